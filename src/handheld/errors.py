@@ -1,0 +1,66 @@
+"""Every error that a person can cause, in one tree.
+
+HandheldError
+├── MissingDependencyError   an optional package is not installed; says which extra brings it
+├── MediaError               a picture, video or camera that cannot be read or written
+├── ModelError               a model file that is corrupt, unsupported or of the wrong geometry
+├── FetchError               something that could not be downloaded, or whose hash is not the expected one
+├── InputError               a value outside what a function accepts (shape, type, range)
+└── GraphError
+    ├── GraphValidationError a graph that is wired wrongly, found before it runs
+    ├── TimestampError       a packet or bound that goes back in time, or a timestamp that may not be sent
+    ├── CalculatorError      a calculator raised; names the node and the timestamp, the cause is chained
+    └── GraphStuckError      a graph that cannot make progress; names who waits for what
+"""
+
+
+class HandheldError(Exception):
+    """Base of every error of this package that a person can cause."""
+
+
+class MissingDependencyError(HandheldError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package!r}, which is not installed: pip install 'handheld[{extra}]'")
+        self.package, self.extra = package, extra
+
+
+class MediaError(HandheldError):
+    """A picture, video or camera cannot be read or written."""
+
+
+class ModelError(HandheldError):
+    """A model file is corrupt, unsupported, or not of the geometry that was expected."""
+
+
+class FetchError(HandheldError):
+    """A download failed, or what came is not what its hash promises."""
+
+
+class InputError(HandheldError, ValueError):
+    """A value is outside what a function accepts."""
+
+
+class GraphError(HandheldError):
+    """Base of the errors of a graph."""
+
+
+class GraphValidationError(GraphError):
+    """A graph is wired wrongly; found before it runs."""
+
+
+class TimestampError(GraphError, ValueError):
+    """A timestamp goes back in time or may not be sent on a stream."""
+
+
+class CalculatorError(GraphError):
+    """A calculator raised an exception, which is chained as ``__cause__``."""
+
+    def __init__(self, node: str, timestamp: object, cause: BaseException) -> None:
+        super().__init__(f"node {node!r} failed at timestamp {timestamp}: {type(cause).__name__}: {cause}")
+        self.node, self.timestamp = node, timestamp
+
+
+class GraphStuckError(GraphError):
+    """A graph cannot make progress; the message names each waiting node, its stream and the timestamp."""

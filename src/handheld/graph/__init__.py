@@ -1,0 +1,59 @@
+"""Streams of timestamped packets through calculators, with the semantics of MediaPipe's framework.
+
+Describe a graph with ``GraphConfig`` and ``Node``, run it with ``Graph``; write nodes as a ``Calculator`` class or as a typed
+function under ``@calculator``. The inside is ``_scheduler`` (who may run next; knows no threads), ``_executors`` (on whose
+thread) and ``plan`` (validation before the run); the calculators in ``calculators`` use the public names only.
+"""
+
+from handheld.graph._inspect import GraphWarning
+from handheld.graph.calculator import Calculator, Context
+from handheld.graph.calculators.control import Gate, Merge, Mux, PacketCloner, PassThrough
+from handheld.graph.calculators.flow_limiter import FlowLimiter
+from handheld.graph.calculators.loop import BeginLoop, EndLoop
+from handheld.graph.calculators.previous_loopback import PreviousLoopback
+from handheld.graph.config import BackEdge, GraphConfig, Node
+from handheld.graph.contract import Contract, Default, Immediate, InputPolicy, SyncSets
+from handheld.graph.draw import to_mermaid, to_svg
+from handheld.graph.function import FunctionCalculator, calculator
+from handheld.graph.graph import Graph
+from handheld.graph.packet import Packet
+from handheld.graph.reader import Reader
+from handheld.graph.stats import GraphStats, NodeStats, QueueStats, SourceStats, StreamStats, Waiting
+from handheld.graph.timestamp import Timestamp
+
+__all__ = [
+    "BackEdge",
+    "BeginLoop",
+    "Calculator",
+    "Context",
+    "Contract",
+    "Default",
+    "EndLoop",
+    "FlowLimiter",
+    "FunctionCalculator",
+    "Gate",
+    "Graph",
+    "GraphConfig",
+    "GraphStats",
+    "GraphWarning",
+    "Immediate",
+    "InputPolicy",
+    "Merge",
+    "Mux",
+    "Node",
+    "NodeStats",
+    "Packet",
+    "PacketCloner",
+    "PassThrough",
+    "PreviousLoopback",
+    "QueueStats",
+    "Reader",
+    "SourceStats",
+    "StreamStats",
+    "SyncSets",
+    "Timestamp",
+    "Waiting",
+    "calculator",
+    "to_mermaid",
+    "to_svg",
+]

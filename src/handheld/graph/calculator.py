@@ -1,0 +1,103 @@
+"""Calculators: the nodes' code, and the context through which they see packets and send them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from handheld.errors import InputError, TimestampError
+from handheld.graph.contract import Contract
+from handheld.graph.packet import Packet
+from handheld.graph.timestamp import Timestamp
+
+_new_packet = tuple.__new__
+
+
+class Context:
+    """What a calculator sees of its node during one call.
+
+    Attributes:
+        timestamp: of the packets in ``inputs``; in a call without packets (``process_bounds``), the last settled one.
+        inputs: port -> packet; a port without a packet at this timestamp is absent.
+        side: port -> payload of the side packets.
+    """
+
+    __slots__ = ("_bounds", "_node", "_outbox", "_ports", "_side_outbox", "drops", "finished", "inputs", "side", "timestamp")
+
+    def __init__(self, node: str, ports: Mapping[str, Any], bounds: Mapping[str, Any], side: Mapping[str, Any]) -> None:
+        self.timestamp: int = Timestamp.UNSTARTED
+        self.inputs: dict[str, Packet[Any]] = {}
+        self.side = side
+        self.drops = 0
+        self.finished = False
+        self._node, self._ports, self._bounds = node, ports, bounds
+        self._outbox: list[tuple[Any, Packet[Any]]] = []
+        self._side_outbox: dict[str, Any] = {}
+
+    def get(self, port: str) -> Any:
+        """Return the payload on an input port, or ``None`` if there is no packet at this timestamp."""
+        packet = self.inputs.get(port)
+        return None if packet is None else packet[0]
+
+    def send(self, port: str, payload: Any, timestamp: int | None = None) -> None:
+        """Send a packet at ``timestamp``, by default that of the inputs. An output that is not connected drops it."""
+        stream = self._stream(port)
+        if stream is not None:
+            packet = _new_packet(Packet, (payload, self.timestamp if timestamp is None else timestamp))
+            self._outbox.append((stream, packet))
+
+    def advance(self, port: str, bound: int) -> None:
+        """Promise that no packet below ``bound`` will be sent on an output port."""
+        stream = self._stream(port)
+        if stream is not None:
+            self._outbox.append((stream, _new_packet(Packet, (_BOUND, bound))))
+
+    def bound(self, port: str) -> Timestamp:
+        """Return the bound of an input: every timestamp below it is settled."""
+        stream = self._bounds.get(port)
+        return Timestamp.DONE if stream is None else Timestamp(stream.bound)
+
+    def send_side(self, port: str, payload: Any) -> None:
+        """Set a side output. Allowed in ``open`` only, once for each port."""
+        if self.timestamp != Timestamp.UNSTARTED:
+            raise TimestampError(f"node {self._node!r}: side output {port!r} may be set in open() only")
+        self._side_outbox[port] = payload
+
+    def drop(self, count: int = 1) -> None:
+        """Count packets that this calculator drops on purpose; shown by ``Graph.stats``."""
+        self.drops += count
+
+    def finish(self) -> None:
+        """Say that this node is done: a source has nothing more to send."""
+        self.finished = True
+
+    def _stream(self, port: str) -> Any:
+        try:
+            return self._ports[port]
+        except KeyError:
+            raise InputError(
+                f"node {self._node!r} sends on port {port!r}, which its contract does not declare; it declares {sorted(self._ports)}"
+            ) from None
+
+
+_BOUND = object()
+"""Payload that marks an outbox entry as a bound, not a packet."""
+
+
+class Calculator:
+    """Base class of calculators.
+
+    ``contract`` is a class attribute, or an attribute set in ``__init__`` where the ports depend on options. All state of a
+    run is set in ``open``, since a graph can be run again. A calculator without inputs is a source: ``process`` is called
+    until it says ``context.finish()``.
+    """
+
+    contract: Contract = Contract()
+
+    def open(self, context: Context) -> None:
+        """Prepare a run. ``context.side`` is known; packets may be sent."""
+
+    def process(self, context: Context) -> None:
+        """Handle the packets of one timestamp, or produce some."""
+        raise NotImplementedError(f"{type(self).__name__} does not define process()")
+
+    def close(self, context: Context) -> None:
+        """End a run. Packets may still be sent, at timestamps that are not yet settled."""

@@ -1,0 +1,1 @@
+"""Calculators that any graph needs, built on the public names of ``handheld.graph`` only."""

@@ -1,0 +1,102 @@
+"""Calculators that let packets through, hold them back or choose among them."""
+
+from typing import Any
+
+from handheld.errors import InputError
+from handheld.graph.calculator import Calculator, Context
+from handheld.graph.contract import Contract
+
+
+class PassThrough(Calculator):
+    """Sends what comes."""
+
+    contract = Contract(inputs={"in": object}, outputs={"out": object})
+
+    def process(self, context: Context) -> None:
+        """Send the packet on."""
+        context.send("out", context.inputs["in"][0])
+
+
+class Gate(Calculator):
+    """Sends what comes on ``in`` where ``allow`` at the same timestamp is true; without a packet there, as the last one said.
+
+    Args:
+        open_at_first: whether packets pass before the first packet on ``allow``.
+    """
+
+    contract = Contract(inputs={"in": object, "allow": bool}, outputs={"out": object})
+
+    def __init__(self, *, open_at_first: bool = False) -> None:
+        self._open_at_first = open_at_first
+        self._allowed = open_at_first
+
+    def open(self, context: Context) -> None:
+        """Start as told."""
+        self._allowed = self._open_at_first
+
+    def process(self, context: Context) -> None:
+        """Send or swallow."""
+        if "allow" in context.inputs:
+            self._allowed = bool(context.get("allow"))
+        if self._allowed and "in" in context.inputs:
+            context.send("out", context.get("in"))
+
+
+class Merge(Calculator):
+    """At each timestamp sends the packet of the first input that has one, and counts the others as dropped.
+
+    Args:
+        inputs: number of input ports, named ``in0``, ``in1``, ...
+    """
+
+    def __init__(self, inputs: int = 2) -> None:
+        self._ports = _numbered(inputs)
+        self.contract = Contract(inputs=dict.fromkeys(self._ports, object), outputs={"out": object})
+
+    def process(self, context: Context) -> None:
+        """Send the first."""
+        first, *others = (port for port in self._ports if port in context.inputs)
+        context.send("out", context.get(first))
+        context.drop(len(others))
+
+
+class Mux(Calculator):
+    """At each timestamp sends the packet of the input whose number is on ``select``; a number out of range is an error."""
+
+    def __init__(self, inputs: int = 2) -> None:
+        self._ports = _numbered(inputs)
+        self.contract = Contract(inputs={"select": int} | dict.fromkeys(self._ports, object), outputs={"out": object})
+
+    def process(self, context: Context) -> None:
+        """Send the selected."""
+        select = context.get("select")
+        if select is None:
+            return
+        if not 0 <= select < len(self._ports):
+            raise InputError(f"select must be 0 to {len(self._ports) - 1}, got {select}")
+        if self._ports[select] in context.inputs:
+            context.send("out", context.get(self._ports[select]))
+
+
+class PacketCloner(Calculator):
+    """At each packet on ``tick`` sends the latest packet of ``in`` again, at the tick's timestamp; nothing before the first."""
+
+    contract = Contract(inputs={"in": object, "tick": object}, outputs={"out": object})
+
+    def open(self, context: Context) -> None:
+        """Forget the last run."""
+        self._latest: Any = None
+        self._has_latest = False
+
+    def process(self, context: Context) -> None:
+        """Remember, repeat."""
+        if "in" in context.inputs:
+            self._latest, self._has_latest = context.get("in"), True
+        if "tick" in context.inputs and self._has_latest:
+            context.send("out", self._latest)
+
+
+def _numbered(inputs: int) -> list[str]:
+    if inputs < 1:
+        raise InputError(f"expected at least one input, got {inputs}")
+    return [f"in{number}" for number in range(inputs)]

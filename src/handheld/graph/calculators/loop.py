@@ -1,0 +1,88 @@
+"""A part of a graph that runs once for each item of a list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handheld.errors import InputError
+from handheld.graph.calculator import Calculator, Context
+from handheld.graph.contract import Contract
+from handheld.graph.timestamp import Timestamp
+
+
+@dataclass(frozen=True)
+class BatchEnd:
+    """The end of one list: the timestamp that the list came at; ``empty`` if there was none, only a settled bound."""
+
+    timestamp: int
+    empty: bool = False
+
+
+class BeginLoop(Calculator):
+    """Sends the items of each list on ``items`` one by one on ``item``, at timestamps of the loop's own (0, 1, 2, ...).
+
+    ``clone`` (optional) is sent beside each item as ``cloned``. Connect ``batch_end`` to the :class:`EndLoop`.
+    Source: ``mediapipe/calculators/core/begin_loop_calculator.h``.
+    """
+
+    contract = Contract(
+        inputs={"items": Sequence, "clone": object},
+        outputs={"item": object, "cloned": object, "batch_end": BatchEnd},
+        optional=frozenset({"clone"}),
+        timestamp_offset=None,
+        process_bounds=True,
+    )
+
+    def open(self, context: Context) -> None:
+        """Start the loop's own time."""
+        self._next = 0
+
+    def process(self, context: Context) -> None:
+        """Unroll one list."""
+        if "items" not in context.inputs:
+            self._end(context, BatchEnd(context.timestamp, empty=True))
+            return
+        items = context.get("items")
+        for item in items:
+            context.send("item", item, self._next)
+            if "clone" in context.inputs:
+                context.send("cloned", context.get("clone"), self._next)
+            self._next += 1
+        if items:
+            self._next -= 1  # the end comes with the last item, so that both are handled at once
+        self._end(context, BatchEnd(context.timestamp))
+
+    def _end(self, context: Context, end: BatchEnd) -> None:
+        context.send("batch_end", end, self._next)
+        self._next += 1
+        for port in ("item", "cloned"):
+            context.advance(port, self._next)
+
+
+class EndLoop(Calculator):
+    """Gathers what the loop made of the items into a list, sent on ``items`` at the timestamp of the list it came from.
+
+    An item for which the loop sent nothing is left out; an empty list gives an empty list.
+    Source: ``mediapipe/calculators/core/end_loop_calculator.h``.
+    """
+
+    contract = Contract(inputs={"item": object, "batch_end": BatchEnd}, outputs={"items": list[Any]}, timestamp_offset=None)
+
+    def open(self, context: Context) -> None:
+        """Start with an empty list."""
+        self._items: list[Any] = []
+
+    def process(self, context: Context) -> None:
+        """Gather, and send at the end of a batch."""
+        if "item" in context.inputs:
+            self._items.append(context.get("item"))
+        end: BatchEnd | None = context.get("batch_end")
+        if end is None:
+            return
+        if not end.empty:
+            context.send("items", self._items, Timestamp(end.timestamp))
+            self._items = []
+        elif self._items:
+            raise InputError("a loop may not keep an item back beyond the end of its list")
+        else:
+            context.advance("items", end.timestamp + 1)

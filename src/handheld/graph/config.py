@@ -1,0 +1,57 @@
+"""The description of a graph: nodes, how streams connect them, and what enters and leaves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Union
+
+from handheld.graph.calculator import Calculator
+from handheld.graph.contract import InputPolicy, Ports
+
+Connections = str | Sequence[str] | Mapping[str, str]
+"""Port -> stream; or streams in the order of the ports; or one stream for the only port."""
+
+
+class BackEdge(str):
+    """The name of a stream that an input takes from further down the graph, which makes a cycle on purpose.
+
+    A back edge does not hold up the order in which nodes run, does not throttle sources and does not keep a node open.
+    """
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphConfig:
+    """A graph as a value; runs in :class:`~handheld.graph.Graph`, or as a subgraph inside a :class:`Node`.
+
+    ``inputs`` and ``side_inputs`` map the names of streams and side packets that come from outside to their types.
+    ``outputs`` names the streams that leave (as a subgraph; a running graph lets one see any stream).
+    """
+
+    nodes: Sequence["Node"]
+    inputs: Ports = field(default_factory=dict)
+    outputs: Sequence[str] = ()
+    side_inputs: Ports = field(default_factory=dict)
+    name: str = "graph"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One calculator or subgraph, and the streams that its ports are connected to.
+
+    ``policy`` replaces the input policy of the calculator's contract. Without ``name`` a node is called after its calculator.
+
+    >>> from handheld.graph import PassThrough
+    >>> Node(PassThrough(), inputs="frame", outputs="same_frame").name
+    ''
+    """
+
+    calculator: Union[Calculator, GraphConfig]  # noqa: UP007  (a runtime alias would need both classes defined)
+    inputs: Connections = field(default_factory=dict)
+    outputs: Connections = field(default_factory=dict)
+    side_inputs: Connections = field(default_factory=dict)
+    side_outputs: Connections = field(default_factory=dict)
+    name: str = ""
+    policy: InputPolicy | None = None
+
+

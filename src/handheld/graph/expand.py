@@ -1,0 +1,122 @@
+"""Subgraphs opened up into a flat list of nodes, and ports resolved to names of streams."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handheld.errors import GraphValidationError
+from handheld.graph._suggest import suggestion
+from handheld.graph.calculator import Calculator
+from handheld.graph.config import BackEdge, Connections, GraphConfig, Node
+from handheld.graph.contract import Contract, InputPolicy, Ports
+
+
+@dataclass(frozen=True)
+class FlatNode:
+    """A node of the expanded graph: port -> stream, with subgraph names as prefixes ``sub/``."""
+
+    name: str
+    calculator: Calculator
+    contract: Contract
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    side_inputs: Mapping[str, str]
+    side_outputs: Mapping[str, str]
+    policy: InputPolicy
+
+
+def expand(config: GraphConfig) -> list[FlatNode]:
+    """Return every calculator node of a graph and its subgraphs.
+
+    Raises :class:`GraphValidationError` for a port that does not exist or is not connected, and for a name used twice.
+    """
+    nodes = list(_expand(config, prefix="", streams={}, sides={}))
+    seen: dict[int, str] = {}
+    for node in nodes:
+        if other := seen.get(id(node.calculator)):
+            raise GraphValidationError(
+                f"nodes {other!r} and {node.name!r} share one calculator object; give each node its own, since it holds state"
+            )
+        seen[id(node.calculator)] = node.name
+    return nodes
+
+
+def _expand(
+    config: GraphConfig, *, prefix: str, streams: Mapping[str, str], sides: Mapping[str, str]
+) -> Iterator[FlatNode]:
+    def outer(table: Mapping[str, str], name: str) -> str:
+        return table.get(name, prefix + name)
+
+    for node, name in zip(config.nodes, _names(config.nodes), strict=True):
+        full_name, calculator = prefix + name, node.calculator
+        contract = _contract(calculator, full_name)
+        inputs = _connect(node.inputs, contract.inputs, contract.optional, full_name, "input")
+        outputs = _connect(node.outputs, contract.outputs, frozenset(contract.outputs), full_name, "output")
+        side_in = _connect(node.side_inputs, contract.side_inputs, contract.optional, full_name, "side input")
+        side_out = _connect(node.side_outputs, contract.side_outputs, frozenset(contract.side_outputs), full_name, "side output")
+        resolved = {port: type(stream)(outer(streams, stream)) for port, stream in inputs.items()}
+        sent = {port: outer(streams, stream) for port, stream in outputs.items()}
+        side_resolved = {port: outer(sides, side) for port, side in side_in.items()}
+        side_sent = {port: outer(sides, side) for port, side in side_out.items()}
+        if isinstance(calculator, GraphConfig):
+            yield from _expand(calculator, prefix=full_name + "/", streams={**resolved, **sent}, sides={**side_resolved, **side_sent})
+        else:
+            policy = node.policy or contract.policy
+            yield FlatNode(full_name, calculator, contract, resolved, sent, side_resolved, side_sent, policy)
+
+
+def _names(nodes: Sequence[Node]) -> list[str]:
+    given = Counter(node.name for node in nodes if node.name)
+    if twice := [name for name, count in given.items() if count > 1]:
+        raise GraphValidationError(f"two nodes are called {twice[0]!r}; give each its own name")
+    names, used = [], set(given)
+    for node in nodes:
+        base = node.name or _snake_case(getattr(node.calculator, "name", "") or _class_name(node.calculator))
+        name, number = base, 1
+        while not node.name and name in used:
+            number += 1
+            name = f"{base}_{number}"
+        used.add(name)
+        names.append(name)
+    return names
+
+
+def _class_name(calculator: Any) -> str:
+    return str(getattr(calculator, "__name__", type(calculator).__name__))
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _contract(calculator: Any, name: str) -> Contract:
+    if isinstance(calculator, GraphConfig):
+        inputs, sides = calculator.inputs, calculator.side_inputs
+        return Contract(inputs=inputs, outputs=dict.fromkeys(calculator.outputs, object), side_inputs=sides)
+    if not isinstance(calculator, Calculator):
+        raise GraphValidationError(
+            f"node {name!r}: expected a Calculator object, a function decorated with @calculator or a GraphConfig, "
+            f"got {calculator!r}"
+        )
+    return calculator.contract
+
+
+def _connect(given: Connections, ports: Ports, optional: frozenset[str], node: str, kind: str) -> dict[str, str]:
+    if isinstance(given, Mapping):
+        connections = dict(given)
+    else:
+        listed = [given] if isinstance(given, str) else list(given)
+        if len(listed) > len(ports):
+            raise GraphValidationError(
+                f"node {node!r}: {len(listed)} {kind} streams {listed}, but its {kind} ports are {list(ports)}"
+            )
+        connections = dict(zip(ports, listed, strict=False))
+    for port in connections:
+        if port not in ports:
+            raise GraphValidationError(f"node {node!r} has no {kind} port {port!r}{suggestion(port, ports)}")
+    for port in ports:
+        if port not in connections and port not in optional:
+            raise GraphValidationError(f"node {node!r}: {kind} port {port!r} is not connected; name its stream in the Node")
+    return {port: stream if isinstance(stream, BackEdge) else str(stream) for port, stream in connections.items()}

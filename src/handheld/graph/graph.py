@@ -1,0 +1,262 @@
+"""A running graph: feed it, read it, watch it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from handheld.errors import GraphError, GraphStuckError, GraphValidationError, InputError
+from handheld.graph._executors import CallingThread, Executor, ThreadPool
+from handheld.graph._inspect import grow, stats, why_stuck
+from handheld.graph._scheduler import Scheduler
+from handheld.graph._state import CLOSED, OPEN, RunNode, Source
+from handheld.graph._suggest import suggestion
+from handheld.graph.calculator import Calculator, Context
+from handheld.graph.config import GraphConfig
+from handheld.graph.contract import Contract
+from handheld.graph.packet import Packet
+from handheld.graph.plan import plan
+from handheld.graph.reader import Reader
+from handheld.graph.stats import GraphStats
+from handheld.graph.timestamp import Timestamp
+from handheld.graph.types import accepts, type_name
+
+_log = logging.getLogger(__name__)
+
+
+class Graph:
+    """Runs a :class:`GraphConfig`. Used as a context manager: entering opens the nodes, leaving finishes and closes them.
+
+    Args:
+        config: the graph; checked here, see :func:`~handheld.graph.plan.plan`.
+        side: the side packets that the config asks for, by name.
+        threads: 0 runs every node inside the caller's own calls; n > 0 on a pool of n threads. With the default input
+            policy both give the same packets in the same order.
+        max_queue_size: packets in an input queue at which the sources above it are held back. Where that would stop the
+            graph for ever, the queue grows, with a :class:`GraphWarning`.
+        clock: seconds, for :meth:`stats`.
+
+    >>> from handheld.graph import GraphConfig, Node, calculator
+    >>> @calculator
+    ... def double(number: int) -> int:
+    ...     return 2 * number
+    >>> with Graph(GraphConfig(inputs={"number": int}, nodes=[Node(double, inputs="number", outputs="twice")])) as graph:
+    ...     twice = graph.output("twice")
+    ...     graph.add("number", 21, timestamp=0)
+    ...     next(twice)
+    Packet(payload=42, timestamp=Timestamp(0))
+    """
+
+    def __init__(
+        self,
+        config: GraphConfig,
+        *,
+        side: Mapping[str, Any] | None = None,
+        threads: int = 0,
+        max_queue_size: int = 100,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        if threads < 0 or max_queue_size < 1:
+            raise InputError(f"expected threads >= 0 and max_queue_size >= 1, got {threads} and {max_queue_size}")
+        self.config, self._threads = config, threads
+        self._scheduler = Scheduler(plan(config), _check_side(config, side or {}), max_queue_size=max_queue_size, clock=clock)
+        self._executor: Executor | None = None
+        self._over = False
+
+    def __enter__(self) -> Self:
+        if self._executor is not None:
+            raise GraphError("a graph runs once; make another Graph of the same config to run it again")
+        scheduler = self._scheduler
+        self._executor = ThreadPool(scheduler, self._threads) if self._threads else CallingThread(scheduler)
+        try:
+            with self._executor.lock:
+                for node in list(scheduler.by_rank.values()):
+                    scheduler.open(node)
+                self._executor.work()
+        except BaseException:
+            self.cancel()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.cancel()
+
+    def add(self, stream: str, payload: Any, timestamp: int) -> None:
+        """Put a packet on a graph input; waits while a full queue below holds the input back.
+
+        Args:
+            stream: the name of a graph input.
+            payload: of the input's declared type.
+            timestamp: microseconds, larger than that of the packet before.
+
+        Raises:
+            TimestampError: the timestamp is not allowed or not larger than the one before.
+            CalculatorError: a calculator failed, in this call or before.
+        """
+        self._add(stream, payload, timestamp, wait=True)
+
+    def try_add(self, stream: str, payload: Any, timestamp: int) -> bool:
+        """Put a packet on a graph input unless it is held back; return whether it was taken. For live sources."""
+        return self._add(stream, payload, timestamp, wait=False)
+
+    def _add(self, name: str, payload: Any, timestamp: int, *, wait: bool) -> bool:
+        scheduler, executor = self._scheduler, self._running()
+        source, wanted = self._input(name), self.config.inputs[name]
+        if isinstance(wanted, type) and wanted is not object and not accepts(wanted, type(payload)):
+            raise InputError(f"graph input {name!r} takes {type_name(wanted)}, got {type_name(type(payload))}")
+        with executor.lock:
+            self._raise_error()
+            stream = scheduler.streams[name]
+            if source.blocked:
+                if not wait:
+                    return False
+                self._make_room(executor, source)
+            scheduler.now = scheduler.clock()
+            scheduler.deliver(stream, Packet(payload, Timestamp(timestamp)))
+            scheduler.settle()
+            executor.work()
+            self._raise_error()
+        return True
+
+    def _make_room(self, executor: Executor, source: Source) -> None:
+        scheduler, me = self._scheduler, threading.get_ident()
+        foreign = any(edge.node is None and edge.owner != me for edge in scheduler.full_queues())
+        if not executor.wait_for(lambda: not source.blocked, patient=foreign):
+            self._raise_error()
+            grow(scheduler, [edge for edge in scheduler.full_queues() if source in edge.sources])
+
+    def set_bound(self, stream: str, bound: int) -> None:
+        """Promise that no packet below ``bound`` (microseconds) will be added to a graph input."""
+        executor = self._running()
+        self._input(stream)
+        with executor.lock:
+            self._scheduler.set_bound(self._scheduler.streams[stream], bound)
+            self._scheduler.settle()
+            executor.work()
+            self._raise_error()
+
+    def close_input(self, stream: str | None = None) -> None:
+        """Promise that nothing more will be added to one graph input, or to any."""
+        for name in [stream] if stream is not None else list(self._scheduler.inputs):
+            self.set_bound(name, Timestamp.DONE)
+
+    def output(self, stream: str, *, timeout: float | None = None) -> "Reader":
+        """Return an iterator over the packets that any stream carries from now on; see :class:`Reader`."""
+        executor = self._running()
+        self._check_stream(stream)
+        with executor.lock:
+            edge = self._scheduler.connect(None, "", stream)
+        return Reader(self._scheduler, executor, edge, patient=self._threads > 0, timeout=timeout)
+
+    def observe(self, stream: str, callback: Callable[[Packet[Any]], None]) -> None:
+        """Call ``callback`` with each packet that any stream carries from now on, in order, as a node of its own."""
+        executor = self._running()
+        self._check_stream(stream)
+        scheduler = self._scheduler
+        with executor.lock:
+            name = f"observer of {stream}"
+            node = scheduler.add_node(name, _Observer(callback), Context(name, {}, {}, {}))
+            scheduler.connect(node, "in", stream)
+            node.connect((("in",),))
+            scheduler.open(node)
+
+    def wait(self) -> None:
+        """Close the graph inputs and run until every source has ended and every packet is handled.
+
+        Raises :class:`GraphStuckError` if the graph cannot come to its end, saying which node waits for what.
+        """
+        executor, scheduler = self._running(), self._scheduler
+        self.close_input()
+        with executor.lock:
+            finished = executor.wait_for(lambda: not scheduler.unclosed, patient=False)
+            self._raise_error()
+            if not finished:
+                raise GraphStuckError(f"the graph cannot finish: {why_stuck(scheduler)}")
+
+    def close(self) -> None:
+        """End the sources, handle what is under way, close every node. Raises what a calculator raised."""
+        if self._executor is None or self._over:
+            return
+        try:
+            with self._executor.lock:
+                self._raise_error()
+                for node in self._scheduler.source_nodes:
+                    if node.state == OPEN:
+                        self._scheduler.retire(node)
+                    node.context.finished = True
+            self.wait()
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Stop at once: packets under way are lost, nodes are closed. Safe to call at any time, and twice."""
+        if self._executor is None or self._over:
+            return
+        self._over = self._scheduler.stopped = True
+        self._executor.stop()
+        for node in reversed(self._scheduler.by_rank.values()):
+            if node.opened and node.state != CLOSED:
+                _close(node)
+
+    def stats(self) -> GraphStats:
+        """Return counts, times, queues and waits as of now."""
+        if self._executor is None or self._over:
+            return stats(self._scheduler)
+        with self._executor.lock:
+            return stats(self._scheduler)
+
+    def _running(self) -> Executor:
+        if self._executor is None:
+            raise GraphError("the graph is not open: use it as 'with Graph(...) as graph:'")
+        if self._over and self._scheduler.error is None:
+            raise GraphError("the graph is closed")
+        return self._executor
+
+    def _raise_error(self) -> None:
+        if self._scheduler.error is not None:
+            raise self._scheduler.error
+
+    def _input(self, name: str) -> Source:
+        try:
+            return self._scheduler.inputs[name]
+        except KeyError:
+            raise InputError(f"{name!r} is no input of this graph{suggestion(name, self._scheduler.inputs)}") from None
+
+    def _check_stream(self, name: str) -> None:
+        if name not in self._scheduler.streams:
+            raise InputError(f"{name!r} is no stream of this graph{suggestion(name, self._scheduler.streams)}")
+
+
+class _Observer(Calculator):
+    contract = Contract(inputs={"in": object})
+
+    def __init__(self, callback: Callable[[Packet[Any]], None]) -> None:
+        self._callback = callback
+
+    def process(self, context: Context) -> None:
+        self._callback(context.inputs["in"])
+
+
+def _check_side(config: GraphConfig, side: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, wanted in config.side_inputs.items():
+        if name not in side:
+            raise GraphValidationError(f"side packet {name!r} ({type_name(wanted)}) is missing; pass side={{{name!r}: ...}}")
+        if isinstance(wanted, type) and not accepts(wanted, type(side[name])):
+            raise GraphValidationError(f"side packet {name!r} takes {type_name(wanted)}, got {type_name(type(side[name]))}")
+    if unknown := side.keys() - config.side_inputs.keys():
+        raise GraphValidationError(f"no side packet {min(unknown)!r}{suggestion(min(unknown), config.side_inputs)}")
+    return side
+
+
+def _close(node: RunNode) -> None:
+    """Close a node of a graph that was stopped. What it sends is lost, and its own error must not hide the first one."""
+    node.state, node.context.timestamp = CLOSED, Timestamp.DONE
+    try:
+        node.calculator.close(node.context)
+    except Exception:
+        _log.exception("node %r failed while the graph was being stopped", node.name)
