@@ -1,0 +1,61 @@
+"""Frames in and out: pictures, videos, folders, cameras, arrays; crops; drawing.
+
+Everything is (height, width, 3) uint8 RGB with a time in microseconds. Pictures go through Pillow, video through PyAV,
+cameras, crops and drawing through OpenCV; each is imported in one file when it is first needed.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from handheld.media.frame import Frame, Image, as_rgb
+
+if TYPE_CHECKING:
+    from handheld.media.animation import write_animation
+    from handheld.media.drawing import PALETTE, draw_label, draw_polygon, draw_skeleton, draw_trace
+    from handheld.media.images import read_image, write_image
+    from handheld.media.sources import FrameSource, open_arrays, open_camera, open_folder, open_source
+    from handheld.media.video import MediaWarning, VideoReader, VideoWriter, open_video
+    from handheld.media.warp import Rect, crop, letterbox
+
+_MODULES = {
+    "animation": ("write_animation",),
+    "drawing": ("PALETTE", "draw_label", "draw_polygon", "draw_skeleton", "draw_trace"),
+    "images": ("read_image", "write_image"),
+    "sources": ("FrameSource", "open_arrays", "open_camera", "open_folder", "open_source"),
+    "video": ("MediaWarning", "VideoReader", "VideoWriter", "open_video"),
+    "warp": ("Rect", "crop", "letterbox"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "PALETTE",
+    "Frame",
+    "FrameSource",
+    "Image",
+    "MediaWarning",
+    "Rect",
+    "VideoReader",
+    "VideoWriter",
+    "as_rgb",
+    "crop",
+    "draw_label",
+    "draw_polygon",
+    "draw_skeleton",
+    "draw_trace",
+    "letterbox",
+    "open_arrays",
+    "open_camera",
+    "open_folder",
+    "open_source",
+    "open_video",
+    "read_image",
+    "write_animation",
+    "write_image",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the library behind a name when the name is first used."""
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

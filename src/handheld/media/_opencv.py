@@ -1,0 +1,12 @@
+"""The one place that imports OpenCV."""
+
+from handheld.errors import MissingDependencyError
+
+try:
+    import cv2
+except ImportError as error:
+    raise MissingDependencyError("opencv-python-headless", "hands", "drawing and warping pictures") from error
+
+cv2.setNumThreads(1)  # a crop of 224 pixels gains nothing from threads, which would compete with the model's
+
+__all__ = ["cv2"]
