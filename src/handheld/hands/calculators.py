@@ -1,0 +1,240 @@
+"""The tracker's calculators: thin shells around the pure functions of this room.
+
+Streams carry ``Frame``, ``Palms``, ``Regions`` and ``Hands``; times are those of the frames.
+"""
+
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from handheld.engine import Model
+from handheld.graph import Calculator, Context, Contract, calculator
+from handheld.hands.association import drop_duplicates, join_regions
+from handheld.hands.geometry import region_from_landmarks, region_from_palm
+from handheld.hands.gestures import GestureTable
+from handheld.hands.identity import Identities
+from handheld.hands.landmark import is_right_hand, project_landmarks, project_world
+from handheld.hands.packs import ModelPack
+from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
+from handheld.hands.result import HandResult, Palm, Region, palm_centre, palm_size
+from handheld.hands.smoothing import OneEuroFilter, OneEuroOptions
+from handheld.media import Frame, Image, Rect, crop, letterbox
+
+Palms: TypeAlias = list[Palm]
+Regions: TypeAlias = list[Region]
+Hands: TypeAlias = list[HandResult]
+
+_TO_UNIT = np.float32(1 / 255)
+
+
+class RedetectSchedule(Calculator):
+    """Says for each frame whether the palm detector shall run.
+
+    It runs where no hand is followed, in the frame after a hand was lost, and otherwise, while fewer than ``max_hands`` are
+    followed, in every ``every``-th frame.
+    """
+
+    contract = Contract(inputs={"frame": Frame, "followed": Regions}, outputs={"detect": bool})
+
+    def __init__(self, *, max_hands: int, every: int) -> None:
+        self._max_hands, self._every = max_hands, every
+
+    def open(self, context: Context) -> None:
+        """Start without hands."""
+        self._since, self._before = 0, 0
+
+    def process(self, context: Context) -> None:
+        """Decide."""
+        followed = len(context.get("followed") or ())
+        self._since += 1
+        lost = followed < self._before
+        detect = followed < self._max_hands and (followed == 0 or lost or self._since >= self._every)
+        if detect:
+            self._since = 0
+        self._before = followed
+        context.send("detect", detect)
+
+
+class PalmDetector(Calculator):
+    """Finds palms in a whole frame."""
+
+    contract = Contract(inputs={"frame": Frame}, outputs={"palms": Palms}, side_inputs={"palm_model": Model, "pack": ModelPack})
+
+    def __init__(self, *, min_score: float) -> None:
+        self._min_score = min_score
+
+    def open(self, context: Context) -> None:
+        """Lay out the anchors."""
+        self._model: Model = context.side["palm_model"]
+        self._geometry = context.side["pack"].palm_geometry
+        self._anchors = anchor_centres(self._geometry)
+
+    def process(self, context: Context) -> None:
+        """Letterbox, run, decode, merge."""
+        image = context.get("frame").image
+        view = letterbox(*image.shape[:2])
+        raw, logits = run_on_crop(self._model, image, view)
+        palms = decode_palms(raw[0], logits[0, :, 0], self._anchors, view, self._geometry, threshold=self._min_score)
+        context.send("palms", merge_palms(palms))
+
+
+class HandLandmarks(Calculator):
+    """Finds the keypoints of the hand in each region; a region without a hand gives none."""
+
+    contract = Contract(
+        inputs={"frame": Frame, "regions": Regions},
+        outputs={"hands": Hands},
+        side_inputs={"landmark_model": Model, "pack": ModelPack},
+    )
+
+    def __init__(self, *, min_score: float, mirrored: bool) -> None:
+        self._min_score, self._mirrored = min_score, mirrored
+
+    def open(self, context: Context) -> None:
+        """Take the model."""
+        self._model: Model = context.side["landmark_model"]
+        self._geometry = context.side["pack"].landmark_geometry
+
+    def process(self, context: Context) -> None:
+        """Crop, run, project, one region after the other."""
+        image = context.get("frame").image
+        hands = [self._look(image, region) for region in context.get("regions") or ()]
+        context.send("hands", [hand for hand in hands if hand is not None])
+
+    def _look(self, image: Image, region: Region) -> HandResult | None:
+        raw, presence, handedness, world = run_on_crop(self._model, image, region.rect)
+        score = float(presence[0, 0])
+        if not score >= self._min_score:
+            return None
+        right, certainty = is_right_hand(float(handedness[0, 0]), self._geometry, mirrored=self._mirrored)
+        return HandResult(
+            id=-1,  # given by AssignIds
+            roi=region.rect,
+            score=score,
+            handedness="Right" if right else "Left",
+            handedness_score=certainty,
+            landmarks=project_landmarks(raw[0], region.rect, self._geometry),
+            world=project_world(world[0], region.rect),
+            palm=region.palm,
+            region=region,
+        )
+
+
+class AssociateRegions(Calculator):
+    """Joins the regions of hands that are followed with those of new palms."""
+
+    contract = Contract(
+        inputs={"frame": Frame, "followed": Regions, "palm_regions": Regions},
+        outputs={"regions": Regions},
+        optional=frozenset({"followed"}),
+    )
+
+    def __init__(self, *, max_hands: int) -> None:
+        self._max_hands = max_hands
+
+    def process(self, context: Context) -> None:
+        """Join."""
+        followed, new = context.get("followed") or [], context.get("palm_regions") or []
+        context.send("regions", join_regions(followed, new, max_hands=self._max_hands))
+
+
+class AssignIds(Calculator):
+    """Gives each hand its id."""
+
+    contract = Contract(inputs={"hands": Hands}, outputs={"named": Hands})
+
+    def open(self, context: Context) -> None:
+        """Forget all hands."""
+        self._identities = Identities()
+
+    def process(self, context: Context) -> None:
+        """Name."""
+        context.send("named", self._identities.assign(context.get("hands"), context.timestamp))
+
+
+class SmoothHands(Calculator):
+    """Smooths landmarks of each hand over time."""
+
+    contract = Contract(inputs={"hands": Hands}, outputs={"smooth": Hands})
+
+    def __init__(self, options: OneEuroOptions | None = None) -> None:
+        self._options = options or OneEuroOptions()
+
+    def open(self, context: Context) -> None:
+        """Start without a past."""
+        self._filters: dict[int, tuple[OneEuroFilter, OneEuroFilter]] = {}
+
+    def process(self, context: Context) -> None:
+        """Filter each hand by its own past; a hand that was lost starts anew."""
+        hands: Hands = context.get("hands")
+        self._filters = {hand.id: self._filters.get(hand.id) or self._new() for hand in hands}
+        context.send("smooth", [self._smooth(hand, context.timestamp) for hand in hands])
+
+    def _new(self) -> tuple[OneEuroFilter, OneEuroFilter]:
+        return OneEuroFilter(self._options), OneEuroFilter(self._options)
+
+    def _smooth(self, hand: HandResult, t_us: int) -> HandResult:
+        if hand.landmarks is None or hand.world is None:
+            return hand
+        in_picture, in_world = self._filters[hand.id]
+        landmarks = in_picture(hand.landmarks, t_us, scale=max(hand.size, 1.0))
+        world = in_world(hand.world, t_us, scale=max(palm_size(hand.world), 0.01))
+        return replace(hand, landmarks=landmarks, world=world)
+
+
+class RecogniseGestures(Calculator):
+    """Names the gesture of each hand."""
+
+    contract = Contract(inputs={"hands": Hands}, outputs={"named": Hands}, side_inputs={"gestures": GestureTable})
+
+    def process(self, context: Context) -> None:
+        """Look each hand up in the table."""
+        table: GestureTable = context.side["gestures"]
+        context.send("named", [replace(hand, gesture=table.recognise(hand)) for hand in context.get("hands")])
+
+
+@calculator
+def palms_to_regions(palms: Palms) -> Regions:
+    """Return where to look for the hands of palms."""
+    return [
+        Region(
+            rect=region_from_palm(palm.rect, palm.keypoints),
+            centre=np.array([palm.rect.x, palm.rect.y], dtype=np.float32),
+            size=float(np.hypot(*(palm.keypoints[2] - palm.keypoints[0]))),
+            palm=palm,
+        )
+        for palm in palms
+    ]
+
+
+@calculator
+def remove_duplicates(hands: Hands) -> Hands:
+    """Leave one result for each hand."""
+    return drop_duplicates(hands)
+
+
+@calculator
+def hands_to_regions(hands: Hands) -> Regions:
+    """Return where to look for the same hands in the next frame."""
+    return [
+        Region(
+            rect=region_from_landmarks(h.landmarks), centre=palm_centre(h.landmarks), size=palm_size(h.landmarks), track=h.id
+        )
+        for h in hands
+        if h.landmarks is not None
+    ]
+
+
+@calculator
+def regions_to_hands(regions: Regions) -> Hands:
+    """Return palm-only results: where hands are, without landmarks."""
+    return [HandResult(id=-1, roi=r.rect, score=r.palm.score, palm=r.palm, region=r) for r in regions if r.palm is not None]
+
+
+def run_on_crop(model: Model, image: Image, rect: Rect) -> tuple[Any, ...]:
+    """Write what a rotated rectangle shows into the model's input, as RGB in 0 to 1, and run it."""
+    view = model.input_view(0)
+    with model.lock:
+        np.multiply(crop(image, rect, view.shape[1:3]), _TO_UNIT, out=view[0])
+        return model.invoke()

@@ -1,0 +1,79 @@
+"""From keypoints to the rotated square that the landmark model looks at.
+
+The rules and their numbers are those of MediaPipe's hand graph (``palm_detection_detection_to_roi``,
+``hand_landmark_landmarks_to_roi``), described in the 2019 post and in "MediaPipe Hands", arXiv 2006.10214.
+"""
+
+from dataclasses import dataclass
+from math import atan2, cos, pi, sin
+
+import numpy as np
+
+from handheld.hands.result import Points
+from handheld.media import Rect
+
+
+@dataclass(frozen=True)
+class RegionRule:
+    """How a region follows from keypoints.
+
+    Attributes:
+        subset: keypoints that the box is drawn around; empty for a box that is given.
+        start, ends: the hand's direction leads from keypoint ``start`` to the weighted mean of ``ends`` and is turned upwards.
+        scale: of the long side.
+        shift: of the centre along the hand's direction, as a fraction of the box's height; positive towards the wrist.
+    """
+
+    scale: float
+    shift: float
+    start: int
+    ends: tuple[tuple[int, float], ...]
+    subset: tuple[int, ...] = ()
+
+
+PALM_RULE = RegionRule(scale=2.6, shift=-0.5, start=0, ends=((2, 1.0),))
+LANDMARK_RULE = RegionRule(
+    scale=2.0, shift=-0.1, start=0, ends=((5, 0.25), (13, 0.25), (9, 0.5)), subset=(0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
+)
+
+
+def hand_angle(points: Points, rule: RegionRule) -> float:
+    """Return the angle in radians, in -pi to pi, by which the picture of a hand is turned clockwise from upright."""
+    (x0, y0), (x1, y1) = points[rule.start, :2], sum(weight * points[index, :2] for index, weight in rule.ends)
+    return _wrapped(pi / 2 - atan2(-(float(y1) - float(y0)), float(x1) - float(x0)))
+
+
+def region_from_palm(box: Rect, keypoints: Points, rule: RegionRule = PALM_RULE) -> Rect:
+    """Return the region around a hand from its palm's upright box and (7, 2) keypoints, pixels."""
+    return _region(box.x, box.y, box.width, box.height, hand_angle(keypoints, rule), rule)
+
+
+def region_from_landmarks(landmarks: Points, rule: RegionRule = LANDMARK_RULE) -> Rect:
+    """Return the region for the next frame from (21, 2 or 3) landmarks of this one, pixels."""
+    angle = hand_angle(landmarks, rule)
+    xy = landmarks[rule.subset, :2].astype(np.float64)
+    c, s = cos(angle), sin(angle)
+    turned = xy @ np.array([[c, -s], [s, c]])  # into the frame in which the hand is upright
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    (u, v), (width, height) = ((low + high) / 2).tolist(), (high - low).tolist()
+    return _region(u * c - v * s, u * s + v * c, width, height, angle, rule)
+
+
+def overlap(a: Rect, b: Rect) -> float:
+    """Return intersection over union of two squares, 0 to 1, their rotation aside (as MediaPipe's association does)."""
+    across = min(a.x + a.width / 2, b.x + b.width / 2) - max(a.x - a.width / 2, b.x - b.width / 2)
+    down = min(a.y + a.height / 2, b.y + b.height / 2) - max(a.y - a.height / 2, b.y - b.height / 2)
+    if across <= 0 or down <= 0:
+        return 0.0
+    return across * down / (a.width * a.height + b.width * b.height - across * down)
+
+
+def _region(x: float, y: float, width: float, height: float, angle: float, rule: RegionRule) -> Rect:
+    x -= height * rule.shift * sin(angle)
+    y += height * rule.shift * cos(angle)
+    side = max(width, height) * rule.scale
+    return Rect(x, y, side, side, angle)
+
+
+def _wrapped(angle: float) -> float:
+    return angle - 2 * pi * np.floor((angle + pi) / (2 * pi)).item()

@@ -1,0 +1,55 @@
+"""Hand landmarks: what the landmark model's raw output means."""
+
+from dataclasses import dataclass
+from math import cos, sin
+
+import numpy as np
+
+from handheld.hands.result import Points
+from handheld.media import Rect
+
+
+@dataclass(frozen=True)
+class LandmarkGeometry:
+    """The layout of a landmark model.
+
+    Attributes:
+        size: side of the square input, pixels; RGB in 0 to 1.
+        depth_scale: raw depth is divided by it (MediaPipe's ``normalize_z``).
+        right_if_mirrored: whether the handedness output is the probability of a right hand in a mirrored (selfie) picture.
+    """
+
+    size: int = 224
+    depth_scale: float = 0.4
+    right_if_mirrored: bool = True
+
+
+def project_landmarks(raw: Points, region: Rect, geometry: LandmarkGeometry) -> Points:
+    """Return (21, 3) landmarks in pixels of the picture, z relative to the wrist, from the (63,) raw output."""
+    points = raw.reshape(21, 3) / np.float32(geometry.size)
+    matrix = region.matrix
+    landmarks = np.empty((21, 3), dtype=np.float32)
+    landmarks[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    landmarks[:, 2] = (points[:, 2] - points[0, 2]) * (region.width / geometry.depth_scale)
+    return landmarks
+
+
+def project_world(raw: Points, region: Rect) -> Points:
+    """Return (21, 3) landmarks in metres, turned into the picture's axes, from the (63,) raw output."""
+    points = raw.reshape(21, 3)
+    c, s = cos(region.angle), sin(region.angle)
+    world = points.astype(np.float32)
+    world[:, :2] = points[:, :2] @ np.array([[c, s], [-s, c]], dtype=np.float32)
+    return world
+
+
+def is_right_hand(raw: float, geometry: LandmarkGeometry, *, mirrored: bool) -> tuple[bool, float]:
+    """Return whether it is the person's right hand, and the probability of that answer, 0.5 to 1.
+
+    Args:
+        raw: the handedness output, 0 to 1.
+        geometry: says what it means.
+        mirrored: whether the picture is a mirror image, as selfie cameras show it.
+    """
+    right = raw if mirrored == geometry.right_if_mirrored else 1 - raw
+    return right >= 0.5, max(right, 1 - right)

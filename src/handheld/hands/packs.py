@@ -1,0 +1,141 @@
+"""Model packs: the two models of the tracker, and what their numbers mean."""
+
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handheld.engine import Model
+from handheld.engine.store import Bundle, stored
+from handheld.errors import ModelError
+from handheld.hands.landmark import LandmarkGeometry
+from handheld.hands.palm import PalmGeometry
+
+MEDIAPIPE_HANDS = Bundle(
+    name="mediapipe-hands",
+    requirement="mediapipe==0.10.21",
+    files={
+        "palm_detection_full.tflite": (
+            "mediapipe/modules/palm_detection/palm_detection_full.tflite",
+            "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
+        ),
+        "hand_landmark_full.tflite": (
+            "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
+            "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+        ),
+        "palm_detection_lite.tflite": (
+            "mediapipe/modules/palm_detection/palm_detection_lite.tflite",
+            "e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18",
+        ),
+        "hand_landmark_lite.tflite": (
+            "mediapipe/modules/hand_landmark/hand_landmark_lite.tflite",
+            "048edd3645c9bf7397d19a9f6e3a42957d6e414c9bea6598030a2e9b624156e6",
+        ),
+    },
+    licence="Apache-2.0",
+)
+"""MediaPipe's hand models, full and lite, out of its own wheel."""
+
+_NAMED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
+
+
+@dataclass(frozen=True)
+class ModelPack:
+    """Two model files and their geometry.
+
+    Attributes:
+        name: for messages.
+        palm: the palm detector's file.
+        landmark: the landmark model's file; not opened in palm-only mode.
+        palm_geometry, landmark_geometry: what the models take and give.
+    """
+
+    name: str
+    palm: Path
+    landmark: Path
+    palm_geometry: PalmGeometry = field(default_factory=PalmGeometry)
+    landmark_geometry: LandmarkGeometry = field(default_factory=LandmarkGeometry)
+
+    def open_palm(self, *, threads: int = 1) -> Model:
+        """Open the palm model. Raises :class:`ModelError` if it is not of the pack's geometry."""
+        geometry = self.palm_geometry
+        wanted = [(1, geometry.anchors, geometry.values), (1, geometry.anchors, 1)]
+        return _open(self.palm, geometry.size, wanted, threads=threads, what="a palm model")
+
+    def open_landmark(self, *, threads: int = 1) -> Model:
+        """Open the landmark model. Raises :class:`ModelError` if it is not of the pack's geometry."""
+        wanted = [(1, 63), (1, 1), (1, 1), (1, 63)]
+        return _open(self.landmark, self.landmark_geometry.size, wanted, threads=threads, what="a landmark model")
+
+
+def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
+    """Return a pack by its name, or from a folder.
+
+    A folder holds ``pack.toml``::
+
+        palm = "palm.tflite"
+        landmark = "landmark.tflite"
+        [palm_geometry]       # optional: size, grids, keypoints
+        [landmark_geometry]   # optional: size, depth_scale, right_if_mirrored
+
+    or, without one, MediaPipe's files under their own names.
+
+    Raises:
+        FetchError: a named pack has not been fetched yet; the message is the command that does it.
+        ModelError: no such pack, or a folder without one.
+    """
+    if isinstance(pack, ModelPack):
+        return pack
+    if variant := _NAMED.get(str(pack)):
+        palm, landmark = (stored(MEDIAPIPE_HANDS, f"{kind}_{variant}.tflite") for kind in ("palm_detection", "hand_landmark"))
+        return ModelPack(str(pack), palm, landmark)
+    folder = Path(pack)
+    if not folder.is_dir():
+        raise ModelError(f"no model pack {str(pack)!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml")
+    if (folder / "pack.toml").is_file():
+        return _from_toml(folder)
+    for variant in ("full", "lite"):
+        palm, landmark = folder / f"palm_detection_{variant}.tflite", folder / f"hand_landmark_{variant}.tflite"
+        if palm.is_file() and landmark.is_file():
+            return ModelPack(str(folder), palm, landmark)
+    raise ModelError(f"{folder}: expected pack.toml, or palm_detection_full.tflite and hand_landmark_full.tflite")
+
+
+def _from_toml(folder: Path) -> ModelPack:
+    path = folder / "pack.toml"
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        palm, landmark = folder / str(table.pop("palm")), folder / str(table.pop("landmark"))
+        palm_geometry = replace(PalmGeometry(), **_tuples(table.pop("palm_geometry", {})))
+        landmark_geometry = replace(LandmarkGeometry(), **table.pop("landmark_geometry", {}))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: expected palm, landmark and optional geometry tables: {error}") from error
+    if table:
+        raise ModelError(f"{path}: unknown keys {sorted(table)}")
+    return ModelPack(str(folder), palm, landmark, palm_geometry, landmark_geometry)
+
+
+def _tuples(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(map(tuple, value)) if key == "grids" else value for key, value in table.items()}
+
+
+def _open(path: Path, size: int, outputs: list[tuple[int, ...]], *, threads: int, what: str) -> Model:
+    model = Model.open(path, threads=threads)
+    wanted_in = [((1, size, size, 3), np.dtype(np.float32))]
+    wanted_out = [(shape, np.dtype(np.float32)) for shape in outputs]
+    given_in = [(tuple(info.shape), info.dtype) for info in model.inputs]
+    given_out = [(tuple(info.shape), info.dtype) for info in model.outputs]
+    if (given_in, given_out) != (wanted_in, wanted_out):
+        model.close()
+        raise ModelError(
+            f"{path}: not {what} of this pack's geometry: expected inputs {_shapes(wanted_in)} and outputs "
+            f"{_shapes(wanted_out)}, got {_shapes(given_in)} and {_shapes(given_out)}"
+        )
+    return model
+
+
+def _shapes(tensors: list[Any]) -> str:
+    return ", ".join(f"{dtype} {list(shape)}" for shape, dtype in tensors) or "none"

@@ -1,0 +1,124 @@
+"""The tracker as a graph: the pipeline of the 2019 post."""
+
+from dataclasses import dataclass
+
+from handheld.engine import Model
+from handheld.errors import InputError
+from handheld.graph import BackEdge, FlowLimiter, Gate, GraphConfig, Node, PreviousLoopback
+from handheld.hands.calculators import (
+    AssignIds,
+    AssociateRegions,
+    HandLandmarks,
+    PalmDetector,
+    RecogniseGestures,
+    RedetectSchedule,
+    SmoothHands,
+    hands_to_regions,
+    palms_to_regions,
+    regions_to_hands,
+    remove_duplicates,
+)
+from handheld.hands.gestures import GestureTable
+from handheld.hands.packs import ModelPack
+from handheld.hands.smoothing import OneEuroOptions
+from handheld.media import Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandOptions:
+    """Options of the hand graph.
+
+    Attributes:
+        max_hands: hands to report at most.
+        min_palm_score: of a palm to be looked at, in (0, 1).
+        min_hand_score: of a landmark result to be a hand; a hand below it is lost, 0 to 1.
+        redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in every k-th frame.
+        mirrored: whether frames are mirror images (as selfie cameras show them); decides what is left and right.
+        smoothing: settings of the One-Euro filter; ``None`` leaves it out.
+        palms_only: stop after the palm detector, which then runs on every frame.
+    """
+
+    max_hands: int = 2
+    min_palm_score: float = 0.5
+    min_hand_score: float = 0.5
+    redetect_every: int = 10
+    mirrored: bool = False
+    smoothing: OneEuroOptions | None = OneEuroOptions()  # noqa: RUF009  (frozen)
+    palms_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_hands < 1 or self.redetect_every < 1:
+            raise InputError(f"expected max_hands and redetect_every of 1 or more, got {self.max_hands}, {self.redetect_every}")
+        if not (0 < self.min_palm_score < 1 and 0 <= self.min_hand_score <= 1):
+            raise InputError(f"expected scores between 0 and 1, got {self.min_palm_score} and {self.min_hand_score}")
+
+
+def hand_graph(options: HandOptions | None = None) -> GraphConfig:
+    """Return the graph from ``frame`` to ``hands`` (a list of ``HandResult`` for each frame).
+
+    Palms are looked for only when a hand is missing; else a hand's region in this frame follows from its landmarks in the last.
+    Side packets: ``palm_model``, ``landmark_model``, ``pack``, ``gestures``.
+    """
+    options = options or HandOptions()
+    return _palm_graph(options) if options.palms_only else _full_graph(options)
+
+
+def _full_graph(options: HandOptions) -> GraphConfig:
+    most = options.max_hands
+    detection = [
+        Node(FlowLimiter(), inputs=["frame", BackEdge("hands")], outputs=["admitted"], name="flow_limiter"),
+        Node(PreviousLoopback(), inputs=["admitted", BackEdge("next_regions")], outputs="followed", name="previous_regions"),
+        Node(RedetectSchedule(max_hands=most, every=options.redetect_every), inputs=["admitted", "followed"], outputs="detect"),
+        Node(Gate(), inputs=["admitted", "detect"], outputs="palm_frame", name="detector_gate"),
+        _palm_detector(options, "palm_frame"),
+        Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
+    ]
+    landmarks = [
+        Node(AssociateRegions(max_hands=most), inputs=["admitted", "followed", "palm_regions"], outputs="regions"),
+        Node(
+            HandLandmarks(min_score=options.min_hand_score, mirrored=options.mirrored),
+            inputs=["admitted", "regions"],
+            outputs="looked_at",
+            side_inputs=["landmark_model", "pack"],
+        ),
+        Node(remove_duplicates, inputs="looked_at", outputs="distinct"),
+        Node(AssignIds(), inputs="distinct", outputs="named"),
+        Node(hands_to_regions, inputs="named", outputs="next_regions"),
+    ]
+    last = "named"
+    finish = []
+    if options.smoothing is not None:
+        finish.append(Node(SmoothHands(options.smoothing), inputs="named", outputs="smooth"))
+        last = "smooth"
+    finish.append(Node(RecogniseGestures(), inputs=last, outputs="hands", side_inputs=["gestures"]))
+    sides = {"palm_model": Model, "landmark_model": Model, "pack": ModelPack, "gestures": GestureTable}
+    return GraphConfig(
+        nodes=[*detection, *landmarks, *finish], inputs={"frame": Frame}, outputs=["hands"], side_inputs=sides, name="hands"
+    )
+
+
+def _palm_graph(options: HandOptions) -> GraphConfig:
+    nodes = [
+        Node(FlowLimiter(), inputs=["frame", BackEdge("hands")], outputs=["admitted"], name="flow_limiter"),
+        _palm_detector(options, "admitted"),
+        Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
+        Node(
+            AssociateRegions(max_hands=options.max_hands),
+            inputs={"frame": "admitted", "palm_regions": "palm_regions"},
+            outputs="regions",
+        ),
+        Node(regions_to_hands, inputs="regions", outputs="looked_at"),
+        Node(AssignIds(), inputs="looked_at", outputs="hands"),
+    ]
+    return GraphConfig(
+        nodes=nodes,
+        inputs={"frame": Frame},
+        outputs=["hands"],
+        side_inputs={"palm_model": Model, "pack": ModelPack},
+        name="palms",
+    )
+
+
+def _palm_detector(options: HandOptions, frames: str) -> Node:
+    detector = PalmDetector(min_score=options.min_palm_score)
+    return Node(detector, inputs=frames, outputs="palms", side_inputs=["palm_model", "pack"])

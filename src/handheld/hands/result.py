@@ -1,0 +1,128 @@
+"""What the tracker finds: palms, regions, hands."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.hands.skeleton import PALM_POINTS
+from handheld.media import Rect
+
+Points = NDArray[np.float32]
+Handedness = Literal["Left", "Right"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Palm:
+    """A palm that the detector found.
+
+    Attributes:
+        rect: the upright box around the palm, pixels of the picture.
+        keypoints: (7, 2) pixels: wrist, four knuckles (index, middle, ring, little finger), two at the thumb's base.
+        score: 0 to 1.
+    """
+
+    rect: Rect
+    keypoints: Points
+    score: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Region:
+    """Where to look for a hand: a rotated square, and what it came from.
+
+    Attributes:
+        rect: pixels; the hand stands upright in it.
+        centre: (2,) pixels, of the palm.
+        size: pixels, from wrist to middle knuckle.
+        track: number that regions of one hand share while it is followed from frame to frame; ``None`` for a new palm.
+        palm: the detection, for a new palm.
+    """
+
+    rect: Rect
+    centre: Points
+    size: float
+    track: int | None = None
+    palm: Palm | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class HandResult:
+    """One hand in one frame.
+
+    Attributes:
+        id: stays the same while the hand is followed, and when it comes back soon after it was lost.
+        roi: the rotated square that the landmark model looked at, pixels.
+        score: how sure the landmark model is that this is a hand (in palm-only mode the detector's score), 0 to 1.
+        handedness: the person's own left or right hand; ``None`` in palm-only mode.
+        handedness_score: 0.5 to 1; ``None`` in palm-only mode.
+        landmarks: (21, 3) float32, pixels of the original picture; z in the same scale, relative to the wrist, towards the
+            camera negative. ``None`` in palm-only mode.
+        world: (21, 3) float32, metres, around the hand's centre, axes as in the picture. ``None`` in palm-only mode.
+        gesture: a name of the gesture table, or ``None`` where no row fits.
+        palm: the detection that this hand came from, in the frame in which it was detected.
+    """
+
+    id: int
+    roi: Rect
+    score: float
+    handedness: Handedness | None = None
+    handedness_score: float | None = None
+    landmarks: Points | None = None
+    world: Points | None = None
+    gesture: str | None = None
+    palm: Palm | None = field(default=None, repr=False)
+    region: Region | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("landmarks", "world"):
+            points = getattr(self, name)
+            if points is not None and points.shape != (21, 3):
+                raise InputError(f"HandResult.{name}: expected shape (21, 3), got {points.shape}")
+
+    @property
+    def size(self) -> float:
+        """Pixels from wrist to middle knuckle."""
+        return self.region.size if self.landmarks is None and self.region else palm_size(_known(self.landmarks))
+
+    @property
+    def centre(self) -> Points:
+        """(2,) pixels: the middle of the palm."""
+        return self.region.centre if self.landmarks is None and self.region else palm_centre(_known(self.landmarks))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers and lists; what is not known is ``None``."""
+        return {
+            "id": self.id,
+            "handedness": self.handedness,
+            "handedness_score": _rounded(self.handedness_score, 4),
+            "score": _rounded(self.score, 4),
+            "landmarks": _rounded(self.landmarks, 2),
+            "world": _rounded(self.world, 5),
+            "gesture": self.gesture,
+            "roi": {key: _rounded(getattr(self.roi, key), 4) for key in ("x", "y", "width", "height", "angle")},
+        }
+
+
+def palm_size(landmarks: Points) -> float:
+    """Return the distance from wrist to middle knuckle, in the unit of (21, 2 or 3) landmarks, in the picture's plane."""
+    across, down = landmarks[9, :2] - landmarks[0, :2]
+    return float(np.hypot(across, down))
+
+
+def palm_centre(landmarks: Points) -> Points:
+    """Return the (2,) mean of wrist and knuckles of (21, 2 or 3) landmarks."""
+    centre: Points = landmarks[PALM_POINTS, :2].mean(axis=0)
+    return centre
+
+
+def _known(points: Points | None) -> Points:
+    if points is None:
+        raise InputError("this hand has neither landmarks nor a region")
+    return points
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    return None if value is None else np.round(np.asarray(value, dtype=np.float64), digits).tolist()

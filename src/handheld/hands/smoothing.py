@@ -1,0 +1,78 @@
+"""The One-Euro filter: still hands stay still, fast hands do not lag.
+
+Casiez, Roussel and Vogel, "1 EUR Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive Systems",
+CHI 2012. A first-order low-pass filter whose cut-off rises with speed. Here speed is in hand sizes per second, so that one
+setting fits near and far hands.
+"""
+
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError, TimestampError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class OneEuroOptions:
+    """Settings of the filter.
+
+    Attributes:
+        min_cutoff: hertz, of a value at rest; lower is steadier.
+        beta: hertz of cut-off for each hand size per second; higher follows fast motion more closely.
+        speed_cutoff: hertz, of the low-pass on the speed itself.
+    """
+
+    min_cutoff: float = 1.5
+    beta: float = 12.0
+    speed_cutoff: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.min_cutoff > 0 and self.beta >= 0 and self.speed_cutoff > 0):
+            raise InputError(f"expected min_cutoff > 0, beta >= 0 and speed_cutoff > 0, got {self}")
+
+
+class OneEuroFilter:
+    """Filters one array of values over time.
+
+    >>> low_pass = OneEuroFilter(OneEuroOptions(min_cutoff=1.0, beta=0.0))
+    >>> [round(float(low_pass(np.array([x], np.float32), 100_000 * t)[0]), 3) for t, x in enumerate([0.0, 1.0, 1.0])]
+    [0.0, 0.386, 0.623]
+    """
+
+    def __init__(self, options: OneEuroOptions | None = None) -> None:
+        self.options = options or OneEuroOptions()
+        self._value: Floats | None = None
+        self._speed: Floats | None = None
+        self._t_us = 0
+
+    def __call__(self, value: Floats, t_us: int, *, scale: float = 1.0) -> Floats:
+        """Return the filtered value.
+
+        Args:
+            value: of the same shape each time.
+            t_us: microseconds, larger than the one before.
+            scale: what counts as one unit of distance for the speed, such as the size of the hand.
+        """
+        if self._value is None or self._speed is None:
+            self._value, self._speed, self._t_us = value, np.zeros_like(value), t_us
+            return value
+        if t_us <= self._t_us:
+            raise TimestampError(f"a value at {t_us} us does not follow the one at {self._t_us} us")
+        seconds = (t_us - self._t_us) / 1e6
+        speed = (value - self._value) / np.float32(seconds * scale)
+        self._speed = self._speed + np.float32(_weight(self.options.speed_cutoff, seconds)) * (speed - self._speed)
+        cutoff = self.options.min_cutoff + self.options.beta * np.abs(self._speed)
+        self._value = self._value + _weight(cutoff, seconds) * (value - self._value)
+        self._t_us = t_us
+        return self._value
+
+
+def _weight(cutoff: Floats | float, seconds: float) -> Floats:
+    """Return the share of the new value in a first-order low-pass: 1 / (1 + tau / dt), with tau = 1 / (2 pi cutoff)."""
+    turn = 2 * pi * seconds * np.asarray(cutoff, dtype=np.float32)
+    weight: Floats = turn / (turn + 1)
+    return weight

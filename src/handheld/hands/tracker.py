@@ -1,0 +1,161 @@
+"""The hand tracker, as a person uses it."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from handheld.errors import GraphError, TimestampError
+from handheld.graph import Graph, GraphConfig, GraphStats, Packet, Timestamp
+from handheld.hands.gestures import GestureTable
+from handheld.hands.packs import ModelPack, load_pack
+from handheld.hands.pipeline import HandOptions, hand_graph
+from handheld.hands.result import HandResult
+from handheld.hands.smoothing import OneEuroOptions
+from handheld.media import Frame, as_rgb
+
+
+class HandTracker:
+    """Follows hands through frames, or finds them in single pictures. A context manager; not for several threads at once.
+
+    Args:
+        max_hands: hands to report at most.
+        pack: a model pack's name or folder, see :func:`~handheld.hands.load_pack`.
+        smoothing: whether landmarks are smoothed over time, or the filter's settings.
+        mirrored: whether frames are mirror images, as selfie cameras show them; decides what is left and right.
+        redetect_every: while some, but fewer than ``max_hands``, hands are in view, look for more in every k-th frame.
+        threads: threads of the models.
+        palms_only: report where palms are, without landmarks.
+        gestures: a gesture table's name or file, see :class:`~handheld.hands.GestureTable`.
+        min_palm_score, min_hand_score: see :class:`~handheld.hands.HandOptions`.
+
+    Raises:
+        FetchError: the pack has not been fetched.
+        ModelError: a model file is corrupt or not of the pack's geometry.
+
+    >>> with HandTracker(max_hands=2) as tracker:  # doctest: +SKIP
+    ...     for frame in handheld.media.open_video("clip.mp4"):
+    ...         hands = tracker.track(frame)
+    """
+
+    def __init__(
+        self,
+        *,
+        max_hands: int = 2,
+        pack: str | os.PathLike[str] | ModelPack = "mediapipe-full",
+        smoothing: bool | OneEuroOptions = True,
+        mirrored: bool = False,
+        redetect_every: int = 10,
+        threads: int = 1,
+        palms_only: bool = False,
+        gestures: str | os.PathLike[str] | GestureTable = "signs",
+        min_palm_score: float = 0.5,
+        min_hand_score: float = 0.5,
+    ) -> None:
+        self.options = HandOptions(
+            max_hands=max_hands,
+            min_palm_score=min_palm_score,
+            min_hand_score=min_hand_score,
+            redetect_every=redetect_every,
+            mirrored=mirrored,
+            smoothing=(OneEuroOptions() if smoothing else None) if isinstance(smoothing, bool) else smoothing,
+            palms_only=palms_only,
+        )
+        self.pack = load_pack(pack)
+        self._side: dict[str, Any] = {"pack": self.pack, "palm_model": self.pack.open_palm(threads=threads)}
+        if not palms_only:
+            self._side["landmark_model"] = self.pack.open_landmark(threads=threads)
+            self._side["gestures"] = GestureTable.load(gestures)
+        self._observers: list[tuple[str, Callable[[Packet[Any]], None]]] = []
+        self._session: _Session | None = None
+        self._closed = False
+
+    @property
+    def config(self) -> GraphConfig:
+        """The graph that runs, to be looked at or drawn."""
+        return hand_graph(self.options)
+
+    def track(self, frame: Frame) -> list[HandResult]:
+        """Return the hands of the next frame of a stream.
+
+        Args:
+            frame: any picture that :func:`handheld.media.as_rgb` takes, with a time after that of the frame before.
+
+        Raises:
+            TimestampError: time runs backwards; :meth:`reset` starts a new stream.
+            InputError: the picture is of no known form.
+        """
+        frame = Frame(as_rgb(frame.image), frame.t_us, frame.index)
+        session = self._session = self._session or self._start(self._observers)
+        if frame.t_us <= session.last_us:
+            raise TimestampError(
+                f"frame {frame.index} at {frame.t_us} us does not follow the one at {session.last_us} us; "
+                "call reset() before a new stream"
+            )
+        try:
+            return session.feed(frame)
+        except GraphError:
+            self.reset()
+            raise
+
+    def detect(self, image: Any) -> list[HandResult]:
+        """Return the hands of a single picture, with no memory of frames before and none kept."""
+        session = self._start([])
+        try:
+            return session.feed(Frame(as_rgb(image), 0, 0))
+        finally:
+            session.graph.cancel()
+
+    def observe(self, stream: str, callback: Callable[[Packet[Any]], None]) -> None:
+        """Call ``callback`` with every packet of any stream of :attr:`config`, from the next frame of :meth:`track` on."""
+        self._observers.append((stream, callback))
+        if self._session is not None:
+            self._session.graph.observe(stream, callback)
+
+    def stats(self) -> GraphStats | None:
+        """Return what the graph tells of itself since the stream began; ``None`` before the first frame."""
+        return None if self._session is None else self._session.graph.stats()
+
+    def reset(self) -> None:
+        """Forget every hand; the next frame starts a new stream."""
+        if self._session is not None:
+            self._session.graph.cancel()
+            self._session = None
+
+    def close(self) -> None:
+        """Give the models' memory back."""
+        self.reset()
+        self._closed = True
+        for model in ("palm_model", "landmark_model"):
+            if model in self._side:
+                self._side[model].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _start(self, observers: Sequence[tuple[str, Callable[[Packet[Any]], None]]]) -> "_Session":
+        if self._closed:
+            raise GraphError("the tracker is closed")
+        session = _Session(self.config, self._side)
+        for stream, callback in observers:
+            session.graph.observe(stream, callback)
+        return session
+
+
+class _Session:
+    """One stream of frames through one running graph, on the calling thread."""
+
+    def __init__(self, config: GraphConfig, side: Mapping[str, Any]) -> None:
+        self.graph = Graph(config, side=side)
+        self.graph.__enter__()
+        self._reader = self.graph.output("hands")
+        self.last_us = int(Timestamp.UNSET)
+
+    def feed(self, frame: Frame) -> list[HandResult]:
+        self.graph.add("frame", frame, frame.t_us)
+        self.last_us = frame.t_us
+        hands: list[HandResult] = next(self._reader).payload
+        return hands
