@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test check bench clean
 
 demo: $(STAMP)
-	$(BIN)/handheld demo --out report $(if $(VIDEO),--video "$(VIDEO)")
+	$(BIN)/python -m handheld.web.demo --out report $(if $(VIDEO),--video "$(VIDEO)")
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

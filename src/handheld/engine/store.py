@@ -49,6 +49,12 @@ def stored(bundle: Bundle, file: str) -> Path:
     return path
 
 
+def is_stored(bundle: Bundle) -> bool:
+    """Whether every file of a bundle is in the cache, whole."""
+    folder = cache_folder() / bundle.name
+    return all(_is_whole(folder / file, sha256) for file, (_, sha256) in bundle.files.items())
+
+
 def fetch(bundle: Bundle, *, download: Callable[[str, Path], Path] | None = None) -> Path:
     """Fetch a bundle into the cache unless it is there and whole; return its folder.
 
@@ -62,7 +68,7 @@ def fetch(bundle: Bundle, *, download: Callable[[str, Path], Path] | None = None
         FetchError: the wheel could not be brought, lacks a file, or a file is not the one that was promised.
     """
     folder = cache_folder() / bundle.name
-    if all(_is_whole(folder / file, sha256) for file, (_, sha256) in bundle.files.items()):
+    if is_stored(bundle):
         return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ The rules and their numbers are those of MediaPipe's hand graph (``palm_detectio
 """
 
 from dataclasses import dataclass
-from math import atan2, cos, pi, sin
+from math import atan2, cos, floor, pi, sin
 
 import numpy as np
 
@@ -39,8 +39,9 @@ LANDMARK_RULE = RegionRule(
 
 def hand_angle(points: Points, rule: RegionRule) -> float:
     """Return the angle in radians, in -pi to pi, by which the picture of a hand is turned clockwise from upright."""
-    (x0, y0), (x1, y1) = points[rule.start, :2], sum(weight * points[index, :2] for index, weight in rule.ends)
-    return _wrapped(pi / 2 - atan2(-(float(y1) - float(y0)), float(x1) - float(x0)))
+    end = np.sum([weight * points[index, :2] for index, weight in rule.ends], axis=0)
+    x, y = (end - points[rule.start, :2]).tolist()
+    return _wrapped(pi / 2 - atan2(-y, x))
 
 
 def region_from_palm(box: Rect, keypoints: Points, rule: RegionRule = PALM_RULE) -> Rect:
@@ -76,4 +77,4 @@ def _region(x: float, y: float, width: float, height: float, angle: float, rule:
 
 
 def _wrapped(angle: float) -> float:
-    return angle - 2 * pi * np.floor((angle + pi) / (2 * pi)).item()
+    return angle - 2 * pi * floor((angle + pi) / (2 * pi))

@@ -21,7 +21,17 @@ from handheld.hands.skeleton import FINGERS
 State = Literal["straight", "bent", "hooked"]
 
 STRAIGHT_BELOW = {"thumb": 60.0, "index": 90.0, "middle": 90.0, "ring": 90.0, "pinky": 90.0}
-"""Degrees of accumulated bend below which a finger is straight."""
+"""Degrees of accumulated bend below which a finger is straight.
+
+These and the two numbers below were chosen on 1,000 photos of digits in sign language: straight fingers stay below 75
+there, bent ones above 100; ``benchmarks/gestures.py`` measures the result on the other photos.
+"""
+
+_THUMB_OUT = 1.12
+"""A thumb stands off if its tip is so many times further from the little finger's knuckle than its own knuckle is."""
+
+_TOUCH = 0.4
+"""Tips touch within this part of the palm's length."""
 
 _TABLES = ("signs", "american", "european", "chinese")
 
@@ -56,11 +66,11 @@ def finger_states(landmarks: Points, world: Points | None = None) -> FingerState
         angles = _joint_angles(points[[0, *joints]] if name != "thumb" else points[list(joints)])
         bend[name] = float(angles.sum())
         states[name] = _state(name, angles)
-    if _thumb_is_tucked(points):
+    if not _thumb_stands_off(points):
         states["thumb"] = "bent"
-    size = float(np.linalg.norm(points[9] - points[0]))
-    tips = {name: points[joints[3]] for name, joints in FINGERS.items()}
-    touching = {n for n, tip in tips.items() if n != "thumb" and np.linalg.norm(tip - tips["thumb"]) < 0.35 * size}
+    seen = landmarks.astype(np.float64)
+    reach = _TOUCH * float(np.linalg.norm(seen[9] - seen[0]))
+    touching = {n for n, joints in FINGERS.items() if n != "thumb" and np.linalg.norm(seen[joints[3]] - seen[4]) < reach}
     return FingerStates(bend, states, _thumb_direction(landmarks), frozenset(touching))
 
 
@@ -80,9 +90,9 @@ def _state(name: str, angles: Any) -> State:
     return "bent"
 
 
-def _thumb_is_tucked(points: Any) -> bool:
-    """Whether the thumb lies across the palm: its tip is no further from the little finger's knuckle than its base joint is."""
-    return bool(np.linalg.norm(points[4] - points[17]) < 1.0 * np.linalg.norm(points[2] - points[17]))
+def _thumb_stands_off(points: Any) -> bool:
+    """Whether the thumb is beside the palm, not across it."""
+    return bool(np.linalg.norm(points[4] - points[17]) > _THUMB_OUT * np.linalg.norm(points[2] - points[17]))
 
 
 def _thumb_direction(landmarks: Points) -> Literal["up", "down", "side"]:

@@ -16,12 +16,13 @@ class LandmarkGeometry:
     Attributes:
         size: side of the square input, pixels; RGB in 0 to 1.
         depth_scale: raw depth is divided by it (MediaPipe's ``normalize_z``).
-        right_if_mirrored: whether the handedness output is the probability of a right hand in a mirrored (selfie) picture.
+        right_if_mirrored: whether the handedness output is the probability of a right hand in a mirrored (selfie) picture;
+            MediaPipe's is that of a right hand in a picture that is not (its label file names the output "Left", mirrored).
     """
 
     size: int = 224
     depth_scale: float = 0.4
-    right_if_mirrored: bool = True
+    right_if_mirrored: bool = False
 
 
 def project_landmarks(raw: Points, region: Rect, geometry: LandmarkGeometry) -> Points:

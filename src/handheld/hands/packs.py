@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def _tuples(table: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(map(tuple, value)) if key == "grids" else value for key, value in table.items()}
 
 
-def _open(path: Path, size: int, outputs: list[tuple[int, ...]], *, threads: int, what: str) -> Model:
+def _open(path: Path, size: int, outputs: Sequence[tuple[int, ...]], *, threads: int, what: str) -> Model:
     model = Model.open(path, threads=threads)
     wanted_in = [((1, size, size, 3), np.dtype(np.float32))]
     wanted_out = [(shape, np.dtype(np.float32)) for shape in outputs]

@@ -70,7 +70,7 @@ def decode_palms(
     rows = np.flatnonzero(logits >= np.log(threshold / (1 - threshold)))
     rows = rows[np.argsort(-logits[rows], kind="stable")]
     scores = 1 / (1 + np.exp(-np.clip(logits[rows], -100, 100)))
-    points = raw[rows].reshape(len(rows), -1, 2) / geometry.size
+    points = raw[rows].reshape(len(rows), 2 + geometry.keypoints, 2) / geometry.size
     points[:, 2:] += anchors[rows, None]
     points[:, 0] += anchors[rows]
     scale = np.array([view.width, view.height], dtype=np.float32)

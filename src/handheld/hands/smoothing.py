@@ -7,6 +7,7 @@ setting fits near and far hands.
 
 from dataclasses import dataclass
 from math import pi
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class OneEuroFilter:
         return self._value
 
 
-def _weight(cutoff: Floats | float, seconds: float) -> Floats:
+def _weight(cutoff: NDArray[Any] | float, seconds: float) -> Floats:
     """Return the share of the new value in a first-order low-pass: 1 / (1 + tau / dt), with tau = 1 / (2 pi cutoff)."""
     turn = 2 * pi * seconds * np.asarray(cutoff, dtype=np.float32)
     weight: Floats = turn / (turn + 1)

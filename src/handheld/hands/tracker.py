@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from handheld.errors import GraphError, TimestampError
-from handheld.graph import Graph, GraphConfig, GraphStats, Packet, Timestamp
+from handheld.graph import Graph, GraphConfig, GraphStats, Packet, Timestamp, stream_names
 from handheld.hands.gestures import GestureTable
 from handheld.hands.packs import ModelPack, load_pack
 from handheld.hands.pipeline import HandOptions, hand_graph
@@ -74,6 +74,11 @@ class HandTracker:
     def config(self) -> GraphConfig:
         """The graph that runs, to be looked at or drawn."""
         return hand_graph(self.options)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams that :meth:`observe` can watch, in the order in which they are computed."""
+        return stream_names(self.config)
 
     def track(self, frame: Frame) -> list[HandResult]:
         """Return the hands of the next frame of a stream.

@@ -7,6 +7,7 @@ cameras, crops and drawing through OpenCV; each is imported in one file when it 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from handheld.media.atomic import atomic_path
 from handheld.media.frame import Frame, Image, as_rgb
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "VideoReader",
     "VideoWriter",
     "as_rgb",
+    "atomic_path",
     "crop",
     "draw_label",
     "draw_polygon",

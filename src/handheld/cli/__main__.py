@@ -1,0 +1,5 @@
+"""``python -m handheld.cli``."""
+
+from handheld.cli import main
+
+main()

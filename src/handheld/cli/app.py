@@ -1,0 +1,36 @@
+"""All commands in one tree."""
+
+from typing import Annotated
+
+import typer
+
+from handheld import __version__
+from handheld.cli import graph, hands, models
+from handheld.cli.doctor import doctor
+
+app = typer.Typer(
+    name="handheld",
+    help="Machine learning that runs, learns and stays on the device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(hands.app, name="hands")
+app.add_typer(graph.app, name="graph")
+app.add_typer(models.app, name="models")
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass

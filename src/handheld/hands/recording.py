@@ -1,0 +1,174 @@
+"""A whole stream of frames tracked, drawn and written down."""
+
+import json
+import os
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import IO, Any
+
+import numpy as np
+
+from handheld.errors import MediaError
+from handheld.graph import Packet
+from handheld.hands.drawing import draw_hands
+from handheld.hands.result import HandResult, Palm, Region
+from handheld.hands.tracker import HandTracker
+from handheld.media import Frame, VideoWriter, atomic_path
+
+_TRACE_LENGTH = 20
+
+
+@dataclass
+class Recording:
+    """What came of a stream.
+
+    Attributes:
+        latency_ms: wall time of ``track`` for each frame.
+        cpu_s: processor time of all of them.
+        detector_frames: indices of frames on which the palm detector ran.
+        hands: for each frame, its hands.
+        t_us: for each frame, its time.
+    """
+
+    latency_ms: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+    detector_frames: list[int] = field(default_factory=list)
+    hands: list[list[HandResult]] = field(default_factory=list)
+    t_us: list[int] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames so far."""
+        return len(self.latency_ms)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of wall time spent tracking."""
+        total = sum(self.latency_ms)
+        return 1000 * self.frames / total if total else 0.0
+
+    def latency_percentile(self, percent: float) -> float:
+        """Return a percentile of the latency, ms; 0 for an empty stream."""
+        return float(np.percentile(self.latency_ms, percent)) if self.latency_ms else 0.0
+
+
+def record(
+    frames: Iterable[Frame],
+    tracker: HandTracker,
+    *,
+    video: str | os.PathLike[str] | None = None,
+    jsonl: str | os.PathLike[str] | None = None,
+    every_node: bool = False,
+    fps: float = 30.0,
+    on_frame: Callable[[Recording, Frame, list[HandResult]], None] | None = None,
+) -> Recording:
+    """Track every frame; draw into a video and write JSON lines if asked.
+
+    An interrupt (Ctrl-C) ends the stream as its end does, and so does an error of the source, which is raised after what was
+    done has been written.
+
+    Args:
+        frames: a video, folder or camera.
+        tracker: which hands, and how.
+        video: file to write the annotated frames to.
+        jsonl: file to write one JSON object per frame to.
+        every_node: put what every node of the graph sent into the JSON lines.
+        fps: nominal rate of the annotated video; its frames keep their own times.
+        on_frame: called after each frame.
+    """
+    recording, failure = Recording(), None
+    nodes: dict[str, Any] = {}
+    tracker.observe("detect" if not tracker.options.palms_only else "palms", partial(_note_detection, recording))
+    if every_node:
+        for stream in tracker.streams:
+            tracker.observe(stream, partial(_keep, nodes, stream))
+    with ExitStack() as stack:
+        writer = stack.enter_context(VideoWriter(video, fps=fps)) if video else None
+        lines = stack.enter_context(stack.enter_context(atomic_path(jsonl)).open("w")) if jsonl else None
+        draw = _Drawer()
+        try:
+            for frame in frames:
+                hands = _track(frame, tracker, recording)
+                if writer is not None:
+                    writer.write(draw(frame, hands), frame.t_us)
+                if lines is not None:
+                    _write_line(lines, frame, hands, nodes if every_node else None)
+                nodes.clear()
+                if on_frame is not None:
+                    on_frame(recording, frame, hands)
+        except KeyboardInterrupt:
+            pass
+        except MediaError as error:
+            if not recording.frames:
+                raise
+            failure = error
+    if failure is not None:
+        raise failure
+    return recording
+
+
+class _Drawer:
+    """Draws hands with a trace of where each has been."""
+
+    def __init__(self) -> None:
+        self._traces: dict[int, deque[Any]] = defaultdict(lambda: deque(maxlen=_TRACE_LENGTH))
+
+    def __call__(self, frame: Frame, hands: list[HandResult]) -> Any:
+        for gone in self._traces.keys() - {hand.id for hand in hands}:
+            del self._traces[gone]
+        for hand in hands:
+            self._traces[hand.id].append(hand.centre)
+        return draw_hands(frame.image, hands, traces={key: list(trace) for key, trace in self._traces.items()})
+
+
+def annotate(frames: Iterable[Frame], hands: Iterable[list[HandResult]]) -> list[Frame]:
+    """Return copies of frames with their hands drawn."""
+    draw = _Drawer()
+    return [Frame(draw(frame, found), frame.t_us, frame.index) for frame, found in zip(frames, hands, strict=True)]
+
+
+def _track(frame: Frame, tracker: HandTracker, recording: Recording) -> list[HandResult]:
+    start, start_cpu = time.perf_counter(), time.process_time()
+    hands = tracker.track(frame)
+    recording.latency_ms.append(1000 * (time.perf_counter() - start))
+    recording.cpu_s += time.process_time() - start_cpu
+    recording.hands.append(hands)
+    recording.t_us.append(frame.t_us)
+    return hands
+
+
+def _note_detection(recording: Recording, packet: Packet[Any]) -> None:
+    if packet.payload is not False:
+        recording.detector_frames.append(recording.frames)
+
+
+def _keep(nodes: dict[str, Any], stream: str, packet: Packet[Any]) -> None:
+    nodes[stream] = packet.payload
+
+
+def _write_line(lines: IO[str], frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None) -> None:
+    line: dict[str, Any] = {"t_us": frame.t_us, "frame": frame.index, "hands": [hand.to_json() for hand in hands]}
+    if nodes is not None:
+        line["nodes"] = {stream: _plain(value) for stream, value in nodes.items()}
+    lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Return what a stream of the hand graph carries as JSON can say it."""
+    if isinstance(value, Frame):
+        return {"frame": value.index, "t_us": value.t_us, "height": value.image.shape[0], "width": value.image.shape[1]}
+    if isinstance(value, HandResult):
+        return value.to_json()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Palm | Region):
+        rect = value.rect
+        plain: dict[str, Any] = {"rect": [round(v, 2) for v in (rect.x, rect.y, rect.width, rect.height)], "angle": rect.angle}
+        if isinstance(value, Palm):
+            return plain | {"score": round(value.score, 4), "keypoints": value.keypoints.round(2).tolist()}
+        return plain | {"track": value.track}
+    return value
