@@ -18,14 +18,20 @@ from handheld.errors import InputError
 from handheld.hands.result import HandResult, Points, palm_size
 from handheld.hands.skeleton import FINGERS
 
-State = Literal["straight", "bent", "hooked"]
+State = Literal["straight", "hooked", "curved", "bent"]
+
+FOLDED: tuple[State, ...] = ("hooked", "curved", "bent")
+"""Every state but straight; tables say ``folded``."""
 
 STRAIGHT_BELOW = {"thumb": 60.0, "index": 90.0, "middle": 90.0, "ring": 90.0, "pinky": 90.0}
 """Degrees of accumulated bend below which a finger is straight.
 
-These and the two numbers below were chosen on 1,000 photos of digits in sign language: straight fingers stay below 75
+These and the numbers below were chosen on 1,000 photos of digits in sign language: straight fingers stay below 75
 there, bent ones above 100; ``benchmarks/gestures.py`` measures the result on the other photos.
 """
+
+_BENT_ABOVE = 165.0
+"""Degrees of accumulated bend of a finger that lies in the palm."""
 
 _THUMB_OUT = 1.12
 """A thumb stands off if its tip is so many times further from the little finger's knuckle than its own knuckle is."""
@@ -33,6 +39,8 @@ _THUMB_OUT = 1.12
 _TOUCH = 0.4
 """Tips touch within this part of the palm's length."""
 
+_CHAINS = np.array([(0, *joints) for joints in FINGERS.values()])
+_OTHERS, _TIPS = zip(*((name, joints[3]) for name, joints in FINGERS.items() if name != "thumb"), strict=True)
 _TABLES = ("signs", "american", "european", "chinese")
 
 
@@ -42,7 +50,7 @@ class FingerStates:
 
     Attributes:
         bend: finger -> accumulated joint angles, degrees.
-        states: finger -> straight, bent, or hooked (straight at the knuckle, bent beyond it).
+        states: finger -> straight, hooked (straight at the knuckle, bent beyond it), curved as around a ball, or bent.
         thumb_points: where a straight thumb points in the picture: up, down or side.
         touching: fingers whose tip touches the thumb's.
     """
@@ -61,38 +69,34 @@ def finger_states(landmarks: Points, world: Points | None = None) -> FingerState
         world: (21, 3) metres, for angles; without it the landmarks' own depth is used.
     """
     points = (landmarks if world is None else world).astype(np.float64)
-    bend, states = {}, {}
-    for name, joints in FINGERS.items():
-        angles = _joint_angles(points[[0, *joints]] if name != "thumb" else points[list(joints)])
-        bend[name] = float(angles.sum())
-        states[name] = _state(name, angles)
-    if not _thumb_stands_off(points):
+    angles = _joint_angles(points)
+    bend = dict(zip(FINGERS, angles.sum(axis=1).tolist(), strict=True))
+    states = {name: _state(name, bend[name], float(angles[number, 0])) for number, name in enumerate(FINGERS)}
+    reach = np.linalg.norm(points[[4, 2]] - points[17], axis=1)
+    if not reach[0] > _THUMB_OUT * reach[1]:  # the thumb lies across the palm
         states["thumb"] = "bent"
     seen = landmarks.astype(np.float64)
-    reach = _TOUCH * float(np.linalg.norm(seen[9] - seen[0]))
-    touching = {n for n, joints in FINGERS.items() if n != "thumb" and np.linalg.norm(seen[joints[3]] - seen[4]) < reach}
-    return FingerStates(bend, states, _thumb_direction(landmarks), frozenset(touching))
+    apart = np.linalg.norm(seen[[0, *_TIPS]] - seen[[9, 4, 4, 4, 4]], axis=1)
+    touching = frozenset(name for name, distance in zip(_OTHERS, apart[1:], strict=True) if distance < _TOUCH * apart[0])
+    return FingerStates(bend, states, _thumb_direction(landmarks), touching)
 
 
-def _joint_angles(chain: Any) -> Any:
-    """Return the angles in degrees between successive segments of a chain of points."""
-    segments = np.diff(chain, axis=0)
-    lengths = np.linalg.norm(segments, axis=1)
-    cosines = (segments[:-1] * segments[1:]).sum(axis=1) / np.maximum(lengths[:-1] * lengths[1:], 1e-12)
-    return np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+def _joint_angles(points: Any) -> Any:
+    """Return (5, 3) angles in degrees between successive segments of each finger; the thumb has two, and a nought first."""
+    segments = points[_CHAINS[:, 1:]] - points[_CHAINS[:, :-1]]
+    lengths = np.linalg.norm(segments, axis=2)
+    cosines = (segments[:, :-1] * segments[:, 1:]).sum(axis=2) / np.maximum(lengths[:, :-1] * lengths[:, 1:], 1e-12)
+    angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    angles[0, 0] = 0.0
+    return angles
 
 
-def _state(name: str, angles: Any) -> State:
-    if angles.sum() < STRAIGHT_BELOW[name]:
+def _state(name: str, bend: float, at_knuckle: float) -> State:
+    if bend < STRAIGHT_BELOW[name]:
         return "straight"
-    if name != "thumb" and angles[0] < 45 and angles[1:].sum() < 150:
-        return "hooked"
-    return "bent"
-
-
-def _thumb_stands_off(points: Any) -> bool:
-    """Whether the thumb is beside the palm, not across it."""
-    return bool(np.linalg.norm(points[4] - points[17]) > _THUMB_OUT * np.linalg.norm(points[2] - points[17]))
+    if name == "thumb" or bend > _BENT_ABOVE:
+        return "bent"
+    return "hooked" if at_knuckle < 45 else "curved"
 
 
 def _thumb_direction(landmarks: Points) -> Literal["up", "down", "side"]:
@@ -147,7 +151,7 @@ class GestureTable:
             extends = "signs"             # optional
             [[gesture]]
             name = "gun"
-            thumb = "straight"            # or "bent", "hooked", or a list of these
+            thumb = "straight"            # or hooked, curved, bent, folded (all but straight), or a list of these
             index = "straight"
             thumb_points = "up"           # optional
             touching = ["middle"]         # optional: tips that touch the thumb's; [] for none
@@ -228,7 +232,8 @@ def _row(row: dict[str, Any], where: str) -> Gesture:
 
 
 def _states(value: Any, where: str) -> tuple[State, ...]:
-    states = (value,) if isinstance(value, str) else tuple(value)
-    if not states or not set(states) <= {"straight", "bent", "hooked"}:
-        raise InputError(f"{where}: expected straight, bent or hooked, got {value!r}")
+    named = (value,) if isinstance(value, str) else tuple(value)
+    states = tuple(state for name in named for state in (FOLDED if name == "folded" else (name,)))
+    if not states or not set(states) <= {"straight", *FOLDED}:
+        raise InputError(f"{where}: expected straight, hooked, curved, bent or folded, got {value!r}")
     return states

@@ -23,11 +23,12 @@ class Identities:
 
     Args:
         memory_s: seconds for which a lost hand is remembered.
-        reach: how far from where it was lost a hand may return, in palm sizes, plus as much again for each 0.25 s.
+        reach: how far from where it was lost a hand may return at once, in palm sizes.
+        speed: by how much that grows, in palm sizes per second; hands in conversation move at one metre per second.
     """
 
-    def __init__(self, *, memory_s: float = 2.0, reach: float = 2.0) -> None:
-        self._memory_us, self._reach = round(memory_s * 1e6), reach
+    def __init__(self, *, memory_s: float = 2.0, reach: float = 2.0, speed: float = 12.0) -> None:
+        self._memory_us, self._reach, self._speed = round(memory_s * 1e6), reach, speed
         self._past: dict[int, _Past] = {}
         self._ids = count()
 
@@ -58,7 +59,7 @@ class Identities:
 
     def _cost(self, hand: HandResult, past: _Past, t_us: int) -> float:
         """Below 1 where a hand may be the lost one: by distance, and by whether it is the same of the two hands."""
-        reach = self._reach * (1 + (t_us - past.t_us) / 250_000) * max(past.size, 1.0)
+        reach = (self._reach + self._speed * (t_us - past.t_us) / 1e6) * max(past.size, 1.0)
         distance = float(np.hypot(*(hand.centre - past.centre))) / reach
         other_hand = 0.0 if hand.handedness is None else abs(past.right - (hand.handedness == "Right"))
         return distance + 0.8 * other_hand if distance < 1 else np.inf

@@ -65,7 +65,7 @@ class VideoReader:
             raise MediaError(f"{self.path}: cannot be read as a video: {error.strerror or error}") from error
         if not container.streams.video:
             container.close()
-            raise MediaError(f"{self.path}: holds no video stream")
+            raise MediaError(f"{self.path}: holds no video stream; it may be sound only, or truncated")
         if container.streams.video[0].codec_context is None:
             container.close()
             raise MediaError(f"{self.path}: no decoder for its video stream is installed")

@@ -26,7 +26,7 @@ from handheld.hands.recording import Recording, annotate, record
 from handheld.hands.report import report_section
 from handheld.media import Frame, atomic_path, open_video, write_animation
 
-_REAL_CLIP = Path("hands/video/book.mkv")
+_REAL_CLIP = Path("hands/video/please.mkv")
 _MAX_FRAMES = 400
 
 

@@ -1,0 +1,169 @@
+from math import cos, radians, sin
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handheld.errors import InputError
+from handheld.hands import GestureTable, HandResult, count, finger_states
+from handheld.hands.gestures import Gesture
+from handheld.media import Rect
+
+BENT, STRAIGHT, HOOKED = (70.0, 80.0, 50.0), (5.0, 5.0, 5.0), (10.0, 80.0, 40.0)
+BASES = {"index": (-0.25, 0.95), "middle": (0.0, 1.0), "ring": (0.2, 0.95), "pinky": (0.4, 0.85)}
+
+
+def shape(fingers, *, thumb="out", thumb_up=0.0):
+    """A hand from joint angles: fingers bend towards the camera (-z); ``fingers`` is a letter for each: s, b or h.
+
+    The thumb lies across the palm ("across"), stands off ("out"), or touches a finger's tip (that finger's name).
+    """
+    points = np.zeros((21, 3))
+    for number, (name, letter) in enumerate(zip(BASES, fingers, strict=True)):
+        x, y = BASES[name]
+        first = 5 + 4 * number
+        points[first] = x, -y, 0
+        bend = 0.0
+        for joint, angle in enumerate({"s": STRAIGHT, "b": BENT, "h": HOOKED}[letter]):
+            bend += radians(angle)
+            length = (0.45, 0.28, 0.22)[joint]
+            points[first + joint + 1] = points[first + joint] + length * np.array([0, -cos(bend), -sin(bend)])
+    points[1], points[2] = (-0.25, -0.2, 0), (-0.45, -0.45, 0)
+    if thumb == "out":
+        points[3], points[4] = (-0.62, -0.65, 0), (-0.78, -0.82, 0)
+    elif thumb == "across":
+        points[3], points[4] = (-0.3, -0.65, -0.15), (-0.02, -0.72, -0.2)
+    else:
+        tip = points[8 + 4 * list(BASES).index(thumb)]
+        points[3], points[4] = (points[2] + tip) / 2, tip + np.array([0.02, 0.05, 0])
+    c, s = cos(thumb_up), sin(thumb_up)
+    points[:, :2] = points[:, :2] @ np.array([[c, s], [-s, c]])
+    return points.astype(np.float32) * 100
+
+
+def result(points):
+    return HandResult(id=0, roi=Rect(0, 0, 1, 1), score=1.0, landmarks=points, world=points / 1000)
+
+
+@pytest.mark.parametrize(
+    ("table", "fingers", "thumb", "expected"),
+    [
+        ("signs", "ssss", "out", "open palm"),
+        ("signs", "bbbb", "across", "closed fist"),
+        ("signs", "ssbb", "across", "victory"),
+        ("signs", "sbbb", "across", "pointing"),
+        ("signs", "sbbs", "across", "rock"),
+        ("signs", "sbbs", "out", "spiderman"),
+        ("signs", "bbbs", "out", "call"),
+        ("signs", "bsss", "index", "ok"),
+        ("signs", "ssbb", "out", None),
+        ("american", "sbbb", "across", "one"),
+        ("american", "ssbb", "across", "two"),
+        ("american", "sssb", "across", "three"),
+        ("american", "ssbb", "out", "three"),
+        ("american", "ssss", "across", "four"),
+        ("american", "ssss", "out", "five"),
+        ("american", "sssb", "pinky", "six"),
+        ("american", "ssbs", "ring", "seven"),
+        ("american", "sbss", "middle", "eight"),
+        ("american", "bsss", "index", "nine"),
+        ("american", "bbbb", "across", "zero"),
+        ("european", "bbbb", "out", "one"),
+        ("european", "sbbb", "out", "two"),
+        ("european", "ssbb", "out", "three"),
+        ("european", "sssb", "out", "four"),
+        ("european", "ssss", "out", "five"),
+        ("european", "bbbb", "across", "zero"),
+        ("chinese", "sbbb", "across", "one"),
+        ("chinese", "ssss", "across", "four"),
+        ("chinese", "bbbs", "out", "six"),
+        ("chinese", "sbbb", "out", "eight"),
+        ("chinese", "hbbb", "across", "nine"),
+        ("chinese", "bbbb", "across", "ten"),
+    ],
+)
+def test_tables(table, fingers, thumb, expected):
+    assert GestureTable.load(table).recognise(result(shape(fingers, thumb=thumb))) == expected
+
+
+@pytest.mark.parametrize(("turn", "expected"), [(0.7, "thumb up"), (0.7 + np.pi, "thumb down"), (-0.8, None)])
+def test_the_thumbs_direction(turn, expected):
+    assert GestureTable.load("signs").recognise(result(shape("bbbb", thumb_up=turn))) == expected
+
+
+def test_states_and_bends():
+    states = finger_states(shape("sbhs"))
+    assert states.states == {"thumb": "straight", "index": "straight", "middle": "bent", "ring": "hooked", "pinky": "straight"}
+    assert states.bend["middle"] == pytest.approx(200, abs=1)
+    assert states.bend["index"] == pytest.approx(15, abs=15)  # and the small angle at the wrist
+
+
+@given(size=st.floats(0.3, 20), turn=st.floats(-np.pi, np.pi), mirror=st.booleans())
+def test_bends_do_not_depend_on_size_rotation_or_side(size, turn, mirror):
+    hand = shape("sbsb", thumb_up=turn) * np.float32(size)
+    if mirror:
+        hand = hand * np.array([-1, 1, 1], np.float32)
+    assert finger_states(hand).states == finger_states(shape("sbsb")).states
+
+
+@pytest.mark.parametrize(
+    ("way", "hands", "expected"),
+    [
+        ("american", [("ssss", "out"), ("sssb", "across")], 8),
+        ("european", [("ssss", "out"), ("ssss", "out")], 10),
+        ("european", [("bbbb", "out")], 1),
+        ("chinese", [("bbbs", "out")], 6),
+        ("chinese", [("bbbb", "across")], 10),
+        ("chinese", [("bbbb", "across"), ("ssss", "out")], None),  # fifteen
+        ("american", [("sbbs", "out")], None),
+        ("american", [], None),
+    ],
+)
+def test_counting(way, hands, expected):
+    assert count([result(shape(fingers, thumb=thumb)) for fingers, thumb in hands], way) == expected
+
+
+def test_every_built_in_table_counts_to_ten_with_at_most_two_hands():
+    for way in ("american", "european", "chinese"):
+        numbers = {row.number for row in GestureTable.load(way).rows}
+        assert numbers <= set(range(11))
+        assert set(range(11)) <= numbers | {a + b for a in numbers for b in numbers}
+
+
+def test_a_table_of_ones_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'extends = "signs"\n[[gesture]]\nname = "gun"\nthumb = "straight"\nindex = "straight"\nmiddle = ["bent", "hooked"]\n'
+    )
+    table = GestureTable.load(path)
+    assert table.recognise(result(shape("sbbb"))) == "gun"
+    assert table.recognise(result(shape("ssss"))) == "open palm"
+    more = table.extended([Gesture("high five", {"pinky": ("straight",)})])
+    assert more.recognise(result(shape("ssss"))) == "high five"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected rows"),
+        ("gesture = [", "not a gesture table"),
+        ('[[gesture]]\nindex = "straight"', "no name"),
+        ('[[gesture]]\nname = "x"\nindex = "curly"', "straight, hooked, curved, bent or folded"),
+        ('[[gesture]]\nname = "x"\nindx = "bent"', r"unknown keys \['indx'\]"),
+        ('[[gesture]]\nname = "x"\nthumb_points = "left"', "up, down or side"),
+        ('[[gesture]]\nname = "x"\ntouching = ["thumb"]', "other than the thumb"),
+        ('extends = "nothing"\n', "no gesture table"),
+    ],
+)
+def test_a_wrong_table_is_explained(tmp_path, text, message):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        GestureTable.load(path)
+
+
+def test_hands_without_landmarks_show_nothing():
+    table = GestureTable.load("signs")
+    assert table.recognise(HandResult(id=0, roi=Rect(0, 0, 1, 1), score=1.0)) is None
+    assert table.recognise(result(np.zeros((21, 3), np.float32))) is None

@@ -1,0 +1,53 @@
+import pytest
+from made import hand, open_hand
+
+from handheld.hands.identity import Identities
+
+
+def ids(hands):
+    return [one.id for one in hands]
+
+
+def test_followed_hands_keep_their_ids_in_any_order():
+    names = Identities()
+    first = names.assign([hand(open_hand(0, 0)), hand(open_hand(500, 0))], 0)
+    assert ids(first) == [0, 1]
+    again = [hand(open_hand(500, 0), track=1), hand(open_hand(0, 0), track=0)]
+    assert ids(names.assign(again, 33_000)) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("x", "t_us", "handedness", "expected"),
+    [
+        (50, 100_000, "Right", 0),  # near, soon, the same hand
+        (2000, 100_000, "Right", 1),  # too far for a tenth of a second
+        (1000, 1_000_000, "Right", 0),  # not too far for a second
+        (50, 2_500_000, "Right", 1),  # forgotten
+        (150, 100_000, "Left", 1),  # the other hand
+    ],
+)
+def test_a_hand_that_returns(x, t_us, handedness, expected):
+    names = Identities()
+    names.assign([hand(open_hand(0, 0))], 0)
+    assert ids(names.assign([], 33_000)) == []
+    assert ids(names.assign([hand(open_hand(x, 0), handedness=handedness)], t_us)) == [expected]
+
+
+def test_two_hands_that_return_are_told_apart_by_place_and_by_side():
+    names = Identities()
+    names.assign([hand(open_hand(0, 0), handedness="Left"), hand(open_hand(300, 0), handedness="Right")], 0)
+    back = [hand(open_hand(280, 0), handedness="Right"), hand(open_hand(20, 0), handedness="Left")]
+    assert ids(names.assign(back, 200_000)) == [1, 0]
+
+
+def test_no_id_is_given_twice():
+    names = Identities()
+    names.assign([hand(open_hand(0, 0))], 0)
+    assert sorted(ids(names.assign([hand(open_hand(10, 0)), hand(open_hand(20, 0))], 50_000))) == [0, 1]
+
+
+def test_memory_does_not_grow():
+    names = Identities(memory_s=0.1)
+    for step in range(1000):
+        names.assign([hand(open_hand(step * 5000, 0))], step * 33_000)
+    assert len(names._past) <= 5

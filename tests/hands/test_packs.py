@@ -1,0 +1,74 @@
+import pytest
+
+from handheld.errors import FetchError, ModelError
+from handheld.hands import HandTracker, ModelPack, load_pack
+from handheld.hands.packs import MEDIAPIPE_HANDS
+
+
+def write_pack(folder, fixtures, extra="", palm="tiny_palm.tflite", landmark="tiny_landmark.tflite"):
+    for name in (palm, landmark):
+        (folder / name).write_bytes((fixtures / name).read_bytes())
+    (folder / "pack.toml").write_text(f'palm = "{palm}"\nlandmark = "{landmark}"\n{extra}')
+    return folder
+
+
+def test_a_folder_with_a_description(tmp_path, fixtures):
+    pack = load_pack(write_pack(tmp_path, fixtures, "[landmark_geometry]\ndepth_scale = 0.5\n"))
+    assert pack.palm_geometry.anchors == 2016
+    assert pack.landmark_geometry.depth_scale == 0.5
+    with HandTracker(pack=tmp_path) as tracker:
+        assert tracker.pack.name == str(tmp_path)
+
+
+def test_a_folder_with_mediapipes_files(tmp_path, fixtures):
+    (tmp_path / "palm_detection_lite.tflite").write_bytes((fixtures / "tiny_palm.tflite").read_bytes())
+    (tmp_path / "hand_landmark_lite.tflite").write_bytes((fixtures / "tiny_landmark.tflite").read_bytes())
+    assert load_pack(tmp_path).palm.name == "palm_detection_lite.tflite"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("palm = 1", "landmark"), ("palm = [", "expected palm"), ('palm="a"\nlandmark="b"\nsize=3', "unknown keys"),
+     ('palm="a"\nlandmark="b"\n[palm_geometry]\nsizes=3', "sizes")],
+)  # fmt: skip
+def test_a_wrong_description(tmp_path, text, message):
+    (tmp_path / "pack.toml").write_text(text)
+    with pytest.raises(ModelError, match=message):
+        load_pack(tmp_path)
+
+
+def test_no_such_pack(tmp_path):
+    with pytest.raises(ModelError, match="mediapipe-full"):
+        load_pack("nosuch")
+    with pytest.raises(ModelError, match=r"pack\.toml"):
+        load_pack(tmp_path)
+
+
+def test_a_pack_that_was_not_fetched_names_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("HANDHELD_CACHE", str(tmp_path))
+    with pytest.raises(FetchError, match="handheld models fetch mediapipe-hands"):
+        HandTracker()
+
+
+def test_models_of_the_wrong_geometry(fixtures):
+    swapped = ModelPack("swapped", fixtures / "tiny_landmark.tflite", fixtures / "tiny_palm.tflite")
+    with pytest.raises(
+        ModelError, match=r"tiny_landmark.tflite: not a palm model.*\[1, 192, 192, 3\].*got.*\[1, 224, 224, 3\]"
+    ):
+        HandTracker(pack=swapped)
+    foreign = ModelPack("foreign", fixtures / "tiny_palm.tflite", fixtures / "tiny_add.tflite")
+    with pytest.raises(ModelError, match="not a landmark model"):
+        HandTracker(pack=foreign)
+
+
+def test_a_truncated_model(tmp_path, fixtures, tiny_pack):
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(tiny_pack.palm.read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"cut\.tflite"):
+        HandTracker(pack=ModelPack("cut", cut, tiny_pack.landmark))
+
+
+def test_mediapipes_hashes_are_the_published_ones():
+    hashes = {file: sha256 for file, (_, sha256) in MEDIAPIPE_HANDS.files.items()}
+    assert hashes["palm_detection_full.tflite"].startswith("1b14e942")
+    assert hashes["hand_landmark_full.tflite"].startswith("11c272b8")

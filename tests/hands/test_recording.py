@@ -1,0 +1,103 @@
+import json
+
+import numpy as np
+import pytest
+from made import frame
+
+from handheld.errors import MediaError
+from handheld.hands import HandTracker
+from handheld.hands.recording import annotate, record
+from handheld.media import open_video
+
+
+@pytest.fixture
+def tracker(tiny_pack):
+    with HandTracker(pack=tiny_pack, redetect_every=3) as tracker:
+        yield tracker
+
+
+FRAMES = [frame(index, (70 + index, 120)) for index in range(8)]
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_json_lines_and_an_annotated_video(tracker, tmp_path):
+    seen = []
+    recording = record(
+        FRAMES,
+        tracker,
+        video=tmp_path / "out.mp4",
+        jsonl=tmp_path / "out.jsonl",
+        on_frame=lambda r, f, h: seen.append((r.frames, f.index)),
+    )
+    assert seen == [(index + 1, index) for index in range(8)]
+    assert recording.detector_frames == [0, 3, 6]  # one of two hands is in view
+    assert recording.fps > 0
+    assert recording.latency_percentile(50) <= recording.latency_percentile(95)
+    lines = lines_of(tmp_path / "out.jsonl")
+    assert [(line["t_us"], line["frame"]) for line in lines] == [(f.t_us, f.index) for f in FRAMES]
+    keys = {"id", "handedness", "handedness_score", "score", "landmarks", "world", "gesture", "roi"}
+    for line in lines:
+        (hand,) = line["hands"]
+        assert hand.keys() == keys
+        assert np.shape(hand["landmarks"]) == np.shape(hand["world"]) == (21, 3)
+    drawn = list(open_video(tmp_path / "out.mp4"))
+    assert [f.t_us for f in drawn] == [f.t_us for f in FRAMES]
+    assert not np.array_equal(drawn[-1].image, FRAMES[-1].image)
+
+
+def test_every_node(tracker, tmp_path):
+    record(FRAMES[:4], tracker, jsonl=tmp_path / "out.jsonl", every_node=True)
+    first, second, *_, last = lines_of(tmp_path / "out.jsonl")
+    assert first["nodes"]["detect"] is True
+    assert first["nodes"]["palms"][0]["score"] > 0.5
+    assert second["nodes"]["detect"] is False
+    assert "palms" not in second["nodes"]
+    assert second["nodes"]["regions"][0]["track"] == 0
+    assert last["nodes"]["frame"] == {"frame": 3, "t_us": FRAMES[3].t_us, "height": 240, "width": 320}
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), MediaError("the camera stopped")], ids=["Ctrl-C", "broken source"])
+def test_what_was_done_is_kept(tracker, tmp_path, stop):
+    def source():
+        yield from FRAMES[:3]
+        raise stop
+
+    files = {"video": tmp_path / "out.mp4", "jsonl": tmp_path / "out.jsonl"}
+    if isinstance(stop, MediaError):
+        with pytest.raises(MediaError, match="camera stopped"):
+            record(source(), tracker, **files)
+    else:
+        assert record(source(), tracker, **files).frames == 3
+    assert len(lines_of(tmp_path / "out.jsonl")) == 3
+    assert len(list(open_video(tmp_path / "out.mp4"))) == 3
+
+
+def test_a_bug_leaves_no_half_file_and_the_old_one_untouched(tracker, tmp_path):
+    (tmp_path / "out.jsonl").write_text("old\n")
+
+    def fail(*_):
+        raise RuntimeError("bug")
+
+    with pytest.raises(RuntimeError, match="bug"):
+        record(FRAMES, tracker, jsonl=tmp_path / "out.jsonl", video=tmp_path / "out.mp4", on_frame=fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+    assert (tmp_path / "out.jsonl").read_text() == "old\n"
+
+
+def test_an_empty_source(tracker, tmp_path):
+    assert record([], tracker, jsonl=tmp_path / "out.jsonl").frames == 0
+    assert (tmp_path / "out.jsonl").read_text() == ""
+    with pytest.raises(MediaError, match="no frame"):
+        record([], tracker, video=tmp_path / "out.mp4")
+
+
+def test_annotating_leaves_the_frames_alone(tracker):
+    before = FRAMES[0].image.copy()
+    recording = record(FRAMES[:2], tracker)
+    drawn = annotate(FRAMES[:2], recording.hands)
+    assert np.array_equal(FRAMES[0].image, before)
+    assert not np.array_equal(drawn[0].image, before)
+    assert [f.t_us for f in drawn] == [f.t_us for f in FRAMES[:2]]

@@ -1,0 +1,211 @@
+import gc
+import resource
+
+import numpy as np
+import pytest
+from made import frame, picture
+
+from handheld.errors import CalculatorError, GraphError, InputError, TimestampError
+from handheld.hands import HandTracker
+from handheld.media import Frame
+
+
+@pytest.fixture
+def tracker(tiny_pack):
+    with HandTracker(pack=tiny_pack, max_hands=2, smoothing=False, redetect_every=5) as tracker:
+        yield tracker
+
+
+def runs(tracker):
+    return tracker.stats().nodes["palm_detector"].calls
+
+
+def test_one_hand_is_found_followed_and_lost(tracker):
+    for index in range(10):
+        (hand,) = tracker.track(frame(index, (100 + 3 * index, 120)))
+        assert hand.id == 0
+        assert hand.landmarks.shape == hand.world.shape == (21, 3)
+        assert abs(hand.centre[0] - (100 + 3 * index)) < 20
+    assert tracker.track(frame(10)) == []
+    (back,) = tracker.track(frame(11, (130, 120)))
+    assert back.id == 0
+
+
+def test_the_detector_runs_only_when_a_hand_is_missing(tracker):
+    for index in range(11):
+        assert len(tracker.track(frame(index, (70, 120), (250, 120)))) == 2
+    assert runs(tracker) == 1  # both found at once, none lost
+    for index in range(11, 22):
+        assert len(tracker.track(frame(index, (70, 120)))) == 1
+    # Frame 11 shows the loss; frame 12 looks at once, then every fifth frame does: 17.
+    assert runs(tracker) == 3
+
+
+def test_a_new_hand_is_found_within_k_frames(tracker):
+    for index in range(3):
+        tracker.track(frame(index, (70, 120)))
+    found = [len(tracker.track(frame(index, (70, 120), (250, 120)))) for index in range(3, 9)]
+    assert found[-1] == 2
+    assert found.index(2) < 5
+
+
+def test_ids_stay_with_their_hands_when_they_move(tracker):
+    for index in range(30):
+        hands = {hand.id: hand for hand in tracker.track(frame(index, (60 + 2 * index, 120), (250, 90 + 2 * index)))}
+        assert sorted(hands) == [0, 1]
+        if index == 0:
+            left = min(hands, key=lambda i: hands[i].centre[0])
+        assert hands[left].centre[0] < hands[1 - left].centre[0]
+
+
+def test_no_more_hands_than_asked(tiny_pack):
+    with HandTracker(pack=tiny_pack, max_hands=1) as tracker:
+        for index in range(5):
+            assert len(tracker.track(frame(index, (70, 120), (250, 120)))) == 1
+        assert runs(tracker) == 1
+
+
+def test_a_picture_has_no_memory(tracker):
+    assert len(tracker.detect(picture((70, 120)))) == 1
+    assert tracker.detect(picture()) == []
+    (again,) = tracker.detect(picture((250, 120)))
+    assert again.id == 0
+    assert tracker.stats() is None
+
+
+def test_palms_only(tiny_pack):
+    with HandTracker(pack=tiny_pack, palms_only=True) as tracker:
+        for index in range(3):
+            (hand,) = tracker.track(frame(index, (70, 120)))
+            assert (hand.landmarks, hand.world, hand.handedness, hand.handedness_score, hand.gesture) == (None,) * 5
+            assert hand.palm.keypoints.shape == (7, 2)
+            assert hand.id == 0
+            assert hand.to_json()["landmarks"] is None
+
+
+def test_mirrored_swaps_the_hands(tiny_pack):
+    sides = []
+    for mirrored in (False, True):
+        with HandTracker(pack=tiny_pack, mirrored=mirrored) as tracker:
+            sides.append(tracker.detect(picture((70, 120)))[0].handedness)
+    assert set(sides) == {"Left", "Right"}
+
+
+def test_every_intermediate_result_can_be_observed(tracker):
+    seen = {stream: [] for stream in tracker.streams}
+    for stream in tracker.streams:
+        tracker.observe(stream, lambda packet, stream=stream: seen[stream].append(packet))
+    for index in range(3):
+        tracker.track(frame(index, (70, 120)))
+    assert [len(seen[stream]) for stream in ("frame", "detect", "palms", "regions", "next_regions", "hands")] == [
+        3,
+        3,
+        1,
+        3,
+        3,
+        3,
+    ]
+    with pytest.raises(InputError, match="no stream"):
+        tracker.observe("nothing", print)
+
+
+def test_smoothing_steadies_and_can_be_left_out(tiny_pack):
+    places = np.random.default_rng(0).integers(-3, 4, (40, 2))
+    spread = {}
+    for smoothing in (True, False):
+        with HandTracker(pack=tiny_pack, smoothing=smoothing) as tracker:
+            centres = [tracker.track(frame(i, (150 + int(x), 120 + int(y))))[0].centre for i, (x, y) in enumerate(places)]
+            spread[smoothing] = np.std(centres[5:], axis=0).max()
+    assert spread[True] < spread[False]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        picture((70, 120))[:, :, 0],
+        picture((70, 120))[:, :, :1],
+        np.dstack([picture((70, 120)), np.zeros((240, 320), np.uint8)]),
+        (picture((70, 120)) / 255).astype(np.float32),
+        picture((70, 120)).astype(np.uint16) * 257,
+        picture((70, 120))[:, ::-1][:, ::-1],
+    ],
+    ids=["grey", "one channel", "with alpha", "float", "sixteen bits", "not contiguous"],
+)
+def test_any_form_of_picture(tracker, image):
+    assert len(tracker.track(Frame(image, 0, 0))) == 1
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 500), (8000, 8000), (1, 8000)], ids=["1x1", "1x500", "8000x8000", "1x8000"]
+)
+def test_any_size_of_picture(tracker, height, width):
+    assert tracker.detect(np.zeros((height, width, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((0, 0, 3), np.uint8), np.zeros((4, 4, 2), np.uint8), np.zeros(5, np.uint8),
+     np.full((4, 4, 3), np.nan, np.float32),     np.full((4, 4, 3), 255.0), np.zeros((4, 4, 3), np.int64), np.array([["a"]])],
+    ids=["empty", "two channels", "a line", "NaN", "float to 255", "int64", "text"],
+)  # fmt: skip
+def test_what_is_no_picture_is_refused_and_loses_nothing(tracker, image):
+    assert len(tracker.track(frame(0, (70, 120)))) == 1
+    with pytest.raises(InputError, match="expected a"):
+        tracker.track(Frame(image, 40_000, 1))
+    assert tracker.track(frame(2, (70, 120)))[0].id == 0
+    assert runs(tracker) == 1
+
+
+def test_time_must_not_run_backwards(tracker):
+    tracker.track(frame(5, (70, 120)))
+    for index in (4, 5):
+        with pytest.raises(TimestampError, match=r"frame \d at \d+ us does not follow"):
+            tracker.track(frame(index, (70, 120)))
+    assert tracker.track(frame(6, (70, 120)))[0].id == 0
+    tracker.reset()
+    assert len(tracker.track(frame(0, (70, 120)))) == 1
+
+
+def test_a_failing_observer_arrives_with_its_place_and_the_tracker_goes_on(tracker):
+    def fail(packet):
+        raise RuntimeError("too bad")
+
+    tracker.observe("regions", fail)
+    with pytest.raises(CalculatorError, match=r"observer.*regions.*timestamp 0.*too bad"):
+        tracker.track(frame(0, (70, 120)))
+    tracker._observers.clear()
+    assert len(tracker.track(frame(0, (70, 120)))) == 1
+
+
+def test_a_closed_tracker_says_so(tiny_pack):
+    tracker = HandTracker(pack=tiny_pack)
+    tracker.track(frame(0, (70, 120)))
+    tracker.close()
+    tracker.close()
+    for use in (lambda: tracker.track(frame(1)), lambda: tracker.detect(picture())):
+        with pytest.raises(GraphError, match="closed"):
+            use()
+
+
+@pytest.mark.parametrize("options", [{"max_hands": 0}, {"redetect_every": 0}, {"min_palm_score": 1.0}, {"threads": 0}])
+def test_options_are_checked(tiny_pack, options):
+    with pytest.raises(InputError):
+        HandTracker(pack=tiny_pack, **options)
+
+
+def test_ten_thousand_frames_do_not_grow(tiny_pack):
+    """Small frames and models, so that it is the tracker's own memory that counts; hands come, go and are named anew."""
+    with HandTracker(pack=tiny_pack, max_hands=2) as tracker:
+
+        def run(start, stop):
+            for index in range(start, stop):
+                squares = [(40, 40)] if index % 100 < 80 else []
+                tracker.track(frame(index, *squares, height=64, width=64, side=24))
+
+        run(0, 2000)
+        gc.collect()
+        objects, before = len(gc.get_objects()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        run(2000, 10_000)
+        gc.collect()
+        assert len(gc.get_objects()) < objects + 500
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096  # KiB

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from handheld.errors import InputError
+from handheld.media import as_rgb
+
+RGB = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+
+
+def test_rgb_is_not_copied():
+    assert as_rgb(RGB) is RGB or np.shares_memory(as_rgb(RGB), RGB)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (np.array([[7]], np.uint8), [[[7, 7, 7]]]),
+        (np.array([[[9]]], np.uint8), [[[9, 9, 9]]]),
+        (np.array([[[1, 2, 3, 200]]], np.uint8), [[[1, 2, 3]]]),
+        (np.array([[0.0, 1.0, 0.5]]), [[[0] * 3, [255] * 3, [128] * 3]]),
+        (np.array([[65535, 256]], np.uint16), [[[255] * 3, [1] * 3]]),
+        (np.array([[True, False]]), [[[255] * 3, [0] * 3]]),
+        ([[0.0, 1.0]], [[[0] * 3, [255] * 3]]),
+    ],
+)
+def test_forms(given, expected):
+    picture = as_rgb(given)
+    assert picture.dtype == np.uint8
+    assert picture.tolist() == expected
+    assert picture.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((2, 2, 5), np.uint8), r"got shape \(2, 2, 5\)"),
+        (np.zeros((0, 3, 3), np.uint8), "got shape"),
+        (np.zeros(3, np.uint8), "got shape"),
+        (np.array([[np.nan]]), "float picture in 0 to 1"),
+        (np.array([[2.0]]), "divide by 255"),
+        (np.array([[np.inf]]), "0 to 1"),
+        (np.zeros((2, 2), np.int32), "got int32"),
+        (None, "got shape"),
+    ],
+)
+def test_what_is_no_picture(given, message):
+    with pytest.raises(InputError, match=message):
+        as_rgb(given)
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)), st.booleans())
+def test_grey_stays_grey(grey, trailing):
+    picture = as_rgb(grey[:, :, None] if trailing else grey)
+    assert (picture == grey[:, :, None]).all()

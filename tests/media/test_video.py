@@ -1,0 +1,129 @@
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from handheld.errors import InputError, MediaError
+from handheld.media import MediaWarning, VideoWriter, open_video
+
+TIMES = [0, 40_000, 80_000, 200_000, 240_000, 1_000_000]
+
+
+def picture(step, height=48, width=64):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, : 8 * (step % 8) + 1] = (200, 60, 30)
+    return image
+
+
+def write(path, times=TIMES, **size):
+    with VideoWriter(path, fps=25) as writer:
+        for step, t_us in enumerate(times):
+            writer.write(picture(step, **size), t_us)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_times_and_pictures_survive(tmp_path, suffix):
+    reader = open_video(write(tmp_path / f"a{suffix}"))
+    frames = list(reader)
+    assert (reader.width, reader.height) == (64, 48)
+    assert [frame.index for frame in frames] == list(range(6))
+    assert np.abs(np.array([frame.t_us for frame in frames]) - TIMES).max() <= 1000  # matroska keeps milliseconds
+    assert all(np.abs(f.image.astype(int) - picture(i)).mean() < 12 for i, f in enumerate(frames))
+    assert [frame.t_us for frame in reader] == [frame.t_us for frame in frames]  # each "for" starts anew
+
+
+def test_odd_sizes_are_padded(tmp_path):
+    assert list(open_video(write(tmp_path / "a.mp4", height=47, width=63)))[0].image.shape == (48, 64, 3)
+
+
+def test_one_frame(tmp_path):
+    assert len(list(open_video(write(tmp_path / "a.mp4", [0])))) == 1
+
+
+def test_a_clip_that_was_filmed_sideways(tmp_path):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for step in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(7), format="rgb24")))
+        container.mux(stream.encode(None))
+    content = bytearray((tmp_path / "a.mp4").read_bytes())
+    place = content.index(b"tkhd") + 4 + 40  # the track's matrix; now: a quarter turn
+    quarter = [0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000]
+    content[place : place + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in quarter)
+    (tmp_path / "a.mp4").write_bytes(content)
+    reader = open_video(tmp_path / "a.mp4")
+    assert (reader.width, reader.height) == (48, 64)
+    image = next(iter(reader)).image
+    assert image[5, 24, 0] > 150  # what was left is now at the top
+    assert image[-2, 24, 0] < 80
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "empty file"), (b"hello " * 100, "cannot be read as a video"), (None, "No such file")],
+    ids=["empty", "text", "missing"],
+)
+def test_no_video(tmp_path, content, message):
+    path = tmp_path / "a.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MediaError, match=message):
+        open_video(path)
+
+
+def test_a_file_with_sound_only(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 8000, 0, Fraction(1, 8000)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(MediaError, match="no video stream"):
+        open_video(tmp_path / "a.mkv")
+
+
+def test_a_truncated_mp4_has_lost_its_index(tmp_path):
+    path = write(tmp_path / "a.mp4")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(MediaError, match="cannot be read as a video|truncated"):
+        open_video(path)
+
+
+def test_a_truncated_mkv_gives_what_it_has_and_says_so(tmp_path):
+    rng = np.random.default_rng(0)
+    with VideoWriter(tmp_path / "a.mkv", fps=25) as writer:
+        for step in range(100):
+            writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8), step * 40_000)
+    content = (tmp_path / "a.mkv").read_bytes()
+    (tmp_path / "a.mkv").write_bytes(content[: len(content) // 3])
+    with pytest.warns(MediaWarning, match="truncated: frames end at"):
+        frames = list(open_video(tmp_path / "a.mkv"))
+    assert 10 < len(frames) < 60
+
+
+def test_times_must_increase_and_sizes_stay(tmp_path):
+    with VideoWriter(tmp_path / "a.mp4") as writer:
+        writer.write(picture(0), 100)
+        with pytest.raises(InputError, match="does not follow"):
+            writer.write(picture(0), 100)
+        with pytest.raises(InputError, match="expected frames of"):
+            writer.write(picture(0, height=50), 200)
+    assert len(list(open_video(tmp_path / "a.mp4"))) == 1
+
+
+def test_a_video_appears_whole_or_not_at_all(tmp_path):
+    def fail():
+        with VideoWriter(tmp_path / "a.mp4") as writer:
+            writer.write(picture(0), 0)
+            raise RuntimeError("bug")
+
+    with pytest.raises(RuntimeError, match="bug"):
+        fail()
+    with pytest.raises(MediaError, match="no frame was written"), VideoWriter(tmp_path / "b.mp4"):
+        pass
+    with pytest.raises(MediaError, match="no video format"), VideoWriter(tmp_path / "b.txt"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,43 @@
+from math import pi
+
+import numpy as np
+import pytest
+
+from handheld.media import Rect, crop, letterbox
+
+PICTURE = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
+
+
+def test_a_crop_at_scale_one_is_a_slice():
+    assert np.array_equal(crop(PICTURE, Rect(4, 3, 4, 2), (2, 4)), PICTURE[2:4, 2:6])
+
+
+def test_beyond_the_border_it_is_black_or_the_nearest_pixel():
+    outside = Rect(-1, 3, 2, 2)
+    assert not crop(PICTURE, outside, (2, 2)).any()
+    assert np.array_equal(crop(PICTURE, outside, (2, 2), border="replicate")[:, 0], PICTURE[2:4, 0])
+
+
+def test_a_quarter_turn():
+    turned = crop(PICTURE, Rect(3, 3, 4, 4, pi / 2), (4, 4))
+    # The crop's right is the picture's down, its down the picture's left.
+    assert np.array_equal(turned[0, 1:], PICTURE[2:5, 5])
+
+
+def test_halving_samples_every_other_pixel():
+    assert np.array_equal(crop(PICTURE, Rect(4, 3, 8, 6), (3, 4)), PICTURE[::2, ::2])
+
+
+def test_corners_and_matrix_agree():
+    rect = Rect(10, 20, 4, 2, pi / 6)
+    assert rect.corners.mean(axis=0) == pytest.approx([10, 20])
+    assert np.linalg.norm(rect.corners[1] - rect.corners[0]) == pytest.approx(4)
+    assert np.linalg.norm(rect.corners[2] - rect.corners[1]) == pytest.approx(2)
+    assert rect.matrix @ [0.5, 0.5, 1] == pytest.approx([10, 20])
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"), [(4, 8, Rect(4, 2, 8, 8)), (9, 3, Rect(1.5, 4.5, 9, 9)), (1, 1, Rect(0.5, 0.5, 1, 1))]
+)
+def test_letterbox(height, width, expected):
+    assert letterbox(height, width) == expected
