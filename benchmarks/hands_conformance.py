@@ -1,0 +1,72 @@
+"""Agreement with MediaPipe's own output, frame by frame, on its test clip; and ids on that clip beside its mirror image.
+
+The reference is what MediaPipe's full model pack gave for each frame (pixels and metres), not the truth. Distances are over
+palm length, wrist to middle knuckle. Smoothing is off.
+"""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from _report import show, write
+
+from handheld.hands import HandTracker
+from handheld.media import Frame, open_video
+
+VIDEO = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands" / "video"
+
+
+def agreement(frames: list[Frame]) -> dict[str, object]:
+    """One hand allowed: mean and worst distance of landmarks from MediaPipe's, over palm length; detector runs."""
+    pixels = np.array(json.loads((VIDEO / "asl_hand.full.json").read_text()))
+    metres = np.array(json.loads((VIDEO / "asl_hand_3d.full.json").read_text()))
+    apart, depth, world = [], [], []
+    with HandTracker(max_hands=1, smoothing=False) as tracker:
+        for frame, there, in_metres in zip(frames, pixels, metres, strict=True):
+            (hand,) = tracker.track(frame)
+            assert hand.landmarks is not None
+            assert hand.world is not None
+            size = np.linalg.norm(there[9, :2] - there[0, :2])
+            apart.append(np.linalg.norm(hand.landmarks[:, :2] - there[:, :2], axis=1).mean() / size)
+            depth.append(np.abs(hand.landmarks[:, 2] - (there[:, 2] - there[0, 2])).mean() / size)
+            world.append(1000 * np.linalg.norm(hand.world - in_metres, axis=1).mean())
+        runs = tracker.stats().nodes["palm_detector"].calls  # type: ignore[union-attr]
+    return {
+        "what": "asl_hand, one hand allowed",
+        "frames": len(frames),
+        "mean": f"{np.mean(apart):.2%}",
+        "worst": f"{np.max(apart):.2%}",
+        "depth": f"{np.mean(depth):.2%}",
+        "world, mm": f"{np.mean(world):.2f}",
+        "detector runs": runs,
+    }
+
+
+def identities(frames: list[Frame]) -> dict[str, object]:
+    """Two hands: the share of frames in which both are there with the ids that they had most, and swaps."""
+    half = frames[0].image.shape[1]
+    seen: Counter[tuple[tuple[int, bool], ...]] = Counter()
+    with HandTracker(max_hands=2, smoothing=False) as tracker:
+        for frame in frames:
+            both = Frame(np.concatenate([frame.image, frame.image[:, ::-1]], axis=1), frame.t_us, frame.index)
+            seen[tuple(sorted((hand.id, bool(hand.centre[0] < half)) for hand in tracker.track(both)))] += 1
+        runs = tracker.stats().nodes["palm_detector"].calls  # type: ignore[union-attr]
+    (usual, count), *_ = seen.most_common(1)
+    swapped = tuple(sorted((i, not left) for i, left in usual))
+    return {
+        "what": "beside its mirror image, two hands",
+        "frames": len(frames),
+        "ids unchanged": f"{count / len(frames):.1%}",
+        "swaps": sum(n for ids, n in seen.items() if set(ids) & set(swapped)),
+        "detector runs": runs,
+    }
+
+
+if __name__ == "__main__":
+    clip = list(open_video(VIDEO / "asl_hand.25fps.mp4"))
+    rows = [agreement(clip), identities(clip)]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    show("Agreement with MediaPipe's output", rows, columns)
+    write("hands_conformance", rows, columns)
