@@ -35,7 +35,7 @@ def test_times_and_pictures_survive(tmp_path, suffix):
 
 
 def test_odd_sizes_are_padded(tmp_path):
-    assert list(open_video(write(tmp_path / "a.mp4", height=47, width=63)))[0].image.shape == (48, 64, 3)
+    assert next(iter(open_video(write(tmp_path / "a.mp4", height=47, width=63)))).image.shape == (48, 64, 3)
 
 
 def test_one_frame(tmp_path):
@@ -46,7 +46,7 @@ def test_a_clip_that_was_filmed_sideways(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for step in range(3):
+        for _ in range(3):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(7), format="rgb24")))
         container.mux(stream.encode(None))
     content = bytearray((tmp_path / "a.mp4").read_bytes())
@@ -88,7 +88,7 @@ def test_a_file_with_sound_only(tmp_path):
 def test_a_truncated_mp4_has_lost_its_index(tmp_path):
     path = write(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(MediaError, match="cannot be read as a video|truncated"):
+    with pytest.raises(MediaError, match=r"cannot be read as a video|truncated"):
         open_video(path)
 
 

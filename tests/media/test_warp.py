@@ -2,6 +2,8 @@ from math import pi
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handheld.media import Rect, crop, letterbox
 
@@ -41,3 +43,21 @@ def test_corners_and_matrix_agree():
 )
 def test_letterbox(height, width, expected):
     assert letterbox(height, width) == expected
+
+
+@given(
+    x=st.floats(-60, 160),
+    y=st.floats(-60, 120),
+    side=st.floats(1, 300),
+    angle=st.floats(-pi, pi),
+    border=st.sampled_from(["black", "replicate"]),
+)
+def test_the_short_way_for_small_crops_gives_what_the_long_way_gives(x, y, side, angle, border):
+    image = np.random.default_rng(0).integers(0, 256, (60, 100, 3), np.uint8)
+    rect, size = Rect(x, y, side, side, angle), (32, 32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handheld.media.warp._SMALL", 0)
+        long = crop(image, rect, size, border=border)
+        patch.setattr("handheld.media.warp._SMALL", 1e9)
+        short = crop(image, rect, size, border=border)
+    assert np.abs(long.astype(int) - short).max() <= 1

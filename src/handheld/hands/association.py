@@ -36,6 +36,8 @@ def drop_duplicates(hands: list[HandResult]) -> list[HandResult]:
 
     Two tracked regions can slide onto one hand when hands cross. The one that was there before has moved less.
     """
+    if len(hands) < 2:
+        return hands
     kept: list[HandResult] = []
     for hand in sorted(hands, key=_strangeness):
         if not any(_shows_same(hand, other) for other in kept):

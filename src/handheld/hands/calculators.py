@@ -19,7 +19,7 @@ from handheld.hands.packs import ModelPack
 from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
 from handheld.hands.result import HandResult, Palm, Region, palm_centre, palm_size
 from handheld.hands.smoothing import OneEuroFilter, OneEuroOptions
-from handheld.media import Frame, Image, Rect, crop, letterbox
+from handheld.media import Border, Frame, Image, Rect, crop, letterbox
 
 Palms: TypeAlias = list[Palm]
 Regions: TypeAlias = list[Region]
@@ -74,7 +74,7 @@ class PalmDetector(Calculator):
         """Letterbox, run, decode, merge."""
         image = context.get("frame").image
         view = letterbox(*image.shape[:2])
-        raw, logits = run_on_crop(self._model, image, view)
+        raw, logits = run_on_crop(self._model, image, view, border="black")
         palms = decode_palms(raw[0], logits[0, :, 0], self._anchors, view, self._geometry, threshold=self._min_score)
         context.send("palms", merge_palms(palms))
 
@@ -103,7 +103,7 @@ class HandLandmarks(Calculator):
         context.send("hands", [hand for hand in hands if hand is not None])
 
     def _look(self, image: Image, region: Region) -> HandResult | None:
-        raw, presence, handedness, world = run_on_crop(self._model, image, region.rect)
+        raw, presence, handedness, world = run_on_crop(self._model, image, region.rect, border="replicate")
         score = float(presence[0, 0])
         if not score >= self._min_score:
             return None
@@ -232,9 +232,12 @@ def regions_to_hands(regions: Regions) -> Hands:
     return [HandResult(id=-1, roi=r.rect, score=r.palm.score, palm=r.palm, region=r) for r in regions if r.palm is not None]
 
 
-def run_on_crop(model: Model, image: Image, rect: Rect) -> tuple[Any, ...]:
-    """Write what a rotated rectangle shows into the model's input, as RGB in 0 to 1, and run it."""
+def run_on_crop(model: Model, image: Image, rect: Rect, *, border: Border) -> tuple[Any, ...]:
+    """Write what a rotated rectangle shows into the model's input, as RGB in 0 to 1, and run it.
+
+    Beyond the picture MediaPipe shows its palm model black and its landmark model the nearest pixel.
+    """
     view = model.input_view(0)
     with model.lock:
-        np.multiply(crop(image, rect, view.shape[1:3]), _TO_UNIT, out=view[0])
+        np.multiply(crop(image, rect, view.shape[1:3], border=border), _TO_UNIT, out=view[0])
         return model.invoke()

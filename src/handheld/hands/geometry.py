@@ -7,8 +7,6 @@ The rules and their numbers are those of MediaPipe's hand graph (``palm_detectio
 from dataclasses import dataclass
 from math import atan2, cos, floor, pi, sin
 
-import numpy as np
-
 from handheld.hands.result import Points
 from handheld.media import Rect
 
@@ -39,9 +37,7 @@ LANDMARK_RULE = RegionRule(
 
 def hand_angle(points: Points, rule: RegionRule) -> float:
     """Return the angle in radians, in -pi to pi, by which the picture of a hand is turned clockwise from upright."""
-    end = np.sum([weight * points[index, :2] for index, weight in rule.ends], axis=0)
-    x, y = (end - points[rule.start, :2]).tolist()
-    return _wrapped(pi / 2 - atan2(-y, x))
+    return _angle(points[:, :2].tolist(), rule)
 
 
 def region_from_palm(box: Rect, keypoints: Points, rule: RegionRule = PALM_RULE) -> Rect:
@@ -51,13 +47,14 @@ def region_from_palm(box: Rect, keypoints: Points, rule: RegionRule = PALM_RULE)
 
 def region_from_landmarks(landmarks: Points, rule: RegionRule = LANDMARK_RULE) -> Rect:
     """Return the region for the next frame from (21, 2 or 3) landmarks of this one, pixels."""
-    angle = hand_angle(landmarks, rule)
-    xy = landmarks[rule.subset, :2].astype(np.float64)
+    points = landmarks[:, :2].tolist()  # a dozen points: plain floats are faster than arrays
+    angle = _angle(points, rule)
     c, s = cos(angle), sin(angle)
-    turned = xy @ np.array([[c, -s], [s, c]])  # into the frame in which the hand is upright
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    (u, v), (width, height) = ((low + high) / 2).tolist(), (high - low).tolist()
-    return _region(u * c - v * s, u * s + v * c, width, height, angle, rule)
+    across = [points[i][0] * c + points[i][1] * s for i in rule.subset]  # in the frame in which the hand is upright
+    down = [points[i][1] * c - points[i][0] * s for i in rule.subset]
+    left, right, top, bottom = min(across), max(across), min(down), max(down)
+    u, v = (left + right) / 2, (top + bottom) / 2
+    return _region(u * c - v * s, u * s + v * c, right - left, bottom - top, angle, rule)
 
 
 def overlap(a: Rect, b: Rect) -> float:
@@ -74,6 +71,12 @@ def _region(x: float, y: float, width: float, height: float, angle: float, rule:
     y += height * rule.shift * cos(angle)
     side = max(width, height) * rule.scale
     return Rect(x, y, side, side, angle)
+
+
+def _angle(points: list[list[float]], rule: RegionRule) -> float:
+    x = sum(weight * points[index][0] for index, weight in rule.ends) - points[rule.start][0]
+    y = sum(weight * points[index][1] for index, weight in rule.ends) - points[rule.start][1]
+    return _wrapped(pi / 2 - atan2(-y, x))
 
 
 def _wrapped(angle: float) -> float:

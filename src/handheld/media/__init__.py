@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from handheld.media.images import read_image, write_image
     from handheld.media.sources import FrameSource, open_arrays, open_camera, open_folder, open_source
     from handheld.media.video import MediaWarning, VideoReader, VideoWriter, open_video
-    from handheld.media.warp import Rect, crop, letterbox
+    from handheld.media.warp import Border, Rect, crop, letterbox
 
 _MODULES = {
     "animation": ("write_animation",),
@@ -24,12 +24,13 @@ _MODULES = {
     "images": ("read_image", "write_image"),
     "sources": ("FrameSource", "open_arrays", "open_camera", "open_folder", "open_source"),
     "video": ("MediaWarning", "VideoReader", "VideoWriter", "open_video"),
-    "warp": ("Rect", "crop", "letterbox"),
+    "warp": ("Border", "Rect", "crop", "letterbox"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "PALETTE",
+    "Border",
     "Frame",
     "FrameSource",
     "Image",

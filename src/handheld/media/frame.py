@@ -35,6 +35,14 @@ def as_rgb(array: Any) -> Image:
     outside 0 to 1 or NaN.
     """
     picture = np.asarray(array)
+    if (
+        picture.dtype == np.uint8
+        and picture.ndim == 3
+        and picture.shape[2] == 3
+        and picture.size
+        and picture.flags.c_contiguous
+    ):
+        return picture
     if picture.ndim == 2:
         picture = picture[:, :, None]
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:

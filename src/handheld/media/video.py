@@ -198,7 +198,7 @@ def open_video(path: str | os.PathLike[str]) -> VideoReader:
 def _upright(picture: Any) -> Image:
     image: Image = picture.to_ndarray(format="rgb24")
     turns = round(getattr(picture, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    return np.ascontiguousarray(np.rot90(image, turns))  # FFmpeg pads the lines of some widths
 
 
 def _seconds(container: Any, stream: Any) -> float:
