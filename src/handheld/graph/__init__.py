@@ -17,6 +17,7 @@ from handheld.graph.draw import to_mermaid, to_svg
 from handheld.graph.function import FunctionCalculator, calculator
 from handheld.graph.graph import Graph
 from handheld.graph.packet import Packet
+from handheld.graph.plan import stream_names
 from handheld.graph.reader import Reader
 from handheld.graph.stats import GraphStats, NodeStats, QueueStats, SourceStats, StreamStats, Waiting
 from handheld.graph.timestamp import Timestamp
@@ -54,6 +55,7 @@ __all__ = [
     "Timestamp",
     "Waiting",
     "calculator",
+    "stream_names",
     "to_mermaid",
     "to_svg",
 ]

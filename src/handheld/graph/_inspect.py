@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, Edge, RunNode
+from handheld.graph._state import CLOSED, OPEN, Edge, RunNode, Stream
 from handheld.graph.stats import GraphStats, NodeStats, QueueStats, SourceStats, StreamStats, Waiting
 from handheld.graph.timestamp import Timestamp
 
@@ -16,7 +16,7 @@ class GraphWarning(UserWarning):
 def stats(scheduler: Scheduler) -> GraphStats:
     """Return counts, times, queues and waits as of now."""
     nodes = {node.name: _node_stats(node) for node in scheduler.by_rank.values()}
-    streams = {s.name: StreamStats(s.packets, Timestamp(s.bound), s.producer) for s in scheduler.streams.values()}
+    streams = {stream.name: _stream_stats(stream) for stream in scheduler.streams.values()}
     sources = scheduler.inputs | {node.name: node.source for node in scheduler.source_nodes if node.source}
     held = {name: SourceStats(source.throttled, source.throttled_s) for name, source in sources.items()}
     return GraphStats(nodes, streams, held, waiting(scheduler))
@@ -58,5 +58,14 @@ def _waiting(node: RunNode) -> Iterator[Waiting]:
 
 
 def _node_stats(node: RunNode) -> NodeStats:
-    queues = {edge.port: QueueStats(len(edge.queue), edge.peak, edge.limit) for edge in node.inputs}
+    queues = {edge.port: _queue_stats(edge) for edge in node.inputs}
     return NodeStats(node.calls, node.busy_s, node.wait_s, node.context.drops, node.state == CLOSED, queues)
+
+
+def _stream_stats(stream: Stream) -> StreamStats:
+    readers = tuple(_queue_stats(edge) for edge in stream.edges if edge.node is None)
+    return StreamStats(stream.packets, Timestamp(stream.bound), stream.producer, readers)
+
+
+def _queue_stats(edge: Edge) -> QueueStats:
+    return QueueStats(len(edge.queue), edge.peak, edge.limit)

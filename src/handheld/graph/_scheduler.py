@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import Any
 
-from handheld.errors import CalculatorError, GraphError, InputError, TimestampError
+from handheld.errors import CalculatorError, InputError, TimestampError
 from handheld.graph._state import CLOSED, OPEN, QUEUED, RUNNING, Edge, Group, RunNode, Source, Stream
 from handheld.graph.calculator import _BOUND, Calculator, Context
 from handheld.graph.config import BackEdge
@@ -28,7 +28,7 @@ class Scheduler:
         self.clock, self.max_queue_size = clock, max_queue_size
         self.side = dict(side)
         self.plan = plan
-        self.error: GraphError | None = None
+        self.error: Exception | None = None
         self.ready: list[int] = []  # heap of ranks
         self.by_rank: dict[int, RunNode] = {}
         self.now = clock()
@@ -42,11 +42,10 @@ class Scheduler:
         for flat in plan.nodes:
             ports: dict[str, Stream | None] = dict.fromkeys(flat.contract.outputs)
             ports.update({port: self.streams[stream] for port, stream in flat.outputs.items()})
-            bounds = {port: self.streams[stream] for port, stream in flat.inputs.items()}
-            sides = {port: side_name for port, side_name in flat.side_inputs.items()}
-            node = self.add_node(flat.name, flat.calculator, Context(flat.name, ports, bounds, sides))
+            node = self.add_node(flat.name, flat.calculator, Context(flat.name, ports, flat.side_inputs))
             for port, stream in flat.inputs.items():
                 self.connect(node, port, stream, back=isinstance(stream, BackEdge))
+            node.context._edges = {edge.port: edge for edge in node.inputs}
             node.connect(flat.policy.groups(list(flat.contract.inputs)))
             node.outputs = [stream for stream in ports.values() if stream is not None]
             if not node.inputs:
@@ -76,10 +75,11 @@ class Scheduler:
         """Call a node's ``open`` and send what it sends."""
         context = node.context
         context.side = {port: self._side_packet(node, name) for port, name in context.side.items()}
-        node.opened = True
         self._call(node, node.calculator.open)
-        sent = next((flat.side_outputs for flat in self.plan.nodes if flat.name == node.name), {})
-        self.side.update({sent[port]: value for port, value in context._side_outbox.items() if port in sent})
+        node.opened = node.error is None
+        if context._side_outbox:
+            sent = next(flat.side_outputs for flat in self.plan.nodes if flat.name == node.name)
+            self.side.update({sent[port]: value for port, value in context._side_outbox.items() if port in sent})
         self._flush(node)
         self._pending.append(node)
         self.settle()
@@ -95,7 +95,6 @@ class Scheduler:
         timestamp = packet[1]
         if timestamp < stream.bound or timestamp > _MAX:
             _check_timestamp(stream, timestamp)
-        stream.bound = timestamp + 1 if _MIN <= timestamp < _MAX else bound_after(timestamp)
         stream.packets += 1
         for edge in stream.edges:
             queue = edge.queue
@@ -108,6 +107,8 @@ class Scheduler:
             node = edge.node
             if node is not None and node.state == OPEN:
                 self._pending.append(node)
+        # Last, because Context.bound reads without the lock: below the bound, whatever came must be in the queue.
+        stream.bound = timestamp + 1 if _MIN <= timestamp < _MAX else bound_after(timestamp)
 
     def set_bound(self, stream: Stream, bound: int) -> None:
         """Settle every timestamp below ``bound``; a lower bound than the present one changes nothing."""
@@ -132,11 +133,12 @@ class Scheduler:
                 settled = self._settle_groups(node)
                 if node.state != OPEN:
                     continue
-            if settled >= _END or (node.has_back and _at_end(node.close_edges)):
+            offset = node.offset
+            if settled >= _END:
                 if node.inputs:
                     self.retire(node)
-            elif node.offset is not None:
-                bound = settled + node.offset
+            elif offset is not None and not (node.has_back and _at_end(node.close_edges)):
+                bound = settled + offset if offset and _MIN < settled <= _MAX else settled
                 for stream in node.outputs:
                     if bound > stream.bound:
                         self.set_bound(stream, bound)
@@ -189,13 +191,35 @@ class Scheduler:
     def _free_sources(self) -> list[RunNode]:
         return [n for n in self.source_nodes if n.state == OPEN and n.opened and n.source and not n.source.blocked]
 
-    def can_run(self) -> bool:
-        """Whether any node or source could run now."""
-        return bool(self.ready or self._free_sources())
+    def can_run(self, *, sources: bool) -> bool:
+        """Whether any node could run now."""
+        return bool(self.ready) or (sources and bool(self.source_nodes) and bool(self._free_sources()))
 
-    def held_back(self) -> bool:
-        """Whether a source node waits for room in a full queue."""
-        return any(node.state == OPEN and node.source and node.source.blocked for node in self.source_nodes)
+    def is_fed(self) -> bool:
+        """Whether more may come from outside."""
+        return any(self.streams[name].bound < _END for name in self.inputs)
+
+    def held_back(self) -> list[Source]:
+        """Return the source nodes that wait for room in a full queue."""
+        return [node.source for node in self.source_nodes if node.state == OPEN and node.source and node.source.blocked]
+
+    def holding(self, sources: list[Source]) -> list[Edge]:
+        """Return the full queues that hold any of these sources back."""
+        edges = [edge for stream in self.streams.values() for edge in stream.edges if edge.full] if sources else []
+        return [edge for edge in edges if any(source in edge.sources for source in sources)]
+
+    def close_loop(self) -> bool:
+        """Queue the first node that only its back edges keep open to be closed; return whether there was one.
+
+        Only when nothing runs and nothing more can come: earlier, the result would depend on who came first.
+        """
+        if self.is_fed() or any(node.state != CLOSED for node in self.source_nodes):
+            return False
+        for node in self.by_rank.values():
+            if node.state == OPEN and node.has_back and _at_end(node.close_edges):
+                self.retire(node)
+                return True
+        return False
 
     def begin(self, node: RunNode) -> None:
         """Hand a node its packets."""
@@ -276,13 +300,9 @@ class Scheduler:
         for stream in node.outputs:
             self.set_bound(stream, _DONE)
 
-    def full_queues(self) -> list[Edge]:
-        """Return the full queues that hold sources back."""
-        return [edge for stream in self.streams.values() for edge in stream.edges if edge.full]
-
 
 def _at_end(edges: list[Edge]) -> bool:
-    return bool(edges) and all(not edge.queue and edge.stream.bound >= _END for edge in edges)
+    return all(not edge.queue and edge.stream.bound >= _END for edge in edges)
 
 
 def _progress(node: RunNode) -> tuple[int, int]:

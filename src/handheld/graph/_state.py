@@ -1,5 +1,6 @@
 """The state of a running graph: streams, input queues, nodes. Plain slots, since every packet passes here."""
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,7 @@ class Edge:
         self.queue: deque[Packet[Any]] = deque()
         self.peak, self.full = 0, False
         self.sources: list[Source] = []
-        self.owner = 0  # of a reader: the thread that reads
+        self.owner: threading.Thread | None = None  # of a reader: the thread that reads
 
     def pop(self) -> Packet[Any]:
         """Take the oldest packet, and let the sources go on if this made room."""
@@ -62,12 +63,17 @@ class Edge:
 class Source:
     """Something that can be held back: a graph input, or a node without inputs. ``blocked`` counts full queues below."""
 
-    __slots__ = ("_clock", "_since", "blocked", "throttled", "throttled_s")
+    __slots__ = ("_clock", "_held_s", "_since", "blocked", "throttled")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._since = clock, 0.0
         self.blocked = self.throttled = 0
-        self.throttled_s = 0.0
+        self._held_s = 0.0
+
+    @property
+    def throttled_s(self) -> float:
+        """Seconds for which it was held back, up to now."""
+        return self._held_s + (self._clock() - self._since if self.blocked else 0.0)
 
     def hold(self) -> None:
         """Hold the source back for one more full queue."""
@@ -80,7 +86,7 @@ class Source:
         """Let it go on, if no other queue is full."""
         self.blocked -= 1
         if not self.blocked:
-            self.throttled_s += self._clock() - self._since
+            self._held_s += self._clock() - self._since
 
 
 class Group:
@@ -114,8 +120,9 @@ class RunNode:
     """A node of a running graph. ``rank`` is its turn: nodes nearer to the output come first."""
 
     __slots__ = (
-        "busy_s", "calculator", "calls", "close_edges", "context", "error", "group", "groups", "has_back", "inputs", "lone", "name",
-        "offset", "opened", "outputs", "process", "process_bounds", "rank", "ready_at", "source", "state", "timestamp", "wait_s",
+        "busy_s", "calculator", "calls", "close_edges", "context", "error", "group", "groups", "has_back", "inputs", "lone",
+        "name", "offset", "opened", "outputs", "process", "process_bounds", "rank", "ready_at", "source", "state", "timestamp",
+        "wait_s",
     )  # fmt: skip
 
     def __init__(self, name: str, calculator: Calculator, rank: int, context: Context) -> None:

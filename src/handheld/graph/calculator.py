@@ -1,6 +1,7 @@
 """Calculators: the nodes' code, and the context through which they see packets and send them."""
 
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 from handheld.errors import InputError, TimestampError
@@ -20,15 +21,16 @@ class Context:
         side: port -> payload of the side packets.
     """
 
-    __slots__ = ("_bounds", "_node", "_outbox", "_ports", "_side_outbox", "drops", "finished", "inputs", "side", "timestamp")
+    __slots__ = ("_edges", "_node", "_outbox", "_ports", "_side_outbox", "drops", "finished", "inputs", "side", "timestamp")
 
-    def __init__(self, node: str, ports: Mapping[str, Any], bounds: Mapping[str, Any], side: Mapping[str, Any]) -> None:
+    def __init__(self, node: str, ports: Mapping[str, Any], side: Mapping[str, Any]) -> None:
         self.timestamp: int = Timestamp.UNSTARTED
         self.inputs: dict[str, Packet[Any]] = {}
         self.side = side
         self.drops = 0
         self.finished = False
-        self._node, self._ports, self._bounds = node, ports, bounds
+        self._node, self._ports = node, ports
+        self._edges: Mapping[str, Any] = {}
         self._outbox: list[tuple[Any, Packet[Any]]] = []
         self._side_outbox: dict[str, Any] = {}
 
@@ -41,19 +43,22 @@ class Context:
         """Send a packet at ``timestamp``, by default that of the inputs. An output that is not connected drops it."""
         stream = self._stream(port)
         if stream is not None:
-            packet = _new_packet(Packet, (payload, self.timestamp if timestamp is None else timestamp))
+            packet = _new_packet(Packet, (payload, self.timestamp if timestamp is None else index(timestamp)))
             self._outbox.append((stream, packet))
 
     def advance(self, port: str, bound: int) -> None:
         """Promise that no packet below ``bound`` will be sent on an output port."""
         stream = self._stream(port)
         if stream is not None:
-            self._outbox.append((stream, _new_packet(Packet, (_BOUND, bound))))
+            self._outbox.append((stream, _new_packet(Packet, (_BOUND, index(bound)))))
 
     def bound(self, port: str) -> Timestamp:
-        """Return the bound of an input: every timestamp below it is settled."""
-        stream = self._bounds.get(port)
-        return Timestamp.DONE if stream is None else Timestamp(stream.bound)
+        """Return the bound of an input: every packet below it has been handed to this calculator, and no other will come."""
+        edge = self._edges.get(port)
+        if edge is None:
+            return Timestamp.DONE
+        bound = edge.stream.bound  # before the queue, which others fill meanwhile: see Scheduler.deliver
+        return Timestamp(min(bound, edge.queue[0][1]) if edge.queue else bound)
 
     def send_side(self, port: str, payload: Any) -> None:
         """Set a side output. Allowed in ``open`` only, once for each port."""
@@ -74,7 +79,8 @@ class Context:
             return self._ports[port]
         except KeyError:
             raise InputError(
-                f"node {self._node!r} sends on port {port!r}, which its contract does not declare; it declares {sorted(self._ports)}"
+                f"node {self._node!r} sends on port {port!r}, which its contract does not declare; "
+                f"it declares {sorted(self._ports)}"
             ) from None
 
 

@@ -53,5 +53,3 @@ class Node:
     side_outputs: Connections = field(default_factory=dict)
     name: str = ""
     policy: InputPolicy | None = None
-
-

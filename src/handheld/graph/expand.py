@@ -11,6 +11,7 @@ from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator
 from handheld.graph.config import BackEdge, Connections, GraphConfig, Node
 from handheld.graph.contract import Contract, InputPolicy, Ports
+from handheld.graph.function import FunctionCalculator
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def expand(config: GraphConfig) -> list[FlatNode]:
     nodes = list(_expand(config, prefix="", streams={}, sides={}))
     seen: dict[int, str] = {}
     for node in nodes:
+        if isinstance(node.calculator, FunctionCalculator):
+            continue  # it holds no state
         if other := seen.get(id(node.calculator)):
             raise GraphValidationError(
                 f"nodes {other!r} and {node.name!r} share one calculator object; give each node its own, since it holds state"
@@ -43,9 +46,7 @@ def expand(config: GraphConfig) -> list[FlatNode]:
     return nodes
 
 
-def _expand(
-    config: GraphConfig, *, prefix: str, streams: Mapping[str, str], sides: Mapping[str, str]
-) -> Iterator[FlatNode]:
+def _expand(config: GraphConfig, *, prefix: str, streams: Mapping[str, str], sides: Mapping[str, str]) -> Iterator[FlatNode]:
     def outer(table: Mapping[str, str], name: str) -> str:
         return table.get(name, prefix + name)
 
@@ -55,16 +56,31 @@ def _expand(
         inputs = _connect(node.inputs, contract.inputs, contract.optional, full_name, "input")
         outputs = _connect(node.outputs, contract.outputs, frozenset(contract.outputs), full_name, "output")
         side_in = _connect(node.side_inputs, contract.side_inputs, contract.optional, full_name, "side input")
-        side_out = _connect(node.side_outputs, contract.side_outputs, frozenset(contract.side_outputs), full_name, "side output")
-        resolved = {port: type(stream)(outer(streams, stream)) for port, stream in inputs.items()}
+        side_ports = contract.side_outputs
+        side_out = _connect(node.side_outputs, side_ports, frozenset(side_ports), full_name, "side output")
+        back = {port for port, stream in inputs.items() if BackEdge in (type(stream), type(outer(streams, stream)))}
+        resolved = {port: (BackEdge if port in back else str)(outer(streams, stream)) for port, stream in inputs.items()}
         sent = {port: outer(streams, stream) for port, stream in outputs.items()}
         side_resolved = {port: outer(sides, side) for port, side in side_in.items()}
         side_sent = {port: outer(sides, side) for port, side in side_out.items()}
         if isinstance(calculator, GraphConfig):
-            yield from _expand(calculator, prefix=full_name + "/", streams={**resolved, **sent}, sides={**side_resolved, **side_sent})
+            outer_names = {**resolved, **sent}
+            inner = list(_expand(calculator, prefix=full_name + "/", streams=outer_names, sides={**side_resolved, **side_sent}))
+            _check_made(calculator, inner, full_name, outer_names)
+            yield from inner
         else:
             policy = node.policy or contract.policy
             yield FlatNode(full_name, calculator, contract, resolved, sent, side_resolved, side_sent, policy)
+
+
+def _check_made(config: GraphConfig, inner: list[FlatNode], name: str, streams: Mapping[str, str]) -> None:
+    made = {stream for node in inner for stream in node.outputs.values()}
+    for port in config.outputs:
+        if streams.get(port, f"{name}/{port}") not in made:
+            raise GraphValidationError(
+                f"subgraph {name!r}: no node of it makes its output {port!r}"
+                + ("; put a PassThrough between its input and its output" if port in config.inputs else "")
+            )
 
 
 def _names(nodes: Sequence[Node]) -> list[str]:

@@ -48,7 +48,7 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         for port in self._required:
             if port not in inputs:
                 return
-        result: Any = self.function(*map(context.get, self._ports), **self.options)  # type: ignore[call-arg]
+        result: Any = self.function(*map(context.get, self._ports), **self.options)
         if result is None:
             return
         if not self._fields:
@@ -78,6 +78,11 @@ def calculator(function: Callable[P, R]) -> FunctionCalculator[P, R]:
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters.values()
+    if all(p.kind is p.KEYWORD_ONLY for p in parameters):
+        name = getattr(function, "__name__", "function")
+        raise GraphValidationError(
+            f"{name}() has no input: a source must be a Calculator class, which says when it is finished"
+        )
     variadic = [p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     missing = [p.name for p in parameters if p.name not in hints and p.name not in variadic]
     if variadic or missing or "return" not in hints:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from operator import index
 from types import TracebackType
 from typing import Any, Self
 
@@ -60,24 +61,26 @@ class Graph:
     ) -> None:
         if threads < 0 or max_queue_size < 1:
             raise InputError(f"expected threads >= 0 and max_queue_size >= 1, got {threads} and {max_queue_size}")
-        self.config, self._threads = config, threads
+        self.config = config
         self._scheduler = Scheduler(plan(config), _check_side(config, side or {}), max_queue_size=max_queue_size, clock=clock)
-        self._executor: Executor | None = None
-        self._over = False
+        self._executor: Executor = ThreadPool(self._scheduler, threads) if threads else CallingThread(self._scheduler)
+        self._open = False
+        self._ender: threading.Thread | None = None  # who cancels or closes it, or did
+        self._ended = threading.Event()
+        self._claim = threading.Lock()
 
     def __enter__(self) -> Self:
-        if self._executor is not None:
+        if self._open or self._over:
             raise GraphError("a graph runs once; make another Graph of the same config to run it again")
-        scheduler = self._scheduler
-        self._executor = ThreadPool(scheduler, self._threads) if self._threads else CallingThread(scheduler)
         try:
-            with self._executor.lock:
-                for node in list(scheduler.by_rank.values()):
-                    scheduler.open(node)
-                self._executor.work()
+            for (
+                node
+            ) in self._scheduler.by_rank.values():  # without the lock: no worker runs before the first packet or question
+                self._scheduler.open(node)
         except BaseException:
             self.cancel()
             raise
+        self._open = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -95,6 +98,7 @@ class Graph:
             timestamp: microseconds, larger than that of the packet before.
 
         Raises:
+            InputError: there is no such input, or the payload or timestamp is not of its type.
             TimestampError: the timestamp is not allowed or not larger than the one before.
             CalculatorError: a calculator failed, in this call or before.
         """
@@ -109,6 +113,7 @@ class Graph:
         source, wanted = self._input(name), self.config.inputs[name]
         if isinstance(wanted, type) and wanted is not object and not accepts(wanted, type(payload)):
             raise InputError(f"graph input {name!r} takes {type_name(wanted)}, got {type_name(type(payload))}")
+        at = _timestamp(timestamp)
         with executor.lock:
             self._raise_error()
             stream = scheduler.streams[name]
@@ -117,25 +122,26 @@ class Graph:
                     return False
                 self._make_room(executor, source)
             scheduler.now = scheduler.clock()
-            scheduler.deliver(stream, Packet(payload, Timestamp(timestamp)))
+            scheduler.deliver(stream, Packet(payload, at))
             scheduler.settle()
             executor.work()
             self._raise_error()
         return True
 
     def _make_room(self, executor: Executor, source: Source) -> None:
-        scheduler, me = self._scheduler, threading.get_ident()
-        foreign = any(edge.node is None and edge.owner != me for edge in scheduler.full_queues())
-        if not executor.wait_for(lambda: not source.blocked, patient=foreign):
+        scheduler = self._scheduler
+        if not executor.wait_for(lambda: not source.blocked, room=source):
             self._raise_error()
-            grow(scheduler, [edge for edge in scheduler.full_queues() if source in edge.sources])
+            if scheduler.stopped:
+                raise GraphError("the graph was closed while a packet waited for room")
+            grow(scheduler, scheduler.holding([source]))
 
     def set_bound(self, stream: str, bound: int) -> None:
         """Promise that no packet below ``bound`` (microseconds) will be added to a graph input."""
         executor = self._running()
         self._input(stream)
         with executor.lock:
-            self._scheduler.set_bound(self._scheduler.streams[stream], bound)
+            self._scheduler.set_bound(self._scheduler.streams[stream], _timestamp(bound))
             self._scheduler.settle()
             executor.work()
             self._raise_error()
@@ -151,7 +157,7 @@ class Graph:
         self._check_stream(stream)
         with executor.lock:
             edge = self._scheduler.connect(None, "", stream)
-        return Reader(self._scheduler, executor, edge, patient=self._threads > 0, timeout=timeout)
+        return Reader(self._scheduler, executor, edge, timeout=timeout)
 
     def observe(self, stream: str, callback: Callable[[Packet[Any]], None]) -> None:
         """Call ``callback`` with each packet that any stream carries from now on, in order, as a node of its own."""
@@ -159,8 +165,8 @@ class Graph:
         self._check_stream(stream)
         scheduler = self._scheduler
         with executor.lock:
-            name = f"observer of {stream}"
-            node = scheduler.add_node(name, _Observer(callback), Context(name, {}, {}, {}))
+            name = f"observer {len(scheduler.by_rank) - len(scheduler.plan.nodes) + 1} of {stream}"
+            node = scheduler.add_node(name, _Observer(callback), Context(name, {}, {}))
             scheduler.connect(node, "in", stream)
             node.connect((("in",),))
             scheduler.open(node)
@@ -173,14 +179,16 @@ class Graph:
         executor, scheduler = self._running(), self._scheduler
         self.close_input()
         with executor.lock:
-            finished = executor.wait_for(lambda: not scheduler.unclosed, patient=False)
+            finished = executor.wait_for(lambda: not scheduler.unclosed)
             self._raise_error()
             if not finished:
                 raise GraphStuckError(f"the graph cannot finish: {why_stuck(scheduler)}")
 
     def close(self) -> None:
         """End the sources, handle what is under way, close every node. Raises what a calculator raised."""
-        if self._executor is None or self._over:
+        if self._over:
+            self.cancel()  # waits for whoever does it
+        if self._over or not self._open:
             return
         try:
             with self._executor.lock:
@@ -194,24 +202,32 @@ class Graph:
             self.cancel()
 
     def cancel(self) -> None:
-        """Stop at once: packets under way are lost, nodes are closed. Safe to call at any time, and twice."""
-        if self._executor is None or self._over:
-            return
-        self._over = self._scheduler.stopped = True
-        self._executor.stop()
-        for node in reversed(self._scheduler.by_rank.values()):
-            if node.opened and node.state != CLOSED:
-                _close(node)
+        """Stop at once: packets under way are lost, nodes are closed. Safe to call at any time, on any thread, and twice."""
+        me = threading.current_thread()
+        with self._claim:
+            first = self._ender is None
+            self._ender = self._ender or me
+        if first:
+            self._scheduler.stopped = True
+            self._executor.stop()
+            for node in reversed(self._scheduler.by_rank.values()):
+                if node.opened and node.state != CLOSED:
+                    _close(node)
+            self._ended.set()
+        elif me is not self._ender and not self._executor.owns(me):  # a node must not wait for its own end
+            self._ended.wait()
 
     def stats(self) -> GraphStats:
         """Return counts, times, queues and waits as of now."""
-        if self._executor is None or self._over:
-            return stats(self._scheduler)
         with self._executor.lock:
             return stats(self._scheduler)
 
+    @property
+    def _over(self) -> bool:
+        return self._ender is not None
+
     def _running(self) -> Executor:
-        if self._executor is None:
+        if not self._open and not self._over:
             raise GraphError("the graph is not open: use it as 'with Graph(...) as graph:'")
         if self._over and self._scheduler.error is None:
             raise GraphError("the graph is closed")
@@ -240,6 +256,15 @@ class _Observer(Calculator):
 
     def process(self, context: Context) -> None:
         self._callback(context.inputs["in"])
+
+
+def _timestamp(value: int) -> Timestamp:
+    try:
+        return Timestamp(index(value))
+    except TypeError:
+        raise InputError(
+            f"a timestamp is a whole number of microseconds, got {value!r}; Timestamp.from_seconds makes one of seconds"
+        ) from None
 
 
 def _check_side(config: GraphConfig, side: Mapping[str, Any]) -> Mapping[str, Any]:

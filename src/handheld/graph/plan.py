@@ -94,35 +94,40 @@ def _check_policy(node: FlatNode) -> None:
         raise GraphValidationError(f"node {node.name!r}: its input policy puts a port into two sync sets")
 
 
-def _topological(
-    nodes: list[FlatNode], streams: Mapping[str, Producer], sides: Mapping[str, Producer]
-) -> tuple[FlatNode, ...]:
+def _topological(nodes: list[FlatNode], streams: Mapping[str, Producer], sides: Mapping[str, Producer]) -> tuple[FlatNode, ...]:
     """Order nodes depth first, with a stack of our own: a chain of ten thousand nodes would exhaust Python's."""
     needs = {}
     for node in nodes:
         forward = [(streams[s].node, s) for s in node.inputs.values() if not isinstance(s, BackEdge)]
         needs[node.name] = forward + [(sides[s].node, s) for s in node.side_inputs.values()]
+    by_name = {node.name: node for node in nodes}
     order: dict[str, None] = {}
-    path: list[str] = []  # from a root to the node at hand
+    path: dict[str, None] = {}  # from a root to the node at hand
+    leave = ""  # stands on the stack below what a node needs
     stack = [(node.name, "") for node in reversed(nodes)]
     while stack:
         name, stream = stack.pop()
-        if path and path[-1] == name:
-            order[path.pop()] = None
+        if name == leave:
+            order[path.popitem()[0]] = None
         elif name in path:
-            raise GraphValidationError(_cycle(path[path.index(name) :], stream))
+            raise GraphValidationError(_cycle([*path], name, by_name[[*path][-1]], stream))
         elif name not in order:
-            path.append(name)
-            stack.append((name, stream))
-            stack.extend((producer, s) for producer, s in reversed(needs[name]) if producer not in (INPUT, name))
-            if own := [s for producer, s in needs[name] if producer == name]:
-                raise GraphValidationError(_cycle([name], own[0]))
-    by_name = {node.name: node for node in nodes}
+            path[name] = None
+            stack.append((leave, ""))
+            stack.extend((producer, s) for producer, s in reversed(needs[name]) if producer != INPUT)
     return tuple(by_name[name] for name in order)
 
 
-def _cycle(members: list[str], stream: str) -> str:
+def _cycle(path: list[str], first: str, taker: FlatNode, stream: str) -> str:
+    members = path[path.index(first) :]
+    port = next(port for port, name in (*taker.inputs.items(), *taker.side_inputs.items()) if name == stream)
     return (
-        f"nodes form a cycle: {' <- '.join([*members, members[0]])}, closed by stream {str(stream)!r}; if it is meant, mark "
-        f"the input that takes the earlier result with BackEdge({str(stream)!r}), usually on a PreviousLoopback or FlowLimiter"
+        f"nodes form a cycle: {' <- '.join([*members, first])}, closed by stream {str(stream)!r} at node {taker.name!r}, input "
+        f"port {port!r}; if it is meant, mark the input that takes the earlier result with BackEdge({str(stream)!r}), usually "
+        "on a PreviousLoopback or FlowLimiter"
     )
+
+
+def stream_names(config: GraphConfig) -> tuple[str, ...]:
+    """Return the names of all streams of a graph: its inputs first, then in the order of the nodes. Raises as :func:`plan`."""
+    return tuple(plan(config).streams)

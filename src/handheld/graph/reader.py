@@ -16,14 +16,13 @@ class Reader:
     """An iterator over the packets of one stream; ends when the stream does.
 
     On the calling thread ``next`` runs the graph until there is a packet, and raises :class:`GraphStuckError` if there can
-    be none before more input comes. On a thread pool it waits (at most ``timeout`` seconds, then the same error), since
-    another thread may feed the graph. A reader that is not read holds back the graph like any full queue.
+    be none before more input comes. On a thread pool it waits (at most ``timeout`` seconds, then the same error) while an
+    input is open, since another thread may feed it. A reader that is not read holds back the graph like any full queue.
     """
 
-    def __init__(self, scheduler: Scheduler, executor: Executor, edge: Edge, *, patient: bool, timeout: float | None) -> None:
-        self._scheduler, self._executor, self._edge = scheduler, executor, edge
-        self._patient, self._timeout = patient, timeout
-        edge.owner = threading.get_ident()
+    def __init__(self, scheduler: Scheduler, executor: Executor, edge: Edge, *, timeout: float | None) -> None:
+        self._scheduler, self._executor, self._edge, self._timeout = scheduler, executor, edge, timeout
+        edge.owner = threading.current_thread()
 
     def __iter__(self) -> Self:
         return self
@@ -31,10 +30,9 @@ class Reader:
     def __next__(self) -> Packet[Any]:
         edge, scheduler = self._edge, self._scheduler
         with self._executor.lock:
-            edge.owner = threading.get_ident()
+            edge.owner = threading.current_thread()
             if not edge.queue and not self._ended():
-                patient = self._patient and any(scheduler.streams[s].bound < _END for s in scheduler.inputs)
-                self._executor.wait_for(lambda: bool(edge.queue) or self._ended(), patient=patient, timeout=self._timeout)
+                self._executor.wait_for(lambda: bool(edge.queue) or self._ended(), wanted=edge.sources, timeout=self._timeout)
             if edge.queue:
                 return self._pop()
             if scheduler.error is not None:

@@ -23,9 +23,9 @@ class Waiting:
 
     def __str__(self) -> str:
         producer = f"node {self.producer!r}" if self.producer else "the graph's own input"
-        at = "more input" if self.timestamp is None else f"timestamp {self.timestamp}"
+        at = "for more packets" if self.timestamp is None else f"at timestamp {self.timestamp}"
         return (
-            f"node {self.node!r}, port {self.port!r} waits for stream {self.stream!r} (from {producer}) at {at}; "
+            f"node {self.node!r}, port {self.port!r} waits for stream {self.stream!r} (from {producer}) {at}; "
             f"it is settled below {self.bound}"
         )
 
@@ -53,11 +53,12 @@ class NodeStats:
 
 @dataclass(frozen=True)
 class StreamStats:
-    """One stream: packets sent so far, and the bound below which it is settled."""
+    """One stream: packets sent so far, the bound below which it is settled, and the queues of readers outside the graph."""
 
     packets: int
     bound: Timestamp
     producer: str
+    readers: tuple[QueueStats, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,17 @@ def accepts(wanted: Any, given: Any) -> bool:
     wanted_class, given_class = get_origin(wanted) or wanted, get_origin(given) or given
     if not isinstance(wanted_class, type) or not isinstance(given_class, type):
         return True
-    if not (issubclass(given_class, wanted_class) or (wanted_class, given_class) == (float, int)):
+    if not (_is_subclass(given_class, wanted_class) or (wanted_class, given_class) == (float, int)):
         return False
     pairs = zip(get_args(wanted), get_args(given), strict=False)
     return given_class is not wanted_class or all(accepts(w, g) for w, g in pairs)
+
+
+def _is_subclass(given: type, wanted: type) -> bool:
+    try:
+        return issubclass(given, wanted)
+    except TypeError:  # a Protocol that does not support the question: let it pass
+        return True
 
 
 def type_name(hint: Any) -> str:

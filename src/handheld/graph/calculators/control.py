@@ -20,6 +20,8 @@ class PassThrough(Calculator):
 class Gate(Calculator):
     """Sends what comes on ``in`` where ``allow`` at the same timestamp is true; without a packet there, as the last one said.
 
+    What does not pass is counted as dropped.
+
     Args:
         open_at_first: whether packets pass before the first packet on ``allow``.
     """
@@ -38,8 +40,11 @@ class Gate(Calculator):
         """Send or swallow."""
         if "allow" in context.inputs:
             self._allowed = bool(context.get("allow"))
-        if self._allowed and "in" in context.inputs:
-            context.send("out", context.get("in"))
+        if "in" in context.inputs:
+            if self._allowed:
+                context.send("out", context.get("in"))
+            else:
+                context.drop()
 
 
 class Merge(Calculator):
@@ -61,7 +66,10 @@ class Merge(Calculator):
 
 
 class Mux(Calculator):
-    """At each timestamp sends the packet of the input whose number is on ``select``; a number out of range is an error."""
+    """At each timestamp sends the packet of the input whose number is on ``select``, and counts the others as dropped.
+
+    Without a packet on ``select`` all are dropped; a number out of range is an error.
+    """
 
     def __init__(self, inputs: int = 2) -> None:
         self._ports = _numbered(inputs)
@@ -70,6 +78,8 @@ class Mux(Calculator):
     def process(self, context: Context) -> None:
         """Send the selected."""
         select = context.get("select")
+        taken = -1 if select is None else select
+        context.drop(sum(port in context.inputs for number, port in enumerate(self._ports) if number != taken))
         if select is None:
             return
         if not 0 <= select < len(self._ports):

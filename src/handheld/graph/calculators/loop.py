@@ -9,6 +9,10 @@ from handheld.graph.calculator import Calculator, Context
 from handheld.graph.contract import Contract
 from handheld.graph.timestamp import Timestamp
 
+_STEP = 1_000_000
+"""Loop time from one item to the next. Bounds that settle between two lists, and how many depends on the run, fit between:
+so the timestamps of the items do not depend on it."""
+
 
 @dataclass(frozen=True)
 class BatchEnd:
@@ -19,7 +23,7 @@ class BatchEnd:
 
 
 class BeginLoop(Calculator):
-    """Sends the items of each list on ``items`` one by one on ``item``, at timestamps of the loop's own (0, 1, 2, ...).
+    """Sends the items of each list on ``items`` one by one on ``item``, at timestamps of the loop's own: 1, 2, 3, ... seconds.
 
     ``clone`` (optional) is sent beside each item as ``cloned``. Connect ``batch_end`` to the :class:`EndLoop`.
     Source: ``mediapipe/calculators/core/begin_loop_calculator.h``.
@@ -35,21 +39,19 @@ class BeginLoop(Calculator):
 
     def open(self, context: Context) -> None:
         """Start the loop's own time."""
-        self._next = 0
+        self._next = 1
 
     def process(self, context: Context) -> None:
         """Unroll one list."""
         if "items" not in context.inputs:
             self._end(context, BatchEnd(context.timestamp, empty=True))
             return
-        items = context.get("items")
-        for item in items:
+        self._next = -(-self._next // _STEP) * _STEP
+        for number, item in enumerate(context.get("items")):
+            self._next += _STEP if number else 0  # so that the end comes with the last item, and both are handled at once
             context.send("item", item, self._next)
             if "clone" in context.inputs:
                 context.send("cloned", context.get("clone"), self._next)
-            self._next += 1
-        if items:
-            self._next -= 1  # the end comes with the last item, so that both are handled at once
         self._end(context, BatchEnd(context.timestamp))
 
     def _end(self, context: Context, end: BatchEnd) -> None:

@@ -10,7 +10,7 @@ from handheld.graph.timestamp import Timestamp
 
 
 class PreviousLoopback(Calculator):
-    """Sends on ``previous``, at each timestamp t of ``main``, the packet that ``loop`` had at the timestamp of ``main`` before t.
+    """Sends on ``previous``, at each timestamp t of ``main``, the packet of ``loop`` at the timestamp of ``main`` before t.
 
     ``loop`` is a back edge. At the first timestamp, and where ``loop`` had no packet, nothing is sent but t is settled. The
     result does not depend on the order of arrival, though the input policy is immediate.

@@ -1,0 +1,17 @@
+import pytest
+
+from handheld.graph import Default, Immediate, InputPolicy, SyncSets
+
+
+@pytest.mark.parametrize(
+    ("policy", "groups"),
+    [
+        (Default(), (("a", "b", "c"),)),
+        (Immediate(), (("a",), ("b",), ("c",))),
+        (SyncSets((("a", "c"),)), (("a", "c"), ("b",))),
+        (SyncSets((("c", "a"), ("b",))), (("c", "a"), ("b",))),
+        (SyncSets(()), (("a", "b", "c"),)),
+    ],
+)
+def test_policies_group_ports(policy: InputPolicy, groups: tuple[tuple[str, ...], ...]) -> None:
+    assert policy.groups(["a", "b", "c"]) == groups

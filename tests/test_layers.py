@@ -1,0 +1,201 @@
+"""The shape of the package: who may import whom, read from the source of every file.
+
+Rooms stand on floors. A room imports from lower floors only, never from its own floor, and inside a room there are no circles.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+PACKAGE = "handheld"
+FLOORS = (
+    ("errors",),
+    ("engine", "graph", "media", "data"),
+    ("compile", "service"),
+    ("projection",),
+    ("compress", "bench", "federated", "propagation"),
+    ("hands", "reply"),
+    ("cli", "web"),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+RUNTIME, RUNTIME_ROOM, RUNTIME_FILES = "ai_edge_litert", "engine", 2
+TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated"), "training"
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file: its dotted name, and what it imports in which line. ``from a import b`` counts as a.b where that is a file."""
+
+    name: str
+    path: Path
+    imports: tuple[tuple[int, str], ...]
+
+    @property
+    def room(self) -> str:
+        return room_of(self.name)
+
+
+def room_of(name: str) -> str:
+    """Return the sub-package or module right below the package; empty for the package itself."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def read(source: Path) -> dict[str, Module]:
+    """Read every module of the package below ``source``."""
+    paths = {}
+    for path in sorted((source / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(source).with_suffix("").parts
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return {name: Module(name, path, tuple(imports(name, path, paths))) for name, path in paths.items()}
+
+
+def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[tuple[int, str]]:
+    package = name if path.stem == "__init__" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(), path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = (
+                ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [node.module])])
+                if node.level
+                else node.module
+            )
+            names = {f"{base}.{alias.name}" for alias in node.names}
+            yield from ((node.lineno, target) for target in sorted({n if n in known else str(base) for n in names}))
+
+
+def wrong_floors(modules: dict[str, Module]) -> list[str]:
+    """Say which imports lead up, sideways or to a room that has no floor."""
+    found = []
+    for module in modules.values():
+        if module.name == PACKAGE:
+            continue  # it loads rooms when they are first used
+        if module.room not in FLOOR:
+            found.append(f"{module.path}: room {module.room!r} has no floor; give it one in {Path(__file__).name}")
+            continue
+        for line, target in module.imports:
+            room = room_of(target)
+            if target.split(".")[0] != PACKAGE or room in ("", module.room):
+                continue
+            if room not in FLOOR or FLOOR[room] >= FLOOR[module.room]:
+                found.append(
+                    f"{module.path}:{line}: {module.room!r} (floor {FLOOR[module.room]}) imports {target!r} (floor "
+                    f"{FLOOR.get(room, 'unknown')}); a room imports from lower floors only"
+                )
+    return found
+
+
+def cycles(modules: dict[str, Module]) -> list[str]:
+    """Say where the imports within a room go in a circle. A room's files do not count as importing their ``__init__``."""
+    found = []
+    for room in sorted({module.room for module in modules.values()}):
+        inside = {name: module for name, module in modules.items() if module.room == room}
+        needs = {name: {target for _, target in module.imports if target in inside} for name, module in inside.items()}
+        try:
+            TopologicalSorter(needs).prepare()
+        except CycleError as error:
+            found.append(f"room {room!r}: imports in a circle: {' <- '.join(error.args[1])}")
+    return found
+
+
+def wrong_dependencies(modules: dict[str, Module]) -> list[str]:
+    """Say where the inference runtime or torch is imported outside its place."""
+    found, runtime_files = [], set()
+    for module in modules.values():
+        for line, target in module.imports:
+            top = target.split(".")[0]
+            if top == RUNTIME:
+                if module.room == RUNTIME_ROOM:
+                    runtime_files.add(module.name)
+                else:
+                    found.append(f"{module.path}:{line}: imports {RUNTIME}; only the room {RUNTIME_ROOM!r} may")
+            torch_is_fine = module.room in TORCH_ROOMS or TORCH_FOLDER in module.name.split(".")
+            if top in ("torch", "torchvision") and not torch_is_fine:
+                found.append(f"{module.path}:{line}: imports {top}; only {TORCH_ROOMS} and folders called {TORCH_FOLDER!r} may")
+    if len(runtime_files) > RUNTIME_FILES:
+        found.append(
+            f"{RUNTIME} is imported in {len(runtime_files)} files, at most {RUNTIME_FILES} may: {sorted(runtime_files)}"
+        )
+    return found
+
+
+CHECKS = [wrong_floors, cycles, wrong_dependencies]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_package_keeps_its_shape(check: object) -> None:
+    found = check(read(SOURCE))  # type: ignore[operator]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_files_are_read_at_all() -> None:
+    modules = read(SOURCE)
+    assert {"handheld", "handheld.errors", "handheld.graph._scheduler"} <= modules.keys()
+    assert "handheld.graph._state" in {target for _, target in modules["handheld.graph._scheduler"].imports}
+
+
+PLANTED = {
+    "up": ("graph/a.py", "from handheld.hands import track", "'graph' (floor 1) imports 'handheld.hands' (floor 5)"),
+    "sideways": ("graph/a.py", "import handheld.media.video", "'graph' (floor 1) imports 'handheld.media.video' (floor 1)"),
+    "hidden in a function": (
+        "graph/a.py",
+        "def f():\n    from ..hands import x",
+        "a.py:2: 'graph' (floor 1) imports 'handheld.hands'",
+    ),
+    "from the package": ("graph/a.py", "from handheld import hands", "'graph' (floor 1) imports 'handheld.hands' (floor 5)"),
+    "no floor": ("attic/a.py", "", "room 'attic' has no floor"),
+    "circle": ("graph/a.py", "from handheld.graph import b", "room 'graph': imports in a circle: handheld.graph."),
+    "relative circle": ("graph/a.py", "from .b import x", "room 'graph': imports in a circle: handheld.graph."),
+    "runtime": (
+        "graph/a.py",
+        "import ai_edge_litert.interpreter",
+        "a.py:1: imports ai_edge_litert; only the room 'engine' may",
+    ),
+    "too many runtime files": ("engine/a.py", "import ai_edge_litert", "ai_edge_litert is imported in 3 files, at most 2 may"),
+    "torch": ("hands/model.py", "from torch import nn", "model.py:1: imports torch; only ('compile', 'compress', 'federated')"),
+}
+FINE = {
+    "down": ("hands/a.py", "from handheld.graph import b\nfrom handheld import errors, graph"),
+    "torch for training": ("hands/training/a.py", "import torch"),
+    "torch in a room of its own": ("compress/a.py", "import torch"),
+    "the package itself": ("__init__.py", "from handheld import hands"),
+}
+
+
+def planted(folder: Path, file: str, text: str) -> dict[str, Module]:
+    """Return the modules of a small package that is fine but for what is planted."""
+    files = {
+        "__init__.py": "",
+        "graph/__init__.py": "",
+        "graph/b.py": "from handheld.graph.a import x",
+        "graph/a.py": "x = 1",
+        "hands/__init__.py": "",
+        "engine/b.py": "import ai_edge_litert",
+        "engine/c.py": "from ai_edge_litert import interpreter",
+        file: text,
+    }
+    for name, content in files.items():
+        path = folder / PACKAGE / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return read(folder)
+
+
+@pytest.mark.parametrize(("file", "text", "message"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_violation_is_found(tmp_path: Path, file: str, text: str, message: str) -> None:
+    modules = planted(tmp_path, file, text)
+    found = [line for check in CHECKS for line in check(modules)]
+    assert len(found) == 1
+    assert message in found[0]
+
+
+@pytest.mark.parametrize(("file", "text"), FINE.values(), ids=FINE)
+def test_what_is_allowed_is_not_found(tmp_path: Path, file: str, text: str) -> None:
+    modules = planted(tmp_path, file, text)
+    assert [line for check in CHECKS for line in check(modules)] == []
