@@ -97,6 +97,7 @@ class Calculator:
     """
 
     contract: Contract = Contract()
+    in_use = False  # whether an open graph holds it: state must not be shared
 
     def open(self, context: Context) -> None:
         """Prepare a run. ``context.side`` is known; packets may be sent."""

@@ -115,10 +115,8 @@ def _svg_back(source: tuple[float, float], target: tuple[float, float], lane: fl
 
 def _svg_line(path: str, label: str, x: float, y: float, *, dashed: bool = False) -> str:
     dash = ' stroke-dasharray="5 4"' if dashed else ""
-    return (
-        f'<path d="{path}" fill="none" stroke="#567" stroke-width="1.4" marker-end="url(#tip)"{dash}/>'
-        f'<text x="{x:.0f}" y="{y:.0f}" fill="#678" font-size="11">{escape(label)}</text>'
-    )
+    text = f'<text x="{x:.0f}" y="{y:.0f}" fill="#678" font-size="11">{escape(label)}</text>' if label else ""
+    return f'<path d="{path}" fill="none" stroke="#567" stroke-width="1.4" marker-end="url(#tip)"{dash}/>{text}'
 
 
 def _svg_box(name: str, x: float, y: float, width: float) -> str:

@@ -72,10 +72,13 @@ class Graph:
     def __enter__(self) -> Self:
         if self._open or self._over:
             raise GraphError("a graph runs once; make another Graph of the same config to run it again")
+        nodes = list(self._scheduler.by_rank.values())
+        if used := next((node.name for node in nodes if node.calculator.in_use), None):
+            raise GraphError(f"node {used!r} is at work in another graph that is still open; build its config anew")
+        for node in nodes:
+            node.calculator.in_use = True
         try:
-            for (
-                node
-            ) in self._scheduler.by_rank.values():  # without the lock: no worker runs before the first packet or question
+            for node in nodes:  # without the lock: no worker runs before the first packet or question
                 self._scheduler.open(node)
         except BaseException:
             self.cancel()
@@ -213,6 +216,7 @@ class Graph:
             for node in reversed(self._scheduler.by_rank.values()):
                 if node.opened and node.state != CLOSED:
                     _close(node)
+                node.calculator.in_use = False
             self._ended.set()
         elif me is not self._ender and not self._executor.owns(me):  # a node must not wait for its own end
             self._ended.wait()
