@@ -34,7 +34,7 @@ def track(
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,
     smoothing: Annotated[bool, typer.Option(help="Smooth landmarks over time.")] = True,
-    redetect_every: Annotated[int, typer.Option(min=1, help="While a hand is missing, look every k-th frame.")] = 10,
+    redetect_every: Annotated[int, typer.Option(min=1, help="While a hand is missing, look in each k-th frame.")] = 10,
     threads: Threads = 1,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames per second of a folder of pictures.")] = 30.0,
 ) -> None:

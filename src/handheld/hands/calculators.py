@@ -163,23 +163,20 @@ class SmoothHands(Calculator):
 
     def open(self, context: Context) -> None:
         """Start without a past."""
-        self._filters: dict[int, tuple[OneEuroFilter, OneEuroFilter]] = {}
+        self._filters: dict[int, OneEuroFilter] = {}
 
     def process(self, context: Context) -> None:
         """Filter each hand by its own past; a hand that was lost starts anew."""
         hands: Hands = context.get("hands")
-        self._filters = {hand.id: self._filters.get(hand.id) or self._new() for hand in hands}
+        self._filters = {hand.id: self._filters.get(hand.id) or OneEuroFilter(self._options) for hand in hands}
         context.send("smooth", [self._smooth(hand, context.timestamp) for hand in hands])
-
-    def _new(self) -> tuple[OneEuroFilter, OneEuroFilter]:
-        return OneEuroFilter(self._options), OneEuroFilter(self._options)
 
     def _smooth(self, hand: HandResult, t_us: int) -> HandResult:
         if hand.landmarks is None or hand.world is None:
             return hand
-        in_picture, in_world = self._filters[hand.id]
-        landmarks = in_picture(hand.landmarks, t_us, scale=max(hand.size, 1.0))
-        world = in_world(hand.world, t_us, scale=max(palm_size(hand.world), 0.01))
+        both = np.stack([hand.landmarks, hand.world])
+        scale = np.array([[[max(hand.size, 1.0)]], [[max(palm_size(hand.world), 0.01)]]], dtype=np.float32)
+        landmarks, world = self._filters[hand.id](both, t_us, scale=scale)
         return replace(hand, landmarks=landmarks, world=world)
 
 
@@ -240,4 +237,4 @@ def run_on_crop(model: Model, image: Image, rect: Rect, *, border: Border) -> tu
     view = model.input_view(0)
     with model.lock:
         np.multiply(crop(image, rect, view.shape[1:3], border=border), _TO_UNIT, out=view[0])
-        return model.invoke()
+        return model.invoke(finite=True)

@@ -27,21 +27,20 @@ class LandmarkGeometry:
 
 def project_landmarks(raw: Points, region: Rect, geometry: LandmarkGeometry) -> Points:
     """Return (21, 3) landmarks in pixels of the picture, z relative to the wrist, from the (63,) raw output."""
-    points = raw.reshape(21, 3) / np.float32(geometry.size)
-    matrix = region.matrix
+    x, y, z = raw.reshape(21, 3).T
+    (a, b, left), (c, d, top) = (region.matrix / (geometry.size, geometry.size, 1.0)).tolist()
     landmarks = np.empty((21, 3), dtype=np.float32)
-    landmarks[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    landmarks[:, 2] = (points[:, 2] - points[0, 2]) * (region.width / geometry.depth_scale)
+    landmarks[:, 0] = a * x + b * y + left  # without a matrix product: BLAS costs more to enter than this to do
+    landmarks[:, 1] = c * x + d * y + top
+    landmarks[:, 2] = (z - z[0]) * (region.width / geometry.size / geometry.depth_scale)
     return landmarks
 
 
 def project_world(raw: Points, region: Rect) -> Points:
     """Return (21, 3) landmarks in metres, turned into the picture's axes, from the (63,) raw output."""
-    points = raw.reshape(21, 3)
+    x, y, z = raw.reshape(21, 3).T
     c, s = cos(region.angle), sin(region.angle)
-    world = points.astype(np.float32)
-    world[:, :2] = points[:, :2] @ np.array([[c, s], [-s, c]], dtype=np.float32)
-    return world
+    return np.stack([c * x - s * y, s * x + c * y, z], axis=1)
 
 
 def is_right_hand(raw: float, geometry: LandmarkGeometry, *, mirrored: bool) -> tuple[bool, float]:

@@ -46,17 +46,17 @@ class OneEuroFilter:
 
     def __init__(self, options: OneEuroOptions | None = None) -> None:
         self.options = options or OneEuroOptions()
-        self._value: Floats | None = None
-        self._speed: Floats | None = None
+        self._value: NDArray[Any] | None = None
+        self._speed: NDArray[Any] | None = None
         self._t_us = 0
 
-    def __call__(self, value: Floats, t_us: int, *, scale: float = 1.0) -> Floats:
+    def __call__(self, value: Floats, t_us: int, *, scale: Floats | float = 1.0) -> Floats:
         """Return the filtered value.
 
         Args:
             value: of the same shape each time.
             t_us: microseconds, larger than the one before.
-            scale: what counts as one unit of distance for the speed, such as the size of the hand.
+            scale: what counts as one unit of distance for the speed, such as the size of the hand; broadcast against value.
         """
         if self._value is None or self._speed is None:
             self._value, self._speed, self._t_us = value, np.zeros_like(value), t_us
@@ -64,7 +64,7 @@ class OneEuroFilter:
         if t_us <= self._t_us:
             raise TimestampError(f"a value at {t_us} us does not follow the one at {self._t_us} us")
         seconds = (t_us - self._t_us) / 1e6
-        speed = (value - self._value) / np.float32(seconds * scale)
+        speed = (value - self._value) / np.asarray(seconds * scale, dtype=np.float32)
         self._speed = self._speed + np.float32(_weight(self.options.speed_cutoff, seconds)) * (speed - self._speed)
         cutoff = self.options.min_cutoff + self.options.beta * np.abs(self._speed)
         self._value = self._value + _weight(cutoff, seconds) * (value - self._value)

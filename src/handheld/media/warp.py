@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from math import cos, sin
 from typing import Any, Literal
 
 import numpy as np
@@ -27,9 +28,9 @@ class Rect:
     @property
     def matrix(self) -> NDArray[np.float64]:
         """(2, 3): maps the unit square (0, 0) to (1, 1), upright in the rectangle, to pixels of the picture."""
-        cos, sin = float(np.cos(self.angle)), float(np.sin(self.angle))
-        columns = np.array([[cos * self.width, -sin * self.height], [sin * self.width, cos * self.height]])
-        return np.column_stack([columns, [self.x, self.y] - columns @ [0.5, 0.5]])
+        c, s = cos(self.angle), sin(self.angle)
+        a, b, d, e = c * self.width, -s * self.height, s * self.width, c * self.height
+        return np.array([[a, b, self.x - (a + b) / 2], [d, e, self.y - (d + e) / 2]])
 
     @property
     def corners(self) -> NDArray[np.float64]:
@@ -47,10 +48,9 @@ def crop(image: Image, rect: Rect, size: tuple[int, int], *, border: Border = "b
         size: (height, width) of the result.
     """
     height, width = size
-    matrix = rect.matrix
-    to_pixels = np.column_stack([matrix[:, 0] / width, matrix[:, 1] / height, matrix[:, 2]])
-    # Whole coordinates are the middles of pixels in both pictures, with no half-pixel shift: MediaPipe's models were trained so,
-    # and with the shift the landmarks of its own test clip come out half a pixel off.
+    # Whole coordinates are the middles of pixels in both pictures, with no half-pixel shift: MediaPipe's models were trained
+    # so, and with the shift the landmarks of its own test clip come out half a pixel off.
+    to_pixels = rect.matrix / (width, height, 1.0)
     mode = cv2.BORDER_REPLICATE if border == "replicate" else cv2.BORDER_CONSTANT
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     left, top, right, bottom = _surroundings(rect, image)
@@ -71,7 +71,7 @@ _SMALL = 6
 
 def _surroundings(rect: Rect, image: Image) -> tuple[int, int, int, int]:
     """Return the part (left, top, right, bottom) of a picture that a crop can touch; one pixel at least."""
-    reach = 0.5 * float(abs(np.cos(rect.angle)) + abs(np.sin(rect.angle))) * max(rect.width, rect.height) + 2
+    reach = 0.5 * (abs(cos(rect.angle)) + abs(sin(rect.angle))) * max(rect.width, rect.height) + 2
     height, width = image.shape[:2]
     left, top = min(max(0, int(rect.x - reach)), width - 1), min(max(0, int(rect.y - reach)), height - 1)
     right, bottom = max(min(width, int(rect.x + reach) + 1), left + 1), max(min(height, int(rect.y + reach) + 1), top + 1)

@@ -1,0 +1,147 @@
+"""What a model file says about itself, read and checked without the runtime."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from handheld.engine._verify.check import TYPES, check_model, operator_number
+from handheld.engine._verify.flatbuffer import CorruptError, Reader, Table, fail
+from handheld.engine._verify.operators import CUSTOM, signatures
+from handheld.errors import ModelError
+
+CARD = "handheld"
+"""Name of the metadata entry that holds our own JSON object."""
+
+_NO_ARRAY = {"string", "resource", "variant", "int4", "uint4", "int2", "bfloat16", "float8_e4m3fn", "float8_e5m2"}
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Per-channel affine quantisation: ``real = scale[c] * (stored - zero_point[c])`` along ``axis``."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of a model.
+
+    Args:
+        name: the tensor's name in the file.
+        shape: sides; a side that the file leaves open is 1.
+        dtype: element type.
+        quantization: ``(scale, zero_point)`` with ``real = scale * (stored - zero_point)``; a ``Quantization``
+            where each channel has its own; None for real-valued tensors.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    quantization: tuple[float, int] | Quantization | None
+
+    def __str__(self) -> str:
+        return f"{self.name!r} {self.dtype.name} {list(self.shape)}"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A checked file. ``steady``: no shape depends on values, so the runtime never moves a tensor."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    aliases: Mapping[str, int]
+    operators: tuple[str, ...]
+    metadata: Mapping[str, bytes]
+    description: str
+    version: int
+    steady: bool
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The JSON object stored under ``handheld``, or an empty one."""
+        try:
+            card = json.loads(self.metadata.get(CARD, b"{}"))
+        except ValueError as error:
+            raise ModelError(f"metadata entry {CARD!r} is not JSON: {error}; embed the card again") from error
+        if not isinstance(card, dict):
+            raise ModelError(f"metadata entry {CARD!r} is a JSON {type(card).__name__}, expected an object")
+        return card
+
+
+def read(data: bytes, where: str) -> ModelFile:
+    """Decode and check a ``.tflite`` file.
+
+    Args:
+        data: the whole file.
+        where: its path, for messages.
+
+    Raises:
+        ModelError: it is not a model, cut short, corrupt, or uses what is not supported.
+    """
+    try:
+        model = Reader(data).root("Model", b"TFL3")
+        return _describe(model, steady=check_model(model))
+    except CorruptError as error:
+        raise ModelError(
+            f"{where} ({len(data)} bytes): {error}. The file is cut short, corrupt, or uses what this version does"
+            " not support: fetch it again, or export it as one dense TensorFlow Lite file"
+        ) from error
+
+
+def _describe(model: Table, *, steady: bool) -> ModelFile:
+    graph = model["subgraphs"][0]
+    names = [_operator_name(model["operator_codes"][node["opcode_index"]]) for node in graph["operators"]]
+    data = {_text(entry["name"]): _bytes(model["buffers"][entry["buffer"]]) for entry in model["metadata"]}
+    return ModelFile(
+        inputs=tuple(_tensor(graph, "inputs", i) for i in range(len(graph["inputs"]))),
+        outputs=tuple(_tensor(graph, "outputs", i) for i in range(len(graph["outputs"]))),
+        aliases=_aliases(model, graph),
+        operators=tuple(names),
+        metadata=data,
+        description=_text(model["description"]),
+        version=model["version"],
+        steady=steady,
+    )
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode("utf-8", "replace")
+
+
+def _bytes(buffer: Table) -> bytes:
+    return bytes(buffer["data"])
+
+
+def _operator_name(code: Table) -> str:
+    number = operator_number(code)
+    return _text(code["custom_code"]) if number == CUSTOM else signatures()[number].name
+
+
+def _tensor(graph: Table, field: str, position: int) -> TensorInfo:
+    tensor = graph["tensors"][graph[field][position]]
+    kind, where = TYPES[tensor["type"]], f"subgraphs[0].{field}[{position}]"
+    if kind in _NO_ARRAY:
+        fail(where, f"elements of type {kind} cannot be given or read as a numpy array")
+    try:
+        name = (tensor["name"] or b"").decode()
+    except UnicodeDecodeError:
+        fail(where, f"name {tensor['name']!r} is not UTF-8")
+    return TensorInfo(name, tuple(tensor["shape"]), np.dtype(kind), _quantization(tensor["quantization"]))
+
+
+def _quantization(table: Table | None) -> tuple[float, int] | Quantization | None:
+    if not table or not table["scale"]:
+        return None
+    scales, zeros = table["scale"], table["zero_point"] or (0,) * len(table["scale"])
+    return (scales[0], zeros[0]) if len(scales) == 1 else Quantization(scales, zeros, table["quantized_dimension"])
+
+
+def _aliases(model: Table, graph: Table) -> dict[str, int]:
+    """Names that signatures give to the inputs, with the inputs' positions."""
+    entries = (entry for s in model["signature_defs"] if s["subgraph_index"] == 0 for entry in s["inputs"])
+    return {_text(entry["name"]): graph["inputs"].index(entry["tensor_index"]) for entry in entries}

@@ -1,0 +1,19 @@
+"""Damaged files, opened and run in a process of their own: every one is answered, none kills the process."""
+
+import fuzz
+import pytest
+import zoo
+
+
+def test_damaged_fixtures_never_kill_the_process(fixture_file):
+    counts, deaths = fuzz.fuzz(fixture_file, 0, 150)
+    assert deaths == []
+    assert sum(counts.values()) == 150
+    assert counts["rejected"] > 50
+    assert counts["ran"] > 5, "the damage is so heavy that the runtime is not reached"
+
+
+@pytest.mark.parametrize("name", ["depthwise_conv_2d", "reshape_int8", "pad", "add_int8", "squared_difference_int8"])
+def test_operators_that_once_killed_the_process(name, tmp_path):
+    (tmp_path / "model.tflite").write_bytes(zoo.models()[name]())
+    assert fuzz.fuzz(tmp_path / "model.tflite", 0, 150)[1] == []
