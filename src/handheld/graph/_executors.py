@@ -101,11 +101,12 @@ class ThreadPool:
 
     def __init__(self, scheduler: Scheduler, threads: int) -> None:
         self._scheduler, self._size = scheduler, threads
-        self._wake = threading.Condition(threading.Lock())  # workers sleep here
-        self.lock: AbstractContextManager[object] = self._wake
+        self._mutex = threading.Lock()
+        self.lock: AbstractContextManager[object] = self._mutex
         self._threads: list[threading.Thread] = []
         self._waiters: list[_Waiter] = []  # callers that sleep until their condition holds
-        self._idle = self._running = 0
+        self._bells: list[threading.Lock] = []  # one for each worker that sleeps; the last to sleep, still warm, wakes first
+        self._running = 0
         self._asked = self._stopping = False
         self._resting = False  # a worker found that nothing can run, and nothing changed since
 
@@ -114,16 +115,17 @@ class ThreadPool:
         if not self._threads and not self._stopping:
             self._start()
         self._resting = False
-        if self._idle:
-            self._wake.notify(max(1, len(self._scheduler.ready)))
+        if self._bells:
+            self._wake(1 + self._scheduler.worth_a_thread(beyond=1))
         self._tell()
 
     def wait_for(
         self, condition: Callable[[], bool], *, wanted: Wanted = None, room: Source | None = None, timeout: float | None = None
     ) -> bool:
         """Wait until the condition holds, a node failed, or nothing can run and nothing can come; the caller holds the lock."""
-        self._asked = True
-        self.work()
+        if self._resting or not self._asked:  # else some worker is awake, and looks at those who wait before it sleeps
+            self._asked = True
+            self.work()
         me = threading.current_thread()
         if self.owns(me):
             return condition()  # a calculator that feeds its own graph must not wait for itself
@@ -134,11 +136,11 @@ class ThreadPool:
         try:
             while not self._is_over(waiter) and (left is None or left > 0):
                 waiter.over.clear()
-                self._wake.release()
+                self._mutex.release()
                 try:
                     waiter.over.wait(left)
                 finally:
-                    self._wake.acquire()
+                    self._mutex.acquire()
                 left = None if deadline is None else deadline - time.monotonic()
         finally:
             self._waiters.remove(waiter)
@@ -148,7 +150,7 @@ class ThreadPool:
         """Wait for the nodes that run, then end the workers."""
         with self.lock:
             self._stopping = True
-            self._wake.notify_all()
+            self._wake(self._size)
             self._tell()
         for thread in self._threads:
             if thread is not threading.current_thread():
@@ -186,7 +188,7 @@ class ThreadPool:
                 waiter.over.set()
 
     def _work(self) -> None:
-        scheduler, lock = self._scheduler, self._wake
+        scheduler, lock = self._scheduler, self._mutex
         with lock:
             while not self._stopping:
                 node = None if scheduler.error else scheduler.pick(sources=self._asked)
@@ -196,8 +198,8 @@ class ThreadPool:
                     continue
                 self._running += 1
                 scheduler.begin(node)
-                if self._idle and scheduler.can_run(sources=self._asked):
-                    lock.notify()
+                if self._bells:
+                    self._wake(scheduler.worth_a_thread(sources=self._asked))
                 lock.release()
                 try:
                     scheduler.invoke(node)
@@ -230,9 +232,16 @@ class ThreadPool:
     def _sleep(self) -> None:
         self._resting = not self._running
         self._tell()
-        self._idle += 1
-        self._wake.wait()
-        self._idle -= 1
+        bell = threading.Lock()
+        bell.acquire()
+        self._bells.append(bell)
+        self._mutex.release()
+        bell.acquire()  # until another thread releases it
+        self._mutex.acquire()
+
+    def _wake(self, workers: int) -> None:
+        for _ in range(min(workers, len(self._bells))):
+            self._bells.pop().release()
 
 
 class _Waiter(NamedTuple):

@@ -18,6 +18,7 @@ from handheld.graph.plan import INPUT, Plan
 from handheld.graph.timestamp import Timestamp, bound_after
 
 _MIN, _MAX = int(Timestamp.MIN), int(Timestamp.MAX)
+_SHORT_S, _UNKNOWN = 30e-6, 5  # seconds of a call that is not worth a thread; calls before one can tell
 _END, _DONE = int(Timestamp.ONE_OVER_POST_STREAM), int(Timestamp.DONE)
 
 
@@ -191,9 +192,15 @@ class Scheduler:
     def _free_sources(self) -> list[RunNode]:
         return [n for n in self.source_nodes if n.state == OPEN and n.opened and n.source and not n.source.blocked]
 
-    def can_run(self, *, sources: bool) -> bool:
-        """Whether any node could run now."""
-        return bool(self.ready) or (sources and bool(self.source_nodes) and bool(self._free_sources()))
+    def worth_a_thread(self, *, beyond: int = 0, sources: bool = False) -> int:
+        """Count the nodes that could run now and are worth waking a thread for, ``beyond`` those that have one.
+
+        Waking costs more than a short node takes: whoever runs now takes those one after the other.
+        """
+        nodes = map(self.by_rank.__getitem__, self.ready)
+        long = sum(node.calls < _UNKNOWN or node.busy_s > _SHORT_S * node.calls for node in nodes)
+        free = self._free_sources() if sources and self.source_nodes else []
+        return max(0, long + len(free) - beyond)
 
     def is_fed(self) -> bool:
         """Whether more may come from outside."""
