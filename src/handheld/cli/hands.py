@@ -60,7 +60,7 @@ def track(
             on_frame=lambda recording, _frame, _hands: advance(recording),
         )  # fmt: skip
     console.print(
-        f"{recording.frames} frames, {recording.fps:.1f} frames/s, latency {recording.latency_percentile(50):.1f} ms median and "
+        f"{recording.frames} frames, {recording.fps:.1f} frames/s, latency {recording.latency_percentile(50):.1f} ms median, "
         f"{recording.latency_percentile(95):.1f} ms p95, detector ran {len(recording.detector_frames)} times"
     )
     for written in (out, json):

@@ -1,0 +1,34 @@
+"""Every benchmark, one after the other: ``make bench``. Results go to ``benchmarks/results/``.
+
+Benchmarks that need a data set read it from ``HANDHELD_DATA``; without it they are left out, and named.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
+NEEDS = {
+    "graph_overhead.py": None,
+    "hands_conformance.py": "hands/video/asl_hand.25fps.mp4",
+    "gestures.py": "hands/photos/digits",
+    "hands_vs_mediapipe.py": None,
+}
+
+
+def main() -> int:
+    """Run all; return how many failed."""
+    failed = 0
+    for script, needed in NEEDS.items():
+        if needed is not None and not (DATA / needed).exists():
+            print(f"left out {script}: needs {needed} in HANDHELD_DATA (docs/data.md)")
+            continue
+        print(f"--- {script}", flush=True)
+        failed += subprocess.run([sys.executable, str(HERE / script)], check=False).returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
