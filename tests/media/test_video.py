@@ -85,6 +85,13 @@ def test_a_file_with_sound_only(tmp_path):
         open_video(tmp_path / "a.mkv")
 
 
+def test_a_codec_that_is_not_there(tmp_path):
+    path = write(tmp_path / "a.mkv")
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_UNKNOWN/CODEC"))
+    with pytest.raises(MediaError, match=r"a\.mkv: no decoder|a\.mkv: holds no frame that can be decoded"):
+        open_video(path)
+
+
 def test_a_truncated_mp4_has_lost_its_index(tmp_path):
     path = write(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes()[:1000])
