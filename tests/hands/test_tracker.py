@@ -7,6 +7,7 @@ from made import frame, picture
 
 from handheld.errors import CalculatorError, GraphError, InputError, TimestampError
 from handheld.hands import HandTracker
+from handheld.hands.calculators import run_on_crop
 from handheld.media import Frame
 
 
@@ -209,3 +210,21 @@ def test_ten_thousand_frames_do_not_grow(tiny_pack):
         gc.collect()
         assert len(gc.get_objects()) < objects + 500
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096  # KiB
+
+
+def test_a_picture_is_no_frame(tracker):
+    with pytest.raises(InputError, match=r"expected a Frame .*got ndarray"):
+        tracker.track(picture())
+
+
+def test_a_model_that_gives_no_numbers_loses_the_hand(tracker, monkeypatch):
+    def broken(model, *args, **kwargs):
+        outputs = run_on_crop(model, *args, **kwargs)
+        return (outputs[0] * np.nan, *outputs[1:]) if len(outputs) == 4 else outputs
+
+    assert len(tracker.track(frame(0, (70, 120)))) == 1
+    monkeypatch.setattr("handheld.hands.calculators.run_on_crop", broken)
+    assert tracker.track(frame(1, (70, 120))) == []
+    monkeypatch.undo()
+    (back,) = tracker.track(frame(2, (70, 120)))
+    assert back.id == 0

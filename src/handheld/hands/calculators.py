@@ -4,6 +4,7 @@ Streams carry ``Frame``, ``Palms``, ``Regions`` and ``Hands``; times are those o
 """
 
 from dataclasses import replace
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -105,7 +106,7 @@ class HandLandmarks(Calculator):
     def _look(self, image: Image, region: Region) -> HandResult | None:
         raw, presence, handedness, world = run_on_crop(self._model, image, region.rect, border="replicate")
         score = float(presence[0, 0])
-        if not score >= self._min_score:
+        if not (score >= self._min_score and isfinite(float(raw.sum() + world.sum()))):
             return None
         right, certainty = is_right_hand(float(handedness[0, 0]), self._geometry, mirrored=self._mirrored)
         return HandResult(

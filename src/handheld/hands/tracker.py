@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from handheld.errors import GraphError, TimestampError
+from handheld.errors import GraphError, InputError, TimestampError
 from handheld.graph import Graph, GraphConfig, GraphStats, Packet, Timestamp, stream_names
 from handheld.hands.gestures import GestureTable
 from handheld.hands.packs import ModelPack, load_pack
@@ -90,6 +90,8 @@ class HandTracker:
             TimestampError: time runs backwards; :meth:`reset` starts a new stream.
             InputError: the picture is of no known form.
         """
+        if not isinstance(frame, Frame):
+            raise InputError(f"expected a Frame (for a picture alone there is detect()), got {type(frame).__name__}")
         frame = Frame(as_rgb(frame.image), frame.t_us, frame.index)
         session = self._session = self._session or self._start(self._observers)
         if frame.t_us <= session.last_us:
