@@ -4,7 +4,7 @@ A box lies below every box that feeds it. An arrow that passes layers gets a way
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ BOX_HEIGHT, LAYER_STEP, GAP = 40.0, 92.0, 28.0
 _WAYPOINT_WIDTH = 14.0
 _SWEEPS = 8
 
-Place = Hashable
+Place = str | tuple[int, int]
 """A box's name, or a waypoint (number of the arrow, layer)."""
 
 
@@ -47,7 +47,7 @@ def lay_out(widths: Mapping[str, float], arrows: Sequence[tuple[str, str]]) -> L
     for a, b in (pair for route in routes for pair in pairwise(route)):
         neighbours[a].append(b)
         neighbours[b].append(a)
-    half = {place: widths.get(place, _WAYPOINT_WIDTH) / 2 for layer in layers for place in layer}  # type: ignore[call-overload]
+    half = {p: (widths[p] if isinstance(p, str) else _WAYPOINT_WIDTH) / 2 for layer in layers for p in layer}
     x = _columns(layers, neighbours, half)
     y = {place: (level + 0.5) * LAYER_STEP for level, layer in enumerate(layers) for place in layer}
     left = min((x[p] - half[p] for p in x), default=0.0)

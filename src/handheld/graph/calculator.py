@@ -1,5 +1,6 @@
 """Calculators: the nodes' code, and the context through which they see packets and send them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from operator import index
 from typing import Any
@@ -88,7 +89,7 @@ _BOUND = object()
 """Payload that marks an outbox entry as a bound, not a packet."""
 
 
-class Calculator:
+class Calculator(ABC):
     """Base class of calculators.
 
     ``contract`` is a class attribute, or an attribute set in ``__init__`` where the ports depend on options. All state of a
@@ -99,12 +100,12 @@ class Calculator:
     contract: Contract = Contract()
     in_use = False  # whether an open graph holds it: state must not be shared
 
-    def open(self, context: Context) -> None:
+    def open(self, context: Context) -> None:  # noqa: B027  (nothing to do, unless a subclass has something)
         """Prepare a run. ``context.side`` is known; packets may be sent."""
 
+    @abstractmethod
     def process(self, context: Context) -> None:
         """Handle the packets of one timestamp, or produce some."""
-        raise NotImplementedError(f"{type(self).__name__} does not define process()")
 
-    def close(self, context: Context) -> None:
+    def close(self, context: Context) -> None:  # noqa: B027
         """End a run. Packets may still be sent, at timestamps that are not yet settled."""
