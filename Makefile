@@ -1,30 +1,37 @@
 # Each target makes .venv when it is missing or out of date; a second call does not install again.
+# The demo needs less than the tests do: torch and its converter are for making models, not for running them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .PHONY: demo test check bench clean
 
-demo: $(STAMP)
+demo: $(VENV)/.demo
 	$(BIN)/python -m handheld.web.demo --out report $(if $(VIDEO),--video "$(VIDEO)")
 
-test: $(STAMP)
+test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-check: $(STAMP)
+check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_exports.py
 
-bench: $(STAMP)
+bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run.py
 
 clean:
 	rm -rf $(VENV) report
 
-$(STAMP): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) ".[hands]"
 	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) ".[dev]"
+	touch $@ $(VENV)/.demo
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

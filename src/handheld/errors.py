@@ -4,6 +4,7 @@ HandheldError
 ├── MissingDependencyError   an optional package is not installed; says which extra brings it
 ├── MediaError               a picture, video or camera that cannot be read or written
 ├── ModelError               a model file that is corrupt, unsupported or of the wrong geometry
+├── CompileError             a network that cannot become a model file, or whose file does not agree with it
 ├── FetchError               something that could not be downloaded, or whose hash is not the expected one
 ├── InputError               a value outside what a function accepts (shape, type, range)
 └── GraphError
@@ -32,6 +33,10 @@ class MediaError(HandheldError):
 
 class ModelError(HandheldError):
     """A model file is corrupt, unsupported, or not of the geometry that was expected."""
+
+
+class CompileError(HandheldError):
+    """A network cannot become a model file, or the file does not agree with the network."""
 
 
 class FetchError(HandheldError):

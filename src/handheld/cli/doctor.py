@@ -20,6 +20,11 @@ _PARTS = (
     Part("engine: run .tflite models", (("ai_edge_litert", "ai-edge-litert"),), ""),
     Part("media: pictures, video, drawing", (("cv2", "opencv-python-headless"), ("av", "av"), ("PIL", "pillow")), "hands"),
     Part(
+        "compile: torch modules to .tflite",
+        (("torch", "torch"), ("litert_torch", "litert-torch"), ("ai_edge_quantizer", "ai-edge-quantizer")),
+        "train",
+    ),
+    Part(
         "hands: tracking and gestures",
         (("ai_edge_litert", "ai-edge-litert"), ("cv2", "opencv-python-headless"), ("av", "av"), ("PIL", "pillow")),
         "hands",

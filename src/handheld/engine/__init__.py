@@ -1,12 +1,13 @@
 """Models: open a ``.tflite`` file, run it, know what it says about itself.
 
 ``Model.open`` checks a file wholly before the runtime sees it. ``embed`` writes a card, a JSON object that travels
-inside the file, which ``Model.card`` reads. The rooms above never import an inference runtime: this one does, in
-``_litert``. ``engine.measure`` is the one latency harness, ``engine.store`` fetches other people's models.
+inside the file, which ``Model.card`` reads and ``classify`` acts on. No other room imports an inference runtime.
+``engine.measure`` is the one latency harness, ``engine.store`` fetches other people's models.
 """
 
 from handheld.engine._file import Quantization, TensorInfo
 from handheld.engine._model import Model
+from handheld.engine.classify import Prediction, classify
 from handheld.engine.metadata import embed
 
-__all__ = ["Model", "Quantization", "TensorInfo", "embed"]
+__all__ = ["Model", "Prediction", "Quantization", "TensorInfo", "classify", "embed"]

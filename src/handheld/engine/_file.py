@@ -10,7 +10,7 @@ import numpy as np
 from handheld.engine._verify.check import TYPES, check_model, operator_number
 from handheld.engine._verify.flatbuffer import CorruptError, Reader, Table, fail
 from handheld.engine._verify.operators import CUSTOM, signatures
-from handheld.errors import ModelError
+from handheld.errors import InputError, ModelError
 
 CARD = "handheld"
 """Name of the metadata entry that holds our own JSON object."""
@@ -43,6 +43,26 @@ class TensorInfo:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     quantization: tuple[float, int] | Quantization | None
+
+    def to_stored(self, real: np.ndarray) -> np.ndarray:
+        """Return real values as the tensor stores them: rounded and clipped by its quantisation, or cast where it has none."""
+        if self.quantization is None or self.dtype.kind == "f":
+            return real.astype(self.dtype, copy=False)
+        scale, zero = self._affine()
+        limits = np.iinfo(self.dtype)
+        return np.asarray(np.clip(np.rint(real / scale) + zero, limits.min, limits.max), dtype=self.dtype)
+
+    def to_real(self, stored: np.ndarray) -> np.ndarray:
+        """Return stored values as the real ones that they stand for, float64."""
+        if self.quantization is None or self.dtype.kind == "f":
+            return stored.astype(np.float64)
+        scale, zero = self._affine()
+        return np.asarray((stored.astype(np.float64) - zero) * scale)
+
+    def _affine(self) -> tuple[float, int]:
+        if not isinstance(self.quantization, tuple):
+            raise InputError(f"tensor {self} is quantised by channel; only a quantisation of the whole tensor can be applied")
+        return self.quantization
 
     def __str__(self) -> str:
         return f"{self.name!r} {self.dtype.name} {list(self.shape)}"

@@ -1,0 +1,106 @@
+"""The one file that knows the converter, litert-torch."""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.compile._quiet import quiet
+from handheld.errors import CompileError, InputError, MissingDependencyError
+
+try:
+    import torch
+except ImportError as error:
+    raise MissingDependencyError("torch", "train", "compiling a network") from error
+
+Array = NDArray[Any]
+
+
+def as_inputs(example: Any) -> tuple[Array, ...]:
+    """Return a module's inputs as arrays, in the layout of the module. Raises :class:`InputError` for what is no array."""
+    parts = example if isinstance(example, (tuple, list)) else (example,)
+    arrays = tuple(part.detach().cpu().numpy() if isinstance(part, torch.Tensor) else np.asarray(part) for part in parts)
+    for array in arrays:
+        if array.dtype.kind not in "fiub" or not array.size:
+            raise InputError(f"expected tensors of numbers, got {array.dtype} {list(array.shape)}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError("an input holds values that are not finite")
+    return arrays
+
+
+def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
+    """Return the float32 ``.tflite`` file of a module, pictures channels last. Raises :class:`CompileError`."""
+    tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs)
+    outputs = run(module, inputs)
+    if bad := [position for position, output in enumerate(outputs) if not np.isfinite(output).all()]:
+        raise CompileError(f"output {bad[0]} of the module is not finite on the example: are its weights?")
+    exported = _export(module, tensors)
+    network = _channels_last(module, inputs, outputs)
+    with quiet():
+        try:
+            import litert_torch
+
+            model = litert_torch.convert(network, tuple(_to_last(tensor) for tensor in tensors))
+        except ImportError as error:
+            raise MissingDependencyError("litert-torch", "train", "compiling a network") from error
+        except Exception as error:
+            raise CompileError(_explain(error, exported)) from error
+        content: bytes = bytes(model.model_content())
+    return content
+
+
+def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return what a module gives, as arrays. Raises :class:`CompileError` if it raises, or gives no tensors."""
+    try:
+        with torch.inference_mode():
+            result = module(*(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs))
+    except Exception as error:
+        raise CompileError(f"the module fails on its inputs: {type(error).__name__}: {error}") from error
+    results = result if isinstance(result, (tuple, list)) else (result,)
+    if not results or not all(isinstance(part, torch.Tensor) for part in results):
+        raise CompileError(f"expected a module that returns a tensor or a tuple of them, got {type(result).__name__}")
+    return tuple(part.numpy() for part in results)
+
+
+def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
+    """Return the exported program, to name layers by; most modules that cannot become a file fail here."""
+    try:
+        with quiet():
+            return torch.export.export(module, tensors)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CompileError(f"the module cannot be exported as a graph of operators: {first}") from error
+
+
+def _channels_last(module: torch.nn.Module, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> torch.nn.Module:
+    import litert_torch
+
+    pictures_in = [position for position, array in enumerate(inputs) if array.ndim == 4]
+    pictures_out = [position for position, array in enumerate(outputs) if array.ndim == 4]
+    if not pictures_in and not pictures_out:
+        return module
+    network: torch.nn.Module = litert_torch.to_channel_last_io(module, args=pictures_in, outputs=pictures_out)
+    return network
+
+
+def _to_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.permute(0, 2, 3, 1).contiguous() if tensor.ndim == 4 else tensor
+
+
+def _explain(error: Exception, exported: Any) -> str:
+    """Say which layer uses the operator that the format lacks."""
+    text = str(error)
+    found = re.search(r"(?:Lowering not found: |torch\.ops\.)(\w+\.\w+)", text)
+    if found is None:
+        first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+        return f"the module cannot be converted: {first}"
+    operator = found.group(1)
+    program = exported.run_decompositions()
+    for node in program.graph.nodes:
+        if operator in str(node.target) and (stack := node.meta.get("nn_module_stack")):
+            path, kind = list(stack.values())[-1]
+            name = path.rpartition("L['self'].")[2] or path or "the module itself"
+            layer = f"layer {name!r} ({getattr(kind, '__name__', str(kind).rpartition('.')[2])})"
+            return f"{layer} uses the operator {operator}, which the device format lacks; replace it by others"
+    return f"the module uses the operator {operator}, which the device format lacks; replace it by others"

@@ -1,0 +1,122 @@
+"""From a torch module to a verified model file."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from handheld.compile._convert import Array, as_inputs, convert
+from handheld.compile._quantise import quantise
+from handheld.compile.verify import difference, random_like
+from handheld.engine import embed
+from handheld.errors import CompileError, InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["float32", "float16", "int8"]
+
+TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, "int8": 0.25}
+"""Largest accepted root-mean-square difference between file and module, over the spread of the module's outputs."""
+
+_RANDOM_CHECKS = 4
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model file that agrees with its module.
+
+    Attributes:
+        content: the ``.tflite`` file.
+        precision: of its weights and, for int8, activations.
+        difference: root-mean-square difference to the module, over the spread of the module's outputs; the worst input's.
+        path: where it was written, if it was.
+    """
+
+    content: bytes
+    precision: Precision
+    difference: float
+    path: Path | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.content)
+
+
+def to_tflite(
+    module: "torch.nn.Module",
+    example: Any,
+    *,
+    metadata: Mapping[str, Any],
+    out: str | os.PathLike[str] | None = None,
+    precision: Precision = "float32",
+    calibration: Iterable[Any] = (),
+    checks: Sequence[Any] = (),
+    tolerance: float | None = None,
+) -> Compiled:
+    """Compile a module in evaluation mode into a ``.tflite`` file, and verify the file against the module.
+
+    Pictures, inputs and outputs of four dimensions, are (batch, channels, height, width) for the module and
+    (batch, height, width, channels) in the file, the order in which devices keep them and in which kernels are fastest.
+
+    Args:
+        module: not changed.
+        example: a tensor or array, or a tuple of them, as the module takes; its shapes become the file's.
+        metadata: stored in the file as its card, for ``Model.card``: labels, preprocessing, licence, training record, accuracy.
+        out: where to write the file; it appears whole, and only if it agrees with the module.
+        precision: float32; float16 (weights, half the size); or int8 (weights by channel, activations calibrated).
+        calibration: inputs like ``example`` from the training data, for int8; a hundred are plenty.
+        checks: further inputs on which file and module must agree, beside random ones. For int8, which knows no range but
+            that of its calibration, they take the place of random ones.
+        tolerance: replaces that of :data:`TOLERANCE`.
+
+    Raises:
+        CompileError: the module cannot be exported, uses an operator that the format lacks (names the layer), gives values
+            that are not finite, or the file does not agree with it.
+        InputError: int8 without calibration, or an input that is not like the example.
+        MissingDependencyError: the extra ``train`` is not installed.
+    """
+    if precision not in TOLERANCE:
+        raise InputError(f"expected a precision of {', '.join(TOLERANCE)}, got {precision!r}")
+    inputs = as_inputs(example)
+    samples = [_like(as_inputs(sample), inputs) for sample in calibration]
+    if precision == "int8" and not samples:
+        raise InputError("int8 needs calibration inputs: pass calibration=[...] with some of the training data")
+    network = deepcopy(module).cpu().eval()
+    content = convert(network, inputs)
+    given = [inputs, *(_like(as_inputs(check), inputs) for check in checks)]
+    seeds = range(_RANDOM_CHECKS if precision != "int8" else 0)
+    if precision != "float32":
+        content = quantise(content, precision, samples)
+    tests = [*given, *(random_like(inputs, seed) for seed in seeds), *samples[:_RANDOM_CHECKS]]
+    worst = max(difference(network, content, test) for test in tests)
+    limit = TOLERANCE[precision] if tolerance is None else tolerance
+    if not worst <= limit:
+        raise CompileError(
+            f"the {precision} file does not agree with the module: they differ by {worst:.3g} of the spread of its outputs, "
+            f"at most {limit:g} is accepted; nothing was written"
+        )
+    content = embed(content, metadata)
+    return Compiled(content, precision, worst, None if out is None else _write(Path(out), content))
+
+
+def _like(inputs: tuple[Array, ...], example: tuple[Array, ...]) -> tuple[Array, ...]:
+    if [(a.shape, a.dtype) for a in inputs] != [(a.shape, a.dtype) for a in example]:
+        given, wanted = ([f"{a.dtype} {list(a.shape)}" for a in arrays] for arrays in (inputs, example))
+        raise InputError(f"expected an input like the example, {', '.join(wanted)}, got {', '.join(given)}")
+    return inputs
+
+
+def _write(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CompileError(f"{path}: cannot be written: {error}") from error
+    return path

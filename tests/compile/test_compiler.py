@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+pytest.importorskip("litert_torch", reason="needs the extra 'train'")
+
+from handheld.compile import to_tflite  # noqa: E402
+from handheld.engine import Model, classify  # noqa: E402
+from handheld.errors import CompileError, InputError  # noqa: E402
+
+
+class Net(torch.nn.Module):
+    """Residual, depthwise and concatenated paths."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, width, 3, 2, 1), torch.nn.BatchNorm2d(width), torch.nn.ReLU())
+        self.depthwise = torch.nn.Conv2d(width, width, 3, 1, 1, groups=width)
+        self.point = torch.nn.Conv2d(width, width, 1)
+        self.pool = torch.nn.AdaptiveAvgPool2d(1)
+        self.head = torch.nn.Linear(2 * width, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = torch.relu(x + self.point(self.depthwise(x)))
+        return self.head(self.pool(torch.cat([x, y], 1)).flatten(1))
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    net = Net()
+    for _ in range(3):
+        net(torch.randn(8, 3, 32, 32))  # running statistics of the normalisation
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return [torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in range(16)]
+
+
+CARD = {"labels": ["a", "b", "c", "d", "e"], "licence": "CC0-1.0"}
+
+
+def test_float32_agrees_and_describes_itself(net, samples, tmp_path):
+    compiled = to_tflite(net, samples[0], metadata=CARD, out=tmp_path / "net.tflite", checks=samples[1:3])
+    assert compiled.difference < 1e-5
+    with Model.open(tmp_path / "net.tflite") as model:
+        assert model.card == CARD
+        assert model.inputs[0].shape == (1, 32, 32, 3)
+        (scores,) = model.run(samples[3].numpy().transpose(0, 2, 3, 1))
+    with torch.inference_mode():
+        assert scores == pytest.approx(net(samples[3]).numpy(), abs=1e-4)
+
+
+def test_smaller_precisions_are_smaller_files_that_agree(samples):
+    torch.manual_seed(0)
+    wide = Net(256).eval()
+    sizes = {}
+    for precision, limit in (("float32", 1e-5), ("float16", 5e-3), ("int8", 0.1)):
+        compiled = to_tflite(wide, samples[0], metadata={}, precision=precision, calibration=samples)
+        assert compiled.difference < limit
+        sizes[precision] = compiled.size
+    assert sizes["float16"] < 0.65 * sizes["float32"]
+    assert sizes["int8"] < 0.4 * sizes["float32"]
+
+
+def test_several_inputs_and_outputs_of_other_shapes():
+    class Two(torch.nn.Module):
+        def forward(self, a, b):
+            return a * b, torch.relu(a).sum(1)
+
+    compiled = to_tflite(Two(), (torch.randn(2, 4), torch.randn(2, 4)), metadata={})
+    with Model.load(compiled.content) as model:
+        product, total = model.run(np.ones((2, 4), np.float32), np.full((2, 4), 3, np.float32))
+    assert product.tolist() == [[3] * 4] * 2
+    assert total.tolist() == [4, 4]
+
+
+def test_pictures_leave_channels_last_too():
+    compiled = to_tflite(torch.nn.Conv2d(3, 6, 1), torch.randn(1, 3, 8, 8), metadata={})
+    with Model.load(compiled.content) as model:
+        assert model.outputs[0].shape == (1, 8, 8, 6)
+
+
+class Odd(torch.nn.Module):
+    def forward(self, x):
+        return torch.linalg.svd(x.flatten(1))[1]
+
+
+def test_an_operator_that_the_format_lacks_names_its_layer():
+    net = torch.nn.Sequential()
+    net.add_module("conv", torch.nn.Conv2d(1, 2, 3))
+    net.add_module("odd", Odd())
+    with pytest.raises(CompileError, match=r"layer 'odd' \(Odd\) uses the operator .*svd"):
+        to_tflite(net, torch.randn(1, 1, 8, 8), metadata={})
+
+
+def test_what_cannot_be_exported_says_so():
+    class Branches(torch.nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(CompileError, match="cannot be exported"):
+        to_tflite(Branches(), torch.randn(1, 3), metadata={})
+
+
+def test_a_module_that_fails_or_gives_no_numbers(net):
+    with pytest.raises(CompileError, match="fails on its inputs"):
+        to_tflite(net, torch.randn(1, 4, 32, 32), metadata={})
+    broken = Net()
+    with torch.no_grad():
+        broken.head.weight[0, 0] = float("nan")
+    with pytest.raises(CompileError, match="not finite"):
+        to_tflite(broken, torch.randn(1, 3, 32, 32), metadata={})
+
+
+def test_a_file_that_disagrees_is_not_written(net, samples, tmp_path, monkeypatch):
+    other = to_tflite(Net(), samples[0], metadata={}).content
+    monkeypatch.setattr("handheld.compile.compiler.convert", lambda module, inputs: other)
+    with pytest.raises(CompileError, match=r"does not agree .* nothing was written"):
+        to_tflite(net, samples[0], metadata={}, out=tmp_path / "net.tflite")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "int8"}, "int8 needs calibration"),
+        ({"precision": "int4"}, "expected a precision"),
+        ({"checks": [np.zeros((1, 3, 16, 16), np.float32)]}, "like the example"),
+        ({"checks": [np.full((1, 3, 32, 32), np.nan, np.float32)]}, "not finite"),
+        ({"metadata": {"x": object()}}, "JSON"),
+    ],
+)
+def test_wrong_arguments(net, samples, options, message):
+    with pytest.raises(InputError, match=message):
+        to_tflite(net, samples[0], **({"metadata": {}} | options))
+
+
+def test_the_module_is_left_as_it_was(net, samples):
+    net.train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    to_tflite(net, samples[0], metadata={})
+    assert net.training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    net.eval()
+
+
+def test_a_compiled_classifier_runs_on_a_plain_photo():
+    """The class is the brightest channel; the card is all that the engine needs, for real and for quantised numbers."""
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    card = {"labels": ["red", "green", "blue"], "image": {"mean": [0.5], "std": [0.5]}, "output": "logits"}
+    samples = [torch.linspace(-1, 1, 3).roll(turn).view(1, 3, 1, 1).expand(1, 3, 32, 32) for turn in range(3)]
+    photo = np.full((50, 70, 3), 60, np.uint8)
+    photo[..., 1] = 220
+    for precision in ("float32", "int8"):
+        compiled = to_tflite(net, samples[0], metadata=card, precision=precision, calibration=samples)
+        with Model.load(compiled.content) as model:
+            best, *_ = classify(model, photo)
+        assert best.label == "green"
+        assert best.probability > 0.5
