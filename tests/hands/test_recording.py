@@ -101,3 +101,10 @@ def test_annotating_leaves_the_frames_alone(tracker):
     assert np.array_equal(FRAMES[0].image, before)
     assert not np.array_equal(drawn[0].image, before)
     assert [f.t_us for f in drawn] == [f.t_us for f in FRAMES[:2]]
+
+
+def test_one_tracker_records_one_stream_after_the_other(tracker):
+    first, second = record(FRAMES, tracker), record(FRAMES[:4], tracker)
+    assert (first.frames, first.detector_frames) == (8, [0, 3, 6])
+    assert (second.frames, second.detector_frames) == (4, [0, 3])
+    assert tracker.stats() is None

@@ -66,7 +66,7 @@ def record(
     fps: float = 30.0,
     on_frame: Callable[[Recording, Frame, list[HandResult]], None] | None = None,
 ) -> Recording:
-    """Track every frame; draw into a video and write JSON lines if asked.
+    """Track every frame of a new stream; draw into a video and write JSON lines if asked.
 
     An interrupt (Ctrl-C) ends the stream as its end does, and so does an error of the source, which is raised after what was
     done has been written.
@@ -82,11 +82,10 @@ def record(
     """
     recording, failure = Recording(), None
     nodes: dict[str, Any] = {}
-    tracker.observe("detect" if not tracker.options.palms_only else "palms", partial(_note_detection, recording))
-    if every_node:
-        for stream in tracker.streams:
-            tracker.observe(stream, partial(_keep, nodes, stream))
+    observed = [("palms" if tracker.options.palms_only else "detect", partial(_note_detection, recording))]
+    observed += [(stream, partial(_keep, nodes, stream)) for stream in tracker.streams if every_node]
     with ExitStack() as stack:
+        stack.enter_context(tracker.observing(observed))
         writer = stack.enter_context(VideoWriter(video, fps=fps)) if video else None
         lines = stack.enter_context(stack.enter_context(atomic_path(jsonl)).open("w")) if jsonl else None
         draw = _Drawer()

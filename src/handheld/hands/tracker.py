@@ -1,7 +1,8 @@
 """The hand tracker, as a person uses it."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -118,6 +119,18 @@ class HandTracker:
         self._observers.append((stream, callback))
         if self._session is not None:
             self._session.graph.observe(stream, callback)
+
+    @contextmanager
+    def observing(self, callbacks: Sequence[tuple[str, Callable[[Packet[Any]], None]]]) -> Iterator[None]:
+        """Observe (stream, callback) pairs for one stream of frames, which starts and ends with the block."""
+        before = list(self._observers)
+        self.reset()
+        self._observers += callbacks
+        try:
+            yield
+        finally:
+            self._observers = before
+            self.reset()
 
     def stats(self) -> GraphStats | None:
         """Return what the graph tells of itself since the stream began; ``None`` before the first frame."""
