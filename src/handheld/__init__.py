@@ -8,7 +8,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_ROOMS = ("compile", "engine", "errors", "graph", "hands", "media")
+_ROOMS = ("compile", "data", "engine", "errors", "graph", "hands", "media")
 
 __all__ = ["__version__", *_ROOMS]
 

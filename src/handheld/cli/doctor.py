@@ -19,6 +19,7 @@ _PARTS = (
     Part("graph: streams and calculators", (), ""),
     Part("engine: run .tflite models", (("ai_edge_litert", "ai-edge-litert"),), ""),
     Part("media: pictures, video, drawing", (("cv2", "opencv-python-headless"), ("av", "av"), ("PIL", "pillow")), "hands"),
+    Part("data: labelled data from disk", (("PIL", "pillow"), ("pyarrow", "pyarrow")), "hands,train"),
     Part(
         "compile: torch modules to .tflite",
         (("torch", "torch"), ("litert_torch", "litert-torch"), ("ai_edge_quantizer", "ai-edge-quantizer")),

@@ -1,0 +1,119 @@
+"""Examples with labels, and how they are divided."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+
+
+class Skipped(NamedTuple):
+    """Something that was left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled examples in memory.
+
+    Attributes:
+        inputs: (n, ...) array, pictures as (n, height, width, channels) uint8; or n texts.
+        labels: (n,) int64, indices into ``classes``.
+        classes: names, in the order of a model's outputs.
+    """
+
+    inputs: NDArray[Any] | tuple[str, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.labels):
+            raise InputError(f"{len(self.inputs)} examples, but {len(self.labels)} labels: each example needs one")
+        if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu":
+            raise InputError(f"expected labels (n,) of whole numbers, got {self.labels.dtype} {list(self.labels.shape)}")
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
+            low, high = self.labels.min(), self.labels.max()
+            raise InputError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
+        if isinstance(self.inputs, np.ndarray) and self.inputs.dtype.kind == "f" and not np.isfinite(self.inputs).all():
+            bad = int(np.flatnonzero(~np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(axis=1))[0])
+            raise InputError(f"example {bad} holds values that are not finite")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the examples are texts."""
+        return not isinstance(self.inputs, np.ndarray)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(classes,) examples of each class."""
+        return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of examples, labels and classes, in hexadecimal: the same data gives the same one everywhere."""
+        hasher = hashlib.sha256("\0".join(self.classes).encode())
+        hasher.update(self.labels.astype("<i8").tobytes())
+        if isinstance(self.inputs, np.ndarray):
+            hasher.update(f"{self.inputs.dtype.str}{self.inputs.shape}".encode())
+            hasher.update(np.ascontiguousarray(self.inputs).tobytes())
+        else:
+            hasher.update("\0".join(self.inputs).encode())
+        return hasher.hexdigest()
+
+    def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> "Dataset":
+        """Return some of the examples, in the order given."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        inputs = self.inputs[chosen] if isinstance(self.inputs, np.ndarray) else tuple(self.inputs[i] for i in chosen)
+        return Dataset(inputs, self.labels[chosen], self.classes)
+
+    def split(self, fraction: float, *, seed: int) -> tuple["Dataset", "Dataset"]:
+        """Return the rest and a random part that holds ``fraction`` of each class, one example of each at least.
+
+        The same seed gives the same split on every machine. Raises :class:`InputError` for a class of fewer than two examples.
+        """
+        if not 0 < fraction < 1:
+            raise InputError(f"expected a fraction between 0 and 1, got {fraction}")
+        rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
+        for label, count in enumerate(self.counts):
+            if count == 1:
+                raise InputError(f"class {self.classes[label]!r} has one example: it cannot be divided")
+            members = rng.permutation(np.flatnonzero(self.labels == label))
+            taken[members[: min(count - 1, max(1, round(fraction * int(count))))] if count else members] = True
+        return self.subset(np.flatnonzero(~taken)), self.subset(np.flatnonzero(taken))
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Data to train on, to choose by, and to report on; with what was left out while reading."""
+
+    train: Dataset
+    valid: Dataset
+    test: Dataset
+    skipped: tuple[Skipped, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, part in (("train", self.train), ("valid", self.valid), ("test", self.test)):
+            if not len(part):
+                raise InputError(f"the {name} split is empty" + _why(self.skipped))
+            if part.classes != self.train.classes:
+                raise InputError(f"the {name} split has classes {list(part.classes)}, train has {list(self.train.classes)}")
+        if (present := int((self.train.counts > 0).sum())) < 2:
+            raise InputError(f"expected examples of two classes or more to learn from, got {present}" + _why(self.skipped))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.train.classes
+
+
+def _why(skipped: Sequence[Skipped]) -> str:
+    return f"; {len(skipped)} were left out, the first {skipped[0].name}: {skipped[0].reason}" if skipped else ""

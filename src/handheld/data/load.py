@@ -1,0 +1,90 @@
+"""Reading labelled data from disk, whatever its form."""
+
+import os
+from pathlib import Path
+
+from handheld.data._arrays import read_npz
+from handheld.data._folder import read_folder
+from handheld.data._huggingface import is_saved_dataset, read_saved_dataset
+from handheld.data._tables import read_table
+from handheld.data.dataset import Dataset, Skipped, Splits
+from handheld.errors import InputError
+
+Parts = tuple[dict[str, Dataset], tuple[Skipped, ...]]
+"""Split name (train, valid or test) -> data, as found on disk; and what was left out."""
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    valid: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+) -> Splits:
+    """Read labelled data.
+
+    ==================  ===========================================================================================
+    a folder            of pictures by class, ``cat/1.jpg``; or ``train``, ``valid`` and ``test`` folders of such
+    ``.npz``            arrays ``x_train``, ``y_train``, and of ``valid`` and ``test`` where there are; or ``x``, ``y``
+    ``.csv``, ``.tsv``  columns ``label`` and ``text`` by a header, or label first; also a folder with ``train.tsv`` ...
+    a saved data set    a folder that Hugging Face's ``save_to_disk`` wrote, with a column of pictures or texts
+    ==================  ===========================================================================================
+
+    Args:
+        path: what to read.
+        size: (height, width) to bring pictures from files to; needed where they differ.
+        valid, test: fraction of each class to set apart where the data has no such split itself.
+        seed: of that division.
+
+    Raises:
+        InputError: nothing there, of no known form, labels that do not match, one class only, an empty split; it says what
+            was left out and why.
+    """
+    path = Path(path)
+    parts, skipped = _read(path, size)
+    if "train" not in parts:
+        raise InputError(f"{path}: holds {', '.join(parts) or 'no split'}, but nothing to train on")
+    train = parts["train"]
+    if not len(train) and skipped:
+        raise InputError(f"{path}: nothing could be read; the first of {len(skipped)}, {skipped[0].name}: {skipped[0].reason}")
+    held_out: dict[str, Dataset] = {}
+    for name, fraction in (("test", test), ("valid", valid)):
+        if name in parts:
+            held_out[name] = parts[name]
+        elif len(train):
+            train, held_out[name] = train.split(fraction, seed=seed)
+        else:
+            raise InputError(f"{path}: holds no examples")
+    try:
+        return Splits(train, held_out["valid"], held_out["test"], skipped)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _read(path: Path, size: tuple[int, int] | None) -> Parts:
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder")
+    if path.is_dir():
+        if is_saved_dataset(path):
+            return read_saved_dataset(path, size)
+        tables = [table for name in ("train", "valid", "test") for table in path.glob(f"{name}.[ct]sv")]
+        if tables:
+            return _tables(tables)
+        return read_folder(path, size)
+    if path.suffix == ".npz":
+        return read_npz(path), ()
+    if path.suffix in (".csv", ".tsv"):
+        return _tables([path])
+    raise InputError(f"{path}: expected a folder, .npz, .csv or .tsv, got {path.suffix or 'a file without suffix'}")
+
+
+def _tables(paths: list[Path]) -> Parts:
+    classes: tuple[str, ...] | None = None
+    parts, skipped = {}, []
+    for path in paths:
+        name = path.stem if path.stem in ("valid", "test") else "train"
+        parts[name], left_out = read_table(path, classes)
+        classes = classes or parts[name].classes
+        skipped += left_out
+    return parts, tuple(skipped)
