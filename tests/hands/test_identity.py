@@ -51,3 +51,13 @@ def test_memory_does_not_grow():
     for step in range(1000):
         names.assign([hand(open_hand(step * 5000, 0))], step * 33_000)
     assert len(names._past) <= 5
+
+
+def test_one_frame_in_doubt_does_not_change_sides_but_a_lasting_change_does():
+    names, sides = Identities(), []
+    for step, seen in enumerate(["Right"] * 5 + ["Left"] + ["Right"] * 3 + ["Left"] * 6):
+        (one,) = names.assign([hand(open_hand(), track=0 if step else None, handedness=seen)], step * 33_000)
+        sides.append(one.handedness)
+        assert 0.5 <= one.handedness_score <= 0.9 + 1e-9
+    assert sides[:9] == ["Right"] * 9
+    assert sides[-1] == "Left"

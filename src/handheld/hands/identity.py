@@ -1,4 +1,4 @@
-"""Stable names for hands over time."""
+"""Stable names for hands over time, and a left and right that do not flicker."""
 
 from dataclasses import dataclass, replace
 from itertools import count
@@ -15,11 +15,17 @@ class _Past:
     centre: Points
     size: float
     t_us: int
-    right: float = 0.5  # running mean of "is a right hand"
+    right: float | None = None  # running mean of the probability that it is a right hand
+
+
+_SHARE = 0.2
+"""Of a frame in the running mean of handedness: one frame in doubt changes nothing, a fifth of a second does."""
 
 
 class Identities:
     """Gives each hand an id that it keeps while it is followed, and gets back when it returns near to where it was lost.
+
+    Handedness becomes the running mean over the frames of an id.
 
     Args:
         memory_s: seconds for which a lost hand is remembered.
@@ -44,9 +50,7 @@ class Identities:
         for n, hand in enumerate(hands):
             known = ids.get(n, hand.region.track if hand.region else -1)
             named.append(replace(hand, id=next(self._ids) if known in (None, -1) else known))
-        for hand in named:
-            self._remember(hand, t_us)
-        return named
+        return [self._remember(hand, t_us) for hand in named]
 
     def _match(self, hands: list[HandResult], lost: list[int], t_us: int) -> dict[int, int]:
         """Return position -> id, the cheapest pair of a new hand and a lost id first, as long as a new id costs more."""
@@ -61,12 +65,22 @@ class Identities:
         """Below 1 where a hand may be the lost one: by distance, and by whether it is the same of the two hands."""
         reach = (self._reach + self._speed * (t_us - past.t_us) / 1e6) * max(past.size, 1.0)
         distance = float(np.hypot(*(hand.centre - past.centre))) / reach
-        other_hand = 0.0 if hand.handedness is None else abs(past.right - (hand.handedness == "Right"))
+        right = _right(hand)
+        other_hand = 0.0 if right is None or past.right is None else abs(past.right - right)
         return distance + 0.8 * other_hand if distance < 1 else np.inf
 
-    def _remember(self, hand: HandResult, t_us: int) -> None:
-        past = self._past.get(hand.id)
-        right = 0.5 if past is None else past.right
-        if hand.handedness is not None:
-            right += 0.1 * ((hand.handedness == "Right") - right) if past else (hand.handedness == "Right") - right
+    def _remember(self, hand: HandResult, t_us: int) -> HandResult:
+        past, right = self._past.get(hand.id), _right(hand)
+        if right is not None and past is not None and past.right is not None:
+            right = past.right + _SHARE * (right - past.right)
         self._past[hand.id] = _Past(hand.centre, hand.size, t_us, right)
+        if right is None:
+            return hand
+        return replace(hand, handedness="Right" if right >= 0.5 else "Left", handedness_score=max(right, 1 - right))
+
+
+def _right(hand: HandResult) -> float | None:
+    """Return the probability that a hand is a right one."""
+    if hand.handedness is None or hand.handedness_score is None:
+        return None
+    return hand.handedness_score if hand.handedness == "Right" else 1 - hand.handedness_score

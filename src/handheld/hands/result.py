@@ -56,8 +56,8 @@ class HandResult:
         id: stays the same while the hand is followed, and when it comes back soon after it was lost.
         roi: the rotated square that the landmark model looked at, pixels.
         score: how sure the landmark model is that this is a hand (in palm-only mode the detector's score), 0 to 1.
-        handedness: the person's own left or right hand; ``None`` in palm-only mode.
-        handedness_score: 0.5 to 1; ``None`` in palm-only mode.
+        handedness: the person's own left or right hand, over the last frames of this id; ``None`` in palm-only mode.
+        handedness_score: 0.5 to 1; ``None`` in palm-only mode. What one frame says is on the stream ``looked_at``.
         landmarks: (21, 3) float32, pixels of the original picture; z in the same scale, relative to the wrist, towards the
             camera negative. ``None`` in palm-only mode.
         world: (21, 3) float32, metres, around the hand's centre, axes as in the picture. ``None`` in palm-only mode.
