@@ -33,3 +33,15 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MediaError, match="cannot be written"), atomic_path(tmp_path / "file" / "a"):
         pass
+
+
+def test_a_full_disk_is_explained_and_keeps_the_old_file(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+
+    def write():
+        with atomic_path(tmp_path / "a.txt"), open("/dev/full", "w") as full:
+            full.write("x" * 100_000)
+
+    with pytest.raises(MediaError, match=r"a\.txt: cannot be written: No space left on device; what was there"):
+        write()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]

@@ -12,6 +12,7 @@ from handheld.compile._quantise import quantise
 from handheld.compile.verify import difference, random_like
 from handheld.engine import embed
 from handheld.errors import CompileError, InputError
+from handheld.media import atomic_path
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +77,7 @@ def to_tflite(
     Raises:
         CompileError: the module cannot be exported, uses an operator that the format lacks (names the layer), gives values
             that are not finite, or the file does not agree with it.
+        MediaError: ``out`` cannot be written.
         InputError: int8 without calibration, or an input that is not like the example.
         MissingDependencyError: the extra ``train`` is not installed.
     """
@@ -111,12 +113,6 @@ def _like(inputs: tuple[Array, ...], example: tuple[Array, ...]) -> tuple[Array,
 
 
 def _write(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
         temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CompileError(f"{path}: cannot be written: {error}") from error
     return path

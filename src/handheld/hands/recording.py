@@ -87,7 +87,7 @@ def record(
     with ExitStack() as stack:
         stack.enter_context(tracker.observing(observed))
         writer = stack.enter_context(VideoWriter(video, fps=fps)) if video else None
-        lines = stack.enter_context(stack.enter_context(atomic_path(jsonl)).open("w")) if jsonl else None
+        lines = stack.enter_context(stack.enter_context(atomic_path(jsonl)).open("w", encoding="utf-8")) if jsonl else None
         draw = _Drawer()
         try:
             for frame in frames:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from handheld.hands.training.choreography import SECONDS, Placement, hand_at
-from handheld.hands.training.gestures import GESTURES
 from handheld.hands.training.mesh import Handedness, HandMesh, mirrored
+from handheld.hands.training.poses import GESTURES
 from handheld.hands.training.rig import rig_of
 
 STILL = np.zeros(6)

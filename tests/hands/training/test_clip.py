@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from handheld.errors import ModelError
+from handheld.errors import MediaError
 from handheld.hands.training.clip import load_background
 
 ASSETS = files("handheld.hands").joinpath("assets")
@@ -68,5 +68,5 @@ def test_in_the_first_frame_the_open_palm_is_all_seen(truth: dict[str, Any]) -> 
 
 
 def test_a_missing_background_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="hdri_"):
+    with pytest.raises(MediaError, match="hdri_"):
         load_background(tmp_path)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from handheld.hands.training.convention import FLESH, MEDIAPIPE_OFFSETS, keypoints_of
-from handheld.hands.training.gestures import GESTURES
 from handheld.hands.training.mesh import HandMesh, mirrored
+from handheld.hands.training.poses import GESTURES
 from handheld.hands.training.rig import posed, rig_of
 
 

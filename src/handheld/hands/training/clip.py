@@ -12,24 +12,21 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from rich.progress import track
 
-from handheld.errors import ModelError
-
-from .choreography import SECONDS, hand_at
-from .convention import FLESH, Keypoints, keypoints_of
-from .mesh import load_mesh, load_skin, mirrored, shaped
-from .render import Camera, Rendering, render
-from .rig import Rig, posed, rig_of
-from .shade import Body, Light, Picture
-from .skeleton import Doubles, skin
+from handheld.hands.training.choreography import SECONDS, hand_at
+from handheld.hands.training.convention import FLESH, Keypoints, keypoints_of
+from handheld.hands.training.mesh import load_mesh, load_skin, mirrored, shaped
+from handheld.hands.training.render import Camera, Rendering, render
+from handheld.hands.training.rig import Rig, posed, rig_of
+from handheld.hands.training.shade import Body, Light, Picture
+from handheld.hands.training.skinning import Doubles, skin
+from handheld.media import VideoWriter, atomic_path, read_image
 
 FRAMES_PER_SECOND = 25
 CAMERA = Camera(focal=560.0)
@@ -90,12 +87,9 @@ def load_background(folder: Path) -> Picture:
     """Read the room behind the hands, cut to 4:3, out of focus as a camera near the hands would see it.
 
     Raises:
-        ModelError: the picture is missing.
+        MediaError: the picture is missing.
     """
-    path = folder / _BACKGROUND
-    small = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.exists() else None
-    if small is None:
-        raise ModelError(f"no background {path}")
+    small = read_image(folder / _BACKGROUND)
     rows = small.shape[1] * CAMERA.height // CAMERA.width
     top = (small.shape[0] - rows) // 2
     large = cv2.resize(small[top : top + rows], (CAMERA.width, CAMERA.height), interpolation=cv2.INTER_CUBIC)
@@ -109,22 +103,18 @@ def write_clip(out: Path, mesh: Path, backgrounds: Path, seed: int = 0) -> None:
     cast, background = actors(mesh, random), load_background(backgrounds)
     truth: list[dict[str, Any]] = []
     total = round(SECONDS * FRAMES_PER_SECOND)
-    with av.open(str(out), "w") as container:
-        stream = container.add_stream("libx264", FRAMES_PER_SECOND, options={"crf": "18", "preset": "slow"})
-        stream.width, stream.height, stream.pix_fmt = CAMERA.width, CAMERA.height, "yuv420p"
+    with VideoWriter(out, fps=FRAMES_PER_SECOND, quality=18) as writer:
         for picture, entry in track(frames(cast, background, random), "Rendering", total):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = len(truth), Fraction(1, FRAMES_PER_SECOND)
-            container.mux(stream.encode(frame))
+            writer.write(picture, entry["t_us"])
             truth.append(entry)
-        container.mux(stream.encode())
     head = {
         "width": CAMERA.width,
         "height": CAMERA.height,
         "frames_per_second": FRAMES_PER_SECOND,
         "convention": "mediapipe",
     }
-    out.with_suffix(".truth.json").write_text(json.dumps({**head, "frames": truth}, separators=(",", ":")) + "\n")
+    with atomic_path(out.with_suffix(".truth.json")) as temporary:
+        temporary.write_text(json.dumps({**head, "frames": truth}, separators=(",", ":")) + "\n")
 
 
 def main() -> None:

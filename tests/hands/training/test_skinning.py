@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handheld.hands.training.mesh import HandMesh
-from handheld.hands.training.skeleton import Doubles, carry, forward, relative, rotation, skin
+from handheld.hands.training.skinning import Doubles, carry, forward, relative, rotation, skin
 
 QUARTER = np.pi / 2
 
