@@ -23,3 +23,27 @@ def test_many_threads_that_feed_and_read_change_nothing(recipe: Recipe) -> None:
     for threads in (1, 3):
         for _ in range(3):
             assert recipe.run_with_callers(threads) == expected
+
+
+@pytest.mark.usefixtures("many_switches")
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(
+            1, ((3, 4), (3, 5)), (("echo", 6, 8, (12, 57, 98)), ("burst", 2, 0, (52, 24, 21))), ((0, 1, True), (0, 6, False)), 3
+        ),
+        Recipe(
+            2,
+            ((10, 3), (6, 3)),
+            (("echo", 6, 1, (84, 47, 27)), ("cloner", 9, 0, (93, 27, 79))),
+            ((1, 1, True), (1, 0, False)),
+            2,
+        ),
+    ],
+    ids=["burst", "cloner"],
+)
+def test_a_reader_below_a_loop_waits_for_every_source(recipe: Recipe) -> None:
+    """A loop ends when all sources have, so a full queue on another source's stream must grow for its reader too."""
+    expected = recipe.run(threads=0)
+    for _ in range(150):
+        assert recipe.run_with_callers(2) == expected

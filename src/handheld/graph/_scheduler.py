@@ -40,6 +40,7 @@ class Scheduler:
         self.inputs = {name: Source(clock) for name, producer in plan.streams.items() if producer.node == INPUT}
         self.source_nodes: list[RunNode] = []
         self._sources = {name: [source] for name, source in self.inputs.items()}  # stream -> what feeds it
+        self.looped: set[str] = set()  # streams below a back edge: they end when every source has, see close_loop
         for flat in plan.nodes:
             ports: dict[str, Stream | None] = dict.fromkeys(flat.contract.outputs)
             ports.update({port: self.streams[stream] for port, stream in flat.outputs.items()})
@@ -52,6 +53,8 @@ class Scheduler:
             if not node.inputs:
                 node.source = Source(clock)
                 self.source_nodes.append(node)
+            if node.has_back or any(edge.stream.name in self.looped for edge in node.close_edges):
+                self.looped.update(stream.name for stream in node.outputs)
             feeding = [node.source] if node.source else _union(edge.sources for edge in node.close_edges)
             self._sources.update({stream.name: feeding for stream in node.outputs})
 

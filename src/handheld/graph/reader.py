@@ -32,7 +32,8 @@ class Reader:
         with self._executor.lock:
             edge.owner = threading.current_thread()
             if not edge.queue and not self._ended():
-                self._executor.wait_for(lambda: bool(edge.queue) or self._ended(), wanted=edge.sources, timeout=self._timeout)
+                wanted = None if edge.stream.name in scheduler.looped else edge.sources
+                self._executor.wait_for(lambda: bool(edge.queue) or self._ended(), wanted=wanted, timeout=self._timeout)
             if edge.queue:
                 return self._pop()
             if scheduler.error is not None:
