@@ -8,7 +8,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_ROOMS = ("compile", "data", "engine", "errors", "graph", "hands", "media")
+_ROOMS = ("compile", "compress", "data", "engine", "errors", "graph", "hands", "media", "service")
 
 __all__ = ["__version__", *_ROOMS]
 

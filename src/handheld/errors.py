@@ -7,6 +7,9 @@ HandheldError
 ├── CompileError             a network that cannot become a model file, or whose file does not agree with it
 ├── FetchError               something that could not be downloaded, or whose hash is not the expected one
 ├── InputError               a value outside what a function accepts (shape, type, range)
+│   └── ArchiveError         an archive that is broken, hostile, or larger than its limits
+├── ServiceError             a server that cannot do what is asked of it (its database, its folder, its port)
+│   └── BusyError            a server that takes nothing more now: its queue or its disk is full
 └── GraphError
     ├── GraphValidationError a graph that is wired wrongly, found before it runs
     ├── TimestampError       a packet or bound that goes back in time, or a timestamp that may not be sent
@@ -39,12 +42,28 @@ class CompileError(HandheldError):
     """A network cannot become a model file, or the file does not agree with the network."""
 
 
+class TrainingError(HandheldError):
+    """Training cannot go on: the loss is no number, or a network gives what it must not."""
+
+
 class FetchError(HandheldError):
     """A download failed, or what came is not what its hash promises."""
 
 
 class InputError(HandheldError, ValueError):
     """A value is outside what a function accepts."""
+
+
+class ArchiveError(InputError):
+    """An archive is broken, hostile, or larger than its limits; nothing of it was kept."""
+
+
+class ServiceError(HandheldError):
+    """A server cannot do what is asked of it."""
+
+
+class BusyError(ServiceError):
+    """A server takes nothing more now, because its queue or its disk is full."""
 
 
 class GraphError(HandheldError):

@@ -1,10 +1,15 @@
+import re
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 pytest.importorskip("litert_torch", reason="needs the extra 'train'")
 
+from ai_edge_litert import schema_py_generated as schema  # noqa: E402
+
 from handheld.compile import to_tflite  # noqa: E402
+from handheld.compile._rewrite import unpack  # noqa: E402
 from handheld.engine import Model, classify  # noqa: E402
 from handheld.errors import CompileError, InputError  # noqa: E402
 
@@ -161,3 +166,64 @@ def test_a_compiled_classifier_runs_on_a_plain_photo():
             best, *_ = classify(model, photo)
         assert best.label == "green"
         assert best.probability > 0.5
+
+
+def test_layers_kept_in_float_help(net, samples):
+    """Without the stem, whose weights are float then, and so is what comes out of it."""
+    options = {"metadata": {}, "precision": "int8", "calibration": samples}
+    all_int8 = to_tflite(net, samples[0], **options)
+    kept = ["stem", "head"]
+    mixed = to_tflite(net, samples[0], **options, keep_float=kept)
+    assert mixed.difference < all_int8.difference
+    assert {name: kind for name, kind in weights(mixed.content).items() if kind == "float32"}.keys() == {"stem.0", "head"}
+    assert set(weights(all_int8.content).values()) == {"int8"}
+    assert weights(mixed.content).keys() == weights(all_int8.content).keys() >= {"stem.0", "depthwise", "point", "head"}
+
+
+def test_int8_weights_need_no_calibration(samples):
+    torch.manual_seed(0)
+    wide = Net(256).eval()
+    compiled = to_tflite(wide, samples[0], metadata={}, precision="int8_weights")
+    assert compiled.difference < 0.02
+    assert set(weights(compiled.content).values()) == {"int8"}
+    kept = to_tflite(wide, samples[0], metadata={}, precision="int8_weights", keep_float=["point"])
+    assert [name for name, kind in weights(kept.content).items() if kind == "float32"] == ["point"]
+    with Model.load(compiled.content) as model:
+        assert model.inputs[0].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["pint"], "no layer 'pint' in the module; near it: point"),
+        (["xyz"], "near it: stem"),
+        (["stem.1"], r"stem.1 has no operator of its own .* fused"),
+        ("head", "expected a list of names"),
+    ],
+)
+def test_layers_that_cannot_be_kept(net, samples, names, message):
+    with pytest.raises(InputError, match=message):
+        to_tflite(net, samples[0], metadata={}, precision="float16", keep_float=names)
+
+
+def weights(content):
+    """Element types of the kernels of convolutions and matrices, by layer."""
+    graph = unpack(content).subgraphs[0]
+    computed = {i for node in graph.operators for i in node.outputs}
+    found = [t for i, t in enumerate(graph.tensors) if i not in computed and len(t.shape) in (2, 4) and np.prod(t.shape) > 50]
+    kinds = {0: "float32", 9: "int8"}
+    return {re.sub(r"(:\d+|_\w+)*$", "", t.name.decode()): kinds[t.type] for t in found if t.name != b"serving_default_args_0"}
+
+
+def test_a_file_as_the_quantiser_writes_it_opens_and_takes_a_card(monkeypatch):
+    """With its weights behind the model, as other people's files have them."""
+    net = torch.nn.Sequential(torch.nn.Linear(600, 600))
+    inside = to_tflite(net, torch.randn(1, 600), metadata={"a": 1}, precision="int8_weights")
+    monkeypatch.setattr("handheld.compile._quantise.with_weights_inside", lambda content: content)
+    behind = to_tflite(net, torch.randn(1, 600), metadata={"a": 1}, precision="int8_weights")
+    outside = [b.size for b in schema.ModelT.InitFromPackedBuf(behind.content, 0).buffers if b.offset > 1]
+    assert 360_000 in outside
+    x = np.linspace(-1, 1, 600, dtype=np.float32)[None]
+    with Model.load(behind.content) as one, Model.load(inside.content) as other:
+        assert one.card == other.card == {"a": 1}
+        np.testing.assert_array_equal(one.run(x)[0], other.run(x)[0])

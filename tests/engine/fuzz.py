@@ -30,6 +30,8 @@ def _structure(data: bytes) -> np.ndarray:
     dull = np.zeros(len(data), bool)
     base = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
     for buffer in Reader(data).root("Model", b"TFL3")["buffers"]:
+        if buffer["offset"] > 1:
+            dull[buffer["offset"] + 32 : buffer["offset"] + buffer["size"]] = True
         if len(buffer["data"]) > 128:
             start = buffer["data"].__array_interface__["data"][0] - base
             dull[start + 32 : start + len(buffer["data"])] = True
@@ -80,6 +82,7 @@ def _replace(out: bytearray, at: int, words: np.ndarray, rng: np.random.Generato
 def _scramble(data: bytes, rng: np.random.Generator) -> bytes:
     """A well-formed file that says something else: damage that the checks of offsets cannot see."""
     model = schema.ModelT.InitFromPackedBuf(data, 0)
+    behind = _move_back(model, len(data) // 16 * 16 + 1024)
     graph = model.subgraphs[0]
     transmuted = rng.random() < 0.4
     if transmuted:
@@ -88,12 +91,21 @@ def _scramble(data: bytes, rng: np.random.Generator) -> bytes:
         tensor, node = (_any(rng, items) for items in (graph.tensors, graph.operators))
         target = [tensor, node, node.builtinOptions, tensor.quantization, _any(rng, model.operatorCodes), graph]
         if rng.random() < 0.2:
-            _distort(_any(rng, [b for b in model.buffers if b.data is not None and len(b.data)]), rng)
+            _distort(_any(rng, [b for b in model.buffers if b.offset or (b.data is not None and len(b.data))]), rng)
         else:
             _distort(target[rng.integers(6)], rng)
     builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    packed = bytes(builder.Output())
+    return packed if behind is None else packed.ljust(behind, b"\0") + data
+
+
+def _move_back(model: Any, behind: int) -> int | None:
+    """Let weights that lie behind the model be found in a copy of the old file that is put at ``behind``, if there are any."""
+    outside = [buffer for buffer in model.buffers if buffer.offset > 1]
+    for buffer in outside:
+        buffer.offset += behind
+    return behind if outside else None
 
 
 def _transmute(model: Any, node: Any, rng: np.random.Generator) -> None:

@@ -109,6 +109,14 @@ def test_kernels_that_stop_the_process_are_refused():
         read(spoil(zoo.models()["add_int8"](), _set("graph.tensors.0.quantization.scale", [1e6])), "x")
 
 
+def test_options_of_an_unknown_kind_that_are_absent_are_refused(fixtures):
+    def unknown(model, graph):
+        graph.operators[0].builtinOptionsType, graph.operators[0].builtinOptions = 200, None
+
+    with pytest.raises(ModelError, match="options of kind 200"):
+        read(spoil((fixtures / "tiny_add.tflite").read_bytes(), unknown), "x")
+
+
 def test_subgraphs_that_call_one_another_are_refused(fixtures):
     def loop(model, graph):
         model.operatorCodes[0].builtinCode = model.operatorCodes[0].deprecatedBuiltinCode = 118

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_check import _new, spoil
 
-from handheld.engine import Model, embed
+from handheld.engine import Model, compact, embed
 from handheld.errors import InputError, ModelError
 
 JSON = st.recursive(
@@ -70,6 +70,11 @@ def test_weights_keep_their_alignment():
 def test_cards_that_are_no_json(fixtures, card):
     with pytest.raises(InputError, match="cannot be written as JSON"):
         embed((fixtures / "tiny_add.tflite").read_bytes(), card)
+
+
+def test_embedding_in_a_stored_form_says_what_to_do(fixtures):
+    with pytest.raises(ModelError, match="embed the card first"):
+        embed(compact((fixtures / "tiny_add.tflite").read_bytes()), {})
 
 
 def test_embedding_in_no_model():

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -156,6 +158,20 @@ def _output(g: Any, op: str, position: int, shape: tuple[int, ...], kind: dict[s
     if op in _COMPARISONS:
         return int(g.tensor(f"out{position}", shape, "bool"))
     return int(g.tensor(f"out{position}", shape, **({"dtype": "int32"} if integer else kind)))
+
+
+def weights_behind(content: bytes, least: int = 8) -> bytes:
+    """The same model with its constants of ``least`` bytes or more behind it, where ai-edge-quantizer puts those above 1 kB."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    behind, end = b"", len(content) // 16 * 16 + 1024
+    for buffer in model.buffers:
+        if buffer.data is not None and len(buffer.data) >= least:
+            buffer.offset, buffer.size = end + len(behind), len(buffer.data)
+            behind += bytes(buffer.data) + bytes(-len(buffer.data) % 16)
+            buffer.data = None
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output()).ljust(end, b"\0") + behind
 
 
 def models() -> dict[str, Callable[[], bytes]]:

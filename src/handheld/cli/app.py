@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from handheld import __version__
-from handheld.cli import graph, hands, models
+from handheld.cli import compress, graph, hands, models
 from handheld.cli.doctor import doctor
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(hands.app, name="hands")
+app.add_typer(compress.app, name="compress")
 app.add_typer(graph.app, name="graph")
 app.add_typer(models.app, name="models")
 app.command()(doctor)

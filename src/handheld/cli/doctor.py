@@ -26,6 +26,21 @@ _PARTS = (
         "train",
     ),
     Part(
+        "compress: one big model to a family of small ones",
+        (
+            ("torch", "torch"),
+            ("litert_torch", "litert-torch"),
+            ("ai_edge_quantizer", "ai-edge-quantizer"),
+            ("safetensors", "safetensors"),
+        ),
+        "train",
+    ),
+    Part(
+        "service: pages and jobs for others",
+        (("starlette", "starlette"), ("uvicorn", "uvicorn"), ("sqlalchemy", "SQLAlchemy"), ("psycopg", "psycopg")),
+        "server",
+    ),
+    Part(
         "hands: tracking and gestures",
         (("ai_edge_litert", "ai-edge-litert"), ("cv2", "opencv-python-headless"), ("av", "av"), ("PIL", "pillow")),
         "hands",

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.compile._names import layers_of, tensor_names
 from handheld.compile._quiet import quiet
+from handheld.compile._rewrite import renamed
 from handheld.errors import CompileError, InputError, MissingDependencyError
 
 try:
@@ -30,24 +32,29 @@ def as_inputs(example: Any) -> tuple[Array, ...]:
 
 
 def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
-    """Return the float32 ``.tflite`` file of a module, pictures channels last. Raises :class:`CompileError`."""
-    tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs)
+    """Return the float32 ``.tflite`` file of a module, pictures channels last, tensors named after the module's layers.
+
+    Raises :class:`CompileError`.
+    """
     outputs = run(module, inputs)
     if bad := [position for position, output in enumerate(outputs) if not np.isfinite(output).all()]:
         raise CompileError(f"output {bad[0]} of the module is not finite on the example: are its weights?")
-    exported = _export(module, tensors)
     network = _channels_last(module, inputs, outputs)
+    prefix = "wrapped." if network is not module else ""
+    tensors = tuple(_to_last(torch.from_numpy(np.ascontiguousarray(array))) for array in inputs)
+    exported = _export(network, tensors)
     with quiet():
         try:
             import litert_torch
 
-            model = litert_torch.convert(network, tuple(_to_last(tensor) for tensor in tensors))
+            model = litert_torch.convert(network, tensors)
         except ImportError as error:
             raise MissingDependencyError("litert-torch", "train", "compiling a network") from error
         except Exception as error:
-            raise CompileError(_explain(error, exported)) from error
-        content: bytes = bytes(model.model_content())
-    return content
+            raise CompileError(_explain(error, exported, prefix)) from error
+        content = bytes(model.model_content())
+    layers = layers_of(module, exported, prefix)
+    return renamed(content, lambda graph: tensor_names(graph, layers))
 
 
 def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -88,7 +95,7 @@ def _to_last(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.permute(0, 2, 3, 1).contiguous() if tensor.ndim == 4 else tensor
 
 
-def _explain(error: Exception, exported: Any) -> str:
+def _explain(error: Exception, exported: Any, prefix: str) -> str:
     """Say which layer uses the operator that the format lacks."""
     text = str(error)
     found = re.search(r"(?:Lowering not found: |torch\.ops\.)(\w+\.\w+)", text)
@@ -100,7 +107,8 @@ def _explain(error: Exception, exported: Any) -> str:
     for node in program.graph.nodes:
         if operator in str(node.target) and (stack := node.meta.get("nn_module_stack")):
             path, kind = list(stack.values())[-1]
-            name = path.rpartition("L['self'].")[2] or path or "the module itself"
+            attribute = f"{path}.".rpartition("L['self'].")[2]
+            name = attribute.removeprefix(prefix).removesuffix(".") or "the module itself"
             layer = f"layer {name!r} ({getattr(kind, '__name__', str(kind).rpartition('.')[2])})"
             return f"{layer} uses the operator {operator}, which the device format lacks; replace it by others"
     return f"the module uses the operator {operator}, which the device format lacks; replace it by others"

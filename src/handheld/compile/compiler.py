@@ -1,9 +1,10 @@
 """From a torch module to a verified model file."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,9 +18,9 @@ from handheld.media import atomic_path
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["float32", "float16", "int8"]
+Precision = Literal["float32", "float16", "int8_weights", "int8"]
 
-TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, "int8": 0.25}
+TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, "int8_weights": 0.1, "int8": 0.25}
 """Largest accepted root-mean-square difference between file and module, over the spread of the module's outputs."""
 
 _RANDOM_CHECKS = 4
@@ -31,7 +32,7 @@ class Compiled:
 
     Attributes:
         content: the ``.tflite`` file.
-        precision: of its weights and, for int8, activations.
+        precision: of its weights and, for int8, activations; layers that were kept in float32 apart.
         difference: root-mean-square difference to the module, over the spread of the module's outputs; the worst input's.
         path: where it was written, if it was.
     """
@@ -55,6 +56,7 @@ def to_tflite(
     out: str | os.PathLike[str] | None = None,
     precision: Precision = "float32",
     calibration: Iterable[Any] = (),
+    keep_float: Collection[str] = (),
     checks: Sequence[Any] = (),
     tolerance: float | None = None,
 ) -> Compiled:
@@ -68,8 +70,11 @@ def to_tflite(
         example: a tensor or array, or a tuple of them, as the module takes; its shapes become the file's.
         metadata: stored in the file as its card, for ``Model.card``: labels, preprocessing, licence, training record, accuracy.
         out: where to write the file; it appears whole, and only if it agrees with the module.
-        precision: float32; float16 (weights, half the size); or int8 (weights by channel, activations calibrated).
+        precision: float32; float16 (weights, half the size); int8_weights (weights by channel, a quarter of the size,
+            activations stay float32); or int8 (activations too, calibrated: the fastest).
         calibration: inputs like ``example`` from the training data, for int8; a hundred are plenty.
+        keep_float: layers that stay in float32, as ``module.named_modules()`` calls them, with all that they hold: those that
+            suffer most from int8, often the first and the last.
         checks: further inputs on which file and module must agree, beside random ones. For int8, which knows no range but
             that of its calibration, they take the place of random ones.
         tolerance: replaces that of :data:`TOLERANCE`.
@@ -78,21 +83,22 @@ def to_tflite(
         CompileError: the module cannot be exported, uses an operator that the format lacks (names the layer), gives values
             that are not finite, or the file does not agree with it.
         MediaError: ``out`` cannot be written.
-        InputError: int8 without calibration, or an input that is not like the example.
+        InputError: int8 without calibration, an input that is not like the example, or a layer to keep that there is not.
         MissingDependencyError: the extra ``train`` is not installed.
     """
     if precision not in TOLERANCE:
         raise InputError(f"expected a precision of {', '.join(TOLERANCE)}, got {precision!r}")
+    _check_names(module, keep_float)
     inputs = as_inputs(example)
     samples = [_like(as_inputs(sample), inputs) for sample in calibration]
     if precision == "int8" and not samples:
         raise InputError("int8 needs calibration inputs: pass calibration=[...] with some of the training data")
-    network = deepcopy(module).cpu().eval()
+    network = _in_order(deepcopy(module).cpu().eval())
     content = convert(network, inputs)
     given = [inputs, *(_like(as_inputs(check), inputs) for check in checks)]
     seeds = range(_RANDOM_CHECKS if precision != "int8" else 0)
     if precision != "float32":
-        content = quantise(content, precision, samples)
+        content = quantise(content, precision, samples, keep_float)
     tests = [*given, *(random_like(inputs, seed) for seed in seeds), *samples[:_RANDOM_CHECKS]]
     worst = max(difference(network, content, test) for test in tests)
     limit = TOLERANCE[precision] if tolerance is None else tolerance
@@ -103,6 +109,23 @@ def to_tflite(
         )
     content = embed(content, metadata)
     return Compiled(content, precision, worst, None if out is None else _write(Path(out), content))
+
+
+def _check_names(module: "torch.nn.Module", names: Collection[str]) -> None:
+    if isinstance(names, str):
+        raise InputError(f"keep_float: expected a list of names of layers, got the text {names!r}")
+    known = [name for name, _ in module.named_modules() if name]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=5, cutoff=0.4) or known[:5]
+            raise InputError(f"keep_float: no layer {name!r} in the module; near it: {', '.join(near)}")
+
+
+def _in_order(network: "torch.nn.Module") -> "torch.nn.Module":
+    """Lay out weights in the order of their axes: of others, such as channels last, the converter mixes some up."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        tensor.data = tensor.data.contiguous()
+    return network
 
 
 def _like(inputs: tuple[Array, ...], example: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from handheld.engine._verify.buffers import fill_buffers
 from handheld.engine._verify.check import TYPES, check_model, operator_number
 from handheld.engine._verify.flatbuffer import CorruptError, Reader, Table, fail
 from handheld.engine._verify.operators import CUSTOM, signatures
@@ -105,6 +106,7 @@ def read(data: bytes, where: str) -> ModelFile:
     """
     try:
         model = Reader(data).root("Model", b"TFL3")
+        fill_buffers(model, data)
         return _describe(model, steady=check_model(model))
     except CorruptError as error:
         raise ModelError(

@@ -14,6 +14,7 @@ import numpy as np
 
 from handheld.engine._file import ModelFile, TensorInfo, read
 from handheld.engine._litert import Runtime
+from handheld.engine._packed import UNPACK_LIMIT, unpacked
 from handheld.engine._verify.check import MAX_BYTES
 from handheld.errors import InputError, ModelError
 
@@ -36,15 +37,16 @@ class Model:
         self._floats = [i for i, info in enumerate(file.inputs) if info.dtype.kind == "f"]
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, threads: int = 1) -> Self:
+    def open(cls, path: str | PathLike[str], *, threads: int = 1, unpack_limit: int = UNPACK_LIMIT) -> Self:
         """Open a model file.
 
         The file is read whole and checked before the runtime sees it: 2 to 18 ms for the models of a few MB that we
         know. The checks are no proof (``_verify`` has the figures): give models of strangers their own process.
 
         Args:
-            path: a ``.tflite`` file.
+            path: a ``.tflite`` file, or its stored form that ``compact`` makes, whatever its name.
             threads: threads of the kernels, 1 or more.
+            unpack_limit: bytes that a stored form may unpack to.
 
         Raises:
             ModelError: it cannot be read, is corrupt, or needs what the runtime does not have.
@@ -55,13 +57,21 @@ class Model:
             content = path.read_bytes()
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}); expected a .tflite file") from error
-        return cls.load(content, path=path, threads=threads)
+        return cls.load(content, path=path, threads=threads, unpack_limit=unpack_limit)
 
     @classmethod
-    def load(cls, content: bytes, *, path: str | PathLike[str] = "<memory>", threads: int = 1) -> Self:
+    def load(
+        cls,
+        content: bytes,
+        *,
+        path: str | PathLike[str] = "<memory>",
+        threads: int = 1,
+        unpack_limit: int = UNPACK_LIMIT,
+    ) -> Self:
         """Open a model from the bytes of its file; ``path`` is what messages call it. Raises as ``open`` does."""
         if threads < 1:
             raise InputError(f"threads is {threads}, expected 1 or more")
+        content = unpacked(content, str(path), unpack_limit)
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
         file = read(content, str(path))
@@ -117,7 +127,7 @@ class Model:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file, in hexadecimal."""
+        """Hash of the ``.tflite`` file, unpacked, in hexadecimal: the same for its stored form."""
         return hashlib.sha256(self._content).hexdigest()
 
     def run(self, *arrays: np.ndarray, **named: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -1,22 +1,25 @@
 """Write our card into a model file, touching nothing else.
 
 A FlatBuffer's offsets point forward only, so a new root in front of an old file can take over every part of it: a
-file that carries a card is a short front, then the file as it was, byte for byte. Weights keep their alignment, the
-model keeps its numbers, and the front is replaced when another card is embedded.
+file that carries a card is a short front, then the file as it was, byte for byte but for the places of weights that lie
+behind the model, which the format counts from the file's start. Weights keep their alignment, the model keeps its numbers,
+and the front is replaced when another card is embedded.
 """
 
 import json
+import struct
 from collections.abc import Mapping
-from struct import pack, unpack_from
 from typing import Any
 
 from handheld.engine._file import CARD, read
+from handheld.engine._packed import is_packed
+from handheld.engine._raw import BUFFERS, elements, moved, slot, slots, string, target, u4
 from handheld.engine._verify.schema import tables
 from handheld.errors import InputError, ModelError
 
 _MARK = b"hndh"  # at byte 8 of a front, followed by the front's size
 _ALIGN = 16  # of buffers, by the schema
-_VERSION, _BUFFERS, _METADATA = 0, 4, 6  # slots of the root table
+_VERSION, _METADATA = 0, 6  # slots of the root table
 
 
 def embed(tflite: bytes, card: Mapping[str, Any]) -> bytes:
@@ -37,6 +40,8 @@ def embed(tflite: bytes, card: Mapping[str, Any]) -> bytes:
         text = json.dumps(dict(card), sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise InputError(f"the card cannot be written as JSON: {error}") from error
+    if is_packed(tflite):
+        raise ModelError("the model to embed a card in is a stored form: embed the card first, then compact the model")
     read(tflite, "the model to embed a card in")
     return _front(_without_front(tflite), text)
 
@@ -44,46 +49,15 @@ def embed(tflite: bytes, card: Mapping[str, Any]) -> bytes:
 def _without_front(data: bytes) -> bytes:
     if data[8:12] != _MARK:
         return data
-    size = _u4(data, 12)
-    return data[size:] if data[size + 4 : size + 8] == b"TFL3" else data
-
-
-def _u4(data: bytes, at: int) -> int:
-    return int(unpack_from("<I", data, at)[0])
-
-
-def _vtable(data: bytes, table: int) -> int:
-    return table - int(unpack_from("<i", data, table)[0])
-
-
-def _slots(data: bytes, table: int) -> int:
-    return int(unpack_from("<H", data, _vtable(data, table))[0] - 4) // 2
-
-
-def _slot(data: bytes, table: int, slot: int) -> int:
-    """Position of a field of the table at ``table``; 0 if it is absent."""
-    if slot >= _slots(data, table):
-        return 0
-    offset = int(unpack_from("<H", data, _vtable(data, table) + 4 + 2 * slot)[0])
-    return table + offset if offset else 0
-
-
-def _target(data: bytes, at: int) -> int:
-    return at + _u4(data, at)
-
-
-def _elements(data: bytes, table: int, slot: int) -> list[int]:
-    """Positions of the tables in a vector field."""
-    at = _slot(data, table, slot)
-    if not at:
-        return []
-    vector = _target(data, at)
-    return [_target(data, vector + 4 + 4 * i) for i in range(_u4(data, vector))]
-
-
-def _name(data: bytes, metadata: int) -> bytes:
-    text = _target(data, _slot(data, metadata, 0))
-    return data[text + 4 : text + 4 + _u4(data, text)]
+    size = u4(data, 12)
+    if data[size + 4 : size + 8] != b"TFL3":
+        return data
+    try:
+        old = moved(data[size:], -size)
+    except struct.error as error:
+        raise ModelError("the model behind its older card is damaged: fetch it again") from error
+    read(old, "the model behind its older card")
+    return old
 
 
 class _Old(int):
@@ -107,11 +81,11 @@ class _Front:
         self._pad(_ALIGN)
         for at, position in self._old:
             self._put(at, len(self.data) + position - at)
-        self.data[4:16] = b"TFL3" + _MARK + pack("<I", len(self.data))
+        self.data[4:16] = b"TFL3" + _MARK + struct.pack("<I", len(self.data))
         return bytes(self.data)
 
     def _put(self, at: int, number: int) -> None:
-        self.data[at : at + 4] = pack("<I", number)
+        self.data[at : at + 4] = struct.pack("<I", number)
 
     def _pad(self, align: int, ahead: int = 0) -> None:
         self.data.extend(bytes(-(len(self.data) + ahead) % align))
@@ -125,7 +99,7 @@ class _Front:
         elif isinstance(node, bytes):
             self._pad(_ALIGN, ahead=4)
             self._put(at, len(self.data) - at)
-            self.data += pack("<I", len(node)) + node + bytes(1)
+            self.data += struct.pack("<I", len(node)) + node + bytes(1)
         elif isinstance(node, list):
             self._list(at, node)
         else:
@@ -135,7 +109,7 @@ class _Front:
         self._pad(4)
         self._put(at, len(self.data) - at)
         first = len(self.data) + 4
-        self.data += pack("<I", len(nodes)) + bytes(4 * len(nodes))
+        self.data += struct.pack("<I", len(nodes)) + bytes(4 * len(nodes))
         for i, node in enumerate(nodes):
             self._fill(first + 4 * i, node)
 
@@ -143,11 +117,11 @@ class _Front:
         self._pad(4)
         offsets = [0 if field is None else 4 + 4 * i for i, field in enumerate(fields)]
         vtable = len(self.data)
-        self.data += pack(f"<HH{len(fields)}H", 4 + 2 * len(fields), 4 + 4 * len(fields), *offsets)
+        self.data += struct.pack(f"<HH{len(fields)}H", 4 + 2 * len(fields), 4 + 4 * len(fields), *offsets)
         self._pad(4)
         table = len(self.data)
         self._put(at, table - at)
-        self.data += pack("<i", table - vtable) + bytes(4 * len(fields))
+        self.data += struct.pack("<i", table - vtable) + bytes(4 * len(fields))
         for offset, field in zip(offsets, fields, strict=True):
             if field is not None:
                 self._fill(table + offset, field)
@@ -155,13 +129,14 @@ class _Front:
 
 def _front(old: bytes, card: bytes) -> bytes:
     """``old`` behind a root that has all its parts, and in two vectors one entry more."""
-    root, count = _target(old, 0), len(tables()["Model"])
-    if _slots(old, root) > count:
+    root, count = target(old, 0), len(tables()["Model"])
+    if slots(old, root) > count:
         raise ModelError("the model's root has fields of a newer schema; embed the card with a newer handheld")
-    buffers: list[_Node] = [_Old(at) for at in _elements(old, root, _BUFFERS)]
-    entries: list[_Node] = [_Old(at) for at in _elements(old, root, _METADATA) if _name(old, at) != CARD.encode()]
-    fields: list[_Node | None] = [_Old(_target(old, at)) if (at := _slot(old, root, slot)) else None for slot in range(count)]
-    fields[_VERSION] = _u4(old, _slot(old, root, _VERSION))
+    buffers: list[_Node] = [_Old(at) for at in elements(old, root, BUFFERS)]
+    entries: list[_Node] = [_Old(at) for at in elements(old, root, _METADATA) if string(old, at, 0) != CARD.encode()]
+    fields: list[_Node | None] = [_Old(target(old, at)) if (at := slot(old, root, i)) else None for i in range(count)]
+    fields[_VERSION] = u4(old, slot(old, root, _VERSION))
     fields[_METADATA] = [*entries, (CARD.encode(), len(buffers))]
-    fields[_BUFFERS] = [*buffers, (card,)]
-    return _Front().close(tuple(fields)) + old
+    fields[BUFFERS] = [*buffers, (card,)]
+    front = _Front().close(tuple(fields))
+    return front + moved(old, len(front))

@@ -37,7 +37,7 @@ def bits(kind: str) -> int:
 
 
 def check_model(model: Table) -> bool:
-    """Check a decoded ``Model`` table.
+    """Check a decoded ``Model`` table, its buffers filled by ``fill_buffers``.
 
     Returns:
         Whether all shapes of the main graph are known before it runs, so that the runtime never moves a tensor.
@@ -50,9 +50,6 @@ def check_model(model: Table) -> bool:
         fail("external_buffers", "weights in other files are not supported; export the model as one file")
     for i, code in enumerate(model["operator_codes"]):
         _check_code(f"operator_codes[{i}]", code)
-    for i, buffer in enumerate(model["buffers"]):
-        if buffer["offset"] > 1:  # 1 is a converter's placeholder; such files are those above 2 GiB
-            fail(f"buffers[{i}]", "weights stored after the model are not supported")
     for i, entry in enumerate(model["metadata"]):
         if entry["name"] is None or entry["buffer"] >= len(model["buffers"]):
             fail(f"metadata[{i}]", f"entry named {entry['name']} in buffer {entry['buffer']}")
@@ -160,7 +157,7 @@ def _check_strings(where: str, data: np.ndarray, count: int) -> None:
     head = 4 * (count + 2)
     if len(data) < head:
         fail(where, f"{len(data)} bytes of string data, expected at least {head} for {count} strings")
-    numbers = np.frombuffer(data.tobytes()[:head], "<i4")
+    numbers = np.frombuffer(data[:head].tobytes(), "<i4")
     if numbers[0] != count or numbers[1] != head or numbers[-1] > len(data) or (np.diff(numbers[1:]) < 0).any():
         fail(where, f"string offsets are not rising within {len(data)} bytes for {count} strings")
 

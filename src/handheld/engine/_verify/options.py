@@ -28,6 +28,8 @@ _RANGES: dict[str, tuple[int, int]] = {
 def check_options(where: str, node: Table, signature: Signature) -> None:
     """Check an operator's options against the kernel that ``signature`` describes."""
     kind = node["builtin_options_type"]
+    if kind > len(UNIONS["builtin_options"]):  # the reader judges it only where the options themselves are there
+        fail(where, f"options of kind {kind}, which is not among the {len(UNIONS['builtin_options'])} that are known")
     name = UNIONS["builtin_options"][kind - 1] if kind else ""
     options = node["builtin_options"]
     if signature.options and (name or signature.required) and (name != signature.options or options is None):

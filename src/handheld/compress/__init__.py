@@ -1,0 +1,29 @@
+"""One big model in, a family of small ones out: Learn2Compress.
+
+``compress`` trains members of many sizes jointly with their teacher, lets each learn from its answers, prunes, quantises,
+compiles, measures, and returns a ``Family`` from which ``pick`` chooses. Needs the extra ``train``, but for reading a family.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from handheld.compress.family import Family, Member
+from handheld.compress.targets import Target
+
+if TYPE_CHECKING:
+    from handheld.compress.run import compress
+    from handheld.compress.settings import Settings
+    from handheld.compress.teachers import Teacher
+
+__all__ = ["Family", "Member", "Settings", "Target", "Teacher", "compress"]
+
+_LAZY = {"compress": "run", "Settings": "settings", "Teacher": "teachers"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,124 @@
+"""A run from a TOML file.
+
+Example::
+
+    out = "family"                       # relative to where the command runs
+    targets = ["20x smaller", "94x smaller, 27x faster", "70KB, plain", "5ms on pixel"]
+
+    [data]
+    path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
+    valid = 0.05
+
+    [teacher]
+    network = "residual"                 # or "package.module:factory"
+    width = 32
+
+    [settings.training]
+    epochs = 20
+
+    [devices]
+    pixel = 3.5                          # its latency over that of this machine
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handheld.compress.settings import Settings, from_table
+from handheld.compress.targets import Target
+from handheld.compress.teachers import Teacher
+from handheld.data import Splits, load
+from handheld.errors import InputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data is, and how it is read; see ``data.load``.
+
+    Attributes:
+        path: file or folder, relative to the configuration's folder or else to ``HANDHELD_DATA``.
+        size: height and width of the pictures, if they are to be resized.
+        valid: share of the training examples that validate.
+        test: share of them that test, where the data has no test split.
+    """
+
+    path: str
+    size: tuple[int, ...] = ()
+    valid: float = 0.1
+    test: float = 0.1
+
+
+@dataclass(frozen=True)
+class Config:
+    """A run to be made; the arguments of ``compress``."""
+
+    out: Path
+    data: Source
+    teacher: Teacher
+    targets: int | tuple[Target, ...]
+    settings: Settings
+    folder: Path
+
+    def load(self) -> Splits:
+        """Read the data. Raises :class:`InputError`."""
+        size = self.data.size
+        if size and len(size) != 2:
+            raise InputError(f"data.size: expected height and width, got {list(size)}")
+        return load(
+            find(self.data.path, self.folder),
+            size=(size[0], size[1]) if size else None,
+            valid=self.data.valid,
+            test=self.data.test,
+            seed=self.settings.seed,
+        )
+
+
+def read(path: str | os.PathLike[str]) -> Config:
+    """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
+    try:
+        table = tomllib.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
+    known = {"out", "targets", "data", "teacher", "settings", "devices"}
+    if unknown := table.keys() - known:
+        raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
+    teacher = from_table(Teacher, table.get("teacher", {}), "teacher")
+    folder = Path(path).resolve().parent
+    for name in ("checkpoint", "file"):
+        if getattr(teacher, name) is not None:
+            teacher = from_table(Teacher, {**table["teacher"], name: str(find(getattr(teacher, name), folder))}, "teacher")
+    return Config(
+        Path(str(table.get("out", "family"))),
+        from_table(Source, table.get("data", {}), "data"),
+        teacher,
+        targets(table.get("targets", 6), table.get("devices", {})),
+        from_table(Settings, table.get("settings", {}), "settings"),
+        folder,
+    )
+
+
+def targets(wanted: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]:
+    """Read targets such as "70KB" or "5ms on pixel", or their number."""
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
+        return wanted
+    if not isinstance(wanted, list) or not all(isinstance(text, str) for text in wanted):
+        raise InputError(f"targets: expected a number, or a list of texts such as '70KB', got {wanted!r}")
+    found = []
+    for text in wanted:
+        limits, _, device = text.partition(" on ")
+        if device and not (device.strip() in devices and isinstance(devices[device.strip()], int | float)):
+            raise InputError(f"target {text!r}: no device {device.strip()!r}; [devices] has {', '.join(devices) or 'none'}")
+        found.append(Target.of(limits, slowdown=float(devices[device.strip()]) if device else 1.0))
+    return tuple(found)
+
+
+def find(path: str, folder: Path) -> Path:
+    """Return where a path of a configuration leads: from its folder, or from ``HANDHELD_DATA``."""
+    data = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
+    for place in (folder / path, data / path, Path(path)):
+        if place.exists():
+            return place
+    raise InputError(f"no {path} in {folder}, nor in HANDHELD_DATA ({data}): name where it is")

@@ -1,0 +1,240 @@
+"""What a run gives: members, how good each is, and which one fits."""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+
+from handheld.compress.targets import Target
+from handheld.errors import InputError, ModelError
+from handheld.media import atomic_path
+
+FORMAT = 1
+
+
+class Latency(NamedTuple):
+    """Of one example on one thread, in seconds: median, 90th percentile, distance of the quartiles; and samples."""
+
+    median: float
+    p90: float
+    iqr: float
+    runs: int
+
+
+class Layer(NamedTuple):
+    """A layer's bytes in the file and multiply-accumulate operations."""
+
+    name: str
+    size: int
+    macs: int
+
+
+class Step(NamedTuple):
+    """What a technique made of a member: accuracy on the validation split, bytes of its file."""
+
+    technique: str
+    accuracy: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model file and its measured figures.
+
+    Attributes:
+        name: unique in the family.
+        file: name in the family's folder.
+        how: what it is, in words.
+        precision: of the file: float32, float16, int8, or mixed (int8 with some layers in float32).
+        size: bytes of the file.
+        macs: multiply-accumulate operations of one example.
+        parameters: numbers that were learned.
+        latency: of the file, measured among the whole family.
+        accuracy: share of the test split that the file answers right, 0 to 1.
+        accuracy_float: likewise of the float32 file.
+        valid: likewise of the file on the validation split; members are chosen by it.
+        size_float: bytes of the float32 file.
+        latency_float: of the float32 file.
+        target: what it was made for; an empty text if for nothing in particular.
+        met: whether it reached that.
+        reason: why it did not, or an empty text.
+        pareto: whether no member is better in one of size, latency and accuracy (validation) and as good in the others.
+        steps: what each technique contributed, in order.
+        layers: by size.
+        confusion: [true class][answered class] counts on the test split.
+        curve: (step, loss) of its last training.
+    """
+
+    name: str
+    file: str
+    how: str
+    precision: str
+    size: int
+    macs: int
+    parameters: int
+    latency: Latency
+    accuracy: float
+    accuracy_float: float
+    valid: float
+    size_float: int
+    latency_float: Latency
+    target: str = ""
+    met: bool = True
+    reason: str = ""
+    pareto: bool = False
+    steps: tuple[Step, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    curve: tuple[tuple[int, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.file in ("", ".", "..") or set(self.file) & set("/\\\0"):
+            raise InputError(f"file {self.file!r} of {self.name!r}: expected the name of a file in the family's folder")
+        shares = [self.accuracy, self.accuracy_float, self.valid, *(step.accuracy for step in self.steps)]
+        counts = [self.size, self.size_float, self.macs, self.parameters, *(step.size for step in self.steps)]
+        figures = [*self.latency, *self.latency_float, *counts, *(value for layer in self.layers for value in layer[1:])]
+        figures += [count for row in self.confusion for count in row]
+        losses = [loss for _, loss in self.curve]
+        if not all(0 <= share <= 1 for share in shares) or not all(0 <= figure < math.inf for figure in figures):
+            raise InputError(f"{self.name!r}: expected accuracies of 0 to 1 and figures of 0 or more, got {self!r:.2000}")
+        if not all(map(math.isfinite, losses)):
+            raise InputError(f"{self.name!r}: expected finite losses in its curve, got {losses!r:.500}")
+
+
+@dataclass(frozen=True)
+class Family:
+    """A teacher and what was made of it.
+
+    Attributes:
+        folder: where the files are.
+        classes: names of the outputs.
+        teacher: its figures; its file is float32.
+        members: largest first.
+        curves: (step, loss) of the shared training, by name.
+        record: how it came about, in what JSON can hold. The report shows of it, where present:
+            ``seed``; ``settings``, a mapping; ``seconds``, stage -> seconds; ``machine`` and ``versions``, texts or mappings;
+            ``data``, a mapping: ``counts``, class -> examples; ``skipped``, a list of [name, reason]; ``digest``; ``train``,
+            ``valid`` and ``test``, numbers of examples; ``joint``, a mapping: ``ratio``, the time of a step of joint
+            training over that of a step of the largest member alone.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    teacher: Member
+    members: tuple[Member, ...]
+    curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        curves = {name: tuple((step, loss) for step, loss in curve) for name, curve in self.curves.items()}
+        object.__setattr__(self, "curves", curves)  # of tuples, so that what is read back equals what was written
+        everyone, losses = (self.teacher, *self.members), [loss for curve in curves.values() for _, loss in curve]
+        for kind, names in (("names", [member.name for member in everyone]), ("files", [member.file for member in everyone])):
+            if len(set(names)) < len(names):
+                raise InputError(f"expected {kind} that differ, got {names}")
+        for member in everyone:
+            shape = [len(row) for row in member.confusion]
+            if shape not in ([], [len(self.classes)] * len(self.classes)):
+                raise InputError(f"{member.name!r}: expected a confusion of {len(self.classes)} by {len(self.classes)} classes")
+        if not all(map(math.isfinite, losses)):
+            raise InputError(f"expected finite losses in the curves, got {losses!r:.500}")
+
+    def pick(self, target: Target) -> Member:
+        """Return the most accurate member (on the validation split) that fits a target.
+
+        Raises:
+            InputError: none does; the message names the nearest and by how much it misses.
+        """
+        if not self.members:
+            raise InputError(f"no member fits {target}: the family in {self.folder} has none")
+        fitting = [member for member in self.members if not target.misses(member, self.teacher)]
+        if not fitting:
+            nearest = min(self.members, key=lambda member: target.excess(member, self.teacher))
+            why = "; ".join(target.misses(nearest, self.teacher))
+            raise InputError(f"no member fits {target}; the nearest is {nearest.name}: {why}")
+        return max(fitting, key=lambda member: (member.valid, -member.size, member.name))
+
+    def copy(self, member: Member, out: str | os.PathLike[str]) -> Path:
+        """Copy a member's file to a path, or into a folder that exists, and return its path.
+
+        Raises:
+            ModelError: the family's folder does not hold the file.
+            MediaError: it cannot be written.
+        """
+        source = self.folder / member.file
+        path = Path(out) / member.file if Path(out).is_dir() else Path(out)
+        if not source.is_file():
+            raise ModelError(f"{source} is gone: expected the file of member {member.name!r}; run `handheld compress` again")
+        with atomic_path(path) as temporary:
+            shutil.copyfile(source, temporary)
+        return path
+
+    def save(self) -> Path:
+        """Write ``family.json``; the folder itself is not part of it. Raises :class:`InputError` for what JSON cannot hold."""
+        content = {"format": FORMAT, **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}}
+        content["teacher"], content["members"] = asdict(self.teacher), [asdict(member) for member in self.members]
+        try:
+            text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(
+                f"the family holds what JSON cannot: {error}; expected texts, finite numbers, lists, mappings"
+            ) from error
+        path = self.folder / "family.json"
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(text)
+        return path
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> "Family":
+        """Read a family's folder. Raises :class:`ModelError` for what is none, or was damaged."""
+        path = Path(folder) / "family.json"
+        try:
+            text = path.read_bytes().decode()
+            content = json.loads(text, parse_constant=_refuse)
+            json.dumps(content, ensure_ascii=False, allow_nan=False).encode()  # refuses 1e999 and halves of characters
+            if content.pop("format") != FORMAT:
+                raise ModelError(f"{path} is of another format, this version reads {FORMAT}; run `handheld compress` again")
+            return _read(cls, {"folder": Path(folder), **content})  # type: ignore[no-any-return]
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ModelError(f"{folder} holds no family.json: expected the folder of a finished `handheld compress`") from error
+        except (OSError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no figure")
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """Return what a type's hints make of a value from JSON; raise ValueError or TypeError for anything else."""
+    if kind is Any or kind is Path:
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind in (str, bool, int, float):
+        return _expect(kind, value)
+    if hasattr(kind, "__dataclass_fields__"):
+        return kind(**_each(kind, _expect(dict, value).items()))
+    if hasattr(kind, "_fields"):
+        return kind(**_each(kind, zip(kind._fields, _expect(list, value), strict=True)))
+    if get_origin(kind) is Mapping:
+        return {name: _read(get_args(kind)[1], one) for name, one in _expect(dict, value).items()}
+    inner = get_args(kind)
+    if inner[1:] in ((), (...,)):
+        return tuple(_read(inner[0], one) for one in _expect(list, value))
+    return tuple(_read(one, part) for one, part in zip(inner, _expect(list, value), strict=True))
+
+
+def _each(kind: Any, values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {name: _read(hints[name], value) for name, value in values}
+
+
+def _expect(kind: type, value: Any) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"expected {kind.__name__}, got {value!r:.100}")
+    return value

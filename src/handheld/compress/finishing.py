@@ -1,0 +1,146 @@
+"""A member's own training: from what the joint run left to a network ready for its file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import fx
+
+from handheld.compress.candidates import Candidate
+from handheld.compress.family import Step
+from handheld.compress.pruning import Masks, prune
+from handheld.compress.settings import Settings
+from handheld.compress.training.answers import Answers
+from handheld.compress.training.batches import Batches
+from handheld.compress.training.distil import Distillation
+from handheld.compress.training.hardware import device
+from handheld.compress.training.loop import Report, Schedule
+from handheld.compress.training.pictures import Preparation
+from handheld.compress.training.student import AtSide, Curve, accuracy, follow, learn_int8
+from handheld.data import Dataset
+
+_PRUNING_STEPS = 3
+_PRUNING_EPOCHS = 0.5  # of training between them
+_TAYLOR_BATCHES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """All that members need to learn for themselves; the same for all of them.
+
+    Attributes:
+        batches: of the training split.
+        answers: the teacher's to these; None without distillation.
+        valid: to say what each technique brought.
+        preparation: of the pictures.
+        settings: of the run.
+        teacher: the large network; None if there is none to compare features with.
+    """
+
+    batches: Batches
+    answers: Answers | None
+    valid: Dataset
+    preparation: Preparation
+    settings: Settings
+    teacher: torch.nn.Module | None = None
+
+    @property
+    def how(self) -> Distillation:
+        """Return what counts in learning."""
+        return self.settings.distillation if self.answers is not None else replace(self.settings.distillation, weight=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A member that has learned: as trained in float, and further with eight bits in mind; what each technique brought."""
+
+    network: fx.GraphModule
+    aware: fx.GraphModule | None
+    steps: tuple[Step, ...]
+    curve: Curve
+
+
+def finish(
+    candidate: Candidate,
+    network: fx.GraphModule,
+    lesson: Lesson,
+    *,
+    sparse: bool = False,
+    save: Path | None = None,
+    report: Report = lambda step, steps, loss: None,
+) -> Finished:
+    """Train one member for itself.
+
+    Args:
+        candidate: what it is.
+        network: with the weights to begin with; the whole teacher for a pruned one.
+        lesson: shared by all.
+        sparse: push weights to zero while training.
+        save: folder for states to go on from.
+        report: called after each step.
+    """
+    steps: list[Step] = []
+
+    def note(technique: str, one: torch.nn.Module) -> None:
+        right = accuracy(AtSide(one, candidate.side).eval(), lesson.valid, lesson.preparation)
+        steps.append(Step(technique, right, 4 * sum(parameter.numel() for parameter in one.parameters())))
+
+    settings = lesson.settings
+    if candidate.kind == "pruned":
+        note("teacher", network)
+        network = _pruned(candidate, network, lesson)
+        note("pruning", network)
+    elif candidate.kind == "nested":
+        note("joint training", network)
+    member = AtSide(network, candidate.side).to(device())
+    masks = Masks.of(network, settings.sparsity) if sparse else None
+    curve = follow(
+        member,
+        lesson.batches,
+        lesson.answers,
+        lesson.how,
+        settings.finish,
+        teacher=lesson.teacher,
+        after=masks.apply if masks else lambda: None,
+        save=save / f"finish_{candidate.name}.pt" if save else None,
+        report=report,
+        seed=settings.seed,
+    )
+    note("distillation" if lesson.answers is not None else "fine-tuning", network)
+    aware = None
+    if settings.uses("quantisation") and settings.quantise:
+        schedule = Schedule(settings.quantise, settings.finish.batch, settings.quantise_rate, clip=1.0)
+        path = save / f"int8_{candidate.name}.pt" if save else None
+        aware = learn_int8(
+            network, candidate.side, lesson.batches, lesson.answers, lesson.how, schedule, save=path, report=report
+        )
+    return Finished(network.cpu(), aware.cpu() if aware is not None else None, tuple(steps), curve)
+
+
+def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx.GraphModule:
+    """Remove the channels that matter least to the loss, in steps with a little training between them."""
+    short = replace(lesson.settings.finish, epochs=_PRUNING_EPOCHS, rate=lesson.settings.finish.rate / 4)
+
+    def tune(smaller: fx.GraphModule) -> None:
+        follow(AtSide(smaller, candidate.side), lesson.batches, lesson.answers, lesson.how, short)
+
+    return prune(
+        network,
+        torch.zeros(2, *lesson.preparation.shape),
+        keep=candidate.share**2,
+        of="parameters",
+        method="taylor",
+        batches=taylor_batches(lesson.batches),
+        loss=torch.nn.functional.cross_entropy,
+        steps=_PRUNING_STEPS,
+        fine_tune=tune,
+    ).network
+
+
+def taylor_batches(batches: Batches) -> Sequence[tuple[torch.Tensor, torch.Tensor]]:
+    """Return a few batches of inputs and labels, to see what each channel does to the loss."""
+    return [(batch.inputs, batch.labels) for batch in map(batches.at, range(min(_TAYLOR_BATCHES, batches.per_epoch)))]
+
+
+Finisher = Callable[[Candidate, fx.GraphModule], Finished]

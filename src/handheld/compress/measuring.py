@@ -1,0 +1,107 @@
+"""Compiled files side by side: bytes, latency, answers."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx
+
+from handheld.compile import Precision, to_tflite
+from handheld.compress.family import Latency
+from handheld.compress.quantisation import Plain, fold
+from handheld.compress.training.pictures import Preparation, pixels, resized
+from handheld.data import Dataset
+from handheld.engine import Model
+from handheld.engine.measure import measure
+
+_ROUNDS = 40
+
+
+class Figures(NamedTuple):
+    """Bytes of a file and its latency."""
+
+    size: int
+    latency: Latency
+    valid: float = 0.0
+
+
+class Probe:
+    """Compiles untrained networks and measures them beside the teacher's file.
+
+    The machine's speed drifts; so each is measured in turns with the teacher, and its latency is scaled by what the teacher
+    takes at that moment.
+
+    Args:
+        teacher: its float32 file.
+        preparation: of the data.
+        precision: that members will have.
+    """
+
+    def __init__(self, teacher: bytes, preparation: Preparation, precision: Precision):
+        self.teacher, self.preparation, self.precision = teacher, preparation, precision
+        self.bytes_each = 1 if precision == "int8" else 4
+        self.reference = Figures(len(teacher), latencies({"teacher": teacher})["teacher"])
+        self._known: dict[str, Figures] = {}
+
+    def figures(self, network: fx.GraphModule, side: int) -> Figures:
+        """Return size and latency of a network that looks at pictures of a side; the same network is measured once."""
+        key = f"{side} {[tuple(parameter.shape) for parameter in network.parameters()]}"
+        if key not in self._known:
+            example = resized(
+                self.preparation.inputs(np.zeros((1, *self.preparation.shape[1:], self.preparation.shape[0]), np.uint8)), side
+            )
+            noise = [torch.randn(example.shape, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
+            file = to_tflite(
+                Plain(fold(network)), example, metadata={}, precision=self.precision, calibration=noise, tolerance=np.inf
+            )
+            timed = latencies({"teacher": self.teacher, "candidate": file.content})
+            drift = self.reference.latency.median / timed["teacher"].median
+            one = timed["candidate"]
+            self._known[key] = Figures(file.size, Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs))
+        return self._known[key]
+
+
+def latencies(files: Mapping[str, bytes], *, rounds: int = _ROUNDS, min_seconds: float = 0.0) -> dict[str, Latency]:
+    """Measure model files in turns, each on one thread that keeps to one core."""
+    models = {name: Model.load(content, path=name) for name, content in files.items()}
+    try:
+        calls = {name: _call(model) for name, model in models.items()}
+        timed = measure(calls, rounds=rounds, warmup=10, min_seconds=min_seconds, pin=_core())
+    finally:
+        for model in models.values():
+            model.close()
+    return {name: Latency(one.median, one.p90, one.iqr, one.runs) for name, one in timed.items()}
+
+
+def _call(model: Model) -> Any:
+    rng = np.random.default_rng(0)
+    inputs = [info.to_stored(rng.standard_normal(info.shape).astype(np.float32)) for info in model.inputs]
+    return lambda: model.run(*inputs)
+
+
+def _core() -> int | None:
+    return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
+def answers(content: bytes, dataset: Dataset, preparation: Preparation) -> NDArray[np.int64]:
+    """Return the class that a model file answers for each picture, (n,), one picture at a time as on a device."""
+    pictures, found = pixels(dataset), np.empty(len(dataset), np.int64)
+    with Model.load(content) as model:
+        info = model.inputs[0]
+        side = min(info.shape[1:3])
+        for start in range(0, len(dataset), 500):
+            inputs = resized(preparation.inputs(pictures[start : start + 500]), side).permute(0, 2, 3, 1).numpy()
+            stored = info.to_stored(np.ascontiguousarray(inputs, dtype=np.float32))
+            for offset, one in enumerate(stored):
+                found[start + offset] = int(model.run(one[None])[0].argmax())
+    return found
+
+
+def confusion(answered: NDArray[np.int64], dataset: Dataset) -> tuple[tuple[int, ...], ...]:
+    """Count [true class][answered class]."""
+    count = len(dataset.classes)
+    table = np.bincount(dataset.labels * count + answered, minlength=count**2).reshape(count, count)
+    return tuple(tuple(int(cell) for cell in row) for row in table)

@@ -1,0 +1,135 @@
+"""The page: what each part of it shows, and one file that holds it all."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from handheld import __version__
+from handheld.compress.family import Family, Layer, Member
+from handheld.compress.report import amounts, curves, heat, pareto
+from handheld.compress.report.record import MOST_CLASSES, MOST_SKIPPED, read_record
+from handheld.compress.report.rows import best, row, summary
+from handheld.media import atomic_path
+
+_HALF, _MOST, _NARROW = 528, 760, 352  # pixels: half of the page, most of it, and a phone
+_MOST_LAYERS = 20
+_UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF), "\ufffd")
+
+
+def write_report(family: Family) -> Path:
+    """Write ``report.html`` into a family's folder and return its path.
+
+    The page needs no other file and no network. Without scripts everything in it can be read; with them the table sorts and
+    one member is looked at at a time.
+
+    Raises:
+        MediaError: it cannot be written.
+    """
+    text = _environment().get_template("report.html").render(_values(family)).translate(_UNSEEN)
+    path = family.folder / "report.html"
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "replace"))
+    return path
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("handheld.compress.report"), autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(
+        size=amounts.size_text,
+        seconds=amounts.seconds_text,
+        percent=amounts.percent,
+        times=amounts.times,
+        count=amounts.count_text,
+        link=lambda file: quote(file.encode("utf-8", "replace")),
+    )
+    return environment
+
+
+def _values(family: Family) -> dict[str, Any]:
+    script, chosen = _asset("script.js"), best(family)
+    # the page's own script may run and nothing else, whatever a name in the family holds
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {
+        "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        "script": script,
+        "style": _asset("style.css"),
+        "heat": {theme: Markup(heat.style(theme)) for theme in ("light", "dark")},
+        "title": f"Family of {family.folder.resolve().name}",
+        "version": __version__,
+        "summary": summary(family),
+        "family": family,
+        "chosen": chosen,
+        "rows": [row(member, family.teacher) for member in (family.teacher, *family.members)],
+        "size_picture": _twice(lambda width: pareto.picture(family, pareto.SIZE, width=width, height=380), _HALF),
+        "latency_picture": _twice(lambda width: pareto.picture(family, pareto.LATENCY, width=width, height=380), _HALF),
+        "curves": [name for name, curve in family.curves.items() if curve],
+        "curve_picture": _twice(
+            lambda width: curves.picture(family.curves, "Loss of the shared training", width=width, height=280), _MOST
+        ),
+        "details": [_details(family, member) for member in family.members],
+        "record": read_record(family.record),
+        "most_classes": MOST_CLASSES,
+        "most_skipped": MOST_SKIPPED,
+        "samples": sorted({member.latency.runs for member in (family.teacher, *family.members)}),
+    }
+
+
+def _details(family: Family, member: Member) -> dict[str, Any]:
+    name = f"Loss of {member.name}"
+    layers = _largest(member.layers)
+    few = 0 < len(member.confusion) <= heat.MOST_CLASSES
+    return {
+        "row": row(member, family.teacher),
+        "cells": heat.cells(member.confusion) if few else [],
+        "pairs": [] if few else heat.worst_pairs(member.confusion, family.classes),
+        "layers": layers,
+        "rest": [layer for layer in member.layers if layer not in layers],
+        "steps": _steps(member),
+        "curve": _twice(lambda width: curves.picture({member.name: member.curve}, name, width=width, height=240), _MOST),
+    }
+
+
+def _largest(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers that have most of the bytes or of the operations, in their order."""
+    size, macs = sum(layer.size for layer in layers) or 1, sum(layer.macs for layer in layers) or 1
+    ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))[:_MOST_LAYERS]
+    return [layer for layer in layers if layer in ranked]
+
+
+def _steps(member: Member) -> list[dict[str, Any]]:
+    """Return each step with its place on a scale that begins and ends at its members' lowest and highest accuracy."""
+    shares = [step.accuracy for step in member.steps]
+    low, largest = min(shares, default=0.0), max((step.size for step in member.steps), default=1)
+    span = max(shares, default=1.0) - low or 1.0
+    return [
+        {
+            "step": step,
+            "place": (step.accuracy - low) / span,
+            "bar": step.size / max(1, largest),
+            "gain": None if before is None else step.accuracy - before.accuracy,
+            "smaller": before and amounts.ratio(before.size, step.size),
+        }
+        for before, step in zip((None, *member.steps), member.steps, strict=False)
+    ]
+
+
+def _twice(draw: Callable[[int], Markup], width: int) -> Markup:
+    """Draw for a wide page and for a phone; the style sheet shows one of the two."""
+    wide, narrow = draw(width), draw(_NARROW)
+    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow) if wide else wide
+
+
+def _asset(name: str) -> Markup:
+    return Markup(resources.files(__package__).joinpath("templates", name).read_text("utf-8"))

@@ -1,0 +1,60 @@
+"""A member's figures beside the teacher's, and the family in one sentence."""
+
+from dataclasses import dataclass
+
+from handheld.compress.family import Family, Member
+from handheld.compress.report.amounts import percent, ratio, size_text, times
+
+
+@dataclass(frozen=True)
+class Row:
+    """A member and how it compares.
+
+    Attributes:
+        member: the teacher or a member.
+        smaller, faster, fewer: times; of file bytes, median latency, multiply-accumulates.
+        kept: its accuracy over the teacher's, both on the test split.
+    """
+
+    member: Member
+    smaller: float | None
+    faster: float | None
+    fewer: float | None
+    kept: float | None
+
+
+def row(member: Member, teacher: Member) -> Row:
+    """Compare a member with the teacher."""
+    return Row(
+        member,
+        ratio(teacher.size, member.size),
+        ratio(teacher.latency.median, member.latency.median),
+        ratio(teacher.macs, member.macs),
+        ratio(member.accuracy, teacher.accuracy),
+    )
+
+
+def best(family: Family) -> Member | None:
+    """Return the member that is most accurate on the validation split, of equals the smaller."""
+    return max(family.members, key=lambda member: (member.valid, -member.size), default=None)
+
+
+def summary(family: Family) -> str:
+    """Return one sentence with the smallest and the most accurate member; accuracies are of the test split."""
+    teacher, most = family.teacher, best(family)
+    origin = f"a teacher of {size_text(teacher.size)} that answers {percent(teacher.accuracy, 1)} of the test split right"
+    if most is None:
+        return f"No member was made of {origin}."
+    sizes = sorted(family.members, key=lambda member: member.size)
+    least = row(sizes[0], teacher)
+    small = f"{least.member.name} is {times(least.smaller)} smaller and {times(least.faster)} faster"
+    small += f" at {percent(least.member.accuracy, 1)}"
+    if most is least.member:
+        count = "One model" if len(sizes) == 1 else f"{len(sizes)} models"
+        return f"{count} made of {origin}: {small}, {percent(least.kept, 1)} of the teacher's accuracy."
+    large, spread = row(most, teacher), f"{size_text(sizes[0].size)} to {size_text(sizes[-1].size)}"
+    return (
+        f"{len(sizes)} models of {spread}, made of {origin}: {small}; {most.name}, the most accurate on the validation split, "
+        f"keeps {percent(large.kept, 1)} of the teacher's accuracy and is "
+        f"{times(large.smaller)} smaller and {times(large.faster)} faster."
+    )

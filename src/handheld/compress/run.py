@@ -1,0 +1,120 @@
+"""The whole way from one big model to a family of small ones; each stage goes on from where a killed run was."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from handheld.compress.assembling import assemble
+from handheld.compress.candidates import Builder, ladder
+from handheld.compress.exporting import Exporter
+from handheld.compress.family import Family
+from handheld.compress.measuring import Probe
+from handheld.compress.progress import Clock, Progress, silent
+from handheld.compress.quantisation import fold
+from handheld.compress.report import write_report
+from handheld.compress.settings import Settings
+from handheld.compress.stages import Run, export_members, finish_members, plan, teach, together
+from handheld.compress.structure import trace
+from handheld.compress.targets import Target
+from handheld.compress.teachers import Teacher, build, check, read_only
+from handheld.compress.training.pictures import Preparation
+from handheld.compress.workspace import digest, workspace
+from handheld.data import Splits
+from handheld.errors import InputError
+
+
+def compress(
+    model: nn.Module | Teacher,
+    data: Splits,
+    *,
+    out: str | os.PathLike[str],
+    targets: int | Sequence[Target | str] = 6,
+    techniques: Sequence[str] | None = None,
+    settings: Settings | None = None,
+    trained: bool = False,
+    base: str | os.PathLike[str] = ".",
+    progress: Progress = silent,
+) -> Family:
+    """Turn one big model into a family of small ones.
+
+    After Learn2Compress (Ravi, "Custom On-Device ML Models with Learn2Compress", 2018): joint training and distillation of
+    members that share the large network's weights, pruning, quantisation while training, transfer from a checkpoint.
+
+    Args:
+        model: a torch module that takes (n, channels, height, width) pictures and gives (n, classes) logits, or
+            where to get one.
+        data: to learn from, to choose by (validation), and to report on (test).
+        out: folder of the family. A run that was killed goes on where it was when it is called again with the same arguments.
+        targets: what the members are for, or how many to make.
+        techniques: to use; replaces those of ``settings``.
+        settings: of training and export.
+        trained: the module is trained already and is only taught from.
+        base: folder that the paths in ``model`` start from.
+        progress: called as the run goes on.
+
+    Returns:
+        What was reached. A target that cannot be met has the nearest member, marked as such; all files exist.
+
+    Raises:
+        InputError: data, model, targets or settings that cannot work, or a folder in use.
+        CompileError: the module's structure cannot be read, or an operator is missing in the device format.
+        TrainingError: the loss is no longer a number.
+    """
+    settings = settings or Settings()
+    settings = replace(settings, techniques=tuple(techniques)) if techniques is not None else settings
+    wanted = (
+        ladder(targets) if isinstance(targets, int) else tuple(t if isinstance(t, Target) else Target.of(t) for t in targets)
+    )
+    if not wanted:
+        raise InputError("no targets: expected one or more, or a number of members")
+    preparation, classes = Preparation.of(data.train), len(data.classes)
+    for name, part in (("validation", data.valid), ("test", data.test)):
+        if part.inputs[:1].shape[1:] != data.train.inputs[:1].shape[1:]:  # type: ignore[union-attr]
+            raise InputError(f"the {name} pictures have another size than the training pictures: load them with size=")
+    source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
+    what: dict[str, Any] = {
+        "teacher": asdict(source),
+        "trained": trained or source.trained,
+        "settings": asdict(settings),
+        "targets": [str(target) for target in wanted],
+        "data": digest(data.train.digest, data.valid.digest, data.test.digest),
+    }
+    if isinstance(model, nn.Module):
+        network = check(model, preparation.shape, classes)
+        what["weights"] = digest([(k, tuple(v.shape), float(v.double().sum())) for k, v in network.state_dict().items()])
+    else:
+        network = build(source, preparation.shape, classes, seed=settings.seed, folder=Path(base))
+    answerer = read_only(Path(base) / source.file, classes) if source.file else None
+    large = trace(network, torch.zeros(2, *preparation.shape))
+    with workspace(out, json.loads(json.dumps(what))) as space:
+        return _stages(Run(data, settings, wanted, space, Clock(progress), preparation, large, not what["trained"], answerer))
+
+
+def _stages(run: Run) -> Family:
+    clock, settings = run.clock, run.settings
+    with clock.of("teacher's file"):
+        exporter = Exporter(run.data.train, run.data.valid, run.preparation, run.card, settings.max_loss, settings.seed)
+        draft = exporter.compile(fold(run.large), run.side, "float32")
+        probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32")
+    builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed)
+    with clock.of("candidates"):
+        candidates = plan(run, builder, probe)
+    with clock.of("joint training"):
+        started = together(run, builder, candidates)
+    with clock.of("teacher's answers"):
+        lesson = teach(run)
+    with clock.of("members"):
+        finished = finish_members(run, lesson, started)
+    with clock.of("files"):
+        exported = export_members(run, exporter, finished)
+    with clock.of("measuring"):
+        family = assemble(run, exporter, exported)
+    write_report(family)
+    run.space.clear()
+    return family

@@ -1,0 +1,96 @@
+"""Everything that can be set about a run, in one value."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, get_args, get_origin, get_type_hints
+
+from handheld.compress.training.batches import Augmentation
+from handheld.compress.training.distil import Distillation
+from handheld.compress.training.loop import Schedule
+from handheld.errors import InputError
+
+TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "sparsity")
+"""What a run may use: nested members, other networks, channels removed, soft labels, int8, zeros in stored files."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a family is made.
+
+    Attributes:
+        techniques: of :data:`TECHNIQUES`.
+        training: schedule of the joint run, of the large network and all members that learn with it.
+        finish: schedule of each member for itself, from the kept answers of the teacher.
+        quantise: epochs of the last training, which knows of eight bits; 0: after training only.
+        quantise_rate: its highest learning rate.
+        distillation: what members learn from.
+        augmentation: how pictures vary.
+        budget: share of the large network's time that members may take in the joint run.
+        variants: also try nested members with fewer residual blocks, and with smaller pictures.
+        views: variations of each picture for which the teacher's answers are kept while members finish.
+        max_loss: share of validation answers that int8 may cost before sensitive layers stay in float32.
+        sparsity: share of zeros in the weights of sparse members.
+        frozen: share of the joint run in which only the new head of a checkpoint learns.
+        seed: of weights, order and variation.
+    """
+
+    techniques: tuple[str, ...] = ("joint", "students", "pruning", "distillation", "quantisation")
+    training: Schedule = field(default_factory=lambda: Schedule(20))
+    finish: Schedule = field(default_factory=lambda: Schedule(10, rate=0.1))
+    quantise: float = 2.0
+    quantise_rate: float = 0.004
+    distillation: Distillation = field(default_factory=Distillation)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    budget: float = 0.06
+    variants: bool = True
+    views: int = 4
+    max_loss: float = 0.005
+    sparsity: float = 0.8
+    frozen: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.techniques if name not in TECHNIQUES]:
+            raise InputError(f"no technique {unknown[0]!r}: expected some of {', '.join(TECHNIQUES)}")
+        if not (
+            self.quantise >= 0 and self.quantise_rate > 0 and self.budget > 0 and self.views >= 1 and 0 <= self.max_loss <= 1
+        ):
+            raise InputError(f"expected positive numbers of epochs, rates, budget and views, got {self}")
+        if not (0 < self.sparsity < 1 and 0 <= self.frozen < 1):
+            raise InputError(
+                f"expected a sparsity between 0 and 1 and a frozen part below 1, got {self.sparsity}, {self.frozen}"
+            )
+
+    def uses(self, technique: str) -> bool:
+        """Whether a technique is asked for."""
+        return technique in self.techniques
+
+
+def from_table(kind: type[Any], table: Any, where: str, **fixed: Any) -> Any:
+    """Build a dataclass from a table of a configuration. Raises :class:`InputError` for entries that it does not have."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a table, got {table!r}")
+    hints, known = get_type_hints(kind), {f.name for f in fields(kind)} - fixed.keys()
+    values = dict(fixed)
+    for key, value in table.items():
+        if key not in known:
+            raise InputError(f"{where}: no entry {key!r}; expected {', '.join(sorted(known))}")
+        values[key] = _typed(hints[key], value, f"{where}.{key}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(f"{where}: {str(error).replace('__init__() ', '')}") from error
+
+
+def _typed(wanted: Any, value: Any, where: str) -> Any:
+    if hasattr(wanted, "__dataclass_fields__"):
+        return from_table(wanted, value, where)
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list) or not all(isinstance(part, get_args(wanted)[0]) for part in value):
+            raise InputError(f"{where}: expected a list of {get_args(wanted)[0].__name__}, got {value!r}")
+        return tuple(value)
+    options = get_args(wanted) or (wanted,)
+    if float in options and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not any(type(value) is option for option in options):
+        raise InputError(f"{where}: expected {' or '.join(option.__name__ for option in options)}, got {value!r}")
+    return value

@@ -1,0 +1,229 @@
+"""The stages of a run; each keeps what it found in the run's folder, and takes it from there when it is called again."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+import handheld
+from handheld.compress.candidates import Builder, Candidate, search
+from handheld.compress.exporting import Exported, Exporter
+from handheld.compress.finishing import Finished, Lesson, finish
+from handheld.compress.measuring import Probe
+from handheld.compress.progress import Clock
+from handheld.compress.settings import Settings
+from handheld.compress.structure import Slim, macs, shape_of, with_shapes
+from handheld.compress.targets import Target
+from handheld.compress.teachers import Answerer
+from handheld.compress.training.answers import Answers
+from handheld.compress.training.batches import Batches
+from handheld.compress.training.distil import last_linear
+from handheld.compress.training.hardware import device
+from handheld.compress.training.joint import Together, joint_step, recalibrate, sandwich
+from handheld.compress.training.loop import fit
+from handheld.compress.training.pictures import Preparation
+from handheld.compress.training.student import AtSide, accuracy
+from handheld.compress.training.supernet import Nested
+from handheld.compress.workspace import Workspace
+from handheld.data import Splits
+from handheld.media import atomic_path
+
+_VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
+_NORM_BATCHES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What the stages share.
+
+    Attributes:
+        data: to learn from.
+        settings: of everything.
+        targets: of the members.
+        space: folder and state.
+        clock: of the stages.
+        preparation: of the pictures.
+        large: the traced network that becomes the teacher.
+        trains_large: whether it learns along.
+        answerer: a read-only teacher above it.
+        curves: losses of shared trainings.
+        tried: what was a candidate, and how good it was.
+    """
+
+    data: Splits
+    settings: Settings
+    targets: tuple[Target, ...]
+    space: Workspace
+    clock: Clock
+    preparation: Preparation
+    large: fx.GraphModule
+    trains_large: bool
+    answerer: Answerer | None
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    tried: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def side(self) -> int:
+        """Shorter side of the data's pictures."""
+        return min(self.preparation.shape.height, self.preparation.shape.width)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What every file says of itself."""
+        return {
+            "labels": list(self.data.classes),
+            "image": self.preparation.card(),
+            "output": "logits",
+            "made_by": f"handheld {handheld.__version__} compress",
+            "training": {"data": self.data.train.digest, "examples": len(self.data.train), "seed": self.settings.seed},
+        }
+
+    def batches(self, *, views: int = 0) -> Batches:
+        """Return the training split in batches."""
+        schedule = self.settings.training
+        return Batches(
+            self.data.train,
+            self.preparation,
+            schedule.batch,
+            self.settings.augmentation,
+            views=views,
+            seed=self.settings.seed,
+            device=device(),
+        )
+
+
+def plan(run: Run, builder: Builder, probe: Probe) -> tuple[Candidate, ...]:
+    """Find the candidates for each target; a target has several, of different depths and resolutions."""
+    path = run.space.file("candidates.json")
+    if path.exists():
+        return tuple(_candidate(entry) for entry in json.loads(path.read_text()))
+    found: list[Candidate] = []
+    for number, target in enumerate(run.targets):
+        if target.kind in ("nested", "pruned") or run.settings.uses("students"):
+            name = f"{target.kind}_{number + 1}"
+            found += search(builder, probe, probe.reference, target, name, variants=run.settings.variants)
+        run.clock.share((number + 1) / len(run.targets))
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps([asdict(candidate) for candidate in found]))
+    return tuple(found)
+
+
+def _candidate(entry: Mapping[str, Any]) -> Candidate:
+    return Candidate(**{**entry, "target": Target(**entry["target"])})
+
+
+def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dict[Candidate, fx.GraphModule]:
+    """Train the large network with all candidates in one run; return the best candidate of each target, with its weights."""
+    built = {one: builder.build(one) for one in candidates if one.kind != "pruned"}
+    members = {one.name: _learner(run.large, one, cut) for one, cut in built.items()}
+    batches, settings = run.batches(), run.settings
+    how = settings.distillation if settings.uses("distillation") else replace(settings.distillation, weight=0.0)
+    family = Together(run.large, members, trains_large=run.trains_large).to(device())
+    family.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    costs = {one.name: cost(cut.network) for one, cut in built.items()}
+    who = sandwich(costs, cost(run.large), batches.size, settings.budget)
+    steps = round(settings.training.epochs * batches.per_epoch)
+    head_only = round(settings.frozen * steps)
+
+    def take_step(step: int) -> float:
+        loss = joint_step(family, batches, who, how, step, run.answerer)
+        if step < head_only:
+            _only_head(run.large)
+        return loss
+
+    family.train()
+    run.large.train(run.trains_large)
+    save = run.space.file("joint.pt")
+    run.curves["joint training"] = fit(
+        family, take_step, settings.training, steps, save=save, report=run.clock.steps, seed=settings.seed
+    )
+    return _best(run, candidates, family, batches)
+
+
+def _learner(large: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
+    if candidate.kind == "nested":
+        return Nested(large, cut, candidate.side)
+    return AtSide(cut.network, candidate.side)
+
+
+def _best(run: Run, candidates: Sequence[Candidate], family: Together, batches: Batches) -> dict[Candidate, fx.GraphModule]:
+    """Judge the candidates on the validation split, with batch normalisation measured anew."""
+    scores: dict[str, float] = {}
+    for name, member in family.members.items():
+        recalibrate(member, batches, range(min(_NORM_BATCHES, batches.per_epoch)))
+        scores[name] = accuracy(member, run.data.valid, run.preparation)
+    run.large.eval()
+    chosen: dict[Candidate, fx.GraphModule] = {}
+    for target in dict.fromkeys(one.target for one in candidates):
+        rivals = [one for one in candidates if one.target == target]
+        best = max(rivals, key=lambda one: (one.met, scores.get(one.name, 0.0)))
+        run.tried.extend(
+            {"name": one.name, "how": one.how, "valid": scores.get(one.name), "kept": one == best} for one in rivals
+        )
+        chosen[best] = run.large if best.kind == "pruned" else _standalone(family.members[best.name])
+    return chosen
+
+
+def _standalone(member: nn.Module) -> fx.GraphModule:
+    network = member.standalone() if isinstance(member, Nested) else member.network
+    assert isinstance(network, fx.GraphModule)
+    return network
+
+
+def _only_head(network: nn.Module) -> None:
+    head = {id(parameter) for parameter in last_linear(network).parameters()}
+    for parameter in network.parameters():
+        if id(parameter) not in head:
+            parameter.grad = None
+
+
+def cost(network: fx.GraphModule) -> float:
+    """Return what a step of a network costs for one example, in multiply-accumulates."""
+    layers = dict(network.named_modules())
+    values = sum(
+        (shape_of(node) or torch.Size([1]))[1:].numel()
+        for node in network.graph.nodes
+        if node.op == "call_module" and isinstance(layers[str(node.target)], nn.Conv1d | nn.Conv2d)
+    )
+    return float(sum(macs(network).values()) + _VALUE * values)
+
+
+def teach(run: Run) -> Lesson:
+    """Ask the teacher about every training picture, and keep what it says."""
+    batches, large = run.batches(views=run.settings.views), run.large.to(device()).eval()
+    if not run.settings.uses("distillation"):
+        return Lesson(batches, None, run.data.valid, run.preparation, run.settings)
+    answers = Answers(run.answerer or large, batches, len(run.data.classes), run.clock.share)
+    return Lesson(batches, answers, run.data.valid, run.preparation, run.settings, large)
+
+
+def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
+    """Let each member learn for itself."""
+    finished = {}
+    for candidate, network in started.items():
+        run.clock.detail = candidate.name
+        finished[candidate] = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
+    run.clock.detail = ""
+    return finished
+
+
+def export_members(
+    run: Run, exporter: Exporter, finished: Mapping[Candidate, Finished]
+) -> dict[Candidate, tuple[Finished, Exported]]:
+    """Compile each member, and judge its files."""
+    exported = {}
+    for number, (candidate, one) in enumerate(finished.items()):
+        file = exporter.export(one.network, one.aware, candidate.side, int8=run.settings.uses("quantisation"))
+        exported[candidate] = one, file
+        run.clock.share((number + 1) / len(finished))
+    return exported
+
+
+def reshaped(network: fx.GraphModule, preparation: Preparation, side: int) -> fx.GraphModule:
+    """Return a network whose nodes know their shapes for pictures of a side."""
+    scale = side / min(preparation.shape.height, preparation.shape.width)
+    size = (round(preparation.shape.height * scale), round(preparation.shape.width * scale))
+    return with_shapes(network, torch.zeros(2, preparation.shape.channels, *size))

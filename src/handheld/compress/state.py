@@ -1,0 +1,30 @@
+"""What a run keeps on disk to go on from."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from handheld.errors import InputError
+from handheld.media import atomic_path
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors, numbers and texts so that the file is either the old one or the new one. Raises :class:`MediaError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what :func:`save_state` wrote, without running anything in it. Raises :class:`InputError` for a damaged file."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(
+            f"{os.fspath(path)} cannot be read ({type(error).__name__}: {error}); delete it to begin this stage again"
+        ) from error
+    if not isinstance(state, dict):
+        raise InputError(f"{os.fspath(path)} holds a {type(state).__name__}, expected a dictionary; delete it to begin again")
+    return state

@@ -1,0 +1,26 @@
+"""The structure of a network: its graph, which channels belong together, narrower and shallower copies.
+
+``trace`` a module, find its ``channels_of``, cut it with ``slim`` to the units that stay or leave out ``removable_blocks``.
+"""
+
+from handheld.compress.structure.blocks import removable_blocks, without_blocks
+from handheld.compress.structure.channels import Channels, Group, channels_of
+from handheld.compress.structure.slim import Slim, slim, take
+from handheld.compress.structure.trace import evaluating, example_of, macs, shape_of, trace, with_shapes
+
+__all__ = [
+    "Channels",
+    "Group",
+    "Slim",
+    "channels_of",
+    "evaluating",
+    "example_of",
+    "macs",
+    "removable_blocks",
+    "shape_of",
+    "slim",
+    "take",
+    "trace",
+    "with_shapes",
+    "without_blocks",
+]

@@ -1,0 +1,48 @@
+"""What a teacher says of the training pictures, kept."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from handheld.compress.training.batches import Batch, Batches
+from handheld.compress.training.hardware import autocast
+
+_CHUNK = 512
+_MOST_BYTES = 2**30
+
+Network = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Answers:
+    """The logits of a teacher for every example in each of its variations; no more of them than fit into 1 GiB.
+
+    Args:
+        teacher: gives (n, classes) logits for inputs; not trained any more.
+        batches: whose pictures it is asked; their number of views falls if the answers would not fit.
+        classes: number of the logits.
+        report: called with the share that is done, 0 to 1.
+    """
+
+    def __init__(self, teacher: Network, batches: Batches, classes: int, report: Callable[[float], None] = lambda done: None):
+        count = len(batches.pictures)
+        batches.views = max(1, min(batches.views, _MOST_BYTES // (2 * count * classes)))
+        self.batches, self.kept = batches, np.empty((batches.views, count, classes), np.float16)
+        for view in range(batches.views):
+            for start in range(0, count, _CHUNK):
+                places = np.arange(start, min(start + _CHUNK, count))
+                self.kept[view, places] = ask(teacher, batches.view(places, 0, view))
+                report((view + (places[-1] + 1) / count) / batches.views)
+
+    def to(self, batch: Batch, step: int) -> torch.Tensor:
+        """Return the teacher's (n, classes) logits of the batch of a step."""
+        kept = self.kept[self.batches.view_of(step), batch.places]
+        return torch.from_numpy(kept).to(batch.inputs.device).float()
+
+
+def ask(network: Network, inputs: torch.Tensor) -> NDArray[np.float32]:
+    """Return a network's logits without gradients, as an array."""
+    with torch.inference_mode(), autocast(inputs.device):
+        answers: NDArray[np.float32] = network(inputs).float().cpu().numpy()
+    return answers

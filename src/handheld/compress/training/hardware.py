@@ -1,0 +1,20 @@
+"""What the machine is good at."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+
+def device() -> torch.device:
+    """Return the accelerator, if there is one, or else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(where: torch.device) -> AbstractContextManager[None]:
+    """Compute in bfloat16 where the hardware multiplies it: accelerators, and CPUs with AVX-512 BF16 (2 to 3 times faster).
+
+    On other CPUs bfloat16 is emulated, and ten times slower than float32.
+    """
+    if where.type == "cuda" or (where.type == "cpu" and torch.cpu._is_avx512_bf16_supported()):
+        return torch.autocast(where.type, torch.bfloat16)
+    return nullcontext()

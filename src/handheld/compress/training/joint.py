@@ -1,0 +1,136 @@
+"""A whole family in one run: each step teaches the large network, and with its soft labels some members.
+
+The sandwich rule (Yu & Huang, "Universally Slimmable Networks", arXiv 1903.05134): the largest and the smallest learn in each
+step, of those between one takes its turn. Members learn from the first part of a batch only, so that all of them together
+cost no more than a given share of the large network's step.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from handheld.compress.training.batches import Batches
+from handheld.compress.training.distil import Distillation, student_loss
+from handheld.compress.training.hardware import autocast
+from handheld.errors import InputError
+
+_FEWEST_ROWS = 16  # of a batch: batch normalisation needs some
+
+
+@dataclass(frozen=True)
+class Sandwich:
+    """Who learns in which step, and from how many examples.
+
+    Attributes:
+        always: the smallest member.
+        turns: the others, one a step.
+        rows: of each, from the start of the batch.
+    """
+
+    always: str
+    turns: tuple[str, ...]
+    rows: Mapping[str, int]
+
+    def learners(self, step: int) -> tuple[str, ...]:
+        """Names of the members that learn in a step."""
+        return tuple(filter(None, (self.always, self.turns[step % len(self.turns)] if self.turns else "")))
+
+
+def sandwich(costs: Mapping[str, float], largest: float, batch: int, budget: float) -> Sandwich:
+    """Share out what members may cost.
+
+    Args:
+        costs: of one example, for each member, in the unit of ``largest``.
+        largest: cost of one example for the large network.
+        batch: examples in a step.
+        budget: share of the large network's cost that all members of a step may take together, above 0.
+
+    Raises:
+        InputError: a budget that is not above 0.
+    """
+    if budget <= 0:
+        raise InputError(f"expected a budget above 0, got {budget}")
+    if not costs:
+        return Sandwich("", (), {})
+    smallest, *others = sorted(costs, key=lambda name: (costs[name], name))
+    half = budget * largest * batch / (2 if others else 1)
+    rows = {name: int(min(batch, max(_FEWEST_ROWS, half // cost))) for name, cost in costs.items()}
+    return Sandwich(smallest, tuple(reversed(others)), rows)
+
+
+class Together(nn.Module):
+    """The large network and all members, as one module to train and to save."""
+
+    def __init__(self, large: nn.Module, members: Mapping[str, nn.Module], *, trains_large: bool = True):
+        super().__init__()
+        self.large, self.members, self.trains_large = large, nn.ModuleDict(members), trains_large
+
+
+def joint_step(
+    together: Together,
+    batches: Batches,
+    who: Sandwich,
+    how: Distillation,
+    step: int,
+    answerer: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> float:
+    """Compute the gradients of one step.
+
+    Args:
+        together: all that learn.
+        batches: to learn from.
+        who: learns, and from how many examples.
+        how: members learn from their teacher: the large network, or the answerer above it.
+        step: counted from 0.
+        answerer: a teacher that is only read; the large network learns from it too.
+
+    Returns:
+        The loss of the large network, or that of the smallest member if the large one is fixed.
+    """
+    batch = batches.at(step)
+    above = None if answerer is None else answerer(batch.inputs)
+    context = autocast(batch.inputs.device)
+    with torch.set_grad_enabled(together.trains_large):
+        with context:
+            logits = together.large(batch.inputs).float()
+        loss = student_loss(logits, batch.labels, above, how)
+    if together.trains_large:
+        loss.backward()  # type: ignore[no-untyped-call]
+    soft = logits.detach() if above is None else above
+    for name in who.learners(step):
+        rows = slice(0, who.rows[name])
+        with context:
+            given = together.members[name](batch.inputs[rows]).float()
+        theirs = student_loss(given, batch.labels[rows], soft[rows], how)
+        theirs.backward()  # type: ignore[no-untyped-call]
+        if not together.trains_large and name == who.always:
+            loss = theirs
+    return float(loss.detach())
+
+
+def alone_step(network: nn.Module, batches: Batches, how: Distillation, step: int) -> float:
+    """Compute the gradients of one step of one network that learns from labels."""
+    batch = batches.at(step)
+    with autocast(batch.inputs.device):
+        loss = functional.cross_entropy(network(batch.inputs).float(), batch.labels, label_smoothing=how.smoothing)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return float(loss.detach())
+
+
+def recalibrate(network: nn.Module, batches: Batches, steps: Sequence[int]) -> None:
+    """Measure the statistics of batch normalisation anew, as plain means over some batches."""
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.reset_running_stats()
+        layer.momentum = None
+    network.train()
+    with torch.inference_mode():
+        for step in steps:
+            network(batches.at(step).inputs)
+    network.eval()
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum

@@ -1,0 +1,161 @@
+"""The one training loop: stochastic gradient descent that can be stopped anywhere and goes on from there."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from handheld.compress.state import load_state, save_state
+from handheld.errors import InputError, TrainingError
+
+Report = Callable[[int, int, float], None]
+"""Called with the step, the number of steps and the loss."""
+
+_SAVE_SECONDS = 60.0
+_MEMORY = 0.98  # of the running mean of the loss
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    Attributes:
+        epochs: passes over the data; parts of one are allowed.
+        batch: examples in a step.
+        rate: highest learning rate; it rises over the first part of the run and falls to nothing (Smith, arXiv 1708.07120).
+        rise: that part.
+        momentum: of Nesterov's kind.
+        decay: weight decay of convolutions and linear layers.
+        clip: largest length of all gradients together; 0: any.
+    """
+
+    epochs: float
+    batch: int = 256
+    rate: float = 0.2
+    rise: float = 0.2
+    momentum: float = 0.9
+    decay: float = 5e-4
+    clip: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.epochs >= 0 and self.batch >= 1 and self.rate > 0 and 0 <= self.rise < 1):
+            raise InputError(
+                f"expected epochs of 0 or more, a batch of 1 or more, a rate above 0 and a rise below 1, got {self}"
+            )
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step."""
+        done = (step + 1) / (steps + 1)
+        if done < self.rise:
+            return self.rate * (0.05 + 0.95 * done / self.rise)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * (done - self.rise) / (1 - self.rise)))
+
+
+def fit(
+    network: nn.Module,
+    take_step: Callable[[int], float],
+    schedule: Schedule,
+    steps: int,
+    *,
+    save: Path | None = None,
+    report: Report = lambda step, steps, loss: None,
+    seed: int = 0,
+    after: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[tuple[int, float]]:
+    """Train everything inside ``network``.
+
+    Args:
+        network: holds all parameters and buffers that change.
+        take_step: computes the gradients of a step, given its number, and returns its loss.
+        schedule: of the learning rate.
+        steps: to take in all.
+        save: file to go on from, written each minute and at the end; it holds one state, the last.
+        report: called after each step.
+        seed: of whatever is random inside the network.
+        after: called after each step, to put constraints on weights.
+        clock: seconds, to decide when to save.
+
+    Returns:
+        The running mean of the loss, at a hundred steps or fewer.
+
+    Raises:
+        TrainingError: the loss is no longer a number; the last state that was saved stays.
+    """
+    optimiser = torch.optim.SGD(_parameters(network, schedule), lr=1.0, momentum=schedule.momentum, nesterov=True)
+    start, curve, mean = _resume(save, network, optimiser, schedule, steps)
+    saved = clock()
+    for step in range(start, steps):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.rate_at(step, steps)
+        torch.manual_seed(hash((seed, step)) % 2**63)
+        optimiser.zero_grad(set_to_none=True)
+        loss = take_step(step)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} in step {step} of {steps}; lower the rate ({schedule.rate}), or look for broken data"
+            )
+        if schedule.clip:
+            nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+        optimiser.step()
+        after()
+        mean = loss if step == 0 else _MEMORY * mean + (1 - _MEMORY) * loss
+        if step % max(1, steps // 100) == 0:
+            curve.append((step, round(mean, 5)))
+        report(step + 1, steps, mean)
+        if save is not None and (step + 1 == steps or clock() - saved > _SAVE_SECONDS):
+            _keep(save, network, optimiser, schedule, steps, step + 1, curve, mean)
+            saved = clock()
+    return curve
+
+
+def _parameters(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
+    """Weights decay; what scales, shifts and biases does not."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": schedule.decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _plan(schedule: Schedule, steps: int) -> dict[str, Any]:
+    return {**asdict(schedule), "steps": steps}
+
+
+def _keep(
+    path: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    schedule: Schedule,
+    steps: int,
+    done: int,
+    curve: list[tuple[int, float]],
+    mean: float,
+) -> None:
+    state = {
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict() if done < steps else {},
+        "plan": _plan(schedule, steps),
+        "done": done,
+        "curve": curve,
+        "mean": mean,
+    }
+    save_state(path, state)
+
+
+def _resume(
+    path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer, schedule: Schedule, steps: int
+) -> tuple[int, list[tuple[int, float]], float]:
+    state: Mapping[str, Any] | None = load_state(path) if path is not None and os.path.exists(path) else None
+    if state is None or state.get("plan") != _plan(schedule, steps):
+        return 0, [], 0.0
+    network.load_state_dict(state["network"])
+    if state["optimiser"]:
+        optimiser.load_state_dict(state["optimiser"])
+    return int(state["done"]), [(int(step), float(loss)) for step, loss in state["curve"]], float(state["mean"])

@@ -1,0 +1,110 @@
+"""What the application answers at each address."""
+
+from handheld.errors import BusyError, HandheldError, InputError, MissingDependencyError
+from handheld.service._context import Context
+from handheld.service._downloads import download, download_all
+from handheld.service._events import events
+from handheld.service._form import UploadError
+from handheld.service._jobs import Job
+from handheld.service._pages import Pages, wants_page
+from handheld.service._submit import submit
+
+try:
+    from sqlalchemy.exc import SQLAlchemyError
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+except ImportError as error:
+    raise MissingDependencyError("starlette", "server", "a server") from error
+
+
+class Answers:
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.pages = Pages(context.title)
+
+    def index(self, _request: Request) -> Response:
+        kinds = tuple(self.context.kinds.values())
+        return self._form(kinds[0].name) if len(kinds) == 1 else self.pages.page("index.html", kinds=kinds)
+
+    def form(self, request: Request) -> Response:
+        return self._form(request.path_params["kind"])
+
+    def _form(self, name: str) -> Response:
+        if name not in self.context.kinds:
+            raise HTTPException(404, "there is no such kind of job here")
+        limits, wants_token = self.context.limits, self.context.token is not None
+        return self.pages.page("form.html", kind=self.context.kinds[name], limits=limits, wants_token=wants_token)
+
+    async def submit(self, request: Request) -> Response:
+        job_id = await submit(request, self.context)
+        address = f"/jobs/{job_id}"
+        if wants_page(request):
+            return RedirectResponse(address, 303)
+        return JSONResponse({"id": job_id, "url": address}, 201, {"Location": address})
+
+    def job(self, request: Request) -> Response:
+        job_id, job = self._find(request)
+        described = self.context.describe(job_id, job)
+        if not wants_page(request):
+            return JSONResponse(described)
+        kind = self.context.kinds.get(job.kind)
+        title = kind.title if kind else job.kind
+        return self.pages.page("job.html", job=job, title=title, address=f"/jobs/{job_id}", **described)
+
+    def cancel(self, request: Request) -> Response:
+        job_id, job = self._find(request)
+        self.context.queue.cancel(job.key)
+        if wants_page(request):
+            return RedirectResponse(f"/jobs/{job_id}", 303)
+        return JSONResponse(self.context.describe(job_id, self._find(request)[1]))
+
+    def remove(self, request: Request) -> Response:
+        self.context.queue.cancel(self._find(request)[1].key, remove=True)
+        return self.pages.page("removed.html") if wants_page(request) else Response(status_code=204)
+
+    def events(self, request: Request) -> Response:
+        job_id, _ = self._find(request)
+        # Proxies would else keep events back until they have enough of them.
+        headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+        return StreamingResponse(events(self.context, job_id), media_type="text/event-stream", headers=headers)
+
+    def file(self, request: Request) -> Response:
+        return download(self.context.folders, self._ended(request), request)
+
+    def archive(self, request: Request) -> Response:
+        return download_all(self.context.folders, self._ended(request))
+
+    def health(self, _request: Request) -> Response:
+        self.context.queue.get("")
+        healthy = self.context.worker.alive
+        return JSONResponse({"status": "ok" if healthy else "the worker stands still"}, 200 if healthy else 503)
+
+    def refuse(self, request: Request, error: HandheldError) -> Response:
+        if isinstance(error, BusyError):
+            return self.pages.problem(request, 503, str(error), {"Retry-After": "60"})
+        status = error.status if isinstance(error, UploadError) else 422 if isinstance(error, InputError) else 500
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        return self.pages.problem(request, status, str(error), headers)
+
+    def refuse_http(self, request: Request, error: HTTPException) -> Response:
+        return self.pages.problem(request, error.status_code, error.detail, error.headers)
+
+    def wait_for_database(self, request: Request, _error: SQLAlchemyError) -> Response:
+        return self.pages.problem(request, 503, "the database does not answer; try again in a moment", {"Retry-After": "10"})
+
+    def _find(self, request: Request) -> tuple[str, Job]:
+        job_id = request.path_params["id"]
+        try:
+            job = self.context.find(job_id)
+        except InputError:
+            job = None
+        if job is None:
+            raise HTTPException(404, "there is no such job here; it may have been removed after the days that jobs are kept")
+        return job_id, job
+
+    def _ended(self, request: Request) -> Job:
+        job = self._find(request)[1]
+        if not job.ended:
+            raise HTTPException(409, "this job has not ended; its files can be downloaded then")
+        return job

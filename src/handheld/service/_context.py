@@ -1,0 +1,58 @@
+"""What the answers of one application share."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from handheld.service._jobs import Job
+from handheld.service.folders import Folders, key_of
+from handheld.service.kinds import JobKind
+from handheld.service.limits import Limits
+from handheld.service.queue import JobQueue
+from handheld.service.worker import Worker
+
+
+@dataclass(kw_only=True)
+class Context:
+    """The parts of a running service. ``uploads`` counts those under way; ``stopping`` lets go of pages that follow a job."""
+
+    kinds: Mapping[str, JobKind]
+    queue: JobQueue
+    folders: Folders
+    worker: Worker
+    limits: Limits
+    token: str | None
+    title: str
+    uploads: int = 0
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def find(self, job_id: str) -> Job | None:
+        """Return the job of an id, or None."""
+        return self.queue.get(key_of(job_id))
+
+    def describe(self, job_id: str, job: Job) -> dict[str, Any]:
+        """Return what the holder of an id may know of its job. Times are ISO 8601."""
+        return status(job) | {
+            "id": job_id,
+            "kind": job.kind,
+            "created": _iso(job.created),
+            "started": _iso(job.started),
+            "finished": _iso(job.finished),
+            "expires": _iso(job.expires),
+            "files": [
+                {"name": file.name, "bytes": file.bytes, "url": f"/jobs/{job_id}/files/{file.name}"}
+                for file in (self.folders.results(job.key) if job.ended else ())
+            ],
+        }
+
+
+def status(job: Job) -> dict[str, Any]:
+    """Return what changes while a job runs."""
+    state = "cancelling" if job.cancelling and not job.ended else job.state
+    return {"state": state, "fraction": job.fraction, "message": job.message, "error": job.error, "ahead": job.ahead}
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

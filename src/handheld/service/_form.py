@@ -1,0 +1,131 @@
+"""Takes what a multipart parser finds: values into memory, files onto the disk."""
+
+import hmac
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from handheld.errors import HandheldError, InputError, MissingDependencyError
+from handheld.service.kinds import JobKind
+
+try:
+    from python_multipart.multipart import parse_options_header
+except ImportError as error:
+    raise MissingDependencyError("python-multipart", "server", "uploads") from error
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+NO_TOKEN = "expected the token of this server, got none or another; a program sends it as 'Authorization: Bearer TOKEN'"
+_LONGEST_VALUE = 40_000
+
+
+class UploadError(HandheldError):
+    """An upload that is refused, with the HTTP status that says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass
+class Form:
+    """What was sent: values by field, and names of files in the folder by field."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+
+
+def is_token(given: str | None, token: str | None) -> bool:
+    """Whether a token, if one is wanted, is the right one; takes the same time whatever is given."""
+    return token is None or hmac.compare_digest((given or "").encode(), token.encode())
+
+
+class FormReader:
+    """Has the callbacks of the parser; ``form`` is what came, ``ended`` whether all did."""
+
+    def __init__(self, folder: Path, kind: JobKind, max_bytes: int, token: str | None) -> None:
+        self.form, self.ended = Form(), False
+        self._folder, self._kind, self._max_bytes, self._token = folder, kind, max_bytes, token
+        self._header, self._value, self._disposition = b"", b"", b""
+        self._name, self._text = "", b""
+        self._file: BinaryIO | None = None
+
+    def callbacks(self) -> "MultipartCallbacks":
+        """Return what the parser is to call."""
+        return {
+            "on_part_begin": self._part_begins,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_ends,
+            "on_headers_finished": self._part_is_known,
+            "on_part_data": self._data,
+            "on_part_end": self._part_ends,
+            "on_end": self._all_ends,
+        }
+
+    def count(self, size: int) -> None:
+        """Count bytes of the body. Raises :class:`UploadError` when there are too many."""
+        self.form.bytes += size
+        if self.form.bytes > self._max_bytes:
+            raise UploadError(413, f"expected an upload of at most {self._max_bytes} bytes, got more")
+
+    def close(self) -> None:
+        """Close the file that is being written, if any."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _part_begins(self) -> None:
+        self._disposition = b""
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_ends(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header = self._value = b""
+
+    def _part_is_known(self) -> None:
+        options = parse_options_header(self._disposition)[1]
+        self._name = options.get(b"name", b"").decode(errors="replace")
+        if self._name in self.form.values or self._name in self.form.files:
+            raise InputError(f"field {self._name!r}: expected it once, got it twice")
+        if b"filename" in options:
+            self._open(options[b"filename"].decode(errors="replace"))
+        elif self._name not in ("token", "kind"):
+            self._kind.field(self._name)
+
+    def _open(self, sent: str) -> None:
+        if not is_token(self.form.values.get("token"), self._token):
+            raise UploadError(401, NO_TOKEN)
+        field = self._kind.field(self._name)
+        if field.type != "file":
+            raise InputError(f"{field.label}: expected a {field.type}, got a file")
+        if not sent:  # what a browser sends for a field without a file
+            self._file = Path("/dev/null").open("wb")  # noqa: SIM115
+            return
+        self.form.files[self._name] = field.file_name(sent)
+        self._file = (self._folder / field.file_name(sent)).open("xb")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(data[start:end])
+            return
+        self._text += data[start:end]
+        if len(self._text) > _LONGEST_VALUE:
+            raise UploadError(413, f"field {self._name!r}: expected at most {_LONGEST_VALUE} bytes, got more")
+
+    def _part_ends(self) -> None:
+        if self._file is None:
+            self.form.values[self._name] = self._text.decode(errors="replace")
+        self._text = b""
+        self.close()
+
+    def _all_ends(self) -> None:
+        self.ended = True

@@ -1,0 +1,93 @@
+"""A job's process, seen from the server."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handheld.service.kinds import Spec
+
+_CHUNK = 1 << 16
+_LONGEST_LINE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: a fraction from 0 to 1, and a message."""
+
+    fraction: float = 0.0
+    message: str = ""
+
+
+class JobProcess:
+    """A running job. ``poll`` takes in its reports; after it has ``ended``, ``error`` is None if the job was done."""
+
+    def __init__(self, entry: str, folder: Path, spec: Spec, *, memory_bytes: int | None, progress: Progress) -> None:
+        # -P: a file called json.py that somebody uploaded must not be imported from the folder that the job works in.
+        command = [sys.executable, "-P", "-m", "handheld.service.child"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder / "work", start_new_session=True
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"entry": entry, "folder": str(folder), "spec": spec, "memory_bytes": memory_bytes}
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+        self._reports = self._process.stdout.fileno()
+        os.set_blocking(self._reports, False)
+        self._buffer = b""
+        self._done = False
+        self._error: str | None = None
+        self.progress = progress
+
+    def poll(self) -> bool:
+        """Take in what the job reported; return whether it has ended."""
+        ended = self._process.poll() is not None  # asked first, so that all it said before its end is read below
+        self._read()
+        if ended:
+            self.kill()
+        return ended
+
+    @property
+    def error(self) -> str | None:
+        """Why an ended job failed, or None if it was done."""
+        code = self._process.returncode
+        if self._error is not None or self._done:
+            return self._error
+        if code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            hint = "; it may have used more memory than there is" if -code == signal.SIGKILL else ""
+            return f"the job's process was ended by {name}{hint}"
+        return f"the job's process ended with status {code} before the job was done"
+
+    def kill(self) -> None:
+        """End the job and every process that it started, and wait until it has gone."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe and pipe.close()
+
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self._reports, _CHUNK):
+                *lines, self._buffer = (self._buffer + chunk).split(b"\n")
+                for line in lines:
+                    self._take(json.loads(line))
+                if len(self._buffer) > _LONGEST_LINE:
+                    raise AssertionError("a job's process sends lines of any length")
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "fraction" in message:
+            fraction = message["fraction"]
+            # A NaN compares false and becomes 0.
+            self.progress = Progress(min(fraction, 1.0) if fraction > 0 else 0.0, message["message"])
+        else:
+            self._done, self._error = "done" in message, message.get("error")

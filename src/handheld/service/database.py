@@ -1,0 +1,106 @@
+"""SQL state: SQLite in a file for one machine, PostgreSQL by URL for several. The one file that knows their differences."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from handheld.errors import MissingDependencyError, ServiceError
+
+try:
+    import sqlalchemy as sql
+except ImportError as error:
+    raise MissingDependencyError("SQLAlchemy", "server", "a server's database") from error
+
+_BUSY_SECONDS = 30
+_LOCK = 0x68616E64  # any number that is ours: 'hand'
+
+
+class Database:
+    """A database with some tables, made on first use.
+
+    ``url`` is a path of an SQLite file, or a URL such as ``postgresql://user@host/name``. A transaction of ``read`` sees one
+    state; ``write`` commits at its end or, on an exception, not at all; ``exclusive`` also keeps every other exclusive
+    transaction of any server waiting, for decisions that rest on what is counted in several rows.
+    Raises :class:`ServiceError` if the database cannot be opened.
+    """
+
+    def __init__(self, url: str | Path, tables: sql.MetaData) -> None:
+        self.engine = _open(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._address = self.engine.url.render_as_string(hide_password=True)
+        if self.is_sqlite:
+            sql.event.listen(self.engine, "connect", _prepare)
+            sql.event.listen(self.engine, "begin", _begin)
+        try:
+            with self.exclusive() as connection:
+                tables.create_all(connection)
+        except sql.exc.SQLAlchemyError as error:
+            self.close()
+            raise ServiceError(f"{self._address}: the database cannot be opened: {_first_line(error)}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[sql.Connection]:
+        """Give a connection to read with."""
+        with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sql.Connection]:
+        """Give a connection to write with."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def exclusive(self) -> Iterator[sql.Connection]:
+        """Give a connection to write with, while no other is exclusive. On SQLite every writer is."""
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(sql.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _open(url: str | Path) -> sql.Engine:
+    if isinstance(url, Path) or "://" not in url:
+        path = Path(url).absolute()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServiceError(f"{path}: the database cannot be made: {error.strerror}") from error
+        address = sql.URL.create("sqlite", database=str(path))
+        return sql.create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+    try:
+        address = sql.make_url(url)
+    except sql.exc.ArgumentError as error:
+        raise ServiceError("expected a path, or a URL such as postgresql://user:password@host/name") from error
+    if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ServiceError(f"expected a path or a postgresql:// URL, got one of {address.drivername!r}")
+    try:
+        return sql.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10)
+    except ImportError as error:
+        raise MissingDependencyError("psycopg", "server", "PostgreSQL") from error
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # sqlite3's own transactions begin late, at the first change; with this, ours begin where we say.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # The write-ahead log lets pages be read while a job reports; NORMAL loses nothing when the process dies.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _begin(connection: sql.Connection) -> None:
+    # A transaction that begins by reading and then writes cannot wait for its turn: SQLite makes it fail. Take the turn first.
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _first_line(error: sql.exc.SQLAlchemyError) -> str:
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

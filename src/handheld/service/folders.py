@@ -1,0 +1,117 @@
+"""The folders of jobs. The name of a job's folder is the hash of its id, so that a listing of the disk gives no access."""
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from handheld.errors import InputError, ServiceError
+
+_ID = re.compile(r"[A-Za-z0-9_-]{32}")
+_KEY = re.compile(r"[0-9a-f]{64}")
+_PARTS = ("upload", "work", "result")
+
+
+def new_id() -> str:
+    """Return a new id of a job: 192 random bits, which whoever knows it may use the job with."""
+    return secrets.token_urlsafe(24)
+
+
+def key_of(job_id: str) -> str:
+    """Return the key under which a job is stored.
+
+    Only this hash of the id is kept and compared, so neither a copy of the database nor the time that a look-up takes
+    tells anything about an id.
+    """
+    if not _ID.fullmatch(job_id):
+        raise InputError("expected the id of a job, got something else")
+    return hashlib.sha256(job_id.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A file that may be downloaded: its name below ``result``, with slashes, and its size in bytes."""
+
+    name: str
+    bytes: int
+
+
+class Folders:
+    """The folders of all jobs, below one folder."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).absolute()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self.root / "jobs").mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ServiceError(
+                f"{self.root}: cannot be made: {error.strerror}; give a folder that can be written to"
+            ) from error
+
+    def of(self, key: str) -> Path:
+        """Return the folder of a job."""
+        if not _KEY.fullmatch(key):
+            raise InputError("expected the key of a job, got something else")
+        return self.root / "jobs" / key
+
+    def make(self, key: str) -> Path:
+        """Make the folder of a new job, with its parts, and return it."""
+        folder = self.of(key)
+        folder.mkdir(mode=0o700)
+        for part in _PARTS:
+            (folder / part).mkdir()
+        return folder
+
+    def remove(self, key: str) -> None:
+        """Remove a job's folder; one that is gone already is fine."""
+        shutil.rmtree(self.of(key), ignore_errors=True)
+
+    def bytes_of(self, key: str) -> int:
+        """Return the bytes that a job's files take."""
+        return sum(file.bytes for file in _files(self.of(key)))
+
+    def results(self, key: str) -> tuple[ResultFile, ...]:
+        """Return what a job offers for download, by name; links are left out."""
+        return tuple(sorted(_files(self.of(key) / "result"), key=lambda file: file.name))
+
+    def result(self, key: str, name: str) -> Path:
+        """Return the path of a file to download. Raises :class:`InputError` for a name that is none of the job's results."""
+        folder = (self.of(key) / "result").resolve()
+        parts = name.split("/")
+        if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in parts):
+            raise InputError(f"expected the name of a result, got {name[:80]!r}")
+        path = folder.joinpath(*parts)
+        # A link, wherever in the path it is, makes these differ.
+        if path.resolve() != path or not path.is_file():
+            raise InputError(f"this job has no result {name[:80]!r}")
+        return path
+
+    def remove_orphans(self, known: set[str], *, older_than: float, now: float | None = None) -> None:
+        """Remove folders that belong to no job: what an upload left whose server died. Seconds since the epoch."""
+        limit = (time.time() if now is None else now) - older_than
+        for folder in (self.root / "jobs").iterdir():
+            try:
+                if _KEY.fullmatch(folder.name) and folder.name not in known and folder.stat().st_mtime < limit:
+                    shutil.rmtree(folder, ignore_errors=True)
+            except FileNotFoundError:  # another server did it
+                continue
+
+
+def _files(folder: Path) -> Iterator[ResultFile]:
+    """Walk the plain files of a folder, which a job may be changing meanwhile."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            try:
+                info = os.lstat(path)
+            except OSError:
+                continue
+            if stat.S_ISREG(info.st_mode):
+                yield ResultFile(Path(path).relative_to(folder).as_posix(), info.st_size)

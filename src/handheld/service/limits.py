@@ -1,0 +1,41 @@
+"""What a server lets others use."""
+
+from dataclasses import dataclass, fields
+
+from handheld.errors import InputError
+
+GIGABYTE = 10**9
+DAY = 86400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits of a server, each a positive number.
+
+    ``running`` and ``uploads`` count for each server process, the others for all that share a database.
+    A job is started again at most ``attempts`` times after its server died under it; each start has ``seconds`` of its own.
+    ``lease_seconds`` is how long a server may be silent before others take its jobs, so clocks of servers must agree within it.
+
+    Examples:
+        ``Limits()``                                      one job at a time, uploads of 2 GB, a day for each job.
+        ``Limits(running=4, memory_bytes=8 * 1024**3)``   four jobs, each of at most 8 GiB of address space.
+    """
+
+    running: int = 1
+    queued: int = 100
+    uploads: int = 8
+    upload_bytes: int = 2 * GIGABYTE
+    upload_seconds: float = 3600.0
+    job_bytes: int = 16 * GIGABYTE
+    total_bytes: int = 100 * GIGABYTE
+    memory_bytes: int | None = None
+    seconds: float = DAY
+    attempts: int = 3
+    lease_seconds: float = 15.0
+    retention_days: float = 7.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not value > 0:
+                raise InputError(f"limit {field.name}: expected a positive number, got {value}")

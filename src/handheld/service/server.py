@@ -1,0 +1,103 @@
+"""Serving kinds of jobs. Nothing here imports the extra ``server`` before it is used."""
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from handheld.errors import InputError, MissingDependencyError, ServiceError
+from handheld.service.kinds import JobKind
+from handheld.service.limits import Limits
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+_CONNECTIONS = 512
+_GOODBYE_SECONDS = 3
+
+
+def create_app(
+    kinds: Iterable[JobKind],
+    *,
+    folder: str | os.PathLike[str],
+    database: str | None = None,
+    limits: Limits | None = None,
+    token: str | None = None,
+    hosts: Iterable[str] = (),
+    title: str = "handheld",
+) -> "Starlette":
+    """Return the ASGI application of :func:`serve`, whose lifespan runs the jobs."""
+    from handheld.service._app import make_app
+    from handheld.service._context import Context
+    from handheld.service.database import Database
+    from handheld.service.folders import Folders
+    from handheld.service.queue import JobQueue, metadata
+    from handheld.service.worker import Worker
+
+    by_name = {kind.name: kind for kind in kinds}
+    if not by_name:
+        raise InputError("expected one kind of job or more to serve, got none")
+    if token is not None and len(token) < 8:
+        raise InputError("expected a token of 8 characters or more; leave it out to let everybody submit")
+    folders = Folders(folder)
+    opened = Database(folders.root / "jobs.sqlite" if database is None else database, metadata)
+    queue = JobQueue(opened, limits or Limits())
+    worker = Worker(queue, folders, by_name.values())
+    context = Context(kinds=by_name, queue=queue, folders=folders, worker=worker, limits=queue.limits, token=token, title=title)
+    return make_app(context, hosts=tuple(hosts), close=opened.close)
+
+
+def serve(
+    kinds: Iterable[JobKind],
+    *,
+    folder: str | os.PathLike[str],
+    database: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    limits: Limits | None = None,
+    token: str | None = None,
+    hosts: Iterable[str] = (),
+    title: str = "handheld",
+    on_start: Callable[[str], None] | None = None,
+) -> None:
+    """Answer requests and run jobs until the process is told to end (SIGINT, SIGTERM).
+
+    ``folder`` keeps the jobs' files, and the database unless ``database`` is the path of another SQLite file or a
+    ``postgresql://`` URL. Servers that share a database must share the folder. Jobs that were running when a server ended,
+    however it ended, go on in the same folder when one runs again. ``token`` is what a submitter must know; ``hosts`` are the
+    names under which the server is reached, beside ``localhost`` and addresses. A proxy before it, which TLS needs, must pass
+    Host on.
+    ``on_start`` is called with the address; port 0 takes a free one.
+    Raises :class:`ServiceError` if the folder, the database or the port cannot be used.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingDependencyError("uvicorn", "server", "a server") from error
+    names = (*hosts, host)
+    app = create_app(kinds, folder=folder, database=database, limits=limits, token=token, hosts=names, title=title)
+    with _listen(host, port) as listening:
+        # No log of requests: their addresses are the keys of jobs.
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, ws="none", lifespan="on",
+            limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_GOODBYE_SECONDS,
+        )  # fmt: skip
+
+        class Server(uvicorn.Server):
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                app.state.context.stopping.set()  # pages that follow a job would else keep the server from ending
+                super().handle_exit(sig, frame)
+
+        if on_start is not None:
+            shown = f"[{host}]" if ":" in host else host
+            on_start(f"http://{shown}:{listening.getsockname()[1]}/")
+        Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ServiceError(f"{host}:{port}: cannot be listened on: {error.strerror}; give another --port or --host") from error

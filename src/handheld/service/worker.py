@@ -1,0 +1,142 @@
+"""What runs the jobs of one server process: a thread that starts, watches and ends their processes."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from handheld.errors import HandheldError, MissingDependencyError
+from handheld.service._cleaning import clean
+from handheld.service._jobs import Job
+from handheld.service._process import JobProcess, Progress
+from handheld.service._running import Running
+from handheld.service.folders import Folders
+from handheld.service.kinds import JobKind
+from handheld.service.queue import JobQueue
+
+try:
+    from sqlalchemy.exc import SQLAlchemyError
+except ImportError as error:
+    raise MissingDependencyError("SQLAlchemy", "server", "running jobs") from error
+
+_PAUSE = 0.2
+_BEATS_PER_LEASE = 5
+_SLOWEST_BEAT = 1.0
+_log = logging.getLogger("handheld.service")
+
+
+class Worker:
+    """Runs the jobs of some kinds from a queue, as many at once as the limits say.
+
+    ``start`` and ``stop`` run it in a thread; ``tick`` is one round of it. ``timer`` gives monotonic seconds.
+    """
+
+    def __init__(
+        self, queue: JobQueue, folders: Folders, kinds: Iterable[JobKind], *, timer: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._queue, self._folders, self._timer = queue, folders, timer
+        self._limits = queue.limits
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._owner = secrets.token_hex(16)
+        self._running: list[Running] = []
+        self._beat_every = min(_SLOWEST_BEAT, self._limits.lease_seconds / _BEATS_PER_LEASE)
+        self._next_round = self._next_cleaning = 0.0
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="handheld-jobs")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the processes of all running jobs and put these back into the queue, to go on later; wait for the thread."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Look for new jobs now rather than a moment later."""
+        self._next_round = 0.0
+        self._wake.set()
+
+    def tick(self) -> None:
+        """Do one round: watch what runs, and now and then take new jobs and clean up."""
+        for running in list(self._running):
+            self._watch(running)
+        now = self._timer()
+        if now >= self._next_round:
+            self._next_round = now + self._beat_every
+            self._queue.reclaim()
+            while len(self._running) < self._limits.running and (job := self._queue.claim(self._owner, tuple(self._kinds))):
+                self._begin(job)
+        if now >= self._next_cleaning:
+            self._next_cleaning = now + max(1.0, min(60.0, self._limits.retention_days * 8640))
+            clean(self._queue, self._folders)
+
+    def release_all(self) -> None:
+        """End the processes of all running jobs and put these back into the queue."""
+        while self._running:
+            running = self._running.pop()
+            running.process.kill()
+            self._queue.release(running.job)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._safely(self.tick)
+            self._wake.wait(_PAUSE)
+            self._wake.clear()
+        self._safely(self.release_all)
+
+    def _safely(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except (SQLAlchemyError, HandheldError, OSError) as error:
+            # The database or the disk is away for a moment: jobs run on, and the next round tries again.
+            _log.error("jobs: %s", str(error).splitlines()[0])
+
+    def _begin(self, job: Job) -> None:
+        memory, progress = self._limits.memory_bytes, Progress(job.fraction, job.message)
+        try:
+            folder = self._folders.of(job.key)
+            process = JobProcess(self._kinds[job.kind].entry, folder, job.spec, memory_bytes=memory, progress=progress)
+        except OSError as error:
+            self._queue.finish(job, "failed", error=f"the job cannot be started: {error.strerror}", size=job.bytes)
+            return
+        self._running.append(Running(job, process, self._timer() + self._limits.seconds, job.bytes))
+
+    def _watch(self, running: Running) -> None:
+        if running.verdict:  # the database was away when the job ended
+            self._end(running, *running.verdict)
+        elif running.process.poll():
+            error = running.process.error
+            self._end(running, "done" if error is None else "failed", error)
+        elif self._timer() >= running.deadline:
+            self._end(running, "failed", f"the job took longer than the {self._limits.seconds:.0f} seconds allowed")
+        elif self._timer() >= running.next_beat:
+            running.next_beat = self._timer() + self._beat_every
+            self._beat(running)
+
+    def _beat(self, running: Running) -> None:
+        progress = running.process.progress
+        running.measure(self._folders, self._timer)
+        job = self._queue.beat(running.job, fraction=progress.fraction, message=progress.message, size=running.bytes)
+        if job is None:  # this server was silent for too long and another has the job now
+            running.process.kill()
+            self._running.remove(running)
+        elif job.cancelling:
+            self._end(running, "cancelled", None)
+        elif running.bytes > self._limits.job_bytes:
+            self._end(running, "failed", f"the job's files take more than the {self._limits.job_bytes} bytes allowed")
+
+    def _end(self, running: Running, state: str, error: str | None) -> None:
+        running.verdict = (state, error)
+        running.process.kill()
+        size, message = self._folders.bytes_of(running.job.key), running.process.progress.message
+        self._queue.finish(running.job, state, error=error, message=message, size=size)
+        self._running.remove(running)

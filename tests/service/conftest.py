@@ -1,0 +1,216 @@
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from handheld.service import Field, JobKind, Limits
+
+HERE = Path(__file__).parent
+TEXT = Field(name="text", label="Text", type="file", accept=(".txt", ".md"), help="A plain text.")
+KINDS = {
+    kind.name: kind
+    for kind in (
+        JobKind(
+            name="shout",
+            title="Shout",
+            description="Makes a text louder.",
+            entry="job_functions:shout",
+            fields=(TEXT, Field(name="times", label="How often", type="number", required=False, minimum=1, maximum=9)),
+        ),
+        JobKind(
+            name="count", title="Count", entry="job_functions:count", fields=(Field(name="go", label="Go", required=False),)
+        ),
+        JobKind(name="wait", title="Wait", entry="job_functions:wait"),
+        JobKind(name="fail", title="Fail", entry="job_functions:fail", fields=(Field(name="how", label="How"),)),
+        JobKind(name="imports", title="Imports", entry="job_functions:imports"),
+        JobKind(
+            name="archive",
+            title="Archive",
+            entry="job_functions:archive",
+            fields=(Field(name="data", label="Data", type="file", accept=(".zip", ".tar.gz")),),
+        ),
+    )
+}
+FAST = {"lease_seconds": 1.0}
+
+
+@pytest.fixture
+def kinds():
+    return KINDS
+
+
+@pytest.fixture(autouse=True)
+def _jobs_find_their_functions(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+
+
+@pytest.fixture
+def until():
+    """Wait for something that another process does."""
+
+    def wait(condition, seconds=30.0):
+        end = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < end, "waited too long"
+            threading.Event().wait(0.02)
+        return value
+
+    return wait
+
+
+@pytest.fixture
+def fast_limits():
+    def make(**values):
+        return Limits(**(FAST | values))
+
+    return make
+
+
+def _postgres_programs():
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not found:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    if os.getuid() == 0 and not shutil.which("runuser"):
+        pytest.skip("PostgreSQL does not run as root, and there is no runuser")
+    return found[-1]
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A private PostgreSQL on loopback; gives a function that makes an empty database and returns its URL."""
+    programs = _postgres_programs()
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="handheld-pg-"))
+    password = secrets.token_hex(8)
+    (folder / "password").write_text(password)
+    if as_user:
+        for path in (folder, folder / "password"):
+            shutil.chown(path, "postgres")
+
+    def run(*command):
+        subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/", timeout=60)
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    data = folder / "data"
+    options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off -c shared_buffers=16MB"
+    try:
+        run(programs / "initdb", "-D", data, "-U", "tester", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "-N")
+        run(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        yield lambda: _new_database(f"postgresql://tester:{password}@127.0.0.1:{port}")
+        run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new_database(server):
+    import psycopg
+
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{server}/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    if request.param == "sqlite":
+        return str(tmp_path / "state" / "jobs.sqlite")
+    return request.getfixturevalue("postgres")()
+
+
+SERVER = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from conftest import KINDS
+from handheld.service import Limits, serve
+given = json.loads(sys.argv[2])
+limits = Limits(**given.pop("limits"))
+kinds = [KINDS[name] for name in given.pop("kinds")]
+serve(kinds, limits=limits, on_start=lambda url: print(url, flush=True), **given)
+"""
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+@dataclass
+class RunningServer:
+    url: str
+    process: subprocess.Popen
+
+    def ask(self, method, path, body=None, headers=None):
+        request = urllib.request.Request(self.url.rstrip("/") + path, data=body, method=method, headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return Answer(answer.status, dict(answer.headers), answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, dict(error.headers), error.read())
+
+    def submit(self, kind, values=None, files=None, **headers):
+        body, content_type = multipart(values or {"": ""}, files or {})
+        return self.ask("POST", f"/jobs?kind={kind}", body, {"Content-Type": content_type} | headers)
+
+    def end(self, signal_name="terminate"):
+        getattr(self.process, signal_name)()
+        self.process.communicate(timeout=30)
+
+
+def multipart(values, files):
+    """Return a body and its type; the values come first."""
+    boundary, parts = "=====", []
+    for name, value in values.items():
+        if name:
+            parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode())
+    for name, (sent, content) in files.items():
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{sent}"\r\n\r\n'
+        parts.append(head.encode() + content + b"\r\n")
+    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+@pytest.fixture(name="multipart")
+def _multipart():
+    return multipart
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    """Start real servers on loopback ports, in processes of their own."""
+    servers = []
+
+    def start(*kinds, limits=None, folder=None, **given):
+        given |= {"kinds": kinds or tuple(KINDS), "limits": FAST | (limits or {}), "folder": str(folder or tmp_path / "server")}
+        given.setdefault("port", 0)
+        command = [sys.executable, "-c", SERVER, str(HERE), json.dumps(given)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        server = RunningServer(process.stdout.readline().strip(), process)
+        servers.append(server)
+        assert server.url, "the server did not start"
+        return server
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.end()
+        server.process.stdout.close()

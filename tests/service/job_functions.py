@@ -1,0 +1,88 @@
+"""Jobs for tests, run in processes of their own; PYTHONPATH leads them here."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+from handheld.errors import InputError
+
+
+def shout(folder, spec, report):
+    """Write what was uploaded, in capitals."""
+    report(0.5, "shouting")
+    text = (folder / "upload" / spec["text"]).read_text()
+    (folder / "result" / "shout.txt").write_text(text.upper() * int(spec.get("times") or 1))
+    (folder / "result" / "page").mkdir(exist_ok=True)
+    (folder / "result" / "page" / "report.html").write_text("<title>r</title><script>document.title='ran'</script><p>fine</p>")
+    report(0.9, "written")
+
+
+def count(folder, spec, report):
+    """Count to 100 in steps that are kept, so that it can go on; waits from 30 on for a file called ``go``."""
+    steps = folder / "work" / "steps"
+    done = len(steps.read_text().splitlines()) if steps.exists() else 0
+    with (folder / "work" / "starts").open("a") as starts:
+        starts.write(f"{done}\n")
+    for step in range(done, 100):
+        with steps.open("a") as file:
+            file.write(f"{step}\n")
+        report((step + 1) / 100, f"counted to {step + 1}")
+        while step >= 30 and not Path(spec.get("go") or folder / "work" / "go").exists():
+            threading.Event().wait(0.02)
+    (folder / "result" / "count.txt").write_text(steps.read_text())
+
+
+def wait(folder, spec, report):
+    """Wait for ever, with a process of its own that does so too."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (folder / "work" / "pids").write_text(f"{os.getpid()} {process.pid}")
+    report(0.25, "waiting")
+    threading.Event().wait()
+
+
+def fail(folder, spec, report):
+    """Go wrong, as the spec says."""
+    (folder / "result" / "partial.txt").write_text("so far")
+    match spec["how"]:
+        case "input":
+            raise InputError("labels.csv: expected 10 labels, got 9")
+        case "bug":
+            raise KeyError("weights")
+        case "exit":
+            os._exit(3)
+        case "quiet exit":
+            os._exit(0)
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "memory":
+            _ = bytearray(8 << 30)
+        case "disk":
+            (folder / "work" / "large").write_bytes(bytes(200_000))
+            threading.Event().wait()
+        case "noise":
+            print("a line that is no report", flush=True)
+            os.write(2, b"another\n")
+            report(float("nan"), "odd")
+            report(7, "far")
+
+
+def imports(folder, spec, report):
+    """Use the standard library while a file in the working folder has the name of one of its modules."""
+    import colorsys
+
+    (folder / "result" / "where.txt").write_text(colorsys.__file__)
+
+
+def archive(folder, spec, report):
+    """Read an uploaded archive the way a real job does."""
+    from handheld.service import unpack
+
+    opened = unpack(folder / "upload" / spec["data"], folder / "work" / "data", max_bytes=10_000, max_files=10)
+    names = sorted(path.relative_to(opened).as_posix() for path in opened.rglob("*"))
+    with zipfile.ZipFile(folder / "result" / "copy.zip", "w") as copy:
+        for name in names:
+            copy.write(opened / name, name)
