@@ -23,7 +23,8 @@ FLOORS = (
     ("cli", "web"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-RUNTIME, RUNTIME_ROOM, RUNTIME_FILES = "ai_edge_litert", "engine", 2
+RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 2, "onnxruntime": 1}, "engine"  # and in how many files of the room
+CLUSTER, CLUSTER_FILE = "ray", "cluster"
 TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated"), "training"
 
 
@@ -105,23 +106,26 @@ def cycles(modules: dict[str, Module]) -> list[str]:
 
 
 def wrong_dependencies(modules: dict[str, Module]) -> list[str]:
-    """Say where the inference runtime or torch is imported outside its place."""
-    found, runtime_files = [], set()
+    """Say where an inference runtime, torch or Ray is imported outside its place."""
+    found: list[str] = []
+    runtime_files: dict[str, set[str]] = {runtime: set() for runtime in RUNTIMES}
     for module in modules.values():
+        parts = module.name.split(".")
         for line, target in module.imports:
             top = target.split(".")[0]
-            if top == RUNTIME:
+            if top in RUNTIMES:
                 if module.room == RUNTIME_ROOM:
-                    runtime_files.add(module.name)
+                    runtime_files[top].add(module.name)
                 else:
-                    found.append(f"{module.path}:{line}: imports {RUNTIME}; only the room {RUNTIME_ROOM!r} may")
-            torch_is_fine = module.room in TORCH_ROOMS or TORCH_FOLDER in module.name.split(".")
+                    found.append(f"{module.path}:{line}: imports {top}; only the room {RUNTIME_ROOM!r} may")
+            torch_is_fine = module.room in TORCH_ROOMS or TORCH_FOLDER in parts
             if top in ("torch", "torchvision") and not torch_is_fine:
                 found.append(f"{module.path}:{line}: imports {top}; only {TORCH_ROOMS} and folders called {TORCH_FOLDER!r} may")
-    if len(runtime_files) > RUNTIME_FILES:
-        found.append(
-            f"{RUNTIME} is imported in {len(runtime_files)} files, at most {RUNTIME_FILES} may: {sorted(runtime_files)}"
-        )
+            if top == CLUSTER and parts[2:] != [CLUSTER_FILE]:
+                found.append(f"{module.path}:{line}: imports {top}; only the file {CLUSTER_FILE}.py of a room may")
+    for runtime, files in runtime_files.items():
+        if len(files) > RUNTIMES[runtime]:
+            found.append(f"{runtime} is imported in {len(files)} files, at most {RUNTIMES[runtime]} may: {sorted(files)}")
     return found
 
 
@@ -158,12 +162,16 @@ PLANTED = {
         "a.py:1: imports ai_edge_litert; only the room 'engine' may",
     ),
     "too many runtime files": ("engine/a.py", "import ai_edge_litert", "ai_edge_litert is imported in 3 files, at most 2 may"),
+    "a second runtime": ("graph/a.py", "import onnxruntime", "a.py:1: imports onnxruntime; only the room 'engine' may"),
+    "ray": ("compress/run.py", "import ray.util", "run.py:1: imports ray; only the file cluster.py of a room may"),
+    "ray deeper": ("compress/training/cluster.py", "import ray", "cluster.py:1: imports ray; only the file cluster.py"),
     "torch": ("hands/model.py", "from torch import nn", "model.py:1: imports torch; only ('compile', 'compress', 'federated')"),
 }
 FINE = {
     "down": ("hands/a.py", "from handheld.graph import b\nfrom handheld import errors, graph"),
     "torch for training": ("hands/training/a.py", "import torch"),
     "torch in a room of its own": ("compress/a.py", "import torch"),
+    "a cluster": ("federated/cluster.py", "def f():\n    import ray"),
     "the package itself": ("__init__.py", "from handheld import hands"),
 }
 

@@ -52,6 +52,8 @@ def test_a_corrupt_picture_among_good_ones_is_named_and_counted(tmp_path):
     (tmp_path / "dog" / "04.png").write_bytes(png(1)[:40])
     splits = load(tmp_path)
     assert [skipped.name.rpartition("/")[2] for skipped in splits.skipped] == ["03.png", "04.png"]
+    assert "no picture" in splits.skipped[0].reason
+    assert all("0x" not in skipped.reason for skipped in splits.skipped)
     assert len(splits.train) + len(splits.valid) + len(splits.test) == 18
 
 
@@ -89,6 +91,7 @@ def test_arrays(tmp_path):
         ({"x": np.full((9, 2), np.nan), "y": np.arange(9) % 2}, "not finite"),
         ({"x": np.zeros((0, 2)), "y": np.zeros(0, int)}, "holds no examples"),
         ({"a": np.zeros(3)}, "expected arrays x_train"),
+        ({"x": np.zeros((4, 2)), "y": np.array([0, 1, 2, 2**40])}, "need names"),
         ({"x": np.zeros((4, 2)), "y": np.arange(4) % 2, "classes": np.array(["one"])}, "there are 1 classes"),
     ],
 )
@@ -194,6 +197,7 @@ def test_nothing_to_learn_from(tmp_path, make, message):
 def test_broken_files(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"PK broken")
     (tmp_path / "b.tsv").write_bytes(b"\xff\xfe\x00")
-    for name in ("a.npz", "b.tsv"):
+    (tmp_path / "c.csv").write_text('a,"' + "x" * 200_000)
+    for name in ("a.npz", "b.tsv", "c.csv"):
         with pytest.raises(InputError, match="cannot be read"):
             load(tmp_path / name)

@@ -83,3 +83,10 @@ def test_pinning_is_undone():
 def test_wrong_arguments(wrong):
     with pytest.raises(InputError, match="expected"):
         measure(**{"candidates": {"a": lambda: None}, **wrong})
+
+
+def test_it_warms_up_until_calls_get_no_faster():
+    fake = FakeClock()
+    candidate = fake.spend("a", [90, 80, 70, 9, 9, 9, 5, 5, 5, 5, 5, 5, *range(1, 12)])
+    timing = measure({"a": candidate}, rounds=11, **fake.options())["a"]
+    assert (timing.min, timing.median) == (1, 6)

@@ -25,6 +25,8 @@ app = typer.Typer(help="Turn one big model into a family of small ones.", no_arg
 def run(
     config: Annotated[Path, typer.Argument(help="TOML file: data, teacher, targets, settings.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the family, instead of the configuration's.")] = None,
+    engine: Annotated[str, typer.Option(help="Where members learn: local, or ray, on a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")] = None,
 ) -> None:
     """Make a family. Ctrl-C stops it; the same command goes on where it was."""
     from rich.console import Console
@@ -39,8 +41,8 @@ def run(
         console.print(f"left out {skipped.name}: {skipped.reason}", highlight=False, soft_wrap=True)
     with _progress(console) as progress:
         family = compress(
-            wanted.teacher, data, out=out or wanted.out, targets=wanted.targets, settings=wanted.settings,
-            base=wanted.folder, progress=progress,
+            wanted.found_teacher, data, out=out or wanted.out, targets=wanted.targets, settings=wanted.settings,
+            base=wanted.folder, engine=engine, address=address, progress=progress,
         )  # fmt: skip
     typer.echo(markdown(family))
     console.print(f"wrote {family.folder / 'report.html'}", soft_wrap=True)
@@ -68,6 +70,54 @@ def pick(
         f"{path}: {member.size:,} bytes, {member.latency.median * 1e3:.3g} ms, "
         f"{member.accuracy:.2%} of the test split right ({member.how})"
     )
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    folder: Annotated[Path, typer.Option(help="Where jobs are kept.")] = Path("compress-jobs"),
+    database: Annotated[
+        str | None, typer.Option(help="SQLite file or postgresql:// URL; a file in the folder if left out.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="HANDHELD_TOKEN", help="What a submitter must know; all may submit without one.")
+    ] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Name under which people reach the server; may be repeated.")] = None,
+    max_upload: Annotated[float, typer.Option(help="Largest upload, in GB.")] = 2,
+    max_unpacked: Annotated[float, typer.Option(help="Largest content of an archive, in GB.")] = 4,
+    max_memory: Annotated[float | None, typer.Option(help="Address space of a job, in GB.")] = None,
+    max_epochs: Annotated[float, typer.Option(help="Most epochs.")] = 50,
+    max_width: Annotated[int, typer.Option(help="Largest width of a large network.")] = 128,
+    max_pictures: Annotated[int, typer.Option(help="Most pictures.")] = 200_000,
+    max_side: Annotated[int, typer.Option(help="Largest side of a picture, in pixels.")] = 256,
+    max_classes: Annotated[int, typer.Option(help="Most classes.")] = 1000,
+    hours: Annotated[float, typer.Option(help="Longest time of a job.")] = 24,
+    running: Annotated[int, typer.Option(help="Jobs at once.")] = 1,
+    keep_days: Annotated[float, typer.Option(help="Days until the files of an ended job are removed.")] = 7,
+) -> None:
+    """Make families from what others upload, in pages and over HTTP; Ctrl-C stops it, and its jobs go on next time."""
+    from handheld.compress.serving import CompressLimits, job_kind
+    from handheld.service import Limits
+    from handheld.service import serve as answer
+
+    if token is None and host not in ("127.0.0.1", "::1", "localhost"):
+        typer.echo("without --token, everybody who reaches this address may submit jobs", err=True)
+    gigabyte = 10**9
+    kind = job_kind(
+        CompressLimits(
+            epochs=max_epochs, width=max_width, pictures=max_pictures, side=max_side, classes=max_classes,
+            unpacked_bytes=round(max_unpacked * gigabyte),
+        )
+    )  # fmt: skip
+    limits = Limits(
+        running=running, upload_bytes=round(max_upload * gigabyte), seconds=hours * 3600, retention_days=keep_days,
+        memory_bytes=None if max_memory is None else round(max_memory * gigabyte),
+    )  # fmt: skip
+    answer(
+        [kind], folder=folder, database=database, host=host, port=port, limits=limits, token=token, hosts=name or (),
+        title="handheld compress", on_start=lambda address: typer.echo(f"listening on {address}"),
+    )  # fmt: skip
 
 
 @contextmanager

@@ -39,17 +39,14 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
     outputs = run(module, inputs)
     if bad := [position for position, output in enumerate(outputs) if not np.isfinite(output).all()]:
         raise CompileError(f"output {bad[0]} of the module is not finite on the example: are its weights?")
-    network = _channels_last(module, inputs, outputs)
+    converter = _converter()
+    network = _channels_last(converter, module, inputs, outputs)
     prefix = "wrapped." if network is not module else ""
     tensors = tuple(_to_last(torch.from_numpy(np.ascontiguousarray(array))) for array in inputs)
     exported = _export(network, tensors)
     with quiet():
         try:
-            import litert_torch
-
-            model = litert_torch.convert(network, tensors)
-        except ImportError as error:
-            raise MissingDependencyError("litert-torch", "train", "compiling a network") from error
+            model = converter.convert(network, tensors)
         except Exception as error:
             raise CompileError(_explain(error, exported, prefix)) from error
         content = bytes(model.model_content())
@@ -80,14 +77,23 @@ def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
         raise CompileError(f"the module cannot be exported as a graph of operators: {first}") from error
 
 
-def _channels_last(module: torch.nn.Module, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> torch.nn.Module:
-    import litert_torch
+def _converter() -> Any:
+    with quiet():
+        try:
+            import litert_torch
+        except ImportError as error:
+            raise MissingDependencyError("litert-torch", "train", "compiling a network") from error
+    return litert_torch
 
+
+def _channels_last(
+    converter: Any, module: torch.nn.Module, inputs: tuple[Array, ...], outputs: tuple[Array, ...]
+) -> torch.nn.Module:
     pictures_in = [position for position, array in enumerate(inputs) if array.ndim == 4]
     pictures_out = [position for position, array in enumerate(outputs) if array.ndim == 4]
     if not pictures_in and not pictures_out:
         return module
-    network: torch.nn.Module = litert_torch.to_channel_last_io(module, args=pictures_in, outputs=pictures_out)
+    network: torch.nn.Module = converter.to_channel_last_io(module, args=pictures_in, outputs=pictures_out)
     return network
 
 

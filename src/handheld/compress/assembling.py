@@ -1,5 +1,6 @@
 """The last stage: all files measured side by side, judged on the test split, and written with what is known of them."""
 
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from handheld.compress.measuring import answers, confusion, latencies
 from handheld.compress.quantisation import fold
 from handheld.compress.stages import Run, reshaped
 from handheld.compress.structure import macs
-from handheld.engine import embed
+from handheld.engine import compact, embed
 from handheld.media import atomic_path
 
 _ROUNDS, _SECONDS = 100, 0.3  # of each file, at least
@@ -39,9 +40,8 @@ def assemble(run: Run, exporter: Exporter, exported: Mapping[Candidate, tuple[Fi
     ]
     members.sort(key=lambda member: (-member.size, member.name))
     marked = tuple(replace(member, pareto=not any(_beats(other, member) for other in members)) for member in members)
-    family = Family(run.space.folder, run.data.classes, teacher, marked, run.curves, record(run))
+    family = Family(run.space.folder, run.data.classes, teacher, marked, run.curves)
     _write_weights(run)
-    family.save()
     return family
 
 
@@ -76,7 +76,7 @@ def _member(run: Run, candidate: Candidate, one: Finished, file: Exported, timed
     network = reshaped(one.network, run.preparation, candidate.side)
     return Member(
         name=name,
-        file=f"{name}.tflite",
+        file=f"{name}.tflite.xz" if candidate.kind == "sparse" else f"{name}.tflite",
         how=candidate.how,
         precision=file.precision,
         size=len(file.content),
@@ -125,6 +125,8 @@ def _written(run: Run, member: Member, content: bytes) -> Member:
     """Write a file whose card says how good it is, and return the member with the file's size."""
     figures = {"test": round(member.accuracy, 4), "examples": len(run.data.test)}
     content = embed(content, {**run.card, "accuracy": figures, "how": member.how})
+    if member.file.endswith(".xz"):
+        content = compact(content)
     with atomic_path(run.space.folder / member.file) as temporary:
         temporary.write_bytes(content)
     return replace(member, size=len(content))
@@ -147,6 +149,7 @@ def record(run: Run) -> dict[str, Any]:
         "settings": {**asdict(run.settings), "targets": [str(target) for target in run.targets]},
         "seconds": {stage: round(seconds, 1) for stage, seconds in run.clock.seconds.items()},
         "tried": run.tried,
+        **({"joint": json.loads(ratio.read_text())} if (ratio := run.space.file("joint.json")).exists() else {}),
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),

@@ -8,12 +8,15 @@ from torch import fx
 
 from handheld.compress.measuring import Figures, Probe
 from handheld.compress.networks import PictureShape, make
-from handheld.compress.pruning import choose_units, scores
+from handheld.compress.pruning import Masks, choose_units, ends, scores
 from handheld.compress.structure import Slim, channels_of, removable_blocks, slim, trace, with_shapes
 from handheld.compress.targets import Target
 from handheld.compress.training.supernet import narrow
+from handheld.engine import compact
+from handheld.errors import InputError
 
 _LEVELS = 24  # of a knob, to search among
+_SURE = 0.8  # of a limit: an estimate below it, or as far above, needs no measuring
 _SIZE_MARGIN, _LATENCY_MARGIN = 0.97, 0.9  # the finished file has a longer card, and timings spread
 
 
@@ -49,10 +52,11 @@ class Candidate:
         """Say what it is, in words."""
         if self.kind == "pruned":
             return f"teacher pruned to {self.share**2:.1%} of its parameters"
-        if self.kind != "nested":
+        if self.kind not in ("nested", "sparse"):
             return f"{self.kind} network of its own, {student_width(self)} channels first"
+        zeros = ", most weights zero" if self.kind == "sparse" else ""
         blocks = "" if self.blocks is None else f", {self.blocks} of its removable blocks"
-        return f"teacher's first {self.share:.0%} of channels{blocks}, pictures of {self.side}"
+        return f"teacher's first {self.share:.0%} of channels{blocks}{zeros}, pictures of {self.side}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +68,23 @@ class Builder:
         shape: of the data's pictures.
         classes: number of outputs.
         seed: of fresh weights.
+        sparsity: share of zeros in the weights of sparse candidates.
     """
 
     large: fx.GraphModule
     shape: PictureShape
     classes: int
     seed: int
+    sparsity: float = 0.8
 
     def build(self, candidate: Candidate) -> Slim:
         """Return a candidate, and what it takes from the large network; one of its own takes nothing."""
         example = self.example(candidate.side)
-        if candidate.kind == "nested":
-            return narrow(self.large, example, width=candidate.share, blocks=candidate.blocks)
+        if candidate.kind in ("nested", "sparse"):
+            cut = narrow(self.large, example, width=candidate.share, blocks=candidate.blocks)
+            if candidate.kind == "sparse":
+                Masks.of(cut.network, self.sparsity, skip=ends(cut.network)).apply()
+            return cut
         if candidate.kind == "pruned":
             return self.pruned(candidate)
         shape = PictureShape(self.shape.channels, *example.shape[2:])
@@ -132,23 +141,28 @@ def widest(candidate: Candidate, fits: Callable[[Candidate], bool]) -> Candidate
 
 
 def target_fits(builder: Builder, probe: Probe, teacher: Figures, candidate: Candidate) -> bool:
-    """Whether a candidate's compiled file keeps the limits of size and latency; size is estimated first, to save compiling."""
+    """Whether a candidate's compiled file keeps the limits; it is not compiled where its size alone leaves no doubt."""
     target, network = candidate.target, builder.build(candidate).network
     size, latency = target.max_size(teacher), target.max_latency(teacher)
-    if size is not None and not sum(parameter.numel() for parameter in network.parameters()) * probe.bytes_each < size:
-        return False
-    figures = probe.figures(network, candidate.side)
+    is_sparse = candidate.kind == "sparse"  # then only the stored file tells
+    ratio = 1.0 if size is None or is_sparse else probe.estimate(network) / size
+    if ratio > 1 / _SURE or (ratio < _SURE and latency is None):
+        return ratio < 1
+    figures = probe.figures(network, candidate.side, stored=compact if is_sparse else bytes)
     return (size is None or figures.size <= _SIZE_MARGIN * size) and (
         latency is None or figures.latency.median <= _LATENCY_MARGIN * latency
     )
 
 
-def ladder(count: int) -> tuple[Target, ...]:
-    """Return targets for a family of so many members: nested ones, each half of the one before, then others.
+def ladder(count: int, allows: Callable[[str], bool] = lambda kind: True) -> tuple[Target, ...]:
+    """Return targets for so many members of allowed kinds: each half of the one before, and from three on others too.
 
     Raises:
-        InputError: for fewer than one.
+        InputError: for fewer than one, or if no kind is allowed that could make them.
     """
-    nested = [Target(smaller=float(8 * 2**step)) for step in range(max(1, count - 2))]
-    others = [Target(smaller=64.0, kind="plain"), Target(smaller=16.0, kind="pruned")]
-    return tuple([*nested, *others][: max(count, 1)]) if count > 2 else tuple(nested[:count])
+    first = next(filter(allows, ("nested", "plain", "pruned")), None)
+    if count < 1 or first is None:
+        raise InputError(f"expected one member or more, and techniques that can make them, got {count}")
+    others = [Target(smaller=64.0, kind="plain"), Target(smaller=16.0, kind="pruned")] if count > 2 else []
+    others = [target for target in others if allows(target.kind) and target.kind != first]
+    return (*(Target(smaller=8.0 * 2**step, kind=first) for step in range(count - len(others))), *others)

@@ -23,7 +23,7 @@ Example::
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,14 @@ class Source:
         size: height and width of the pictures, if they are to be resized.
         valid: share of the training examples that validate.
         test: share of them that test, where the data has no test split.
+        classes: names, where the data has numbers only.
     """
 
     path: str
     size: tuple[int, ...] = ()
     valid: float = 0.1
     test: float = 0.1
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,35 @@ class Config:
     settings: Settings
     folder: Path
 
+    @property
+    def found_teacher(self) -> Teacher:
+        """Return the teacher with paths to files that exist. Raises :class:`InputError` for one that does not."""
+        checkpoint, file = (
+            None if path is None else str(find(path, self.folder)) for path in (self.teacher.checkpoint, self.teacher.file)
+        )
+        return replace(self.teacher, checkpoint=checkpoint, file=file)
+
     def load(self) -> Splits:
         """Read the data. Raises :class:`InputError`."""
         size = self.data.size
         if size and len(size) != 2:
             raise InputError(f"data.size: expected height and width, got {list(size)}")
-        return load(
+        data = load(
             find(self.data.path, self.folder),
             size=(size[0], size[1]) if size else None,
             valid=self.data.valid,
             test=self.data.test,
             seed=self.settings.seed,
         )
+        return named(data, self.data.classes) if self.data.classes else data
+
+
+def named(data: Splits, classes: tuple[str, ...]) -> Splits:
+    """Return data whose classes have other names. Raises :class:`InputError` for too few or too many names."""
+    if len(classes) != len(data.classes):
+        raise InputError(f"data.classes: {len(classes)} names for {len(data.classes)} classes")
+    train, valid, test = (replace(part, classes=classes) for part in (data.train, data.valid, data.test))
+    return replace(data, train=train, valid=valid, test=test)
 
 
 def read(path: str | os.PathLike[str]) -> Config:
@@ -85,18 +104,13 @@ def read(path: str | os.PathLike[str]) -> Config:
     known = {"out", "targets", "data", "teacher", "settings", "devices"}
     if unknown := table.keys() - known:
         raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
-    teacher = from_table(Teacher, table.get("teacher", {}), "teacher")
-    folder = Path(path).resolve().parent
-    for name in ("checkpoint", "file"):
-        if getattr(teacher, name) is not None:
-            teacher = from_table(Teacher, {**table["teacher"], name: str(find(getattr(teacher, name), folder))}, "teacher")
     return Config(
         Path(str(table.get("out", "family"))),
         from_table(Source, table.get("data", {}), "data"),
-        teacher,
+        from_table(Teacher, table.get("teacher", {}), "teacher"),
         targets(table.get("targets", 6), table.get("devices", {})),
         from_table(Settings, table.get("settings", {}), "settings"),
-        folder,
+        Path(path).resolve().parent,
     )
 
 

@@ -1,5 +1,6 @@
 """A trained member becomes a file: int8 where that costs little, with its sensitive layers in float32 where it costs more."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from torch import fx
 
 from handheld.compile import Precision, to_tflite
 from handheld.compress.family import Step
-from handheld.compress.measuring import answers
+from handheld.compress.measuring import answers, latencies
 from handheld.compress.quantisation import Plain, fold, sensitivity
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import samples
@@ -17,7 +18,7 @@ from handheld.data import Dataset
 
 _CALIBRATION = 200
 _CHECKS = 8
-_INT8_TOLERANCE = 1.0  # of the outputs' spread: whether eight bits are good enough is judged by the answers
+_ANY = math.inf  # difference of int8 outputs: whether eight bits are good enough is judged by the answers
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,16 @@ class Exporter:
             calibration=inputs if precision == "int8" else (),
             checks=inputs[:_CHECKS],
             keep_float=keep_float,
-            tolerance=_INT8_TOLERANCE if precision == "int8" else None,
+            tolerance=_ANY if precision == "int8" else None,
         ).content
 
     def right(self, content: bytes) -> float:
         """Return the share of the validation split that a file answers right."""
         return float((answers(content, self.valid, self.preparation) == self.valid.labels).mean())
 
-    def export(self, network: fx.GraphModule, aware: fx.GraphModule | None, side: int, *, int8: bool) -> "Exported":
+    def export(
+        self, network: fx.GraphModule, aware: fx.GraphModule | None, side: int, *, int8: bool, fastest: bool = False
+    ) -> "Exported":
         """Choose the file of a member.
 
         Args:
@@ -66,6 +69,7 @@ class Exporter:
             aware: trained further with eight bits in mind, if it was.
             side: shorter side of its pictures.
             int8: whether eight bits are wanted at all.
+            fastest: keep them only if they are faster here; on some processors they are not.
         """
         float_file = self.compile(fold(network), side, "float32")
         best = Exported(float_file, float_file, "float32", self.right(float_file))
@@ -75,6 +79,9 @@ class Exporter:
             best, source = self._int8(network, aware, side, best, steps)
             if best.valid < limit:
                 best = self._mixed(source, side, best, limit, steps)
+            if fastest and _is_slower(best.content, float_file):
+                best = Exported(float_file, float_file, "float32", steps[0].accuracy)
+                steps.append(Step("float32 again, which is faster here", best.valid, len(float_file)))
         return Exported(best.content, float_file, best.precision, best.valid, tuple(steps))
 
     def _int8(
@@ -99,6 +106,11 @@ class Exporter:
             steps.append(Step(f"{count} sensitive layer{'s' if count > 1 else ''} in float32", mixed.valid, len(file)))
             best, count = max(best, mixed, key=lambda one: one.valid), 2 * count
         return best
+
+
+def _is_slower(file: bytes, other: bytes) -> bool:
+    timed = latencies({"file": file, "other": other})
+    return timed["file"].median > timed["other"].median
 
 
 @dataclass(frozen=True, eq=False)

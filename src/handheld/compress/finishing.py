@@ -1,6 +1,6 @@
 """A member's own training: from what the joint run left to a network ready for its file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torch import fx
 
 from handheld.compress.candidates import Candidate
 from handheld.compress.family import Step
-from handheld.compress.pruning import Masks, prune
+from handheld.compress.pruning import Masks, ends, prune
 from handheld.compress.settings import Settings
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
@@ -66,7 +66,6 @@ def finish(
     network: fx.GraphModule,
     lesson: Lesson,
     *,
-    sparse: bool = False,
     save: Path | None = None,
     report: Report = lambda step, steps, loss: None,
 ) -> Finished:
@@ -76,7 +75,6 @@ def finish(
         candidate: what it is.
         network: with the weights to begin with; the whole teacher for a pruned one.
         lesson: shared by all.
-        sparse: push weights to zero while training.
         save: folder for states to go on from.
         report: called after each step.
     """
@@ -91,10 +89,10 @@ def finish(
         note("teacher", network)
         network = _pruned(candidate, network, lesson)
         note("pruning", network)
-    elif candidate.kind == "nested":
+    elif candidate.kind in ("nested", "sparse"):
         note("joint training", network)
     member = AtSide(network, candidate.side).to(device())
-    masks = Masks.of(network, settings.sparsity) if sparse else None
+    masks = Masks.of(network, settings.sparsity, skip=ends(network)) if candidate.kind == "sparse" else None
     curve = follow(
         member,
         lesson.batches,
@@ -141,6 +139,3 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx
 def taylor_batches(batches: Batches) -> Sequence[tuple[torch.Tensor, torch.Tensor]]:
     """Return a few batches of inputs and labels, to see what each channel does to the loss."""
     return [(batch.inputs, batch.labels) for batch in map(batches.at, range(min(_TAYLOR_BATCHES, batches.per_epoch)))]
-
-
-Finisher = Callable[[Candidate, fx.GraphModule], Finished]

@@ -1,7 +1,7 @@
 """Compiled files side by side: bytes, latency, answers."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,10 +45,11 @@ class Probe:
         self.bytes_each = 1 if precision == "int8" else 4
         self.reference = Figures(len(teacher), latencies({"teacher": teacher})["teacher"])
         self._known: dict[str, Figures] = {}
+        self._beside = 0  # bytes of the last file that were no weights
 
-    def figures(self, network: fx.GraphModule, side: int) -> Figures:
-        """Return size and latency of a network that looks at pictures of a side; the same network is measured once."""
-        key = f"{side} {[tuple(parameter.shape) for parameter in network.parameters()]}"
+    def figures(self, network: fx.GraphModule, side: int, stored: Callable[[bytes], bytes] = bytes) -> Figures:
+        """Return size, as ``stored``, and latency of a network for pictures of a side; the same one is measured once."""
+        key = f"{side} {stored.__name__} {[tuple(parameter.shape) for parameter in network.parameters()]}"
         if key not in self._known:
             example = resized(
                 self.preparation.inputs(np.zeros((1, *self.preparation.shape[1:], self.preparation.shape[0]), np.uint8)), side
@@ -57,11 +58,22 @@ class Probe:
             file = to_tflite(
                 Plain(fold(network)), example, metadata={}, precision=self.precision, calibration=noise, tolerance=np.inf
             )
+            self._beside = file.size - self.bytes_each * _parameters(network)
             timed = latencies({"teacher": self.teacher, "candidate": file.content})
             drift = self.reference.latency.median / timed["teacher"].median
             one = timed["candidate"]
-            self._known[key] = Figures(file.size, Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs))
+            self._known[key] = Figures(
+                len(stored(file.content)), Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs)
+            )
         return self._known[key]
+
+    def estimate(self, network: fx.GraphModule) -> int:
+        """Return about how many bytes a network's file has, without compiling it."""
+        return self._beside + self.bytes_each * _parameters(network)
+
+
+def _parameters(network: fx.GraphModule) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def latencies(files: Mapping[str, bytes], *, rounds: int = _ROUNDS, min_seconds: float = 0.0) -> dict[str, Latency]:
@@ -69,7 +81,7 @@ def latencies(files: Mapping[str, bytes], *, rounds: int = _ROUNDS, min_seconds:
     models = {name: Model.load(content, path=name) for name, content in files.items()}
     try:
         calls = {name: _call(model) for name, model in models.items()}
-        timed = measure(calls, rounds=rounds, warmup=10, min_seconds=min_seconds, pin=_core())
+        timed = measure(calls, rounds=rounds, min_seconds=min_seconds, pin=_core())
     finally:
         for model in models.values():
             model.close()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from handheld.compress.assembling import assemble
+from handheld.compress.assembling import assemble, record
 from handheld.compress.candidates import Builder, ladder
 from handheld.compress.exporting import Exporter
 from handheld.compress.family import Family
@@ -19,10 +19,10 @@ from handheld.compress.progress import Clock, Progress, silent
 from handheld.compress.quantisation import fold
 from handheld.compress.report import write_report
 from handheld.compress.settings import Settings
-from handheld.compress.stages import Run, export_members, finish_members, plan, teach, together
+from handheld.compress.stages import Engine, Run, export_members, finish_members, plan, teach, together
 from handheld.compress.structure import trace
 from handheld.compress.targets import Target
-from handheld.compress.teachers import Teacher, build, check, read_only
+from handheld.compress.teachers import ReadOnly, Teacher, build, check
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.workspace import digest, workspace
 from handheld.data import Splits
@@ -39,6 +39,8 @@ def compress(
     settings: Settings | None = None,
     trained: bool = False,
     base: str | os.PathLike[str] = ".",
+    engine: str = "local",
+    address: str | None = None,
     progress: Progress = silent,
 ) -> Family:
     """Turn one big model into a family of small ones.
@@ -56,6 +58,8 @@ def compress(
         settings: of training and export.
         trained: the module is trained already and is only taught from.
         base: folder that the paths in ``model`` start from.
+        engine: where members learn for themselves: ``local``, one after another in this process, or ``ray``, on a cluster.
+        address: of a Ray cluster; a local one is started without. The family is the same on machines alike.
         progress: called as the run goes on.
 
     Returns:
@@ -64,24 +68,30 @@ def compress(
     Raises:
         InputError: data, model, targets or settings that cannot work, or a folder in use.
         CompileError: the module's structure cannot be read, or an operator is missing in the device format.
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss is no longer a number, or processes died.
+        MissingDependencyError: a package is missing that the engine or a teacher's file needs.
     """
-    settings = settings or Settings()
+    settings, finish = settings or Settings(), _engine(engine, address)
     settings = replace(settings, techniques=tuple(techniques)) if techniques is not None else settings
     wanted = (
-        ladder(targets) if isinstance(targets, int) else tuple(t if isinstance(t, Target) else Target.of(t) for t in targets)
+        ladder(targets, settings.allows)
+        if isinstance(targets, int)
+        else tuple(t if isinstance(t, Target) else Target.of(t) for t in targets)
     )
     if not wanted:
         raise InputError("no targets: expected one or more, or a number of members")
+    if not_allowed := [str(target) for target in wanted if not settings.allows(target.kind)]:
+        raise InputError(f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}")
     preparation, classes = Preparation.of(data.train), len(data.classes)
     for name, part in (("validation", data.valid), ("test", data.test)):
         if part.inputs[:1].shape[1:] != data.train.inputs[:1].shape[1:]:  # type: ignore[union-attr]
             raise InputError(f"the {name} pictures have another size than the training pictures: load them with size=")
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
     what: dict[str, Any] = {
-        "teacher": asdict(source),
+        # What was not said is left out, so that a folder outlives new options; so is how many processes share the work.
+        "teacher": {key: value for key, value in asdict(source).items() if value != ()},
         "trained": trained or source.trained,
-        "settings": asdict(settings),
+        "settings": {key: value for key, value in asdict(settings).items() if key != "processes"},
         "targets": [str(target) for target in wanted],
         "data": digest(data.train.digest, data.valid.digest, data.test.digest),
     }
@@ -90,19 +100,34 @@ def compress(
         what["weights"] = digest([(k, tuple(v.shape), float(v.double().sum())) for k, v in network.state_dict().items()])
     else:
         network = build(source, preparation.shape, classes, seed=settings.seed, folder=Path(base))
-    answerer = read_only(Path(base) / source.file, classes) if source.file else None
+    answerer = None
+    if source.file:
+        answerer = ReadOnly(Path(base) / source.file, classes, preparation, source.mean, source.std)
     large = trace(network, torch.zeros(2, *preparation.shape))
     with workspace(out, json.loads(json.dumps(what))) as space:
-        return _stages(Run(data, settings, wanted, space, Clock(progress), preparation, large, not what["trained"], answerer))
+        run = Run(data, settings, wanted, space, Clock(progress), preparation, large, not what["trained"], answerer)
+        return _stages(run, finish)
 
 
-def _stages(run: Run) -> Family:
+def _engine(name: str, address: str | None) -> Engine:
+    if name == "ray":
+        from handheld.compress.cluster import on_cluster
+
+        return on_cluster(address)
+    if name != "local":
+        raise InputError(f"no engine {name!r}: expected local or ray")
+    if address is not None:
+        raise InputError(f"an address ({address}) is that of a Ray cluster: it needs the engine ray")
+    return finish_members
+
+
+def _stages(run: Run, finish: Engine) -> Family:
     clock, settings = run.clock, run.settings
     with clock.of("teacher's file"):
         exporter = Exporter(run.data.train, run.data.valid, run.preparation, run.card, settings.max_loss, settings.seed)
         draft = exporter.compile(fold(run.large), run.side, "float32")
         probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32")
-    builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed)
+    builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed, settings.sparsity)
     with clock.of("candidates"):
         candidates = plan(run, builder, probe)
     with clock.of("joint training"):
@@ -110,11 +135,13 @@ def _stages(run: Run) -> Family:
     with clock.of("teacher's answers"):
         lesson = teach(run)
     with clock.of("members"):
-        finished = finish_members(run, lesson, started)
+        finished = finish(run, lesson, started)
     with clock.of("files"):
         exported = export_members(run, exporter, finished)
     with clock.of("measuring"):
         family = assemble(run, exporter, exported)
+    family = replace(family, record=record(run))
+    family.save()
     write_report(family)
     run.space.clear()
     return family

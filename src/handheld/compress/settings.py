@@ -31,9 +31,10 @@ class Settings:
         sparsity: share of zeros in the weights of sparse members.
         frozen: share of the joint run in which only the new head of a checkpoint learns.
         seed: of weights, order and variation.
+        processes: of this machine that share each batch of the joint run: one for each GPU, for a teacher too slow on one.
     """
 
-    techniques: tuple[str, ...] = ("joint", "students", "pruning", "distillation", "quantisation")
+    techniques: tuple[str, ...] = TECHNIQUES
     training: Schedule = field(default_factory=lambda: Schedule(20))
     finish: Schedule = field(default_factory=lambda: Schedule(10, rate=0.1))
     quantise: float = 2.0
@@ -47,6 +48,7 @@ class Settings:
     sparsity: float = 0.8
     frozen: float = 0.0
     seed: int = 0
+    processes: int = 1
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.techniques if name not in TECHNIQUES]:
@@ -59,6 +61,13 @@ class Settings:
             raise InputError(
                 f"expected a sparsity between 0 and 1 and a frozen part below 1, got {self.sparsity}, {self.frozen}"
             )
+
+        if self.processes < 1:
+            raise InputError(f"expected 1 process or more, got {self.processes}")
+
+    def allows(self, kind: str) -> bool:
+        """Whether a kind of member can be made with these techniques."""
+        return self.uses({"nested": "joint", "pruned": "pruning", "sparse": "sparsity"}.get(kind, "students"))
 
     def uses(self, technique: str) -> bool:
         """Whether a technique is asked for."""

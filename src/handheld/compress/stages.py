@@ -1,7 +1,7 @@
 """The stages of a run; each keeps what it found in the run's folder, and takes it from there when it is called again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -20,10 +20,9 @@ from handheld.compress.targets import Target
 from handheld.compress.teachers import Answerer
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
-from handheld.compress.training.distil import last_linear
+from handheld.compress.training.ddp import fit_on
 from handheld.compress.training.hardware import device
-from handheld.compress.training.joint import Together, joint_step, recalibrate, sandwich
-from handheld.compress.training.loop import fit
+from handheld.compress.training.joint import JointStep, Together, recalibrate, sandwich, time_ratio
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, accuracy
 from handheld.compress.training.supernet import Nested
@@ -33,6 +32,7 @@ from handheld.media import atomic_path
 
 _VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
 _NORM_BATCHES = 20
+_PAIRS = 5  # of steps, to see what members cost in the joint run
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +102,8 @@ def plan(run: Run, builder: Builder, probe: Probe) -> tuple[Candidate, ...]:
         return tuple(_candidate(entry) for entry in json.loads(path.read_text()))
     found: list[Candidate] = []
     for number, target in enumerate(run.targets):
-        if target.kind in ("nested", "pruned") or run.settings.uses("students"):
-            name = f"{target.kind}_{number + 1}"
-            found += search(builder, probe, probe.reference, target, name, variants=run.settings.variants)
+        name = f"{target.kind}_{number + 1}"
+        found += search(builder, probe, probe.reference, target, name, variants=run.settings.variants)
         run.clock.share((number + 1) / len(run.targets))
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps([asdict(candidate) for candidate in found]))
@@ -124,27 +123,23 @@ def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dic
     family = Together(run.large, members, trains_large=run.trains_large).to(device())
     family.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     costs = {one.name: cost(cut.network) for one, cut in built.items()}
-    who = sandwich(costs, cost(run.large), batches.size, settings.budget)
+    who = sandwich(costs, cost(run.large), batches.size // settings.processes, settings.budget)
     steps = round(settings.training.epochs * batches.per_epoch)
-    head_only = round(settings.frozen * steps)
-
-    def take_step(step: int) -> float:
-        loss = joint_step(family, batches, who, how, step, run.answerer)
-        if step < head_only:
-            _only_head(run.large)
-        return loss
-
+    step = JointStep(family, batches, who, how, run.answerer, head_only=round(settings.frozen * steps))
     family.train()
     run.large.train(run.trains_large)
     save = run.space.file("joint.pt")
-    run.curves["joint training"] = fit(
-        family, take_step, settings.training, steps, save=save, report=run.clock.steps, seed=settings.seed
+    if not (ratio := run.space.file("joint.json")).exists() and run.trains_large:
+        with atomic_path(ratio) as temporary:
+            temporary.write_text(json.dumps({"ratio": round(time_ratio(step, _PAIRS), 3)}))
+    run.curves["joint training"] = fit_on(
+        settings.processes, step, settings.training, steps, save=save, report=run.clock.steps, seed=settings.seed
     )
     return _best(run, candidates, family, batches)
 
 
 def _learner(large: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
-    if candidate.kind == "nested":
+    if candidate.kind in ("nested", "sparse"):
         return Nested(large, cut, candidate.side)
     return AtSide(cut.network, candidate.side)
 
@@ -173,13 +168,6 @@ def _standalone(member: nn.Module) -> fx.GraphModule:
     return network
 
 
-def _only_head(network: nn.Module) -> None:
-    head = {id(parameter) for parameter in last_linear(network).parameters()}
-    for parameter in network.parameters():
-        if id(parameter) not in head:
-            parameter.grad = None
-
-
 def cost(network: fx.GraphModule) -> float:
     """Return what a step of a network costs for one example, in multiply-accumulates."""
     layers = dict(network.named_modules())
@@ -200,8 +188,12 @@ def teach(run: Run) -> Lesson:
     return Lesson(batches, answers, run.data.valid, run.preparation, run.settings, large)
 
 
+Engine = Callable[[Run, Lesson, Mapping[Candidate, fx.GraphModule]], dict[Candidate, Finished]]
+"""Lets each member learn for itself, wherever that is; the members are independent of each other."""
+
+
 def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
-    """Let each member learn for itself."""
+    """Let each member learn for itself, one after another: the engine of one process."""
     finished = {}
     for candidate, network in started.items():
         run.clock.detail = candidate.name
@@ -216,7 +208,13 @@ def export_members(
     """Compile each member, and judge its files."""
     exported = {}
     for number, (candidate, one) in enumerate(finished.items()):
-        file = exporter.export(one.network, one.aware, candidate.side, int8=run.settings.uses("quantisation"))
+        file = exporter.export(
+            one.network,
+            one.aware,
+            candidate.side,
+            int8=run.settings.uses("quantisation"),
+            fastest=candidate.target.is_about_speed_alone,
+        )
         exported[candidate] = one, file
         run.clock.share((number + 1) / len(finished))
     return exported

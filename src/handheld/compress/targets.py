@@ -17,7 +17,7 @@ _UNITS = {
     "x smaller": ("smaller", "1"), "x faster": ("faster", "1"), "x slower device": ("slowdown", "1"),
 }  # fmt: skip
 _PART = re.compile(r"(?:at (?:least|most) )?([0-9]{1,20}(?:\.[0-9]{1,40})?)\s*(\D+)")
-_KINDS = ("nested", "pruned", "residual", "mobile", "plain")
+_KINDS = ("nested", "pruned", "sparse", "residual", "mobile", "plain")
 
 
 class _Latency(Protocol):
@@ -117,6 +117,11 @@ class Target:
         size, latency = self.max_size(teacher), self.max_latency(teacher)
         ratios = [0.0 if size is None else member.size / size, 0.0 if latency is None else member.latency.median / latency]
         return max(*ratios, 0.0 if self.accuracy is None else self.accuracy / max(member.valid, 1e-9))
+
+    @property
+    def is_about_speed_alone(self) -> bool:
+        """Whether there is a limit of latency and none of size."""
+        return (self.latency, self.faster) != (None, None) and (self.size, self.smaller) == (None, None)
 
     def max_size(self, teacher: _Figures) -> float | None:
         """Bytes that a member's file may have."""

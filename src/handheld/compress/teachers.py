@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compress.networks import NETWORKS, PictureShape, make
 from handheld.compress.state import load_state
 from handheld.compress.training.distil import last_linear
-from handheld.compress.training.pictures import resized
+from handheld.compress.training.pictures import Preparation, resized
 from handheld.engine import Model
+from handheld.engine.classify import ImageCard
 from handheld.errors import InputError, MissingDependencyError
 
 Answerer = Callable[[torch.Tensor], torch.Tensor]
@@ -33,6 +35,9 @@ class Teacher:
             classes is replaced, so that the rest is transferred to the new data.
         trained: the checkpoint is the teacher as it should be; it is not trained along.
         file: a ``.tflite`` or ``.onnx`` model that is only read, whose answers the large network and all members learn from.
+        mean: of the pictures, in 0 to 1, as that file was trained, one number or one for each channel; where it is not given,
+            what the file's card says, or else that of the data.
+        std: likewise. A file that takes values of 0 to 255 has mean 0 and std 1/255.
     """
 
     network: str = "residual"
@@ -40,10 +45,16 @@ class Teacher:
     checkpoint: str | None = None
     trained: bool = False
     file: str | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.trained and self.checkpoint is None:
             raise InputError("trained = true needs a checkpoint: a network with fresh weights can teach nothing")
+        if bool(self.mean) != bool(self.std) or not all(value > 0 for value in self.std):
+            raise InputError(f"expected both mean and std, and std above 0, got mean {list(self.mean)}, std {list(self.std)}")
+        if self.mean and self.file is None:
+            raise InputError("mean and std are those of a teacher's file; no file is given")
 
 
 def build(teacher: Teacher, shape: PictureShape, classes: int, *, seed: int, folder: Path) -> nn.Module:
@@ -141,26 +152,70 @@ def _from_factory(name: str, shape: PictureShape, classes: int, seed: int) -> nn
     return network
 
 
-def read_only(path: str | os.PathLike[str], classes: int) -> Answerer:
-    """Return a function from inputs (n, channels, height, width) to the logits of a model file, one picture at a time.
+class ReadOnly:
+    """Gives the logits of a model file for inputs (n, channels, height, width), one picture at a time.
 
-    Probabilities are turned into logits. Raises :class:`InputError` for a file that gives no number for each class.
+    Probabilities are turned into logits. It can be pickled; the file is opened again where it arrives.
+
+    Args:
+        path: a ``.tflite`` or ``.onnx`` file.
+        classes: of the data.
+        preparation: of the inputs.
+        mean: that the file expects, in 0 to 1; empty: what its card says, or else that of the preparation.
+        std: likewise.
+
+    Raises:
+        InputError: the file gives another number of values, or takes no picture.
+        ModelError: it cannot be read.
     """
-    run, side = _onnx(path) if Path(path).suffix == ".onnx" else _tflite(path)
 
-    def answer(inputs: torch.Tensor) -> torch.Tensor:
-        pictures = (resized(inputs, side) if side else inputs).cpu().float().numpy()
-        given = np.concatenate([np.asarray(run(one[None]), np.float32).reshape(1, -1) for one in pictures])
-        if given.shape[1] != classes:
-            raise InputError(f"{os.fspath(path)} gives {given.shape[1]} values, the data has {classes} classes")
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        classes: int,
+        preparation: Preparation,
+        mean: tuple[float, ...] = (),
+        std: tuple[float, ...] = (),
+    ):
+        self._made_of = path, classes, preparation, mean, std
+        self.path, self.classes = os.fspath(path), classes
+        self._run, self._side, said = _onnx(path) if Path(path).suffix == ".onnx" else _tflite(path)
+        theirs = (mean, std) if mean else said or (preparation.mean, preparation.std)
+        ours = preparation.mean, preparation.std
+        if any(len(value) not in (1, preparation.shape.channels) for value in theirs):
+            raise InputError(f"{self.path}: mean and std have {len(theirs[0])} numbers, pictures {preparation.shape.channels}")
+        self._scale, self._shift = _rescaling(ours, theirs)
+        black = np.zeros((1, *preparation.shape[1:], preparation.shape.channels), np.uint8)
+        self(preparation.inputs(black))  # what does not fit is told now, and not after an hour
+
+    def __reduce__(self) -> tuple[type["ReadOnly"], tuple[Any, ...]]:
+        return ReadOnly, self._made_of
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, classes)."""
+        sized = resized(inputs, self._side) if self._side else inputs
+        pictures = sized.cpu().float().numpy() * self._scale + self._shift
+        given = np.concatenate([np.asarray(self._run(one[None]), np.float32).reshape(1, -1) for one in pictures])
+        if given.shape[1] != self.classes:
+            raise InputError(f"{self.path} gives {given.shape[1]} values, the data has {self.classes} classes")
         if (given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=0.05):
             given = np.log(np.maximum(given, 1e-4))
         return torch.from_numpy(given).to(inputs.device)
 
-    return answer
+
+_Norm = tuple[tuple[float, ...], tuple[float, ...]]
+_Opened = tuple[Callable[[Any], Any], int, _Norm | None]
 
 
-def _tflite(path: str | os.PathLike[str]) -> tuple[Callable[[Any], Any], int]:
+def _rescaling(ours: _Norm, theirs: _Norm) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what to multiply with and to add, (channels, 1, 1), to come from one normalisation to another."""
+    if ours == theirs:
+        return np.ones((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32)
+    mean, std, other, spread = (np.asarray(numbers, np.float64)[:, None, None] for numbers in (*ours, *theirs))
+    return (std / spread).astype(np.float32), ((mean - other) / spread).astype(np.float32)
+
+
+def _tflite(path: str | os.PathLike[str]) -> _Opened:
     model = Model.open(path)
     info = model.inputs[0]
     if len(model.inputs) != 1 or len(info.shape) != 4:
@@ -170,10 +225,12 @@ def _tflite(path: str | os.PathLike[str]) -> tuple[Callable[[Any], Any], int]:
         stored = info.to_stored(np.ascontiguousarray(np.moveaxis(picture, 1, -1)))
         return model.outputs[0].to_real(model.run(stored)[0])
 
-    return run, min(info.shape[1:3])
+    card = ImageCard.of(model) if "image" in model.card else None
+    said = None if card is None else (tuple(map(float, card.mean)), tuple(map(float, card.std)))
+    return run, min(info.shape[1:3]), said
 
 
-def _onnx(path: str | os.PathLike[str]) -> tuple[Callable[[Any], Any], int]:
+def _onnx(path: str | os.PathLike[str]) -> _Opened:
     from handheld.engine.onnx import open_onnx
 
-    return open_onnx(path)
+    return *open_onnx(path), None

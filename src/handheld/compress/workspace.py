@@ -31,7 +31,7 @@ class Workspace:
     def clear(self) -> None:
         """Drop the state of a run that is over."""
         for path in self.state.glob("*"):
-            if path.name not in ("lock", "plan.json") and path.is_file():
+            if path.name not in ("lock", "plan.json", "candidates.json") and path.is_file():
                 path.unlink()
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from handheld.data.dataset import Dataset
 from handheld.errors import InputError
 
+_MOST_UNNAMED = 100_000  # classes
+
 
 def read_npz(path: Path) -> dict[str, Dataset]:
     """Read ``x_train``, ``y_train`` and so on; classes are named by an array ``classes``, else by their numbers."""
@@ -44,6 +46,8 @@ def _labels(arrays: dict[str, NDArray[Any]], split: str, path: Path) -> NDArray[
 
 def _classes(named: NDArray[Any] | None, labels: dict[str, NDArray[np.int64]], path: Path) -> tuple[str, ...]:
     highest = max((int(part.max()) for part in labels.values() if len(part)), default=-1)
+    if named is None and highest >= _MOST_UNNAMED:
+        raise InputError(f"{path}: labels run up to {highest}; so many classes need names, in an array `classes`")
     if named is None:
         return tuple(str(number) for number in range(highest + 1))
     if named.ndim != 1 or named.dtype.kind not in "US":

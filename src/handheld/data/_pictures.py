@@ -10,11 +10,13 @@ from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError, MissingDependencyError
 
 try:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 except ImportError as error:
     raise MissingDependencyError("pillow", "hands", "reading pictures") from error
 
 Size = tuple[int, int]
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # none of those for which other programs are run
 
 
 def decode(
@@ -33,6 +35,9 @@ def decode(
     for name, content, label in examples:
         try:
             picture = _decode(content, size)
+        except UnidentifiedImageError:  # its text holds an address in memory
+            skipped.append(Skipped(name, f"no picture, or none of {', '.join(_FORMATS)}"))
+            continue
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             skipped.append(Skipped(name, str(error) or type(error).__name__))
             continue
@@ -48,7 +53,7 @@ def decode(
 
 
 def _decode(content: bytes, size: Size | None) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(content)) as file:
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as file:
         picture = ImageOps.exif_transpose(file).convert("RGB")
         if size is not None and (picture.height, picture.width) != size:
             picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)

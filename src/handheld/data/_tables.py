@@ -23,10 +23,7 @@ def read_table(path: Path, classes: tuple[str, ...] | None = None) -> tuple[Data
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-    if path.suffix == ".csv":
-        rows = list(csv.reader(io.StringIO(text, newline="")))
-    else:
-        rows = [line.rstrip("\r").split("\t") for line in text.split("\n")]
+    rows = _quoted(text, path) if path.suffix == ".csv" else [line.rstrip("\r").split("\t") for line in text.split("\n")]
     at_label, at_text, first = 0, 1, 0
     if rows and {"label", "text"} <= {field.strip().lower() for field in rows[0]}:
         header = [field.strip().lower() for field in rows[0]]
@@ -44,3 +41,10 @@ def read_table(path: Path, classes: tuple[str, ...] | None = None) -> tuple[Data
     number_of = {name: number for number, name in enumerate(names)}
     labels = np.array([number_of[label] for label, _ in pairs], dtype=np.int64)
     return Dataset(tuple(sentence for _, sentence in pairs), labels, names), skipped
+
+
+def _quoted(text: str, path: Path) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise InputError(f"{path}: cannot be read as a table: {error}; is a quotation mark missing?") from error

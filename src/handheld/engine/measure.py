@@ -5,6 +5,7 @@ unlike conditions. Here every round runs each candidate once, in a random order 
 figures come from its samples of all rounds. Wall time says what a person waits; CPU time what a battery pays.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ import numpy as np
 from handheld.errors import InputError
 
 _LONGEST = 100  # times `rounds`, whatever `min_seconds` asks for
+_WINDOW, _WINDOWS, _STEADY = 3, 10, 0.98  # calls compared while warming up, how often, and what counts as no faster
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def measure(
     candidates: Mapping[str, Callable[[], object]],
     *,
     rounds: int = 30,
-    warmup: int = 3,
+    warmup: int | None = None,
     min_seconds: float = 0.0,
     seed: int = 0,
     pin: int | None = None,
@@ -54,7 +56,7 @@ def measure(
     Args:
         candidates: what to call, by name; each is called without arguments and its result is dropped.
         rounds: samples of each candidate, at least.
-        warmup: calls of each candidate before the first sample, which are not counted.
+        warmup: calls of each candidate before the first sample, which are not counted; None: until it gets no faster.
         min_seconds: further rounds are added until every candidate has run for this long (at most 100 times
             ``rounds``).
         seed: of the order within each round.
@@ -71,14 +73,14 @@ def measure(
     >>> measure({"sum": lambda: sum(range(100))}, rounds=5)["sum"].runs
     5
     """
-    if not candidates or rounds < 1 or warmup < 0:
+    if not candidates or rounds < 1 or (warmup or 0) < 0:
         raise InputError(f"{len(candidates)} candidates, {rounds} rounds, {warmup} warm-ups: expected 1, 1, 0 or more")
     names, rng = list(candidates), np.random.default_rng(seed)
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     totals = dict.fromkeys(names, 0.0)
     with _pinned(pin):
-        for name in names * warmup:
-            candidates[name]()
+        for call in candidates.values():
+            _warm_up(call, warmup, clock)
         for done in range(_LONGEST * rounds):
             if done >= rounds and min(totals.values()) >= min_seconds:
                 break
@@ -87,6 +89,22 @@ def measure(
                 samples[name].append(_sample(candidates[name], clock, cpu_clock))
                 totals[name] += samples[name][-1][0]
     return {name: _timing(samples[name]) for name in names}
+
+
+def _warm_up(call: Callable[[], object], calls: int | None, clock: Callable[[], float]) -> None:
+    """Call so often; or until the median of a few calls is no longer lower than that of as many before."""
+    for _ in range(calls or 0):
+        call()
+    before = math.inf
+    for _ in range(_WINDOWS if calls is None else 0):
+        times = []
+        for _ in range(_WINDOW):
+            started = clock()
+            call()
+            times.append(clock() - started)
+        if (median := float(np.median(times))) > _STEADY * before:
+            return
+        before = median
 
 
 def _sample(call: Callable[[], object], clock: Callable[[], float], cpu_clock: Callable[[], float]) -> tuple[float, float]:

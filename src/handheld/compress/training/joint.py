@@ -5,15 +5,19 @@ step, of those between one takes its turn. Members learn from the first part of 
 cost no more than a given share of the large network's step.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from handheld.compress.training.batches import Batches
-from handheld.compress.training.distil import Distillation, student_loss
+from handheld.compress.training.batches import Batch, Batches
+from handheld.compress.training.distil import Distillation, last_linear, student_loss
 from handheld.compress.training.hardware import autocast
 from handheld.errors import InputError
 
@@ -69,9 +73,49 @@ class Together(nn.Module):
         self.large, self.members, self.trains_large = large, nn.ModuleDict(members), trains_large
 
 
+class Source(Protocol):
+    """Gives the batch of a step: ``Batches``, or the part of it that one of several processes learns from."""
+
+    size: int
+
+    def at(self, step: int) -> Batch:
+        """Return the batch of a step, counted from 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class JointStep:
+    """What a joint run does in each step: :func:`joint_step` with its arguments, as a value that another process can be given.
+
+    Attributes:
+        together: all that learn.
+        batches: to learn from.
+        who: learns, and from how many examples.
+        how: members learn.
+        answerer: a teacher that is only read.
+        head_only: steps at the start in which nothing but the large network's last layer and the members' own learns.
+    """
+
+    together: Together
+    batches: Source
+    who: Sandwich
+    how: Distillation
+    answerer: Callable[[torch.Tensor], torch.Tensor] | None = None
+    head_only: int = 0
+
+    def __call__(self, step: int) -> float:
+        """Compute the gradients of a step, and return its loss."""
+        loss = joint_step(self.together, self.batches, self.who, self.how, step, self.answerer)
+        if step < self.head_only:
+            head = {id(parameter) for parameter in last_linear(self.together.large).parameters()}
+            for parameter in self.together.large.parameters():
+                if id(parameter) not in head:
+                    parameter.grad = None
+        return loss
+
+
 def joint_step(
     together: Together,
-    batches: Batches,
+    batches: Source,
     who: Sandwich,
     how: Distillation,
     step: int,
@@ -111,7 +155,7 @@ def joint_step(
     return float(loss.detach())
 
 
-def alone_step(network: nn.Module, batches: Batches, how: Distillation, step: int) -> float:
+def alone_step(network: nn.Module, batches: Source, how: Distillation, step: int) -> float:
     """Compute the gradients of one step of one network that learns from labels."""
     batch = batches.at(step)
     with autocast(batch.inputs.device):
@@ -134,3 +178,25 @@ def recalibrate(network: nn.Module, batches: Batches, steps: Sequence[int]) -> N
     network.eval()
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
+
+
+def time_ratio(step: JointStep, pairs: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return the time of a joint step over that of a step of the large network alone, nothing being learned.
+
+    Args:
+        step: of the run; its networks are copied.
+        pairs: of steps, one of each kind in turns; the median of each counts, after one pair to warm up.
+        clock: seconds.
+    """
+    joint, alone = replace(step, together=deepcopy(step.together)), deepcopy(step.together.large)
+    times: list[tuple[float, float]] = []
+    for number in range(pairs + 1):
+        joint.together.zero_grad(set_to_none=True)
+        alone.zero_grad(set_to_none=True)
+        started = clock()
+        alone_step(alone, step.batches, step.how, number)
+        between = clock()
+        joint(number)
+        times.append((between - started, clock() - between))
+    apart, joined = np.median(np.array(times[1:]), axis=0)
+    return float(joined / apart)

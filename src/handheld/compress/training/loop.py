@@ -68,6 +68,7 @@ def fit(
     seed: int = 0,
     after: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
+    writes: bool = True,
 ) -> list[tuple[int, float]]:
     """Train everything inside ``network``.
 
@@ -81,6 +82,7 @@ def fit(
         seed: of whatever is random inside the network.
         after: called after each step, to put constraints on weights.
         clock: seconds, to decide when to save.
+        writes: whether it is this process that writes the file; of several that train together one does, and all go on from it.
 
     Returns:
         The running mean of the loss, at a hundred steps or fewer.
@@ -109,7 +111,7 @@ def fit(
         if step % max(1, steps // 100) == 0:
             curve.append((step, round(mean, 5)))
         report(step + 1, steps, mean)
-        if save is not None and (step + 1 == steps or clock() - saved > _SAVE_SECONDS):
+        if save is not None and writes and (step + 1 == steps or clock() - saved > _SAVE_SECONDS):
             _keep(save, network, optimiser, schedule, steps, step + 1, curve, mean)
             saved = clock()
     return curve

@@ -73,7 +73,11 @@ def follow(
         return float(loss.detach())
 
     network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    features = Features(network, teacher).to(device()) if teacher is not None and how.features else None
+    features = None
+    if teacher is not None and how.features:
+        with torch.random.fork_rng(devices=[]):  # its adapter begins the same wherever and whenever the member learns
+            torch.manual_seed(seed)
+            features = Features(network, teacher).to(device())
     steps = round(schedule.epochs * batches.per_epoch)
     curve = fit(features or network, step, schedule, steps, save=save, report=report, seed=seed, after=after)
     network.eval()
@@ -91,9 +95,16 @@ def learn_int8(
     save: Path | None = None,
     report: Report = lambda step, steps, loss: None,
 ) -> fx.GraphModule:
-    """Return a folded network whose weights were trained while rounded; it rounds nothing itself."""
+    """Return a folded network whose weights were trained while rounded; it rounds nothing itself. Zeros stay zeros."""
     fake = fake_quantise(fold(network))
-    follow(AtSide(fake, side), batches, answers, how, schedule, exact=True, save=save, report=report)
+    pruned = [(weight, weight.detach() == 0) for weight in fake.parameters() if weight.ndim > 1]
+
+    def keep_zeros() -> None:
+        with torch.no_grad():
+            for weight, gone in pruned:
+                weight.masked_fill_(gone, 0.0)
+
+    follow(AtSide(fake, side), batches, answers, how, schedule, exact=True, after=keep_zeros, save=save, report=report)
     return without_fakes(fake).eval()
 
 

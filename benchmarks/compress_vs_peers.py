@@ -1,0 +1,211 @@
+"""Our family beside what peers make of the same teacher and data.
+
+    handheld compress examples/compress/fashion_mnist.toml
+    python benchmarks/compress_vs_peers.py [families/fashion_mnist] [--config examples/compress/fashion_mnist.toml]
+
+Peers: ai-edge-quantizer on the teacher; torch-pruning, which cuts the teacher to several sizes, fine-tuned for as many epochs
+as our members finish in, then ai-edge-quantizer; NNCF's post-training quantisation of the teacher in OpenVINO's format. All
+that is a ``.tflite`` runs in LiteRT, in turns in one process; NNCF's result and our float32 files also in OpenVINO, which
+reads both. Each on one thread. The first run makes ``.venv-peers`` and fetches torch-pruning beside it.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _peers_env import openvino_python, torch_pruning
+from _report import show, write
+
+from handheld.compile import to_tflite
+from handheld.compress import Family
+from handheld.compress.config import read
+from handheld.compress.exporting import Exporter
+from handheld.compress.measuring import answers, latencies
+from handheld.compress.quantisation import Plain, fold
+from handheld.compress.structure import trace
+from handheld.compress.teachers import Teacher, build
+from handheld.compress.training.batches import Batches
+from handheld.compress.training.distil import Distillation
+from handheld.compress.training.pictures import Preparation, pixels
+from handheld.compress.training.student import follow
+from handheld.data import Splits
+
+KEPT = (0.22, 0.16, 0.11, 0.075, 0.05)  # of each layer's channels, by torch-pruning
+WORKER = Path(__file__).parent / "_openvino_worker.py"
+COLUMNS = ("who", "what", "bytes", "MACs", "LiteRT us", "OpenVINO us", "test %", "seconds", "Pareto")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model that somebody made; its ``.tflite``, or its figures in another runtime."""
+
+    who: str
+    what: str
+    content: bytes
+    macs: int
+    seconds: float
+    accuracy: float = 0.0
+    openvino: float | None = None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The teacher and the data that all get."""
+
+    family: Family
+    data: Splits
+    teacher: torch.nn.Module
+    preparation: Preparation
+    exporter: Exporter
+    epochs: float
+    config: Any
+
+    @property
+    def example(self) -> torch.Tensor:
+        return torch.zeros(2, *self.preparation.shape)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("family", type=Path, nargs="?", default=Path("families/fashion_mnist"))
+    options.add_argument("--config", type=Path, default=Path("examples/compress/fashion_mnist.toml"))
+    options.add_argument("--epochs", type=float, help="of fine-tuning after torch-pruning; ours if left out")
+    given = options.parse_args()
+    bench = load(given.family, given.config, given.epochs)
+    points = [*ours(bench), *quantiser(bench), *pruner(bench)]
+    points = [replace(point, accuracy=accuracy(bench, point.content)) for point in points]
+    timed = latencies({str(number): point.content for number, point in enumerate(points)}, rounds=200)
+    beside = nncf(bench)
+    rows = [row(point, timed[str(number)].median, points, timed) for number, point in enumerate(points)]
+    rows += beside
+    show("compress beside its peers", rows, COLUMNS)
+    write(f"compress_vs_peers_{given.family.name}", rows, COLUMNS)
+
+
+def load(folder: Path, config: Path, epochs: float | None) -> Bench:
+    family, wanted = Family.open(folder), read(config)
+    data = wanted.load()
+    preparation = Preparation.of(data.train)
+    source = replace(wanted.teacher, checkpoint=str((folder / "teacher.safetensors").resolve()), trained=True, file=None)
+    teacher = build(Teacher(**vars(source)), preparation.shape, len(data.classes), seed=0, folder=Path())
+    exporter = Exporter(data.train, data.valid, preparation, {"labels": list(data.classes)}, 0.005)
+    return Bench(family, data, teacher.eval(), preparation, exporter, epochs or wanted.settings.finish.epochs, wanted)
+
+
+def ours(bench: Bench) -> Iterator[Point]:
+    """All members, and the teacher they come from."""
+    seconds = sum(bench.family.record["seconds"].values()) / len(bench.family.members)
+    for member in (bench.family.teacher, *bench.family.members):
+        content = (bench.family.folder / member.file).read_bytes()
+        yield Point("handheld", f"{member.name}, {member.precision}", content, member.macs, seconds)
+
+
+def quantiser(bench: Bench) -> Iterator[Point]:
+    """Post-training quantisation of the teacher."""
+    network = fold(trace(bench.teacher, bench.example))
+    side = min(bench.preparation.shape[1:])
+    for name, make in (
+        ("int8", lambda: bench.exporter.compile(network, side, "int8")),
+        ("float16", lambda: bench.exporter.compile(network, side, "float16")),
+        ("int8 weights", lambda: to_tflite(Plain(network), bench.example[:1], metadata={}, precision="int8_weights").content),
+    ):
+        content, seconds = timed(make)
+        yield Point("ai-edge-quantizer", f"teacher, {name}", content, bench.family.teacher.macs, seconds)
+
+
+def pruner(bench: Bench) -> Iterator[Point]:
+    """Channels removed by torch-pruning, fine-tuning on the labels, then post-training quantisation."""
+    pruning = torch_pruning()
+    for kept in KEPT:
+        started = time.perf_counter()
+        network = build_again(bench)
+        importance = pruning.importance.GroupMagnitudeImportance(p=2)
+        last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)][-1:]
+        pruning.pruner.BasePruner(
+            network, bench.example, importance=importance, pruning_ratio=1 - kept, ignored_layers=last, round_to=2
+        ).step()
+        settings = bench.config.settings
+        batches = Batches(bench.data.train, bench.preparation, settings.finish.batch, settings.augmentation, seed=0)
+        schedule = replace(settings.finish, epochs=bench.epochs)
+        follow(network, batches, None, Distillation(weight=0.0, smoothing=0.1), schedule)
+        macs, _ = pruning.utils.count_ops_and_params(network, bench.example[:1])
+        graph = fold(trace(network, bench.example))
+        content = bench.exporter.compile(graph, min(bench.preparation.shape[1:]), "int8")
+        print(f"torch-pruning {kept}: {time.perf_counter() - started:.0f} s", flush=True)
+        yield Point(
+            "torch-pruning + ai-edge-quantizer",
+            f"{kept:.0%} of channels, int8",
+            content,
+            int(macs),
+            time.perf_counter() - started,
+        )
+
+
+def build_again(bench: Bench) -> torch.nn.Module:
+    from copy import deepcopy
+
+    return deepcopy(bench.teacher).train()
+
+
+def nncf(bench: Bench) -> list[dict[str, Any]]:
+    """Post-training quantisation by NNCF; our float32 files and the teacher run beside it in its runtime."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        inputs = bench.preparation.inputs(pixels(bench.data.train)[:300]).contiguous().numpy()
+        np.save(place / "calibration.npy", inputs)
+        np.savez(
+            place / "test.npz",
+            x=bench.preparation.inputs(pixels(bench.data.test)).contiguous().numpy(),
+            y=bench.data.test.labels,
+        )
+        network = Plain(fold(trace(bench.teacher, bench.example)))
+        torch.onnx.export(
+            network, (bench.example[:1],), place / "teacher.onnx", dynamo=True, external_data=False, verbose=False
+        )
+        for member in (bench.family.teacher, *bench.family.members):
+            (place / f"{member.name}.tflite").write_bytes((bench.family.folder / member.file).read_bytes())
+        done = subprocess.run([openvino_python(), WORKER, folder], check=True, stdout=subprocess.PIPE, text=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def accuracy(bench: Bench, content: bytes) -> float:
+    return float((answers(content, bench.data.test, bench.preparation) == bench.data.test.labels).mean())
+
+
+def row(point: Point, latency: float, points: list[Point], timed_all: Any) -> dict[str, Any]:
+    medians = {id(other): timed_all[str(number)].median for number, other in enumerate(points)}
+    beaten = any(
+        len(other.content) <= len(point.content)
+        and medians[id(other)] <= latency
+        and other.accuracy >= point.accuracy
+        and (len(other.content), medians[id(other)], other.accuracy) != (len(point.content), latency, point.accuracy)
+        for other in points
+    )
+    return {
+        "who": point.who,
+        "what": point.what,
+        "bytes": len(point.content),
+        "MACs": point.macs,
+        "LiteRT us": round(latency * 1e6, 1),
+        "test %": round(100 * point.accuracy, 2),
+        "seconds": round(point.seconds),
+        "Pareto": "" if beaten else "yes",
+    }
+
+
+def timed(make: Callable[[], bytes]) -> tuple[bytes, float]:
+    started = time.perf_counter()
+    return make(), time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main())

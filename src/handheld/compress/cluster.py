@@ -1,0 +1,190 @@
+"""Members that learn on a Ray cluster: the one file that knows Ray.
+
+Each member learns for itself from the same lesson, which the object store holds once. What comes back, weights and numbers
+and no code, is kept in the run's folder on this machine, so that a driver that is killed does not repeat it. Where a worker
+dies, its member begins again elsewhere.
+
+The search for candidates stays with the driver: each step of its bisection waits for a latency, which counts only if it is
+measured in turns with the teacher on one machine, and compiling is the smaller part of a step.
+
+A cluster runs what its drivers tell it: whoever may connect to one owns its machines. All of them need the same version of
+this package, and the modules that the networks are made of.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx
+
+from handheld.compress.candidates import Candidate
+from handheld.compress.finishing import Finished, Lesson, finish
+from handheld.compress.packing import pack, unpack
+from handheld.compress.stages import Engine, Run
+from handheld.compress.state import load_state, save_state
+from handheld.compress.training.failure import Failure
+from handheld.compress.training.hardware import device
+from handheld.errors import HandheldError, InputError, MissingDependencyError, TrainingError
+
+_CONNECT_SECONDS = 10.0
+_RETRIES = 3  # of a member whose worker died
+_TOKEN = secrets.token_hex(32)  # one for the life of this process: Ray keeps the first that it reads
+
+
+def on_cluster(address: str | None = None) -> Engine:
+    """Return an engine whose members learn on a Ray cluster, each on as many cores as torch uses here, or on one GPU.
+
+    Args:
+        address: of the cluster, such as ``10.0.0.1:6379``; without one a cluster on this machine is started and stopped. In a
+            process that is connected already, that connection is used.
+
+    Raises:
+        MissingDependencyError: Ray is not installed.
+        InputError: there is no cluster at the address.
+    """
+    _ray()
+    if address is not None:
+        with _connected(address):  # told now, and not after the joint training
+            pass
+
+    def finish_there(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
+        kept = {candidate: run.space.file(f"cluster_{candidate.name}.pt") for candidate in started}
+        missing = {candidate: network for candidate, network in started.items() if not kept[candidate].exists()}
+        if missing:
+            with _connected(address) as ray:
+                for candidate, state in _learned(ray, lesson, missing):
+                    save_state(kept[candidate], state)
+                    run.clock.share(sum(path.exists() for path in kept.values()) / len(kept))
+        return {candidate: unpack(network, load_state(kept[candidate])) for candidate, network in started.items()}
+
+    return finish_there
+
+
+def _learned(
+    ray: Any, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]
+) -> Iterator[tuple[Candidate, dict[str, Any]]]:
+    """Give each member to a worker, and yield them as they come back."""
+    threads = torch.get_num_threads()
+    cores = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+    gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
+    task = ray.remote(num_cpus=min(threads, cores), num_gpus=gpus, max_retries=_RETRIES)(_learn)
+    shared = ray.put(_portable(lesson))
+    waiting = {task.remote(one, deepcopy(network).cpu(), shared, threads): one for one, network in started.items()}
+    while waiting:
+        (done, *_), _ = ray.wait(list(waiting))
+        candidate = waiting.pop(done)
+        try:
+            state = ray.get(done)
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None) or error
+            if not isinstance(cause, ray.exceptions.RayError):
+                raise  # a bug of ours, with its trace: what a person can cause comes as a value
+            raise TrainingError(
+                f"member {candidate.name}: the cluster gave up on it ({type(cause).__name__}: {_line(str(cause))}). "
+                "Members that came back are kept: run again to go on"
+            ) from error
+        if isinstance(state, Failure):
+            raise state.error()
+        yield candidate, state
+
+
+def _line(text: str) -> str:
+    """Return the line that says most: of a module that a machine lacks, or else the first."""
+    lines = text.strip().splitlines() or [""]
+    return next((line.strip() for line in lines if "No module named" in line), lines[0])
+
+
+def _portable(lesson: Lesson) -> Lesson:
+    teacher = lesson.teacher if lesson.how.features else None
+    return replace(lesson, teacher=None if teacher is None else deepcopy(teacher).cpu())
+
+
+def _learn(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, threads: int) -> dict[str, Any] | Failure:
+    """Run in a worker."""
+    torch.set_num_threads(threads)
+    # The lesson's arrays lie in the object store, read-only; nothing here writes into the tensors made of them.
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+    lesson.batches.device = device()
+    if lesson.teacher is not None:
+        lesson.teacher.to(device())
+    try:
+        return pack(finish(candidate, network.to(device()), lesson))
+    except HandheldError as error:
+        return Failure.of(error)
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[Any]:
+    """Connect to a cluster, or start one on this machine that leaves nothing behind."""
+    ray = _ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    options: dict[str, Any] = {"address": address or "local", "log_to_driver": False, "logging_level": logging.ERROR}
+    folder = None if address else Path(tempfile.mkdtemp(prefix="ray-"))  # short: sockets lie in it, and their paths are limited
+    if folder is not None:
+        options |= {"include_dashboard": False, "_temp_dir": str(folder)}
+    try:
+        with _guarded() if folder is not None else nullcontext():
+            try:
+                _start(ray, options)
+                yield ray
+            finally:
+                ray.shutdown()
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(ray: Any, options: Mapping[str, Any]) -> None:
+    host, _, port = options["address"].removeprefix("ray://").rpartition(":")
+    try:
+        if port.isdigit():  # Ray itself tries for minutes
+            socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+        with warnings.catch_warnings():
+            # Compiling has loaded JAX, which warns of forks; what Ray forks becomes another program at once.
+            warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+            ray.init(**options)
+    except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise InputError(f"no Ray cluster at {options['address']}: {_line(str(error))}") from error
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Let only this process and those it starts into a cluster, and these import what this one can.
+
+    Ray sets the mode itself, unless it is set, once there is a token; without one it would put one into the user's home.
+    """
+    names = ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE", "PYTHONPATH")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    os.environ.setdefault("RAY_AUTH_TOKEN", _TOKEN)
+    os.environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home; read when it is imported and started
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+    except ImportError as error:
+        raise MissingDependencyError("ray", "cluster", "running on a cluster") from error
+    return ray

@@ -1,0 +1,148 @@
+"""What lies in an unpacked archive, judged before it is read into memory."""
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from handheld.compress.serving.limits import CompressLimits
+from handheld.errors import InputError, MissingDependencyError
+from handheld.service import unpack
+
+try:
+    from PIL import Image
+except ImportError as error:
+    raise MissingDependencyError("pillow", "hands", "reading pictures") from error
+
+_TABLES = (".csv", ".tsv")
+# Pillow knows more, and runs other programs for some of them (EPS).
+_FORMATS = frozenset({"BMP", "DIB", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"})
+_MOST_ARRAYS = 64
+_TEXT_COSTS = 8  # bytes of memory for one of a table's file
+
+
+def find_data(folder: Path) -> Path:
+    """Return the one .npz, .csv or .tsv in a folder, or the folder that holds the classes, which others may stand around.
+
+    What macOS adds to archives is removed. Raises :class:`InputError` for anything else.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.name == "__MACOSX" and path.is_dir():
+            shutil.rmtree(path)
+        elif path.is_file() and (path.name.startswith("._") or path.name == ".DS_Store"):
+            path.unlink()
+    while True:
+        inside = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+        folders = [path for path in inside if path.is_dir()]
+        if len(folders) != 1 or not any(path.is_dir() for path in folders[0].iterdir()):
+            break
+        folder = folders[0]
+    files = [path for path in folder.rglob("*") if path.suffix in (".npz", *_TABLES)]
+    if files and len(files) != 1:
+        raise InputError(f"Data: expected one .npz, .csv or .tsv in the archive, got {len(files)}: {_names(files, folder)}")
+    if files:
+        return files[0]
+    if saved := [path for path in inside if path.name in ("state.json", "dataset_dict.json")]:
+        raise InputError(f"Data: {saved[0].name} in the archive belongs to a saved data set; pack pictures or an .npz instead")
+    if len(folders) < 2:
+        raise InputError(
+            f"Data: expected a folder for each of two classes or more in the archive, got {_names(inside, folder)}"
+        )
+    return folder
+
+
+def check_data(data: Path, side: int | None, limits: CompressLimits) -> None:
+    """Raise :class:`InputError` for data that is more than the limits, or could not be learned from."""
+    if data.is_dir():
+        _check_pictures(data, side, limits)
+    elif data.suffix == ".npz":
+        _check_arrays(data, side, limits)
+    else:
+        _check_table(data, limits)
+
+
+def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> None:
+    files = [path for path in sorted(data.rglob("*")) if path.is_file()]
+    limits.require("Data, pictures", len(files), "pictures")
+    sizes: dict[tuple[int, int], str] = {}
+    for path, size in _sizes(files):
+        name = path.relative_to(data).as_posix()
+        if max(size) > (most := limits.source_side if side else limits.side):
+            what = "make it smaller" if side else "say in Side what to bring pictures to"
+            raise InputError(f"Data: {name} is {size[0]} x {size[1]} pixels, at most {most} x {most} are taken: {what}")
+        sizes.setdefault(size, name)
+        if not side and len(sizes) > 1:
+            these = ", ".join(f"{one} of {width} x {height}" for (width, height), one in sizes.items())
+            raise InputError(f"Data: pictures differ in size ({these}): say in Side what to bring them to")
+    width, height = (side, side) if side else next(iter(sizes), (1, 1))
+    if (memory := 3 * width * height * len(files)) > limits.unpacked_bytes:
+        raise InputError(
+            f"Data: {len(files):,} pictures of {width} x {height} take {memory / 1e9:.3g} GB of memory, at most "
+            f"{limits.unpacked_bytes / 1e9:.3g} GB are given: take fewer, or a smaller side"
+        )
+
+
+def _sizes(files: list[Path]) -> Iterator[tuple[Path, tuple[int, int]]]:
+    """Give width and height of each picture from its first bytes; what is no picture is left to be named by ``data.load``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        for path in files:
+            try:
+                with Image.open(path) as picture:
+                    kind, size = picture.format, picture.size
+            except Image.DecompressionBombError as error:
+                raise InputError(f"Data: {path.parent.name}/{path.name} has more pixels than are taken: {error}") from error
+            except (OSError, ValueError, SyntaxError):
+                continue
+            if kind not in _FORMATS:
+                raise InputError(
+                    f"Data: {path.parent.name}/{path.name} is of kind {kind}; expected JPEG, PNG, WebP, BMP, GIF, TIFF"
+                )
+            yield path, size
+
+
+def _check_arrays(data: Path, side: int | None, limits: CompressLimits) -> None:
+    """An .npz is an archive in the archive, so it is unpacked within limits too; then its arrays say what they are."""
+    folder = data.with_suffix(".arrays")
+    shutil.rmtree(folder, ignore_errors=True)
+    unpack(data, folder, max_bytes=limits.unpacked_bytes, max_files=_MOST_ARRAYS)
+    examples = 0
+    try:
+        for path in sorted(folder.rglob("*")):
+            examples += _check_array(path, side, limits)
+        limits.require("Data, pictures", examples, "pictures")
+    except (ValueError, OSError, EOFError) as error:
+        raise error if isinstance(error, InputError) else InputError(f"Data: {path.name} is no array: {error}") from error
+    finally:
+        shutil.rmtree(folder)
+
+
+def _check_array(path: Path, side: int | None, limits: CompressLimits) -> int:
+    """Return how many examples an array of an .npz adds."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if path.suffix != ".npy" or not isinstance(array, np.ndarray):
+        raise InputError(f"Data: expected arrays only in the .npz, got {path.name}")
+    if path.stem.startswith("x") and array.ndim > 2:
+        limits.require(f"Data, side of the pictures in {path.stem}", max(array.shape[1:3]), "side")
+        if side and array.shape[1:3] != (side, side):
+            raise InputError(f"Side: arrays are learned from as they are, here {list(array.shape[1:3])}; leave it empty")
+        return len(array)
+    if path.stem.startswith("y") and array.dtype.kind in "iu" and array.size:
+        limits.require("Data, classes", int(array.max()) + 1, "classes")
+    elif path.stem == "classes" and array.ndim:
+        limits.require("Data, classes", len(array), "classes")
+    return 0
+
+
+def _check_table(data: Path, limits: CompressLimits) -> None:
+    if (size := data.stat().st_size) * _TEXT_COSTS > limits.unpacked_bytes:
+        raise InputError(f"Data: {data.name} has {size:,} bytes, at most {limits.unpacked_bytes // _TEXT_COSTS:,} are taken")
+    with data.open("rb") as file:
+        limits.require("Data, rows", sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")), "pictures")
+
+
+def _names(paths: list[Path], folder: Path) -> str:
+    names = [path.relative_to(folder).as_posix() + "/" * path.is_dir() for path in paths]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "nothing"

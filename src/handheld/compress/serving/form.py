@@ -1,0 +1,158 @@
+"""The form of a job, and what is said of it at once: whether its values and the kinds of its files are fine."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from handheld.compress.serving.limits import CompressLimits
+from handheld.compress.serving.magic import check_archive, check_model
+from handheld.compress.targets import Target
+from handheld.errors import InputError
+from handheld.service import Field, JobKind
+from handheld.service.kinds import Spec
+
+NETWORKS = ("residual", "mobile", "plain")  # those of compress.networks, which imports torch
+TECHNIQUES = (
+    "joint",
+    "students",
+    "pruning",
+    "distillation",
+    "quantisation",
+    "sparsity",
+)  # those of compress.settings, likewise
+SMALLEST_SIDE = 8  # the networks halve a picture three times
+_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
+
+
+class ModelField(Field):
+    """A file field that says why it takes no pickle."""
+
+    def file_name(self, sent: str) -> str:
+        """Return the name under which a file is kept. Raises :class:`InputError` for an ending that is not accepted."""
+        if sent.lower().endswith(_PICKLES):
+            raise InputError(
+                f"{self.label}: {sent[-80:]!r} is a pickle, which can run code where it is opened, so none is read here; "
+                "write the weights with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+            )
+        return super().file_name(sent)
+
+
+def job_kind(limits: CompressLimits | None = None) -> JobKind:
+    """Return the kind of job that makes a family from an uploaded model and data."""
+    limits = limits or CompressLimits()
+    return JobKind(
+        name="compress",
+        title="One big model in, a family of small ones out",
+        description="Upload labelled pictures, say how small and fast the models should be, and take home .tflite files with a "
+        "report of their measured size, speed and accuracy.",
+        entry="handheld.compress.serving.job:run",
+        fields=_fields(limits),
+        check=partial(check, limits=limits),
+    )
+
+
+def _fields(limits: CompressLimits) -> Sequence[Field]:
+    return (
+        Field(
+            name="data", label="Data", type="file", accept=(".zip", ".tar.gz", ".tgz"),
+            help="An archive of pictures in a folder for each class (cat/1.jpg, dog/7.png; or train, valid and test folders of "
+            f"such), or with one .npz (x, y). At most {limits.pictures:,} pictures, {limits.classes:,} classes, "
+            f"{limits.unpacked_bytes / 1e9:.3g} GB unpacked.",
+        ),
+        Field(
+            name="targets", label="Targets", default="20x smaller; 94x smaller, 27x faster; 70KB, plain",
+            help="One for each model, with ; between them: a size (70KB), a latency on this server (5ms), 94x smaller or 27x "
+            "faster than the large network, an accuracy (92%), and what to make (nested, pruned, residual, mobile, plain). "
+            "Or only how many models: 6.",
+        ),
+        Field(
+            name="network", label="Large network", type="choice", choices=NETWORKS, default=NETWORKS[0],
+            help="The small ones are made from it.",
+        ),
+        Field(
+            name="width", label="Width", type="number", default=str(min(32, limits.width)), minimum=1, maximum=limits.width,
+            help="Channels of the large network's first layer.",
+        ),
+        ModelField(
+            name="model", label="Your model", type="file", required=False, accept=(".safetensors", ".onnx"),
+            help="Weights of such a network (.safetensors) to begin with, or an .onnx model whose answers all learn from. "
+            "Pickles (.pt, .pth, .pkl) are refused.",
+        ),
+        Field(name="trained", label="These weights are finished: teach with them, do not train them", type="flag"),
+        Field(
+            name="epochs", label="Epochs", type="number", default=f"{min(10, limits.epochs):g}", minimum=0.1,
+            maximum=limits.epochs, help="Passes over the data.",
+        ),
+        Field(
+            name="side", label="Side", type="number", required=False, minimum=SMALLEST_SIDE, maximum=limits.side,
+            help="Pixels to bring pictures to; needed where they differ in size.",
+        ),
+        Field(name="keep_sides", label="Left and right matter (digits, letters, signs): do not mirror pictures", type="flag"),
+        Field(name="quick", label="Quick: try one shape for each target", type="flag"),
+        Field(
+            name="techniques", label="Techniques", default=", ".join(TECHNIQUES[:5]), required=False,
+            help=f"Some of {', '.join(TECHNIQUES)}.",
+        ),
+        Field(
+            name="seed", label="Seed", type="number", default="0", minimum=0, maximum=2**31 - 1,
+            help="The same seed gives the same family.",
+        ),
+    )  # fmt: skip
+
+
+def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
+    """Return the spec of a job as its process takes it. Raises :class:`InputError` for what could not work."""
+    found = dict(spec)
+    for name in ("width", "side", "seed"):
+        found[name] = _whole(name, spec[name])
+    found["techniques"] = _techniques(spec["techniques"] or "")
+    found["targets"] = _targets(spec["targets"], found["techniques"], limits)
+    check_archive(upload / spec["data"])
+    if spec["model"] is not None:
+        check_model(upload / spec["model"], limits)
+    if spec["trained"] and not str(spec["model"]).endswith(".safetensors"):
+        raise InputError("Your model: finished weights need a .safetensors file; upload one, or do not tick that they are")
+    return found | {"limits": asdict(limits)}
+
+
+def _whole(name: str, value: float | None) -> int | None:
+    if value is not None and value != int(value):
+        raise InputError(f"{name.capitalize()}: expected a whole number, got {value:g}")
+    return None if value is None else int(value)
+
+
+def _techniques(text: str) -> list[str]:
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in TECHNIQUES:
+            raise InputError(f"Techniques: no {name[:80]!r}; expected some of {', '.join(TECHNIQUES)}")
+    return list(dict.fromkeys(names))
+
+
+def _targets(text: str, techniques: Sequence[str], limits: CompressLimits) -> int | list[str]:
+    """Return a number of members, or targets as texts that ``Target.of`` reads."""
+    if text.strip().isdecimal():
+        count = int(text.strip()[:20])
+        limits.require("Targets", count, "members")
+        if not count:
+            raise InputError("Targets: expected one model or more, got 0")
+        return count
+    texts = [part.strip() for part in text.split(";") if part.strip()]
+    if not texts:
+        raise InputError("Targets: expected texts such as '70KB; 94x smaller, 27x faster; 20KB, plain', got none")
+    limits.require("Targets", len(texts), "members")
+    try:
+        targets = [Target.of(one) for one in texts]
+    except InputError as error:
+        raise InputError(f"Targets: {error}") from error
+    for target in targets:
+        if target.kind in NETWORKS and "students" not in techniques:
+            raise InputError(f"Targets: '{target}' needs the technique students; add it, or ask for nested or pruned")
+    return [str(target) for target in targets]
+
+
+def target_list(stored: Any) -> int | list[Target]:
+    """Return the targets of a spec as ``compress`` takes them."""
+    return stored if isinstance(stored, int) else [Target.of(text) for text in stored]

@@ -1,0 +1,129 @@
+"""A job, in its own process: from an upload to a family in the job's results. Called again, it goes on where it was."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handheld.compress.family import Family
+from handheld.compress.serving.contents import check_data, find_data
+from handheld.compress.serving.form import target_list
+from handheld.compress.serving.limits import CompressLimits
+from handheld.compress.serving.overall import BEFORE, Overall
+from handheld.data import Splits, load
+from handheld.errors import HandheldError, InputError
+from handheld.service import unpack
+from handheld.service.kinds import Report, Spec
+
+if TYPE_CHECKING:
+    from handheld.compress.settings import Settings
+    from handheld.compress.teachers import Teacher
+
+_VALID = _TEST = 0.1
+_SPLITS = 3  # folders of classes may stand in train, valid and test
+_STEPS_PER_EPOCH = 32
+_BATCHES = (16, 256)
+_FILES = ("report.html", "family.json", "teacher.safetensors")
+_NAMED = 3
+
+
+def run(folder: Path, spec: Spec, report: Report) -> None:
+    """Make the family that a form asked for.
+
+    Raises:
+        HandheldError: what was wrong, without the server's paths.
+    """
+    family = folder / "work" / f"{spec['network']}-{spec['width']}"  # the report is named after it
+    try:
+        # A run writes its report last; what it needs to go on is gone after that.
+        if not (family / "report.html").exists():
+            _make(folder, family, spec, report)
+    except HandheldError as error:
+        text = str(error).replace(f"{folder / 'work'}/", "").replace(f"{folder}/", "")
+        if text == str(error):
+            raise
+        raise InputError(text) from error
+    report(1.0, _hand_over(Family.open(family), folder / "result"))
+    shutil.rmtree(folder / "work" / "data", ignore_errors=True)
+
+
+def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
+    data = _read(folder, spec, report)
+    report(BEFORE, "starting")
+    from handheld.compress.run import compress  # takes seconds, which nothing above should wait for
+
+    settings, targets = settings_of(spec, len(data.train)), target_list(spec["targets"])
+    members = targets if isinstance(targets, int) else len(targets)
+    rounds = {"members": members * (1 + settings.uses("quantisation"))}
+    compress(
+        teacher_of(spec, folder / "upload"), data, out=family, targets=targets, settings=settings,
+        progress=Overall(report, rounds),
+    )  # fmt: skip
+
+
+def _read(folder: Path, spec: Spec, report: Report) -> Splits:
+    """Unpack the archive, if it is not yet, and load what is in it; examples left out are named as in the archive."""
+    limits, unpacked = CompressLimits(**spec["limits"]), folder / "work" / "data"
+    if not unpacked.exists():
+        report(0.0, "unpacking")
+        for half in unpacked.parent.glob(f".{unpacked.name}.*"):  # of a process that was killed while it unpacked
+            shutil.rmtree(half)
+        most = limits.pictures + _SPLITS * (limits.classes + 1)
+        unpack(folder / "upload" / spec["data"], unpacked, max_bytes=limits.unpacked_bytes, max_files=most)
+    report(0.01, "reading the data")
+    path, side = find_data(unpacked), spec["side"]
+    check_data(path, side, limits)
+    data = load(path, size=(side, side) if side else None, valid=_VALID, test=_TEST, seed=spec["seed"])
+    limits.require("Data, classes", len(data.classes), "classes")
+    return replace(data, skipped=tuple(one._replace(name=one.name.removeprefix(f"{path}/")) for one in data.skipped))
+
+
+def teacher_of(spec: Spec, upload: Path) -> "Teacher":
+    """Return the large network that a form asked for."""
+    from handheld.compress.teachers import Teacher
+
+    path = None if spec["model"] is None else upload / spec["model"]
+    onnx = path is not None and path.suffix == ".onnx"
+    return Teacher(
+        network=spec["network"],
+        width=spec["width"],
+        checkpoint=str(path) if path and not onnx else None,
+        trained=spec["trained"],
+        file=str(path) if onnx else None,
+    )
+
+
+def settings_of(spec: Spec, examples: int) -> "Settings":
+    """Return how to train: with few examples, batches are smaller, and rates with them (Goyal et al., arXiv 1706.02677)."""
+    from handheld.compress.settings import Settings
+    from handheld.compress.training.batches import Augmentation
+    from handheld.compress.training.loop import Schedule
+
+    batch, largest = _BATCHES
+    while batch < largest and 2 * batch * _STEPS_PER_EPOCH <= examples:
+        batch *= 2
+    epochs = float(spec["epochs"])
+    return Settings(
+        techniques=tuple(spec["techniques"]),
+        training=Schedule(epochs, batch=batch, rate=0.2 * batch / largest),
+        finish=Schedule(epochs / 2, batch=batch, rate=0.1 * batch / largest),
+        quantise=min(2.0, epochs / 5),
+        augmentation=Augmentation(flip=not spec["keep_sides"]),
+        variants=not spec["quick"],
+        seed=spec["seed"],
+    )
+
+
+def _hand_over(family: Family, result: Path) -> str:
+    """Copy a family's files to the results and return what to say of it."""
+    for name in (*_FILES, family.teacher.file, *(member.file for member in family.members)):
+        shutil.copyfile(family.folder / name, result / name)
+    skipped = family.record["data"]["skipped"]
+    members, missed = len(family.members), sum(not member.met for member in family.members)
+    said = f"{members} model{'s' * (members != 1)}, {missed or 'none'} short of its target"
+    if not skipped:
+        return said
+    lines = [f"{name}: {reason}" for name, reason in skipped]
+    (result / "skipped.txt").write_text(f"{len(lines)} left out\n" + "\n".join(lines) + "\n", "utf-8")
+    names = ", ".join(name for name, _ in skipped[:_NAMED]) + (" ..." if len(skipped) > _NAMED else "")
+    return f"{said}; {len(lines)} left out, see skipped.txt: {names}"

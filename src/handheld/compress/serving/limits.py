@@ -1,0 +1,44 @@
+"""What one job may ask for."""
+
+from dataclasses import dataclass, fields
+
+from handheld.errors import InputError
+
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressLimits:
+    """The most that a job may have, each a positive number.
+
+    Attributes:
+        epochs: of the joint training.
+        width: channels of the large network's first layer.
+        members: targets.
+        pictures: examples in all splits together.
+        side: pixels of a picture that is learned from.
+        source_side: pixels of a picture in a file, which is brought to ``side`` or less.
+        classes: of the data.
+        unpacked_bytes: of the archive's content, and again of all pictures in memory.
+        model_bytes: of the uploaded model.
+    """
+
+    epochs: float = 50
+    width: int = 128
+    members: int = 12
+    pictures: int = 200_000
+    side: int = 256
+    source_side: int = 8192
+    classes: int = 1000
+    unpacked_bytes: int = 4 * GIGABYTE
+    model_bytes: int = GIGABYTE
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                raise InputError(f"limit {field.name}: expected a positive number, got {getattr(self, field.name)}")
+
+    def require(self, what: str, given: float, name: str) -> None:
+        """Raise :class:`InputError` if ``given`` is more than the limit called ``name``."""
+        if not given <= getattr(self, name):
+            raise InputError(f"{what}: this server takes at most {getattr(self, name):,g}, got {given:,g}")

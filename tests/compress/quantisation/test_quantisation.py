@@ -1,0 +1,114 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import fx, nn
+
+from handheld.compress.networks import PictureShape, make
+from handheld.compress.quantisation import Plain, fake_quantise, fold, sensitivity, without_fakes
+from handheld.compress.quantisation.fake import FakeActivation, FakeWeights
+from handheld.compress.quantisation.fold import layers_of
+from handheld.compress.structure import trace
+
+SHAPE = PictureShape(1, 12, 12)
+NAMES = ["residual", "mobile", "plain"]
+
+
+def trained(name: str) -> fx.GraphModule:
+    """A network whose batch normalisation has seen something."""
+    torch.manual_seed(0)
+    network = trace(make(name, SHAPE, 3, 4, seed=0), torch.zeros(2, *SHAPE)).train()
+    for _ in range(5):
+        network(torch.randn(16, *SHAPE) * 2 + 1)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folded_network_computes_the_same_without_normalisation(name: str):
+    network, inputs = trained(name), torch.randn(4, *SHAPE)
+    folded = fold(network)
+    assert torch.allclose(folded(inputs), network(inputs), atol=1e-5)
+    assert not [layer for layer in folded.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert all("." not in layer for layer in layers_of(folded))
+    assert torch.allclose(Plain(folded)(inputs), network(inputs), atol=1e-5)
+
+
+def test_normalisation_that_others_read_past_stays():
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.conv(x)
+            return (self.norm(y) + y).mean((2, 3))
+
+    network, inputs = trace(Odd(), torch.zeros(2, *SHAPE)), torch.randn(3, *SHAPE)
+    folded = fold(network)
+    assert torch.allclose(folded(inputs), network(inputs), atol=1e-6)
+    assert isinstance(folded.norm, nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rounding_changes_little_and_goes_away_again(name: str):
+    network, inputs = trained(name), torch.randn(16, *SHAPE)
+    folded = fold(network)
+    fake = fake_quantise(folded)
+    fake.train()(inputs)
+    fake.eval()
+    difference = (fake(inputs) - network(inputs)).square().mean().sqrt() / network(inputs).std()
+    assert 0 < float(difference.detach()) < 0.2
+    assert torch.equal(without_fakes(fake)(inputs), folded(inputs))
+    assert not [layer for layer in without_fakes(fake).modules() if isinstance(layer, FakeWeights | FakeActivation)]
+
+
+def test_a_rounding_network_learns_is_copied_and_pickled():
+    fake = fake_quantise(fold(trained("residual"))).train()
+    fake(torch.randn(4, *SHAPE)).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in fake.parameters())
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(fake)))
+    inputs = torch.randn(4, *SHAPE)
+    assert torch.equal(twin.eval()(inputs), fake.eval()(inputs))
+
+
+def test_weights_have_255_levels_for_each_channel():
+    layer = nn.Conv2d(3, 4, 3)
+    rounded = FakeWeights(layer).rounded()
+    for channel, given in zip(rounded, layer.weight, strict=True):
+        scale = given.abs().max() / 127
+        assert torch.allclose(channel / scale, (channel / scale).round(), atol=1e-3)
+        assert (channel - given).abs().max() <= scale / 2 + 1e-7
+
+
+def test_activations_keep_zero_and_their_range():
+    fake = FakeActivation().train()
+    values = torch.linspace(-1, 3, 9)
+    fake(values)
+    rounded = fake.eval()(values)
+    assert rounded[2] == 0
+    assert (rounded - values).abs().max() <= 4 / 255
+    assert fake(torch.tensor([100.0])) <= 3.01
+    assert fake(torch.zeros(3)).abs().max() == 0
+
+
+def test_one_layer_alone_and_all_but_one():
+    folded = fold(trained("plain"))
+    first, *others = layers_of(folded)
+    alone = fake_quantise(folded, only=[first])
+    assert [name for name, layer in alone.named_modules() if isinstance(layer, FakeWeights)] == [first]
+    assert len([layer for layer in alone.modules() if isinstance(layer, FakeActivation)]) == 1
+    rest = fake_quantise(folded, skip=[first])
+    assert {name for name, layer in rest.named_modules() if isinstance(layer, FakeWeights)} == set(others)
+
+
+def test_the_layer_that_loses_most_comes_first():
+    folded = fold(trained("residual"))
+    victim = layers_of(folded)[3]
+    weight = folded.get_submodule(victim).weight
+    with torch.no_grad():  # one huge weight in each channel leaves few levels for all others
+        weight[:, 0, 0, 0] += 40 * weight.abs().amax()
+    ranked = sensitivity(folded, [torch.randn(16, *SHAPE)])
+    assert next(iter(ranked)) == victim
+    assert set(ranked) == set(layers_of(folded))
+    assert list(ranked.values()) == sorted(ranked.values(), reverse=True)

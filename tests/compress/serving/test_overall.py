@@ -1,0 +1,36 @@
+import pytest
+
+from handheld.compress.serving.overall import Overall
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+def test_stages_make_one_share(said):
+    overall = Overall(lambda share, text: said.append((share, text)), {})
+    overall("teacher's file", 0.0, "")
+    overall("joint training", 0.5, "loss 1.2345")
+    overall("measuring", 1.0, "")
+    assert said[0] == (0.04, "teacher's file")
+    assert said[1] == (pytest.approx(0.04 + 0.94 * (0.04 + 0.10 + 0.24)), "joint training: loss 1.2345")
+    assert said[2] == (pytest.approx(0.98), "measuring")
+
+
+def test_a_stage_of_rounds_goes_on(said):
+    overall = Overall(lambda share, text: said.append(share), {"members": 4})
+    for done in (0.0, 0.5, 1.0, 0.5, 1.0, 0.2, 1.0, 0.5, 1.0, 1.0):
+        overall("members", done, "")
+    assert said == sorted(said)
+    assert said[1] - said[0] == pytest.approx(said[3] - said[2]) == pytest.approx(0.94 * 0.25 / 8)
+    assert said[-1] == pytest.approx(0.04 + 0.94 * (0.04 + 0.10 + 0.48 + 0.03 + 0.25))
+
+
+def test_it_never_goes_back_nor_beyond(said):
+    overall = Overall(lambda share, text: said.append(share), {"members": 1})
+    for stage, done in (("files", 1.0), ("candidates", 0.1), ("a stage of tomorrow", 0.9), ("members", 0.9), ("members", 0.1)):
+        overall(stage, done, "")
+    overall("measuring", 7.0, "")
+    assert said == sorted(said)
+    assert said[-1] == pytest.approx(0.98)

@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+
+from handheld.compress.config import named, read, targets
+from handheld.compress.settings import Settings
+from handheld.compress.targets import Target
+from handheld.data import Splits
+from handheld.errors import InputError
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "compress"
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / "c.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_whole_configuration(tmp_path: Path):
+    (tmp_path / "d.npz").write_bytes(b"")
+    path = config(tmp_path, """
+out = "there"
+targets = ["70KB", "5ms on phone", "94x smaller, 27x faster, plain"]
+[data]
+path = "d.npz"
+size = [32, 32]
+[teacher]
+network = "mobile"
+width = 16
+[settings]
+budget = 0.1
+seed = 7
+[settings.training]
+epochs = 3
+[devices]
+phone = 4
+""")  # fmt: skip
+    found = read(path)
+    assert found.out == Path("there")
+    assert found.targets == (
+        Target(size=70_000),
+        Target(latency=0.005, slowdown=4.0),
+        Target(smaller=94.0, faster=27.0, kind="plain"),
+    )
+    assert (found.settings.training.epochs, found.settings.training.batch, found.settings.seed) == (3.0, 256, 7)
+    assert found.data.size == (32, 32)
+    assert found.teacher.network == "mobile"
+
+
+def test_what_is_left_out_has_defaults(tmp_path: Path):
+    found = read(config(tmp_path, '[data]\npath = "x"\n'))
+    assert found.targets == 6
+    assert found.settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("out = ", "cannot be read as a configuration"),
+        ("[dta]\n", "no entry 'dta'"),
+        ("[data]\n", "data: missing|data: .*path"),
+        ("[data]\npath = 3\n", "data.path: expected str, got 3"),
+        ('[data]\npath = "x"\n[settings]\nspeed = 1\n', "settings: no entry 'speed'; expected .*budget"),
+        ('[data]\npath = "x"\n[settings.training]\nepochs = "3"\n', "settings.training.epochs: expected float"),
+        ('[data]\npath = "x"\n[settings.training]\nepochs = -3\n', "epochs of 0 or more"),
+        ('[data]\npath = "x"\n[settings]\ntechniques = ["magic"]\n', "no technique 'magic'"),
+        ('targets = ["5ms on mars"]\n[data]\npath = "x"\n', "no device 'mars'"),
+        ('targets = ["5 apples"]\n[data]\npath = "x"\n', "apples"),
+        ('targets = true\n[data]\npath = "x"\n', "targets: expected a number"),
+        ('[data]\npath = "x"\n[teacher]\ntrained = true\n', "needs a checkpoint"),
+        ('data = 3\n', "data: expected a table"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str):
+    with pytest.raises(InputError, match=message):
+        read(config(tmp_path, text))
+
+
+def test_no_such_configuration(tmp_path: Path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read(tmp_path / "none.toml")
+
+
+def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path):
+    found = read(config(tmp_path, '[data]\npath = "x"\n[teacher]\ncheckpoint = "none.safetensors"\n'))
+    with pytest.raises(InputError, match=r"no none\.safetensors"):
+        _ = found.found_teacher
+    (tmp_path / "none.safetensors").write_bytes(b"")
+    assert found.found_teacher.checkpoint == str(tmp_path / "none.safetensors")
+
+
+def test_classes_get_names(splits: Splits):
+    assert named(splits, ("a", "b", "c")).classes == ("a", "b", "c")
+    with pytest.raises(InputError, match="2 names for 3 classes"):
+        named(splits, ("a", "b"))
+
+
+def test_data_that_is_not_there_is_looked_for_in_both_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HANDHELD_DATA", str(tmp_path / "data"))
+    with pytest.raises(InputError, match="HANDHELD_DATA"):
+        read(config(tmp_path, '[data]\npath = "none.npz"\n')).load()
+
+
+def test_a_number_of_members():
+    assert targets(4, {}) == 4
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_examples_are_right(path: Path):
+    assert read(path).targets

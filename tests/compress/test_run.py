@@ -1,0 +1,251 @@
+"""One small family, made once, and what a person may rely on."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from handheld.compress import Family, Target, compress
+from handheld.compress.measuring import latencies
+from handheld.compress.settings import Settings
+from handheld.compress.teachers import Teacher
+from handheld.compress.training.batches import Augmentation
+from handheld.compress.training.distil import Distillation
+from handheld.compress.training.loop import Schedule
+from handheld.data import Dataset, Splits
+from handheld.engine import Model, classify
+from handheld.errors import CompileError, InputError, TrainingError
+
+SETTINGS = Settings(
+    training=Schedule(6, batch=60, rate=0.1),
+    finish=Schedule(3, batch=60, rate=0.05),
+    quantise=1.0,
+    distillation=Distillation(temperature=2.0),
+    augmentation=Augmentation(shift=1),
+    variants=False,
+    views=2,
+)
+TEACHER = Teacher(width=12)
+TARGETS = ("10x smaller", "8x smaller, pruned", "5000x smaller, plain")
+
+
+@pytest.fixture(scope="module")
+def family(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Family:
+    """A teacher and three members; the last one's target cannot be met."""
+    torch.set_num_threads(1)
+    said: list[tuple[str, float]] = []
+    out = tmp_path_factory.mktemp("family")
+    made = compress(
+        TEACHER, splits, out=out, targets=TARGETS, settings=SETTINGS, progress=lambda *what: said.append(what[:2])
+    )  # fmt: skip
+    assert {stage for stage, _ in said} == set(made.record["seconds"])
+    assert all(0 <= done <= 1 for _, done in said)
+    return made
+
+
+def named(family: Family, start: str) -> object:
+    return next(member for member in family.members if member.name.startswith(start))
+
+
+def test_everything_is_there(family: Family):
+    names = {path.name for path in family.folder.iterdir()}
+    assert names == {"family.json", "report.html", "run", "teacher.tflite", "teacher.safetensors"} | {
+        f"{member.name}.tflite" for member in family.members
+    }
+    assert len(family.members) == 3
+    assert Family.open(family.folder).members == family.members
+
+
+def test_figures_are_those_of_the_files(family: Family, splits: Splits):
+    for member in (family.teacher, *family.members):
+        assert member.size == (family.folder / member.file).stat().st_size
+        assert np.sum(member.confusion) == len(splits.test)
+        assert np.trace(member.confusion) / len(splits.test) == pytest.approx(member.accuracy)
+        assert member.latency.median > 0
+        assert sum(layer.macs for layer in member.layers) == member.macs
+
+
+def test_it_learned_something(family: Family):
+    assert family.teacher.accuracy > 0.8
+    assert named(family, "nested").accuracy > 0.6
+    assert named(family, "pruned").accuracy > 0.6
+
+
+def test_a_file_classifies_a_plain_photo_with_nothing_else(family: Family, splits: Splits):
+    with Model.open(family.folder / named(family, "nested").file) as model:
+        assert model.card["accuracy"]["examples"] == len(splits.test)
+        right = 0
+        for picture, label in zip(splits.test.inputs[:30], splits.test.labels[:30], strict=True):
+            photo = np.repeat(picture, 3, axis=2)
+            right += classify(model, photo)[0].label == splits.classes[label]
+    assert right / 30 >= named(family, "nested").accuracy - 0.2
+
+
+def test_after_pruning_the_file_is_smaller_and_faster(family: Family):
+    """NNCF 1038, 959; TensorFlow model-optimization 173, 611, 722, 760."""
+    pruned = named(family, "pruned")
+    assert pruned.size_float < 0.5 * family.teacher.size
+    assert pruned.macs < 0.5 * family.teacher.macs
+    assert pruned.parameters < 0.5 * family.teacher.parameters
+    steps = {step.technique: step for step in pruned.steps}
+    assert steps["pruning"].size < 0.5 * steps["teacher"].size
+
+
+def test_removing_channels_saves_time_not_only_multiplications():
+    """The same complaint, measured: a network with a quarter of the channels, in turns with the whole one."""
+    from handheld.compile import to_tflite
+    from handheld.compress.networks import PictureShape, make
+    from handheld.compress.pruning import prune
+
+    example = torch.zeros(2, 1, 24, 24)
+    network = make("residual", PictureShape(1, 24, 24), 3, 24, seed=0).eval()
+    small = prune(network, example, keep=0.1).network.eval()
+    files = {name: to_tflite(net, example[:1], metadata={}).content for name, net in (("whole", network), ("pruned", small))}
+    timed = latencies(files)
+    assert len(files["pruned"]) < 0.5 * len(files["whole"])
+    assert timed["pruned"].median < timed["whole"].median
+
+
+def test_a_goal_that_is_not_met_leaves_files_and_says_so(family: Family):
+    """neural-compressor 2261."""
+    member = named(family, "plain")
+    assert not member.met
+    assert "bytes" in member.reason
+    assert (family.folder / member.file).exists()
+    assert all(other.met for other in family.members if other is not member)
+
+
+def test_eight_bits_that_are_slower_are_not_taken_where_speed_is_the_goal(monkeypatch: pytest.MonkeyPatch, splits: Splits):
+    """onnxruntime 20052."""
+    from handheld.compress import exporting
+    from handheld.compress.family import Latency
+    from handheld.compress.networks import PictureShape, make
+    from handheld.compress.structure import trace
+    from handheld.compress.training.pictures import Preparation
+
+    network = trace(make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)).eval()
+    exporter = exporting.Exporter(splits.train, splits.valid, Preparation.of(splits.train), {"labels": []}, 1.0)
+    slow = {"file": Latency(2e-3, 0, 0, 1), "other": Latency(1e-3, 0, 0, 1)}
+    monkeypatch.setattr(exporting, "latencies", lambda files: slow)
+    assert exporter.export(network, None, 12, int8=True, fastest=True).precision == "float32"
+    assert Target(latency=1e-3).is_about_speed_alone
+    assert not Target(latency=1e-3, size=10).is_about_speed_alone
+
+
+def test_picking(family: Family, tmp_path: Path):
+    best = family.pick(Target(size=family.members[0].size))
+    assert best.valid == max(member.valid for member in family.members)
+    copied = family.copy(best, tmp_path / "mine.tflite")
+    assert copied.stat().st_size == best.size
+    with pytest.raises(InputError, match="no member fits"):
+        family.pick(Target(size=10))
+
+
+def test_the_run_left_no_state(family: Family):
+    assert {path.name for path in (family.folder / "run").iterdir()} == {"lock", "plan.json", "candidates.json"}
+
+
+KILLED = """
+import os, sys
+sys.path[:0] = {path!r}
+import torch
+torch.set_num_threads(1)
+from conftest import pictures
+from test_run import SETTINGS, TARGETS, TEACHER
+from handheld.compress import compress
+from handheld.data import Splits
+
+def die(stage, done, text):
+    if stage == {stage!r} and done >= {done}:
+        os._exit(9)
+
+compress(TEACHER, Splits(pictures(360, 0), pictures(120, 1), pictures(120, 2)), out={out!r}, targets=TARGETS, settings=SETTINGS,
+         progress=die)
+"""
+
+
+def test_a_run_killed_again_and_again_ends_the_same(family: Family, tmp_path: Path):
+    here = [str(Path(__file__).parent)]
+    for stage, done in (("candidates", 0.5), ("joint training", 0.4), ("members", 0.7)):
+        code = KILLED.format(path=here, stage=stage, done=done, out=str(tmp_path))
+        ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert ended.returncode == 9, ended.stderr
+    code = KILLED.format(path=here, stage="never", done=2, out=str(tmp_path))
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    again = Family.open(tmp_path)
+    assert [member.name for member in again.members] == [member.name for member in family.members]
+    for name in ("teacher.safetensors", *(member.file for member in family.members)):
+        assert (tmp_path / name).read_bytes() == (family.folder / name).read_bytes()
+
+
+class Unreadable(nn.Module):
+    """Its way depends on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(144, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x.flatten(1)) if x.sum() > -1e9 else self.head(-x.flatten(1))
+
+
+class Exotic(nn.Module):
+    """Uses an operator that the device format lacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(144, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.special.i0(x.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "message"),
+    [
+        (Unreadable(), CompileError, "cannot be traced"),
+        (Exotic(), CompileError, "i0.*device format lacks"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(144, 5)), InputError, r"gives \[2, 5\].*3 classes"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(99, 3)), InputError, "fails on pictures"),
+    ],
+)
+def test_modules_that_cannot_work(splits: Splits, tmp_path: Path, module: nn.Module, error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        compress(module, splits, out=tmp_path, targets=["5x smaller"], settings=SETTINGS)
+
+
+def test_weights_that_are_no_numbers_are_named(splits: Splits, tmp_path: Path):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
+    with torch.no_grad():
+        module[1].weight[0, 0] = float("nan")
+    with pytest.raises(InputError, match=r"1\.weight .*not finite"):
+        compress(module, splits, out=tmp_path, targets=1, settings=SETTINGS)
+
+
+def test_a_rate_that_breaks_the_run_is_named(splits: Splits, tmp_path: Path):
+    wild = replace(SETTINGS, training=Schedule(2, batch=60, rate=1e30, rise=0.0))
+    with pytest.raises(TrainingError, match="lower the rate"):
+        compress(Teacher(width=4), splits, out=tmp_path, targets=["2x smaller"], settings=wild)
+
+
+def test_pictures_of_another_size_are_refused(splits: Splits, tmp_path: Path):
+    odd = Dataset(np.zeros((3, 8, 8, 1), np.uint8), np.arange(3), splits.classes)
+    with pytest.raises(InputError, match="test pictures have another size"):
+        compress(Teacher(width=4), Splits(splits.train, splits.valid, odd), out=tmp_path, targets=1, settings=SETTINGS)
+
+
+def test_nothing_asked_is_refused(splits: Splits, tmp_path: Path):
+    with pytest.raises(InputError, match="no targets"):
+        compress(Teacher(width=4), splits, out=tmp_path, targets=[], settings=SETTINGS)
+
+
+def test_the_plan_says_what_was_run(family: Family):
+    plan = json.loads((family.folder / "run" / "plan.json").read_text())
+    assert plan["targets"] == [str(Target.of(target)) for target in TARGETS]
+    assert plan["settings"]["training"]["epochs"] == 6

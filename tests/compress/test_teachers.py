@@ -1,0 +1,301 @@
+"""Where the large network comes from, what is refused, and files that are only read."""
+
+import json
+import pickle
+import sys
+import warnings
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from handheld.compile import to_tflite
+from handheld.compress import Target, compress
+from handheld.compress.candidates import Candidate
+from handheld.compress.networks import PictureShape, make
+from handheld.compress.settings import Settings
+from handheld.compress.teachers import ReadOnly, Teacher, build, load_weights
+from handheld.compress.training.answers import ask
+from handheld.compress.training.batches import Augmentation
+from handheld.compress.training.loop import Schedule
+from handheld.compress.training.pictures import Preparation, pixels
+from handheld.compress.training.student import accuracy
+from handheld.data import Splits
+from handheld.errors import InputError, MissingDependencyError, ModelError
+
+SHAPE = PictureShape(1, 12, 12)
+CLASSES = 3
+
+
+def network(classes: int = CLASSES, *, seed: int = 1) -> nn.Module:
+    return make("plain", SHAPE, classes, 4, seed=seed)
+
+
+def named(**teacher: object) -> Teacher:
+    return Teacher(network="plain", width=4, **teacher)  # type: ignore[arg-type]
+
+
+def from_file(teacher: Teacher, folder: Path, classes: int = CLASSES) -> nn.Module:
+    return build(teacher, SHAPE, classes, seed=0, folder=folder)
+
+
+def same(one: nn.Module, other: nn.Module) -> None:
+    for (name, tensor), theirs in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(tensor, theirs), name
+
+
+# Factories
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of the user's own."""
+    (tmp_path / "mine_nets.py").write_text(
+        "from torch import nn\n"
+        "def flat(channels, height, width, num_classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, num_classes))\n"
+        "def fixed(): return nn.Sequential(nn.Flatten(), nn.Linear(144, 7))\n"
+        "def broken(classes): return nn.Linear(5, classes)\n"
+        "def nothing(classes): return 'a network'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine_nets", raising=False)
+
+
+def test_a_factory_is_called_with_what_it_takes(mine: None, tmp_path: Path) -> None:
+    made = from_file(Teacher("mine_nets:flat"), tmp_path)
+    assert made(torch.zeros(2, *SHAPE)).shape == (2, CLASSES)
+    same(made, from_file(Teacher("mine_nets:flat"), tmp_path))  # by the seed
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mine_nets:absent", "no factory 'mine_nets:absent'"),
+        ("no_such_module:f", "no factory 'no_such_module:f' .*residual, mobile, plain"),
+        ("mine_nets:nothing", "gives a str, expected a torch module"),
+        ("mine_nets:fixed", r"gives \[2, 7\] for 2 pictures; the data has 3 classes: expected \[2, 3\]"),
+        ("mine_nets:broken", r"fails on pictures \[1, 12, 12\]"),
+        ("unknown", "no network 'unknown': expected residual, mobile, plain"),
+    ],
+)
+def test_a_factory_that_does_not_fit_is_named(mine: None, tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        from_file(Teacher(name), tmp_path)
+
+
+# Checkpoints
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+def test_a_checkpoint_is_where_the_network_begins(tmp_path: Path, name: str) -> None:
+    before = network()
+    (save_file if name.endswith("safetensors") else torch.save)(before.state_dict(), tmp_path / name)
+    same(from_file(named(checkpoint=name), tmp_path), before)
+    same(from_file(named(checkpoint=name, trained=True), tmp_path), before)
+
+
+def test_a_head_for_other_classes_is_replaced(tmp_path: Path) -> None:
+    before = network(classes=7)
+    torch.save(before.state_dict(), tmp_path / "w.pt")
+    made, fresh = from_file(named(checkpoint="w.pt"), tmp_path), network(seed=0)
+    head = next(name for name in reversed(list(made.state_dict())) if name.endswith(".weight")).rpartition(".")[0]
+    assert made.state_dict()[f"{head}.weight"].shape[0] == CLASSES
+    for key, value in made.state_dict().items():
+        assert torch.equal(value, (fresh if key.startswith(f"{head}.") else before).state_dict()[key]), key
+    with pytest.raises(InputError, match=rf"{head}.weight is \[7, 16\] in the file, \[3, 16\] in the network"):
+        from_file(named(checkpoint="w.pt", trained=True), tmp_path)
+
+
+class Evil:
+    """Unpickling one makes a file."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("how", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what))], ids=["torch", "pickle"])
+def test_a_checkpoint_with_code_is_refused_and_does_not_run(tmp_path: Path, how) -> None:
+    how({**network().state_dict(), "evil": Evil(tmp_path / "ran")}, tmp_path / "w.pt")
+    with pytest.raises(InputError, match=r"w\.pt cannot be read"):
+        from_file(named(checkpoint="w.pt"), tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def state(**changes: object) -> dict[str, object]:
+    found = {**network().state_dict(), **changes}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (state(**{"0.0.weight": torch.full((4, 1, 3, 3), float("nan"))}), r"0\.0\.weight of the network .* not finite"),
+        (state(**{"0.0.weight": torch.zeros(5, 1, 3, 3)}), r"0\.0\.weight is \[5, 1, 3, 3\] in the file, \[4, 1, 3, 3\] in"),
+        (state(**{"0.0.weight": None}), r"0\.0\.weight is none in the file"),
+        (state(extra=torch.zeros(1)), r"extra is \[1\] in the file, none in the network"),
+        (state(epoch=3), "expected a state dictionary of tensors by name"),
+        ([torch.zeros(1)], "holds a list, expected a dictionary"),
+    ],
+    ids=["nan", "shape", "missing", "too much", "a number", "a list"],
+)
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(InputError, match=message):
+        from_file(named(checkpoint="w.pt"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+def test_a_checkpoint_that_is_none_is_named(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=f"no checkpoint .*{name}"):
+        from_file(named(checkpoint=name), tmp_path)
+    (tmp_path / name).write_bytes(b"hello")
+    with pytest.raises(InputError, match=name):
+        load_weights(network(), tmp_path / name)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(MissingDependencyError if name == "w.safetensors" else InputError):
+        load_weights(network(), tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ({"trained": True}, "needs a checkpoint"),
+        ({"file": "t.onnx", "mean": (0.5,)}, "expected both mean and std"),
+        ({"file": "t.onnx", "mean": (0.5,), "std": (0.0,)}, "std above 0"),
+        ({"mean": (0.5,), "std": (1.0,)}, "no file is given"),
+    ],
+)
+def test_settings_that_contradict(teacher: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Teacher(**teacher)  # type: ignore[arg-type]
+
+
+# Files that are only read
+
+
+@pytest.fixture(scope="module")
+def preparation(splits: Splits) -> Preparation:
+    return Preparation.of(splits.train)
+
+
+class Sure(nn.Module):
+    """Tells bars from discs and crosses by the brightness of the picture; takes pictures of 0 to 1."""
+
+    def __init__(self, *, probabilities: bool = False):
+        super().__init__()
+        self.pool, self.flat, self.probabilities = nn.AdaptiveAvgPool2d(1), nn.Flatten(), probabilities
+        self.head = nn.Linear(1, CLASSES)
+        self.head.weight.data, self.head.bias.data = torch.tensor([[0.0], [80.0], [0.0]]), torch.tensor([0.0, -28.0, -3.0])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.flat(self.pool(x)))
+        return torch.softmax(logits, 1) if self.probabilities else logits
+
+
+def to_onnx(module: nn.Module, path: Path) -> Path:
+    pytest.importorskip("onnxruntime")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter that needs no further package
+        torch.onnx.export(module.eval(), (torch.zeros(1, *SHAPE),), str(path), dynamo=False)
+    return path
+
+
+def to_file(module: nn.Module, path: Path, **card: object) -> Path:
+    path.write_bytes(to_tflite(module.eval(), torch.zeros(1, *SHAPE), metadata=card).content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same model in both formats; the ``.tflite`` file says what it takes."""
+    folder, image = tmp_path_factory.mktemp("teachers"), {"mean": [0.0], "std": [1.0], "grey": True}
+    return {
+        "onnx": to_onnx(Sure(), folder / "t.onnx"),
+        "probabilities": to_onnx(Sure(probabilities=True), folder / "p.onnx"),
+        "tflite": to_file(Sure(), folder / "t.tflite", image=image, labels=["bar", "cross", "disc"], output="logits"),
+    }
+
+
+def expected(splits: Splits, count: int = 20) -> torch.Tensor:
+    with torch.inference_mode():
+        return Sure()(torch.from_numpy(pixels(splits.train)[:count]).permute(0, 3, 1, 2) / 255)
+
+
+@pytest.mark.parametrize(("name", "said"), [("onnx", ((0.0,), (1.0,))), ("probabilities", ((0.0,), (1.0,))), ("tflite", ())])
+def test_a_file_is_asked_with_pictures_as_it_takes_them(
+    files: dict[str, Path], splits: Splits, preparation: Preparation, name: str, said: tuple[tuple[float, ...], ...]
+) -> None:
+    teacher = ReadOnly(files[name], CLASSES, preparation, *said)
+    inputs = preparation.inputs(pixels(splits.train)[:20])
+    for one in (teacher, pickle.loads(pickle.dumps(teacher))):
+        given = one(inputs)
+        if name == "probabilities":
+            given, wanted = torch.softmax(given, 1), torch.softmax(expected(splits), 1)
+            np.testing.assert_allclose(given, wanted, atol=5e-4)  # 1e-4 is the least that is told apart
+        else:
+            np.testing.assert_allclose(given, expected(splits), rtol=1e-3, atol=1e-3)
+
+
+def test_a_file_is_asked_as_the_data_is_prepared_where_nothing_is_said(
+    files: dict[str, Path], splits: Splits, preparation: Preparation
+) -> None:
+    inputs = preparation.inputs(pixels(splits.train)[:5])
+    with torch.inference_mode():
+        np.testing.assert_allclose(ReadOnly(files["onnx"], CLASSES, preparation)(inputs), Sure()(inputs), rtol=1e-3, atol=1e-3)
+
+
+def test_files_that_do_not_fit_are_named_at_once(files: dict[str, Path], preparation: Preparation, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="gives 3 values, the data has 5 classes"):
+        ReadOnly(files["onnx"], 5, preparation)
+    with pytest.raises(InputError, match="mean and std have 2 numbers, pictures 1"):
+        ReadOnly(files["onnx"], CLASSES, preparation, (0.5, 0.5), (1.0, 1.0))
+    colour = Preparation(PictureShape(3, 12, 12), (0.5,) * 3, (0.2,) * 3)
+    with pytest.raises(ModelError, match="expected a picture"):
+        ReadOnly(files["onnx"], CLASSES, colour)
+    for name in ("no.onnx", "no.tflite"):
+        with pytest.raises(ModelError, match=name):
+            ReadOnly(tmp_path / name, CLASSES, preparation)
+
+
+SETTINGS = Settings(
+    techniques=("joint", "students", "distillation"),
+    training=Schedule(4, batch=60, rate=0.1),
+    finish=Schedule(1, batch=60, rate=0.05),
+    augmentation=Augmentation(flip=False, shift=0),
+    budget=0.5,
+    views=1,
+)
+MEMBER = Candidate("plain_1", "plain", 6, None, 12, Target(smaller=2.0, kind="plain"))
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_all_learn_from_a_file_that_is_only_read(
+    files: dict[str, Path], splits: Splits, preparation: Preparation, tmp_path: Path, name: str
+) -> None:
+    """The labels say nothing here, since they are all wrong: what is learned comes from the file."""
+    wrong = replace(splits, train=replace(splits.train, labels=(splits.train.labels + 1) % CLASSES))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "candidates.json").write_text(json.dumps([asdict(MEMBER)]))  # found before: nothing is measured
+    said = {} if name == "tflite" else {"mean": (0.0,), "std": (1.0,)}
+    teacher = Teacher("plain", width=8, file=str(files[name]), **said)  # type: ignore[arg-type]
+    settings = replace(SETTINGS, distillation=replace(SETTINGS.distillation, weight=1.0))
+    content = files[name].read_bytes()
+    family = compress(teacher, wrong, out=tmp_path, targets=[MEMBER.target], settings=settings)
+    assert files[name].read_bytes() == content
+    answered = ask(ReadOnly(files[name], CLASSES, preparation, *said.values()), preparation.inputs(pixels(splits.test)))
+    follows = replace(splits.test, labels=answered.argmax(1).astype(np.int64))
+    guess = max(np.bincount(follows.labels)) / len(follows)
+    for member in (family.teacher, *family.members):
+        assert agreement(family.folder / member.file, follows, preparation) > guess + 0.05, member.name
+
+
+def agreement(path: Path, dataset: object, preparation: Preparation) -> float:
+    return accuracy(ReadOnly(path, CLASSES, preparation), dataset, preparation)  # type: ignore[arg-type]

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handheld.compress.networks import PictureShape, make
+from handheld.compress.structure import trace
+from handheld.compress.training.batches import Augmentation, Batches
+from handheld.compress.training.distil import Distillation
+from handheld.compress.training.joint import Sandwich, Together, alone_step, joint_step, recalibrate, sandwich
+from handheld.compress.training.pictures import Preparation
+from handheld.compress.training.supernet import Nested, narrow
+from handheld.data import Splits
+from handheld.errors import InputError
+
+SHAPE = PictureShape(1, 12, 12)
+
+
+@given(st.dictionaries(st.sampled_from("abcdefg"), st.floats(1, 1000), min_size=1), st.floats(0.02, 0.5))
+def test_members_keep_to_their_budget(costs: dict[str, float], budget: float):
+    largest, batch = 1000.0, 4096
+    who = sandwich(costs, largest, batch, budget)
+    for step in range(10):
+        spent = sum(costs[name] * who.rows[name] for name in who.learners(step))
+        fewest = sum(costs[name] * 16 for name in who.learners(step))
+        assert spent <= max(budget * largest * batch, fewest) + 1e-6
+
+
+def test_the_smallest_learns_always_and_the_others_take_turns():
+    who = sandwich({"s": 1, "m": 5, "l": 20}, 100, 64, 0.1)
+    assert [who.learners(step) for step in range(3)] == [("s", "l"), ("s", "m"), ("s", "l")]
+    assert who.rows["s"] > who.rows["l"]
+
+
+def test_without_members_the_large_network_learns_alone():
+    assert sandwich({}, 100, 64, 0.1).learners(0) == ()
+
+
+def test_a_budget_of_nothing_is_refused():
+    with pytest.raises(InputError, match="budget"):
+        sandwich({"a": 1}, 10, 8, 0)
+
+
+def setup(splits: Splits, *, trains_large: bool = True) -> tuple[Together, Batches, Sandwich]:
+    preparation = Preparation.of(splits.train)
+    network = trace(make("residual", SHAPE, 3, 4, seed=0), torch.zeros(2, *SHAPE))
+    nested = Nested(network, narrow(network, torch.zeros(2, *SHAPE), width=0.5), 12)
+    together = Together(network, {"nested": nested}, trains_large=trains_large)
+    return (
+        together.train(),
+        Batches(splits.train, preparation, 60, Augmentation(shift=1), seed=0),
+        Sandwich("nested", (), {"nested": 30}),
+    )
+
+
+def test_a_joint_step_is_the_large_networks_step_and_the_members(splits: Splits):
+    together, batches, who = setup(splits)
+    alone, _, _ = setup(splits)
+    how = Distillation(weight=0.0)
+    joint = joint_step(together, batches, who, how, 0)
+    assert joint == pytest.approx(alone_step(alone.large, batches, how, 0), abs=1e-3)
+    ours, theirs = (net.large.get_parameter("0.0.weight").grad for net in (together, alone))
+    assert torch.allclose(ours[2:], theirs[2:], atol=1e-4)  # channels that no member has
+    assert not torch.allclose(ours[:2], theirs[:2], atol=1e-4)
+
+
+def test_a_fixed_teacher_learns_nothing(splits: Splits):
+    together, batches, who = setup(splits, trains_large=False)
+    for parameter in together.large.parameters():
+        parameter.requires_grad_(False)
+    loss = joint_step(together, batches, who, Distillation(), 0)
+    assert np.isfinite(loss)
+    assert all(parameter.grad is None for parameter in together.large.parameters())
+
+
+def test_a_teacher_above_teaches_all(splits: Splits):
+    together, batches, who = setup(splits)
+    asked = []
+
+    def above(inputs: torch.Tensor) -> torch.Tensor:
+        asked.append(len(inputs))
+        return torch.zeros(len(inputs), 3)
+
+    joint_step(together, batches, who, Distillation(), 0, above)
+    assert asked == [60]
+
+
+def test_statistics_are_measured_anew(splits: Splits):
+    together, batches, _ = setup(splits)
+    member = together.members["nested"]
+    norm = next(layer for layer in member.modules() if isinstance(layer, torch.nn.BatchNorm2d))
+    norm.running_mean.fill_(99.0)
+    recalibrate(member, batches, range(3))
+    assert not member.training
+    assert norm.running_mean.abs().max() < 10
+    assert norm.momentum == 0.1

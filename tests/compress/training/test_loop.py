@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from handheld.compress.training.loop import Schedule, fit
+from handheld.errors import InputError, TrainingError
+
+
+class Problem:
+    """Learn y = 2 x, with dropout, so that what is random inside matters."""
+
+    def __init__(self, stop_at: int | None = None):
+        torch.manual_seed(0)
+        self.network = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 4))
+        self.stop_at = stop_at
+
+    def step(self, number: int) -> float:
+        if number == self.stop_at:
+            raise KeyboardInterrupt
+        x = torch.randn(16, 4, generator=torch.Generator().manual_seed(number))
+        loss = (self.network(x) - 2 * x).square().mean()
+        loss.backward()
+        return float(loss.detach())
+
+    def weights(self) -> list[torch.Tensor]:
+        return [parameter.detach() for parameter in self.network.parameters()]
+
+
+SCHEDULE = Schedule(1, rate=0.05)
+
+
+def every_step() -> float:
+    every_step.now += 100.0  # type: ignore[attr-defined]
+    return every_step.now  # type: ignore[attr-defined]
+
+
+every_step.now = 0.0  # type: ignore[attr-defined]
+
+
+def test_it_learns():
+    problem = Problem()
+    curve = fit(problem.network, problem.step, SCHEDULE, 200)
+    assert curve[-1][1] < 0.6 * curve[0][1]
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path):
+    whole, save = Problem(), tmp_path / "run" / "state.pt"
+    expected = fit(whole.network, whole.step, SCHEDULE, 40, seed=3)
+    for stop in (7, 8, 31):
+        with pytest.raises(KeyboardInterrupt):
+            fit((broken := Problem(stop)).network, broken.step, SCHEDULE, 40, seed=3, save=save, clock=every_step)
+    resumed = Problem()
+    steps: list[int] = []
+    curve = fit(
+        resumed.network,
+        resumed.step,
+        SCHEDULE,
+        40,
+        seed=3,
+        save=save,
+        report=lambda step, *_: steps.append(step),
+        clock=every_step,
+    )
+    assert steps[0] == 32
+    assert curve == expected
+    for one, other in zip(whole.weights(), resumed.weights(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_finished_run_is_taken_from_its_state(tmp_path: Path):
+    save, problem = tmp_path / "state.pt", Problem()
+    curve = fit(problem.network, problem.step, SCHEDULE, 10, save=save)
+    again = Problem(stop_at=0)
+    assert fit(again.network, again.step, SCHEDULE, 10, save=save) == curve
+    assert torch.equal(problem.weights()[0], again.weights()[0])
+    assert len(list(tmp_path.iterdir())) == 1  # one state, not one for each step
+
+
+def test_the_state_of_another_plan_is_not_gone_on_from(tmp_path: Path):
+    save, problem, other = tmp_path / "state.pt", Problem(), Problem()
+    fit(problem.network, problem.step, SCHEDULE, 10, save=save)
+    fit(other.network, other.step, Schedule(1, rate=0.01), 10, save=save)
+    assert not torch.equal(problem.weights()[0], other.weights()[0])
+
+
+def test_a_damaged_state_is_named(tmp_path: Path):
+    save, problem = tmp_path / "state.pt", Problem()
+    save.write_bytes(b"no state at all")
+    with pytest.raises(InputError, match=r"state\.pt cannot be read .*damaged.*delete it"):
+        fit(problem.network, problem.step, SCHEDULE, 10, save=save)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state(tmp_path: Path):
+    save, problem = tmp_path / "state.pt", Problem()
+
+    def step(number: int) -> float:
+        return float("nan") if number == 5 else problem.step(number)
+
+    with pytest.raises(TrainingError, match="loss is nan in step 5 of 10; lower the rate"):
+        fit(problem.network, step, SCHEDULE, 10, save=save, clock=every_step)
+    assert save.exists()
+    assert all(torch.isfinite(weight).all() for weight in problem.weights())
+
+
+def test_the_rate_rises_and_falls():
+    schedule = Schedule(1, rate=1.0, rise=0.25)
+    rates = [schedule.rate_at(step, 100) for step in range(100)]
+    assert max(rates) == pytest.approx(1.0, abs=0.01)
+    assert rates.index(max(rates)) in range(20, 30)
+    assert rates[0] < 0.2
+    assert rates[-1] < 0.01
+
+
+def test_biases_and_scales_do_not_decay():
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    before = {name: value.clone() for name, value in network.named_parameters()}
+
+    def still(step: int) -> float:
+        for parameter in network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        return 0.0
+
+    fit(network, still, Schedule(1, rate=0.1, decay=0.5), 5)
+    changed = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
+    assert changed == {"0.weight"}
+
+
+def test_gradients_are_clipped():
+    weight = nn.Linear(1, 1, bias=False)
+    before = float(weight.weight.detach())
+
+    def steep(step: int) -> float:
+        weight.weight.grad = torch.full((1, 1), 1e6)
+        return 0.0
+
+    fit(weight, steep, Schedule(1, rate=0.1, clip=1.0, momentum=0.5, decay=0), 1)
+    assert abs(float(weight.weight.detach()) - before) <= 0.15 + 1e-6
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": -1}, {"epochs": 1, "batch": 0}, {"epochs": 1, "rate": 0}, {"epochs": 1, "rise": 1}]
+)
+def test_impossible_schedules_are_refused(wrong: dict[str, float]):
+    with pytest.raises(InputError, match="expected epochs"):
+        Schedule(**wrong)
