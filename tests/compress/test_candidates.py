@@ -30,7 +30,7 @@ class Scales:
     def estimate(self, network: torch.nn.Module) -> int:
         return sum(parameter.numel() for parameter in network.parameters())
 
-    def figures(self, network: torch.nn.Module, side: int) -> Figures:
+    def figures(self, network: torch.nn.Module, side: int, stored: object = None) -> Figures:
         self.asked += 1
         count = sum(parameter.numel() for parameter in network.parameters())
         return Figures(count, Latency(count * 1e-6, 0, 0, 1))

@@ -8,7 +8,7 @@ from torch import fx
 
 from handheld.compress.measuring import Figures, Probe
 from handheld.compress.networks import PictureShape, make
-from handheld.compress.pruning import Masks, choose_units, ends, scores
+from handheld.compress.pruning import CostKind, Masks, choose_units, ends, scores
 from handheld.compress.structure import Slim, channels_of, removable_blocks, slim, trace, with_shapes
 from handheld.compress.targets import Target
 from handheld.compress.training.supernet import narrow
@@ -48,10 +48,15 @@ class Candidate:
         return self.level / _LEVELS
 
     @property
+    def spared(self) -> CostKind:
+        """What pruning should save."""
+        return "macs" if self.target.is_about_speed_alone else "parameters"
+
+    @property
     def how(self) -> str:
         """Say what it is, in words."""
         if self.kind == "pruned":
-            return f"teacher pruned to {self.share**2:.1%} of its parameters"
+            return f"teacher pruned to {self.share**2:.1%} of its {self.spared}"
         if self.kind not in ("nested", "sparse"):
             return f"{self.kind} network of its own, {student_width(self)} channels first"
         zeros = ", most weights zero" if self.kind == "sparse" else ""
@@ -96,7 +101,9 @@ class Builder:
         network = with_shapes(self.large, self.example(candidate.side))
         channels = channels_of(network)
         importance = scores(network, channels, "l2")
-        return slim(network, channels, choose_units(network, channels, importance, keep=candidate.share**2, of="parameters"))
+        return slim(
+            network, channels, choose_units(network, channels, importance, keep=candidate.share**2, of=candidate.spared)
+        )
 
     def example(self, side: int) -> torch.Tensor:
         """Return two empty inputs whose shorter side is ``side``."""

@@ -127,7 +127,7 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx
         network,
         torch.zeros(2, *lesson.preparation.shape),
         keep=candidate.share**2,
-        of="parameters",
+        of=candidate.spared,
         method="taylor",
         batches=taylor_batches(lesson.batches),
         loss=torch.nn.functional.cross_entropy,
