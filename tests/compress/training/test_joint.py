@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from handheld.compress.networks import PictureShape, make
 from handheld.compress.structure import trace
 from handheld.compress.training.batches import Augmentation, Batches
-from handheld.compress.training.distil import Distillation
+from handheld.compress.training.distil import Distillation, student_loss
+from handheld.compress.training.hardware import autocast
 from handheld.compress.training.joint import Sandwich, Together, alone_step, joint_step, recalibrate, sandwich
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.supernet import Nested, narrow
@@ -95,3 +96,18 @@ def test_statistics_are_measured_anew(splits: Splits):
     assert not member.training
     assert norm.running_mean.abs().max() < 10
     assert norm.momentum == 0.1
+
+
+def test_in_shared_weights_a_members_example_counts_as_one_of_the_large_networks(splits: Splits):
+    how, shared = Distillation(weight=1.0), "0.0.weight"
+    (together, batches, who), (apart, _, _) = setup(splits), setup(splits)
+    joint_step(together, batches, who, how, 0)
+    alone_step(apart.large, batches, how, 0)
+    added = together.large.get_parameter(shared).grad - apart.large.get_parameter(shared).grad
+    (member, _, _), batch = setup(splits), batches.at(0)
+    with autocast(batch.inputs.device):
+        soft = member.large(batch.inputs).float().detach()[:30]
+        given = member.members["nested"](batch.inputs[:30]).float()
+    student_loss(given, batch.labels[:30], soft, how).backward()
+    assert torch.allclose(added, 0.5 * member.large.get_parameter(shared).grad, atol=2e-2)
+    assert not torch.allclose(added, member.large.get_parameter(shared).grad, atol=2e-2)

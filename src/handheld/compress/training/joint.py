@@ -19,6 +19,7 @@ from torch.nn import functional
 from handheld.compress.training.batches import Batch, Batches
 from handheld.compress.training.distil import Distillation, last_linear, student_loss
 from handheld.compress.training.hardware import autocast
+from handheld.compress.training.supernet import Nested
 from handheld.errors import InputError
 
 _FEWEST_ROWS = 16  # of a batch: batch normalisation needs some
@@ -149,10 +150,15 @@ def joint_step(
         with context:
             given = together.members[name](batch.inputs[rows]).float()
         theirs = student_loss(given, batch.labels[rows], soft[rows], how)
-        theirs.backward()  # type: ignore[no-untyped-call]
+        (theirs * _weight(together.members[name], len(given) / len(logits))).backward()  # type: ignore[no-untyped-call]
         if not together.trains_large and name == who.always:
             loss = theirs
     return float(loss.detach())
+
+
+def _weight(member: nn.Module, share: float) -> float:
+    """What a member's loss counts: in shared weights, an example as much as one of the large network's, which are more."""
+    return share if isinstance(member, Nested) else 1.0
 
 
 def alone_step(network: nn.Module, batches: Source, how: Distillation, step: int) -> float:
