@@ -1,6 +1,6 @@
 """Everything that can be set about a run, in one value."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 from handheld.compress.training.batches import Augmentation
@@ -84,10 +84,10 @@ def from_table(kind: type[Any], table: Any, where: str, **fixed: Any) -> Any:
         if key not in known:
             raise InputError(f"{where}: no entry {key!r}; expected {', '.join(sorted(known))}")
         values[key] = _typed(hints[key], value, f"{where}.{key}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise InputError(f"{where}: {str(error).replace('__init__() ', '')}") from error
+    needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise InputError(f"{where}: entry {missing[0]!r} is missing")
+    return kind(**values)
 
 
 def _typed(wanted: Any, value: Any, where: str) -> Any:

@@ -1,0 +1,95 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from handheld.cli.app import app
+from handheld.compress import run as run_module
+from handheld.compress.family import Family, Latency, Member
+from handheld.errors import InputError
+
+RUNNER = CliRunner()
+
+
+def member(name: str, size: int, valid: float) -> Member:
+    latency = Latency(size * 1e-8, size * 1e-8, 0.0, 40)
+    return Member(name, f"{name}.tflite", name, "int8", size, size, size, latency, valid, valid, valid, size, latency)
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Family:
+    made = Family(
+        tmp_path, ("a", "b"), member("teacher", 900_000, 0.95), (member("large", 90_000, 0.93), member("tiny", 9_000, 0.88))
+    )
+    made.save()
+    for one in made.members:
+        (tmp_path / one.file).write_bytes(b"x" * one.size)
+    return made
+
+
+def test_the_most_accurate_that_fits_is_copied(family: Family, tmp_path: Path):
+    out = tmp_path / "picked.tflite"
+    for limits, name in (
+        (["--max-size", "200KB"], "large"),
+        (["--max-size", "10KB"], "tiny"),
+        (["--max-latency", "0.5ms"], "tiny"),
+    ):
+        done = RUNNER.invoke(app, ["compress", "pick", str(family.folder), *limits, "--out", str(out)])
+        assert done.exit_code == 0, done.output
+        assert name in done.output
+        assert out.read_bytes() == (family.folder / f"{name}.tflite").read_bytes()
+
+
+def test_what_does_not_fit_copies_nothing(family: Family, tmp_path: Path):
+    out = tmp_path / "picked.tflite"
+    for limits in (["--max-size", "1KB"], ["--max-size", "10KB", "--min-accuracy", "92%"], []):
+        done = RUNNER.invoke(app, ["compress", "pick", str(family.folder), *limits, "--out", str(out)])
+        assert isinstance(done.exception, InputError)
+    assert not out.exists()
+
+
+CONFIG = """
+out = "made"
+targets = ["2x smaller"]
+[data]
+path = "pictures.npz"
+[teacher]
+width = 4
+"""
+
+
+def test_a_configuration_is_run_as_it_says(family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "pictures.npz", x=rng.integers(0, 255, (40, 8, 8), dtype=np.uint8), y=np.arange(40) % 2)
+    (tmp_path / "c.toml").write_text(CONFIG)
+    given: dict[str, Any] = {}
+
+    def compress(teacher: Any, data: Any, **options: Any) -> Family:
+        given.update(options, teacher=teacher, data=data)
+        options["progress"]("joint training", 0.5, "loss 1")
+        return family
+
+    monkeypatch.setattr(run_module, "compress", compress)
+    for words in (["compress", str(tmp_path / "c.toml")], ["compress", "run", str(tmp_path / "c.toml"), "--out", "there"]):
+        done = RUNNER.invoke(app, words)
+        assert done.exit_code == 0, done.output
+        assert "| large" in done.output
+    assert given["teacher"].width == 4
+    assert given["out"] == Path("there")
+    assert [str(target) for target in given["targets"]] == ["2x smaller, nested"]
+    assert len(given["data"].train) + len(given["data"].valid) + len(given["data"].test) == 40
+
+
+def test_a_configuration_that_is_wrong_is_named(tmp_path: Path):
+    (tmp_path / "c.toml").write_text('[data]\npath = "x"\n[teacher]\nwith = 4\n')
+    done = RUNNER.invoke(app, ["compress", str(tmp_path / "c.toml")])
+    assert isinstance(done.exception, InputError)
+    assert "'with'" in str(done.exception)
+
+
+def test_a_family_is_json(family: Family):
+    assert json.loads((family.folder / "family.json").read_text())["format"] == 1
