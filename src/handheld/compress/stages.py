@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -99,7 +100,7 @@ def plan(run: Run, builder: Builder, probe: Probe) -> tuple[Candidate, ...]:
     """Find the candidates for each target; a target has several, of different depths and resolutions."""
     path = run.space.file("candidates.json")
     if path.exists():
-        return tuple(_candidate(entry) for entry in json.loads(path.read_text()))
+        return planned(path)
     found: list[Candidate] = []
     for number, target in enumerate(run.targets):
         name = f"{target.kind}_{number + 1}"
@@ -110,24 +111,16 @@ def plan(run: Run, builder: Builder, probe: Probe) -> tuple[Candidate, ...]:
     return tuple(found)
 
 
-def _candidate(entry: Mapping[str, Any]) -> Candidate:
-    return Candidate(**{**entry, "target": Target(**entry["target"])})
+def planned(path: Path) -> tuple[Candidate, ...]:
+    """Read the candidates that a run found."""
+    return tuple(Candidate(**{**entry, "target": Target(**entry["target"])}) for entry in json.loads(path.read_text()))
 
 
 def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dict[Candidate, fx.GraphModule]:
     """Train the large network with all candidates in one run; return the best candidate of each target, with its weights."""
-    built = {one: builder.build(one) for one in candidates if one.kind != "pruned"}
-    members = {one.name: _learner(run.large, one, cut) for one, cut in built.items()}
-    batches, settings = run.batches(), run.settings
-    how = settings.distillation if settings.uses("distillation") else replace(settings.distillation, weight=0.0)
-    family = Together(run.large, members, trains_large=run.trains_large).to(device())
-    family.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    costs = {one.name: cost(cut.network) for one, cut in built.items()}
-    who = sandwich(costs, cost(run.large), batches.size // settings.processes, settings.budget)
+    settings, batches = run.settings, run.batches()
     steps = round(settings.training.epochs * batches.per_epoch)
-    step = JointStep(family, batches, who, how, run.answerer, head_only=round(settings.frozen * steps))
-    family.train()
-    run.large.train(run.trains_large)
+    step = joint_run(run, builder, candidates, batches, steps)
     save = run.space.file("joint.pt")
     if not (ratio := run.space.file("joint.json")).exists() and run.trains_large:
         with atomic_path(ratio) as temporary:
@@ -135,7 +128,22 @@ def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dic
     run.curves["joint training"] = fit_on(
         settings.processes, step, settings.training, steps, save=save, report=run.clock.steps, seed=settings.seed
     )
-    return _best(run, candidates, family, batches)
+    return _best(run, candidates, step.together, batches)
+
+
+def joint_run(run: Run, builder: Builder, candidates: Sequence[Candidate], batches: Batches, steps: int) -> JointStep:
+    """Put together what learns in the joint run, and how much of it in each step."""
+    built = {one: builder.build(one) for one in candidates if one.kind != "pruned"}
+    members = {one.name: _learner(run.large, one, cut) for one, cut in built.items()}
+    settings = run.settings
+    how = settings.distillation if settings.uses("distillation") else replace(settings.distillation, weight=0.0)
+    all_of_them = Together(run.large, members, trains_large=run.trains_large).to(device())
+    all_of_them.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    costs = {one.name: cost(cut.network) for one, cut in built.items()}
+    who = sandwich(costs, cost(run.large), batches.size // settings.processes, settings.budget)
+    all_of_them.train()
+    run.large.train(run.trains_large)
+    return JointStep(all_of_them, batches, who, how, run.answerer, head_only=round(settings.frozen * steps))
 
 
 def _learner(large: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
