@@ -102,10 +102,10 @@ def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 
 def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
-    """Strided convolutions of ``width`` times 1, 2, 3, 4 channels: the fewest operations to start."""
+    """Five strided or residual stages of ``width`` times 1, 2, 2, 4, 4 channels: few layers, without pooling."""
     w = width
     return nn.Sequential(
-        *_stem(shape, w, stride=2),
+        *_stem(shape, w),
         convolution(w, 2 * w, stride=2),
         Residual(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
         convolution(2 * w, 4 * w, stride=2),
@@ -124,9 +124,9 @@ def _inverted(inputs: int, outputs: int, stride: int) -> nn.Module:
     return Residual(*layers) if stride == 1 and inputs == outputs else nn.Sequential(*layers)
 
 
-def _stem(shape: PictureShape, width: int, stride: int = 1) -> list[nn.Module]:
+def _stem(shape: PictureShape, width: int) -> list[nn.Module]:
     side = min(shape.height, shape.width)
-    layers: list[nn.Module] = [convolution(shape.channels, width, stride=stride * (2 if side >= 64 else 1))]
+    layers: list[nn.Module] = [convolution(shape.channels, width, stride=2 if side >= 64 else 1)]
     return [*layers, nn.MaxPool2d(2)] if side >= 128 else layers
 
 
