@@ -9,7 +9,16 @@ from handheld.compress.structure import trace
 from handheld.compress.training.batches import Augmentation, Batches
 from handheld.compress.training.distil import Distillation, student_loss
 from handheld.compress.training.hardware import autocast
-from handheld.compress.training.joint import Sandwich, Together, alone_step, joint_step, recalibrate, sandwich
+from handheld.compress.training.joint import (
+    JointStep,
+    Sandwich,
+    Together,
+    alone_step,
+    joint_step,
+    recalibrate,
+    sandwich,
+    time_ratio,
+)
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.supernet import Nested, narrow
 from handheld.data import Splits
@@ -111,3 +120,13 @@ def test_in_shared_weights_a_members_example_counts_as_one_of_the_large_networks
     student_loss(given, batch.labels[:30], soft, how).backward()
     assert torch.allclose(added, 0.5 * member.large.get_parameter(shared).grad, atol=2e-2)
     assert not torch.allclose(added, member.large.get_parameter(shared).grad, atol=2e-2)
+
+
+def test_what_members_cost_is_the_ratio_of_medians_and_teaches_nothing(splits: Splits):
+    together, batches, who = setup(splits)
+    before = [parameter.detach().clone() for parameter in together.parameters()]
+    times = iter([0, 9, 99, *[value for pair in range(4) for value in (100 * pair, 100 * pair + 10, 100 * pair + 21)]])
+    ratio = time_ratio(JointStep(together, batches, who, Distillation()), 4, clock=lambda: float(next(times)))
+    assert ratio == pytest.approx(1.1)
+    assert all(torch.equal(one, other) for one, other in zip(before, together.parameters(), strict=True))
+    assert all(parameter.grad is None for parameter in together.parameters())

@@ -191,12 +191,13 @@ def time_ratio(step: JointStep, pairs: int, clock: Callable[[], float] = time.pe
 
     Args:
         step: of the run; its networks are copied.
-        pairs: of steps, one of each kind in turns; the median of each counts, after one pair to warm up.
+        pairs: of steps, one of each kind in turns; the median of each counts, after each member's first turn.
         clock: seconds.
     """
     joint, alone = replace(step, together=deepcopy(step.together)), deepcopy(step.together.large)
     times: list[tuple[float, float]] = []
-    for number in range(pairs + 1):
+    warm_up = len(step.who.turns) + 1
+    for number in range(pairs + warm_up):
         joint.together.zero_grad(set_to_none=True)
         alone.zero_grad(set_to_none=True)
         started = clock()
@@ -204,5 +205,5 @@ def time_ratio(step: JointStep, pairs: int, clock: Callable[[], float] = time.pe
         between = clock()
         joint(number)
         times.append((between - started, clock() - between))
-    apart, joined = np.median(np.array(times[1:]), axis=0)
+    apart, joined = np.median(np.array(times[warm_up:]), axis=0)
     return float(joined / apart)
