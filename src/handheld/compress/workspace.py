@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,8 +86,3 @@ def _changed(before: str, plan: dict[str, object]) -> str:
 def digest(*parts: object) -> str:
     """Return a short name for values."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def drop(folder: Path) -> None:
-    """Remove a folder and what is in it, if it is there."""
-    shutil.rmtree(folder, ignore_errors=True)

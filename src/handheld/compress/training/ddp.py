@@ -151,6 +151,7 @@ def _train(rank: int, work: Work, sender: Connection) -> None:
     meeting = f"file://{work.folder / 'meeting'}"
     distributed.init_process_group("nccl" if gpu else "gloo", init_method=meeting, rank=rank, world_size=work.processes)
     try:
+        # Safe: these are bytes that the process which started this one made in memory; they were in no file and on no network.
         whole: JointStep = pickle.loads(work.content)
         whole.together.to(device())
         step = replace(whole, batches=Share(whole.batches, rank, work.processes))
