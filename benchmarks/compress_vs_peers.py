@@ -6,7 +6,8 @@
 Peers: ai-edge-quantizer on the teacher; torch-pruning, which cuts the teacher to several sizes, fine-tuned for as many epochs
 as our members finish in, then ai-edge-quantizer; NNCF's post-training quantisation of the teacher in OpenVINO's format. All
 that is a ``.tflite`` runs in LiteRT, in turns in one process; NNCF's result and our float32 files also in OpenVINO, which
-reads both. Each on one thread. The first run makes ``.venv-peers`` and fetches torch-pruning beside it.
+reads both. Each on one thread. The first run makes ``.venv-peers`` and fetches torch-pruning beside it; what was pruned is
+kept in ``FAMILY_peers``, so that a run that was stopped goes on.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from handheld.compile import to_tflite
 from handheld.compress import Family
 from handheld.compress.config import read
 from handheld.compress.exporting import Exporter
-from handheld.compress.measuring import answers, latencies
+from handheld.compress.measuring import answers, latencies, stored_inputs
 from handheld.compress.quantisation import Plain, fold
 from handheld.compress.structure import trace
 from handheld.compress.teachers import Teacher, build
@@ -38,6 +40,7 @@ from handheld.compress.training.distil import Distillation
 from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.training.student import follow
 from handheld.data import Splits
+from handheld.engine import Model
 
 KEPT = (0.22, 0.16, 0.11, 0.075, 0.05)  # of each layer's channels, by torch-pruning
 WORKER = Path(__file__).parent / "_openvino_worker.py"
@@ -126,8 +129,14 @@ def pruner(bench: Bench) -> Iterator[Point]:
     """Channels removed by torch-pruning, fine-tuning on the labels, then post-training quantisation."""
     pruning = torch_pruning()
     for kept in KEPT:
+        place = bench.family.folder.parent / f"{bench.family.folder.name}_peers" / f"torch_pruning_{kept}"
+        if (place / "made.json").exists():
+            made = json.loads((place / "made.json").read_text())
+            yield Point(**made, content=(place / "int8.tflite").read_bytes())
+            continue
+        place.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
-        network = build_again(bench)
+        network = deepcopy(bench.teacher).train()
         importance = pruning.importance.GroupMagnitudeImportance(p=2)
         last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)][-1:]
         pruning.pruner.BasePruner(
@@ -136,24 +145,20 @@ def pruner(bench: Bench) -> Iterator[Point]:
         settings = bench.config.settings
         batches = Batches(bench.data.train, bench.preparation, settings.finish.batch, settings.augmentation, seed=0)
         schedule = replace(settings.finish, epochs=bench.epochs)
-        follow(network, batches, None, Distillation(weight=0.0, smoothing=0.1), schedule)
+        follow(network, batches, None, Distillation(weight=0.0, smoothing=0.1), schedule, save=place / "state.pt")
         macs, _ = pruning.utils.count_ops_and_params(network, bench.example[:1])
         graph = fold(trace(network, bench.example))
         content = bench.exporter.compile(graph, min(bench.preparation.shape[1:]), "int8")
-        print(f"torch-pruning {kept}: {time.perf_counter() - started:.0f} s", flush=True)
-        yield Point(
-            "torch-pruning + ai-edge-quantizer",
-            f"{kept:.0%} of channels, int8",
-            content,
-            int(macs),
-            time.perf_counter() - started,
-        )
-
-
-def build_again(bench: Bench) -> torch.nn.Module:
-    from copy import deepcopy
-
-    return deepcopy(bench.teacher).train()
+        made = {
+            "who": "torch-pruning + ai-edge-quantizer",
+            "what": f"{kept:.0%} of channels, int8",
+            "macs": int(macs),
+            "seconds": time.perf_counter() - started,
+        }
+        print(made, flush=True)
+        (place / "int8.tflite").write_bytes(content)
+        (place / "made.json").write_text(json.dumps(made))
+        yield Point(**made, content=content)
 
 
 def nncf(bench: Bench) -> list[dict[str, Any]]:
@@ -162,17 +167,17 @@ def nncf(bench: Bench) -> list[dict[str, Any]]:
         place = Path(folder)
         inputs = bench.preparation.inputs(pixels(bench.data.train)[:300]).contiguous().numpy()
         np.save(place / "calibration.npy", inputs)
-        np.savez(
-            place / "test.npz",
-            x=bench.preparation.inputs(pixels(bench.data.test)).contiguous().numpy(),
-            y=bench.data.test.labels,
-        )
-        network = Plain(fold(trace(bench.teacher, bench.example)))
+        np.save(place / "labels.npy", bench.data.test.labels)
+        np.save(place / "nncf.npy", bench.preparation.inputs(pixels(bench.data.test)).contiguous().numpy()[:, None])
+        network = Plain(fold(trace(bench.teacher, bench.example))).eval()
         torch.onnx.export(
             network, (bench.example[:1],), place / "teacher.onnx", dynamo=True, external_data=False, verbose=False
         )
         for member in (bench.family.teacher, *bench.family.members):
-            (place / f"{member.name}.tflite").write_bytes((bench.family.folder / member.file).read_bytes())
+            content = (bench.family.folder / member.file).read_bytes()
+            (place / f"{member.name}.tflite").write_bytes(content)
+            with Model.load(content) as model:
+                np.save(place / f"{member.name}.npy", list(stored_inputs(model.inputs[0], bench.data.test, bench.preparation)))
         done = subprocess.run([openvino_python(), WORKER, folder], check=True, stdout=subprocess.PIPE, text=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 

@@ -15,6 +15,9 @@ NEEDS = {
     "hands_conformance.py": "hands/video/asl_hand.25fps.mp4",
     "gestures.py": "hands/photos/digits",
     "hands_vs_mediapipe.py": None,
+    "compress_pruning.py": "images/fashion_mnist.npz",
+    "compress_joint.py": "images/fashion_mnist.npz",
+    "compress_vs_peers.py": "images/fashion_mnist.npz",
 }
 
 

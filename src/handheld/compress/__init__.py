@@ -13,10 +13,20 @@ if TYPE_CHECKING:
     from handheld.compress.run import compress
     from handheld.compress.settings import Settings
     from handheld.compress.teachers import Teacher
+    from handheld.compress.training.batches import Augmentation
+    from handheld.compress.training.distil import Distillation
+    from handheld.compress.training.loop import Schedule
 
-__all__ = ["Family", "Member", "Settings", "Target", "Teacher", "compress"]
+__all__ = ["Augmentation", "Distillation", "Family", "Member", "Schedule", "Settings", "Target", "Teacher", "compress"]
 
-_LAZY = {"compress": "run", "Settings": "settings", "Teacher": "teachers"}
+_LAZY = {
+    "Augmentation": "training.batches",
+    "Distillation": "training.distil",
+    "Schedule": "training.loop",
+    "Settings": "settings",
+    "Teacher": "teachers",
+    "compress": "run",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Compiled files side by side: bytes, latency, answers."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from handheld.compress.family import Latency
 from handheld.compress.quantisation import Plain, fold
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
-from handheld.engine import Model
+from handheld.engine import Model, TensorInfo
 from handheld.engine.measure import measure
 
 _ROUNDS = 40
@@ -100,16 +100,17 @@ def _core() -> int | None:
 
 def answers(content: bytes, dataset: Dataset, preparation: Preparation) -> NDArray[np.int64]:
     """Return the class that a model file answers for each picture, (n,), one picture at a time as on a device."""
-    pictures, found = pixels(dataset), np.empty(len(dataset), np.int64)
     with Model.load(content) as model:
-        info = model.inputs[0]
-        side = min(info.shape[1:3])
-        for start in range(0, len(dataset), 500):
-            inputs = resized(preparation.inputs(pictures[start : start + 500]), side).permute(0, 2, 3, 1).numpy()
-            stored = info.to_stored(np.ascontiguousarray(inputs, dtype=np.float32))
-            for offset, one in enumerate(stored):
-                found[start + offset] = int(model.run(one[None])[0].argmax())
-    return found
+        each = stored_inputs(model.inputs[0], dataset, preparation)
+        return np.fromiter((model.run(one)[0].argmax() for one in each), np.int64, len(dataset))
+
+
+def stored_inputs(info: TensorInfo, dataset: Dataset, preparation: Preparation) -> Iterator[NDArray[Any]]:
+    """Return each picture as a model file takes it: (1, height, width, channels) of the file's size and type."""
+    pictures, side = pixels(dataset), min(info.shape[1:3])
+    for start in range(0, len(dataset), 500):
+        inputs = resized(preparation.inputs(pictures[start : start + 500]), side).permute(0, 2, 3, 1).numpy()
+        yield from np.split(info.to_stored(np.ascontiguousarray(inputs, dtype=np.float32)), len(inputs))
 
 
 def confusion(answered: NDArray[np.int64], dataset: Dataset) -> tuple[tuple[int, ...], ...]:
