@@ -1,6 +1,7 @@
 # Each target makes .venv when it is missing or out of date; a second call does not install again.
-# The demo needs less than the tests do: torch and its converter are for making models, not for running them.
+# Where torch is too much to install, `make demo EXTRAS=hands` shows what runs models, and leaves out what makes them.
 PYTHON ?= python3
+EXTRAS ?= demo
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -26,7 +27,7 @@ clean:
 	rm -rf $(VENV) report
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(PIP) ".[hands]"
+	$(PIP) ".[$(EXTRAS)]"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

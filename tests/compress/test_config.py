@@ -59,7 +59,7 @@ def test_what_is_left_out_has_defaults(tmp_path: Path):
     [
         ("out = ", "cannot be read as a configuration"),
         ("[dta]\n", "no entry 'dta'"),
-        ("[data]\n", "data: entry 'path' is missing"),
+        ("[data]\n", "data: expected either a path or a factory"),
         ("[data]\npath = 3\n", "data.path: expected str, got 3"),
         ('[data]\npath = "x"\n[settings]\nspeed = 1\n', "settings: no entry 'speed'; expected .*budget"),
         ('[data]\npath = "x"\n[settings.training]\nepochs = "3"\n', "settings.training.epochs: expected float"),
@@ -109,3 +109,20 @@ def test_a_number_of_members():
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_examples_are_right(path: Path):
     assert read(path).targets
+
+
+def test_data_from_a_function_of_the_users(tmp_path: Path):
+    (tmp_path / "my_pictures.py").write_text(
+        "import numpy as np\nfrom handheld.data import from_pairs\n"
+        "def splits(): return from_pairs([(np.full((4, 4), 9 * n, np.uint8), n % 2) for n in range(20)])\n"
+        "def nothing(): return None\n"
+    )
+    assert len(read(config(tmp_path, '[data]\nfactory = "my_pictures:splits"\n')).load().train) == 16
+    for text, message in (
+        ('factory = "my_pictures:nothing"', "gives a NoneType, expected Splits"),
+        ('factory = "my_pictures:absent"', "no factory 'my_pictures:absent'"),
+        ('factory = "my_pictures:splits"\npath = "d.npz"', "either a path or a factory"),
+        ("valid = 0.1", "either a path or a factory"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(config(tmp_path, f"[data]\n{text}\n")).load()

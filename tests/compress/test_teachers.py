@@ -76,7 +76,7 @@ def test_a_factory_is_called_with_what_it_takes(mine: None, tmp_path: Path) -> N
     ("name", "message"),
     [
         ("mine_nets:absent", "no factory 'mine_nets:absent'"),
-        ("no_such_module:f", "no factory 'no_such_module:f' .*residual, mobile, plain"),
+        ("no_such_module:f", "no factory 'no_such_module:f' .*expected package.module:function"),
         ("mine_nets:nothing", "gives a str, expected a torch module"),
         ("mine_nets:fixed", r"gives \[2, 7\] for 2 pictures; the data has 3 classes: expected \[2, 3\]"),
         ("mine_nets:broken", r"fails on pictures \[1, 12, 12\]"),

@@ -3,8 +3,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
-from handheld.web.demo import choose_clip, main
+from handheld.errors import MissingDependencyError
+from handheld.web.demo.__main__ import main
+from handheld.web.demo.hands import choose_clip
 
 
 def test_the_clip_given_comes_first_then_a_real_one_then_the_one_that_ships(tmp_path):
@@ -19,13 +22,23 @@ def test_the_clip_given_comes_first_then_a_real_one_then_the_one_that_ships(tmp_
 
 
 def test_a_clip_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("handheld.web.demo.fetch", lambda bundle: None)
+    monkeypatch.setattr("handheld.web.demo.hands.fetch", lambda bundle: None)
     (tmp_path / "a.mp4").write_text("text")
     assert main(["--video", str(tmp_path / "a.mp4"), "--out", str(tmp_path / "report")]) == 1
     assert "cannot be read as a video" in capsys.readouterr().out
 
 
-@pytest.mark.timeout(120)
+def test_a_part_whose_packages_are_missing_is_left_out_and_named(tmp_path, monkeypatch, capsys):
+    def missing(*_: object) -> Markup:
+        raise MissingDependencyError("torch", "train", "this part")
+
+    monkeypatch.setattr("handheld.web.demo.__main__.track", lambda *_: Markup("<p>hands</p>"))
+    monkeypatch.setattr("handheld.web.demo.__main__.shrink", missing)
+    assert main(["--out", str(tmp_path / "report")]) == 0
+    assert "left out: this part needs 'torch'" in capsys.readouterr().out
+    assert "<p>hands</p>" in (tmp_path / "report" / "index.html").read_text()
+
+
 def test_the_page_of_the_shipped_clip(tmp_path):
     """As ``make demo`` without a data folder; needs the models, which it fetches once."""
     done = subprocess.run(
@@ -39,3 +52,5 @@ def test_the_page_of_the_shipped_clip(tmp_path):
     assert "hands.webp" in page
     assert (tmp_path / "hands.webp").read_bytes()[8:12] == b"WEBP"
     assert page.count('<rect class="') >= 150
+    assert "digits/report.html" in page
+    assert len(list((tmp_path / "digits").glob("*.tflite"))) == 4

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from handheld.compress.factories import factory
 from handheld.compress.settings import Settings, from_table
 from handheld.compress.targets import Target
 from handheld.compress.teachers import Teacher
@@ -40,17 +41,23 @@ class Source:
 
     Attributes:
         path: file or folder, relative to the configuration's folder or else to ``HANDHELD_DATA``.
+        factory: instead of it, ``package.module:function`` that returns :class:`handheld.data.Splits`.
         size: height and width of the pictures, if they are to be resized.
         valid: share of the training examples that validate.
         test: share of them that test, where the data has no test split.
         classes: names, where the data has numbers only.
     """
 
-    path: str
+    path: str = ""
+    factory: str = ""
     size: tuple[int, ...] = ()
     valid: float = 0.1
     test: float = 0.1
     classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.path) == bool(self.factory):
+            raise InputError("data: expected either a path or a factory")
 
 
 @dataclass(frozen=True)
@@ -77,13 +84,18 @@ class Config:
         size = self.data.size
         if size and len(size) != 2:
             raise InputError(f"data.size: expected height and width, got {list(size)}")
-        data = load(
-            find(self.data.path, self.folder),
-            size=(size[0], size[1]) if size else None,
-            valid=self.data.valid,
-            test=self.data.test,
-            seed=self.settings.seed,
-        )
+        if self.data.factory:
+            data = factory(self.data.factory, self.folder)()
+            if not isinstance(data, Splits):
+                raise InputError(f"data.factory: {self.data.factory} gives a {type(data).__name__}, expected Splits")
+        else:
+            data = load(
+                find(self.data.path, self.folder),
+                size=(size[0], size[1]) if size else None,
+                valid=self.data.valid,
+                test=self.data.test,
+                seed=self.settings.seed,
+            )
         return named(data, self.data.classes) if self.data.classes else data
 
 

@@ -1,6 +1,6 @@
 """Where the large network comes from: a name of ours, a factory of the user's, a checkpoint, or a file that is only read."""
 
-import importlib
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from handheld.compress.networks import NETWORKS, PictureShape, make
+from handheld.compress.factories import factory
+from handheld.compress.networks import PictureShape, make
 from handheld.compress.state import load_state
 from handheld.compress.training.distil import last_linear
 from handheld.compress.training.pictures import Preparation, resized
@@ -60,7 +61,7 @@ class Teacher:
 def build(teacher: Teacher, shape: PictureShape, classes: int, *, seed: int, folder: Path) -> nn.Module:
     """Return the large network with its first weights. Paths are relative to ``folder``; raises :class:`InputError`."""
     if ":" in teacher.network:
-        network = _from_factory(teacher.network, shape, classes, seed)
+        network = _made_by(factory(teacher.network, folder), teacher.network, shape, classes, seed)
     else:
         network = make(teacher.network, shape, classes, teacher.width, seed=seed)
     if teacher.checkpoint is not None:
@@ -128,14 +129,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     return dict(state)
 
 
-def _from_factory(name: str, shape: PictureShape, classes: int, seed: int) -> nn.Module:
-    import inspect
-
-    module, _, attribute = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"no factory {name!r} ({error}): expected package.module:factory, or {', '.join(NETWORKS)}") from error
+def _made_by(make: Callable[..., Any], name: str, shape: PictureShape, classes: int, seed: int) -> nn.Module:
     known = {
         "channels": shape.channels,
         "height": shape.height,
@@ -143,10 +137,10 @@ def _from_factory(name: str, shape: PictureShape, classes: int, seed: int) -> nn
         "classes": classes,
         "num_classes": classes,
     }
-    taken = {key: known[key] for key in inspect.signature(factory).parameters if key in known}
+    taken = {key: known[key] for key in inspect.signature(make).parameters if key in known}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = factory(**taken)
+        network = make(**taken)
     if not isinstance(network, nn.Module):
         raise InputError(f"{name} gives a {type(network).__name__}, expected a torch module")
     return network

@@ -1,7 +1,7 @@
 """Examples with labels, and how they are divided."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -108,6 +108,17 @@ class Splits:
                 raise InputError(f"the {name} split has classes {list(part.classes)}, train has {list(self.train.classes)}")
         if (present := int((self.train.counts > 0).sum())) < 2:
             raise InputError(f"expected examples of two classes or more to learn from, got {present}" + _why(self.skipped))
+
+    @classmethod
+    def of(
+        cls, parts: Mapping[str, Dataset], skipped: Sequence[Skipped] = (), *, valid: float, test: float, seed: int
+    ) -> "Splits":
+        """Return the parts named train, valid and test; fractions of each class are set apart for those that are missing."""
+        train, held_out = parts["train"], {name: part for name, part in parts.items() if name != "train"}
+        for name, fraction in (("test", test), ("valid", valid)):
+            if name not in held_out:
+                train, held_out[name] = train.split(fraction, seed=seed)
+        return cls(train, held_out["valid"], held_out["test"], tuple(skipped))
 
     @property
     def classes(self) -> tuple[str, ...]:

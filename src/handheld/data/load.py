@@ -48,16 +48,10 @@ def load(
     train = parts["train"]
     if not len(train) and skipped:
         raise InputError(f"{path}: nothing could be read; the first of {len(skipped)}, {skipped[0].name}: {skipped[0].reason}")
-    held_out: dict[str, Dataset] = {}
-    for name, fraction in (("test", test), ("valid", valid)):
-        if name in parts:
-            held_out[name] = parts[name]
-        elif len(train):
-            train, held_out[name] = train.split(fraction, seed=seed)
-        else:
-            raise InputError(f"{path}: holds no examples")
+    if not len(train):
+        raise InputError(f"{path}: holds no examples")
     try:
-        return Splits(train, held_out["valid"], held_out["test"], skipped)
+        return Splits.of(parts, skipped, valid=valid, test=test, seed=seed)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

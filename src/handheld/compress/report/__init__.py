@@ -1,11 +1,12 @@
 """A family as a page for people (``report.html``, one file that needs nothing else) and as a table of plain text.
 
-``write_report`` puts the page into the family's folder; ``markdown`` returns the table for a terminal or a README.
+``write_report`` puts the page into the family's folder, ``report_section`` is a short form of it for another page;
+``markdown`` returns the table for a terminal or a README.
 Pictures are drawn here, as SVG: ``axes`` scales, ``labels`` keeps names apart, ``pareto`` and ``curves`` draw,
 ``heat`` colours a confusion; ``record`` says what of a family's record is shown.
 """
 
-from handheld.compress.report.page import write_report
+from handheld.compress.report.page import report_section, write_report
 from handheld.compress.report.table import markdown
 
-__all__ = ["markdown", "write_report"]
+__all__ = ["markdown", "report_section", "write_report"]

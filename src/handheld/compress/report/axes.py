@@ -80,9 +80,9 @@ def grid(across: Scale, up: Scale) -> Markup:
 
 def svg(title: str, description: str, width: int, height: int, parts: Sequence[Markup]) -> Markup:
     """Return a picture of its parts; the title and the description are what a screen reader says."""
-    return Markup('<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">{parts}</svg>').format(
-        w=width, h=height, label=f"{title}. {description}", parts=Markup("\n").join(parts)
-    )
+    opening = Markup('<svg class="picture" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">')
+    label = f"{title}. {description}"
+    return opening.format(w=width, h=height, label=label) + Markup("\n").join(parts) + Markup("</svg>")
 
 
 def _linear_ticks(low: float, high: float, most: int) -> list[float]:

@@ -40,6 +40,25 @@ def write_report(family: Family) -> Path:
     return path
 
 
+def report_section(family: Family, link: str) -> Markup:
+    """Return an HTML section about a family for another page: one sentence, accuracy against size, and the figures.
+
+    Args:
+        family: to show.
+        link: path of its whole report, relative to the page.
+
+    The page names the colours: ``--ink``, ``--dim``, ``--line``, ``--panel``, ``--blue``, ``--orange``, ``--green``, ``--red``.
+    """
+    values = {
+        "summary": summary(family),
+        "picture": pareto.picture(family, pareto.SIZE, width=_MOST, height=380),
+        "picture_style": _asset("picture.css"),
+        "rows": [row(member, family.teacher) for member in (family.teacher, *family.members)],
+        "link": link,
+    }
+    return Markup(_environment().get_template("section.html").render(values))
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -65,6 +84,7 @@ def _values(family: Family) -> dict[str, Any]:
         "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         "script": script,
         "style": _asset("style.css"),
+        "picture_style": _asset("picture.css"),
         "heat": {theme: Markup(heat.style(theme)) for theme in ("light", "dark")},
         "title": f"Family of {family.folder.resolve().name}",
         "version": __version__,

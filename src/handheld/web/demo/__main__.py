@@ -1,0 +1,60 @@
+"""``python -m handheld.web.demo``: every part that can run here, on one page."""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+from rich.console import Console
+
+from handheld import __version__
+from handheld.errors import HandheldError, MissingDependencyError
+from handheld.media import atomic_path
+from handheld.web.demo.digits import shrink
+from handheld.web.demo.hands import choose_clip, track
+
+
+def render(sections: Sequence[Markup]) -> str:
+    """Return the page that holds the sections."""
+    environment = Environment(loader=PackageLoader("handheld.web"), autoescape=select_autoescape(), trim_blocks=True)
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    date = datetime.now(UTC).date().isoformat()
+    return environment.get_template("demo.html").render(version=__version__, date=date, machine=machine, sections=sections)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m handheld.web.demo", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("report"), help="folder to write the page into")
+    parser.add_argument("--video", help="clip to track; by default a real one of HANDHELD_DATA, else the one that ships")
+    given = parser.parse_args(arguments)
+    console, sections = Console(), []
+    clip = choose_clip(given.video, os.environ.get("HANDHELD_DATA"))
+    parts: tuple[Callable[[], Markup], ...] = (
+        lambda: track(clip, given.out, console),
+        lambda: shrink(given.out, console),
+    )
+    try:
+        given.out.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            try:
+                sections.append(part())
+            except MissingDependencyError as error:
+                console.print(f"left out: {error}", highlight=False)
+        page = given.out / "index.html"
+        with atomic_path(page) as temporary:
+            temporary.write_text(render(sections), "utf-8")
+    except HandheldError as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        return 1
+    console.print(f"wrote {page}", highlight=False, soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

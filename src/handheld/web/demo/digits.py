@@ -1,0 +1,44 @@
+"""Handwritten digits: one network, trained on the spot, made into a family of small ones."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+from rich.console import Console
+from rich.progress import Progress
+
+from handheld.data import Splits, from_pairs
+from handheld.errors import MissingDependencyError
+
+_TARGETS = ("8x smaller", "20x smaller", "40x smaller, plain")
+
+
+def digits() -> Splits:
+    """Return the 1,797 handwritten digits that scikit-learn brings, 8 x 8 pixels (Alpaydin and Kaynak, 1998)."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise MissingDependencyError("scikit-learn", "demo", "the family of digits") from error
+    found = load_digits()
+    pictures = (found.images * (255 / 16)).astype(np.uint8)
+    return from_pairs(list(zip(pictures, found.target, strict=True)), test=0.2)
+
+
+def shrink(out: Path, console: Console) -> Markup:
+    """Make a family into a folder ``digits``, and return the page's section. Needs the extra ``train``."""
+    from handheld.compress import Augmentation, Schedule, Settings, Teacher, compress
+    from handheld.compress.report import report_section
+
+    shutil.rmtree(out / "digits", ignore_errors=True)
+    settings = Settings(
+        training=Schedule(10, batch=64, rate=0.1), finish=Schedule(6, batch=64, rate=0.05), quantise=1.0, variants=False,
+        augmentation=Augmentation(shift=1),
+    )  # fmt: skip
+    with Progress(console=console) as progress:
+        task = progress.add_task("digits", total=1.0)
+        family = compress(
+            Teacher(network="residual", width=16), digits(), out=out / "digits", targets=_TARGETS, settings=settings,
+            progress=lambda stage, done, _: progress.update(task, completed=done, description=f"digits: {stage}"),
+        )  # fmt: skip
+    return report_section(family, "digits/report.html")
