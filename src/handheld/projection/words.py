@@ -1,0 +1,97 @@
+"""Texts as words with 64-bit fingerprints, sentence by sentence.
+
+Normalised as the smart-reply models for TensorFlow Lite were (2017): lower case, contractions opened, repeated marks taken as
+one, sentences split at marks, of which ``?`` and ``!`` are words too.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+
+from handheld.projection.characters import normalised, tokens
+from handheld.projection.hashing import Hashes, Numbers
+
+_KNOWN = 1 << 15  # words whose fingerprints are kept
+_WHOLE = {
+    "can't": "can not", "won't": "will not", "shan't": "shall not", "ain't": "is not", "let's": "let us", "y'all": "you all",
+}  # fmt: skip
+_ENDING = {"n't": " not", "'re": " are", "'m": " am", "'ll": " will", "'ve": " have", "'d": " would", "'s": " is"}
+_CONTRACTION = re.compile(
+    r"\b(?:(?P<whole>can't|won't|shan't|ain't|let's|y'all)"
+    r"|(?P<stem>it|s?he|that|what|where|who|how|there|here|when|why)(?P<is>'s)"
+    r"|(?P<word>[a-z]+?)(?P<ending>n't|'re|'m|'ll|'ve|'d))\b",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Words(NamedTuple):
+    """The words of some texts, one text after another.
+
+    Attributes:
+        tokens: (words,) the words.
+        hashes: (words,) uint64 fingerprints.
+        sentence: (words,) number of each word's sentence, over all texts.
+        offsets: (texts + 1,) where each text begins.
+    """
+
+    tokens: list[str]
+    hashes: Hashes
+    sentence: Numbers
+    offsets: Numbers
+
+
+def words_of(texts: Sequence[str]) -> Words:
+    """Split texts into words.
+
+    >>> words = words_of(["It's late!! Go.", "ok"])
+    >>> words.tokens, words.sentence.tolist(), words.offsets.tolist()
+    (['it', 'is', 'late', '!', 'go', 'ok'], [0, 0, 0, 0, 1, 2], [0, 5, 6])
+    """
+    found: list[str] = []
+    sentences: list[int] = []
+    offsets, sentence = [0], 0
+    for text in texts:
+        ended = False
+        for token in tokens(normalised(opened(text))):
+            if token in _MARKS:
+                ended = True
+                if token == ".":
+                    continue
+            elif ended:
+                sentence, ended = sentence + 1, False
+            found.append(token)
+            sentences.append(sentence)
+        sentence += 1
+        offsets.append(len(found))
+    hashes = np.fromiter(map(fingerprint, found), np.uint64, len(found))
+    return Words(found, hashes, np.array(sentences, np.intp), np.array(offsets, np.intp))
+
+
+_MARKS = frozenset(".?!")
+
+
+@lru_cache(_KNOWN)
+def fingerprint(word: str) -> int:
+    """Return 64 bits that stand for a word: the same on every machine (BLAKE2, RFC 7693)."""
+    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def opened(text: str) -> str:
+    """Open contractions.
+
+    >>> opened("It's true, you can't and I won't")
+    'It is true, you can not and I will not'
+    """
+    if "\u2019" in text:
+        text = text.replace("\u2019", "'")
+    return _CONTRACTION.sub(_open, text) if "'" in text else text
+
+
+def _open(found: re.Match[str]) -> str:
+    if whole := found["whole"]:
+        return _WHOLE[whole.lower()]
+    return str(found["stem"] or found["word"]) + _ENDING[str(found["is"] or found["ending"]).lower()]
