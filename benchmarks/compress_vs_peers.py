@@ -36,11 +36,11 @@ from handheld.compress.quantisation import Plain, fold
 from handheld.compress.structure import trace
 from handheld.compress.teachers import Teacher, build
 from handheld.compress.training.batches import Batches
-from handheld.compress.training.distil import Distillation
 from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.training.student import follow
 from handheld.data import Splits
 from handheld.engine import Model
+from handheld.training import Distillation
 
 KEPT = (0.22, 0.16, 0.11, 0.075, 0.05)  # of each layer's channels, by torch-pruning
 WORKER = Path(__file__).parent / "_openvino_worker.py"

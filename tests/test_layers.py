@@ -16,7 +16,7 @@ PACKAGE = "handheld"
 FLOORS = (
     ("errors",),
     ("engine", "graph", "media", "data"),
-    ("compile", "service"),
+    ("compile", "service", "training"),
     ("projection",),
     ("compress", "bench", "federated", "propagation"),
     ("hands", "reply"),
@@ -25,7 +25,7 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 2, "onnxruntime": 1}, "engine"  # and in how many files of the room
 CLUSTER, CLUSTER_FILE = "ray", "cluster"
-TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated"), "training"
+TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated", "training"), "training"
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ PLANTED = {
     "a second runtime": ("graph/a.py", "import onnxruntime", "a.py:1: imports onnxruntime; only the room 'engine' may"),
     "ray": ("compress/run.py", "import ray.util", "run.py:1: imports ray; only the file cluster.py of a room may"),
     "ray deeper": ("compress/training/cluster.py", "import ray", "cluster.py:1: imports ray; only the file cluster.py"),
-    "torch": ("hands/model.py", "from torch import nn", "model.py:1: imports torch; only ('compile', 'compress', 'federated')"),
+    "torch": ("hands/model.py", "from torch import nn", "model.py:1: imports torch; only ('compile', 'compress', 'federated', 'training')"),
 }
 FINE = {
     "down": ("hands/a.py", "from handheld.graph import b\nfrom handheld import errors, graph"),

@@ -23,18 +23,16 @@ from handheld.compress.quantisation import fold
 from handheld.compress.run import compress
 from handheld.compress.settings import Settings
 from handheld.compress.stages import finish_members
-from handheld.compress.state import save_state
 from handheld.compress.structure import macs, trace
 from handheld.compress.targets import Target
 from handheld.compress.teachers import Teacher
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Augmentation, Batches
-from handheld.compress.training.distil import Distillation
-from handheld.compress.training.loop import Schedule
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.workspace import Workspace
 from handheld.data import Splits
 from handheld.errors import InputError, MissingDependencyError, TrainingError
+from handheld.training import Distillation, Schedule, save_state
 
 pytest.importorskip("ray", reason="the extra cluster is not installed")
 

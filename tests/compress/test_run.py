@@ -16,11 +16,10 @@ from handheld.compress.measuring import latencies
 from handheld.compress.settings import Settings
 from handheld.compress.teachers import Teacher
 from handheld.compress.training.batches import Augmentation
-from handheld.compress.training.distil import Distillation
-from handheld.compress.training.loop import Schedule
 from handheld.data import Dataset, Splits
 from handheld.engine import Model, classify
 from handheld.errors import CompileError, InputError, TrainingError
+from handheld.training import Distillation, Schedule
 
 SETTINGS = Settings(
     training=Schedule(6, batch=60, rate=0.1),

@@ -21,11 +21,11 @@ from handheld.compress.settings import Settings
 from handheld.compress.teachers import ReadOnly, Teacher, build, load_weights
 from handheld.compress.training.answers import ask
 from handheld.compress.training.batches import Augmentation
-from handheld.compress.training.loop import Schedule
 from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.training.student import accuracy
 from handheld.data import Splits
 from handheld.errors import InputError, MissingDependencyError, ModelError
+from handheld.training import Schedule
 
 SHAPE = PictureShape(1, 12, 12)
 CLASSES = 3

@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from handheld.compress.settings import Settings
     from handheld.compress.teachers import Teacher
     from handheld.compress.training.batches import Augmentation
-    from handheld.compress.training.distil import Distillation
-    from handheld.compress.training.loop import Schedule
+    from handheld.training import Distillation, Schedule
 
 __all__ = ["Augmentation", "Distillation", "Family", "Member", "Schedule", "Settings", "Target", "Teacher", "compress"]
 
-_LAZY = {
-    "Augmentation": "training.batches",
-    "Distillation": "training.distil",
-    "Schedule": "training.loop",
-    "Settings": "settings",
-    "Teacher": "teachers",
-    "compress": "run",
+_LAZY = {  # where each is, so that a family can be read without torch
+    "Augmentation": "handheld.compress.training.batches",
+    "Distillation": "handheld.training",
+    "Schedule": "handheld.training",
+    "Settings": "handheld.compress.settings",
+    "Teacher": "handheld.compress.teachers",
+    "compress": "handheld.compress.run",
 }
 
 
@@ -34,6 +33,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    value = getattr(import_module(_LAZY[name]), name)
     globals()[name] = value
     return value

@@ -33,10 +33,9 @@ from handheld.compress.candidates import Candidate
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.packing import pack, unpack
 from handheld.compress.stages import Engine, Run
-from handheld.compress.state import load_state, save_state
 from handheld.compress.training.failure import Failure
-from handheld.compress.training.hardware import device
 from handheld.errors import HandheldError, InputError, MissingDependencyError, TrainingError
+from handheld.training import device, load_state, save_state
 
 _CONNECT_SECONDS = 10.0
 _RETRIES = 3  # of a member whose worker died

@@ -13,12 +13,10 @@ from handheld.compress.pruning import Masks, ends, prune
 from handheld.compress.settings import Settings
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
-from handheld.compress.training.distil import Distillation
-from handheld.compress.training.hardware import device
-from handheld.compress.training.loop import Report, Schedule
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, Curve, accuracy, follow, learn_int8
 from handheld.data import Dataset
+from handheld.training import Distillation, Report, Schedule, device
 
 _PRUNING_STEPS = 3
 _PRUNING_EPOCHS = 0.5  # of training between them

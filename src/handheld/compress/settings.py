@@ -4,9 +4,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 from handheld.compress.training.batches import Augmentation
-from handheld.compress.training.distil import Distillation
-from handheld.compress.training.loop import Schedule
 from handheld.errors import InputError
+from handheld.training import Distillation, Schedule
 
 TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "sparsity")
 """What a run may use: nested members, other networks, channels removed, soft labels, int8, zeros in stored files."""

@@ -22,7 +22,6 @@ from handheld.compress.teachers import Answerer
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
 from handheld.compress.training.ddp import fit_on
-from handheld.compress.training.hardware import device
 from handheld.compress.training.joint import JointStep, Together, recalibrate, sandwich, time_ratio
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, accuracy
@@ -30,6 +29,7 @@ from handheld.compress.training.supernet import Nested
 from handheld.compress.workspace import Workspace
 from handheld.data import Splits
 from handheld.media import atomic_path
+from handheld.training import device
 
 _VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
 _NORM_BATCHES = 20

@@ -14,12 +14,12 @@ from torch import nn
 
 from handheld.compress.factories import factory
 from handheld.compress.networks import PictureShape, make
-from handheld.compress.state import load_state
-from handheld.compress.training.distil import last_linear
+from handheld.compress.training.features import last_linear
 from handheld.compress.training.pictures import Preparation, resized
 from handheld.engine import Model
 from handheld.engine.classify import ImageCard
 from handheld.errors import InputError, MissingDependencyError
+from handheld.training import load_state
 
 Answerer = Callable[[torch.Tensor], torch.Tensor]
 

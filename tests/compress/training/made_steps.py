@@ -13,13 +13,12 @@ from torch import nn
 from handheld.compress.structure import trace
 from handheld.compress.training import joint
 from handheld.compress.training.batches import Augmentation, Batches
-from handheld.compress.training.distil import Distillation
 from handheld.compress.training.joint import JointStep, Sandwich, Together
-from handheld.compress.training.loop import Schedule
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide
 from handheld.compress.training.supernet import Nested, narrow
 from handheld.data import Dataset
+from handheld.training import Distillation, Schedule
 
 SCHEDULE = Schedule(1, batch=8, rate=0.05)
 STEPS = 6

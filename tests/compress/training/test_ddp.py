@@ -12,9 +12,9 @@ from made_steps import SCHEDULE, STEPS, Dies, joint_step, not_a_number
 
 from handheld.compress.training.ddp import fit_on
 from handheld.compress.training.joint import JointStep
-from handheld.compress.training.loop import fit
 from handheld.compress.training.share import Share
 from handheld.errors import InputError, TrainingError
+from handheld.training import fit
 
 
 def weights(step: JointStep) -> dict[str, torch.Tensor]:

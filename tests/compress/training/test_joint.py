@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from handheld.compress.networks import PictureShape, make
 from handheld.compress.structure import trace
 from handheld.compress.training.batches import Augmentation, Batches
-from handheld.compress.training.distil import Distillation, student_loss
-from handheld.compress.training.hardware import autocast
 from handheld.compress.training.joint import (
     JointStep,
     Sandwich,
@@ -23,6 +21,7 @@ from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.supernet import Nested, narrow
 from handheld.data import Splits
 from handheld.errors import InputError
+from handheld.training import Distillation, autocast, student_loss
 
 SHAPE = PictureShape(1, 12, 12)
 

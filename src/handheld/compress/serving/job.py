@@ -97,7 +97,7 @@ def settings_of(spec: Spec, examples: int) -> "Settings":
     """Return how to train: with few examples, batches are smaller, and rates with them (Goyal et al., arXiv 1706.02677)."""
     from handheld.compress.settings import Settings
     from handheld.compress.training.batches import Augmentation
-    from handheld.compress.training.loop import Schedule
+    from handheld.training import Schedule
 
     batch, largest = _BATCHES
     while batch < largest and 2 * batch * _STEPS_PER_EPOCH <= examples:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from handheld.compress.training.batches import Batch, Batches
-from handheld.compress.training.hardware import autocast
+from handheld.training import autocast
 
 _CHUNK = 512
 _MOST_BYTES = 2**30

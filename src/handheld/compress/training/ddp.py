@@ -26,11 +26,10 @@ from torch import distributed, nn
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from handheld.compress.training.failure import Failure
-from handheld.compress.training.hardware import device
 from handheld.compress.training.joint import JointStep
-from handheld.compress.training.loop import Report, Schedule, fit
 from handheld.compress.training.share import Share
 from handheld.errors import HandheldError, InputError, TrainingError
+from handheld.training import Report, Schedule, device, fit
 
 _POLL = 0.2  # seconds
 
@@ -59,7 +58,7 @@ def fit_on(
     report: Report = lambda step, steps, loss: None,
     seed: int = 0,
 ) -> list[tuple[int, float]]:
-    """Train everything in ``step.together`` as :func:`~handheld.compress.training.loop.fit` does, on several processes.
+    """Train everything in ``step.together`` as :func:`~handheld.training.loop.fit` does, on several processes.
 
     A script that calls this must guard its start with ``if __name__ == "__main__"``, since each process imports it.
 

@@ -17,10 +17,10 @@ from torch import nn
 from torch.nn import functional
 
 from handheld.compress.training.batches import Batch, Batches
-from handheld.compress.training.distil import Distillation, last_linear, student_loss
-from handheld.compress.training.hardware import autocast
+from handheld.compress.training.features import last_linear
 from handheld.compress.training.supernet import Nested
 from handheld.errors import InputError
+from handheld.training import Distillation, autocast, student_loss
 
 _FEWEST_ROWS = 16  # of a batch: batch normalisation needs some
 

@@ -10,11 +10,10 @@ from torch import fx, nn
 from handheld.compress.quantisation import fake_quantise, fold, without_fakes
 from handheld.compress.training.answers import Answers, ask
 from handheld.compress.training.batches import Batches
-from handheld.compress.training.distil import Distillation, Features, student_loss
-from handheld.compress.training.hardware import autocast, device
-from handheld.compress.training.loop import Report, Schedule, fit
+from handheld.compress.training.features import Features
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
+from handheld.training import Distillation, Report, Schedule, autocast, device, fit, student_loss
 
 Curve = list[tuple[int, float]]
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from handheld.compress.training.loop import Schedule, fit
 from handheld.errors import InputError, TrainingError
+from handheld.training import Schedule, fit
 
 
 class Problem:
@@ -29,6 +29,7 @@ class Problem:
 
 
 SCHEDULE = Schedule(1, rate=0.05)
+BOTH = pytest.mark.parametrize("schedule", [SCHEDULE, Schedule(1, rate=0.01, optimiser="adam")], ids=["sgd", "adam"])
 
 
 def every_step() -> float:
@@ -39,24 +40,26 @@ def every_step() -> float:
 every_step.now = 0.0  # type: ignore[attr-defined]
 
 
-def test_it_learns():
+@BOTH
+def test_it_learns(schedule: Schedule):
     problem = Problem()
-    curve = fit(problem.network, problem.step, SCHEDULE, 200)
+    curve = fit(problem.network, problem.step, schedule, 200)
     assert curve[-1][1] < 0.6 * curve[0][1]
 
 
-def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path):
+@BOTH
+def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, schedule: Schedule):
     whole, save = Problem(), tmp_path / "run" / "state.pt"
-    expected = fit(whole.network, whole.step, SCHEDULE, 40, seed=3)
+    expected = fit(whole.network, whole.step, schedule, 40, seed=3)
     for stop in (7, 8, 31):
         with pytest.raises(KeyboardInterrupt):
-            fit((broken := Problem(stop)).network, broken.step, SCHEDULE, 40, seed=3, save=save, clock=every_step)
+            fit((broken := Problem(stop)).network, broken.step, schedule, 40, seed=3, save=save, clock=every_step)
     resumed = Problem()
     steps: list[int] = []
     curve = fit(
         resumed.network,
         resumed.step,
-        SCHEDULE,
+        schedule,
         40,
         seed=3,
         save=save,
@@ -145,3 +148,8 @@ def test_gradients_are_clipped():
 def test_impossible_schedules_are_refused(wrong: dict[str, float]):
     with pytest.raises(InputError, match="expected epochs"):
         Schedule(**wrong)
+
+
+def test_an_unknown_optimiser_is_refused():
+    with pytest.raises(InputError, match="no optimiser 'lion': expected sgd or adam"):
+        Schedule(1, optimiser="lion")

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from handheld.compress.training.distil import Distillation, Features, last_linear, student_loss, watched
 from handheld.errors import InputError
+from handheld.training import Distillation, student_loss
 
 LOGITS, LABELS = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1])
 
@@ -32,40 +32,6 @@ def test_gradients_keep_their_size_at_high_temperatures():
         student_loss(student, torch.tensor([0]), LOGITS[:1], Distillation(weight=1.0, temperature=temperature)).backward()
         sizes.append(float(student.grad.norm()))
     assert sizes[0] == pytest.approx(sizes[1], rel=0.05)
-
-
-def networks() -> tuple[nn.Module, nn.Module]:
-    torch.manual_seed(0)
-    return (
-        nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)),
-        nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)),
-    )
-
-
-def test_features_teach_the_student_alone():
-    student, teacher = networks()
-    features = Features(student, teacher)
-    inputs = torch.randn(8, 4)
-    logits, distance = features(inputs)
-    assert torch.equal(logits, student(inputs))
-    assert 0 <= float(distance.detach()) <= 4
-    distance.backward()
-    assert student[0].weight.grad is not None
-    assert all(parameter.grad is None for parameter in teacher.parameters())
-    assert {id(p) for p in features.parameters()}.isdisjoint(id(p) for p in teacher.parameters())
-
-
-def test_watching_ends():
-    student, _ = networks()
-    with watched(student) as seen:
-        student(torch.zeros(1, 4))
-    student(torch.zeros(1, 4))
-    assert [tuple(tensor.shape) for tensor in seen] == [(1, 3)]
-
-
-def test_a_network_without_a_linear_layer_has_no_features():
-    with pytest.raises(InputError, match="no linear layer"):
-        last_linear(nn.Sequential(nn.ReLU()))
 
 
 @pytest.mark.parametrize("wrong", [{"weight": 1.5}, {"temperature": 0}, {"features": -1}, {"smoothing": 1.0}])

@@ -1,4 +1,4 @@
-"""The one training loop: stochastic gradient descent that can be stopped anywhere and goes on from there."""
+"""The one training loop: gradient descent that can be stopped anywhere and goes on from there."""
 
 import math
 import os
@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from handheld.compress.state import load_state, save_state
 from handheld.errors import InputError, TrainingError
+from handheld.training.state import load_state, save_state
 
 Report = Callable[[int, int, float], None]
 """Called with the step, the number of steps and the loss."""
@@ -33,6 +33,7 @@ class Schedule:
         momentum: of Nesterov's kind.
         decay: weight decay of convolutions and linear layers.
         clip: largest length of all gradients together; 0: any.
+        optimiser: ``sgd``, or ``adam`` (Loshchilov and Hutter, arXiv 1711.05101), for tables of which a step touches few rows.
     """
 
     epochs: float
@@ -42,12 +43,15 @@ class Schedule:
     momentum: float = 0.9
     decay: float = 5e-4
     clip: float = 0.0
+    optimiser: str = "sgd"
 
     def __post_init__(self) -> None:
         if not (self.epochs >= 0 and self.batch >= 1 and self.rate > 0 and 0 <= self.rise < 1):
             raise InputError(
                 f"expected epochs of 0 or more, a batch of 1 or more, a rate above 0 and a rise below 1, got {self}"
             )
+        if self.optimiser not in ("sgd", "adam"):
+            raise InputError(f"no optimiser {self.optimiser!r}: expected sgd or adam")
 
     def rate_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step."""
@@ -90,7 +94,7 @@ def fit(
     Raises:
         TrainingError: the loss is no longer a number; the last state that was saved stays.
     """
-    optimiser = torch.optim.SGD(_parameters(network, schedule), lr=1.0, momentum=schedule.momentum, nesterov=True)
+    optimiser = _optimiser(network, schedule)
     start, curve, mean = _resume(save, network, optimiser, schedule, steps)
     saved = clock()
     for step in range(start, steps):
@@ -115,6 +119,13 @@ def fit(
             _keep(save, network, optimiser, schedule, steps, step + 1, curve, mean)
             saved = clock()
     return curve
+
+
+def _optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    groups = _parameters(network, schedule)
+    if schedule.optimiser == "adam":
+        return torch.optim.AdamW(groups, lr=1.0, betas=(schedule.momentum, 0.999))
+    return torch.optim.SGD(groups, lr=1.0, momentum=schedule.momentum, nesterov=True)
 
 
 def _parameters(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
