@@ -2,7 +2,7 @@
 
 ``residual`` is the small residual network of the DAWNBench entries (He et al., arXiv 1512.03385, cut to nine layers),
 ``mobile`` is built of inverted residuals (Sandler et al., arXiv 1801.04381), ``plain`` of strided convolutions. Each halves a
-picture of 64 pixels or more before its first stage, and twice from 128 pixels on.
+picture of 64 pixels or more before its first stage, and twice from 128 pixels on. ``projected`` has no convolutions.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,6 +21,8 @@ class PictureShape(NamedTuple):
     height: int
     width: int
 
+
+_SMALL = 14  # side of the picture that is projected
 
 Factory = Callable[[PictureShape, int, int], nn.Module]
 
@@ -73,6 +75,19 @@ class Residual(nn.Module):
         return y
 
 
+class Projection(nn.Module):
+    """Signs of sums along random directions that never learn (Ravi, "ProjectionNet", arXiv 1708.00630)."""
+
+    def __init__(self, inputs: int, bits: int):
+        super().__init__()
+        self.directions = nn.Linear(inputs, bits, bias=False)
+        self.directions.weight = nn.Parameter(torch.randint(0, 2, (bits, inputs)).float() * 2 - 1, requires_grad=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, bits) of -1 and 1."""
+        return torch.sign(self.directions(x))
+
+
 def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
     """Four stages of ``width`` times 1, 2, 4, 8 channels, two of them with a residual block."""
     w = width
@@ -114,6 +129,20 @@ def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
     )
 
 
+def projected(shape: PictureShape, classes: int, width: int) -> nn.Module:
+    """Signs of ``width`` times 32 random projections of the small picture, then two linear layers: a ProjectionNet."""
+    pool = max(1, min(shape.height, shape.width) // _SMALL)
+    inputs = shape.channels * (shape.height // pool) * (shape.width // pool)
+    return nn.Sequential(
+        nn.AvgPool2d(pool),
+        nn.Flatten(),
+        Projection(inputs, 32 * width),
+        nn.Linear(32 * width, 8 * width),
+        nn.ReLU(),
+        nn.Linear(8 * width, classes),
+    )
+
+
 def _inverted(inputs: int, outputs: int, stride: int) -> nn.Module:
     middle = 4 * inputs
     layers = (
@@ -134,4 +163,4 @@ def _head(features: int, classes: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, classes)]
 
 
-NETWORKS: Mapping[str, Factory] = {"residual": residual, "mobile": mobile, "plain": plain}
+NETWORKS: Mapping[str, Factory] = {"residual": residual, "mobile": mobile, "plain": plain, "projected": projected}

@@ -17,7 +17,7 @@ _UNITS = {
     "x smaller": ("smaller", "1"), "x faster": ("faster", "1"), "x slower device": ("slowdown", "1"),
 }  # fmt: skip
 _PART = re.compile(r"(?:at (?:least|most) )?([0-9]{1,20}(?:\.[0-9]{1,40})?)\s*(\D+)")
-_KINDS = ("nested", "pruned", "sparse", "residual", "mobile", "plain")
+_KINDS = ("nested", "pruned", "sparse", "residual", "mobile", "plain", "projected")
 
 
 class _Latency(Protocol):

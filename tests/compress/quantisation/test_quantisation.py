@@ -12,7 +12,7 @@ from handheld.compress.quantisation.fold import layers_of
 from handheld.compress.structure import trace
 
 SHAPE = PictureShape(1, 12, 12)
-NAMES = ["residual", "mobile", "plain"]
+NAMES = ["residual", "mobile", "plain", "projected"]
 
 
 def trained(name: str) -> fx.GraphModule:
