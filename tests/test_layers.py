@@ -165,7 +165,11 @@ PLANTED = {
     "a second runtime": ("graph/a.py", "import onnxruntime", "a.py:1: imports onnxruntime; only the room 'engine' may"),
     "ray": ("compress/run.py", "import ray.util", "run.py:1: imports ray; only the file cluster.py of a room may"),
     "ray deeper": ("compress/training/cluster.py", "import ray", "cluster.py:1: imports ray; only the file cluster.py"),
-    "torch": ("hands/model.py", "from torch import nn", "model.py:1: imports torch; only ('compile', 'compress', 'federated', 'training')"),
+    "torch": (
+        "hands/model.py",
+        "from torch import nn",
+        "model.py:1: imports torch; only ('compile', 'compress', 'federated', 'training')",
+    ),
 }
 FINE = {
     "down": ("hands/a.py", "from handheld.graph import b\nfrom handheld import errors, graph"),

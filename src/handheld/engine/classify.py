@@ -10,6 +10,7 @@ The picture, in 0 to 1, is fitted to the input's size (``stretch``, or ``crop``:
 grey if the model wants that, and normalised: (value - mean) / std, one number or one for each channel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -42,10 +43,7 @@ class ImageCard:
     @classmethod
     def of(cls, model: Model) -> "ImageCard":
         """Read a model's card. Raises :class:`ModelError` that names the entry that is missing or wrong."""
-        card, image = model.card, model.card.get("image")
-        labels, output = card.get("labels"), card.get("output", "logits")
-        if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-            raise ModelError(f"{model.path}: its card has no list of labels; it does not say what its output means")
+        labels, image, output = labels_of(model), model.card.get("image"), model.card.get("output", "logits")
         if (
             not isinstance(image, dict)
             or output not in ("logits", "probabilities")
@@ -57,7 +55,7 @@ class ImageCard:
         mean, std = (_numbers(image.get(key, default), key, model) for key, default in (("mean", [0.0]), ("std", [1.0])))
         if not (std > 0).all():
             raise ModelError(f"{model.path}: card entry image.std is {std.tolist()}, expected numbers above 0")
-        return cls(tuple(labels), mean, std, image.get("grey", False), image.get("fit") == "crop", output == "logits")
+        return cls(labels, mean, std, image.get("grey", False), image.get("fit") == "crop", output == "logits")
 
 
 def classify(model: Model, image: np.ndarray, *, top: int = 5) -> list[Prediction]:
@@ -87,11 +85,27 @@ def classify(model: Model, image: np.ndarray, *, top: int = 5) -> list[Predictio
     scores = model.outputs[0].to_real(outputs[0]).ravel()
     if len(scores) != len(card.labels):
         raise ModelError(f"{model.path}: its card has {len(card.labels)} labels, its output {len(scores)} values")
-    if card.is_logits:
-        scores = np.exp(scores - scores.max())
-        scores /= scores.sum()
-    best = np.argsort(-scores, kind="stable")[:top]
-    return [Prediction(card.labels[i], float(scores[i])) for i in best]
+    return likeliest(softmax(scores) if card.is_logits else scores, card.labels, top)
+
+
+def labels_of(model: Model) -> tuple[str, ...]:
+    """Return the labels on a model's card. Raises :class:`ModelError` if there are none."""
+    labels = model.card.get("labels")
+    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
+        raise ModelError(f"{model.path}: its card has no list of labels; it does not say what its output means")
+    return tuple(labels)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return (labels,) logits as probabilities."""
+    shares = np.exp(logits - logits.max())
+    return np.asarray(shares / shares.sum())
+
+
+def likeliest(probabilities: np.ndarray, labels: Sequence[str], top: int) -> list[Prediction]:
+    """Return the ``top`` labels of (labels,) probabilities, best first; of equals the first."""
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return [Prediction(labels[place], float(probabilities[place])) for place in best]
 
 
 def prepare(image: np.ndarray, card: ImageCard, height: int, width: int) -> np.ndarray:

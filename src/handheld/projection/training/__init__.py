@@ -1,0 +1,1 @@
+"""What learns: tables and ProjectionNets, and the networks that train them."""

@@ -1,0 +1,79 @@
+"""A learned projection: each feature of a text falls on a row of a small table, whose rows are added up.
+
+The table learns on the grid of four bits that the file keeps it in (Jacob et al., arXiv 1712.05877), one scale for all of it.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_LEVELS = 7  # of four bits, to each side of zero
+_STEP = 0.4  # of the grid, over the root mean square of the table
+
+
+class Table(nn.Module):
+    """Sums of rows, normalised, then one or two linear layers.
+
+    Args:
+        rows: of the table.
+        width: numbers in a row.
+        classes: outputs (logits).
+        hidden: of a layer between, 0: none.
+        dropout: share of a text's features that are left out while learning.
+    """
+
+    def __init__(self, rows: int, width: int, classes: int, *, hidden: int = 0, dropout: float = 0.5):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(rows, width) * 0.1)
+        self.norm = nn.LayerNorm(width)
+        self.hidden = nn.Linear(width, hidden) if hidden else None
+        self.last = nn.Linear(hidden or width, classes)
+        self.dropout, self.on_grid = dropout, False
+
+    def forward(self, numbers: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        """Return (texts, classes) logits.
+
+        Args:
+            numbers: (features,) int64 rows of all texts.
+            offsets: (texts + 1,) int64, where each text begins.
+        """
+        table = self.rounded() if self.on_grid else self.table
+        weights = None
+        if self.training and self.dropout:
+            weights = (torch.rand(len(numbers)) >= self.dropout).float()
+        sums = functional.embedding_bag(numbers, table, offsets[:-1], mode="sum", per_sample_weights=weights)
+        return self.above(sums)
+
+    def above(self, sums: torch.Tensor) -> torch.Tensor:
+        """Return the logits of (texts, width) sums of rows."""
+        found = self.norm(sums)
+        if self.hidden is not None:
+            found = torch.relu(self.hidden(found))
+        logits: torch.Tensor = self.last(found)
+        return logits
+
+    def step(self) -> torch.Tensor:
+        """Return the distance of two levels of the grid; the largest weights may lie outside of it."""
+        size = self.table.detach()
+        return torch.minimum(_STEP * size.square().mean().sqrt(), size.abs().max() / _LEVELS)
+
+    def rounded(self) -> torch.Tensor:
+        """Return the table on its grid; gradients pass through."""
+        step = self.step()
+        grid = (self.table / step).round().clamp(-_LEVELS, _LEVELS) * step
+        return self.table + (grid - self.table).detach()
+
+
+class Exported(nn.Module):
+    """A table as a device runs it: (1, length) int32 rows in, logits out."""
+
+    def __init__(self, trained: Table):
+        super().__init__()
+        self.trained = trained
+        table = trained.rounded().detach()
+        table = torch.cat([table, torch.zeros(1, table.shape[1])])
+        self.rows = nn.Embedding(*table.shape, _weight=table)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Return (1, classes) logits."""
+        return self.trained.above(self.rows(numbers).sum(1))
