@@ -72,7 +72,7 @@ class Exported(nn.Module):
         self.trained = trained
         table = trained.rounded().detach()
         table = torch.cat([table, torch.zeros(1, table.shape[1])])
-        self.rows = nn.Embedding(*table.shape, _weight=table)
+        self.rows = nn.Embedding(table.shape[0], table.shape[1], _weight=table)
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         """Return (1, classes) logits."""
