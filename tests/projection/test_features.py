@@ -58,6 +58,14 @@ def test_a_text_has_the_same_features_alone_and_among_others(features: Features,
         assert features.of([text]).hashes.tolist() == together.hashes[start:end].tolist()
 
 
+def test_some_of_the_texts() -> None:
+    texts = ["go on", "", "yes", "no way out"]
+    bag = Features(words=2).of(texts)
+    some, wanted = bag.take(np.array([3, 1, 0, 3])), Features(words=2).of(["no way out", "", "go on", "no way out"])
+    assert some.offsets.tolist() == wanted.offsets.tolist()
+    assert some.hashes.tolist() == wanted.hashes.tolist()
+
+
 def test_golden_features() -> None:
     bag = Features(words=2, skips=1, letters=(3,)).of(["how's it going?"])
     assert [hex(value) for value in bag.hashes[[0, 1, -1]].tolist()] == [

@@ -26,7 +26,15 @@ class Bag(NamedTuple):
     offsets: Numbers
 
     def __len__(self) -> int:
+        """Return how many texts there are."""
         return len(self.offsets) - 1
+
+    def take(self, texts: Numbers) -> "Bag":
+        """Return some of the texts, in the order given."""
+        begins, counts = self.offsets.take(texts), (self.offsets[1:] - self.offsets[:-1]).take(texts)
+        offsets = np.zeros(len(texts) + 1, np.intp)
+        counts.cumsum(out=offsets[1:])
+        return Bag(self.hashes.take((begins - offsets[:-1]).repeat(counts) + np.arange(offsets[-1])), offsets)
 
 
 @dataclass(frozen=True)
