@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from pyarrow import parquet
+from scipy.sparse import csr_array
+
+from handheld.errors import InputError
+from handheld.propagation import Graph
+
+
+def rows(graph: Graph) -> dict[int, dict[int, float]]:
+    return {
+        node: dict(zip(graph.neighbours[a:b].tolist(), graph.weights[a:b].tolist(), strict=True))
+        for node, (a, b) in enumerate(zip(graph.offsets[:-1], graph.offsets[1:], strict=True))
+    }
+
+
+def test_edges_join_both_ends_and_add_up():
+    graph = Graph.of_edges([0, 1, 0, 2], [1, 2, 1, 2], [1.0, 2.0, 0.5, 9.0], nodes=4)
+    assert rows(graph) == {0: {1: 1.5}, 1: {0: 1.5, 2: 2.0}, 2: {1: 2.0}, 3: {}}
+    assert (graph.nodes, graph.edges) == (4, 4)
+
+
+def test_directed_edges_lead_from_source_to_target():
+    assert rows(Graph.of_edges([0, 1], [1, 2], directed=True)) == {0: {}, 1: {0: 1.0}, 2: {1: 1.0}}
+
+
+def test_edges_that_weigh_nothing_are_none():
+    assert rows(Graph.of_edges([0, 1], [1, 2], [0.0, 1.0])) == {0: {}, 1: {2: 1.0}, 2: {1: 1.0}}
+    assert Graph.of_edges([], []).nodes == 0
+
+
+def test_a_matrix_that_holds_both_directions_counts_once():
+    matrix = csr_array(np.array([[0, 2.0, 0], [2.0, 0, 1.0], [0, 1.0, 0]]))
+    expected = {0: {1: 2.0}, 1: {0: 2.0, 2: 1.0}, 2: {1: 1.0}}
+    assert rows(Graph.of_matrix(matrix)) == expected
+    half = csr_array(np.array([[0, 2.0, 0], [0, 0, 1.0], [0, 0, 0]]))
+    assert rows(Graph.of_matrix(half)) == expected
+
+
+def test_relations_count_as_much_as_they_are_told_to():
+    friends, likes = Graph.of_edges([0], [1], nodes=3), Graph.of_edges([0, 1], [1, 2], nodes=3)
+    assert rows(Graph.joined({"friends": (friends, 2.0), "likes": (likes, 0.5)})) == {
+        0: {1: 2.5}, 1: {0: 2.5, 2: 0.5}, 2: {1: 0.5},
+    }  # fmt: skip
+
+
+def test_parquet(tmp_path: Path):
+    columns = {"source": [0, 1, 2], "target": [1, 2, 0], "weight": [1.0, 2.0, 3.0], "relation": ["a", "b", "a"]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
+    assert rows(Graph.read(tmp_path / "g.parquet"))[0] == {1: 1.0, 2: 3.0}
+    assert rows(Graph.read(tmp_path / "g.parquet", {"b": 2.0})) == {0: {}, 1: {2: 4.0}, 2: {1: 4.0}}
+    parquet.write_table(pyarrow.table({"source": [0]}), tmp_path / "half.parquet")
+    (tmp_path / "text.parquet").write_text("no table")
+    for name in ("half", "text", "none"):
+        with pytest.raises(InputError, match=f"{name}.parquet cannot be read as a graph"):
+            Graph.read(tmp_path / f"{name}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0, 1], [1]), "expected sources and targets"),
+        (([0.5], [1]), "whole numbers"),
+        (([0], [-1]), "nodes -1 to 0"),
+        (([0], [1], [1.0, 2.0]), "expected 1 weights"),
+        (([0, 1], [1, 2], [1.0, -2.0]), "edge 1 has the weight -2.0"),
+        (([0], [1], [float("nan")]), "edge 0 has the weight nan"),
+    ],
+)
+def test_what_no_edge_can_be(arguments: tuple[list[float], ...], message: str):
+    with pytest.raises(InputError, match=message):
+        Graph.of_edges(*arguments)
+
+
+def test_nodes_beyond_those_there_are():
+    with pytest.raises(InputError, match="expected 0 to 2"):
+        Graph.of_edges([0], [3], nodes=3)
+
+
+@pytest.mark.parametrize("matrix", [np.eye(2), csr_array((2, 3)), None])
+def test_what_is_no_adjacency(matrix: object):
+    with pytest.raises(InputError, match="sparse matrix"):
+        Graph.of_matrix(matrix)
+
+
+def test_relations_over_other_nodes():
+    with pytest.raises(InputError, match="same nodes"):
+        Graph.joined({"a": (Graph.of_edges([0], [1]), 1.0), "b": (Graph.of_edges([0], [2]), 1.0)})
+    with pytest.raises(InputError, match="none"):
+        Graph.joined({})
