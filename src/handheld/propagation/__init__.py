@@ -1,11 +1,14 @@
 """Learning from a graph with few labels: Expander's label propagation, on one machine or many.
 
 ``Graph`` joins nodes by weighted edges of several relations, ``Seeds`` are nodes whose labels are given, ``propagate`` spreads
-them into ``Labels``: the likeliest few of each node.
+them into ``Labels``: the likeliest few of each node. ``near`` and ``graph_of`` find and join what is alike among bit codes;
+``ProjectionGraph`` is a table from signatures of texts to labels that learns on the device.
 """
 
 from handheld.propagation.graph import Graph
 from handheld.propagation.labels import Labels, Seeds
+from handheld.propagation.neighbours import graph_of, near
+from handheld.propagation.projection_graph import ProjectionGraph
 from handheld.propagation.propagate import propagate
 
-__all__ = ["Graph", "Labels", "Seeds", "propagate"]
+__all__ = ["Graph", "Labels", "ProjectionGraph", "Seeds", "graph_of", "near", "propagate"]
