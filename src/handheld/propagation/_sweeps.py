@@ -1,4 +1,4 @@
-"""One pass over nodes, compiled; the one file of the room that imports numba."""
+"""One pass over nodes, compiled."""
 
 from typing import Any
 
