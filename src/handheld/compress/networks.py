@@ -22,7 +22,7 @@ class PictureShape(NamedTuple):
     width: int
 
 
-_SMALL = 14  # side of the picture that is projected
+_SMALL = 14  # side of the picture that is projected, at most
 
 Factory = Callable[[PictureShape, int, int], nn.Module]
 
@@ -130,14 +130,14 @@ def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 
 def projected(shape: PictureShape, classes: int, width: int) -> nn.Module:
-    """Signs of ``width`` times 32 random projections of the small picture, then two linear layers: a ProjectionNet."""
-    pool = max(1, min(shape.height, shape.width) // _SMALL)
+    """Signs of ``width`` times 16 random projections of the small picture, then two linear layers: a ProjectionNet."""
+    pool = -(-min(shape.height, shape.width) // _SMALL)
     inputs = shape.channels * (shape.height // pool) * (shape.width // pool)
     return nn.Sequential(
         nn.AvgPool2d(pool),
         nn.Flatten(),
-        Projection(inputs, 32 * width),
-        nn.Linear(32 * width, 8 * width),
+        Projection(inputs, 16 * width),
+        nn.Linear(16 * width, 8 * width),
         nn.ReLU(),
         nn.Linear(8 * width, classes),
     )

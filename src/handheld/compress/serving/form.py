@@ -13,7 +13,7 @@ from handheld.errors import InputError
 from handheld.service import Field, JobKind
 from handheld.service.kinds import Spec
 
-NETWORKS = ("residual", "mobile", "plain")  # those of compress.networks, which imports torch
+NETWORKS = ("residual", "mobile", "plain", "projected")  # those of compress.networks, which imports torch
 TECHNIQUES = (
     "joint",
     "students",
@@ -64,7 +64,7 @@ def _fields(limits: CompressLimits) -> Sequence[Field]:
         Field(
             name="targets", label="Targets", default="20x smaller; 94x smaller, 27x faster; 70KB, plain",
             help="One for each model, with ; between them: a size (70KB), a latency on this server (5ms), 94x smaller or 27x "
-            "faster than the large network, an accuracy (92%), and what to make (nested, pruned, residual, mobile, plain). "
+            "faster than the large network, an accuracy (92%), and what to make (nested, pruned, residual, mobile, plain, projected). "
             "Or only how many models: 6.",
         ),
         Field(
