@@ -64,8 +64,8 @@ def _fields(limits: CompressLimits) -> Sequence[Field]:
         Field(
             name="targets", label="Targets", default="20x smaller; 94x smaller, 27x faster; 70KB, plain",
             help="One for each model, with ; between them: a size (70KB), a latency on this server (5ms), 94x smaller or 27x "
-            "faster than the large network, an accuracy (92%), and what to make (nested, pruned, residual, mobile, plain, projected). "
-            "Or only how many models: 6.",
+            "faster than the large network, an accuracy (92%), and what to make (nested, pruned, residual, mobile, plain, "
+            "projected). Or only how many models: 6.",
         ),
         Field(
             name="network", label="Large network", type="choice", choices=NETWORKS, default=NETWORKS[0],
