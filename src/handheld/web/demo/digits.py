@@ -32,7 +32,7 @@ def shrink(out: Path, console: Console) -> Markup:
 
     shutil.rmtree(out / "digits", ignore_errors=True)
     settings = Settings(
-        training=Schedule(10, batch=64, rate=0.1), finish=Schedule(6, batch=64, rate=0.05), quantise=1.0, variants=False,
+        training=Schedule(16, batch=64, rate=0.1), finish=Schedule(16, batch=64, rate=0.05), quantise=1.0, variants=False,
         augmentation=Augmentation(shift=1),
     )  # fmt: skip
     with Progress(console=console) as progress:
