@@ -249,6 +249,12 @@ def test_pictures_of_another_size_are_refused(splits: Splits, tmp_path: Path):
         compress(Teacher(width=4), Splits(splits.train, splits.valid, odd), out=tmp_path, targets=1, settings=SETTINGS)
 
 
+def test_texts_among_pictures_are_refused(splits: Splits, tmp_path: Path):
+    odd = Dataset(("a", "b", "c"), np.arange(3), splits.classes)
+    with pytest.raises(InputError, match="these are texts"):
+        compress(Teacher(width=4), Splits(splits.train, splits.valid, odd), out=tmp_path, targets=1, settings=SETTINGS)
+
+
 def test_nothing_asked_is_refused(splits: Splits, tmp_path: Path):
     with pytest.raises(InputError, match="no targets"):
         compress(Teacher(width=4), splits, out=tmp_path, targets=[], settings=SETTINGS)

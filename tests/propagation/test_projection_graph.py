@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,14 @@ def test_what_is_damaged_is_refused():
     for damaged in (b"", b"PK", content[: len(content) // 2], content[:200] + bytes(50) + content[250:]):
         with pytest.raises(ModelError):
             ProjectionGraph.of_bytes(damaged)
+
+
+@pytest.mark.parametrize("part", ["keys", "labels", "classes"])
+def test_a_table_that_does_not_fit_together_is_refused(part: str):
+    graph = table()
+    changed = {"keys": graph.keys[::-1].copy(), "labels": graph.labels + 9, "classes": 1 << 40}[part]
+    with pytest.raises(ModelError, match="do not fit together"):
+        ProjectionGraph.of_bytes(replace(graph, **{part: changed}).to_bytes())
 
 
 @pytest.mark.parametrize("wrong", [{"kept": 0}, {"fewest": 0}])

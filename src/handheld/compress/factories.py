@@ -18,9 +18,9 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
     if (place := str(folder.resolve())) not in sys.path:
         sys.path.append(place)
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"no factory {name!r} ({error}): expected package.module:function") from error
     if not callable(found):
         raise InputError(f"{name} is a {type(found).__name__}, expected a function")
-    return found  # type: ignore[no-any-return]
+    return found

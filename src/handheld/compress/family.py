@@ -198,7 +198,8 @@ class Family:
             json.dumps(content, ensure_ascii=False, allow_nan=False).encode()  # refuses 1e999 and halves of characters
             if content.pop("format") != FORMAT:
                 raise ModelError(f"{path} is of another format, this version reads {FORMAT}; run `handheld compress` again")
-            return _read(cls, {"folder": Path(folder), **content})  # type: ignore[no-any-return]
+            family: Family = _read(cls, {"folder": Path(folder), **content})
+            return family
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelError(f"{folder} holds no family.json: expected the folder of a finished `handheld compress`") from error
         except (OSError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:

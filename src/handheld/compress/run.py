@@ -23,7 +23,7 @@ from handheld.compress.stages import Engine, Run, export_members, finish_members
 from handheld.compress.structure import trace
 from handheld.compress.targets import Target
 from handheld.compress.teachers import ReadOnly, Teacher, build, check
-from handheld.compress.training.pictures import Preparation
+from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.workspace import digest, workspace
 from handheld.data import Splits
 from handheld.errors import InputError
@@ -84,7 +84,7 @@ def compress(
         raise InputError(f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}")
     preparation, classes = Preparation.of(data.train), len(data.classes)
     for name, part in (("validation", data.valid), ("test", data.test)):
-        if part.inputs[:1].shape[1:] != data.train.inputs[:1].shape[1:]:  # type: ignore[union-attr]
+        if pixels(part).shape[1:] != pixels(data.train).shape[1:]:
             raise InputError(f"the {name} pictures have another size than the training pictures: load them with size=")
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
     what: dict[str, Any] = {

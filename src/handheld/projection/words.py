@@ -15,6 +15,7 @@ import numpy as np
 from handheld.projection.characters import normalised, tokens
 from handheld.projection.hashing import Hashes, Numbers
 
+_MARKS = frozenset(".?!")
 _KNOWN = 1 << 15  # words whose fingerprints are kept
 _WHOLE = {
     "can't": "can not", "won't": "will not", "shan't": "shall not", "ain't": "is not", "let's": "let us", "y'all": "you all",
@@ -69,9 +70,6 @@ def words_of(texts: Sequence[str]) -> Words:
         offsets.append(len(found))
     hashes = np.fromiter(map(fingerprint, found), np.uint64, len(found))
     return Words(found, hashes, np.array(sentences, np.intp), np.array(offsets, np.intp))
-
-
-_MARKS = frozenset(".?!")
 
 
 @lru_cache(_KNOWN)

@@ -19,6 +19,7 @@ from handheld.propagation.labels import Labels
 
 _FORMAT = 1
 _FULL = 255  # a vote of 1, as stored
+_MOST_CLASSES = 1 << 20  # of a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class ProjectionGraph:
         Args:
             texts: to learn from.
             labels: of each text: as given, or as spread by ``propagate``.
-            features, signs: how a text is projected; T times the number of signatures must fit 64 bits.
+            features, signs: how a text is projected; a function's number and its d bits must fit 64 bits.
             kept: labels of an entry.
             fewest: texts that must have a signature for it to become an entry.
 
@@ -155,15 +156,16 @@ class ProjectionGraph:
                     raise ModelError(f"the table has format {card['format']!r}; this version reads {_FORMAT}")
                 features = Features(**{**card["features"], "letters": tuple(card["features"]["letters"])})
                 keys, labels = file["keys"].astype(np.uint64), file["labels"].astype(np.int32)
-                table = cls(
-                    features, Signs(**card["signs"]), int(card["classes"]), keys, labels, file["votes"] / np.float32(_FULL)
-                )
+                stored = file["votes"]
+                votes = stored / np.float32(_FULL)
+                table = cls(features, Signs(**card["signs"]), int(card["classes"]), keys, labels, votes)
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(f"this is no table of signatures, or it is damaged: {error}") from error
-        fits = labels.ndim == 2 and labels.shape == table.votes.shape and keys.shape == labels.shape[:1]
-        if not fits or (np.diff(keys.astype(np.float64)) < 0).any() or (labels < -1).any() or (labels >= table.classes).any():
+        fits = labels.ndim == 2 and labels.shape == votes.shape and keys.shape == labels.shape[:1] and stored.dtype == np.uint8
+        known = 1 <= table.classes <= _MOST_CLASSES and ((labels >= -1) & (labels < table.classes)).all()
+        if not (fits and known and (keys[1:] > keys[:-1]).all()):
             raise ModelError("the table of signatures is damaged: its keys, labels and votes do not fit together")
         return table
 
