@@ -81,11 +81,14 @@ def test_a_finished_run_is_taken_from_its_state(tmp_path: Path):
     assert len(list(tmp_path.iterdir())) == 1  # one state, not one for each step
 
 
-def test_the_state_of_another_plan_is_not_gone_on_from(tmp_path: Path):
+@pytest.mark.parametrize(("schedule", "steps"), [(Schedule(1, rate=0.01), 10), (SCHEDULE, 11)])
+def test_the_state_of_another_schedule_is_refused_and_kept(tmp_path: Path, schedule: Schedule, steps: int):
     save, problem, other = tmp_path / "state.pt", Problem(), Problem()
     fit(problem.network, problem.step, SCHEDULE, 10, save=save)
-    fit(other.network, other.step, Schedule(1, rate=0.01), 10, save=save)
-    assert not torch.equal(problem.weights()[0], other.weights()[0])
+    before = save.read_bytes()
+    with pytest.raises(InputError, match=r"state\.pt holds a run of another schedule or length"):
+        fit(other.network, other.step, schedule, steps, save=save)
+    assert save.read_bytes() == before
 
 
 def test_a_damaged_state_is_named(tmp_path: Path):

@@ -92,6 +92,7 @@ def fit(
         The running mean of the loss, at a hundred steps or fewer.
 
     Raises:
+        InputError: the file is damaged, or holds a run of another schedule; it stays as it is.
         TrainingError: the loss is no longer a number; the last state that was saved stays.
     """
     optimiser = _optimiser(network, schedule)
@@ -166,8 +167,10 @@ def _resume(
     path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer, schedule: Schedule, steps: int
 ) -> tuple[int, list[tuple[int, float]], float]:
     state: Mapping[str, Any] | None = load_state(path) if path is not None and os.path.exists(path) else None
-    if state is None or state.get("plan") != _plan(schedule, steps):
+    if state is None:
         return 0, [], 0.0
+    if state.get("plan") != _plan(schedule, steps):
+        raise InputError(f"{path} holds a run of another schedule or length: delete it to begin again, or save elsewhere")
     network.load_state_dict(state["network"])
     if state["optimiser"]:
         optimiser.load_state_dict(state["optimiser"])
