@@ -1,4 +1,4 @@
-"""Peers of ``compress`` in places of their own, so that what they pin touches nothing of ours."""
+"""Peers of ``compress`` and ``projection`` in places of their own, so that what they pin touches nothing of ours."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 OPENVINO = ["openvino>=2025,<2027", "nncf>=2.14,<4", "numpy<3"]
+FASTTEXT = ["fasttext==0.9.3", "numpy<3"]
 TORCH_PRUNING = "torch-pruning==1.6.1"
 
 
@@ -29,3 +30,14 @@ def torch_pruning() -> ModuleType:
     import torch_pruning
 
     return torch_pruning
+
+
+def fasttext_python() -> Path:
+    """Return the interpreter of an environment with fastText, made (and fastText compiled) if it is not there."""
+    folder = ROOT / ".venv-peers-fasttext"
+    python, installed = folder / "bin" / "python", folder / ".installed"
+    if not installed.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *FASTTEXT], check=True)
+        installed.touch()
+    return python

@@ -15,9 +15,13 @@ NEEDS = {
     "hands_conformance.py": "hands/video/asl_hand.25fps.mp4",
     "gestures.py": "hands/photos/digits",
     "hands_vs_mediapipe.py": None,
+    "text.py": "text/clinc_train.tsv",
+    "projection_net.py": "images/fashion_mnist.npz",
     "compress_pruning.py": "images/fashion_mnist.npz",
     "compress_joint.py": "images/fashion_mnist.npz",
     "compress_vs_peers.py": "images/fashion_mnist.npz",
+    "propagation.py": "text/planetoid",
+    "reply.py": "text/chitchat.jsonl.gz",
 }
 
 

@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "handheld"
 FLOORS = (
     ("errors",),
-    ("engine", "graph", "media", "data"),
+    ("cluster", "engine", "graph", "media", "data"),
     ("compile", "service", "training"),
     ("projection",),
     ("compress", "bench", "federated", "propagation"),
@@ -24,7 +24,7 @@ FLOORS = (
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 2, "onnxruntime": 1}, "engine"  # and in how many files of the room
-CLUSTER, CLUSTER_FILE = "ray", "cluster"
+CLUSTER, CLUSTER_FILE = "ray", "handheld.cluster"
 TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated", "training"), "training"
 
 
@@ -121,8 +121,8 @@ def wrong_dependencies(modules: dict[str, Module]) -> list[str]:
             torch_is_fine = module.room in TORCH_ROOMS or TORCH_FOLDER in parts
             if top in ("torch", "torchvision") and not torch_is_fine:
                 found.append(f"{module.path}:{line}: imports {top}; only {TORCH_ROOMS} and folders called {TORCH_FOLDER!r} may")
-            if top == CLUSTER and parts[2:] != [CLUSTER_FILE]:
-                found.append(f"{module.path}:{line}: imports {top}; only the file {CLUSTER_FILE}.py of a room may")
+            if top == CLUSTER and module.name != CLUSTER_FILE:
+                found.append(f"{module.path}:{line}: imports {top}; only {CLUSTER_FILE} may")
     for runtime, files in runtime_files.items():
         if len(files) > RUNTIMES[runtime]:
             found.append(f"{runtime} is imported in {len(files)} files, at most {RUNTIMES[runtime]} may: {sorted(files)}")
@@ -163,8 +163,8 @@ PLANTED = {
     ),
     "too many runtime files": ("engine/a.py", "import ai_edge_litert", "ai_edge_litert is imported in 3 files, at most 2 may"),
     "a second runtime": ("graph/a.py", "import onnxruntime", "a.py:1: imports onnxruntime; only the room 'engine' may"),
-    "ray": ("compress/run.py", "import ray.util", "run.py:1: imports ray; only the file cluster.py of a room may"),
-    "ray deeper": ("compress/training/cluster.py", "import ray", "cluster.py:1: imports ray; only the file cluster.py"),
+    "ray": ("compress/run.py", "import ray.util", "run.py:1: imports ray; only handheld.cluster may"),
+    "ray deeper": ("compress/cluster.py", "import ray", "cluster.py:1: imports ray; only handheld.cluster may"),
     "torch": (
         "hands/model.py",
         "from torch import nn",
@@ -175,7 +175,7 @@ FINE = {
     "down": ("hands/a.py", "from handheld.graph import b\nfrom handheld import errors, graph"),
     "torch for training": ("hands/training/a.py", "import torch"),
     "torch in a room of its own": ("compress/a.py", "import torch"),
-    "a cluster": ("federated/cluster.py", "def f():\n    import ray"),
+    "a cluster": ("cluster.py", "def f():\n    import ray"),
     "the package itself": ("__init__.py", "from handheld import hands"),
 }
 

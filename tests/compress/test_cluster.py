@@ -13,6 +13,7 @@ import pytest
 import torch
 from made_lessons import Dying, Failing
 
+from handheld.cluster import connected, ray_module
 from handheld.compress import cluster
 from handheld.compress.candidates import Builder, Candidate
 from handheld.compress.finishing import Finished, Lesson
@@ -79,11 +80,11 @@ def run(tmp_path: Path):
 def ray():
     """A cluster on this machine that all tests use; engines use a connection that is there."""
     home, variables = set(Path.home().iterdir()), {name for name in os.environ if name.startswith(("RAY_AUTH", "PYTHONPATH"))}
-    with cluster._connected(None) as connected:
-        yield connected
+    with connected(None) as module:
+        yield module
     assert set(Path.home().iterdir()) == home
     assert {name for name in os.environ if name.startswith(("RAY_AUTH", "PYTHONPATH"))} == variables
-    assert not connected.is_initialized()
+    assert not module.is_initialized()
 
 
 def same(one: Finished, other: Finished) -> None:
@@ -112,7 +113,7 @@ def test_a_whole_family(splits: Splits, tmp_path: Path) -> None:
     assert [member.name for member in family.members] == ["plain_2"]
     assert (family.folder / family.members[0].file).exists()
     assert list((tmp_path / "run").glob("*.pt")) == []
-    assert not cluster._ray().is_initialized()
+    assert not ray_module().is_initialized()
 
 
 def test_members_are_those_of_one_process_and_are_kept(ray, run, lesson, started) -> None:
@@ -133,7 +134,7 @@ def test_what_came_back_is_not_asked_for_again(run, lesson, started, monkeypatch
     local = {HALF: started[HALF]}
     here = finish_members(run, lesson, local)
     save_state(run.space.file("cluster_nested_1.pt"), pack(here[HALF]))
-    monkeypatch.setattr(cluster, "_connected", None)
+    monkeypatch.setattr(cluster, "connected", None)
     same(cluster.on_cluster()(run, lesson, local)[HALF], here[HALF])
 
 
@@ -178,7 +179,7 @@ def test_a_module_that_a_machine_lacks_is_named(ray, run, lesson, started, tmp_p
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nonsense"])
 def test_no_cluster_at_an_address_is_told_at_once(address: str, monkeypatch) -> None:
     for name in ("is_initialized", "shutdown"):  # the other tests' cluster stays
-        monkeypatch.setattr(cluster._ray(), name, lambda: False)
+        monkeypatch.setattr(ray_module(), name, lambda: False)
     with pytest.raises(InputError, match=f"no Ray cluster at {address}: "):
         cluster.on_cluster(address)
 

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from handheld.compile import to_tflite
+from handheld.data import Dataset
 from handheld.projection import Features
 from handheld.projection.inputs import Rows
 from handheld.projection.training.table import Exported, Table
@@ -18,6 +20,12 @@ TEXTS = (
     ("what time is it?", 2), ("do you know the time", 2), ("what is the time now", 2), ("is it late?", 2),
 )  # fmt: skip
 READER = Rows(Features(words=2, skips=0, letters=(3, 4)), rows=512, length=64)
+
+
+@pytest.fixture
+def greetings() -> Dataset:
+    """The texts that the model learned."""
+    return Dataset(tuple(text for text, _ in TEXTS), np.array([label for _, label in TEXTS]), LABELS)
 
 
 @pytest.fixture(scope="session")

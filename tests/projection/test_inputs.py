@@ -5,7 +5,7 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.projection import Features, Signs
-from handheld.projection.inputs import Bits, Rows, reader_of
+from handheld.projection.inputs import Bits, Parts, Reader, Rows, WordNumbers, reader_of
 
 FEATURES = Features(words=2, skips=1, letters=(3,))
 
@@ -36,8 +36,24 @@ def test_bits_are_signs():
     assert np.array_equal(found > 0, Signs(3, 5, seed=2).of(FEATURES.of(["good day", ""])))
 
 
-@pytest.mark.parametrize("reader", [Rows(FEATURES, 4096, 128), Bits(Features(), Signs(60, 14, seed=9))])
-def test_a_card_says_how_a_text_is_read(reader: Rows | Bits):
+def test_tables_side_by_side():
+    first, second = Rows(FEATURES, 50, 8), Rows(Features(1, 0), 60, 4)
+    found = Parts((first, second)).of(["good day"])
+    assert found[0].tolist() == [*first.of(["good day"])[0].tolist(), *second.of(["good day"])[0].tolist()]
+    with pytest.raises(InputError, match="one table or more"):
+        Parts(())
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        Rows(FEATURES, 4096, 128),
+        Bits(Features(), Signs(60, 14, seed=9)),
+        Parts((Rows(FEATURES, 50, 8), Rows(Features(1, 0), 60, 4))),
+        WordNumbers(16, 500),
+    ],
+)
+def test_a_card_says_how_a_text_is_read(reader: Reader):
     assert reader_of(json.loads(json.dumps(reader.card()))) == reader
 
 
@@ -57,6 +73,21 @@ def test_a_card_says_how_a_text_is_read(reader: Rows | Bits):
 def test_what_is_wrong_on_a_card_is_named(change: dict[str, object], message: str):
     with pytest.raises(InputError, match=message):
         reader_of({**json.loads(json.dumps(Rows(FEATURES, 4096).card())), **change})
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"reads": "parts"}, "text.parts is None, expected a list of entries"),
+        ({"reads": "parts", "parts": [3]}, "text.parts"),
+        ({"reads": "parts", "parts": [WordNumbers().card()]}, "expected each to read rows"),
+        ({"reads": "parts", "parts": []}, "one table or more"),
+        ({"reads": "words", "length": 0, "buckets": 5}, "length of 1 to 65536"),
+    ],
+)
+def test_what_is_wrong_with_parts_and_words_is_named(entry: dict[str, object], message: str):
+    with pytest.raises(InputError, match=message):
+        reader_of(entry)
 
 
 @pytest.mark.parametrize("entry", [None, "rows", {}, []])

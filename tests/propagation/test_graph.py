@@ -60,6 +60,33 @@ def test_parquet(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("columns", "relations", "message"),
+    [
+        ({"source": [0, None], "target": [1, 2]}, None, "expected numbers as source, got 1 missing values"),
+        ({"source": ["a"], "target": ["b"]}, None, "expected numbers as source, got string"),
+        ({"source": [0.5], "target": [1.0]}, None, "whole numbers"),
+        ({"source": [0, 1], "target": [1, 2], "weight": [1.0, -2.0]}, None, "edge 1 has the weight -2"),
+        ({"source": [0], "target": [1], "weight": ["much"]}, None, "expected numbers as weight"),
+        ({"source": [0], "target": [1]}, {"a": 1.0}, "relation"),
+        ({"source": [0], "target": [1], "relation": ["a"]}, {"b": 1.0}, r"relations of \['a'\].*got {'b': 1.0}"),
+        ({"source": [0], "target": [1], "relation": ["a"]}, {"a": -1.0}, "finite weight of 0 or more"),
+        ({"source": [0, 1], "target": [1, 2], "relation": ["a", None]}, {"a": 1.0}, "1 edges without a relation"),
+    ],
+)
+def test_what_no_file_of_a_graph_can_hold(tmp_path: Path, columns: dict, relations: dict | None, message: str):
+    parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
+    with pytest.raises(InputError, match=f"g.parquet cannot be read as a graph: .*{message}"):
+        Graph.read(tmp_path / "g.parquet", relations)
+
+
+def test_relations_may_be_stored_as_numbers_of_names(tmp_path: Path):
+    kinds = pyarrow.array(["a", "b", "a"]).dictionary_encode()
+    table = pyarrow.table({"source": [0, 1, 2], "target": [1, 2, 0], "relation": kinds})
+    parquet.write_table(table, tmp_path / "g.parquet", row_group_size=1)
+    assert rows(Graph.read(tmp_path / "g.parquet", {"a": 0.5})) == {0: {1: 0.5, 2: 0.5}, 1: {0: 0.5}, 2: {0: 0.5}}
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (([0, 1], [1]), "expected sources and targets"),

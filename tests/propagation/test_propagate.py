@@ -70,9 +70,14 @@ def test_what_nothing_reaches_has_no_label():
 def test_any_number_of_threads_gives_the_same_labels(threads: int):
     graph, rng = some_graph(2, 300, 2000), np.random.default_rng(2)
     seeds = Seeds.of(rng.choice(300, 40, replace=False), rng.integers(0, 9, 40))
-    one, several = (propagate(graph, seeds, kept=4, threads=count) for count in (1, threads))
+    told: list[list[float]] = [[], []]
+    one, several = (
+        propagate(graph, seeds, kept=4, threads=count, report=lambda *numbers, to=to: to.extend(numbers))
+        for count, to in zip((1, threads), told, strict=True)
+    )
     assert np.array_equal(one.names, several.names)
     assert np.array_equal(one.shares, several.shares)
+    assert told[0] == told[1]
 
 
 def test_asynchronous_sweeps_come_to_the_same_sooner():
@@ -104,9 +109,13 @@ def test_a_strong_prior_holds_back_what_comes_from_far():
         {"tolerance": -1},
         {"threads": 0},
         {"threads": 2, "synchronous": False},
+        {"workers": 0},
+        {"engine": "ray", "synchronous": False},
+        {"engine": "spark"},
+        {"address": "10.0.0.1:6379"},
     ],
 )
-def test_numbers_outside_of_their_ranges(wrong: dict[str, float]):
+def test_what_cannot_be_asked_for(wrong: dict[str, object]):
     with pytest.raises(InputError):
         propagate(CHAIN, Seeds.of([0], [0]), **wrong)  # type: ignore[arg-type]
 
@@ -120,6 +129,7 @@ def test_numbers_outside_of_their_ranges(wrong: dict[str, float]):
         (([0], [0], [0.0]), "above 0"),
         (([0], [0], [float("inf")]), "finite"),
         (([0.5], [0]), "whole numbers"),
+        (([2, 1, 2], [0, 0, 0]), "node 2 has the label 0 twice"),
     ],
 )
 def test_what_no_seed_can_be(arguments: tuple[list[float], ...], message: str):

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from handheld import __version__
-from handheld.cli import compress, graph, hands, models
+from handheld.cli import compress, graph, hands, models, reply, text
 from handheld.cli.doctor import doctor
+from handheld.cli.propagate import propagate
 
 app = typer.Typer(
     name="handheld",
@@ -19,6 +20,9 @@ app.add_typer(hands.app, name="hands")
 app.add_typer(compress.app, name="compress")
 app.add_typer(graph.app, name="graph")
 app.add_typer(models.app, name="models")
+app.add_typer(text.app, name="text")
+app.add_typer(reply.app, name="reply")
+app.command()(propagate)
 app.command()(doctor)
 
 

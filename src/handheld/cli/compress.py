@@ -1,7 +1,5 @@
 """``handheld compress``: one big model in, a family of small ones out."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +29,7 @@ def run(
     """Make a family. Ctrl-C stops it; the same command goes on where it was."""
     from rich.console import Console
 
+    from handheld.cli._bars import stage_bars
     from handheld.compress.config import read
     from handheld.compress.report import markdown
     from handheld.compress.run import compress
@@ -39,7 +38,7 @@ def run(
     data = wanted.load()
     for skipped in data.skipped:
         console.print(f"left out {skipped.name}: {skipped.reason}", highlight=False, soft_wrap=True)
-    with _progress(console) as progress:
+    with stage_bars(console) as progress:
         family = compress(
             wanted.found_teacher, data, out=out or wanted.out, targets=wanted.targets, settings=wanted.settings,
             base=wanted.folder, engine=engine, address=address, progress=progress,
@@ -118,23 +117,3 @@ def serve(
         [kind], folder=folder, database=database, host=host, port=port, limits=limits, token=token, hosts=name or (),
         title="handheld compress", on_start=lambda address: typer.echo(f"listening on {address}"),
     )  # fmt: skip
-
-
-@contextmanager
-def _progress(console: Any) -> Iterator[Callable[[str, float, str], None]]:
-    """Show a bar for each stage."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
-        TimeRemainingColumn(), TextColumn("{task.fields[text]}"),
-    )  # fmt: skip
-    with Progress(*columns, console=console, refresh_per_second=2) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(stage: str, done: float, text: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=1.0, text="")
-            bars.update(tasks[stage], completed=done, text=text)
-
-        yield show

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from handheld.compress.measuring import answers, confusion, latencies
 from handheld.compress.quantisation import fold
 from handheld.compress.stages import Run, reshaped
 from handheld.compress.structure import macs
+from handheld.data import Splits
 from handheld.engine import compact, embed
 from handheld.media import atomic_path
 
@@ -39,8 +40,7 @@ def assemble(run: Run, exporter: Exporter, exported: Mapping[Candidate, tuple[Fi
         for candidate, (one, file) in exported.items()
     ]
     members.sort(key=lambda member: (-member.size, member.name))
-    marked = tuple(replace(member, pareto=not any(_beats(other, member) for other in members)) for member in members)
-    family = Family(run.space.folder, run.data.classes, teacher, marked, run.curves)
+    family = Family(run.space.folder, run.data.classes, teacher, marked(members), run.curves)
     _write_weights(run)
     return family
 
@@ -101,6 +101,11 @@ def _judged(member: Member, candidate: Candidate, teacher: Member) -> Member:
     return replace(member, met=not misses, reason="; ".join(misses))
 
 
+def marked(members: Sequence[Member]) -> tuple[Member, ...]:
+    """Return members that say whether they are in the Pareto set."""
+    return tuple(replace(member, pareto=not any(_beats(other, member) for other in members)) for member in members)
+
+
 def _beats(other: Member, member: Member) -> bool:
     """Whether another is at least as good in everything and better in something."""
     ours = (member.size, member.latency.median, -member.valid)
@@ -143,13 +148,21 @@ def _write_weights(run: Run) -> None:
 
 def record(run: Run) -> dict[str, Any]:
     """Return how the family came about."""
+    settings = {**asdict(run.settings), "targets": [str(target) for target in run.targets]}
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": run.settings.seed,
-        "settings": {**asdict(run.settings), "targets": [str(target) for target in run.targets]},
-        "seconds": {stage: round(seconds, 1) for stage, seconds in run.clock.seconds.items()},
+        **origin(run.data, run.settings.seed, settings, run.clock.seconds),
         "tried": run.tried,
         **({"joint": json.loads(ratio.read_text())} if (ratio := run.space.file("joint.json")).exists() else {}),
+    }
+
+
+def origin(data: Splits, seed: int, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Return what every family's record says: when and where it was made, of what data, with which settings."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "settings": dict(settings),
+        "seconds": {stage: round(spent, 1) for stage, spent in seconds.items()},
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
@@ -157,11 +170,11 @@ def record(run: Run) -> dict[str, Any]:
         },
         "versions": {"handheld": handheld.__version__, "torch": torch.__version__},
         "data": {
-            "counts": dict(zip(run.data.classes, run.data.train.counts.tolist(), strict=True)),
-            "skipped": [list(skipped) for skipped in run.data.skipped],
-            "train": len(run.data.train),
-            "valid": len(run.data.valid),
-            "test": len(run.data.test),
-            "digest": run.data.train.digest,
+            "counts": dict(zip(data.classes, data.train.counts.tolist(), strict=True)),
+            "skipped": [list(skipped) for skipped in data.skipped],
+            "train": len(data.train),
+            "valid": len(data.valid),
+            "test": len(data.test),
+            "digest": data.train.digest,
         },
     }

@@ -1,4 +1,4 @@
-"""Members that learn on a Ray cluster: the one file that knows Ray.
+"""Members that learn on a Ray cluster: the one file that knows its tasks.
 
 Each member learns for itself from the same lesson, which the object store holds once. What comes back, weights and numbers
 and no code, is kept in the run's folder on this machine, so that a driver that is killed does not repeat it. Where a worker
@@ -11,35 +11,25 @@ A cluster runs what its drivers tell it: whoever may connect to one owns its mac
 this package, and the modules that the networks are made of.
 """
 
-import logging
-import os
-import secrets
-import shutil
-import socket
-import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx
 
+from handheld.cluster import connected, ray_module, saying_most
 from handheld.compress.candidates import Candidate
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.packing import pack, unpack
 from handheld.compress.stages import Engine, Run
 from handheld.compress.training.failure import Failure
-from handheld.errors import HandheldError, InputError, MissingDependencyError, TrainingError
+from handheld.errors import HandheldError, TrainingError
 from handheld.training import device, load_state, save_state
 
-_CONNECT_SECONDS = 10.0
 _RETRIES = 3  # of a member whose worker died
-_TOKEN = secrets.token_hex(32)  # one for the life of this process: Ray keeps the first that it reads
 
 
 def on_cluster(address: str | None = None) -> Engine:
@@ -53,16 +43,16 @@ def on_cluster(address: str | None = None) -> Engine:
         MissingDependencyError: Ray is not installed.
         InputError: there is no cluster at the address.
     """
-    _ray()
+    ray_module()
     if address is not None:
-        with _connected(address):  # told now, and not after the joint training
+        with connected(address):  # told now, and not after the joint training
             pass
 
     def finish_there(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
         kept = {candidate: run.space.file(f"cluster_{candidate.name}.pt") for candidate in started}
         missing = {candidate: network for candidate, network in started.items() if not kept[candidate].exists()}
         if missing:
-            with _connected(address) as ray:
+            with connected(address) as ray:
                 for candidate, state in _learned(ray, lesson, missing):
                     save_state(kept[candidate], state)
                     run.clock.share(sum(path.exists() for path in kept.values()) / len(kept))
@@ -91,18 +81,12 @@ def _learned(
             if not isinstance(cause, ray.exceptions.RayError):
                 raise  # a bug of ours, with its trace: what a person can cause comes as a value
             raise TrainingError(
-                f"member {candidate.name}: the cluster gave up on it ({type(cause).__name__}: {_line(str(cause))}). "
+                f"member {candidate.name}: the cluster gave up on it ({type(cause).__name__}: {saying_most(str(cause))}). "
                 "Members that came back are kept: run again to go on"
             ) from error
         if isinstance(state, Failure):
             raise state.error()
         yield candidate, state
-
-
-def _line(text: str) -> str:
-    """Return the line that says most: of a module that a machine lacks, or else the first."""
-    lines = text.strip().splitlines() or [""]
-    return next((line.strip() for line in lines if "No module named" in line), lines[0])
 
 
 def _portable(lesson: Lesson) -> Lesson:
@@ -122,68 +106,3 @@ def _learn(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, thread
         return pack(finish(candidate, network.to(device()), lesson))
     except HandheldError as error:
         return Failure.of(error)
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[Any]:
-    """Connect to a cluster, or start one on this machine that leaves nothing behind."""
-    ray = _ray()
-    if ray.is_initialized():
-        yield ray
-        return
-    options: dict[str, Any] = {"address": address or "local", "log_to_driver": False, "logging_level": logging.ERROR}
-    folder = None if address else Path(tempfile.mkdtemp(prefix="ray-"))  # short: sockets lie in it, and their paths are limited
-    if folder is not None:
-        options |= {"include_dashboard": False, "_temp_dir": str(folder)}
-    try:
-        with _guarded() if folder is not None else nullcontext():
-            try:
-                _start(ray, options)
-                yield ray
-            finally:
-                ray.shutdown()
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _start(ray: Any, options: Mapping[str, Any]) -> None:
-    host, _, port = options["address"].removeprefix("ray://").rpartition(":")
-    try:
-        if port.isdigit():  # Ray itself tries for minutes
-            socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
-        with warnings.catch_warnings():
-            # Compiling has loaded JAX, which warns of forks; what Ray forks becomes another program at once.
-            warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
-            ray.init(**options)
-    except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise InputError(f"no Ray cluster at {options['address']}: {_line(str(error))}") from error
-
-
-@contextmanager
-def _guarded() -> Iterator[None]:
-    """Let only this process and those it starts into a cluster, and these import what this one can.
-
-    Ray sets the mode itself, unless it is set, once there is a token; without one it would put one into the user's home.
-    """
-    names = ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE", "PYTHONPATH")
-    before = {name: os.environ[name] for name in names if name in os.environ}
-    os.environ.setdefault("RAY_AUTH_TOKEN", _TOKEN)
-    os.environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    try:
-        yield
-    finally:
-        for name in names:
-            os.environ.pop(name, None)
-        os.environ.update(before)
-
-
-def _ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home; read when it is imported and started
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import ray
-    except ImportError as error:
-        raise MissingDependencyError("ray", "cluster", "running on a cluster") from error
-    return ray

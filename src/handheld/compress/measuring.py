@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,22 +77,28 @@ def _parameters(network: fx.GraphModule) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def latencies(files: Mapping[str, bytes], *, rounds: int = _ROUNDS, min_seconds: float = 0.0) -> dict[str, Latency]:
-    """Measure model files in turns, each on one thread that keeps to one core."""
+def noise(model: Model) -> list[NDArray[Any]]:
+    """Return normal noise for each input of a model."""
+    rng = np.random.default_rng(0)
+    return [info.to_stored(rng.standard_normal(info.shape).astype(np.float32)) for info in model.inputs]
+
+
+def latencies(
+    files: Mapping[str, bytes],
+    *,
+    rounds: int = _ROUNDS,
+    min_seconds: float = 0.0,
+    inputs: Callable[[Model], list[NDArray[Any]]] = noise,
+) -> dict[str, Latency]:
+    """Measure model files in turns, each on one thread that keeps to one core and on ``inputs`` of its own."""
     models = {name: Model.load(content, path=name) for name, content in files.items()}
     try:
-        calls = {name: _call(model) for name, model in models.items()}
+        calls = {name: partial(model.run, *inputs(model)) for name, model in models.items()}
         timed = measure(calls, rounds=rounds, min_seconds=min_seconds, pin=_core())
     finally:
         for model in models.values():
             model.close()
     return {name: Latency(one.median, one.p90, one.iqr, one.runs) for name, one in timed.items()}
-
-
-def _call(model: Model) -> Any:
-    rng = np.random.default_rng(0)
-    inputs = [info.to_stored(rng.standard_normal(info.shape).astype(np.float32)) for info in model.inputs]
-    return lambda: model.run(*inputs)
 
 
 def _core() -> int | None:

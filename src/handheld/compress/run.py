@@ -23,6 +23,8 @@ from handheld.compress.stages import Engine, Run, export_members, finish_members
 from handheld.compress.structure import trace
 from handheld.compress.targets import Target
 from handheld.compress.teachers import ReadOnly, Teacher, build, check
+from handheld.compress.texts.run import compress_texts
+from handheld.compress.texts.run import ladder as text_ladder
 from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.workspace import digest, workspace
 from handheld.data import Splits
@@ -49,8 +51,8 @@ def compress(
     members that share the large network's weights, pruning, quantisation while training, transfer from a checkpoint.
 
     Args:
-        model: a torch module that takes (n, channels, height, width) pictures and gives (n, classes) logits, or
-            where to get one.
+        model: a torch module that takes (n, channels, height, width) pictures, or (n, 32) numbers of words (0: none), and
+            gives (n, classes) logits; or where to get one.
         data: to learn from, to choose by (validation), and to report on (test).
         out: folder of the family. A run that was killed goes on where it was when it is called again with the same arguments.
         targets: what the members are for, or how many to make.
@@ -73,13 +75,20 @@ def compress(
     """
     settings, finish = settings or Settings(), _engine(engine, address)
     settings = replace(settings, techniques=tuple(techniques)) if techniques is not None else settings
+    is_text = data.train.is_text
     wanted = (
-        ladder(targets, settings.allows)
+        (text_ladder(targets) if is_text else ladder(targets, settings.allows))
         if isinstance(targets, int)
         else tuple(t if isinstance(t, Target) else Target.of(t) for t in targets)
     )
     if not wanted:
         raise InputError("no targets: expected one or more, or a number of members")
+    if is_text:
+        if engine != "local":
+            raise InputError(f"members for texts learn in this process: expected the engine local, got {engine}")
+        return compress_texts(
+            model, data, out=out, targets=wanted, settings=settings, trained=trained, base=base, progress=progress
+        )
     if not_allowed := [str(target) for target in wanted if not settings.allows(target.kind)]:
         raise InputError(f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}")
     preparation, classes = Preparation.of(data.train), len(data.classes)

@@ -1,11 +1,12 @@
 """Labelled data and its splits: folders of pictures by class, ``.npz`` arrays, tables of texts, Hugging Face data sets on disk.
 
-``load`` reads any of them into ``Splits`` of ``Dataset``, and ``from_pairs`` what a program holds, such as a torch ``Dataset``;
-what cannot be read is named, left out and counted. Nothing is unpickled, and nothing is fetched.
+``load`` reads any of them into ``Splits`` of ``Dataset``, ``read_table`` one table of texts, and ``from_pairs`` what a program
+holds, such as a torch ``Dataset``; what cannot be read is named, left out and counted. Nothing is unpickled, nothing is fetched.
 """
 
+from handheld.data._tables import read_table
 from handheld.data.dataset import Dataset, Skipped, Splits
 from handheld.data.load import load
 from handheld.data.pairs import from_pairs
 
-__all__ = ["Dataset", "Skipped", "Splits", "from_pairs", "load"]
+__all__ = ["Dataset", "Skipped", "Splits", "from_pairs", "load", "read_table"]

@@ -5,8 +5,20 @@ stored; the same text has the same bits on every machine, alone or in a batch. `
 whose card says what it reads. ``training`` holds what learns (extra ``train``).
 """
 
-from handheld.projection.classifier import TextClassifier
+from typing import TYPE_CHECKING, Any
+
 from handheld.projection.features import Bag, Features
 from handheld.projection.signs import Signs
 
+if TYPE_CHECKING:
+    from handheld.projection.classifier import TextClassifier
+
 __all__ = ["Bag", "Features", "Signs", "TextClassifier"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "TextClassifier":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from handheld.projection.classifier import TextClassifier  # late: who only projects needs no engine, and its memory
+
+    return TextClassifier

@@ -21,7 +21,7 @@ class TextClassifier:
 
     Args:
         model: with one input, what the entry ``text`` of its card describes, and one output of logits, one for each of the
-            card's ``labels``.
+            card's ``labels``. Its entry ``threshold`` is the smallest probability of a text that is in scope.
 
     Raises:
         ModelError: the card or the shapes do not fit.
@@ -40,7 +40,10 @@ class TextClassifier:
                 f"{model.path}: expected one input {list(wanted)} and one output [1, {len(labels)}], as its card says, "
                 f"got {', '.join(map(str, (*model.inputs, *model.outputs)))}"
             )
-        self.model, self.labels = model, labels
+        threshold = model.card.get("threshold", 0.0)
+        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+            raise ModelError(f"{model.path}: card entry threshold is {threshold!r}, expected a number of 0 to 1")
+        self.model, self.labels, self.threshold = model, labels, float(threshold)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, threads: int = 1) -> Self:

@@ -1,4 +1,4 @@
-"""What a network reads of a text: rows of a table, or bits; and how its card says which."""
+"""What a network reads of a text: rows of a table, bits, or words in their order; and how its card says which."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +11,7 @@ from handheld.errors import InputError
 from handheld.projection.features import Bag, Features
 from handheld.projection.hashing import Numbers
 from handheld.projection.signs import Signs
+from handheld.projection.words import words_of
 
 _HALF = np.uint64(32)
 
@@ -38,16 +39,22 @@ class Rows:
 
     def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Return (texts, length) row numbers; places that are left over hold ``rows``."""
-        bag = self.features.of(texts)
+        numbers, offsets = self.flat(texts)
         found = np.full((len(texts), self.length), self.rows, np.int32)
-        numbers = self.numbers(bag)
-        for text, (start, end) in enumerate(zip(bag.offsets[:-1].tolist(), bag.offsets[1:].tolist(), strict=True)):
-            count = end - start
-            if count <= self.length:
-                found[text, :count] = numbers[start:end]
-            else:
-                found[text] = numbers[start + np.arange(self.length) * count // self.length]
+        found[np.arange(self.length) < np.diff(offsets)[:, None]] = numbers
         return found
+
+    def flat(self, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
+        """Return the row numbers of all texts, one text after another, and (texts + 1,) where each begins."""
+        bag = self.features.of(texts)
+        numbers, counts = self.numbers(bag), np.diff(bag.offsets)
+        if counts.max(initial=0) <= self.length:
+            return numbers, bag.offsets
+        kept = np.minimum(counts, self.length)
+        offsets = np.zeros(len(texts) + 1, np.intp)
+        kept.cumsum(out=offsets[1:])
+        place = np.arange(offsets[-1]) - offsets[:-1].repeat(kept)
+        return numbers[bag.offsets[:-1].repeat(kept) + place * counts.repeat(kept) // kept.repeat(kept)], offsets
 
     def numbers(self, bag: Bag) -> Numbers:
         """Return (features,) row numbers."""
@@ -56,6 +63,29 @@ class Rows:
     def card(self) -> dict[str, Any]:
         """Return the entry ``text`` of a model's card."""
         return {"reads": "rows", **asdict(self.features), "rows": self.rows, "length": self.length}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows of several tables side by side, each with features of its own.
+
+    Attributes:
+        parts: one or more.
+    """
+
+    parts: tuple[Rows, ...]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise InputError("expected one table or more")
+
+    def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """Return (texts, sum of the lengths) row numbers, one table's after another's."""
+        return np.concatenate([part.of(texts) for part in self.parts], axis=1)
+
+    def card(self) -> dict[str, Any]:
+        """Return the entry ``text`` of a model's card."""
+        return {"reads": "parts", "parts": [part.card() for part in self.parts]}
 
 
 @dataclass(frozen=True)
@@ -79,11 +109,55 @@ class Bits:
         return {"reads": "signs", **asdict(self.features), **asdict(self.signs)}
 
 
-def reader_of(entry: Any) -> Rows | Bits:
+@dataclass(frozen=True)
+class WordNumbers:
+    """A text's words in their order, by numbers that come from their fingerprints, so that there is no vocabulary.
+
+    Attributes:
+        length: words that are read; of a longer text its beginning.
+        buckets: largest number of a word.
+
+    Raises:
+        InputError: numbers below 1.
+    """
+
+    length: int = 32
+    buckets: int = 20_000
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.length <= 1 << 16 and 1 <= self.buckets < 1 << 31):
+            raise InputError(f"expected a length of 1 to 65536 and 1 bucket or more, got {self.length} and {self.buckets}")
+
+    def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """Return (texts, length) numbers of words, 1 to ``buckets``; 0 behind the last word."""
+        words = words_of(texts)
+        numbers = ((words.hashes >> _HALF) * np.uint64(self.buckets) >> _HALF).astype(np.int32) + 1
+        found = np.zeros((len(texts), self.length), np.int32)
+        for text, (start, end) in enumerate(zip(words.offsets[:-1].tolist(), words.offsets[1:].tolist(), strict=True)):
+            count = min(self.length, end - start)
+            found[text, :count] = numbers[start : start + count]
+        return found
+
+    def card(self) -> dict[str, Any]:
+        """Return the entry ``text`` of a model's card."""
+        return {"reads": "words", **asdict(self)}
+
+
+Reader = Rows | Parts | Bits | WordNumbers
+
+
+def reader_of(entry: Any) -> Reader:
     """Return what the entry ``text`` of a card describes. Raises :class:`InputError` for what is missing or wrong."""
-    if not isinstance(entry, Mapping) or entry.get("reads") not in ("rows", "signs"):
-        raise InputError("no entry text that says what is read of a text: rows or signs")
-    features = Features(_whole(entry, "words"), _whole(entry, "skips"), tuple(_list(entry, "letters")))
+    if not isinstance(entry, Mapping) or entry.get("reads") not in ("rows", "parts", "signs", "words"):
+        raise InputError("no entry text that says what is read of a text: rows, parts, signs or words")
+    if entry["reads"] == "parts":
+        found = [reader_of(part) for part in _items(entry, "parts", Mapping)]
+        if not all(isinstance(part, Rows) for part in found):
+            raise InputError("entry text.parts: expected each to read rows")
+        return Parts(tuple(part for part in found if isinstance(part, Rows)))
+    if entry["reads"] == "words":
+        return WordNumbers(_whole(entry, "length"), _whole(entry, "buckets"))
+    features = Features(_whole(entry, "words"), _whole(entry, "skips"), tuple(_items(entry, "letters", int)))
     if entry["reads"] == "rows":
         return Rows(features, _whole(entry, "rows"), _whole(entry, "length"))
     return Bits(features, Signs(_whole(entry, "functions"), _whole(entry, "bits"), _whole(entry, "seed")))
@@ -95,8 +169,9 @@ def _whole(entry: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def _list(entry: Mapping[str, Any], key: str) -> list[int]:
+def _items(entry: Mapping[str, Any], key: str, kind: type) -> list[Any]:
     value = entry.get(key)
-    if not isinstance(value, list) or any(type(each) is not int for each in value):
-        raise InputError(f"entry text.{key} is {value!r}, expected a list of whole numbers")
+    if not isinstance(value, list) or any(not isinstance(each, kind) or isinstance(each, bool) for each in value):
+        what = "whole numbers" if kind is int else "entries"
+        raise InputError(f"entry text.{key} is {value!r}, expected a list of {what}")
     return value

@@ -7,10 +7,14 @@ one, sentences split at marks, of which ``?`` and ``!`` are words too.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
+
+try:
+    from _blake2 import blake2b  # hashlib would bring OpenSSL along, and 4 MB of memory
+except ImportError:
+    from hashlib import blake2b
 
 from handheld.projection.characters import normalised, tokens
 from handheld.projection.hashing import Hashes, Numbers

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from handheld.errors import InputError, MissingDependencyError
 
 _MOST_NODES = 1 << 31
+_NEEDED = ("source", "target")
+_COLUMNS = (*_NEEDED, "weight")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +96,13 @@ class Graph:
 
         Args:
             path: of the file.
-            relations: how much each relation counts; those that are not named count nothing. Without it all count alike.
+            relations: how much each relation counts, 0 or more; those that are not named count nothing. Without it all count
+                alike.
             directed: see :meth:`of_edges`.
 
         Raises:
-            InputError: no such file, or not of that form.
+            InputError: no such file, not of that form, or without a relation that is named.
+            MissingDependencyError: the extra ``train`` is not installed.
         """
         try:
             import pyarrow
@@ -107,14 +111,13 @@ class Graph:
             raise MissingDependencyError("pyarrow", "train", "reading a graph from Parquet") from error
         try:
             table = parquet.read_table(Path(path))
-            sources, targets = (table.column(name).to_numpy() for name in ("source", "target"))
-            weights = table.column("weight").to_numpy() if "weight" in table.column_names else np.ones(len(sources), np.float32)
-            kinds = table.column("relation").to_pylist() if relations is not None else []
-        except (OSError, KeyError, pyarrow.ArrowException) as error:
+            sources, targets, *weights = (_column(table, name) for name in _COLUMNS if name in (*_NEEDED, *table.column_names))
+            if relations is not None:
+                share = _counts(table.column("relation").combine_chunks().dictionary_encode(), relations)
+                weights = [share * weights[0] if weights else share]
+            return cls.of_edges(sources, targets, *weights, directed=directed)
+        except (OSError, KeyError, pyarrow.ArrowException, InputError) as error:
             raise InputError(f"{os.fspath(path)} cannot be read as a graph: {error}") from error
-        if relations is not None:
-            weights = weights * np.array([relations.get(kind, 0.0) for kind in kinds], np.float32)
-        return cls.of_edges(sources, targets, weights, directed=directed)
 
     @classmethod
     def joined(cls, relations: Mapping[str, tuple["Graph", float]]) -> "Graph":
@@ -130,6 +133,25 @@ class Graph:
             nodes=graphs[0].nodes,
             directed=True,
         )
+
+
+def _column(table: Any, name: str) -> NDArray[Any]:
+    column = table.column(name)
+    if column.null_count or column.type.to_pandas_dtype() in (np.object_, np.str_):
+        what = f"{column.null_count} missing values" if column.null_count else str(column.type)
+        raise InputError(f"expected numbers as {name}, got {what}")
+    return np.asarray(column.to_numpy())
+
+
+def _counts(kinds: Any, relations: Mapping[str, float]) -> NDArray[np.float32]:
+    """Return how much each edge counts, by the kind of its relation."""
+    names = kinds.dictionary.to_pylist()
+    unknown, wrong = set(relations) - set(names), [name for name, count in relations.items() if not 0 <= count < np.inf]
+    if unknown or wrong or kinds.null_count:
+        there = f"relations of {sorted(map(str, names))}, each with a finite weight of 0 or more"
+        raise InputError(f"expected {there}, got {dict(relations)} and {kinds.null_count} edges without a relation")
+    counts = np.array([relations.get(name, 0.0) for name in names], np.float32)
+    return np.asarray(counts[kinds.indices.to_numpy()])
 
 
 def _rows(sources: NDArray[Any], targets: NDArray[Any], weights: NDArray[np.float32], nodes: int, *, directed: bool) -> Graph:

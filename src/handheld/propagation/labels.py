@@ -52,7 +52,7 @@ class Seeds:
     """Nodes whose labels are given; they keep them exactly.
 
     Attributes:
-        nodes: (seeds,) numbers; a node with several labels is there several times.
+        nodes: (seeds,) numbers; a node with several labels is there several times, with each label once.
         labels: (seeds,) 0 to classes - 1.
         shares: (seeds,) weights of a node's labels against each other, above 0.
     """
@@ -72,6 +72,10 @@ class Seeds:
             raise InputError("expected nodes and labels (seeds,) of whole numbers, and as many shares")
         if where.min() < 0 or what.min() < 0 or not (np.isfinite(much) & (much > 0)).all():
             raise InputError("expected nodes and labels of 0 or more, and finite shares above 0")
+        order = np.lexsort((what, where))
+        twice = np.flatnonzero((np.diff(where[order]) == 0) & (np.diff(what[order]) == 0))
+        if len(twice):
+            raise InputError(f"node {where[order][twice[0]]} has the label {what[order][twice[0]]} twice; expected it once")
         return cls(where.astype(np.int64), what.astype(np.int32), much)
 
     def start(self, nodes: int, classes: int, kept: int) -> tuple[Labels, NDArray[np.bool_]]:

@@ -91,12 +91,19 @@ class ProjectionGraph:
         often = totals >= fewest
         return cls(features, signs, classes, keys[often], labels[often], votes[often])
 
+    def signatures_of(self, texts: Sequence[str]) -> NDArray[np.uint64]:
+        """Return (texts, T): each function's number above its d bits."""
+        return _signatures(self.features, self.signs, texts)
+
     def votes_of(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (texts, classes) votes: the mean over the T functions, 0 to 1."""
-        found = np.zeros((len(texts), self.classes), np.float32)
-        if not len(self.keys) or not len(texts):
+        return self.votes_for(self.signatures_of(texts))
+
+    def votes_for(self, asked: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """Return :meth:`votes_of` texts whose (texts, T) signatures are known."""
+        found = np.zeros((len(asked), self.classes), np.float32)
+        if not len(self.keys) or not len(asked):
             return found
-        asked = _signatures(self.features, self.signs, texts)
         places = self.keys.searchsorted(asked).clip(max=len(self.keys) - 1)
         rows, functions = (self.keys[places] == asked).nonzero()
         entries = places[rows, functions]

@@ -1,13 +1,14 @@
 """What our servers share: an ASGI application for jobs that people submit, its queue in SQL, and the care that uploads need.
 
 ``JobKind`` is the seam: a form, a check, and a function that runs in a process of its own. ``serve`` answers for some kinds;
-``create_app`` gives the application alone; ``unpack`` opens archives that strangers send. ``service.database`` and
-``service.queue`` are for servers with other state. All but ``JobKind``, ``Limits`` and ``unpack`` need the extra ``server``.
+``create_app`` gives the application alone; ``run_app`` runs any; ``unpack`` opens archives that strangers send.
+``service.database`` and ``service.queue`` are for servers with other state, ``service.guard`` stands before every answer. All
+but ``JobKind``, ``Limits`` and ``unpack`` need the extra ``server``.
 """
 
 from handheld.service.archive import unpack
 from handheld.service.kinds import Field, JobKind
 from handheld.service.limits import Limits
-from handheld.service.server import create_app, serve
+from handheld.service.server import create_app, run_app, serve
 
-__all__ = ["Field", "JobKind", "Limits", "create_app", "serve", "unpack"]
+__all__ = ["Field", "JobKind", "Limits", "create_app", "run_app", "serve", "unpack"]

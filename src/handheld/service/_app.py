@@ -7,7 +7,7 @@ from typing import Any
 from handheld.errors import HandheldError, MissingDependencyError
 from handheld.service._answers import Answers
 from handheld.service._context import Context
-from handheld.service._guard import Guard
+from handheld.service.guard import Guard
 
 try:
     from sqlalchemy.exc import SQLAlchemyError

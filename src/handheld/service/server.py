@@ -71,12 +71,27 @@ def serve(
     ``on_start`` is called with the address; port 0 takes a free one.
     Raises :class:`ServiceError` if the folder, the database or the port cannot be used.
     """
+    app = create_app(kinds, folder=folder, database=database, limits=limits, token=token, hosts=(*hosts, host), title=title)
+    # pages that follow a job would else keep the server from ending
+    run_app(app, host=host, port=port, on_start=on_start, on_end=app.state.context.stopping.set)
+
+
+def run_app(
+    app: "Starlette",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    on_start: Callable[[str], None] | None = None,
+    on_end: Callable[[], None] = lambda: None,
+) -> None:
+    """Run an application until the process is told to end (SIGINT, SIGTERM), which ``on_end`` hears of first.
+
+    ``on_start`` is called with the address; port 0 takes a free one. Raises :class:`ServiceError` if the port cannot be used.
+    """
     try:
         import uvicorn
     except ImportError as error:
         raise MissingDependencyError("uvicorn", "server", "a server") from error
-    names = (*hosts, host)
-    app = create_app(kinds, folder=folder, database=database, limits=limits, token=token, hosts=names, title=title)
     with _listen(host, port) as listening:
         # No log of requests: their addresses are the keys of jobs.
         config = uvicorn.Config(
@@ -86,7 +101,7 @@ def serve(
 
         class Server(uvicorn.Server):
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-                app.state.context.stopping.set()  # pages that follow a job would else keep the server from ending
+                on_end()
                 super().handle_exit(sig, frame)
 
         if on_start is not None:

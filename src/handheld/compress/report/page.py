@@ -21,7 +21,7 @@ from handheld.media import atomic_path
 
 _HALF, _MOST, _NARROW = 528, 760, 352  # pixels: half of the page, most of it, and a phone
 _MOST_LAYERS = 20
-_UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF), "\ufffd")
+UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF), "\ufffd")
 
 
 def write_report(family: Family) -> Path:
@@ -33,7 +33,7 @@ def write_report(family: Family) -> Path:
     Raises:
         MediaError: it cannot be written.
     """
-    text = _environment().get_template("report.html").render(_values(family)).translate(_UNSEEN)
+    text = _environment().get_template("report.html").render(_values(family)).translate(UNSEEN)
     path = family.folder / "report.html"
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "replace"))

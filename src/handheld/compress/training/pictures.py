@@ -54,7 +54,7 @@ class Preparation:
 def pixels(dataset: Dataset) -> NDArray[np.uint8]:
     """Return a data set's pictures. Raises :class:`InputError` if it holds anything else."""
     if not isinstance(dataset.inputs, np.ndarray):
-        raise InputError("these are texts: students for texts need the room `projection`, which does not stand yet")
+        raise InputError("these are texts, expected pictures")
     if dataset.inputs.ndim != 4 or dataset.inputs.dtype != np.uint8:
         raise InputError(
             f"expected pictures (n, height, width, channels) uint8, got {list(dataset.inputs.shape)} {dataset.inputs.dtype}"

@@ -1,14 +1,12 @@
-"""A learned projection: each feature of a text falls on a row of a small table, whose rows are added up.
+"""A learned projection: each feature of a text falls on a row of a small table, whose rows are added up."""
 
-The table learns on the grid of four bits that the file keeps it in (Jacob et al., arXiv 1712.05877), one scale for all of it.
-"""
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-_LEVELS = 7  # of four bits, to each side of zero
-_STEP = 0.4  # of the grid, over the root mean square of the table
+from handheld.projection.training.grid import on_grid
 
 
 class Table(nn.Module):
@@ -37,7 +35,7 @@ class Table(nn.Module):
             numbers: (features,) int64 rows of all texts.
             offsets: (texts + 1,) int64, where each text begins.
         """
-        table = self.rounded() if self.on_grid else self.table
+        table = on_grid(self.table) if self.on_grid else self.table
         weights = None
         if self.training and self.dropout:
             weights = (torch.rand(len(numbers)) >= self.dropout).float()
@@ -52,16 +50,20 @@ class Table(nn.Module):
         logits: torch.Tensor = self.last(found)
         return logits
 
-    def step(self) -> torch.Tensor:
-        """Return the distance of two levels of the grid; the largest weights may lie outside of it."""
-        size = self.table.detach()
-        return torch.minimum(_STEP * size.square().mean().sqrt(), size.abs().max() / _LEVELS)
 
-    def rounded(self) -> torch.Tensor:
-        """Return the table on its grid; gradients pass through."""
-        step = self.step()
-        grid = (self.table / step).round().clamp(-_LEVELS, _LEVELS) * step
-        return self.table + (grid - self.table).detach()
+class Mean(nn.Module):
+    """Several tables as a device runs them: (1, sum of the lengths) int32 rows in, the mean of their logits out."""
+
+    def __init__(self, tables: Sequence[Table], lengths: Sequence[int]):
+        super().__init__()
+        self.parts, self.lengths = nn.ModuleList(map(Exported, tables)), list(lengths)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Return (1, classes) logits."""
+        found, start = torch.zeros(()), 0
+        for part, length in zip(self.parts, self.lengths, strict=True):
+            found, start = found + part(numbers[:, start : start + length]), start + length
+        return found / len(self.lengths)
 
 
 class Exported(nn.Module):
@@ -70,7 +72,7 @@ class Exported(nn.Module):
     def __init__(self, trained: Table):
         super().__init__()
         self.trained = trained
-        table = trained.rounded().detach()
+        table = on_grid(trained.table).detach()
         table = torch.cat([table, torch.zeros(1, table.shape[1])])
         self.rows = nn.Embedding(table.shape[0], table.shape[1], _weight=table)
 

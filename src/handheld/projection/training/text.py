@@ -1,124 +1,133 @@
-"""Train a text classifier of a given size: a table of four bits that learns from labels, and from a teacher if there is one."""
+"""Networks for texts learn: from labels, from a teacher's answers, or together with a trainer network.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+"ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections", arXiv 1708.00630.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from handheld.data import Dataset
-from handheld.errors import InputError
-from handheld.projection.features import Bag, Features
-from handheld.projection.inputs import Rows
+from handheld.projection.inputs import Bits, Rows
+from handheld.projection.training.lessons import Lesson, Tensors, inputs_of, order, rows_of
+from handheld.projection.training.net import Joint, Step, Weights
+from handheld.projection.training.recipe import Recipe
 from handheld.projection.training.table import Table
-from handheld.training import Distillation, Report, Schedule, fit, student_loss
+from handheld.projection.training.trainers import words_as_inputs
+from handheld.training import Report, Schedule, fit
 
-_FIXED = 7_000  # bytes of a file beside its weights, its labels and its card
-_FEWEST = 64  # rows of a table
+Curve = list[tuple[int, float]]
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a table is trained; the defaults were chosen on validation splits, for about a hundred labels in 100 KB.
-
-    Attributes:
-        features: of a text.
-        width: numbers in a row.
-        hidden: of a layer between table and answers; 0: none.
-        length: features of a text that a device reads.
-        dropout: share of features that are left out while learning.
-        schedule: of the training; its second half knows of the grid of four bits.
-        distillation: how much the teacher's answers count, where there is a teacher.
-    """
-
-    features: Features = field(default_factory=lambda: Features(words=2, skips=0, letters=(3, 4, 5)))
-    width: int = 64
-    hidden: int = 0
-    length: int = 256
-    dropout: float = 0.5
-    schedule: Schedule = field(
-        default_factory=lambda: Schedule(20, batch=128, rate=0.01, rise=0.1, decay=0.05, optimiser="adam")
-    )
-    distillation: Distillation = field(default_factory=lambda: Distillation(weight=0.7, temperature=2.0, smoothing=0.1))
-
-    def reader(self, max_size: int, labels: tuple[str, ...]) -> Rows:
-        """Return the largest table whose file keeps a size. Raises :class:`InputError` if none does."""
-        names = sum(len(label.encode()) + 3 for label in labels)
-        outputs = len(labels) * ((self.hidden or self.width) + 20) + self.hidden * self.width
-        rows = 2 * (max_size - _FIXED - names - outputs) // self.width
-        if rows < _FEWEST:
-            raise InputError(f"{max_size} bytes are too few for {len(labels)} labels and rows of {self.width} numbers")
-        return Rows(self.features, rows, self.length)
+_AT_ONCE = 256  # texts
+_STEPS, _LEAST = 32, 4  # in an epoch, so that few texts are learned from too, and texts in a step
 
 
-def train_table(
-    reader: Rows,
-    train: Dataset,
+def silent(step: int, steps: int, loss: float) -> None:
+    """Say nothing."""
+
+
+def train_student(
+    reader: Rows | Bits,
+    lesson: Lesson,
     recipe: Recipe,
     *,
-    answers: NDArray[np.float32] | None = None,
+    trainer: nn.Module | None = None,
     seed: int = 0,
     save: Path | None = None,
-    report: Report = lambda step, steps, loss: None,
-) -> tuple[Table, list[tuple[int, float]]]:
-    """Train a table; return it and the (step, loss) of its training.
+    report: Report = silent,
+) -> tuple[nn.Module, Curve]:
+    """Train a network that will be shipped; return it, and the (step, loss) of its training.
 
     Args:
         reader: of texts.
-        train: texts to learn from.
-        recipe: of the training.
-        answers: (n, classes) a teacher's logits for these texts.
+        lesson: what to learn.
+        recipe: of the network and its training.
+        trainer: a network that learns along, and whose answers teach it; it reads what ``inputs_for`` gives.
         seed: of weights, order and dropout.
         save: file to go on from.
         report: called after each step.
 
     Raises:
-        InputError: no texts, or a damaged state.
+        InputError: a damaged state.
         TrainingError: the loss is no longer a number.
     """
-    if not train.is_text or not len(train):
-        raise InputError("expected texts to learn from, got none, or something else")
-    bag, labels = reader.features.of(train.inputs), torch.from_numpy(train.labels)  # type: ignore[arg-type]
-    soft = None if answers is None else torch.from_numpy(answers)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Table(reader.rows, recipe.width, len(train.classes), hidden=recipe.hidden, dropout=recipe.dropout)
-    places = order(len(train), recipe.schedule.batch, seed)
-    steps = round(recipe.schedule.epochs * max(1, len(train) // recipe.schedule.batch))
+        network = recipe.network(reader, lesson.classes)
+    theirs = None if trainer is None else inputs_for(trainer, lesson.texts)
+    curve = learn(
+        Joint(network, trainer), (inputs_of(reader, lesson.texts), theirs), lesson, recipe.schedule, recipe.weights,
+        seed=seed, save=save, report=report,
+    )  # fmt: skip
+    return network, curve
 
-    def step(number: int) -> float:
-        network.on_grid = 2 * number >= steps
+
+def train_trainer(
+    trainer: nn.Module, lesson: Lesson, schedule: Schedule, *, seed: int = 0, save: Path | None = None, report: Report = silent
+) -> Curve:
+    """Train a trainer network from labels alone; return the (step, loss) of its training. Raises as :func:`train_student`."""
+    words = inputs_for(trainer, lesson.texts)
+    weights = Weights(smoothing=0.1)
+    return learn(
+        Joint(trainer), (lambda chosen: (words[chosen],), None), lesson, schedule, weights, seed=seed, save=save, report=report
+    )
+
+
+def learn(
+    networks: Joint,
+    inputs: tuple[Callable[[NDArray[np.intp]], Tensors], torch.Tensor | None],
+    lesson: Lesson,
+    schedule: Schedule,
+    weights: Weights,
+    *,
+    seed: int,
+    save: Path | None,
+    report: Report,
+) -> Curve:
+    """Train networks; a table knows of its grid from the second half on. ``inputs``: of the student, and of the trainer.
+
+    Few texts are learned in smaller batches, so that an epoch has some 32 steps.
+    """
+    network, (ours, theirs) = networks.projection, inputs
+    schedule = replace(schedule, batch=min(schedule.batch, max(_LEAST, len(lesson) // _STEPS)))
+    labels, places = torch.from_numpy(lesson.labels), order(len(lesson), schedule.batch, seed)
+    answers = None if lesson.answers is None else torch.from_numpy(lesson.answers)
+    steps = round(schedule.epochs * max(1, len(lesson) // schedule.batch))
+
+    def batch(number: int) -> tuple[Tensors, Tensors, torch.Tensor]:
+        if isinstance(network, Table):
+            network.on_grid = 2 * number >= steps
         chosen = places(number)
-        logits = network(*tensors(reader, bag.take(chosen)))
-        loss = student_loss(logits, labels[chosen], None if soft is None else soft[chosen], recipe.distillation)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
+        return ours(chosen), () if theirs is None else (theirs[chosen],), labels[chosen]
 
-    curve = fit(network.train(), step, recipe.schedule, steps, save=save, report=report, seed=seed)
-    network.on_grid = True
-    return network.eval(), curve
-
-
-def order(count: int, batch: int, seed: int) -> Callable[[int], NDArray[np.intp]]:
-    """Return what gives the examples of a step: each epoch goes through all of them in an order of its own."""
-    per_epoch = max(1, count // batch)
-
-    def places(step: int) -> NDArray[np.intp]:
-        epoch, position = divmod(step, per_epoch)
-        whole = np.random.default_rng((seed, epoch)).permutation(count)
-        return whole[position * batch : (position + 1) * batch]
-
-    return places
+    given = None if answers is None else lambda number: answers[places(number)]
+    step = Step(networks.train(), batch, weights, given)
+    curve = fit(networks, step, schedule, steps, save=save, report=report, seed=seed)
+    if isinstance(network, Table):
+        network.on_grid = True
+    networks.eval()
+    return curve
 
 
-def tensors(reader: Rows, bag: Bag) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return texts as a table takes them: row numbers and offsets."""
-    return torch.from_numpy(reader.numbers(bag)), torch.from_numpy(bag.offsets)
+def inputs_for(trainer: nn.Module, texts: Sequence[str]) -> torch.Tensor:
+    """Return (texts, ...) what a trainer network reads: what its own ``inputs`` makes of texts, or else numbers of words."""
+    found: torch.Tensor = getattr(trainer, "inputs", words_as_inputs)(texts)
+    return found
 
 
-def logits_of(network: Table, reader: Rows, texts: tuple[str, ...]) -> NDArray[np.float32]:
-    """Return (texts, classes) logits."""
+def logits_of(network: nn.Module, reader: Rows | Bits | None, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Return (texts, classes) logits of a network in evaluation mode; without a reader it is a trainer's."""
+    found = []
     with torch.inference_mode():
-        return np.asarray(network(*tensors(reader, reader.features.of(texts))).numpy())
+        for start in range(0, len(texts), _AT_ONCE):
+            some = texts[start : start + _AT_ONCE]
+            if isinstance(reader, Rows):
+                inputs = rows_of(reader, reader.features.of(some))
+            else:
+                inputs = (inputs_for(network, some) if reader is None else torch.from_numpy(reader.of(some)),)
+            found.append(network(*inputs).float().numpy())
+    return np.concatenate(found)

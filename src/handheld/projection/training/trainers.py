@@ -1,7 +1,6 @@
 """Trainer networks: as large as they like, since they are never shipped.
 
-Those for texts read words by their fingerprints, so that they need no vocabulary: (n, length) numbers of a table, 0 behind the
-last word.
+Those for texts read (n, length) numbers of words, 0 behind the last.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,20 +11,15 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from handheld.projection.words import words_of
+from handheld.projection.inputs import WordNumbers
 
-_BUCKETS = 20_000
+WORDS = WordNumbers()
+"""What trainers for texts read, unless they have an ``inputs`` of their own."""
 
 
-def sequences(texts: Sequence[str], length: int = 32, buckets: int = _BUCKETS) -> NDArray[np.int64]:
-    """Return (texts, length) numbers of words, 1 to ``buckets``; 0 behind the last word; of long texts their beginning."""
-    words = words_of(texts)
-    numbers = ((words.hashes >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)).astype(np.int64) + 1
-    found = np.zeros((len(texts), length), np.int64)
-    for text, (start, end) in enumerate(zip(words.offsets[:-1].tolist(), words.offsets[1:].tolist(), strict=True)):
-        count = min(length, end - start)
-        found[text, :count] = numbers[start : start + count]
-    return found
+def words_as_inputs(texts: Sequence[str]) -> torch.Tensor:
+    """Return (texts, 32) int32 numbers of words."""
+    return torch.from_numpy(WORDS.of(texts))
 
 
 class _OfWords(nn.Module):
@@ -33,7 +27,7 @@ class _OfWords(nn.Module):
 
     def __init__(self, classes: int, width: int, features: int, *, dropout: float = 0.3):
         super().__init__()
-        self.words = nn.Embedding(_BUCKETS + 1, width, padding_idx=0)
+        self.words = nn.Embedding(WORDS.buckets + 1, width, padding_idx=0)
         self.dropout, self.last = nn.Dropout(dropout), nn.Linear(features, classes)
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -65,7 +59,7 @@ class LongShortTermMemory(_OfWords):
 class Transformer(_OfWords):
     """Two layers of attention over the words (Vaswani et al., arXiv 1706.03762), whose mean is the features."""
 
-    def __init__(self, classes: int, width: int = 128, length: int = 32):
+    def __init__(self, classes: int, width: int = 128, length: int = WORDS.length):
         super().__init__(classes, width, width)
         self.places = nn.Parameter(torch.randn(length, width) * 0.3)
         layer = nn.TransformerEncoderLayer(width, 4, 2 * width, 0.1, batch_first=True, norm_first=True)
@@ -90,6 +84,32 @@ class Convolutional(_OfWords):
         """Return (n, 3 * width)."""
         columns = (x * present[:, :, None]).transpose(1, 2)
         return torch.cat([functional.relu(each(columns)).amax(dim=2) for each in self.filters], dim=1)
+
+
+class OfVectors(nn.Module):
+    """One hidden layer on the vectors of an encoder that is given and stays as it is, such as a sentence encoder of a package.
+
+    Args:
+        classes: outputs (logits).
+        encode: returns (texts, numbers) float32 vectors of texts.
+        width: of the hidden layer.
+    """
+
+    def __init__(self, classes: int, encode: Callable[[Sequence[str]], NDArray[np.float32]], width: int = 256):
+        super().__init__()
+        self.encode, numbers = encode, np.asarray(encode(["a text"])).shape[1]
+        self.layers = nn.Sequential(
+            nn.LayerNorm(numbers), nn.Linear(numbers, width), nn.ReLU(), nn.Dropout(0.3), nn.Linear(width, classes)
+        )
+
+    def inputs(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return (texts, numbers) vectors."""
+        return torch.from_numpy(np.asarray(self.encode(list(texts)), np.float32))
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Return (n, classes) logits."""
+        logits: torch.Tensor = self.layers(vectors)
+        return logits
 
 
 class OfPictures(nn.Module):

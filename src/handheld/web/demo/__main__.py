@@ -17,6 +17,7 @@ from handheld.errors import HandheldError, MissingDependencyError
 from handheld.media import atomic_path
 from handheld.web.demo.digits import shrink
 from handheld.web.demo.hands import choose_clip, track
+from handheld.web.demo.replies import suggest
 
 
 def render(sections: Sequence[Markup]) -> str:
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts: tuple[Callable[[], Markup], ...] = (
         lambda: track(clip, given.out, console),
         lambda: shrink(given.out, console),
+        lambda: suggest(console),
     )
     try:
         given.out.mkdir(parents=True, exist_ok=True)

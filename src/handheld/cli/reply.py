@@ -1,0 +1,173 @@
+"""``handheld reply``: replies to messages, on the device."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from handheld.reply import Message, Replier, Suggestions
+
+app = typer.Typer(help="Suggest replies to messages, and make the models that do it.", no_args_is_help=True)
+
+Bundle = Annotated[Path | None, typer.Option(help="Bundle of replies; the English one that is shipped if left out.")]
+Personal = Annotated[Path | None, typer.Option(help="File of what was learned from you; made if there is none.")]
+
+
+@app.command()
+def suggest(
+    messages: Annotated[list[str], typer.Argument(help="The last messages, the newest last; yours begin with 'me: '.")],
+    bundle: Bundle = None,
+    personal: Personal = None,
+    n: Annotated[int, typer.Option("--number", "-n", min=1, help="Replies.")] = 3,
+    fallback: Annotated[bool, typer.Option(help="Print the fixed replies where the model is not confident.")] = False,
+    why: Annotated[bool, typer.Option(help="Print what speaks for each reply.")] = False,
+) -> None:
+    """Print replies to a message, one a line; nothing where the model is not confident."""
+    replier = _open(bundle, personal)
+    found = replier.suggest([_message(text) for text in messages], n=n, fallback=fallback)
+    _print(found, why=why)
+
+
+@app.command()
+def chat(
+    bundle: Bundle = None,
+    personal: Personal = None,
+    why: Annotated[bool, typer.Option(help="Print what speaks for each reply.")] = False,
+) -> None:
+    """Chat in the terminal: write what the other one says, then pick a reply by its number, or write your own."""
+    from handheld.reply import Message
+
+    replier = _open(bundle, personal)
+    said: list[Message] = []
+    typer.echo("What does the other one say? An empty line ends it; /forget forgets what was learned from you.", err=True)
+    while text := _ask("them"):
+        if text == "/forget":
+            replier.forget()
+            _keep(replier, personal)
+            continue
+        said.append(Message(text))
+        found = replier.suggest(said, fallback=True)
+        _print(found, why=why)
+        if not (answer := _ask("you (a number, or your own words)")):
+            continue
+        picked = int(answer) - 1 if answer.isdigit() else -1
+        answer = found.texts[picked] if 0 <= picked < len(found.texts) else answer
+        replier.learn(said, answer)
+        _keep(replier, personal)
+        said.append(Message(answer, mine=True))
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="TOML file: conversations and settings.")],
+    out: Annotated[Path | None, typer.Option(help="The bundle, instead of the configuration's.")] = None,
+) -> None:
+    """Make a bundle of conversations. Ctrl-C stops it; the same command goes on where it was."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from handheld.cli._bars import stage_bars
+    from handheld.reply import Replier
+    from handheld.reply.training.config import read
+    from handheld.reply.training.run import train as make
+
+    console, wanted = Console(stderr=True), read(config)
+    wanted = wanted if out is None else replace(wanted, out=out)
+    with stage_bars(console) as progress:
+        bundle, pairs, skipped = make(wanted, progress=progress)
+    for each in skipped:
+        console.print(f"left out {each.name}: {each.reason}", highlight=False, soft_wrap=True)
+    typer.echo(
+        f"{wanted.out}: {wanted.out.stat().st_size:,} bytes, {len(bundle.replies)} replies of {len(bundle.intents)} intents, "
+        f"from {len(pairs):,} answers"
+    )
+    Replier.open(wanted.out)
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of replies.")],
+    conversations: Annotated[Path, typer.Argument(help="Conversations that it has not seen: .jsonl or .jsonl.gz.")],
+    candidates: Annotated[int, typer.Option(min=2, help="Answers to choose from, one of them true.")] = 100,
+    most: Annotated[int, typer.Option(min=1, help="Answers that are judged.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write the figures as JSON too.")] = None,
+) -> None:
+    """Say how well a bundle ranks answers, when it speaks, and how often it is right."""
+    import json as coded
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from handheld.cli._bars import stage_bars
+    from handheld.media import atomic_path
+    from handheld.reply import Replier, read_conversations
+    from handheld.reply.judging import judge
+
+    console, replier = Console(stderr=True), Replier.open(bundle)
+    read = read_conversations(conversations)
+    for each in read.skipped:
+        console.print(f"left out {each.name}: {each.reason}", highlight=False, soft_wrap=True)
+    with stage_bars(console) as progress:
+        found = judge(
+            replier, read.conversations, candidates=candidates, most=most, seed=seed,
+            report=lambda done, count: progress("judge", done / count, ""),
+        )  # fmt: skip
+    rank = found.ranking
+    typer.echo(
+        f"R@1 {rank.first:.1%}, R@10 {rank.ten:.1%}, MRR {rank.mrr:.3f} of {candidates} candidates, {found.exchanges} answers\n"
+        f"suggests for {found.triggered:.1%}, of these {found.shown:.1%} hold the intent that was answered, "
+        f"{found.diverse:.1%} have three intents\n"
+        f"recall@3 by intent {found.recall:.1%}; the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
+    )
+    if json is not None:
+        with atomic_path(json) as temporary:
+            temporary.write_text(coded.dumps(asdict(found), indent=1))
+
+
+@app.command()
+def serve(
+    bundle: Bundle = None,
+    personal: Personal = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+) -> None:
+    """Chat in a page on this machine; Ctrl-C stops it."""
+    from handheld.reply.page import serve as answer
+
+    answer(_open(bundle, personal), personal=personal, host=host, port=port, on_start=typer.echo)
+
+
+def _open(bundle: Path | None, personal: Path | None) -> "Replier":
+    from handheld.reply import Replier
+
+    return Replier.open(bundle, personal=personal)
+
+
+def _message(text: str) -> "Message":
+    from handheld.reply import Message
+
+    own = text.removeprefix("me: ")
+    return Message(own, mine=own != text)
+
+
+def _ask(who: str) -> str:
+    try:
+        return str(typer.prompt(who, default="", show_default=False)).strip()
+    except typer.Abort:
+        return ""
+
+
+def _keep(replier: "Replier", personal: Path | None) -> None:
+    if personal is not None:
+        replier.personal.write(personal)
+
+
+def _print(found: "Suggestions", *, why: bool) -> None:
+    if found.reason:
+        typer.echo(f"({found.reason})", err=True)
+    for number, reply in enumerate(found.replies, 1):
+        reasons = f"\t{reply.intent}, {reply.score:.0%}; {' '.join(reply.words)}; signatures {reply.signatures:.0%}"
+        typer.echo(f"{number}  {reply.text}{reasons if why else ''}")

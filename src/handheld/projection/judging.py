@@ -1,0 +1,105 @@
+"""How good a text model is on labelled texts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.data import Dataset
+from handheld.errors import InputError
+from handheld.projection.classifier import TextClassifier
+from handheld.projection.scope import ScopeFigures, figures
+
+
+@dataclass(frozen=True, eq=False)
+class TextData:
+    """Labelled texts, and texts that none of the labels fits.
+
+    Attributes:
+        known: texts with labels.
+        outside: texts out of scope.
+    """
+
+    known: Dataset
+    outside: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.known.is_text or not len(self.known):
+            raise InputError("expected labelled texts, got none, or something else")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Those with labels."""
+        assert not isinstance(self.known.inputs, np.ndarray)
+        return self.known.inputs
+
+    @classmethod
+    def of(cls, data: Dataset, label: str | None = None) -> "TextData":
+        """Take the texts of one label as out of scope; None: no label. Raises :class:`InputError` for one that is not there."""
+        if label is None:
+            return cls(data)
+        if label not in data.classes:
+            raise InputError(f"no text has the label {label!r} for what is out of scope; labels: {_some(data.classes)}")
+        number, classes = data.classes.index(label), tuple(name for name in data.classes if name != label)
+        is_known = data.labels != number
+        labels = data.labels[is_known] - (data.labels[is_known] > number)
+        texts = np.array(data.inputs, object)
+        return cls(Dataset(tuple(texts[is_known]), labels, classes), tuple(texts[~is_known]))
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What a model answered.
+
+    Attributes:
+        data: that it was asked.
+        answered: (n,) numbers of its labels.
+        shares: (n,) probability of each answer, 0 to 1.
+        outside: (m,) largest probability of each text out of scope.
+        threshold: the smallest probability that counts as in scope; 0: all do.
+    """
+
+    data: TextData
+    answered: NDArray[np.intp]
+    shares: NDArray[np.float32]
+    outside: NDArray[np.float32]
+    threshold: float = 0.0
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(n,) whether each answer is right, whatever its probability."""
+        return np.asarray(self.answered == self.data.known.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers among texts in scope, 0 to 1."""
+        return float(self.right.mean())
+
+    @property
+    def confusion(self) -> tuple[tuple[int, ...], ...]:
+        """[true label][answered label] counts."""
+        count = len(self.data.known.classes)
+        table = np.bincount(self.data.known.labels * count + self.answered, minlength=count**2).reshape(count, count)
+        return tuple(tuple(row) for row in table.tolist())
+
+    @property
+    def scope(self) -> ScopeFigures | None:
+        """How well texts out of scope are told from others; None if there are none."""
+        return figures(self.shares, self.right, self.outside, self.threshold) if len(self.outside) else None
+
+
+def judge(model: TextClassifier, data: TextData) -> Judgement:
+    """Ask a model for all texts, one at a time as on a device. Raises :class:`InputError` if it knows other labels."""
+    if model.labels != data.known.classes:
+        odd = sorted(set(model.labels) ^ set(data.known.classes))
+        raise InputError(
+            f"{model.model.path} has {len(model.labels)} labels, the texts {len(data.known.classes)}: expected the same; "
+            f"only one of the two has {_some(odd)}"
+        )
+    known, outside = (model.probabilities(texts) for texts in (data.texts, data.outside))
+    answered = known.argmax(axis=1)
+    return Judgement(data, answered, known[np.arange(len(known)), answered], outside.max(axis=1, initial=0.0), model.threshold)
+
+
+def _some(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")

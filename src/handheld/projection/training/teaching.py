@@ -1,0 +1,112 @@
+"""Trainer networks learn first, and then answer for all texts: what the network that is shipped learns from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from handheld.errors import InputError, TrainingError
+from handheld.projection.features import Features
+from handheld.projection.inputs import Bits, Rows
+from handheld.projection.training.lessons import Lesson
+from handheld.projection.training.recipe import LETTERS, NGRAMS, SKIPGRAMS, Recipe
+from handheld.projection.training.text import Curve, logits_of, silent, train_student, train_trainer
+from handheld.projection.training.trainers import TRAINERS
+from handheld.training import Report, Schedule
+
+SCHEDULE = Schedule(12, batch=64, rate=0.002, rise=0.1, decay=0.01, clip=1.0, optimiser="adam")
+"""Of trainer networks."""
+
+TABLES: Mapping[str, Features] = {
+    "ngrams": NGRAMS,
+    "skipgrams": SKIPGRAMS,
+    "letters": LETTERS,
+}
+"""Trainers that are tables too, by what they read: each is wrong about other texts."""
+
+NAMES = (*TRAINERS, *TABLES)
+"""Of all trainers."""
+
+_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """A trainer that has learned.
+
+    Attributes:
+        network: in evaluation mode.
+        reader: of a table; None for a network that reads what its ``inputs`` makes of texts.
+        curve: (step, loss) of its training.
+    """
+
+    network: nn.Module
+    reader: Rows | Bits | None
+    curve: Curve
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (texts, classes)."""
+        return logits_of(self.network, self.reader, texts)
+
+
+def build(trainer: str, classes: int, seed: int = 0) -> nn.Module:
+    """Return a trainer network by its name. Raises :class:`InputError` for one that there is not."""
+    if trainer not in TRAINERS:
+        raise InputError(f"no trainer {trainer!r}: expected {', '.join(NAMES)}, or package.module:factory")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return TRAINERS[trainer](classes)
+
+
+def teach(
+    trainer: str | nn.Module,
+    lesson: Lesson,
+    *,
+    schedule: Schedule = SCHEDULE,
+    seed: int = 0,
+    save: Path | None = None,
+    report: Report = silent,
+) -> Taught:
+    """Train a trainer from labels.
+
+    Args:
+        trainer: one of :data:`NAMES`, or a module that gives (n, classes) logits of what its ``inputs`` makes of texts; without
+            that method it gets (n, 32) numbers of words, 0 behind the last.
+        lesson: what to learn.
+        schedule: of a network's training; a table has its own.
+        seed: of weights and order.
+        save: file to go on from.
+        report: called after each step.
+
+    Raises:
+        InputError: no such trainer, or a damaged state.
+        TrainingError: the network gives something else, or the loss is no longer a number.
+    """
+    if isinstance(trainer, str) and trainer in TABLES:
+        recipe = Recipe(features=TABLES[trainer])
+        reader = Rows(recipe.features, _ROWS, recipe.length)
+        table, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
+        return Taught(table, reader, curve)
+    network = build(trainer, lesson.classes, seed) if isinstance(trainer, str) else trainer
+    check(network, lesson.classes)
+    curve = train_trainer(network, lesson, schedule, seed=seed, save=save, report=report)
+    return Taught(network, None, curve)
+
+
+def check(network: nn.Module, classes: int) -> None:
+    """See that a network gives (texts, classes) logits. Raises :class:`TrainingError` if it does not."""
+    try:
+        shape = logits_of(network.eval(), None, ["a text", ""]).shape
+    except Exception as error:
+        raise TrainingError(f"the trainer {type(network).__name__} fails on texts: {error}") from error
+    if shape != (2, classes):
+        raise TrainingError(f"the trainer gives {list(shape)} for 2 texts of {classes} labels: expected [2, {classes}]")
+
+
+def mean_of(answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the mean of several teachers' (texts, classes) logits; what all labels of a text share does not count."""
+    return np.asarray(np.mean([logits - logits.mean(axis=1, keepdims=True) for logits in answers], axis=0), np.float32)

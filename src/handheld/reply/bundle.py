@@ -1,0 +1,177 @@
+"""Everything that suggesting replies needs, in one file."""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import HandheldError, ModelError
+from handheld.media import atomic_path
+from handheld.projection.inputs import Rows, reader_of
+from handheld.propagation import ProjectionGraph
+from handheld.reply import style
+from handheld.reply.ranker import Ranker
+from handheld.reply.sensitive import Sensitive
+from handheld.reply.trigger import Trigger
+
+FORMAT = 1
+_MOST_BYTES = 16 << 20  # of what a part unpacks to
+_PARTS = ("card.json", "ranker.npz", "signatures.bin", "sensitive.npz")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply that can be suggested.
+
+    Attributes:
+        text: as it is shown.
+        intent: number of what it means.
+        share: how often it is said among all replies of its intent, 0 to 1.
+    """
+
+    text: str
+    intent: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How much each judge counts when intents and replies are chosen.
+
+    Attributes:
+        signatures: of the table of signatures, beside the ranker's own judgement of intents; 0 to 1.
+        fit: of how well a reply fits the message, when one is chosen for its intent.
+        share: of how often it is said.
+    """
+
+    signatures: float = 0.3
+    fit: float = 0.3
+    share: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """What a file holds.
+
+    Attributes:
+        card: what there is to know about the model: name, data, licence, figures.
+        ranker: scores replies and reads intents.
+        signatures: table from signatures of messages to intents.
+        sensitive: filter.
+        trigger: when to suggest anything.
+        intents: their names.
+        replies: that can be suggested.
+        fallback: numbers of replies for when nothing is suggested, and the caller wants something all the same.
+        mixing: of the judges.
+        style: (style.SIZE,) how people write in general, as counts.
+    """
+
+    card: Mapping[str, Any]
+    ranker: Ranker
+    signatures: ProjectionGraph
+    sensitive: Sensitive
+    trigger: Trigger
+    intents: tuple[str, ...]
+    replies: tuple[Reply, ...]
+    fallback: tuple[int, ...]
+    mixing: Mixing
+    style: NDArray[np.float32]
+
+    def to_bytes(self) -> bytes:
+        """Return the file: a ZIP archive of a JSON card, tables and weights."""
+        card = {
+            "format": FORMAT, "card": dict(self.card), "intents": self.intents, "fallback": self.fallback,
+            "replies": [[reply.text, reply.intent, round(reply.share, 3)] for reply in self.replies],
+            "ranker": self.ranker.learned.reader.card(), "sensitive": self.sensitive.learned.reader.card(),
+            "topics": self.sensitive.topics, "threshold": self.sensitive.threshold,
+            "trigger": asdict(self.trigger), "mixing": asdict(self.mixing),
+        }  # fmt: skip
+        parts = (
+            json.dumps(card, ensure_ascii=False).encode(),
+            _packed(self.ranker.arrays()),
+            self.signatures.to_bytes(),
+            _packed({**self.sensitive.arrays(), "style": self.style}),
+        )
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in zip(_PARTS, parts, strict=True):
+                archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # no time of writing: same in, same out
+        return file.getvalue()
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the file: all of it, or nothing."""
+        with atomic_path(Path(path)) as temporary:
+            temporary.write_bytes(self.to_bytes())
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Bundle":
+        """Read a file. Raises :class:`ModelError` for one that is damaged, or of another version."""
+        try:
+            with zipfile.ZipFile(path) as archive:
+                parts = [_part(archive, name) for name in _PARTS]
+        except (OSError, zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+            raise ModelError(f"{os.fspath(path)} cannot be read as a bundle of replies: {error}") from error
+        except ValueError as error:
+            raise ModelError(f"{os.fspath(path)} is no bundle of replies: {error}") from error
+        try:
+            return _bundle(*parts)
+        except (HandheldError, LookupError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ModelError(f"{os.fspath(path)} is no bundle of replies, or it is damaged: {error}") from error
+
+
+def _bundle(text: bytes, ranker: bytes, signatures: bytes, sensitive: bytes) -> Bundle:
+    card, others = json.loads(text), _unpacked(sensitive)
+    if card["format"] != FORMAT:
+        raise ModelError(f"it has format {card['format']!r}; this version reads {FORMAT}")
+    found = Bundle(
+        card["card"],
+        Ranker.of_arrays(_rows(card["ranker"]), _unpacked(ranker)),
+        ProjectionGraph.of_bytes(signatures),
+        Sensitive.of_arrays(_rows(card["sensitive"]), others, tuple(card["topics"]), card["threshold"]),
+        Trigger(tuple(map(float, card["trigger"]["weights"])), float(card["trigger"]["threshold"])),
+        tuple(map(str, card["intents"])),
+        tuple(Reply(str(text), int(intent), float(share)) for text, intent, share in card["replies"]),
+        tuple(map(int, card["fallback"])),
+        Mixing(**card["mixing"]),
+        others["style"].astype(np.float32),
+    )
+    count = len(found.intents)
+    known = all(0 <= reply.intent < count and 0 < reply.share <= 1 for reply in found.replies)
+    if not known or not found.replies or not all(0 <= each < len(found.replies) for each in found.fallback):
+        raise ModelError("its replies and intents do not fit together")
+    if found.style.shape != (style.SIZE,) or not (np.isfinite(found.style) & (found.style >= 0)).all():
+        raise ModelError("its counts of how people write are damaged")
+    if found.signatures.classes != count or len(found.ranker.layers["intent"][1]) != count + 1:
+        raise ModelError(f"it names {count} intents; its ranker and its table know others")
+    return found
+
+
+def _rows(entry: Any) -> Rows:
+    reader = reader_of(entry)
+    if not isinstance(reader, Rows):
+        raise ModelError("expected a reader of rows")
+    return reader
+
+
+def _part(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > _MOST_BYTES:
+        raise ValueError(f"{name} unpacks to more than {_MOST_BYTES} bytes")
+    return archive.read(name)
+
+
+def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # names of arrays are not those of its options
+    return file.getvalue()
+
+
+def _unpacked(content: bytes) -> dict[str, NDArray[Any]]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}

@@ -1,0 +1,141 @@
+"""What a device learns of its user: a few KB that stay on it, and are forgotten on request.
+
+Nothing is trained by gradients. The last choices are remembered with the signatures of the messages that they answered, and
+speak up where a message is alike; how the user writes is counted, and tips the scales between replies as far as the user writes
+that way in the conversation at hand. Both are bounded: no number of picks, made by anybody, moves an intent or a reply by more
+than a little.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import ModelError
+from handheld.media import atomic_path
+from handheld.reply import style
+
+FORMAT = 1
+_REMEMBERED = 48  # choices
+_LONGEST = 120  # characters of a reply that is remembered
+_BOOST = 2.0  # logits of an intent, at most
+_STYLE = 0.5  # logits for each unit of likeness
+_UNSEEN = 0.5  # how far a user is taken to write as always, in a conversation where nothing of theirs is seen
+_FADES = 4000.0  # counts from which on older ones are halved
+_ALIKE = 0.6  # share of signatures from which on a remembered reply is offered as it is
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A reply that the user picked or typed.
+
+    Attributes:
+        signatures: of the message that it answered.
+        intent: its number, -1 for none that is known.
+        reply: what was said.
+    """
+
+    signatures: tuple[int, ...]
+    intent: int
+    reply: str
+
+
+@dataclass(frozen=True, eq=False)
+class Personal:
+    """What was learned; a value: :meth:`learned` returns a new one.
+
+    Attributes:
+        choices: the last ones, the newest last; one for each message and intent.
+        counts: (style.SIZE,) of how the user writes.
+    """
+
+    choices: tuple[Choice, ...] = ()
+    counts: NDArray[np.float32] = None  # type: ignore[assignment]  # zeros, set below
+
+    def __post_init__(self) -> None:
+        if self.counts is None:
+            object.__setattr__(self, "counts", np.zeros(style.SIZE, np.float32))
+
+    def learned(self, signatures: Sequence[int], intent: int, reply: str) -> "Personal":
+        """Return what is known after one more choice."""
+        choice = Choice(tuple(map(int, signatures)), intent, reply.strip()[:_LONGEST])
+        others = tuple(each for each in self.choices if (each.signatures, each.intent) != (choice.signatures, intent))
+        counts = self.counts + style.counts_of([choice.reply])
+        if counts.sum() > _FADES:
+            counts = counts / np.float32(2)
+        return Personal((*others, choice)[-_REMEMBERED:], counts)
+
+    def without(self, reply: str) -> "Personal":
+        """Return what is known without a reply, its part in the user's style included."""
+        gone = [each.reply for each in self.choices if each.reply == reply.strip()]
+        kept = tuple(each for each in self.choices if each.reply != reply.strip())
+        return replace(self, choices=kept, counts=np.maximum(self.counts - style.counts_of(gone), 0))
+
+    def boosts(self, signatures: NDArray[np.uint64], intents: int) -> NDArray[np.float32]:
+        """Return (intents,) logits that speak for what the user answered to messages like this one: 0 to 2."""
+        found = np.zeros(intents, np.float32)
+        for choice, alike in zip(self.choices, self._alike(signatures), strict=True):
+            if 0 <= choice.intent < intents:
+                found[choice.intent] += alike * alike
+        return np.float32(_BOOST) * np.minimum(found, np.float32(1))
+
+    def own_reply(self, signatures: NDArray[np.uint64]) -> str | None:
+        """Return what the user last said to a message almost like this one, if it has no known intent."""
+        for choice, alike in reversed(list(zip(self.choices, self._alike(signatures), strict=True))):
+            if alike >= _ALIKE and choice.intent < 0:
+                return choice.reply
+        return None
+
+    def preference(self, general: NDArray[np.float32], own_texts: Sequence[str], replies: Sequence[str]) -> NDArray[np.float32]:
+        """Return (replies,) logits: which texts are written as the user writes.
+
+        Args:
+            general: (style.SIZE,) how people write.
+            own_texts: of the user, in the conversation at hand; the less they are like the user, the less style counts.
+            replies: to judge.
+        """
+        if not self.counts.any():
+            return np.zeros(len(replies), np.float32)
+        odds = style.log_odds(self.counts, general)
+        trust = float(np.clip(style.likeness(odds, own_texts).mean(), 0, 1)) if own_texts else _UNSEEN
+        return np.asarray(_STYLE * trust * style.likeness(odds, replies), np.float32)
+
+    def _alike(self, signatures: NDArray[np.uint64]) -> list[float]:
+        """Return for each choice the share of signatures that its message shares."""
+        asked = signatures.astype(np.int64)
+        same = [np.array(each.signatures) == asked if len(each.signatures) == len(asked) else False for each in self.choices]
+        return [float(np.mean(each)) for each in same]
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write a file of a few KB: all of it, or nothing."""
+        content: dict[str, Any] = {
+            "format": FORMAT,
+            "choices": [[list(each.signatures), each.intent, each.reply] for each in self.choices],
+            "counts": {str(place): float(self.counts[place]) for place in np.flatnonzero(self.counts)},
+        }
+        with atomic_path(Path(path)) as temporary:
+            temporary.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Personal":
+        """Read what :meth:`write` wrote; nothing is known if there is no file. Raises :class:`ModelError` if it is damaged."""
+        if not os.path.exists(path):
+            return cls()
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if content["format"] != FORMAT:
+                raise ModelError(f"{os.fspath(path)} has format {content['format']!r}; this version reads {FORMAT}")
+            choices = tuple(Choice(tuple(map(int, s)), int(i), str(r)[:_LONGEST]) for s, i, r in content["choices"])
+            counts = np.zeros(style.SIZE, np.float32)
+            for place, count in content["counts"].items():
+                counts[int(place)] = float(count)
+        except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise ModelError(f"{os.fspath(path)} is no file of a user's choices, or it is damaged: {error}") from error
+        if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() <= 2 * _FADES):
+            raise ModelError(f"{os.fspath(path)} is damaged: its counts are no counts")
+        return cls(choices[-_REMEMBERED:], counts)

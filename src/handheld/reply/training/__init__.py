@@ -1,0 +1,1 @@
+"""From conversations to a bundle: cleaning, intents, ranker, trigger. Needs the extra ``train``."""

@@ -1,0 +1,132 @@
+"""``handheld text``, run as a person would, with a few hundred short texts."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+WORDS = {"colour": ("red", "green", "blue"), "greeting": ("hello", "hi", "hey"), "number": ("one", "two", "three")}
+
+
+def handheld(*words: object, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "handheld.cli", "text", *map(str, words)]
+    return subprocess.run(
+        command, input=stdin, capture_output=True, check=False, env={"PATH": "/usr/bin", "COLUMNS": "200"} | env
+    )
+
+
+def table(path: Path, count: int, seed: int) -> Path:
+    rng, lines = np.random.default_rng(seed), []
+    for label, words in WORDS.items():
+        lines += [f"{label}\t{rng.choice(words)} and {rng.choice(words)} {rng.choice(words)}" for _ in range(count)]
+    lines += [f"oos\tthe {animal} of {place}" for animal in ("dog", "cat", "cow") for place in ("Rome", "Oslo")]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("text")
+    table(place / "train.tsv", 40, 0)
+    table(place / "valid.tsv", 15, 1)
+    done = handheld(
+        "train", place / "train.tsv", "--valid", place / "valid.tsv", "--oos", "oos", "--max-size", "20KB",
+        "--out", place / "m.tflite", "--licence", "CC0-1.0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"texts right; out of scope: AUROC" in done.stdout
+    assert b"model" in done.stderr
+    return place
+
+
+def test_training_leaves_a_model_and_its_report(folder: Path):
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(("m.", ".m"))) == [
+        "m.tflite",
+        "m.training.html",
+    ]
+    assert (folder / "m.tflite").stat().st_size <= 20_000
+    page = (folder / "m.training.html").read_text()
+    assert "Loss of model" in page
+    assert not re.search(r"(src|href)=[\"']?http", page)
+
+
+def test_evaluation_says_how_many_are_right_and_shows_the_wrong(folder: Path):
+    odd = folder / "odd.tsv"
+    odd.write_text("colour\tred and <b>blue</b>\nnumber\thello and hi\ntree\toak\nnumber\n")
+    done = handheld("evaluate", folder / "m.tflite", odd, "--out", folder / "odd.html")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"50.00% of 2 texts right" in done.stdout
+    assert b"label 'tree' is not among the classes" in done.stderr
+    page = (folder / "odd.html").read_text()
+    assert "hello and hi" in page
+    assert "<b>blue" not in page
+
+
+def test_lines_are_labelled(folder: Path):
+    lines = (
+        b"hi and hello\n\n  \r\n\xff\xfe one two three\nred\tgreen blue\n\x00\x07\n" + b"two " * 25_000 + b"\n\xf0\x9f\x91\x8d"
+    )
+    done = handheld("predict", folder / "m.tflite", stdin=lines)
+    assert done.returncode == 0, done.stderr.decode()
+    answers = [line.split("\t", 2) for line in done.stdout.decode().rstrip("\n").split("\n")]
+    assert [label for label, _, _ in answers][:5] == ["greeting", "?", "?", "number", "colour"]
+    assert answers[6][0] == "number"
+    assert len(answers) == 8
+    assert answers[4][2] == "red\tgreen blue"
+    assert all(0 <= float(share) <= 1 for _, share, _ in answers)
+
+
+def test_what_is_out_of_scope_is_refused_if_asked(folder: Path):
+    text = b"the cow of Rome\n"
+    assert handheld("predict", folder / "m.tflite", "--reject", stdin=text).stdout.startswith(b"?\t")
+    assert not handheld("predict", folder / "m.tflite", stdin=text).stdout.startswith(b"?")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(folder: Path):
+    command = f"yes one | head -20000 | {sys.executable} -m handheld.cli text predict {folder / 'm.tflite'} | head -1"
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"set -o pipefail; {command}; echo ${{PIPESTATUS[2]}}"], capture_output=True, check=False
+    )
+    assert done.stdout.split(b"\n")[0].startswith(b"number\t")
+    assert done.stdout.split(b"\n")[1] == b"0"
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "message"),
+    [
+        ("", (), "expected lines of label TAB text, got none"),
+        ("no label here\n", (), "got none; the first of 1 that were left out"),
+        ("a\tone\na\ttwo\na\tthree\n", (), "expected two labels or more"),
+        ("a\tone\nb\ttwo\n", (), "class 'a' has one example"),
+        ("a\tone\nb\ttwo\n" * 20, ("--max-size", "2KB"), "2000 bytes are too few"),
+        ("a\tone\nb\ttwo\n" * 20, ("--max-size", "5ms"), "expected bytes, such as 100KB"),
+        ("a\tone\nb\ttwo\n" * 20, ("--trainer", "large"), "no trainer 'large'"),
+        ("a\tone\nb\ttwo\n" * 20, ("--reads", "words"), "expected a network that reads rows or signs"),
+        ("a\tone\nb\ttwo\n" * 20, ("--oos", "c"), "no text has the label 'c'"),
+    ],
+)
+def test_what_cannot_be_learned_is_named(tmp_path: Path, lines: str, options: tuple[str, ...], message: str):
+    (tmp_path / "t.tsv").write_text(lines)
+    done = handheld("train", tmp_path / "t.tsv", "--out", tmp_path / "m.tflite", *options)
+    assert done.returncode == 1
+    assert message in " ".join(done.stderr.decode().split())
+    assert not (tmp_path / "m.tflite").exists()
+
+
+def test_a_truncated_model_is_refused(folder: Path, tmp_path: Path):
+    (tmp_path / "half.tflite").write_bytes((folder / "m.tflite").read_bytes()[:5000])
+    done = handheld("predict", tmp_path / "half.tflite", stdin=b"hi\n")
+    assert done.returncode == 1
+    assert b"half.tflite" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_labels_that_do_not_match_are_refused(folder: Path, tmp_path: Path):
+    (tmp_path / "t.tsv").write_text("tree\toak\n")
+    done = handheld("evaluate", folder / "m.tflite", tmp_path / "t.tsv")
+    assert done.returncode == 1
+    assert "label 'tree' is not among the classes" in " ".join(done.stderr.decode().split())

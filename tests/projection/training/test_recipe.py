@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from handheld.engine import Model
+from handheld.errors import InputError
+from handheld.projection import Features, TextClassifier
+from handheld.projection.training.recipe import Recipe, compiled, parts_of, recipe_for
+from handheld.projection.training.text import logits_of
+
+LABELS = [f"label number {number}" for number in range(40)]
+SIGNS = replace(recipe_for("signs", 40_000), width=32)
+CARD = {"labels": LABELS, "accuracy": {"valid": 0.9137, "examples": 4500}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "size"),
+    [(Recipe(width=32, hidden=16), 30_000), (Recipe(width=32, more=(Features(1, 0),)), 60_000), (SIGNS, 40_000)],
+)
+def test_the_largest_file_keeps_the_size_and_uses_it(recipe: Recipe, size: int):
+    reader = recipe.largest(size, CARD)
+    networks = [recipe.network(part, len(LABELS)).eval() for part in parts_of(reader)]
+    with torch.no_grad():
+        for values in torch.nn.ModuleList(networks).parameters():
+            values.normal_()
+    content = compiled(networks, reader, ("one two", "three"), CARD)
+    assert size - 14 * recipe.width - 128 < len(content) <= size
+    for network in networks:
+        network.on_grid = True
+    logits = np.mean([logits_of(*pair, ("one two",)) for pair in zip(networks, parts_of(reader), strict=True)], axis=0)
+    with TextClassifier(Model.load(content)) as model:
+        assert model.reader == reader
+        assert model.classify("one two", top=1)[0].label == LABELS[logits.argmax()]
+
+
+def test_a_size_that_no_network_has_is_refused():
+    with pytest.raises(InputError, match="3000 bytes are too few for 2 labels and rows of 64 numbers: expected"):
+        Recipe().largest(3000, {"labels": ["yes", "no"]})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"reads": "words"}, {"width": 0}, {"hidden": -1}, {"dropout": 1.0}, {"reads": "signs", "more": (Features(1, 0),)}]
+)
+def test_impossible_recipes_are_refused(wrong: dict[str, object]):
+    with pytest.raises(InputError):
+        Recipe(features=Features(1, 0), **wrong)  # type: ignore[arg-type]

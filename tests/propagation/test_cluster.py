@@ -1,0 +1,68 @@
+"""Labels that spread over a Ray cluster are those of one process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from handheld.errors import MissingDependencyError
+from handheld.propagation import Graph, Seeds, propagate
+
+SCRIPT = """
+import json, os
+from pathlib import Path
+import numpy as np
+from handheld.errors import TrainingError
+from handheld.propagation import Graph, Seeds, propagate
+from handheld.propagation import cluster
+from handheld.cluster import connected, ray_module
+from handheld.propagation.parts import Rule
+
+rng = np.random.default_rng(0)
+graph = Graph.of_edges(*rng.integers(0, 400, (2, 2000)), rng.random(2000))
+seeds = Seeds.of(rng.choice(400, 30, replace=False), rng.integers(0, 7, 30))
+home, found = set(Path.home().iterdir()), {}
+
+def same(**engine):
+    told, theirs, how = [], [], {"kept": 4, "sweeps": 30, "tolerance": 1e-3}
+    ours = propagate(graph, seeds, report=lambda *numbers: told.append(numbers), **how)
+    labels = propagate(graph, seeds, engine="ray", report=lambda *numbers: theirs.append(numbers), **how, **engine)
+    bits = [(each.names.tobytes(), each.shares.tobytes()) for each in (ours, labels)]
+    return bits[0] == bits[1] and told == theirs and 5 < len(told) < 30
+
+found["on a cluster that comes and goes"] = same(workers=2)
+found["which leaves nothing behind"] = not ray_module().is_initialized() and set(Path.home().iterdir()) == home
+with connected(None) as ray:
+    found["of three workers with two threads"] = same(workers=3, threads=2)
+    found["which stays connected"] = ray.is_initialized()
+    start, fixed = seeds.start(graph.nodes, 7, 4)
+    with cluster.on_cluster(None, 2)(graph, fixed, start, Rule(1.0, 0.01, True, 1)) as spread:
+        spread.sweep()
+        ray.kill(spread._workers[1])
+        try:
+            for _ in range(1000):  # until Ray has killed it
+                spread.sweep()
+        except TrainingError as error:
+            found["a worker that is lost"] = "lost a worker" in str(error)
+print(json.dumps(found))
+"""
+
+
+def test_it_is_the_result_of_one_process():
+    pytest.importorskip("ray", reason="the extra cluster is not installed")
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "on a cluster that comes and goes": True,
+        "which leaves nothing behind": True,
+        "of three workers with two threads": True,
+        "which stays connected": True,
+        "a worker that is lost": True,
+    }
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingDependencyError, match=r"handheld\[cluster\]"):
+        propagate(Graph.of_edges([0], [1]), Seeds.of([0], [0]), engine="ray")

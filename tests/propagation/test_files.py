@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from handheld.errors import InputError, MediaError
+from handheld.propagation import Labels, read_seeds, write_labels
+
+
+def test_lines_of_a_node_and_a_label(tmp_path: Path):
+    (tmp_path / "seeds.tsv").write_bytes(b"\xef\xbb\xbf3\tdog\r\n\r\n0\tgrey cat\n3\t\xc3\xa4rger\n")
+    seeds, names = read_seeds(tmp_path / "seeds.tsv", 4)
+    assert names == ("dog", "grey cat", "ärger")
+    assert list(zip(seeds.nodes.tolist(), seeds.labels.tolist(), seeds.shares.tolist(), strict=True)) == [
+        (3, 0, 1.0), (0, 1, 1.0), (3, 2, 1.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1\ta\n2 b\n", r"line 2: expected a node of 0 to 3, a tab and a label, got '2 b'"),
+        ("1\ta\n\n4\tb\n", r"line 3: expected a node of 0 to 3.*got '4\\tb'"),
+        ("-1\ta\n", "line 1"),
+        ("1.0\ta\n", "line 1"),
+        ("\u0661\ta\n", "line 1"),
+        (f"{'9' * 5000}\ta\n", "line 1"),
+        ("1\t \n", "line 1"),
+        ("1\ta\tb\n", "line 1"),
+        ("1\ta\n2\ta\n1\ta\n", "line 3: node 1 has the label 'a' in line 1 already"),
+        ("\n", "expected one seed or more"),
+    ],
+)
+def test_what_is_no_seed_is_named_with_its_line(tmp_path: Path, text: str, message: str):
+    (tmp_path / "s.tsv").write_text(text)
+    with pytest.raises(InputError, match=rf"s\.tsv.*{message}"):
+        read_seeds(tmp_path / "s.tsv", 4)
+
+
+def test_what_is_no_text(tmp_path: Path):
+    (tmp_path / "s.tsv").write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "s.tsv", tmp_path / "none.tsv", tmp_path):
+        with pytest.raises(InputError, match="cannot be read as seeds"):
+            read_seeds(path, 4)
+
+
+def test_labels_are_written_with_their_names(tmp_path: Path):
+    names = np.array([[1, 0], [-1, -1], [0, -1]], np.int32)
+    labels = Labels(names, np.array([[0.75, 0.25], [0, 0], [0.5, 0]], np.float32), 3)
+    write_labels(tmp_path / "new" / "l.parquet", labels, ("cat", "dog", "owl"))
+    assert parquet.read_table(tmp_path / "new" / "l.parquet").to_pylist() == [
+        {"node": 0, "labels": ["dog", "cat"], "shares": [0.75, 0.25]},
+        {"node": 1, "labels": [], "shares": []},
+        {"node": 2, "labels": ["cat"], "shares": [0.5]},
+    ]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["l.parquet"]
+
+
+def test_where_no_file_can_be(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MediaError, match="cannot be written"):
+        write_labels(
+            tmp_path / "file" / "l.parquet", Labels(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), 1), ("a",)
+        )

@@ -1,0 +1,106 @@
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handheld.errors import ModelError
+from handheld.reply import Bundle, Replier
+
+
+def rewritten(path: Path, out: Path, name: str, change) -> Path:
+    """Copy a bundle with one part changed."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
+        for each in old.namelist():
+            content = old.read(each)
+            if (changed := change(content) if each == name else content) is not None:
+                new.writestr(each, changed)
+    return out
+
+
+def with_card(**changes):
+    return lambda content: json.dumps({**json.loads(content), **changes}).encode()
+
+
+def test_a_bundle_is_read_as_it_was_written(bundle_file: Path, tmp_path: Path):
+    bundle = Bundle.read(bundle_file)
+    bundle.write(tmp_path / "again.replies")
+    assert (tmp_path / "again.replies").read_bytes() == bundle_file.read_bytes()
+    again = Bundle.read(tmp_path / "again.replies")
+    assert (again.intents, again.replies, again.fallback) == (bundle.intents, bundle.replies, bundle.fallback)
+    messages = ["hello there", "lunch?", "something else"]
+    assert [Replier(again).suggest(m, always=True) for m in messages] == [
+        Replier(bundle).suggest(m, always=True) for m in messages
+    ]
+
+
+def test_the_card_says_where_it_comes_from(bundle_file: Path):
+    card = Bundle.read(bundle_file).card
+    assert (card["name"], card["licence"]) == ("tiny", "CC0")
+    assert card["training"]["sources"] == ["talk.jsonl"]
+    assert card["training"]["pairs"] > 100
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: float):
+    path = tmp_path / "cut.replies"
+    content = bundle_file.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ModelError, match=r"cut\.replies"):
+        Bundle.read(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "expected"),
+    [
+        ("card.json", with_card(format=2), "has format 2; this version reads 1"),
+        ("card.json", with_card(intents=["a", "b"]), "do not fit together"),
+        ("card.json", with_card(replies=[]), "do not fit together"),
+        ("card.json", with_card(replies=[["Hi", 0, 0.0]]), "do not fit together"),
+        ("card.json", with_card(fallback=[9999]), "do not fit together"),
+        ("card.json", with_card(topics=["one"]), "knows 2 topics, and names 1"),
+        ("card.json", with_card(trigger={"weights": [1], "threshold": 0.5}), "weights of the trigger"),
+        ("card.json", with_card(ranker={"reads": "signs"}), "no bundle of replies"),
+        ("card.json", lambda content: b"{", "no bundle of replies"),
+        ("card.json", lambda content: None, "cannot be read as a bundle"),
+        ("ranker.npz", lambda content: content[:1000], "no bundle of replies"),
+        ("ranker.npz", lambda content: b"\x80\x04N.", "no bundle of replies"),
+        ("signatures.bin", lambda content: b"", "no table of signatures"),
+        ("sensitive.npz", lambda content: bytes(17 << 20), "unpacks to more than"),
+    ],
+)
+def test_what_is_damaged_or_of_another_version_is_refused(bundle_file: Path, tmp_path: Path, part, change, expected):
+    with pytest.raises(ModelError, match=expected):
+        Bundle.read(rewritten(bundle_file, tmp_path / "bad.replies", part, change))
+
+
+def test_weights_that_are_no_numbers_are_refused(bundle_file: Path, tmp_path: Path):
+    def broken(content: bytes) -> bytes:
+        import io
+
+        with np.load(io.BytesIO(content)) as file:
+            arrays = dict(file)
+        arrays["query_bias"] = arrays["query_bias"] * np.float32("nan")
+        out = io.BytesIO()
+        np.savez(out, **arrays)
+        return out.getvalue()
+
+    with pytest.raises(ModelError, match="some weights are no numbers"):
+        Bundle.read(rewritten(bundle_file, tmp_path / "bad.replies", "ranker.npz", broken))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(ModelError, match=r"none\.replies cannot be read"):
+        Replier.open(tmp_path / "none.replies")
+
+
+def test_a_write_that_fails_leaves_the_old_file(bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "kept.replies"
+    shutil.copy(bundle_file, path)
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(Exception, match="No space left"):
+        Bundle.read(bundle_file).write(path)
+    monkeypatch.undo()
+    assert path.read_bytes() == bundle_file.read_bytes()

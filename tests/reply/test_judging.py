@@ -1,0 +1,42 @@
+import pytest
+
+from handheld.errors import InputError
+from handheld.reply import Message, Replier, read_conversations
+from handheld.reply.judging import exchanges_of, judge
+from handheld.reply.metrics import Ranking
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [([1, 2, 20], Ranking(1 / 3, 2 / 3, (1 + 0.5 + 0.05) / 3, 3)), ([], Ranking(0, 0, 0, 0)), ([1], Ranking(1, 1, 1, 1))],
+)
+def test_figures_of_places(places, expected):
+    assert Ranking.of(places) == pytest.approx(expected)
+
+
+def test_each_answer_is_an_exchange(written, tmp_path):
+    conversation = read_conversations(written(tmp_path, 1)).conversations[0]
+    found = list(exchanges_of([conversation]))
+    assert len(found) == len(conversation.turns) - 1
+    assert found[1].messages == (Message(conversation.turns[0][1], True), Message(conversation.turns[1][1], False))
+    assert found[1].answer == conversation.turns[2][1]
+
+
+def test_a_bundle_is_judged(replier: Replier, written, tmp_path):
+    conversations = read_conversations(written(tmp_path)).conversations
+    found = judge(replier, conversations, candidates=10, most=80)
+    assert (found.candidates, found.exchanges, found.ranking.messages) == (10, 80, 80)
+    assert found.ranking.first > 0.3  # 0.1 by chance
+    assert found.recall > found.usual
+    assert found.diverse == 1
+    assert 0 < found.triggered < 1
+    rates = [rate for rate, _ in found.curve]
+    assert rates == sorted(rates)
+    assert found.curve[0][1] >= found.curve[-1][1]
+    assert judge(replier, conversations, candidates=10, most=80) == found
+
+
+def test_too_few_conversations_for_so_many_candidates(replier: Replier, written, tmp_path):
+    conversations = read_conversations(written(tmp_path, 2)).conversations
+    with pytest.raises(InputError, match="expected 100 candidates from other conversations"):
+        judge(replier, conversations)

@@ -1,0 +1,116 @@
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handheld.reply import Personal, Replier
+
+pytest.importorskip("starlette")
+uvicorn = pytest.importorskip("uvicorn")
+
+from handheld.reply.page import create_app  # noqa: E402  (needs the extra server)
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture
+def address(replier: Replier, tmp_path: Path) -> Iterator[str]:
+    """Where the page is served."""
+    app = create_app(replier, personal=tmp_path / "me.json")
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
+def post(url: str, content: object, **headers: str) -> dict[str, object]:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method="POST")) as answer:
+        return json.loads(answer.read())
+
+
+def test_replies_are_suggested_learned_and_forgotten(address: str, replier: Replier, tmp_path: Path):
+    messages = [{"text": "where are you now", "mine": False}]
+    found = post(f"{address}suggest", {"messages": messages})
+    assert [reply["text"] for reply in found["replies"]] == list(replier.suggest("where are you now", fallback=True).texts)
+    assert post(f"{address}learn", {"messages": messages, "reply": "up in the tree"}) == {"choices": 1}
+    assert Personal.read(tmp_path / "me.json").choices[0].reply == "up in the tree"
+    assert post(f"{address}suggest", {"messages": messages})["replies"][0]["text"] == "up in the tree"
+    assert post(f"{address}forget", {}) == {"choices": 0}
+    assert Personal.read(tmp_path / "me.json").choices == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"no json", "expected JSON"),
+        ([], "expected a JSON object"),
+        ({}, "expected messages, 1 to 50"),
+        ({"messages": []}, "expected messages, 1 to 50"),
+        ({"messages": [3]}, "expected messages, 1 to 50"),
+        ({"messages": [{"text": 3}]}, "expected text, a text"),
+        ({"messages": [{"text": "a"}] * 51}, "expected messages, 1 to 50"),
+        (b"x" * 100_000, "expected 65536 bytes or fewer"),
+    ],
+)
+def test_bad_requests_are_refused(address: str, content: object, expected: str):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(f"{address}suggest", content)
+    with refused.value as answer:
+        assert answer.code == 400
+        assert json.loads(answer.read())["error"].startswith(expected)
+
+
+def test_other_sites_are_refused(address: str):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(f"{address}forget", {}, Origin="https://elsewhere.example")
+    with refused.value as answer:
+        assert answer.code == 403
+
+
+def test_only_its_own_files_are_given(address: str):
+    with urllib.request.urlopen(address) as page:
+        assert b"Replies on the device" in page.read()
+    for name in ("__init__.py", "..%2fbundle.py", "nothing.html"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(address + name)
+        with refused.value as answer:
+            assert answer.code == 404
+
+
+def test_a_person_chats_in_a_browser(address: str, replier: Replier):
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=QUIET)
+        page = browser.new_page()
+        problems: list[str] = []
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto(address)
+        page.get_by_label("Message").fill("thanks a lot <b>friend</b>")
+        page.get_by_role("button", name="Send").click()
+        reply = page.locator("#replies button").first
+        reply.wait_for()
+        assert page.locator("#said li").first.inner_text() == "thanks a lot <b>friend</b>"
+        text = replier.suggest("thanks a lot <b>friend</b>", fallback=True).texts[0]
+        assert reply.inner_text().startswith(text)
+        reply.click()
+        page.locator("#said li.me").wait_for()
+        assert page.locator("#said li.me").inner_text() == text
+        assert page.locator("#replies button").count() == 0
+        page.get_by_role("button", name="Forget").click()
+        page.get_by_text("forgotten").wait_for()
+        browser.close()
+    assert problems == []
+    assert replier.personal.choices == ()

@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handheld.errors import ModelError
+from handheld.reply import Personal, style
+
+GENERAL = style.counts_of(["Yes, I do.", "I think so.", "No, thank you!", "It was great.", "Really?"] * 200)
+SIGNS = np.arange(8, dtype=np.uint64)
+
+
+def some(count: int) -> Personal:
+    personal = Personal()
+    for number in range(count):
+        personal = personal.learned([number] * 8, number % 5, f"reply {number}")
+    return personal
+
+
+def test_a_choice_speaks_up_where_the_message_is_alike():
+    personal = Personal().learned(SIGNS.tolist(), 2, "sure")
+    half = SIGNS.copy()
+    half[:4] += 100
+    assert personal.boosts(SIGNS, 4).tolist() == [0, 0, 2, 0]
+    assert personal.boosts(half, 4).tolist() == [0, 0, 0.5, 0]  # a quarter of 2
+    assert personal.boosts(SIGNS + np.uint64(100), 4).tolist() == [0, 0, 0, 0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=200))
+def test_no_number_of_picks_moves_an_intent_by_more_than_two(picks):
+    personal = Personal()
+    for number, pick in enumerate(picks):
+        personal = personal.learned([*SIGNS.tolist()[:7], number], pick, "sure")
+    assert personal.boosts(SIGNS, 4).max() <= 2
+    assert np.abs(personal.preference(GENERAL, ["sure"], ["sure", "Never!", ""])).max() <= 1.5
+
+
+def test_style_counts_as_far_as_the_user_writes_like_that():
+    personal = Personal()
+    for _ in range(60):
+        personal = personal.learned([1] * 8, -1, "haha yeah lol")
+    replies = ["haha lol", "Yes, I do."]
+    casual, formal = (personal.preference(GENERAL, [own], replies) for own in ("lol yeah haha", "Yes, I do."))
+    assert casual[0] > casual[1] + 0.5
+    assert formal == pytest.approx([0, 0])  # it is not this user who writes
+    assert Personal().preference(GENERAL, [], replies).tolist() == [0, 0]
+
+
+def test_it_stays_small_and_is_read_again(tmp_path: Path):
+    path = tmp_path / "me.json"
+    personal = some(5000)
+    personal.write(path)
+    assert path.stat().st_size < 16_000
+    again = Personal.read(path)
+    assert again.choices == personal.choices
+    assert again.counts == pytest.approx(personal.counts)
+    assert again.choices[-1].reply == "reply 4999"
+
+
+def test_a_reply_is_forgotten_with_its_part_in_the_style():
+    before = some(3)
+    after = before.learned([9] * 8, 1, "quite another reply").without("quite another reply")
+    assert after.choices == before.choices
+    assert after.counts == pytest.approx(before.counts)
+
+
+def test_no_file_means_nothing_known(tmp_path: Path):
+    assert Personal.read(tmp_path / "none.json").choices == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "{}", "[]", '{"format": 2}', "\x00",
+        '{"format": 1, "choices": [[1]], "counts": {}}',
+        '{"format": 1, "choices": [], "counts": {"999999": 1}}',
+        '{"format": 1, "choices": [], "counts": {"0": -1}}',
+        '{"format": 1, "choices": [], "counts": {"0": 1e999}}',
+    ],
+)  # fmt: skip
+def test_damaged_files_are_named(tmp_path: Path, content):
+    path = tmp_path / "me.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"me\.json"):
+        Personal.read(path)
+
+
+def test_the_file_is_plain_json(tmp_path: Path):
+    some(2).write(tmp_path / "me.json")
+    assert json.loads((tmp_path / "me.json").read_text(encoding="utf-8"))["choices"][0][2] == "reply 0"
+
+
+@pytest.mark.parametrize("text", ["", "Hello.", "hello", "HA!!", "…", "don't, ok?", "word " * 500, "🎉"])
+def test_every_text_has_one_of_each_form(text):
+    counts = style.counts_of([text])
+    assert counts.shape == (style.SIZE,)
+    assert counts[: style._FORMS].sum() == 5

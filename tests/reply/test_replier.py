@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handheld.errors import InputError
+from handheld.reply import Message, Replier
+from handheld.reply.replier import YOURS
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("hello there", "hello"),
+        ("thanks a lot", "you're welcome"),
+        ("i feel ill", "sorry to hear that"),
+        ("lunch?", "sounds good"),
+    ],
+)
+def test_the_first_reply_means_what_people_answer(replier: Replier, message, expected):
+    found = replier.suggest(message)
+    assert found.replies[0].intent == expected
+    assert not found.reason
+    assert 0 < found.confidence < 1
+
+
+def test_replies_are_of_different_intents_and_the_likeliest_comes_first(replier: Replier):
+    found = replier.suggest("where are you", n=5, always=True).replies
+    assert len({reply.intent for reply in found}) == len(found) == 5
+    assert [reply.score for reply in found] == sorted((reply.score for reply in found), reverse=True)
+
+
+def test_a_suggestion_says_why(replier: Replier):
+    best = replier.suggest("thanks, and see the zebra", always=True).replies[0]
+    assert best.intent == "you're welcome"
+    assert "thanks" in best.words
+    assert 0 <= best.signatures <= 1
+
+
+def test_nothing_is_said_where_the_model_is_not_confident(replier: Replier):
+    message = "the long story of the tall blue bicycle tree"
+    found = replier.suggest(message)
+    assert (found.replies, found.reason) == ((), "not confident")
+    fixed = replier.suggest(message, fallback=True)
+    assert fixed.fallback
+    assert fixed.texts == tuple(replier.bundle.replies[number].text for number in replier.bundle.fallback[:3])
+    assert replier.suggest(message, always=True).replies
+
+
+@pytest.mark.parametrize("message", ["my dog died", "my cat is dead", "he attacked me"])
+def test_nothing_is_said_on_sensitive_topics(replier: Replier, message):
+    for found in (replier.suggest(message, fallback=True), replier.suggest(message, always=True)):
+        assert found.replies == ()
+        assert found.reason.startswith("sensitive: ")
+    before = [Message(message), Message("hm", mine=True), Message("where are you now")]
+    assert replier.suggest(before, always=True).reason.startswith("sensitive: ")
+
+
+@pytest.mark.parametrize("message", ["", "   ", "\n\t"])
+def test_nothing_is_said_to_nothing(replier: Replier, message):
+    assert replier.suggest(message, always=True).reason == "nothing said"
+
+
+@pytest.mark.parametrize(
+    "message", ["x" * 100_000, "word " * 20_000, "\x00\x07\x1b[31m", "Привет ik bin 你好 مرحبا", "🎉🎉😂", "?!", "\ud800"]
+)
+def test_any_text_is_answered_or_not_but_never_fails(replier: Replier, message):
+    found = replier.suggest(message, always=True, fallback=True)
+    assert len(found.replies) == 3 or found.reason.startswith("sensitive")
+    assert all(np.isfinite(reply.score) for reply in found.replies)
+
+
+@settings(max_examples=30, deadline=None)
+@given(text=st.text(max_size=200))
+def test_no_text_breaks_it(bundle_file, text):
+    Replier.open(bundle_file).suggest([text, Message(text, mine=True), text])
+
+
+@pytest.mark.parametrize(("messages", "n"), [([], 3), ("hi", 0), ([None], 3)])
+def test_bad_arguments_are_refused(replier: Replier, messages, n):
+    with pytest.raises(InputError, match="expected"):
+        replier.suggest(messages, n=n)
+
+
+def test_answers_are_ranked(replier: Replier):
+    scores = replier.rank("thank you so much", ["sounds good", "you're welcome", "at home"])
+    assert scores.argmax() == 1
+    with pytest.raises(InputError, match="one candidate or more"):
+        replier.rank("hi", [])
+
+
+def test_a_pick_counts_at_once_where_a_message_is_alike(replier: Replier):
+    message = "where are you now"
+    before = replier.intents_of(message)
+    other = int(np.argsort(-before[:-1])[1])
+    reply = next(reply.text for reply in replier.bundle.replies if reply.intent == other)
+    replier.learn(message, reply)
+    assert replier.intents_of(message)[other] > before[other]
+    elsewhere = Replier(replier.bundle).intents_of("thanks a lot")
+    assert replier.intents_of("thanks a lot") == pytest.approx(elsewhere, abs=0.05)
+    replier.forget()
+    assert replier.intents_of(message) == pytest.approx(before)
+
+
+def test_what_the_user_typed_is_offered_again_and_forgotten_on_request(replier: Replier):
+    message, own = "where are you now", "in the tree house, as ever"
+    replier.learn(message, own)
+    found = replier.suggest(message, always=True).replies
+    assert (found[0].text, found[0].intent) == (own, YOURS)
+    assert len(found) == 3
+    replier.forget(own)
+    assert own not in replier.suggest(message, always=True).texts
+    with pytest.raises(InputError, match="got an empty one"):
+        replier.learn(message, " ")
+
+
+def test_spam_moves_nothing_by_much(replier: Replier):
+    """Thousands of picks of one reply to all kinds of messages: elsewhere, the first suggestion stays."""
+    probes = ["hello there", "thanks a lot", "i feel ill", "dinner tomorrow"]
+    before = [replier.suggest(probe, always=True).replies[0].intent for probe in probes]
+    wrong = next(reply.text for reply in replier.bundle.replies if replier.bundle.intents[reply.intent] == "on my way")
+    for number in range(2000):
+        replier.learn(f"message {number} of a flood {number * 7919}", wrong)
+    assert [replier.suggest(probe, always=True).replies[0].intent for probe in probes] == before
