@@ -14,7 +14,7 @@ from handheld.projection.words import words_of
 from handheld.reply.bundle import Bundle
 from handheld.reply.conversation import Message, beginnings, canonical, context_of, own_texts
 from handheld.reply.personal import Personal
-from handheld.reply.ranker import CONTEXT, Asked, softmax
+from handheld.reply.ranker import CONTEXT, Asked, Candidates, softmax
 
 YOURS = "yours"
 """Intent of a reply that the user typed, and that is like none of ours."""
@@ -74,12 +74,7 @@ class Replier:
 
     def __init__(self, bundle: Bundle, personal: Personal | None = None):
         self.bundle, self.personal = bundle, personal or Personal()
-        self._texts = [reply.text for reply in bundle.replies]
-        self._candidates = bundle.ranker.replies(self._texts)
-        self._shares = np.log(np.array([reply.share for reply in bundle.replies], np.float32))
-        intents = np.array([reply.intent for reply in bundle.replies])
-        self._of_intent = [np.flatnonzero(intents == intent) for intent in range(len(bundle.intents))]
-        self._words = [set(canonical(text).split()) for text in self._texts]
+        self._wordings: dict[int, _Wordings] = {}
         self._known = {canonical(reply.text): reply.intent for reply in bundle.replies}
 
     @classmethod
@@ -167,34 +162,48 @@ class Replier:
         """Return what the judges say of a conversation."""
         asked, signatures = self.bundle.ranker.ask(texts), self.bundle.signatures.signatures_of(texts[:1])
         votes = self.bundle.signatures.votes_for(signatures)[0]
-        logits = mixed(asked.intents[None], votes[None], self.bundle.mixing.signatures)[0]
-        logits[:-1] += self.personal.boosts(signatures[0], len(votes))
-        return _Heard(texts[0], asked, signatures[0], votes, softmax(logits))
+        intents = mixed(softmax(asked.intents)[None], votes[None], self.bundle.mixing.signatures)[0]
+        if self.personal.choices:
+            intents[:-1] *= np.exp(self.personal.boosts(signatures[0], len(votes)))
+            intents /= intents.sum()
+        return _Heard(texts[0], asked, signatures[0], votes, intents)
 
     def _chosen(self, heard: "_Heard", own: Sequence[str], n: int) -> tuple[Suggestion, ...]:
         """Return the best reply of each of the likeliest intents."""
-        bundle, mixing = self.bundle, self.bundle.mixing
-        fits = mixing.fit * bundle.ranker.scores(heard.asked, self._candidates) + mixing.share * self._shares
-        fits += self.personal.preference(bundle.style, own, self._texts)
         found: list[Suggestion] = []
-        said: list[set[str]] = []
+        said: list[frozenset[str]] = []
         if typed := self.personal.own_reply(heard.signatures):
             found.append(Suggestion(typed, YOURS, 1.0))
-        for intent in np.argsort(-heard.intents[:-1], kind="stable"):
+        for intent in np.argsort(-heard.intents[:-1], kind="stable").tolist():
             if len(found) == n:
                 break
-            own_kind = self._of_intent[intent]
-            for number in own_kind[np.argsort(-fits[own_kind], kind="stable")]:
-                words = self._words[number]
+            wordings = self._of_intent(intent)
+            for number in np.argsort(-self._fits(heard, wordings, own), kind="stable").tolist():
+                words = wordings.words[number]
                 if any(words <= other or other <= words for other in said):
                     continue  # "Thanks" beside "Thanks, you too" is no choice
                 said.append(words)
-                text = self._texts[number]
                 share = float(heard.votes[intent] / max(heard.votes.sum(), _SMALL))
-                why = self._words_for(heard, int(intent))
-                found.append(Suggestion(text, bundle.intents[intent], float(heard.intents[intent]), why, share))
+                why, score = self._words_for(heard, intent), float(heard.intents[intent])
+                found.append(Suggestion(wordings.texts[number], self.bundle.intents[intent], score, why, share))
                 break
         return tuple(found)
+
+    def _fits(self, heard: "_Heard", wordings: "_Wordings", own: Sequence[str]) -> NDArray[np.float32]:
+        """Return how well each wording of an intent fits."""
+        mixing = self.bundle.mixing
+        found = mixing.fit * self.bundle.ranker.scores(heard.asked, wordings.candidates) + mixing.share * wordings.shares
+        return np.asarray(found + self.personal.preference(self.bundle.style, own, wordings.texts), np.float32)
+
+    def _of_intent(self, intent: int) -> "_Wordings":
+        """Return the replies of an intent; they are read when they are first needed."""
+        if intent not in self._wordings:
+            replies = [reply for reply in self.bundle.replies if reply.intent == intent]
+            texts = tuple(reply.text for reply in replies)
+            words = tuple(frozenset(canonical(text).split()) for text in texts)
+            shares = np.log(np.array([reply.share for reply in replies], np.float32))
+            self._wordings[intent] = _Wordings(texts, words, shares, self.bundle.ranker.replies(texts))
+        return self._wordings[intent]
 
     def _words_for(self, heard: "_Heard", intent: int) -> tuple[str, ...]:
         """Return the words that raise an intent most."""
@@ -210,20 +219,28 @@ class Replier:
         return tuple(Suggestion(reply.text, self.bundle.intents[reply.intent], 0.0) for reply in found)
 
 
-def mixed(logits: NDArray[np.float32], votes: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
-    """Return the logits of (n, intents + 1) after the (n, intents) votes of signatures had their say on which intent it is.
+def mixed(intents: NDArray[np.float32], votes: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """Return (n, intents + 1) probabilities after the (n, intents) votes of signatures had their say on which intent it is.
 
     Args:
-        logits: the ranker's; the last, of no intent, is not touched.
+        intents: the ranker's; the last, of no intent, is not touched.
         votes: 0 or more; a message without any changes nothing.
         weight: of the votes, 0 to 1.
     """
-    total = votes.sum(axis=1, keepdims=True)
+    total, found = votes.sum(axis=1, keepdims=True), intents.copy()
     counted = np.where(total > 0, np.float32(weight), np.float32(0))
-    shares = (1 - counted) * softmax(logits[:, :-1]) + counted * votes / np.maximum(total, _SMALL)
-    largest = logits[:, :-1].max(axis=1, keepdims=True)
-    whole = largest + np.log(np.exp(logits[:, :-1] - largest).sum(axis=1, keepdims=True))
-    return np.asarray(np.hstack([np.log(np.maximum(shares, _SMALL)) + whole, logits[:, -1:]]), np.float32)
+    theirs = votes * (found[:, :-1].sum(axis=1, keepdims=True) / np.maximum(total, _SMALL))
+    found[:, :-1] += counted * (theirs - found[:, :-1])
+    return found
+
+
+class _Wordings(NamedTuple):
+    """The replies of an intent."""
+
+    texts: tuple[str, ...]
+    words: tuple[frozenset[str], ...]
+    shares: NDArray[np.float32]
+    candidates: Candidates
 
 
 class _Heard(NamedTuple):

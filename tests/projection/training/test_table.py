@@ -14,17 +14,6 @@ def test_rows_are_added_whatever_their_order():
     assert torch.isfinite(none).all()
 
 
-def test_the_grid_has_fifteen_levels_and_lets_gradients_through():
-    network = Table(200, 8, 3)
-    network.table.data *= torch.linspace(0.1, 3, 200)[:, None]
-    grid = network.rounded()
-    levels = grid / network.step()
-    assert torch.allclose(levels, levels.round(), atol=1e-4)
-    assert float(levels.detach().abs().max()) == pytest.approx(7)
-    grid.sum().backward()
-    assert torch.equal(network.table.grad, torch.ones_like(network.table))
-
-
 @pytest.mark.parametrize("hidden", [0, 12])
 def test_the_file_computes_what_was_trained(hidden: int):
     torch.manual_seed(0)

@@ -72,7 +72,7 @@ class Heard:
 
     def probabilities(self, weight: float) -> Floats:
         """Return (n, intents + 1), the signatures having a weight."""
-        return softmax(mixed(self.logits, self.votes, weight))
+        return mixed(softmax(self.logits), self.votes, weight)
 
     def recall(self, weight: float, n: int = 3) -> float:
         """Return the share of the answers with a known intent that are among the first ``n`` intents."""

@@ -1,5 +1,5 @@
 """The demo: the main job of each part on real input, shown on one page.
 
 ``python -m handheld.web.demo --out report`` writes ``report/index.html``: hands tracked through a clip, a classifier of
-handwritten digits made into a family of small ones, replies to messages. One file a part; ``page`` puts their sections together.
+handwritten digits made into a family of small ones, replies to messages. One file a part; ``__main__`` puts them together.
 """

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from handheld.errors import InputError
+from handheld.projection import Features
+from handheld.projection.inputs import Rows
+from handheld.projection.learned import Learned
+
+READER = Rows(Features(words=1), 5, 8)
+
+
+def made(width: int = 3) -> Learned:
+    return Learned(READER, np.random.default_rng(0).integers(-7, 8, (5, width)).astype(np.int8), 0.25)
+
+
+@pytest.mark.parametrize("width", [1, 3, 4])
+def test_two_numbers_share_a_byte(width: int):
+    learned = made(width)
+    arrays = learned.arrays()
+    assert arrays["table"].nbytes == -(-5 * width // 2)
+    again = Learned.of_arrays(READER, arrays)
+    assert (again.table == learned.table).all()
+    assert again.step == learned.step
+    assert (again.of(["some words of mine"]) == learned.of(["some words of mine"])).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "step"),
+    [
+        (np.zeros((4, 3), np.int8), 1.0),
+        (np.zeros((5, 3), np.int16), 1.0),
+        (np.zeros(5, np.int8), 1.0),
+        (np.full((5, 3), 8, np.int8), 1.0),
+        (np.zeros((5, 3), np.int8), 0.0),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(table, step):
+    with pytest.raises(InputError, match="expected a table"):
+        Learned(READER, table, step)
+
+
+@pytest.mark.parametrize("change", [{"width": np.array(4)}, {"width": np.array(0)}, {"table": np.zeros(3, np.uint8)}])
+def test_arrays_that_do_not_fit_are_refused(change):
+    with pytest.raises(InputError, match="in four bits"):
+        Learned.of_arrays(READER, {**made().arrays(), **change})
