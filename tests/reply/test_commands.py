@@ -44,10 +44,25 @@ def test_a_chat_learns_what_is_picked(bundle_file: Path, tmp_path: Path):
 
 
 def test_a_bundle_is_evaluated(bundle_file: Path, written, tmp_path: Path):
-    out = run("evaluate", bundle_file, written(tmp_path), "--candidates", 10, "--most", 40, "--json", tmp_path / "figures.json")
+    out = run(
+        "evaluate",
+        bundle_file,
+        written(tmp_path),
+        "--candidates",
+        10,
+        "--most",
+        40,
+        "--json",
+        tmp_path / "figures.json",
+        "--out",
+        tmp_path / "report.html",
+    )
     assert "R@1" in out
     assert "recall@3 by intent" in out
     assert json.loads((tmp_path / "figures.json").read_text())["exchanges"] == 40
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "recall@3 by intent" in page
+    assert page.count("<svg") == 1
 
 
 def test_a_bundle_is_trained_and_a_run_goes_on(configuration: Path, tmp_path: Path):

@@ -93,7 +93,8 @@ def evaluate(
     candidates: Annotated[int, typer.Option(min=2, help="Answers to choose from, one of them true.")] = 100,
     most: Annotated[int, typer.Option(min=1, help="Answers that are judged.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
-    json: Annotated[Path | None, typer.Option(help="Write the figures as JSON too.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a report: an HTML page.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
 ) -> None:
     """Say how well a bundle ranks answers, when it speaks, and how often it is right."""
     import json as coded
@@ -105,6 +106,7 @@ def evaluate(
     from handheld.media import atomic_path
     from handheld.reply import Replier, read_conversations
     from handheld.reply.judging import judge
+    from handheld.reply.report import write_report
 
     console, replier = Console(stderr=True), Replier.open(bundle)
     read = read_conversations(conversations)
@@ -122,6 +124,8 @@ def evaluate(
         f"{found.diverse:.1%} have three intents\n"
         f"recall@3 by intent {found.recall:.1%}; the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
     )
+    if out is not None:
+        write_report(out, replier.bundle, found)
     if json is not None:
         with atomic_path(json) as temporary:
             temporary.write_text(coded.dumps(asdict(found), indent=1))

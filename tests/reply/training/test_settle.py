@@ -56,7 +56,8 @@ def heard(count: int = 400) -> Heard:
 
 def test_the_trigger_speaks_for_the_share_that_was_asked_for_and_knows_how_sure_it_is():
     found = heard()
-    trigger = trigger_of(found, 0.0, 0.3)
+    nobody = Heard(found.logits[:0], found.votes[:0], found.truth[:0])
+    trigger = trigger_of(found, nobody, 0.0, 0.3)
     probable = np.array([trigger.probability(row, 0.0) for row in found.probabilities(0.0)])
     assert (probable >= trigger.threshold).mean() == pytest.approx(0.3, abs=0.02)
     assert probable[::2].mean() > 0.9

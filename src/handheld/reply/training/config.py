@@ -50,7 +50,7 @@ def _first() -> Schedule:
 
 
 def _second() -> Schedule:
-    return Schedule(5, batch=512, rate=0.002, rise=0.05, decay=0.0, optimiser="adam")
+    return Schedule(4, batch=512, rate=0.002, rise=0.05, decay=0.0, optimiser="adam")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Settings:
         rows, width: of the ranker's table.
         length: features of a text that are read.
         hidden, out: of the ranker's layers.
+        dropout: share of features, and of what the first layers give, that is left out while learning.
         first, second: schedules of the ranker, before and after intents are known.
         triggers: share of the messages in conversations for which something is suggested.
         expanded: messages that a line of the situations stands for, at most.
@@ -73,6 +74,7 @@ class Settings:
     length: int = 192
     hidden: int = 256
     out: int = 128
+    dropout: float = 0.25
     first: Schedule = field(default_factory=_first)
     second: Schedule = field(default_factory=_second)
     triggers: float = 0.35

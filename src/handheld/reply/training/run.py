@@ -22,11 +22,11 @@ from handheld.reply.training.examples import Batches, Texts
 from handheld.reply.training.intents import WEIGHTS, Replies, relations, spread
 from handheld.reply.training.learn import Lesson, Taught, learn
 from handheld.reply.training.network import Network, exported
-from handheld.reply.training.pairs import TRAIN, VALID, Pairs, pairs_of
+from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, Pairs, pairs_of
 from handheld.reply.training.topics import train_topics
 
 _READS = Features(words=2, skips=0, letters=(3, 4))
-_JUDGED = 6000  # pairs by which mixing and trigger are chosen
+_JUDGED, _EVERYDAY = 6000, 2000  # pairs and situations by which mixing and trigger are chosen
 _HARMLESS = 12_000  # messages
 _STYLED = 5000  # answers that tell how people write
 
@@ -49,7 +49,7 @@ def train(config: Config, *, progress: Progress = silent) -> tuple[Bundle, Pairs
         texts = Texts.of(reader, (*pairs.texts, *situations.texts), np.unique(pairs.replies[pairs.where(TRAIN)]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(how.seed)
-        network = Network(how.rows, how.width, how.hidden, how.out, len(names) + 1)
+        network = Network(how.rows, how.width, how.hidden, how.out, len(names) + 1, dropout=how.dropout)
     batches = Batches(
         [(pairs.where(TRAIN, number), source.repeats) for number, source in enumerate(config.sources)],
         how.first.batch, how.seed,
@@ -83,8 +83,13 @@ def _settled(
     with clock.of("count signatures"):
         signatures = settle.signatures_of(pairs, intents, situations)
         chosen = rng.permutation(pairs.where(VALID))[:_JUDGED]
-        heard = settle.Heard.of(ranker, signatures, pairs, intents, chosen)
+        contexts = [[pairs.texts[text] for text in context if text != NOTHING] for context in pairs.context[chosen]]
+        heard = settle.Heard.of(ranker, signatures, contexts, intents.best[chosen])
         mixing = settle.mixing_of(heard)
+        some = rng.permutation(len(situations.texts))[:_EVERYDAY]
+        best = situations.intents[some].argmax(axis=1)
+        everyday = settle.Heard.of(ranker, signatures, [[situations.texts[number]] for number in some], best)
+        trigger = settle.trigger_of(heard, everyday, mixing.signatures, how.triggers)
     topics, lessons = guide.read_topics(config.sensitive, how.expanded)
     said = [pairs.texts[text] for text in rng.permutation(np.unique(pairs.context[pairs.where(TRAIN), 0]))[:_HARMLESS]]
     judged = [pairs.texts[text] for text in np.unique(pairs.context[chosen, 0])]
@@ -96,8 +101,8 @@ def _settled(
     answers = [pairs.texts[text] for text in rng.permutation(pairs.replies[pairs.where(TRAIN)])[:_STYLED]]
     card = {**config.card, "name": config.name, "version": handheld.__version__, "training": _record(config, how, pairs, clock)}
     return Bundle(
-        card, ranker, signatures, sensitive, settle.trigger_of(heard, mixing.signatures, how.triggers), names, responses,
-        settle.fallback_of(responses, intents), mixing, style.counts_of(answers),
+        card, ranker, signatures, sensitive, trigger, names, responses, settle.fallback_of(responses, intents), mixing,
+        style.counts_of(answers),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from handheld.reply.ranker import Ranker, softmax
 from handheld.reply.replier import mixed
 from handheld.reply.training.guide import Situations
 from handheld.reply.training.intents import Replies
-from handheld.reply.training.pairs import NOTHING, TRAIN, Pairs, Whole
+from handheld.reply.training.pairs import TRAIN, Pairs
 from handheld.reply.trigger import EVIDENCE, Trigger, evidence
 
 SURE = 0.18  # share of an intent from which on a reply that conversations bring belongs to it
@@ -44,7 +45,7 @@ def signatures_of(pairs: Pairs, intents: Labels, situations: Situations) -> Proj
         found = ProjectionGraph.build(texts, labels, features=features, signs=signs, kept=_KEPT, fewest=fewest)
         if len(found.keys) <= _ENTRIES:
             return found
-        fewest *= 2
+        fewest += max(1, fewest // 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +63,20 @@ class Heard:
     truth: NDArray[np.int64]
 
     @classmethod
-    def of(cls, ranker: Ranker, signatures: ProjectionGraph, pairs: Pairs, intents: Labels, chosen: Whole) -> "Heard":
-        """Ask the judges about pairs."""
-        logits = [
-            ranker.ask([pairs.texts[text] for text in context if text != NOTHING]).intents for context in pairs.context[chosen]
-        ]
-        votes = signatures.votes_of([pairs.texts[text] for text in pairs.context[chosen, 0]])
-        return cls(np.array(logits), votes, intents.best[chosen].astype(np.int64))
+    def of(
+        cls, ranker: Ranker, signatures: ProjectionGraph, contexts: Sequence[Sequence[str]], truth: NDArray[np.integer[Any]]
+    ) -> "Heard":
+        """Ask the judges about conversations, the latest text of each first."""
+        logits = np.array([ranker.ask(context).intents for context in contexts])
+        return cls(logits, signatures.votes_of([context[0] for context in contexts]), truth.astype(np.int64))
+
+    def with_others(self, others: "Heard") -> "Heard":
+        """Return these messages and others."""
+        return Heard(
+            np.concatenate([self.logits, others.logits]),
+            np.concatenate([self.votes, others.votes]),
+            np.concatenate([self.truth, others.truth]),
+        )
 
     def probabilities(self, weight: float) -> Floats:
         """Return (n, intents + 1), the signatures having a weight."""
@@ -86,19 +94,28 @@ def mixing_of(heard: Heard) -> Mixing:
     return replace(Mixing(), signatures=max((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7), key=heard.recall))
 
 
-def trigger_of(heard: Heard, weight: float, rate: float) -> Trigger:
-    """Fit the probability that one of three is right, and set the threshold so that a share of messages is above it."""
-    found = heard.probabilities(weight)
-    rows = np.array([np.append(evidence(row, votes.sum()), 1) for row, votes in zip(found, heard.votes, strict=True)])
+def trigger_of(heard: Heard, everyday: Heard, weight: float, rate: float) -> Trigger:
+    """Fit the probability that one of three is right.
+
+    Args:
+        heard: messages of conversations; the threshold is set so that ``rate`` of them are above it.
+        everyday: further messages to learn from, of situations that conversations of strangers lack.
+        weight: of signatures.
+        rate: share, 0 to 1.
+    """
+    both = heard.with_others(everyday)
+    found = both.probabilities(weight)
+    rows = np.array([np.append(evidence(row, votes.sum()), 1) for row, votes in zip(found, both.votes, strict=True)])
     best = np.argsort(-found[:, :-1], axis=1)[:, :3]
-    right = ((best == heard.truth[:, None]).any(axis=1) & (heard.truth >= 0)).astype(float)
+    right = ((best == both.truth[:, None]).any(axis=1) & (both.truth >= 0)).astype(float)
     weights = np.zeros(EVIDENCE + 1)
     for _ in range(_STEPS):
         guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
         curvature = (rows * (guess * (1 - guess))[:, None]).T @ rows + _RIDGE * len(rows) * np.eye(EVIDENCE + 1)
         weights -= np.linalg.solve(curvature, rows.T @ (guess - right) + _RIDGE * len(rows) * weights)
     trigger = Trigger(tuple(map(float, weights)), 0.5)
-    probable = [trigger.probability(row, float(votes.sum())) for row, votes in zip(found, heard.votes, strict=True)]
+    asked = zip(found[: len(heard.truth)], heard.votes, strict=True)
+    probable = [trigger.probability(row, float(votes.sum())) for row, votes in asked]
     return replace(trigger, threshold=float(np.quantile(probable, 1 - rate)))
 
 

@@ -17,8 +17,8 @@ from handheld.training import Report, Schedule, fit
 _READER = Rows(Features(words=2, skips=0, letters=(4, 5)), 2048, 160)
 _WIDTH = 24
 _SCHEDULE = Schedule(12, batch=128, rate=0.01, rise=0.1, decay=0.02, optimiser="adam")
-_FALSE = 0.003  # share of harmless messages above the threshold, at most
-_LOWEST = 0.5  # threshold
+_FALSE = 0.005  # share of harmless messages above the threshold, at most
+_LOWEST = 0.3  # threshold
 
 
 def train_topics(

@@ -1,0 +1,44 @@
+"""What a bundle is worth, as one page that needs no other file and no network."""
+
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from handheld import __version__
+from handheld.compress.report import amounts
+from handheld.compress.report.axes import Axis, Scale, grid, svg
+from handheld.media import atomic_path
+from handheld.reply.bundle import Bundle
+from handheld.reply.judging import Judgement
+
+_WIDTH, _HEIGHT = 528, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42
+
+
+def write_report(path: Path, bundle: Bundle, judged: Judgement) -> None:
+    """Write the page. Raises :class:`MediaError` if it cannot be written."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("handheld.reply"), PackageLoader("handheld.compress.report")]),
+        autoescape=select_autoescape(default=True), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(percent=amounts.percent)
+    page = environment.get_template("judgement.html").render(
+        card=bundle.card, judged=judged, picture=curve(judged), threshold=bundle.trigger.threshold, version=__version__,
+        replies=len(bundle.replies), intents=len(bundle.intents),
+    )  # fmt: skip
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def curve(judged: Judgement) -> Markup:
+    """Draw how often the true intent is among three suggestions, against how often anything is suggested."""
+    x = Axis(0, 1, _LEFT, _WIDTH - _RIGHT)
+    y = Axis.around([0, *(right for _, right in judged.curve)], _HEIGHT - _BOTTOM, _TOP, room=0.05)
+    parts = [grid(Scale(x, amounts.percent, "suggested for", 6), Scale(y, amounts.percent, "of these right", 6))]
+    points = "M" + "L".join(f"{x.at(share):.1f} {y.at(right):.1f}" for share, right in judged.curve)
+    parts.append(Markup('<path class="curve c0 d0" d="{}"/>').format(points))
+    now = '<path class="curve c1 d1" d="M{0:.1f} {1:.1f}V{2:.1f}"><title>where the threshold is</title></path>'
+    parts.append(Markup(now).format(x.at(judged.triggered), y.start, y.end))
+    said = "; ".join(f"{share:.0%}: {right:.1%}" for share, right in judged.curve[::4])
+    return svg("Right suggestions against the share of messages", said, _WIDTH, _HEIGHT, parts)
