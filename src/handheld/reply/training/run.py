@@ -67,7 +67,8 @@ def train(config: Config, *, progress: Progress = silent) -> tuple[Bundle, Pairs
     lesson = Lesson(pairs, texts, batches, intents, taught)
     with clock.of("learn intents"):
         learn(network, lesson, how.second, seed=how.seed + 1, save=state / "second.pt", report=clock.steps)
-    ranker = exported(network.eval(), reader, texts.rarity)
+    with clock.of("weigh shared words"):
+        ranker = settle.weighed(exported(network.eval(), reader, texts.rarity), pairs, how.seed)
     bundle = _settled(config, ranker, pairs, intents, situations, replies, labels, seeds, names, clock)
     bundle.write(config.out)
     return bundle, pairs, [skipped for file in files.values() for skipped in file.skipped]
