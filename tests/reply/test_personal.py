@@ -10,7 +10,8 @@ from handheld.errors import ModelError
 from handheld.reply import Personal, style
 
 GENERAL = style.counts_of(["Yes, I do.", "I think so.", "No, thank you!", "It was great.", "Really?"] * 200)
-SIGNS = np.arange(8, dtype=np.uint64)
+BITS = 8 * 14
+SIGNS = np.arange(8, dtype=np.uint64) << np.uint64(14)  # eight functions of fourteen bits, all 0
 
 
 def some(count: int) -> Personal:
@@ -20,13 +21,17 @@ def some(count: int) -> Personal:
     return personal
 
 
-def test_a_choice_speaks_up_where_the_message_is_alike():
+@pytest.mark.parametrize(
+    ("flipped", "expected"),
+    [(0, 2.0), (16, 2.0), (28, 2 * ((np.cos(np.pi / 4) - 0.4) / 0.4) ** 2), (56, 0.0), (112, 0.0)],
+)
+def test_a_choice_speaks_up_as_far_as_the_message_is_alike(flipped, expected):
     personal = Personal().learned(SIGNS.tolist(), 2, "sure")
-    half = SIGNS.copy()
-    half[:4] += 100
-    assert personal.boosts(SIGNS, 4).tolist() == [0, 0, 2, 0]
-    assert personal.boosts(half, 4).tolist() == [0, 0, 0.5, 0]  # a quarter of 2
-    assert personal.boosts(SIGNS + np.uint64(100), 4).tolist() == [0, 0, 0, 0]
+    other = SIGNS.copy()
+    for bit in range(flipped):
+        other[bit % 8] ^= np.uint64(1 << bit // 8)
+    assert personal.boosts(other, BITS, 4) == pytest.approx([0, 0, expected, 0])
+    assert Personal().boosts(other, BITS, 4).tolist() == [0, 0, 0, 0]
 
 
 @settings(max_examples=20, deadline=None)
@@ -34,8 +39,8 @@ def test_a_choice_speaks_up_where_the_message_is_alike():
 def test_no_number_of_picks_moves_an_intent_by_more_than_two(picks):
     personal = Personal()
     for number, pick in enumerate(picks):
-        personal = personal.learned([*SIGNS.tolist()[:7], number], pick, "sure")
-    assert personal.boosts(SIGNS, 4).max() <= 2
+        personal = personal.learned([*SIGNS.tolist()[:7], SIGNS.tolist()[7] + number], pick, "sure")
+    assert personal.boosts(SIGNS, BITS, 4).max() <= 2
     assert np.abs(personal.preference(GENERAL, ["sure"], ["sure", "Never!", ""])).max() <= 1.5
 
 

@@ -27,7 +27,8 @@ _BOOST = 2.0  # logits of an intent, at most
 _STYLE = 0.5  # logits for each unit of likeness
 _UNSEEN = 0.5  # how far a user is taken to write as always, in a conversation where nothing of theirs is seen
 _FADES = 4000.0  # counts from which on older ones are halved
-_ALIKE = 0.6  # share of signatures from which on a remembered reply is offered as it is
+_FAR, _NEAR = 0.4, 0.8  # cosines of two messages that are not alike at all, and quite
+_SAME = 0.9  # likeness from which on a remembered reply is offered as it is
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,25 @@ class Personal:
         kept = tuple(each for each in self.choices if each.reply != reply.strip())
         return replace(self, choices=kept, counts=np.maximum(self.counts - style.counts_of(gone), 0))
 
-    def boosts(self, signatures: NDArray[np.uint64], intents: int) -> NDArray[np.float32]:
-        """Return (intents,) logits that speak for what the user answered to messages like this one: 0 to 2."""
+    def boosts(self, signatures: NDArray[np.uint64], bits: int, intents: int) -> NDArray[np.float32]:
+        """Return (intents,) logits that speak for what the user answered to messages like this one: 0 to 2.
+
+        Args:
+            signatures: (T,) of the message.
+            bits: of all of them together.
+            intents: how many there are.
+        """
         found = np.zeros(intents, np.float32)
-        for choice, alike in zip(self.choices, self._alike(signatures), strict=True):
+        for choice, alike in zip(self.choices, self._alike(signatures, bits), strict=True):
             if 0 <= choice.intent < intents:
                 found[choice.intent] += alike * alike
         return np.float32(_BOOST) * np.minimum(found, np.float32(1))
 
-    def own_reply(self, signatures: NDArray[np.uint64]) -> str | None:
-        """Return what the user last said to a message almost like this one, if it has no known intent."""
-        for choice, alike in reversed(list(zip(self.choices, self._alike(signatures), strict=True))):
-            if alike >= _ALIKE and choice.intent < 0:
-                return choice.reply
-        return None
+    def own_reply(self, signatures: NDArray[np.uint64], bits: int) -> str | None:
+        """Return what the user last said to a message almost like this one, if it has no known intent; see :meth:`boosts`."""
+        same = self._alike(signatures, bits) >= _SAME
+        found = [choice.reply for choice, fits in zip(self.choices, same, strict=True) if fits and choice.intent < 0]
+        return found[-1] if found else None
 
     def preference(self, general: NDArray[np.float32], own_texts: Sequence[str], replies: Sequence[str]) -> NDArray[np.float32]:
         """Return (replies,) logits: which texts are written as the user writes.
@@ -105,11 +111,13 @@ class Personal:
         trust = float(np.clip(style.likeness(odds, own_texts).mean(), 0, 1)) if own_texts else _UNSEEN
         return np.asarray(_STYLE * trust * style.likeness(odds, replies), np.float32)
 
-    def _alike(self, signatures: NDArray[np.uint64]) -> list[float]:
-        """Return for each choice the share of signatures that its message shares."""
-        asked = signatures.astype(np.int64)
-        same = [np.array(each.signatures) == asked if len(each.signatures) == len(asked) else False for each in self.choices]
-        return [float(np.mean(each)) for each in same]
+    def _alike(self, signatures: NDArray[np.uint64], bits: int) -> NDArray[np.float64]:
+        """Return how far each choice's message is like one, 0 to 1: by the angle that the bits in which they differ tell."""
+        known = [
+            each.signatures if len(each.signatures) == len(signatures) else (0,) * len(signatures) for each in self.choices
+        ]
+        differ = np.bitwise_count(np.array(known, np.uint64).reshape(len(known), len(signatures)) ^ signatures).sum(axis=1)
+        return np.asarray(np.clip((np.cos(np.pi * differ / bits) - _FAR) / (_NEAR - _FAR), 0, 1), np.float64)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a file of a few KB: all of it, or nothing."""

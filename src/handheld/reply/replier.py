@@ -164,7 +164,7 @@ class Replier:
         votes = self.bundle.signatures.votes_for(signatures)[0]
         intents = mixed(softmax(asked.intents)[None], votes[None], self.bundle.mixing.signatures)[0]
         if self.personal.choices:
-            intents[:-1] *= np.exp(self.personal.boosts(signatures[0], len(votes)))
+            intents[:-1] *= np.exp(self.personal.boosts(signatures[0], self.bundle.signatures.signs.size, len(votes)))
             intents /= intents.sum()
         return _Heard(texts[0], asked, signatures[0], votes, intents)
 
@@ -172,7 +172,7 @@ class Replier:
         """Return the best reply of each of the likeliest intents."""
         found: list[Suggestion] = []
         said: list[frozenset[str]] = []
-        if typed := self.personal.own_reply(heard.signatures):
+        if typed := self.personal.own_reply(heard.signatures, self.bundle.signatures.signs.size):
             found.append(Suggestion(typed, YOURS, 1.0))
         for intent in np.argsort(-heard.intents[:-1], kind="stable").tolist():
             if len(found) == n:
