@@ -107,5 +107,5 @@ def test_impossible_variations_are_refused(wrong: dict[str, float]):
 
 def test_texts_are_refused():
     texts = Dataset(("a", "b"), np.array([0, 1]), ("x", "y"))
-    with pytest.raises(InputError, match="projection"):
+    with pytest.raises(InputError, match="these are texts, expected pictures"):
         Preparation.of(texts)
