@@ -19,12 +19,10 @@ class Situations:
     Attributes:
         texts: messages.
         intents: (messages, intents) shares: each intent of the list counts half as much as the one before it.
-        lines: (messages,) number of the line that each comes from.
     """
 
     texts: tuple[str, ...]
     intents: NDArray[np.float32]
-    lines: NDArray[np.int64]
 
 
 def read_intents(path: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
@@ -44,14 +42,12 @@ def read_situations(path: Path, names: Sequence[str], most: int) -> Situations:
     number = {name: place for place, name in enumerate(names)}
     texts: list[str] = []
     shares: list[NDArray[np.float32]] = []
-    origins: list[int] = []
-    for place, line in enumerate(read_sections(path)):
+    for line in read_sections(path):
         share = _shares(line, number, path)
         for text in expanded(line.text, most):
             texts.append(text)
             shares.append(share)
-            origins.append(place)
-    return Situations(tuple(texts), np.array(shares, np.float32).reshape(-1, len(names)), np.array(origins, np.int64))
+    return Situations(tuple(texts), np.array(shares, np.float32).reshape(-1, len(names)))
 
 
 def read_topics(path: Path, most: int) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
