@@ -1,6 +1,5 @@
 """What is counted in a text: n-grams of words, with and without gaps, and of letters, as 64-bit fingerprints."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -9,7 +8,7 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.projection.hashing import GOLDEN, Hashes, Numbers, mix
-from handheld.projection.words import Words, fingerprint, words_of
+from handheld.projection.words import Texts, Words, fingerprint, words_of
 
 _KNOWN = 1 << 14  # words whose n-grams of letters are kept
 
@@ -60,11 +59,11 @@ class Features:
         if not self.words and not self.letters:
             raise InputError("expected some features: n-grams of words, of letters, or both")
 
-    def of(self, texts: Sequence[str]) -> Bag:
+    def of(self, texts: Texts) -> Bag:
         """Return the features of texts.
 
         Args:
-            texts: any, in any language; a text without a word has no features.
+            texts: any, in any language, or their words; a text without a word has no features.
 
         >>> Features(words=2, skips=0).of(["yes I do", ""]).offsets.tolist()
         [0, 5, 5]

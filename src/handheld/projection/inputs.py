@@ -11,7 +11,7 @@ from handheld.errors import InputError
 from handheld.projection.features import Bag, Features
 from handheld.projection.hashing import Numbers
 from handheld.projection.signs import Signs
-from handheld.projection.words import words_of
+from handheld.projection.words import Texts, words_of
 
 _HALF = np.uint64(32)
 
@@ -44,14 +44,14 @@ class Rows:
         found[np.arange(self.length) < np.diff(offsets)[:, None]] = numbers
         return found
 
-    def flat(self, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
+    def flat(self, texts: Texts) -> tuple[Numbers, Numbers]:
         """Return the row numbers of all texts, one text after another, and (texts + 1,) where each begins."""
         bag = self.features.of(texts)
-        numbers, counts = self.numbers(bag), np.diff(bag.offsets)
+        numbers, counts = self.numbers(bag), bag.offsets[1:] - bag.offsets[:-1]
         if counts.max(initial=0) <= self.length:
             return numbers, bag.offsets
         kept = np.minimum(counts, self.length)
-        offsets = np.zeros(len(texts) + 1, np.intp)
+        offsets = np.zeros(len(bag) + 1, np.intp)
         kept.cumsum(out=offsets[1:])
         place = np.arange(offsets[-1]) - offsets[:-1].repeat(kept)
         return numbers[bag.offsets[:-1].repeat(kept) + place * counts.repeat(kept) // kept.repeat(kept)], offsets

@@ -3,7 +3,7 @@
 It runs in numpy alone. ``projection.training.table`` trains such tables, in four bits (Jacob et al., arXiv 1712.05877).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.projection.hashing import Numbers
 from handheld.projection.inputs import Rows
+from handheld.projection.words import Texts
 
 LEVELS = 7  # of four bits, to each side of zero
+_SMALL = np.float32(1e-5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Learned:
         """Numbers of a text."""
         return int(self.table.shape[1])
 
-    def of(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def of(self, texts: Texts) -> NDArray[np.float32]:
         """Return (texts, width): the sum of a text's rows over the root of their number; zeros for a text without features."""
         return self.sums(*self.reader.flat(texts))
 
@@ -79,3 +81,11 @@ class Learned:
         levels = np.empty(2 * len(packed), np.int8)
         levels[::2], levels[1::2] = packed & 15, packed >> 4
         return cls(reader, (levels[: reader.rows * width] - LEVELS).reshape(reader.rows, width), float(arrays["step"]))
+
+
+def normalised(sums: NDArray[np.float32], scale: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (texts, width) sums with the mean and the deviation taken out of each row (Ba et al., arXiv 1607.06450)."""
+    width = np.float32(sums.shape[1])
+    centred = sums - np.add.reduce(sums, axis=1, keepdims=True) / width
+    deviation = np.sqrt(np.add.reduce(centred * centred, axis=1, keepdims=True) / width + _SMALL)
+    return np.asarray(centred / deviation * scale + shift, np.float32)

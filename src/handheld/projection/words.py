@@ -48,14 +48,24 @@ class Words(NamedTuple):
     sentence: Numbers
     offsets: Numbers
 
+    def first(self) -> "Words":
+        """Return those of the first text."""
+        end = self.offsets[1]
+        return Words(self.tokens[:end], self.hashes[:end], self.sentence[:end], self.offsets[:2])
 
-def words_of(texts: Sequence[str]) -> Words:
-    """Split texts into words.
+
+Texts = Sequence[str] | Words
+
+
+def words_of(texts: Texts) -> Words:
+    """Split texts into words; words are returned as they are, so that what reads texts reads words that are known as well.
 
     >>> words = words_of(["It's late!! Go.", "ok"])
     >>> words.tokens, words.sentence.tolist(), words.offsets.tolist()
     (['it', 'is', 'late', '!', 'go', 'ok'], [0, 0, 0, 0, 1, 2], [0, 5, 6])
     """
+    if isinstance(texts, Words):
+        return texts
     found: list[str] = []
     sentences: list[int] = []
     offsets, sentence = [0], 0

@@ -6,7 +6,6 @@ is the same, bit for bit, for any number of parts.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -66,6 +65,8 @@ class Part:
         if len(self._ranges) == 1:
             change = self._range(self._ranges[0])
         else:
+            from concurrent.futures import ThreadPoolExecutor  # late: tables alone need none, and open sooner
+
             with ThreadPoolExecutor(len(self._ranges)) as pool:
                 change = sum(pool.map(self._range, self._ranges))
         self.now, self._next = self._next, self.now

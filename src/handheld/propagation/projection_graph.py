@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError, ModelError
 from handheld.projection import Features, Signs
+from handheld.projection.words import Texts
 from handheld.propagation.labels import Labels
 
 _FORMAT = 1
@@ -91,7 +92,7 @@ class ProjectionGraph:
         often = totals >= fewest
         return cls(features, signs, classes, keys[often], labels[often], votes[often])
 
-    def signatures_of(self, texts: Sequence[str]) -> NDArray[np.uint64]:
+    def signatures_of(self, texts: Texts) -> NDArray[np.uint64]:
         """Return (texts, T): each function's number above its d bits."""
         return _signatures(self.features, self.signs, texts)
 
@@ -177,9 +178,10 @@ class ProjectionGraph:
         return table
 
 
-def _signatures(features: Features, signs: Signs, texts: Sequence[str]) -> NDArray[np.uint64]:
+def _signatures(features: Features, signs: Signs, texts: Texts) -> NDArray[np.uint64]:
     """Return (texts, T): each function's number above its d bits."""
-    bits = signs.of(features.of(texts)).reshape(len(texts), signs.functions, signs.bits)
+    bits = signs.of(features.of(texts))
+    bits = bits.reshape(len(bits), signs.functions, signs.bits)
     room = (signs.functions - 1).bit_length()
     if signs.bits + room > 64:
         raise InputError(f"{signs.functions} functions of {signs.bits} bits do not fit 64 bits together")

@@ -98,8 +98,12 @@ def canonical(text: str) -> str:
     >>> canonical("Yes, I do!!"), canonical("?")
     ('yes i do', '?')
     """
-    tokens = words_of([text]).tokens
-    return " ".join(token for token in tokens if any(letter.isalnum() for letter in token)) or " ".join(tokens)
+    return " ".join(spoken(words_of([text]).tokens))
+
+
+def spoken(tokens: Sequence[str]) -> Sequence[str]:
+    """Return the words among some tokens without the marks; all of them, if there are marks alone."""
+    return [token for token in tokens if any(letter.isalnum() for letter in token)] or tokens
 
 
 def beginnings(text: str) -> tuple[str, str]:

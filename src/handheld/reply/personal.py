@@ -93,6 +93,8 @@ class Personal:
 
     def own_reply(self, signatures: NDArray[np.uint64], bits: int) -> str | None:
         """Return what the user last said to a message almost like this one, if it has no known intent; see :meth:`boosts`."""
+        if not self.choices:
+            return None
         same = self._alike(signatures, bits) >= _SAME
         found = [choice.reply for choice, fits in zip(self.choices, same, strict=True) if fits and choice.intent < 0]
         return found[-1] if found else None

@@ -5,6 +5,7 @@ up, a small network makes a vector of the conversation and another one of a repl
 both share count besides, by how rare they are. From the conversation's vector the intents of its answer are read as well.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 from handheld.errors import InputError, ModelError
 from handheld.projection import Bag
 from handheld.projection.inputs import Rows
-from handheld.projection.learned import Learned
+from handheld.projection.learned import Learned, normalised
+from handheld.projection.words import Texts, Words
 
 Floats = NDArray[np.float32]
 
 CONTEXT = 3  # texts of a conversation that are read
-_SMALL = np.float32(1e-5)
+_SMALL = 1e-5
 _LAYERS = ("hidden", "query", "intent", "reply", "answer")
 
 
@@ -32,13 +34,13 @@ class Asked:
         hidden: (hidden,) what the first layer gives.
         vector: (out,) of length 1.
         intents: (intents,) logits of what answers it.
-        shares: (2, rows) how much each row of the table weighs in the last text, and in those before it.
+        shared: (rows,) how much it counts that a reply has a row of the table too, as the last text or those before it do.
     """
 
     hidden: Floats
     vector: Floats
     intents: Floats
-    shares: Floats
+    shared: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +49,16 @@ class Candidates:
 
     Attributes:
         vectors: (n, out) of length 1.
-        rows, weights: (features,) of all replies, one after another.
-        offsets: (n + 1,) where each begins.
+        rows, weights: (n, most) of the table, and how much each weighs in a reply; places that are left over weigh nothing.
     """
 
     vectors: Floats
     rows: NDArray[np.intp]
     weights: Floats
-    offsets: NDArray[np.intp]
+
+    def part(self, places: slice) -> "Candidates":
+        """Return some of them."""
+        return Candidates(self.vectors[places], self.rows[places], self.weights[places])
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,54 +78,53 @@ class Ranker:
     layers: Mapping[str, tuple[Floats, Floats]]
     mix: Floats
 
-    def ask(self, texts: Sequence[str]) -> Asked:
+    def ask(self, texts: Texts) -> Asked:
         """Read a conversation: its last texts, the latest first, ``CONTEXT`` or fewer."""
-        if not 1 <= len(texts) <= CONTEXT:
-            raise InputError(f"expected 1 to {CONTEXT} texts, got {len(texts)}")
-        padded = [*texts, *[""] * (CONTEXT - len(texts))]
-        numbers, offsets = self.learned.reader.flat(padded)
-        hidden = self._layer("hidden", self._normalised(self.learned.sums(numbers, offsets)).reshape(1, -1), rise=True)
-        shares = np.zeros((2, len(self.rarity)), np.float32)
-        for share, (start, end) in zip(shares, ((offsets[0], offsets[1]), (offsets[1], offsets[-1])), strict=True):
-            np.add.at(share, numbers[start:end], self.rarity[numbers[start:end]])
-            share /= max(float(np.sqrt((share * share).sum())), float(_SMALL))
-        return Asked(hidden[0], _of_length_1(self._layer("query", hidden))[0], self._layer("intent", hidden)[0], shares)
+        numbers, offsets = self.learned.reader.flat(texts)
+        count = len(offsets) - 1
+        if not 1 <= count <= CONTEXT:
+            raise InputError(f"expected 1 to {CONTEXT} texts, got {count}")
+        sums = np.zeros((CONTEXT, self.learned.width), np.float32)
+        sums[:count] = self.learned.sums(numbers, offsets)
+        hidden = self._layer("hidden", normalised(sums, *self.layers["norm"]).reshape(1, -1), rise=True)
+        shared = np.zeros(len(self.rarity), np.float32)
+        for weight, rows in zip(self.mix[1:], (numbers[: offsets[1]], numbers[offsets[1] :]), strict=True):
+            rarity, total = self.rarity.take(rows), np.zeros(len(self.rarity), np.float32)
+            np.add.at(total, rows, rarity)
+            each = total.take(rows)
+            shared[rows] += each * (weight / max(math.sqrt(each @ rarity), _SMALL))  # a row that occurs twice is set twice
+        return Asked(hidden[0], _of_length_1(self._layer("query", hidden))[0], self._layer("intent", hidden)[0], shared)
 
-    def replies(self, texts: Sequence[str]) -> Candidates:
+    def replies(self, texts: Texts) -> Candidates:
         """Read replies."""
         numbers, offsets = self.learned.reader.flat(texts)
-        hidden = self._layer("reply", self._normalised(self.learned.sums(numbers, offsets)), rise=True)
-        owners = np.arange(len(texts)).repeat(np.diff(offsets))
+        hidden = self._layer("reply", normalised(self.learned.sums(numbers, offsets), *self.layers["norm"]), rise=True)
+        count = len(offsets) - 1
+        owners = np.arange(count).repeat(np.diff(offsets))
         found, counts = np.unique(owners * len(self.rarity) + numbers, return_counts=True)  # each row of a reply once
         owners, rows = np.divmod(found, len(self.rarity))
         weights = self.rarity[rows] * counts.astype(np.float32)
-        lengths = np.sqrt(np.bincount(owners, weights * weights, minlength=len(texts))).astype(np.float32)
+        lengths = np.sqrt(np.bincount(owners, weights * weights, minlength=count)).astype(np.float32)
         weights /= np.maximum(lengths, _SMALL)[owners]
-        return Candidates(
-            _of_length_1(self._layer("answer", hidden)), rows, weights, np.searchsorted(owners, np.arange(len(texts) + 1))
-        )
+        each = np.bincount(owners, minlength=count)
+        filled = np.arange(each.max(initial=0)) < each[:, None]
+        wide, heavy = np.zeros(filled.shape, np.intp), np.zeros(filled.shape, np.float32)
+        wide[filled], heavy[filled] = rows, weights
+        return Candidates(_of_length_1(self._layer("answer", hidden)), wide, heavy)
 
     def scores(self, asked: Asked, candidates: Candidates) -> Floats:
         """Return (n,) how well each reply fits, as logits."""
-        found = self.mix[0] * (candidates.vectors @ asked.vector)
-        for weight, share in zip(self.mix[1:], asked.shares, strict=True):
-            total = np.append(np.float32(0), np.cumsum(share[candidates.rows] * candidates.weights))
-            found += weight * (total[candidates.offsets[1:]] - total[candidates.offsets[:-1]])
-        return np.asarray(found, np.float32)
+        alike = (asked.shared.take(candidates.rows) * candidates.weights).sum(axis=1)
+        return np.asarray(self.mix[0] * (candidates.vectors @ asked.vector) + alike, np.float32)
 
-    def raised(self, asked: Asked, words: NDArray[np.uint64], intent: int) -> Floats:
-        """Return (words,) how much each word of the last text, by its fingerprint, raises an intent.
+    def raised(self, asked: Asked, words: Words, intents: Sequence[int]) -> Floats:
+        """Return (intents, words) how much each word of the last text raises each intent.
 
         A straight line through the network: gradient times input, up to one factor for all words.
         """
-        slope = (self.layers["intent"][0][intent] * (asked.hidden > 0)) @ self.layers["hidden"][0][:, : self.learned.width]
-        numbers = self.learned.reader.numbers(Bag(words, np.array([0, len(words)])))
-        return np.asarray(self.learned.table[numbers] @ (slope * self.layers["norm"][0]), np.float32)
-
-    def _normalised(self, sums: Floats) -> Floats:
-        scale, shift = self.layers["norm"]
-        centred = sums - sums.mean(axis=1, keepdims=True)
-        return np.asarray(centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + _SMALL) * scale + shift)
+        slopes = (self.layers["intent"][0][intents] * (asked.hidden > 0)) @ self.layers["hidden"][0][:, : self.learned.width]
+        rows = self.learned.table.take(self.learned.reader.numbers(Bag(words.hashes, words.offsets)), axis=0)
+        return np.asarray((slopes * self.layers["norm"][0]) @ rows.T.astype(np.float32), np.float32)
 
     def _layer(self, name: str, x: Floats, *, rise: bool = False) -> Floats:
         weight, bias = self.layers[name]

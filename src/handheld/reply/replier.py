@@ -3,16 +3,18 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.projection.words import words_of
+from handheld.projection.words import Words, words_of
 from handheld.reply.bundle import Bundle
-from handheld.reply.conversation import Message, beginnings, canonical, context_of, own_texts
+from handheld.reply.conversation import Message, beginnings, canonical, context_of, own_texts, spoken
 from handheld.reply.personal import Personal
 from handheld.reply.ranker import CONTEXT, Asked, Candidates, softmax
 
@@ -74,8 +76,6 @@ class Replier:
 
     def __init__(self, bundle: Bundle, personal: Personal | None = None):
         self.bundle, self.personal = bundle, personal or Personal()
-        self._wordings: dict[int, _Wordings] = {}
-        self._known = {canonical(reply.text): reply.intent for reply in bundle.replies}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None, *, personal: str | os.PathLike[str] | None = None) -> Self:
@@ -114,9 +114,10 @@ class Replier:
         texts = context_of(messages, CONTEXT)
         if not texts[0].strip():
             return Suggestions((), 0.0, "nothing said")
-        if topic := self.bundle.sensitive.topic(texts):
+        words = words_of(texts)
+        if topic := self.bundle.sensitive.topic(words):
             return Suggestions((), 0.0, f"sensitive: {topic}")
-        heard = self._heard(texts)
+        heard = self._heard(words)
         confidence = self.bundle.trigger.probability(heard.intents, float(heard.votes.sum()))
         if confidence < self.bundle.trigger.threshold and not always:
             fixed = self._fixed(n) if fallback else ()
@@ -125,7 +126,7 @@ class Replier:
 
     def intents_of(self, messages: str | Message | Sequence[str | Message]) -> NDArray[np.float32]:
         """Return (intents + 1,) probabilities of what answers a conversation; the last is that of no intent."""
-        return self._heard(context_of(messages, CONTEXT)).intents
+        return self._heard(words_of(context_of(messages, CONTEXT))).intents
 
     def rank(self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]) -> NDArray[np.float32]:
         """Return (candidates,) how well each text answers a conversation; only their order means something.
@@ -158,35 +159,41 @@ class Replier:
         """Return the intent of a reply that can be suggested, or that begins with one; -1 for others."""
         return next((self._known[key] for key in beginnings(reply) if key in self._known), -1)
 
-    def _heard(self, texts: Sequence[str]) -> "_Heard":
-        """Return what the judges say of a conversation."""
-        asked, signatures = self.bundle.ranker.ask(texts), self.bundle.signatures.signatures_of(texts[:1])
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        """Intents of the replies that can be suggested."""
+        return {canonical(reply.text): reply.intent for reply in self.bundle.replies}
+
+    def _heard(self, words: Words) -> "_Heard":
+        """Return what the judges say of a conversation, the words of whose last texts are given."""
+        asked, signatures = self.bundle.ranker.ask(words), self.bundle.signatures.signatures_of(words.first())
         votes = self.bundle.signatures.votes_for(signatures)[0]
         intents = mixed(softmax(asked.intents)[None], votes[None], self.bundle.mixing.signatures)[0]
         if self.personal.choices:
             intents[:-1] *= np.exp(self.personal.boosts(signatures[0], self.bundle.signatures.signs.size, len(votes)))
             intents /= intents.sum()
-        return _Heard(texts[0], asked, signatures[0], votes, intents)
+        return _Heard(words.first(), asked, signatures[0], votes, intents)
 
     def _chosen(self, heard: "_Heard", own: Sequence[str], n: int) -> tuple[Suggestion, ...]:
         """Return the best reply of each of the likeliest intents."""
-        found: list[Suggestion] = []
+        typed = self.personal.own_reply(heard.signatures, self.bundle.signatures.signs.size)
+        found = [Suggestion(typed, YOURS, 1.0)] if typed else []
+        chosen: dict[int, str] = {}
         said: list[frozenset[str]] = []
-        if typed := self.personal.own_reply(heard.signatures, self.bundle.signatures.signs.size):
-            found.append(Suggestion(typed, YOURS, 1.0))
         for intent in np.argsort(-heard.intents[:-1], kind="stable").tolist():
-            if len(found) == n:
+            if len(found) + len(chosen) == n:
                 break
-            wordings = self._of_intent(intent)
+            wordings = self._wordings[intent]
             for number in np.argsort(-self._fits(heard, wordings, own), kind="stable").tolist():
                 words = wordings.words[number]
-                if any(words <= other or other <= words for other in said):
-                    continue  # "Thanks" beside "Thanks, you too" is no choice
-                said.append(words)
-                share = float(heard.votes[intent] / max(heard.votes.sum(), _SMALL))
-                why, score = self._words_for(heard, intent), float(heard.intents[intent])
-                found.append(Suggestion(wordings.texts[number], self.bundle.intents[intent], score, why, share))
-                break
+                if not any(words <= other or other <= words for other in said):  # "Thanks" beside "Thanks, you too" is none
+                    said.append(words)
+                    chosen[intent] = wordings.texts[number]
+                    break
+        reasons, total = self._reasons(heard, list(chosen)), max(heard.votes.sum(), _SMALL)
+        for (intent, text), why in zip(chosen.items(), reasons, strict=True):
+            score, share = float(heard.intents[intent]), float(heard.votes[intent] / total)
+            found.append(Suggestion(text, self.bundle.intents[intent], score, why, share))
         return tuple(found)
 
     def _fits(self, heard: "_Heard", wordings: "_Wordings", own: Sequence[str]) -> NDArray[np.float32]:
@@ -195,24 +202,26 @@ class Replier:
         found = mixing.fit * self.bundle.ranker.scores(heard.asked, wordings.candidates) + mixing.share * wordings.shares
         return np.asarray(found + self.personal.preference(self.bundle.style, own, wordings.texts), np.float32)
 
-    def _of_intent(self, intent: int) -> "_Wordings":
-        """Return the replies of an intent; they are read when they are first needed."""
-        if intent not in self._wordings:
-            replies = [reply for reply in self.bundle.replies if reply.intent == intent]
-            texts = tuple(reply.text for reply in replies)
-            words = tuple(frozenset(canonical(text).split()) for text in texts)
-            shares = np.log(np.array([reply.share for reply in replies], np.float32))
-            self._wordings[intent] = _Wordings(texts, words, shares, self.bundle.ranker.replies(texts))
-        return self._wordings[intent]
+    @cached_property
+    def _wordings(self) -> list["_Wordings"]:
+        """The replies of each intent; all are read when the first is needed, since together they cost little."""
+        replies = sorted(self.bundle.replies, key=lambda reply: reply.intent)
+        texts, shares = [reply.text for reply in replies], np.log(np.array([reply.share for reply in replies], np.float32))
+        words = words_of(texts)
+        sets = [frozenset(spoken(words.tokens[start:end])) for start, end in pairwise(words.offsets.tolist())]
+        candidates = self.bundle.ranker.replies(words)
+        starts = np.searchsorted([reply.intent for reply in replies], np.arange(len(self.bundle.intents) + 1))
+        parts = [slice(start, end) for start, end in pairwise(starts.tolist())]
+        return [_Wordings(texts[part], sets[part], shares[part], candidates.part(part)) for part in parts]
 
-    def _words_for(self, heard: "_Heard", intent: int) -> tuple[str, ...]:
-        """Return the words that raise an intent most."""
-        words = words_of([heard.text])
-        if not words.tokens:
-            return ()
-        raised = self.bundle.ranker.raised(heard.asked, words.hashes, intent)
-        best = np.argsort(-raised, kind="stable")[:_WHY]
-        return tuple(dict.fromkeys(words.tokens[place] for place in best if raised[place] > 0))
+    def _reasons(self, heard: "_Heard", intents: Sequence[int]) -> list[tuple[str, ...]]:
+        """Return the words that raise each intent most."""
+        tokens, raised = heard.words.tokens, self.bundle.ranker.raised(heard.asked, heard.words, intents)
+        best = np.argsort(-raised, axis=1, kind="stable")[:, :_WHY].tolist()
+        return [
+            tuple(dict.fromkeys(tokens[place] for place in places if row[place] > 0))
+            for row, places in zip(raised, best, strict=True)
+        ]
 
     def _fixed(self, n: int) -> tuple[Suggestion, ...]:
         found = [self.bundle.replies[number] for number in self.bundle.fallback[:n]]
@@ -237,8 +246,8 @@ def mixed(intents: NDArray[np.float32], votes: NDArray[np.float32], weight: floa
 class _Wordings(NamedTuple):
     """The replies of an intent."""
 
-    texts: tuple[str, ...]
-    words: tuple[frozenset[str], ...]
+    texts: list[str]
+    words: list[frozenset[str]]
     shares: NDArray[np.float32]
     candidates: Candidates
 
@@ -246,7 +255,7 @@ class _Wordings(NamedTuple):
 class _Heard(NamedTuple):
     """What the judges say of a conversation."""
 
-    text: str
+    words: Words
     asked: Asked
     signatures: NDArray[np.uint64]
     votes: NDArray[np.float32]

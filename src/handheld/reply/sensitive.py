@@ -4,7 +4,7 @@ A small classifier over its own learned projection. It reads English, knows the 
 written like them, and misses what is said in other words: a filter for the worst, no judgement of people.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from handheld.errors import ModelError
 from handheld.projection.inputs import Rows
-from handheld.projection.learned import Learned
+from handheld.projection.learned import Learned, normalised
+from handheld.projection.words import Texts
 from handheld.reply.ranker import softmax
 
 Floats = NDArray[np.float32]
-
-_SMALL = np.float32(1e-5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +39,12 @@ class Sensitive:
     topics: tuple[str, ...]
     threshold: float
 
-    def probabilities(self, texts: Sequence[str]) -> Floats:
+    def probabilities(self, texts: Texts) -> Floats:
         """Return (texts, topics) probabilities, 0 to 1; what is left is that of no topic."""
-        sums = self.learned.of(texts)
-        centred = sums - sums.mean(axis=1, keepdims=True)
-        normalised = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + _SMALL) * self.norm[0] + self.norm[1]
-        return softmax(normalised @ self.weight.T + self.bias)[:, :-1]
+        read = normalised(self.learned.of(texts), self.norm[0], self.norm[1])
+        return softmax(read @ self.weight.T + self.bias)[:, :-1]
 
-    def topic(self, texts: Sequence[str]) -> str | None:
+    def topic(self, texts: Texts) -> str | None:
         """Return the topic of the first text that is sensitive, None if all are harmless."""
         for found in self.probabilities(texts):
             if found.sum() >= self.threshold:

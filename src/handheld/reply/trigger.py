@@ -1,5 +1,6 @@
 """When to suggest anything: a calibrated probability that one of three suggestions is what would be said."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +29,8 @@ class Trigger:
 
     def probability(self, intents: NDArray[np.float32], known: float) -> float:
         """Return the probability that one of the suggestions is right; see :func:`evidence` for the arguments."""
-        found = float(evidence(intents, known) @ np.array(self.weights[:-1]) + self.weights[-1])
-        return float(1 / (1 + np.exp(-np.clip(found, -30, 30))))
+        found = float(evidence(intents, known) @ np.array(self.weights[:-1])) + self.weights[-1]
+        return 1 / (1 + math.exp(-min(max(found, -30.0), 30.0)))
 
 
 EVIDENCE = 4
@@ -45,6 +46,6 @@ def evidence(intents: NDArray[np.float32], known: float) -> NDArray[np.float64]:
     Returns:
         The log odds of any intent, of the likeliest three and of the likeliest one; and what is known.
     """
-    best = np.sort(intents[:-1])[::-1]
-    shares = np.array([1 - intents[-1], best[:3].sum(), best[0]], float).clip(_SMALL, 1 - _SMALL)
-    return np.append(np.log(shares / (1 - shares)), known)
+    best = np.sort(intents[:-1])[-3:].tolist()
+    shares = [min(max(share, _SMALL), 1 - _SMALL) for share in (1 - float(intents[-1]), sum(best), best[-1])]
+    return np.array([*(math.log(share / (1 - share)) for share in shares), known])
