@@ -10,6 +10,7 @@ from uploads import arrays, shapes, zip_of
 from handheld.compress.family import Family, Latency, Member
 from handheld.compress.serving import job
 from handheld.errors import CompileError, InputError
+from handheld.projection import TextClassifier
 
 ONNX = b"\x08\x07\x3a\x02\x12\x00"
 WEIGHTS = save({"a": np.zeros(2, np.float32)})
@@ -64,6 +65,34 @@ def test_few_examples_make_small_batches(prepare, examples, batch):
     settings = job.settings_of(prepare(zip_of(shapes(1)))[1], examples)
     assert settings.training.batch == settings.finish.batch == batch
     assert settings.training.rate == pytest.approx(0.2 * batch / 256)
+
+
+THINGS = ("door", "window", "gate", "lid", "box", "shop", "tap", "book", "file", "app", "drawer", "car")
+LINES = "".join(f"open\topen up the {thing}\nclose\tplease shut the {thing}\n" for thing in THINGS)
+
+
+def test_texts_become_a_family_too(prepare):
+    folder, spec = prepare(zip_of({"texts.tsv": LINES}), targets="20KB; 40KB, projected", network="convolutional", seed="3")
+    said = told(folder, spec)
+    assert [share for share, _ in said] == sorted(share for share, _ in said)
+    assert said[-1] == (1.0, "2 models, none short of its target")
+    names = {path.name for path in (folder / "result").iterdir()}
+    assert names == {"report.html", "family.json", "teacher.tflite", "rows_1.tflite", "signs_2.tflite"}
+    with TextClassifier.open(folder / "result" / "rows_1.tflite") as classifier:
+        assert classifier.classify("open up the oven", top=1)[0][0] == "open"
+
+
+@pytest.mark.parametrize(
+    ("content", "network", "why"),
+    [
+        ({"texts.tsv": LINES}, "residual", "residual does not read texts, which the data are: choose lstm or transformer or"),
+        (shapes(10), "lstm", "lstm does not read pictures, which the data are: choose residual or mobile"),
+    ],
+)
+def test_a_network_that_does_not_read_the_data(prepare, content, network, why):
+    folder, spec = prepare(zip_of(content), network=network)
+    with pytest.raises(InputError, match=why):
+        told(folder, spec)
 
 
 def test_an_onnx_model_is_only_read(prepare, runs):
@@ -154,7 +183,6 @@ X, Y = np.zeros((30, 16, 16, 3), np.uint8), np.arange(30) % 3
         ({"a.npz": arrays(x=X)}, {}, r"expected arrays x_train and y_train, or x and y, got \['x'\]"),
         (shapes(10), {"classes": 2}, "Data, classes: this server takes at most 2, got 3"),
         ({f"{name}/x.png": b"x" for name in "ab"}, {}, "nothing could be read; the first of 2, data/a/x.png"),
-        ({"a.csv": b"label,text\n" + b"a,hello\nb,world\n" * 20}, {}, "these are texts"),
     ],
 )
 def test_data_that_cannot_be_learned_from(prepare, files, limits, message):

@@ -14,6 +14,7 @@ from handheld.service import Field, JobKind
 from handheld.service.kinds import Spec
 
 NETWORKS = ("residual", "mobile", "plain", "projected")  # those of compress.networks, which imports torch
+TEXT_NETWORKS = ("lstm", "transformer", "convolutional")  # those of projection.training.trainers, likewise
 TECHNIQUES = (
     "joint",
     "students",
@@ -45,8 +46,8 @@ def job_kind(limits: CompressLimits | None = None) -> JobKind:
     return JobKind(
         name="compress",
         title="One big model in, a family of small ones out",
-        description="Upload labelled pictures, say how small and fast the models should be, and take home .tflite files with a "
-        "report of their measured size, speed and accuracy.",
+        description="Upload labelled pictures or texts, say how small and fast the models should be, and take home .tflite "
+        "files with a report of their measured size, speed and accuracy.",
         entry="handheld.compress.serving.job:run",
         fields=_fields(limits),
         check=partial(check, limits=limits),
@@ -58,18 +59,20 @@ def _fields(limits: CompressLimits) -> Sequence[Field]:
         Field(
             name="data", label="Data", type="file", accept=(".zip", ".tar.gz", ".tgz"),
             help="An archive of pictures in a folder for each class (cat/1.jpg, dog/7.png; or train, valid and test folders of "
-            f"such), or with one .npz (x, y). At most {limits.pictures:,} pictures, {limits.classes:,} classes, "
+            f"such), or with one .npz (x, y); or with one .tsv of texts (label, tab, text). At most {limits.pictures:,} "
+            f"pictures or texts, {limits.classes:,} classes, "
             f"{limits.unpacked_bytes / 1e9:.3g} GB unpacked.",
         ),
         Field(
             name="targets", label="Targets", default="20x smaller; 94x smaller, 27x faster; 70KB, plain",
             help="One for each model, with ; between them: a size (70KB), a latency on this server (5ms), 94x smaller or 27x "
             "faster than the large network, an accuracy (92%), and what to make (nested, pruned, residual, mobile, plain, "
-            "projected). Or only how many models: 6.",
+            "projected; of texts nested or projected). Or only how many models: 6.",
         ),
         Field(
-            name="network", label="Large network", type="choice", choices=NETWORKS, default=NETWORKS[0],
-            help="The small ones are made from it.",
+            name="network", label="Large network", type="choice", choices=(*NETWORKS, *TEXT_NETWORKS), default=NETWORKS[0],
+            help=f"The small ones learn from it. {', '.join(TEXT_NETWORKS).capitalize()} read texts, which have recipes of "
+            "their own: of what follows here they take weights and the seed.",
         ),
         Field(
             name="width", label="Width", type="number", default=str(min(32, limits.width)), minimum=1, maximum=limits.width,

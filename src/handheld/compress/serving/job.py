@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from handheld.compress.family import Family
 from handheld.compress.serving.contents import check_data, find_data
-from handheld.compress.serving.form import target_list
+from handheld.compress.serving.form import NETWORKS, TEXT_NETWORKS, target_list
 from handheld.compress.serving.limits import CompressLimits
-from handheld.compress.serving.overall import BEFORE, Overall
+from handheld.compress.serving.overall import BEFORE, PICTURES, Overall, texts
 from handheld.data import Splits, load
 from handheld.errors import HandheldError, InputError
 from handheld.service import unpack
@@ -17,13 +17,15 @@ from handheld.service.kinds import Report, Spec
 
 if TYPE_CHECKING:
     from handheld.compress.settings import Settings
+    from handheld.compress.targets import Target
     from handheld.compress.teachers import Teacher
 
 _VALID = _TEST = 0.1
 _SPLITS = 3  # folders of classes may stand in train, valid and test
 _STEPS_PER_EPOCH = 32
 _BATCHES = (16, 256)
-_FILES = ("report.html", "family.json", "teacher.safetensors")
+_FILES = ("report.html", "family.json")
+_WEIGHTS = "teacher.safetensors"  # of pictures
 _NAMED = 3
 
 
@@ -49,16 +51,33 @@ def run(folder: Path, spec: Spec, report: Report) -> None:
 
 def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
     data = _read(folder, spec, report)
+    network, fitting = spec["network"], TEXT_NETWORKS if data.train.is_text else NETWORKS
+    if network not in fitting:
+        what = "texts" if data.train.is_text else "pictures"
+        raise InputError(f"Large network: {network} does not read {what}, which the data are: choose {' or '.join(fitting)}")
     report(BEFORE, "starting")
     from handheld.compress.run import compress  # takes seconds, which nothing above should wait for
+    from handheld.compress.settings import Settings
 
-    settings, targets = settings_of(spec, len(data.train)), target_list(spec["targets"])
+    targets = target_list(spec["targets"])
     members = targets if isinstance(targets, int) else len(targets)
-    rounds = {"members": members * (1 + settings.uses("quantisation"))}
+    if data.train.is_text:
+        settings, parts, rounds = Settings(seed=spec["seed"]), texts(_names(targets)), {}
+    else:
+        settings, parts = settings_of(spec, len(data.train)), PICTURES
+        rounds = {"members": members * (1 + settings.uses("quantisation"))}
     compress(
         teacher_of(spec, folder / "upload"), data, out=family, targets=targets, settings=settings,
-        progress=Overall(report, rounds),
+        progress=Overall(report, parts, rounds),
     )  # fmt: skip
+
+
+def _names(targets: "int | list[Target]") -> list[str]:
+    """Return what the stages are called in which members for texts learn."""
+    from handheld.compress.texts.run import KINDS
+
+    kinds = ["nested"] * targets if isinstance(targets, int) else [target.kind for target in targets]
+    return [f"{KINDS.get(kind, kind)}_{number}" for number, kind in enumerate(kinds, 1)]
 
 
 def _read(folder: Path, spec: Spec, report: Report) -> Splits:
@@ -116,7 +135,8 @@ def settings_of(spec: Spec, examples: int) -> "Settings":
 
 def _hand_over(family: Family, result: Path) -> str:
     """Copy a family's files to the results and return what to say of it."""
-    for name in (*_FILES, family.teacher.file, *(member.file for member in family.members)):
+    weights = (_WEIGHTS,) if (family.folder / _WEIGHTS).exists() else ()
+    for name in (*_FILES, *weights, family.teacher.file, *(member.file for member in family.members)):
         shutil.copyfile(family.folder / name, result / name)
     skipped = family.record["data"]["skipped"]
     members, missed = len(family.members), sum(not member.met for member in family.members)

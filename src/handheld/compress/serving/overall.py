@@ -1,9 +1,9 @@
 """One share of a whole job from the shares of its stages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-# Parts of a usual run's time, of which training has the most. What comes before compress() is not among them.
-_WEIGHTS: Mapping[str, float] = {
+# What comes before compress() is not among them.
+PICTURES: Mapping[str, float] = {
     "teacher's file": 0.04,
     "candidates": 0.10,
     "joint training": 0.48,
@@ -12,7 +12,14 @@ _WEIGHTS: Mapping[str, float] = {
     "files": 0.06,
     "measuring": 0.04,
 }
+"""Parts of a usual run's time, of which training has the most."""
+
 BEFORE, _AFTER = 0.04, 0.98
+
+
+def texts(members: Sequence[str]) -> Mapping[str, float]:
+    """Return the parts of a run on texts, whose members learn one after another."""
+    return {"teacher": 0.4, **{name: 0.55 / len(members) for name in members}, "measuring": 0.05}
 
 
 class Overall:
@@ -20,11 +27,12 @@ class Overall:
 
     Args:
         report: called with the share of the job and a message.
+        parts: stage -> its share of the time, in their order; a stage that is not among them moves nothing.
         rounds: stage -> how often its share goes from 0 to 1, as the stage ``members`` does for each member; once if left out.
     """
 
-    def __init__(self, report: Callable[[float, str], None], rounds: Mapping[str, int]):
-        self._report, self._rounds = report, rounds
+    def __init__(self, report: Callable[[float, str], None], parts: Mapping[str, float], rounds: Mapping[str, int]):
+        self._report, self._parts, self._rounds = report, parts, rounds
         self._stage, self._round, self._last, self._reached = "", 0, 0.0, 0.0
 
     def __call__(self, stage: str, done: float, text: str) -> None:
@@ -35,8 +43,8 @@ class Overall:
             self._round += 1
         self._last = done
         inside = min(1.0, (self._round + done) / self._rounds.get(stage, 1))
-        names = list(_WEIGHTS)
-        before = sum(_WEIGHTS[name] for name in names[: names.index(stage)]) if stage in _WEIGHTS else 0.0
-        whole = BEFORE + (_AFTER - BEFORE) * (before + inside * _WEIGHTS.get(stage, 0.0))
+        names = list(self._parts)
+        before = sum(self._parts[name] for name in names[: names.index(stage)]) if stage in self._parts else 0.0
+        whole = BEFORE + (_AFTER - BEFORE) * (before + inside * self._parts.get(stage, 0.0))
         self._reached = max(self._reached, whole)
         self._report(self._reached, f"{stage}: {text}" if text else stage)
