@@ -81,10 +81,11 @@ def mistakes(judged: Judgement) -> list[Mistake]:
 
 
 def _worst(judged: Judgement) -> tuple[Sequence[str], heat.Confusion]:
-    """Return the labels that are confused most, and the part of the confusion that is theirs."""
+    """Return the labels of the pairs that are confused most, and the part of the confusion that is theirs."""
     table, names = judged.confusion, judged.data.known.classes
-    wrong = [sum(row) - row[place] + sum(other[place] for other in table) - row[place] for place, row in enumerate(table)]
-    chosen = sorted(sorted(range(len(names)), key=lambda place: -wrong[place])[:_WORST])
+    pairs = [(-count, i, j) for i, row in enumerate(table) for j, count in enumerate(row) if i != j and count]
+    both = dict.fromkeys(label for _, *pair in sorted(pairs) for label in pair)
+    chosen = sorted([*both, *(label for label in range(len(names)) if label not in both)][:_WORST])
     return [names[place] for place in chosen], tuple(tuple(table[i][j] for j in chosen) for i in chosen)
 
 
