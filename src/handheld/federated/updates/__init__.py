@@ -1,0 +1,15 @@
+"""Updates made small: what a device sends of what it learned, in as few bytes as can be.
+
+Each scheme is an :class:`Encoder`: ``Eden`` (the fewest errors for 1 to 8 bits), ``Stochastic`` (probabilistic quantisation,
+rotated or not; TernGrad), ``Subsample``, ``Largest``, ``Coded`` (entropy coding of any other), ``Whole``. ``with_feedback``
+keeps what a biased one left out. ``Modular`` is the form that sums up exactly, for secure aggregation.
+"""
+
+from handheld.federated.updates.coding import Coded
+from handheld.federated.updates.eden import Eden
+from handheld.federated.updates.encoder import Encoder, Whole
+from handheld.federated.updates.modular import Modular
+from handheld.federated.updates.sparse import Largest, Subsample, with_feedback
+from handheld.federated.updates.stochastic import Stochastic
+
+__all__ = ["Coded", "Eden", "Encoder", "Largest", "Modular", "Stochastic", "Subsample", "Whole", "with_feedback"]

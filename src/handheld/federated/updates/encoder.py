@@ -1,0 +1,65 @@
+"""What makes an update small: the seam that every scheme keeps to."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+
+Floats = NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """Turns an update into bytes and back. Whoever decodes knows the plan: the encoder, the length and the seed."""
+
+    @property
+    def unbiased(self) -> bool:
+        """Whether the mean of what is decoded, over seeds, is what was encoded; of others, errors do not average out."""
+
+    def encode(self, x: Floats, seed: int) -> bytes:
+        """Return (n,) finite numbers as bytes. Raises :class:`InputError` for other numbers."""
+
+    def decode(self, content: bytes, count: int, seed: int) -> Floats:
+        """Return the (count,) numbers. Raises :class:`InputError` for bytes that are no such update."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Sends each number as it is, in 32 bits."""
+
+    unbiased = True
+
+    def encode(self, x: Floats, seed: int) -> bytes:
+        """Return 4 bytes for each number."""
+        return checked(x).astype("<f4", copy=False).tobytes()
+
+    def decode(self, content: bytes, count: int, seed: int) -> Floats:
+        """Return the numbers."""
+        expect(content, 4 * count)
+        return checked(np.frombuffer(content, "<f4").astype(np.float32))
+
+
+def checked(x: Floats) -> Floats:
+    """Return a vector of finite numbers. Raises :class:`InputError` for anything else."""
+    if x.ndim != 1 or x.dtype != np.float32:
+        raise InputError(f"expected an update (n,) of float32, got {x.dtype} {list(x.shape)}")
+    if not np.isfinite(x).all():
+        place = int(np.flatnonzero(~np.isfinite(x))[0])
+        raise InputError(f"expected finite numbers in an update, got {x[place]} at {place} of {len(x)}")
+    return x
+
+
+def expect(content: bytes, size: int) -> None:
+    """Raise :class:`InputError` unless an encoded update has so many bytes."""
+    if len(content) != size:
+        raise InputError(f"expected an update of {size:,} bytes, got {len(content):,}")
+
+
+def seed_of(seed: int, *places: int) -> np.uint64:
+    """Return a seed of 64 bits for one of several uses of another seed."""
+    for place in places:
+        seed = (seed ^ place + 1) * 0x9E3779B97F4A7C15 % (1 << 64)
+        seed = (seed ^ seed >> 29) * 0xBF58476D1CE4E5B9 % (1 << 64)
+    return np.uint64(seed ^ seed >> 32)

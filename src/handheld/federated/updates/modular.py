@@ -1,0 +1,93 @@
+"""Updates as whole numbers whose sum is exact modulo a power of two: the form that can be masked, for secure aggregation.
+
+After Bonawitz et al., "Federated Learning with Autotuned Communication-Efficient Secure Aggregation" (arXiv 1912.00131): all
+clients rotate alike, so that no number is much larger than others, and round at random to a common grid.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.federated.updates import _kernels
+from handheld.federated.updates.encoder import Floats, checked, seed_of
+from handheld.federated.updates.rotation import blocks, mixed, mixed_back
+
+_ROUNDING, _ROUNDED = 3, 1e-4
+
+
+@dataclass(frozen=True)
+class Modular:
+    """A grid for sums. Unbiased but for numbers beyond its ends, which are taken as its ends.
+
+    Attributes:
+        clip: length of the longest update; a longer one is refused.
+        clients: whose updates are added, at most.
+        bits: of a client's numbers, 2 to 24.
+        spread: the grid's end, in mean sizes of a number of the longest update; rotated, 4 is passed once in 16,000 numbers.
+
+    Raises:
+        InputError: values outside of these, or sums that do not fit 32 bits.
+    """
+
+    clip: float
+    clients: int
+    bits: int = 8
+    spread: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.clip < np.inf and self.clients >= 1 and 2 <= self.bits <= 24 and self.spread > 0):
+            raise InputError(f"expected a clip and a spread above 0, a client or more and 2 to 24 bits, got {self}")
+        if self.width > 32:
+            raise InputError(f"sums of {self.clients:,} clients' {self.bits} bits take {self.width} bits; 32 are there")
+
+    @property
+    def highest(self) -> int:
+        """Largest whole number of a client, to either side of zero."""
+        return (1 << self.bits - 1) - 1
+
+    @property
+    def width(self) -> int:
+        """Bits of a sum: 2^width is the modulus, large enough for all clients at the grid's end."""
+        return (2 * self.clients * self.highest).bit_length()
+
+    def encode(self, x: Floats, common: int, own: int) -> NDArray[np.uint32]:
+        """Return whole numbers below the modulus.
+
+        Args:
+            x: (n,) finite numbers, no longer than ``clip``.
+            common: seed of all clients' rotation.
+            own: seed of this client's rounding.
+
+        Raises:
+            InputError: another update.
+        """
+        length = float(np.sqrt(_kernels.squares(checked(x))))
+        if length > self.clip * (1 + _ROUNDED):
+            raise InputError(f"expected an update no longer than {self.clip:g}, got {length:g}")
+        rotated = mixed(x, common)
+        whole = np.empty(len(rotated), np.uint32)
+        _kernels.round_to_grid(rotated, self._step(len(whole)), self.highest, seed_of(own, _ROUNDING), whole)
+        return whole & self._mask
+
+    def add(self, one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the sum modulo 2^width."""
+        return np.asarray(one + other & self._mask)
+
+    def decode(self, total: NDArray[np.uint32], count: int, common: int) -> Floats:
+        """Return the (count,) sum of updates. Raises :class:`InputError` for numbers that are no sum of this grid's."""
+        size = sum(blocks(count))
+        if total.dtype != np.uint32 or total.shape != (size,) or total.max(initial=0) > self._mask:
+            raise InputError(f"expected a sum of {size} numbers below 2^{self.width}, got {list(total.shape)} {total.dtype}")
+        signed = total.astype(np.int64)
+        signed[signed >= 1 << self.width - 1] -= 1 << self.width
+        return mixed_back((signed * float(self._step(size))).astype(np.float32), count, common)
+
+    def _step(self, size: int) -> np.float32:
+        """Distance of the grid's lines, for vectors of so many numbers."""
+        return np.float32(self.spread * self.clip / (max(1, size) ** 0.5 * self.highest))
+
+    @property
+    def _mask(self) -> np.uint32:
+        return np.uint32((1 << self.width) - 1)

@@ -1,0 +1,88 @@
+"""Rounded at random to evenly spaced levels: 1 to 8 bits for each number.
+
+Konečný et al., "Federated Learning: Strategies for Improving Communication Efficiency" (arXiv 1610.05492), and Suresh et al.,
+arXiv 1611.00429, which rotates before.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from handheld.errors import InputError
+from handheld.federated.updates import _kernels
+from handheld.federated.updates.encoder import Floats, checked, expect, seed_of
+from handheld.federated.updates.rotation import blocks, filled, rotated, rotated_back
+
+_WIDEST = float(np.finfo(np.float32).max)
+_ROUNDING = 1  # random numbers that are not those of the rotation
+
+
+@dataclass(frozen=True)
+class Stochastic:
+    """Unbiased: each number is rounded up as likely as it is far from the level below.
+
+    ``Stochastic(3, rotate=False, symmetric=True)`` is TernGrad (Wen et al., arXiv 1705.07878).
+
+    Attributes:
+        levels: of each number, 2 to 256, which takes 1 to 8 bits.
+        rotate: whether to rotate before, which spreads what a few large numbers hold.
+        symmetric: whether the levels reach as far below zero as above, so that an odd number of them has one at zero.
+
+    Raises:
+        InputError: other levels.
+    """
+
+    levels: int = 256
+    rotate: bool = True
+    symmetric: bool = False
+    unbiased = True
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.levels <= 256:
+            raise InputError(f"expected 2 to 256 levels, got {self.levels}")
+
+    @property
+    def bits(self) -> int:
+        """Of each number."""
+        return (self.levels - 1).bit_length()
+
+    def encode(self, x: Floats, seed: int) -> bytes:
+        """Return the lowest and the highest level of each block in 32 bits, and ``bits`` for each number."""
+        ends, found = [], []
+        parts = rotated(checked(x), seed) if self.rotate else filled(checked(x))
+        for number, part in enumerate(parts):
+            low, high = float(part.min()), float(part.max())
+            if self.symmetric:
+                low, high = min(low, -high), max(high, -low)
+            if not high - low <= _WIDEST:
+                raise InputError("the numbers of this update are too far apart for 32 bits")
+            step = np.float32((high - low) / (self.levels - 1))
+            codes, packed = np.zeros(len(part), np.uint8), np.empty(len(part) * self.bits // 8, np.uint8)
+            if step > 0:
+                _kernels.round_randomly(part, np.float32(low), step, self.levels, seed_of(seed, number, _ROUNDING), codes)
+            _kernels.pack(codes, self.bits, packed)
+            ends.append((low, high))
+            found.append(packed)
+        return b"".join([np.array(ends, "<f4").tobytes(), *(each.tobytes() for each in found)])
+
+    def decode(self, content: bytes, count: int, seed: int) -> Floats:
+        """Return (count,) numbers."""
+        sizes = blocks(count)
+        expect(content, 8 * len(sizes) + sum(sizes) * self.bits // 8)
+        ends = np.frombuffer(content, "<f4", 2 * len(sizes)).reshape(-1, 2)
+        widths = ends[:, 1].astype(float) - ends[:, 0]
+        if not ((widths >= 0) & (widths <= _WIDEST)).all():
+            raise InputError("expected a lowest and a highest level of each block in an update")
+        parts = self._parts(content, sizes, ends)
+        found = rotated_back(parts, count, seed) if self.rotate else np.concatenate([np.empty(0, np.float32), *parts])[:count]
+        return checked(found)
+
+    def _parts(self, content: bytes, sizes: tuple[int, ...], ends: Floats) -> Iterator[Floats]:
+        start = 8 * len(sizes)
+        for size, (low, high) in zip(sizes, ends, strict=True):
+            codes = np.empty(size, np.uint8)
+            end = start + size * self.bits // 8
+            _kernels.unpack(np.frombuffer(content, np.uint8, end - start, start), self.bits, codes)
+            yield low + codes * np.float32((float(high) - low) / (self.levels - 1))
+            start = end
