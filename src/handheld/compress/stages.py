@@ -192,7 +192,7 @@ def teach(run: Run) -> Lesson:
     batches, large = run.batches(views=run.settings.views), run.large.to(device()).eval()
     if not run.settings.uses("distillation"):
         return Lesson(batches, None, run.data.valid, run.preparation, run.settings)
-    answers = Answers(run.answerer or large, batches, len(run.data.classes), run.clock.share)
+    answers = Answers(run.answerer or large, batches, len(run.data.classes), save=run.space.state, report=run.clock.share)
     return Lesson(batches, answers, run.data.valid, run.preparation, run.settings, large)
 
 

@@ -1,12 +1,14 @@
 """What a teacher says of the training pictures, kept."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from handheld.compress.training.batches import Batch, Batches
+from handheld.media import atomic_path
 from handheld.training import autocast
 
 _CHUNK = 512
@@ -22,23 +24,50 @@ class Answers:
         teacher: gives (n, classes) logits for inputs; not trained any more.
         batches: whose pictures it is asked; their number of views falls if the answers would not fit.
         classes: number of the logits.
+        save: folder that keeps each view's answers, so that a run that goes on does not ask again.
         report: called with the share that is done, 0 to 1.
     """
 
-    def __init__(self, teacher: Network, batches: Batches, classes: int, report: Callable[[float], None] = lambda done: None):
+    def __init__(
+        self,
+        teacher: Network,
+        batches: Batches,
+        classes: int,
+        *,
+        save: Path | None = None,
+        report: Callable[[float], None] = lambda done: None,
+    ):
         count = len(batches.pictures)
         batches.views = max(1, min(batches.views, _MOST_BYTES // (2 * count * classes)))
         self.batches, self.kept = batches, np.empty((batches.views, count, classes), np.float16)
         for view in range(batches.views):
+            file = save / f"answers_{view}.npy" if save else None
+            if file and _read(file, self.kept[view]):
+                continue
             for start in range(0, count, _CHUNK):
                 places = np.arange(start, min(start + _CHUNK, count))
                 self.kept[view, places] = ask(teacher, batches.view(places, 0, view))
                 report((view + (places[-1] + 1) / count) / batches.views)
+            if file:
+                with atomic_path(file) as temporary:
+                    np.save(temporary, self.kept[view], allow_pickle=False)
 
     def to(self, batch: Batch, step: int) -> torch.Tensor:
         """Return the teacher's (n, classes) logits of the batch of a step."""
         kept = self.kept[self.batches.view_of(step), batch.places]
         return torch.from_numpy(kept).to(batch.inputs.device).float()
+
+
+def _read(file: Path, found: NDArray[np.float16]) -> bool:
+    """Read answers that were kept; return whether there are any, of the same shape."""
+    try:
+        kept = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    if kept.shape != found.shape or kept.dtype != found.dtype:
+        return False
+    found[:] = kept
+    return True
 
 
 def ask(network: Network, inputs: torch.Tensor) -> NDArray[np.float32]:
