@@ -9,8 +9,10 @@ ranks the very same candidates. Set ``HANDHELD_DATA``; ``--conversations FILE`` 
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -31,31 +33,35 @@ from handheld.reply.training.pairs import TEST, TRAIN, Division
 FILES = ("chitchat", "self_dialogue", "persona_chat")
 PARTS = ("ranking", "suggestions", "samples", "personal", "cost")
 LEARNED, LATER = 100, 40  # messages of a user
+NEW = 3000  # messages by which the cost is measured too
 
 COST = """
 import json, resource, sys, time
 def memory():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
-before, began, cpu = memory(), time.perf_counter(), time.process_time()
+before, began = memory(), time.perf_counter()
+import numpy
+numpy_after = time.perf_counter() - began
 from handheld.reply import Replier
-imported = time.process_time() - cpu
+imported = time.perf_counter() - began
 replier = Replier.open(*sys.argv[1:2])
 replier.suggest("are you coming tonight?")
-first, cpu, held = time.perf_counter() - began, time.process_time() - cpu, memory() - before
-with open(sys.argv[2]) as file:
-    messages = [line.split(chr(9))[0].strip() for line in file] * 40
-times, used = [], []
-for message in messages:
-    started, worked = time.perf_counter_ns(), time.thread_time_ns()
-    replier.suggest(message)
-    times.append(time.perf_counter_ns() - started)
-    used.append(time.thread_time_ns() - worked)
-times.sort(); used.sort()
-at = lambda values, share: round(values[int(share * len(values))] / 1e3)
-print(json.dumps({"first suggestion after ms": round(first * 1e3), "CPU ms of it": round(cpu * 1e3),
-    "of that imports": round(imported * 1e3), "MB beyond Python": round(held, 1),
-    "us": at(times, 0.5), "p99 us": at(times, 0.99), "CPU us": at(used, 0.5), "CPU p99 us": at(used, 0.99)}))
+first, held = time.perf_counter() - began, memory() - before
+found = {"first suggestion after ms": round(first * 1e3), "imports": round(imported * 1e3),
+    "of that numpy": round(numpy_after * 1e3), "MB beyond Python": round(held, 1)}
+with open(sys.argv[2]) as samples, open(sys.argv[3]) as said:
+    asked = {"": [line.split(chr(9))[0].strip() for line in samples] * 40, ", new": said.read().splitlines()}
+for name, messages in asked.items():
+    times = []
+    for message in messages:
+        started = time.perf_counter_ns()
+        replier.suggest(message)
+        times.append(time.perf_counter_ns() - started)
+    times.sort()
+    for label, share in (("us", 0.5), ("p99 us", 0.99)):
+        found[label + name] = round(times[int(share * len(times))] / 1e3)
+print(json.dumps(found))
 """
 
 
@@ -73,7 +79,7 @@ def main() -> None:
         "suggestions": lambda: suggestions(replier, tested, given.most),
         "samples": lambda: samples(replier),
         "personal": lambda: personal(replier, tested),
-        "cost": lambda: cost(given.bundle),
+        "cost": lambda: cost(given.bundle, tested),
     }
     for part in given.parts.split(","):
         rows = made[part]()
@@ -205,11 +211,20 @@ def _else(other: Exchange, exchange: Exchange) -> bool:
     return other.speaker != exchange.speaker and other.conversation != exchange.conversation and other.answer != exchange.answer
 
 
-def cost(bundle: Path | None) -> list[dict[str, Any]]:
+def cost(bundle: Path | None, tested: dict[str, list[Conversation]]) -> list[dict[str, Any]]:
+    """Measure one core: the samples, each again and again, and messages of conversations, each once."""
     path = find("text/smartreply_samples.tsv", Path())
     shipped = Path(sys.modules["handheld.reply"].__file__ or "").parent / "assets" / "english.replies"
-    words = [sys.executable, "-c", COST, str(bundle or shipped), str(path)]
-    runs = [json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout) for _ in range(5)]
+    everything = [text for each in tested.values() for conversation in each for _, text in conversation.turns]
+    chosen = np.random.default_rng(0).permutation(len(everything))[:NEW]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as said:
+        said.write("\n".join(" ".join(everything[number].split()) for number in chosen) + "\n")
+        said.flush()
+        words = [sys.executable, "-c", COST, str(bundle or shipped), str(path), said.name]
+        alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        runs = [
+            json.loads(subprocess.run(words, capture_output=True, text=True, check=True, env=alone).stdout) for _ in range(5)
+        ]
     median = {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
     return [{"bundle bytes": (bundle or shipped).stat().st_size, **median}]
 

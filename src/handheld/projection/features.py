@@ -8,9 +8,9 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.projection.hashing import GOLDEN, Hashes, Numbers, mix
-from handheld.projection.words import Texts, Words, fingerprint, words_of
+from handheld.projection.words import Texts, Words, fingerprints, words_of
 
-_KNOWN = 1 << 14  # words whose n-grams of letters are kept
+_KNOWN = 1 << 14  # words and lengths whose n-grams are kept
 
 
 class Bag(NamedTuple):
@@ -100,17 +100,16 @@ class Features:
 
     def _of_letters(self, words: Words) -> Bag:
         """All n-grams of each word."""
-        grams = [_grams(token, self.letters) for token in words.tokens]
+        grams = [_grams(token, length) for token in words.tokens for length in self.letters]
         before = np.zeros(len(grams) + 1, np.intp)
         np.cumsum([len(each) for each in grams], out=before[1:])
-        return Bag(np.concatenate(grams) if grams else np.empty(0, np.uint64), before.take(words.offsets))
+        return Bag(np.concatenate(grams) if grams else np.empty(0, np.uint64), before.take(words.offsets * len(self.letters)))
 
 
 @lru_cache(_KNOWN)
-def _grams(word: str, lengths: tuple[int, ...]) -> Hashes:
+def _grams(word: str, length: int) -> Hashes:
     edged = f"<{word}>"
-    found = [f"\0{edged[place : place + length]}" for length in lengths for place in range(len(edged) - length + 1)]
-    return np.array([fingerprint.__wrapped__(gram) for gram in found], np.uint64)
+    return fingerprints([f"\0{edged[place : place + length]}" for place in range(len(edged) - length + 1)])
 
 
 @lru_cache

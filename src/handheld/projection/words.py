@@ -89,7 +89,16 @@ def words_of(texts: Texts) -> Words:
 @lru_cache(_KNOWN)
 def fingerprint(word: str) -> int:
     """Return 64 bits that stand for a word: the same on every machine (BLAKE2, RFC 7693)."""
-    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return int.from_bytes(_digest(word), "little")
+
+
+def fingerprints(words: Sequence[str]) -> Hashes:
+    """Return (words,) the :func:`fingerprint` of each; nothing is kept."""
+    return np.frombuffer(b"".join([_digest(word) for word in words]), "<u8").astype(np.uint64)
+
+
+def _digest(word: str) -> bytes:
+    return blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def opened(text: str) -> str:
