@@ -1,0 +1,29 @@
+"""Algorithms of federated learning: what the server does with a round, and what devices do differently.
+
+Each has ``init`` and ``apply`` for the server, and ``adjust`` and ``keep`` for devices, over plain arrays.
+"""
+
+from handheld.federated.algorithms.adaptive import FedAdam, FedAvgM, FedYogi
+from handheld.federated.algorithms.algorithm import Algorithm, State, Total
+from handheld.federated.algorithms.fedavg import FedAvg
+from handheld.federated.algorithms.fedprox import FedProx
+from handheld.federated.algorithms.fedsgd import FedSGD
+from handheld.federated.algorithms.robust import Krum, Median, Robust, TrimmedMean
+from handheld.federated.algorithms.scaffold import Scaffold
+
+__all__ = [
+    "Algorithm",
+    "FedAdam",
+    "FedAvg",
+    "FedAvgM",
+    "FedProx",
+    "FedSGD",
+    "FedYogi",
+    "Krum",
+    "Median",
+    "Robust",
+    "Scaffold",
+    "State",
+    "Total",
+    "TrimmedMean",
+]

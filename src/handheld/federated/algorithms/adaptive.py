@@ -1,0 +1,89 @@
+"""Federated averaging whose server keeps momentum, or a rate for each weight.
+
+Hsu, Qi and Brown, arXiv 1909.06335 (FedAvgM); Reddi et al., "Adaptive Federated Optimization", arXiv 2003.00295 (the others).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.federated.algorithms.algorithm import State, Total
+from handheld.federated.algorithms.fedavg import FedAvg
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FedAvgM(FedAvg):
+    """The server goes along a decaying sum of mean changes.
+
+    Attributes:
+        momentum: share of the sum that stays, 0 to 1, 1 excluded.
+
+    Raises:
+        InputError: another momentum.
+    """
+
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"expected a momentum of 0 to 1, 1 excluded, got {self.momentum}")
+
+    def apply(self, state: State, total: Total) -> State:
+        """Return the state after a round."""
+        moved = total.mean + self.momentum * state.kept.get("moved", np.float32(0))
+        return state.after(_narrow(state.weights + self.rate * moved), moved=_narrow(moved))
+
+
+@dataclass(frozen=True)
+class FedAdam(FedAvg):
+    """The server divides the mean change by a decaying mean of its size, weight by weight.
+
+    Attributes:
+        rate: 0.01 and below in the paper, but for sparse gradients.
+        momentum, decay: shares that stay of the mean change and of its squares, 0 to 1, 1 excluded.
+        least: added to the root of the squares (tau): how little a weight must move for its rate to stop rising.
+
+    Raises:
+        InputError: values outside of these.
+    """
+
+    rate: float = 0.01
+    momentum: float = 0.9
+    decay: float = 0.99
+    least: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.momentum < 1 and 0 <= self.decay < 1 and self.least > 0):
+            raise InputError(f"expected a momentum and a decay of 0 to 1, 1 excluded, and a least above 0, got {self}")
+
+    def squares(self, before: Doubles, mean: Doubles) -> Doubles:
+        """Return the decaying mean of squares after one more."""
+        return self.decay * before + (1 - self.decay) * mean**2
+
+    def apply(self, state: State, total: Total) -> State:
+        """Return the state after a round; the paper's squares begin with those of ``least``."""
+        mean = total.mean
+        moved = self.momentum * state.kept.get("moved", np.float32(0)) + (1 - self.momentum) * mean
+        before = state.kept.get("squares", np.full(len(mean), self.least**2, np.float32))
+        squares = self.squares(before.astype(np.float64), mean)
+        weights = state.weights + self.rate * moved / (np.sqrt(squares) + self.least)
+        return state.after(_narrow(weights), moved=_narrow(moved), squares=_narrow(squares))
+
+
+@dataclass(frozen=True)
+class FedYogi(FedAdam):
+    """As :class:`FedAdam`, but squares go towards the new ones by as much as those weigh, so that rates rise slowly."""
+
+    def squares(self, before: Doubles, mean: Doubles) -> Doubles:
+        """Return the mean of squares after one more."""
+        return before - (1 - self.decay) * mean**2 * np.sign(before - mean**2)
+
+
+def _narrow(x: Doubles) -> NDArray[np.float32]:
+    return x.astype(np.float32)

@@ -1,0 +1,102 @@
+"""What a server does with a round, and what it tells devices to do differently: the seam of all algorithms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a server holds between rounds; a value.
+
+    Attributes:
+        weights: (n,) float32, the model.
+        round: how many rounds made it.
+        kept: (n,) float32 arrays of the algorithm's own, by name.
+    """
+
+    weights: Floats
+    round: int = 0
+    kept: Mapping[str, Floats] = field(default_factory=dict)
+
+    def after(self, weights: Floats, **kept: Floats) -> "State":
+        """Return the state after one more round."""
+        return replace(self, weights=weights, round=self.round + 1, kept=kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Total:
+    """What the devices of a round send, added up; nothing else of a device is known here.
+
+    Attributes:
+        change: (n,) float64 sum of weight times change, a change being a device's weights after less those before.
+        weight: sum of the weights, above 0 if anybody answered.
+        clients: how many answered.
+        extra: (n,) float64 sum of weight times what an algorithm wants besides; None for most.
+    """
+
+    change: NDArray[np.float64]
+    weight: float
+    clients: int
+    extra: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, change: Floats, weight: float = 1.0, extra: Floats | None = None) -> Self:
+        """Return what one device sends. Raises :class:`InputError` for a weight that is none."""
+        if not (np.isfinite(weight) and weight > 0):
+            raise InputError(f"expected a weight above 0, got {weight}")
+        return cls(change * np.float64(weight), weight, 1, None if extra is None else extra * np.float64(weight))
+
+    def __add__(self, other: "Total") -> "Total":
+        extra = None if self.extra is None or other.extra is None else self.extra + other.extra
+        return Total(self.change + other.change, self.weight + other.weight, self.clients + other.clients, extra)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(n,) float64 mean change, by weight."""
+        return self.change / self.weight
+
+
+class Algorithm(Protocol):
+    """Averaging, in one of its forms.
+
+    What a device does is said for arrays with any number of dimensions before the last, so that many devices go at once; where
+    they learn with torch, these are tensors.
+    """
+
+    @property
+    def corrects(self) -> bool:
+        """Whether devices keep a state of their own, (n,) zeros at first, and send ``extra``."""
+
+    def init(self, weights: Floats) -> State:
+        """Return the state before the first round."""
+
+    def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
+        """Return the gradient by which a device goes its next step.
+
+        Args:
+            gradient: (..., n) of its loss.
+            here: (..., n) its weights now.
+            state: the server's, its arrays as the device has them.
+            own: (..., n) the device's own state, None where there is none.
+        """
+
+    def keep(self, change: Floats, distance: float, state: State, own: Floats) -> Floats:
+        """Return a device's own state after a round; how it changed is what it sends besides.
+
+        Args:
+            change: (n,) of its weights.
+            distance: its steps times their rate.
+            state: the server's, before the round.
+            own: (n,) the device's before.
+        """
+
+    def apply(self, state: State, total: Total) -> State:
+        """Return the state after a round."""

@@ -1,0 +1,90 @@
+"""Means that broken devices cannot move far. They see each device's change, so a round's changes are all held at once."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from handheld.errors import InputError
+from handheld.federated.algorithms.algorithm import Floats, Total
+
+
+class Robust(Protocol):
+    """Another mean than that by weight; how many examples a device claims to have counts nothing."""
+
+    def mean(self, changes: Floats) -> Total:
+        """Return what stands for (clients, n) changes. Raises :class:`InputError` for too few clients."""
+
+
+@dataclass(frozen=True)
+class TrimmedMean:
+    """The mean of each weight's changes without the largest and smallest (Yin et al., arXiv 1803.01498).
+
+    Attributes:
+        share: of the clients that is left out at either end, 0 to 0.5, 0.5 excluded: broken ones up to it do little harm.
+
+    Raises:
+        InputError: another share.
+    """
+
+    share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 0.5:
+            raise InputError(f"expected a share of 0 to 0.5, 0.5 excluded, got {self.share}")
+
+    def mean(self, changes: Floats) -> Total:
+        """Return the mean of what is left."""
+        clients = len(_several(changes, 1))
+        out = int(np.ceil(self.share * clients))
+        if 2 * out >= clients:
+            raise InputError(f"leaving out {out} at either end leaves none of {clients} clients")
+        kept = np.partition(changes, (out, clients - out - 1), axis=0)[out : clients - out]
+        return Total(kept.mean(axis=0, dtype=np.float64), 1.0, clients)
+
+
+@dataclass(frozen=True)
+class Median:
+    """The median of each weight's changes (Yin et al., arXiv 1803.01498)."""
+
+    def mean(self, changes: Floats) -> Total:
+        """Return the medians."""
+        return Total(np.median(_several(changes, 1), axis=0).astype(np.float64), 1.0, len(changes))
+
+
+@dataclass(frozen=True)
+class Krum:
+    """The mean of the changes that lie nearest to others (Blanchard et al., NeurIPS 2017, arXiv 1703.02757).
+
+    Attributes:
+        broken: clients of a round that may be, 0 or more; there must be 2 * broken + 3 in all.
+        kept: changes whose mean is taken; 1 in the paper, more in its Multi-Krum.
+
+    Raises:
+        InputError: values outside of these.
+    """
+
+    broken: int
+    kept: int = 1
+
+    def __post_init__(self) -> None:
+        if self.broken < 0 or self.kept < 1:
+            raise InputError(f"expected broken of 0 or more and kept of 1 or more, got {self}")
+
+    def mean(self, changes: Floats) -> Total:
+        """Return the mean of those that are kept."""
+        clients = len(_several(changes, 2 * self.broken + 3))
+        if self.kept > clients - self.broken:
+            raise InputError(f"of {clients} clients with {self.broken} broken at most {clients - self.broken} can be kept")
+        squares = np.einsum("ci,ci->c", changes, changes, dtype=np.float64)
+        apart = np.maximum(squares[:, None] + squares - 2 * (changes @ changes.T), 0)
+        np.fill_diagonal(apart, np.inf)
+        near = np.sort(apart, axis=1)[:, : clients - self.broken - 2].sum(axis=1)
+        chosen = np.argsort(near, kind="stable")[: self.kept]
+        return Total(changes[chosen].mean(axis=0, dtype=np.float64), 1.0, clients)
+
+
+def _several(changes: Floats, least: int) -> Floats:
+    if changes.ndim != 2 or len(changes) < least:
+        raise InputError(f"expected changes (clients, n) of {least} clients or more, got {list(changes.shape)}")
+    return changes

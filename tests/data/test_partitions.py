@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handheld.data.partitions import by_dirichlet, by_quantity, by_shards, by_user, evenly
+from handheld.errors import InputError
+
+LABELS = np.random.default_rng(0).integers(0, 10, 6000)
+
+
+def whole(partition, count):
+    return np.array_equal(np.sort(partition.places), np.arange(count)) and partition.offsets[-1] == count
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 300), st.integers(0, 5), st.floats(0.01, 100), st.floats(0, 3))
+def test_each_example_has_one_user(users, more, seed, evenness, skew):
+    count = 2 * users + more
+    labels = np.random.default_rng(seed).integers(0, 4, count)
+    for partition in (
+        evenly(count, users, seed=seed),
+        by_shards(labels, users, seed=seed),
+        by_dirichlet(labels, users, evenness=evenness, seed=seed, least=2),
+        by_quantity(count, users, skew=skew, seed=seed),
+    ):
+        assert len(partition) == users
+        assert whole(partition, count)
+        assert partition.sizes.min() >= 1
+
+
+def test_evenly_means_one_more_at_most():
+    sizes = evenly(1003, 10, seed=0).sizes
+    assert sizes.max() - sizes.min() == 1
+
+
+def test_most_users_of_two_shards_know_two_classes():
+    counts = by_shards(np.sort(LABELS), 100, seed=0).counts(np.sort(LABELS), 10)
+    known = (counts > 0).sum(axis=1)
+    assert np.median(known) == 2
+    assert known.max() <= 4
+    assert counts.sum() == 6000
+
+
+@pytest.mark.parametrize(("evenness", "low", "high"), [(100.0, 0.08, 0.2), (0.05, 0.6, 1.0)])
+def test_evenness_says_how_alike_users_are(evenness, low, high):
+    counts = by_dirichlet(LABELS, 20, evenness=evenness, seed=0).counts(LABELS, 10)
+    largest = (counts.max(axis=1) / counts.sum(axis=1)).mean()
+    assert low < largest < high
+
+
+def test_of_few_users_some_have_much():
+    sizes = np.sort(by_quantity(10_000, 100, skew=1.5, seed=1).sizes)[::-1]
+    assert sizes[0] > 3000
+    assert np.median(sizes) < 20
+    assert by_quantity(10_000, 100, skew=0.0, seed=1).sizes.tolist() == [100] * 100
+
+
+def test_examples_go_to_whom_they_belong():
+    partition = by_user(["bob", "ann", "bob", "cy", "ann", "bob"])
+    assert partition.names == ("ann", "bob", "cy")
+    assert [partition.of(user).tolist() for user in range(3)] == [[1, 4], [0, 2, 5], [3]]
+
+
+def test_the_same_seed_deals_alike():
+    one, other, third = (by_dirichlet(LABELS, 30, evenness=0.3, seed=seed) for seed in (4, 4, 5))
+    assert np.array_equal(one.places, other.places)
+    assert not np.array_equal(one.places, third.places)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: evenly(3, 4, seed=0),
+        lambda: evenly(3, 0, seed=0),
+        lambda: by_shards(LABELS[:5], 3, seed=0),
+        lambda: by_dirichlet(LABELS, 10, evenness=0.0, seed=0),
+        lambda: by_quantity(10, 3, skew=-1.0, seed=0),
+        lambda: by_user([]),
+    ],
+)
+def test_too_few_examples(wrong):
+    with pytest.raises(InputError, match="expected"):
+        wrong()
