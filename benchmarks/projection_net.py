@@ -1,6 +1,6 @@
 """ProjectionNet on pictures: size against accuracy, and joint training against the projection network alone, five seeds each.
 
-    python benchmarks/projection_net.py [--pictures 60000] [--epochs 20] [--seeds 5] [--joint-row "T60 d10"]
+    python benchmarks/projection_net.py [--pictures 60000] [--epochs 20] [--seeds 5] [--joint-row "T60 d10 FC128"]
 
 MNIST if ``HANDHELD_DATA`` holds ``images/mnist.npz``, or else Fashion-MNIST. Rows of arXiv 1708.00630: T functions of d bits
 each, of the normalised pixels, then a linear layer, or one hidden layer (FC) before it. Times smaller counts bytes of
@@ -50,7 +50,7 @@ def main() -> None:
     options.add_argument("--epochs", type=float, default=20)
     options.add_argument("--seeds", type=int, default=5, help="of joint training and of training alone")
     options.add_argument(
-        "--joint-row", default="T60 d10", choices=[named(*row) for row in ROWS], help="row whose two trainings are compared"
+        "--joint-row", default="T60 d10 FC128", choices=[named(*row) for row in ROWS], help="row whose two trainings are compared"
     )
     given = options.parse_args()
     name, data = pictures()
