@@ -50,7 +50,7 @@ def main() -> None:
     options.add_argument("--epochs", type=float, default=20)
     options.add_argument("--seeds", type=int, default=5, help="of joint training and of training alone")
     options.add_argument(
-        "--joint-row", default="T60 d10 FC128", choices=[named(*row) for row in ROWS], help="row whose two trainings are compared"
+        "--joint-row", default="T60 d10 FC128", choices=[named(*row) for row in ROWS], help="whose two trainings are compared"
     )
     given = options.parse_args()
     name, data = pictures()
