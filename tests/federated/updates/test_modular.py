@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("numba")
@@ -18,6 +18,7 @@ def updates(count, clients, clip=1.0, seed=0):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 30), st.integers(2, 16), st.integers(0, 2**40))
+@example(134, 1, 14, 0)  # a number beyond the grid's end
 def test_sums_are_exact_modulo_and_near_the_truth(count, clients, bits, seed):
     grid, given_updates = Modular(2.0, clients, bits), updates(count, clients, 2.0, seed)
     whole = [grid.encode(x, seed, number) for number, x in enumerate(given_updates)]
@@ -29,8 +30,9 @@ def test_sums_are_exact_modulo_and_near_the_truth(count, clients, bits, seed):
     assert (signed % (1 << grid.width) == total).all()
     assert np.abs(signed).max() <= clients * grid.highest < 1 << grid.width - 1  # never around
     step = grid.spread * grid.clip / (len(total) ** 0.5 * grid.highest)
+    beyond = [np.maximum(0, np.abs(mixed(x, seed)) - step * grid.highest) for x in given_updates]  # taken as the grid's end
     error = np.linalg.norm(grid.decode(total, count, seed) - given_updates.sum(axis=0))
-    assert error <= clients * step * len(total) ** 0.5
+    assert error <= clients * step * len(total) ** 0.5 + sum(np.linalg.norm(each) for each in beyond)
 
 
 def test_any_order_of_clients_gives_the_same_bits():
