@@ -90,6 +90,14 @@ def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path):
     assert found.found_teacher.checkpoint == str(tmp_path / "none.safetensors")
 
 
+def test_a_checkpoint_may_be_named_from_where_the_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "teacher.safetensors").write_bytes(b"")
+    found = read(config(tmp_path / "examples", '[data]\npath = "x"\n[teacher]\ncheckpoint = "teacher.safetensors"\n'))
+    monkeypatch.chdir(tmp_path)
+    assert found.found_teacher.checkpoint == str(tmp_path / "teacher.safetensors")
+
+
 def test_classes_get_names(splits: Splits):
     assert named(splits, ("a", "b", "c")).classes == ("a", "b", "c")
     with pytest.raises(InputError, match="2 names for 3 classes"):

@@ -15,6 +15,13 @@ def test_each_network_takes_pictures_of_any_size(name: str, shape: tuple[int, in
     assert torch.equal(trace(network, inputs)(inputs), network(inputs))
 
 
+@pytest.mark.parametrize("name", ["residual", "mobile", "plain"])
+def test_weights_fit_pictures_of_any_size(name: str):
+    weights = make(name, PictureShape(3, 32, 32), 5, 4, seed=1).state_dict()
+    for side in (64, 128):
+        make(name, PictureShape(3, side, side), 5, 4, seed=2).load_state_dict(weights)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_depend_on_the_seed_alone(name: str):
     first, again, other = (make(name, PictureShape(1, 12, 12), 3, 4, seed=seed).state_dict() for seed in (1, 1, 2))

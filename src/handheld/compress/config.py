@@ -74,9 +74,8 @@ class Config:
     @property
     def found_teacher(self) -> Teacher:
         """Return the teacher with paths to files that exist. Raises :class:`InputError` for one that does not."""
-        checkpoint, file = (
-            None if path is None else str(find(path, self.folder)) for path in (self.teacher.checkpoint, self.teacher.file)
-        )
+        paths = (self.teacher.checkpoint, self.teacher.file)
+        checkpoint, file = (None if path is None else str(find(path, self.folder).resolve()) for path in paths)
         return replace(self.teacher, checkpoint=checkpoint, file=file)
 
     def load(self) -> Splits:

@@ -92,7 +92,7 @@ def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
     """Four stages of ``width`` times 1, 2, 4, 8 channels, two of them with a residual block."""
     w = width
     return nn.Sequential(
-        *_stem(shape, w),
+        _stem(shape, w),
         convolution(w, 2 * w),
         nn.MaxPool2d(2),
         Residual(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
@@ -107,7 +107,7 @@ def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
     """Inverted residuals that expand four times, in stages of ``width`` times 1, 2, 3, 4 channels."""
-    layers, inputs = _stem(shape, width), width
+    layers, inputs = [_stem(shape, width)], width
     for stage, blocks in ((1, 1), (2, 2), (3, 2), (4, 2)):
         for block in range(blocks):
             stride = 2 if block == 0 and stage > 1 else 1
@@ -120,7 +120,7 @@ def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
     """Five strided or residual stages of ``width`` times 1, 2, 2, 4, 4 channels: few layers, without pooling."""
     w = width
     return nn.Sequential(
-        *_stem(shape, w),
+        _stem(shape, w),
         convolution(w, 2 * w, stride=2),
         Residual(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
         convolution(2 * w, 4 * w, stride=2),
@@ -153,10 +153,11 @@ def _inverted(inputs: int, outputs: int, stride: int) -> nn.Module:
     return Residual(*layers) if stride == 1 and inputs == outputs else nn.Sequential(*layers)
 
 
-def _stem(shape: PictureShape, width: int) -> list[nn.Module]:
+def _stem(shape: PictureShape, width: int) -> nn.Module:
+    """Return the first layer; of larger pictures it makes small ones, so that all weights fit pictures of any size."""
     side = min(shape.height, shape.width)
-    layers: list[nn.Module] = [convolution(shape.channels, width, stride=2 if side >= 64 else 1)]
-    return [*layers, nn.MaxPool2d(2)] if side >= 128 else layers
+    first = convolution(shape.channels, width, stride=2 if side >= 64 else 1)
+    return first.append(nn.MaxPool2d(2)) if side >= 128 else first
 
 
 def _head(features: int, classes: int) -> list[nn.Module]:
