@@ -4,14 +4,16 @@ Each has ``init`` and ``apply`` for the server, and ``adjust`` and ``keep`` for 
 """
 
 from handheld.federated.algorithms.adaptive import FedAdam, FedAvgM, FedYogi
-from handheld.federated.algorithms.algorithm import Algorithm, State, Total
+from handheld.federated.algorithms.algorithm import Algorithm, State
 from handheld.federated.algorithms.fedavg import FedAvg
 from handheld.federated.algorithms.fedprox import FedProx
 from handheld.federated.algorithms.fedsgd import FedSGD
 from handheld.federated.algorithms.robust import Krum, Median, Robust, TrimmedMean
 from handheld.federated.algorithms.scaffold import Scaffold
+from handheld.federated.algorithms.total import Adder, Total
 
 __all__ = [
+    "Adder",
     "Algorithm",
     "FedAdam",
     "FedAvg",

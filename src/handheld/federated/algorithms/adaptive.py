@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.federated.algorithms.algorithm import State, Total
+from handheld.federated.algorithms.algorithm import State
 from handheld.federated.algorithms.fedavg import FedAvg
+from handheld.federated.algorithms.total import Total
 
 Doubles = NDArray[np.float64]
 

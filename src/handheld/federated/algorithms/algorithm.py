@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError
+from handheld.federated.algorithms.total import Total
 
 Floats = NDArray[np.float32]
 
@@ -29,39 +29,6 @@ class State:
     def after(self, weights: Floats, **kept: Floats) -> "State":
         """Return the state after one more round."""
         return replace(self, weights=weights, round=self.round + 1, kept=kept)
-
-
-@dataclass(frozen=True, eq=False)
-class Total:
-    """What the devices of a round send, added up; nothing else of a device is known here.
-
-    Attributes:
-        change: (n,) float64 sum of weight times change, a change being a device's weights after less those before.
-        weight: sum of the weights, above 0 if anybody answered.
-        clients: how many answered.
-        extra: (n,) float64 sum of weight times what an algorithm wants besides; None for most.
-    """
-
-    change: NDArray[np.float64]
-    weight: float
-    clients: int
-    extra: NDArray[np.float64] | None = None
-
-    @classmethod
-    def of(cls, change: Floats, weight: float = 1.0, extra: Floats | None = None) -> Self:
-        """Return what one device sends. Raises :class:`InputError` for a weight that is none."""
-        if not (np.isfinite(weight) and weight > 0):
-            raise InputError(f"expected a weight above 0, got {weight}")
-        return cls(change * np.float64(weight), weight, 1, None if extra is None else extra * np.float64(weight))
-
-    def __add__(self, other: "Total") -> "Total":
-        extra = None if self.extra is None or other.extra is None else self.extra + other.extra
-        return Total(self.change + other.change, self.weight + other.weight, self.clients + other.clients, extra)
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """(n,) float64 mean change, by weight."""
-        return self.change / self.weight
 
 
 class Algorithm(Protocol):

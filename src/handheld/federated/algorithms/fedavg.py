@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.algorithms.algorithm import Floats, State, Total
+from handheld.federated.algorithms.algorithm import Floats, State
+from handheld.federated.algorithms.total import Total
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.algorithms.algorithm import Floats, Total
+from handheld.federated.algorithms.algorithm import Floats
+from handheld.federated.algorithms.total import Total
 
 
 class Robust(Protocol):

@@ -83,6 +83,13 @@ def _transpose(x: Any, out: Any) -> None:
                     out[column, row] = x[row, column]
 
 
+@njit(nogil=True, cache=True)
+def add_weighted(x: Any, weight: float, out: Any) -> None:
+    """Add ``weight`` times ``x`` to ``out``, in the precision of ``out``."""
+    for i in range(len(x)):
+        out[i] += weight * x[i]
+
+
 @njit(nogil=True, cache=True, fastmath=_SUMS)
 def squares(x: Any) -> Any:
     """Return the sum of the squares of (n,) numbers."""

@@ -1,0 +1,67 @@
+"""What the devices of a round send, added up."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.federated.updates import _kernels
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Total:
+    """What the devices of a round send, added up; nothing else of a device is known here.
+
+    Attributes:
+        change: (n,) float64 sum of weight times change, a change being a device's weights after less those before; uint32, of
+            whole numbers that are added modulo 2^32, where a stage made it so.
+        weight: sum of the weights, above 0 if anybody answered.
+        clients: how many answered.
+        extra: (n,) float64 sum of weight times what an algorithm wants besides; None for most.
+    """
+
+    change: NDArray[Any]
+    weight: float
+    clients: int
+    extra: Doubles | None = None
+
+    @classmethod
+    def of(cls, change: NDArray[Any], weight: float = 1.0, extra: NDArray[np.float32] | None = None) -> Self:
+        """Return what one device sends. Raises :class:`InputError` for a weight that is none."""
+        if not (np.isfinite(weight) and weight > 0):
+            raise InputError(f"expected a weight above 0, got {weight}")
+        if change.dtype == np.uint32:
+            return cls(change.copy(), weight, 1)
+        return cls(change * np.float64(weight), weight, 1, None if extra is None else extra * np.float64(weight))
+
+    def __add__(self, other: "Total") -> "Total":
+        extra = None if self.extra is None or other.extra is None else self.extra + other.extra
+        return Total(self.change + other.change, self.weight + other.weight, self.clients + other.clients, extra)
+
+    @property
+    def mean(self) -> Doubles:
+        """(n,) float64 mean change, by weight."""
+        return np.asarray(self.change / self.weight)
+
+
+class Adder:
+    """A running sum: it takes the memory of one update, however many are added. The order of additions is that of the calls."""
+
+    def __init__(self) -> None:
+        self.total: Total | None = None
+
+    def add(self, change: NDArray[Any], weight: float = 1.0, extra: NDArray[np.float32] | None = None) -> None:
+        """Add what one device sends. Raises :class:`InputError` for a weight that is none."""
+        before = self.total
+        if before is None or change.dtype == np.uint32 or not np.isfinite(weight) or weight <= 0:
+            one = Total.of(change, weight, extra)
+            self.total = one if before is None else before + one
+            return
+        _kernels.add_weighted(change, weight, before.change)
+        if before.extra is not None and extra is not None:
+            _kernels.add_weighted(extra, weight, before.extra)
+        self.total = Total(before.change, before.weight + weight, before.clients + 1, before.extra)

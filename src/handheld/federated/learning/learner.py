@@ -1,0 +1,128 @@
+"""What devices do in a round: the seam between those who learn and those who add up."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.federated.algorithms import Algorithm, State
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Stochastic gradient descent on a device's own examples.
+
+    Attributes:
+        epochs: passes over them, above 0 (E in the paper).
+        batch: examples of a step; None for all at once (B).
+        rate: of each step, above 0.
+        decay: by which the rate is multiplied after each round, above 0 and at most 1.
+        steps: the most that a device goes in a round.
+
+    Raises:
+        InputError: values outside of these.
+    """
+
+    epochs: float = 1.0
+    batch: int | None = None
+    rate: float = 0.1
+    decay: float = 1.0
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (0 < self.epochs < np.inf and 0 < self.rate < np.inf and 0 < self.decay <= 1):
+            raise InputError(f"expected epochs and a rate above 0, and a decay of 0 to 1, 0 excluded, got {self}")
+        if (self.batch is not None and self.batch < 1) or (self.steps is not None and self.steps < 1):
+            raise InputError(f"expected batches and steps of 1 or more, got {self}")
+
+    def steps_of(self, examples: int) -> int:
+        """Return how many steps a device with so many examples goes."""
+        steps = max(1, round(self.epochs * -(-examples // self._batch(examples)))) if examples else 0
+        return steps if self.steps is None else min(steps, self.steps)
+
+    def batches(self, examples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """Yield which examples each step takes, in a new order in each pass."""
+        left = self.steps_of(examples)
+        while left > 0:
+            order = rng.permutation(examples)
+            for start in range(0, examples, self._batch(examples))[:left]:
+                yield order[start : start + self._batch(examples)]
+                left -= 1
+
+    def _batch(self, examples: int) -> int:
+        return max(1, examples) if self.batch is None else self.batch
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a server asks of devices in a round.
+
+    Attributes:
+        state: the server's.
+        algorithm: says what devices do differently.
+        work: how much they learn.
+        seed: of the run; a device's order of examples comes from it, the round and the device's number.
+    """
+
+    state: State
+    algorithm: Algorithm
+    work: Work
+    seed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Rate of this round's steps."""
+        return self.work.rate * self.work.decay**self.state.round
+
+    def random(self, user: int, use: int = 0) -> np.random.Generator:
+        """Return a device's random numbers of this round, for one of several uses."""
+        return np.random.default_rng((self.seed, self.state.round, user, use))
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a device learned in a round.
+
+    Attributes:
+        change: (n,) its weights after less those before.
+        weight: by which it counts: its examples.
+        distance: its steps times their rate.
+        loss: mean of its examples' losses on the way.
+    """
+
+    change: Floats
+    weight: float
+    distance: float
+    loss: float
+
+
+class Learner(Protocol):
+    """A population of devices, each with its examples and a model that they share."""
+
+    @property
+    def examples(self) -> NDArray[np.int64]:
+        """(users,) how many examples each device has."""
+
+    @property
+    def at_once(self) -> int:
+        """Devices that learn in one go; it does not depend on the machine, so that results do not."""
+
+    def start(self) -> Floats:
+        """Return (n,) the weights before the first round."""
+
+    def learn(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> Sequence[Learned]:
+        """Let devices learn.
+
+        Args:
+            task: of this round.
+            users: their numbers, at most ``at_once``.
+            own: each one's state, as the algorithm keeps it; None where it keeps none.
+        """
+
+    def judge(self, weights: Floats) -> Mapping[str, float]:
+        """Return how good a model is on examples that no device has, such as ``loss`` and ``accuracy``."""

@@ -1,0 +1,54 @@
+"""Parts of a round on a Ray cluster: the one file of this room that knows its tasks."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from handheld.cluster import connected, saying_most
+from handheld.errors import HandheldError
+from handheld.federated.algorithms import State
+from handheld.federated.learning.learner import Learner
+from handheld.federated.simulator.engines import Job
+from handheld.federated.simulator.part import Part
+from handheld.federated.stages import Stages
+
+_SENT_APART = State(np.empty(0, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Works on a cluster; the population is sent to each machine once, a model once a round."""
+
+    ray: Any
+    given: Any
+    work: Any
+
+    def parts(self, jobs: Sequence[Job]) -> Iterator[Part]:
+        """Yield what comes of each job, in order. Raises :class:`HandheldError` where the cluster gives up on one."""
+        if not jobs:
+            return
+        state = self.ray.put(jobs[0].task.state)
+        asked = deque(
+            self.work.remote(self.given, state, replace(job, task=replace(job.task, state=_SENT_APART))) for job in jobs
+        )
+        while asked:
+            try:
+                yield self.ray.get(asked.popleft())
+            except self.ray.exceptions.RayError as error:
+                why = f"{type(error).__name__}: {saying_most(str(error))}"
+                raise HandheldError(f"the cluster gave up on devices' learning ({why})") from error
+
+
+@contextmanager
+def on_cluster(learner: Learner, stages: Stages, address: str | None) -> Iterator[Cluster]:
+    """Give an engine on a cluster; see :func:`handheld.cluster.connected`."""
+    with connected(address) as ray:
+        yield Cluster(ray, ray.put((learner, stages)), ray.remote(_work))
+
+
+def _work(given: tuple[Learner, Stages], state: State, job: Job) -> Part:
+    return replace(job, task=replace(job.task, state=state)).run(*given)

@@ -1,0 +1,73 @@
+"""How devices differ: when they are ready, how fast they learn and send, and how often they go."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+
+_DAY = 24 * 3600.0
+_TRAITS = 7  # of a device's random numbers, apart from those of rounds
+
+
+@dataclass(frozen=True)
+class Devices:
+    """A made-up population of devices. What a device is like comes from the run's seed and its number.
+
+    Speeds are medians; they spread by a log-normal distribution, each apart from the others. The defaults of sending are those
+    of mobile networks, of learning those of a small network on a phone.
+
+    Attributes:
+        ready: share of the day that a device is idle, charging and on free wireless, above 0, at most 1.
+        night: how much of that falls into its night: 0 (any hour alike) to 1.
+        gone: chance that a device that was asked leaves before it answers, 0 to 1.
+        learns: examples a second.
+        downloads: bytes a second.
+        uploads: bytes a second.
+        spread: standard deviation of the logarithms of these speeds, 0 or more; 0: all alike.
+        deadline: seconds after which a round ends.
+        asked: devices asked for each that is wanted, 1 or more; a round ends when as many as wanted have answered.
+        least: share of the devices wanted that must answer by the deadline, or the round is given up.
+
+    Raises:
+        InputError: values outside of these.
+    """
+
+    ready: float = 1.0
+    night: float = 0.0
+    gone: float = 0.0
+    learns: float = 500.0
+    downloads: float = 2e6
+    uploads: float = 5e5
+    spread: float = 0.0
+    deadline: float = math.inf
+    asked: float = 1.0
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = all(0 <= value <= 1 for value in (self.night, self.gone, self.least, self.ready)) and self.ready > 0
+        speeds = all(0 < value < math.inf for value in (self.learns, self.downloads, self.uploads))
+        if not (shares and speeds and 0 <= self.spread < math.inf and self.deadline > 0 and 1 <= self.asked < math.inf):
+            raise InputError(f"expected shares of 0 to 1, ready and speeds above 0, and asked of 1 or more, got {self}")
+
+    def are_ready(self, users: NDArray[np.int64], seconds: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Return which devices are ready at a time of the simulated clock."""
+        if self.ready >= 1:
+            return np.ones(len(users), np.bool_)
+        hour = 2 * np.pi * (seconds / _DAY + _fractions(users))
+        chance = self.ready * (1 + self.night * np.cos(hour))
+        return rng.random(len(users)) < np.minimum(1, chance)
+
+    def seconds(self, user: int, examples: float, down: float, up: float, seed: int) -> float:
+        """Return how long a device takes for a round: to get ``down`` bytes, learn from examples, and send ``up`` bytes."""
+        if self.spread == 0:
+            return examples / self.learns + down / self.downloads + up / self.uploads
+        slow = np.exp(self.spread * np.random.default_rng((seed, user, _TRAITS)).standard_normal(3))
+        return float(slow @ (examples / self.learns, down / self.downloads, up / self.uploads))
+
+
+def _fractions(users: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return where on Earth a device is, as a share of the day: spread evenly, the same in every run."""
+    return np.asarray(users * 0.6180339887498949 % 1, np.float64)

@@ -1,0 +1,61 @@
+"""What a federated run is."""
+
+from dataclasses import dataclass, field
+
+from handheld.errors import InputError
+from handheld.federated.algorithms import Algorithm, FedAvg, Robust
+from handheld.federated.learning.learner import Work
+from handheld.federated.simulator.devices import Devices
+from handheld.federated.stages import Stage
+from handheld.federated.updates import Encoder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a federated run is; two runs of the same plan, data and model give the same bits, wherever they run.
+
+    Attributes:
+        rounds: how many.
+        cohort: devices that should answer in a round.
+        algorithm: of the server, and what devices do differently.
+        work: how much a device learns in a round.
+        stages: on the way of an update: clipping, noise, compression, whole numbers.
+        download: makes the model small on its way to devices; they learn from what they decode.
+        robust: a mean that broken devices cannot move far, instead of that by weight.
+        uniform: whether each device counts alike, however many examples it has.
+        heaviest: what a device counts at most, in medians of its round; whatever number of examples it claims.
+        devices: what they are like.
+        judge_every: rounds between looking how good the model is, 1 or more; the last round is judged in any case.
+        seed: of everything that is random.
+
+    Raises:
+        InputError: values outside of these.
+    """
+
+    rounds: int = 100
+    cohort: int = 10
+    algorithm: Algorithm = field(default_factory=FedAvg)
+    work: Work = field(default_factory=Work)
+    stages: tuple[Stage, ...] = ()
+    download: Encoder | None = None
+    robust: Robust | None = None
+    uniform: bool = False
+    heaviest: float = 100.0
+    devices: Devices = field(default_factory=Devices)
+    judge_every: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.rounds, self.cohort, self.judge_every) < 1 or self.seed < 0 or not self.heaviest >= 1:
+            raise InputError(
+                "expected rounds, a cohort, judge_every and heaviest of 1 or more and a seed of 0 or more, "
+                f"got {self.rounds}, {self.cohort}, {self.judge_every}, {self.heaviest} and {self.seed}"
+            )
+        if self.robust is not None and self.algorithm.corrects:
+            raise InputError("a robust mean sees updates only, but this algorithm's devices send more")
+
+    @property
+    def fingerprint(self) -> str:
+        """What must be the same for a run to go on; it may become longer."""
+        values = {name: value for name, value in vars(self).items() if name not in ("rounds", "judge_every")}
+        return repr(sorted(values.items()))

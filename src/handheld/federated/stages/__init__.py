@@ -1,0 +1,27 @@
+"""What happens to an update on its way into the sum, and to the sum on its way into the model.
+
+Each stage has one method for a device's update and one for the sum; ``Stages`` puts them one after another, and refuses orders
+that make no sense: noise where lengths are not bounded, whole numbers that could go around.
+"""
+
+from handheld.federated.stages.clip import AdaptiveClip, Clip
+from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
+from handheld.federated.stages.stage import Facts, Memory, Seeds, Stage, Update
+from handheld.federated.stages.stages import Stages
+from handheld.federated.stages.wire import Compressed, WholeNumbers
+
+__all__ = [
+    "AdaptiveClip",
+    "CentralNoise",
+    "Clip",
+    "Compressed",
+    "Facts",
+    "LocalNoise",
+    "Memory",
+    "Seeds",
+    "Stage",
+    "Stages",
+    "TreeNoise",
+    "Update",
+    "WholeNumbers",
+]

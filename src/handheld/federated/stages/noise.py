@@ -1,0 +1,138 @@
+"""Noise that hides what one device did: at the server, in its running sum over rounds, or on the device itself.
+
+All of it is drawn from the run's seed, which is right for a simulation only: a server takes its seed from the operating system.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.federated.algorithms import Total
+from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
+from handheld.federated.updates.encoder import seed_of
+
+
+@dataclass(frozen=True)
+class CentralNoise(Plain):
+    """The server adds Gaussian noise to a round's sum (McMahan et al., arXiv 1710.06963).
+
+    Who sees the models that come out, round by round, cannot tell whether a device ever took part, as far as the run's
+    (epsilon, delta) says: ``privacy.central``. Condition: the server is trusted to add the noise and to show the models only,
+    and devices of a round are chosen at random, each with the same chance.
+
+    Attributes:
+        multiplier: standard deviation of the noise, in bounds of an update's length; 0 or more.
+
+    Raises:
+        InputError: a multiplier below 0.
+    """
+
+    multiplier: float
+
+    def __post_init__(self) -> None:
+        _require(self.multiplier)
+
+    def after(self, facts: Facts, memory: Memory) -> Facts:
+        """Return the facts. Raises :class:`InputError` where updates may be of any length."""
+        _require_bound(facts)
+        return facts
+
+    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+        """Return the sum with noise."""
+        return replace(total, change=total.change + _noise(facts, self.multiplier, seeds.own)), memory
+
+
+@dataclass(frozen=True)
+class LocalNoise(Plain):
+    """Each device adds Gaussian noise to its own update, before anybody sees it.
+
+    Who sees a device's update, the server too, cannot tell what the device's data was, as far as the (epsilon, delta) of
+    ``privacy.local`` says, for each round that it takes part in. Condition: none but that the device does it. Means need very
+    many devices.
+
+    Attributes:
+        multiplier: standard deviation of the noise, in bounds of an update's length; 0 or more.
+
+    Raises:
+        InputError: a multiplier below 0.
+    """
+
+    multiplier: float
+
+    def __post_init__(self) -> None:
+        _require(self.multiplier)
+
+    def after(self, facts: Facts, memory: Memory) -> Facts:
+        """Return that lengths are not bounded any more. Raises :class:`InputError` where they were not before."""
+        _require_bound(facts)
+        return replace(facts, bound=None)
+
+    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+        """Return the update with noise."""
+        return update.with_values(update.values + _noise(facts, self.multiplier, seeds.own).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class TreeNoise(Plain):
+    """The server adds Gaussian noise to the sum over all rounds so far, from a tree (DP-FTRL: Kairouz et al., 2103.00039).
+
+    The tree is binary: each prefix of the rounds is the sum of at most log2(rounds) + 1 nodes, each with noise of its own, so
+    noise grows with the logarithm of the rounds. Who sees the models that come out cannot tell whether a device ever took part,
+    as far as ``privacy.tree`` says. Condition: the server is trusted to add the noise, and a device takes part once at most (or
+    the guarantee is that of so many more times); nothing is asked of how devices are chosen. It holds for servers that add
+    rounds up, as federated averaging without a server's own optimiser does.
+
+    Attributes:
+        multiplier: standard deviation of a node's noise, in bounds of an update's length; 0 or more.
+
+    Raises:
+        InputError: a multiplier below 0.
+    """
+
+    multiplier: float
+
+    def __post_init__(self) -> None:
+        _require(self.multiplier)
+
+    def start(self) -> Memory:
+        """Return the number of rounds so far, and the run's seed, which the first round sets."""
+        return {"rounds": np.array(0), "seed": np.array(0, np.uint64)}
+
+    def after(self, facts: Facts, memory: Memory) -> Facts:
+        """Return the facts. Raises :class:`InputError` where updates may be of any length, or the bound changes."""
+        _require_bound(facts)
+        return facts.require("tree noise", steady=True)
+
+    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+        """Return the sum with the difference of this round's noise and that of the round before."""
+        rounds = int(memory["rounds"])
+        seed = int(memory["seed"]) if rounds else seeds.own
+        change = total.change + self._until(rounds + 1, facts, seed) - self._until(rounds, facts, seed)
+        return replace(total, change=change), {"rounds": np.array(rounds + 1), "seed": np.array(seed, np.uint64)}
+
+    def _until(self, rounds: int, facts: Facts, seed: int) -> NDArray[np.float64]:
+        """Return the noise of the sum of so many rounds: that of the nodes that cover them."""
+        found, start = np.zeros(facts.count), 0
+        for level in reversed(range(rounds.bit_length())):
+            if rounds >> level & 1:
+                found += _noise(facts, self.multiplier, int(seed_of(seed, level, start >> level)))
+                start += 1 << level
+        return found
+
+
+def _noise(facts: Facts, multiplier: float, seed: int) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(0, multiplier * (facts.bound or 0), facts.count)
+
+
+def _require(multiplier: float) -> None:
+    if not 0 <= multiplier < math.inf:
+        raise InputError(f"expected a noise multiplier of 0 or more, got {multiplier}")
+
+
+def _require_bound(facts: Facts) -> None:
+    facts.require("noise", whole=False, equal=True, single=True)
+    if facts.bound is None:
+        raise InputError("noise: an update may be of any length here, and noise would not hide it: clip before")

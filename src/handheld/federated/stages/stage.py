@@ -1,0 +1,118 @@
+"""What happens to an update on its way into the sum, and to the sum on its way into the model: the seam."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.federated.algorithms import Total
+
+Memory = Mapping[str, NDArray[Any]]
+"""What a stage keeps from round to round, on the server; it goes to devices with the model."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of an update at a place on its way.
+
+    Attributes:
+        count: its numbers.
+        bound: length that none is longer than; None where there is no such length.
+        steady: whether that length is the same in all rounds.
+        equal: whether each device counts as much as any other.
+        single: whether an update is all that a device sends.
+        whole: whether it is of whole numbers that add up modulo a power of two.
+    """
+
+    count: int
+    bound: float | None = None
+    steady: bool = False
+    equal: bool = False
+    single: bool = True
+    whole: bool = False
+
+    def require(self, stage: str, **wanted: bool) -> "Facts":
+        """Raise :class:`InputError` unless facts are as a stage wants them."""
+        for name, value in wanted.items():
+            if getattr(self, name) != value:
+                raise InputError(f"{stage}: {_WHY[name, value]}")
+        return self
+
+
+_WHY = {
+    ("steady", True): "the length that bounds updates changes from round to round, as the noise of a sum over rounds may not",
+    ("equal", True): "devices must count alike, or one with many examples counts more than was promised: weigh uniformly",
+    ("single", True): "the algorithm's devices send more than an update, which would travel without it",
+    ("whole", False): "updates are whole numbers here, which only add up: let it come before",
+    ("whole", True): "expected updates of whole numbers: let what makes them whole come before",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What a device sends.
+
+    Attributes:
+        values: (n,) float32, or uint32 where they are whole.
+        size: bytes that it takes on the wire.
+    """
+
+    values: NDArray[Any]
+    size: int
+
+    @classmethod
+    def of(cls, change: NDArray[np.float32]) -> "Update":
+        """Return a change as it is, in 32 bits a number."""
+        return cls(change, 4 * len(change))
+
+    def with_values(self, values: NDArray[Any], size: int | None = None) -> "Update":
+        """Return an update of other values."""
+        return replace(self, values=values, size=self.size if size is None else size)
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Of a round's random numbers.
+
+    Attributes:
+        common: what all devices and the server know.
+        own: what is a device's, or the server's, alone.
+    """
+
+    common: int
+    own: int
+
+
+class Stage(Protocol):
+    """A thing that happens to updates, such as clipping, noise, compression and masking."""
+
+    def start(self) -> Memory:
+        """Return what is kept before the first round."""
+
+    def after(self, facts: Facts, memory: Memory) -> Facts:
+        """Return what is known of updates after this stage. Raises :class:`InputError` where the stage makes no sense."""
+
+    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+        """Return what becomes of one update; facts are those before the stage."""
+
+    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+        """Return what becomes of a round's sum, and what is kept now; facts are those before the stage."""
+
+
+class Plain:
+    """A stage that keeps nothing and leaves sums as they are, for others to build on."""
+
+    def start(self) -> Memory:
+        """Return nothing."""
+        return {}
+
+    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+        """Return the update."""
+        return update
+
+    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+        """Return the sum."""
+        return total, memory

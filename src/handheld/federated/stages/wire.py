@@ -1,0 +1,76 @@
+"""How updates travel: in few bytes, or as whole numbers whose sum is all that can be seen."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from handheld.errors import InputError
+from handheld.federated.algorithms import Total
+from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
+from handheld.federated.updates import Encoder
+from handheld.federated.updates import Modular as Grid
+
+
+@dataclass(frozen=True)
+class Compressed(Plain):
+    """Sends an update in few bytes; the server adds up what it decodes.
+
+    Attributes:
+        encoder: how. It may make an update longer, so that what bounds lengths comes after it (on the server), or not at all.
+    """
+
+    encoder: Encoder
+
+    def after(self, facts: Facts, memory: Memory) -> Facts:
+        """Return that lengths are not bounded any more."""
+        facts.require("compressed", whole=False)
+        return replace(facts, bound=None)
+
+    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+        """Return what the server decodes, and how many bytes travelled."""
+        content = self.encoder.encode(update.values, seeds.own)
+        return update.with_values(self.encoder.decode(content, len(update.values), seeds.own), len(content))
+
+
+@dataclass(frozen=True)
+class WholeNumbers(Plain):
+    """Sends whole numbers that add up exactly, modulo a power of two: what secure aggregation masks.
+
+    Attributes:
+        clients: of a round, at most: sums of so many never go around.
+        bits: of a client's numbers, 2 to 24.
+
+    Raises:
+        InputError: sums that do not fit 32 bits.
+    """
+
+    clients: int
+    bits: int = 16
+
+    def __post_init__(self) -> None:
+        self._grid(1.0)
+
+    def after(self, facts: Facts, memory: Memory) -> Facts:
+        """Return that updates are whole numbers."""
+        facts.require("whole", whole=False, equal=True, single=True)
+        if facts.bound is None:
+            raise InputError("whole: an update may be of any length here, and sums could go around: clip before")
+        return replace(facts, whole=True)
+
+    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+        """Return the whole numbers."""
+        grid = self._grid(facts.bound)
+        found = grid.encode(update.values, seeds.common, seeds.own)
+        return update.with_values(found, -(-len(found) * grid.width // 8))
+
+    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+        """Return the sum as numbers."""
+        if total.clients > self.clients:
+            raise InputError(f"whole: expected {self.clients} clients at most, {total.clients} answered")
+        grid = self._grid(facts.bound)
+        whole: Any = total.change & np.uint32((1 << grid.width) - 1)
+        return replace(total, change=grid.decode(whole, facts.count, seeds.common).astype(np.float64)), memory
+
+    def _grid(self, bound: float | None) -> Grid:
+        return Grid(bound or 1.0, self.clients, self.bits)

@@ -1,0 +1,136 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from handheld.data.partitions import by_quantity
+from handheld.errors import InputError
+from handheld.federated.algorithms import FedProx, Scaffold
+from handheld.federated.learning import Examples, Task, Users, Work
+from handheld.federated.learning.modules import ModuleLearner
+from handheld.federated.learning.vectors import Vector, load
+
+
+def learner(module=None, at_once=0, count=60, users=5):
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    examples = Examples(rng.normal(size=(count, 5)).astype(np.float32), rng.integers(3, size=count))
+    module = module or nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3))
+    return ModuleLearner(module, Users(examples, by_quantity(count, users, seed=0)), examples, at_once=at_once)
+
+
+@pytest.mark.parametrize(
+    "work", [Work(epochs=2, batch=4), Work(batch=None, rate=1.0), Work(epochs=3, batch=7, steps=5, decay=0.9)]
+)
+@pytest.mark.parametrize("algorithm", [FedProx(pull=0.5), Scaffold(population=5)])
+def test_side_by_side_is_what_each_learns_alone(work, algorithm):
+    together, alone = learner(at_once=5), learner(at_once=1)
+    state = algorithm.init(together.start())
+    state = state.after(state.weights, **{name: array + np.float32(0.1) for name, array in state.kept.items()})
+    own = [np.full(len(state.weights), 0.01 * user, np.float32) if algorithm.corrects else None for user in range(5)]
+    task = Task(state, algorithm, work, seed=4)
+    one, other = (
+        together.learn(task, range(5), own),
+        [each for u in range(5) for each in alone.learn(task, [u], own[u : u + 1])],
+    )
+    for a, b in zip(one, other, strict=True):
+        assert a.change == pytest.approx(b.change, abs=1e-5)
+        assert (a.weight, a.distance, a.loss) == (b.weight, pytest.approx(b.distance), pytest.approx(b.loss, rel=1e-4))
+    assert len({each.weight for each in one}) > 2
+
+
+def test_small_modules_go_side_by_side_and_others_alone():
+    assert learner().at_once > 1
+    assert learner(nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))).at_once == 1
+    assert learner(nn.Sequential(nn.Linear(5, 8), nn.Dropout(), nn.Linear(8, 3))).at_once == 1
+    assert learner(nn.Sequential(nn.Linear(5, 20_000), nn.Linear(20_000, 3))).at_once == 1
+
+
+def test_learning_depends_on_the_task_alone():
+    made = learner(nn.Sequential(nn.Linear(5, 8), nn.Dropout(), nn.Linear(8, 3)))
+    before = made.start()
+    task = Task(FedProx().init(before), FedProx(), Work(epochs=2, batch=4), seed=1)
+    first = made.learn(task, [1], [None])[0].change
+    made.learn(task, [2], [None])
+    made.judge(first)
+    assert (made.learn(task, [1], [None])[0].change == first).all()
+    assert (pickle.loads(pickle.dumps(made)).learn(task, [1], [None])[0].change == first).all()
+    assert (made.start() == before).all()
+
+
+def test_a_device_without_examples_learns_nothing():
+    made = learner(at_once=2)
+    made.users.partition.offsets[1] = made.users.partition.offsets[0]
+    task = Task(FedProx().init(made.start()), FedProx(), Work(), seed=1)
+    for users in ([0], [0, 3]):
+        nothing = made.learn(task, users, [None] * len(users))[0]
+        assert (nothing.weight, nothing.distance, np.abs(nothing.change).max()) == (0, 0, 0)
+
+
+def test_means_that_layers_keep_are_averaged_with_the_weights():
+    made = learner(nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)))
+    assert len(made.start()) == 5 * 8 + 8 + 16 + 16 + 8 * 3 + 3
+    change = made.learn(Task(FedProx().init(made.start()), FedProx(), Work(batch=6), seed=1), [1], [None])[0].change
+    assert np.abs(change[made.vector.trained :]).min() > 0
+
+
+def test_sequences_are_asked_at_each_place_but_where_nothing_is():
+    class Next(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(7, 7)
+
+        def forward(self, x):
+            return self.table(x)
+
+    texts = np.arange(40).reshape(8, 5) % 7
+    targets = (texts + 1) % 7
+    targets[:, -1] = -1
+    examples = Examples(texts, targets)
+    users = Users(examples, by_quantity(8, 2, seed=0))
+    one, other = (ModuleLearner(Next(), users, examples, at_once=n) for n in (1, 2))
+    other.first = one.first
+    task = Task(FedProx().init(one.start()), FedProx(), Work(epochs=60, batch=2, rate=2.0), seed=0)
+    changes = [one.learn(task, [user], [None])[0].change for user in (0, 1)]
+    beside = [each.change for each in other.learn(task, [0, 1], [None, None])]
+    assert np.stack(beside) == pytest.approx(np.stack(changes), abs=1e-4)
+    assert one.judge(one.start() + changes[int(np.argmax(one.examples))])["accuracy"] > 0.9
+
+
+def test_a_vector_goes_back_into_a_module():
+    module, other = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    load(other, Vector(module).of(module))
+    assert all(torch.equal(a, b) for a, b in zip(module.state_dict().values(), other.state_dict().values(), strict=True))
+    with pytest.raises(InputError, match=r"expected \(16,\) weights, got \[3\]"):
+        load(module, np.zeros(3, np.float32))
+
+
+def test_what_cannot_learn_is_refused():
+    with pytest.raises(InputError, match="with parameters"):
+        learner(nn.ReLU())
+    with pytest.raises(InputError, match="float32 weights, weight holds float64"):
+        learner(nn.Linear(5, 3, dtype=torch.float64))
+    with pytest.raises(InputError, match="1 device or more"):
+        learner(at_once=-1)
+    with pytest.raises(InputError, match="not finite"):
+        Examples(np.array([[np.nan]]), np.zeros(1, np.int64))
+    with pytest.raises(InputError, match="each example needs both"):
+        Examples(np.zeros((2, 1)), np.zeros(1, np.int64))
+    with pytest.raises(InputError, match="1 examples, but one has number"):
+        Users(Examples(np.zeros((1, 1)), np.zeros(1)), by_quantity(4, 2, seed=0))
+
+
+@pytest.mark.parametrize("values", [{"epochs": 0}, {"rate": np.inf}, {"batch": 0}, {"steps": 0}, {"decay": 1.1}])
+def test_work_that_makes_no_sense(values):
+    with pytest.raises(InputError, match="expected"):
+        Work(**values)
+
+
+def test_each_pass_takes_each_example_once():
+    work = Work(epochs=2.5, batch=4)
+    batches = list(work.batches(10, np.random.default_rng(0)))
+    assert [len(rows) for rows in batches] == [4, 4, 2, 4, 4, 2, 4, 4]
+    assert sorted(np.concatenate(batches[:3])) == sorted(np.concatenate(batches[3:6])) == list(range(10))
+    assert (work.steps_of(10), work.steps_of(0), Work(steps=1, batch=1).steps_of(9)) == (8, 0, 1)

@@ -1,0 +1,214 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from made_learners import Steady, points
+
+from handheld.errors import InputError, TrainingError
+from handheld.federated.algorithms import FedAdam, FedAvg, FedSGD, Krum, Median, Scaffold
+from handheld.federated.learning import Work
+from handheld.federated.learning.modules import ModuleLearner
+from handheld.federated.simulator import Devices, Plan, simulate
+from handheld.federated.simulator import rounds as simulating
+from handheld.federated.stages import AdaptiveClip, CentralNoise, Clip, Compressed, TreeNoise, WholeNumbers
+from handheld.federated.updates import Eden, Stochastic
+
+WORK = Work(epochs=2, batch=8, rate=0.1)
+NOISY = Plan(
+    rounds=6, cohort=6, algorithm=FedAdam(rate=0.1), work=WORK, uniform=True, stages=(AdaptiveClip(), CentralNoise(0.1))
+)
+PLANS = {
+    "compressed": Plan(rounds=6, cohort=6, work=WORK, stages=(Compressed(Eden(4)),), download=Stochastic(8)),
+    "corrected": Plan(rounds=6, cohort=6, work=WORK, algorithm=Scaffold(population=12)),
+    "noisy": NOISY,
+    "whole": replace(NOISY, algorithm=FedAvg(), stages=(Clip(1.0), TreeNoise(0.1), WholeNumbers(6))),
+    "devices": Plan(rounds=6, cohort=6, work=WORK, devices=Devices(ready=0.7, night=0.5, gone=0.2, spread=1, asked=1.3)),
+}
+
+
+def learner(at_once=2):
+    torch.manual_seed(3)
+    users, test = points()
+    return ModuleLearner(torch.nn.Linear(5, 3), users, test, at_once=at_once)
+
+
+def same(one, other):
+    assert (one.state.weights == other.state.weights).all()
+    assert one.rows == other.rows
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_run_that_stopped_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(simulating, "_SAVE_SECONDS", -1)
+    plan, whole = PLANS[name], simulate(PLANS[name], learner())
+
+    def stop(done, rounds, row):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(plan, learner(), out=tmp_path, progress=stop)
+    seen = []
+    same(simulate(plan, learner(), out=tmp_path, progress=lambda done, rounds, row: seen.append(done)), whole)
+    assert seen == [4, 5, 6]
+    same(simulate(plan, learner(), out=tmp_path), whole)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_any_number_of_workers_gives_the_same_bits(workers):
+    for name in ("compressed", "corrected", "noisy") if workers == 2 else ("whole",):
+        same(simulate(PLANS[name], learner(), workers=workers), simulate(PLANS[name], learner()))
+
+
+def test_a_cluster_gives_the_same_bits():
+    pytest.importorskip("ray")
+    same(simulate(PLANS["corrected"], learner(), engine="ray"), simulate(PLANS["corrected"], learner()))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK nonsense", None])
+def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, monkeypatch, damage):
+    monkeypatch.setattr(simulating, "_SAVE_SECONDS", -1)
+    plan = PLANS["compressed"]
+    whole = simulate(plan, learner(), out=tmp_path)
+    newest = tmp_path / "state.npz"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    newest.write_bytes(bytes(content) if damage is None else damage)
+    seen = []
+    same(simulate(plan, learner(), out=tmp_path, progress=lambda done, rounds, row: seen.append(done)), whole)
+    assert seen == [6]
+
+
+def test_a_folder_without_a_whole_checkpoint_stays_as_it_is(tmp_path):
+    (tmp_path / "state.npz").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="no checkpoint in it is whole"):
+        simulate(PLANS["noisy"], learner(), out=tmp_path)
+    assert (tmp_path / "state.npz").read_bytes() == b"nothing"
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    simulate(PLANS["noisy"], learner(), out=tmp_path)
+    with pytest.raises(InputError, match="another plan"):
+        simulate(replace(PLANS["noisy"], seed=1), learner(), out=tmp_path)
+    longer = replace(PLANS["noisy"], rounds=8)
+    same(simulate(longer, learner(), out=tmp_path), simulate(longer, learner()))
+
+
+def test_one_round_of_all_devices_is_a_step_along_the_gradient():
+    plan = Plan(rounds=1, cohort=12, algorithm=FedSGD(rate=0.3), work=Work(batch=None, rate=1.0))
+    made = learner()
+    weights = simulate(plan, made).state.weights
+    module = torch.nn.Linear(5, 3)
+    made.vector.bind(module, torch.from_numpy(made.start()), torch.zeros(len(made.vector)))
+    examples = made.users.examples
+    loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(examples.inputs)), torch.from_numpy(examples.targets))
+    loss.backward()
+    slope = torch.cat([p.grad.ravel() for p in module.parameters()]).numpy()
+    assert weights == pytest.approx(made.start() - 0.3 * slope, abs=1e-5)
+
+
+def test_it_learns():
+    run = simulate(Plan(rounds=30, cohort=4, work=WORK, judge_every=10), learner(64), until=lambda row: row["round"] == 20)
+    assert len(run.rows) == 20
+    assert run.rows[-1]["test_accuracy"] > 0.9 > run.rows[-1]["test_loss"]
+    assert run.first("test_accuracy", 0.9) in (10, 20)
+    assert run.first("test_accuracy", 1.1) is None
+
+
+BROKEN = {
+    2: np.full(6, np.nan, np.float32),
+    3: np.full(6, np.inf, np.float32),
+    4: np.ones(7, np.float32),
+    5: np.ones((2, 3), np.float32),
+    6: np.ones(6),
+}
+
+
+@pytest.mark.parametrize("robust", [None, Median()])
+def test_broken_updates_are_named_and_counted_and_the_round_survives(robust):
+    run = simulate(Plan(rounds=2, cohort=20, robust=robust), Steady(broken=BROKEN, sizes={1: 0}))
+    assert run.state.weights.tolist() == [2.0] * 6
+    assert [(row["rejected"], row["answered"], row["given_up"]) for row in run.rows] == [(6, 14, 0)] * 2
+    assert sorted(run.rejected) == [1, 2, 3, 4, 5, 6]
+    assert run.rejected[1] == "no examples"
+    assert "got nan at 0 of 6" in run.rejected[2]
+    assert "6 numbers in an update, got 7" in run.rejected[4]
+    assert "float64" in run.rejected[6]
+
+
+def test_a_round_in_which_nothing_counts_leaves_the_model():
+    run = simulate(Plan(rounds=2, cohort=3), Steady(users=3, sizes={0: 0, 1: 0, 2: 0}))
+    assert run.state.weights.tolist() == [0.0] * 6
+    assert [row["given_up"] for row in run.rows] == [1, 1]
+
+
+def test_half_of_the_devices_leave():
+    run = simulate(Plan(rounds=40, cohort=20, devices=Devices(gone=0.5)), Steady())
+    assert run.state.weights.tolist() == [40.0] * 6
+    assert 300 < sum(row["gone"] for row in run.rows) < 500
+    assert all(row["gone"] + row["answered"] == row["asked"] == 20 for row in run.rows)
+
+
+def test_too_few_answers_give_a_round_up():
+    plan = Plan(rounds=10, cohort=10, devices=Devices(gone=0.9, least=0.8, deadline=60))
+    learner = Steady()
+    run = simulate(plan, learner)
+    assert run.state.weights.tolist() == [0.0] * 6
+    assert not learner.learned
+    assert [row["given_up"] for row in run.rows] == [1] * 10
+    assert run.rows[-1]["seconds"] == 600
+
+
+def test_a_device_of_a_million_examples_does_not_drown_the_others():
+    heavy = {0: np.full(6, 100, np.float32)}
+    plan = Plan(rounds=1, cohort=20, heaviest=2.0)
+    run = simulate(plan, Steady(sizes={0: 10_000_000}, broken=heavy))
+    assert run.state.weights == pytest.approx([(19 * 10 + 20 * 100) / 210] * 6)
+    assert simulate(replace(plan, uniform=True), Steady(sizes={0: 10_000_000}, broken=heavy)).state.weights == pytest.approx(
+        5.95
+    )
+    assert simulate(replace(plan, robust=Median()), Steady(broken=heavy)).state.weights.tolist() == [1.0] * 6
+
+
+def test_weights_that_are_not_finite_end_the_run_and_keep_what_was_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulating, "_SAVE_SECONDS", -1)
+    broken = {user: np.full(6, 2e38, np.float32) for user in range(20)}
+    with pytest.raises(TrainingError, match=r"after round 2 .* not finite"):
+        simulate(Plan(rounds=9), Steady(broken=broken), out=tmp_path)
+    with np.load(tmp_path / "state.npz") as file:
+        assert np.isfinite(file["weights"]).all()
+
+
+def test_more_are_asked_than_wanted_and_the_slowest_come_too_late():
+    plan = Plan(rounds=5, cohort=10, devices=Devices(asked=1.5, spread=1.0))
+    run = simulate(plan, Steady())
+    assert [(row["asked"], row["answered"], row["late"]) for row in run.rows] == [(15, 10, 5)] * 5
+
+
+def test_bytes_are_those_that_travel():
+    run = simulate(Plan(rounds=1, cohort=5), Steady())
+    assert (run.rows[0]["bytes_up"], run.rows[0]["bytes_down"]) == (5 * 24, 5 * 24)
+    run = simulate(Plan(rounds=1, cohort=5, algorithm=Scaffold(population=20)), Steady())
+    assert (run.rows[0]["bytes_up"], run.rows[0]["bytes_down"]) == (5 * 48, 5 * 48)
+    small = simulate(Plan(rounds=1, cohort=5, stages=(Compressed(Eden(1)),)), Steady(size=8192))
+    assert small.rows[0]["bytes_up"] < 5 * 8192 / 8 * 1.1
+
+
+@pytest.mark.parametrize("values", [{"rounds": 0}, {"cohort": 0}, {"heaviest": 0.5}, {"seed": -1}])
+def test_plans_that_make_no_sense(values):
+    with pytest.raises(InputError, match="1 or more"):
+        Plan(**values)
+
+
+def test_robust_means_need_to_see_updates():
+    with pytest.raises(InputError, match="devices send more"):
+        Plan(algorithm=Scaffold(), robust=Krum(1))
+    with pytest.raises(InputError, match="see each update"):
+        simulate(Plan(robust=Median(), stages=(Clip(1.0), WholeNumbers(10))), Steady())
+
+
+@pytest.mark.parametrize(("engine", "workers"), [("cloud", 1), ("local", 0)])
+def test_engines_that_are_none(engine, workers):
+    with pytest.raises(InputError, match="local or ray"):
+        simulate(Plan(), Steady(), engine=engine, workers=workers)
