@@ -12,8 +12,7 @@ from handheld.cluster import connected, saying_most
 from handheld.errors import HandheldError
 from handheld.federated.algorithms import State
 from handheld.federated.learning.learner import Learner
-from handheld.federated.simulator.engines import Job
-from handheld.federated.simulator.part import Part
+from handheld.federated.simulator.part import Job, Part
 from handheld.federated.stages import Stages
 
 _SENT_APART = State(np.empty(0, np.float32))

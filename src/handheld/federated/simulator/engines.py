@@ -2,9 +2,8 @@
 
 import multiprocessing
 import pickle
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -13,26 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from handheld.errors import HandheldError, InputError
-from handheld.federated.learning.learner import Floats, Learner, Task
-from handheld.federated.simulator.part import Part, learn_part
-from handheld.federated.stages import Memory, Stages
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A part to be worked on; see :func:`learn_part`."""
-
-    task: Task
-    memory: Sequence[Memory]
-    users: Sequence[int]
-    own: Mapping[int, Floats]
-    most: float
-    hold: bool
-
-    def run(self, learner: Learner, stages: Stages) -> Part:
-        """Work on it, with one thread: more could add up in another order."""
-        with _one_thread():
-            return learn_part(learner, stages, self.task, self.memory, self.users, self.own, self.most, self.hold)
+from handheld.federated.learning.learner import Learner
+from handheld.federated.simulator.part import Job, Part
+from handheld.federated.stages import Stages
 
 
 class Engine(Protocol):
@@ -113,17 +95,3 @@ def _prepare(given: Path) -> None:
 
 def _work(job: Job) -> Part:
     return job.run(*_given[0])
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 1
-    if torch is None or before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

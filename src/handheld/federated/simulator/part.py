@@ -1,6 +1,8 @@
 """A part of a round's devices: they learn, and their updates are added up. The same wherever it runs."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,50 +43,56 @@ def seeds(task: Task, user: int) -> Seeds:
     return Seeds(int(common), int(seed_of(task.seed, _OWN, task.state.round, user + 1)))
 
 
-def learn_part(
-    learner: Learner,
-    stages: Stages,
-    task: Task,
-    memory: Sequence[Memory],
-    users: Sequence[int],
-    own: Mapping[int, Floats],
-    most: float,
-    hold: bool,
-) -> Part:
-    """Let some devices learn, a few at once, and add up what they send.
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Some devices of a round that are to learn.
 
-    Args:
-        learner: the population.
-        stages: on the way of an update.
+    Attributes:
         task: of the round.
         memory: what stages keep.
         users: numbers of devices.
         own: their states, by number; zeros where there is none yet.
         most: the largest weight of a device; 0: all weigh 1.
-        hold: whether to hold each change instead of adding them up.
+        hold: whether to hold each change besides adding them up.
     """
-    facts, adder, part_own, rejected, held = stages.facts(memory), Adder(), {}, {}, []
-    size, loss = 0, 0.0
-    for start in range(0, len(users), learner.at_once):
-        few = users[start : start + learner.at_once]
-        kept = [own.get(user, np.zeros_like(task.state.weights)) if task.algorithm.corrects else None for user in few]
-        for user, before, learned in zip(few, kept, learner.learn(task, few, kept), strict=True):
-            try:
-                change = _expected(learned, task)
-                update = stages.on_update(Update.of(change), facts, memory, seeds(task, user))
-                extra = None if before is None else task.algorithm.keep(change, learned.distance, task.state, before) - before
-                weight = min(learned.weight, most) if most else 1.0
-                if hold:
+
+    task: Task
+    memory: Sequence[Memory]
+    users: Sequence[int]
+    own: Mapping[int, Floats]
+    most: float = 0.0
+    hold: bool = False
+
+    def run(self, learner: Learner, stages: Stages) -> Part:
+        """Let them learn, a few at once, and add up what they send; with one thread: more could add up in another order."""
+        with _one_thread():
+            return self._run(learner, stages)
+
+    def _run(self, learner: Learner, stages: Stages) -> Part:
+        task, facts, adder = self.task, stages.facts(self.memory), Adder()
+        own: dict[int, Floats] = {}
+        rejected: dict[int, str] = {}
+        held, size, loss = [], 0, 0.0
+        for start in range(0, len(self.users), learner.at_once):
+            few = self.users[start : start + learner.at_once]
+            kept = [self.own.get(user, np.zeros_like(task.state.weights)) if task.algorithm.corrects else None for user in few]
+            for user, before, learned in zip(few, kept, learner.learn(task, few, kept), strict=True):
+                try:
+                    change = _expected(learned, task)
+                    update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
+                except InputError as error:
+                    rejected[user] = str(error)
+                    continue
+                weight, extra = min(learned.weight, self.most) if self.most else 1.0, None
+                if before is not None:
+                    own[user] = task.algorithm.keep(change, learned.distance, task.state, before)
+                    extra = own[user] - before
+                    size += 4 * len(extra)
+                if self.hold:
                     held.append(update.values)
                 adder.add(update.values, weight, extra)
-            except InputError as error:
-                rejected[user] = str(error)
-                continue
-            if before is not None and extra is not None:
-                part_own[user] = before + extra
-            size += update.size + (0 if extra is None else 4 * len(extra))
-            loss += weight * learned.loss
-    return Part(adder.total, np.stack(held) if held else None, part_own, size, loss, rejected)
+                size, loss = size + update.size, loss + weight * learned.loss
+        return Part(adder.total, np.stack(held) if held else None, own, size, loss, rejected)
 
 
 def _expected(learned: Learned, task: Task) -> Floats:
@@ -95,3 +103,17 @@ def _expected(learned: Learned, task: Task) -> Floats:
     if not (np.isfinite(learned.weight) and learned.weight > 0):
         raise InputError("no examples" if learned.weight == 0 else f"expected a weight above 0, got {learned.weight}")
     return change
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    if torch is None or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

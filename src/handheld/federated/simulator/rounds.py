@@ -16,8 +16,8 @@ from handheld.federated.learning.learner import Learner, Task
 from handheld.federated.simulator import checkpoint
 from handheld.federated.simulator.checkpoint import Checkpoint, Row
 from handheld.federated.simulator.cohort import Cohort, choose
-from handheld.federated.simulator.engines import Engine, Job, engine_of
-from handheld.federated.simulator.part import Part, seeds
+from handheld.federated.simulator.engines import Engine, engine_of
+from handheld.federated.simulator.part import Job, Part, seeds
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.stages import Seeds, Stages, Update
 from handheld.federated.updates.encoder import seed_of
