@@ -15,7 +15,7 @@ from _report import show, write
 from rich.progress import Progress
 
 from handheld.compress import Augmentation, Family, Schedule, Settings, Teacher, compress
-from handheld.compress.config import find
+from handheld.config import find
 from handheld.data import Splits, load
 
 NETWORKS = (("residual", 16), ("residual", 12), ("residual", 4), ("plain", 12))

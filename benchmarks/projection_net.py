@@ -18,7 +18,7 @@ from _report import show, write
 from rich.progress import Progress
 from torch import nn
 
-from handheld.compress.config import find
+from handheld.config import find
 from handheld.data import Splits, load
 from handheld.errors import InputError
 from handheld.projection import Signs

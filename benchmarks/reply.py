@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from _report import RESULTS, show, write
 
-from handheld.compress.config import find
+from handheld.config import find
 from handheld.reply import Conversation, Replier, read_conversations
 from handheld.reply.conversation import canonical
 from handheld.reply.judging import Exchange, drawn, exchanges_of, judge, place_of

@@ -21,7 +21,7 @@ from _report import show, write
 from rich.progress import Progress
 
 from handheld.compress import Target
-from handheld.compress.config import find
+from handheld.config import find
 from handheld.data import Dataset
 from handheld.data._tables import read_table
 from handheld.engine import Model

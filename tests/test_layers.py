@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "handheld"
 FLOORS = (
     ("errors",),
-    ("cluster", "engine", "graph", "media", "data"),
+    ("cluster", "config", "drawing", "engine", "graph", "media", "data"),
     ("compile", "service", "training"),
     ("projection",),
     ("compress", "bench", "federated", "propagation"),

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from handheld import __version__
-from handheld.compress.report import amounts, curves, heat
-from handheld.compress.report.page import UNSEEN
+from handheld.compress.report import heat
 from handheld.compress.report.record import flat
-from handheld.media import atomic_path
+from handheld.drawing import curves
+from handheld.drawing.page import write_page
 from handheld.projection.judging import Judgement
 
 if TYPE_CHECKING:
@@ -94,27 +92,22 @@ def _short(text: str) -> str:
 
 
 def _write(path: Path, title: str, judged: Judgement, about: Mapping[str, Any], learned: Mapping[str, Any]) -> Path:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("handheld.cli"), PackageLoader("handheld.compress.report")]),
-        autoescape=select_autoescape(default=True), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(percent=amounts.percent)
     labels, confusion = _worst(judged)
-    page = environment.get_template("text.html").render(
-        title=title,
-        judged=judged,
-        count=len(judged.data.known),
-        about=flat(about),
-        recalls=recalls(judged),
-        labels=labels,
-        cells=heat.cells(confusion),
-        heat={theme: heat.style(theme) for theme in ("light", "dark")},
-        mistakes=mistakes(judged),
-        wrong=int((~judged.right).sum()),
-        pictures=[curves.picture({name: curve}, f"Loss of {name}", width=528, height=260) for name, curve in learned.items()],
-        names=list(learned),
-        version=__version__,
-    )
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(page.translate(UNSEEN).encode("utf-8", "replace"))
-    return path
+    values = {
+        "title": title,
+        "judged": judged,
+        "count": len(judged.data.known),
+        "about": flat(about),
+        "recalls": recalls(judged),
+        "labels": labels,
+        "cells": heat.cells(confusion),
+        "heat": {theme: heat.style(theme) for theme in ("light", "dark")},
+        "mistakes": mistakes(judged),
+        "wrong": int((~judged.right).sum()),
+        "pictures": [
+            curves.picture({name: curve}, f"Loss of {name}", width=528, height=260) for name, curve in learned.items()
+        ],
+        "names": list(learned),
+        "version": __version__,
+    }
+    return write_page(path, "handheld.cli", "text.html", values)

@@ -149,7 +149,7 @@ def _bytes(text: str) -> int:
 
 def _trainers(names: list[str], classes: int) -> tuple[Any, ...]:
     """Return names of trainers, and what factories make of the number of classes; modules here are found too."""
-    from handheld.compress.factories import factory
+    from handheld.config import factory
 
     return tuple(factory(name, Path())(classes) if ":" in name else name for name in names)
 

@@ -27,10 +27,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handheld.compress.factories import factory
-from handheld.compress.settings import Settings, from_table
+from handheld.compress.settings import Settings
 from handheld.compress.targets import Target
 from handheld.compress.teachers import Teacher
+from handheld.config import factory, find, from_table
 from handheld.data import Splits, load
 from handheld.errors import InputError
 
@@ -138,12 +138,3 @@ def targets(wanted: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]
             raise InputError(f"target {text!r}: no device {device.strip()!r}; [devices] has {', '.join(devices) or 'none'}")
         found.append(Target.of(limits, slowdown=float(devices[device.strip()]) if device else 1.0))
     return tuple(found)
-
-
-def find(path: str, folder: Path) -> Path:
-    """Return where a path of a configuration leads: from its folder, or from ``HANDHELD_DATA``."""
-    data = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
-    for place in (folder / path, data / path, Path(path)):
-        if place.exists():
-            return place
-    raise InputError(f"no {path} in {folder}, nor in HANDHELD_DATA ({data}): name where it is")

@@ -1,7 +1,6 @@
 """Everything that can be set about a run, in one value."""
 
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
 
 from handheld.compress.training.batches import Augmentation
 from handheld.errors import InputError
@@ -71,34 +70,3 @@ class Settings:
     def uses(self, technique: str) -> bool:
         """Whether a technique is asked for."""
         return technique in self.techniques
-
-
-def from_table(kind: type[Any], table: Any, where: str, **fixed: Any) -> Any:
-    """Build a dataclass from a table of a configuration. Raises :class:`InputError` for entries that it does not have."""
-    if not isinstance(table, dict):
-        raise InputError(f"{where}: expected a table, got {table!r}")
-    hints, known = get_type_hints(kind), {f.name for f in fields(kind)} - fixed.keys()
-    values = dict(fixed)
-    for key, value in table.items():
-        if key not in known:
-            raise InputError(f"{where}: no entry {key!r}; expected {', '.join(sorted(known))}")
-        values[key] = _typed(hints[key], value, f"{where}.{key}")
-    needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
-    if missing := [name for name in needed if name not in values]:
-        raise InputError(f"{where}: entry {missing[0]!r} is missing")
-    return kind(**values)
-
-
-def _typed(wanted: Any, value: Any, where: str) -> Any:
-    if hasattr(wanted, "__dataclass_fields__"):
-        return from_table(wanted, value, where)
-    if get_origin(wanted) is tuple:
-        if not isinstance(value, list) or not all(isinstance(part, get_args(wanted)[0]) for part in value):
-            raise InputError(f"{where}: expected a list of {get_args(wanted)[0].__name__}, got {value!r}")
-        return tuple(value)
-    options = get_args(wanted) or (wanted,)
-    if float in options and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not any(type(value) is option for option in options):
-        raise InputError(f"{where}: expected {' or '.join(option.__name__ for option in options)}, got {value!r}")
-    return value

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from handheld.compress.factories import factory
 from handheld.compress.networks import PictureShape, make
 from handheld.compress.training.features import last_linear
 from handheld.compress.training.pictures import Preparation, resized
+from handheld.config import factory
 from handheld.engine import Model
 from handheld.engine.classify import ImageCard
 from handheld.errors import InputError, MissingDependencyError

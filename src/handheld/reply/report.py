@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from handheld import __version__
-from handheld.compress.report import amounts
-from handheld.compress.report.axes import Axis, Scale, grid, svg
-from handheld.media import atomic_path
+from handheld.drawing import amounts
+from handheld.drawing.axes import Axis, Scale, grid, svg
+from handheld.drawing.page import write_page
 from handheld.reply.bundle import Bundle
 from handheld.reply.judging import Judgement
 
@@ -18,17 +17,11 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42
 
 def write_report(path: Path, bundle: Bundle, judged: Judgement) -> None:
     """Write the page. Raises :class:`MediaError` if it cannot be written."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("handheld.reply"), PackageLoader("handheld.compress.report")]),
-        autoescape=select_autoescape(default=True), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(percent=amounts.percent)
-    page = environment.get_template("judgement.html").render(
-        card=bundle.card, judged=judged, picture=curve(judged), threshold=bundle.trigger.threshold, version=__version__,
-        replies=len(bundle.replies), intents=len(bundle.intents),
-    )  # fmt: skip
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    values = {
+        "card": bundle.card, "judged": judged, "picture": curve(judged), "threshold": bundle.trigger.threshold,
+        "version": __version__, "replies": len(bundle.replies), "intents": len(bundle.intents),
+    }  # fmt: skip
+    write_page(path, "handheld.reply", "judgement.html", values)
 
 
 def curve(judged: Judgement) -> Markup:

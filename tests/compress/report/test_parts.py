@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_family import bare, odd, usual
 
-from handheld.compress.report import amounts, heat, markdown
-from handheld.compress.report.axes import Axis
+from handheld.compress.report import heat, markdown
 from handheld.compress.report.labels import Box, place, shorten
 from handheld.compress.report.limits import arrange, limits
 from handheld.compress.report.pareto import front
+from handheld.drawing import amounts
+from handheld.drawing.axes import Axis
 
 
-@pytest.mark.parametrize("name", ["amounts", "curves", "pareto", "record"])
+@pytest.mark.parametrize("name", ["drawing.amounts", "drawing.curves", "compress.report.pareto", "compress.report.record"])
 def test_examples(name: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"handheld.compress.report.{name}"))
+    found = doctest.testmod(importlib.import_module(f"handheld.{name}"))
     assert found.attempted
     assert not found.failed
 
@@ -113,7 +114,7 @@ def test_what_stands_in_cells_can_be_read(theme: str) -> None:
 
 
 def test_words_can_be_read_in_both_themes() -> None:
-    style = (Path(heat.__file__).parent / "templates" / "style.css").read_text()
+    style = (Path(amounts.__file__).parent / "templates" / "style.css").read_text()
     for block in style.split("}")[0:2]:
         colours = {name: rgb(value) for name, value in re.findall(r"--([a-z0-9]+): #([0-9a-f]+)", block)}
         for name in ("ink", "dim", "blue", "red", "green"):

@@ -7,9 +7,9 @@ from typing import Literal
 from markupsafe import Markup
 
 from handheld.compress.family import Family, Member
-from handheld.compress.report.axes import Axis
 from handheld.compress.report.labels import LETTER, Box
 from handheld.compress.targets import Target
+from handheld.drawing.axes import Axis
 from handheld.errors import InputError
 
 ROW = 14  # pixels of a row of texts above a picture

@@ -2,26 +2,24 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from handheld import __version__
 from handheld.compress.family import Family, Layer, Member
-from handheld.compress.report import amounts, curves, heat, pareto
+from handheld.compress.report import heat, pareto
 from handheld.compress.report.record import MOST_CLASSES, MOST_SKIPPED, read_record
 from handheld.compress.report.rows import best, row, summary
-from handheld.media import atomic_path
+from handheld.drawing import amounts, curves
+from handheld.drawing.page import templates, twice, write_page
 
-_HALF, _MOST, _NARROW = 528, 760, 352  # pixels: half of the page, most of it, and a phone
+_PACKAGE = "handheld.compress.report"
+_HALF, _MOST = 528, 760  # pixels: half of the page, and most of it
 _MOST_LAYERS = 20
-UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF), "\ufffd")
 
 
 def write_report(family: Family) -> Path:
@@ -33,11 +31,7 @@ def write_report(family: Family) -> Path:
     Raises:
         MediaError: it cannot be written.
     """
-    text = _environment().get_template("report.html").render(_values(family)).translate(UNSEEN)
-    path = family.folder / "report.html"
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8", "replace"))
-    return path
+    return write_page(family.folder / "report.html", _PACKAGE, "report.html", _values(family))
 
 
 def report_section(family: Family, link: str) -> Markup:
@@ -52,28 +46,10 @@ def report_section(family: Family, link: str) -> Markup:
     values = {
         "summary": summary(family),
         "picture": pareto.picture(family, pareto.SIZE, width=_MOST, height=380),
-        "picture_style": _asset("picture.css"),
         "rows": [row(member, family.teacher) for member in (family.teacher, *family.members)],
         "link": link,
     }
-    return Markup(_environment().get_template("section.html").render(values))
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("handheld.compress.report"), autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(
-        size=amounts.size_text,
-        seconds=amounts.seconds_text,
-        percent=amounts.percent,
-        times=amounts.times,
-        count=amounts.count_text,
-        link=lambda file: quote(file.encode("utf-8", "replace")),
-    )
-    return environment
+    return Markup(templates(_PACKAGE).get_template("section.html").render(values))
 
 
 def _values(family: Family) -> dict[str, Any]:
@@ -83,8 +59,6 @@ def _values(family: Family) -> dict[str, Any]:
     return {
         "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         "script": script,
-        "style": _asset("style.css"),
-        "picture_style": _asset("picture.css"),
         "heat": {theme: Markup(heat.style(theme)) for theme in ("light", "dark")},
         "title": f"Family of {family.folder.resolve().name}",
         "version": __version__,
@@ -92,10 +66,10 @@ def _values(family: Family) -> dict[str, Any]:
         "family": family,
         "chosen": chosen,
         "rows": [row(member, family.teacher) for member in (family.teacher, *family.members)],
-        "size_picture": _twice(lambda width: pareto.picture(family, pareto.SIZE, width=width, height=380), _HALF),
-        "latency_picture": _twice(lambda width: pareto.picture(family, pareto.LATENCY, width=width, height=380), _HALF),
+        "size_picture": twice(lambda width: pareto.picture(family, pareto.SIZE, width=width, height=380), _HALF),
+        "latency_picture": twice(lambda width: pareto.picture(family, pareto.LATENCY, width=width, height=380), _HALF),
         "curves": [name for name, curve in family.curves.items() if curve],
-        "curve_picture": _twice(
+        "curve_picture": twice(
             lambda width: curves.picture(family.curves, "Loss of the shared training", width=width, height=280), _MOST
         ),
         "details": [_details(family, member) for member in family.members],
@@ -117,7 +91,7 @@ def _details(family: Family, member: Member) -> dict[str, Any]:
         "layers": layers,
         "rest": [layer for layer in member.layers if layer not in layers],
         "steps": _steps(member),
-        "curve": _twice(lambda width: curves.picture({member.name: member.curve}, name, width=width, height=240), _MOST),
+        "curve": twice(lambda width: curves.picture({member.name: member.curve}, name, width=width, height=240), _MOST),
     }
 
 
@@ -143,12 +117,6 @@ def _steps(member: Member) -> list[dict[str, Any]]:
         }
         for before, step in zip((None, *member.steps), member.steps, strict=False)
     ]
-
-
-def _twice(draw: Callable[[int], Markup], width: int) -> Markup:
-    """Draw for a wide page and for a phone; the style sheet shows one of the two."""
-    wide, narrow = draw(width), draw(_NARROW)
-    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow) if wide else wide
 
 
 def _asset(name: str) -> Markup:

@@ -7,10 +7,10 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from handheld.compress.family import Family, Member
-from handheld.compress.report.amounts import percent, seconds_text, size_text, tick_text
-from handheld.compress.report.axes import Axis, Scale, grid, svg
 from handheld.compress.report.labels import Box, Label, place, shorten
 from handheld.compress.report.limits import ROW, Figure, Limit, arrange, beside, draw_ceiling, draw_floor, limits
+from handheld.drawing.amounts import percent, seconds_text, size_text, tick_text
+from handheld.drawing.axes import Axis, Scale, grid, svg
 
 _LEFT, _RIGHT, _BOTTOM = 54, 20, 42
 

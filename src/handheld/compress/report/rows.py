@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from handheld.compress.family import Family, Member
-from handheld.compress.report.amounts import percent, ratio, size_text, times
+from handheld.drawing.amounts import percent, ratio, size_text, times
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import re
 
 from handheld.compress.family import Family
-from handheld.compress.report.amounts import count_text, percent, seconds_text, size_text, times
 from handheld.compress.report.rows import Row, row
+from handheld.drawing.amounts import count_text, percent, seconds_text, size_text, times
 
 _HEADS = (
     "name", "what it is", "precision", "bytes", "smaller", "latency (IQR)", "faster", "MACs", "fewer", "test", "test, float32",

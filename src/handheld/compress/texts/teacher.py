@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compile import to_tflite
-from handheld.compress.factories import factory
 from handheld.compress.teachers import Teacher, load_weights
+from handheld.config import factory
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection import TextClassifier

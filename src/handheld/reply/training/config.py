@@ -23,8 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from handheld.compress.config import find
-from handheld.compress.settings import from_table
+from handheld.config import find, from_table
 from handheld.errors import InputError
 from handheld.reply.training.pairs import Division
 from handheld.training import Schedule

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from handheld.compress.report.amounts import count_text, tick_text
-from handheld.compress.report.axes import Axis, Scale, grid, svg
+from handheld.drawing.amounts import count_text, tick_text
+from handheld.drawing.axes import Axis, Scale, grid, svg
 
 MOST_POINTS, COLOURS = 200, 6
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42

@@ -1,0 +1,68 @@
+"""What configurations of all rooms share: tables that become values, files and functions that they name."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from handheld.errors import InputError
+
+
+def factory(name: str, folder: Path) -> Callable[..., Any]:
+    """Import a function by ``package.module:function``; modules are also looked for in a folder, after all others.
+
+    The folder stays on the module search path, for the processes that a run starts. Raises :class:`InputError`.
+    """
+    module, _, attribute = name.partition(":")
+    if (place := str(folder.resolve())) not in sys.path:
+        sys.path.append(place)
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"no factory {name!r} ({error}): expected package.module:function") from error
+    if not callable(found):
+        raise InputError(f"{name} is a {type(found).__name__}, expected a function")
+    return found
+
+
+def find(path: str, folder: Path) -> Path:
+    """Return where a path of a configuration leads: from its folder, or from ``HANDHELD_DATA``."""
+    data = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
+    for place in (folder / path, data / path, Path(path)):
+        if place.exists():
+            return place
+    raise InputError(f"no {path} in {folder}, nor in HANDHELD_DATA ({data}): name where it is")
+
+
+def from_table(kind: type[Any], table: Any, where: str, **fixed: Any) -> Any:
+    """Build a dataclass from a table of a configuration. Raises :class:`InputError` for entries that it does not have."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a table, got {table!r}")
+    hints, known = get_type_hints(kind), {f.name for f in fields(kind)} - fixed.keys()
+    values = dict(fixed)
+    for key, value in table.items():
+        if key not in known:
+            raise InputError(f"{where}: no entry {key!r}; expected {', '.join(sorted(known))}")
+        values[key] = _typed(hints[key], value, f"{where}.{key}")
+    needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise InputError(f"{where}: entry {missing[0]!r} is missing")
+    return kind(**values)
+
+
+def _typed(wanted: Any, value: Any, where: str) -> Any:
+    if hasattr(wanted, "__dataclass_fields__"):
+        return from_table(wanted, value, where)
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list) or not all(isinstance(part, get_args(wanted)[0]) for part in value):
+            raise InputError(f"{where}: expected a list of {get_args(wanted)[0].__name__}, got {value!r}")
+        return tuple(value)
+    options = get_args(wanted) or (wanted,)
+    if float in options and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not any(type(value) is option for option in options):
+        raise InputError(f"{where}: expected {' or '.join(option.__name__ for option in options)}, got {value!r}")
+    return value
