@@ -15,8 +15,8 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "handheld"
 FLOORS = (
     ("errors",),
-    ("cluster", "config", "drawing", "engine", "graph", "media", "data"),
-    ("compile", "service", "training"),
+    ("cluster", "config", "engine", "graph", "media", "data"),
+    ("compile", "drawing", "service", "training"),
     ("projection",),
     ("compress", "bench", "federated", "propagation"),
     ("hands", "reply"),
