@@ -1,0 +1,214 @@
+"""A federated run from a TOML file.
+
+Example::
+
+    out = "runs/fashion"
+    rounds = 100
+    cohort = 10
+
+    [data]
+    path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
+    users = 100
+    split = "shards"                     # evenly, shards, dirichlet, quantity; or plays, files: by who wrote it
+
+    [model]
+    network = "convolutional"            # or "package.module:factory"
+
+    [algorithm]
+    name = "fedavg"
+
+    [work]
+    epochs = 5
+    batch = 10
+    rate = 0.05
+
+    [[stages]]
+    name = "compressed"
+    encoder = { name = "eden", bits = 2 }
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from handheld.config import factory, find, from_table
+from handheld.data import load, partitions
+from handheld.data.letters import ALPHABET, one_each, plays, windows
+from handheld.errors import InputError
+from handheld.federated import algorithms, stages, updates
+from handheld.federated.learning import Examples, Users, Work
+from handheld.federated.learning.modules import ModuleLearner
+from handheld.federated.networks import make
+from handheld.federated.simulator import Devices, Plan
+from handheld.federated.updates import Encoder
+
+ALGORITHMS = {
+    each.__name__.lower(): each
+    for each in (
+        algorithms.FedAvg, algorithms.FedSGD, algorithms.FedProx, algorithms.FedAvgM, algorithms.FedAdam, algorithms.FedYogi,
+        algorithms.Scaffold,
+    )
+}  # fmt: skip
+ROBUST = {"trimmed_mean": algorithms.TrimmedMean, "median": algorithms.Median, "krum": algorithms.Krum}
+STAGES = {
+    "clip": stages.Clip, "adaptive_clip": stages.AdaptiveClip, "central_noise": stages.CentralNoise,
+    "local_noise": stages.LocalNoise, "tree_noise": stages.TreeNoise, "compressed": stages.Compressed,
+    "whole_numbers": stages.WholeNumbers,
+}  # fmt: skip
+ENCODERS = {
+    "eden": updates.Eden, "stochastic": updates.Stochastic, "subsample": updates.Subsample, "largest": updates.Largest,
+    "coded": updates.Coded, "whole": updates.Whole,
+}  # fmt: skip
+_PLAIN = ("rounds", "cohort", "uniform", "heaviest", "judge_every", "seed")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose examples devices have.
+
+    Attributes:
+        path: file or folder, relative to the configuration's folder or else to ``HANDHELD_DATA``: pictures as ``data.load``
+            reads them, plays, or a folder with a ``.txt`` file for each user.
+        factory: instead of it, ``package.module:function`` that returns :class:`Users` and :class:`Examples` to test on.
+        users: how many, where examples are dealt out.
+        split: ``evenly``, ``shards``, ``dirichlet`` or ``quantity``; ``plays`` (each role is a user) or ``files``.
+        each: shards of a user.
+        evenness: alpha of the Dirichlet distribution.
+        skew: of how many examples users have.
+        length: letters of a window, for plays and files.
+    """
+
+    path: str = ""
+    factory: str = ""
+    users: int = 100
+    split: str = "evenly"
+    each: int = 2
+    evenness: float = 0.5
+    skew: float = 1.5
+    length: int = 80
+
+    def __post_init__(self) -> None:
+        if bool(self.path) == bool(self.factory):
+            raise InputError("data: expected either a path or a factory")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What devices learn.
+
+    Attributes:
+        network: a name of ``federated.networks``, or ``package.module:factory``, called with the shape of an input and the
+            number of classes.
+    """
+
+    network: str = "two_layers"
+
+
+@dataclass(frozen=True)
+class Config:
+    """A run to be made: the arguments of ``simulate``."""
+
+    out: Path
+    plan: Plan
+    data: Source
+    model: Model
+    folder: Path
+
+    def learner(self) -> ModuleLearner:
+        """Read the data and make the network. Raises :class:`InputError`."""
+        if self.data.factory:
+            users, test = factory(self.data.factory, self.folder)()
+            classes = int(users.examples.targets.max()) + 1
+        elif self.data.split in ("plays", "files"):
+            users, test = self._letters()
+            classes = len(ALPHABET) + 1
+        else:
+            users, test, classes = self._pictures()
+        return ModuleLearner(self._network(users.examples.inputs.shape[1:], classes), users, test)
+
+    def _network(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        if ":" not in self.model.network:
+            return make(self.model.network, shape, classes, seed=self.plan.seed)
+        found = factory(self.model.network, self.folder)(shape, classes)
+        if not isinstance(found, nn.Module):
+            raise InputError(f"{self.model.network} gives a {type(found).__name__}, expected a torch module")
+        return found
+
+    def _letters(self) -> tuple[Users, Examples]:
+        read = plays if self.data.split == "plays" else one_each
+        found = windows(read(find(self.data.path, self.folder)), length=self.data.length)
+        users = Users(Examples(found.inputs, found.targets), found.partition)
+        return users, Examples(found.test_inputs, found.test_targets)
+
+    def _pictures(self) -> tuple[Users, Examples, int]:
+        given, seed, count = self.data, self.plan.seed, self.data.users
+        splits = load(find(given.path, self.folder), valid=0.0, seed=seed)
+        if splits.train.is_text:
+            raise InputError(f"{given.path} holds texts with labels: expected pictures, or another split")
+        labels = splits.train.labels
+        deal = {
+            "evenly": lambda: partitions.evenly(len(labels), count, seed=seed),
+            "shards": lambda: partitions.by_shards(labels, count, each=given.each, seed=seed),
+            "dirichlet": lambda: partitions.by_dirichlet(labels, count, evenness=given.evenness, seed=seed),
+            "quantity": lambda: partitions.by_quantity(len(labels), count, skew=given.skew, seed=seed),
+        }
+        if given.split not in deal:
+            raise InputError(f"data.split: expected {', '.join(deal)}, plays or files, got {given.split!r}")
+        train, test = (
+            Examples(np.ascontiguousarray(np.moveaxis(np.asarray(part.inputs), -1, 1)), part.labels)
+            for part in (splits.train, splits.test)
+        )
+        return Users(train, deal[given.split]()), test, len(splits.classes)
+
+
+def read(path: str | os.PathLike[str]) -> Config:
+    """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
+    try:
+        table = tomllib.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
+    known = {"out", "data", "model", "algorithm", "robust", "work", "devices", "stages", "download", *_PLAIN}
+    if unknown := table.keys() - known:
+        raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
+    values: dict[str, Any] = {name: table[name] for name in _PLAIN if name in table}
+    values["algorithm"] = _named(ALGORITHMS, table.get("algorithm", {"name": "fedavg"}), "algorithm")
+    values["work"] = from_table(Work, table.get("work", {}), "work")
+    values["devices"] = from_table(Devices, table.get("devices", {}), "devices")
+    values["stages"] = tuple(_named(STAGES, each, "stages") for each in _list(table.get("stages", [])))
+    if "download" in table:
+        values["download"] = _named(ENCODERS, table["download"], "download")
+    if "robust" in table:
+        values["robust"] = _named(ROBUST, table["robust"], "robust")
+    return Config(
+        Path(str(table.get("out", "run"))),
+        from_table(Plan, {name: values.pop(name) for name in _PLAIN if name in values}, "", **values),
+        from_table(Source, table.get("data", {}), "data"),
+        from_table(Model, table.get("model", {}), "model"),
+        Path(path).resolve().parent,
+    )
+
+
+def _named(kinds: Mapping[str, type[Any]], table: Any, where: str) -> Any:
+    """Build what a table names, such as ``{name = "eden", bits = 2}``; encoders in it are tables likewise."""
+    if not isinstance(table, dict) or table.get("name") not in kinds:
+        raise InputError(f"{where}: expected a table with a name of {', '.join(kinds)}, got {table!r}")
+    kind = kinds[table["name"]]
+    inner = {key: _encoder(value, f"{where}.{key}") for key, value in table.items() if key in ("encoder", "then")}
+    return from_table(kind, {key: value for key, value in table.items() if key != "name" and key not in inner}, where, **inner)
+
+
+def _encoder(table: Any, where: str) -> Encoder:
+    found: Encoder = _named(ENCODERS, table, where)
+    return found
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise InputError(f"stages: expected tables, got {value!r}")
+    return value
