@@ -70,7 +70,7 @@ def test_windows_are_each_users_own_and_the_last_lines_are_to_test_on(tmp_path):
     assert (found.targets[0] == numbers("bcdef")).all()
     whole = np.concatenate([row[row >= 0] for row in found.targets[:4]])
     assert (whole == numbers("bcdefgh\nij\nkl\nmn\n")).all()
-    assert found.targets[3].tolist()[-3:] != [-1] * 3
+    assert found.targets[3].tolist()[-3:] == [-1] * 3
     assert (found.test_targets[0] == numbers("ested")).all()
     assert found.inputs.max() <= len(ALPHABET)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from handheld import __version__
-from handheld.cli import compress, graph, hands, models, reply, text
+from handheld.cli import compress, federated, graph, hands, models, reply, text
 from handheld.cli.doctor import doctor
 from handheld.cli.propagate import propagate
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(hands.app, name="hands")
 app.add_typer(compress.app, name="compress")
+app.add_typer(federated.app, name="federated")
 app.add_typer(graph.app, name="graph")
 app.add_typer(models.app, name="models")
 app.add_typer(text.app, name="text")

@@ -26,17 +26,17 @@ class Windows:
     """Letters to learn from.
 
     Attributes:
-        inputs: (n, length) uint8 numbers of letters.
+        inputs: (n, length) int32 numbers of letters.
         targets: (n, length) int64 numbers of the letters that follow; -1 where there is none.
         partition: whose they are.
         test_inputs: (m, length), of all users.
         test_targets: (m, length).
     """
 
-    inputs: NDArray[np.uint8]
+    inputs: NDArray[np.int32]
     targets: NDArray[np.int64]
     partition: Partition
-    test_inputs: NDArray[np.uint8]
+    test_inputs: NDArray[np.int32]
     test_targets: NDArray[np.int64]
 
 
@@ -113,8 +113,8 @@ def _windows(text: str, length: int) -> NDArray[np.int64]:
     return np.asarray(padded[np.arange(count)[:, None] * length + np.arange(length + 1)])
 
 
-def _pairs(found: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    return np.maximum(found[:, :-1], 0).astype(np.uint8), np.ascontiguousarray(found[:, 1:])
+def _pairs(found: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    return np.maximum(found[:, :-1], 0).astype(np.int32), np.ascontiguousarray(found[:, 1:])
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

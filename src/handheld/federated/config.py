@@ -148,10 +148,10 @@ class Config:
 
     def _pictures(self) -> tuple[Users, Examples, int]:
         given, seed, count = self.data, self.plan.seed, self.data.users
-        splits = load(find(given.path, self.folder), valid=0.0, seed=seed)
+        splits = load(find(given.path, self.folder), seed=seed)
         if splits.train.is_text:
             raise InputError(f"{given.path} holds texts with labels: expected pictures, or another split")
-        labels = splits.train.labels
+        labels = np.concatenate([splits.train.labels, splits.valid.labels])  # devices validate nothing
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), count, seed=seed),
             "shards": lambda: partitions.by_shards(labels, count, each=given.each, seed=seed),
@@ -160,11 +160,9 @@ class Config:
         }
         if given.split not in deal:
             raise InputError(f"data.split: expected {', '.join(deal)}, plays or files, got {given.split!r}")
-        train, test = (
-            Examples(np.ascontiguousarray(np.moveaxis(np.asarray(part.inputs), -1, 1)), part.labels)
-            for part in (splits.train, splits.test)
-        )
-        return Users(train, deal[given.split]()), test, len(splits.classes)
+        train, valid, test = (np.moveaxis(np.asarray(part.inputs), -1, 1) for part in (splits.train, splits.valid, splits.test))
+        users = Users(Examples(np.concatenate([train, valid]), labels), deal[given.split]())
+        return users, Examples(np.ascontiguousarray(test), splits.test.labels), len(splits.classes)
 
 
 def read(path: str | os.PathLike[str]) -> Config:

@@ -31,6 +31,7 @@ class Checkpoint:
         state: the server's.
         memory: what each stage keeps.
         own: devices' states, by number.
+        times: (users,) how often each device took part.
         rows: figures of the rounds so far.
         clock: simulated seconds so far.
     """
@@ -38,13 +39,14 @@ class Checkpoint:
     state: State
     memory: tuple[Memory, ...]
     own: Mapping[int, Floats]
-    rows: Sequence[Row]
+    times: NDArray[np.int32]
+    rows: Sequence[Row] = ()
     clock: float = 0.0
 
 
 def save(folder: Path, checkpoint: Checkpoint, plan: str) -> None:
     """Write a checkpoint; the one that was the newest is kept as the one before."""
-    arrays: dict[str, NDArray[Any]] = {"weights": checkpoint.state.weights}
+    arrays: dict[str, NDArray[Any]] = {"weights": checkpoint.state.weights, "times": checkpoint.times}
     arrays |= {f"kept.{name}": array for name, array in checkpoint.state.kept.items()}
     arrays |= {f"stage.{i}.{name}": array for i, each in enumerate(checkpoint.memory) for name, array in each.items()}
     if checkpoint.own:
@@ -95,7 +97,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     about = json.loads(str(arrays.pop("about")))
-    if not {"plan", "round", "clock", "rows"} <= about.keys() or "weights" not in arrays:
+    if not {"plan", "round", "clock", "rows"} <= about.keys() or not {"weights", "times"} <= arrays.keys():
         raise ValueError("not all of a checkpoint")
     return about, arrays
 
@@ -109,4 +111,5 @@ def _checkpoint(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
             memory.setdefault(int(number), {})[what] = array
     own = dict(zip(arrays["users"].tolist(), arrays["own"], strict=True)) if "users" in arrays else {}
     stages = tuple(memory.get(number, {}) for number in range(int(about["stages"])))
-    return Checkpoint(State(arrays["weights"], about["round"], kept), stages, own, about["rows"], about["clock"])
+    state = State(arrays["weights"], about["round"], kept)
+    return Checkpoint(state, stages, own, arrays["times"], about["rows"], about["clock"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.errors import InputError, TrainingError
 from handheld.federated.algorithms import State, Total
@@ -37,11 +38,13 @@ class Run:
         rows: figures of each round: ``round``, ``asked``, ``answered``, ``gone``, ``late``, ``rejected``, ``given_up`` (1 where
             too few answered), ``bytes_up``, ``bytes_down``, simulated ``seconds`` since the run began, mean ``loss``
             of devices while learning, and what the learner judges by, such as ``test_loss`` and ``test_accuracy``.
+        times: (users,) how often each device took part.
         rejected: why updates of the last rounds were not taken, by device: those that this process saw.
     """
 
     state: State
     rows: tuple[Row, ...]
+    times: NDArray[np.int32]
     rejected: dict[int, str]
 
     def first(self, metric: str, at_least: float) -> int | None:
@@ -87,11 +90,11 @@ def simulate(
     folder = None if out is None else Path(out)
     fingerprint = _fingerprint(plan, learner)
     now = checkpoint.load(folder, fingerprint, len(first)) if folder else None
-    now = now or Checkpoint(plan.algorithm.init(first), stages.start(), {}, ())
+    now = now or Checkpoint(plan.algorithm.init(first), stages.start(), {}, np.zeros(len(learner.examples), np.int32))
     up, saved = _bytes_up(stages, plan), time.monotonic()
     rejected: dict[int, str] = {}
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
-        return Run(now.state, tuple(now.rows), {})
+        return Run(now.state, tuple(now.rows), now.times, {})
     with engine_of(engine, learner, stages, workers=workers, address=address) as where:
         while now.state.round < plan.rounds:
             now, refused = _round(plan, learner, stages, where, now, up)
@@ -104,7 +107,7 @@ def simulate(
                 saved = time.monotonic()
             if ends:
                 break
-    return Run(now.state, tuple(now.rows), rejected)
+    return Run(now.state, tuple(now.rows), now.times, rejected)
 
 
 def _round(
@@ -138,7 +141,9 @@ def _round(
         state = _applied(plan, now.state, total)
     if state.round % plan.judge_every == 0 or state.round == plan.rounds:
         row |= {f"test_{name}": value for name, value in learner.judge(state.weights).items()}
-    return Checkpoint(state, memory, own, (*now.rows, row), clock), rejected
+    times = now.times.copy()
+    times[cohort.answering] += cohort.enough
+    return Checkpoint(state, memory, own, times, (*now.rows, row), clock), rejected
 
 
 def _task(plan: Plan, state: State) -> tuple[Task, int]:

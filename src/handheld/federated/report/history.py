@@ -1,0 +1,63 @@
+"""Figures of rounds for other programs: Parquet, and TensorBoard."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from handheld.errors import MissingDependencyError
+from handheld.media import atomic_path
+
+_COUNTS = ("round", "asked", "answered", "gone", "late", "rejected", "given_up", "bytes_up", "bytes_down")
+
+
+def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
+    """Write a row for each round, empty where a figure was not taken.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+        MediaError: it cannot be written.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingDependencyError("pyarrow", "federated", "writing Parquet") from error
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    kinds = {name: pa.int64() if name in _COUNTS else pa.float64() for name in names}
+    columns = {name: pa.array([_as(kinds[name], row.get(name)) for row in rows], kinds[name]) for name in names}
+    with atomic_path(path) as temporary:
+        parquet.write_table(pa.table(columns), temporary)
+    return path
+
+
+class TensorBoard:
+    """Writes figures as they come.
+
+    Args:
+        folder: of event files.
+        start: the first round that is to come; what an earlier run wrote from there on is forgotten.
+
+    Raises:
+        MissingDependencyError: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path, start: int = 1):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise MissingDependencyError("tensorboard", "federated", "writing for TensorBoard") from error
+        self._writer: Any = SummaryWriter(str(folder), purge_step=start)
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Write a round's figures."""
+        for name, value in row.items():
+            if name != "round":
+                self._writer.add_scalar(name.replace("test_", "test/"), value, int(row["round"]))
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+
+def _as(kind: Any, value: float | None) -> float | int | None:
+    return value if value is None or str(kind) == "double" else int(value)

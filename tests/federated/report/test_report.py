@@ -1,0 +1,99 @@
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("numba")
+pytest.importorskip("pyarrow")
+
+from pyarrow import parquet
+from typer.testing import CliRunner
+
+from handheld.cli.app import app
+from handheld.federated.report import TensorBoard, write_parquet, write_report
+from handheld.federated.report.page import settings, summary, totals
+from handheld.federated.simulator import Devices, Plan
+
+ROWS = [
+    {
+        "round": number, "asked": 5, "answered": 4, "gone": 1, "late": 0, "rejected": 0, "given_up": 0.0, "bytes_up": 1000,
+        "bytes_down": 4000, "seconds": 3600.0 * number, "loss": 1 / number,
+        **({"test_accuracy": 0.5 + number / 100} if number % 2 == 0 else {}),
+    }
+    for number in range(1, 11)
+]  # fmt: skip
+
+
+def test_rounds_are_kept_for_other_programs(tmp_path):
+    table = parquet.read_table(write_parquet(tmp_path / "rounds.parquet", ROWS)).to_pylist()
+    assert [{name: value for name, value in row.items() if value is not None} for row in table] == ROWS
+    assert table[0]["test_accuracy"] is None
+
+
+def test_the_page_says_what_came_of_it(tmp_path):
+    page = write_report(tmp_path / "r.html", "A <run>", Plan(cohort=5), ROWS, population=1000, weights=7850).read_text()
+    assert "A &lt;run&gt;" in page
+    assert (
+        "10 rounds with 5 of 1,000 devices each, a model of 7,850 weights, 60.00 % of the test examples right, 10.0 kB up"
+        in page
+    )
+    for along in ("round", "bytes up", "bytes down", "simulated hours"):
+        assert f"test accuracy against {along}" in page
+    assert "http://" not in re.sub(r"http://www\.w3\.org\S*", "", page)
+    assert "What noise promises" not in page
+    lossy = [{name: value for name, value in row.items() if name != "test_accuracy"} for row in ROWS]
+    assert "loss against round" in write_report(tmp_path / "l.html", "A", Plan(), lossy, population=9, weights=1).read_text()
+
+
+def test_words_and_sums():
+    assert dict(totals(ROWS))["answered in time"] == "40"
+    assert dict(totals(ROWS))["simulated hours"] == "10"
+    assert "right" not in summary(Plan(), [{"bytes_up": 0}], 1, 1)
+    told = dict(settings(Plan(devices=Devices(gone=0.25))))
+    assert (told["algorithm"], told["devices.gone"], told["stages"]) == ("FedAvg", "0.25", "none")
+
+
+def test_tensorboard_gets_each_figure(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for part in (ROWS[:6], ROWS[4:]):  # the second run goes on at round 5
+        board = TensorBoard(tmp_path, int(part[0]["round"]))
+        for row in part:
+            board.add(row)
+        board.close()
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in events.Scalars("loss")] == list(range(1, 11))
+    assert events.Scalars("test/accuracy")[-1].value == pytest.approx(0.6)
+
+
+def test_the_command_makes_all_files_and_goes_on(tmp_path, monkeypatch):
+    pytest.importorskip("dp_accounting")
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    inputs = (labels[:, None, None, None] * 60 + rng.integers(30, size=(120, 4, 4, 1))).astype(np.uint8)
+    np.savez(tmp_path / "p.npz", x_train=inputs[:90], y_train=labels[:90], x_test=inputs[90:], y_test=labels[90:])
+    (tmp_path / "c.toml").write_text(
+        f'out = "{tmp_path}/run"\nrounds = 3\ncohort = 5\nuniform = true\n[data]\npath = "p.npz"\nusers = 10\n'
+        '[model]\nnetwork = "linear"\n'
+        '[[stages]]\nname = "clip"\nlength = 1.0\n[[stages]]\nname = "central_noise"\nmultiplier = 0.1\n'
+    )
+    command = ["federated", "simulate", str(tmp_path / "c.toml"), "--tensorboard"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    assert "round 3 " in first.output
+    assert "(epsilon, delta) = (" in first.output
+    longer = CliRunner().invoke(app, [*command, "--rounds", "5"])
+    assert "round 5 " in longer.output
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {
+        "state.npz", "model.safetensors", "rounds.parquet", "report.html", "tensorboard",
+    }  # fmt: skip
+    assert len(parquet.read_table(tmp_path / "run" / "rounds.parquet")) == 5
+    from safetensors.torch import load_file
+
+    with np.load(tmp_path / "run" / "state.npz") as state:
+        weights = np.concatenate(
+            [value.numpy().ravel() for value in load_file(tmp_path / "run" / "model.safetensors").values()]
+        )
+        assert sorted(weights) == sorted(state["weights"])
