@@ -18,9 +18,14 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42
 def write_report(path: Path, bundle: Bundle, judged: Judgement) -> None:
     """Write the page. Raises :class:`MediaError` if it cannot be written."""
     values = {
-        "card": bundle.card, "judged": judged, "picture": curve(judged), "threshold": bundle.trigger.threshold,
-        "version": __version__, "replies": len(bundle.replies), "intents": len(bundle.intents),
-    }  # fmt: skip
+        "title": f"Replies: {bundle.card['name']}",
+        "judged": judged,
+        "picture": curve(judged),
+        "threshold": bundle.trigger.threshold,
+        "version": __version__,
+        "replies": len(bundle.replies),
+        "intents": len(bundle.intents),
+    }
     write_page(path, "handheld.reply", "judgement.html", values)
 
 

@@ -16,7 +16,27 @@ from handheld.federated.updates.encoder import seed_of
 
 
 @dataclass(frozen=True)
-class CentralNoise(Plain):
+class _Noise(Plain):
+    multiplier: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.multiplier < math.inf:
+            raise InputError(f"expected a noise multiplier of 0 or more, got {self.multiplier}")
+
+    def after(self, facts: Facts, memory: Memory) -> Facts:
+        """Return the facts. Raises :class:`InputError` where updates may be of any length."""
+        facts.require("noise", whole=False, equal=True, single=True)
+        if facts.bound is None:
+            raise InputError("noise: an update may be of any length here, and noise would not hide it: clip before")
+        return facts
+
+    def draw(self, facts: Facts, seed: int) -> NDArray[np.float64]:
+        """Return noise for an update."""
+        return np.random.default_rng(seed).normal(0, self.multiplier * (facts.bound or 0), facts.count)
+
+
+@dataclass(frozen=True)
+class CentralNoise(_Noise):
     """The server adds Gaussian noise to a round's sum (McMahan et al., arXiv 1710.06963).
 
     Who sees the models that come out, round by round, cannot tell whether a device ever took part, as far as the run's
@@ -30,23 +50,13 @@ class CentralNoise(Plain):
         InputError: a multiplier below 0.
     """
 
-    multiplier: float
-
-    def __post_init__(self) -> None:
-        _require(self.multiplier)
-
-    def after(self, facts: Facts, memory: Memory) -> Facts:
-        """Return the facts. Raises :class:`InputError` where updates may be of any length."""
-        _require_bound(facts)
-        return facts
-
     def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
         """Return the sum with noise."""
-        return replace(total, change=total.change + _noise(facts, self.multiplier, seeds.own)), memory
+        return replace(total, change=total.change + self.draw(facts, seeds.own)), memory
 
 
 @dataclass(frozen=True)
-class LocalNoise(Plain):
+class LocalNoise(_Noise):
     """Each device adds Gaussian noise to its own update, before anybody sees it.
 
     Who sees a device's update, the server too, cannot tell what the device's data was, as far as the (epsilon, delta) of
@@ -60,23 +70,17 @@ class LocalNoise(Plain):
         InputError: a multiplier below 0.
     """
 
-    multiplier: float
-
-    def __post_init__(self) -> None:
-        _require(self.multiplier)
-
     def after(self, facts: Facts, memory: Memory) -> Facts:
         """Return that lengths are not bounded any more. Raises :class:`InputError` where they were not before."""
-        _require_bound(facts)
-        return replace(facts, bound=None)
+        return replace(super().after(facts, memory), bound=None)
 
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return the update with noise."""
-        return update.with_values(update.values + _noise(facts, self.multiplier, seeds.own).astype(np.float32))
+        return update.with_values(update.values + self.draw(facts, seeds.own).astype(np.float32))
 
 
 @dataclass(frozen=True)
-class TreeNoise(Plain):
+class TreeNoise(_Noise):
     """The server adds Gaussian noise to the sum over all rounds so far, from a tree (DP-FTRL: Kairouz et al., 2103.00039).
 
     The tree is binary: each prefix of the rounds is the sum of at most log2(rounds) + 1 nodes, each with noise of its own, so
@@ -92,19 +96,13 @@ class TreeNoise(Plain):
         InputError: a multiplier below 0.
     """
 
-    multiplier: float
-
-    def __post_init__(self) -> None:
-        _require(self.multiplier)
-
     def start(self) -> Memory:
         """Return the number of rounds so far, and the run's seed, which the first round sets."""
         return {"rounds": np.array(0), "seed": np.array(0, np.uint64)}
 
     def after(self, facts: Facts, memory: Memory) -> Facts:
         """Return the facts. Raises :class:`InputError` where updates may be of any length, or the bound changes."""
-        _require_bound(facts)
-        return facts.require("tree noise", steady=True)
+        return super().after(facts, memory).require("tree noise", steady=True)
 
     def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
         """Return the sum with the difference of this round's noise and that of the round before."""
@@ -118,21 +116,6 @@ class TreeNoise(Plain):
         found, start = np.zeros(facts.count), 0
         for level in reversed(range(rounds.bit_length())):
             if rounds >> level & 1:
-                found += _noise(facts, self.multiplier, int(seed_of(seed, level, start >> level)))
+                found += self.draw(facts, int(seed_of(seed, level, start >> level)))
                 start += 1 << level
         return found
-
-
-def _noise(facts: Facts, multiplier: float, seed: int) -> NDArray[np.float64]:
-    return np.random.default_rng(seed).normal(0, multiplier * (facts.bound or 0), facts.count)
-
-
-def _require(multiplier: float) -> None:
-    if not 0 <= multiplier < math.inf:
-        raise InputError(f"expected a noise multiplier of 0 or more, got {multiplier}")
-
-
-def _require_bound(facts: Facts) -> None:
-    facts.require("noise", whole=False, equal=True, single=True)
-    if facts.bound is None:
-        raise InputError("noise: an update may be of any length here, and noise would not hide it: clip before")
