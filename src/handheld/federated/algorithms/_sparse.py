@@ -1,0 +1,77 @@
+"""Steps over the few features of an example, compiled.
+
+What all weights do after a step follows one rule, so it is made up for when a weight is next seen: with u its change so far,
+each step takes u to shrink * u - push, m steps to shrink^m * u - push * (1 + shrink + ... + shrink^(m-1)).
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, inline="always")
+def _slope(label: Any, margin: Any) -> Any:
+    """Derivative of the logistic loss by the margin."""
+    return -label / (1.0 + np.exp(label * margin))
+
+
+@njit(nogil=True, inline="always")
+def _later(u: Any, push: Any, shrink: Any, steps: int) -> Any:
+    if steps == 0:
+        return u
+    power = shrink**steps
+    sums = float(steps) if shrink == 1.0 else (1.0 - power) / (1.0 - shrink)
+    return power * u - push * sums
+
+
+@njit(nogil=True, cache=True)
+def gradient(offsets: Any, columns: Any, values: Any, labels: Any, weights: Any, out: Any) -> Any:
+    """Add each example's gradient to ``out``, by local column; return the sum of their losses."""
+    loss = 0.0
+    for row in range(len(labels)):
+        margin = 0.0
+        for place in range(offsets[row], offsets[row + 1]):
+            margin += values[place] * weights[columns[place]]
+        slope, signed = _slope(labels[row], margin), -labels[row] * margin
+        loss += max(signed, 0.0) + np.log1p(np.exp(-abs(signed)))
+        for place in range(offsets[row], offsets[row + 1]):
+            out[columns[place]] += slope * values[place]
+    return loss
+
+
+@njit(nogil=True, cache=True)
+def descend(
+    offsets: Any, columns: Any, values: Any, labels: Any, order: Any, weights: Any, push: Any, scale: Any, shrink: Any,
+    rate: Any, reduced: bool, change: Any,
+) -> None:  # fmt: skip
+    """Go one step for each example in ``order``, and write how the weights changed, by local column.
+
+    Args:
+        offsets, columns, values, labels: the examples.
+        order: numbers of examples; one may come several times.
+        weights: by local column, at the start.
+        push: by local column, what each step takes away from every weight.
+        scale: by local column, how much an example's slope counts there.
+        shrink: by local column, what each step multiplies a weight's change by.
+        rate: of the steps.
+        reduced: whether an example's slope at the start is taken off, as it is in ``push`` already.
+        change: by local column, written.
+    """
+    seen = np.zeros(len(weights), np.int64)
+    change[:] = 0
+    for step in range(len(order)):
+        row = order[step]
+        margin, before = 0.0, 0.0
+        for place in range(offsets[row], offsets[row + 1]):
+            column = columns[place]
+            change[column] = _later(change[column], push[column], shrink[column], step - seen[column])
+            seen[column] = step
+            before += values[place] * weights[column]
+            margin += values[place] * (weights[column] + change[column])
+        slope = _slope(labels[row], margin) - (_slope(labels[row], before) if reduced else 0.0)
+        for place in range(offsets[row], offsets[row + 1]):
+            column = columns[place]
+            change[column] -= rate * scale[column] * slope * values[place]
+    for column in range(len(weights)):
+        change[column] = _later(change[column], push[column], shrink[column], len(order) - seen[column])
