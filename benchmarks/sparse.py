@@ -53,11 +53,11 @@ def main() -> None:
 def tasks(users: int, features: int) -> Iterator[tuple[str, Logistic, list[tuple[Rounds, float]]]]:
     data, skipped = read_libsvm(find("federated/a9a.gz", Path()))
     assert not skipped
-    tried: list[tuple[Rounds, float]] = [(FSVRG(20.0), 0.0), (SparseFedAvg(0.1), 0.0)]
+    tried: list[tuple[Rounds, float]] = [(FSVRG(5.0), 0.0), (FSVRG(1.0), 0.9), (SparseFedAvg(0.1, steps=1000, fade=5), 0.0)]
     yield "a9a, 500 users, l2 3e-5", Logistic(data, by_quantity(len(data), 500, skew=2.0, seed=0), 3e-5), tried
     drawn, owners, _ = clicks(users, features=features, seed=0)
     problem = Logistic(drawn, by_user(owners.tolist()), 1e-4)
-    tried = [(FSVRG(1.0), 0.0), (FSVRG(1.0), 0.9), (SparseFedAvg(0.3, fade=5), 0.0), (SparseFedAvg(0.03), 0.9)]
+    tried = [(FSVRG(1.0), 0.0), (FSVRG(1.0), 0.9), (SparseFedAvg(0.1, steps=100, fade=20), 0.7)]
     yield f"clicks, {users:,} users, {features:,} features, l2 1e-4", problem, tried
 
 

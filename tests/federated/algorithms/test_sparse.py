@@ -70,8 +70,8 @@ def test_lazy_steps_are_those_that_touch_every_weight(reduced):
     [
         (FSVRG(1.0), 0.9, 60),
         (FSVRG(2.0), 0.0, 100),
-        (SparseFedAvg(0.3, fade=20), 0.0, 100),
-        (SparseFedAvg(0.03), 0.9, 80),
+        (SparseFedAvg(0.3, steps=200, fade=2), 0.7, 200),
+        (SparseFedAvg(0.3, fade=5), 0.7, 100),
     ],
 )
 def test_devices_together_reach_what_one_machine_would(algorithm, momentum, most):
@@ -109,7 +109,7 @@ def test_what_makes_no_sense_is_refused():
     with pytest.raises(InputError, match="rate above 0"):
         FSVRG(0)
     with pytest.raises(InputError, match="rate and a fade"):
-        SparseFedAvg(epochs=0)
+        SparseFedAvg(steps=0)
     with pytest.raises(InputError, match="l2 of 0 or more"):
         Logistic(made.data, made.partition, -1.0)
     with pytest.raises(TrainingError, match="not finite"), np.errstate(all="ignore"):

@@ -11,15 +11,15 @@ from handheld.federated.algorithms.logistic import Doubles, Logistic, Traffic, e
 
 @dataclass(frozen=True)
 class SparseFedAvg:
-    """Devices learn from their examples; a weight moves by the mean over those that hold its feature.
+    """Devices learn from their examples; a weight becomes the mean over those that hold its feature, by their examples.
 
-    Two things keep the best weights where one machine would find them: what a device found counts by how far it went (Wang et
-    al., "FedNova", arXiv 2007.07481), and a weight that few hold is drawn to zero by each of them as strongly as all devices
-    together would.
+    Two things keep the best weights where one machine would find them: all devices go as many steps, so that none counts for
+    more than its examples do (Wang et al., "FedNova", arXiv 2007.07481); and a weight that few hold is drawn to zero by each of
+    them as strongly as all devices together would.
 
     Attributes:
         rate: of the first round's steps, above 0.
-        epochs: of a device, 1 or more.
+        steps: of a device in a round, 1 or more; one with fewer examples goes through them again.
         fade: rounds after which the rate is half of the first; it falls like fade / (fade + round).
 
     Raises:
@@ -27,12 +27,12 @@ class SparseFedAvg:
     """
 
     rate: float = 0.1
-    epochs: int = 1
+    steps: int = 50
     fade: float = 10.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.rate < np.inf and self.epochs >= 1 and self.fade > 0):
-            raise InputError(f"expected a rate and a fade above 0, and an epoch or more, got {self}")
+        if not (0 < self.rate < np.inf and self.steps >= 1 and self.fade > 0):
+            raise InputError(f"expected a rate and a fade above 0, and a step or more, got {self}")
 
     def round(self, problem: Logistic, weights: Doubles, seed: int) -> tuple[Doubles, Traffic]:
         """Return (features,) the weights after a round, and what travelled.
@@ -43,16 +43,15 @@ class SparseFedAvg:
             seed: number of the round, from 0: sets its rate, and in which order devices go through their examples.
         """
         rate = self.rate * self.fade / (self.fade + seed)
-        change, squares, held = np.zeros_like(weights), np.zeros_like(weights), problem.held
+        change, held = np.zeros_like(weights), problem.held
         for number, device in enumerate(problem.devices):
             count, own = len(device.rows), device.touched
             rng = np.random.default_rng((seed, number))
-            order = np.concatenate([rng.permutation(count) for _ in range(self.epochs)])
+            order = np.concatenate([rng.permutation(count) for _ in range(-(-self.steps // count))])[: self.steps]
             found, shrink = np.empty(len(own)), 1 / (1 + rate * problem.l2 * len(problem.data) / held[own])
             push = (1 - shrink) * weights[own]
             _sparse.descend(*examples_of(device.rows), order, weights[own], push, np.ones(len(own)), shrink, rate, False, found)
-            change[own] += found
-            squares[own] += count**2
+            change[own] += count * found
         sent = sum(len(device.touched) for device in problem.devices)
         traffic = Traffic(sent, sent, len(weights) * len(problem.devices))
-        return weights + change * squares / np.maximum(held, 1) ** 2, traffic
+        return weights + change / np.maximum(held, 1), traffic
