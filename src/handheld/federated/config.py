@@ -65,7 +65,7 @@ ENCODERS = {
     "eden": updates.Eden, "stochastic": updates.Stochastic, "subsample": updates.Subsample, "largest": updates.Largest,
     "coded": updates.Coded, "whole": updates.Whole,
 }  # fmt: skip
-_PLAIN = ("rounds", "cohort", "uniform", "heaviest", "judge_every", "seed")
+_PLAIN = ("rounds", "cohort", "uniform", "heaviest", "buffer", "judge_every", "seed")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ PLANS = {
     "corrected": Plan(rounds=6, cohort=6, work=WORK, algorithm=Scaffold(population=12)),
     "noisy": NOISY,
     "whole": replace(NOISY, algorithm=FedAvg(), stages=(Clip(1.0), TreeNoise(0.1), WholeNumbers(6))),
+    "without rounds": Plan(rounds=6, cohort=5, buffer=3, work=WORK, devices=Devices(ready=0.7, gone=0.2, spread=1)),
     "devices": Plan(rounds=6, cohort=6, work=WORK, devices=Devices(ready=0.7, night=0.5, gone=0.2, spread=1, asked=1.3)),
 }
 
@@ -57,7 +58,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_bits(name, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_any_number_of_workers_gives_the_same_bits(workers):
-    for name in ("compressed", "corrected", "noisy") if workers == 2 else ("whole",):
+    for name in ("compressed", "corrected", "noisy") if workers == 2 else ("whole", "without rounds"):
         same(simulate(PLANS[name], learner(), workers=workers), simulate(PLANS[name], learner()))
 
 
@@ -204,11 +205,48 @@ def test_plans_that_make_no_sense(values):
 def test_robust_means_need_to_see_updates():
     with pytest.raises(InputError, match="devices send more"):
         Plan(algorithm=Scaffold(), robust=Krum(1))
-    with pytest.raises(InputError, match="see each update"):
-        simulate(Plan(robust=Median(), stages=(Clip(1.0), WholeNumbers(10))), Steady())
+    for stages in ((Clip(1.0), WholeNumbers(10)), (Clip(1.0), CentralNoise(1.0)), (AdaptiveClip(),)):
+        with pytest.raises(InputError, match="takes the place of the sum"):
+            simulate(Plan(robust=Median(), stages=stages), Steady())
+    assert len(simulate(Plan(rounds=1, robust=Median(), stages=(Clip(1.0),)), Steady()).rows) == 1
 
 
 @pytest.mark.parametrize(("engine", "workers"), [("cloud", 1), ("local", 0)])
 def test_engines_that_are_none(engine, workers):
     with pytest.raises(InputError, match="local or ray"):
         simulate(Plan(), Steady(), engine=engine, workers=workers)
+
+
+def test_without_rounds_nobody_waits_for_the_slowest():
+    devices = Devices(spread=2.0, learns=1.0)
+    waiting = simulate(Plan(rounds=20, cohort=10, devices=devices), Steady())
+    going = simulate(Plan(rounds=20, cohort=10, buffer=10, devices=devices), Steady())
+    assert going.rows[-1]["seconds"] < waiting.rows[-1]["seconds"] / 2
+    assert [row["answered"] for row in going.rows] == [10] * 20
+    assert going.rows[0]["stale"] == 0 < going.rows[-1]["stale"]
+    assert going.state.weights.tolist() == pytest.approx([20.0] * 6)
+
+
+def test_who_learns_from_an_older_model_counts_less():
+    learner = Steady(users=20, sizes={0: 1000}, broken={0: np.full(6, 10, np.float32)})
+    plan = Plan(rounds=120, cohort=20, buffer=20, devices=Devices(learns=1.0), uniform=True)
+    run = simulate(plan, learner)
+    steps = np.diff([0.0, *(row["test_mean"] for row in run.rows)])
+    assert 1.02 < steps.max() < 1.15  # 1.45 if it counted as much as the others
+    assert run.times[0] >= 1
+
+
+def test_half_of_the_devices_leave_without_rounds():
+    run = simulate(Plan(rounds=40, cohort=10, buffer=5, devices=Devices(gone=0.5)), Steady())
+    assert run.state.weights.tolist() == pytest.approx([40.0] * 6)
+    assert 120 < sum(row["gone"] for row in run.rows) < 280
+
+
+@pytest.mark.parametrize("values", [{"buffer": 0}, {"buffer": 2, "robust": Median()}, {"buffer": 2, "algorithm": Scaffold()}])
+def test_asynchronous_averaging_that_makes_no_sense(values):
+    with pytest.raises(InputError, match="asynchronous averaging has"):
+        Plan(**values)
+    with pytest.raises(InputError, match="without rounds nobody is late"):
+        Plan(buffer=2, devices=Devices(asked=1.5))
+    with pytest.raises(InputError, match="weigh uniformly"):
+        simulate(Plan(buffer=2, uniform=True, stages=(Clip(1.0), CentralNoise(1.0))), Steady())

@@ -4,9 +4,9 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,24 @@ Row = dict[str, float]
 """Figures of a round."""
 
 
+class Flight(NamedTuple):
+    """A device that learns while others do, of asynchronous averaging; they are ordered by when they end.
+
+    Attributes:
+        ends: seconds on the simulated clock.
+        number: of all that were ever asked.
+        user: the device.
+        version: round whose model it got.
+        leaves: whether it never answers.
+    """
+
+    ends: float
+    number: int
+    user: int
+    version: int
+    leaves: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """Everything that the next round needs.
@@ -34,6 +52,9 @@ class Checkpoint:
         times: (users,) how often each device took part.
         rows: figures of the rounds so far.
         clock: simulated seconds so far.
+        flights: devices that learn now, of asynchronous averaging.
+        versions: states from which they do, by round.
+        started: how many ever did.
     """
 
     state: State
@@ -42,6 +63,9 @@ class Checkpoint:
     times: NDArray[np.int32]
     rows: Sequence[Row] = ()
     clock: float = 0.0
+    flights: tuple[Flight, ...] = ()
+    versions: Mapping[int, State] = field(default_factory=dict)
+    started: int = 0
 
 
 def save(folder: Path, checkpoint: Checkpoint, plan: str) -> None:
@@ -57,7 +81,13 @@ def save(folder: Path, checkpoint: Checkpoint, plan: str) -> None:
         "clock": checkpoint.clock,
         "rows": list(checkpoint.rows),
         "stages": len(checkpoint.memory),
+        "flights": checkpoint.flights,
+        "started": checkpoint.started,
+        "versions": list(checkpoint.versions),
     }
+    for version, state in checkpoint.versions.items():
+        kept = {f"version.{version}.kept.{name}": array for name, array in state.kept.items()}
+        arrays |= {f"version.{version}.weights": state.weights, **kept}
     with atomic_path(folder / _NEWEST) as temporary:
         with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
@@ -97,13 +127,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     about = json.loads(str(arrays.pop("about")))
-    if not {"plan", "round", "clock", "rows"} <= about.keys() or not {"weights", "times"} <= arrays.keys():
+    known = {"plan", "round", "clock", "rows", "stages", "flights", "started", "versions"}
+    if not known <= about.keys() or not {"weights", "times"} <= arrays.keys():
         raise ValueError("not all of a checkpoint")
     return about, arrays
 
 
 def _checkpoint(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Checkpoint:
-    kept = {name.removeprefix("kept."): array for name, array in arrays.items() if name.startswith("kept.")}
     memory: dict[int, dict[str, NDArray[Any]]] = {}
     for name, array in arrays.items():
         if name.startswith("stage."):
@@ -111,5 +141,13 @@ def _checkpoint(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
             memory.setdefault(int(number), {})[what] = array
     own = dict(zip(arrays["users"].tolist(), arrays["own"], strict=True)) if "users" in arrays else {}
     stages = tuple(memory.get(number, {}) for number in range(int(about["stages"])))
-    state = State(arrays["weights"], about["round"], kept)
-    return Checkpoint(state, stages, own, arrays["times"], about["rows"], about["clock"])
+    versions = {int(version): _state(arrays, int(version), f"version.{version}.") for version in about["versions"]}
+    flights = tuple(Flight(*each) for each in about["flights"])
+    state = _state(arrays, about["round"], "")
+    return Checkpoint(state, stages, own, arrays["times"], about["rows"], about["clock"], flights, versions, about["started"])
+
+
+def _state(arrays: Mapping[str, NDArray[Any]], version: int, prefix: str) -> State:
+    before = f"{prefix}kept."
+    kept = {name.removeprefix(before): array for name, array in arrays.items() if name.startswith(before)}
+    return State(arrays[f"{prefix}weights"], version, kept)

@@ -50,7 +50,7 @@ def choose(
     asked = _ready(devices, len(examples), round(devices.asked * wanted), clock, rng)
     leaves = rng.random(len(asked)) < devices.gone
     stay = asked[~leaves]
-    passed = np.array([devices.seconds(int(u), _seen(task.work, int(examples[u])), down, up, task.seed) for u in stay])
+    passed = np.array([devices.seconds(int(u), seen(task.work, int(examples[u])), down, up, task.seed) for u in stay])
     order = np.argsort(passed, kind="stable")
     intime = order[passed[order] <= devices.deadline][:wanted]
     enough = len(intime) >= max(1, round(devices.least * wanted))
@@ -59,7 +59,7 @@ def choose(
     return Cohort(asked, np.sort(stay[intime]), int(leaves.sum()), len(stay) - len(intime), seconds, enough)
 
 
-def _seen(work: Work, examples: int) -> float:
+def seen(work: Work, examples: int) -> float:
     """Return how many examples a device goes through in a round."""
     batch = examples if work.batch is None else min(work.batch, examples)
     return float(work.steps_of(examples) * batch)

@@ -54,6 +54,7 @@ class Job:
         own: their states, by number; zeros where there is none yet.
         most: the largest weight of a device; 0: all weigh 1.
         hold: whether to hold each change besides adding them up.
+        factor: by which each weight is multiplied.
     """
 
     task: Task
@@ -62,6 +63,7 @@ class Job:
     own: Mapping[int, Floats]
     most: float = 0.0
     hold: bool = False
+    factor: float = 1.0
 
     def run(self, learner: Learner, stages: Stages) -> Part:
         """Let them learn, a few at once, and add up what they send; with one thread: more could add up in another order."""
@@ -83,7 +85,7 @@ class Job:
                 except InputError as error:
                     rejected[user] = str(error)
                     continue
-                weight, extra = min(learned.weight, self.most) if self.most else 1.0, None
+                weight, extra = self.factor * (min(learned.weight, self.most) if self.most else 1.0), None
                 if before is not None:
                     own[user] = task.algorithm.keep(change, learned.distance, task.state, before)
                     extra = own[user] - before

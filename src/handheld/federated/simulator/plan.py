@@ -1,5 +1,6 @@
 """What a federated run is."""
 
+import math
 from dataclasses import dataclass, field
 
 from handheld.errors import InputError
@@ -24,6 +25,8 @@ class Plan:
         robust: a mean that broken devices cannot move far, instead of that by weight.
         uniform: whether each device counts alike, however many examples it has.
         heaviest: what a device counts at most, in medians of its round; whatever number of examples it claims.
+        buffer: of asynchronous averaging: how many updates are applied at a time while ``cohort`` devices learn; None for
+            rounds in which the server waits.
         devices: what they are like.
         judge_every: rounds between looking how good the model is, 1 or more; the last round is judged in any case.
         seed: of everything that is random.
@@ -41,6 +44,7 @@ class Plan:
     robust: Robust | None = None
     uniform: bool = False
     heaviest: float = 100.0
+    buffer: int | None = None
     devices: Devices = field(default_factory=Devices)
     judge_every: int = 1
     seed: int = 0
@@ -53,6 +57,16 @@ class Plan:
             )
         if self.robust is not None and self.algorithm.corrects:
             raise InputError("a robust mean sees updates only, but this algorithm's devices send more")
+        if self.buffer is not None:
+            if self.buffer < 1 or self.robust is not None or self.algorithm.corrects:
+                raise InputError("asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states")
+            if (self.devices.asked, self.devices.least, self.devices.deadline) != (1.0, 0.0, math.inf):
+                raise InputError("asked, least and deadline are those of rounds: without rounds nobody is late")
+
+    @property
+    def alike(self) -> bool:
+        """Whether each device counts as much as any other."""
+        return self.uniform or self.robust is not None
 
     @property
     def fingerprint(self) -> str:

@@ -6,7 +6,7 @@ that make no sense: noise where lengths are not bounded, whole numbers that coul
 
 from handheld.federated.stages.clip import AdaptiveClip, Clip
 from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
-from handheld.federated.stages.stage import Facts, Memory, Seeds, Stage, Update
+from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Stage, Update
 from handheld.federated.stages.stages import Stages
 from handheld.federated.stages.wire import Compressed, WholeNumbers
 
@@ -18,6 +18,7 @@ __all__ = [
     "Facts",
     "LocalNoise",
     "Memory",
+    "Plain",
     "Seeds",
     "Stage",
     "Stages",

@@ -105,6 +105,11 @@ class Stage(Protocol):
 class Plain:
     """A stage that keeps nothing and leaves sums as they are, for others to build on."""
 
+    @property
+    def leaves_sums(self) -> bool:
+        """Whether it does nothing to a sum."""
+        return type(self).on_sum is Plain.on_sum
+
     def start(self) -> Memory:
         """Return nothing."""
         return {}

@@ -1,0 +1,79 @@
+"""Averaging without rounds (Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation", arXiv 2106.06639).
+
+So many devices learn at any time. Whenever so many updates have come, they are applied; who learns from an older model counts
+less. Nobody waits for the slowest.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.federated.learning.learner import Learner
+from handheld.federated.simulator.checkpoint import Checkpoint, Flight
+from handheld.federated.simulator.cohort import seen
+from handheld.federated.simulator.engines import Engine
+from handheld.federated.simulator.gathering import Gathered, after, jobs_of, task_of
+from handheld.federated.simulator.plan import Plan
+from handheld.federated.stages import Stages
+
+_START, _TRIES = 15, 1000
+
+
+def arrivals_round(
+    plan: Plan, learner: Learner, stages: Stages, where: Engine, now: Checkpoint, up: int
+) -> tuple[Checkpoint, dict[int, str]]:
+    """Return what is known after as many updates more as the plan's buffer holds, and why some were rejected."""
+    _, down = task_of(plan, now.state)
+    came, flights, started, gone = _arrivals(plan, learner.examples, now, down, up)
+    states = {**now.versions, now.state.round: now.state}
+    jobs = []
+    for version in sorted({flight.version for flight in came}):
+        users = np.array([flight.user for flight in came if flight.version == version])
+        factor = (1 + now.state.round - version) ** -0.5
+        jobs += jobs_of(plan, learner, task_of(plan, states[version])[0], now, users, factor)
+    gathered = Gathered.of(where.parts(jobs))
+    figures = {
+        "asked": started - now.started, "gone": gone, "late": 0, "bytes_down": down * (started - now.started),
+        "seconds": came[-1].ends, "stale": float(np.mean([now.state.round - flight.version for flight in came])),
+    }  # fmt: skip
+    then = after(plan, learner, stages, now, gathered, np.array([flight.user for flight in came]), figures)
+    versions = {flight.version: states[flight.version] for flight in flights}
+    return replace(then, flights=tuple(flights), versions=versions, started=started), gathered.rejected
+
+
+def _arrivals(
+    plan: Plan, examples: NDArray[np.int64], now: Checkpoint, down: int, up: int
+) -> tuple[list[Flight], Sequence[Flight], int, int]:
+    """Return who answers next, in order; who learns then; how many were ever asked; and how many left meanwhile."""
+    came: list[Flight] = []
+    flights, started, gone, clock = list(now.flights), now.started, 0, now.clock
+    heapq.heapify(flights)
+    while len(came) < (plan.buffer or 1):
+        busy = {flight.user for flight in flights}
+        while len(flights) < min(plan.cohort, len(examples)):
+            flight = _start(plan, examples, busy, clock, started, now.state.round, down, up)
+            heapq.heappush(flights, flight)
+            busy.add(flight.user)
+            started += 1
+        first = heapq.heappop(flights)
+        clock = first.ends
+        if first.leaves:
+            gone += 1
+        else:
+            came.append(first)
+    return came, flights, started, gone
+
+
+def _start(
+    plan: Plan, examples: NDArray[np.int64], busy: set[int], clock: float, number: int, version: int, down: int, up: int
+) -> Flight:
+    """Ask a device that is ready and does not learn yet; if there is none for long, any that does not."""
+    rng = np.random.default_rng((plan.seed, number, _START))
+    free = np.array([user for user in rng.permutation(len(examples))[: len(busy) + _TRIES] if user not in busy])
+    ready = free[plan.devices.are_ready(free, clock, rng)]
+    user = int(ready[0] if len(ready) else free[0])
+    took = plan.devices.seconds(user, seen(plan.work, int(examples[user])), down, up, plan.seed)
+    return Flight(clock + took, number, user, version, bool(rng.random() < plan.devices.gone))
