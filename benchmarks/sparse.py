@@ -57,7 +57,7 @@ def tasks(users: int, features: int) -> Iterator[tuple[str, Logistic, list[tuple
     yield "a9a, 500 users, l2 3e-5", Logistic(data, by_quantity(len(data), 500, skew=2.0, seed=0), 3e-5), tried
     drawn, owners, _ = clicks(users, features=features, seed=0)
     problem = Logistic(drawn, by_user(owners.tolist()), 1e-4)
-    tried = [(FSVRG(1.0), 0.0), (FSVRG(1.0), 0.9), (SparseFedAvg(0.1, steps=100, fade=20), 0.7)]
+    tried = [(FSVRG(0.5), 0.95), (SparseFedAvg(0.1, steps=100, fade=20), 0.7)]
     yield f"clicks, {users:,} users, {features:,} features, l2 1e-4", problem, tried
 
 

@@ -1,4 +1,5 @@
 """One model over many devices whose data never leaves them.
 
-So far: ``algorithms``, what a server does with a round, and ``updates``, which makes what devices send small.
+``algorithms``: what a server does with a round. ``learning``: what devices do in it. ``updates``: what they send, made small.
+``stages``: what happens to it on its way, such as clipping and noise. ``simulator``: a whole population in one place.
 """

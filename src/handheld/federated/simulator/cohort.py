@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from handheld.federated.learning.learner import Task, Work
 from handheld.federated.simulator.devices import Devices
 
-_CHOICE, _LEAVING = -1 & 0xFFFF, 1  # uses of random numbers
+_CHOICE = 16  # one of several uses of random numbers
 
 
 @dataclass(frozen=True, eq=False)
