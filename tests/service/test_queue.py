@@ -199,7 +199,7 @@ def test_servers_that_start_together_make_the_tables_once(database_url):
         except Exception as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=start) for _ in range(4)]
+    threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

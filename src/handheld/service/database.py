@@ -1,5 +1,7 @@
 """SQL state: SQLite in a file for one machine, PostgreSQL by URL for several. The one file that knows their differences."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "a server's database") from error
 
-_BUSY_SECONDS = 30
+_BUSY_SECONDS, _AGAIN_SECONDS = 30, 0.02
 _LOCK = 0x68616E64  # any number that is ours: 'hand'
 
 
@@ -90,7 +92,15 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     # The write-ahead log lets pages be read while a job reports; NORMAL loses nothing when the process dies.
-    cursor.execute("PRAGMA journal_mode=WAL")
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:  # another server does so now: for this alone SQLite does not wait itself
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_SECONDS)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
 
