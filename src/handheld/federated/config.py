@@ -42,11 +42,10 @@ from handheld.data import load, partitions
 from handheld.data.letters import ALPHABET, one_each, plays, windows
 from handheld.errors import InputError
 from handheld.federated import algorithms, stages, updates
-from handheld.federated.learning import Examples, Users, Work
+from handheld.federated.learning import Examples, Users, Work, structured
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Devices, Plan
-from handheld.federated.updates import Encoder
 
 ALGORITHMS = {
     each.__name__.lower(): each
@@ -59,13 +58,15 @@ ROBUST = {"trimmed_mean": algorithms.TrimmedMean, "median": algorithms.Median, "
 STAGES = {
     "clip": stages.Clip, "adaptive_clip": stages.AdaptiveClip, "central_noise": stages.CentralNoise,
     "local_noise": stages.LocalNoise, "tree_noise": stages.TreeNoise, "compressed": stages.Compressed,
-    "whole_numbers": stages.WholeNumbers,
+    "structured": stages.Structured, "whole_numbers": stages.WholeNumbers,
 }  # fmt: skip
 ENCODERS = {
     "eden": updates.Eden, "stochastic": updates.Stochastic, "subsample": updates.Subsample, "largest": updates.Largest,
     "coded": updates.Coded, "whole": updates.Whole,
 }  # fmt: skip
-_PLAIN = ("rounds", "cohort", "uniform", "heaviest", "buffer", "judge_every", "seed")
+STRUCTURES = {"random_mask": structured.RandomMask, "low_rank": structured.LowRank}
+_INNER: Mapping[str, Mapping[str, type[Any]]] = {"encoder": ENCODERS, "then": ENCODERS, "structure": STRUCTURES}
+_PLAIN = ("rounds", "cohort", "uniform", "heaviest", "buffer", "feedback", "judge_every", "seed")
 
 
 @dataclass(frozen=True)
@@ -193,17 +194,12 @@ def read(path: str | os.PathLike[str]) -> Config:
 
 
 def _named(kinds: Mapping[str, type[Any]], table: Any, where: str) -> Any:
-    """Build what a table names, such as ``{name = "eden", bits = 2}``; encoders in it are tables likewise."""
+    """Build what a table names, such as ``{name = "eden", bits = 2}``; encoders and structures in it are tables likewise."""
     if not isinstance(table, dict) or table.get("name") not in kinds:
         raise InputError(f"{where}: expected a table with a name of {', '.join(kinds)}, got {table!r}")
     kind = kinds[table["name"]]
-    inner = {key: _encoder(value, f"{where}.{key}") for key, value in table.items() if key in ("encoder", "then")}
+    inner = {key: _named(_INNER[key], value, f"{where}.{key}") for key, value in table.items() if key in _INNER}
     return from_table(kind, {key: value for key, value in table.items() if key != "name" and key not in inner}, where, **inner)
-
-
-def _encoder(table: Any, where: str) -> Encoder:
-    found: Encoder = _named(ENCODERS, table, where)
-    return found
 
 
 def _list(value: Any) -> list[Any]:

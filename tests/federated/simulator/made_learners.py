@@ -23,6 +23,10 @@ class Steady:
     def examples(self):
         return np.array([self.sizes.get(user, 10) for user in range(self.users)])
 
+    @property
+    def shapes(self):
+        return ((self.size,),)
+
     def start(self):
         return np.zeros(self.size, np.float32)
 

@@ -9,10 +9,11 @@ from handheld.errors import InputError, TrainingError
 from handheld.federated.algorithms import FedAdam, FedAvg, FedSGD, Krum, Median, Scaffold
 from handheld.federated.learning import Work
 from handheld.federated.learning.modules import ModuleLearner
+from handheld.federated.learning.structured import LowRank, RandomMask
 from handheld.federated.simulator import Devices, Plan, simulate
 from handheld.federated.simulator import rounds as simulating
-from handheld.federated.stages import AdaptiveClip, CentralNoise, Clip, Compressed, TreeNoise, WholeNumbers
-from handheld.federated.updates import Eden, Stochastic
+from handheld.federated.stages import AdaptiveClip, CentralNoise, Clip, Compressed, Structured, TreeNoise, WholeNumbers
+from handheld.federated.updates import Eden, Largest, Stochastic
 
 WORK = Work(epochs=2, batch=8, rate=0.1)
 NOISY = Plan(
@@ -23,6 +24,8 @@ PLANS = {
     "corrected": Plan(rounds=6, cohort=6, work=WORK, algorithm=Scaffold(population=12)),
     "noisy": NOISY,
     "whole": replace(NOISY, algorithm=FedAvg(), stages=(Clip(1.0), TreeNoise(0.1), WholeNumbers(6))),
+    "fed back": Plan(rounds=6, cohort=6, work=WORK, stages=(Compressed(Largest(0.2)),), feedback=True),
+    "structured": Plan(rounds=6, cohort=6, work=WORK, stages=(Structured(LowRank(1), Eden(8)),)),
     "without rounds": Plan(rounds=6, cohort=5, buffer=3, work=WORK, devices=Devices(ready=0.7, gone=0.2, spread=1)),
     "devices": Plan(rounds=6, cohort=6, work=WORK, devices=Devices(ready=0.7, night=0.5, gone=0.2, spread=1, asked=1.3)),
 }
@@ -58,7 +61,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_bits(name, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_any_number_of_workers_gives_the_same_bits(workers):
-    for name in ("compressed", "corrected", "noisy") if workers == 2 else ("whole", "without rounds"):
+    for name in ("compressed", "corrected", "noisy", "structured") if workers == 2 else ("whole", "without rounds", "fed back"):
         same(simulate(PLANS[name], learner(), workers=workers), simulate(PLANS[name], learner()))
 
 
@@ -250,3 +253,26 @@ def test_asynchronous_averaging_that_makes_no_sense(values):
         Plan(buffer=2, devices=Devices(asked=1.5))
     with pytest.raises(InputError, match="weigh uniformly"):
         simulate(Plan(buffer=2, uniform=True, stages=(Clip(1.0), CentralNoise(1.0))), Steady())
+
+
+def test_what_compression_leaves_out_is_sent_later():
+    plan = Plan(rounds=12, cohort=20, stages=(Compressed(Largest(1 / 6)),))
+    lost, sent = (simulate(replace(plan, feedback=on), Steady()).state.weights for on in (False, True))
+    assert np.sort(lost).tolist() == [0, 0, 0, 0, 0, 12]  # the same one of six equal numbers each time
+    assert sorted(12 - sent) == [0, 1, 2, 3, 4, 5]  # each in its turn, six rounds' worth at once
+
+
+@pytest.mark.parametrize(
+    "values", [{"stages": ()}, {"stages": (Clip(1.0),)}, {"algorithm": Scaffold(population=12)}, {"buffer": 2}]
+)
+def test_feedback_is_refused_where_it_makes_no_sense(values):
+    with pytest.raises(InputError, match="feedback"):
+        replace(PLANS["fed back"], **values)
+
+
+def test_updates_within_a_subspace_take_fewer_bytes_and_still_learn():
+    plan = Plan(rounds=30, cohort=12, work=WORK)
+    few = replace(plan, stages=(Structured(RandomMask(0.3)),))
+    whole, some = simulate(plan, learner()), simulate(few, learner())
+    assert some.rows[0]["bytes_up"] < 0.5 * whole.rows[0]["bytes_up"]
+    assert whole.rows[-1]["test_loss"] < some.rows[-1]["test_loss"] < 0.25 * some.rows[0]["test_loss"]

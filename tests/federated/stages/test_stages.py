@@ -20,6 +20,7 @@ from handheld.federated.stages import (
 from handheld.federated.updates import Eden
 
 COUNT = 400
+SHAPES = ((COUNT,),)
 
 
 def updates(clients=20, length=0.5, seed=0):
@@ -40,7 +41,7 @@ def through(stages, given, memory=None, round_=0):
 
 
 def alike(*stages):
-    return Stages(stages, FedAvg(), COUNT, equal=True)
+    return Stages(stages, FedAvg(), SHAPES, equal=True)
 
 
 def test_without_stages_the_sum_is_that_of_the_updates():
@@ -130,9 +131,9 @@ def test_orders_that_make_no_sense_are_refused(stages, why):
 @pytest.mark.parametrize("stage", [CentralNoise(1.0), LocalNoise(1.0), TreeNoise(1.0), WholeNumbers(9), AdaptiveClip()])
 def test_what_promises_something_of_each_device_needs_them_alike(stage):
     with pytest.raises(InputError, match="weigh uniformly"):
-        Stages((Clip(1.0), stage), FedAvg(), COUNT)
+        Stages((Clip(1.0), stage), FedAvg(), SHAPES)
     with pytest.raises(InputError, match="send more than an update"):
-        Stages((Clip(1.0), stage), Scaffold(), COUNT, equal=True)
+        Stages((Clip(1.0), stage), Scaffold(), SHAPES, equal=True)
 
 
 def test_compressing_may_come_before_a_bound():

@@ -11,6 +11,9 @@ from handheld.errors import InputError
 from handheld.federated.algorithms import Algorithm, State
 
 Floats = NDArray[np.float32]
+Shape = tuple[int, ...]
+
+_SUBSPACE = 2
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,23 @@ class Work:
         return max(1, examples) if self.batch is None else self.batch
 
 
+class Subspace(Protocol):
+    """Vectors that a few coordinates tell."""
+
+    def coordinates(self, x: Floats) -> Floats:
+        """Return (dimensions,) the coordinates of the vector in it that is nearest to ``x`` (n,)."""
+
+    def expand(self, coordinates: Floats) -> Floats:
+        """Return (n,) the vector."""
+
+
+class Structure(Protocol):
+    """Where updates may lie; see ``structured``."""
+
+    def subspace(self, shapes: Sequence[Shape], seed: int) -> Subspace:
+        """Return a random subspace for weights of some shapes, which lie one after another."""
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """What a server asks of devices in a round.
@@ -67,12 +87,14 @@ class Task:
         algorithm: says what devices do differently.
         work: how much they learn.
         seed: of the run; a device's order of examples comes from it, the round and the device's number.
+        structure: where each device's change may lie; None: anywhere.
     """
 
     state: State
     algorithm: Algorithm
     work: Work
     seed: int = 0
+    structure: Structure | None = None
 
     @property
     def rate(self) -> float:
@@ -82,6 +104,10 @@ class Task:
     def random(self, user: int, use: int = 0) -> np.random.Generator:
         """Return a device's random numbers of this round, for one of several uses."""
         return np.random.default_rng((self.seed, self.state.round, user, use))
+
+    def subspace_seed(self, user: int) -> int:
+        """Return the seed of the subspace in which a device learns in this round."""
+        return int(self.random(user + 1, _SUBSPACE).integers(1 << 62))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +133,10 @@ class Learner(Protocol):
     @property
     def examples(self) -> NDArray[np.int64]:
         """(users,) how many examples each device has."""
+
+    @property
+    def shapes(self) -> Sequence[Shape]:
+        """Shapes of the model's arrays, which lie one after another in the vector of weights."""
 
     @property
     def at_once(self) -> int:

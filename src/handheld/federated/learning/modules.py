@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import State
-from handheld.federated.learning.learner import Floats, Learned, Task
+from handheld.federated.learning.learner import Floats, Learned, Shape, Subspace, Task
 from handheld.federated.learning.users import Examples, Users
 from handheld.federated.learning.vectors import Vector
 
@@ -65,6 +65,11 @@ class ModuleLearner:
         """(users,) how many examples each device has."""
         return self.users.partition.sizes
 
+    @property
+    def shapes(self) -> Sequence[Shape]:
+        """Shapes of the module's weights, as they lie in the vector."""
+        return tuple(map(tuple, self.vector.shapes.values()))
+
     def start(self) -> Floats:
         """Return (n,) the module's weights as they were given."""
         return self.first.copy()
@@ -89,13 +94,14 @@ class ModuleLearner:
         places, rng = self.users.partition.of(user), task.random(user)
         torch.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))  # of layers that draw, such as dropout
         trained, lost, seen, steps = self.vector.trained, 0.0, 0, 0
+        subspaces = self._subspaces(task, [user])
         for rows in task.work.batches(len(places), rng):
             slope.zero_()
             inputs, targets = self._batch(places[rows])
             losses = self.loss(self.module(inputs), targets)
             losses.mean().backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
-                step = task.algorithm.adjust(slope, here, state, kept)
+                step = _within(subspaces, task.algorithm.adjust(slope, here, state, kept)[None])[0]
                 here[:trained] -= task.rate * step[:trained]
             lost, seen, steps = lost + float(losses.detach().sum()), seen + len(rows), steps + 1
         change = here.numpy() - task.state.weights
@@ -105,7 +111,7 @@ class ModuleLearner:
         rows, counted = self._padded(task, users)
         kept = None if own[0] is None else torch.from_numpy(np.stack([each for each in own if each is not None]))
         here = torch.from_numpy(np.repeat(task.state.weights[None], len(users), axis=0))
-        lost = torch.zeros(len(users))
+        lost, subspaces = torch.zeros(len(users)), self._subspaces(task, users)
         self.module.train()
         for step in range(rows.shape[1]):
             inputs, targets = self._batch(rows[:, step].ravel())
@@ -114,7 +120,7 @@ class ModuleLearner:
                 here, inputs.view(*shape, *inputs.shape[1:]), targets.view(*shape, *targets.shape[1:]), counted[:, step]
             )
             active = counted[:, step].any(dim=1, keepdim=True)
-            here -= task.rate * active * task.algorithm.adjust(slopes, here, state, kept)
+            here -= task.rate * active * _within(subspaces, task.algorithm.adjust(slopes, here, state, kept))
             lost += losses * counted[:, step].sum(dim=1)
         changes = here.numpy() - task.state.weights
         seen, steps = counted.sum(dim=(1, 2)).clamp(min=1), counted.any(dim=2).sum(dim=1)
@@ -122,6 +128,11 @@ class ModuleLearner:
             Learned(change, float(self.examples[user]), int(went) * task.rate, float(loss))
             for change, user, went, loss in zip(changes, users, steps, lost / seen, strict=True)
         ]
+
+    def _subspaces(self, task: Task, users: Sequence[int]) -> list[Subspace]:
+        """Return where each device learns, nothing if they learn anywhere."""
+        structure = task.structure
+        return [structure.subspace(self.shapes, task.subspace_seed(user)) for user in users] if structure else []
 
     def _padded(self, task: Task, users: Sequence[int]) -> tuple[NDArray[np.int64], torch.Tensor]:
         """Return (devices, steps, batch) numbers of examples, and which of them count: devices have not all as many."""
@@ -187,6 +198,14 @@ def _as_tensors(state: State) -> State:
     """Return a state whose arrays are tensors, for the algorithm's arithmetic on devices."""
     kept: Mapping[str, object] = {name: torch.from_numpy(array) for name, array in state.kept.items()}
     return replace(state, weights=torch.from_numpy(state.weights), kept=kept)  # type: ignore[arg-type]
+
+
+def _within(subspaces: Sequence[Subspace], steps: torch.Tensor) -> torch.Tensor:
+    """Return (devices, n) steps, each as far as it lies in its subspace."""
+    if not subspaces:
+        return steps
+    flat = [each.expand(each.coordinates(step)) for each, step in zip(subspaces, steps.detach().numpy(), strict=True)]
+    return torch.from_numpy(np.stack(flat))
 
 
 def _side_by_side(module: nn.Module, size: int) -> int:

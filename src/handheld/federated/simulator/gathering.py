@@ -54,7 +54,7 @@ def task_of(plan: Plan, state: State) -> tuple[Task, int]:
         content = plan.download.encode(state.weights, seed)
         size += len(content) - 4 * len(state.weights)
         state = replace(state, weights=plan.download.decode(content, len(state.weights), seed))
-    return Task(state, plan.algorithm, plan.work, plan.seed), size
+    return Task(state, plan.algorithm, plan.work, plan.seed, plan.structure), size
 
 
 def jobs_of(
@@ -66,9 +66,9 @@ def jobs_of(
     most = 0.0 if plan.alike or not ranked else plan.heaviest * max(1.0, float(np.median(examples)))
     chunks = math.ceil(len(ranked) / learner.at_once)
     few = math.ceil(chunks / _PARTS) * learner.at_once
-    hold = plan.robust is not None
+    hold, feedback = plan.robust is not None, plan.feedback
     return [
-        Job(task, now.memory, part, {user: now.own[user] for user in part if user in now.own}, most, hold, factor)
+        Job(task, now.memory, part, {user: now.own[user] for user in part if user in now.own}, most, hold, factor, feedback)
         for part in _batched(ranked, few)
     ]
 

@@ -23,7 +23,7 @@ class Part:
     Attributes:
         total: the sum of what they sent, None if nobody sent anything that counts.
         changes: (k, n) what each sent, where means are robust; None else.
-        own: each device's new state, by number, where the algorithm keeps one.
+        own: each device's new state, by number, where it keeps one.
         size: bytes that they sent.
         loss: sum of weight times loss.
         rejected: why a device's update was not taken, by number.
@@ -40,7 +40,8 @@ class Part:
 def seeds(task: Task, user: int) -> Seeds:
     """Return the seeds of a device's stages in a round; ``user`` -1 is the server."""
     common = seed_of(task.seed, _COMMON, task.state.round)
-    return Seeds(int(common), int(seed_of(task.seed, _OWN, task.state.round, user + 1)))
+    own = seed_of(task.seed, _OWN, task.state.round, user + 1)
+    return Seeds(int(common), int(own), task.subspace_seed(user))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,7 @@ class Job:
         most: the largest weight of a device; 0: all weigh 1.
         hold: whether to hold each change besides adding them up.
         factor: by which each weight is multiplied.
+        feedback: whether a device's state is what its updates left out so far, and is added to the next.
     """
 
     task: Task
@@ -64,6 +66,7 @@ class Job:
     most: float = 0.0
     hold: bool = False
     factor: float = 1.0
+    feedback: bool = False
 
     def run(self, learner: Learner, stages: Stages) -> Part:
         """Let them learn, a few at once, and add up what they send; with one thread: more could add up in another order."""
@@ -77,10 +80,10 @@ class Job:
         held, size, loss = [], 0, 0.0
         for start in range(0, len(self.users), learner.at_once):
             few = self.users[start : start + learner.at_once]
-            kept = [self.own.get(user, np.zeros_like(task.state.weights)) if task.algorithm.corrects else None for user in few]
+            kept = [self._own(user) if task.algorithm.corrects else None for user in few]
             for user, before, learned in zip(few, kept, learner.learn(task, few, kept), strict=True):
                 try:
-                    change = _expected(learned, task)
+                    change = _expected(learned, task) + (self._own(user) if self.feedback else 0)
                     update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
                 except InputError as error:
                     rejected[user] = str(error)
@@ -90,11 +93,16 @@ class Job:
                     own[user] = task.algorithm.keep(change, learned.distance, task.state, before)
                     extra = own[user] - before
                     size += 4 * len(extra)
+                if self.feedback:
+                    own[user] = change - update.values
                 if self.hold:
                     held.append(update.values)
                 adder.add(update.values, weight, extra)
                 size, loss = size + update.size, loss + weight * learned.loss
         return Part(adder.total, np.stack(held) if held else None, own, size, loss, rejected)
+
+    def _own(self, user: int) -> Floats:
+        return self.own.get(user, np.zeros_like(self.task.state.weights))
 
 
 def _expected(learned: Learned, task: Task) -> Floats:

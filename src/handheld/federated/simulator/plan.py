@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Algorithm, FedAvg, Robust
-from handheld.federated.learning.learner import Work
+from handheld.federated.learning.learner import Structure, Work
 from handheld.federated.simulator.devices import Devices
-from handheld.federated.stages import Stage
+from handheld.federated.stages import Compressed, Stage, Structured
 from handheld.federated.updates import Encoder
 
 
@@ -27,6 +27,8 @@ class Plan:
         heaviest: what a device counts at most, in medians of its round; whatever number of examples it claims.
         buffer: of asynchronous averaging: how many updates are applied at a time while ``cohort`` devices learn; None for
             rounds in which the server waits.
+        feedback: whether each device adds to an update what compression left out of those before (error feedback; Seide et al.,
+            INTERSPEECH 2014): what a biased encoder needs. Each device that took part keeps one update then.
         devices: what they are like.
         judge_every: rounds between looking how good the model is, 1 or more; the last round is judged in any case.
         seed: of everything that is random.
@@ -45,6 +47,7 @@ class Plan:
     uniform: bool = False
     heaviest: float = 100.0
     buffer: int | None = None
+    feedback: bool = False
     devices: Devices = field(default_factory=Devices)
     judge_every: int = 1
     seed: int = 0
@@ -57,6 +60,9 @@ class Plan:
             )
         if self.robust is not None and self.algorithm.corrects:
             raise InputError("a robust mean sees updates only, but this algorithm's devices send more")
+        compressed = bool(self.stages) and all(isinstance(stage, Compressed) for stage in self.stages)
+        if self.feedback and (self.algorithm.corrects or self.buffer is not None or not compressed):
+            raise InputError("feedback is of compressed rounds: no other stages, no devices' states, no buffer")
         if self.buffer is not None:
             if self.buffer < 1 or self.robust is not None or self.algorithm.corrects:
                 raise InputError("asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states")
@@ -67,6 +73,11 @@ class Plan:
     def alike(self) -> bool:
         """Whether each device counts as much as any other."""
         return self.uniform or self.robust is not None
+
+    @property
+    def structure(self) -> Structure | None:
+        """Where devices learn, if one of the stages says so."""
+        return next((stage.structure for stage in self.stages if isinstance(stage, Structured)), None)
 
     @property
     def fingerprint(self) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import State
-from handheld.federated.learning.learner import Learner
+from handheld.federated.learning.learner import Floats, Learner
 from handheld.federated.simulator import checkpoint
 from handheld.federated.simulator.asynchronous import arrivals_round
 from handheld.federated.simulator.checkpoint import Checkpoint, Row
@@ -84,11 +84,11 @@ def simulate(
         TrainingError: the model's weights are not finite any more.
     """
     first = learner.start()
-    stages = Stages(plan.stages, plan.algorithm, len(first), plan.alike and plan.buffer is None)
+    stages = Stages(plan.stages, plan.algorithm, learner.shapes, plan.alike and plan.buffer is None)
     if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
         raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
     folder = None if out is None else Path(out)
-    fingerprint = _fingerprint(plan, learner)
+    fingerprint = _fingerprint(plan, learner, first)
     now = checkpoint.load(folder, fingerprint, len(first)) if folder else None
     now = now or Checkpoint(plan.algorithm.init(first), stages.start(), {}, np.zeros(len(learner.examples), np.int32))
     up, saved = _bytes_up(stages, plan), time.monotonic()
@@ -129,10 +129,11 @@ def _round(
 def _bytes_up(stages: Stages, plan: Plan) -> int:
     """Return how many bytes an update takes about: that of noise."""
     facts = stages.facts(stages.start())
-    noise = np.random.default_rng(_NOISE).standard_normal(stages.count).astype(np.float32) * 1e-3
+    noise = np.random.default_rng(_NOISE).standard_normal(facts[0].count).astype(np.float32) * 1e-3
     update = stages.on_update(Update.of(noise), facts, stages.start(), Seeds(0, 0))
-    return update.size + (4 * stages.count if plan.algorithm.corrects else 0)
+    return update.size + (4 * facts[0].count if plan.algorithm.corrects else 0)
 
 
-def _fingerprint(plan: Plan, learner: Learner) -> str:
-    return hashlib.sha256((plan.fingerprint + repr(learner.examples.tolist())).encode()).hexdigest()
+def _fingerprint(plan: Plan, learner: Learner, first: Floats) -> str:
+    """Return what tells runs apart: the plan, how many examples each device has, and the model they begin with."""
+    return hashlib.sha256(plan.fingerprint.encode() + learner.examples.tobytes() + first.tobytes()).hexdigest()

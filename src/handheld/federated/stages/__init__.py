@@ -8,7 +8,7 @@ from handheld.federated.stages.clip import AdaptiveClip, Clip
 from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
 from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Stage, Update
 from handheld.federated.stages.stages import Stages
-from handheld.federated.stages.wire import Compressed, WholeNumbers
+from handheld.federated.stages.wire import Compressed, Structured, WholeNumbers
 
 __all__ = [
     "AdaptiveClip",
@@ -22,6 +22,7 @@ __all__ = [
     "Seeds",
     "Stage",
     "Stages",
+    "Structured",
     "TreeNoise",
     "Update",
     "WholeNumbers",

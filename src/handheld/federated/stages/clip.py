@@ -69,7 +69,7 @@ class AdaptiveClip:
         """Return that lengths are bounded."""
         facts.require("adaptive clip", whole=False, single=True, equal=True)
         bound = float(memory["length"]) * math.hypot(1, self.mark / 2)
-        return replace(facts, bound=bound, steady=False, count=facts.count + 1)
+        return replace(facts, bound=bound, steady=False, count=facts.count + 1, shapes=())
 
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return the clipped update, and one number more."""

@@ -1,6 +1,6 @@
 """What happens to an update on its way into the sum, and to the sum on its way into the model: the seam."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
+from handheld.federated.learning.learner import Shape
 
 Memory = Mapping[str, NDArray[Any]]
 """What a stage keeps from round to round, on the server; it goes to devices with the model."""
@@ -25,6 +26,7 @@ class Facts:
         equal: whether each device counts as much as any other.
         single: whether an update is all that a device sends.
         whole: whether it is of whole numbers that add up modulo a power of two.
+        shapes: of the arrays that lie one after another in it; none where it is something else by now.
     """
 
     count: int
@@ -33,6 +35,7 @@ class Facts:
     equal: bool = False
     single: bool = True
     whole: bool = False
+    shapes: Sequence[Shape] = ()
 
     def require(self, stage: str, **wanted: bool) -> "Facts":
         """Raise :class:`InputError` unless facts are as a stage wants them."""
@@ -80,10 +83,12 @@ class Seeds:
     Attributes:
         common: what all devices and the server know.
         own: what is a device's, or the server's, alone.
+        subspace: of where a device learns.
     """
 
     common: int
     own: int
+    subspace: int = 0
 
 
 class Stage(Protocol):

@@ -1,9 +1,11 @@
 """Several stages, one after another: from a device's change to what travels, and from the sum back."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handheld.federated.algorithms import Algorithm, Total
+from handheld.federated.learning.learner import Shape
 from handheld.federated.stages.stage import Facts, Memory, Seeds, Stage, Update
 from handheld.federated.updates.encoder import seed_of
 
@@ -15,7 +17,7 @@ class Stages:
     Attributes:
         stages: in order.
         algorithm: whose updates these are.
-        count: numbers of an update.
+        shapes: of the arrays in an update.
         equal: whether each device counts as much as any other.
 
     Raises:
@@ -24,7 +26,7 @@ class Stages:
 
     stages: tuple[Stage, ...]
     algorithm: Algorithm
-    count: int
+    shapes: Sequence[Shape]
     equal: bool = False
 
     def __post_init__(self) -> None:
@@ -36,7 +38,8 @@ class Stages:
 
     def facts(self, memory: Sequence[Memory]) -> tuple[Facts, ...]:
         """Return what is known before each stage, and at last."""
-        found = [Facts(self.count, equal=self.equal, single=not self.algorithm.corrects)]
+        count = sum(map(math.prod, self.shapes))
+        found = [Facts(count, equal=self.equal, single=not self.algorithm.corrects, shapes=self.shapes)]
         for stage, kept in zip(self.stages, memory, strict=True):
             found.append(stage.after(found[-1], kept))
         return tuple(found)
@@ -56,4 +59,4 @@ class Stages:
 
 
 def _for_stage(seeds: Seeds, number: int) -> Seeds:
-    return Seeds(int(seed_of(seeds.common, number)), int(seed_of(seeds.own, number)))
+    return replace(seeds, common=int(seed_of(seeds.common, number)), own=int(seed_of(seeds.own, number)))

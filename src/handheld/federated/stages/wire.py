@@ -1,14 +1,15 @@
 """How updates travel: in few bytes, or as whole numbers whose sum is all that can be seen."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
+from handheld.federated.learning.learner import Structure
 from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
-from handheld.federated.updates import Encoder
+from handheld.federated.updates import Encoder, Whole
 from handheld.federated.updates import Modular as Grid
 
 
@@ -25,12 +26,38 @@ class Compressed(Plain):
     def after(self, facts: Facts, memory: Memory) -> Facts:
         """Return that lengths are not bounded any more."""
         facts.require("compressed", whole=False)
-        return replace(facts, bound=None)
+        return replace(facts, bound=None, shapes=())
 
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
         content = self.encoder.encode(update.values, seeds.own)
         return update.with_values(self.encoder.decode(content, len(update.values), seeds.own), len(content))
+
+
+@dataclass(frozen=True)
+class Structured(Plain):
+    """Sends where in a random subspace an update lies; devices learn within it.
+
+    Attributes:
+        structure: which subspaces; see ``learning.structured``.
+        then: what encodes the coordinates.
+    """
+
+    structure: Structure
+    then: Encoder = field(default_factory=Whole)
+
+    def after(self, facts: Facts, memory: Memory) -> Facts:
+        """Return that an update is not longer than before, where coordinates travel as they are."""
+        if not facts.shapes:
+            raise InputError("structured: updates are of something else than weights here: let it come first")
+        return replace(facts, bound=facts.bound if isinstance(self.then, Whole) else None, shapes=())
+
+    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+        """Return what the server decodes, and how many bytes travelled."""
+        subspace = self.structure.subspace(facts.shapes, seeds.subspace)
+        coordinates = subspace.coordinates(update.values)
+        content = self.then.encode(coordinates, seeds.own)
+        return update.with_values(subspace.expand(self.then.decode(content, len(coordinates), seeds.own)), len(content))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Subsample:
     then: Encoder = field(default_factory=Whole)
 
     def __post_init__(self) -> None:
-        _require_share(self.share)
+        require_share(self.share)
 
     @property
     def unbiased(self) -> bool:
@@ -40,17 +40,13 @@ class Subsample:
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return those that travel."""
-        return self.then.encode(checked(x)[self._places(len(x), seed)] / np.float32(self.share), seed)
+        return self.then.encode(checked(x)[places(len(x), self.share, seed)] / np.float32(self.share), seed)
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers, most of them 0."""
-        places, found = self._places(count, seed), np.zeros(count, np.float32)
-        found[places] = self.then.decode(content, len(places), seed)
+        chosen, found = places(count, self.share, seed), np.zeros(count, np.float32)
+        found[chosen] = self.then.decode(content, len(chosen), seed)
         return found
-
-    def _places(self, count: int, seed: int) -> NDArray[np.int64]:
-        places: NDArray[np.int64] = _kernels.chosen(count, np.float32(self.share), seed_of(seed, _PLACES))
-        return places
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ class Largest:
     unbiased = False
 
     def __post_init__(self) -> None:
-        _require_share(self.share)
+        require_share(self.share)
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return the places' bytes in 4 bytes, the places, and the numbers."""
@@ -103,7 +99,14 @@ class Largest:
         return max(0, round(math.log2(math.log(2) / self.share)))
 
 
-def _require_share(share: float) -> None:
+def places(count: int, share: float, seed: int) -> NDArray[np.int64]:
+    """Return which of ``count`` numbers are chosen, each with probability ``share``: rising, (chosen,)."""
+    found: NDArray[np.int64] = _kernels.chosen(count, np.float32(share), seed_of(seed, _PLACES))
+    return found
+
+
+def require_share(share: float) -> None:
+    """Raise :class:`InputError` unless a share is above 0, at most 1."""
     if not 0 < share <= 1:
         raise InputError(f"expected a share above 0, at most 1, got {share}")
 
