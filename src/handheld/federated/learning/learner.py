@@ -105,6 +105,11 @@ class Task:
         """Return a device's random numbers of this round, for one of several uses."""
         return np.random.default_rng((self.seed, self.state.round, user, use))
 
+    def subspaces(self, users: Sequence[int], shapes: Sequence[Shape]) -> list[Subspace]:
+        """Return where each of some devices learns; nothing where they learn anywhere."""
+        structure = self.structure
+        return [structure.subspace(shapes, self.subspace_seed(user)) for user in users] if structure else []
+
     def subspace_seed(self, user: int) -> int:
         """Return the seed of the subspace in which a device learns in this round."""
         return int(self.random(user + 1, _SUBSPACE).integers(1 << 62))
