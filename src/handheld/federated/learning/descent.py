@@ -57,7 +57,7 @@ def descend(
     here, slope = torch.from_numpy(task.state.weights.copy()), torch.zeros(len(vector))
     vector.bind(module.train(), here, slope)
     torch.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))  # of layers that draw, such as dropout
-    subspaces = task.subspaces([user], tuple(map(tuple, vector.shapes.values())))
+    subspaces = task.subspaces([user], vector.arrays)
     lost, seen, steps, wanted = 0.0, 0, 0, task.work.steps_of(len(places))
     for rows in task.work.batches(len(places), task.random(user)):
         if not goes_on():

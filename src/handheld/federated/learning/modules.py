@@ -11,11 +11,12 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from handheld.errors import InputError
 from handheld.federated.learning.descent import Loss, as_tensors, batch_of, cross_entropy, descend, within
+from handheld.federated.learning.judging import answers
 from handheld.federated.learning.learner import Floats, Learned, Shape, Task
 from handheld.federated.learning.users import Examples, Users
 from handheld.federated.learning.vectors import Vector
 
-_LARGEST, _AT_ONCE, _JUDGED = 50_000, 64, 500
+_LARGEST, _AT_ONCE = 50_000, 64
 _SMALL = (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)  # what gains from going side by side
 
 
@@ -54,7 +55,7 @@ class ModuleLearner:
     @property
     def shapes(self) -> Sequence[Shape]:
         """Shapes of the module's weights, as they lie in the vector."""
-        return tuple(map(tuple, self.vector.shapes.values()))
+        return self.vector.arrays
 
     def start(self) -> Floats:
         """Return (n,) the module's weights as they were given."""
@@ -70,7 +71,7 @@ class ModuleLearner:
         """Return the ``loss`` and, for classes, the ``accuracy`` on the examples to judge by."""
         if self.test is None:
             return {}
-        return judged(self.module, self.vector, weights, self.test, self.loss)
+        return answers(self.module, self.vector, weights, self.test, self.loss).figures
 
     def _alone(self, task: Task, user: int, own: Floats | None) -> Learned:
         examples, places = self.users.examples, self.users.partition.of(user)
@@ -131,22 +132,6 @@ class ModuleLearner:
         Vector(fresh).bind(fresh, torch.from_numpy(self.first.copy()), torch.zeros(len(self.vector)))
         fresh.zero_grad()
         return {**self.__dict__, "module": fresh}
-
-
-def judged(module: nn.Module, vector: Vector, weights: Floats, examples: Examples, loss: Loss) -> dict[str, float]:
-    """Return a module's mean ``loss`` on examples with given weights, and its ``accuracy`` where targets are classes."""
-    vector.bind(module.eval(), torch.from_numpy(weights.copy()), torch.zeros(len(vector)))
-    lost, right, asked = 0.0, 0, 0
-    with torch.no_grad():
-        for start in range(0, len(examples), _JUDGED):
-            inputs, targets = batch_of(examples, slice(start, start + _JUDGED))
-            outputs = module(inputs)
-            lost += float(loss(outputs, targets).sum(dtype=torch.float64))
-            if not targets.is_floating_point():
-                right += int((outputs.argmax(dim=-1) == targets).sum())
-                asked += int((targets >= 0).sum())
-    found = {"loss": lost / max(1, len(examples))}
-    return {**found, "accuracy": right / asked} if asked else found
 
 
 def _side_by_side(module: nn.Module, size: int) -> int:

@@ -36,6 +36,11 @@ class Vector:
         """Return the number of weights."""
         return sum(shape.numel() for shape in self.shapes.values())
 
+    @property
+    def arrays(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the arrays that lie one after another."""
+        return tuple(map(tuple, self.shapes.values()))
+
     def of(self, module: nn.Module) -> NDArray[np.float32]:
         """Return a module's weights, (n,)."""
         state = {**dict(module.named_parameters()), **dict(module.named_buffers())}

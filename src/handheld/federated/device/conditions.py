@@ -1,0 +1,86 @@
+"""Whether a device may learn now: idle, charging, and on a network that costs nothing."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from handheld.errors import InputError
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a device is doing; None where nobody knows.
+
+    Attributes:
+        idle: nobody uses it.
+        charging: it draws no current from its battery.
+        unmetered: its network costs nothing by the byte.
+    """
+
+    idle: bool | None = None
+    charging: bool | None = None
+    unmetered: bool | None = None
+
+
+class Sensors(Protocol):
+    """Tell what a device is doing; ``machine.MachineSensors`` asks the system."""
+
+    def read(self) -> Situation:
+        """Return what it is doing now; quick enough to be called several times a second."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What must be so for a device to learn. What is not known is not so.
+
+    Attributes:
+        idle: whether nobody may use it.
+        charging: whether it must be charging.
+        unmetered: whether its network must cost nothing.
+    """
+
+    idle: bool = True
+    charging: bool = True
+    unmetered: bool = True
+
+    def unmet(self, situation: Situation) -> tuple[str, ...]:
+        """Return what should be so and is not, in words."""
+        return tuple(
+            f"not known to be {name}" if getattr(situation, name) is None else f"not {name}"
+            for name in ("idle", "charging", "unmetered")
+            if getattr(self, name) and getattr(situation, name) is not True
+        )
+
+
+@dataclass
+class Gate:
+    """Says whether a device may learn. Sensors are asked at most every so often; an open gate needs a fresh answer.
+
+    Attributes:
+        sensors: of the device.
+        conditions: that must hold.
+        every: seconds for which an answer is good, 0 or more.
+        clock: seconds, rising.
+
+    Raises:
+        InputError: another number of seconds.
+    """
+
+    sensors: Sensors
+    conditions: Conditions = field(default_factory=Conditions)
+    every: float = 0.2
+    clock: Callable[[], float] = time.monotonic
+    _asked: float = field(default=float("-inf"), init=False)
+    _unmet: tuple[str, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        if not self.every >= 0:
+            raise InputError(f"expected 0 seconds or more between two looks at the sensors, got {self.every}")
+
+    def unmet(self) -> tuple[str, ...]:
+        """Return why the device may not learn now; nothing if it may."""
+        now = self.clock()
+        if now - self._asked >= self.every:
+            self._asked, self._unmet = now, self.conditions.unmet(self.sensors.read())
+        return self._unmet

@@ -1,0 +1,151 @@
+"""A device that learns what a server asks, as long as it may."""
+
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from handheld.errors import InputError
+from handheld.federated.device.conditions import Gate
+from handheld.federated.device.machine import resident_megabytes
+from handheld.federated.device.personal import Personal, Personalisation, load, personalise, save
+from handheld.federated.device.store import Store
+from handheld.federated.learning.descent import Loss, cross_entropy, descend
+from handheld.federated.learning.learner import Floats, Learned, Task
+from handheld.federated.learning.vectors import Vector
+from handheld.federated.learning.vectors import load as set_weights
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What learning may cost a device in a round.
+
+    Attributes:
+        seconds: after which it ends.
+        megabytes: that the process may take in all.
+        keep: share of the steps that must be done, 0 to 1, for work that ended early to be kept; of 1 it is dropped.
+
+    Raises:
+        InputError: values outside of these.
+    """
+
+    seconds: float = np.inf
+    megabytes: float = np.inf
+    keep: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (self.seconds > 0 and self.megabytes > 0 and 0 <= self.keep <= 1):
+            raise InputError(f"expected seconds and megabytes above 0 and a share to keep of 0 to 1, got {self}")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a task.
+
+    Attributes:
+        learned: what the device may send; None if it did not begin, or too little was done.
+        done: share of the steps.
+        stopped: why it ended early, nothing if it did not.
+    """
+
+    learned: Learned | None
+    done: float
+    stopped: tuple[str, ...] = ()
+
+
+class Device:
+    """One device: its examples, and when it may learn from them.
+
+    Args:
+        module: the shared model's network; a copy is used.
+        store: its examples; the user's own model lies beside it.
+        gate: when it may learn; None: always.
+        budget: what that may cost.
+        loss: of what the module says.
+        clock: seconds, rising.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        store: Store,
+        *,
+        gate: Gate | None = None,
+        budget: Budget | None = None,
+        loss: Loss = cross_entropy,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.module, self.store, self.gate, self.budget = deepcopy(module), store, gate, budget or Budget()
+        self.vector, self.loss, self._clock = Vector(self.module), loss, clock
+
+    def learn(self, task: Task, *, number: int = 0) -> Outcome:
+        """Learn as a server asks; between two steps the gate and the budget are looked at, so a step is the longest delay.
+
+        Args:
+            task: of the round; algorithms whose devices keep a state are refused.
+            number: by which the server knows the device.
+
+        Raises:
+            InputError: a task for another model, or a store without examples.
+        """
+        if task.state.weights.shape != (len(self.vector),) or task.algorithm.corrects:
+            raise InputError(f"expected a task for {len(self.vector):,} weights and devices without a state of their own")
+        may = self._may_go_on()
+        if not may():
+            return Outcome(None, 0.0, may.stopped)
+        examples = self.store.examples()
+        places = np.arange(len(examples))
+        learned = descend(self.module, self.vector, examples, places, task, number, loss=self.loss, goes_on=may)
+        done = learned.distance / task.rate / task.work.steps_of(len(examples))
+        return Outcome(learned if done and (not may.stopped or done >= self.budget.keep) else None, done, may.stopped)
+
+    def personalise(self, weights: Floats, personalisation: Personalisation | None = None, *, seed: int = 0) -> Personal:
+        """Fit a shared model to this device's user, and keep what came of it; see :func:`personalise`.
+
+        Work that ends early counts as far as it went: it is kept only if it is better as it is.
+        """
+        may = self._may_go_on()
+        examples = self.store.examples()
+        found = personalise(self.module, weights, examples, personalisation, loss=self.loss, seed=seed, goes_on=may)
+        save(self._own, found, weights)
+        return found
+
+    def model(self, weights: Floats) -> nn.Module:
+        """Return the network that serves the user, with the user's own weights if those came of these shared ones."""
+        own = load(self._own, weights)
+        served = deepcopy(self.module).eval()
+        set_weights(served, weights if own is None else own)
+        return served
+
+    def forget(self) -> None:
+        """Remove all examples and the user's own model."""
+        self.store.forget()
+        self._own.unlink(missing_ok=True)
+
+    @property
+    def _own(self) -> Path:
+        return self.store.path.with_suffix(".own.npz")
+
+    def _may_go_on(self) -> "_May":
+        return _May(self.gate, self.budget, self._clock() + self.budget.seconds, self._clock)
+
+
+class _May:
+    """Says whether to go on, and remembers why not."""
+
+    def __init__(self, gate: Gate | None, budget: Budget, until: float, clock: Callable[[], float]):
+        self.gate, self.budget, self.until, self.clock = gate, budget, until, clock
+        self.stopped: tuple[str, ...] = ()
+
+    def __call__(self) -> bool:
+        if self.clock() >= self.until:
+            self.stopped = (f"{self.budget.seconds:g} seconds are over",)
+        elif self.budget.megabytes < np.inf and resident_megabytes() > self.budget.megabytes:
+            self.stopped = (f"more than {self.budget.megabytes:g} MB are in use",)
+        else:
+            self.stopped = self.gate.unmet() if self.gate else ()
+        return not self.stopped

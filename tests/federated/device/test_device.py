@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import torch
+
+from handheld.data.partitions import evenly
+from handheld.errors import InputError
+from handheld.federated.algorithms import FedProx, Scaffold
+from handheld.federated.device import Budget, Device, Gate, Personalisation, Situation, Store
+from handheld.federated.learning import Examples, Task, Users, Work
+from handheld.federated.learning.modules import ModuleLearner
+
+GOOD = Situation(idle=True, charging=True, unmetered=True)
+BUSY = Situation(idle=False, charging=True, unmetered=True)
+WORK = Work(epochs=2, batch=5, rate=0.1)  # 16 steps
+
+
+class UsedAfter:
+    def __init__(self, looks):
+        self.looks = looks
+
+    def read(self):
+        self.looks -= 1
+        return GOOD if self.looks >= 0 else BUSY
+
+
+def module():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
+
+
+@pytest.fixture
+def store(tmp_path):
+    rng = np.random.default_rng(1)
+    found = Store(tmp_path / "own.sqlite")
+    for _ in range(40):
+        target = int(rng.integers(2))
+        found.add((rng.normal(size=4) + 3 * target).astype(np.float32), target)
+    return found
+
+
+def task(algorithm=None, weights=None):
+    algorithm = algorithm or FedProx()
+    first = ModuleLearner(
+        module(), Users(Examples(np.zeros((2, 4), np.float32), np.zeros(2, int)), evenly(2, 1, seed=0))
+    ).start()
+    return Task(algorithm.init(first if weights is None else weights), algorithm, WORK, seed=3)
+
+
+def test_a_device_learns_what_it_would_in_a_simulation(store):
+    outcome = Device(module(), store, gate=Gate(UsedAfter(99), every=0)).learn(task(), number=0)
+    users = Users(store.examples(), evenly(40, 1, seed=0))
+    users.partition.places[:] = np.arange(40)
+    expected = ModuleLearner(module(), users, at_once=1).learn(task(), [0], [None])[0]
+    assert (outcome.learned.change == expected.change).all()
+    assert (outcome.learned.weight, outcome.done, outcome.stopped) == (40, pytest.approx(1), ())
+
+
+def test_a_device_in_use_does_not_begin(store):
+    outcome = Device(module(), store, gate=Gate(UsedAfter(0))).learn(task())
+    assert (outcome.learned, outcome.done, outcome.stopped) == (None, 0, ("not idle",))
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(0.5, True), (0.0, True), (0.9, False), (1.0, False)])
+def test_a_device_that_is_used_stops_at_once_and_keeps_or_drops_its_work(store, keep, kept):
+    device = Device(module(), store, gate=Gate(UsedAfter(13), every=0), budget=Budget(keep=keep))
+    outcome = device.learn(task())
+    assert outcome.stopped == ("not idle",)
+    assert outcome.done == pytest.approx(12 / 16)
+    assert (outcome.learned is not None) == kept
+    if kept:
+        assert outcome.learned.weight == pytest.approx(40 * 12 / 16)
+        assert np.abs(outcome.learned.change).max() > 0
+
+
+def test_time_is_over(store):
+    seconds = iter(range(100))
+    outcome = Device(module(), store, budget=Budget(seconds=7.5, keep=0), clock=lambda: next(seconds)).learn(task())
+    assert outcome.stopped == ("7.5 seconds are over",)
+    assert 0 < outcome.done < 1
+
+
+def test_memory_is_used_up(store):
+    outcome = Device(module(), store, budget=Budget(megabytes=1.0)).learn(task())
+    assert (outcome.learned, outcome.stopped) == (None, ("more than 1 MB are in use",))
+    assert not Device(module(), store, budget=Budget(megabytes=1e6)).learn(task()).stopped
+
+
+def test_nothing_to_learn_from(tmp_path):
+    with pytest.raises(InputError, match="no examples"):
+        Device(module(), Store(tmp_path / "empty.sqlite")).learn(task())
+
+
+@pytest.mark.parametrize("wrong", [task(weights=np.zeros(7, np.float32)), task(Scaffold(population=3))])
+def test_tasks_that_do_not_fit(store, wrong):
+    with pytest.raises(InputError, match="expected a task"):
+        Device(module(), store).learn(wrong)
+
+
+@pytest.mark.parametrize("values", [{"seconds": 0}, {"megabytes": np.nan}, {"keep": -0.1}, {"keep": 1.1}])
+def test_budgets_that_make_no_sense(values):
+    with pytest.raises(InputError, match="expected"):
+        Budget(**values)
+
+
+def test_the_own_model_serves_at_once_and_outlives_the_process(store):
+    shared = task().state.weights
+    device = Device(module(), store)
+    found = device.personalise(shared, Personalisation(work=Work(epochs=20, batch=5, rate=0.1)))
+    assert found.kept
+    assert found.after["accuracy"] > found.before["accuracy"]
+    x = torch.from_numpy(store.examples().inputs)
+
+    def accuracy(served):
+        return float((served(x).argmax(dim=1).numpy() == store.examples().targets).mean())
+
+    assert accuracy(Device(module(), store).model(shared)) > 0.9 > accuracy(module())
+    newer = shared + np.float32(0.1)  # a newer shared model waits for its own fitting
+    assert torch.allclose(Device(module(), store).model(newer)[0].weight, module()[0].weight + 0.1)
+
+
+def test_a_damaged_own_model_is_not_used(store, tmp_path):
+    shared, device = task().state.weights, Device(module(), store)
+    assert device.personalise(shared, Personalisation(work=Work(epochs=20, batch=5, rate=0.1))).kept
+    own = tmp_path / "own.own.npz"
+    own.write_bytes(own.read_bytes()[:-50])
+    assert torch.equal(device.model(shared)[0].weight, module()[0].weight)
+
+
+def test_forgetting(store, tmp_path):
+    shared, device = task().state.weights, Device(module(), store)
+    device.personalise(shared, Personalisation(work=Work(epochs=20, batch=5, rate=0.1)))
+    device.forget()
+    assert len(store) == 0
+    assert torch.equal(device.model(shared)[0].weight, module()[0].weight)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.sqlite"]

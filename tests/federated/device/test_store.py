@@ -1,0 +1,115 @@
+import sqlite3
+
+import numpy as np
+import pytest
+
+from handheld.errors import InputError
+from handheld.federated.device import Store
+
+
+def picture(number):
+    return np.full((2, 3), number, np.uint8)
+
+
+class Clock:
+    now = 1e9
+
+    def __call__(self):
+        return self.now
+
+
+def test_what_was_added_comes_back_in_another_process(tmp_path):
+    store = Store(tmp_path / "own" / "examples.sqlite")
+    for number in range(5):
+        store.add(picture(number), number % 3)
+    found = Store(tmp_path / "own" / "examples.sqlite").examples()
+    assert found.inputs.dtype == np.uint8
+    assert found.inputs[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert found.targets.tolist() == [0, 1, 2, 0, 1]
+    assert (tmp_path / "own" / "examples.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_the_oldest_go_first_and_leave_no_trace(tmp_path):
+    store = Store(tmp_path / "examples.sqlite", most=3)
+    for number in range(40, 45):
+        store.add(np.full(400, number, np.uint8), 0)
+    assert store.examples().inputs[:, 0].tolist() == [42, 43, 44]
+    content = (tmp_path / "examples.sqlite").read_bytes()
+    assert bytes([44]) * 400 in content
+    assert bytes([40]) * 40 not in content
+
+
+def test_all_together_are_no_larger_than_allowed(tmp_path):
+    store = Store(tmp_path / "examples.sqlite", megabytes=0.0025)
+    for number in range(6):
+        store.add(np.full(992, number, np.uint8), 0)
+    assert store.examples().inputs[:, 0].tolist() == [4, 5]
+    with pytest.raises(InputError, match="more than may be kept"):
+        store.add(np.zeros(4000, np.uint8), 0)
+    assert len(store) == 2
+
+
+def test_examples_age(tmp_path):
+    clock = Clock()
+    store = Store(tmp_path / "examples.sqlite", days=2, clock=clock)
+    store.add(picture(1), 0)
+    clock.now += 1.5 * 86_400
+    store.add(picture(2), 0)
+    assert len(store.examples()) == 2
+    clock.now += 86_400
+    assert store.examples().inputs[:, 0, 0].tolist() == [2]
+    clock.now += 86_400 * 9
+    with pytest.raises(InputError, match="no examples"):
+        store.examples()
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "why"),
+    [
+        (np.zeros((3, 2), np.uint8), 0, "shape"),
+        (np.zeros((2, 3), np.float32), 0, "expected .u1"),
+        (picture(0), np.zeros(2, np.int64), "target"),
+        (np.full((2, 3), np.nan), 0, "finite"),
+        (np.array([["a"]]), 0, "numbers"),
+        (np.array([[{}]], object), 0, "numbers"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_lost(tmp_path, value, target, why):
+    store = Store(tmp_path / "examples.sqlite")
+    store.add(picture(1), 0)
+    with pytest.raises(InputError, match=why):
+        store.add(value, target)
+    assert len(store.examples()) == 1
+
+
+def test_forgetting_forgets_everything(tmp_path):
+    store = Store(tmp_path / "examples.sqlite")
+    store.add(np.full(100, 77, np.uint8), 0)
+    store.forget()
+    assert len(store) == 0
+    assert bytes([77]) * 20 not in (tmp_path / "examples.sqlite").read_bytes()
+    store.add(np.zeros(3, np.float32), 1)
+    assert store.examples().inputs.dtype == np.float32
+
+
+def test_a_damaged_file_is_named_and_left_as_it_is(tmp_path):
+    path = tmp_path / "examples.sqlite"
+    path.write_bytes(b"no database, " * 100)
+    with pytest.raises(InputError, match=r"examples\.sqlite cannot be used"):
+        Store(path)
+    assert path.read_bytes() == b"no database, " * 100
+
+
+def test_another_database_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / "other.sqlite") as connection:
+        connection.execute("create table examples (id integer)")
+    connection.close()
+    with pytest.raises(InputError, match="cannot be used"):
+        Store(tmp_path / "other.sqlite")
+
+
+@pytest.mark.parametrize("limits", [{"most": 0}, {"megabytes": 0}, {"days": np.nan}])
+def test_limits_that_make_no_sense(tmp_path, limits):
+    with pytest.raises(InputError, match="limits"):
+        Store(tmp_path / "examples.sqlite", **limits)
+    assert not list(tmp_path.iterdir())
