@@ -56,7 +56,7 @@ def descend(
     state, kept = as_tensors(task.state), None if own is None else torch.from_numpy(own)
     here, slope = torch.from_numpy(task.state.weights.copy()), torch.zeros(len(vector))
     vector.bind(module.train(), here, slope)
-    torch.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))  # of layers that draw, such as dropout
+    torch.default_generator.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))  # of layers that draw
     subspaces = task.subspaces([user], vector.arrays)
     lost, seen, steps, wanted = 0.0, 0, 0, task.work.steps_of(len(places))
     for rows in task.work.batches(len(places), task.random(user)):

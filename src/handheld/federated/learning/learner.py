@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Algorithm, State
+from handheld.federated.updates.encoder import seed_of
 
 Floats = NDArray[np.float32]
 Shape = tuple[int, ...]
 
-_SUBSPACE = 2
+_SUBSPACE = 17
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Task:
 
     def subspace_seed(self, user: int) -> int:
         """Return the seed of the subspace in which a device learns in this round."""
-        return int(self.random(user + 1, _SUBSPACE).integers(1 << 62))
+        return int(seed_of(self.seed, _SUBSPACE, self.state.round, user + 1))
 
 
 @dataclass(frozen=True, eq=False)

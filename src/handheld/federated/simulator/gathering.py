@@ -1,8 +1,8 @@
 """A round from its devices' parts to the next model: what rounds and asynchronous averaging share."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from handheld.federated.simulator.plan import Plan
 from handheld.federated.stages import Stages
 from handheld.federated.updates.encoder import seed_of
 
-_PARTS, _DOWN = 32, 13
+_PARTS, _DOWN, _LARGE = 32, 13, 100_000
 
 
 @dataclass
@@ -64,12 +64,13 @@ def jobs_of(
     examples = learner.examples[users]
     ranked = users[np.argsort(-examples, kind="stable")].tolist()
     most = 0.0 if plan.alike or not ranked else plan.heaviest * max(1.0, float(np.median(examples)))
-    chunks = math.ceil(len(ranked) / learner.at_once)
-    few = math.ceil(chunks / _PARTS) * learner.at_once
+    chunks = [ranked[start : start + learner.at_once] for start in range(0, len(ranked), learner.at_once)]
+    parts = _PARTS if len(task.state.weights) < _LARGE else _PARTS // 4  # each has a sum of its own
+    dealt = (list(chain.from_iterable(chunks[number::parts])) for number in range(min(parts, len(chunks))))
     hold, feedback = plan.robust is not None, plan.feedback
     return [
         Job(task, now.memory, part, {user: now.own[user] for user in part if user in now.own}, most, hold, factor, feedback)
-        for part in _batched(ranked, few)
+        for part in dealt
     ]
 
 
@@ -114,7 +115,3 @@ def _applied(plan: Plan, state: State, total: Total) -> State:
     if not np.isfinite(found.weights).all():
         raise TrainingError(f"after round {found.round} the model's weights are not finite: take a lower rate, or clip updates")
     return found
-
-
-def _batched(users: Sequence[int], few: int) -> Iterator[Sequence[int]]:
-    return (users[start : start + few] for start in range(0, len(users), few or 1))

@@ -83,7 +83,8 @@ class Job:
             kept = [self._own(user) if task.algorithm.corrects else None for user in few]
             for user, before, learned in zip(few, kept, learner.learn(task, few, kept), strict=True):
                 try:
-                    change = _expected(learned, task) + (self._own(user) if self.feedback else 0)
+                    change = _expected(learned, task)
+                    change = change + self._own(user) if self.feedback else change
                     update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
                 except InputError as error:
                     rejected[user] = str(error)
