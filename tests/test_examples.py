@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from handheld.errors import InputError
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -15,6 +17,26 @@ def test_examples_run(path):
         pytest.skip("MediaPipe's models have not been fetched")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+FEDERATED = sorted((ROOT / "examples" / "federated").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", FEDERATED, ids=[path.stem for path in FEDERATED])
+def test_federated_examples_make_a_population(path):
+    pytest.importorskip("torch")
+    from handheld.config import find
+    from handheld.federated.config import read
+
+    config = read(path)
+    needed = config.data.path or {"gestures": "hands/mesh", "replies": "text/chitchat.jsonl.gz"}[path.stem]
+    try:
+        find(needed, path.parent)
+    except InputError:
+        pytest.skip(f"HANDHELD_DATA has no {needed}")
+    learner = config.learner()
+    assert len(learner.start()) > 0
+    assert learner.examples.sum() > 0
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)

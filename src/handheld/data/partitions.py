@@ -46,7 +46,7 @@ class Partition:
 def evenly(count: int, users: int, *, seed: int) -> Partition:
     """Deal ``count`` examples out at random, to each user as many, or one more. Raises :class:`InputError` for too few."""
     _require(count, users)
-    return _of(np.array_split(np.random.default_rng(seed).permutation(count), users))
+    return of_parts(np.array_split(np.random.default_rng(seed).permutation(count), users))
 
 
 def by_user(owners: Sequence[Hashable]) -> Partition:
@@ -82,7 +82,7 @@ def by_shards(labels: NDArray[np.int64], users: int, *, each: int = 2, seed: int
     rng = np.random.default_rng(seed)
     shards = np.array_split(np.argsort(labels, kind="stable"), users * each)
     order = rng.permutation(users * each).reshape(users, each)
-    return _of([np.concatenate([shards[shard] for shard in own]) for own in order])
+    return of_parts([np.concatenate([shards[shard] for shard in own]) for own in order])
 
 
 def by_dirichlet(labels: NDArray[np.int64], users: int, *, evenness: float, seed: int, least: int = 1) -> Partition:
@@ -108,7 +108,7 @@ def by_dirichlet(labels: NDArray[np.int64], users: int, *, evenness: float, seed
         cuts = np.rint(np.cumsum(_shares(rng, users, evenness)) * len(own)).astype(int)[:-1]
         for part, some in zip(parts, np.split(own, cuts), strict=True):
             part.append(some)
-    return _of(_with_least([np.concatenate(part) for part in parts], least, rng))
+    return of_parts(_with_least([np.concatenate(part) for part in parts], least, rng))
 
 
 def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Partition:
@@ -124,7 +124,12 @@ def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Part
     shares = np.arange(1, users + 1, dtype=float) ** -skew
     cuts = np.arange(1, users + 1) + np.floor(np.cumsum(shares / shares.sum()) * (count - users) + 1e-9).astype(int)
     sizes = rng.permutation(np.diff(cuts, prepend=0))
-    return _of(np.split(rng.permutation(count), np.cumsum(sizes)[:-1]))
+    return of_parts(np.split(rng.permutation(count), np.cumsum(sizes)[:-1]))
+
+
+def of_parts(parts: Sequence[NDArray[np.int64]]) -> Partition:
+    """Give each user a part: numbers of examples."""
+    return Partition(np.concatenate(parts).astype(np.int64), _offsets(np.array([len(part) for part in parts])))
 
 
 def _shares(rng: np.random.Generator, users: int, evenness: float) -> NDArray[np.float64]:
@@ -143,10 +148,6 @@ def _with_least(parts: list[NDArray[np.int64]], least: int, rng: np.random.Gener
             half = min(least - len(parts[user]), max(1, (len(taken) - least) // 2))
             parts[user], parts[richest] = np.concatenate([parts[user], taken[:half]]), taken[half:]
     return parts
-
-
-def _of(parts: Sequence[NDArray[np.int64]]) -> Partition:
-    return Partition(np.concatenate(parts).astype(np.int64), _offsets(np.array([len(part) for part in parts])))
 
 
 def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

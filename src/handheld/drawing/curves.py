@@ -1,6 +1,7 @@
 """Training curves as a picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -24,17 +25,47 @@ def thin(curve: Curve, most: int = MOST_POINTS) -> list[tuple[float, float]]:
     return [(sum(step for step, _ in group) / len(group), sum(loss for _, loss in group) / len(group)) for group in groups]
 
 
-def picture(curves: Mapping[str, Curve], title: str, *, width: int, height: int) -> Markup:
-    """Draw the loss over the steps, a line for each curve; the loss axis is logarithmic where losses span decades."""
+@dataclass(frozen=True)
+class Words:
+    """How an axis of a picture is called, and how its values are written."""
+
+    title: str
+    write: Callable[[float], str]
+
+
+STEPS, LOSS = Words("step", count_text), Words("loss", lambda loss: f"{loss:.4g}")
+
+
+def picture(
+    curves: Mapping[str, Curve],
+    title: str,
+    *,
+    width: int,
+    height: int,
+    across: Words = STEPS,
+    up: Words = LOSS,
+    zero: bool = True,
+) -> Markup:
+    """Draw a line for each curve; the axis up is logarithmic where values span decades.
+
+    Args:
+        curves: points of each, by name.
+        title: of the picture.
+        width: in pixels.
+        height: in pixels.
+        across: what the first number of a point is.
+        up: what the second is.
+        zero: whether the axis up begins at zero, and may be logarithmic.
+    """
     thinned = {name: thin(curve) for name, curve in curves.items() if curve}
     steps = [step for curve in thinned.values() for step, _ in curve]
     losses = [loss for curve in thinned.values() for _, loss in curve]
     if not steps:
         return Markup("")
-    log = min(losses) > 0 and max(losses) / min(losses) > 30
-    x = Axis(min(*steps, 0), max(*steps, 1), _LEFT, width - _RIGHT)
-    y = Axis.around(losses if log else [0, *losses], height - _BOTTOM, _TOP, log=log, room=0.04)
-    parts = [grid(Scale(x, tick_text(count_text), "step", width // 80), Scale(y, lambda loss: f"{loss:.4g}", "loss", 6))]
+    log = zero and min(losses) > 0 and max(losses) / min(losses) > 30
+    x = Axis(min(*steps, 0), max(steps) or 1, _LEFT, width - _RIGHT)
+    y = Axis.around(losses if log or not zero else [0, *losses], height - _BOTTOM, _TOP, log=log, room=0.04)
+    parts = [grid(Scale(x, tick_text(across.write), across.title, width // 85), Scale(y, tick_text(up.write), up.title, 6))]
     for number, (name, curve) in enumerate(thinned.items()):
         path = "M" + "L".join(f"{x.at(step):.1f} {y.at(loss):.1f}" for step, loss in curve)
         colour, dash = number % COLOURS, number // COLOURS % 3

@@ -111,7 +111,7 @@ def personalise(
         raise InputError(f"expected {len(vector):,} weights and 2 examples or more, got {list(weights.shape)}, {len(examples)}")
     order = np.random.default_rng(seed).permutation(len(examples))
     cut = min(max(1, round(how.held * len(examples))), len(examples) - 1)
-    held = Examples(examples.inputs[order[:cut]], examples.targets[order[:cut]])
+    held = examples.of(order[:cut])
     shared = answers(module, vector, weights, held, loss)
     best: tuple[Answers, Floats, str, float] | None = None
     for way in how.ways:
@@ -129,13 +129,18 @@ def personalise(
     if best is None:
         return Personal(weights, "", 0.0, cut, shared.figures, {})
     judged, own, way, share = best
-    if judged.losses.mean() >= shared.losses.mean() or _luck(shared, judged) >= how.chance:
+    if judged.losses.mean() >= shared.losses.mean() or luck(shared, judged) >= how.chance:
         own, way, share = weights, "", 0.0
     return Personal(own, way, share, cut, shared.figures, judged.figures)
 
 
-def _luck(shared: Answers, own: Answers) -> float:
-    """Return how likely the own model would win as many of the examples on which both differ if none were better."""
+def luck(shared: Answers, own: Answers) -> float:
+    """Return how likely one model would win as many of the examples on which both differ if neither were better (a sign test).
+
+    Args:
+        shared: one model's answers.
+        own: those of the other, which may be better.
+    """
     ahead = own.right - shared.right if shared.asked.any() else shared.losses - own.losses
     wins, differ = int((ahead > 0).sum()), int((ahead != 0).sum())
     as_many: int = sum(math.comb(differ, more) for more in range(wins, differ + 1))

@@ -35,6 +35,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def of(self, places: NDArray[np.int64]) -> "Examples":
+        """Return some of them."""
+        return Examples(self.inputs[places], self.targets[places])
+
 
 @dataclass(frozen=True, eq=False)
 class Users:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -9,20 +10,28 @@ from markupsafe import Markup
 
 from handheld import __version__
 from handheld.drawing import amounts
-from handheld.drawing.axes import Axis, Scale, grid, svg
-from handheld.drawing.curves import thin
+from handheld.drawing.curves import LOSS, Curve, Words, picture
 from handheld.drawing.page import twice, write_page
+from handheld.federated.learning import Users
 from handheld.federated.privacy import Guarantee
+from handheld.federated.report import skew
 from handheld.federated.simulator import Plan
 
 Rows = Sequence[Mapping[str, float]]
 
 _WIDTH, _HEIGHT = 528, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42
 
 
 def write_report(
-    path: Path, title: str, plan: Plan, rows: Rows, *, population: int, weights: int, guarantees: Sequence[Guarantee] = ()
+    path: Path,
+    title: str,
+    plan: Plan,
+    rows: Rows,
+    *,
+    population: int,
+    weights: int,
+    guarantees: Sequence[Guarantee] = (),
+    users: Users | None = None,
 ) -> Path:
     """Write the page and return its path.
 
@@ -34,6 +43,7 @@ def write_report(
         population: devices in all.
         weights: of the model.
         guarantees: what noise promises.
+        users: whose examples it learned from, to be shown.
 
     Raises:
         MediaError: it cannot be written.
@@ -43,6 +53,7 @@ def write_report(
         "version": __version__,
         "summary": summary(plan, rows, population, weights),
         "pictures": pictures(rows),
+        "skew": skewed(users) if users else None,
         "totals": totals(rows),
         "guarantees": guarantees,
         "settings": settings(plan),
@@ -69,13 +80,22 @@ def pictures(rows: Rows) -> list[tuple[str, Markup]]:
         ("simulated hours", lambda hours: f"{hours:.3g}", [row["seconds"] / 3600 for row in rows]),
     )
     metric, name = ("test_accuracy", "test accuracy") if any("test_accuracy" in row for row in rows) else ("loss", "loss")
+    up = (lambda share: amounts.percent(share, 1)) if metric == "test_accuracy" else LOSS.write
     found = []
     for along, write, places in kinds:
         points = [(place, row[metric]) for place, row in zip(places, rows, strict=True) if metric in row]
         if points and points[-1][0] > 0:
-            draw = _drawing(points, along, write, name, as_share=metric == "test_accuracy")
-            found.append((f"{name} against {along}", twice(draw, _WIDTH)))
+            title = f"{name} against {along}"
+            draw = partial(_drawing, {name: points}, title, Words(along, write), Words(name, up))
+            found.append((title, twice(draw, _WIDTH)))
     return found
+
+
+def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:
+    """Return how unevenly examples are dealt out: in words, and drawn."""
+    targets, partition = users.examples.targets, users.partition
+    labels = targets if targets.ndim == 1 and targets.dtype.kind == "i" else None
+    return skew.facts(partition, labels), twice(partial(skew.picture, partition, labels), _WIDTH)
 
 
 def totals(rows: Rows) -> list[tuple[str, str]]:
@@ -111,17 +131,5 @@ def settings(plan: Plan) -> list[tuple[str, str]]:
     return found
 
 
-def _drawing(
-    points: Sequence[tuple[float, float]], along: str, write: Callable[[float], str], name: str, *, as_share: bool
-) -> Callable[[int], Markup]:
-    def draw(width: int) -> Markup:
-        x = Axis(0, points[-1][0], _LEFT, width - _RIGHT)
-        y = Axis.around([value for _, value in points], _HEIGHT - _BOTTOM, _TOP, room=0.05)
-        up = amounts.tick_text(lambda share: amounts.percent(share, 1)) if as_share else lambda value: f"{value:.3g}"
-        parts = [grid(Scale(x, amounts.tick_text(write), along, width // 90), Scale(y, up, name, 6))]
-        line = "M" + "L".join(f"{x.at(place):.1f} {y.at(value):.1f}" for place, value in thin(points))
-        parts.append(Markup('<path class="curve c0 d0" d="{}"/>').format(line))
-        said = f"from {points[0][1]:.3g} to {points[-1][1]:.3g}"
-        return svg(f"{name} against {along}", said, width, _HEIGHT, parts)
-
-    return draw
+def _drawing(curves: Mapping[str, Curve], title: str, across: Words, up: Words, width: int) -> Markup:
+    return picture(curves, title, width=width, height=_HEIGHT, across=across, up=up, zero=False)

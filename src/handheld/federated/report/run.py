@@ -37,6 +37,6 @@ def write_run(folder: Path, plan: Plan, learner: ModuleLearner, run: Run, *, del
     write_parquet(folder / "rounds.parquet", run.rows)
     write_report(
         folder / "report.html", f"Federated run {folder.resolve().name}", plan, run.rows, population=population,
-        weights=len(run.state.weights), guarantees=found,
+        weights=len(run.state.weights), guarantees=found, users=learner.users,
     )  # fmt: skip
     return found

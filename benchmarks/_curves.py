@@ -1,0 +1,37 @@
+"""Accuracy against rounds, as a picture for the documentation."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from markupsafe import Markup
+
+from handheld.drawing.amounts import percent
+from handheld.drawing.curves import COLOURS, Curve, Words, picture
+from handheld.drawing.page import templates
+
+_WIDTH, _HEIGHT, _LINE = 720, 380, 18
+ROUNDS, ACCURACY = Words("round", lambda number: f"{number:,.0f}"), Words("accuracy", lambda share: percent(share, 0))
+
+
+def write_curves(path: Path, title: str, curves: Mapping[str, Curve], most: float) -> Path:
+    """Write a picture of some curves up to a round, with their names below; a file that stands alone."""
+    shown = {name: [point for point in curve if point[0] <= most] for name, curve in curves.items()}
+    drawn = picture(shown, title, width=_WIDTH, height=_HEIGHT, across=ROUNDS, up=ACCURACY, zero=False)
+    style = templates("handheld.drawing").get_template("picture.css").render()
+    colours = templates("handheld.drawing").get_template("style.css").render().partition("* {")[0]
+    names = [
+        Markup('<path class="curve c{} d{}" d="M{x} {y}h26"/><text x="{tx}" y="{ty}">{name}</text>').format(
+            number % COLOURS, number // COLOURS % 3, x=46 + 220 * (number % 3), y=_HEIGHT + 8 + _LINE * (number // 3),
+            tx=80 + 220 * (number % 3), ty=_HEIGHT + 12 + _LINE * (number // 3), name=name,
+        )
+        for number, name in enumerate(shown)
+    ]  # fmt: skip
+    height = _HEIGHT + 8 + _LINE * -(-len(shown) // 3)
+    inner = str(drawn).partition(">")[2].removesuffix("</svg>")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
+        f'height="{height}" role="img"><title>{title}</title><style>{colours}{style}</style>'
+        f'<rect width="100%" height="100%" style="fill: var(--panel)"/>{inner}{"".join(names)}</svg>\n'
+    )
+    return path
