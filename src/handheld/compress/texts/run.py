@@ -89,7 +89,7 @@ def compress_texts(
     lesson, classes = Lesson.of(data.train), data.classes
     network = None if source.file else network_of(model, len(classes), settings.seed, Path(base))
     with workspace(out, plan) as space:
-        clock = Clock(progress)
+        clock = Clock(progress, kept=space.file("seconds.json"))
         with clock.of("teacher"):
             if source.file or network is None:
                 taught = read_only(Path(base) / str(source.file), lesson, classes)
