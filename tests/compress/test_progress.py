@@ -12,14 +12,19 @@ class Seconds:
         return self.now
 
 
+def stopped(clock, seconds):
+    with clock.of("learning"):
+        seconds.now += 3
+        raise KeyboardInterrupt
+
+
 def test_seconds_of_all_starts_are_added_up(tmp_path):
     told, seconds, kept = [], Seconds(), tmp_path / "seconds.json"
     clock = Clock(lambda *words: told.append(words), seconds, kept=kept)
     with clock.of("learning"):
         seconds.now += 5
-    with pytest.raises(KeyboardInterrupt), clock.of("learning"):
-        seconds.now += 3
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        stopped(clock, seconds)
     again = Clock(lambda *words: None, seconds, kept=kept)
     seconds.now += 100  # nobody works between two starts
     with again.of("learning"):
