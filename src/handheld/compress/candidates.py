@@ -15,6 +15,9 @@ from handheld.compress.training.supernet import narrow
 from handheld.engine import compact
 from handheld.errors import InputError
 
+SHARING = ("nested", "sparse")
+"""Kinds of members that share weights with the large network."""
+
 _LEVELS = 24  # of a knob, to search among
 _SURE = 0.8  # of a limit: an estimate below it, or as far above, needs no measuring
 _SIZE_MARGIN, _LATENCY_MARGIN = 0.97, 0.9  # the finished file has a longer card, and timings spread
@@ -57,7 +60,7 @@ class Candidate:
         """Say what it is, in words."""
         if self.kind == "pruned":
             return f"teacher pruned to {self.share**2:.1%} of its {self.spared}"
-        if self.kind not in ("nested", "sparse"):
+        if self.kind not in SHARING:
             return f"{self.kind} network of its own, {student_width(self)} channels first"
         zeros = ", most weights zero" if self.kind == "sparse" else ""
         blocks = "" if self.blocks is None else f", {self.blocks} of its removable blocks"
@@ -85,7 +88,7 @@ class Builder:
     def build(self, candidate: Candidate) -> Slim:
         """Return a candidate, and what it takes from the large network; one of its own takes nothing."""
         example = self.example(candidate.side)
-        if candidate.kind in ("nested", "sparse"):
+        if candidate.kind in SHARING:
             cut = narrow(self.large, example, width=candidate.share, blocks=candidate.blocks)
             if candidate.kind == "sparse":
                 Masks.of(cut.network, self.sparsity, skip=ends(cut.network)).apply()

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import fx
 
-from handheld.compress.candidates import Candidate
+from handheld.compress.candidates import SHARING, Candidate
 from handheld.compress.family import Step
 from handheld.compress.pruning import Masks, ends, prune
 from handheld.compress.settings import Settings
@@ -87,7 +87,7 @@ def finish(
         note("teacher", network)
         network = _pruned(candidate, network, lesson)
         note("pruning", network)
-    elif candidate.kind in ("nested", "sparse"):
+    elif candidate.kind in SHARING:
         note("joint training", network)
     member = AtSide(network, candidate.side).to(device())
     masks = Masks.of(network, settings.sparsity, skip=ends(network)) if candidate.kind == "sparse" else None

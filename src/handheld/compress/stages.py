@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 
 import handheld
-from handheld.compress.candidates import Builder, Candidate, search
+from handheld.compress.candidates import SHARING, Builder, Candidate, search
 from handheld.compress.exporting import Exported, Exporter
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
@@ -117,10 +117,16 @@ def planned(path: Path) -> tuple[Candidate, ...]:
 
 
 def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dict[Candidate, fx.GraphModule]:
-    """Train the large network with all candidates in one run; return the best candidate of each target, with its weights."""
+    """Train the large network with all candidates in one run; return the best candidate of each target, with its weights.
+
+    Where no weights are shared and the large network stays as it is, there is nothing to learn together: each member learns for
+    itself, from answers that are asked once.
+    """
     settings, batches = run.settings, run.batches()
     steps = round(settings.training.epochs * batches.per_epoch)
     step = joint_run(run, builder, candidates, batches, steps)
+    if not run.trains_large and not any(one.kind in SHARING for one in candidates):
+        return _best(run, candidates, step.together, batches)
     save = run.space.file("joint.pt")
     if not (ratio := run.space.file("joint.json")).exists() and run.trains_large:
         with atomic_path(ratio) as temporary:
@@ -147,7 +153,7 @@ def joint_run(run: Run, builder: Builder, candidates: Sequence[Candidate], batch
 
 
 def _learner(large: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
-    if candidate.kind in ("nested", "sparse"):
+    if candidate.kind in SHARING:
         return Nested(large, cut, candidate.side)
     return AtSide(cut.network, candidate.side)
 
