@@ -1,7 +1,8 @@
 """Our family beside what peers make of the same teacher and data.
 
     handheld compress examples/compress/fashion_mnist.toml
-    python benchmarks/compress_vs_peers.py [families/fashion_mnist] [--config examples/compress/fashion_mnist.toml]
+    handheld compress examples/compress/fashion_mnist_small.toml
+    python benchmarks/compress_vs_peers.py [families/fashion_mnist] [--more families/fashion_mnist_small]
 
 Peers: ai-edge-quantizer on the teacher; torch-pruning, which cuts the teacher to several sizes, fine-tuned for as many epochs
 as our members finish in, then ai-edge-quantizer; NNCF's post-training quantisation of the teacher in OpenVINO's format. All
@@ -80,11 +81,13 @@ class Bench:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("family", type=Path, nargs="?", default=Path("families/fashion_mnist"))
+    options.add_argument("--more", type=Path, nargs="*", default=[], help="families of the same teacher")
     options.add_argument("--config", type=Path, default=Path("examples/compress/fashion_mnist.toml"))
     options.add_argument("--epochs", type=float, help="of fine-tuning after torch-pruning; ours if left out")
     given = options.parse_args()
     bench = load(given.family, given.config, given.epochs)
-    points = [*ours(bench), *quantiser(bench), *pruner(bench)]
+    others = [member for folder in given.more for member in ours(Family.open(folder))]
+    points = [teacher_of(bench.family), *ours(bench.family), *others, *quantiser(bench), *pruner(bench)]
     points = [replace(point, accuracy=accuracy(bench, point.content)) for point in points]
     timed = latencies({str(number): point.content for number, point in enumerate(points)}, rounds=200)
     beside = nncf(bench)
@@ -104,12 +107,17 @@ def load(folder: Path, config: Path, epochs: float | None) -> Bench:
     return Bench(family, data, teacher.eval(), preparation, exporter, epochs or wanted.settings.finish.epochs, wanted)
 
 
-def ours(bench: Bench) -> Iterator[Point]:
-    """All members, and the teacher they come from."""
-    seconds = sum(bench.family.record["seconds"].values()) / len(bench.family.members)
-    for member in (bench.family.teacher, *bench.family.members):
-        content = (bench.family.folder / member.file).read_bytes()
+def ours(family: Family) -> Iterator[Point]:
+    """All members, each with a share of the whole run's time."""
+    seconds = sum(family.record["seconds"].values()) / len(family.members)
+    for member in family.members:
+        content = (family.folder / member.file).read_bytes()
         yield Point("handheld", f"{member.name}, {member.precision}", content, member.macs, seconds)
+
+
+def teacher_of(family: Family) -> Point:
+    """The teacher that all begin with."""
+    return Point("the teacher", "float32", (family.folder / family.teacher.file).read_bytes(), family.teacher.macs, 0.0)
 
 
 def quantiser(bench: Bench) -> Iterator[Point]:
