@@ -118,6 +118,14 @@ def test_the_own_model_serves_at_once_and_outlives_the_process(store):
     assert torch.allclose(Device(module(), store).model(newer)[0].weight, module()[0].weight + 0.1)
 
 
+def test_an_own_model_outlives_a_fitting_that_was_stopped(store):
+    shared, how = task().state.weights, Personalisation(work=Work(epochs=20, batch=5, rate=0.1))
+    assert Device(module(), store).personalise(shared, how).kept
+    before = Device(module(), store).model(shared)[0].weight
+    assert not Device(module(), store, gate=Gate(UsedAfter(0))).personalise(shared, how).kept
+    assert torch.equal(Device(module(), store).model(shared)[0].weight, before)
+
+
 def test_a_damaged_own_model_is_not_used(store, tmp_path):
     shared, device = task().state.weights, Device(module(), store)
     assert device.personalise(shared, Personalisation(work=Work(epochs=20, batch=5, rate=0.1))).kept

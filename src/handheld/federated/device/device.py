@@ -106,12 +106,13 @@ class Device:
     def personalise(self, weights: Floats, personalisation: Personalisation | None = None, *, seed: int = 0) -> Personal:
         """Fit a shared model to this device's user, and keep what came of it; see :func:`personalise`.
 
-        Work that ends early counts as far as it went: it is kept only if it is better as it is.
+        Work that ends early counts as far as it went, but an own model that is there already stays.
         """
         may = self._may_go_on()
         examples = self.store.examples()
         found = personalise(self.module, weights, examples, personalisation, loss=self.loss, seed=seed, goes_on=may)
-        save(self._own, found, weights)
+        if not may.stopped or load(self._own, weights) is None:
+            save(self._own, found, weights)
         return found
 
     def model(self, weights: Floats) -> nn.Module:
