@@ -25,14 +25,14 @@ def digits() -> Splits:
     return from_pairs(list(zip(pictures, found.target, strict=True)), test=0.2)
 
 
-def shrink(out: Path, console: Console) -> Markup:
+def shrink(out: Path, console: Console, epochs: float) -> Markup:
     """Make a family into a folder ``digits``, and return the page's section. Needs the extra ``train``."""
     from handheld.compress import Augmentation, Schedule, Settings, Teacher, compress
     from handheld.compress.report import report_section
 
     shutil.rmtree(out / "digits", ignore_errors=True)
     settings = Settings(
-        training=Schedule(16, batch=64, rate=0.1), finish=Schedule(16, batch=64, rate=0.05), quantise=1.0, variants=False,
+        training=Schedule(epochs, batch=64, rate=0.1), finish=Schedule(epochs, batch=64, rate=0.05), quantise=1.0, variants=False,
         augmentation=Augmentation(shift=1),
     )  # fmt: skip
     with Progress(console=console) as progress:
