@@ -33,9 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m handheld.web.demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder to write the page into")
     parser.add_argument("--video", help="clip to track; by default a real one of HANDHELD_DATA, else the one that ships")
-    parser.add_argument(
-        "--epochs", type=float, default=16, help="for which the family of digits learns, together and each alone"
-    )
+    parser.add_argument("--epochs", type=float, default=16, help="of the family of digits, together and each alone")
     given = parser.parse_args(arguments)
     console, sections = Console(), []
     clip = choose_clip(given.video, os.environ.get("HANDHELD_DATA"))

@@ -31,10 +31,8 @@ def shrink(out: Path, console: Console, epochs: float) -> Markup:
     from handheld.compress.report import report_section
 
     shutil.rmtree(out / "digits", ignore_errors=True)
-    settings = Settings(
-        training=Schedule(epochs, batch=64, rate=0.1), finish=Schedule(epochs, batch=64, rate=0.05), quantise=1.0, variants=False,
-        augmentation=Augmentation(shift=1),
-    )  # fmt: skip
+    training, finish = Schedule(epochs, batch=64, rate=0.1), Schedule(epochs, batch=64, rate=0.05)
+    settings = Settings(training=training, finish=finish, quantise=1.0, augmentation=Augmentation(shift=1), variants=False)
     with Progress(console=console) as progress:
         task = progress.add_task("digits", total=1.0)
         family = compress(
