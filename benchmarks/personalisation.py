@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from _report import show, write
 from rich.progress import track
 
@@ -37,6 +38,7 @@ def main() -> None:
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--cache", type=Path, default=Path("runs/personalisation"))
     given = options.parse_args()
+    torch.set_num_threads(1)  # batches of ten do not pay for more
     splits = load(find("images/fashion_mnist.npz", Path()), seed=0)
     labels = splits.train.labels
     examples = Examples(np.ascontiguousarray(np.moveaxis(np.asarray(splits.train.inputs), -1, 1)), labels)
