@@ -86,7 +86,7 @@ def main() -> None:
             row, curves[label(tried)] = best(problem, tried, given)
             here.append(row | {of: ratio(here[0] if here else row, row, what) for of, what in RATIOS})
             print(here[-1], flush=True)
-        slowest = max(row["rounds"] for row in here[1:] if isinstance(row["rounds"], int))
+        slowest = max((row["rounds"] for row in here[1:] if isinstance(row["rounds"], int)), default=given.most)
         write_curves(Path("docs/images") / f"fedavg_{name}.svg", problem.title, curves, 3 * slowest)
         rows += here
     show("rounds to a target", rows, COLUMNS)
