@@ -3,9 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from handheld.errors import MediaError
 from handheld.media import atomic_path
 
 _SAVE_SECONDS = 60.0
@@ -59,7 +60,7 @@ class Clock:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._counted
         self._counted = now
         if self.kept:
-            with atomic_path(self.kept) as temporary:
+            with suppress(MediaError), atomic_path(self.kept) as temporary:  # a full disk must not end a run for this
                 temporary.write_text(json.dumps(self.seconds))
 
 

@@ -114,17 +114,8 @@ def compress(
         answerer = ReadOnly(Path(base) / source.file, classes, preparation, source.mean, source.std)
     large = trace(network, torch.zeros(2, *preparation.shape))
     with workspace(out, json.loads(json.dumps(what))) as space:
-        run = Run(
-            data,
-            settings,
-            wanted,
-            space,
-            Clock(progress, kept=space.file("seconds.json")),
-            preparation,
-            large,
-            not what["trained"],
-            answerer,
-        )
+        clock = Clock(progress, kept=space.file("seconds.json"))
+        run = Run(data, settings, wanted, space, clock, preparation, large, not what["trained"], answerer)
         return _stages(run, finish)
 
 

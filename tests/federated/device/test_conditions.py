@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from handheld.errors import InputError
@@ -91,9 +93,12 @@ def test_a_machine_is_idle_when_only_we_work(monkeypatch, others, hint, idle):
 
 
 def test_this_machine_is_read():
-    found = MachineSensors().read()
-    assert found.charging in (True, False, None)
-    assert found.unmetered in (True, False, None)
+    willing, strict = MachineSensors(busy=9.0, ask=lambda place: None), MachineSensors(busy=-9.0, ask=lambda place: None)
+    time.sleep(0.1)
+    assert willing.read().idle is True
+    assert strict.read().idle is False
+    battery = machines.psutil.sensors_battery()
+    assert willing.read().charging is (True if battery is None else battery.power_plugged)
 
 
 def test_a_bus_that_does_not_answer_is_not_known(monkeypatch):

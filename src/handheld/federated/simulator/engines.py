@@ -90,7 +90,8 @@ _given: list[tuple[Learner, Stages]] = []  # in a process of a pool: what it wor
 
 
 def _prepare(given: Path) -> None:
-    _given[:] = [pickle.loads(given.read_bytes())]  # written by the process that started this one
+    # Safe: the process that started this one wrote the file a moment ago, into a folder that only its user may enter.
+    _given[:] = [pickle.loads(given.read_bytes())]
 
 
 def _work(job: Job) -> Part:
