@@ -264,3 +264,16 @@ def test_the_plan_says_what_was_run(family: Family):
     plan = json.loads((family.folder / "run" / "plan.json").read_text())
     assert plan["targets"] == [str(Target.of(target)) for target in TARGETS]
     assert plan["settings"]["training"]["epochs"] == 6
+
+
+def test_without_a_teachers_answers_pictures_vary_anew(splits: Splits, tmp_path: Path):
+    """The variations whose answers are kept, one or three, have no part in it."""
+    short = replace(SETTINGS, techniques=("students",), training=Schedule(1, batch=60), finish=Schedule(3, batch=60))
+
+    def made(views: int) -> Family:
+        settings = replace(short, views=views)
+        return compress(TEACHER, splits, out=tmp_path / str(views), targets=["10x smaller, plain"], settings=settings)
+
+    one, three = made(1), made(3)
+    assert one.members[0].accuracy == three.members[0].accuracy
+    assert one.members[0].confusion == three.members[0].confusion

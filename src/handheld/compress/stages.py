@@ -194,10 +194,10 @@ def cost(network: fx.GraphModule) -> float:
 
 
 def teach(run: Run) -> Lesson:
-    """Ask the teacher about every training picture, and keep what it says."""
-    batches, large = run.batches(views=run.settings.views), run.large.to(device()).eval()
+    """Ask the teacher about every training picture, and keep what it says; without distillation each epoch varies them anew."""
     if not run.settings.uses("distillation"):
-        return Lesson(batches, None, run.data.valid, run.preparation, run.settings)
+        return Lesson(run.batches(), None, run.data.valid, run.preparation, run.settings)
+    batches, large = run.batches(views=run.settings.views), run.large.to(device()).eval()
     answers = Answers(run.answerer or large, batches, len(run.data.classes), save=run.space.state, report=run.clock.share)
     return Lesson(batches, answers, run.data.valid, run.preparation, run.settings, large)
 
