@@ -1,5 +1,6 @@
 """Accuracy against rounds, as a picture for the documentation."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,12 +11,12 @@ from handheld.drawing.curves import COLOURS, Curve, Words, picture
 from handheld.drawing.page import templates
 
 _WIDTH, _HEIGHT, _LINE = 720, 380, 18
-ROUNDS, ACCURACY = Words("round", lambda number: f"{number:,.0f}"), Words("accuracy", lambda share: percent(share, 0))
+ROUNDS, ACCURACY = Words("round", lambda power: f"{10**power:,.0f}"), Words("accuracy", lambda share: percent(share, 0))
 
 
-def write_curves(path: Path, title: str, curves: Mapping[str, Curve], most: float) -> Path:
-    """Write a picture of some curves up to a round, with their names below; a file that stands alone."""
-    shown = {name: [point for point in curve if point[0] <= most] for name, curve in curves.items()}
+def write_curves(path: Path, title: str, curves: Mapping[str, Curve]) -> Path:
+    """Write a picture of some curves over the logarithm of rounds, with their names below; a file that stands alone."""
+    shown = {name: [(math.log10(number), accuracy) for number, accuracy in curve] for name, curve in curves.items()}
     drawn = picture(shown, title, width=_WIDTH, height=_HEIGHT, across=ROUNDS, up=ACCURACY, zero=False)
     style = templates("handheld.drawing").get_template("picture.css").render()
     colours = templates("handheld.drawing").get_template("style.css").render().partition("* {")[0]
