@@ -4,8 +4,8 @@
 
 Fashion-MNIST over 100 users, two kinds of clothes each (shards), or drawn by Dirichlet's distribution with alpha 0.1 and 1. Of
 each user's examples a fifth is laid aside to test on; of the rest the shared model is learned by federated averaging, and then
-each user's own, which is kept only where it is better on a part held out of that rest. A user is better off beyond noise where
-a sign test on the test examples says so at 5 %, and worse off likewise. A run is kept in ``--cache`` and goes on there.
+each user's own, which is kept only where cross-validation over that rest finds it better. A user is better off beyond noise
+where a sign test on the test examples says so at 5 %, and worse off likewise. A run is kept in ``--cache`` and goes on there.
 """
 
 import argparse

@@ -31,7 +31,6 @@ def test_a_better_model_is_kept_and_the_same_seed_gives_the_same():
     found = personalise(network(), shared_weights(), some(), Personalisation(work=WORK))
     again = personalise(network(), shared_weights(), some(), Personalisation(work=WORK))
     assert found.kept
-    assert found.held == 30
     assert found.after["accuracy"] > found.before["accuracy"] + 0.2
     assert (found.weights == again.weights).all()
 
@@ -77,9 +76,22 @@ def test_learning_that_goes_astray_keeps_the_shared_model():
     assert (found.weights == shared_weights()).all()
 
 
-def test_stopped_before_the_first_step():
-    found = personalise(network(), shared_weights(), some(), Personalisation(work=WORK), goes_on=lambda: False)
+@pytest.mark.parametrize("steps", [0, 100, 530])  # learning from the folds takes 10 * 8 * 3 * 2 steps, then 100 from all
+def test_work_that_is_stopped_is_dropped(steps):
+    left = iter([True] * steps)
+    found = personalise(network(), shared_weights(), some(), Personalisation(work=WORK), goes_on=lambda: next(left, False))
     assert not found.kept
+    assert (found.weights == shared_weights()).all()
+
+
+def test_stopped_once_is_stopped():
+    answered = iter([True, False])
+    how = Personalisation(work=WORK)
+    assert not personalise(network(), shared_weights(), some(), how, goes_on=lambda: next(answered, True)).kept
+
+
+def test_two_examples():
+    assert not personalise(network(), shared_weights(), some(2), Personalisation(work=WORK)).kept
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -94,7 +106,7 @@ def test_weights_of_another_model():
 
 
 @pytest.mark.parametrize(
-    "values", [{"ways": ("tail",)}, {"ways": ()}, {"shares": (0.0,)}, {"shares": ()}, {"held": 1.0}, {"chance": 0}]
+    "values", [{"ways": ("tail",)}, {"ways": ()}, {"shares": (0.0,)}, {"shares": ()}, {"folds": 1}, {"chance": 0}]
 )
 def test_values_that_make_no_sense(values):
     with pytest.raises(InputError, match="expected"):

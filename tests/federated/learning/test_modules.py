@@ -76,6 +76,13 @@ def test_means_that_layers_keep_are_averaged_with_the_weights():
     assert np.abs(change[made.vector.trained :]).min() > 0
 
 
+def test_a_batch_of_one_is_normalised_by_the_means_that_are_kept():
+    made = learner(nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)))
+    change = made.learn(Task(FedProx().init(made.start()), FedProx(), Work(batch=1), seed=1), [1], [None])[0].change
+    assert np.abs(change[: made.vector.trained]).max() > 0
+    assert np.abs(change[made.vector.trained :]).max() == 0
+
+
 def test_sequences_are_asked_at_each_place_but_where_nothing_is():
     class Next(nn.Module):
         def __init__(self):

@@ -106,12 +106,12 @@ class Device:
     def personalise(self, weights: Floats, personalisation: Personalisation | None = None, *, seed: int = 0) -> Personal:
         """Fit a shared model to this device's user, and keep what came of it; see :func:`personalise`.
 
-        Work that ends early counts as far as it went, but an own model that is there already stays.
+        Work that ends early is dropped, and an own model that is there already stays.
         """
         may = self._may_go_on()
         examples = self.store.examples()
         found = personalise(self.module, weights, examples, personalisation, loss=self.loss, seed=seed, goes_on=may)
-        if not may.stopped or load(self._own, weights) is None:
+        if not may.stopped:
             save(self._own, found, weights)
         return found
 

@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,11 +34,12 @@ class Personalisation:
 
     Attributes:
         ways: what is learned: ``head`` (the last layer alone), ``whole`` (everything).
-        shares: how far to go from the shared model to the learned one, each above 0, at most 1: below 1 is between both. The
-            best is found by what is held out.
-        work: how much is learned.
-        held: share of the examples held out to judge by, above 0, below 1.
-        chance: with which the own model may look better by luck alone, above 0, below 1: a sign test on the examples held out.
+        shares: how far to go from the shared model to the learned one, each above 0, at most 1: below 1 is between both.
+        work: how much is learned, each time.
+        folds: parts of the examples, 2 or more; each is judged by what was learned from the others (cross-validation), which
+            chooses the way and the share. Few examples are too dear to lay some aside for good.
+        chance: with which the own model may look better by luck alone, above 0, below 1: a sign test on all examples, each
+            judged by a model that had not seen it.
 
     Raises:
         InputError: values outside of these.
@@ -46,14 +48,16 @@ class Personalisation:
     ways: tuple[str, ...] = ("head", "whole")
     shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
     work: Work = field(default_factory=lambda: Work(epochs=5, batch=10, rate=0.05))
-    held: float = 0.3
+    folds: int = 4
     chance: float = 0.05
 
     def __post_init__(self) -> None:
         if not self.ways or not set(self.ways) <= {"head", "whole"}:
             raise InputError(f"expected ways of head and whole, got {self.ways}")
-        if not (self.shares and all(0 < share <= 1 for share in self.shares) and 0 < self.held < 1 and 0 < self.chance < 1):
-            raise InputError(f"expected shares, held and a chance of 0 to 1, got {self.shares}, {self.held} and {self.chance}")
+        if not self.shares or not all(0 < share <= 1 for share in self.shares):
+            raise InputError(f"expected shares above 0, at most 1, got {self.shares}")
+        if self.folds < 2 or not 0 < self.chance < 1:
+            raise InputError(f"expected 2 folds or more and a chance of 0 to 1, got {self.folds} and {self.chance}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,18 +65,16 @@ class Personal:
     """What came of fitting a model to a user.
 
     Attributes:
-        weights: (n,) the user's own, or the shared ones where those are as good.
+        weights: (n,) the user's own, learned from all examples, or the shared ones where those are as good.
         way: what was learned, empty where the shared model is kept.
         share: how far it goes from the shared model.
-        held: examples that judged.
-        before: what the shared model reaches on them: ``loss`` and, of classes, ``accuracy``.
-        after: what the best candidate does, kept or not.
+        before: what the shared model reaches on the examples: ``loss`` and, of classes, ``accuracy``.
+        after: what the best candidates do, each on examples that it has not seen, kept or not; empty if stopped before.
     """
 
     weights: Floats
     way: str
     share: float
-    held: int
     before: dict[str, float]
     after: dict[str, float]
 
@@ -92,7 +94,7 @@ def personalise(
     seed: int = 0,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Personal:
-    """Fit a shared model to a user's examples, and keep the result only if it is better on some that are held out.
+    """Fit a shared model to a user's examples, and keep the result only if it is better on examples that it has not seen.
 
     Args:
         module: the network; its weights are changed.
@@ -100,8 +102,8 @@ def personalise(
         examples: the user's.
         personalisation: how.
         loss: of what the module says.
-        seed: of what is held out, and the order of learning.
-        goes_on: asked before each step.
+        seed: of the folds, and the order of learning.
+        goes_on: asked before each step; once it says no the shared model stays, as a model learned in part was never judged.
 
     Raises:
         InputError: weights of another model, or fewer than two examples.
@@ -109,29 +111,33 @@ def personalise(
     how, vector = personalisation or Personalisation(), Vector(module)
     if weights.shape != (len(vector),) or len(examples) < 2:
         raise InputError(f"expected {len(vector):,} weights and 2 examples or more, got {list(weights.shape)}, {len(examples)}")
-    order = np.random.default_rng(seed).permutation(len(examples))
-    cut = min(max(1, round(how.held * len(examples))), len(examples) - 1)
-    held = examples.of(order[:cut])
-    shared = answers(module, vector, weights, held, loss)
-    best: tuple[Answers, Floats, str, float] | None = None
-    for way in how.ways:
-        structure = _Head(vector.names) if way == "head" else None
-        task = Task(FedAvg().init(weights), FedAvg(), how.work, seed, structure)
-        change = descend(module, vector, examples, order[cut:], task, 0, loss=loss, goes_on=goes_on).change
+    go = _Latch(goes_on)
+
+    def learned(way: str, places: NDArray[np.int64]) -> Floats:
+        task = Task(FedAvg().init(weights), FedAvg(), how.work, seed, _Head(vector.names) if way == "head" else None)
+        change = descend(module, vector, examples, places, task, 0, loss=loss, goes_on=go).change
         for subspace in task.subspaces([0], vector.arrays):
             change = subspace.expand(subspace.coordinates(change))  # means that layers keep moved as well
-        for share in how.shares:
-            own = weights + np.float32(share) * change
-            if np.isfinite(own).all():
-                judged = answers(module, vector, own, held, loss)
-                if best is None or judged.losses.mean() < best[0].losses.mean():
-                    best = judged, own, way, share
-    if best is None:
-        return Personal(weights, "", 0.0, cut, shared.figures, {})
-    judged, own, way, share = best
-    if judged.losses.mean() >= shared.losses.mean() or luck(shared, judged) >= how.chance:
-        own, way, share = weights, "", 0.0
-    return Personal(own, way, share, cut, shared.figures, judged.figures)
+        return change
+
+    before, after = [], defaultdict(list)
+    order = np.random.default_rng(seed).permutation(len(examples))
+    for fold in np.array_split(order, min(how.folds, len(examples))):
+        unseen, seen = examples.of(fold), np.setdiff1d(order, fold)
+        before.append(answers(module, vector, weights, unseen, loss))
+        for way in how.ways:
+            change = learned(way, seen)
+            for share in how.shares:
+                after[way, share].append(answers(module, vector, weights + np.float32(share) * change, unseen, loss))
+    shared, candidates = Answers.join(before), {key: Answers.join(each) for key, each in after.items()}
+    if go.stopped:
+        return Personal(weights, "", 0.0, shared.figures, {})
+    (way, share), best = min(candidates.items(), key=lambda each: np.nan_to_num(each[1].losses.mean(), nan=np.inf))
+    if best.losses.mean() < shared.losses.mean() and luck(shared, best) < how.chance:
+        own = weights + np.float32(share) * learned(way, order)
+        if np.isfinite(own).all() and not go.stopped:
+            return Personal(own, way, share, shared.figures, best.figures)
+    return Personal(weights, "", 0.0, shared.figures, best.figures)
 
 
 def luck(shared: Answers, own: Answers) -> float:
@@ -145,6 +151,17 @@ def luck(shared: Answers, own: Answers) -> float:
     wins, differ = int((ahead > 0).sum()), int((ahead != 0).sum())
     as_many: int = sum(math.comb(differ, more) for more in range(wins, differ + 1))
     return float(as_many / 2**differ)
+
+
+class _Latch:
+    """Asks whether to go on until the first no."""
+
+    def __init__(self, goes_on: Callable[[], bool]):
+        self.stopped, self._goes_on = False, goes_on
+
+    def __call__(self) -> bool:
+        self.stopped = self.stopped or not self._goes_on()
+        return not self.stopped
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from handheld.federated.algorithms import State
 from handheld.federated.learning.learner import Floats, Learned, Subspace, Task
@@ -58,12 +59,15 @@ def descend(
     vector.bind(module.train(), here, slope)
     torch.default_generator.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))  # of layers that draw
     subspaces = task.subspaces([user], vector.arrays)
+    norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
     lost, seen, steps, wanted = 0.0, 0, 0, task.work.steps_of(len(places))
     for rows in task.work.batches(len(places), task.random(user)):
         if not goes_on():
             break
         slope.zero_()
         inputs, targets = batch_of(examples, places[rows])
+        for norm in norms:
+            norm.train(len(rows) > 1)  # a single example has no spread: it is normalised by the means that the layer keeps
         losses = loss(module(inputs), targets)
         losses.mean().backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():

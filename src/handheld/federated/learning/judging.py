@@ -1,5 +1,6 @@
 """How good a module is on examples, one by one and on average."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,11 @@ class Answers:
     losses: NDArray[np.float64]
     right: NDArray[np.int64]
     asked: NDArray[np.int64]
+
+    @staticmethod
+    def join(parts: Sequence["Answers"]) -> "Answers":
+        """Return all of them as one."""
+        return Answers(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("losses", "right", "asked")))
 
     @property
     def figures(self) -> dict[str, float]:
