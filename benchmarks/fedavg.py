@@ -124,7 +124,7 @@ def best(problem: Problem, tried: Tried, given: argparse.Namespace, leader: Curv
     return {
         "task": problem.title, "algorithm": tried.name + (", EDEN 1 bit" if tried.stages else ""),
         "E": tried.epochs, "B": tried.batch or "inf", "C": tried.cohort, "rate": rate, "target": f"{problem.target:.0%}",
-        "rounds": round(rounds) if rounds else f"more than {given.most}", "MB up": round(up, 2) if rounds else "",
+        "rounds": round(rounds) if rounds else f"more than {run.state.round}", "MB up": round(up, 2) if rounds else "",
         "test accuracy": round(tested.figures["accuracy"], 4),
     }, curve_of(run.rows)  # fmt: skip
 
