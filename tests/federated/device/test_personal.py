@@ -76,7 +76,7 @@ def test_learning_that_goes_astray_keeps_the_shared_model():
     assert (found.weights == shared_weights()).all()
 
 
-@pytest.mark.parametrize("steps", [0, 100, 530])  # learning from the folds takes 10 * 8 * 3 * 2 steps, then 100 from all
+@pytest.mark.parametrize("steps", [0, 100, 630])  # learning takes 2 ways * 4 folds * 10 passes * 8 steps
 def test_work_that_is_stopped_is_dropped(steps):
     left = iter([True] * steps)
     found = personalise(network(), shared_weights(), some(), Personalisation(work=WORK), goes_on=lambda: next(left, False))

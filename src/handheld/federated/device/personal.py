@@ -65,7 +65,7 @@ class Personal:
     """What came of fitting a model to a user.
 
     Attributes:
-        weights: (n,) the user's own, learned from all examples, or the shared ones where those are as good.
+        weights: (n,) the user's own, the mean of those learned without each fold, or the shared ones where those are as good.
         way: what was learned, empty where the shared model is kept.
         share: how far it goes from the shared model.
         before: what the shared model reaches on the examples: ``loss`` and, of classes, ``accuracy``.
@@ -120,13 +120,15 @@ def personalise(
             change = subspace.expand(subspace.coordinates(change))  # means that layers keep moved as well
         return change
 
-    before, after = [], defaultdict(list)
+    before, after, means = [], defaultdict(list), {way: np.zeros_like(weights) for way in how.ways}
     order = np.random.default_rng(seed).permutation(len(examples))
-    for fold in np.array_split(order, min(how.folds, len(examples))):
+    folds = np.array_split(order, min(how.folds, len(examples)))
+    for fold in folds:
         unseen, seen = examples.of(fold), np.setdiff1d(order, fold)
         before.append(answers(module, vector, weights, unseen, loss))
         for way in how.ways:
             change = learned(way, seen)
+            means[way] += change / np.float32(len(folds))
             for share in how.shares:
                 after[way, share].append(answers(module, vector, weights + np.float32(share) * change, unseen, loss))
     shared, candidates = Answers.join(before), {key: Answers.join(each) for key, each in after.items()}
@@ -134,8 +136,9 @@ def personalise(
         return Personal(weights, "", 0.0, shared.figures, {})
     (way, share), best = min(candidates.items(), key=lambda each: np.nan_to_num(each[1].losses.mean(), nan=np.inf))
     if best.losses.mean() < shared.losses.mean() and luck(shared, best) < how.chance:
-        own = weights + np.float32(share) * learned(way, order)
-        if np.isfinite(own).all() and not go.stopped:
+        own = weights + np.float32(share) * means[way]
+        known = answers(module, vector, own, examples, loss)
+        if known.losses.mean() <= best.losses.mean():  # it has seen them: if it is worse than its parts it went astray
             return Personal(own, way, share, shared.figures, best.figures)
     return Personal(weights, "", 0.0, shared.figures, best.figures)
 
