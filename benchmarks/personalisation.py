@@ -69,8 +69,8 @@ def row_of(name: str, examples: Examples, deal: Partition, given: argparse.Names
     gains = np.array(after) - before
     return {
         "users": name, "shared model": f"{np.mean(before):.2%}", "own model": f"{np.mean(after):.2%}", "kept by": kept,
-        "raised": int((gains > 0).sum()), "all right before": before.count(1.0), "beyond noise": better, "lowered": int((gains < 0).sum()),
-        "lowered beyond noise": worse, "largest loss": f"{-gains.min():.2%}",
+        "raised": int((gains > 0).sum()), "all right before": before.count(1.0), "beyond noise": better,
+        "lowered": int((gains < 0).sum()), "lowered beyond noise": worse, "largest loss": f"{-gains.min():.2%}",
     }  # fmt: skip
 
 
