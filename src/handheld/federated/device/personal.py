@@ -69,7 +69,8 @@ class Personal:
         way: what was learned, empty where the shared model is kept.
         share: how far it goes from the shared model.
         before: what the shared model reaches on the examples: ``loss`` and, of classes, ``accuracy``.
-        after: what the best candidates do, each on examples that it has not seen, kept or not; empty if stopped before.
+        after: what the best candidates do, each on examples that it has not seen, kept or not; both are empty if
+            learning was stopped.
     """
 
     weights: Floats
@@ -128,12 +129,12 @@ def personalise(
         before.append(answers(module, vector, weights, unseen, loss))
         for way in how.ways:
             change = learned(way, seen)
+            if go.stopped:
+                return Personal(weights, "", 0.0, {}, {})
             means[way] += change / np.float32(len(folds))
             for share in how.shares:
                 after[way, share].append(answers(module, vector, weights + np.float32(share) * change, unseen, loss))
     shared, candidates = Answers.join(before), {key: Answers.join(each) for key, each in after.items()}
-    if go.stopped:
-        return Personal(weights, "", 0.0, shared.figures, {})
     (way, share), best = min(candidates.items(), key=lambda each: np.nan_to_num(each[1].losses.mean(), nan=np.inf))
     if best.losses.mean() < shared.losses.mean() and luck(shared, best) < how.chance:
         own = weights + np.float32(share) * means[way]

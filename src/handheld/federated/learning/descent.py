@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from handheld.federated.algorithms import State
 from handheld.federated.learning.learner import Floats, Learned, Subspace, Task
@@ -19,6 +18,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Takes what a module says and what it should, (batch, ...) both; returns (batch,) losses."""
 
 _DRAWS = 1
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -59,7 +59,7 @@ def descend(
     vector.bind(module.train(), here, slope)
     torch.default_generator.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))  # of layers that draw
     subspaces = task.subspaces([user], vector.arrays)
-    norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
+    norms = [each for each in module.modules() if isinstance(each, _NORMS)]
     lost, seen, steps, wanted = 0.0, 0, 0, task.work.steps_of(len(places))
     for rows in task.work.batches(len(places), task.random(user)):
         if not goes_on():
