@@ -32,6 +32,7 @@ from handheld.projection.scope import figures, threshold_of
 from handheld.projection.training.making import Plan, make_text_model
 from handheld.projection.training.recipe import recipe_for
 
+PATIENCE = 3  # times the seconds that fastText is told to tune itself in: sometimes it never ends
 WORKER = Path(__file__).parent / "_fasttext_worker.py"
 
 
@@ -64,7 +65,7 @@ def main() -> None:
             if not given.without_peer:
                 rows.append(peer(task, limit, given.seconds))
             show("short texts", rows)
-    write("text", rows)
+            write("text", rows)
 
 
 def clinc(test: Path | None, oos: Path | None) -> Task:
@@ -113,8 +114,12 @@ def peer(task: Task, size: int, seconds: int) -> dict[str, Any]:
             Path(job[part]).write_text("".join(lines))
         job |= {"out": str(folder / "model.ftz"), "answers": str(folder / "answers.json")}
         (folder / "job.json").write_text(json.dumps(job))
-        subprocess.run([fasttext_python(), WORKER, folder / "job.json"], check=True, stderr=subprocess.DEVNULL)
-        found = json.loads(Path(job["answers"]).read_text())
+        worker, limit = [fasttext_python(), WORKER, folder / "job.json"], PATIENCE * seconds
+        try:
+            subprocess.run(worker, check=True, stderr=subprocess.DEVNULL, timeout=limit)
+            found = json.loads(Path(job["answers"]).read_text())
+        except subprocess.TimeoutExpired:
+            found = {"failed": f"did not end within {limit} s"}
     if "failed" in found:
         return {"data and model": f"{task.name}, fastText in {size:,} bytes: {found['failed']}"}
     right, sure, outside = np.array(found["right"]), np.array(found["sure"]), np.array(found["outside"])
