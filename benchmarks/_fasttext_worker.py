@@ -15,16 +15,19 @@ _ROUNDS, _TRIES = 5, 3
 
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
-    model, failed = None, ""
-    for seed in range(_TRIES):  # one trial whose learning rate is too high ends the whole tuning
+    model, best, failed = None, -1.0, ""
+    for seed in range(_TRIES):  # tuning ends where one trial's learning rate is too high, or with a model that knows nothing
         try:
-            model = fasttext.train_supervised(
+            found = fasttext.train_supervised(
                 job["train"], autotuneValidationFile=job["valid"], autotuneDuration=job["seconds"],
                 autotuneModelSize=f"{job['size'] // 1000}K", thread=1, verbose=0, seed=seed,
             )  # fmt: skip
-            break
         except RuntimeError as error:
             failed = str(error)
+            continue
+        _, right, _ = found.test(job["valid"])
+        if right > best:
+            model, best = found, right
     if model is None:
         Path(job["answers"]).write_text(json.dumps({"failed": failed}))
         return
