@@ -3,8 +3,8 @@
     python benchmarks/text.py [--sizes 100KB 260KB] [--seconds 300] [--data clinc banking] [--test FILE] [--without-peer]
 
 CLINC150 (its validation split is the test unless ``--test`` names another file) and Banking77 (a tenth of its training texts,
-from which neither learns). fastText tunes itself on these texts, three times (the best counts); ours takes nothing from them but
-the threshold of scope.
+from which neither learns). fastText tunes itself on these texts, three times, and the best counts; ours takes nothing from them
+but the threshold of scope.
 """
 
 import argparse
