@@ -9,10 +9,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from _memory import peak_bytes
 from numpy.typing import NDArray
 
 
@@ -57,7 +57,7 @@ def measure(tracker: Tracker, setup: dict[str, Any], frames: range, t_us: int) -
         "wall": wall,
         "points": points,
         "detector_runs": tracker.detector_runs - runs,
-        "peak_mb": peak_mb(),
+        "peak_mb": peak_bytes() / 2**20,
         "threads": len(os.listdir("/proc/self/task")),
     }
 
@@ -71,9 +71,3 @@ def read_frame(setup: dict[str, Any], index: int) -> NDArray[np.uint8]:
         image = np.concatenate([image, image[:, ::-1]], axis=1)
     image.flags.writeable = False
     return image
-
-
-def peak_mb() -> float:
-    """Return the largest resident size so far; not ``ru_maxrss``, which a process inherits from the one that started it."""
-    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024

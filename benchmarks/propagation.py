@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _memory import peak_bytes
 from _report import show, write
 from numpy.typing import NDArray
 
@@ -355,8 +356,7 @@ def run_apart(what: str, limit: int | None, arguments: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     functions = {function.__name__: function for function in (spread, classify, cluster, ours_near, faiss_near)}
     found = functions[what](**arguments)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(found | {"peak MB": round(peak)}))
+    print(json.dumps(found | {"peak MB": round(peak_bytes() / 2**20)}))
 
 
 PARTS = {"planetoid": planetoid, "scaling": scaling, "scikit": scikit, "ray": ray, "neighbours": neighbours}
