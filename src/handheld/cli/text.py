@@ -54,8 +54,10 @@ def train(
         held_out = _read(valid, console, known.classes)
     data, judged_by = TextData.of(known, oos), TextData.of(held_out, oos)
     limit = _bytes(max_size)
-    recipe = replace(recipe_for(reads, limit), more=()) if joint else recipe_for(reads, limit)
-    trainers = _trainers(trainer or [], len(data.known.classes))
+    classes = len(data.known.classes)
+    recipe = recipe_for(reads, limit, classes)
+    recipe = replace(recipe, more=()) if joint else recipe
+    trainers = _trainers(trainer or [], classes)
     plan = Plan(limit, recipe=recipe, trainers=trainers, joint=joint, licence=licence, seed=seed)
     state = out.with_name(f".{out.name}.training")
     with stage_bars(console) as progress:

@@ -11,7 +11,7 @@ from handheld.projection.training.recipe import Recipe, compiled, parts_of, reci
 from handheld.projection.training.text import logits_of
 
 LABELS = [f"label number {number}" for number in range(40)]
-SIGNS = replace(recipe_for("signs", 40_000), width=32)
+SIGNS = replace(recipe_for("signs", 40_000, 40), width=32)
 CARD = {"labels": LABELS, "accuracy": {"valid": 0.9137, "examples": 4500}}
 
 
@@ -33,6 +33,17 @@ def test_the_largest_file_keeps_the_size_and_uses_it(recipe: Recipe, size: int):
     with TextClassifier(Model.load(content)) as model:
         assert model.reader == reader
         assert model.classify("one two", top=1)[0].label == LABELS[logits.argmax()]
+
+
+@pytest.mark.parametrize(
+    ("size", "classes", "tables", "hidden"),
+    [(50_000, 77, 1, 0), (100_000, 77, 2, 128), (100_000, 150, 2, 0), (260_000, 150, 3, 128), (260_000, 1000, 3, 0)],
+)
+def test_a_hidden_layer_leaves_two_thirds_of_the_file_to_the_tables(size: int, classes: int, tables: int, hidden: int):
+    recipe = recipe_for("rows", size, classes)
+    assert (1 + len(recipe.more), recipe.hidden) == (tables, hidden)
+    layers = tables * hidden * (recipe.width + classes)
+    assert 3 * layers <= size
 
 
 def test_a_size_that_no_network_has_is_refused():

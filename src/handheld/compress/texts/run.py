@@ -129,7 +129,7 @@ def _made(run: _Run, name: str, target: Target, max_size: float | None) -> _File
         run.clock.progress(run.clock.stage, done, f"{stage} {text}".strip())
 
     limit = int(max_size or LARGEST) - _KEPT
-    plan = Plan(limit, recipe=recipe_for(KINDS[target.kind], limit), seed=run.settings.seed)
+    plan = Plan(limit, recipe=recipe_for(KINDS[target.kind], limit, len(run.data.classes)), seed=run.settings.seed)
     one = make_text_model(
         TextData(run.data.train), TextData(run.data.valid), plan,
         answers=run.teacher.answers, state=run.space.state, progress=report,

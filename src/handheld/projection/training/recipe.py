@@ -119,18 +119,29 @@ class Recipe:
 
 
 _TWO, _THREE = 60_000, 200_000  # bytes from which so many tables in one file are better than one
+_HIDDEN, _HEADS = 128, 3  # numbers of a hidden layer, where the layers above the tables take a third of the file at most
 
 
-def recipe_for(reads: str, max_size: int) -> Recipe:
-    """Return the recipe that did best for a size on validation splits. Raises :class:`InputError` for what cannot be read."""
+def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
+    """Return the recipe that did best on validation splits.
+
+    Args:
+        reads: one of :data:`READS`.
+        max_size: bytes of the file.
+        classes: that it tells apart; many leave no room for a hidden layer in a small file.
+
+    Raises:
+        InputError: what cannot be read.
+    """
     if reads == "signs":
         schedule = Schedule(20, batch=128, rate=0.002, rise=0.1, decay=0.05, optimiser="adam")
         return Recipe(reads="signs", width=256, dropout=0.2, schedule=schedule)
     if max_size < _TWO:
         return Recipe(reads=reads)
-    if max_size < _THREE:
-        return Recipe(reads=reads, width=48, more=(SKIPGRAMS,))
-    return Recipe(reads=reads, more=(SKIPGRAMS, LETTERS))
+    more, width = ((LETTERS,), 32) if max_size < _THREE else ((LETTERS, SKIPGRAMS), 48)
+    if _HEADS * (1 + len(more)) * _HIDDEN * (width + classes) <= max_size:
+        return Recipe(reads=reads, more=more, width=width, hidden=_HIDDEN)
+    return Recipe(reads=reads, more=more, width=width + 16)
 
 
 def parts_of(reader: Trained) -> tuple[Rows | Bits, ...]:
