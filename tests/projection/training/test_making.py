@@ -67,7 +67,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(made: TextModel, tmp_p
 
 def test_a_file_that_is_too_large_is_made_again(monkeypatch: pytest.MonkeyPatch):
     recipe = Recipe(width=8, features=Features(1, 0, (3,)), length=32)
-    monkeypatch.setattr(Recipe, "largest", lambda self, size, card, seed: self.reader(3000, seed))
+    monkeypatch.setattr(Recipe, "largest", lambda self, size, card, seed, texts: self.reader(3000, seed, texts))
     found = make_text_model(texts(30, 0), texts(30, 1), Plan(12_000, recipe=recipe))
     assert 11_000 < len(found.content) <= 12_000
 

@@ -46,6 +46,21 @@ def test_a_hidden_layer_leaves_two_thirds_of_the_file_to_the_tables(size: int, c
     assert 3 * layers <= size
 
 
+def test_a_device_reads_as_many_features_as_nearly_all_texts_have():
+    texts = tuple("so many words " * count for count in range(40))
+    most = max(len(Features(2, 0).of([text]).hashes) for text in texts)
+    lengths = [
+        recipe.reader(8, texts=given).length
+        for recipe, given in (
+            (Recipe(features=Features(2, 0)), texts),
+            (Recipe(features=Features(2, 0)), texts[:3]),
+            (Recipe(features=Features(2, 0), length=100), texts),
+        )
+    ]
+    assert most <= lengths[0] < most + 64
+    assert lengths[1:] == [64, 100]
+
+
 def test_a_size_that_no_network_has_is_refused():
     with pytest.raises(InputError, match="3000 bytes are too few for 2 labels and rows of 64 numbers: expected"):
         Recipe().largest(3000, {"labels": ["yes", "no"]})

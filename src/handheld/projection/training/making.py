@@ -114,7 +114,8 @@ def make_text_model(
     work = _Work(train, plan, state, progress)
     card = _card(train, valid, plan)
     progress("size", 0.0, "")
-    reader = plan.recipe.largest(plan.max_size, {**card, **_measured(1 / 3, 1 / 3, len(valid.known))}, plan.seed)
+    measured = _measured(1 / 3, 1 / 3, len(valid.known))
+    reader = plan.recipe.largest(plan.max_size, {**card, **measured}, plan.seed, train.texts)
     progress("size", 1.0, "")
     lesson = Lesson.of(train.known, train.outside)
     trainer = work.along() if plan.joint else None

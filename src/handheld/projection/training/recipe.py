@@ -1,10 +1,11 @@
 """What network reads texts, how it is trained, and the largest one that a file of a given size holds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,7 +29,12 @@ LETTERS = Features(words=1, skips=0, letters=(2, 3, 4, 5, 6))
 
 _FIRST = 64  # rows or bits of the file that tells how many bytes are no rows
 _ROOM = 64  # bytes, for numbers on the card that are longer than others
+_SHORTEST, _NEARLY_ALL = 64, 0.999  # features that a device reads of every text, and texts of which it reads all
 _CHECKS = 16  # texts on which file and network must agree
+
+
+def _schedule(epochs: int) -> Schedule:
+    return Schedule(epochs, batch=128, rate=0.01, rise=0.1, decay=0.05, optimiser="adam")
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Recipe:
         more: features of further tables in the same file, each of which learns apart; the answer is the mean of all.
         width: numbers for each row or sign.
         hidden: of a layer between them and the answers; 0: none.
-        length: features of a text that a device reads rows of.
+        length: features of a text that a device reads rows of, at most; fewer where nearly all texts have no more.
         dropout: share of features that are left out while learning.
         schedule: of the training; in its second half a table knows of its grid.
         weights: of labels, teacher and, where a trainer network learns along, of its labels.
@@ -52,11 +58,9 @@ class Recipe:
     more: tuple[Features, ...] = ()
     width: int = 64
     hidden: int = 0
-    length: int = 256
+    length: int = 2048
     dropout: float = 0.5
-    schedule: Schedule = field(
-        default_factory=lambda: Schedule(20, batch=128, rate=0.01, rise=0.1, decay=0.05, optimiser="adam")
-    )
+    schedule: Schedule = field(default_factory=lambda: _schedule(20))
     weights: Weights = field(default_factory=lambda: Weights(projection=0.3, distance=0.7, temperature=2.0, smoothing=0.1))
 
     def __post_init__(self) -> None:
@@ -67,10 +71,10 @@ class Recipe:
         if self.width < 1 or self.hidden < 0 or not 0 <= self.dropout < 1:
             raise InputError(f"expected a width of 1 or more, hidden of 0 or more, a dropout of 0 to 1, got {self}")
 
-    def reader(self, count: int, seed: int = 0) -> Trained:
-        """Return what reads so many rows of each table, or about so many bits."""
+    def reader(self, count: int, seed: int = 0, texts: tuple[str, ...] = ()) -> Trained:
+        """Return what reads so many rows of each table, as many of them as nearly all ``texts`` need, or about so many bits."""
         if self.reads == "rows":
-            tables = tuple(Rows(features, count, self.length) for features in (self.features, *self.more))
+            tables = tuple(Rows(features, count, self._length(features, texts)) for features in (self.features, *self.more))
             return Parts(tables) if self.more else tables[0]
         return Bits(self.features, Signs(max(1, count // _D), _D, seed))
 
@@ -81,28 +85,34 @@ class Recipe:
         layers = (self.width, self.hidden) if self.hidden else (self.width,)
         return ProjectionNet(reader.signs.size, classes, layers, dropout=self.dropout)
 
-    def largest(self, max_size: int, card: Mapping[str, Any], seed: int = 0) -> Trained:
+    def largest(self, max_size: int, card: Mapping[str, Any], seed: int = 0, texts: tuple[str, ...] = ()) -> Trained:
         """Return what reads as much as a file keeps within a size, by what a small file has beside its rows.
 
         Args:
             max_size: bytes.
             card: as long as the file's will be, with its ``labels``.
             seed: of the projections.
+            texts: such as will be read; none: any.
 
         Raises:
             InputError: even the smallest file is larger.
         """
-        reader = self.reader(_FIRST, seed)
+        reader = self.reader(_FIRST, seed, texts)
         smallest = self._size(reader, card) + _ROOM
         if smallest > max_size:
             what = f"{len(card['labels'])} labels and {self.reads} of {self.width} numbers"
             raise InputError(f"{max_size} bytes are too few for {what}: expected {smallest} or more")
-        return self.reader(_count(reader) + int((max_size - smallest) / self._each), seed)
+        return _resized(reader, _count(reader) + int((max_size - smallest) / self._each))
 
     def smaller(self, reader: Trained, excess: int) -> Trained:
         """Return what reads so much less that a file loses ``excess`` bytes or more."""
-        seed = reader.signs.seed if isinstance(reader, Bits) else 0
-        return self.reader(_count(reader) - ceil(excess / self._each), seed)
+        return _resized(reader, _count(reader) - ceil(excess / self._each))
+
+    def _length(self, features: Features, texts: tuple[str, ...]) -> int:
+        if not texts:
+            return self.length
+        most = float(np.quantile(np.diff(features.of(texts).offsets), _NEARLY_ALL))
+        return min(self.length, _SHORTEST * max(1, ceil(most / _SHORTEST)))
 
     @property
     def _each(self) -> float:
@@ -134,19 +144,27 @@ def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
         InputError: what cannot be read.
     """
     if reads == "signs":
-        schedule = Schedule(20, batch=128, rate=0.002, rise=0.1, decay=0.05, optimiser="adam")
-        return Recipe(reads="signs", width=256, dropout=0.2, schedule=schedule)
+        return Recipe(reads="signs", width=256, dropout=0.2, schedule=replace(_schedule(20), rate=0.002))
     if max_size < _TWO:
         return Recipe(reads=reads)
     more, width = ((LETTERS,), 32) if max_size < _THREE else ((LETTERS, SKIPGRAMS), 48)
     if _HEADS * (1 + len(more)) * _HIDDEN * (width + classes) <= max_size:
-        return Recipe(reads=reads, more=more, width=width, hidden=_HIDDEN)
+        return Recipe(reads=reads, more=more, width=width, hidden=_HIDDEN, schedule=_schedule(30))
     return Recipe(reads=reads, more=more, width=width + 16)
 
 
 def parts_of(reader: Trained) -> tuple[Rows | Bits, ...]:
     """Return what each network of a file reads."""
     return reader.parts if isinstance(reader, Parts) else (reader,)
+
+
+def _resized(reader: Trained, count: int) -> Trained:
+    """Return what reads so many rows of each table, or about so many bits."""
+    if isinstance(reader, Bits):
+        return replace(reader, signs=replace(reader.signs, functions=max(1, count // _D)))
+    if isinstance(reader, Rows):
+        return replace(reader, rows=count)
+    return Parts(tuple(replace(part, rows=count) for part in reader.parts))
 
 
 def _count(reader: Trained) -> int:

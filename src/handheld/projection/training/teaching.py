@@ -88,7 +88,7 @@ def teach(
     """
     if isinstance(trainer, str) and trainer in TABLES:
         recipe = Recipe(features=TABLES[trainer])
-        reader = Rows(recipe.features, _ROWS, recipe.length)
+        reader = Rows(recipe.features, _ROWS)
         table, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
         return Taught(table, reader, curve)
     network = build(trainer, lesson.classes, seed) if isinstance(trainer, str) else trainer
