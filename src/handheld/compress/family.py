@@ -51,7 +51,7 @@ class Member:
         how: what it is, in words.
         precision: of the file: float32, float16, int8, or mixed (int8 with some layers in float32).
         size: bytes of the file.
-        macs: multiply-accumulate operations of one example.
+        macs: multiply-accumulate operations of one example; 0: not counted.
         parameters: numbers that were learned.
         latency: of the file, measured among the whole family.
         accuracy: share of the test split that the file answers right, 0 to 1.

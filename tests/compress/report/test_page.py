@@ -8,7 +8,7 @@ import pytest
 from made_family import bare, odd, usual
 
 from handheld.compress.family import Family, Latency
-from handheld.compress.report import write_report
+from handheld.compress.report import markdown, write_report
 from handheld.errors import MediaError
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -239,6 +239,13 @@ def test_figures_at_the_edge_do_not_break(tmp_path: Path) -> None:
     for members in ((zero,), (zero, family.members[1])):
         render(replace(family, members=members))
         render(replace(family, members=members, teacher=teacher, curves={"flat": [(5, 2.0)], "none": []}))
+
+
+def test_operations_that_nobody_counted_are_not_compared(tmp_path: Path) -> None:
+    family = usual(tmp_path)
+    known, unknown = render(family), render(replace(family, teacher=replace(family.teacher, macs=0)))
+    assert known.count(" fewer</small>") == len(family.members) and " fewer</small>" not in unknown
+    assert " 0x " not in markdown(replace(family, teacher=replace(family.teacher, macs=0)))
 
 
 def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def row(member: Member, teacher: Member) -> Row:
         member,
         ratio(teacher.size, member.size),
         ratio(teacher.latency.median, member.latency.median),
-        ratio(teacher.macs, member.macs),
+        ratio(teacher.macs, member.macs) if teacher.macs else None,
         ratio(member.accuracy, teacher.accuracy),
     )
 

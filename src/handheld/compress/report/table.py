@@ -4,7 +4,7 @@ import re
 
 from handheld.compress.family import Family
 from handheld.compress.report.rows import Row, row
-from handheld.drawing.amounts import count_text, percent, seconds_text, size_text, times
+from handheld.drawing.amounts import NONE, count_text, percent, seconds_text, size_text, times
 
 _HEADS = (
     "name", "what it is", "precision", "bytes", "smaller", "latency (IQR)", "faster", "MACs", "fewer", "test", "test, float32",
@@ -33,8 +33,8 @@ def _cells(found: Row) -> tuple[str, ...]:
         for text in (
             member.name, member.how, member.precision, size_text(member.size), times(found.smaller),
             f"{seconds_text(member.latency.median)} ({seconds_text(member.latency.iqr)})", times(found.faster),
-            count_text(member.macs), times(found.fewer), percent(member.accuracy), percent(member.accuracy_float),
-            percent(found.kept, 1), member.target, met,
+            count_text(member.macs) if member.macs else NONE, times(found.fewer), percent(member.accuracy),
+            percent(member.accuracy_float), percent(found.kept, 1), member.target, met,
         )
     )  # fmt: skip
 
