@@ -24,6 +24,19 @@ def test_two_numbers_share_a_byte(width: int):
     assert (again.of(["some words of mine"]) == learned.of(["some words of mine"])).all()
 
 
+def test_a_number_of_eight_bits_is_a_byte():
+    table = np.arange(-127, 128, dtype=np.int8).reshape(5, 51)
+    arrays = Learned(READER, table, 0.25, 8).arrays()
+    again = Learned.of_arrays(READER, arrays)
+    assert again.bits == 8
+    assert (again.table == table).all()
+    for wrong in (np.full((5, 3), -128, np.int8), np.zeros((4, 3), np.int8), np.zeros(15, np.int8)):
+        with pytest.raises(InputError, match="expected a table"):
+            Learned.of_arrays(READER, {**arrays, "table": wrong})
+    with pytest.raises(InputError, match="expected a table"):
+        Learned(READER, table, 0.25, 5)
+
+
 @pytest.mark.parametrize(
     ("table", "step"),
     [

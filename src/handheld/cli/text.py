@@ -30,6 +30,7 @@ def train(
     ] = None,
     joint: Annotated[bool, typer.Option(help="The trainer learns along, and not before.")] = False,
     reads: Annotated[str, typer.Option(help="What the model reads: rows of a table that learns, or signs.")] = "rows",
+    bits: Annotated[int, typer.Option(help="Of a number in a table that learns: 4 or 8.")] = 4,
     licence: Annotated[str, typer.Option(help="Licence of the model, for its card.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of weights and order.")] = 0,
 ) -> None:
@@ -55,7 +56,7 @@ def train(
     data, judged_by = TextData.of(known, oos), TextData.of(held_out, oos)
     limit = _bytes(max_size)
     classes = len(data.known.classes)
-    recipe = recipe_for(reads, limit, classes)
+    recipe = replace(recipe_for(reads, limit, classes), bits=bits)
     recipe = replace(recipe, more=()) if joint else recipe
     trainers = _trainers(trainer or [], classes)
     plan = Plan(limit, recipe=recipe, trainers=trainers, joint=joint, licence=licence, seed=seed)

@@ -26,7 +26,7 @@ def quantise(
 
     Args:
         content: a file whose tensors are named after layers, as ``convert`` makes it.
-        precision: float16, int8_weights, int4_tables or int8.
+        precision: float16, int8_weights, int8_tables, int4_tables or int8.
         samples: for int8.
         keep_float: names of layers that stay in float32, with all that they hold.
 
@@ -58,13 +58,13 @@ def _ask(maker: Any, precision: str, kept: Sequence[str]) -> None:
     elif precision == "int8":
         maker.load_quantization_recipe(recipe.static_wi8_ai8())
     else:
-        maker.load_quantization_recipe(_int8_weights(tables=4 if precision == "int4_tables" else 8))
+        maker.load_quantization_recipe(_int8_weights({"int8_tables": 8, "int4_tables": 4}.get(precision)))
     for scope in kept:
         every = qtyping.TFLOperationName.ALL_SUPPORTED
         maker.update_quantization_recipe(scope, every, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 
-def _int8_weights(tables: int) -> Any:
+def _int8_weights(tables: int | None) -> Any:
     """Convolutions and matrix products in integers, quantising each activation as it comes; the rest in float32.
 
     LiteRT 2.3 runs ``residual`` networks of ``handheld.compress`` 2.2 to 3.3 times as fast so as with weights made float
@@ -77,7 +77,7 @@ def _int8_weights(tables: int) -> Any:
     manager.add_weight_only_config(regex=".*", operation_name=names.ALL_SUPPORTED, num_bits=8)
     for operation in (names.CONV_2D, names.FULLY_CONNECTED):
         manager.add_dynamic_config(regex=".*", operation_name=operation, num_bits=8)
-    if tables < 8:  # by tensor: a scale for each row would be larger than a narrow row itself
+    if tables:  # by tensor: a scale for each row would be larger than a narrow row itself
         manager.add_dynamic_config(
             regex=".*",
             operation_name=names.EMBEDDING_LOOKUP,

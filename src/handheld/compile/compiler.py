@@ -18,9 +18,16 @@ from handheld.media import atomic_path
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["float32", "float16", "int8_weights", "int4_tables", "int8"]
+Precision = Literal["float32", "float16", "int8_weights", "int8_tables", "int4_tables", "int8"]
 
-TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, "int8_weights": 0.1, "int4_tables": 0.25, "int8": 0.25}
+TOLERANCE: dict[Precision, float] = {
+    "float32": 1e-4,
+    "float16": 2e-2,
+    "int8_weights": 0.1,
+    "int8_tables": 0.1,
+    "int4_tables": 0.25,
+    "int8": 0.25,
+}
 """Largest accepted root-mean-square difference between file and module, over the spread of the module's outputs."""
 
 _RANDOM_CHECKS = 4
@@ -71,8 +78,8 @@ def to_tflite(
         metadata: stored in the file as its card, for ``Model.card``: labels, preprocessing, licence, training record, accuracy.
         out: where to write the file; it appears whole, and only if it agrees with the module.
         precision: float32; float16 (weights, half the size); int8_weights (weights by channel, a quarter of the size,
-            activations stay float32); int4_tables (likewise, and embeddings in four bits with one scale for each table: train
-            them on that grid); or int8 (activations too, calibrated: the fastest).
+            activations stay float32); int8_tables and int4_tables (likewise, and embeddings in so many bits with one scale for
+            each table: train them on that grid); or int8 (activations too, calibrated: the fastest).
         calibration: inputs like ``example`` from the training data, for int8; a hundred are plenty.
         keep_float: layers that stay in float32, as ``module.named_modules()`` calls them, with all that they hold: those that
             suffer most from int8, often the first and the last.

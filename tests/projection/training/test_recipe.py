@@ -17,7 +17,12 @@ CARD = {"labels": LABELS, "accuracy": {"valid": 0.9137, "examples": 4500}}
 
 @pytest.mark.parametrize(
     ("recipe", "size"),
-    [(Recipe(width=32, hidden=16), 30_000), (Recipe(width=32, more=(Features(1, 0),)), 60_000), (SIGNS, 40_000)],
+    [
+        (Recipe(width=32, hidden=16), 30_000),
+        (Recipe(width=32, bits=8), 30_000),
+        (Recipe(width=32, more=(Features(1, 0),)), 60_000),
+        (SIGNS, 40_000),
+    ],
 )
 def test_the_largest_file_keeps_the_size_and_uses_it(recipe: Recipe, size: int):
     reader = recipe.largest(size, CARD)
@@ -67,7 +72,15 @@ def test_a_size_that_no_network_has_is_refused():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"reads": "words"}, {"width": 0}, {"hidden": -1}, {"dropout": 1.0}, {"reads": "signs", "more": (Features(1, 0),)}]
+    "wrong",
+    [
+        {"reads": "words"},
+        {"width": 0},
+        {"hidden": -1},
+        {"dropout": 1.0},
+        {"bits": 5},
+        {"reads": "signs", "more": (Features(1, 0),)},
+    ],
 )
 def test_impossible_recipes_are_refused(wrong: dict[str, object]):
     with pytest.raises(InputError):

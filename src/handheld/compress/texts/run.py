@@ -239,5 +239,5 @@ def _layers(one: TextModel) -> tuple[Layer, ...]:
         found += [Layer(f"{name} {number}", count, count) for name, count in linear]
         if isinstance(network, Table) and isinstance(part, Rows):
             rows, width = network.table.shape
-            found.append(Layer(f"table {number}", rows * width // 2, part.length * width))
+            found.append(Layer(f"table {number}", rows * width * network.bits // 8, part.length * width))
     return tuple(sorted(found, key=lambda layer: -layer.size))

@@ -13,6 +13,7 @@ from handheld.compile import Precision, to_tflite
 from handheld.errors import InputError
 from handheld.projection.features import Features
 from handheld.projection.inputs import Bits, Parts, Rows
+from handheld.projection.learned import LEVELS
 from handheld.projection.signs import Signs
 from handheld.projection.training.net import ProjectionNet, Weights
 from handheld.projection.training.table import Exported, Mean, Table
@@ -30,6 +31,7 @@ LETTERS = Features(words=1, skips=0, letters=(2, 3, 4, 5, 6))
 _FIRST = 64  # rows or bits of the file that tells how many bytes are no rows
 _ROOM = 64  # bytes, for numbers on the card that are longer than others
 _SHORTEST, _NEARLY_ALL = 64, 0.999  # features that a device reads of every text, and texts of which it reads all
+_TABLES: Mapping[int, Precision] = {4: "int4_tables", 8: "int8_tables"}
 _CHECKS = 16  # texts on which file and network must agree
 
 
@@ -42,10 +44,11 @@ class Recipe:
     """How a network for texts is made and trained; defaults were chosen on validation splits, for a hundred labels in 100 KB.
 
     Attributes:
-        reads: ``rows`` of a table that learns, on a grid of four bits, or ``signs`` of random projections, in eight bits.
+        reads: ``rows`` of a table that learns, or ``signs`` of random projections, in eight bits.
         features: of a text.
         more: features of further tables in the same file, each of which learns apart; the answer is the mean of all.
         width: numbers for each row or sign.
+        bits: of a number in a table, 4 or 8.
         hidden: of a layer between them and the answers; 0: none.
         length: features of a text that a device reads rows of, at most; fewer where nearly all texts have no more.
         dropout: share of features that are left out while learning.
@@ -57,6 +60,7 @@ class Recipe:
     features: Features = field(default_factory=lambda: NGRAMS)
     more: tuple[Features, ...] = ()
     width: int = 64
+    bits: int = 4
     hidden: int = 0
     length: int = 2048
     dropout: float = 0.5
@@ -68,6 +72,8 @@ class Recipe:
             raise InputError(f"expected a network that reads rows or signs, got {self.reads!r}")
         if self.more and self.reads != "rows":
             raise InputError("further features are those of further tables: expected a network that reads rows")
+        if self.bits not in LEVELS:
+            raise InputError(f"expected tables of {' or '.join(map(str, LEVELS))} bits, got {self.bits}")
         if self.width < 1 or self.hidden < 0 or not 0 <= self.dropout < 1:
             raise InputError(f"expected a width of 1 or more, hidden of 0 or more, a dropout of 0 to 1, got {self}")
 
@@ -81,7 +87,7 @@ class Recipe:
     def network(self, reader: Rows | Bits, classes: int) -> nn.Module:
         """Return a network with fresh weights."""
         if isinstance(reader, Rows):
-            return Table(reader.rows, self.width, classes, hidden=self.hidden, dropout=self.dropout)
+            return Table(reader.rows, self.width, classes, hidden=self.hidden, dropout=self.dropout, bits=self.bits)
         layers = (self.width, self.hidden) if self.hidden else (self.width,)
         return ProjectionNet(reader.signs.size, classes, layers, dropout=self.dropout)
 
@@ -117,7 +123,7 @@ class Recipe:
     @property
     def _each(self) -> float:
         """Bytes of a row of every table, or of a sign."""
-        return (1 + len(self.more)) * self.width / 2 if self.reads == "rows" else self.width
+        return (1 + len(self.more)) * self.width * self.bits / 8 if self.reads == "rows" else self.width
 
     def _size(self, reader: Trained, card: Mapping[str, Any]) -> int:
         with torch.random.fork_rng(devices=[]):
@@ -187,7 +193,7 @@ def compiled(
         reader: of texts; goes onto the card.
         texts: on some of which both must agree, one or more.
         card: what else the file says of itself.
-        precision: of :func:`handheld.compile.to_tflite`; four bits for a table and eight for the rest if left out.
+        precision: of :func:`handheld.compile.to_tflite`; that of a table's bits, and eight for the rest, if left out.
 
     Raises:
         CompileError: file and network differ.
@@ -196,7 +202,7 @@ def compiled(
     tables = [network for network in networks if isinstance(network, Table)]
     module = Mean(tables, [part.length for part in reader.parts]) if isinstance(reader, Parts) else networks[0]
     module = Exported(module) if isinstance(module, Table) else module
-    usual: Precision = "int4_tables" if tables else "int8_weights"
+    usual: Precision = _TABLES[tables[0].bits] if tables else "int8_weights"
     return to_tflite(
         module, inputs[:1], metadata={**card, "text": reader.card()}, precision=precision or usual,
         checks=[row[None] for row in inputs[1:]],

@@ -18,15 +18,16 @@ class Table(nn.Module):
         classes: outputs (logits).
         hidden: of a layer between, 0: none.
         dropout: share of a text's features that are left out while learning.
+        bits: of the grid, 4 or 8.
     """
 
-    def __init__(self, rows: int, width: int, classes: int, *, hidden: int = 0, dropout: float = 0.5):
+    def __init__(self, rows: int, width: int, classes: int, *, hidden: int = 0, dropout: float = 0.5, bits: int = 4):
         super().__init__()
         self.table = nn.Parameter(torch.randn(rows, width) * 0.1)
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, hidden) if hidden else None
         self.last = nn.Linear(hidden or width, classes)
-        self.dropout, self.on_grid = dropout, False
+        self.dropout, self.bits, self.on_grid = dropout, bits, False
 
     def forward(self, numbers: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """Return (texts, classes) logits.
@@ -35,7 +36,7 @@ class Table(nn.Module):
             numbers: (features,) int64 rows of all texts.
             offsets: (texts + 1,) int64, where each text begins.
         """
-        table = on_grid(self.table) if self.on_grid else self.table
+        table = on_grid(self.table, self.bits) if self.on_grid else self.table
         weights = None
         if self.training and self.dropout:
             weights = (torch.rand(len(numbers)) >= self.dropout).float()
@@ -72,7 +73,7 @@ class Exported(nn.Module):
     def __init__(self, trained: Table):
         super().__init__()
         self.trained = trained
-        table = on_grid(trained.table).detach()
+        table = on_grid(trained.table, trained.bits).detach()
         table = torch.cat([table, torch.zeros(1, table.shape[1])])
         self.rows = nn.Embedding(table.shape[0], table.shape[1], _weight=table)
 
