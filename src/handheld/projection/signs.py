@@ -52,14 +52,14 @@ class Signs:
 
     def of(self, bag: Bag) -> Bits:
         """Return (texts, T * d) bits: 1 where most of a text's features have that bit; all 0 for a text without any."""
-        return self._above(bag, (bag.offsets[1:] - bag.offsets[:-1]) // 2)
+        return self._above(bag, (bag.offsets[1:] - bag.offsets[:-1]) // 2)[0]
 
     def ternary(self, bag: Bag, dead: float = 0.5) -> NDArray[np.int8]:
         """Return (texts, T * d) of -1, 0 and 1: 0 where a sum is within ``dead`` times the root of the number of features."""
-        counts = np.diff(bag.offsets)
+        counts = bag.offsets[1:] - bag.offsets[:-1]
         reach = np.floor(dead * np.sqrt(counts)).astype(np.intp)
-        high, low = self._above(bag, (counts + reach) // 2), self._above(bag, -((reach - counts) // 2) - 1)
-        return high.astype(np.int8) - (1 - low.astype(np.int8))
+        high, low = self._above(bag, (counts + reach) // 2, -((reach - counts) // 2) - 1)
+        return high.view(np.int8) + low.view(np.int8) - np.int8(1)
 
     def of_vectors(self, vectors: NDArray[np.generic]) -> Bits:
         """Return the bits of dense vectors, such as the pixels of pictures.
@@ -81,19 +81,18 @@ class Signs:
         sums = np.hstack([whole @ (2.0 * _bits(mix(places + key)[:, None]) - 1) for key in self._keys])
         return (sums > 0).view(np.uint8)[:, : self.size]
 
-    def _above(self, bag: Bag, limits: Numbers) -> Bits:
-        """Return (texts, T * d): whether more than ``limits`` of a text's features have a bit."""
+    def _above(self, bag: Bag, *limits: Numbers) -> list[Bits]:
+        """Return (texts, T * d) for each of the ``limits``: whether more of a text's features have a bit."""
         if len(bag) > _FEW and find_spec("numba"):
             from handheld.projection._native import above
 
-            words = above(bag.hashes, bag.offsets, self._keys, limits)
-            return _bits(words)[:, : self.size]
+            return [_bits(above(bag.hashes, bag.offsets, self._keys, limit))[:, : self.size] for limit in limits]
         ones = np.zeros((len(bag), self._keys.size * 64), np.intp)
         for text, (start, end) in enumerate(pairwise(bag.offsets.tolist())):
             for piece in range(start, end, _BYTE):
                 each = self._each(bag.hashes[piece : min(end, piece + _BYTE)])
                 ones[text] += np.add.reduce(each, axis=0, dtype=np.uint8)
-        return (ones > limits[:, None]).view(np.uint8)[:, : self.size]
+        return [(ones > limit[:, None]).view(np.uint8)[:, : self.size] for limit in limits]
 
     def _each(self, hashes: Hashes) -> Bits:
         """Return (features, bits) of each feature for itself."""
