@@ -5,6 +5,7 @@ HandheldError
 ├── MediaError               a picture, video or camera that cannot be read or written
 ├── ModelError               a model file that is corrupt, unsupported or of the wrong geometry
 ├── CompileError             a network that cannot become a model file, or whose file does not agree with it
+├── TrainingError            training that cannot go on: a loss that is no number, a network that gives what it must not
 ├── FetchError               something that could not be downloaded, or whose hash is not the expected one
 ├── InputError               a value outside what a function accepts (shape, type, range)
 │   └── ArchiveError         an archive that is broken, hostile, or larger than its limits
@@ -17,6 +18,8 @@ HandheldError
     └── GraphStuckError      a graph that cannot make progress; names who waits for what
 """
 
+from typing import Any
+
 
 class HandheldError(Exception):
     """Base of every error of this package that a person can cause."""
@@ -27,7 +30,13 @@ class MissingDependencyError(HandheldError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package!r}, which is not installed: pip install 'handheld[{extra}]'")
-        self.package, self.extra = package, extra
+        self.package = package
+        self.extra = extra
+        self.purpose = purpose
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # BaseException is rebuilt from its message alone, which is not what this class takes.
+        return type(self), (self.package, self.extra, self.purpose)
 
 
 class MediaError(HandheldError):
@@ -83,8 +92,20 @@ class CalculatorError(GraphError):
 
     def __init__(self, node: str, timestamp: object, cause: BaseException) -> None:
         super().__init__(f"node {node!r} failed at timestamp {timestamp}: {type(cause).__name__}: {cause}")
-        self.node, self.timestamp = node, timestamp
+        self.node = node
+        self.timestamp = timestamp
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By its state, since the cause need not survive pickling; the message holds what it said.
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class GraphStuckError(GraphError):
     """A graph cannot make progress; the message names each waiting node, its stream and the timestamp."""
+
+
+def _restored(kind: type[HandheldError], args: tuple[Any, ...], state: dict[str, Any]) -> HandheldError:
+    """Return an error as it was pickled, without calling its own ``__init__``."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error

@@ -352,12 +352,3 @@ def test_a_sync_set_in_a_node_replaces_that_of_the_contract() -> None:
         reader = graph.output("out")
         graph.add("a", 1, 5)
         assert pairs(reader.drain()) == [(1, 5)]
-
-
-def test_two_open_graphs_do_not_share_the_state_of_a_calculator():
-    config = GraphConfig(inputs={"in": int}, nodes=[Node(PassThrough(), inputs="in", outputs="out")])
-    with Graph(config):
-        with pytest.raises(GraphError, match="'pass_through' is at work in another graph"), Graph(config):
-            pass
-    with Graph(config) as again:
-        again.add("in", 1, 0)

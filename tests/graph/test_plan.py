@@ -113,13 +113,6 @@ def test_a_wrong_graph_says_where_and_what_to_do(nodes: list[Node], message: str
     assert message in str(caught.value)
 
 
-def test_an_object_with_state_cannot_be_two_nodes() -> None:
-    shared = PassThrough()
-    nodes = [Node(shared, inputs="images", outputs="a"), Node(shared, inputs="a", outputs="b")]
-    with pytest.raises(GraphValidationError, match="'pass_through' and 'pass_through_2' share one calculator object"):
-        plan(GraphConfig(inputs={"images": object}, nodes=nodes))
-
-
 def test_an_output_must_exist() -> None:
     with pytest.raises(
         GraphValidationError, match="the graph's output 'imags' is no stream of the graph; did you mean 'images'"

@@ -39,6 +39,10 @@ class Executor(Protocol):
         """Whether this is a thread of the executor's own."""
         ...
 
+    def is_inside(self) -> bool:
+        """Whether the calling thread is at work inside a node of this graph."""
+        ...
+
 
 class CallingThread:
     """Everything runs inside the caller's ``add``, ``next`` or ``close``: simplest, fastest, and one order for ever."""
@@ -47,6 +51,7 @@ class CallingThread:
         self.lock: AbstractContextManager[object] = nullcontext()
         self._scheduler = scheduler
         self._running = False
+        self._runner = 0  # the thread that runs nodes, while one does
 
     def work(self) -> None:
         """Run until no node is ready. Sources wait until someone asks for output."""
@@ -68,11 +73,17 @@ class CallingThread:
         """No thread is."""
         return False
 
+    def is_inside(self) -> bool:
+        """Whether a node that this thread runs is calling."""
+        return self._running and self._runner == threading.get_ident()
+
     def _run(self, condition: Callable[[], bool] | None, wanted: Wanted) -> None:
         scheduler = self._scheduler
         pick, begin, invoke, finish = scheduler.pick, scheduler.begin, scheduler.invoke, scheduler.finish
         sources = condition is not None
         self._running = True
+        self._runner = threading.get_ident()
+        node = None
         try:
             while not scheduler.stopped and (condition is None or not condition()):
                 node = pick(sources=sources)
@@ -87,6 +98,10 @@ class CallingThread:
                 finish(node)
         except GraphError as error:
             scheduler.error = error
+            raise
+        except BaseException as error:  # Ctrl-C in the middle of a node, whose packets and state are lost
+            where = f"node {node.name!r}" if node else "the graph"
+            scheduler.error = GraphError(f"{where} was interrupted ({type(error).__name__}): make the graph anew")
             raise
         finally:
             self._running = False
@@ -159,6 +174,10 @@ class ThreadPool:
     def owns(self, thread: threading.Thread) -> bool:
         """Whether this is a worker."""
         return thread in self._threads
+
+    def is_inside(self) -> bool:
+        """Whether a worker is calling."""
+        return self.owns(threading.current_thread())
 
     def _start(self) -> None:
         self._threads = [

@@ -6,6 +6,7 @@ and sources run when nothing else can, so that packets leave the graph before ne
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from heapq import heappop, heappush
 from typing import Any
 
@@ -44,7 +45,10 @@ class Scheduler:
         for flat in plan.nodes:
             ports: dict[str, Stream | None] = dict.fromkeys(flat.contract.outputs)
             ports.update({port: self.streams[stream] for port, stream in flat.outputs.items()})
-            node = self.add_node(flat.name, flat.calculator, Context(flat.name, ports, flat.side_inputs))
+            # A copy, so that graphs which run at the same time, of one config or not, never share what open() sets.
+            calculator = copy(flat.calculator)
+            context = Context(flat.name, ports, flat.side_inputs, flat.contract)
+            node = self.add_node(flat.name, calculator, context)
             for port, stream in flat.inputs.items():
                 self.connect(node, port, stream, back=isinstance(stream, BackEdge))
             node.context._edges = {edge.port: edge for edge in node.inputs}
@@ -166,7 +170,8 @@ class Scheduler:
             node.timestamp = first
             self._enqueue(node)
         elif node.process_bounds and told is not None:
-            node.group, node.timestamp = None, min(told[1] - 1, int(Timestamp.POST_STREAM))
+            node.group = None
+            node.timestamp = Timestamp(min(told[1] - 1, int(Timestamp.POST_STREAM)))
             told[0].seen = told[1]
             self._enqueue(node)
         return lowest
@@ -253,6 +258,7 @@ class Scheduler:
         start = self.clock()
         try:
             if node.context.timestamp == _DONE:
+                node.opened = False  # before the call: one that raises is not called again by Graph.cancel
                 node.calculator.close(node.context)
             else:
                 node.process(node.context)

@@ -9,6 +9,7 @@ from handheld.errors import InputError, TimestampError
 from handheld.graph.contract import Contract
 from handheld.graph.packet import Packet
 from handheld.graph.timestamp import Timestamp
+from handheld.graph.types import full_type_name, runtime_classes, type_name
 
 _new_packet = tuple.__new__
 
@@ -22,30 +23,74 @@ class Context:
         side: port -> payload of the side packets.
     """
 
-    __slots__ = ("_edges", "_node", "_outbox", "_ports", "_side_outbox", "drops", "finished", "inputs", "side", "timestamp")
+    __slots__ = (
+        "_classes",
+        "_edges",
+        "_inputs",
+        "_node",
+        "_outbox",
+        "_ports",
+        "_side_outbox",
+        "_types",
+        "drops",
+        "finished",
+        "inputs",
+        "side",
+        "timestamp",
+    )
 
-    def __init__(self, node: str, ports: Mapping[str, Any], side: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        node: str,
+        ports: Mapping[str, Any],
+        side: Mapping[str, Any],
+        contract: Contract,
+    ) -> None:
         self.timestamp: int = Timestamp.UNSTARTED
         self.inputs: dict[str, Packet[Any]] = {}
         self.side = side
         self.drops = 0
         self.finished = False
-        self._node, self._ports = node, ports
+        self._node = node
+        self._ports = ports
+        self._inputs = contract.inputs
+        self._types = contract.outputs
+        # What isinstance can tell of a payload: looked up once, since every packet is checked.
+        self._classes = {port: runtime_classes(hint) for port, hint in contract.outputs.items()}
         self._edges: Mapping[str, Any] = {}
         self._outbox: list[tuple[Any, Packet[Any]]] = []
         self._side_outbox: dict[str, Any] = {}
 
     def get(self, port: str) -> Any:
-        """Return the payload on an input port, or ``None`` if there is no packet at this timestamp."""
+        """Return the payload on an input port, or ``None`` if there is no packet at this timestamp.
+
+        Raises :class:`InputError` for a port that the contract does not declare: a typing error must not look like a
+        packet that did not come.
+        """
         packet = self.inputs.get(port)
-        return None if packet is None else packet[0]
+        if packet is None:
+            self._require_input(port)
+            return None
+        return packet[0]
 
     def send(self, port: str, payload: Any, timestamp: int | None = None) -> None:
-        """Send a packet at ``timestamp``, by default that of the inputs. An output that is not connected drops it."""
+        """Send a packet at ``timestamp``, by default that of the inputs. An output that is not connected drops it.
+
+        Raises :class:`InputError` where the contract declares no such port, or another type of payload for it.
+        """
         stream = self._stream(port)
-        if stream is not None:
-            packet = _new_packet(Packet, (payload, self.timestamp if timestamp is None else index(timestamp)))
-            self._outbox.append((stream, packet))
+        classes = self._classes[port]
+        if classes and not isinstance(payload, classes):
+            raise InputError(
+                f"node {self._node!r} sends {full_type_name(type(payload))} on port {port!r}, "
+                f"whose contract says {type_name(self._types[port])}"
+            )
+        if stream is None:
+            return
+        at = self.timestamp
+        if timestamp is not None:
+            at = timestamp if type(timestamp) is Timestamp else Timestamp(index(timestamp))
+        self._outbox.append((stream, _new_packet(Packet, (payload, at))))
 
     def advance(self, port: str, bound: int) -> None:
         """Promise that no packet below ``bound`` will be sent on an output port."""
@@ -57,6 +102,7 @@ class Context:
         """Return the bound of an input: every packet below it has been handed to this calculator, and no other will come."""
         edge = self._edges.get(port)
         if edge is None:
+            self._require_input(port)
             return Timestamp.DONE
         bound = edge.stream.bound  # before the queue, which others fill meanwhile: see Scheduler.deliver
         return Timestamp(min(bound, edge.queue[0][1]) if edge.queue else bound)
@@ -74,6 +120,13 @@ class Context:
     def finish(self) -> None:
         """Say that this node is done: a source has nothing more to send."""
         self.finished = True
+
+    def _require_input(self, port: str) -> None:
+        if port not in self._inputs:
+            raise InputError(
+                f"node {self._node!r} asks for port {port!r}, which its contract does not declare; "
+                f"it declares {sorted(self._inputs)}"
+            )
 
     def _stream(self, port: str) -> Any:
         try:
@@ -93,12 +146,12 @@ class Calculator(ABC):
     """Base class of calculators.
 
     ``contract`` is a class attribute, or an attribute set in ``__init__`` where the ports depend on options. All state of a
-    run is set in ``open``, since a graph can be run again. A calculator without inputs is a source: ``process`` is called
-    until it says ``context.finish()``.
+    run is set in ``open``: each running graph works with a copy of its own (``copy.copy``), so that one config can run any
+    number of times, in several threads too, but what ``__init__`` puts into a list or dictionary is shared by all copies.
+    A calculator without inputs is a source: ``process`` is called until it says ``context.finish()``.
     """
 
     contract: Contract = Contract()
-    in_use = False  # whether an open graph holds it: state must not be shared
 
     def open(self, context: Context) -> None:  # noqa: B027  (nothing to do, unless a subclass has something)
         """Prepare a run. ``context.side`` is known; packets may be sent."""

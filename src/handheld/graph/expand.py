@@ -11,7 +11,7 @@ from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator
 from handheld.graph.config import BackEdge, Connections, GraphConfig, Node
 from handheld.graph.contract import Contract, InputPolicy, Ports
-from handheld.graph.function import FunctionCalculator
+from handheld.graph.function import FunctionCalculator, is_plain
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,7 @@ def expand(config: GraphConfig) -> list[FlatNode]:
 
     Raises :class:`GraphValidationError` for a port that does not exist or is not connected, and for a name used twice.
     """
-    nodes = list(_expand(config, prefix="", streams={}, sides={}))
-    seen: dict[int, str] = {}
-    for node in nodes:
-        if isinstance(node.calculator, FunctionCalculator):
-            continue  # it holds no state
-        if other := seen.get(id(node.calculator)):
-            raise GraphValidationError(
-                f"nodes {other!r} and {node.name!r} share one calculator object; give each node its own, since it holds state"
-            )
-        seen[id(node.calculator)] = node.name
-    return nodes
+    return list(_expand(config, prefix="", streams={}, sides={}))
 
 
 def _expand(config: GraphConfig, *, prefix: str, streams: Mapping[str, str], sides: Mapping[str, str]) -> Iterator[FlatNode]:
@@ -114,9 +104,22 @@ def _contract(calculator: Any, name: str) -> Contract:
     if not isinstance(calculator, Calculator):
         raise GraphValidationError(
             f"node {name!r}: expected a Calculator object, a function decorated with @calculator or a GraphConfig, "
-            f"got {calculator!r}"
+            f"got {calculator!r}{_did_you_mean(calculator)}"
+        )
+    if not is_plain(calculator.process):
+        raise GraphValidationError(f"node {name!r}: its process() is async or a generator; it must be a plain function")
+    if isinstance(calculator, FunctionCalculator) and calculator.missing:
+        raise GraphValidationError(
+            f"node {name!r}: {calculator.__name__}() needs the options {list(calculator.missing)}: set them by "
+            "with_options(...)"
         )
     return calculator.contract
+
+
+def _did_you_mean(calculator: Any) -> str:
+    """Return a hint for a class given where an object of it was meant."""
+    is_class = isinstance(calculator, type) and issubclass(calculator, Calculator)
+    return f"; did you mean {calculator.__name__}(...), an object of that class?" if is_class else ""
 
 
 def _connect(given: Connections, ports: Ports, optional: frozenset[str], node: str, kind: str) -> dict[str, str]:

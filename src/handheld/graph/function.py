@@ -14,7 +14,13 @@ R = TypeVar("R")
 
 
 class FunctionCalculator(Calculator, Generic[P, R]):
-    """A typed function as a calculator; see :func:`calculator`."""
+    """A typed function as a calculator; see :func:`calculator`.
+
+    Attributes:
+        function: called for each timestamp.
+        options: values of its keyword-only parameters.
+        missing: those of them that have neither a value nor a default yet; a graph refuses it until they have.
+    """
 
     def __init__(self, function: Callable[P, R], options: dict[str, Any] | None = None) -> None:
         self.function, self.options = function, dict(options or {})
@@ -30,6 +36,9 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         self.contract = Contract(
             inputs={name: without_none(hint) for name, hint in inputs.items()},
             outputs={} if result is type(None) else {name: without_none(hint) for name, hint in outputs.items()},
+        )
+        self.missing = tuple(
+            name for name in sorted(named - self.options.keys()) if parameters[name].default is inspect.Parameter.empty
         )
         self._ports = tuple(inputs)
         self._required = tuple(name for name, hint in inputs.items() if not allows_none(hint))
@@ -75,7 +84,19 @@ def calculator(function: Callable[P, R]) -> FunctionCalculator[P, R]:
     return FunctionCalculator(function)
 
 
+def is_plain(function: Callable[..., Any]) -> bool:
+    """Whether calling a function runs it to its end, rather than making a coroutine or a generator."""
+    lazy = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return not any(test(function) for test in lazy)
+
+
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    if not is_plain(function):
+        name = getattr(function, "__name__", "function")
+        raise GraphValidationError(
+            f"{name}() is async or a generator, whose call gives no result at once; write a plain function, or a Calculator "
+            "class that sends several packets"
+        )
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters.values()
     if all(p.kind is p.KEYWORD_ONLY for p in parameters):

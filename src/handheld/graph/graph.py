@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from operator import index
 from types import TracebackType
@@ -22,7 +23,7 @@ from handheld.graph.plan import plan
 from handheld.graph.reader import Reader
 from handheld.graph.stats import GraphStats
 from handheld.graph.timestamp import Timestamp
-from handheld.graph.types import accepts, type_name
+from handheld.graph.types import full_type_name, runtime_classes, type_name
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Graph:
         self.config = config
         self._scheduler = Scheduler(plan(config), _check_side(config, side or {}), max_queue_size=max_queue_size, clock=clock)
         self._executor: Executor = ThreadPool(self._scheduler, threads) if threads else CallingThread(self._scheduler)
+        self._classes = {name: runtime_classes(hint) for name, hint in config.inputs.items()}
         self._open = False
         self._ender: threading.Thread | None = None  # who cancels or closes it, or did
         self._ended = threading.Event()
@@ -72,13 +74,10 @@ class Graph:
     def __enter__(self) -> Self:
         if self._open or self._over:
             raise GraphError("a graph runs once; make another Graph of the same config to run it again")
-        nodes = list(self._scheduler.by_rank.values())
-        if used := next((node.name for node in nodes if node.calculator.in_use), None):
-            raise GraphError(f"node {used!r} is at work in another graph that is still open; build its config anew")
-        for node in nodes:
-            node.calculator.in_use = True
         try:
-            for node in nodes:  # without the lock: no worker runs before the first packet or question
+            for node in list(
+                self._scheduler.by_rank.values()
+            ):  # without the lock: no worker runs before the first packet or question
                 self._scheduler.open(node)
         except BaseException:
             self.cancel()
@@ -89,7 +88,18 @@ class Graph:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             self.close()
-        else:
+            return
+        self.cancel()
+        failure = self._scheduler.error
+        if failure is not None and failure is not error:
+            # The block fails because results are missing: why they are must not be lost.
+            error.add_note(f"the graph had failed before: {failure}")
+
+    def __del__(self) -> None:
+        # A pool's threads hold on to what they work on, so a graph that nobody can reach any more would keep them for ever.
+        if getattr(self, "_open", False) and not self._over:
+            if isinstance(self._executor, ThreadPool):
+                warnings.warn("a graph on a pool of threads was never closed: use it as 'with Graph(...)'", ResourceWarning)
             self.cancel()
 
     def add(self, stream: str, payload: Any, timestamp: int) -> None:
@@ -113,9 +123,11 @@ class Graph:
 
     def _add(self, name: str, payload: Any, timestamp: int, *, wait: bool) -> bool:
         scheduler, executor = self._scheduler, self._running()
-        source, wanted = self._input(name), self.config.inputs[name]
-        if isinstance(wanted, type) and wanted is not object and not accepts(wanted, type(payload)):
-            raise InputError(f"graph input {name!r} takes {type_name(wanted)}, got {type_name(type(payload))}")
+        source = self._input(name)
+        classes = self._classes[name]
+        if classes and not isinstance(payload, classes):
+            wanted = type_name(self.config.inputs[name])
+            raise InputError(f"graph input {name!r} takes {wanted}, got {full_type_name(type(payload))}")
         at = _timestamp(timestamp)
         with executor.lock:
             self._raise_error()
@@ -169,7 +181,8 @@ class Graph:
         scheduler = self._scheduler
         with executor.lock:
             name = f"observer {len(scheduler.by_rank) - len(scheduler.plan.nodes) + 1} of {stream}"
-            node = scheduler.add_node(name, _Observer(callback), Context(name, {}, {}))
+            observer = _Observer(callback)
+            node = scheduler.add_node(name, observer, Context(name, {}, {}, observer.contract))
             scheduler.connect(node, "in", stream)
             node.connect((("in",),))
             scheduler.open(node)
@@ -188,21 +201,33 @@ class Graph:
                 raise GraphStuckError(f"the graph cannot finish: {why_stuck(scheduler)}")
 
     def close(self) -> None:
-        """End the sources, handle what is under way, close every node. Raises what a calculator raised."""
+        """End the sources, handle what is under way, close every node. Raises what a calculator raised.
+
+        Called by one of the graph's own nodes or observers, it ends the inputs and sources and returns: the graph cannot
+        wait for the node that waits for it. What is under way is handled by whoever leaves the block or calls it next.
+        """
         if self._over:
             self.cancel()  # waits for whoever does it
         if self._over or not self._open:
             return
+        if self._executor.is_inside():
+            with self._executor.lock:
+                self._end_sources()
+            self.close_input()
+            return
         try:
             with self._executor.lock:
                 self._raise_error()
-                for node in self._scheduler.source_nodes:
-                    if node.state == OPEN:
-                        self._scheduler.retire(node)
-                    node.context.finished = True
+                self._end_sources()
             self.wait()
         finally:
             self.cancel()
+
+    def _end_sources(self) -> None:
+        for node in self._scheduler.source_nodes:
+            if node.state == OPEN:
+                self._scheduler.retire(node)
+            node.context.finished = True
 
     def cancel(self) -> None:
         """Stop at once: packets under way are lost, nodes are closed. Safe to call at any time, on any thread, and twice."""
@@ -216,7 +241,6 @@ class Graph:
             for node in reversed(self._scheduler.by_rank.values()):
                 if node.opened and node.state != CLOSED:
                     _close(node)
-                node.calculator.in_use = False
             self._ended.set()
         elif me is not self._ender and not self._executor.owns(me):  # a node must not wait for its own end
             self._ended.wait()
@@ -275,8 +299,11 @@ def _check_side(config: GraphConfig, side: Mapping[str, Any]) -> Mapping[str, An
     for name, wanted in config.side_inputs.items():
         if name not in side:
             raise GraphValidationError(f"side packet {name!r} ({type_name(wanted)}) is missing; pass side={{{name!r}: ...}}")
-        if isinstance(wanted, type) and not accepts(wanted, type(side[name])):
-            raise GraphValidationError(f"side packet {name!r} takes {type_name(wanted)}, got {type_name(type(side[name]))}")
+        classes = runtime_classes(wanted)
+        if classes and not isinstance(side[name], classes):
+            raise GraphValidationError(
+                f"side packet {name!r} takes {type_name(wanted)}, got {full_type_name(type(side[name]))}"
+            )
     if unknown := side.keys() - config.side_inputs.keys():
         raise GraphValidationError(f"no side packet {min(unknown)!r}{suggestion(min(unknown), config.side_inputs)}")
     return side
@@ -284,7 +311,8 @@ def _check_side(config: GraphConfig, side: Mapping[str, Any]) -> Mapping[str, An
 
 def _close(node: RunNode) -> None:
     """Close a node of a graph that was stopped. What it sends is lost, and its own error must not hide the first one."""
-    node.state, node.context.timestamp = CLOSED, Timestamp.DONE
+    node.state = CLOSED
+    node.context.timestamp = Timestamp.DONE
     try:
         node.calculator.close(node.context)
     except Exception:

@@ -1,6 +1,7 @@
 """Whether what one port sends is what another takes."""
 
 import types
+from numbers import Complex, Integral, Real
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 
@@ -51,6 +52,41 @@ def _is_subclass(given: type, wanted: type) -> bool:
         return issubclass(given, wanted)
     except TypeError:  # a Protocol that does not support the question: let it pass
         return True
+
+
+def full_type_name(cls: type) -> str:
+    """Return a class's name for messages, with its module where it is none of Python's own: ``numpy.bool`` is no ``bool``."""
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def runtime_classes(hint: Any) -> tuple[type, ...]:
+    """Return the classes of which a payload must be an instance; none where ``isinstance`` cannot tell.
+
+    Numbers are those of other libraries too: an ``int`` port takes any ``Integral``, a ``float`` port any ``Real``.
+
+    >>> runtime_classes(list[int]), runtime_classes(object), runtime_classes(str | bytes)
+    ((<class 'list'>,), (), (<class 'str'>, <class 'bytes'>))
+    """
+    if is_union(hint):
+        members = [runtime_classes(member) for member in get_args(hint)]
+        return tuple(cls for classes in members for cls in classes) if all(members) else ()
+    cls = type(None) if hint is None else get_origin(hint) or hint
+    if cls is object or not isinstance(cls, type):
+        return ()
+    if not _takes_isinstance(cls):
+        return ()
+    return (cls, *_NUMBERS.get(cls, ()))
+
+
+_NUMBERS: dict[type, tuple[type, ...]] = {int: (Integral,), float: (int, Real), complex: (int, float, Complex)}
+
+
+def _takes_isinstance(cls: type) -> bool:
+    try:
+        isinstance(None, cls)
+    except TypeError:  # a Protocol that is not for run time
+        return False
+    return True
 
 
 def type_name(hint: Any) -> str:
