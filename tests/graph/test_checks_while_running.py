@@ -220,7 +220,7 @@ def test_after_an_interrupt_the_graph_says_so() -> None:
     with Graph(one_node(Interrupts())) as graph:
         with pytest.raises(KeyboardInterrupt):
             graph.add("in", 1, 0)
-        with pytest.raises(GraphError, match="node 'interrupts' was interrupted .KeyboardInterrupt.: make the graph anew"):
+        with pytest.raises(GraphError, match=r"node 'interrupts' was interrupted .KeyboardInterrupt.: make the graph anew"):
             graph.add("in", 2, 1)
         graph.cancel()
 
@@ -230,13 +230,17 @@ def invert(number: int) -> float:
     return 1 / number
 
 
-def test_what_failed_on_the_pool_is_told_where_the_block_fails_for_want_of_it() -> None:
-    with pytest.raises(KeyError) as caught, Graph(one_node(invert), threads=1) as graph:
-        graph.observe("out", lambda packet: None)
+def fail_for_want_of_a_result() -> None:
+    with Graph(one_node(invert), threads=1) as graph:
         graph.add("in", 0, 0)
         with pytest.raises(CalculatorError):
             graph.wait()
         raise KeyError("no result")
+
+
+def test_what_failed_on_the_pool_is_told_where_the_block_fails_for_want_of_it() -> None:
+    with pytest.raises(KeyError) as caught:
+        fail_for_want_of_a_result()
     assert any("ZeroDivisionError" in note for note in caught.value.__notes__)
 
 

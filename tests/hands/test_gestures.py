@@ -1,3 +1,5 @@
+import re
+from dataclasses import replace
 from math import cos, radians, sin
 
 import numpy as np
@@ -167,3 +169,91 @@ def test_hands_without_landmarks_show_nothing():
     table = GestureTable.load("signs")
     assert table.recognise(HandResult(id=0, roi=Rect(0, 0, 1, 1), score=1.0)) is None
     assert table.recognise(result(np.zeros((21, 3), np.float32))) is None
+
+
+WRONG_TABLES = {
+    "gesture = 3": "gesture: expected a list, got 3",
+    "gesture = [3]": "gesture 1: expected a table, got 3",
+    "extends = 3": "extends: expected a text, got 3",
+    '[[gesture]]\nname = 3\nthumb = "bent"': "gesture 1, name: expected a text, got 3",
+    '[[gesture]]\nname = "x"\nthumb = 3': "thumb: expected straight, hooked",
+    '[[gesture]]\nname = "x"\nthumb = [3]': "thumb: expected a text, got 3",
+    '[[gesture]]\nname = "x"\nthumb = []': "thumb: expected straight, hooked",
+    '[[gesture]]\nname = "x"\ntouching = 3': "touching must name fingers",
+    '[[gesture]]\nname = "x"\ntouching = [3]': "touching must name fingers",
+    '[[gesture]]\nname = "x"\ntouching = ["thumb"]': "touching must name fingers",
+    '[[gesture]]\nname = "x"\nthumb_points = ["up"]': "thumb_points must be up, down or side",
+    '[[gesture]]\nname = "x"\nnumber = "eight"': "number: expected a whole number, got 'eight'",
+    '[[gesture]]\nname = "x"\nnumber = true': "number: expected a whole number, got True",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG_TABLES.items())
+def test_a_table_with_a_value_of_another_type_says_which(text, message, tmp_path):
+    path = tmp_path / "table.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=re.escape(message)):
+        GestureTable.load(path)
+
+
+def test_tables_that_extend_each_other_in_a_circle_are_refused(tmp_path):
+    row = '[[gesture]]\nname = "x"\nthumb = "bent"\n'
+    (tmp_path / "a.toml").write_text(f'extends = "{tmp_path / "b.toml"}"\n{row}', encoding="utf-8")
+    (tmp_path / "b.toml").write_text(f'extends = "{tmp_path / "a.toml"}"\n{row}', encoding="utf-8")
+    with pytest.raises(InputError, match="extends itself"):
+        GestureTable.load(tmp_path / "a.toml")
+
+
+def moved(x, y):
+    """A hand that shows an open palm, moved by pixels."""
+    points = shape("ssss")
+    points[:, :2] += (x, y)
+    return result(points)
+
+
+@pytest.mark.parametrize(
+    ("finger", "joints"),
+    [("index", (5, 6, 7, 8)), ("pinky", (17, 18, 19, 20)), ("thumb", (1, 2, 3, 4))],
+)
+@pytest.mark.parametrize("joint", range(4))
+def test_a_finger_with_a_keypoint_outside_the_picture_is_unseen(finger, joints, joint):
+    points = shape("ssss")
+    points[:, :2] += 1 - points[:, :2].min(axis=0)
+    width, height = (points[:, :2].max(axis=0) + 1).astype(int).tolist()
+    assert finger_states(points, size=(height, width)).unseen == frozenset()
+    points[joints[joint], 0] = width + 1
+    assert finger_states(points, size=(height, width)).unseen == {finger}
+
+
+def test_no_gesture_where_a_finger_that_decides_is_outside_the_picture():
+    table = GestureTable.load("signs")
+    hand = moved(0, 0)
+    low = hand.landmarks[:, :2].min(axis=0)
+    high = hand.landmarks[:, :2].max(axis=0)
+    whole = moved(*(1 - low))
+    size = tuple((high - low + 2).astype(int).tolist()[::-1])
+    assert table.recognise(whole, size=size) == "open palm"
+    assert table.recognise(moved(*(1 - high)), size=size) is None  # one corner is left in the picture
+    assert table.recognise(moved(*(1 - high))) == "open palm"  # nobody said how large the picture is
+
+
+def test_a_row_that_needs_no_hidden_finger_still_fits():
+    row = Gesture("two up", {"index": ("straight",), "middle": ("straight",)})
+    states = finger_states(shape("ssbb"))
+    hidden = replace(states, unseen=frozenset({"pinky"}))
+    assert row.fits(hidden) is True
+    assert row.fits(replace(states, unseen=frozenset({"index"}))) is None
+    assert Gesture("fist", {"index": ("bent",), "pinky": ("bent",)}).fits(hidden) is False  # the index tells
+
+
+def test_a_row_after_one_that_is_not_known_is_not_tried():
+    rows = (Gesture("ok", {}, touching=frozenset({"index"})), Gesture("three", {"middle": ("straight",)}))
+    table = GestureTable(rows)
+    hand = result(shape("ssss"))
+    low = hand.landmarks[:, :2].min(axis=0)
+    points = hand.landmarks.copy()
+    points[:, :2] += 1 - low
+    width, height = (points[:, :2].max(axis=0) + 1).astype(int).tolist()
+    assert table.recognise(result(points), size=(height, width)) == "three"
+    points[4, 0] = -5  # the thumb's tip: whether it touches the index is not known
+    assert table.recognise(result(points), size=(height, width)) is None

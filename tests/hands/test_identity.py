@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from made import hand, open_hand
 
@@ -61,3 +63,43 @@ def test_one_frame_in_doubt_does_not_change_sides_but_a_lasting_change_does():
         assert 0.5 <= one.handedness_score <= 0.9 + 1e-9
     assert sides[:9] == ["Right"] * 9
     assert sides[-1] == "Left"
+
+
+def test_an_id_does_not_come_back_with_the_other_hand_even_where_that_is_in_doubt():
+    names = Identities()
+    names.assign([hand(open_hand(0, 0), handedness="Left")], 0)
+    names.assign([], 33_000)
+    other = replace(hand(open_hand(20, 0), handedness="Right"), handedness_score=0.52)
+    (one,) = names.assign([other], 66_000)
+    assert (one.id, one.handedness) == (1, "Right")
+    names.assign([], 100_000)
+    back = replace(hand(open_hand(0, 0), handedness="Left"), handedness_score=0.6)
+    assert ids(names.assign([back], 133_000)) == [0]
+
+
+def test_an_id_does_not_go_on_with_the_other_hand_where_its_region_slid_there():
+    names = Identities()
+    sure = {"Left": 0.99, "Right": 0.97}
+    named = []
+    for step, side in enumerate(["Left"] * 5 + ["Right"] * 6):
+        track = named[-1].id if named else None
+        seen = replace(hand(open_hand(), track=track, handedness=side), handedness_score=sure[side])
+        named += names.assign([seen], step * 33_000)
+    assert ids(named) == [0] * 8 + [1] * 3
+    assert [one.handedness for one in named] == ["Left"] * 8 + ["Right"] * 3
+
+
+def test_a_hand_that_was_seen_once_gives_its_id_to_a_returning_one_last():
+    names = Identities()
+    for step in range(5):
+        names.assign([hand(open_hand(0, 0), track=0 if step else None)], step * 33_000)
+    names.assign([hand(open_hand(300, 0), handedness="Right")], 170_000)
+    assert ids(names.assign([hand(open_hand(160, 0))], 340_000)) == [0]
+
+
+def test_results_do_not_alias_what_is_remembered():
+    names = Identities()
+    (one,) = names.assign([hand(open_hand(0, 0))], 0)
+    one.landmarks[:] = 1e6
+    names.assign([], 33_000)
+    assert ids(names.assign([hand(open_hand(10, 0))], 66_000)) == [0]

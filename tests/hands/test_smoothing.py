@@ -46,3 +46,15 @@ def test_time_must_increase():
 def test_settings_are_checked(options):
     with pytest.raises(InputError):
         OneEuroOptions(**options)
+
+
+def test_a_filter_shares_no_memory_with_its_callers():
+    low_pass = OneEuroFilter(OneEuroOptions(min_cutoff=1.0, beta=0.0))
+    plain = OneEuroFilter(OneEuroOptions(min_cutoff=1.0, beta=0.0))
+    for step in range(4):
+        value = np.array([float(step)], np.float32)
+        expected = plain(value.copy(), 100_000 * step)
+        filtered = low_pass(value, 100_000 * step)
+        assert filtered == expected
+        filtered[:] = 99  # as one who normalises landmarks in place does
+        value[:] = -99

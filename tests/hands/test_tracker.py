@@ -1,5 +1,6 @@
 import gc
 import resource
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -228,3 +229,89 @@ def test_a_model_that_gives_no_numbers_loses_the_hand(tracker, monkeypatch):
     monkeypatch.undo()
     (back,) = tracker.track(frame(2, (70, 120)))
     assert back.id == 0
+
+
+def ids_of(tracker, *indices):
+    return [[hand.id for hand in tracker.track(frame(index, (100, 120)))] for index in indices]
+
+
+def test_trackers_work_side_by_side(tiny_pack):
+    with HandTracker(pack=tiny_pack) as one, HandTracker(pack=tiny_pack) as other:
+        for index in range(4):
+            (left,) = one.track(frame(index, (70, 120)))
+            (right,) = other.track(frame(index, (250, 120)))
+            assert left.centre[0] < 100 < 220 < right.centre[0]
+        assert len(one.detect(picture((70, 120), (250, 120)))) == 2  # a picture while a stream runs
+        assert ids_of(one, 4) == [[0]]
+
+
+def test_trackers_work_in_threads_as_they_do_alone(tiny_pack):
+    def positions(x):
+        with HandTracker(pack=tiny_pack) as tracker:
+            tracked = [tracker.track(frame(index, (x + 2 * index, 120))) for index in range(20)]
+        return [[(hand.id, hand.landmarks.tolist()) for hand in hands] for hands in tracked]
+
+    alone = [positions(x) for x in (60, 90, 120, 150)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(positions, (60, 90, 120, 150))) == alone
+
+
+def test_one_tracker_finds_hands_in_pictures_for_many_threads(tracker):
+    xs = [60 + 5 * number for number in range(32)]
+    with ThreadPoolExecutor(8) as pool:
+        counts = list(pool.map(lambda x: len(tracker.detect(picture((x, 120)))), xs))
+    assert counts == [1] * 32
+
+
+def test_a_tracker_that_was_never_closed_does_not_stand_in_the_way(tiny_pack):
+    HandTracker(pack=tiny_pack).track(frame(0, (70, 120)))
+    kept = HandTracker(pack=tiny_pack)
+    kept.track(frame(0, (70, 120)))
+    assert ids_of(HandTracker(pack=tiny_pack), 0, 1) == [[0], [0]]
+    kept.close()
+
+
+def test_a_misspelt_stream_leaves_trackers_usable(tiny_pack, tracker):
+    with HandTracker(pack=tiny_pack) as wrong:
+        wrong.observe("palm", print)
+        with pytest.raises(InputError, match="'palm' is no stream"):
+            wrong.track(frame(0, (70, 120)))
+    assert ids_of(tracker, 0, 1) == [[0], [0]]
+
+
+def test_after_an_interrupt_the_tracker_goes_on_and_gives_no_id_twice(tracker, monkeypatch):
+    assert ids_of(tracker, 0, 1) == [[0], [0]]
+
+    def interrupt(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("handheld.hands.calculators.project_landmarks", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.track(frame(2, (100, 120)))
+    assert ids_of(tracker, 3, 4) == [[1], [1]]
+    tracker.reset()
+    assert ids_of(tracker, 0) == [[0]]
+
+
+@pytest.mark.parametrize("smoothing", [True, False])
+def test_results_are_the_users_to_change(tiny_pack, smoothing):
+    with HandTracker(pack=tiny_pack, smoothing=smoothing) as one, HandTracker(pack=tiny_pack, smoothing=smoothing) as other:
+        for index in range(6):
+            (expected,) = one.track(frame(index, (100 + index, 120)))
+            (hand,) = other.track(frame(index, (100 + index, 120)))
+            assert np.array_equal(hand.landmarks, expected.landmarks)
+            assert np.array_equal(hand.world, expected.world)
+            hand.landmarks[:, :2] /= (320, 240)  # as those who come from MediaPipe do
+            hand.world[:] = 0
+            hand.centre[:] = 0
+            hand.region.centre[:] = 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("max_hands", "2"), ("max_hands", 0), ("redetect_every", 1.5), ("min_palm_score", 1.0), ("min_hand_score", float("nan"))],
+)
+def test_a_wrong_option_is_named(tiny_pack, option, value):
+    with pytest.raises(InputError, match=f"{option}: expected"):
+        HandTracker(pack=tiny_pack, **{option: value})

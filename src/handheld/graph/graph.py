@@ -99,7 +99,11 @@ class Graph:
         # A pool's threads hold on to what they work on, so a graph that nobody can reach any more would keep them for ever.
         if getattr(self, "_open", False) and not self._over:
             if isinstance(self._executor, ThreadPool):
-                warnings.warn("a graph on a pool of threads was never closed: use it as 'with Graph(...)'", ResourceWarning)
+                warnings.warn(
+                    "a graph on a pool of threads was never closed: use it as 'with Graph(...)'",
+                    ResourceWarning,
+                    stacklevel=2,
+                )
             self.cancel()
 
     def add(self, stream: str, payload: Any, timestamp: int) -> None:

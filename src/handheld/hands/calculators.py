@@ -4,6 +4,7 @@ Streams carry ``Frame``, ``Palms``, ``Regions`` and ``Hands``; times are those o
 """
 
 from dataclasses import replace
+from itertools import count
 from math import isfinite
 from typing import Any, TypeAlias
 
@@ -145,9 +146,12 @@ class AssignIds(Calculator):
 
     contract = Contract(inputs={"hands": Hands}, outputs={"named": Hands})
 
+    def __init__(self, *, first_id: int = 0) -> None:
+        self._first_id = first_id
+
     def open(self, context: Context) -> None:
         """Forget all hands."""
-        self._identities = Identities()
+        self._identities = Identities(ids=count(self._first_id))
 
     def process(self, context: Context) -> None:
         """Name."""
@@ -184,12 +188,18 @@ class SmoothHands(Calculator):
 class RecogniseGestures(Calculator):
     """Names the gesture of each hand."""
 
-    contract = Contract(inputs={"hands": Hands}, outputs={"named": Hands}, side_inputs={"gestures": GestureTable})
+    contract = Contract(
+        inputs={"frame": Frame, "hands": Hands},
+        outputs={"named": Hands},
+        side_inputs={"gestures": GestureTable},
+    )
 
     def process(self, context: Context) -> None:
         """Look each hand up in the table."""
         table: GestureTable = context.side["gestures"]
-        context.send("named", [replace(hand, gesture=table.recognise(hand)) for hand in context.get("hands")])
+        size = context.get("frame").image.shape[:2]
+        hands: Hands = context.get("hands")
+        context.send("named", [replace(hand, gesture=table.recognise(hand, size=size)) for hand in hands])
 
 
 @calculator

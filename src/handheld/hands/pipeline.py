@@ -1,6 +1,7 @@
 """The tracker as a graph: the pipeline of the 2019 post."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from handheld.engine import Model
 from handheld.errors import InputError
@@ -47,23 +48,32 @@ class HandOptions:
     palms_only: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_hands < 1 or self.redetect_every < 1:
-            raise InputError(f"expected max_hands and redetect_every of 1 or more, got {self.max_hands}, {self.redetect_every}")
-        if not (0 < self.min_palm_score < 1 and 0 <= self.min_hand_score <= 1):
-            raise InputError(f"expected scores between 0 and 1, got {self.min_palm_score} and {self.min_hand_score}")
+        for name in ("max_hands", "redetect_every"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
+                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+        _require_score("min_palm_score", self.min_palm_score, ends=False)
+        _require_score("min_hand_score", self.min_hand_score, ends=True)
 
 
-def hand_graph(options: HandOptions | None = None) -> GraphConfig:
-    """Return the graph from ``frame`` to ``hands`` (a list of ``HandResult`` for each frame).
+def _require_score(name: str, value: float, *, ends: bool) -> None:
+    """Raise :class:`InputError` unless a score is between 0 and 1, with or without these two."""
+    is_inside = isinstance(value, Real) and (0 <= value <= 1 if ends else 0 < value < 1)
+    if not is_inside:
+        raise InputError(f"{name}: expected a number in {'[0, 1]' if ends else '(0, 1)'}, got {value!r}")
+
+
+def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> GraphConfig:
+    """Return the graph from ``frame`` to ``hands`` (a list of ``HandResult`` for each frame), whose ids begin at ``first_id``.
 
     Palms are looked for only when a hand is missing; else a hand's region in this frame follows from its landmarks in the last.
     Side packets: ``palm_model``, ``landmark_model``, ``pack``, ``gestures``.
     """
     options = options or HandOptions()
-    return _palm_graph(options) if options.palms_only else _full_graph(options)
+    return _palm_graph(options, first_id) if options.palms_only else _full_graph(options, first_id)
 
 
-def _full_graph(options: HandOptions) -> GraphConfig:
+def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
     most = options.max_hands
     detection = [
         Node(FlowLimiter(), inputs=["frame", BackEdge("hands")], outputs=["admitted"], name="flow_limiter"),
@@ -82,7 +92,7 @@ def _full_graph(options: HandOptions) -> GraphConfig:
             side_inputs=["landmark_model", "pack"],
         ),
         Node(remove_duplicates, inputs="looked_at", outputs="distinct"),
-        Node(AssignIds(), inputs="distinct", outputs="named"),
+        Node(AssignIds(first_id=first_id), inputs="distinct", outputs="named"),
         Node(hands_to_regions, inputs="named", outputs="next_regions"),
     ]
     last = "named"
@@ -90,14 +100,14 @@ def _full_graph(options: HandOptions) -> GraphConfig:
     if options.smoothing is not None:
         finish.append(Node(SmoothHands(options.smoothing), inputs="named", outputs="smooth"))
         last = "smooth"
-    finish.append(Node(RecogniseGestures(), inputs=last, outputs="hands", side_inputs=["gestures"]))
+    finish.append(Node(RecogniseGestures(), inputs=["admitted", last], outputs="hands", side_inputs=["gestures"]))
     sides = {"palm_model": Model, "landmark_model": Model, "pack": ModelPack, "gestures": GestureTable}
     return GraphConfig(
         nodes=[*detection, *landmarks, *finish], inputs={"frame": Frame}, outputs=["hands"], side_inputs=sides, name="hands"
     )
 
 
-def _palm_graph(options: HandOptions) -> GraphConfig:
+def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
     nodes = [
         Node(FlowLimiter(), inputs=["frame", BackEdge("hands")], outputs=["admitted"], name="flow_limiter"),
         _palm_detector(options, "admitted"),
@@ -108,7 +118,7 @@ def _palm_graph(options: HandOptions) -> GraphConfig:
             outputs="regions",
         ),
         Node(regions_to_hands, inputs="regions", outputs="looked_at"),
-        Node(AssignIds(), inputs="looked_at", outputs="hands"),
+        Node(AssignIds(first_id=first_id), inputs="looked_at", outputs="hands"),
     ]
     return GraphConfig(
         nodes=nodes,

@@ -51,7 +51,7 @@ class OneEuroFilter:
         self._t_us = 0
 
     def __call__(self, value: Floats, t_us: int, *, scale: Floats | float = 1.0) -> Floats:
-        """Return the filtered value.
+        """Return the filtered value: a copy, so that who changes it in place changes no later value.
 
         Args:
             value: of the same shape each time.
@@ -59,8 +59,10 @@ class OneEuroFilter:
             scale: what counts as one unit of distance for the speed, such as the size of the hand; broadcast against value.
         """
         if self._value is None or self._speed is None:
-            self._value, self._speed, self._t_us = value, np.zeros_like(value), t_us
-            return value
+            self._value = value.copy()
+            self._speed = np.zeros_like(value)
+            self._t_us = t_us
+            return value.copy()
         if t_us <= self._t_us:
             raise TimestampError(f"a value at {t_us} us does not follow the one at {self._t_us} us")
         seconds = (t_us - self._t_us) / 1e6
@@ -69,7 +71,7 @@ class OneEuroFilter:
         cutoff = self.options.min_cutoff + self.options.beta * np.abs(self._speed)
         self._value = self._value + _weight(cutoff, seconds) * (value - self._value)
         self._t_us = t_us
-        return self._value
+        return self._value.copy()
 
 
 def _weight(cutoff: NDArray[Any] | float, seconds: float) -> Floats:

@@ -70,6 +70,7 @@ class HandTracker:
         self._observers: list[tuple[str, Callable[[Packet[Any]], None]]] = []
         self._session: _Session | None = None
         self._closed = False
+        self._next_id = 0  # after an interrupt ids go on, so that none is given to two hands
 
     @property
     def config(self) -> GraphConfig:
@@ -101,10 +102,12 @@ class HandTracker:
                 "call reset() before a new stream"
             )
         try:
-            return session.feed(frame)
-        except GraphError:
-            self.reset()
+            hands = session.feed(frame)
+        except BaseException:  # Ctrl-C too: a notebook's user goes on with the same tracker
+            self._end_session()
             raise
+        self._next_id = max([self._next_id, *(hand.id + 1 for hand in hands)])
+        return hands
 
     def detect(self, image: Any) -> list[HandResult]:
         """Return the hands of a single picture, with no memory of frames before and none kept."""
@@ -138,6 +141,10 @@ class HandTracker:
 
     def reset(self) -> None:
         """Forget every hand; the next frame starts a new stream."""
+        self._end_session()
+        self._next_id = 0
+
+    def _end_session(self) -> None:
         if self._session is not None:
             self._session.graph.cancel()
             self._session = None
@@ -159,9 +166,13 @@ class HandTracker:
     def _start(self, observers: Sequence[tuple[str, Callable[[Packet[Any]], None]]]) -> "_Session":
         if self._closed:
             raise GraphError("the tracker is closed")
-        session = _Session(self.config, self._side)
-        for stream, callback in observers:
-            session.graph.observe(stream, callback)
+        session = _Session(hand_graph(self.options, first_id=self._next_id), self._side)
+        try:
+            for stream, callback in observers:
+                session.graph.observe(stream, callback)
+        except BaseException:
+            session.graph.cancel()
+            raise
         return session
 
 
