@@ -15,6 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "handheld"
 FLOORS = (
     ("errors",),
+    ("pictures",),
     ("cluster", "config", "engine", "graph", "media", "data"),
     ("compile", "drawing", "service", "training"),
     ("projection",),

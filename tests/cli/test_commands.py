@@ -1,6 +1,8 @@
 """The command line, run as a person would, with the tiny models of tests/fixtures as the pack."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,10 +39,17 @@ def clip(tmp_path):
 
 
 def handheld(*words, **env):
-    command = [sys.executable, "-m", "handheld.cli", *map(str, words)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin", "COLUMNS": "200"} | env
-    )
+    return subprocess.run(command_of(*words), capture_output=True, text=True, check=False, env=environment() | env)
+
+
+def command_of(*words):
+    return [sys.executable, "-m", "handheld.cli", *map(str, words)]
+
+
+def environment():
+    """Little of a person's own, but where this very source is, should it not be the installed one."""
+    source = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+    return {"PATH": "/usr/bin", "COLUMNS": "200"} | source
 
 
 def test_help_lists_the_commands():
@@ -131,3 +140,74 @@ def test_models_list(tmp_path):
     done = handheld("models", "list", HANDHELD_CACHE=str(tmp_path))
     assert "mediapipe-hands" in done.stdout
     assert "no" in done.stdout
+
+
+def test_json_lines_of_a_clip_go_to_a_pipe(clip, pack):
+    done = handheld("hands", "track", clip, "--pack", pack, "--json", "-")
+    assert done.returncode == 0
+    assert [json.loads(line)["frame"] for line in done.stdout.splitlines()] == list(range(6))
+    assert "wrote" not in done.stderr
+
+
+def test_a_clip_on_standard_input(clip, pack, tmp_path):
+    with open(clip, "rb") as file:
+        done = subprocess.run(
+            command_of("hands", "track", "-", "--pack", pack, "--json", "-"),
+            stdin=file,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment(),
+        )
+    assert len(done.stdout.splitlines()) == 6, done.stderr
+
+
+def test_names_with_brackets_are_told_whole(clip, pack, tmp_path):
+    out = tmp_path / "a [final].mp4"
+    done = handheld("hands", "track", clip, "--pack", pack, "--out", out)
+    assert f"wrote {out}\n" in done.stderr
+    assert out.exists()
+
+
+def test_results_do_not_go_over_what_is_read(clip, pack):
+    before = Path(clip).read_bytes()
+    for option in ("--out", "--json"):
+        done = handheld("hands", "track", clip, "--pack", pack, option, clip)
+        assert done.returncode == 1
+        assert "would be written over what is read" in done.stderr
+    assert Path(clip).read_bytes() == before
+
+
+def test_pictures_of_one_name_are_all_drawn(pack, tmp_path):
+    for name in ("s1/x.jpg", "s1/x.png", "s2/x.jpg"):
+        write_image(tmp_path / name, picture(100))
+    paths = sorted(tmp_path.glob("s?/x.*"))
+    done = handheld("hands", "detect", *paths, "--pack", pack, "--out", tmp_path / "drawn")
+    assert done.returncode == 0
+    assert len(list((tmp_path / "drawn").iterdir())) == 3
+
+
+def test_a_polite_end_keeps_what_was_done_and_leaves_nothing_else(clip, pack, tmp_path):
+    """SIGTERM, as ``timeout`` and ``docker stop`` send it, while the source has no more to give yet."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    out = tmp_path / "out"
+    running = subprocess.Popen(
+        command_of("hands", "track", pipe, "--pack", pack, "--json", "-", "--out", out / "a.mkv"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    with VideoWriter(tmp_path / "long.ts") as writer:
+        for index in range(200):
+            writer.write(picture(100), index * 40_000)
+    with running, pipe.open("wb") as feed:
+        feed.write((tmp_path / "long.ts").read_bytes())
+        feed.flush()
+        assert running.stdout.readline()  # at work, and waiting for more: the pipe stays open
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert [path.name for path in out.iterdir()] == ["a.mkv"]
+    assert len(list(open_video(out / "a.mkv"))) >= 1

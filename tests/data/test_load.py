@@ -52,7 +52,7 @@ def test_a_corrupt_picture_among_good_ones_is_named_and_counted(tmp_path):
     (tmp_path / "dog" / "04.png").write_bytes(png(1)[:40])
     splits = load(tmp_path)
     assert [skipped.name.rpartition("/")[2] for skipped in splits.skipped] == ["03.png", "04.png"]
-    assert "no picture" in splits.skipped[0].reason
+    assert "expected a picture" in splits.skipped[0].reason
     assert all("0x" not in skipped.reason for skipped in splits.skipped)
     assert len(splits.train) + len(splits.valid) + len(splits.test) == 18
 

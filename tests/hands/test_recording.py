@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from made import frame
 
-from handheld.errors import MediaError
-from handheld.hands import HandTracker
+from handheld.errors import InputError, MediaError, TimestampError
+from handheld.hands import HandTracker, draw_hands
 from handheld.hands.recording import annotate, record
-from handheld.media import open_video
+from handheld.media import PALETTE, Frame, MediaWarning, open_video
 
 
 @pytest.fixture
@@ -70,7 +70,8 @@ def test_what_was_done_is_kept(tracker, tmp_path, stop):
         with pytest.raises(MediaError, match="camera stopped"):
             record(source(), tracker, **files)
     else:
-        assert record(source(), tracker, **files).frames == 3
+        recording = record(source(), tracker, **files)
+        assert (recording.frames, recording.interrupted) == (3, True)
     assert len(lines_of(tmp_path / "out.jsonl")) == 3
     assert len(list(open_video(tmp_path / "out.mp4"))) == 3
 
@@ -108,3 +109,49 @@ def test_one_tracker_records_one_stream_after_the_other(tracker):
     assert (first.frames, first.detector_frames) == (8, [0, 3, 6])
     assert (second.frames, second.detector_frames) == (4, [0, 3])
     assert tracker.stats() is None
+
+
+def test_a_failure_of_any_kind_in_the_middle_keeps_what_was_done(tracker, tmp_path):
+    wrong = Frame(FRAMES[3].image, FRAMES[2].t_us, 3)  # a time that does not go on
+    with pytest.raises(TimestampError, match="does not follow"):
+        record([*FRAMES[:3], wrong], tracker, video=tmp_path / "out.mp4", jsonl=tmp_path / "out.jsonl")
+    assert len(lines_of(tmp_path / "out.jsonl")) == 3
+    assert len(list(open_video(tmp_path / "out.mp4"))) == 3
+
+
+def test_frames_that_change_their_size_are_all_recorded(tracker, tmp_path):
+    small = [frame(index, (50, 60), height=120, width=160) for index in range(8, 12)]
+    with pytest.warns(MediaWarning, match="frames of 160 x 120 pixels are scaled to 320 x 240"):
+        record([*FRAMES, *small], tracker, video=tmp_path / "out.mp4", jsonl=tmp_path / "out.jsonl")
+    assert len(lines_of(tmp_path / "out.jsonl")) == 12
+    assert [f.image.shape for f in open_video(tmp_path / "out.mp4")] == [(240, 320, 3)] * 12
+
+
+def test_json_lines_on_standard_output(tracker, capsys):
+    record(FRAMES[:3], tracker, jsonl="-")
+    assert [json.loads(line)["frame"] for line in capsys.readouterr().out.splitlines()] == [0, 1, 2]
+
+
+def test_a_long_stream_need_not_be_kept(tracker):
+    recording = record(FRAMES, tracker, keep=False)
+    assert (recording.frames, recording.hands) == (8, [])
+
+
+def test_a_video_with_a_suffix_for_pictures_is_refused_by_name(tracker, tmp_path):
+    with pytest.raises(MediaError, match=r"x\.gif: no video format has this suffix"):
+        record(FRAMES, tracker, video=tmp_path / "x.gif")
+
+
+def test_both_results_in_one_file_are_refused(tracker, tmp_path):
+    with pytest.raises(InputError, match="cannot go to one file"):
+        record(FRAMES, tracker, video=tmp_path / "x.mp4", jsonl=tmp_path / "." / "x.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_of_hands_that_are_near_do_not_cover_each_other(tracker):
+    hands = tracker.track(frame(0, (100, 120), (190, 120)))
+    assert len(hands) == 2
+    drawn = draw_hands(np.zeros((240, 320, 3), np.uint8), hands)
+    for hand in hands:
+        colour = PALETTE[hand.id % len(PALETTE)]
+        assert (drawn == colour).all(axis=2).sum() > 500  # each box is there, whole

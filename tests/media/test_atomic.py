@@ -1,9 +1,14 @@
+import os
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
 from handheld.errors import MediaError
-from handheld.media import atomic_path
+from handheld.media import atomic_path, open_lines
 
 
 def test_a_file_appears_at_the_end_with_usual_permissions(tmp_path):
@@ -45,3 +50,150 @@ def test_a_full_disk_is_explained_and_keeps_the_old_file(tmp_path):
     with pytest.raises(MediaError, match=r"a\.txt: cannot be written: No space left on device; what was there"):
         write()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def modes(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "real" / "a.txt")
+    with atomic_path(tmp_path / "link.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real" / "a.txt").read_text() == "new"
+
+
+def test_a_link_to_nothing_makes_what_it_points_to(tmp_path):
+    (tmp_path / "link.txt").symlink_to("later.txt")
+    with atomic_path(tmp_path / "link.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "later.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
+def test_a_file_keeps_its_mode(tmp_path, mode):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(mode)
+    with atomic_path(path) as temporary:
+        assert modes(temporary) & ~mode == 0  # at no moment more open than the file itself
+        temporary.write_text("new")
+    assert (path.read_text(), modes(path)) == ("new", mode)
+
+
+def test_a_private_file_is_private_from_the_first_moment_and_whatever_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(0o644)
+    with atomic_path(path, mode=0o600) as temporary:
+        assert modes(temporary) == 0o600
+        temporary.write_text("new")
+    assert modes(path) == 0o600
+
+
+def test_a_new_file_follows_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.write_text("new")
+    finally:
+        os.umask(before)
+    assert modes(tmp_path / "a.txt") == 0o640
+
+
+def test_a_device_is_written_into_and_stays_a_device(tmp_path):
+    before = os.stat("/dev/null")
+    with atomic_path("/dev/null") as temporary:
+        temporary.write_text("gone")
+    after = os.stat("/dev/null")
+    assert stat.S_ISCHR(after.st_mode)
+    assert (after.st_ino, after.st_rdev) == (before.st_ino, before.st_rdev)
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(pipe.read_text)
+        with atomic_path(pipe) as temporary:
+            temporary.write_text("through")
+        assert reading.result(timeout=10) == "through"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_full_device_is_explained(tmp_path):
+    def write():
+        with atomic_path("/dev/full") as temporary:
+            temporary.write_text("x" * 100_000)
+
+    with pytest.raises(MediaError, match="/dev/full: cannot be written: No space left"):
+        write()
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+def test_an_open_file_by_its_number_is_written_into(tmp_path):
+    with (tmp_path / "out.txt").open("w") as file:
+        with atomic_path(f"/dev/fd/{file.fileno()}") as temporary:
+            temporary.write_text("into")
+        inode = os.fstat(file.fileno()).st_ino
+    assert (tmp_path / "out.txt").read_text() == "into"
+    assert (tmp_path / "out.txt").stat().st_ino == inode
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    code = (
+        "import os, sys; from handheld.media import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as path:\n path.write_text('half'); os._exit(9)"
+    )
+    target = tmp_path / "a.txt"
+    (tmp_path / ".a.other.txt").write_text("a person's own")
+    subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    with atomic_path(target) as mine, atomic_path(target) as beside:  # two at once leave each other alone
+        mine.write_text("first")
+        beside.write_text("second")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.other.txt", "a.txt"]
+
+
+def test_a_long_name_is_no_problem(tmp_path):
+    path = tmp_path / ("n" * 240 + ".txt")
+    with atomic_path(path) as temporary:
+        temporary.write_text("x")
+    assert path.read_text() == "x"
+
+
+def test_lines_into_a_pipe_come_one_by_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    first = Event()
+
+    def read():
+        with pipe.open() as reader:
+            line = reader.readline()
+            first.set()
+            return line + reader.read()
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        with open_lines(pipe) as lines:
+            lines.write("one\n")
+            assert first.wait(timeout=10)  # read before the file is closed
+            lines.write("two\n")
+        assert reading.result(timeout=10) == "one\ntwo\n"
+
+
+def test_lines_into_a_file_appear_at_the_end(tmp_path):
+    with open_lines(tmp_path / "a.jsonl") as lines:
+        lines.write("ü\n")
+        assert not (tmp_path / "a.jsonl").exists()
+    assert (tmp_path / "a.jsonl").read_bytes() == "ü\n".encode()
+
+
+def test_lines_to_standard_output(capsys):
+    with open_lines("-") as lines:
+        lines.write("one\n")
+    assert capsys.readouterr().out == "one\n"

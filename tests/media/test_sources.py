@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 
 from handheld.errors import MediaError
-from handheld.media import VideoWriter, open_arrays, open_camera, open_folder, open_source, write_image
+from handheld.media import (
+    Frame,
+    MediaWarning,
+    VideoWriter,
+    open_arrays,
+    open_camera,
+    open_folder,
+    open_source,
+    write_animation,
+    write_image,
+)
 
 GREY = [np.full((4, 6), value, np.uint8) for value in (10, 20, 30)]
 
@@ -74,7 +84,92 @@ def test_a_camera_gives_rgb_at_the_time_it_was_taken():
         read()
     assert [frame.t_us for frame in frames] == [500_000, 500_001, 1_000_000]
     assert frames[0].image[0, 0].tolist() == [0, 0, 200]
+    assert not camera.released  # a second loop goes on
+    source.close()
     assert camera.released
+
+
+def test_a_camera_goes_on_in_a_second_loop():
+    now = iter([0.0, 0.1, 0.2, 0.3])
+    source = open_camera(0, clock=lambda: next(now), capture=lambda index: FakeCamera(index))
+    first = next(iter(source))
+    second = next(iter(source))
+    assert [(frame.index, frame.t_us) for frame in (first, second)] == [(0, 100_000), (1, 200_000)]
+
+
+@pytest.mark.parametrize("fps", [float("nan"), -1.0, 0.0, float("inf")])
+def test_a_camera_that_does_not_know_its_rate(fps):
+    class Unsure(FakeCamera):
+        def get(self, _property):
+            return fps
+
+    assert open_camera(0, capture=Unsure).fps == 30.0
+
+
+def test_a_grey_camera_and_one_that_misses_a_frame():
+    class Grey(FakeCamera):
+        reads = 0
+
+        def read(self):
+            self.reads += 1
+            return self.reads % 2 == 0, np.full((2, 2), 7, np.uint8)
+
+    frames = iter(open_camera(0, capture=Grey))
+    assert [next(frames).image[0, 0].tolist() for _ in range(3)] == [[7, 7, 7]] * 3
+
+
+def test_strangers_in_a_folder_do_not_end_the_run(tmp_path):
+    for name in ("a.png", "c.png", "e.png"):
+        write_image(tmp_path / name, GREY[0])
+    (tmp_path / "._a.png").write_bytes(b"macOS")
+    (tmp_path / "b.png").mkdir()
+    (tmp_path / "d.png").write_bytes(b"no picture")
+    (tmp_path / "photo.heic").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    with pytest.warns(MediaWarning, match=r"left out 1 of formats that are not read: photo\.heic"):
+        source = open_source(tmp_path, fps=10)
+    with pytest.warns(MediaWarning, match=r"1 of 4 pictures were left out; the first: .*d\.png"):
+        frames = list(source)
+    assert [(frame.index, frame.t_us) for frame in frames] == [(0, 0), (1, 100_000), (3, 300_000)]
+
+
+def test_a_folder_of_which_nothing_can_be_read(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(MediaError, match=r"none of 1 pictures can be read; the first: .*a\.png"):
+        list(open_folder(tmp_path))
+
+
+def test_every_suffix_that_is_read_is_found_in_a_folder(tmp_path):
+    for suffix in (".avif", ".ppm", ".jp2", ".PNG"):
+        write_image(tmp_path / f"a{suffix}", np.zeros((16, 16, 3), np.uint8))
+    assert len(list(open_folder(tmp_path))) == 4
+
+
+def test_a_folder_whose_name_is_a_number_is_no_camera(tmp_path, monkeypatch):
+    (tmp_path / "5").mkdir()
+    write_image(tmp_path / "5" / "a.png", GREY[0])
+    monkeypatch.chdir(tmp_path)
+    assert len(list(open_source("5"))) == 1
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".gif"])
+def test_an_animation_is_a_video_with_its_own_times(tmp_path, suffix):
+    times = [0, 40_000, 80_000, 200_000]
+    shown = [Frame(np.full((16, 16, 3), 60 * number, np.uint8), t_us, number) for number, t_us in enumerate(times)]
+    write_animation(tmp_path / f"a{suffix}", shown)
+    source = open_source(tmp_path / f"a{suffix}")
+    frames = list(source)
+    assert [frame.t_us for frame in frames] == times
+    assert [round(float(frame.image.mean()) / 60) for frame in frames] == [0, 1, 2, 3]
+    assert [frame.t_us for frame in source] == times
+
+
+def test_a_url_keeps_its_slashes(monkeypatch):
+    asked = []
+    monkeypatch.setattr("handheld.media.sources.open_video", asked.append)
+    url = "http://h/x.mkv?sig=a//b&next=http://c/d"
+    open_source(url)
+    assert asked == [url]
 
 
 def test_no_camera():

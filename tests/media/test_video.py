@@ -111,14 +111,40 @@ def test_a_truncated_mkv_gives_what_it_has_and_says_so(tmp_path):
     assert 10 < len(frames) < 60
 
 
-def test_times_must_increase_and_sizes_stay(tmp_path):
+def test_times_must_increase(tmp_path):
     with VideoWriter(tmp_path / "a.mp4") as writer:
         writer.write(picture(0), 100)
         with pytest.raises(InputError, match="does not follow"):
             writer.write(picture(0), 100)
-        with pytest.raises(InputError, match="expected frames of"):
-            writer.write(picture(0, height=50), 200)
     assert len(list(open_video(tmp_path / "a.mp4"))) == 1
+
+
+def test_frames_of_another_size_are_scaled_to_the_first_and_told_once(tmp_path):
+    with VideoWriter(tmp_path / "a.mp4") as writer:
+        writer.write(picture(7), 0)
+        with pytest.warns(MediaWarning, match="frames of 32 x 24 pixels are scaled to 64 x 48") as told:
+            writer.write(picture(7, height=24, width=32), 40_000)
+            writer.write(picture(7, height=96, width=128), 80_000)
+        writer.write(picture(7), 120_000)
+    assert len(told) == 1
+    frames = list(open_video(tmp_path / "a.mp4"))
+    assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 4
+    assert frames[1].image[24, 10, 0] > 150
+
+
+@pytest.mark.parametrize("name", ["a.MP4", "a.WebM", "a.MKV"])
+def test_capitals_in_a_suffix_are_no_other_format(tmp_path, name):
+    write(tmp_path / name)
+    with av.open(str(tmp_path / name)) as container:
+        codec = container.streams.video[0].codec_context.name
+        assert codec.startswith("vp9" if name == "a.WebM" else "h264")
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a", "a.txt"])
+def test_another_suffix_is_refused_before_anything_is_written(tmp_path, name):
+    with pytest.raises(MediaError, match="no video format has this suffix"):
+        VideoWriter(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_video_appears_whole_or_not_at_all(tmp_path):

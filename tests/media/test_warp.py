@@ -61,3 +61,14 @@ def test_the_short_way_for_small_crops_gives_what_the_long_way_gives(x, y, side,
         patch.setattr("handheld.media.warp._SMALL", 1e9)
         short = crop(image, rect, size, border=border)
     assert np.abs(long.astype(int) - short).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(40, 70_000), (70_000, 40)])
+def test_a_side_that_opencv_cannot_count_is_warped_all_the_same(shape):
+    image = np.zeros((*shape, 3), np.uint8)
+    half = image[:, 35_000:] if shape[1] > shape[0] else image[35_000:]
+    half[:] = 200
+    shown = crop(image, Rect(shape[1] / 2, shape[0] / 2, shape[1], shape[0]), (64, 64))
+    first, second = (shown[32, 10], shown[32, 54]) if shape[1] > shape[0] else (shown[10, 32], shown[54, 32])
+    assert first.tolist() == [0, 0, 0]
+    assert second.tolist() == [200, 200, 200]

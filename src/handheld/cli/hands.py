@@ -1,7 +1,9 @@
 """``handheld hands``: hands in videos, cameras and pictures."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,9 +26,13 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads of the models.")]
 
 @app.command()
 def track(
-    source: Annotated[str, typer.Argument(help="Video file, number of a camera, or folder of pictures.")],
+    source: Annotated[
+        str, typer.Argument(help="Video file or URL, - for one on standard input, folder of pictures, or number of a camera.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Write the annotated video (.mp4, .mkv or .webm).")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write JSON lines, one a frame.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write JSON lines, one a frame; - writes them to standard output as they come.")
+    ] = None,
     every_node: Annotated[bool, typer.Option(help="Put what every node of the graph sent into the JSON lines.")] = False,
     max_hands: MaxHands = 2,
     pack: Pack = "mediapipe-full",
@@ -44,28 +50,40 @@ def track(
     from handheld.errors import InputError
     from handheld.hands import HandTracker
     from handheld.hands.recording import record
-    from handheld.media import open_source
+    from handheld.media import STANDARD_OUTPUT, FrameSource, open_source
 
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
+    for written in (out, json):
+        if written is not None and written.is_file() and os.path.realpath(written) == os.path.realpath(source):
+            raise InputError(f"{written}: would be written over what is read")
     frames = open_source(source, fps=fps)
     tracker = HandTracker(
         max_hands=max_hands, pack=pack, gestures=gestures, mirrored=mirrored, palms_only=palms_only, smoothing=smoothing,
         redetect_every=redetect_every, threads=threads,
     )  # fmt: skip
     console = Console(stderr=True)
-    with tracker, _progress(console, source, frames.frames) as advance:
+    with frames, tracker, _progress(console, source, frames.frames) as advance:
         recording = record(
-            frames, tracker, video=out, jsonl=json, every_node=every_node, fps=frames.fps,
+            frames,
+            tracker,
+            video=out,
+            jsonl=json,
+            every_node=every_node,
+            fps=frames.fps,
+            keep=False,
             on_frame=lambda recording, _frame, _hands: advance(recording),
-        )  # fmt: skip
-    console.print(
-        f"{recording.frames} frames, {recording.fps:.1f} frames/s, latency {recording.latency_percentile(50):.1f} ms median, "
-        f"{recording.latency_percentile(95):.1f} ms p95, detector ran {len(recording.detector_frames)} times"
-    )
+        )
+    latency = f"latency {recording.latency_percentile(50):.1f} ms median, {recording.latency_percentile(95):.1f} ms p95"
+    detector = f"detector ran {len(recording.detector_frames)} times"
+    say = partial(console.print, soft_wrap=True, markup=False, highlight=False)
+    say(f"{recording.frames} frames, {recording.fps:.1f} frames/s, {latency}, {detector}")
     for written in (out, json):
-        if written is not None:
-            console.print(f"wrote {written}", soft_wrap=True)
+        if written is not None and str(written) != STANDARD_OUTPUT:
+            say(f"wrote {written}")
+    is_camera = isinstance(frames, FrameSource) and frames.live
+    if recording.interrupted and not is_camera:  # of a camera, Ctrl-C is the only end
+        raise typer.Exit(130)
 
 
 @app.command()
@@ -89,11 +107,13 @@ def detect(
     from handheld.hands import HandTracker, draw_hands
     from handheld.media import read_image, write_image
 
-    console, failed = Console(stderr=True), 0
+    console = Console(stderr=True)
+    failed = 0
+    names = _names_of_outputs(images)
     with HandTracker(
         max_hands=max_hands, pack=pack, gestures=gestures, mirrored=mirrored, palms_only=palms_only, threads=threads
     ) as tracker:
-        for path in images:
+        for path, name in zip(images, names, strict=True):
             try:
                 image = read_image(path)
             except MediaError as error:
@@ -103,9 +123,24 @@ def detect(
             hands = tracker.detect(image)
             typer.echo(json_format.dumps({"image": str(path), "hands": [hand.to_json() for hand in hands]}, ensure_ascii=False))
             if out is not None:
-                write_image(out / f"{path.stem}.hands.png", draw_hands(image, hands))
+                write_image(out / name, draw_hands(image, hands))
     if failed:
         raise typer.Exit(1)
+
+
+def _names_of_outputs(images: list[Path]) -> list[str]:
+    """Return a name for each annotated picture: stems, with a number where several pictures have the same one."""
+    used: set[str] = set()
+    names = []
+    for path in images:
+        name = f"{path.stem}.hands.png"
+        number = 1
+        while name.casefold() in used:  # some file systems take capitals for small letters
+            number += 1
+            name = f"{path.stem}_{number}.hands.png"
+        used.add(name.casefold())
+        names.append(name)
+    return names
 
 
 @contextmanager
@@ -114,9 +149,9 @@ def _progress(console: "Console", name: str, total: int | None) -> Iterator["Cal
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     counts = TextColumn("{task.fields[rate]:.1f} frames/s, detector ran {task.fields[detector]} times")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), counts, TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), counts, TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(Path(name).name, total=total, rate=0.0, detector=0)
+        task = bar.add_task(Path(name).name or name, total=total, rate=0.0, detector=0)
 
         def advance(recording: "Recording") -> None:
             detector = len(recording.detector_frames)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from handheld.hands.result import HandResult
 from handheld.hands.skeleton import BONES
-from handheld.media import PALETTE, Image, draw_label, draw_polygon, draw_skeleton, draw_trace
+from handheld.media import PALETTE, Image, LabelBox, draw_label, draw_polygon, draw_skeleton, draw_trace, label_box
 
 Traces = Mapping[int, Sequence[NDArray[np.float32]]]
 
@@ -21,16 +21,25 @@ def draw_hands(image: Image, hands: Sequence[HandResult], *, traces: Traces | No
         traces: id -> where the hand has been, (2,) pixels, oldest first.
         regions: whether to draw the rotated squares.
     """
-    image = image.copy()
+    image = np.ascontiguousarray(image).copy()
     for hand in hands:
-        draw_hand(image, hand, trace=(traces or {}).get(hand.id, ()), region=regions)
+        _draw_lines(image, hand, trace=(traces or {}).get(hand.id, ()), region=regions)
+    taken: list[LabelBox] = []
+    for hand in hands:  # last, so that no skeleton hides a label
+        _label(image, hand, taken)
     return image
 
 
 def draw_hand(image: Image, hand: HandResult, *, trace: Sequence[NDArray[np.float32]] = (), region: bool = True) -> Image:
     """Draw one hand into a picture, in the colour of its id; return the picture."""
+    _draw_lines(image, hand, trace=trace, region=region)
+    _label(image, hand, [])
+    return image
+
+
+def _draw_lines(image: Image, hand: HandResult, *, trace: Sequence[NDArray[np.float32]], region: bool) -> None:
     colour = PALETTE[hand.id % len(PALETTE)]
-    unit = max(1, round(max(image.shape[:2]) / 480))
+    unit = _unit(image)
     if region:
         draw_polygon(image, hand.roi.corners, colour=colour, thickness=unit)
     if len(trace) > 1:
@@ -39,7 +48,26 @@ def draw_hand(image: Image, hand: HandResult, *, trace: Sequence[NDArray[np.floa
         draw_skeleton(image, hand.landmarks, BONES, colour=colour, thickness=unit + 1)
     elif hand.palm is not None:
         draw_skeleton(image, hand.palm.keypoints, ((0, 1), (0, 2), (0, 3), (0, 4)), colour=colour, thickness=unit + 1)
+
+
+def _label(image: Image, hand: HandResult, taken: list[LabelBox]) -> None:
+    """Write what a hand is above its region, or further down where another hand's label lies there already."""
     words = [f"{hand.id}", hand.handedness or "", hand.gesture or "", f"{hand.score:.2f}"]
+    text = "  ".join(filter(None, words))
+    scale = 0.45 * _unit(image)
     corners = hand.roi.corners
-    corner = (float(corners[:, 0].min()), float(corners[:, 1].min()))
-    return draw_label(image, "  ".join(filter(None, words)), corner, colour=colour, scale=0.45 * unit)
+    x = float(corners[:, 0].min())
+    y = float(corners[:, 1].min())
+    box = label_box(image.shape[:2], text, (x, y), scale=scale)
+    for _ in range(len(taken)):
+        if not any(box.overlaps(other) for other in taken):
+            break
+        box = label_box(image.shape[:2], text, (x, box.bottom + box.bottom - box.top), scale=scale)
+    taken.append(box)
+    colour = PALETTE[hand.id % len(PALETTE)]
+    draw_label(image, text, (box.left, box.bottom), colour=colour, scale=scale)
+
+
+def _unit(image: Image) -> int:
+    """Return the width of a thin line, in pixels, that suits a picture."""
+    return max(1, round(max(image.shape[:2]) / 480))

@@ -275,8 +275,8 @@ def _parse(text: str, source: str, below: tuple[str, ...]) -> tuple[Gesture, ...
 
 def _typed(value: Any, wanted: type[T], where: str) -> T:
     """Return a value that a table may hold at a place. Raises :class:`InputError` for one of another type."""
-    is_wanted = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
-    if not is_wanted:
+    is_flag = wanted is int and isinstance(value, bool)  # Python counts True as a number
+    if not isinstance(value, wanted) or is_flag:
         raise InputError(f"{where}: expected {_IN_WORDS[wanted]}, got {value!r}")
     return value
 

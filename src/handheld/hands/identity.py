@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 
-from handheld.hands.result import HandResult, Points
+from handheld.hands.result import Handedness, HandResult, Points
 
 
 @dataclass
@@ -118,14 +118,14 @@ class Identities:
             contrary = 0
         # While it looks as if another hand had come, what is known of the old one stays as it is.
         right = past.right if past is not None and contrary else _mean(past, now)
-        id = next(self._ids) if known is None else known
+        number = next(self._ids) if known is None else known
         frames = 1 if past is None else past.frames + 1
         # A copy: results are the user's, who may change them in place.
-        self._past[id] = _Past(np.array(hand.centre), hand.size, t_us, right, frames, contrary)
+        self._past[number] = _Past(np.array(hand.centre), hand.size, t_us, right, frames, contrary)
         if right is None:
-            return replace(hand, id=id)
-        side = "Right" if right >= 0.5 else "Left"
-        return replace(hand, id=id, handedness=side, handedness_score=max(right, 1 - right))
+            return replace(hand, id=number)
+        side: Handedness = "Right" if right >= 0.5 else "Left"
+        return replace(hand, id=number, handedness=side, handedness_score=max(right, 1 - right))
 
 
 def _track(hand: HandResult) -> int | None:

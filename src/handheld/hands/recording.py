@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,12 +12,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from handheld.errors import MediaError
+from handheld.errors import HandheldError, InputError
 from handheld.graph import Packet
 from handheld.hands.drawing import draw_hands
 from handheld.hands.result import HandResult, Palm, Region
 from handheld.hands.tracker import HandTracker
-from handheld.media import Frame, VideoWriter, atomic_path
+from handheld.media import Frame, VideoWriter, open_lines
 
 _TRACE_LENGTH = 20
 
@@ -30,8 +30,9 @@ class Recording:
         latency_ms: wall time of ``track`` for each frame.
         cpu_s: processor time of all of them.
         detector_frames: indices of frames on which the palm detector ran.
-        hands: for each frame, its hands.
+        hands: for each frame, its hands; none where they are not kept.
         t_us: for each frame, its time.
+        interrupted: whether Ctrl-C ended it.
     """
 
     latency_ms: list[float] = field(default_factory=list)
@@ -39,6 +40,7 @@ class Recording:
     detector_frames: list[int] = field(default_factory=list)
     hands: list[list[HandResult]] = field(default_factory=list)
     t_us: list[int] = field(default_factory=list)
+    interrupted: bool = False
 
     @property
     def frames(self) -> int:
@@ -64,34 +66,43 @@ def record(
     jsonl: str | os.PathLike[str] | None = None,
     every_node: bool = False,
     fps: float = 30.0,
+    keep: bool = True,
     on_frame: Callable[[Recording, Frame, list[HandResult]], None] | None = None,
 ) -> Recording:
     """Track every frame of a new stream; draw into a video and write JSON lines if asked.
 
-    An interrupt (Ctrl-C) ends the stream as its end does, and so does an error of the source, which is raised after what was
-    done has been written.
+    An interrupt (Ctrl-C) ends the stream as its end does, and so does an error of the source or of the tracker, which is
+    raised after what was done has been written.
 
     Args:
         frames: a video, folder or camera.
         tracker: which hands, and how.
         video: file to write the annotated frames to.
-        jsonl: file to write one JSON object per frame to.
+        jsonl: file to write one JSON object per frame to; ``-`` is standard output. There, and in a pipe, each line is
+            written as its frame is done.
         every_node: put what every node of the graph sent into the JSON lines.
         fps: nominal rate of the annotated video; its frames keep their own times.
+        keep: whether the result holds the hands of every frame: about 1 KB each, so not for a camera that runs for days.
         on_frame: called after each frame.
+
+    Raises:
+        InputError: both files are the same.
+        HandheldError: whatever the source, the tracker or a file that is written could not do.
     """
-    recording, failure = Recording(), None
+    if video is not None and jsonl is not None and os.path.realpath(video) == os.path.realpath(jsonl):
+        raise InputError(f"{video}: the video and the JSON lines cannot go to one file")
+    recording = Recording()
+    failures: list[HandheldError] = []
     nodes: dict[str, Any] = {}
     observed = [("palms" if tracker.options.palms_only else "detect", partial(_note_detection, recording))]
     observed += [(stream, partial(_keep, nodes, stream)) for stream in tracker.streams if every_node]
     with ExitStack() as stack:
         stack.enter_context(tracker.observing(observed))
         writer = stack.enter_context(VideoWriter(video, fps=fps)) if video else None
-        lines = stack.enter_context(stack.enter_context(atomic_path(jsonl)).open("w", encoding="utf-8")) if jsonl else None
+        lines = stack.enter_context(open_lines(jsonl)) if jsonl else None
         draw = _Drawer()
         try:
-            for frame in frames:
-                hands = _track(frame, tracker, recording)
+            for frame, hands in _tracked(frames, tracker, recording, failures, keep=keep):
                 if writer is not None:
                     writer.write(draw(frame, hands), frame.t_us)
                 if lines is not None:
@@ -100,14 +111,34 @@ def record(
                 if on_frame is not None:
                     on_frame(recording, frame, hands)
         except KeyboardInterrupt:
-            pass
-        except MediaError as error:
+            recording.interrupted = True
+    if failures:  # only now, when the files are whole
+        raise failures[0]
+    return recording
+
+
+def _tracked(
+    frames: Iterable[Frame],
+    tracker: HandTracker,
+    recording: Recording,
+    failures: list[HandheldError],
+    *,
+    keep: bool,
+) -> Iterator[tuple[Frame, list[HandResult]]]:
+    """Yield each frame and its hands; a failure after the first frame ends it, and is put into ``failures``."""
+    source = iter(frames)
+    while True:
+        try:
+            frame = next(source)
+            hands = _track(frame, tracker, recording, keep=keep)
+        except StopIteration:
+            return
+        except HandheldError as error:
             if not recording.frames:
                 raise
-            failure = error
-    if failure is not None:
-        raise failure
-    return recording
+            failures.append(error)
+            return
+        yield frame, hands
 
 
 class _Drawer:
@@ -130,12 +161,14 @@ def annotate(frames: Iterable[Frame], hands: Iterable[list[HandResult]]) -> list
     return [Frame(draw(frame, found), frame.t_us, frame.index) for frame, found in zip(frames, hands, strict=True)]
 
 
-def _track(frame: Frame, tracker: HandTracker, recording: Recording) -> list[HandResult]:
-    start, start_cpu = time.perf_counter(), time.process_time()
+def _track(frame: Frame, tracker: HandTracker, recording: Recording, *, keep: bool) -> list[HandResult]:
+    start = time.perf_counter()
+    start_cpu = time.process_time()
     hands = tracker.track(frame)
     recording.latency_ms.append(1000 * (time.perf_counter() - start))
     recording.cpu_s += time.process_time() - start_cpu
-    recording.hands.append(hands)
+    if keep:
+        recording.hands.append(hands)
     recording.t_us.append(frame.t_us)
     return hands
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from types import TracebackType
 from typing import Any, Self
 
@@ -94,6 +95,8 @@ class HandTracker:
         """
         if not isinstance(frame, Frame):
             raise InputError(f"expected a Frame (for a picture alone there is detect()), got {type(frame).__name__}")
+        if not isinstance(frame.t_us, Integral):
+            raise InputError(f"expected a time in whole microseconds on a frame, got {frame.t_us!r}")
         frame = Frame(as_rgb(frame.image), frame.t_us, frame.index)
         session = self._session = self._session or self._start(self._observers)
         if frame.t_us <= session.last_us:

@@ -7,33 +7,45 @@ cameras, crops and drawing through OpenCV; each is imported in one file when it 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from handheld.media.atomic import atomic_path
+from handheld.media.atomic import STANDARD_OUTPUT, atomic_path, open_lines
 from handheld.media.frame import Frame, Image, as_rgb
 
 if TYPE_CHECKING:
     from handheld.media.animation import write_animation
-    from handheld.media.drawing import PALETTE, draw_label, draw_polygon, draw_skeleton, draw_trace
+    from handheld.media.drawing import (
+        PALETTE,
+        LabelBox,
+        draw_label,
+        draw_polygon,
+        draw_skeleton,
+        draw_trace,
+        label_box,
+    )
     from handheld.media.images import read_image, write_image
-    from handheld.media.sources import FrameSource, open_arrays, open_camera, open_folder, open_source
-    from handheld.media.video import MediaWarning, VideoReader, VideoWriter, open_video
+    from handheld.media.sources import FrameSource, open_animation, open_arrays, open_camera, open_folder, open_source
+    from handheld.media.video_reader import MediaWarning, VideoReader, open_video
+    from handheld.media.video_writer import VideoWriter
     from handheld.media.warp import Border, Rect, crop, letterbox
 
 _MODULES = {
     "animation": ("write_animation",),
-    "drawing": ("PALETTE", "draw_label", "draw_polygon", "draw_skeleton", "draw_trace"),
+    "drawing": ("PALETTE", "LabelBox", "draw_label", "draw_polygon", "draw_skeleton", "draw_trace", "label_box"),
     "images": ("read_image", "write_image"),
-    "sources": ("FrameSource", "open_arrays", "open_camera", "open_folder", "open_source"),
-    "video": ("MediaWarning", "VideoReader", "VideoWriter", "open_video"),
+    "sources": ("FrameSource", "open_animation", "open_arrays", "open_camera", "open_folder", "open_source"),
+    "video_reader": ("MediaWarning", "VideoReader", "open_video"),
+    "video_writer": ("VideoWriter",),
     "warp": ("Border", "Rect", "crop", "letterbox"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "PALETTE",
+    "STANDARD_OUTPUT",
     "Border",
     "Frame",
     "FrameSource",
     "Image",
+    "LabelBox",
     "MediaWarning",
     "Rect",
     "VideoReader",
@@ -45,10 +57,13 @@ __all__ = [
     "draw_polygon",
     "draw_skeleton",
     "draw_trace",
+    "label_box",
     "letterbox",
+    "open_animation",
     "open_arrays",
     "open_camera",
     "open_folder",
+    "open_lines",
     "open_source",
     "open_video",
     "read_image",

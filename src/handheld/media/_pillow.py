@@ -1,10 +1,10 @@
-"""The one place that imports Pillow."""
+"""Pillow, for what is written and drawn; ``handheld.pictures`` reads."""
 
 from handheld.errors import MissingDependencyError
 
 try:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageDraw, ImageFont
 except ImportError as error:
     raise MissingDependencyError("pillow", "hands", "reading and writing pictures") from error
 
-__all__ = ["Image", "ImageOps", "UnidentifiedImageError"]
+__all__ = ["Image", "ImageDraw", "ImageFont"]

@@ -1,41 +1,162 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all; what is no regular file (a device, a pipe) is written into."""
 
 import errno
+import io
 import os
+import platform
+import re
+import secrets
+import shutil
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
+from typing import IO
+from zlib import crc32
 
 from handheld.errors import MediaError
 
+STANDARD_OUTPUT = "-"
+"""The name by which commands mean standard output."""
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_MODE = 0o666  # less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all threads
+_STEM = 100  # letters of a name that a temporary name begins with: file systems end at 255 bytes
+_LOOK_AT = 1000  # entries of a folder that are looked through for what killed processes left: not all of a hundred thousand
+_OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` with the same suffix, renamed to ``path`` at the end, removed on an error."""
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
-    except OSError as error:
-        raise MediaError(f"{target}: cannot be written: {error}") from error
-    os.close(handle)
-    temporary = Path(name)
+def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Iterator[Path]:
+    """Give a temporary path with the same suffix, which becomes ``path`` at the end, and is removed on an error.
+
+    A link is followed, and a file that is there keeps its mode and owner. What is no regular file (a device, a pipe,
+    ``/dev/stdout``) is not replaced: at the end all is written into it. What a killed process left beside ``path`` is removed.
+
+    Args:
+        path: to be written; folders are made.
+        mode: permissions of the file, such as 0o600 for what is private; by default those of the file that is there, or
+            the usual ones.
+
+    Raises:
+        MediaError: the folder or the file cannot be written, or the disk is full; what was there before is kept.
+    """
+    if is_special(path):
+        with _written_into(Path(path)) as temporary:
+            yield temporary
+        return
+    target = Path(os.path.realpath(path))
+    temporary = _beside(target, path, mode)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
+        _settle(temporary, target, mode)
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise MediaError(f"{target}: cannot be written: {error.strerror}; what was there before is kept") from error
+        raise MediaError(f"{path}: cannot be written: {error.strerror}; what was there before is kept") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+    """Open a file for lines of UTF-8 text that are seen as they come where somebody reads them.
+
+    ``-`` is standard output. There, and in what is no regular file, each line is written at once; a regular file appears at
+    the end, whole, as with :func:`atomic_path`.
+    """
+    if str(path) == STANDARD_OUTPUT:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # in a pipe it would wait for 8 KB otherwise
+        yield sys.stdout
+        sys.stdout.flush()
+    elif is_special(path):
+        with Path(path).open("w", encoding="utf-8", buffering=1) as lines:
+            yield lines
+    else:
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as lines:
+            yield lines
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether a path names something that must be written into rather than replaced: a device, a pipe, an open file."""
+    if _OPEN_FILES.fullmatch(os.path.abspath(path)):
+        return True
+    try:
+        kind = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+@contextmanager
+def _written_into(path: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="handheld-") as folder:
+        temporary = Path(folder) / f"output{path.suffix}"
+        temporary.touch()
+        yield temporary
+        try:
+            with temporary.open("rb") as content, path.open("wb") as special:
+                shutil.copyfileobj(content, special)
+        except OSError as error:
+            raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Path:
+    """Make an empty temporary file beside a target, whose name says which process made it."""
+    temporary = target.with_name(f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(target)
+        before = target.stat().st_mode if target.exists() else _MODE
+        # Private from the first moment on, not only at the end.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(before if mode is None else mode)))
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be written: {error}") from error
+    return temporary
+
+
+def _settle(temporary: Path, target: Path, mode: int | None) -> None:
+    """Give the temporary file the mode and owner that the target shall have, and put it in the target's place."""
+    with suppress(FileNotFoundError):
+        before = target.stat()
+        temporary.chmod(stat.S_IMODE(before.st_mode))
+        if hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            with suppress(PermissionError):  # only root may give files away
+                os.chown(temporary, before.st_uid, before.st_gid)
+    if mode is not None:
+        temporary.chmod(mode)
+    temporary.replace(target)
+
+
+def _prefix(target: Path) -> str:
+    # Shared folders: another machine's processes have numbers of their own.
+    host = crc32(platform.node().encode()) % 10_000
+    return f".{target.stem[:_STEM]}.{host:04d}-"
+
+
+def _remove_left_over(target: Path) -> None:
+    """Remove temporary files of this target whose process was killed."""
+    prefix = _prefix(target)
+    for entry in islice(os.scandir(target.parent), _LOOK_AT):
+        if not (entry.name.startswith(prefix) and entry.name.endswith(target.suffix)):
+            continue
+        number = re.match(r"(\d+)-[0-9a-f]{8}", entry.name[len(prefix) :])
+        if number and not _is_alive(int(number[1])):
+            with suppress(OSError):
+                os.unlink(entry)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":  # elsewhere there is no signal that only asks
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True

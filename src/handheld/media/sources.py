@@ -1,34 +1,57 @@
-"""Frames from anywhere: video files, folders of pictures, arrays, cameras."""
+"""Frames from anywhere: video files, folders of pictures, animations, arrays, cameras."""
 
+import math
+import mimetypes
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from handheld.errors import MediaError
 from handheld.media.frame import Frame, Image, as_rgb
-from handheld.media.images import IMAGE_SUFFIXES, read_image
-from handheld.media.video import VideoReader, open_video
+from handheld.media.images import read_image
+from handheld.media.video_reader import MediaWarning, VideoReader, open_video
+from handheld.pictures import SUFFIXES, decode_animation
+
+_ANIMATIONS = frozenset({".webp", ".apng"})
+"""Read by Pillow: FFmpeg before 9 does not read animated WebP. It does read GIF, with a better clock."""
+
+_CAMERA_TRIES = 5
+"""Failed reads in a row until a camera counts as gone: one that changes its exposure may miss a frame."""
+
+
+def _close_nothing() -> None:
+    """Pictures and arrays hold nothing open."""
 
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Frames with what is known of them beforehand; each ``for`` starts anew (a camera goes on).
+    """Frames with what is known of them beforehand; each ``for`` starts anew, but a camera goes on. A context manager.
 
     Attributes:
         fps: nominal frames per second.
         frames: how many there will be, or ``None``.
         live: whether they come in real time and wait for nobody.
+        close: gives back what the source holds, such as a camera.
     """
 
     make: Callable[[], Iterator[Frame]]
     fps: float
     frames: int | None
-    live: bool = field(default=False)
+    live: bool = False
+    close: Callable[[], None] = _close_nothing
 
     def __iter__(self) -> Iterator[Frame]:
         return self.make()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
 
 def open_arrays(images: Iterable[Any], *, fps: float = 30.0) -> FrameSource:
@@ -38,11 +61,33 @@ def open_arrays(images: Iterable[Any], *, fps: float = 30.0) -> FrameSource:
 
 
 def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
-    """Open the pictures of a folder, in the order of their names, as a video of ``fps`` frames per second."""
-    paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    """Open the pictures of a folder, in the order of their names, as a video of ``fps`` frames per second.
+
+    Hidden files and files that are no pictures are left out. So are pictures of a format that is not known (.heic) and those
+    that cannot be read, but these are told in a :class:`MediaWarning`; the time of the latter passes without a frame.
+
+    Raises:
+        MediaError: there is no picture in it, or none can be read.
+    """
+    files = sorted(path for path in Path(folder).iterdir() if path.is_file() and not path.name.startswith("."))
+    paths = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not paths:
-        raise MediaError(f"{folder}: expected a folder with pictures ({', '.join(sorted(IMAGE_SUFFIXES))}), found none")
-    return FrameSource(lambda: _timed(map(read_image, paths), fps), fps, len(paths))
+        raise MediaError(f"{folder}: expected a folder with pictures ({', '.join(sorted(SUFFIXES))}), found none")
+    unknown = [path.name for path in files if _is_unknown_picture(path)]
+    if unknown:
+        shown = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
+        _warn(f"{folder}: left out {len(unknown)} of formats that are not read: {shown}")
+    return FrameSource(lambda: _folder_frames(paths, fps), fps, len(paths))
+
+
+def open_animation(path: str | Path) -> FrameSource:
+    """Open an animated picture (WebP, APNG, GIF) as a video with the file's own times. Raises :class:`MediaError`."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read as a picture: {error}") from error
+    seconds = [timed.seconds for timed in decode_animation(content, str(path))]
+    return FrameSource(lambda: _animation_frames(content, str(path)), len(seconds) / sum(seconds), len(seconds))
 
 
 def open_camera(
@@ -53,6 +98,8 @@ def open_camera(
 ) -> FrameSource:
     """Open a camera by its number; frames carry the time at which they were taken from it, from 0.
 
+    Each ``for`` goes on where the one before ended. ``close`` frees the camera for others.
+
     Args:
         index: 0 is the first camera.
         clock: seconds.
@@ -62,25 +109,78 @@ def open_camera(
         from handheld.media._opencv import cv2
 
         capture = cv2.VideoCapture
-    camera = capture(index)
-    if not camera.isOpened():
-        camera.release()
+    device = capture(index)
+    if not device.isOpened():
+        device.release()
         raise MediaError(f"camera {index} cannot be opened: is there one, is it free, and may this user read it?")
-    fps = float(camera.get(5)) or 30.0  # CAP_PROP_FPS
-    return FrameSource(lambda: _camera_frames(camera, index, clock), fps, None, live=True)
+    fps = float(device.get(5))  # CAP_PROP_FPS; 0, -1 or no number where the driver does not know
+    fps = fps if math.isfinite(fps) and fps > 0 else 30.0
+    camera = _Camera(device, index, clock)
+    return FrameSource(camera.frames, fps, None, live=True, close=device.release)
 
 
 def open_source(source: str | Path, *, fps: float = 30.0) -> VideoReader | FrameSource:
-    """Open whatever ``source`` names: a number is a camera, a folder is pictures, anything else is a video file."""
+    """Open whatever ``source`` names.
+
+    A folder is pictures, ``-`` is a video on standard input, a number for which there is no file or folder is a camera, a
+    picture is one frame, and anything else is a video file or a URL.
+    """
     text = str(source)
-    if text.isdecimal():
-        return open_camera(int(text))
     path = Path(source)
     if path.is_dir():
         return open_folder(path, fps=fps)
-    if path.suffix.lower() in IMAGE_SUFFIXES and path.suffix.lower() not in {".gif", ".webp"}:
+    if text.isdecimal() and not path.exists():
+        return open_camera(int(text))
+    suffix = path.suffix.lower()
+    if "://" in text:  # a Path would make one slash of two
+        return open_video(text)
+    if suffix in _ANIMATIONS:
+        return open_animation(path)
+    if suffix in SUFFIXES and suffix != ".gif":
         return open_arrays([read_image(path)], fps=fps)
-    return open_video(path)
+    return open_video(text)
+
+
+class _Camera:
+    """A camera, its clock, and how far it has come; several loops follow one another."""
+
+    def __init__(self, device: Any, index: int, clock: Callable[[], float]) -> None:
+        self._device = device
+        self._index = index
+        self._clock = clock
+        self._start: float | None = None
+        self._last = -1
+        self._number = 0
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames as long as the camera gives any."""
+        if self._start is None:
+            self._start = self._clock()
+        while True:
+            image = self._read()
+            t_us = max(self._last + 1, round((self._clock() - self._start) * 1_000_000))
+            self._last = t_us
+            self._number += 1
+            yield Frame(image, t_us, self._number - 1)
+
+    def _read(self) -> Image:
+        for _ in range(_CAMERA_TRIES):
+            is_grabbed, picture = self._device.read()
+            if is_grabbed:
+                return as_rgb(picture if picture.ndim == 2 else picture[:, :, 2::-1])
+        raise MediaError(f"camera {self._index} stopped giving frames after {self._number}")
+
+
+def _is_unknown_picture(path: Path) -> bool:
+    """Whether a file's name says that it is a picture, of a format that we do not read."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return False
+    return suffix in _OTHER_PICTURES or (mimetypes.guess_type(path.name)[0] or "").startswith("image/")
+
+
+_OTHER_PICTURES = frozenset({".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".psd", ".exr"})
+"""Besides what ``mimetypes`` knows, which depends on the machine."""
 
 
 def _timed(images: Iterable[Image], fps: float) -> Iterator[Frame]:
@@ -88,16 +188,27 @@ def _timed(images: Iterable[Image], fps: float) -> Iterator[Frame]:
         yield Frame(image, round(index * 1_000_000 / fps), index)
 
 
-def _camera_frames(camera: Any, index: int, clock: Callable[[], float]) -> Iterator[Frame]:
-    start, last = clock(), -1
-    number = 0
-    try:
-        while True:
-            grabbed, bgr = camera.read()
-            if not grabbed:
-                raise MediaError(f"camera {index} stopped giving frames after {number}")
-            t_us = max(last + 1, round((clock() - start) * 1_000_000))
-            yield Frame(as_rgb(bgr[:, :, ::-1]), t_us, number)
-            last, number = t_us, number + 1
-    finally:
-        camera.release()
+def _folder_frames(paths: list[Path], fps: float) -> Iterator[Frame]:
+    failures: list[str] = []
+    for index, path in enumerate(paths):
+        try:
+            image = read_image(path)
+        except MediaError as error:
+            failures.append(str(error))
+            continue
+        yield Frame(image, round(index * 1_000_000 / fps), index)
+    if len(failures) == len(paths):
+        raise MediaError(f"none of {len(paths)} pictures can be read; the first: {failures[0]}")
+    if failures:
+        _warn(f"{len(failures)} of {len(paths)} pictures were left out; the first: {failures[0]}")
+
+
+def _animation_frames(content: bytes, name: str) -> Iterator[Frame]:
+    seconds = 0.0
+    for index, timed in enumerate(decode_animation(content, name)):
+        yield Frame(timed.picture, round(seconds * 1_000_000), index)
+        seconds += timed.seconds
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, MediaWarning, stacklevel=3)

@@ -48,6 +48,11 @@ def crop(image: Image, rect: Rect, size: tuple[int, int], *, border: Border = "b
         size: (height, width) of the result.
     """
     height, width = size
+    longest = max(image.shape[:2])
+    if longest > _LONGEST_SIDE:  # a panorama: every n-th pixel, which is finer than the crop all the same
+        step = -(-longest // _LONGEST_SIDE)
+        image = image[::step, ::step]
+        rect = Rect(rect.x / step, rect.y / step, rect.width / step, rect.height / step, rect.angle)
     # Whole coordinates are the middles of pixels in both pictures, with no half-pixel shift: MediaPipe's models were trained
     # so, and with the shift the landmarks of its own test clip come out half a pixel off.
     to_pixels = rect.matrix / (width, height, 1.0)
@@ -64,6 +69,9 @@ def crop(image: Image, rect: Rect, size: tuple[int, int], *, border: Border = "b
         result = cv2.cvtColor(warp(part), cv2.COLOR_RGBA2RGB)
     return np.asarray(result, dtype=np.uint8)
 
+
+_LONGEST_SIDE = 32_000
+"""Pixels of a side that OpenCV warps: it counts them in 16 bits."""
 
 _SMALL = 6
 """Up to how many times the crop's own pixels it pays to give a fourth channel to."""

@@ -1,0 +1,153 @@
+"""Video files, written at the frames' own times."""
+
+import os
+import warnings
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from handheld.errors import InputError, MediaError
+from handheld.media._pyav import av
+from handheld.media.atomic import atomic_path
+from handheld.media.frame import Image, as_rgb
+from handheld.media.video_reader import MediaWarning
+
+_MICROSECONDS = Fraction(1, 1_000_000)
+_H264 = "libx264"
+_VP9 = "libvpx-vp9"
+_CODECS = {".mp4": _H264, ".m4v": _H264, ".mov": _H264, ".mkv": _H264, ".ts": _H264, ".webm": _VP9}
+
+
+class VideoWriter:
+    """Writes frames to a video file (H.264; VP9 for ``.webm``) at the frames' own times. A context manager.
+
+    The file appears when the writer closes without an error. An odd width or height is padded by one pixel. Frames of another
+    size than the first are scaled to it, with one :class:`MediaWarning`.
+
+    Args:
+        path: ends in .mp4, .mkv, .webm, .mov, .m4v or .ts, in capitals or not.
+        fps: nominal frames per second.
+        quality: of H.264, 0 (best) to 51.
+
+    Raises:
+        MediaError: another suffix, or a file that cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, fps: float = 30.0, quality: int = 23) -> None:
+        self.path = Path(path)
+        codec = _CODECS.get(self.path.suffix.lower())
+        if codec is None:
+            raise MediaError(
+                f"{self.path}: no video format has this suffix; use .mp4, .mkv or .webm "
+                "(media.write_animation makes .webp and .gif)"
+            )
+        self._codec = codec
+        self._fps = Fraction(fps).limit_denominator(1001)
+        self._quality = quality
+        self._last: int | None = None
+        self._stream: Any = None
+        self._size = (0, 0)
+        self._has_scaled = False
+
+    def __enter__(self) -> Self:
+        self._atomic = atomic_path(self.path)
+        temporary = self._atomic.__enter__()
+        # FFmpeg looks at the suffix, and knows it in small letters only.
+        form = {".mkv": "matroska", ".ts": "mpegts", ".m4v": "mp4"}.get(self.path.suffix.lower())
+        form = form or self.path.suffix.lower().removeprefix(".")
+        try:
+            self._container = av.open(str(temporary), mode="w", format=form)
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            failure = MediaError(f"{self.path}: cannot be written: {error}")
+            self._leave(MediaError, failure, None)
+            raise failure from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None and self._stream is None:
+                raise MediaError(f"{self.path}: no frame was written")
+            if self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except (av.error.FFmpegError, OSError) as failure:
+            error = MediaError(f"{self.path}: cannot be finished: {failure}")
+            kind = MediaError
+            raise error from failure
+        except MediaError as failure:
+            kind = MediaError
+            error = failure
+            raise
+        finally:
+            self._leave(kind, error, trace)
+
+    def _leave(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._atomic.__exit__(None, None, None)
+            return
+        try:
+            self._atomic.__exit__(kind, error, trace)
+        except BaseException as same:
+            if same is not error:
+                raise
+
+    def write(self, image: Image, t_us: int) -> None:
+        """Add a frame.
+
+        Args:
+            image: any picture that :func:`as_rgb` takes.
+            t_us: microseconds, larger than the one before.
+
+        Raises:
+            InputError: a time that does not follow the one before.
+            MediaError: the file cannot be written.
+        """
+        image = as_rgb(image)
+        if self._last is not None and t_us <= self._last:
+            raise InputError(f"{self.path}: frame at {t_us} us does not follow the one at {self._last} us")
+        if self._stream is None:
+            self._size = image.shape[:2]
+            self._stream = self._add_stream(*self._size)
+        frame = self._encodable(image)
+        frame.pts = t_us
+        frame.time_base = _MICROSECONDS
+        self._last = t_us
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except (av.error.FFmpegError, OSError) as error:
+            raise MediaError(f"{self.path}: cannot be written: {error}") from error
+
+    def _encodable(self, image: Image) -> Any:
+        """Return a picture as a frame of the film's size, with even sides."""
+        height, width = self._size
+        if image.shape[:2] != self._size:
+            if not self._has_scaled:
+                warnings.warn(
+                    f"{self.path}: frames of {image.shape[1]} x {image.shape[0]} pixels are scaled to {width} x {height}, "
+                    "the size of the first",
+                    MediaWarning,
+                    stacklevel=3,
+                )
+            self._has_scaled = True
+            scaled = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(width=width, height=height)
+            image = scaled.to_ndarray(format="rgb24")
+        if height % 2 or width % 2:
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+
+    def _add_stream(self, height: int, width: int) -> Any:
+        stream: Any
+        try:
+            stream = self._container.add_stream(self._codec, rate=self._fps)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise MediaError(f"{self.path}: this build of FFmpeg cannot write {self._codec}: {error}") from error
+        stream.width = width + width % 2
+        stream.height = height + height % 2
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = _MICROSECONDS
+        h264 = {"crf": str(self._quality), "preset": "veryfast"}
+        stream.options = h264 if self._codec == _H264 else {"crf": "32", "b:v": "0"}
+        return stream

@@ -1,0 +1,124 @@
+"""Pictures as other programs write them: every mode and depth that Pillow knows, animations, files that are none."""
+
+import io
+import os
+import stat
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handheld.errors import MediaError
+from handheld.pictures import FORMATS, MAX_PIXELS, decode, decode_animation, resize
+
+RAMP = np.linspace(0, 65535, 12).astype(np.uint16).reshape(3, 4)
+"""16-bit numbers from black to white."""
+
+
+def encoded(picture, form, **options):
+    content = io.BytesIO()
+    picture.save(content, form, **options)
+    return content.getvalue()
+
+
+def tiff_of(mode, content):
+    return encoded(Image.frombytes(mode, (4, 3), content), "TIFF")
+
+
+DEEP = {
+    "16-bit PNG": encoded(Image.fromarray(RAMP), "PNG"),
+    "16-bit TIFF, little end first": encoded(Image.fromarray(RAMP), "TIFF"),
+    "16-bit TIFF, big end first": tiff_of("I;16B", RAMP.astype(">u2").tobytes()),
+    "16 bits in 32": encoded(Image.fromarray(RAMP.astype(np.int32)), "TIFF"),
+    "fractions": encoded(Image.fromarray((RAMP / 65535).astype(np.float32)), "TIFF"),
+}
+
+
+@pytest.mark.parametrize("content", DEEP.values(), ids=DEEP)
+def test_deep_pictures_are_scaled(content):
+    picture = decode(content)
+    assert picture.shape == (3, 4, 3)
+    assert np.abs(picture[:, :, 0].astype(int) - np.linspace(0, 255, 12).reshape(3, 4)).max() <= 1
+
+
+UNKNOWN = {
+    "beyond 16 bits": (Image.fromarray(np.full((3, 4), 70_000, np.int32)), r"whole numbers in \[0, 65535\], got 70000"),
+    "below 0": (Image.fromarray(np.full((3, 4), -1, np.int32)), r"got -1 to -1: scale them first"),
+    "fractions above 1": (Image.fromarray(np.full((3, 4), 255, np.float32)), r"fractions in \[0, 1\], got 255 to 255"),
+    "no number": (Image.fromarray(np.full((3, 4), np.nan, np.float32)), "got nan to nan"),
+}
+
+
+@pytest.mark.parametrize(("picture", "message"), UNKNOWN.values(), ids=UNKNOWN)
+def test_numbers_of_no_known_range_are_refused_not_clipped(picture, message):
+    with pytest.raises(MediaError, match=f"x.tiff: expected .*{message}"):
+        decode(encoded(picture, "TIFF"), "x.tiff")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "LAB", "YCbCr"])
+def test_every_mode_that_a_file_can_have_is_read(mode):
+    try:
+        content = encoded(Image.new("RGB", (4, 3), (255, 255, 255)).convert(mode), "TIFF")
+    except (OSError, ValueError):
+        pytest.skip(f"Pillow writes no file of mode {mode}")
+    assert decode(content).mean() > 250
+
+
+def test_a_quarter_turn_in_the_header_is_made():
+    picture = Image.new("RGB", (4, 2))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # the top of the scene is on the right
+    assert decode(encoded(picture, "JPEG", exif=exif)).shape == (4, 2, 3)
+
+
+def test_what_is_no_picture_says_what_it_is():
+    with pytest.raises(MediaError, match=r"a.jpg: expected a picture .PNG, .*, got 6 bytes that begin with b'nothin'"):
+        decode(b"nothin", "a.jpg")
+    with pytest.raises(MediaError, match="got an empty file"):
+        decode(b"")
+
+
+def test_a_picture_that_is_cut_short_is_refused():
+    content = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)), "PNG")
+    with pytest.raises(MediaError, match="cannot be read as a picture"):
+        decode(content[: len(content) // 2])
+
+
+def test_postscript_in_disguise_starts_no_other_program(tmp_path, monkeypatch):
+    called = tmp_path / "called"
+    script = tmp_path / "gs"
+    script.write_text(f"#!/bin/sh\ntouch {called}\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    with pytest.raises(MediaError, match="expected a picture"):
+        decode(content, "photo.jpg")
+    assert not called.exists()
+    assert "EPS" not in FORMATS
+
+
+def test_more_pixels_than_memory_is_for_are_refused_unread(monkeypatch):
+    monkeypatch.setattr("handheld.pictures.MAX_PIXELS", 11)
+    with pytest.raises(MediaError, match=r"has 4 x 3 pixels; expected at most 11 in all"):
+        decode(DEEP["16-bit PNG"])
+    assert MAX_PIXELS >= 108_000_000  # today's phones
+
+
+@pytest.mark.parametrize("form", ["WEBP", "GIF", "PNG"])
+def test_animations_keep_their_times(form):
+    shades = [Image.new("RGB", (8, 8), (60 * n,) * 3) for n in range(3)]
+    content = encoded(shades[0], form, save_all=True, append_images=shades[1:], duration=[40, 80, 200])
+    timed = list(decode_animation(content))
+    assert [one.seconds for one in timed] == [0.04, 0.08, 0.2]
+    assert [round(float(one.picture.mean()) / 60) for one in timed] == [0, 1, 2]
+    assert decode(content).mean() == 0  # the first
+
+
+def test_one_picture_is_an_animation_of_one():
+    assert len(list(decode_animation(DEEP["16-bit PNG"]))) == 1
+
+
+def test_resizing_keeps_what_has_the_size():
+    picture = np.zeros((3, 4, 3), np.uint8)
+    assert resize(picture, (3, 4)) is picture
+    assert resize(picture, (6, 2)).shape == (6, 2, 3)
