@@ -145,7 +145,8 @@ def _of_whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
     high = int(values.max())
     if not 0 <= low <= high < 2**16:
         raise MediaError(f"{name}: expected whole numbers in [0, 65535], got {low} to {high}: scale them first")
-    return values >> 8
+    scaled: NDArray[Any] = values >> 8
+    return scaled
 
 
 def _of_fractions(values: NDArray[Any], name: str) -> NDArray[Any]:
@@ -153,7 +154,8 @@ def _of_fractions(values: NDArray[Any], name: str) -> NDArray[Any]:
     high = float(values.max())
     if not (low >= 0 and high <= 1):  # also where one of them is no number
         raise MediaError(f"{name}: expected fractions in [0, 1], got {low:g} to {high:g}: scale them first")
-    return np.rint(values * 255)
+    scaled: NDArray[Any] = np.rint(values * 255)
+    return scaled
 
 
 def _grey(values: NDArray[Any]) -> Picture:

@@ -54,7 +54,7 @@ DRAW = {
     "polygon": lambda image: draw_polygon(image, [[10, 10], [40, 10], [40, 40]], colour=RED),
     "trace": lambda image: draw_trace(image, [np.array([5, 5]), np.array([50, 50])], colour=RED),
     "label": lambda image: draw_label(image, "id 3", (5, 50), colour=RED),
-    "label in other letters": lambda image: draw_label(image, "Öffnen Круг", (5, 50), colour=RED),
+    "label in other letters": lambda image: draw_label(image, "Öffnen → 手", (5, 50), colour=RED),
 }
 
 
@@ -91,7 +91,7 @@ def test_letters_beyond_ascii_differ_from_each_other():
 
 
 def test_a_label_lies_where_its_box_says():
-    for text in ("id 3", "Круг"):
+    for text in ("id 3", "Größe ½"):
         box = label_box((60, 80), text, (5, 50))
         image = draw_label(canvas(), text, (5, 50), colour=RED)
         rows, columns = np.nonzero(image.any(axis=2))

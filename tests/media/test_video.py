@@ -122,11 +122,10 @@ def test_times_must_increase(tmp_path):
 def test_frames_of_another_size_are_scaled_to_the_first_and_told_once(tmp_path):
     with VideoWriter(tmp_path / "a.mp4") as writer:
         writer.write(picture(7), 0)
-        with pytest.warns(MediaWarning, match="frames of 32 x 24 pixels are scaled to 64 x 48") as told:
+        with pytest.warns(MediaWarning, match="frames of 32 x 24 pixels are scaled to 64 x 48"):
             writer.write(picture(7, height=24, width=32), 40_000)
-            writer.write(picture(7, height=96, width=128), 80_000)
+        writer.write(picture(7, height=96, width=128), 80_000)  # a second warning would be an error
         writer.write(picture(7), 120_000)
-    assert len(told) == 1
     frames = list(open_video(tmp_path / "a.mp4"))
     assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 4
     assert frames[1].image[24, 10, 0] > 150

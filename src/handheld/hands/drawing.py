@@ -70,4 +70,4 @@ def _label(image: Image, hand: HandResult, taken: list[LabelBox]) -> None:
 
 def _unit(image: Image) -> int:
     """Return the width of a thin line, in pixels, that suits a picture."""
-    return max(1, round(max(image.shape[:2]) / 480))
+    return int(max(1, round(max(image.shape[:2]) / 480)))

@@ -169,8 +169,8 @@ def label_box(size: tuple[int, int], text: str, corner: Sequence[float], *, scal
 
 
 def _stroked_size(text: str, scale: float) -> tuple[tuple[int, int], int]:
-    size: tuple[tuple[int, int], int] = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    return size
+    (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    return (width, height), baseline
 
 
 def _font_pixels(scale: float) -> int:

@@ -251,7 +251,7 @@ def _as_shown(picture: Any, aspect: float) -> Image:
     if width != picture.width:
         picture = picture.reformat(width=width, height=picture.height, format="rgb24")
     image: Image = picture.to_ndarray(format="rgb24")
-    matrix = picture.side_data.get(av.sidedata.sidedata.Type.DISPLAYMATRIX)
+    matrix = picture.side_data.get("DISPLAYMATRIX")
     if matrix is not None:
         image = _transformed(image, np.frombuffer(bytes(matrix), np.int32))
     return np.ascontiguousarray(image)  # FFmpeg pads the lines of some widths

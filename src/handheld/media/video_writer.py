@@ -133,7 +133,7 @@ class VideoWriter:
                 )
             self._has_scaled = True
             scaled = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(width=width, height=height)
-            image = scaled.to_ndarray(format="rgb24")
+            image = np.asarray(scaled.to_ndarray(format="rgb24"), np.uint8)
         if height % 2 or width % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
