@@ -14,6 +14,7 @@ NEEDS = {
     "graph_overhead.py": None,
     "hands_conformance.py": "hands/video/asl_hand.25fps.mp4",
     "gestures.py": "hands/photos/digits",
+    "hands_redetection.py": "hands/video/book.mkv",
     "hands_vs_mediapipe.py": None,
     "text.py": "text/clinc_train.tsv",
     "projection_net.py": "images/fashion_mnist.npz",
