@@ -34,6 +34,9 @@ KINDS = {
         ),
         JobKind(name="wait", title="Wait", entry="job_functions:wait"),
         JobKind(name="fail", title="Fail", entry="job_functions:fail", fields=(Field(name="how", label="How"),)),
+        JobKind(
+            name="escape", title="Escape", entry="job_functions:escape", fields=(Field(name="go", label="Go", required=False),)
+        ),
         JobKind(name="imports", title="Imports", entry="job_functions:imports"),
         JobKind(
             name="archive",
@@ -53,7 +56,7 @@ def kinds():
 
 @pytest.fixture(autouse=True)
 def _jobs_find_their_functions(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])))
 
 
 @pytest.fixture
@@ -137,6 +140,9 @@ sys.path.insert(0, sys.argv[1])
 from conftest import KINDS
 from handheld.service import Limits, serve
 given = json.loads(sys.argv[2])
+if patience := given.pop("patience", None):
+    from handheld.service import _upload, server
+    _upload._SILENCE_SECONDS = server._HEADER_SECONDS = patience
 limits = Limits(**given.pop("limits"))
 kinds = [KINDS[name] for name in given.pop("kinds")]
 serve(kinds, limits=limits, on_start=lambda url: print(url, flush=True), **given)
@@ -199,11 +205,12 @@ def start_server(tmp_path):
     """Start real servers on loopback ports, in processes of their own."""
     servers = []
 
-    def start(*kinds, limits=None, folder=None, **given):
+    def start(*kinds, limits=None, folder=None, stderr=None, **given):
         given |= {"kinds": kinds or tuple(KINDS), "limits": FAST | (limits or {}), "folder": str(folder or tmp_path / "server")}
         given.setdefault("port", 0)
         command = [sys.executable, "-c", SERVER, str(HERE), json.dumps(given)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with open(stderr or os.devnull, "w") as errors:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors if stderr else None, text=True)
         server = RunningServer(process.stdout.readline().strip(), process)
         servers.append(server)
         assert server.url, "the server did not start"

@@ -63,11 +63,38 @@ def fail(folder, spec, report):
         case "disk":
             (folder / "work" / "large").write_bytes(bytes(200_000))
             threading.Event().wait()
+        case "long words":
+            raise InputError("A" * 3_000_000)
+        case "no text":
+            raise InputError("a\0b \udcff c")
+        case "no text in a report":
+            report(0.5, "name \udcff\0")
+        case "long report":
+            report(0.5, "B" * 3_000_000)
+        case "no report":
+            os.write(3, b"x" * 3_000_000)
+        case "strange report":
+            os.write(3, b'["fraction", 1]\n')
+        case "deep report":
+            os.write(3, b"[" * 100_000 + b"\n")
+        case "environment":
+            (folder / "result" / "environment.txt").write_text("\n".join(sorted(os.environ)))
         case "noise":
             print("a line that is no report", flush=True)
             os.write(2, b"another\n")
             report(float("nan"), "odd")
             report(7, "far")
+
+
+def escape(folder, spec, report):
+    """Start a process in a session of its own, whose parent ends at once, as a daemon does; then wait."""
+    code = "import os, sys, time; os.setsid(); os.fork() and os._exit(0); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+    subprocess.run([sys.executable, "-c", code, str(folder / "work" / "escaped")], check=True)
+    while not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text():
+        threading.Event().wait(0.02)
+    report(0.5, "away")
+    if not spec.get("go"):
+        threading.Event().wait()
 
 
 def imports(folder, spec, report):

@@ -260,6 +260,39 @@ def test_uploads_at_once_are_limited(open_client):
     assert shout(client).status_code == 503
 
 
+def test_strangers_take_no_slot(open_client, stored):
+    client = open_client(token="a secret word", limits={"uploads": 1})
+    context = client.app.state.context
+    context.uploads = 1  # all that there are
+    for given in ({}, {"headers": {"Authorization": "Bearer wrong"}}, {"data": {"token": "wrong"}}):
+        assert shout(client, **given).status_code == 401, "not told that there is no room"
+    assert shout(client, data={"token": "a secret word"}).status_code == 503
+    context.uploads = 0
+    assert shout(client, data={"token": "a secret word"}).status_code == 201
+    assert context.uploads == 0
+    assert len(stored()) == 1
+
+
+def test_a_token_behind_the_file_is_told_where_it_belongs(open_client, stored):
+    client = open_client(token="a secret word")
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="text"; filename="a.txt"\r\n\r\nhi\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\na secret word\r\n--b--\r\n'
+    )
+    answer = client.post("/jobs?kind=shout", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
+    assert answer.status_code == 401
+    assert "before its first file" in answer.json()["error"]
+    assert stored() == []
+
+
+def test_a_boundary_of_any_length_is_refused_with_the_headers_of_safety(client, stored):
+    content_type = "multipart/form-data; boundary=" + "b" * 60_000
+    answer = client.post("/jobs?kind=shout", content=b"--", headers={"Content-Type": content_type})
+    assert answer.status_code == 400
+    assert "Content-Security-Policy" in answer.headers
+    assert stored() == []
+
+
 def test_health(client, until):
     assert client.get("/healthz").json() == {"status": "ok"}
     client.app.state.context.worker.stop()

@@ -82,6 +82,47 @@ def test_an_upload_is_not_kept_in_memory_nor_beyond_its_limit(start_server, tmp_
     assert len(list((tmp_path / "server" / "jobs").iterdir())) == 1
 
 
+HEAD = "POST /jobs?kind=shout HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+SILENT = {
+    "an upload": HEAD + "Content-Length: 1000\r\n\r\n--b\r\n",
+    "half a head": HEAD,
+    "nothing at all": "",
+}
+
+
+@pytest.mark.parametrize("sent", SILENT.values(), ids=SILENT)
+def test_whoever_is_silent_is_let_go(tmp_path, sent, start_server):
+    server = start_server("shout", patience=0.5)
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(sent.encode())
+        connection.settimeout(30)
+        answer = connection.recv(4096)
+        while part := connection.recv(4096):
+            answer += part
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+    assert server.ask("GET", "/healthz").status == 200
+    assert list((tmp_path / "server" / "jobs").iterdir()) == []
+
+
+def test_a_client_that_hangs_up_leaves_no_trace(tmp_path, until, start_server):
+    server = start_server("shout", stderr=tmp_path / "errors")
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(SILENT["an upload"].encode())
+        until(lambda: list((tmp_path / "server" / "jobs").iterdir()))
+    until(lambda: not list((tmp_path / "server" / "jobs").iterdir()))
+    assert server.ask("GET", "/healthz").status == 200
+    assert (tmp_path / "errors").read_text() == ""
+
+
+def test_what_the_server_keeps_is_its_owners_alone(tmp_path, start_server):
+    start_server("count").submit("count")
+    kept = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "server").iterdir()}
+    assert {"jobs", "jobs.sqlite"} <= kept.keys()
+    assert set(kept.values()) == {0}
+
+
 def memory(server):
     with open(f"/proc/{server.process.pid}/status") as status:
         return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))

@@ -1,17 +1,22 @@
 """Jobs in processes of their own."""
 
+import os
 import re
+import signal
+import threading
 import time
+from collections import namedtuple
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from handheld.service import JobKind
 from handheld.service.database import Database
 from handheld.service.folders import Folders, key_of, new_id
 from handheld.service.queue import JobQueue, metadata
-from handheld.service.worker import Worker
+from handheld.service.worker import Worker, end_process
 
 
 @pytest.fixture
@@ -183,3 +188,126 @@ def test_a_thread_runs_and_stops(room, until):
         assert not house.worker.alive
         assert (house.queue.get(key).state, house.queue.get(key).attempts) == ("queued", 0)
         assert house.folders.of(key).is_dir()
+
+
+WORDS = {
+    "long words": r"^A{3999}…$",
+    "no text": "^a\ufffdb \ufffd c$",
+    "no report": "reports what no job reports",
+    "strange report": "reports what no job reports",
+    "deep report": "reports what no job reports",
+}
+
+
+def texts_of(room, database_url, how):
+    """Run a job that says something odd, then one that does not; return how the first ended."""
+    with room() as house:
+        house.database = Database(database_url, metadata)
+        house.queue = JobQueue(house.database, house.fast_limits())
+        house.worker = Worker(house.queue, house.folders, house.kinds.values())
+        key = house.submit("fail", how=how)
+        job = house.end(key)
+        assert house.end(house.submit("fail", how="noise")).state == "done", "the next job is not touched"
+        return job
+
+
+@pytest.mark.parametrize(("how", "message"), WORDS.items(), ids=WORDS)
+def test_whatever_a_job_says_it_fails_alone(room, database_url, how, message):
+    job = texts_of(room, database_url, how)
+    assert job.state == "failed"
+    assert re.search(message, job.error), job.error[:200]
+
+
+@pytest.mark.parametrize("how", ["no text in a report", "long report"])
+def test_whatever_a_job_reports_it_goes_on(room, database_url, how):
+    job = texts_of(room, database_url, how)
+    assert job.state == "done"
+    assert len(job.message) <= 4000
+
+
+def test_a_job_does_not_know_the_servers_secrets(room, monkeypatch):
+    for name in ("HANDHELD_TOKEN", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "hush")
+    with room() as house:
+        key = house.submit("fail", how="environment")
+        assert house.end(key).state == "done"
+        names = (house.folders.of(key) / "result" / "environment.txt").read_text().split()
+        assert "PATH" in names
+        assert not {"HANDHELD_TOKEN", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"} & set(names)
+
+
+@pytest.mark.parametrize("go", [None, "yes"], ids=["cancelled", "done"])
+def test_a_process_that_left_its_session_ends_with_its_job(room, until, go):
+    with room() as house:
+        key = house.submit("escape", **({"go": go} if go else {}))
+        until(lambda: house.worker.tick() or (job := house.queue.get(key)).message == "away" or job.ended)
+        pid = (house.folders.of(key) / "work" / "escaped").read_text()
+        if not go:
+            assert not gone(pid)
+            house.queue.cancel(key)
+        assert house.end(key).state == ("done" if go else "cancelled")
+        until(lambda: gone(pid))
+
+
+def test_a_verdict_that_cannot_be_stored_makes_room_and_comes_later(room, monkeypatch):
+    with room() as house:
+        key = house.submit("fail", how="input")
+        finish = house.queue.finish
+        refusals = iter([OperationalError("UPDATE", {}, Exception("database or disk is full"))])
+
+        def full_once(*args, **kwargs):
+            if error := next(refusals, None):
+                raise error
+            return finish(*args, **kwargs)
+
+        monkeypatch.setattr(house.queue, "finish", full_once)
+        (house.folders.of(key) / "work" / "large").write_bytes(bytes(100_000))
+        assert house.end(key).state == "failed"
+        assert not (house.folders.of(key) / "work").exists()
+        assert (house.folders.of(key) / "result" / "partial.txt").exists()
+
+
+def test_a_job_is_ended_before_it_fills_the_disk(room, monkeypatch):
+    with room() as house:
+        key = house.submit("wait")
+        house.began(key, "pids")
+        monkeypatch.setattr(type(house.folders), "is_nearly_full", lambda _: True)
+        assert "the server's disk is nearly full" in house.end(key).error
+
+
+def test_the_reserve_of_a_disk_is_a_share_of_a_small_one(tmp_path, monkeypatch):
+    folders = Folders(tmp_path)
+    usage = namedtuple("usage", "total used free")
+    for total, free, expected in [(24e6, 1e6, False), (24e6, 4e5, True), (1e12, 2e8, False), (1e12, 9e7, True)]:
+        monkeypatch.setattr("shutil.disk_usage", lambda _, total=total, free=free: usage(total, total - free, free))
+        assert folders.is_nearly_full() is expected
+
+
+def test_one_job_that_cannot_be_watched_fails_alone(room, monkeypatch):
+    with room(running=2) as house:
+        bad, good = house.submit("wait"), house.submit("wait")
+        for key in (bad, good):
+            house.began(key, "pids")
+        running = next(running for running in house.worker._running if running.job.key == bad)
+        monkeypatch.setattr(running, "measure", lambda *_: 1 / 0)
+        job = house.end(bad)
+        assert (job.state, job.error) == ("failed", "the job cannot be watched: ZeroDivisionError")
+        assert house.queue.get(good).state == "running"
+
+
+def test_a_worker_that_dies_ends_the_process(room, monkeypatch):
+    with room() as house:
+        died = threading.Event()
+        worker = Worker(house.queue, house.folders, house.kinds.values(), on_death=died.set)
+        monkeypatch.setattr(worker, "tick", lambda: 1 / 0)
+        worker.start()
+        assert died.wait(30)
+        worker.stop()
+    assert not worker.alive
+
+
+def test_what_ends_the_process_is_a_signal_that_servers_know(monkeypatch):
+    sent = []
+    monkeypatch.setattr("os.kill", lambda pid, number: sent.append((pid, number)))
+    end_process()
+    assert sent == [(os.getpid(), signal.SIGTERM)]

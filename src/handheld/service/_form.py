@@ -1,6 +1,7 @@
 """Takes what a multipart parser finds: values into memory, files onto the disk."""
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,7 +17,10 @@ except ImportError as error:
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-NO_TOKEN = "expected the token of this server, got none or another; a program sends it as 'Authorization: Bearer TOKEN'"
+NO_TOKEN = (
+    "expected the token of this server, got none or another; a program sends it as 'Authorization: Bearer TOKEN', a form as "
+    "the field 'token' before its first file"
+)
 _LONGEST_VALUE = 40_000
 
 
@@ -43,13 +47,32 @@ def is_token(given: str | None, token: str | None) -> bool:
 
 
 class FormReader:
-    """Has the callbacks of the parser; ``form`` is what came, ``ended`` whether all did."""
+    """Has the callbacks of the parser; ``form`` is what came, ``ended`` whether all did.
 
-    def __init__(self, folder: Path, kind: JobKind, max_bytes: int, token: str | None) -> None:
-        self.form, self.ended = Form(), False
-        self._folder, self._kind, self._max_bytes, self._token = folder, kind, max_bytes, token
-        self._header, self._value, self._disposition = b"", b"", b""
-        self._name, self._text = "", b""
+    ``on_allowed`` is called once, when the token is known and before the first file is written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        kind: JobKind,
+        max_bytes: int,
+        token: str | None,
+        on_allowed: Callable[[], None],
+    ) -> None:
+        self.form = Form()
+        self.ended = False
+        self._folder = folder
+        self._kind = kind
+        self._max_bytes = max_bytes
+        self._token = token
+        self._on_allowed = on_allowed
+        self._is_allowed = False
+        self._header = b""
+        self._value = b""
+        self._disposition = b""
+        self._name = ""
+        self._text = b""
         self._file: BinaryIO | None = None
 
     def callbacks(self) -> "MultipartCallbacks":
@@ -104,6 +127,9 @@ class FormReader:
     def _open(self, sent: str) -> None:
         if not is_token(self.form.values.get("token"), self._token):
             raise UploadError(401, NO_TOKEN)
+        if not self._is_allowed:
+            self._is_allowed = True
+            self._on_allowed()
         field = self._kind.field(self._name)
         if field.type != "file":
             raise InputError(f"{field.label}: expected a {field.type}, got a file")

@@ -1,4 +1,8 @@
-"""A job's process, seen from the server."""
+"""A job's process, seen from the server.
+
+What runs is a small keeper (``child``), which runs the job in a process below it. Closing the keeper's standard input, as the
+death of this server does too, makes it end every process that the job started, wherever these went.
+"""
 
 import contextlib
 import json
@@ -13,7 +17,13 @@ from typing import Any
 from handheld.service.kinds import Spec
 
 _CHUNK = 1 << 16
-_LONGEST_LINE = 1 << 20
+_LONGEST_LINE = 1 << 20  # bytes; a report of our own child is far below
+_GOODBYE_SECONDS = 5.0  # in which a keeper ends what it keeps
+_STRANGE = "the job's process reports what no job reports"
+
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHASHSEED", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "HANDHELD_CACHE", "HANDHELD_DATA")
+"""What a job's process gets of the server's environment: it parses strangers' files and must not know the server's secrets."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,12 @@ class JobProcess:
         # -P: a file called json.py that somebody uploaded must not be imported from the folder that the job works in.
         command = [sys.executable, "-P", "-m", "handheld.service.child"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder / "work", start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=folder / "work",
+            start_new_session=True,
+            env=_environment(),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -49,7 +64,11 @@ class JobProcess:
     def poll(self) -> bool:
         """Take in what the job reported; return whether it has ended."""
         ended = self._process.poll() is not None  # asked first, so that all it said before its end is read below
-        self._read()
+        try:
+            self._read()
+        except (ValueError, KeyError, TypeError, RecursionError):  # of json, and of what is not shaped as a report
+            self._error = _STRANGE
+            ended = True
         if ended:
             self.kill()
         return ended
@@ -68,26 +87,36 @@ class JobProcess:
 
     def kill(self) -> None:
         """End the job and every process that it started, and wait until it has gone."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(BrokenPipeError):
                 pipe and pipe.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GOODBYE_SECONDS)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def _read(self) -> None:
+        if self._process.stdout is None or self._process.stdout.closed:
+            return
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self._reports, _CHUNK):
                 *lines, self._buffer = (self._buffer + chunk).split(b"\n")
                 for line in lines:
                     self._take(json.loads(line))
                 if len(self._buffer) > _LONGEST_LINE:
-                    raise AssertionError("a job's process sends lines of any length")
+                    raise ValueError(_STRANGE)
 
     def _take(self, message: dict[str, Any]) -> None:
         if "fraction" in message:
-            fraction = message["fraction"]
+            fraction = float(message["fraction"])
             # A NaN compares false and becomes 0.
-            self.progress = Progress(min(fraction, 1.0) if fraction > 0 else 0.0, message["message"])
+            self.progress = Progress(min(fraction, 1.0) if fraction > 0 else 0.0, str(message["message"]))
         else:
-            self._done, self._error = "done" in message, message.get("error")
+            self._done = "done" in message
+            error = message.get("error")
+            self._error = None if error is None else str(error)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name in _ENVIRONMENT or name.startswith(_PREFIXES)}

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from handheld.errors import BusyError, InputError, MissingDependencyError
 from handheld.service._context import Context
-from handheld.service._form import Form, UploadError, is_token
+from handheld.service._form import NO_TOKEN, Form, UploadError, is_token
 from handheld.service._upload import receive_form
 from handheld.service.folders import key_of, new_id
 from handheld.service.kinds import JobKind
@@ -19,40 +19,84 @@ except ImportError as error:
     raise MissingDependencyError("starlette", "server", "a server") from error
 
 _DRAIN_SECONDS = 5.0
+_TOKEN_SECONDS = 30.0  # in which the token must come
 
 
 async def submit(request: Request, context: Context) -> str:
     """Read a form, check it and queue its job; return the job's id. Whatever goes wrong, no file remains."""
     job_id = new_id()
     stream = request.stream()
-    if context.uploads >= context.limits.uploads:
-        raise BusyError(f"expected fewer than {context.limits.uploads} uploads at once; try again in a moment")
-    context.uploads += 1
+    slot = _Slot(context)
     try:
-        await _take(request, stream, context, key_of(job_id))
+        await _take(request, stream, context, slot, key_of(job_id))
+    except ClientDisconnect as error:
+        await run_in_threadpool(context.folders.remove, key_of(job_id))
+        raise UploadError(400, "the connection ended in the middle of the upload") from error  # nobody reads it: no trace
     except BaseException as error:
         await run_in_threadpool(context.folders.remove, key_of(job_id))
         if isinstance(error, Exception):
             await _drain(stream)
         raise _explain(error) from error
     finally:
-        context.uploads -= 1
+        slot.free()
     context.worker.wake()
     return job_id
 
 
-async def _take(request: Request, stream: AsyncIterator[bytes], context: Context, key: str) -> None:
+class _Slot:
+    """One of so many uploads at once. It is taken when the sender has shown the token: strangers must not fill all of them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._is_taken = False
+
+    def take(self) -> None:
+        """Take it, unless it is taken. Raises :class:`BusyError` where there is none."""
+        if self._is_taken:
+            return
+        most = self._context.limits.uploads
+        if self._context.uploads >= most:
+            raise BusyError(f"expected fewer than {most} uploads at once; try again in a moment")
+        self._context.uploads += 1
+        self._is_taken = True
+
+    def free(self) -> None:
+        """Give it back, if it was taken."""
+        self._context.uploads -= self._is_taken
+        self._is_taken = False
+
+
+async def _take(request: Request, stream: AsyncIterator[bytes], context: Context, slot: _Slot, key: str) -> None:
     kind = _kind(request, context)
-    token = None if is_token(_bearer(request), context.token) else context.token
+    bearer = _bearer(request)
+    token = None if is_token(bearer, context.token) else context.token
+    if token is None:
+        slot.take()
+    elif bearer is not None:
+        raise UploadError(401, NO_TOKEN)
     room = await run_in_threadpool(context.queue.room)
     limit = min(context.limits.upload_bytes, room)
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise UploadError(413, f"expected an upload of at most {limit} bytes, got one of {declared[:20]}")
     folder = await run_in_threadpool(context.folders.make, key)
-    async with asyncio.timeout(context.limits.upload_seconds):
-        content_type = request.headers.get("content-type", "")
-        form = await receive_form(stream, content_type, folder / "upload", kind, max_bytes=limit, token=token)
+    whole = asyncio.get_running_loop().time() + context.limits.upload_seconds
+    async with asyncio.timeout(context.limits.upload_seconds if token is None else _TOKEN_SECONDS) as patience:
+
+        def allow() -> None:
+            slot.take()
+            loop.call_soon_threadsafe(patience.reschedule, whole)  # the parser runs in a thread
+
+        loop = asyncio.get_running_loop()
+        form = await receive_form(
+            stream,
+            request.headers.get("content-type", ""),
+            folder / "upload",
+            kind,
+            max_bytes=limit,
+            token=token,
+            on_allowed=allow,
+        )
     await run_in_threadpool(_queue, context, kind, key, form)
 
 

@@ -1,6 +1,7 @@
 """Forms with files, written to disk as they come: nothing of a file's size is ever in memory."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from handheld.errors import MissingDependencyError
@@ -15,21 +16,42 @@ except ImportError as error:
     raise MissingDependencyError("python-multipart", "server", "uploads") from error
 
 
+_SILENCE_SECONDS = 30.0
+"""Without a byte, after which an upload has ended."""
+
+
 async def receive_form(
-    stream: AsyncIterator[bytes], content_type: str, folder: Path, kind: JobKind, *, max_bytes: int, token: str | None
+    stream: AsyncIterator[bytes],
+    content_type: str,
+    folder: Path,
+    kind: JobKind,
+    *,
+    max_bytes: int,
+    token: str | None,
+    on_allowed: Callable[[], None],
 ) -> Form:
     """Read a ``multipart/form-data`` body into a folder.
 
-    ``token`` is what a field of that name must say before the first file, None if the request is known to be allowed.
-    Raises :class:`UploadError` for what is too large, not allowed or broken, and :class:`InputError` for a field that is wrong.
+    Args:
+        stream: pieces of the body.
+        content_type: of the request.
+        folder: for the files.
+        kind: which fields there may be.
+        max_bytes: of the body.
+        token: what a field of that name must say before the first file, None if the request is known to be allowed.
+        on_allowed: called once, before the first file is written; what it raises ends the upload.
+
+    Raises:
+        UploadError: what is too large, not allowed, broken, or silent for half a minute.
+        InputError: a field that is wrong.
     """
     name, options = parse_options_header(content_type)
     if name != b"multipart/form-data" or b"boundary" not in options:
         raise UploadError(415, f"expected a body of type multipart/form-data, got {content_type[:80]!r}")
-    reader = FormReader(folder, kind, max_bytes, token)
-    parser = MultipartParser(options[b"boundary"], reader.callbacks())
+    reader = FormReader(folder, kind, max_bytes, token, on_allowed)
     try:
-        async for chunk in stream:
+        parser = MultipartParser(options[b"boundary"], reader.callbacks())
+        while (chunk := await _next(stream)) is not None:
             reader.count(len(chunk))
             await run_in_threadpool(parser.write, chunk)
         if not reader.ended:
@@ -41,3 +63,12 @@ async def receive_form(
     if not is_token(reader.form.values.pop("token", None), token):
         raise UploadError(401, NO_TOKEN)
     return reader.form
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next piece of a body, None at its end."""
+    try:
+        async with asyncio.timeout(_SILENCE_SECONDS):
+            return await anext(stream, None)
+    except TimeoutError as error:
+        raise UploadError(408, f"nothing came for {_SILENCE_SECONDS:.0f} seconds; send it again") from error

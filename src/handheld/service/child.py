@@ -1,14 +1,17 @@
-"""The process of one job: ``python -m handheld.service.child``, started by the server.
+"""The processes of one job: ``python -m handheld.service.child``, started by the server, and the job's own below it.
 
 It reads ``{"entry", "folder", "spec", "memory_bytes"}`` as one line on standard input, which then stays open for as long as
-the server lives, and writes a JSON line for each report, and for the end, to what was its standard output.
+the server lives. The job writes a JSON line for each report, and for its end, to what was its standard output. The first
+process is the job's keeper: once the job has ended, or the server is gone, it ends every process that the job started, also
+those that left its session or whose parents have died, and then ends as the job did.
 """
 
 import contextlib
-import fcntl
+import ctypes
 import importlib
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -18,12 +21,37 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from handheld.errors import HandheldError
+from handheld.service._texts import storable
+
+_PAUSE_SECONDS = 0.1
+_SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
+_SET_CHILD_SUBREAPER = 36
+_CHILDREN = Path("/proc/thread-self/children")
+"""Linux's list of a process's children. Elsewhere the server ends those in the job's own session."""
 
 
 def main() -> None:
-    """Run the job; end with status 0 if it was done, 1 if it failed and said why."""
+    """Keep the job: end as it did, with status 0 if it was done, 1 if it failed and said why, or by the signal that ended it."""
     order = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_die_with_the_server, daemon=True).start()
+    _prctl(_SET_CHILD_SUBREAPER, 1)  # orphans of the job become children of this process, not of the system's first
+    job = os.fork()
+    if not job:
+        _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        _work(order)
+    status = _wait(job)
+    if _CHILDREN.exists():
+        _end_all()
+    elif status is None:
+        os.killpg(0, signal.SIGKILL)
+    if status is None:  # the server is gone, or wants the job to end
+        os._exit(1)
+    if os.WIFSIGNALED(status):
+        _die_by(os.WTERMSIG(status))
+    os._exit(os.WEXITSTATUS(status))
+
+
+def _work(order: dict[str, Any]) -> None:
+    """Run the job in this process, and end it."""
     say = _channel(Path(order["folder"]))
     _limit_memory(order["memory_bytes"])
     with _alone(Path(order["folder"])):
@@ -39,17 +67,17 @@ def _run(order: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> str | 
     try:
         module, _, name = order["entry"].partition(":")
         function = getattr(importlib.import_module(module), name)
-        function(Path(order["folder"]), order["spec"], lambda f, m: say({"fraction": float(f), "message": str(m)}))
+        function(Path(order["folder"]), order["spec"], lambda f, m: say({"fraction": float(f), "message": storable(str(m))}))
     except HandheldError as error:
         traceback.print_exc()
-        return str(error)
+        return storable(str(error))
     except MemoryError:
         traceback.print_exc()
         limit = order["memory_bytes"]
         return "the job ran out of memory" + (f" (it may use {limit >> 20} MiB)" if limit else "") + "; try it with less data"
     except BaseException as error:
         traceback.print_exc()
-        return f"the job failed with an error that it does not explain: {type(error).__name__}: {error}"
+        return storable(f"the job failed with an error that it does not explain: {type(error).__name__}: {error}")
     return None
 
 
@@ -68,11 +96,41 @@ def _channel(folder: Path) -> Callable[[dict[str, Any]], None]:
     return say
 
 
-def _die_with_the_server() -> None:
-    """Wait for the end of standard input, which comes when the server is gone, however it went; then end all processes."""
-    while os.read(0, 1 << 12):
-        pass
-    os.killpg(0, signal.SIGKILL)
+def _wait(job: int) -> int | None:
+    """Return how the job ended, or None at the end of standard input, which comes when the server is gone, however it went."""
+    while True:
+        ended, status = os.waitpid(job, os.WNOHANG)
+        if ended:
+            return status
+        readable, _, _ = select.select([0], [], [], _PAUSE_SECONDS)
+        if readable and not os.read(0, 1 << 12):
+            return None
+
+
+def _end_all() -> None:
+    """End all children, and the children that these leave behind, until there is none."""
+    while True:
+        for child in _CHILDREN.read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _die_by(number: int) -> None:
+    """End by a signal, so that the server sees what ended the job."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
+    os.kill(os.getpid(), number)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _limit_memory(limit: int | None) -> None:
@@ -87,6 +145,8 @@ def _limit_memory(limit: int | None) -> None:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Any:
     """Wait until no other process works in the folder: one whose server died may take a moment to die too."""
+    import fcntl  # not at the top: elsewhere than on Unix this room can then be imported at least
+
     with (folder / "lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,5 +1,6 @@
 """SQL state: SQLite in a file for one machine, PostgreSQL by URL for several. The one file that knows their differences."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -71,6 +72,8 @@ def _open(url: str | Path) -> sql.Engine:
         path = Path(url).absolute()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Its owner's alone, and so are the files that SQLite puts beside it: it copies the mode.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             raise ServiceError(f"{path}: the database cannot be made: {error.strerror}") from error
         address = sql.URL.create("sqlite", database=str(path))

@@ -16,6 +16,8 @@ from handheld.errors import InputError, ServiceError
 _ID = re.compile(r"[A-Za-z0-9_-]{32}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _PARTS = ("upload", "work", "result")
+_RESERVE_BYTES = 100_000_000
+_RESERVE_SHARE = 0.02  # of a small disk
 
 
 def new_id() -> str:
@@ -72,6 +74,15 @@ class Folders:
     def remove(self, key: str) -> None:
         """Remove a job's folder; one that is gone already is fine."""
         shutil.rmtree(self.of(key), ignore_errors=True)
+
+    def remove_work(self, key: str) -> None:
+        """Remove what a job that has ended worked with; its results stay."""
+        shutil.rmtree(self.of(key) / "work", ignore_errors=True)
+
+    def is_nearly_full(self) -> bool:
+        """Whether so little of the disk is free that the server's own state could soon not be written any more."""
+        disk = shutil.disk_usage(self.root)
+        return disk.free < min(_RESERVE_BYTES, disk.total * _RESERVE_SHARE)
 
     def bytes_of(self, key: str) -> int:
         """Return the bytes that a job's files take."""

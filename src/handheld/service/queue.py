@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from handheld.errors import BusyError, MissingDependencyError
 from handheld.service._jobs import Job, as_job, columns, jobs, metadata
+from handheld.service._texts import storable
 from handheld.service.database import Database
 from handheld.service.kinds import Spec
 from handheld.service.limits import DAY, Limits
@@ -16,7 +17,6 @@ except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "the queue of jobs") from error
 
 __all__ = ["Job", "JobQueue", "metadata"]
-_LONGEST_TEXT = 4000
 
 
 class JobQueue:
@@ -68,13 +68,13 @@ class JobQueue:
 
     def beat(self, job: Job, *, fraction: float, message: str, size: int) -> Job | None:
         """Say that a job runs, and how far it is; return it as it is now, or None if it is the owner's no more."""
-        values = {"fraction": fraction, "message": message[:_LONGEST_TEXT], "bytes": size, "heartbeat": self._clock()}
+        values = {"fraction": fraction, "message": storable(message), "bytes": size, "heartbeat": self._clock()}
         with self._database.write() as connection:
             return as_job(connection.execute(_owned(job).values(**values).returning(*columns)).first())
 
     def finish(self, job: Job, state: str, *, error: str | None = None, message: str = "", size: int = 0) -> bool:
         """Record how a job ended (done, failed, cancelled); return False if it is the owner's no more."""
-        texts = {"error": error and error[:_LONGEST_TEXT], "message": message[:_LONGEST_TEXT]}
+        texts = {"error": error and storable(error), "message": storable(message)}
         values = {"state": state, "bytes": size} | texts | self._end()
         if state == "done":
             values["fraction"] = 1.0

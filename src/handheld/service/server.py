@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handheld.errors import InputError, MissingDependencyError, ServiceError
 from handheld.service.kinds import JobKind
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 512
 _GOODBYE_SECONDS = 3
+_HEADER_SECONDS = 30.0  # in which a connection must send the head of its first request
 
 
 def create_app(
@@ -95,9 +96,17 @@ def run_app(
     with _listen(host, port) as listening:
         # No log of requests: their addresses are the keys of jobs.
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, ws="none", lifespan="on",
-            limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_GOODBYE_SECONDS,
-        )  # fmt: skip
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            http=_impatient_protocol(),
+            ws="none",
+            lifespan="on",
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=_GOODBYE_SECONDS,
+        )
 
         class Server(uvicorn.Server):
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -108,6 +117,24 @@ def run_app(
             shown = f"[{host}]" if ":" in host else host
             on_start(f"http://{shown}:{listening.getsockname()[1]}/")
         Server(config).run(sockets=[listening])
+
+
+def _impatient_protocol() -> Any:
+    """Return uvicorn's protocol, which waits for ever for a request, made to close connections that do not send one."""
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+    protocol: Any = AutoHTTPProtocol
+
+    class ImpatientProtocol(protocol):  # type: ignore[misc]  # chosen at run time, by what is installed
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.loop.call_later(_HEADER_SECONDS, self._close_if_silent)
+
+        def _close_if_silent(self) -> None:
+            if self.cycle is None and not self.transport.is_closing():  # no request has come whole
+                self.transport.close()
+
+    return ImpatientProtocol
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,7 +1,9 @@
 """What runs the jobs of one server process: a thread that starts, watches and ends their processes."""
 
 import logging
+import os
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +18,7 @@ from handheld.service.kinds import JobKind
 from handheld.service.queue import JobQueue
 
 try:
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import DataError, SQLAlchemyError
 except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "running jobs") from error
 
@@ -24,18 +26,42 @@ _PAUSE = 0.2
 _BEATS_PER_LEASE = 5
 _SLOWEST_BEAT = 1.0
 _log = logging.getLogger("handheld.service")
+_AWAY = (SQLAlchemyError, HandheldError, OSError)
+"""What the database or the disk raises while it is away, which passes."""
+
+
+def end_process() -> None:
+    """Ask this process to end, so that whoever supervises it starts it anew: a server that runs no job must not look well."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Worker:
     """Runs the jobs of some kinds from a queue, as many at once as the limits say.
 
-    ``start`` and ``stop`` run it in a thread; ``tick`` is one round of it. ``timer`` gives monotonic seconds.
+    ``start`` and ``stop`` run it in a thread; ``tick`` is one round of it. A job with which something goes wrong that is not
+    the database's or the disk's doing fails alone.
+
+    Args:
+        queue: where jobs come from.
+        folders: where their files are.
+        kinds: that it runs.
+        timer: gives monotonic seconds.
+        on_death: called if the thread ends by an error, which would be one of ours.
     """
 
     def __init__(
-        self, queue: JobQueue, folders: Folders, kinds: Iterable[JobKind], *, timer: Callable[[], float] = time.monotonic
+        self,
+        queue: JobQueue,
+        folders: Folders,
+        kinds: Iterable[JobKind],
+        *,
+        timer: Callable[[], float] = time.monotonic,
+        on_death: Callable[[], None] = end_process,
     ) -> None:
-        self._queue, self._folders, self._timer = queue, folders, timer
+        self._queue = queue
+        self._folders = folders
+        self._timer = timer
+        self._on_death = on_death
         self._limits = queue.limits
         self._kinds = {kind.name: kind for kind in kinds}
         self._owner = secrets.token_hex(16)
@@ -68,16 +94,22 @@ class Worker:
     def tick(self) -> None:
         """Do one round: watch what runs, and now and then take new jobs and clean up."""
         for running in list(self._running):
-            self._watch(running)
+            self._alone(running, self._watch)
         now = self._timer()
         if now >= self._next_round:
             self._next_round = now + self._beat_every
-            self._queue.reclaim()
-            while len(self._running) < self._limits.running and (job := self._queue.claim(self._owner, tuple(self._kinds))):
-                self._begin(job)
+            self._safely(self._take_jobs)
         if now >= self._next_cleaning:
             self._next_cleaning = now + max(1.0, min(60.0, self._limits.retention_days * 8640))
-            clean(self._queue, self._folders)
+            self._safely(lambda: clean(self._queue, self._folders))
+
+    def _take_jobs(self) -> None:
+        self._queue.reclaim()
+        while len(self._running) < self._limits.running:
+            job = self._queue.claim(self._owner, tuple(self._kinds))
+            if job is None:
+                return
+            self._begin(job)
 
     def release_all(self) -> None:
         """End the processes of all running jobs and put these back into the queue."""
@@ -87,18 +119,30 @@ class Worker:
             self._queue.release(running.job)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._safely(self.tick)
-            self._wake.wait(_PAUSE)
-            self._wake.clear()
-        self._safely(self.release_all)
+        try:
+            while not self._stopping.is_set():
+                self.tick()
+                self._wake.wait(_PAUSE)
+                self._wake.clear()
+            self._safely(self.release_all)
+        except BaseException:
+            _log.critical("jobs: the thread that runs them died", exc_info=True)
+            self._on_death()
 
     def _safely(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except (SQLAlchemyError, HandheldError, OSError) as error:
+        except _AWAY as error:
             # The database or the disk is away for a moment: jobs run on, and the next round tries again.
-            _log.error("jobs: %s", str(error).splitlines()[0])
+            _log.error("jobs: %s", (str(error).splitlines() or [type(error).__name__])[0])
+
+    def _alone(self, running: Running, action: Callable[[Running], None]) -> None:
+        """Do something for one job; what goes wrong there is that job's alone."""
+        try:
+            self._safely(lambda: action(running))
+        except Exception as error:
+            _log.exception("jobs: one failed in a way that it does not explain")
+            running.verdict = ("failed", f"the job cannot be watched: {type(error).__name__}")
 
     def _begin(self, job: Job) -> None:
         memory, progress = self._limits.memory_bytes, Progress(job.fraction, job.message)
@@ -111,7 +155,7 @@ class Worker:
         self._running.append(Running(job, process, self._timer() + self._limits.seconds, job.bytes))
 
     def _watch(self, running: Running) -> None:
-        if running.verdict:  # the database was away when the job ended
+        if running.verdict:  # the database or the disk was away when the job ended
             self._end(running, *running.verdict)
         elif running.process.poll():
             error = running.process.error
@@ -125,6 +169,9 @@ class Worker:
     def _beat(self, running: Running) -> None:
         progress = running.process.progress
         running.measure(self._folders, self._timer)
+        if self._folders.is_nearly_full():
+            self._end(running, "failed", "the server's disk is nearly full; try again later, or with less data")
+            return
         job = self._queue.beat(running.job, fraction=progress.fraction, message=progress.message, size=running.bytes)
         if job is None:  # this server was silent for too long and another has the job now
             running.process.kill()
@@ -137,6 +184,14 @@ class Worker:
     def _end(self, running: Running, state: str, error: str | None) -> None:
         running.verdict = (state, error)
         running.process.kill()
-        size, message = self._folders.bytes_of(running.job.key), running.process.progress.message
-        self._queue.finish(running.job, state, error=error, message=message, size=size)
+        size = self._folders.bytes_of(running.job.key)
+        message = running.process.progress.message
+        try:
+            self._queue.finish(running.job, state, error=error, message=message, size=size)
+        except DataError:  # a text that the database does not take, whatever we thought
+            self._queue.finish(running.job, "failed", error="the job's own words cannot be stored", size=size)
+        except _AWAY:
+            # It may be this job's own files that leave no room for its verdict, and nobody needs them any more.
+            self._folders.remove_work(running.job.key)
+            raise
         self._running.remove(running)
