@@ -11,6 +11,16 @@ from pathlib import Path
 from handheld.errors import InputError
 
 
+DAEMON = """
+import os, sys, time
+os.setsid()
+if os.fork():
+    os._exit(0)
+open(sys.argv[1], "w").write(str(os.getpid()))
+time.sleep(600)
+"""
+
+
 def shout(folder, spec, report):
     """Write what was uploaded, in capitals."""
     report(0.5, "shouting")
@@ -88,8 +98,7 @@ def fail(folder, spec, report):
 
 def escape(folder, spec, report):
     """Start a process in a session of its own, whose parent ends at once, as a daemon does; then wait."""
-    code = "import os, sys, time; os.setsid(); os.fork() and os._exit(0); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
-    subprocess.run([sys.executable, "-c", code, str(folder / "work" / "escaped")], check=True)
+    subprocess.run([sys.executable, "-c", DAEMON, str(folder / "work" / "escaped")], check=True)
     while not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text():
         threading.Event().wait(0.02)
     report(0.5, "away")

@@ -31,7 +31,7 @@ _CHILDREN = Path("/proc/thread-self/children")
 
 
 def main() -> None:
-    """Keep the job: end as it did, with status 0 if it was done, 1 if it failed and said why, or by the signal that ended it."""
+    """Keep the job, and end as it did: with status 0 if it was done, 1 if it failed and said why, or by a signal."""
     order = json.loads(sys.stdin.buffer.readline())
     _prctl(_SET_CHILD_SUBREAPER, 1)  # orphans of the job become children of this process, not of the system's first
     job = os.fork()
