@@ -10,7 +10,6 @@ from pathlib import Path
 
 from handheld.errors import InputError
 
-
 DAEMON = """
 import os, sys, time
 os.setsid()
