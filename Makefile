@@ -4,35 +4,44 @@ PYTHON ?= python3
 EXTRAS ?= demo
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+comma := ,
+# A stamp for each choice of extras, and one for each Python: another choice, or another Python, installs again.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+MADE := $(VENV)/.python-$(VERSION)
+DEMO := $(VENV)/.demo-$(subst $(comma),-,$(EXTRAS))
+DEV := $(VENV)/.dev
 
 .PHONY: demo test check bench clean
 
-demo: $(VENV)/.demo
+demo: $(DEMO)
 	$(BIN)/python -m handheld.web.demo --out report $(if $(VIDEO),--video "$(VIDEO)")
 
-test: $(VENV)/.dev
+test: $(DEV)
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev
+check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_exports.py
 
-bench: $(VENV)/.dev
+bench: $(DEV)
 	$(BIN)/python benchmarks/run.py
 
 clean:
 	rm -rf $(VENV) report
 
-$(VENV)/.demo: pyproject.toml | $(BIN)/python
+$(DEMO): pyproject.toml constraints.txt | $(MADE)
 	$(PIP) ".[$(EXTRAS)]"
 	touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(DEV): pyproject.toml constraints.txt | $(MADE)
 	$(PIP) ".[dev]"
-	touch $@ $(VENV)/.demo
+	touch $@ $(VENV)/.demo-demo
 
-$(BIN)/python:
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit("handheld needs Python 3.11 or later: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
+	touch $@

@@ -11,20 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from handheld._rooms import ROOMS
+
 SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "handheld"
-GROUND = ("errors", "pictures")  # the one floor whose rooms may import each other: later ones earlier ones
-FLOORS = (
-    GROUND,
-    ("cluster", "config", "engine", "graph", "media", "data"),
-    ("compile", "drawing", "service", "training"),
-    ("projection",),
-    ("compress", "bench", "federated", "propagation"),
-    ("hands", "reply"),
-    ("cli", "web"),
-)
-FLOOR = {room: float(number) for number, rooms in enumerate(FLOORS) for room in rooms}
-FLOOR |= {room: order / 10 for order, room in enumerate(GROUND)}
+GROUND = [room.name for room in ROOMS if room.floor == 0]  # the one floor whose rooms may import each other: later earlier ones
+FLOOR = {room.name: float(room.floor) for room in ROOMS}
+FLOOR |= {name: order / 10 for order, name in enumerate(GROUND)}
 RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 2, "onnxruntime": 1}, "engine"  # and in how many files of the room
 CLUSTER, CLUSTER_FILE = "ray", "handheld.cluster"
 TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated", "training"), "training"
@@ -48,8 +41,9 @@ def _floor_name(room: str) -> str:
 
 
 def room_of(name: str) -> str:
-    """Return the sub-package or module right below the package; empty for the package itself."""
-    return name.partition(".")[2].partition(".")[0]
+    """Return the sub-package or module right below the package; empty for the package itself and its private modules."""
+    room = name.partition(".")[2].partition(".")[0]
+    return "" if room.startswith("_") else room
 
 
 def read(source: Path) -> dict[str, Module]:
@@ -81,8 +75,8 @@ def wrong_floors(modules: dict[str, Module]) -> list[str]:
     """Say which imports lead up, sideways or to a room that has no floor."""
     found = []
     for module in modules.values():
-        if module.name == PACKAGE:
-            continue  # it loads rooms when they are first used
+        if module.room == "":
+            continue  # the package itself loads rooms when they are first used
         if module.room not in FLOOR:
             found.append(f"{module.path}: room {module.room!r} has no floor; give it one in {Path(__file__).name}")
             continue

@@ -21,6 +21,11 @@ HandheldError
 from typing import Any
 
 
+def advice(*extras: str) -> str:
+    """Return the command that installs extras. The package is on no index yet: it is installed from where its source is."""
+    return f"pip install '.[{','.join(extras)}]' in the folder of handheld's source"
+
+
 class HandheldError(Exception):
     """Base of every error of this package that a person can cause."""
 
@@ -29,7 +34,7 @@ class MissingDependencyError(HandheldError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package!r}, which is not installed: pip install 'handheld[{extra}]'")
+        super().__init__(f"{purpose} needs {package!r}, which is not installed: {advice(extra)}")
         self.package = package
         self.extra = extra
         self.purpose = purpose

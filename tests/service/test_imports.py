@@ -30,4 +30,4 @@ try:
 except MissingDependencyError as error:
     print(error)
 """
-    assert "pip install 'handheld[server]'" in run(code.format(extra=EXTRA))
+    assert "pip install '.[server]'" in run(code.format(extra=EXTRA))

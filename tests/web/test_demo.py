@@ -32,8 +32,8 @@ def test_a_part_whose_packages_are_missing_is_left_out_and_named(tmp_path, monke
     def missing(*_: object) -> Markup:
         raise MissingDependencyError("torch", "train", "this part")
 
-    monkeypatch.setattr("handheld.web.demo.__main__.track", lambda *_: Markup("<p>hands</p>"))
-    monkeypatch.setattr("handheld.web.demo.__main__.shrink", missing)
+    monkeypatch.setattr("handheld.web.demo.hands.track", lambda *_: Markup("<p>hands</p>"))
+    monkeypatch.setattr("handheld.web.demo.digits.shrink", missing)
     assert main(["--out", str(tmp_path / "report")]) == 0
     assert "left out: this part needs 'torch'" in capsys.readouterr().out
     assert "<p>hands</p>" in (tmp_path / "report" / "index.html").read_text()

@@ -1,5 +1,6 @@
 """The command line: one thin file a command. Each command imports its rooms when it runs, so that ``--help`` is quick."""
 
+import io
 import os
 import signal
 import sys
@@ -17,6 +18,9 @@ def main() -> None:
     from handheld.cli.app import app
 
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter gets another, and no trace
     try:
         app()
     except HandheldError as error:

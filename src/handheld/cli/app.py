@@ -14,7 +14,7 @@ app = typer.Typer(
     help="Machine learning that runs, learns and stays on the device.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(hands.app, name="hands")
 app.add_typer(compress.app, name="compress")

@@ -1,80 +1,54 @@
 """``handheld doctor``: what can run here, and what to install for the rest."""
 
-import importlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from handheld._extras import EXTRAS
+from handheld._rooms import ROOMS
+from handheld.errors import advice
 
 
-class Part(NamedTuple):
-    """A part of the package, the modules it needs, and the extra that brings them."""
-
-    name: str
-    needs: tuple[tuple[str, str], ...]  # (module, distribution)
-    extra: str
-
-
-_PARTS = (
-    Part("graph: streams and calculators", (), ""),
-    Part("engine: run .tflite models", (("ai_edge_litert", "ai-edge-litert"),), ""),
-    Part("media: pictures, video, drawing", (("cv2", "opencv-python-headless"), ("av", "av"), ("PIL", "pillow")), "hands"),
-    Part("data: labelled data from disk", (("PIL", "pillow"), ("pyarrow", "pyarrow")), "hands,train"),
-    Part(
-        "compile: torch modules to .tflite",
-        (("torch", "torch"), ("litert_torch", "litert-torch"), ("ai_edge_quantizer", "ai-edge-quantizer")),
-        "train",
-    ),
-    Part(
-        "compress: one big model to a family of small ones",
-        (
-            ("torch", "torch"),
-            ("litert_torch", "litert-torch"),
-            ("ai_edge_quantizer", "ai-edge-quantizer"),
-            ("safetensors", "safetensors"),
-        ),
-        "train",
-    ),
-    Part(
-        "service: pages and jobs for others",
-        (("starlette", "starlette"), ("uvicorn", "uvicorn"), ("sqlalchemy", "SQLAlchemy"), ("psycopg", "psycopg")),
-        "server",
-    ),
-    Part(
-        "hands: tracking and gestures",
-        (("ai_edge_litert", "ai-edge-litert"), ("cv2", "opencv-python-headless"), ("av", "av"), ("PIL", "pillow")),
-        "hands",
-    ),
-)
-
-
-def doctor() -> None:
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say which parts can run here, and what to install for the rest."""
+    from json import dumps
+
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from handheld import __version__
 
+    rows = [*check_parts(), check_models()]
+    if json:
+        shown = {"version": __version__, "parts": [{"part": part, "can_run": works, "how": how} for part, works, how in rows]}
+        typer.echo(dumps(shown, ensure_ascii=False, indent=1))
+        return
     table = Table("part", "can run", "how", show_lines=False)
-    for name, works, advice in [*check_parts(), check_models()]:
-        table.add_row(name, "[green]yes[/]" if works else "[red]no[/]", advice)
-    console = Console()
+    for part, works, how in rows:
+        table.add_row(part, "[green]yes[/]" if works else "[red]no[/]", escape(how))
+    # A table in a pipe is for programs: as wide as it needs to be, so that no path is cut.
+    console = Console() if sys.stdout.isatty() else Console(width=200)
     console.print(f"handheld {__version__}")
     console.print(table)
 
 
-def check_parts(
-    parts: Iterable[Part] = _PARTS, find: Callable[[str], object | None] = importlib.util.find_spec
-) -> list[tuple[str, bool, str]]:
-    """Return (part, whether it can run, versions or what to install) for each part, without importing anything heavy."""
+def check_parts(find: Callable[[str], object | None] = importlib.util.find_spec) -> list[tuple[str, bool, str]]:
+    """Return (room, whether it can run, versions or what to install) for each room, without importing anything heavy."""
     rows = []
-    for part in parts:
-        missing = [distribution for module, distribution in part.needs if find(module) is None]
+    for room in ROOMS:
+        name = f"{room.name}: {room.line}"
+        missing = [module for module in room.needs if find(module) is None]
         if missing:
-            target = f"handheld[{part.extra}]" if part.extra else "handheld"
-            rows.append((part.name, False, f"pip install '{target}'  (missing: {', '.join(missing)})".replace("[", r"\[")))
+            extras = sorted({EXTRAS[module][1] for module in missing})
+            names = ", ".join(EXTRAS[module][0] for module in missing)
+            rows.append((name, False, f"{advice(*extras)}  (missing: {names})"))
         else:
-            rows.append((part.name, True, ", ".join(_version(distribution) for _, distribution in part.needs)))
+            rows.append((name, True, ", ".join(_version(EXTRAS[module][0]) for module in room.needs)))
     return rows
 
 

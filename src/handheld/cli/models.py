@@ -1,6 +1,7 @@
 """``handheld models``: models that others made."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,13 @@ app = typer.Typer(help="Fetch and list models that others made.", no_args_is_hel
 
 
 @app.command()
-def fetch(name: str = typer.Argument(help="Name of a bundle, such as mediapipe-hands.")) -> None:
+def fetch(
+    name: Annotated[str, typer.Argument(help="Name of a bundle, such as mediapipe-hands.")],
+    from_file: Annotated[
+        Path | None,
+        typer.Option(help="The wheel that holds them, brought by other means, instead of the network."),
+    ] = None,
+) -> None:
     """Fetch a bundle of models, check each file's hash, and keep them in the cache."""
     from rich.console import Console
 
@@ -22,8 +29,9 @@ def fetch(name: str = typer.Argument(help="Name of a bundle, such as mediapipe-h
     if name not in bundles:
         raise InputError(f"no bundle {name!r}; there are: {', '.join(bundles)}")
     console = Console()
-    with console.status(f"fetching {bundles[name].requirement} ..."):
-        folder = store.fetch(bundles[name])
+    if not store.is_stored(bundles[name]):
+        Console(stderr=True).print(f"fetching {bundles[name].requirement} ...", highlight=False)
+    folder = store.fetch(bundles[name], wheel=from_file)
     for file in bundles[name].files:
         console.print(f"{folder / file}  {(folder / file).stat().st_size:,} bytes", highlight=False, soft_wrap=True)
 

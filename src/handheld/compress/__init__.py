@@ -6,6 +6,7 @@ compiles, measures, and returns a ``Family`` from which ``pick`` chooses. Needs 
 
 from typing import TYPE_CHECKING, Any
 
+from handheld._extras import lazily
 from handheld.compress.family import Family, Member
 from handheld.compress.targets import Target
 
@@ -29,10 +30,4 @@ _LAZY = {  # where each is, so that a family can be read without torch
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+    return lazily(__name__, _LAZY, name)

@@ -152,7 +152,7 @@ def record(run: Run) -> dict[str, Any]:
     return {
         **origin(run.data, run.settings.seed, settings, run.clock.seconds),
         "tried": run.tried,
-        **({"joint": json.loads(ratio.read_text())} if (ratio := run.space.file("joint.json")).exists() else {}),
+        **({"joint": json.loads(ratio.read_text("utf-8"))} if (ratio := run.space.file("joint.json")).exists() else {}),
     }
 
 

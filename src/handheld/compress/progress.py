@@ -67,7 +67,7 @@ class Clock:
 def _read(path: Path) -> dict[str, float]:
     """Return the seconds of earlier starts; none if the file is not there, or is damaged: nothing depends on them."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text("utf-8"))
         return {str(stage): float(spent) for stage, spent in found.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}

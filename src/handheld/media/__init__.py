@@ -4,11 +4,12 @@ Everything is (height, width, 3) uint8 RGB with a time in microseconds. Pictures
 cameras, crops and drawing through OpenCV; each is imported in one file when it is first needed.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from handheld._extras import lazily
 from handheld.media.atomic import STANDARD_OUTPUT, atomic_path, open_lines
 from handheld.media.frame import Frame, Image, as_rgb
+from handheld.media.rect import Rect, letterbox
 
 if TYPE_CHECKING:
     from handheld.media.animation import write_animation
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from handheld.media.sources import FrameSource, open_animation, open_arrays, open_camera, open_folder, open_source
     from handheld.media.video_reader import MediaWarning, VideoReader, open_video
     from handheld.media.video_writer import VideoWriter
-    from handheld.media.warp import Border, Rect, crop, letterbox
+    from handheld.media.warp import Border, crop
 
 _MODULES = {
     "animation": ("write_animation",),
@@ -34,9 +35,9 @@ _MODULES = {
     "sources": ("FrameSource", "open_animation", "open_arrays", "open_camera", "open_folder", "open_source"),
     "video_reader": ("MediaWarning", "VideoReader", "open_video"),
     "video_writer": ("VideoWriter",),
-    "warp": ("Border", "Rect", "crop", "letterbox"),
+    "warp": ("Border", "crop"),
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "PALETTE",
@@ -73,7 +74,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load the library behind a name when the name is first used."""
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return lazily(__name__, _HOME, name)

@@ -7,18 +7,18 @@ whose card says what it reads. ``training`` holds what learns (extra ``train``).
 
 from typing import TYPE_CHECKING, Any
 
+from handheld._extras import lazily
 from handheld.projection.features import Bag, Features
 from handheld.projection.signs import Signs
 
 if TYPE_CHECKING:
     from handheld.projection.classifier import TextClassifier
 
+_LAZY = {"TextClassifier": "handheld.projection.classifier"}
+"""Late: who only projects needs no engine, and its memory."""
+
 __all__ = ["Bag", "Features", "Signs", "TextClassifier"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "TextClassifier":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from handheld.projection.classifier import TextClassifier  # late: who only projects needs no engine, and its memory
-
-    return TextClassifier
+    return lazily(__name__, _LAZY, name)

@@ -110,7 +110,7 @@ def _wait(job: int) -> int | None:
 def _end_all() -> None:
     """End all children, and the children that these leave behind, until there is none."""
     while True:
-        for child in _CHILDREN.read_text().split():
+        for child in _CHILDREN.read_text("utf-8").split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGKILL)
         try:

@@ -132,7 +132,7 @@ def _pass_on(receiver: Connection, report: Report) -> None:
 def _explained(error: Exception, work: Work) -> HandheldError:
     told = work.folder / "failure"
     if told.exists():
-        return Failure(*json.loads(told.read_text())).error()
+        return Failure(*json.loads(told.read_text("utf-8"))).error()
     last = str(error).strip().splitlines()[-1]
     return TrainingError(
         f"one of {work.processes} processes ended: {last}. The others were stopped; run again to go on from the last state"

@@ -62,7 +62,7 @@ def load_mesh(folder: Path) -> HandMesh:
         ModelError: a file is missing or lacks an entry.
     """
     try:
-        rig = json.loads((folder / "mh_arm.json").read_text())
+        rig = json.loads((folder / "mh_arm.json").read_text("utf-8"))
         with np.load(folder / "mh_arm.npz") as arrays:
             return _assemble({name: arrays[name] for name in arrays.files}, rig)
     except (OSError, KeyError, ValueError) as error:
@@ -145,7 +145,7 @@ def load_skin(folder: Path, name: str) -> NDArray[np.uint8]:
     if crop is None or not (folder / "skin_uv.json").exists():
         known = sorted(found.stem.removeprefix("skin_") for found in folder.glob("skin_*.jpg"))
         raise ModelError(f"no skin {name!r} (or no skin_uv.json) in {folder}; the skins there are {known}")
-    place = json.loads((folder / "skin_uv.json").read_text())
+    place = json.loads((folder / "skin_uv.json").read_text("utf-8"))
     skin = np.empty((place["full"], place["full"], 3), np.uint8)
     skin[:] = np.median(crop, axis=(0, 1))
     skin[place["y0"] : place["y0"] + place["h"], place["x0"] : place["x0"] + place["w"]] = crop

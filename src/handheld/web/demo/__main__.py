@@ -4,20 +4,18 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 from rich.console import Console
+from rich.markup import escape
 
 from handheld import __version__
 from handheld.errors import HandheldError, MissingDependencyError
 from handheld.media import atomic_path
-from handheld.web.demo.digits import shrink
-from handheld.web.demo.hands import choose_clip, track
-from handheld.web.demo.replies import suggest
 
 
 def render(sections: Sequence[Markup]) -> str:
@@ -28,32 +26,48 @@ def render(sections: Sequence[Markup]) -> str:
     return environment.get_template("demo.html").render(version=__version__, date=date, machine=machine, sections=sections)
 
 
+# Each section imports what it needs: where an extra is missing, its section alone is left out.
+
+
+def _hands(options: argparse.Namespace, console: Console) -> Markup:
+    from handheld.web.demo.hands import choose_clip, track
+
+    return track(choose_clip(options.video, os.environ.get("HANDHELD_DATA")), options.out, console)
+
+
+def _digits(options: argparse.Namespace, console: Console) -> Markup:
+    from handheld.web.demo.digits import shrink
+
+    return shrink(options.out, console, options.epochs)
+
+
+def _replies(options: argparse.Namespace, console: Console) -> Markup:
+    from handheld.web.demo.replies import suggest
+
+    return suggest(console)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m handheld.web.demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder to write the page into")
     parser.add_argument("--video", help="clip to track; by default a real one of HANDHELD_DATA, else the one that ships")
     parser.add_argument("--epochs", type=float, default=16, help="of the family of digits, together and each alone")
-    given = parser.parse_args(arguments)
-    console, sections = Console(), []
-    clip = choose_clip(given.video, os.environ.get("HANDHELD_DATA"))
-    parts: tuple[Callable[[], Markup], ...] = (
-        lambda: track(clip, given.out, console),
-        lambda: shrink(given.out, console, given.epochs),
-        lambda: suggest(console),
-    )
+    options = parser.parse_args(arguments)
+    console = Console()
+    sections = []
     try:
-        given.out.mkdir(parents=True, exist_ok=True)
-        for part in parts:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for section in (_hands, _digits, _replies):
             try:
-                sections.append(part())
+                sections.append(section(options, console))
             except MissingDependencyError as error:
-                console.print(f"left out: {error}", highlight=False)
-        page = given.out / "index.html"
+                console.print(f"left out: {error}", highlight=False, soft_wrap=True)
+        page = options.out / "index.html"
         with atomic_path(page) as temporary:
             temporary.write_text(render(sections), "utf-8")
     except HandheldError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     console.print(f"wrote {page}", highlight=False, soft_wrap=True)
     return 0

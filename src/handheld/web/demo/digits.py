@@ -31,8 +31,13 @@ def shrink(out: Path, console: Console, epochs: float) -> Markup:
     from handheld.compress.report import report_section
 
     shutil.rmtree(out / "digits", ignore_errors=True)
-    training, finish = Schedule(epochs, batch=64, rate=0.1), Schedule(epochs, batch=64, rate=0.05)
-    settings = Settings(training=training, finish=finish, quantise=1.0, augmentation=Augmentation(shift=1), variants=False)
+    settings = Settings(
+        training=Schedule(epochs, batch=64, rate=0.1),
+        finish=Schedule(epochs, batch=64, rate=0.05),
+        quantise=1.0,
+        augmentation=Augmentation(shift=1, flip=False),  # the mirror image of a digit is another, or none
+        variants=False,
+    )
     with Progress(console=console) as progress:
         task = progress.add_task("digits", total=1.0)
         family = compress(

@@ -22,9 +22,8 @@ def choose_clip(given: str | None, data: str | None) -> Path:
     """Return the clip to show: the one given, else a real one of the data folder, else the one that ships."""
     if given:
         return Path(given)
-    folder = Path(data) if data else Path("../shared/data")
-    if (folder / _REAL_CLIP).is_file():
-        return folder / _REAL_CLIP
+    if data and (Path(data) / _REAL_CLIP).is_file():
+        return Path(data) / _REAL_CLIP
     return Path(str(resources.files("handheld.hands").joinpath("assets", "demo.mp4")))
 
 

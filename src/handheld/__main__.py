@@ -1,0 +1,5 @@
+"""``python -m handheld``: the command line."""
+
+from handheld.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""The rooms of the house, in one table: what the package offers, ``doctor``, the test of layers and CONTRIBUTING go by it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Room:
+    """One sub-package or module of the package.
+
+    Attributes:
+        name: as in ``handheld.name``.
+        floor: a room imports from lower floors only. Of those on the ground floor, 0, later ones may import earlier ones.
+        line: what it is for, in a few words.
+        needs: modules that its main use needs, beyond those of the base install.
+    """
+
+    name: str
+    floor: int
+    line: str
+    needs: tuple[str, ...] = ()
+
+
+_PICTURES = ("cv2", "av", "PIL")
+
+ROOMS = (
+    Room("errors", 0, "every error that a person can cause"),
+    Room("pictures", 0, "pictures decoded, turned, resized", ("PIL",)),
+    Room("cluster", 1, "a Ray cluster", ("ray",)),
+    Room("config", 1, "configurations: tables that become values"),
+    Room("data", 1, "labelled data, splits, users", ("PIL", "pyarrow")),
+    Room("engine", 1, "model files opened, run, measured", ("ai_edge_litert",)),
+    Room("graph", 1, "streams of packets through calculators"),
+    Room("media", 1, "frames in and out, drawing", _PICTURES),
+    Room("compile", 2, "torch modules to .tflite", ("torch", "litert_torch", "ai_edge_quantizer")),
+    Room("drawing", 2, "what reports are made of"),
+    Room("service", 2, "pages and jobs for others", ("starlette", "uvicorn", "sqlalchemy", "python_multipart")),
+    Room("training", 2, "the loop that can be stopped anywhere", ("torch",)),
+    Room("projection", 3, "texts and vectors as bits, tiny networks on them"),
+    Room("compress", 4, "one big model to a family of small ones", ("torch", "litert_torch", "ai_edge_quantizer")),
+    Room("federated", 4, "one model over many devices", ("torch", "numba", "psutil")),
+    Room("propagation", 4, "labels spread over a graph", ("numba", "scipy")),
+    Room("hands", 5, "hands tracked, gestures read", ("ai_edge_litert", *_PICTURES)),
+    Room("reply", 5, "replies suggested"),
+    Room("cli", 6, "the commands"),
+    Room("web", 6, "the page of the demo"),
+)

@@ -1,0 +1,171 @@
+"""What happens where an optional package is not installed: one line that names the extra, and nothing breaks that looks."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+HIDE = """
+import sys
+
+class Hidden:
+    '''Makes some packages look as if they were not installed.'''
+
+    names = {names!r}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+import importlib.machinery
+hidden = Hidden()
+finder = importlib.machinery.PathFinder
+
+class Path:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden.names:
+            return None
+        return finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Path() if one is finder else one for one in sys.meta_path]
+"""
+TORCH = ("torch", "litert_torch", "ai_edge_quantizer", "torchao")
+EVERYTHING = (
+    *TORCH,
+    "numba",
+    "scipy",
+    "pyarrow",
+    "cv2",
+    "av",
+    "PIL",
+    "ai_edge_litert",
+    "ray",
+    "psutil",
+    "starlette",
+    "safetensors",
+)
+
+
+def run(code: str, *hidden: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in a new process where some packages are not there."""
+    whole = HIDE.format(names=hidden) + textwrap.dedent(code)
+    return subprocess.run([sys.executable, "-W", "error", "-c", whole], capture_output=True, text=True, check=False)
+
+
+WITHOUT_TORCH = {
+    "training": "import handheld.training",
+    "compress": "from handheld.compress import compress",
+    "compress, the module": "import handheld.compress.run",
+    "federated.device": "import handheld.federated.device",
+    "propagation.training": "import handheld.propagation.training.neural_graph",
+    "projection.training": "import handheld.projection.training.making",
+    "reply.training": "import handheld.reply.training.run",
+    "compile": "from handheld import compile",
+}
+
+
+@pytest.mark.parametrize("code", WITHOUT_TORCH.values(), ids=WITHOUT_TORCH)
+def test_without_torch_an_import_names_the_extra(code: str) -> None:
+    done = run(
+        f"from handheld.errors import MissingDependencyError as M\ntry:\n    {code}\nexcept M as error:\n    print(error)",
+        *TORCH,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "which is not installed: pip install '.[" in done.stdout
+
+
+def test_without_numba_an_import_names_the_extra() -> None:
+    done = run("from handheld.federated.updates import Eden", "numba")
+    assert "handheld.errors.MissingDependencyError" in done.stderr
+    assert "'numba', which is not installed: pip install '.[graphs]'" in done.stderr
+
+
+def test_what_looks_at_the_package_is_not_hurt() -> None:
+    done = run(
+        """
+        import inspect, pydoc
+        import handheld, handheld.media, handheld.compress, handheld.hands
+        for module in (handheld, handheld.media, handheld.compress, handheld.hands):
+            inspect.getmembers(module)
+            pydoc.render_doc(module)
+        print(hasattr(handheld, "compile"), hasattr(handheld.media, "crop"), hasattr(handheld, "graph"))
+        """,
+        *EVERYTHING,
+    )
+    assert done.stdout.strip() == "False False True", done.stderr
+
+
+def test_an_attribute_that_is_missing_says_why() -> None:
+    done = run("import handheld\nhandheld.media.crop", *EVERYTHING)
+    assert "AttributeError" in done.stderr
+    assert "opencv-python-headless" in done.stderr
+
+
+def test_from_import_keeps_the_words() -> None:
+    done = run("from handheld.media import crop", *EVERYTHING)
+    assert "MissingDependencyError" in done.stderr
+    assert "opencv-python-headless" in done.stderr
+
+
+def test_others_who_look_for_a_package_are_left_alone() -> None:
+    done = run(
+        """
+        import handheld, importlib.util
+        assert importlib.util.find_spec("torch") is None
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            print(type(error).__name__)
+        """,
+        *TORCH,
+    )
+    assert done.stdout.strip() == "ModuleNotFoundError", done.stderr
+
+
+BARE = ["reply suggest 'are you coming?'", "graph draw --format mermaid", "models list", "doctor", "--version", "-h"]
+
+
+@pytest.mark.parametrize("command", BARE)
+def test_what_needs_no_extra_runs_without_any(command: str) -> None:
+    done = run(
+        f"import sys, shlex\nsys.argv = ['handheld', *shlex.split({command!r})]\nfrom handheld.cli import main\nmain()",
+        *EVERYTHING,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+NEEDY = [
+    "text train x.tsv --out m.tflite",
+    "compress run x.toml",
+    "federated simulate x.toml",
+    "reply train x.toml",
+    "hands track x.mp4",
+]
+
+
+@pytest.mark.parametrize("command", NEEDY)
+def test_a_command_without_its_extra_ends_with_one_line(command: str) -> None:
+    done = run(
+        f"import sys, shlex\nsys.argv = ['handheld', *shlex.split({command!r})]\nfrom handheld.cli import main\nmain()",
+        *EVERYTHING,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "pip install '.[" in done.stderr
+
+
+def test_windows_has_no_fcntl_and_rooms_are_imported_all_the_same() -> None:
+    done = run(
+        """
+        import warnings
+        warnings.simplefilter("ignore")  # filelock's own, which this is no Windows for
+        sys.modules["fcntl"] = None
+        from importlib import import_module
+        from handheld._rooms import ROOMS
+        for room in ROOMS:
+            import_module(f"handheld.{room.name}")
+        import handheld.compress.run, handheld.service.child, handheld.federated.simulator
+        """
+    )
+    assert done.returncode == 0, done.stderr
