@@ -1,10 +1,15 @@
 """What happens where an optional package is not installed: one line that names the extra, and nothing breaks that looks."""
 
+import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+import handheld
+from handheld._extras import EXTRAS
 
 HIDE = """
 import sys
@@ -169,3 +174,13 @@ def test_windows_has_no_fcntl_and_rooms_are_imported_all_the_same() -> None:
         """
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_refusal_names_the_extra_that_brings_the_package() -> None:
+    brings = dict(EXTRAS.values())
+    named = {}
+    for path in Path(handheld.__file__).parent.rglob("*.py"):
+        for distribution, extra in re.findall(r'MissingDependencyError\(\s*"([^"]+)",\s*"([^"]+)"', path.read_text("utf-8")):
+            named[path.name, distribution] = extra
+    assert named
+    assert {key: extra for key, extra in named.items() if brings.get(key[1], extra) != extra} == {}

@@ -14,7 +14,7 @@ from handheld.errors import CompileError, InputError, MissingDependencyError
 try:
     import torch
 except ImportError as error:
-    raise MissingDependencyError("torch", "train", "compiling a network") from error
+    raise MissingDependencyError("torch", "torch", "compiling a network") from error
 
 Array = NDArray[Any]
 
@@ -82,7 +82,7 @@ def _converter() -> Any:
         try:
             import litert_torch
         except ImportError as error:
-            raise MissingDependencyError("litert-torch", "train", "compiling a network") from error
+            raise MissingDependencyError("litert-torch", "compile", "compiling a network") from error
     return litert_torch
 
 

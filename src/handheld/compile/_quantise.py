@@ -38,7 +38,7 @@ def quantise(
     try:
         from ai_edge_quantizer import quantizer
     except ImportError as error:
-        raise MissingDependencyError("ai-edge-quantizer", "train", "quantising a network") from error
+        raise MissingDependencyError("ai-edge-quantizer", "compile", "quantising a network") from error
     with quiet():
         try:
             maker = quantizer.Quantizer(bytearray(content))

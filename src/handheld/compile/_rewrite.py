@@ -14,7 +14,7 @@ def unpack(content: bytes) -> Any:
     try:
         from ai_edge_quantizer.utils.tfl_flatbuffer_utils import flatbuffer_utils
     except ImportError as error:
-        raise MissingDependencyError("ai-edge-quantizer", "train", "compiling a network") from error
+        raise MissingDependencyError("ai-edge-quantizer", "compile", "compiling a network") from error
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
 
 

@@ -118,7 +118,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         try:
             from safetensors.torch import load_file
         except ImportError as error:
-            raise MissingDependencyError("safetensors", "train", "reading a checkpoint") from error
+            raise MissingDependencyError("safetensors", "torch", "reading a checkpoint") from error
         try:
             return load_file(path)
         except Exception as error:

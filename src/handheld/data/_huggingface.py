@@ -59,7 +59,7 @@ def _rows(folder: Path, columns: list[str]) -> list[tuple[Any, ...]]:
     try:
         import pyarrow as arrow
     except ImportError as error:
-        raise MissingDependencyError("pyarrow", "train", "reading a saved data set") from error
+        raise MissingDependencyError("pyarrow", "graphs", "reading a saved data set") from error
     files = [folder / str(entry["filename"]) for entry in _json(folder / "state.json").get("_data_files", [])]
     rows: list[tuple[Any, ...]] = []
     for file in files:

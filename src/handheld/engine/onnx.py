@@ -70,7 +70,7 @@ def _session(path: str, threads: int) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingDependencyError("onnxruntime", "train", "reading an ONNX model") from error
+        raise MissingDependencyError("onnxruntime", "onnx", "reading an ONNX model") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, _ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads would hold up the training

@@ -68,7 +68,7 @@ def write_labels(path: str | os.PathLike[str], labels: Labels, names: Sequence[s
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingDependencyError("pyarrow", "train", "writing labels to Parquet") from error
+        raise MissingDependencyError("pyarrow", "graphs", "writing labels to Parquet") from error
     stored = labels.names >= 0
     offsets = np.concatenate([[0], stored.sum(axis=1).cumsum()]).astype(np.int64)
     texts = pyarrow.DictionaryArray.from_arrays(labels.names[stored], list(names))

@@ -108,7 +108,7 @@ class Graph:
             import pyarrow
             from pyarrow import parquet
         except ImportError as error:
-            raise MissingDependencyError("pyarrow", "train", "reading a graph from Parquet") from error
+            raise MissingDependencyError("pyarrow", "graphs", "reading a graph from Parquet") from error
         try:
             table = parquet.read_table(Path(path))
             sources, targets, *weights = (_column(table, name) for name in _COLUMNS if name in (*_NEEDED, *table.column_names))
@@ -164,7 +164,7 @@ def _rows(sources: NDArray[Any], targets: NDArray[Any], weights: NDArray[np.floa
     try:
         from scipy.sparse import coo_array
     except ImportError as error:
-        raise MissingDependencyError("scipy", "train", "building a graph") from error
+        raise MissingDependencyError("scipy", "graphs", "building a graph") from error
     matrix = coo_array((weights, (targets, sources)), (nodes, nodes)).tocsr()  # adds up edges that are there twice
     matrix.sort_indices()
     return Graph(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)

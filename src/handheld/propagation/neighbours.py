@@ -37,7 +37,7 @@ def near(
     try:
         from handheld.propagation._codes import compare
     except ImportError as error:
-        raise MissingDependencyError("numba", "train", "finding neighbours") from error
+        raise MissingDependencyError("numba", "graphs", "finding neighbours") from error
     words = _words(codes)
     found = np.full((len(codes), count), -1, np.int32)
     distance = np.full((len(codes), count), 8 * codes.shape[1] + 1, np.int32)

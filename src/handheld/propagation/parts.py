@@ -54,7 +54,7 @@ class Part:
         try:
             from handheld.propagation._sweeps import sweep
         except ImportError as error:
-            raise MissingDependencyError("numba", "train", "propagating labels") from error
+            raise MissingDependencyError("numba", "graphs", "propagating labels") from error
         self._rows, self._fixed, self._rule, self._compiled = rows, fixed, rule, sweep
         self.now = _side_by_side(start)
         self._next = _side_by_side(start) if rule.synchronous else self.now

@@ -99,7 +99,7 @@ class Logistic:
         try:
             from scipy.optimize import minimize
         except ImportError as error:
-            raise MissingDependencyError("scipy", "train", "central logistic regression") from error
+            raise MissingDependencyError("scipy", "graphs", "central logistic regression") from error
         found = minimize(
             lambda weights: self.gradient(weights)[::-1], np.zeros(self.data.features), jac=True, method="L-BFGS-B",
             options={"maxiter": rounds, "ftol": 1e-12, "gtol": 1e-9},

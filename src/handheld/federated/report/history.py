@@ -21,7 +21,7 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingDependencyError("pyarrow", "federated", "writing Parquet") from error
+        raise MissingDependencyError("pyarrow", "graphs", "writing Parquet") from error
     names = list(dict.fromkeys(name for row in rows for name in row))
     kinds = {name: pa.int64() if name in _COUNTS else pa.float64() for name in names}
     columns = {name: pa.array([_as(kinds[name], row.get(name)) for row in rows], kinds[name]) for name in names}
