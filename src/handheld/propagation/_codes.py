@@ -7,8 +7,8 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def compare(words: Any, order: Any, reach: int, found: Any, distance: Any) -> None:
-    """Compare each code with the ``reach`` that come after it in an order, and keep the nearest of both."""
+def compare(words: Any, order: Any, reach: int, neighbours: Any, distance: Any) -> None:
+    """Compare each code with the ``reach`` that come after it in an order; keep the nearest."""
     count = len(order)
     for place in range(count):
         one = order[place]
@@ -17,8 +17,40 @@ def compare(words: Any, order: Any, reach: int, found: Any, distance: Any) -> No
             apart = 0
             for word in range(words.shape[1]):
                 apart += _ones(words[one, word] ^ words[other, word])
-            _keep(found[one], distance[one], other, apart)
-            _keep(found[other], distance[other], one, apart)
+            _keep(neighbours[one], distance[one], other, apart)
+            _keep(neighbours[other], distance[other], one, apart)
+
+
+@njit(nogil=True, cache=True)
+def expand(numbers: Any, members: Any, offsets: Any, others: Any, distance: Any, neighbours: Any, apart: Any) -> None:
+    """Write copies of each code, and then of its near codes, as neighbours until there is no room.
+
+    Copies are taken from the code's own place on, around in a circle: else all of a thousand copies
+    would have the same first ten.
+    """
+    starts = np.empty(len(numbers), np.int64)
+    for place in range(len(members)):
+        starts[members[place]] = place
+    for code in range(len(numbers)):
+        group = numbers[code]
+        room = neighbours.shape[1]
+        size = offsets[group + 1] - offsets[group]
+        filled = 0
+        for step in range(1, min(size, room + 1)):
+            place = offsets[group] + (starts[code] - offsets[group] + step) % size
+            neighbours[code, filled] = members[place]
+            apart[code, filled] = 0
+            filled += 1
+        for near in range(others.shape[1]):
+            other = others[group, near]
+            if other < 0:
+                break
+            for place in range(offsets[other], offsets[other + 1]):
+                if filled == room:
+                    break
+                neighbours[code, filled] = members[place]
+                apart[code, filled] = distance[group, near]
+                filled += 1
 
 
 @njit(nogil=True, inline="always")
@@ -31,18 +63,26 @@ def _ones(x: Any) -> int:
 
 
 @njit(nogil=True, inline="always")
-def _keep(found: Any, distance: Any, other: int, apart: int) -> None:
-    """Put a neighbour where it belongs, if it is near enough and new; of equally near ones the smaller number first."""
-    last = len(found) - 1
-    if apart > distance[last] or (apart == distance[last] and found[last] >= 0 and found[last] <= other):
+def _keep(neighbours: Any, distance: Any, other: int, apart: int) -> None:
+    """Put a neighbour where it belongs, if it is near enough and new; of equals the smaller first."""
+    last = len(neighbours) - 1
+    if _before(neighbours[last], distance[last], other, apart):
         return
     for place in range(last + 1):
-        if found[place] == other:
+        if neighbours[place] == other:
             return
     place = last
-    while place > 0 and (
-        apart < distance[place - 1] or (apart == distance[place - 1] and (found[place - 1] < 0 or found[place - 1] > other))
-    ):
-        found[place], distance[place] = found[place - 1], distance[place - 1]
+    while place > 0 and not _before(neighbours[place - 1], distance[place - 1], other, apart):
+        neighbours[place] = neighbours[place - 1]
+        distance[place] = distance[place - 1]
         place -= 1
-    found[place], distance[place] = other, apart
+    neighbours[place] = other
+    distance[place] = apart
+
+
+@njit(nogil=True, inline="always")
+def _before(neighbour: int, distance: int, other: int, apart: int) -> bool:
+    """Return whether a stored neighbour comes before another, or is it."""
+    if distance != apart:
+        return distance < apart
+    return 0 <= neighbour <= other

@@ -47,6 +47,30 @@ class Labels:
         return found
 
 
+class ConvergenceWarning(UserWarning):
+    """Sweeps ran out before labels were as near to the solution as was asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class PropagatedLabels(Labels):
+    """Labels, and how they were come by.
+
+    Attributes:
+        converged: whether ``residual`` came down to the tolerance, or changes to the last bits of
+            a float64.
+        sweeps: how many were made.
+        reached: nodes with a label: seeds, and those that a path joins with one.
+        unreached: the other nodes.
+        residual: the most by which a share can differ from the solution that sweeps go towards.
+    """
+
+    converged: bool
+    sweeps: int
+    reached: int
+    unreached: int
+    residual: float
+
+
 @dataclass(frozen=True, eq=False)
 class Seeds:
     """Nodes whose labels are given; they keep them exactly.

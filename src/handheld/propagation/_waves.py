@@ -1,0 +1,133 @@
+"""Waves from seeds through a graph, compiled: who is reached, and what arrives where little does."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from handheld.propagation._sweeps import take_largest
+
+
+@njit(nogil=True, cache=True)
+def waves(offsets: Any, targets: Any, seeds: Any) -> Any:
+    """Go from node to node breadth first (Moore 1959).
+
+    Args:
+        offsets, targets: where edges lead to from each node.
+        seeds: (nodes,) where the waves begin.
+
+    Returns:
+        (reached,) nodes in the order in which they are reached, and (nodes,) after how many edges;
+        -1 for those that are not.
+    """
+    nodes = len(offsets) - 1
+    level = np.full(nodes, -1, np.int32)
+    order = np.empty(nodes, np.int32)
+    reached = 0
+    for node in range(nodes):
+        if seeds[node]:
+            level[node] = 0
+            order[reached] = node
+            reached += 1
+    place = 0
+    while place < reached:
+        node = order[place]
+        place += 1
+        for edge in range(offsets[node], offsets[node + 1]):
+            other = targets[edge]
+            if level[other] < 0:
+                level[other] = level[node] + 1
+                order[reached] = other
+                reached += 1
+    return order[:reached], level
+
+
+@njit(nogil=True, cache=True)
+def row_sums(offsets: Any, neighbours: Any, weights: Any, values: Any, sums: Any) -> None:
+    """Write what the neighbours of each node have together, by weight."""
+    for node in range(len(offsets) - 1):
+        total = 0.0
+        for edge in range(offsets[node], offsets[node + 1]):
+            total += np.float64(weights[edge]) * values[neighbours[edge]]
+        sums[node] = total
+
+
+@njit(nogil=True, cache=True)
+def arrive(
+    order: Any, level: Any, offsets: Any, neighbours: Any, weights: Any, scale: Any, far: Any,
+    names: Any, masses: Any, classes: int,
+) -> None:  # fmt: skip
+    """Give ``far`` nodes what comes to them along the shortest ways from nodes that are not far.
+
+    Masses fall by a factor with each edge: after some thousand edges no float64 could hold them.
+    So each far node has an exponent beside its masses, until they are written.
+
+    Args:
+        order, level: of :func:`waves`.
+        offsets, neighbours, weights: the edges to each node.
+        scale: see :func:`handheld.propagation._sweeps.sweep_all`.
+        far: (nodes,) whose masses are to be written.
+        names, masses: (nodes, kept) labels, -1 behind the last, and their masses; changed.
+        classes: number of labels.
+    """
+    sums = np.zeros(classes, np.float64)
+    seen = np.zeros(classes, np.bool_)
+    touched = np.empty(classes, np.int32)
+    exponents = np.zeros(len(level), np.int64)
+    for node in order:
+        if not far[node]:
+            continue
+        highest = _highest(node, level, offsets, neighbours, exponents)
+        count = 0
+        for edge in range(offsets[node], offsets[node + 1]):
+            row = neighbours[edge]
+            if level[row] < 0 or level[row] >= level[node]:
+                continue
+            factor = scale[node] * weights[edge] * 2.0 ** max(exponents[row] - highest, -1100)
+            for place in range(names.shape[1]):
+                label = names[row, place]
+                if label < 0 or masses[row, place] <= 0:
+                    continue
+                if not seen[label]:
+                    seen[label] = True
+                    touched[count] = label
+                    count += 1
+                sums[label] += factor * masses[row, place]
+        take_largest(sums, seen, touched, count, names[node])
+        _store(names[node], masses[node], sums)
+        exponents[node] = highest + _normalise(masses[node])
+        for place in range(count):
+            seen[touched[place]] = False
+            sums[touched[place]] = 0.0
+    for node in order:
+        if far[node]:
+            for place in range(names.shape[1]):
+                masses[node, place] *= 2.0 ** max(exponents[node], -1100)
+
+
+@njit(nogil=True, inline="always")
+def _highest(node: int, level: Any, offsets: Any, neighbours: Any, exponents: Any) -> int:
+    """Return the largest exponent of the neighbours that a wave comes from."""
+    highest = -(1 << 62)
+    for edge in range(offsets[node], offsets[node + 1]):
+        row = neighbours[edge]
+        if 0 <= level[row] < level[node]:
+            highest = max(highest, exponents[row])
+    return highest
+
+
+@njit(nogil=True, inline="always")
+def _store(names: Any, masses: Any, sums: Any) -> None:
+    for place in range(len(names)):
+        masses[place] = sums[names[place]] if names[place] >= 0 else 0.0
+
+
+@njit(nogil=True)
+def _normalise(masses: Any) -> int:
+    """Bring the largest mass to 1/2 to 1; return by which power of 2 it was multiplied before."""
+    exponent = 0
+    if masses[0] > 0:
+        exponent = int(np.floor(np.log2(masses[0]))) + 1
+    for place in range(len(masses)):
+        masses[place] *= 2.0 ** (-exponent)
+    return exponent
