@@ -141,6 +141,8 @@ def _add_kept(
     for edge in range(begin, end):
         row = neighbours[edge]
         weight = np.float64(weights[edge])
+        if weight == 0.0:  # the edge of a pendant
+            continue
         for place in range(names.shape[1]):
             label = names[row, place]
             if label < 0:

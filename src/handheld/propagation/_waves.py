@@ -43,6 +43,79 @@ def waves(offsets: Any, targets: Any, seeds: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def pendant(
+    offsets: Any, neighbours: Any, weights: Any, free: Any, smooth: float, prior: float,
+    parents: Any, factors: Any, leaks: Any,
+) -> Any:  # fmt: skip
+    """Eliminate free nodes that have one neighbour, then those that have one left, and so on.
+
+    A node whose only neighbour is p holds ``factor`` times what p holds: Gaussian elimination,
+    which makes no new edges here. It adds to what p loses to the uniform prior; only positive
+    numbers are added, so that nothing is cancelled (Grassmann, Taksar and Heyman 1985).
+
+    Args:
+        offsets, neighbours, weights: a symmetric graph.
+        free: (nodes,) which are not seeds, and reached.
+        smooth, prior: of :func:`handheld.propagation.propagate`.
+        parents: (nodes,) to be written: the one neighbour of each that is eliminated.
+        factors: (nodes,) to be written: what its masses are times those of its parent.
+        leaks: (nodes,) zeros; what eliminated neighbours lose, to be added to the prior.
+
+    Returns:
+        (eliminated,) nodes in the order in which they were eliminated.
+    """
+    nodes = len(offsets) - 1
+    degrees = np.empty(nodes, np.int64)
+    gone = np.zeros(nodes, np.bool_)
+    order = np.empty(nodes, np.int32)
+    count = 0
+    for node in range(nodes):
+        degrees[node] = offsets[node + 1] - offsets[node]
+        if free[node] and degrees[node] == 1:
+            order[count] = node
+            count += 1
+    place = 0
+    while place < count:
+        node = order[place]
+        place += 1
+        gone[node] = True
+        for edge in range(offsets[node], offsets[node + 1]):
+            parent = neighbours[edge]
+            if gone[parent]:
+                continue
+            weight = smooth * weights[edge]
+            lost = prior + leaks[node]
+            parents[node] = parent
+            factors[node] = weight / (weight + lost)
+            leaks[parent] += factors[node] * lost
+            degrees[parent] -= 1
+            if free[parent] and degrees[parent] == 1:
+                order[count] = parent
+                count += 1
+    return order[:count]
+
+
+@njit(nogil=True, cache=True)
+def cut(offsets: Any, neighbours: Any, weights: Any, gone: Any) -> None:
+    """Set the weights of all edges from and to nodes that are gone to 0."""
+    for node in range(len(offsets) - 1):
+        for edge in range(offsets[node], offsets[node + 1]):
+            if gone[node] or gone[neighbours[edge]]:
+                weights[edge] = 0.0
+
+
+@njit(nogil=True, cache=True)
+def follow(order: Any, parents: Any, factors: Any, names: Any, masses: Any) -> None:
+    """Give eliminated nodes what follows from their parents, the last eliminated first."""
+    for place in range(len(order) - 1, -1, -1):
+        node = order[place]
+        parent = parents[node]
+        names[node] = names[parent]
+        for label in range(masses.shape[1]):
+            masses[node, label] = factors[node] * masses[parent, label]
+
+
+@njit(nogil=True, cache=True)
 def row_sums(offsets: Any, neighbours: Any, weights: Any, values: Any, sums: Any) -> None:
     """Write what the neighbours of each node have together, by weight."""
     for node in range(len(offsets) - 1):
@@ -54,7 +127,7 @@ def row_sums(offsets: Any, neighbours: Any, weights: Any, values: Any, sums: Any
 
 @njit(nogil=True, cache=True)
 def arrive(
-    order: Any, level: Any, offsets: Any, neighbours: Any, weights: Any, scale: Any, far: Any,
+    order: Any, level: Any, offsets: Any, neighbours: Any, weights: Any, ratio: float, far: Any,
     names: Any, masses: Any, classes: int,
 ) -> None:  # fmt: skip
     """Give ``far`` nodes what comes to them along the shortest ways from nodes that are not far.
@@ -65,7 +138,7 @@ def arrive(
     Args:
         order, level: of :func:`waves`.
         offsets, neighbours, weights: the edges to each node.
-        scale: see :func:`handheld.propagation._sweeps.sweep_all`.
+        ratio: the prior over smooth.
         far: (nodes,) whose masses are to be written.
         names, masses: (nodes, kept) labels, -1 behind the last, and their masses; changed.
         classes: number of labels.
@@ -78,12 +151,15 @@ def arrive(
         if not far[node]:
             continue
         highest = _highest(node, level, offsets, neighbours, exponents)
+        total = ratio
+        for edge in range(offsets[node], offsets[node + 1]):
+            total += weights[edge]
         count = 0
         for edge in range(offsets[node], offsets[node + 1]):
             row = neighbours[edge]
             if level[row] < 0 or level[row] >= level[node]:
                 continue
-            factor = scale[node] * weights[edge] * 2.0 ** max(exponents[row] - highest, -1100)
+            factor = weights[edge] / total * 2.0 ** max(exponents[row] - highest, -1100)
             for place in range(names.shape[1]):
                 label = names[row, place]
                 if label < 0 or masses[row, place] <= 0:

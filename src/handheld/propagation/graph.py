@@ -49,12 +49,13 @@ class Graph:
         """Number of edges, each direction counted for itself."""
         return len(self.neighbours)
 
-    def leads_to(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Return whom each node is a neighbour of: offsets (nodes + 1,) and nodes (edges,)."""
+    def reversed(self) -> "Graph":
+        """Return the graph whose edges lead the other way; the same where weights are symmetric."""
         csc_array = _scipy_sparse().csc_array
-        columns = (np.empty(self.edges, np.bool_), self.neighbours, self.offsets)
+        columns = (self.weights, self.neighbours, self.offsets)
         rows = csc_array(columns, (self.nodes, self.nodes)).tocsr()
-        return rows.indptr.astype(np.int64), rows.indices.astype(np.int32)
+        offsets = rows.indptr.astype(np.int64)
+        return Graph(offsets, rows.indices.astype(np.int32), rows.data, self.ids)
 
     @classmethod
     def of_edges(
@@ -239,6 +240,10 @@ def _nodes(source: Any, target: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
         highest = max(int(one.max()), int(other.max()))
         if highest < max(_FEW_NODES, _NODES_AN_EDGE * len(one)) or min(one.min(), other.min()) < 0:
             return one, other, None
+        kind = np.promote_types(one.dtype, other.dtype)
+        if kind.kind == "f":  # what numpy makes of int64 and uint64 together, and rounds
+            one = one.astype(np.uint64)
+            other = other.astype(np.uint64)
     ids, numbers = np.unique(np.concatenate([one, other]), return_inverse=True)
     return numbers[: len(one)], numbers[len(one) :], ids
 

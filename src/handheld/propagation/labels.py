@@ -56,8 +56,8 @@ class PropagatedLabels(Labels):
     """Labels, and how they were come by.
 
     Attributes:
-        converged: whether ``residual`` came down to the tolerance, or changes to the last bits of
-            a float64.
+        converged: whether ``residual`` came down to the tolerance or, if float64 cannot tell that,
+            below 6e-8, what float32 shares can tell.
         sweeps: how many were made.
         reached: nodes with a label: seeds, and those that a path joins with one.
         unreached: the other nodes.

@@ -16,6 +16,9 @@ from handheld.propagation._checks import whole
 from handheld.propagation.graph import Graph
 
 _MOST_BYTES = 64
+# More than all near codes of a code weigh together, ten of its own and those that it is one of ten
+# of. Copies that have no other edge are solved for exactly, so it costs no sweeps.
+_COPY_WEIGHT = 1000.0
 
 
 def near(
@@ -55,10 +58,8 @@ def graph_of(codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reac
 
     Edges weigh the share of bits that agree beyond half, 0 to 1; pairs that agree in half of their
     bits or less are not joined. A code that is there several times has its edges at its first copy,
-    which the others are joined with: k copies by edges of k, which hold them together as strongly
-    as edges of 1 between all pairs would (a star and a mesh of equal resistance), in memory linear
-    in k. An edge between codes of which there are k and m weighs min(k, m) times as much: as if
-    each copy of the rarer were joined with one of the other.
+    which each other copy is joined with by an edge of 1000: so copies share what comes to any of
+    them, a seed that is a copy outweighs all near codes together, and memory is linear in copies.
 
     Args and errors are those of :func:`near`.
     """
@@ -73,15 +74,13 @@ def graph_of(codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reac
     first = first[weights[first] > 0]
     one = one[first]
     other = other[first]
-    copies = np.diff(distinct.offsets)
-    rarer = np.minimum(copies[one], copies[other])
     heads = distinct.members[distinct.offsets[:-1]]
-    leaves = np.flatnonzero(heads[distinct.numbers] != np.arange(len(codes)))
-    groups = distinct.numbers[leaves]
+    head_of = heads[distinct.numbers]
+    copies = np.flatnonzero(head_of != np.arange(len(codes)))
     return Graph.of_edges(
-        np.concatenate([heads[one], heads[groups]]),
-        np.concatenate([heads[other], leaves]),
-        np.concatenate([weights[first] * rarer, copies[groups].astype(np.float64)]),
+        np.concatenate([heads[one], head_of[copies]]),
+        np.concatenate([heads[other], copies]),
+        np.concatenate([weights[first], np.full(len(copies), _COPY_WEIGHT)]),
         nodes=len(codes),
     )
 

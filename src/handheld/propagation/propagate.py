@@ -26,6 +26,9 @@ Report = Callable[[int, int, float], None]
 
 # In float64 masses, sums of a few hundred terms are right to about this: it cannot get stiller.
 _STILL = 2.0**-50
+# What float32 shares can tell, and so what is near enough if more cannot be had. Where weights are
+# 1e9 times the prior, nothing seems to move long before the end.
+_NEAR = 6e-8
 # Masses below which labels are named by who arrives first; less, where sweeps end later.
 _FAR = 1e-6
 # Up to here masses of all labels are computed, even of those that are not kept: two arrays of
@@ -45,7 +48,7 @@ def propagate(
     kept: int = 10,
     smooth: float = 1.0,
     prior: float = 0.01,
-    sweeps: int = 10_000,
+    sweeps: int = 100_000,
     tolerance: float = 1e-7,
     synchronous: bool = True,
     threads: int = 1,
@@ -121,15 +124,17 @@ def propagate(
     converged = not system.free.any()
     if not converged:
         coefficients = Coefficients(system.free, system.scale, system.gap)
-        with make(graph, coefficients, masses, rule) as spread:
+        with make(system.core, coefficients, masses, rule) as spread:
             number, residual, converged = _run(spread, system, rule, limit, tolerance, few=not exact, report=report)
             masses = spread.masses()
+    system.pendants.follow(masses.names, masses.values)
     labels = _labels(masses, used, start, fixed, system, residual)
     reached = len(system.order)
     if not converged:
         warnings.warn(
             f"labels still change after {number} sweeps: shares may be {residual:.2g} from where"
-            f" they end (tolerance {tolerance:g}); raise sweeps, or prior, which shortens the way",
+            f" they end (tolerance {tolerance:g}); raise sweeps, or the prior, against which weights"
+            " are very large",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -182,6 +187,8 @@ def _run(
 ) -> tuple[int, float, bool]:
     """Sweep until nothing changes; return how often, the residual, and whether it is small."""
     momentum = Momentum(system.radius, 1 - float(system.gap.min()))
+    # a change that is 0 was not seen, which is not the same where weights are 1e16 times the prior
+    rounding = float(np.finfo(np.float64).eps / system.gap.min())
     residual = np.inf
     for number in range(1, limit + 1):
         choose = few and number <= _CHOOSING
@@ -189,12 +196,14 @@ def _run(
         plain = choose or not rule.synchronous
         change = spread.sweep(1.0 if plain else momentum.omega(), choose=choose)
         # a change of masses moves all shares of a node: once its own, once the rest
-        residual = 2 * change.bound
+        residual = 2 * max(change.bound, rounding)
         report(number, limit, residual)
         if choose:
             few = change.moved > 0
-        elif residual <= tolerance or change.largest <= _STILL:
+        elif residual <= tolerance:
             return number, residual, True
+        elif change.largest <= _STILL:
+            return number, residual, residual <= _NEAR
         elif not plain:
             momentum.hear(change.largest)
     return limit, float(residual), False
@@ -212,7 +221,7 @@ def _all_masses(start: Labels, used: NDArray[np.int32]) -> Masses:
 def _few_masses(start: Labels, system: System) -> Masses:
     """Return masses of a few labels of each node, what comes to it along the shortest ways."""
     masses = Masses(start.names.copy(), start.shares.astype(np.float64), start.classes)
-    _arrive(masses, system, system.free)
+    _arrive(masses, system, system.reached)
     return masses
 
 
@@ -222,7 +231,7 @@ def _arrive(masses: Masses, system: System, far: NDArray[np.bool_]) -> None:
     graph = system.graph
     edges = (graph.offsets, graph.neighbours, graph.weights)
     waves = (system.order, system.level)
-    arrive(*waves, *edges, system.scale, far, masses.names, masses.values, masses.classes)
+    arrive(*waves, *edges, system.ratio, far, masses.names, masses.values, masses.classes)
 
 
 def _labels(
@@ -237,7 +246,7 @@ def _labels(
     if masses.names.shape[1] == 0:
         names = np.where(masses.values != 0, used, -1).astype(np.int32)
         masses = Masses(names, masses.values, masses.classes)
-    far = system.free & (masses.values.max(axis=1) <= min(residual, _FAR))
+    far = system.reached & (masses.values.max(axis=1) <= min(residual, _FAR))
     if far.any():
         _arrive(masses, system, far)
     kept = start.names.shape[1]

@@ -25,23 +25,53 @@ _STEPS = 8
 
 
 @dataclass(frozen=True, eq=False)
+class Pendants:
+    """Nodes that hang from one other node, alone or as trees: what they hold follows from it.
+
+    Attributes:
+        order: (pendants,) int32 nodes, leaves first.
+        parents: (nodes,) int32 what each hangs from.
+        factors: (nodes,) masses of a pendant over those of its parent, (0, 1].
+    """
+
+    order: NDArray[np.int32]
+    parents: NDArray[np.int32]
+    factors: NDArray[np.float64]
+
+    def follow(self, names: NDArray[np.int32], masses: NDArray[np.float64]) -> None:
+        """Write the names and masses of pendants, (nodes, labels), from those of all others."""
+        from handheld.propagation._waves import follow
+
+        follow(self.order, self.parents, self.factors, names, masses)
+
+
+@dataclass(frozen=True, eq=False)
 class System:
     """What sweeps need to know of a graph, computed once.
 
     Attributes:
         graph: who learns from whom.
-        free: (nodes,) which are computed: those that a path joins with a seed, but for seeds.
-        order: (reached,) int32 seeds and free nodes, in the order in which waves reach them.
+        core: the same without edges of pendants, whose weight is 0 there.
+        reached: (nodes,) which hold masses in the end: those that a path joins with a seed, but for
+            seeds.
+        free: (nodes,) those of them that sweeps compute: all but pendants.
+        pendants: the others.
+        order: (reached,) int32 seeds and reached nodes, in the order in which waves reach them.
         level: (nodes,) int32 edges from the nearest seed, -1 where there is no path.
-        scale: (nodes,) what turns the weighted sum over neighbours into the mean, (0, 1].
+        ratio: the prior over smooth.
+        scale: (nodes,) what turns the weighted sum over core neighbours into the mean, above 0.
         gap: (nodes,) a change below ``tolerance * gap`` everywhere is an error below ``tolerance``.
         radius: estimate of the spectral radius of a sweep, [0, 1): how slowly plain sweeps converge.
     """
 
     graph: Graph
+    core: Graph
+    reached: NDArray[np.bool_]
     free: NDArray[np.bool_]
+    pendants: Pendants
     order: NDArray[np.int32]
     level: NDArray[np.int32]
+    ratio: float
     scale: NDArray[np.float64]
     gap: NDArray[np.float64]
     radius: float
@@ -62,11 +92,56 @@ class System:
             from handheld.propagation._waves import waves
         except ImportError as error:
             raise MissingDependencyError("numba", "train", "propagating labels") from error
-        order, level = waves(*graph.leads_to(), seeds)
-        free = (level >= 0) & ~seeds
-        scale = smooth / (smooth * _sums(graph, np.ones(graph.nodes)) + prior)
-        gap, radius = _bounds(graph, free, scale)
-        return cls(graph, free, order, level, scale, gap, radius)
+        towards = graph.reversed()
+        order, level = waves(towards.offsets, towards.neighbours, seeds)
+        reached = (level >= 0) & ~seeds
+        leaks = np.zeros(graph.nodes)
+        pendants = _pendants(graph, _equal(graph, towards), reached, smooth, prior, leaks)
+        core = _core(graph, pendants)
+        free = reached.copy()
+        free[pendants.order] = False
+        scale = smooth / (smooth * _sums(core, np.ones(graph.nodes)) + prior + leaks)
+        gap, radius = _bounds(core, free, scale)
+        return cls(graph, core, reached, free, pendants, order, level, prior / smooth, scale, gap, radius)
+
+
+def _equal(graph: Graph, other: Graph) -> bool:
+    return (
+        np.array_equal(graph.offsets, other.offsets)
+        and np.array_equal(graph.neighbours, other.neighbours)
+        and np.array_equal(graph.weights, other.weights)
+    )
+
+
+def _pendants(
+    graph: Graph,
+    symmetric: bool,
+    reached: NDArray[np.bool_],
+    smooth: float,
+    prior: float,
+    leaks: NDArray[np.float64],
+) -> Pendants:
+    from handheld.propagation._waves import pendant
+
+    parents = np.full(graph.nodes, -1, np.int32)
+    factors = np.ones(graph.nodes)
+    if not symmetric:  # a node may be read by others than those that it reads
+        return Pendants(np.empty(0, np.int32), parents, factors)
+    edges = (graph.offsets, graph.neighbours, graph.weights)
+    order = pendant(*edges, reached, smooth, prior, parents, factors, leaks)
+    return Pendants(order, parents, factors)
+
+
+def _core(graph: Graph, pendants: Pendants) -> Graph:
+    if not len(pendants.order):
+        return graph
+    from handheld.propagation._waves import cut
+
+    gone = np.zeros(graph.nodes, bool)
+    gone[pendants.order] = True
+    weights = graph.weights.copy()
+    cut(graph.offsets, graph.neighbours, weights, gone)
+    return Graph(graph.offsets, graph.neighbours, weights)
 
 
 def _sums(graph: Graph, values: NDArray[np.float64]) -> NDArray[np.float64]:
