@@ -46,7 +46,7 @@ def test_a_radius_that_is_too_low_is_raised():
 
 def test_eigenvalues_on_a_circle_are_survived():
     circle = 0.98 * np.exp(2j * np.pi * np.arange(50) / 50)
-    assert sweeps_until_still(circle, 0.98) < 4000
+    assert sweeps_until_still(circle, 0.98) < 2500
 
 
 def test_without_a_radius_sweeps_are_plain():

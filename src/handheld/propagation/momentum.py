@@ -9,15 +9,18 @@ largest change of a sweep is looked at, so that all threads and workers together
 import math
 
 _PATIENCE = 8  # sweeps before an estimate is judged: the first changes of a cycle say little
+_PROMISE = 1.5  # log of the factor by then: an estimate from less overshot, which costs more sweeps
 _DAMPING = 0.7  # Hageman and Young's F, 0.65 to 0.85 in their tests
-_GROWTH = 1e3  # of changes, from which on sweeps diverge; while they converge they may grow tenfold
+_GROWTH = 30  # of changes, from which on sweeps diverge; while they converge they may grow tenfold
+_BROKEN = 6  # log of a promise which, where a higher radius would not help, no real eigenvalue breaks
+_RETREATS = 3  # to 0.8 of the radius each, before sweeps become plain, which always converge
 
 
 class Momentum:
     """Says how far the next sweep goes.
 
     With a radius below the true one sweeps converge, but slower; with eigenvalues that are not
-    real (of directed graphs) they may diverge, and the radius is halved. At 0 sweeps are plain.
+    real (of directed graphs) they may diverge, and the radius is lowered. At 0 sweeps are plain.
 
     Args:
         radius: estimate of the spectral radius of plain sweeps, [0, 1).
@@ -27,6 +30,7 @@ class Momentum:
     def __init__(self, radius: float, highest: float):
         self._radius = min(radius, highest)
         self._highest = highest
+        self._retreats = 0
         self._restart()
 
     def _restart(self) -> None:
@@ -49,25 +53,38 @@ class Momentum:
         if self._steps == 0:
             self._first = change
         elif change > _GROWTH * self._first:
-            self._highest = self._radius = self._radius / 2
-            self._restart()
+            self._lower()
             return
-        elif self._steps >= _PATIENCE and self._radius > 0 and self._raise(change / self._first):
-            self._restart()
+        elif self._steps >= _PATIENCE and self._radius > 0 and change > 0:
+            self._judge(math.log(change / self._first))
             return
         self._steps += 1
 
-    def _raise(self, ratio: float) -> bool:
-        """Raise the radius if changes fall much more slowly than it promises; return whether."""
+    def _judge(self, log_ratio: float) -> None:
+        """Choose another radius if changes fall much more slowly than this one promises."""
         angle = math.acosh(1 / self._radius) * self._steps
         # log of Chebyshev's polynomial at 1 / radius, the factor by which changes should fall
         promised = angle + math.log1p(math.exp(-2 * angle)) - math.log(2)
-        if ratio <= 0 or math.log(ratio) < -_DAMPING * promised + math.log(1.5):
-            return False
-        seen = max(0.0, math.log(ratio) + promised + math.log(2))  # about acosh, where it is large
-        radius = min(self._radius * math.cosh(seen / self._steps), self._highest)
-        # a restart costs some sweeps: not for a radius that is hardly another
-        if 1 - radius > 0.9 * (1 - self._radius):
-            return False
-        self._radius = radius
-        return True
+        if promised >= _PROMISE and log_ratio > -_DAMPING * promised:
+            seen = _acosh_exp(log_ratio + promised)
+            radius = min(self._radius * math.cosh(seen / self._steps), self._highest)
+            # a restart costs some sweeps: not for a radius that is hardly another
+            if 1 - radius < 0.9 * (1 - self._radius):
+                self._radius = radius
+                self._restart()
+                return
+            if promised > _BROKEN and log_ratio > -promised / 4:
+                self._lower()
+                return
+        self._steps += 1
+
+    def _lower(self) -> None:
+        self._retreats += 1
+        self._radius *= 0.8 if self._retreats <= _RETREATS else 0.0
+        self._highest = self._radius
+        self._restart()
+
+
+def _acosh_exp(log: float) -> float:
+    """Return acosh(exp(log)), 0 for logs below 0, also where exp would overflow."""
+    return log + math.log(2) if log > 20 else math.acosh(max(1.0, math.exp(log)))
