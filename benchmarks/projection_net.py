@@ -8,8 +8,8 @@ MNIST if ``HANDHELD_DATA`` holds ``images/mnist.npz``, or else Fashion-MNIST. Ro
 layer (FC) before it; and the same bits of means of 2 x 2 pixels. Plain networks read means of 4 x 4
 or 2 x 2 pixels, or all, with one hidden layer or none, at about the same bytes: what anybody would
 try first. All learn from the same pictures, as long, with Adam, once from labels alone and once
-from the answers of the baseline as well. Times smaller counts bytes of float32 weights, as the paper
-does: of the baseline, a network of two hidden layers that is the trainer too.
+from the answers of the baseline as well. Times smaller counts bytes of float32 weights, as the
+paper does: of the baseline, a network of two hidden layers that is the trainer too.
 """
 
 import argparse

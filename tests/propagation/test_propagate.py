@@ -309,9 +309,12 @@ def test_what_cannot_be_asked_for(wrong: dict[str, object], message: str):
     [
         (([], []), "one seed or more"),
         (([0, 1], [0]), "as many shares"),
-        (([-1], [0]), "0 or more"),
-        (([0], [0], [0.0]), "above 0"),
-        (([0], [0], [float("inf")]), "finite"),
+        (([-1], [0]), "seed 0 has the node -1; expected finite numbers of 0 to"),
+        (([0, 1], [0, -2]), "seed 1 has the label -2"),
+        (([0], [1 << 40]), "seed 0 has the label 1099511627776"),
+        (([0], [0], [0.0]), "seed 0 has the share 0.0; expected finite numbers of 1e-30 to 1e"),
+        (([0], [0], [float("inf")]), "seed 0 has the share inf"),
+        (([0], [0], [1e39]), r"seed 0 has the share 1e\+39"),
         (([0.5], [0]), "whole numbers"),
         (([2, 1, 2], [0, 0, 0]), "node 2 has the label 0 twice"),
     ],
@@ -324,8 +327,8 @@ def test_what_no_seed_can_be(arguments: tuple[list[float], ...], message: str):
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [
-        (Seeds.of([9], [0]), "node 9 .* there are 5 nodes"),
-        (Seeds.of([0], [7]), "label 7; there are 5 nodes, 3 labels"),
+        (Seeds.of([9], [0]), "a seed is node 9; there are 5 nodes"),
+        (Seeds.of([0], [7]), "a seed has label 7; there are 3 labels"),
         (Seeds.of([0, 0, 0], [0, 1, 2]), "node 0 has 3 labels; 2 are kept"),
     ],
 )

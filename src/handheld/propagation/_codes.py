@@ -59,12 +59,13 @@ def _ones(x: Any) -> int:
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))  # type: ignore[return-value]
+    ones = (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
+    return np.int64(ones)  # type: ignore[return-value]
 
 
 @njit(nogil=True, inline="always")
 def _keep(neighbours: Any, distance: Any, other: int, apart: int) -> None:
-    """Put a neighbour where it belongs, if it is near enough and new; of equals the smaller first."""
+    """Put a neighbour where it belongs, if it is near and new; of equals the smaller first."""
     last = len(neighbours) - 1
     if _before(neighbours[last], distance[last], other, apart):
         return

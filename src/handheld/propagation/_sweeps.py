@@ -23,7 +23,7 @@ def sweep_all(
 
     Args:
         offsets: (nodes + 1,) int64.
-        neighbours: (edges,) uint32: with signed numbers each access also asks whether it is below 0.
+        neighbours: (edges,) uint32: signed numbers would be asked each time whether they are below 0.
         weights: (edges,) float32.
         free: (nodes,) which nodes learn.
         scale: (nodes,) what turns a node's sum into its mean.

@@ -1,4 +1,4 @@
-"""Waves from seeds through a graph, compiled: who is reached, and what arrives where little does."""
+"""Waves from seeds through a graph, compiled: who is reached, what arrives where little does."""
 
 from typing import Any
 

@@ -219,8 +219,8 @@ def _count(source: NDArray[Any], target: NDArray[Any], nodes: int | None) -> int
         raise InputError(f"edge {edge} joins node {wrong}; expected nodes 0 to {most}")
     if nodes is None and count > max(_FEW_NODES, _NODES_AN_EDGE * len(source)):
         raise InputError(
-            f"an edge joins node {highest}, but there are {len(source)} edges only: number the nodes"
-            f" from 0 without large gaps (np.unique with return_inverse), or give nodes={count}"
+            f"an edge joins node {highest}, but there are {len(source)} edges only: number the"
+            f" nodes from 0 without large gaps (np.unique with return_inverse), or give nodes={count}"
         )
     return count
 

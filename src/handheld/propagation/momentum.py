@@ -1,9 +1,9 @@
 """How far each sweep goes: Chebyshev's semi-iteration, which adapts to what it sees.
 
 Golub and Varga, "Chebyshev semi-iterative methods" (Numerische Mathematik 3, 1961); the estimate of
-the spectral radius is raised as in Hageman and Young, "Applied Iterative Methods" (1981), chapter 5.
-Plain sweeps need a number that grows with 1 / (1 - radius), these with its square root. Only the
-largest change of a sweep is looked at, so that all threads and workers together do the same.
+the spectral radius is raised as in Hageman and Young, "Applied Iterative Methods" (1981, chapter
+5). Plain sweeps need a number that grows with 1 / (1 - radius), these with its square root. Only
+the largest change of a sweep is looked at, so that all threads and workers together do the same.
 """
 
 import math

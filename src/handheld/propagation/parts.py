@@ -141,7 +141,7 @@ class Part:
         return Change.together(changes)
 
     def masses(self) -> Masses:
-        """Return the masses that the last sweep began with: its change bounds the error of these."""
+        """Return the masses that the last sweep began with, whose error its change bounds."""
         return self._after.of(slice(self._rows.nodes))
 
     def _sweep(self, nodes: tuple[int, int], omega: float, choose: bool) -> Change:
@@ -170,7 +170,8 @@ class Shard:
 
     Attributes:
         first, last: its nodes, ``last`` excluded.
-        rows: the edges to them; its own nodes have numbers from 0, those of other parts the numbers after them.
+        rows: the edges to them; its own nodes have numbers from 0, those of other parts the numbers
+            after them.
         reads: nodes of other parts that its edges lead to, rising.
         tells: for each part, which of its own nodes that part reads, from 0.
         hears: for each part, the place in ``reads`` from which on its nodes stand; and the end.
@@ -190,7 +191,7 @@ class Shard:
 
 
 class Worker:
-    """A part among others: hears what their nodes have become, sweeps, and tells what its own have."""
+    """A part among others: hears what their nodes are now, sweeps, and tells what its own are."""
 
     def __init__(self, shard: Shard, coefficients: Coefficients, start: Masses, rule: Rule):
         self._shard = shard

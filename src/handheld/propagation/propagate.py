@@ -60,11 +60,11 @@ def propagate(
     """Spread the labels of seeds over a graph, to all nodes that a path joins with one.
 
     The shares of a node that is no seed are the weighted mean of its neighbours' and of a uniform
-    distribution: the solution of the linear system in :mod:`handheld.propagation.system`, from which
-    they differ by ``residual`` at most. Where seeds have more than 64 labels (or, times nodes, more
-    than 2^25) and more than ``kept``, memory would grow with them: there nodes settle in the first
-    sweeps which ``kept`` labels they store, as in the paper, and the shares of these are solved for:
-    what neighbours hold of others is shared by all labels that are not stored.
+    distribution: the solution of the linear system in :mod:`handheld.propagation.system`, from
+    which they differ by ``residual`` at most. Where seeds have more than 64 labels (or, times
+    nodes, more than 2^25) and more than ``kept``, memory would grow with them: there nodes settle
+    in the first sweeps which ``kept`` labels they store, as in the paper, and the shares of these
+    are solved for: what neighbours hold of others is shared by all labels that are not stored.
 
     A node so far from all seeds that less than the residual arrives gets its labels in the order in
     which they arrive along the shortest ways; its shares are uniform to within the residual.
@@ -133,8 +133,8 @@ def propagate(
     if not converged:
         warnings.warn(
             f"labels still change after {number} sweeps: shares may be {residual:.2g} from where"
-            f" they end (tolerance {tolerance:g}); raise sweeps, or the prior, against which weights"
-            " are very large",
+            f" they end (tolerance {tolerance:g}); raise sweeps, or the prior, against which"
+            " weights are very large",
             ConvergenceWarning,
             stacklevel=2,
         )

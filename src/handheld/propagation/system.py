@@ -61,7 +61,7 @@ class System:
         ratio: the prior over smooth.
         scale: (nodes,) what turns the weighted sum over core neighbours into the mean, above 0.
         gap: (nodes,) a change below ``tolerance * gap`` everywhere is an error below ``tolerance``.
-        radius: estimate of the spectral radius of a sweep, [0, 1): how slowly plain sweeps converge.
+        radius: estimate of the spectral radius of a sweep, [0, 1): how slow plain sweeps are.
     """
 
     graph: Graph
