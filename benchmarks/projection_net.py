@@ -111,7 +111,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pictures", type=int, default=60_000, help="to learn from")
     options.add_argument("--epochs", type=float, default=20)
-    options.add_argument("--seeds", type=int, default=5, help="of joint training and training alone")
+    options.add_argument("--seeds", type=int, default=5, help="of joint training and of training alone; 0 leaves that out")
     options.add_argument(
         "--joint-row",
         default="T60 d10 FC128",
@@ -124,9 +124,12 @@ def main() -> None:
     test = part(data, "test", 10**9)
     with Progress() as progress:
         rows = sizes(train, test, given.epochs, progress)
-        both = compared(train, test, given.epochs, given.seeds, given.joint_row, progress)
+        both = []
+        if given.seeds:
+            both = compared(train, test, given.epochs, given.seeds, given.joint_row, progress)
     show(f"{name}: size against accuracy", rows)
-    show(f"{name}: {given.joint_row}, {given.seeds} seeds", both)
+    if both:
+        show(f"{name}: {given.joint_row}, {given.seeds} seeds", both)
     about = {"data": name, "pictures": len(train.labels), "epochs": given.epochs}
     write("projection_net", [{**about, **row} for row in (*rows, *both)])
 

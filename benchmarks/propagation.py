@@ -218,7 +218,7 @@ def long(_: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def far(shape: str, side: int) -> dict[str, Any]:
-    propagate(Graph.of_edges([0], [1]), Seeds.of([0], [0]))  # compiles
+    propagate(Graph.of_edges([0, 1, 2], [1, 2, 0]), Seeds.of([0], [0]))  # compiles
     if shape == "chain":
         ends = [(np.arange(side - 1), np.arange(1, side))]
     else:
@@ -266,7 +266,7 @@ def random_graph(edges: int) -> tuple[Graph, Seeds, float]:
 
 
 def spread(edges: int) -> dict[str, Any]:
-    propagate(Graph.of_edges([0], [1]), Seeds.of([0], [0]))  # compiles
+    propagate(Graph.of_edges([0, 1, 2], [1, 2, 0]), Seeds.of([0], [0]))  # compiles
     graph, seeds, built = random_graph(edges)
     started = time.perf_counter()
     cpu = time.process_time()
@@ -368,7 +368,7 @@ def ray(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def cluster(edges: int, workers: int) -> dict[str, Any]:
-    propagate(Graph.of_edges([0], [1]), Seeds.of([0], [0]))  # compiles
+    propagate(Graph.of_edges([0, 1, 2], [1, 2, 0]), Seeds.of([0], [0]))  # compiles
     graph, seeds, _ = random_graph(edges)
     took, found, sweeps = [], [], []
     for engine in ("local", "ray"):
