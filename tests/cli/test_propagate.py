@@ -73,7 +73,7 @@ def test_a_long_graph_is_labelled_whole_and_what_is_not_reached_is_said(files: l
     assert "2 nodes have no path to a seed" in done.stderr
     assert "warning" not in done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report.pop("residual") <= 1e-7
+    assert report.pop("residual") <= 5e-7
     assert report.pop("sweeps") > 50
     assert report == {
         "nodes": 102, "edges": 2 * 149, "classes": 1, "converged": True, "reached": 100, "unreached": 2,

@@ -24,7 +24,7 @@ def propagate(
     kept: Annotated[int, typer.Option(help="Labels that are written of each node.")] = 10,
     prior: Annotated[float, typer.Option(help="Weight of the uniform distribution; holds back what is far.")] = 0.01,
     sweeps: Annotated[int, typer.Option(help="Sweeps at most.")] = 100_000,
-    tolerance: Annotated[float, typer.Option(help="How far a share may be from the solution when sweeps end.")] = 1e-7,
+    tolerance: Annotated[float, typer.Option(help="How far a share may be from the solution when sweeps end.")] = 5e-7,
     asynchronous: Annotated[bool, typer.Option(help="Read what this sweep wrote: less memory, one thread.")] = False,
     threads: Annotated[int, typer.Option(help="Threads; with Ray, of each worker.")] = 1,
     engine: Annotated[str, typer.Option(help="Where sweeps are made: local, or ray, on a cluster.")] = "local",

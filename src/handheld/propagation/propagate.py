@@ -49,7 +49,7 @@ def propagate(
     smooth: float = 1.0,
     prior: float = 0.01,
     sweeps: int = 100_000,
-    tolerance: float = 1e-7,
+    tolerance: float = 5e-7,
     synchronous: bool = True,
     threads: int = 1,
     engine: str = "local",
