@@ -111,6 +111,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pictures", type=int, default=60_000, help="to learn from")
     options.add_argument("--epochs", type=float, default=20)
+    options.add_argument("--alone", action="store_true", help="small networks from labels alone; no baseline, no file")
     options.add_argument("--seeds", type=int, default=5, help="of joint training and of training alone; 0 leaves that out")
     options.add_argument(
         "--joint-row",
@@ -122,6 +123,11 @@ def main() -> None:
     name, data = pictures()
     train = part(data, "train", given.pictures)
     test = part(data, "test", 10**9)
+    if given.alone:
+        with Progress() as progress:
+            rows = alone(train, test, given.epochs, progress)
+        show(f"{name}: size against accuracy, from labels alone", rows)
+        return
     with Progress() as progress:
         rows = sizes(train, test, given.epochs, progress)
         both = []
@@ -161,6 +167,23 @@ def part(data: Splits, name: str, most: int) -> Part:
     chosen = np.random.default_rng(0).permutation(len(dataset))[:most]
     values = torch.from_numpy(dataset.inputs[chosen].reshape(len(chosen), 1, 28, 28)).float() / 255
     return Part((values - 0.3) / 0.3, torch.from_numpy(dataset.labels[chosen]))
+
+
+def alone(train: Part, test: Part, epochs: float, progress: Progress) -> list[dict[str, Any]]:
+    """Train each row from labels alone."""
+    lesson = Lesson(train, schedule(epochs), progress)
+    rows = []
+    for row in (*PROJECTED, *PLAIN):
+        network = row.network(0)
+        lesson.learn(Joint(network), (row.inputs(train), None), ALONE, row.name)
+        rows.append(
+            {
+                "network": row.name,
+                "bytes": 4 * count(network),
+                "right %": right(network, row.inputs(test), test),
+            }
+        )
+    return sorted(rows, key=lambda row: row["bytes"])
 
 
 def sizes(train: Part, test: Part, epochs: float, progress: Progress) -> list[dict[str, Any]]:
