@@ -135,7 +135,7 @@ def compared(ablation: Ablation, families: Sequence[Family], progress: Progress)
         candidate = by_name[member.name]
         if candidate.kind == "pruned":
             continue
-        own = [other.accuracy_float for family in families for other in named(family, member.name)]
+        in_family = [other.accuracy_float for family in families for other in named(family, member.name)]
         labels = trained(ablation, candidate, "labels", progress)
         answers = trained(ablation, candidate, "answers", progress)
         yield {
@@ -144,7 +144,7 @@ def compared(ablation: Ablation, families: Sequence[Family], progress: Progress)
             "epochs": ablation.schedule.epochs,
             "from labels %": text_of(labels),
             "from answers %": text_of(answers),
-            "in the family %": text_of(own),
+            "in the family %": text_of(in_family),
         }
 
 
@@ -156,11 +156,11 @@ def trained(ablation: Ablation, candidate: Candidate, source: str, progress: Pro
     """Train a member's network alone, once a seed; return its shares of the test split."""
     rights = []
     for seed in range(ablation.seeds):
-        place = ablation.folder / f"{candidate.name}_{source}_{seed}_{ablation.schedule.epochs:g}"
-        done = place.with_suffix(".json")
+        file = ablation.folder / f"{candidate.name}_{source}_{seed}_{ablation.schedule.epochs:g}"
+        done = file.with_suffix(".json")
         if not done.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            right = train(ablation, candidate, source, seed, place.with_suffix(".pt"), progress)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            right = train(ablation, candidate, source, seed, file.with_suffix(".pt"), progress)
             done.write_text(json.dumps({"right": right, "pictures": len(ablation.data.train)}))
         known = json.loads(done.read_text())
         if known["pictures"] != len(ablation.data.train):

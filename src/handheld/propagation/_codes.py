@@ -10,9 +10,9 @@ from numba import njit
 def compare(words: Any, order: Any, reach: int, neighbours: Any, distance: Any) -> None:
     """Compare each code with the ``reach`` that come after it in an order; keep the nearest."""
     count = len(order)
-    for place in range(count):
-        one = order[place]
-        for after in range(place + 1, min(count, place + 1 + reach)):
+    for position in range(count):
+        one = order[position]
+        for after in range(position + 1, min(count, position + 1 + reach)):
             other = order[after]
             apart = 0
             for word in range(words.shape[1]):
@@ -29,26 +29,26 @@ def expand(numbers: Any, members: Any, offsets: Any, others: Any, distance: Any,
     would have the same first ten.
     """
     starts = np.empty(len(numbers), np.int64)
-    for place in range(len(members)):
-        starts[members[place]] = place
+    for position in range(len(members)):
+        starts[members[position]] = position
     for code in range(len(numbers)):
         group = numbers[code]
         room = neighbours.shape[1]
         size = offsets[group + 1] - offsets[group]
         filled = 0
         for step in range(1, min(size, room + 1)):
-            place = offsets[group] + (starts[code] - offsets[group] + step) % size
-            neighbours[code, filled] = members[place]
+            position = offsets[group] + (starts[code] - offsets[group] + step) % size
+            neighbours[code, filled] = members[position]
             apart[code, filled] = 0
             filled += 1
         for near in range(others.shape[1]):
             other = others[group, near]
             if other < 0:
                 break
-            for place in range(offsets[other], offsets[other + 1]):
+            for position in range(offsets[other], offsets[other + 1]):
                 if filled == room:
                     break
-                neighbours[code, filled] = members[place]
+                neighbours[code, filled] = members[position]
                 apart[code, filled] = distance[group, near]
                 filled += 1
 
@@ -69,16 +69,16 @@ def _keep(neighbours: Any, distance: Any, other: int, apart: int) -> None:
     last = len(neighbours) - 1
     if _before(neighbours[last], distance[last], other, apart):
         return
-    for place in range(last + 1):
-        if neighbours[place] == other:
+    for position in range(last + 1):
+        if neighbours[position] == other:
             return
-    place = last
-    while place > 0 and not _before(neighbours[place - 1], distance[place - 1], other, apart):
-        neighbours[place] = neighbours[place - 1]
-        distance[place] = distance[place - 1]
-        place -= 1
-    neighbours[place] = other
-    distance[place] = apart
+    position = last
+    while position > 0 and not _before(neighbours[position - 1], distance[position - 1], other, apart):
+        neighbours[position] = neighbours[position - 1]
+        distance[position] = distance[position - 1]
+        position -= 1
+    neighbours[position] = other
+    distance[position] = apart
 
 
 @njit(nogil=True, inline="always")

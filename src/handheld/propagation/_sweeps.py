@@ -117,14 +117,14 @@ def sweep_kept(
             stored += 1
         lost = dropped / (classes - stored) if stored < classes else 0.0
         change = 0.0
-        for place in range(kept):
-            before = _mass(old_names, old, chosen[place]) if choose else old[place]
-            mean = scale[node] * (sums[chosen[place]] - lost) if place < stored else 0.0
+        for slot in range(kept):
+            before = _mass(old_names, old, chosen[slot]) if choose else old[slot]
+            mean = scale[node] * (sums[chosen[slot]] - lost) if slot < stored else 0.0
             change += abs(mean - before)
-            after[node, place] += omega * (mean - after[node, place])
-        for place in range(count):
-            seen[touched[place]] = False
-            sums[touched[place]] = 0.0
+            after[node, slot] += omega * (mean - after[node, slot])
+        for slot in range(count):
+            seen[touched[slot]] = False
+            sums[touched[slot]] = 0.0
         largest = max(largest, change)
         bound = max(bound, change / gap[node])
     return bound, largest, moved
@@ -143,23 +143,23 @@ def _add_kept(
         weight = np.float64(weights[edge])
         if weight == 0.0:  # the edge of a pendant
             continue
-        for place in range(names.shape[1]):
-            label = names[row, place]
+        for slot in range(names.shape[1]):
+            label = names[row, slot]
             if label < 0:
                 break
             if not seen[label]:
                 seen[label] = True
                 touched[count] = label
                 count += 1
-            sums[label] += weight * now[row, place]
-            total += weight * now[row, place]
+            sums[label] += weight * now[row, slot]
+            total += weight * now[row, slot]
     return count, total
 
 
 @njit(nogil=True)
 def take_largest(sums: Any, seen: Any, touched: Any, count: int, names: Any) -> None:
     """Write the labels of the largest sums to ``names``, of equal ones the smaller first."""
-    for place in range(len(names)):
+    for slot in range(len(names)):
         best = -1
         for number in range(count):
             label = touched[number]
@@ -167,20 +167,20 @@ def take_largest(sums: Any, seen: Any, touched: Any, count: int, names: Any) -> 
                 continue
             if best < 0 or sums[label] > sums[best] or (sums[label] == sums[best] and label < best):
                 best = label
-        names[place] = best
+        names[slot] = best
         if best >= 0:
             seen[best] = False
-    for place in range(len(names)):
-        if names[place] >= 0:
-            seen[names[place]] = True
+    for slot in range(len(names)):
+        if names[slot] >= 0:
+            seen[names[slot]] = True
 
 
 @njit(nogil=True, inline="always")
 def _mass(names: Any, masses: Any, label: int) -> float:
     """Return what a node stores of a label; 0 if nothing."""
-    for place in range(len(names)):
-        if names[place] == label and label >= 0:
-            return float(masses[place])
+    for slot in range(len(names)):
+        if names[slot] == label and label >= 0:
+            return float(masses[slot])
     return 0.0
 
 

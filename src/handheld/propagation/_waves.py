@@ -29,10 +29,10 @@ def waves(offsets: Any, targets: Any, seeds: Any) -> Any:
             level[node] = 0
             order[reached] = node
             reached += 1
-    place = 0
-    while place < reached:
-        node = order[place]
-        place += 1
+    position = 0
+    while position < reached:
+        node = order[position]
+        position += 1
         for edge in range(offsets[node], offsets[node + 1]):
             other = targets[edge]
             if level[other] < 0:
@@ -74,10 +74,10 @@ def pendant(
         if free[node] and degrees[node] == 1:
             order[count] = node
             count += 1
-    place = 0
-    while place < count:
-        node = order[place]
-        place += 1
+    position = 0
+    while position < count:
+        node = order[position]
+        position += 1
         gone[node] = True
         for edge in range(offsets[node], offsets[node + 1]):
             parent = neighbours[edge]
@@ -107,8 +107,8 @@ def cut(offsets: Any, neighbours: Any, weights: Any, gone: Any) -> None:
 @njit(nogil=True, cache=True)
 def follow(order: Any, parents: Any, factors: Any, names: Any, masses: Any) -> None:
     """Give eliminated nodes what follows from their parents, the last eliminated first."""
-    for place in range(len(order) - 1, -1, -1):
-        node = order[place]
+    for position in range(len(order) - 1, -1, -1):
+        node = order[position]
         parent = parents[node]
         names[node] = names[parent]
         for label in range(masses.shape[1]):
@@ -160,25 +160,25 @@ def arrive(
             if level[row] < 0 or level[row] >= level[node]:
                 continue
             factor = weights[edge] / total * 2.0 ** max(exponents[row] - highest, -1100)
-            for place in range(names.shape[1]):
-                label = names[row, place]
-                if label < 0 or masses[row, place] <= 0:
+            for position in range(names.shape[1]):
+                label = names[row, position]
+                if label < 0 or masses[row, position] <= 0:
                     continue
                 if not seen[label]:
                     seen[label] = True
                     touched[count] = label
                     count += 1
-                sums[label] += factor * masses[row, place]
+                sums[label] += factor * masses[row, position]
         take_largest(sums, seen, touched, count, names[node])
         _store(names[node], masses[node], sums)
         exponents[node] = highest + _normalise(masses[node])
-        for place in range(count):
-            seen[touched[place]] = False
-            sums[touched[place]] = 0.0
+        for position in range(count):
+            seen[touched[position]] = False
+            sums[touched[position]] = 0.0
     for node in order:
         if far[node]:
-            for place in range(names.shape[1]):
-                masses[node, place] *= 2.0 ** max(exponents[node], -1100)
+            for position in range(names.shape[1]):
+                masses[node, position] *= 2.0 ** max(exponents[node], -1100)
 
 
 @njit(nogil=True, inline="always")
@@ -194,8 +194,8 @@ def _highest(node: int, level: Any, offsets: Any, neighbours: Any, exponents: An
 
 @njit(nogil=True, inline="always")
 def _store(names: Any, masses: Any, sums: Any) -> None:
-    for place in range(len(names)):
-        masses[place] = sums[names[place]] if names[place] >= 0 else 0.0
+    for position in range(len(names)):
+        masses[position] = sums[names[position]] if names[position] >= 0 else 0.0
 
 
 @njit(nogil=True)
@@ -204,6 +204,6 @@ def _normalise(masses: Any) -> int:
     exponent = 0
     if masses[0] > 0:
         exponent = int(np.floor(np.log2(masses[0]))) + 1
-    for place in range(len(masses)):
-        masses[place] *= 2.0 ** (-exponent)
+    for position in range(len(masses)):
+        masses[position] *= 2.0 ** (-exponent)
     return exponent

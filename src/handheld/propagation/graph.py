@@ -240,18 +240,17 @@ def _nodes(source: Any, target: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
         highest = max(int(one.max()), int(other.max()))
         if highest < max(_FEW_NODES, _NODES_AN_EDGE * len(one)) or min(one.min(), other.min()) < 0:
             return one, other, None
-        kind = np.promote_types(one.dtype, other.dtype)
-        if kind.kind == "f":  # what numpy makes of int64 and uint64 together, and rounds
+        if np.promote_types(one.dtype, other.dtype).kind == "f":  # what numpy makes of int64 and uint64 together, and rounds
             one = one.astype(np.uint64)
             other = other.astype(np.uint64)
     ids, numbers = np.unique(np.concatenate([one, other]), return_inverse=True)
     return numbers[: len(one)], numbers[len(one) :], ids
 
 
-def _is_text(kind: Any) -> bool:
+def _is_text(data_type: Any) -> bool:
     from pyarrow import types
 
-    value = kind.value_type if types.is_dictionary(kind) else kind
+    value = data_type.value_type if types.is_dictionary(data_type) else data_type
     return bool(types.is_string(value) or types.is_large_string(value))
 
 

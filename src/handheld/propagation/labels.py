@@ -45,11 +45,11 @@ class Labels:
     def dense(self) -> NDArray[np.float32]:
         """Return (nodes, classes) shares."""
         stored = self.names >= 0
-        each = self.rest / np.maximum(self.classes - stored.sum(axis=1), 1)
-        found = np.repeat(each[:, None], self.classes, axis=1)
-        rows, places = stored.nonzero()
-        found[rows, self.names[rows, places]] = self.shares[rows, places]
-        return found
+        rest = self.rest / np.maximum(self.classes - stored.sum(axis=1), 1)
+        shares = np.repeat(rest[:, None], self.classes, axis=1)
+        rows, columns = stored.nonzero()
+        shares[rows, self.names[rows, columns]] = self.shares[rows, columns]
+        return shares
 
 
 class ConvergenceWarning(UserWarning):
@@ -136,9 +136,9 @@ class Seeds:
             raise InputError(f"node {node} has {counts.max()} labels; {kept} are kept: raise kept")
         names = np.full((nodes, kept), -1, np.int32)
         shares = np.zeros((nodes, kept), np.float32)
-        place = np.arange(len(where)) - first.repeat(counts)
-        names[where, place] = what
-        shares[where, place] = much / np.add.reduceat(much, first).repeat(counts)
+        column = np.arange(len(where)) - first.repeat(counts)
+        names[where, column] = what
+        shares[where, column] = much / np.add.reduceat(much, first).repeat(counts)
         fixed = np.zeros(nodes, bool)
         fixed[where] = True
         return Labels(names, shares, classes), fixed

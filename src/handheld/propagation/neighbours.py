@@ -65,9 +65,9 @@ def graph_of(codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reac
     """
     distinct = _distinct(codes)
     others, distance = _near_distinct(distinct.codes, count, orders, reach, seed)
-    one, place = (others >= 0).nonzero()
-    other = others[one, place]
-    weights = 1 - distance[one, place] / (4.0 * codes.shape[1])
+    one, column = (others >= 0).nonzero()
+    other = others[one, column]
+    weights = 1 - distance[one, column] / (4.0 * codes.shape[1])
     # many pairs are near in both directions
     pairs = np.minimum(one, other) * len(distinct.codes) + np.maximum(one, other)
     first = np.unique(pairs, return_index=True)[1]
