@@ -54,15 +54,18 @@ def named(family: Family, start: str) -> object:
 
 def test_everything_is_there(family: Family):
     names = {path.name for path in family.folder.iterdir()}
-    assert names == {"family.json", "report.html", "run", "teacher.tflite", "teacher.safetensors"} | {
+    assert names == {"family.json", "report.html", "run", "teacher.tflite", "teacher_int8.tflite", "teacher.safetensors"} | {
         member.file for member in family.members
     }
     assert len(family.members) == 4
     assert Family.open(family.folder).members == family.members
+    assert Family.open(family.folder).quantised == family.quantised
 
 
 def test_figures_are_those_of_the_files(family: Family, splits: Splits):
-    for member in (family.teacher, *family.members):
+    assert family.quantised is not None
+    assert family.quantised.size < family.teacher.size / 2
+    for member in (*family.references, *family.members):
         assert member.size == (family.folder / member.file).stat().st_size
         assert np.sum(member.confusion) == len(splits.test)
         assert np.trace(member.confusion) / len(splits.test) == pytest.approx(member.accuracy)

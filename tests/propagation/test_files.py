@@ -45,6 +45,31 @@ def test_what_is_no_text(tmp_path: Path):
             read_seeds(path, 4)
 
 
+@pytest.mark.parametrize(
+    ("ids", "first", "second", "wrong"),
+    [
+        (np.array(["ann", "bob"], np.dtypes.StringDType()), "bob", "ann", "eve"),
+        (np.array([7, 1_500_000_000]), "1500000000", "007", "8"),
+    ],
+)
+def test_seeds_may_name_nodes(tmp_path: Path, ids: np.ndarray, first: str, second: str, wrong: str):
+    (tmp_path / "s.tsv").write_text(f"{first}\tcat\n{second}\tdog\n")
+    seeds, names = read_seeds(tmp_path / "s.tsv", 2, ids)
+    assert (seeds.nodes.tolist(), seeds.labels.tolist(), names) == ([1, 0], [0, 1], ("cat", "dog"))
+    (tmp_path / "s.tsv").write_text(f"{first}\tcat\n{wrong}\tdog\n")
+    with pytest.raises(InputError, match="line 2: expected a node of the graph, a tab and a label, got"):
+        read_seeds(tmp_path / "s.tsv", 2, ids)
+
+
+def test_labels_of_nodes_with_names(tmp_path: Path):
+    labels = Labels(np.array([[0], [-1]], np.int32), np.array([[1.0], [0]], np.float32), 1)
+    ids = np.array(["ann", "bob"], np.dtypes.StringDType())
+    write_labels(tmp_path / "l.parquet", labels, ("cat",), ids)
+    assert parquet.read_table(tmp_path / "l.parquet").column("node").to_pylist() == ["ann", "bob"]
+    write_labels(tmp_path / "l.parquet", labels, ("cat",), np.array([7, 9]))
+    assert parquet.read_table(tmp_path / "l.parquet").column("node").to_pylist() == [7, 9]
+
+
 def test_labels_are_written_with_their_names(tmp_path: Path):
     names = np.array([[1, 0], [-1, -1], [0, -1]], np.int32)
     labels = Labels(names, np.array([[0.75, 0.25], [0, 0], [0.5, 0]], np.float32), 3)

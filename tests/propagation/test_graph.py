@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +63,12 @@ def test_parquet(tmp_path: Path):
 @pytest.mark.parametrize(
     ("columns", "relations", "message"),
     [
-        ({"source": [0, None], "target": [1, 2]}, None, "expected numbers as source, got 1 missing values"),
-        ({"source": ["a"], "target": ["b"]}, None, "expected numbers as source, got string"),
+        ({"source": [0, None], "target": [1, 2]}, None, "expected a node as source, got 1 missing values"),
+        ({"source": ["a"], "target": [1]}, None, "expected source and target of one type, got string and int64"),
+        ({"source": ["a", "b"], "target": ["b", None]}, None, "expected a node as target, got 1 missing values"),
+        ({"source": [[1]], "target": [[2]]}, None, "expected numbers or texts as source"),
+        ({"source": [-5, 1_500_000_000], "target": [1, 2]}, None, "edge 0 joins node -5"),
+        ({"source": [0, 1], "target": [1, 2], "weight": [1.0, 3e38]}, None, r"edge 1 has the weight 3e\+38"),
         ({"source": [0.5], "target": [1.0]}, None, "whole numbers"),
         ({"source": [0, 1], "target": [1, 2], "weight": [1.0, -2.0]}, None, "edge 1 has the weight -2"),
         ({"source": [0], "target": [1], "weight": ["much"]}, None, "expected numbers as weight"),
@@ -91,7 +96,14 @@ def test_relations_may_be_stored_as_numbers_of_names(tmp_path: Path):
     [
         (([0, 1], [1]), "expected sources and targets"),
         (([0.5], [1]), "whole numbers"),
-        (([0], [-1]), "nodes -1 to 0"),
+        (([0], [-1]), "edge 0 joins node -1; expected nodes 0 to 0"),
+        (([0, 2], [1, 1 << 40]), "edge 1 joins node 1099511627776; expected nodes 0 to 2147483646"),
+        (([0, 1], [1, 1_500_000_000]), "joins node 1500000000, but there are 2 edges only: number the nodes"),
+        (([0], [1], ["a"]), "expected weights that are numbers"),
+        (([0, 1], [1, 2], [1.0, 3e38]), r"edge 1 has the weight 3e\+38; expected finite numbers: 0, or 1e-35 to 1e\+30"),
+        (([0], [1], [1e39]), r"edge 0 has the weight 1e\+39"),
+        (([0], [1], [float("inf")]), "edge 0 has the weight inf"),
+        (([0], [1], [1e-40]), "edge 0 has the weight 1e-40"),
         (([0], [1], [1.0, 2.0]), "expected 1 weights"),
         (([0, 1], [1, 2], [1.0, -2.0]), "edge 1 has the weight -2.0"),
         (([0], [1], [float("nan")]), "edge 0 has the weight nan"),
@@ -103,8 +115,75 @@ def test_what_no_edge_can_be(arguments: tuple[list[float], ...], message: str):
 
 
 def test_nodes_beyond_those_there_are():
-    with pytest.raises(InputError, match="expected 0 to 2"):
+    with pytest.raises(InputError, match="edge 0 joins node 3; expected nodes 0 to 2"):
         Graph.of_edges([0], [3], nodes=3)
+
+
+@pytest.mark.parametrize("nodes", [2.5, -1, "many", 1 << 31])
+def test_what_no_number_of_nodes_can_be(nodes: object):
+    with pytest.raises(InputError, match="nodes is"):
+        Graph.of_edges([0], [1], nodes=nodes)  # type: ignore[arg-type]
+
+
+def test_numbers_with_gaps_are_nodes_where_that_is_said():
+    assert Graph.of_edges([0], [5_000_000], nodes=5_000_001).nodes == 5_000_001
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "ids"),
+    [
+        (["b", "a", "b"], ["c", "b", "a"], ["a", "b", "c"]),
+        ([1_500_000_000, 7, 1_500_000_000], [1_600_000_000, 1_500_000_000, 7], [7, 1_500_000_000, 1_600_000_000]),
+        (
+            np.array([(1 << 64) - 1, 7, (1 << 64) - 1], np.uint64),
+            np.array([1, (1 << 64) - 1, 7], np.uint64),
+            [1, 7, (1 << 64) - 1],
+        ),
+    ],
+)
+def test_nodes_of_a_file_may_have_names(tmp_path: Path, source: list, target: list, ids: list):
+    parquet.write_table(pyarrow.table({"source": source, "target": target}), tmp_path / "g.parquet")
+    graph = Graph.read(tmp_path / "g.parquet")
+    assert graph.ids is not None
+    assert graph.ids.tolist() == ids
+    first, middle = ids.index(source[1]), ids.index(source[0])
+    last = 3 - first - middle
+    assert rows(graph) == {first: {middle: 2.0}, middle: {first: 2.0, last: 1.0}, last: {middle: 1.0}}
+
+
+def test_numbers_of_two_types_are_not_rounded(tmp_path: Path):
+    columns = {"source": np.array([1 << 60, (1 << 60) + 1], np.uint64), "target": np.array([3, 4])}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
+    graph = Graph.read(tmp_path / "g.parquet")
+    assert graph.ids is not None
+    assert graph.ids.tolist() == [3, 4, 1 << 60, (1 << 60) + 1]
+
+
+def test_texts_may_be_stored_as_a_dictionary(tmp_path: Path):
+    table = pyarrow.table({"source": pyarrow.array(["b", "a"]).dictionary_encode(), "target": ["a", "c"]})
+    parquet.write_table(table, tmp_path / "g.parquet")
+    graph = Graph.read(tmp_path / "g.parquet")
+    assert graph.ids is not None
+    assert graph.ids.tolist() == ["a", "b", "c"]
+
+
+def test_relations_keep_what_nodes_are_called():
+    one = replace(Graph.of_edges([0], [1]), ids=np.array([5, 9]))
+    assert Graph.joined({"a": (one, 1.0), "b": (one, 2.0)}).ids.tolist() == [5, 9]
+    with pytest.raises(InputError, match="same nodes"):
+        Graph.joined({"a": (one, 1.0), "b": (Graph.of_edges([0], [1]), 2.0)})
+
+
+def test_a_reversed_graph_by_hand():
+    graph = Graph.of_edges([0, 1, 0], [1, 2, 2], [1.0, 2.0, 3.0], directed=True)
+    assert rows(graph) == {0: {}, 1: {0: 1.0}, 2: {0: 3.0, 1: 2.0}}
+    assert rows(graph.reversed()) == {0: {1: 1.0, 2: 3.0}, 1: {2: 2.0}, 2: {}}
+
+
+@pytest.mark.parametrize("share", [-1.0, float("inf"), float("nan")])
+def test_relations_whose_weight_is_none(share: float):
+    with pytest.raises(InputError, match="the weight of 'friends' is"):
+        Graph.joined({"friends": (Graph.of_edges([0], [1]), share)})
 
 
 @pytest.mark.parametrize("matrix", [np.eye(2), csr_array((2, 3)), None])

@@ -1,53 +1,102 @@
 """``handheld propagate``: the labels of a few nodes spread over a graph."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from handheld.propagation import Graph, PropagatedLabels
 
 
 def propagate(
     graph: Annotated[Path, typer.Argument(help="Parquet: source, target; weight and relation where there are.")],
-    seeds: Annotated[Path, typer.Argument(help="Lines of a node's number, a tab and a label.")],
-    out: Annotated[Path, typer.Option(help="Parquet to write: node, labels and their shares, the likeliest first.")],
+    seeds: Annotated[Path, typer.Argument(help="Lines of a node, a tab and a label.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Parquet to write: node, labels and their shares, the likeliest first."),
+    ],
     relation: Annotated[
-        list[str] | None, typer.Option(help="How much a relation counts, such as likes=0.5; may be repeated.")
+        list[str] | None,
+        typer.Option(help="How much a relation counts, such as likes=0.5; may be repeated."),
     ] = None,
     directed: Annotated[bool, typer.Option(help="Targets learn from sources only.")] = False,
-    kept: Annotated[int, typer.Option(help="Labels that each node keeps.")] = 10,
-    prior: Annotated[float, typer.Option(help="Weight of the uniform distribution; holds back what comes from far.")] = 0.01,
-    sweeps: Annotated[int, typer.Option(help="Sweeps at most.")] = 20,
-    tolerance: Annotated[float, typer.Option(help="Mean change of a node below which sweeps end.")] = 1e-4,
-    asynchronous: Annotated[bool, typer.Option(help="Read what this sweep wrote: fewer sweeps, one thread.")] = False,
+    kept: Annotated[int, typer.Option(help="Labels that are written of each node.")] = 10,
+    prior: Annotated[float, typer.Option(help="Weight of the uniform distribution; holds back what is far.")] = 0.01,
+    sweeps: Annotated[int, typer.Option(help="Sweeps at most.")] = 100_000,
+    tolerance: Annotated[float, typer.Option(help="How far a share may be from the solution when sweeps end.")] = 5e-7,
+    asynchronous: Annotated[bool, typer.Option(help="Read what this sweep wrote: less memory, one thread.")] = False,
     threads: Annotated[int, typer.Option(help="Threads; with Ray, of each worker.")] = 1,
     engine: Annotated[str, typer.Option(help="Where sweeps are made: local, or ray, on a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")] = None,
-    workers: Annotated[int, typer.Option(help="With Ray: into how many parts the graph is cut.")] = 2,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; a local one is started without.")] = None,
+    workers: Annotated[int, typer.Option(help="With Ray: parts that the graph is cut into.")] = 2,
+    report: Annotated[Path | None, typer.Option(help="JSON to write: nodes reached, sweeps, residual.")] = None,
 ) -> None:
     """Spread the labels of a few nodes over a graph."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    import warnings
 
-    from handheld.propagation import Graph, read_seeds, write_labels
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from handheld.propagation import ConvergenceWarning, Graph, read_seeds, write_labels
     from handheld.propagation import propagate as spread
 
     console = Console(stderr=True)
-    found = Graph.read(graph, _weights(relation), directed=directed)
-    given, names = read_seeds(seeds, found.nodes)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[text]}")
-    with Progress(*columns, console=console, refresh_per_second=2) as bars:
-        task = bars.add_task("sweeps", total=sweeps, text="")
+    joined = Graph.read(graph, _weights(relation), directed=directed)
+    given_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
+    columns = TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("{task.fields[text]}")
+    with (
+        Progress(*columns, console=console, refresh_per_second=2) as bars,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in one line with the rest
+        task = bars.add_task("sweeps", total=None, text="")
         labels = spread(
-            found, given, classes=len(names), kept=kept, prior=prior, sweeps=sweeps, tolerance=tolerance,
-            synchronous=not asynchronous, threads=threads, engine=engine, address=address, workers=workers,
-            report=lambda sweep, _, change: bars.update(task, completed=sweep, text=f"{sweep}: changed by {change:.2g}"),
+            joined, given_labels, classes=len(names), kept=kept, prior=prior, sweeps=sweeps,
+            tolerance=tolerance, synchronous=not asynchronous, threads=threads, engine=engine,
+            address=address, workers=workers,
+            report=lambda sweep, _, residual: bars.update(
+                task, text=f"{sweep}: at most {residual:.2g} from the solution"
+            ),
         )  # fmt: skip
-        bars.update(task, completed=sweeps)  # it may have ended before
-    write_labels(out, labels, names)
-    reached = int((labels.best >= 0).sum())
-    console.print(
-        f"{reached:,} of {found.nodes:,} nodes have labels; wrote {out}", highlight=False, markup=False, soft_wrap=True
-    )
+    write_labels(out, labels, names, joined.ids)
+    if report is not None:
+        _write(report, joined, labels)
+    for line in _lines(labels, out):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _lines(labels: "PropagatedLabels", out: Path) -> list[str]:
+    nodes = labels.reached + labels.unreached
+    lines = [
+        f"{labels.reached:,} of {nodes:,} nodes have labels; wrote {out}",
+        f"{labels.sweeps:,} sweeps; shares at most {labels.residual:.2g} from the solution",
+    ]
+    if labels.unreached:
+        lines.append(f"{labels.unreached:,} nodes have no path to a seed, and no label")
+    if not labels.converged:
+        lines.append("warning: sweeps ran out before labels were still; raise --sweeps or --prior")
+    return lines
+
+
+def _write(path: Path, graph: "Graph", labels: "PropagatedLabels") -> None:
+    import json
+
+    from handheld.media import atomic_path
+
+    values = {
+        "nodes": graph.nodes,
+        "edges": graph.edges,
+        "classes": labels.classes,
+        "converged": labels.converged,
+        "sweeps": labels.sweeps,
+        "reached": labels.reached,
+        "unreached": labels.unreached,
+        # no number in JSON is infinite: before the first sweep there is none
+        "residual": labels.residual if labels.sweeps else 0.0,
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
 def _weights(relations: list[str] | None) -> dict[str, float] | None:
@@ -55,13 +104,13 @@ def _weights(relations: list[str] | None) -> dict[str, float] | None:
 
     if not relations:
         return None
-    found = {}
+    weights = {}
     for text in relations:
         name, equals, weight = text.rpartition("=")
         try:
-            found[name] = float(weight)
+            weights[name] = float(weight)
         except ValueError:
             equals = ""
         if not (equals and name):
             raise InputError(f"expected a relation such as likes=0.5, got {text!r}")
-    return found
+    return weights

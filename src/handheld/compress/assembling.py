@@ -25,22 +25,29 @@ from handheld.engine import compact, embed
 from handheld.media import atomic_path
 
 _ROUNDS, _SECONDS = 100, 0.3  # of each file, at least
+_QUANTISED = "teacher_int8"
 
 
 def assemble(run: Run, exporter: Exporter, exported: Mapping[Candidate, tuple[Finished, Exported]]) -> Family:
     """Write the family's folder and return the family."""
     files = {"teacher": exporter.compile(fold(run.large.cpu()), run.side, "float32")}
+    if run.settings.uses("quantisation"):
+        files[_QUANTISED] = exporter.compile(fold(run.large), run.side, "int8")
     for candidate, (_, file) in exported.items():
         files[candidate.name], files[f"{candidate.name} float32"] = file.content, file.float_content
     timed = latencies(files, rounds=_ROUNDS, min_seconds=_SECONDS)
     teacher = _teacher(run, files["teacher"], timed["teacher"], exporter)
     teacher = _written(run, teacher, files["teacher"])
+    quantised = None
+    if _QUANTISED in files:
+        quantised = _quantised(run, teacher, files[_QUANTISED], timed[_QUANTISED], exporter)
+        quantised = _written(run, quantised, files[_QUANTISED])
     members = [
         _judged(_written(run, _member(run, candidate, one, file, timed), file.content), candidate, teacher)
         for candidate, (one, file) in exported.items()
     ]
     members.sort(key=lambda member: (-member.size, member.name))
-    family = Family(run.space.folder, run.data.classes, teacher, marked(members), run.curves)
+    family = Family(run.space.folder, run.data.classes, teacher, marked(members), run.curves, quantised=quantised)
     _write_weights(run)
     return family
 
@@ -66,6 +73,25 @@ def _teacher(run: Run, content: bytes, latency: Latency, exporter: Exporter) -> 
         layers=_layers(network, 4),
         confusion=confusion(answered, run.data.test),
         curve=tuple(run.curves["joint training"]),
+    )
+
+
+def _quantised(run: Run, teacher: Member, content: bytes, latency: Latency, exporter: Exporter) -> Member:
+    """Return what eight bits alone make of the teacher."""
+    answered = answers(content, run.data.test, run.preparation)
+    return replace(
+        teacher,
+        name="teacher, int8",
+        file=f"{_QUANTISED}.tflite",
+        how="the large network, int8 after training",
+        precision="int8",
+        size=len(content),
+        latency=latency,
+        accuracy=float((answered == run.data.test.labels).mean()),
+        accuracy_float=teacher.accuracy,
+        valid=exporter.right(content),
+        layers=tuple(layer._replace(size=layer.size // 4) for layer in teacher.layers),
+        confusion=confusion(answered, run.data.test),
     )
 
 

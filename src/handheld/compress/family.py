@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from types import UnionType
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
 from handheld.compress.targets import Target
@@ -115,6 +116,8 @@ class Family:
         teacher: its figures; its file is float32.
         members: largest first.
         curves: (step, loss) of the shared training, by name.
+        quantised: the teacher's file in int8, calibrated after training and nothing more: what
+            members must beat to be worth their training. None where eight bits were not asked for.
         record: how it came about, in what JSON can hold. The report shows of it, where present:
             ``seed``; ``settings``, a mapping; ``seconds``, stage -> seconds; ``machine`` and ``versions``, texts or mappings;
             ``data``, a mapping: ``counts``, class -> examples; ``skipped``, a list of [name, reason]; ``digest``; ``train``,
@@ -128,11 +131,13 @@ class Family:
     members: tuple[Member, ...]
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+    quantised: Member | None = None
 
     def __post_init__(self) -> None:
         curves = {name: tuple((step, loss) for step, loss in curve) for name, curve in self.curves.items()}
         object.__setattr__(self, "curves", curves)  # of tuples, so that what is read back equals what was written
-        everyone, losses = (self.teacher, *self.members), [loss for curve in curves.values() for _, loss in curve]
+        everyone = (*self.references, *self.members)
+        losses = [loss for curve in curves.values() for _, loss in curve]
         for kind, names in (("names", [member.name for member in everyone]), ("files", [member.file for member in everyone])):
             if len(set(names)) < len(names):
                 raise InputError(f"expected {kind} that differ, got {names}")
@@ -142,6 +147,11 @@ class Family:
                 raise InputError(f"{member.name!r}: expected a confusion of {len(self.classes)} by {len(self.classes)} classes")
         if not all(map(math.isfinite, losses)):
             raise InputError(f"expected finite losses in the curves, got {losses!r:.500}")
+
+    @property
+    def references(self) -> tuple[Member, ...]:
+        """The teacher's file, and that in int8 if there is one: what members are set beside."""
+        return (self.teacher,) if self.quantised is None else (self.teacher, self.quantised)
 
     def pick(self, target: Target) -> Member:
         """Return the most accurate member (on the validation split) that fits a target.
@@ -176,7 +186,9 @@ class Family:
     def save(self) -> Path:
         """Write ``family.json``; the folder itself is not part of it. Raises :class:`InputError` for what JSON cannot hold."""
         content = {"format": FORMAT, **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}}
-        content["teacher"], content["members"] = asdict(self.teacher), [asdict(member) for member in self.members]
+        content["teacher"] = asdict(self.teacher)
+        content["members"] = [asdict(member) for member in self.members]
+        content["quantised"] = None if self.quantised is None else asdict(self.quantised)
         try:
             text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -222,6 +234,8 @@ def _read(kind: Any, value: Any) -> Any:
         return kind(**_each(kind, _expect(dict, value).items()))
     if hasattr(kind, "_fields"):
         return kind(**_each(kind, zip(kind._fields, _expect(list, value), strict=True)))
+    if get_origin(kind) is UnionType:
+        return None if value is None else _read(get_args(kind)[0], value)
     if get_origin(kind) is Mapping:
         return {name: _read(get_args(kind)[1], one) for name, one in _expect(dict, value).items()}
     inner = get_args(kind)

@@ -1,10 +1,11 @@
 """Label propagation over a Ray cluster: the one file of this room that knows Ray.
 
-Each worker is an actor that holds one part of the graph. In a sweep, labels travel from worker to worker, and only those of
-nodes that the other part reads; this process hears how much changed. A worker that is lost ends the run: runs are short.
+Each worker is an actor that holds one part of the graph. In a sweep, labels travel from worker to
+worker, and only those of nodes that the other part reads; this process hears how much changed. A
+worker that is lost ends the run: runs are short.
 
-A cluster runs what its drivers tell it: whoever may connect to one owns its machines. All of them need the same version of
-this package.
+A cluster runs what its drivers tell it: whoever may connect to one owns its machines. All of them
+need the same version of this package.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handheld.cluster import connected, ray_module, saying_most
 from handheld.errors import TrainingError
 from handheld.propagation.graph import Graph
-from handheld.propagation.labels import Labels
-from handheld.propagation.parts import Rule, Worker, shards
+from handheld.propagation.parts import Change, Coefficients, Masses, Rule, Worker, shards
 
 
 class Cluster:
@@ -26,28 +25,42 @@ class Cluster:
 
     Args:
         ray: connected.
-        graph, fixed, start, rule: see :class:`handheld.propagation.parts.Part`.
+        graph, coefficients, start, rule: see :class:`handheld.propagation.parts.Part`.
         workers: into how many parts the graph is cut.
     """
 
-    def __init__(self, ray: Any, graph: Graph, fixed: NDArray[np.bool_], start: Labels, rule: Rule, workers: int):
-        self._ray, self._classes = ray, start.classes
+    def __init__(
+        self,
+        ray: Any,
+        graph: Graph,
+        coefficients: Coefficients,
+        start: Masses,
+        rule: Rule,
+        workers: int,
+    ):
+        self._ray = ray
+        self._classes = start.classes
         self._heard: Sequence[Sequence[Any]] = [()] * workers
-        actor = ray.remote(scheduling_strategy="SPREAD")(Worker)  # asks for no core, so that any number of workers starts
-        self._workers = [actor.remote(*shard.take(fixed, start), rule) for shard in shards(graph, workers)]
+        # asks for no core, so that any number of workers starts
+        actor = ray.remote(scheduling_strategy="SPREAD")(Worker)
+        self._workers = [actor.remote(*shard.take(coefficients, start), rule) for shard in shards(graph, workers)]
 
-    def sweep(self) -> int:
-        """Let each worker sweep over its part; return the sum of changes."""
+    def sweep(self, omega: float, *, choose: bool) -> Change:
+        """Let each worker sweep over its part."""
         returns = 1 + len(self._workers)
-        pairs = zip(self._workers, self._heard, strict=True)
-        answers = [worker.sweep.options(num_returns=returns).remote(*heard) for worker, heard in pairs]
-        changes, *self._heard = zip(*answers, strict=True)  # references: what they name stays where it is read next
-        return sum(self._got(changes))
+        answers = [
+            worker.sweep.options(num_returns=returns).remote(omega, choose, *heard)
+            for worker, heard in zip(self._workers, self._heard, strict=True)
+        ]
+        # references: what they name stays where it is read next
+        changes, *self._heard = zip(*answers, strict=True)
+        return Change.together(self._got(changes))
 
-    def labels(self) -> Labels:
-        """Return what is known of all nodes now."""
-        names, shares = zip(*self._got([worker.own.remote() for worker in self._workers]), strict=True)
-        return Labels(np.concatenate(names), np.concatenate(shares), self._classes)
+    def masses(self) -> Masses:
+        """Return the masses that the last sweep began with."""
+        parts = self._got([worker.masses.remote() for worker in self._workers])
+        names, values = zip(*parts, strict=True)
+        return Masses(np.concatenate(names), np.concatenate(values), self._classes)
 
     def close(self) -> None:
         """End the workers."""
@@ -68,12 +81,12 @@ class Cluster:
 
 def on_cluster(
     address: str | None, workers: int
-) -> Callable[[Graph, NDArray[np.bool_], Labels, Rule], AbstractContextManager[Cluster]]:
-    """Return an engine whose sweeps are made by workers on a Ray cluster, with the result of one process.
+) -> Callable[[Graph, Coefficients, Masses, Rule], AbstractContextManager[Cluster]]:
+    """Return an engine whose sweeps are made by workers on a Ray cluster, as in one process.
 
     Args:
-        address: of the cluster; without one a cluster on this machine is started and stopped. In a process that is connected
-            already, that connection is used.
+        address: of the cluster; without one a cluster on this machine is started and stopped. In a
+            process that is connected already, that connection is used.
         workers: into how many parts the graph is cut; no more than it has nodes.
 
     Raises:
@@ -83,9 +96,10 @@ def on_cluster(
     ray_module()
 
     @contextmanager
-    def spread(graph: Graph, fixed: NDArray[np.bool_], start: Labels, rule: Rule) -> Iterator[Cluster]:
+    def spread(graph: Graph, coefficients: Coefficients, start: Masses, rule: Rule) -> Iterator[Cluster]:
         with connected(address) as ray:
-            cluster = Cluster(ray, graph, fixed, start, rule, min(workers, graph.nodes))
+            parts = min(workers, graph.nodes)
+            cluster = Cluster(ray, graph, coefficients, start, rule, parts)
             try:
                 yield cluster
             finally:

@@ -1,22 +1,29 @@
 """Seeds and labels as files."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.media import atomic_path
 from handheld.propagation.labels import Labels, Seeds
 
+Find = Callable[[str], int | None]
+"""Gives the number of a node that a line names; None if there is no such node."""
 
-def read_seeds(path: str | os.PathLike[str], nodes: int) -> tuple[Seeds, tuple[str, ...]]:
-    """Read a text file whose lines hold a node's number, a tab and the name of its label.
+
+def read_seeds(path: str | os.PathLike[str], nodes: int, ids: NDArray[Any] | None = None) -> tuple[Seeds, tuple[str, ...]]:
+    """Read a text file whose lines hold a node, a tab and the name of its label.
 
     Args:
-        path: of the file, UTF-8; a node with several labels has several lines, and empty lines are skipped.
+        path: of the file, UTF-8; a node with several labels has several lines, and empty lines are
+            skipped.
         nodes: how many there are.
+        ids: (nodes,) what nodes are called, as ``Graph.ids``; without it they are numbers from 0.
 
     Returns:
         The seeds, and the names of labels in the order of the alphabet.
@@ -29,36 +36,76 @@ def read_seeds(path: str | os.PathLike[str], nodes: int) -> tuple[Seeds, tuple[s
         lines = Path(path).read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{where} cannot be read as seeds: {error}") from error
-    found: dict[tuple[int, str], int] = {}
+    find = _finds_number(nodes) if ids is None else _finds_id(ids)
+    node_of = f"0 to {nodes - 1}" if ids is None else "the graph"
+    seeds: dict[tuple[int, str], int] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        seed = _seed(line, nodes)
+        seed = _seed(line, find)
         if seed is None:
-            expected = f"expected a node of 0 to {nodes - 1}, a tab and a label"
-            raise InputError(f"{where}, line {number}: {expected}, got {line.strip()[:80]!r}")
-        if found.setdefault(seed, number) != number:
-            raise InputError(f"{where}, line {number}: node {seed[0]} has the label {seed[1]!r} in line {found[seed]} already")
-    if not found:
+            expected = f"expected a node of {node_of}, a tab and a label"
+            got = repr(line.strip()[:80])
+            raise InputError(f"{where}, line {number}: {expected}, got {got}")
+        first = seeds.setdefault(seed, number)
+        if first != number:
+            node = line.split("\t")[0].strip()
+            raise InputError(f"{where}, line {number}: node {node} has the label {seed[1]!r} in line {first} already")
+    if not seeds:
         raise InputError(f"{where}: expected one seed or more, got an empty file")
-    names = tuple(sorted({label for _, label in found}))
-    numbers = {name: place for place, name in enumerate(names)}
-    return Seeds.of([node for node, _ in found], [numbers[label] for _, label in found]), names
+    names = tuple(sorted({label for _, label in seeds}))
+    numbers = {name: number for number, name in enumerate(names)}
+    return Seeds.of([node for node, _ in seeds], [numbers[label] for _, label in seeds]), names
 
 
-def _seed(line: str, nodes: int) -> tuple[int, str] | None:
-    node, *label = (part.strip() for part in line.split("\t"))
-    whole = node.isascii() and node.isdecimal() and len(node) <= len(str(nodes))
-    return (int(node), label[0]) if whole and int(node) < nodes and len(label) == 1 and label[0] else None
+def _finds_number(nodes: int) -> Find:
+    def find(text: str) -> int | None:
+        # no more digits than the last node has: int() of a million digits takes minutes
+        if not _is_number(text) or len(text) > len(str(nodes)) or int(text) >= nodes:
+            return None
+        return int(text)
+
+    return find
 
 
-def write_labels(path: str | os.PathLike[str], labels: Labels, names: Sequence[str]) -> None:
-    """Write a Parquet file with one row for each node: ``node``, and the lists ``labels`` and ``shares``, largest share first.
+def _finds_id(ids: NDArray[Any]) -> Find:
+    numbers = {name: number for number, name in enumerate(ids.tolist())}
+    digits = ids.dtype.kind in "iu"
+
+    def find(text: str) -> int | None:
+        if not digits:
+            return numbers.get(text)
+        # a number of 64 bits has 20 digits at most
+        return numbers.get(int(text)) if _is_number(text) and len(text) <= 20 else None
+
+    return find
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+def _seed(line: str, find: Find) -> tuple[int, str] | None:
+    texts = [text.strip() for text in line.split("\t")]
+    if len(texts) != 2 or not texts[1]:
+        return None
+    node = find(texts[0])
+    return None if node is None else (node, texts[1])
+
+
+def write_labels(
+    path: str | os.PathLike[str],
+    labels: Labels,
+    names: Sequence[str],
+    ids: NDArray[Any] | None = None,
+) -> None:
+    """Write a Parquet file with one row a node: ``node``, and the lists ``labels`` and ``shares``.
 
     Args:
         path: of the file, which is either the old one or the new one, whole.
-        labels: of each node; a node that nothing reached has empty lists.
+        labels: of each node, the largest share first; a node that nothing reached has empty lists.
         names: of the labels.
+        ids: (nodes,) what nodes are called, as ``Graph.ids``; without it they are numbers from 0.
 
     Raises:
         MediaError: the file cannot be written.
@@ -75,7 +122,7 @@ def write_labels(path: str | os.PathLike[str], labels: Labels, names: Sequence[s
     lists = pyarrow.LargeListArray
     table = pyarrow.table(
         {
-            "node": np.arange(len(stored)),
+            "node": np.arange(len(stored)) if ids is None else pyarrow.array(ids.tolist()),
             "labels": lists.from_arrays(offsets, texts.dictionary_decode()),
             "shares": lists.from_arrays(offsets, labels.shares[stored]),
         }

@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handheld.errors import InputError, MissingDependencyError
+from handheld.propagation._checks import positive, whole
 
-_MOST_NODES = 1 << 31
+_MOST_NODES = (1 << 31) - 1  # numbers of nodes are int32
+_LEAST_WEIGHT = 1e-35  # below 1e-38 a float32 is 0, and relations are weighted before
+_MOST_WEIGHT = 1e30  # the sum of 1e8 of them is still a float32
+# Numbers of nodes far above the number of edges are names that something else gave. An array for
+# all numbers up to them would take the memory of nodes that nobody meant.
+_FEW_NODES = 1 << 22
+_NODES_AN_EDGE = 32
 _NEEDED = ("source", "target")
 _COLUMNS = (*_NEEDED, "weight")
 
@@ -24,11 +31,13 @@ class Graph:
         offsets: (nodes + 1,) int64, where each node's neighbours begin.
         neighbours: (edges,) int32.
         weights: (edges,) float32, above 0.
+        ids: (nodes,) what nodes are called where they were read, rising; None if they are numbered.
     """
 
     offsets: NDArray[np.int64]
     neighbours: NDArray[np.int32]
     weights: NDArray[np.float32]
+    ids: NDArray[Any] | None = None
 
     @property
     def nodes(self) -> int:
@@ -39,6 +48,14 @@ class Graph:
     def edges(self) -> int:
         """Number of edges, each direction counted for itself."""
         return len(self.neighbours)
+
+    def reversed(self) -> "Graph":
+        """Return the graph whose edges lead the other way; the same where weights are symmetric."""
+        csc_array = _scipy_sparse().csc_array
+        columns = (self.weights, self.neighbours, self.offsets)
+        rows = csc_array(columns, (self.nodes, self.nodes)).tocsr()
+        offsets = rows.indptr.astype(np.int64)
+        return Graph(offsets, rows.indices.astype(np.int32), rows.data, self.ids)
 
     @classmethod
     def of_edges(
@@ -54,50 +71,54 @@ class Graph:
 
         Args:
             sources, targets: (edges,) numbers of nodes; edges of a node with itself are left out.
-            weights: (edges,) of 0 or more; 1 if left out. Edges that are there twice count twice.
-            nodes: how many there are; one more than the largest number if left out.
-            directed: whether a target learns from its source only, and not the other way round as well.
+            weights: (edges,) 0, or 1e-35 to 1e30; 1 if left out. Edges that are there twice count
+                twice.
+            nodes: how many there are; one more than the largest number if left out, which then may
+                not be far above the number of edges.
+            directed: whether a target learns from its source only, and not the other way round as
+                well.
 
         Raises:
             InputError: numbers or weights that no edge can have.
         """
-        ends = [np.asarray(each) for each in (sources, targets)]
-        if any(each.ndim != 1 or (each.dtype.kind not in "iu" and len(each)) for each in ends) or len(ends[0]) != len(ends[1]):
-            shapes = ", ".join(f"{each.dtype} {list(each.shape)}" for each in ends)
-            raise InputError(f"expected sources and targets (edges,) of whole numbers, got {shapes}")
-        values = np.ones(len(ends[0]), np.float32) if weights is None else np.asarray(weights, np.float32)
-        if values.shape != (len(ends[0]),):
-            raise InputError(f"expected {len(ends[0])} weights, one for each edge, got {list(values.shape)}")
-        if not (np.isfinite(values) & (values >= 0)).all():
-            bad = int(np.flatnonzero(~(np.isfinite(values) & (values >= 0)))[0])
-            raise InputError(f"edge {bad} has the weight {values[bad]}; expected finite numbers of 0 or more")
-        highest = max((int(each.max()) for each in ends if len(each)), default=-1)
-        lowest = min((int(each.min()) for each in ends if len(each)), default=0)
-        count = highest + 1 if nodes is None else nodes
-        if lowest < 0 or highest >= count or count >= _MOST_NODES:
-            raise InputError(f"edges join nodes {lowest} to {highest}; expected 0 to {count - 1}")
-        return _rows(ends[0], ends[1], values, count, directed=directed)
+        source, target = _ends(sources, targets)
+        values = _weights(weights, len(source))
+        count = _count(source, target, nodes)
+        return _rows(source, target, values, count, directed=directed)
 
     @classmethod
     def of_matrix(cls, matrix: Any, *, directed: bool = False) -> "Graph":
-        """Build a graph from a sparse adjacency matrix of scipy, (nodes, nodes). Raises :class:`InputError`."""
-        if getattr(matrix, "ndim", 0) != 2 or matrix.shape[0] != matrix.shape[1] or not hasattr(matrix, "tocoo"):
-            raise InputError(f"expected a sparse matrix (nodes, nodes), got {type(matrix).__name__}")
-        found = matrix.tocoo()
-        if not directed and abs(found - found.T).nnz == 0:  # holds both directions already
+        """Build a graph from a sparse adjacency matrix of scipy, (nodes, nodes).
+
+        A matrix that is not symmetric is added to its transpose, unless ``directed``: then row i
+        holds from whom node i learns. Raises :class:`InputError`.
+        """
+        shape: tuple[int, ...] = getattr(matrix, "shape", ())
+        if len(shape) != 2 or shape[0] != shape[1] or not hasattr(matrix, "tocoo"):
+            got = f"{type(matrix).__name__} {list(shape)}"
+            raise InputError(f"expected a sparse matrix (nodes, nodes), got {got}")
+        entries = matrix.tocoo()
+        if not directed and abs(entries - entries.T).nnz == 0:  # holds both directions already
             directed = True
-        return cls.of_edges(found.col, found.row, found.data, nodes=matrix.shape[0], directed=directed)
+        return cls.of_edges(entries.col, entries.row, entries.data, nodes=shape[0], directed=directed)
 
     @classmethod
     def read(
-        cls, path: str | os.PathLike[str], relations: Mapping[str, float] | None = None, *, directed: bool = False
+        cls,
+        path: str | os.PathLike[str],
+        relations: Mapping[str, float] | None = None,
+        *,
+        directed: bool = False,
     ) -> "Graph":
-        """Read a Parquet file with columns ``source`` and ``target``, and ``weight`` and ``relation`` where there are.
+        """Read a Parquet file of edges: columns ``source`` and ``target``, maybe more.
+
+        ``weight`` and ``relation`` are read where there are. Nodes are numbers from 0, texts, or
+        numbers of any size: texts, and numbers far above the number of edges, become ``ids``.
 
         Args:
             path: of the file.
-            relations: how much each relation counts, 0 or more; those that are not named count nothing. Without it all count
-                alike.
+            relations: how much each relation counts, 0 or more; those that are not named count
+                nothing. Without it all count alike.
             directed: see :meth:`of_edges`.
 
         Raises:
@@ -111,60 +132,190 @@ class Graph:
             raise MissingDependencyError("pyarrow", "graphs", "reading a graph from Parquet") from error
         try:
             table = parquet.read_table(Path(path))
-            sources, targets, *weights = (_column(table, name) for name in _COLUMNS if name in (*_NEEDED, *table.column_names))
+            source, target, ids = _nodes(table.column("source"), table.column("target"))
+            weights = _column(table, "weight") if "weight" in table.column_names else None
             if relations is not None:
-                share = _counts(table.column("relation").combine_chunks().dictionary_encode(), relations)
-                weights = [share * weights[0] if weights else share]
-            return cls.of_edges(sources, targets, *weights, directed=directed)
+                kinds = table.column("relation").combine_chunks().dictionary_encode()
+                weights = _counts(kinds, relations, weights)
+            nodes = None if ids is None else len(ids)
+            graph = cls.of_edges(source, target, weights, nodes=nodes, directed=directed)
         except (OSError, KeyError, pyarrow.ArrowException, InputError) as error:
             raise InputError(f"{os.fspath(path)} cannot be read as a graph: {error}") from error
+        return cls(graph.offsets, graph.neighbours, graph.weights, ids)
 
     @classmethod
     def joined(cls, relations: Mapping[str, tuple["Graph", float]]) -> "Graph":
-        """Add up relations over the same nodes, each with how much it counts. Raises :class:`InputError`."""
-        if not relations or len({graph.nodes for graph, _ in relations.values()}) != 1:
-            counts = {name: graph.nodes for name, (graph, _) in relations.items()}
+        """Add up relations over the same nodes, each with how much it counts, 0 or more.
+
+        Raises :class:`InputError`.
+        """
+        counts = {name: graph.nodes for name, (graph, _) in relations.items()}
+        if len(set(counts.values())) != 1:
             raise InputError(f"expected relations over the same nodes, got {counts or 'none'}")
         graphs = [graph for graph, _ in relations.values()]
-        return cls.of_edges(
+        ids = graphs[0].ids
+        if any(not _same(ids, graph.ids) for graph in graphs):
+            raise InputError(f"expected relations over the same nodes; those of {list(counts)} differ")
+        shares = [positive(f"the weight of {name!r}", share, zero=True) for name, (_, share) in relations.items()]
+        graph = cls.of_edges(
             np.concatenate([graph.neighbours for graph in graphs]),
-            np.concatenate([np.repeat(np.arange(graph.nodes), np.diff(graph.offsets)) for graph in graphs]),
-            np.concatenate([graph.weights * np.float32(share) for graph, share in relations.values()]),
+            np.concatenate([graph.learners() for graph in graphs]),
+            np.concatenate([graph.weights * share for graph, share in zip(graphs, shares, strict=True)]),
             nodes=graphs[0].nodes,
             directed=True,
         )
+        return cls(graph.offsets, graph.neighbours, graph.weights, ids)
+
+    def learners(self) -> NDArray[np.int64]:
+        """Return (edges,) the node that each edge leads to."""
+        return np.repeat(np.arange(self.nodes), np.diff(self.offsets))
+
+
+def _same(ids: NDArray[Any] | None, others: NDArray[Any] | None) -> bool:
+    if ids is None or others is None:
+        return ids is others
+    return np.array_equal(ids, others)
+
+
+def _ends(sources: ArrayLike, targets: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    source = np.asarray(sources)
+    target = np.asarray(targets)
+    for ends in (source, target):
+        whole_numbers = ends.dtype.kind in "iu" or not len(ends)
+        if ends.ndim != 1 or not whole_numbers or len(source) != len(target):
+            shapes = f"{source.dtype} {list(source.shape)}, {target.dtype} {list(target.shape)}"
+            raise InputError(f"expected sources and targets (edges,) of whole numbers, got {shapes}")
+    return source, target
+
+
+def _weights(weights: ArrayLike | None, edges: int) -> NDArray[np.float32]:
+    if weights is None:
+        return np.ones(edges, np.float32)
+    values = np.asarray(weights)
+    if values.shape != (edges,):
+        shape = list(values.shape)
+        raise InputError(f"expected {edges} weights, one for each edge, got {shape}")
+    if edges and values.dtype.kind not in "iuf":
+        raise InputError(f"expected weights that are numbers, got {values.dtype}")
+    within = (values >= _LEAST_WEIGHT) & (values <= _MOST_WEIGHT)
+    wrong = np.flatnonzero(~within & (values != 0))
+    if len(wrong):
+        expected = f"0, or {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g}"
+        raise InputError(f"edge {wrong[0]} has the weight {values[wrong[0]]}; expected finite numbers: {expected}")
+    return values.astype(np.float32)
+
+
+def _count(source: NDArray[Any], target: NDArray[Any], nodes: int | None) -> int:
+    """Return how many nodes there are. Raises :class:`InputError` for ends that are none."""
+    highest = max(int(source.max()), int(target.max())) if len(source) else -1
+    lowest = min(int(source.min()), int(target.min())) if len(source) else 0
+    count = highest + 1 if nodes is None else whole("nodes", nodes, 0)
+    if count > _MOST_NODES and nodes is not None:
+        raise InputError(f"nodes is {nodes}; a graph holds {_MOST_NODES} at most")
+    most = min(count, _MOST_NODES) - 1
+    if lowest < 0 or highest > most:
+        wrong = lowest if lowest < 0 else highest
+        edge = int(np.flatnonzero((source == wrong) | (target == wrong))[0])
+        raise InputError(f"edge {edge} joins node {wrong}; expected nodes 0 to {most}")
+    if nodes is None and count > max(_FEW_NODES, _NODES_AN_EDGE * len(source)):
+        raise InputError(
+            f"an edge joins node {highest}, but there are {len(source)} edges only: number the"
+            f" nodes from 0 without large gaps (np.unique with return_inverse), or give nodes={count}"
+        )
+    return count
+
+
+def _nodes(source: Any, target: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """Return both columns as numbers, and what those stand for, if it is not themselves."""
+    from pyarrow import types
+
+    texts = [_is_text(column.type) for column in (source, target)]
+    if texts[0] != texts[1]:
+        raise InputError(f"expected source and target of one type, got {source.type} and {target.type}")
+    one = _values(source, "source")
+    other = _values(target, "target")
+    if not texts[0]:
+        if not (types.is_integer(source.type) and types.is_integer(target.type)) or not len(one):
+            return one, other, None
+        highest = max(int(one.max()), int(other.max()))
+        if highest < max(_FEW_NODES, _NODES_AN_EDGE * len(one)) or min(one.min(), other.min()) < 0:
+            return one, other, None
+        if np.promote_types(one.dtype, other.dtype).kind == "f":  # what numpy makes of int64 and uint64 together, and rounds
+            one = one.astype(np.uint64)
+            other = other.astype(np.uint64)
+    ids, numbers = np.unique(np.concatenate([one, other]), return_inverse=True)
+    return numbers[: len(one)], numbers[len(one) :], ids
+
+
+def _is_text(data_type: Any) -> bool:
+    from pyarrow import types
+
+    value = data_type.value_type if types.is_dictionary(data_type) else data_type
+    return bool(types.is_string(value) or types.is_large_string(value))
+
+
+def _values(column: Any, name: str) -> NDArray[Any]:
+    if column.null_count:
+        raise InputError(f"expected a node as {name}, got {column.null_count} missing values")
+    if _is_text(column.type):
+        return np.asarray(column.to_pylist(), np.dtypes.StringDType())
+    if column.type.to_pandas_dtype() in (np.object_, np.str_):
+        raise InputError(f"expected numbers or texts as {name}, got {column.type}")
+    return np.asarray(column.to_numpy())
 
 
 def _column(table: Any, name: str) -> NDArray[Any]:
     column = table.column(name)
     if column.null_count or column.type.to_pandas_dtype() in (np.object_, np.str_):
-        what = f"{column.null_count} missing values" if column.null_count else str(column.type)
-        raise InputError(f"expected numbers as {name}, got {what}")
+        missing = f"{column.null_count} missing values"
+        raise InputError(f"expected numbers as {name}, got {missing if column.null_count else column.type}")
     return np.asarray(column.to_numpy())
 
 
-def _counts(kinds: Any, relations: Mapping[str, float]) -> NDArray[np.float32]:
-    """Return how much each edge counts, by the kind of its relation."""
+def _counts(kinds: Any, relations: Mapping[str, float], weights: NDArray[Any] | None) -> NDArray[Any]:
+    """Return how much each edge counts: its weight times that of its relation."""
     names = kinds.dictionary.to_pylist()
-    unknown, wrong = set(relations) - set(names), [name for name, count in relations.items() if not 0 <= count < np.inf]
+    unknown = set(relations) - set(names)
+    wrong = [name for name, count in relations.items() if not 0 <= count < np.inf]
     if unknown or wrong or kinds.null_count:
         there = f"relations of {sorted(map(str, names))}, each with a finite weight of 0 or more"
-        raise InputError(f"expected {there}, got {dict(relations)} and {kinds.null_count} edges without a relation")
-    counts = np.array([relations.get(name, 0.0) for name in names], np.float32)
-    return np.asarray(counts[kinds.indices.to_numpy()])
+        got = f"{dict(relations)} and {kinds.null_count} edges without a relation"
+        raise InputError(f"expected {there}, got {got}")
+    shares = np.array([relations.get(name, 0.0) for name in names], np.float64)
+    counts = shares[kinds.indices.to_numpy()]
+    if weights is None:
+        return np.asarray(counts)
+    _weights(weights, len(counts))  # a wrong weight is named as it stands in the file
+    return np.asarray(counts * weights)
 
 
-def _rows(sources: NDArray[Any], targets: NDArray[Any], weights: NDArray[np.float32], nodes: int, *, directed: bool) -> Graph:
+def _rows(
+    sources: NDArray[Any],
+    targets: NDArray[Any],
+    weights: NDArray[np.float32],
+    nodes: int,
+    *,
+    directed: bool,
+) -> Graph:
     """Sort edges by the node that learns from them, and add up those that are there twice."""
     kept = (sources != targets) & (weights > 0)
-    sources, targets, weights = sources[kept].astype(np.int32), targets[kept].astype(np.int32), weights[kept]
+    source = sources[kept].astype(np.int32)
+    target = targets[kept].astype(np.int32)
+    weight = weights[kept]
     if not directed:
-        sources, targets = np.concatenate([sources, targets]), np.concatenate([targets, sources])
-        weights = np.concatenate([weights, weights])
-    try:
-        from scipy.sparse import coo_array
-    except ImportError as error:
-        raise MissingDependencyError("scipy", "graphs", "building a graph") from error
-    matrix = coo_array((weights, (targets, sources)), (nodes, nodes)).tocsr()  # adds up edges that are there twice
+        both_ways = np.concatenate([target, source])
+        source = np.concatenate([source, target])
+        target = both_ways
+        weight = np.concatenate([weight, weight])
+    coo_array = _scipy_sparse().coo_array
+    matrix = coo_array((weight, (target, source)), (nodes, nodes)).tocsr()  # adds up
     matrix.sort_indices()
     return Graph(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
+
+
+def _scipy_sparse() -> Any:
+    try:
+        from scipy import sparse
+    except ImportError as error:
+        raise MissingDependencyError("scipy", "graphs", "building a graph") from error
+    return sparse

@@ -1,67 +1,144 @@
 """Near neighbours among bit codes, without comparing each with each.
 
-Codes that agree in the bits that they are sorted by lie side by side (Charikar, STOC 2002, section 3): sorted by several
-choices of bits, each code is compared with those next to it. Time grows with n log n, memory with n.
+Codes that agree in the bits that they are sorted by lie side by side (Charikar, STOC 2002, section
+3): sorted by several choices of bits, each code is compared with those next to it. Codes that are
+there several times are compared once: else copies would have only copies beside them. Time grows
+with n log n, memory with n.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
+from handheld.propagation._checks import whole
 from handheld.propagation.graph import Graph
+
+_MOST_BYTES = 64
+# More than all near codes of a code weigh together, ten of its own and those that it is one of ten
+# of. Copies that have no other edge are solved for exactly, so it costs no sweeps.
+_COPY_WEIGHT = 1000.0
 
 
 def near(
     codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reach: int = 16, seed: int = 0
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return near neighbours of codes, the nearest first.
+    """Return near neighbours of codes, the nearest first: copies of a code, then other codes.
 
     Args:
         codes: (n, bytes) packed bits, 1 to 64 bytes, as ``np.packbits`` gives them.
-        count: neighbours of each to look for.
-        orders: choices of bits to sort by; more find more.
-        reach: codes on either side that each is compared with.
+        count: neighbours of each to look for, 1 or more.
+        orders: choices of bits to sort by, 1 or more; more find more.
+        reach: distinct codes on either side that each is compared with, 1 or more.
         seed: of the choices.
 
     Returns:
-        (n, count) int32 numbers of neighbours, -1 where there are fewer; and in how many bits they differ.
+        (n, count) int32 numbers of neighbours, -1 where there are fewer; and in how many bits they
+        differ.
 
     Raises:
         InputError: codes or numbers outside of these.
         MissingDependencyError: the extra ``train`` is not installed.
     """
-    if codes.ndim != 2 or codes.dtype != np.uint8 or not 1 <= codes.shape[1] <= 64:
-        raise InputError(f"expected codes (n, 1 to 64) of uint8, got {list(codes.shape)} {codes.dtype}")
-    if not (count >= 1 and orders >= 1 and reach >= 1):
-        raise InputError(f"expected a count, orders and a reach of 1 or more, got {count}, {orders}, {reach}")
+    distinct = _distinct(codes)
+    others, distance = _near_distinct(distinct.codes, count, orders, reach, seed)
+    if len(distinct.codes) == len(codes):
+        return others, distance
+    from handheld.propagation._codes import expand
+
+    neighbours = np.full((len(codes), count), -1, np.int32)
+    apart = np.full((len(codes), count), -1, np.int32)
+    expand(distinct.numbers, distinct.members, distinct.offsets, others, distance, neighbours, apart)
+    return neighbours, apart
+
+
+def graph_of(codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reach: int = 16, seed: int = 0) -> Graph:
+    """Join each code with its near neighbours among other codes, and copies of a code together.
+
+    Edges weigh the share of bits that agree beyond half, 0 to 1; pairs that agree in half of their
+    bits or less are not joined. A code that is there several times has its edges at its first copy,
+    which each other copy is joined with by an edge of 1000: so copies share what comes to any of
+    them, a seed that is a copy outweighs all near codes together, and memory is linear in copies.
+
+    Args and errors are those of :func:`near`.
+    """
+    distinct = _distinct(codes)
+    others, distance = _near_distinct(distinct.codes, count, orders, reach, seed)
+    one, column = (others >= 0).nonzero()
+    other = others[one, column]
+    weights = 1 - distance[one, column] / (4.0 * codes.shape[1])
+    # many pairs are near in both directions
+    pairs = np.minimum(one, other) * len(distinct.codes) + np.maximum(one, other)
+    first = np.unique(pairs, return_index=True)[1]
+    first = first[weights[first] > 0]
+    one = one[first]
+    other = other[first]
+    heads = distinct.members[distinct.offsets[:-1]]
+    head_of = heads[distinct.numbers]
+    copies = np.flatnonzero(head_of != np.arange(len(codes)))
+    return Graph.of_edges(
+        np.concatenate([heads[one], head_of[copies]]),
+        np.concatenate([heads[other], copies]),
+        np.concatenate([weights[first], np.full(len(copies), _COPY_WEIGHT)]),
+        nodes=len(codes),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _DistinctCodes:
+    """Codes without copies.
+
+    Attributes:
+        codes: (distinct, bytes).
+        numbers: (n,) which of them each code is.
+        members: (n,) codes, those that are copies of each other side by side, rising.
+        offsets: (distinct + 1,) where each one's copies begin.
+    """
+
+    codes: NDArray[np.uint8]
+    numbers: NDArray[np.int64]
+    members: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
+def _distinct(codes: NDArray[np.uint8]) -> _DistinctCodes:
+    codes = np.asarray(codes)
+    if codes.ndim != 2 or codes.dtype != np.uint8 or not 1 <= codes.shape[1] <= _MOST_BYTES:
+        got = f"{list(codes.shape)} {codes.dtype}"
+        raise InputError(f"expected codes (n, 1 to {_MOST_BYTES}) of uint8, got {got}")
+    rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}").ravel()
+    first, numbers = np.unique(rows, return_index=True, return_inverse=True)[1:]
+    # in the order in which codes come, so that without copies nothing is renumbered
+    order = first.argsort()
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    numbers = rank[numbers]
+    members = numbers.argsort(kind="stable")
+    offsets = np.append(0, np.bincount(numbers, minlength=len(order)).cumsum())
+    return _DistinctCodes(codes[first[order]], numbers, members, offsets.astype(np.int64))
+
+
+def _near_distinct(
+    codes: NDArray[np.uint8], count: int, orders: int, reach: int, seed: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return :func:`near` of codes without copies."""
+    count = whole("count", count)
+    orders = whole("orders", orders)
+    reach = whole("reach", reach)
     try:
         from handheld.propagation._codes import compare
     except ImportError as error:
         raise MissingDependencyError("numba", "graphs", "finding neighbours") from error
     words = _words(codes)
-    found = np.full((len(codes), count), -1, np.int32)
+    others = np.full((len(codes), count), -1, np.int32)
     distance = np.full((len(codes), count), 8 * codes.shape[1] + 1, np.int32)
     rng = np.random.default_rng(seed)
     for _ in range(orders):
         bits = rng.permutation(8 * codes.shape[1])[:64]
-        compare(words, _sorted_by(codes, bits), reach, found, distance)
-    distance[found < 0] = -1
-    return found, distance
-
-
-def graph_of(codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reach: int = 16, seed: int = 0) -> Graph:
-    """Join each code with its near neighbours; edges weigh the share of bits that agree beyond half, 0 to 1.
-
-    See :func:`near`; pairs that agree in half of their bits or less are not joined.
-    """
-    found, distance = near(codes, count, orders=orders, reach=reach, seed=seed)
-    rows, places = (found >= 0).nonzero()
-    others = found[rows, places]
-    weights = 1 - distance[rows, places] / (4.0 * codes.shape[1])
-    pairs = np.minimum(rows, others) * len(codes) + np.maximum(rows, others)
-    first = np.unique(pairs, return_index=True)[1]  # many pairs are near in both directions
-    first = first[weights[first] > 0]
-    return Graph.of_edges(others[first], rows[first], weights[first], nodes=len(codes))
+        compare(words, _sorted_by(codes, bits), reach, others, distance)
+    distance[others < 0] = -1
+    return others, distance
 
 
 def _words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -1,8 +1,9 @@
-"""A graph in parts: what one process holds of it, a sweep over that, and what parts tell each other between sweeps.
+"""A graph in parts: what a process holds of it, a sweep over that, and what parts tell each other.
 
-Nodes are cut into ranges of about as many edges. A part holds the edges that lead to its nodes, and labels of its own nodes and
-of those that it reads from other parts. Each node's sums are taken in the order of its edges, as in one part: so the result
-is the same, bit for bit, for any number of parts.
+Nodes are cut into ranges of about as many edges. A part holds the edges that lead to its nodes, and
+masses of its own nodes and of those that it reads from other parts. Each node's sums are taken in
+the order of its edges, as in one part: so the result is the same, bit for bit, for any number of
+parts.
 """
 
 from collections.abc import Sequence
@@ -15,82 +16,152 @@ from numpy.typing import NDArray
 
 from handheld.errors import MissingDependencyError
 from handheld.propagation.graph import Graph
-from handheld.propagation.labels import Labels
 
-UNIT = 1 << 31
-"""A change of 1: as whole numbers, changes have the same sum in any order. Of 2^31 nodes it still fits 64 bits."""
-
-News = tuple[NDArray[np.int32], NDArray[np.float32]]
-"""Names and shares of nodes that another part reads."""
+News = tuple[NDArray[np.int32], NDArray[np.float64]]
+"""Names and masses of nodes that another part reads."""
 
 
 @dataclass(frozen=True)
 class Rule:
     """How sweeps are made; see :func:`handheld.propagation.propagate` for each."""
 
-    smooth: float
-    prior: float
     synchronous: bool
     threads: int
+
+
+@dataclass(frozen=True, eq=False)
+class Masses:
+    """What has arrived from seeds at each node; see :mod:`handheld.propagation.system`.
+
+    Attributes:
+        names: (nodes, kept) int32 labels, -1 behind the last; (nodes, 0) where each node stores all
+            labels in use, in the order in which they are numbered.
+        values: (nodes, kept or labels in use) float64.
+        classes: how many labels there are.
+    """
+
+    names: NDArray[np.int32]
+    values: NDArray[np.float64]
+    classes: int
+
+    def of(self, nodes: Any) -> "Masses":
+        """Return a copy for some nodes."""
+        return Masses(self.names[nodes].copy(), self.values[nodes].copy(), self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """``free``, ``scale`` and ``gap`` of :class:`handheld.propagation.system.System`."""
+
+    free: NDArray[np.bool_]
+    scale: NDArray[np.float64]
+    gap: NDArray[np.float64]
+
+    def of(self, first: int, last: int) -> "Coefficients":
+        """Return those of nodes ``first`` to ``last``."""
+        return Coefficients(self.free[first:last], self.scale[first:last], self.gap[first:last])
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a sweep saw, of masses as they were before it.
+
+    Attributes:
+        bound: the largest change of a plain sweep over its node's gap: bounds the error.
+        largest: the largest change of a plain sweep.
+        moved: nodes that store other labels than before.
+    """
+
+    bound: float
+    largest: float
+    moved: int
+
+    @classmethod
+    def together(cls, changes: Sequence["Change"]) -> "Change":
+        """Return the change of all parts; maxima and counts are the same in any order."""
+        return cls(
+            max(change.bound for change in changes),
+            max(change.largest for change in changes),
+            sum(change.moved for change in changes),
+        )
 
 
 class Part:
     """Nodes that one process computes.
 
     Args:
-        rows: edges to the nodes; neighbours may have higher numbers than the nodes: labels that are only read.
-        fixed: (nodes,) which of them are seeds.
-        start: what is known of the nodes and of those that are only read.
+        rows: edges to the nodes; neighbours may have higher numbers than the nodes: masses that
+            are only read.
+        coefficients: of the nodes.
+        start: masses of the nodes and of those that are only read.
         rule: how.
 
     Attributes:
-        now: labels of its nodes and of those that are only read, which others may write between sweeps.
+        now: masses of its nodes and of those that are only read, which others may write between
+            sweeps.
 
     Raises:
         MissingDependencyError: the extra ``train`` is not installed.
     """
 
-    def __init__(self, rows: Graph, fixed: NDArray[np.bool_], start: Labels, rule: Rule):
+    def __init__(self, rows: Graph, coefficients: Coefficients, start: Masses, rule: Rule):
         try:
-            from handheld.propagation._sweeps import sweep
+            from handheld.propagation._sweeps import sweep_all, sweep_kept
         except ImportError as error:
             raise MissingDependencyError("numba", "graphs", "propagating labels") from error
-        self._rows, self._fixed, self._rule, self._compiled = rows, fixed, rule, sweep
-        self.now = _side_by_side(start)
-        self._next = _side_by_side(start) if rule.synchronous else self.now
+        self._all = sweep_all
+        self._kept = sweep_kept
+        self._rows = rows
+        self._numbers = rows.neighbours.view(np.uint32)
+        self._coefficients = coefficients
+        self.now = start.of(slice(None))
+        self._after = start.of(slice(None)) if rule.synchronous else self.now
         self._ranges = ranges(rows, rule.threads)
 
-    def sweep(self) -> int:
-        """Compute each node anew; return the sum of the changes of their largest shares, 1 being ``UNIT``."""
+    def sweep(self, omega: float, *, choose: bool) -> Change:
+        """Compute each node anew.
+
+        Args:
+            omega: how far to go, see :mod:`handheld.propagation.momentum`.
+            choose: whether nodes choose anew which labels they store; then omega is 1.
+        """
         if len(self._ranges) == 1:
-            change = self._range(self._ranges[0])
+            changes = [self._sweep(self._ranges[0], omega, choose)]
         else:
-            from concurrent.futures import ThreadPoolExecutor  # late: tables alone need none, and open sooner
+            # late: tables alone need none, and open sooner
+            from concurrent.futures import ThreadPoolExecutor
 
             with ThreadPoolExecutor(len(self._ranges)) as pool:
-                change = sum(pool.map(self._range, self._ranges))
-        self.now, self._next = self._next, self.now
-        return change
+                changes = list(pool.map(lambda nodes: self._sweep(nodes, omega, choose), self._ranges))
+        before = self.now
+        # names change in sweeps that choose only: the others leave those of ``after`` as they were
+        names = self._after.names if choose else before.names
+        self.now = Masses(names, self._after.values, before.classes)
+        self._after = Masses(before.names if choose else names, before.values, before.classes)
+        return Change.together(changes)
 
-    def labels(self) -> Labels:
-        """Return what is known of the nodes now."""
-        nodes = slice(self._rows.nodes)
-        return Labels(self.now.names[nodes].copy(), self.now.shares[nodes].copy(), self.now.classes)
+    def masses(self) -> Masses:
+        """Return the masses that the last sweep began with, whose error its change bounds."""
+        return self._after.of(slice(self._rows.nodes))
 
-    def _range(self, nodes: tuple[int, int]) -> int:
-        now, after, rows = self.now, self._next, self._rows
-        return self._compiled(
-            rows.offsets, rows.neighbours, rows.weights, self._fixed, now.names, now.shares, after.names, after.shares,
-            *nodes, now.classes, self._rule.smooth, self._rule.prior, UNIT,
+    def _sweep(self, nodes: tuple[int, int], omega: float, choose: bool) -> Change:
+        rows = self._rows
+        known = self._coefficients
+        now = self.now
+        after = self._after
+        node_values = (known.free, known.scale, known.gap)
+        if now.names.shape[1] == 0:
+            edges = (rows.offsets, self._numbers, rows.weights)
+            values = (now.values, after.values)
+            bound, largest = self._all(*edges, *node_values, *values, *nodes, omega)
+            return Change(bound, largest, moved=0)
+        masses = (now.names, now.values, after.names, after.values)
+        return Change(
+            *self._kept(
+                rows.offsets, rows.neighbours, rows.weights, *node_values, *masses, *nodes, omega,
+                now.classes, choose,
+            )
         )  # fmt: skip
-
-
-def _side_by_side(labels: Labels) -> Labels:
-    """Return a copy in which each node's names and shares are neighbours in memory: one node is read at a time."""
-    stored = np.empty((len(labels.names), 2, labels.names.shape[1]), np.int32)
-    names, shares = stored[:, 0], stored[:, 1].view(np.float32)
-    names[:], shares[:] = labels.names, labels.shares
-    return Labels(names, shares, labels.classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +170,8 @@ class Shard:
 
     Attributes:
         first, last: its nodes, ``last`` excluded.
-        rows: the edges to them; its own nodes have numbers from 0, those of other parts the numbers after them.
+        rows: the edges to them; its own nodes have numbers from 0, those of other parts the numbers
+            after them.
         reads: nodes of other parts that its edges lead to, rising.
         tells: for each part, which of its own nodes that part reads, from 0.
         hears: for each part, the place in ``reads`` from which on its nodes stand; and the end.
@@ -112,30 +184,35 @@ class Shard:
     tells: tuple[NDArray[np.int64], ...]
     hears: tuple[int, ...]
 
-    def take(self, fixed: NDArray[np.bool_], start: Labels) -> tuple["Shard", NDArray[np.bool_], Labels]:
+    def take(self, coefficients: Coefficients, start: Masses) -> tuple["Shard", Coefficients, Masses]:
         """Return what a worker of it begins with, of what there is of all nodes."""
         held = np.concatenate([np.arange(self.first, self.last), self.reads])
-        return self, fixed[self.first : self.last], Labels(start.names[held], start.shares[held], start.classes)
+        return self, coefficients.of(self.first, self.last), start.of(held)
 
 
 class Worker:
-    """A part among others: hears what their nodes have become, sweeps, and tells what its own have become."""
+    """A part among others: hears what their nodes are now, sweeps, and tells what its own are."""
 
-    def __init__(self, shard: Shard, fixed: NDArray[np.bool_], start: Labels, rule: Rule):
-        self._shard, self._part = shard, Part(shard.rows, fixed, start, rule)
+    def __init__(self, shard: Shard, coefficients: Coefficients, start: Masses, rule: Rule):
+        self._shard = shard
+        self._part = Part(shard.rows, coefficients, start, rule)
 
-    def sweep(self, *heard: News) -> tuple[Any, ...]:
-        """Return the sum of changes, and news for each part; nothing is heard before the first sweep."""
-        own, now = self._shard.rows.nodes, self._part.now
-        for (first, last), (names, shares) in zip(pairwise(self._shard.hears), heard, strict=bool(heard)):
-            now.names[own + first : own + last], now.shares[own + first : own + last] = names, shares
-        change, now = self._part.sweep(), self._part.now
-        return change, *((now.names[nodes], now.shares[nodes]) for nodes in self._shard.tells)
+    def sweep(self, omega: float, choose: bool, *heard: News) -> tuple[Any, ...]:
+        """Return the change, and news for each part; nothing is heard before the first sweep."""
+        count = self._shard.rows.nodes
+        now = self._part.now
+        borders = pairwise(self._shard.hears)
+        for (first, last), (names, values) in zip(borders, heard, strict=bool(heard)):
+            now.names[count + first : count + last] = names
+            now.values[count + first : count + last] = values
+        change = self._part.sweep(omega, choose=choose)
+        now = self._part.now
+        return change, *((now.names[nodes], now.values[nodes]) for nodes in self._shard.tells)
 
-    def own(self) -> News:
-        """Return names and shares of its own nodes."""
-        labels = self._part.labels()
-        return labels.names, labels.shares
+    def masses(self) -> News:
+        """Return names and masses of its own nodes; see :meth:`Part.masses`."""
+        masses = self._part.masses()
+        return masses.names, masses.values
 
 
 def ranges(graph: Graph, count: int) -> list[tuple[int, int]]:
@@ -157,7 +234,8 @@ def _reads(graph: Graph, first: int, last: int) -> NDArray[np.int64]:
 
 
 def _shard(graph: Graph, number: int, cut: Sequence[tuple[int, int]], reads: Sequence[NDArray[np.int64]]) -> Shard:
-    (first, last), mine = cut[number], reads[number]
+    first, last = cut[number]
+    mine = reads[number]
     edges = slice(graph.offsets[first], graph.offsets[last])
     numbers = graph.neighbours[edges].astype(np.int64)
     inside = (numbers >= first) & (numbers < last)

@@ -1,19 +1,24 @@
 import doctest
 import importlib
+import json
 import math
 import re
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_family import bare, odd, usual
 
-from handheld.compress.report import heat, markdown
+from handheld.compress.family import Family, Latency
+from handheld.compress.report import heat, markdown, write_report
 from handheld.compress.report.labels import Box, place, shorten
 from handheld.compress.report.limits import arrange, limits
 from handheld.compress.report.pareto import front
+from handheld.compress.report.rows import half_width, rows, summary
 from handheld.drawing import amounts
 from handheld.drawing.axes import Axis
 
@@ -156,3 +161,57 @@ def test_markdown_of_hostile_names(tmp_path: Path) -> None:
     text = markdown(odd(tmp_path))
     assert r"\<b\>limit\</b\>" in text
     assert not re.search(r"(?<!\\)<", text)
+
+
+def with_int8(folder: Path) -> Family:
+    family = usual(folder)
+    alone = replace(
+        family.teacher, name="teacher, int8", file="t8.tflite", precision="int8", size=family.teacher.size // 4,
+        latency=family.teacher.latency._replace(median=family.teacher.latency.median / 3), accuracy=0.942,
+    )  # fmt: skip
+    return replace(family, quantised=alone)
+
+
+def test_what_eight_bits_alone_give_stands_beside_the_members(tmp_path: Path) -> None:
+    family = with_int8(tmp_path)
+    names = [one.member.name for one in rows(family)]
+    assert names[:2] == ["teacher", "teacher, int8"]
+    assert [one.anchor for one in rows(family)][:3] == ["", "", "member-1"]
+    assert "teacher, int8" in markdown(family).splitlines()[3]
+    assert "int8 alone: 4.0x smaller, 3.0x faster, 94.2%" in summary(family).replace("\u00a0", "").replace(" %", "%")
+    page = write_report(family).read_text("utf-8")
+    assert "what eight bits alone give" in page
+    family.save()
+    assert Family.open(tmp_path).quantised == family.quantised
+
+
+def test_a_family_without_it_is_read_as_before(tmp_path: Path) -> None:
+    usual(tmp_path).save()
+    content = json.loads((tmp_path / "family.json").read_text())
+    del content["quantised"]
+    (tmp_path / "family.json").write_text(json.dumps(content))
+    assert Family.open(tmp_path).quantised is None
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "expected"),
+    [(50, 100, 0.0962), (198, 208, 0.0300), (208, 208, 0.0091)],  # Wilson's interval, by hand
+)
+def test_how_far_an_accuracy_may_be_off(tmp_path: Path, right: int, count: int, expected: float) -> None:
+    family = bare(tmp_path)
+    table = np.zeros((len(family.classes), len(family.classes)), int)
+    table[0, 0], table[0, 1] = right, count - right
+    confusion = tuple(tuple(row.tolist()) for row in table)
+    teacher = replace(family.teacher, accuracy=right / count, confusion=confusion)
+    assert half_width(replace(family, teacher=teacher)) == pytest.approx(expected, abs=2e-4)
+    assert half_width(replace(family, teacher=replace(teacher, confusion=()))) is None
+
+
+def test_a_latency_that_varies_makes_its_ratio_doubtful(tmp_path: Path) -> None:
+    family = usual(tmp_path)
+    wild = replace(family.members[0], latency=Latency(0.00125, 0.005, 0.00346, 100))
+    family = replace(family, members=(wild, *family.members[1:]))
+    lines = markdown(family).splitlines()
+    assert "x? " in lines[3]
+    assert "?" not in lines[4]
+    assert "faster?" in write_report(family).read_text("utf-8")

@@ -106,5 +106,6 @@ def test_from_pictures_to_a_model_file(start_server, page, tmp_path):
         assert b"circle/damaged.png: " in everything.read("skipped.txt")
     assert names == [
         "family.json", "plain_1.tflite", "report.html", "skipped.txt", "teacher.safetensors", "teacher.tflite",
+        "teacher_int8.tflite",
     ]  # fmt: skip
     assert page.problems == []

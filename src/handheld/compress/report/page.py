@@ -13,7 +13,7 @@ from handheld import __version__
 from handheld.compress.family import Family, Layer, Member
 from handheld.compress.report import heat, pareto
 from handheld.compress.report.record import MOST_CLASSES, MOST_SKIPPED, read_record
-from handheld.compress.report.rows import best, row, summary
+from handheld.compress.report.rows import best, half_width, row, rows, summary
 from handheld.drawing import amounts, curves
 from handheld.drawing.page import templates, twice, write_page
 
@@ -46,7 +46,7 @@ def report_section(family: Family, link: str) -> Markup:
     values = {
         "summary": summary(family),
         "picture": pareto.picture(family, pareto.SIZE, width=_MOST, height=380),
-        "rows": [row(member, family.teacher) for member in (family.teacher, *family.members)],
+        "rows": rows(family),
         "link": link,
     }
     return Markup(templates(_PACKAGE).get_template("section.html").render(values))
@@ -65,7 +65,7 @@ def _values(family: Family) -> dict[str, Any]:
         "summary": summary(family),
         "family": family,
         "chosen": chosen,
-        "rows": [row(member, family.teacher) for member in (family.teacher, *family.members)],
+        "rows": rows(family),
         "size_picture": twice(lambda width: pareto.picture(family, pareto.SIZE, width=width, height=380), _HALF),
         "latency_picture": twice(lambda width: pareto.picture(family, pareto.LATENCY, width=width, height=380), _HALF),
         "curves": [name for name, curve in family.curves.items() if curve],
@@ -73,10 +73,11 @@ def _values(family: Family) -> dict[str, Any]:
             lambda width: curves.picture(family.curves, "Loss of the shared training", width=width, height=280), _MOST
         ),
         "details": [_details(family, member) for member in family.members],
+        "half_width": half_width(family),
         "record": read_record(family.record),
         "most_classes": MOST_CLASSES,
         "most_skipped": MOST_SKIPPED,
-        "samples": sorted({member.latency.runs for member in (family.teacher, *family.members)}),
+        "samples": sorted({member.latency.runs for member in (*family.references, *family.members)}),
     }
 
 

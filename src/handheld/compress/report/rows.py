@@ -1,9 +1,12 @@
 """A member's figures beside the teacher's, and the family in one sentence."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from handheld.compress.family import Family, Member
 from handheld.drawing.amounts import percent, ratio, size_text, times
+
+_Z = 1.96  # of the normal distribution, 95 %
 
 
 @dataclass(frozen=True)
@@ -11,9 +14,10 @@ class Row:
     """A member and how it compares.
 
     Attributes:
-        member: the teacher or a member.
+        member: the teacher, its file in int8, or a member.
         smaller, faster, fewer: times; of file bytes, median latency, multiply-accumulates.
         kept: its accuracy over the teacher's, both on the test split.
+        anchor: where the report says more of it; an empty text for what members are set beside.
     """
 
     member: Member
@@ -21,6 +25,7 @@ class Row:
     faster: float | None
     fewer: float | None
     kept: float | None
+    anchor: str = ""
 
 
 def row(member: Member, teacher: Member) -> Row:
@@ -34,6 +39,33 @@ def row(member: Member, teacher: Member) -> Row:
     )
 
 
+def rows(family: Family) -> list[Row]:
+    """Compare all with the teacher, the teacher first."""
+    beside = [row(member, family.teacher) for member in family.references]
+    members = [
+        replace(row(member, family.teacher), anchor=f"member-{number}") for number, member in enumerate(family.members, 1)
+    ]
+    return beside + members
+
+
+def half_width(family: Family) -> float | None:
+    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval.
+
+    Wilson's interval (1927), which is right for few examples and shares near 1 as well; None if the
+    number of test examples is not known.
+    """
+    count = sum(map(sum, family.teacher.confusion))
+    if not count:
+        return None
+    share = family.teacher.accuracy
+    return _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
+
+
+def unsteady(member: Member) -> bool:
+    """Whether a latency varied so much that its ratio to another says little."""
+    return member.latency.iqr > member.latency.median / 2
+
+
 def best(family: Family) -> Member | None:
     """Return the member that is most accurate on the validation split, of equals the smaller."""
     return max(family.members, key=lambda member: (member.valid, -member.size), default=None)
@@ -43,6 +75,10 @@ def summary(family: Family) -> str:
     """Return one sentence with the smallest and the most accurate member; accuracies are of the test split."""
     teacher, most = family.teacher, best(family)
     origin = f"a teacher of {size_text(teacher.size)} that answers {percent(teacher.accuracy, 1)} of the test split right"
+    if family.quantised is not None:
+        alone = row(family.quantised, teacher)
+        origin += f" (int8 alone: {times(alone.smaller)} smaller, {times(alone.faster)} faster, "
+        origin += f"{percent(alone.member.accuracy, 1)})"
     if most is None:
         return f"No member was made of {origin}."
     sizes = sorted(family.members, key=lambda member: member.size)

@@ -3,7 +3,7 @@
 import re
 
 from handheld.compress.family import Family
-from handheld.compress.report.rows import Row, row
+from handheld.compress.report.rows import Row, rows, unsteady
 from handheld.drawing.amounts import NONE, count_text, percent, seconds_text, size_text, times
 
 _HEADS = (
@@ -16,9 +16,10 @@ _RIGHT = range(3, 12)  # columns of numbers
 def markdown(family: Family) -> str:
     """Return the table of the teacher and all members, aligned for a terminal as well.
 
-    Accuracies are of the test split: of the file, and of the same network as a float32 file.
+    Accuracies are of the test split: of the file, and of the same network as a float32 file. A
+    question mark stands beside "faster" where latencies varied by more than half of their median.
     """
-    cells = [_HEADS, *(_cells(row(member, family.teacher)) for member in (family.teacher, *family.members))]
+    cells = [_HEADS, *map(_cells, rows(family))]
     widths = [max(3, *(len(line[column]) for line in cells)) for column in range(len(_HEADS))]
     rule = [("-" * (width - 1) + ":") if column in _RIGHT else "-" * width for column, width in enumerate(widths)]
     lines = [[text.rjust(widths[i]) if i in _RIGHT else text.ljust(widths[i]) for i, text in enumerate(line)] for line in cells]
@@ -32,7 +33,8 @@ def _cells(found: Row) -> tuple[str, ...]:
         _safe(text)
         for text in (
             member.name, member.how, member.precision, size_text(member.size), times(found.smaller),
-            f"{seconds_text(member.latency.median)} ({seconds_text(member.latency.iqr)})", times(found.faster),
+            f"{seconds_text(member.latency.median)} ({seconds_text(member.latency.iqr)})",
+            times(found.faster) + ("?" if unsteady(member) else ""),
             count_text(member.macs) if member.macs else NONE, times(found.fewer), percent(member.accuracy),
             percent(member.accuracy_float), percent(found.kept, 1), member.target, met,
         )

@@ -136,7 +136,7 @@ def settings_of(spec: Spec, examples: int) -> "Settings":
 def _hand_over(family: Family, result: Path) -> str:
     """Copy a family's files to the results and return what to say of it."""
     weights = (_WEIGHTS,) if (family.folder / _WEIGHTS).exists() else ()
-    for name in (*_FILES, *weights, family.teacher.file, *(member.file for member in family.members)):
+    for name in (*_FILES, *weights, *(member.file for member in (*family.references, *family.members))):
         shutil.copyfile(family.folder / name, result / name)
     skipped = family.record["data"]["skipped"]
     members, missed = len(family.members), sum(not member.met for member in family.members)
