@@ -8,6 +8,7 @@ pytest.importorskip("numba")
 
 from handheld.errors import InputError
 from handheld.federated import algorithms, stages, updates
+from handheld.federated.algorithms import State
 from handheld.federated.config import read
 from handheld.federated.networks import NETWORKS, make
 from handheld.federated.simulator import simulate
@@ -86,7 +87,7 @@ def test_each_file_is_a_user(tmp_path: Path):
     text = '[data]\npath = "texts"\nsplit = "files"\nlength = 6\n[model]\nnetwork = "few_letters"'
     learner = read(config(tmp_path, text)).learner()
     assert learner.users.partition.names == ("ann", "bob")
-    assert learner.judge(learner.start())["accuracy"] < 0.5
+    assert learner.evaluate(State(learner.start()))["accuracy"] < 0.5
 
 
 def test_data_and_networks_may_come_from_functions(pictures: Path):

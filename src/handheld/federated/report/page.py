@@ -13,9 +13,11 @@ from handheld.drawing import amounts
 from handheld.drawing.curves import LOSS, Curve, Words, picture
 from handheld.drawing.page import twice, write_page
 from handheld.federated.learning import Users
+from handheld.federated.learning.evaluation import PerUser
 from handheld.federated.privacy import Guarantee
 from handheld.federated.report import skew
 from handheld.federated.simulator import Plan
+from handheld.federated.simulator.ending import reasons
 
 Rows = Sequence[Mapping[str, float]]
 
@@ -32,6 +34,8 @@ def write_report(
     weights: int,
     guarantees: Sequence[Guarantee] = (),
     users: Users | None = None,
+    problem: str = "",
+    per_user: PerUser | None = None,
 ) -> Path:
     """Write the page and return its path.
 
@@ -44,6 +48,8 @@ def write_report(
         weights: of the model.
         guarantees: what noise promises.
         users: whose examples it learned from, to be shown.
+        problem: why the run did not end as planned.
+        per_user: how good the model is for each device on its own examples.
 
     Raises:
         MediaError: it cannot be written.
@@ -52,7 +58,9 @@ def write_report(
         "title": title,
         "version": __version__,
         "summary": summary(plan, rows, population, weights),
+        "problem": problem,
         "pictures": pictures(rows),
+        "own": spreads(per_user) if per_user else [],
         "skew": skewed(users) if users else None,
         "totals": totals(rows),
         "guarantees": guarantees,
@@ -110,8 +118,22 @@ def totals(rows: Rows) -> list[tuple[str, str]]:
         "rounds given up",
     )
     found = [(word, f"{sum(row[name] for row in rows):,.0f}") for name, word in zip(counts, words, strict=True)]
+    found += [("of those not taken", told) for told in reasons(rows)]
     sizes = [(word, amounts.size_text(sum(row[name] for row in rows))) for name, word in _BYTES]
     return [*found, *sizes, ("simulated hours", f"{rows[-1]['seconds'] / 3600:.3g}")]
+
+
+def spreads(per_user: PerUser) -> list[tuple[str, str]]:
+    """Return how figures of devices' own examples spread over devices."""
+    lines = []
+    for name in per_user.figures:
+        spread = per_user.spread(name)
+        told = (
+            f"mean {spread['mean']:.4g}, deviation {spread['std']:.3g}, "
+            f"a tenth of the devices below {spread['p10']:.4g}, half above {spread['median']:.4g}, a tenth above {spread['p90']:.4g}"
+        )
+        lines.append((name, told))
+    return [("devices with examples", f"{len(per_user.users):,}"), *lines]
 
 
 _BYTES = (("bytes_up", "bytes up"), ("bytes_down", "bytes down"))

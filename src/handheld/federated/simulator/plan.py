@@ -78,9 +78,3 @@ class Plan:
     def structure(self) -> Structure | None:
         """Where devices learn, if one of the stages says so."""
         return next((stage.structure for stage in self.stages if isinstance(stage, Structured)), None)
-
-    @property
-    def fingerprint(self) -> str:
-        """What must be the same for a run to go on; it may become longer."""
-        values = {name: value for name, value in vars(self).items() if name not in ("rounds", "judge_every")}
-        return repr(sorted(values.items()))
