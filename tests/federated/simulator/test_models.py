@@ -223,7 +223,7 @@ def test_a_run_that_was_killed_gives_the_same_file(module, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("robust", [Median(), None])
 def test_one_broken_device_does_not_set_the_statistics_of_a_robust_mean(robust):
-    users, test = points()
+    users, _ = points()
     rng = np.random.default_rng(0)
     inputs = users.examples.inputs.copy()
     inputs[users.partition.of(3)] = 1e6 * rng.normal(size=(len(users.partition.of(3)), 5))
@@ -394,7 +394,7 @@ def test_what_cannot_go_side_by_side_learns_one_by_one(module):
     made = learner(module)
     assert made.at_once == 1
     assert simulate(PLAN, made).rows[-1]["rejected"] == 0
-    with pytest.raises(InputError, match="cannot learn side by side .* leave at_once out"):
+    with pytest.raises(InputError, match=r"cannot learn side by side .* leave at_once out"):
         simulate(PLAN, learner(module, 4))
 
 
@@ -412,7 +412,7 @@ def test_the_callers_random_numbers_stay_as_they_were():
 
 
 class Own(nn.modules.batchnorm._BatchNorm):
-    def _check_input_dim(self, input):
+    def _check_input_dim(self, x):
         pass
 
 
@@ -492,5 +492,5 @@ def test_further_metrics_and_users_own_examples():
     spread = each.spread("accuracy")
     assert spread["mean"] == pytest.approx(np.mean(each.figures["accuracy"]))
     assert spread["p10"] <= spread["median"] <= spread["p90"]
-    with pytest.raises(InputError, match="metric .* gives one number"):
+    with pytest.raises(InputError, match=r"metric .* gives one number"):
         simulate(PLAN, learner(functools.partial(nn.Linear, 5, 3), metrics={"all": lambda o, t: o.sum()}))

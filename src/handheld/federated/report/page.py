@@ -130,7 +130,8 @@ def spreads(per_user: PerUser) -> list[tuple[str, str]]:
         spread = per_user.spread(name)
         told = (
             f"mean {spread['mean']:.4g}, deviation {spread['std']:.3g}, "
-            f"a tenth of the devices below {spread['p10']:.4g}, half above {spread['median']:.4g}, a tenth above {spread['p90']:.4g}"
+            f"a tenth of the devices below {spread['p10']:.4g}, half above {spread['median']:.4g}, "
+            f"a tenth above {spread['p90']:.4g}"
         )
         lines.append((name, told))
     return [("devices with examples", f"{len(per_user.users):,}"), *lines]

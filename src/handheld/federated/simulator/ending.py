@@ -75,7 +75,8 @@ def problem_of(plan: Plan, rows: Sequence[Row]) -> str:
         told = ", ".join(reasons(in_vain))
         first = number - len(in_vain) + 1
         since = f"round {number}" if first == number else f"rounds {first} to {number}"
-        return f"{since}: not one update was taken; {told}"
+        advice = ": take a lower rate, or clip updates" if "not finite" in told else ""
+        return f"{since}: not one update was taken; {told}{advice}"
     return ""
 
 

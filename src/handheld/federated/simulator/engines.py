@@ -58,10 +58,11 @@ class Pool:
         started = multiprocessing.active_children()  # the executor forgets its processes when one dies
         try:
             yield from answers
-        except BrokenProcessPool as error:
+        except BrokenProcessPool:
             for process in started:
                 process.join(_LAST_WORDS)
-            raise HandheldError(_why({process.exitcode for process in started})) from error
+            # The pool's own error tells of its threads, which nobody can do anything about.
+            raise HandheldError(_why({process.exitcode for process in started})) from None
 
 
 @contextmanager
