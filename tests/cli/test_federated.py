@@ -63,11 +63,12 @@ def configured(folder, text, head=""):
 
 
 PICTURES = '[data]\npath = "p.npz"\nusers = 10\n[model]\nnetwork = "linear"\n'
+DEEP = PICTURES.replace("linear", "two_layers")
 
 
-@pytest.mark.parametrize("rate", ["1e30", "1e38"])
+@pytest.mark.parametrize("rate", ["1e10", "1e38"])
 def test_a_huge_rate_ends_with_1_a_reason_and_a_report(folder, rate, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["handheld", *configured(folder, f"{PICTURES}[work]\nrate = {rate}\nbatch = 4\n")])
+    monkeypatch.setattr(sys, "argv", ["handheld", *configured(folder, f"{DEEP}[work]\nrate = {rate}\nbatch = 4\n")])
     with pytest.raises(SystemExit) as ended:
         main()
     told = capsys.readouterr().err

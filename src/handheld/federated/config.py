@@ -28,6 +28,7 @@ Example::
 """
 
 import inspect
+import logging
 import math
 import os
 import tomllib
@@ -86,6 +87,8 @@ _ENCODER = _Choice(ENCODERS, ("unbiased", "encode", "decode"))
 _STRUCTURE = _Choice(STRUCTURES, ("subspace",))
 _LEARNER = _Choice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
 _INNER = {"encoder": _ENCODER, "then": _ENCODER, "structure": _STRUCTURE}
+_NAMED = 10  # files that were left out and are named one by one
+_LOG = logging.getLogger(__name__)
 _PLAIN = ("rounds", "cohort", "uniform", "heaviest", "buffer", "feedback", "judge_every", "seed")
 
 
@@ -220,6 +223,10 @@ class Config:
         except InputError as error:
             # The entry of a configuration is written another way than the argument that the message names.
             raise InputError(str(error).replace("give size=(height, width)", "give [data] size = [height, width]")) from error
+        for left_out in splits.skipped[:_NAMED]:
+            _LOG.warning("%s left out: %s", left_out.name, left_out.reason)
+        if len(splits.skipped) > _NAMED:
+            _LOG.warning("%s: %d left out in all", given.path, len(splits.skipped))
         if splits.train.is_text:
             raise InputError(f"{given.path} holds texts with labels: expected pictures, or another split")
         labels = np.concatenate([splits.train.labels, splits.valid.labels])  # devices validate nothing
@@ -279,13 +286,21 @@ def _named(choice: _Choice, table: Any, where: str, *, folder: Path) -> Any:
     made = factory(name, folder) if of_user else choice.classes[name]
     inner = {key: _named(_INNER[key], value, f"{where}.{key}", folder=folder) for key, value in table.items() if key in _INNER}
     plain = {key: value for key, value in table.items() if key != "name" and key not in inner}
-    if is_dataclass(made):
+    if _is_made_from_fields(made):
         value = from_table(made, plain, where, **inner)
     else:
         value = _called(made, {**plain, **inner}, f"{where}: {name}")
     if missing := [attribute for attribute in choice.needed if not hasattr(value, attribute)]:
         raise InputError(f"{where}: {name} has no {missing[0]!r}; expected {', '.join(choice.needed)}")
     return value
+
+
+def _is_made_from_fields(made: Any) -> bool:
+    """Whether a class's ``__init__`` is its dataclass's: a subclass may have written one."""
+    if not (is_dataclass(made) and isinstance(made, type)):
+        return False
+    owner = next(one for one in made.__mro__ if "__init__" in vars(one))
+    return "__dataclass_fields__" in vars(owner)
 
 
 def _called(made: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any:
