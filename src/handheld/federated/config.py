@@ -286,7 +286,7 @@ def _named(choice: _Choice, table: Any, where: str, *, folder: Path) -> Any:
     made = factory(name, folder) if of_user else choice.classes[name]
     inner = {key: _named(_INNER[key], value, f"{where}.{key}", folder=folder) for key, value in table.items() if key in _INNER}
     plain = {key: value for key, value in table.items() if key != "name" and key not in inner}
-    if _is_made_from_fields(made):
+    if isinstance(made, type) and _is_made_from_fields(made):
         value = from_table(made, plain, where, **inner)
     else:
         value = _called(made, {**plain, **inner}, f"{where}: {name}")
@@ -295,9 +295,9 @@ def _named(choice: _Choice, table: Any, where: str, *, folder: Path) -> Any:
     return value
 
 
-def _is_made_from_fields(made: Any) -> bool:
+def _is_made_from_fields(made: type[Any]) -> bool:
     """Whether a class's ``__init__`` is its dataclass's: a subclass may have written one."""
-    if not (is_dataclass(made) and isinstance(made, type)):
+    if not is_dataclass(made):
         return False
     owner = next(one for one in made.__mro__ if "__init__" in vars(one))
     return "__dataclass_fields__" in vars(owner)
