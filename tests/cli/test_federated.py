@@ -116,6 +116,10 @@ def test_devices_own_examples_are_told(folder):
         ],
     )
     assert "--per-user" in str(refused.exception)
+    noisy = '[[stages]]\nname = "clip"\nlength = 1\n[[stages]]\nname = "central_noise"\nmultiplier = 1\n'
+    command = configured(folder, f"{PICTURES}{noisy}", "uniform = true\n")
+    refused = CliRunner().invoke(app, [*command, "--per-user", "--out", str(folder / "n")])
+    assert "--per-user tells of devices' own examples without noise" in str(refused.exception)
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then():

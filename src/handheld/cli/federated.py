@@ -45,12 +45,14 @@ def simulate(
     from handheld.cli._bars import stage_bars
     from handheld.federated.config import read
     from handheld.federated.report import TensorBoard, write_run
-    from handheld.federated.simulator import StoppedRunError
+    from handheld.federated.simulator import StoppedRunError, noises_of
     from handheld.federated.simulator import simulate as run_plan
 
     console, wanted = Console(stderr=True), read(config)
     plan = wanted.plan if rounds is None else replace(wanted.plan, rounds=rounds)
     folder, learner = out or wanted.out, wanted.learner()
+    if per_user and noises_of(plan):
+        raise InputError("--per-user tells of devices' own examples without noise, which this plan's noise promises to hide")
     board: list[TensorBoard] = []
     last: dict[str, float] = {}
     problem: StoppedRunError | None = None

@@ -1,3 +1,4 @@
+import math
 import re
 
 import numpy as np
@@ -11,8 +12,11 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from handheld.cli.app import app
+from handheld.data.partitions import evenly
+from handheld.federated.learning import Examples, Users
+from handheld.federated.learning.evaluation import PerUser
 from handheld.federated.report import TensorBoard, write_parquet, write_report
-from handheld.federated.report.page import settings, summary, totals
+from handheld.federated.report.page import pictures, settings, skewed, summary, totals
 from handheld.federated.simulator import Devices, Plan
 
 ROWS = [
@@ -44,6 +48,32 @@ def test_the_page_says_what_came_of_it(tmp_path):
     assert "What noise promises" not in page
     lossy = [{name: value for name, value in row.items() if name != "test_accuracy"} for row in ROWS]
     assert "loss against round" in write_report(tmp_path / "l.html", "A", Plan(), lossy, population=9, weights=1).read_text()
+
+
+def test_the_page_of_a_run_that_ended_badly():
+    bad = {"rejected": 5, "rejected_not_finite": 4, "rejected_no_examples": 1, "loss": math.nan, "test_loss": math.inf}
+    rows = [{**row, "test_loss": 0.5} for row in ROWS] + [{**ROWS[-1], "round": 11, **bad}]
+    titles = [title for title, _ in pictures(rows)]
+    assert titles[-2:] == ["losses against round", "devices against round"]
+    assert "nan" not in str(pictures(rows)).lower().replace("finance", "")
+    told = [words for name, words in totals(rows) if name == "of those not taken"]
+    assert told == ["4 were not finite", "1 had no examples"]
+
+
+def test_a_problem_and_devices_own_examples_are_shown(tmp_path):
+    users = PerUser(np.arange(3), {"accuracy": np.array([0.2, 0.4, 0.9])})
+    page = write_report(
+        tmp_path / "r.html", "A", Plan(), ROWS, population=9, weights=1, problem="it <broke>", per_user=users
+    ).read_text()
+    assert "it &lt;broke&gt;" in page
+    assert "mean 0.5, deviation 0.294" in page
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 1, 2, 255], np.uint8), np.array([0, -1, 2, 1])])
+def test_labels_of_any_type_are_drawn_or_left_out(labels):
+    users = Users(Examples(np.zeros((4, 2)), labels), evenly(4, 2, seed=0))
+    words, _ = skewed(users)
+    assert any("classes of a user" in name for name, _ in words) == (labels.min() >= 0)
 
 
 def test_words_and_sums():

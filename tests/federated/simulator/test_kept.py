@@ -141,23 +141,25 @@ class Doubles:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("entry", "made"),
     [
-        ({"algorithm": Doubled()}, {"algorithm": Doubled(0.5)}),
-        ({"algorithm": ToldHalved()}, {"algorithm": ToldHalved(0.25)}),
-        ({"algorithm": ConfiguredHalved()}, {"algorithm": ConfiguredHalved(0.25)}),
-        ({"stages": (Shifted(),)}, {"stages": (Shifted(0.5),)}),
-        ({"stages": (Compressed(Doubles()),)}, {"stages": (Compressed(Doubles(2)),)}),
-        ({"download": Doubles()}, {"download": Doubles(2)}),
+        ("algorithm", Doubled),
+        ("algorithm", ToldHalved),
+        ("algorithm", ConfiguredHalved),
+        ("stages", lambda value: (Shifted(value),)),
+        ("stages", lambda value: (Compressed(Doubles(value)),)),
+        ("download", Doubles),
     ],
 )
-def test_own_classes_go_on_and_are_told_from_others_by_their_values(one, other, tmp_path):
-    plan = replace(PLAN, rounds=3, **one)
-    simulate(plan, Steady(), out=tmp_path)
-    longer = simulate(replace(plan, rounds=5), Steady(), out=tmp_path)
-    assert (longer.state.weights == simulate(replace(plan, rounds=5), Steady()).state.weights).all()
+def test_own_classes_go_on_and_are_told_from_others_by_their_values(entry, made, tmp_path):
+    def plan(rounds, value=0.5):  # made anew each time, as in another process
+        return replace(PLAN, rounds=rounds, **{entry: made(value)})
+
+    simulate(plan(3), Steady(), out=tmp_path)
+    longer = simulate(plan(5), Steady(), out=tmp_path)
+    assert (longer.state.weights == simulate(plan(5), Steady()).state.weights).all()
     with pytest.raises(InputError, match="another plan"):
-        simulate(replace(plan, rounds=6, **other), Steady(), out=tmp_path)
+        simulate(plan(6, 0.25), Steady(), out=tmp_path)
 
 
 def test_an_own_class_without_content_is_refused_at_the_start(tmp_path):

@@ -2,12 +2,15 @@
 
 import functools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 import torch
-from made_learners import points
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from made_learners import Steady, points
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
@@ -494,3 +497,36 @@ def test_further_metrics_and_users_own_examples():
     assert spread["p10"] <= spread["median"] <= spread["p90"]
     with pytest.raises(InputError, match=r"metric .* gives one number"):
         simulate(PLAN, learner(functools.partial(nn.Linear, 5, 3), metrics={"all": lambda o, t: o.sum()}))
+
+
+@dataclass
+class Keeping(Steady):
+    """Devices that all learn the same, and answer statistics of their own."""
+
+    own: np.ndarray = field(default_factory=lambda: np.zeros((1, 1)))
+
+    def statistics(self):
+        return np.zeros(self.own.shape[1])
+
+    def learn(self, task, users, own):
+        learned = super().learn(task, users, own)
+        return [replace(one, statistics=self.own[user]) for one, user in zip(learned, users, strict=True)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    own=arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 4)), elements=st.floats(0, 1e6, width=32)),
+    sizes=st.lists(st.integers(1, 50), min_size=9, max_size=9),
+    at_once=st.integers(1, 4),
+    encoded=st.booleans(),
+)
+def test_averaged_statistics_are_the_weighted_mean_and_stay_within_those_of_devices(own, sizes, at_once, encoded):
+    users = len(own)
+    made = Keeping(users=users, at_once=at_once, sizes=dict(enumerate(sizes)), own=own)
+    stages = (Compressed(Eden(1)),) if encoded else ()
+    run = simulate(Plan(rounds=2, cohort=users, stages=stages, heaviest=1e9), made)
+    expected = np.average(own, axis=0, weights=sizes[:users])
+    assert run.state.statistics == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert (run.state.statistics >= own.min(axis=0) * (1 - 1e-12)).all()
+    assert (run.state.statistics <= own.max(axis=0) * (1 + 1e-12)).all()
+    assert run.rows[0]["bytes_down"] == users * 4 * (made.size + own.shape[1])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.learning.descent import Loss, batch_of, name_of, of_each
+from handheld.federated.learning.descent import Loss, batch_of, cross_entropy, name_of, of_each
 from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import Layout
 
@@ -41,7 +41,7 @@ def tried(module: nn.Module, layout: Layout, examples: Examples, rows: NDArray[n
         if not isinstance(outputs, torch.Tensor):
             returned = type(outputs).__name__
             raise InputError(f"expected a module that returns a tensor, got {returned}")
-        if loss.__module__ == __package__ + ".descent":
+        if loss is cross_entropy:
             require_labels("a device's", examples.targets[rows], outputs.shape[-1])
         try:
             losses = loss(outputs, targets)

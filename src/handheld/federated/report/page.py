@@ -1,11 +1,13 @@
 """A run as one page that needs no other file and no network."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 
 from handheld import __version__
@@ -91,18 +93,57 @@ def pictures(rows: Rows) -> list[tuple[str, Markup]]:
     up = (lambda share: amounts.percent(share, 1)) if metric == "test_accuracy" else LOSS.write
     found = []
     for along, write, places in kinds:
-        points = [(place, row[metric]) for place, row in zip(places, rows, strict=True) if metric in row]
+        points = _finite(zip(places, (row.get(metric, math.nan) for row in rows), strict=True))
         if points and points[-1][0] > 0:
             title = f"{name} against {along}"
             draw = partial(_drawing, {name: points}, title, Words(along, write), Words(name, up))
             found.append((title, twice(draw, _WIDTH)))
-    return found
+    return [*found, *_losses(rows), *_devices(rows)]
+
+
+def _losses(rows: Rows) -> list[tuple[str, Markup]]:
+    """Draw how the losses of learning and on the test's examples go; where they part, devices learn by heart."""
+    if not any("test_loss" in row for row in rows):
+        return []
+    names = {"devices, while they learn": "loss", "test": "test_loss"}
+    curves = {name: _by_round(rows, key) for name, key in names.items()}
+    return _against_rounds(curves, "losses against round", "loss")
+
+
+def _devices(rows: Rows) -> list[tuple[str, Markup]]:
+    """Draw how many devices of each round answered, and how many did not, or in vain."""
+    names = {"answered": "answered", "left": "gone", "too late": "late", "not taken": "rejected"}
+    counted = {name: key for name, key in names.items() if any(row.get(key, 0) > 0 for row in rows)}
+    curves = {name: _by_round(rows, key) for name, key in counted.items()}
+    return _against_rounds(curves, "devices against round", "devices")
+
+
+def _against_rounds(curves: Mapping[str, Curve], title: str, up: str) -> list[tuple[str, Markup]]:
+    if not any(curves.values()) or len(_rounds_of(curves)) < 2:
+        return []
+    write = LOSS.write if up == "loss" else amounts.count_text
+    draw = partial(_drawing, curves, title, Words("round", amounts.count_text), Words(up, write))
+    return [(title, twice(draw, _WIDTH))]
+
+
+def _rounds_of(curves: Mapping[str, Curve]) -> set[float]:
+    return {point[0] for point in chain.from_iterable(curves.values())}
+
+
+def _by_round(rows: Rows, key: str) -> list[tuple[float, float]]:
+    return _finite((row["round"], row.get(key, math.nan)) for row in rows)
+
+
+def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that can be drawn: a run that ended badly has others."""
+    return [point for point in points if math.isfinite(point[1])]
 
 
 def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:
     """Return how unevenly examples are dealt out: in words, and drawn."""
     targets, partition = users.examples.targets, users.partition
-    labels = targets if targets.ndim == 1 and targets.dtype.kind == "i" else None
+    classes = targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min(initial=0) >= 0
+    labels = targets.astype(np.int64) if classes else None
     return skew.facts(partition, labels), twice(partial(skew.picture, partition, labels), _WIDTH)
 
 

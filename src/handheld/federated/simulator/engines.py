@@ -96,6 +96,11 @@ def engine_of(kind: str, learner: Learner, stages: Stages, *, workers: int = 1, 
             executor = ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=(given,))
             try:
                 yield Pool(executor)
+            except KeyboardInterrupt:
+                # What they work on is not needed any more, and may take minutes.
+                for process in dict(executor._processes or {}).values():
+                    process.terminate()
+                raise
             finally:
                 executor.shutdown(wait=True, cancel_futures=True)
 

@@ -3,6 +3,7 @@
 The same wherever it runs.
 """
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -175,11 +176,11 @@ def _expected(learned: Learned, task: Task) -> Floats:
         checked(change)
     except InputError as error:
         raise RejectedUpdateError("not_finite", str(error)) from error
-    if not np.isfinite(learned.statistics).all():
+    if len(learned.statistics) and not np.isfinite(learned.statistics).all():
         raise RejectedUpdateError("not_finite", "expected finite statistics, such as running means")
-    if not np.isfinite(learned.loss):
+    if not math.isfinite(learned.loss):
         raise RejectedUpdateError("loss", f"its loss is {learned.loss}, no finite number")
-    if not (np.isfinite(learned.weight) and learned.weight > 0):
+    if not (math.isfinite(learned.weight) and learned.weight > 0):
         raise RejectedUpdateError("weight", f"expected a weight above 0, got {learned.weight}")
     return change
 

@@ -19,7 +19,7 @@ from handheld.federated.simulator.engines import Engine, engine_of, refuse_in_a_
 from handheld.federated.simulator.gathering import Gathered, after, jobs_of, task_of
 from handheld.federated.simulator.kept import identity_of
 from handheld.federated.simulator.plan import Plan
-from handheld.federated.stages import CentralNoise, LocalNoise, Plain, Seeds, Stages, TreeNoise, Update
+from handheld.federated.stages import CentralNoise, LocalNoise, Plain, Seeds, Stage, Stages, TreeNoise, Update
 
 Progress = Callable[[int, int, Row], None]
 """Called after each round with the rounds so far, the rounds in all, and the figures of that round."""
@@ -128,9 +128,14 @@ def _bytes_up(stages: Stages, plan: Plan, statistics: int) -> int:
     return update.size + (4 * facts[0].count if plan.algorithm.corrects else 0) + 4 * statistics
 
 
+def noises_of(plan: Plan) -> list[Stage]:
+    """Return the stages of a plan that promise something of each device."""
+    return [stage for stage in plan.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
+
+
 def _require_no_leak(plan: Plan, statistics: Doubles) -> None:
     """Raise :class:`InputError` where statistics would travel beside a promise that noise makes."""
-    noisy = [stage for stage in plan.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
+    noisy = noises_of(plan)
     if len(statistics) and noisy:
         raise InputError(
             f"{type(noisy[0]).__name__} promises nothing of the {len(statistics):,} statistics "
