@@ -343,6 +343,8 @@ LABELS = points()[0].examples.targets
         ({"targets": LABELS + 1}, r"example \d+ has the label 3, but .* 3 classes: expected 0 to 2, or -1"),
         ({"targets": LABELS - 2}, r"has the label -2"),
         ({"inputs": np.ones((300, 5), np.int64)}, r"raises on inputs \[4, 5\] of int64 \(stored as int64\): RuntimeError"),
+        ({"inputs": np.ones((300, 5), np.int16)}, "store measurements as float32"),
+        ({"inputs": np.ones(300, np.uint8), "module": nn.Embedding(5, 3)}, "store numbers of words as int64"),
         ({"inputs": np.ones((300, 6), np.float32)}, r"raises on inputs \[4, 6\] of float32"),
         ({"targets": np.ones((300, 2), np.float32)}, r"loss cross_entropy raises on outputs \[4, 3\] and targets \[4, 2\]"),
     ],

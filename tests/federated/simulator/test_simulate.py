@@ -70,6 +70,19 @@ def test_a_cluster_gives_the_same_bits():
     same(simulate(PLANS["corrected"], learner(), engine="ray"), simulate(PLANS["corrected"], learner()))
 
 
+def test_a_cluster_gives_the_same_statistics():
+    pytest.importorskip("ray")
+    torch.manual_seed(3)
+    network = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.BatchNorm1d(4, momentum=None), torch.nn.Linear(4, 3))
+    users, test = points()
+    made = ModuleLearner(network, users, test)
+    plan = Plan(rounds=3, cohort=6, work=WORK)
+    one, other = simulate(plan, made, engine="ray"), simulate(plan, made)
+    same(one, other)
+    assert (one.state.statistics == other.state.statistics).all()
+    assert len(one.state.statistics) == 9
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK nonsense", None])
 def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, monkeypatch, damage):
     monkeypatch.setattr(simulating, "_SAVE_SECONDS", -1)

@@ -36,7 +36,7 @@ def tried(module: nn.Module, layout: Layout, examples: Examples, rows: NDArray[n
         except Exception as error:  # whatever a user's module raises
             raise InputError(
                 f"the module raises on inputs {list(inputs.shape)} of {_dtype(inputs)} "
-                f"(stored as {examples.inputs.dtype}): {said(error)}"
+                f"(stored as {examples.inputs.dtype}): {said(error)}{_hint(examples.inputs)}"
             ) from error
         if not isinstance(outputs, torch.Tensor):
             returned = type(outputs).__name__
@@ -55,6 +55,14 @@ def tried(module: nn.Module, layout: Layout, examples: Examples, rows: NDArray[n
         if not losses.requires_grad:
             raise InputError(f"loss {name_of(loss)} does not depend on the module's weights: nothing would be learned")
     return outputs.detach()
+
+
+def _hint(inputs: NDArray[Any]) -> str:
+    if inputs.dtype == np.uint8:
+        return "; uint8 is taken as pictures, from 0 to 1: store numbers of words as int64"
+    if inputs.dtype.kind in "iu":
+        return "; whole numbers are taken as numbers of words: store measurements as float32"
+    return ""
 
 
 def require_labels(whose: str, targets: NDArray[Any], classes: int) -> None:
