@@ -87,6 +87,7 @@ _ENCODER = _Choice(ENCODERS, ("unbiased", "encode", "decode"))
 _STRUCTURE = _Choice(STRUCTURES, ("subspace",))
 _LEARNER = _Choice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
 _INNER = {"encoder": _ENCODER, "then": _ENCODER, "structure": _STRUCTURE}
+_SIZE_ENTRY = ("give size=(height, width)", "give [data] size = [height, width]")
 _NAMED = 10  # files that were left out and are named one by one
 _LOG = logging.getLogger(__name__)
 _PLAIN = ("rounds", "cohort", "uniform", "heaviest", "buffer", "feedback", "judge_every", "seed")
@@ -222,9 +223,9 @@ class Config:
             splits = load(find(given.path, self.folder), size=size, seed=seed)
         except InputError as error:
             # The entry of a configuration is written another way than the argument that the message names.
-            raise InputError(str(error).replace("give size=(height, width)", "give [data] size = [height, width]")) from error
+            raise InputError(str(error).replace(*_SIZE_ENTRY)) from error
         for left_out in splits.skipped[:_NAMED]:
-            _LOG.warning("%s left out: %s", left_out.name, left_out.reason)
+            _LOG.warning("%s left out: %s", left_out.name, left_out.reason.replace(*_SIZE_ENTRY))
         if len(splits.skipped) > _NAMED:
             _LOG.warning("%s: %d left out in all", given.path, len(splits.skipped))
         if splits.train.is_text:

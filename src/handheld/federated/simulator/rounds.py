@@ -17,7 +17,7 @@ from handheld.federated.simulator.cohort import choose
 from handheld.federated.simulator.ending import Run, StoppedRunError, problem_of
 from handheld.federated.simulator.engines import Engine, engine_of, refuse_in_a_started_process
 from handheld.federated.simulator.gathering import Gathered, after, jobs_of, task_of
-from handheld.federated.simulator.kept import identity_of
+from handheld.federated.simulator.kept import Identity, identity_of
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.stages import CentralNoise, LocalNoise, Plain, Seeds, Stage, Stages, TreeNoise, Update
 
@@ -69,40 +69,61 @@ def simulate(
     if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
         raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
     _require_no_leak(plan, statistics)
-    folder = None if out is None else Path(out)
-    identity = identity_of(plan, learner) if folder else {}
-    now = checkpoint.load(folder, identity, len(first)) if folder else None
+    keeper = _Keeper(None if out is None else Path(out), identity_of(plan, learner) if out else {})
+    now = keeper.load(len(first))
     if now is None:
         state = replace(plan.algorithm.init(first), statistics=statistics)
         now = Checkpoint(state, stages.start(), {}, np.zeros(len(learner.examples), np.int32))
-    up = _bytes_up(stages, plan, len(statistics))
-    saved, saved_at = now, time.monotonic()
-    rejected: dict[int, str] = {}
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
         return Run(now.state, tuple(now.rows), now.times, {})
+    rejected: dict[int, str] = {}
+    up = _bytes_up(stages, plan, len(statistics))
     one_more = _round if plan.buffer is None else arrivals_round
     with engine_of(engine, learner, stages, workers=workers, address=address) as where:
         try:
-            while now.state.round < plan.rounds:
+            ends = False
+            while not ends:
                 then, refused = one_more(plan, learner, stages, where, now, up)
                 rejected |= refused
                 if problem := problem_of(plan, then.rows):
-                    raise StoppedRunError(problem, Run(then.state, tuple(then.rows), then.times, rejected))
+                    run = Run(then.state, tuple(then.rows), then.times, rejected)
+                    raise StoppedRunError(problem, run)
                 now = then
                 if progress is not None:
                     progress(now.state.round, plan.rounds, now.rows[-1])
                 ends = now.state.round == plan.rounds or bool(until and until(now.rows[-1]))
-                if folder and (ends or time.monotonic() - saved_at > _SAVE_SECONDS):
-                    checkpoint.save(folder, now, identity)
-                    saved, saved_at = now, time.monotonic()
-                if ends:
-                    break
+                keeper.keep(now, at_once=ends)
         except BaseException:
             # Ctrl-C, a worker that died, a round that came to nothing: the rounds before are kept.
-            if folder and saved is not now:
-                checkpoint.save(folder, now, identity)
+            keeper.keep(now, at_once=True)
             raise
     return Run(now.state, tuple(now.rows), now.times, rejected)
+
+
+class _Keeper:
+    """Writes a run's newest checkpoint now and then; nothing without a folder."""
+
+    def __init__(self, folder: Path | None, identity: Identity):
+        self._folder = folder
+        self._identity = identity
+        self._kept: Checkpoint | None = None
+        self._at = time.monotonic()
+
+    def load(self, size: int) -> Checkpoint | None:
+        """Return what the folder holds of this run, for a model of so many weights."""
+        if self._folder is not None:
+            self._kept = checkpoint.load(self._folder, self._identity, size)
+        return self._kept
+
+    def keep(self, now: Checkpoint, *, at_once: bool) -> None:
+        """Write a checkpoint, if that was not done and it is time."""
+        due = at_once or time.monotonic() - self._at > _SAVE_SECONDS
+        # Nothing new is nothing to write: a folder that another run's error left alone stays as it is.
+        if self._folder is None or not due or now is self._kept or not now.rows:
+            return
+        checkpoint.save(self._folder, now, self._identity)
+        self._kept = now
+        self._at = time.monotonic()
 
 
 def _round(
