@@ -23,6 +23,9 @@ def simulate(
     address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also write for TensorBoard, into the run's folder.")] = False,
     delta: Annotated[float | None, typer.Option(help="Chance that what noise promises fails; one over the devices.")] = None,
+    target_epsilon: Annotated[
+        float | None, typer.Option(help="What central noise is to promise after all rounds, instead of its multiplier.")
+    ] = None,
 ) -> None:
     """Let a population of devices learn, in this machine. Ctrl-C stops it; the same command goes on where it was."""
     from dataclasses import replace
@@ -36,24 +39,38 @@ def simulate(
 
     console, wanted = Console(stderr=True), read(config)
     plan = wanted.plan if rounds is None else replace(wanted.plan, rounds=rounds)
+    plan = plan if delta is None else replace(plan, delta=delta)
     folder, learner = out or wanted.out, wanted.learner()
+    target = wanted.target_epsilon if target_epsilon is None else target_epsilon
+    if target is not None:
+        plan = plan.for_epsilon(target, len(learner.examples))
+    reached = 0
     board: list[TensorBoard] = []
     with stage_bars(console) as bars:
 
         def show(done: int, of: int, row: dict[str, float]) -> None:
-            known = [f"{name} {row[name]:.4g}" for name in ("loss", "test_loss", "test_accuracy") if name in row]
+            nonlocal reached
+            reached = done
+            names = ("loss", "test_loss", "test_accuracy", "epsilon")
+            known = [f"{name} {row[name]:.4g}" for name in names if name in row]
             bars("rounds", done / of, f"{done:,} of {of:,}  {'  '.join(known)}")
             if tensorboard:
                 if not board:
                     board.append(TensorBoard(folder / "tensorboard", done))
                 board[0].add(row)
 
-        made = run_plan(plan, learner, out=folder, workers=workers, engine=engine, address=address, progress=show)
-    for each in board:
-        each.close()
+        try:
+            made = run_plan(plan, learner, out=folder, workers=workers, engine=engine, address=address, progress=show)
+        except KeyboardInterrupt:
+            where = f"after round {reached:,} of {plan.rounds:,}" if reached else "before the first round of this call"
+            console.print(f"stopped {where}; {folder} keeps it, and the same command goes on from there", soft_wrap=True)
+            raise typer.Exit(130) from None
+        finally:
+            for each in board:
+                each.close()
     for user, why in sorted(made.rejected.items()):
         console.print(f"device {user}: update not taken: {why}", highlight=False, soft_wrap=True)
-    promised = write_run(folder, plan, learner, made, delta=delta)
+    promised = write_run(folder, plan, learner, made)
     typer.echo("  ".join(f"{name} {value:.6g}" for name, value in made.rows[-1].items()))
     for promise in promised:
         typer.echo(f"(epsilon, delta) = {promise}")

@@ -6,10 +6,9 @@ Example::
     rounds = 100
     cohort = 10
 
-    [data]
-    path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
-    users = 100
-    split = "shards"                     # evenly, shards, dirichlet, quantity; or plays, files: by who wrote it
+    [data] path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
+    users = 100 split = "shards"                     # evenly, shards, dirichlet, dirichlet_shares,
+    quantity; or plays, files: by who wrote it
 
     [model]
     network = "convolutional"            # or "package.module:factory"
@@ -66,7 +65,9 @@ ENCODERS = {
 }  # fmt: skip
 STRUCTURES = {"random_mask": structured.RandomMask, "low_rank": structured.LowRank}
 _INNER: Mapping[str, Mapping[str, type[Any]]] = {"encoder": ENCODERS, "then": ENCODERS, "structure": STRUCTURES}
-_PLAIN = ("rounds", "cohort", "uniform", "heaviest", "buffer", "feedback", "judge_every", "seed")
+_PLAIN = (
+    "rounds", "cohort", "uniform", "heaviest", "buffer", "sampling", "delta", "feedback", "judge_every", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,11 @@ class Source:
             reads them, plays, or a folder with a ``.txt`` file for each user.
         factory: instead of it, ``package.module:function`` that returns :class:`Users` and :class:`Examples` to test on.
         users: how many, where examples are dealt out.
-        split: ``evenly``, ``shards``, ``dirichlet`` or ``quantity``; ``plays`` (each role is a user) or ``files``.
+        split: ``evenly``, ``shards``, ``dirichlet`` (each has as many examples; Hsu et al.),
+            ``dirichlet_shares`` (Yurochkin et al.) or ``quantity``; ``plays`` (each role is a user)
+            or ``files``.
         each: shards of a user.
-        evenness: alpha of the Dirichlet distribution.
+        alpha: of the Dirichlet distribution.
         skew: of how many examples users have.
         length: letters of a window, for plays and files.
     """
@@ -90,7 +93,7 @@ class Source:
     users: int = 100
     split: str = "evenly"
     each: int = 2
-    evenness: float = 0.5
+    alpha: float = 0.5
     skew: float = 1.5
     length: int = 80
 
@@ -113,13 +116,25 @@ class Model:
 
 @dataclass(frozen=True)
 class Config:
-    """A run to be made: the arguments of ``simulate``."""
+    """A run to be made: the arguments of ``simulate``.
+
+    Attributes:
+        out: folder of the run.
+        plan: of the run.
+        data: whose examples devices have.
+        model: what they learn.
+        folder: of the configuration, in which files and functions are looked for.
+        target_epsilon: what noise is to promise after all rounds, instead of the multiplier that
+            the plan's noise has; see ``Plan.for_epsilon``, which needs to know how many devices
+            there are.
+    """
 
     out: Path
     plan: Plan
     data: Source
     model: Model
     folder: Path
+    target_epsilon: float | None = None
 
     def learner(self) -> ModuleLearner:
         """Read the data and make the network. Raises :class:`InputError`."""
@@ -156,7 +171,8 @@ class Config:
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), count, seed=seed),
             "shards": lambda: partitions.by_shards(labels, count, each=given.each, seed=seed),
-            "dirichlet": lambda: partitions.by_dirichlet(labels, count, evenness=given.evenness, seed=seed),
+            "dirichlet": lambda: partitions.by_dirichlet(labels, count, alpha=given.alpha, seed=seed),
+            "dirichlet_shares": lambda: partitions.by_dirichlet_shares(labels, count, alpha=given.alpha, seed=seed),
             "quantity": lambda: partitions.by_quantity(len(labels), count, skew=given.skew, seed=seed),
         }
         if given.split not in deal:
@@ -172,7 +188,7 @@ def read(path: str | os.PathLike[str]) -> Config:
         table = tomllib.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
-    known = {"out", "data", "model", "algorithm", "robust", "work", "devices", "stages", "download", *_PLAIN}
+    known = {"out", "data", "model", "algorithm", "robust", "work", "devices", "stages", "download", "target_epsilon", *_PLAIN}
     if unknown := table.keys() - known:
         raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
     values: dict[str, Any] = {name: table[name] for name in _PLAIN if name in table}
@@ -190,7 +206,14 @@ def read(path: str | os.PathLike[str]) -> Config:
         from_table(Source, table.get("data", {}), "data"),
         from_table(Model, table.get("model", {}), "model"),
         Path(path).resolve().parent,
+        _target(table.get("target_epsilon")),
     )
+
+
+def _target(value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        raise InputError(f"target_epsilon: expected a number above 0, got {value!r}")
+    return None if value is None else float(value)
 
 
 def _named(kinds: Mapping[str, type[Any]], table: Any, where: str) -> Any:

@@ -1,6 +1,6 @@
 """A run as one page that needs no other file and no network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import accumulate
@@ -65,10 +65,15 @@ def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
     """Return the run in one sentence."""
     judged = [row for row in rows if "test_accuracy" in row]
     best = f", {amounts.percent(judged[-1]['test_accuracy'])} of the test examples right" if judged else ""
-    return (
-        f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each, a model of {weights:,} weights{best}, "
-        f"{amounts.size_text(sum(row['bytes_up'] for row in rows))} up."
-    )
+    if plan.buffer is not None:
+        took_part = (
+            f"{len(rows)} steps of {plan.buffer} updates each, {plan.cohort} of {population:,} devices learning at any time"
+        )
+    elif plan.sampling == "poisson":
+        took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each on average"
+    else:
+        took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each"
+    return f"{took_part}, a model of {weights:,} weights{best}, {amounts.size_text(sum(row['bytes_up'] for row in rows))} up."
 
 
 def pictures(rows: Rows) -> list[tuple[str, Markup]]:
@@ -79,9 +84,10 @@ def pictures(rows: Rows) -> list[tuple[str, Markup]]:
         ("bytes down", amounts.size_text, list(accumulate(row["bytes_down"] for row in rows))),
         ("simulated hours", lambda hours: f"{hours:.3g}", [row["seconds"] / 3600 for row in rows]),
     )
-    metric, name = ("test_accuracy", "test accuracy") if any("test_accuracy" in row for row in rows) else ("loss", "loss")
+    metric = next((one for one in ("test_accuracy", "loss") if any(one in row for row in rows)), "test_loss")
+    name = metric.replace("_", " ")
     up = (lambda share: amounts.percent(share, 1)) if metric == "test_accuracy" else LOSS.write
-    found = []
+    found = [*_promised(rows)]
     for along, write, places in kinds:
         points = [(place, row[metric]) for place, row in zip(places, rows, strict=True) if metric in row]
         if points and points[-1][0] > 0:
@@ -89,6 +95,18 @@ def pictures(rows: Rows) -> list[tuple[str, Markup]]:
             draw = partial(_drawing, {name: points}, title, Words(along, write), Words(name, up))
             found.append((title, twice(draw, _WIDTH)))
     return found
+
+
+def _promised(rows: Rows) -> Iterator[tuple[str, Markup]]:
+    """Draw what noise promised, and where updates were clipped, against rounds, if that changed."""
+    names = {"epsilon": "epsilon", "local_epsilon": "epsilon of updates", "clip_length": "clip length"}
+    for column, name in names.items():
+        points = [(row["round"], row[column]) for row in rows if column in row]
+        if len({value for _, value in points}) > 1:
+            title = f"{name} against round"
+            up = Words(name, lambda value: f"{value:.3g}")
+            draw = partial(_drawing, {name: points}, title, Words("round", amounts.count_text), up)
+            yield title, twice(draw, _WIDTH)
 
 
 def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:

@@ -5,7 +5,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from handheld.federated.simulator.cohort import choose
 from handheld.federated.simulator.engines import Engine, engine_of
 from handheld.federated.simulator.gathering import Gathered, after, jobs_of, task_of
 from handheld.federated.simulator.plan import Plan
-from handheld.federated.stages import Plain, Seeds, Stages, Update
+from handheld.federated.stages import Plain, Seeds, Stages, Update, WholeNumbers
 
 Progress = Callable[[int, int, Row], None]
 """Called after each round with the rounds so far, the rounds in all, and the figures of that round."""
@@ -35,9 +35,13 @@ class Run:
 
     Attributes:
         state: the server's; ``state.weights`` is the model.
-        rows: figures of each round: ``round``, ``asked``, ``answered``, ``gone``, ``late``, ``rejected``, ``given_up`` (1 where
-            too few answered), ``bytes_up``, ``bytes_down``, simulated ``seconds`` since the run began, mean ``loss``
-            of devices while learning, and what the learner judges by, such as ``test_loss`` and ``test_accuracy``.
+        rows: figures of each round: ``round``, ``asked``, ``answered``, ``gone``, ``late``,
+            ``rejected``, ``given_up`` (1 where too few answered), ``bytes_up``, ``bytes_down``,
+            simulated ``seconds`` since the run began, mean ``loss`` of devices while learning, and
+            what the learner judges by, such as ``test_loss`` and ``test_accuracy``; ``clip_length``
+            and ``bound`` (the longest that one device adds to the sum) where updates are clipped.
+            With noise there is ``epsilon`` or ``local_epsilon``, and no ``loss``, which would tell
+            of devices what noise hides.
         times: (users,) how often each device took part.
         rejected: why updates of the last rounds were not taken, by device: those that this process saw.
     """
@@ -84,31 +88,52 @@ def simulate(
         TrainingError: the model's weights are not finite any more.
     """
     first = learner.start()
-    stages = Stages(plan.stages, plan.algorithm, learner.shapes, plan.alike and plan.buffer is None)
-    if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
-        raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
+    population = len(learner.examples)
+    _require_fitting(plan, population)
+    equal = plan.alike and plan.buffer is None
+    stages = Stages(plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population))
     folder = None if out is None else Path(out)
     fingerprint = _fingerprint(plan, learner, first)
     now = checkpoint.load(folder, fingerprint, len(first)) if folder else None
-    now = now or Checkpoint(plan.algorithm.init(first), stages.start(), {}, np.zeros(len(learner.examples), np.int32))
+    now = now or Checkpoint(plan.algorithm.init(first), stages.start(), {}, np.zeros(population, np.int32))
     up, saved = _bytes_up(stages, plan), time.monotonic()
     rejected: dict[int, str] = {}
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
         return Run(now.state, tuple(now.rows), now.times, {})
     one_more = _round if plan.buffer is None else arrivals_round
     with engine_of(engine, learner, stages, workers=workers, address=address) as where:
-        while now.state.round < plan.rounds:
-            now, refused = one_more(plan, learner, stages, where, now, up)
-            rejected |= refused
-            if progress is not None:
-                progress(now.state.round, plan.rounds, now.rows[-1])
-            ends = now.state.round == plan.rounds or bool(until and until(now.rows[-1]))
-            if folder and (ends or time.monotonic() - saved > _SAVE_SECONDS):
+        try:
+            while now.state.round < plan.rounds:
+                now, refused = one_more(plan, learner, stages, where, now, up)
+                rejected |= refused
+                if progress is not None:
+                    progress(now.state.round, plan.rounds, now.rows[-1])
+                ends = now.state.round == plan.rounds or bool(until and until(now.rows[-1]))
+                if folder and (ends or time.monotonic() - saved > _SAVE_SECONDS):
+                    checkpoint.save(folder, now, fingerprint)
+                    saved = time.monotonic()
+                if ends:
+                    break
+        except BaseException:  # Ctrl-C too: rounds since the last checkpoint would be lost
+            if folder and now.rows:
                 checkpoint.save(folder, now, fingerprint)
-                saved = time.monotonic()
-            if ends:
-                break
+            raise
     return Run(now.state, tuple(now.rows), now.times, rejected)
+
+
+def _require_fitting(plan: Plan, population: int) -> None:
+    """Raise :class:`InputError` where a plan does not fit the number of devices, before anything is learned."""
+    if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
+        raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
+    named = getattr(plan.algorithm, "population", None)
+    if named is not None and named != population:
+        raise InputError(f"algorithm.population: expected {population}, the number of devices, got {named}: leave it out")
+    most = population if plan.sampling == "poisson" else min(plan.cohort, population)
+    for stage in plan.stages:
+        if isinstance(stage, WholeNumbers) and stage.clients < most:
+            raise InputError(
+                f"whole_numbers.clients: expected {most} or more, as many as may answer in a round, got {stage.clients}"
+            )
 
 
 def _round(
@@ -116,14 +141,19 @@ def _round(
 ) -> tuple[Checkpoint, dict[int, str]]:
     """Return what is known after one more round, and why updates were rejected in it."""
     task, down = task_of(plan, now.state)
-    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up)
+    poisson = plan.sampling == "poisson"
+    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up, poisson=poisson)
     users = cohort.answering if cohort.enough else cohort.answering[:0]
-    gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, now, users)))
+    shared = replace(now, memory=stages.public(now.memory))
+    gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, shared, users)))
+    # Who is too late, or answers in a round that is given up, has sent an update all the same.
+    unused = cohort.late + len(cohort.answering) - len(users)
     figures = {
         "asked": len(cohort.asked), "gone": cohort.gone, "late": cohort.late, "bytes_down": down * len(cohort.asked),
-        "seconds": now.clock + cohort.seconds,
+        "bytes_up": gathered.size + up * unused, "seconds": now.clock + cohort.seconds,
     }  # fmt: skip
-    return after(plan, learner, stages, now, gathered, users, figures), gathered.rejected
+    done = after(plan, learner, stages, now, gathered, users, figures, enough=cohort.enough)
+    return done, gathered.rejected
 
 
 def _bytes_up(stages: Stages, plan: Plan) -> int:
