@@ -254,6 +254,7 @@ def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float
     return high
 
 
+@lru_cache(maxsize=4096)
 def _fixed(multiplier: float, rounds: int, cohort: int, population: int, delta: float) -> float:
     everybody = _gaussian(multiplier / (2 * math.sqrt(rounds)), delta)
     if multiplier == 0 or cohort == population:
@@ -275,6 +276,7 @@ def _renyi(multiplier: float, cohort: int, population: int) -> tuple[NDArray[np.
     return orders, accountant.rdp
 
 
+@lru_cache(maxsize=4096)
 def _poisson(multiplier: float, rounds: int, chance: float, relation: str, delta: float) -> float:
     moved = 2.0 if relation == "replace_one" else 1.0
     everybody = _gaussian(multiplier / (moved * math.sqrt(rounds)), delta)
@@ -284,6 +286,7 @@ def _poisson(multiplier: float, rounds: int, chance: float, relation: str, delta
     return min(everybody, float(once.self_compose(rounds).get_epsilon_for_delta(delta)))
 
 
+_LEAST_GAUSSIAN = 1e-3  # below, the exact sums leave the range of floats, and epsilon is half a million
 _LEAST_POISSON = 0.02  # below, losses take too many points, and epsilon is in the thousands with or without sampling
 
 
@@ -305,10 +308,14 @@ def _losses(multiplier: float, chance: float, relation: str, interval: float) ->
     )
 
 
+@lru_cache(maxsize=4096)
 def _gaussian(multiplier: float, delta: float) -> float:
     """Return epsilon of the Gaussian mechanism on a sum that moves by 1."""
     if multiplier == 0:
         return math.inf
+    if multiplier < _LEAST_GAUSSIAN:
+        bound = 1 / (2 * multiplier**2)  # zero-concentrated privacy (Bun and Steinke, arXiv 1605.02065)
+        return bound + 2 * math.sqrt(bound * math.log(1 / delta))
     epsilon = float(_accounting().get_epsilon_gaussian(multiplier, delta))
     return epsilon * (1 + _ROOT) + _ROOT
 

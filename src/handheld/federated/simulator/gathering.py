@@ -118,25 +118,25 @@ def after(
         row |= {f"test_{name}": value for name, value in learner.judge(state.weights).items()}
     times = now.times.copy()
     np.add.at(times, users, 1)
-    row |= epsilons(plan, len(learner.examples), state.round, times)
+    if plan.promises:
+        row["participations"] = int(times.max(initial=0))
+        row |= epsilons(plan, len(learner.examples), row)
     own = now.own
     if gathered.own and total is not None:
         own = {**now.own, **gathered.own}
     return replace(now, state=state, memory=memory, own=own, times=times, rows=(*now.rows, row), clock=figures["seconds"])
 
 
-def epsilons(plan: Plan, population: int, rounds: int, times: NDArray[np.int32]) -> Row:
-    """Return ``epsilon`` of who sees the models, ``local_epsilon`` of who sees updates, where noise promises them."""
-    if not plan.promises:
-        return {}
-    row: Row = {}
-    promised = plan.promised(population, rounds, int(times.max(initial=0)))
+def epsilons(plan: Plan, population: int, row: Row) -> Row:
+    """Return ``epsilon`` of who sees the models until a round, ``local_epsilon`` of who sees updates."""
+    promised = plan.promised(population, int(row["round"]), int(row["participations"]))
+    figures: Row = {}
     noises = [stage for stage in plan.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
     for stage, guarantee in zip(noises, promised, strict=True):
         name = "local_epsilon" if isinstance(stage, LocalNoise) else "epsilon"
         if stage.multiplier > 0:
-            row[name] = min(row.get(name, math.inf), guarantee.epsilon)
-    return row
+            figures[name] = min(figures.get(name, math.inf), guarantee.epsilon)
+    return figures
 
 
 def _summed(plan: Plan, learner: Learner, stages: Stages, now: Checkpoint, gathered: Gathered, *, enough: bool) -> Total | None:

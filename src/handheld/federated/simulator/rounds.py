@@ -19,7 +19,7 @@ from handheld.federated.simulator.asynchronous import arrivals_round
 from handheld.federated.simulator.checkpoint import Checkpoint, Row
 from handheld.federated.simulator.cohort import choose
 from handheld.federated.simulator.engines import Engine, engine_of
-from handheld.federated.simulator.gathering import Gathered, after, jobs_of, task_of
+from handheld.federated.simulator.gathering import Gathered, after, epsilons, jobs_of, task_of
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.stages import Plain, Seeds, Stages, Update, WholeNumbers
 
@@ -40,8 +40,9 @@ class Run:
             simulated ``seconds`` since the run began, mean ``loss`` of devices while learning, and
             what the learner judges by, such as ``test_loss`` and ``test_accuracy``; ``clip_length``
             and ``bound`` (the longest that one device adds to the sum) where updates are clipped.
-            With noise there is ``epsilon`` or ``local_epsilon``, and no ``loss``, which would tell
-            of devices what noise hides.
+            With noise there is ``epsilon`` or ``local_epsilon``, ``participations`` (rounds that the
+            device took part in that did most often), and no ``loss``, which would tell of devices
+            what noise hides.
         times: (users,) how often each device took part.
         rejected: why updates of the last rounds were not taken, by device: those that this process saw.
     """
@@ -96,6 +97,9 @@ def simulate(
     fingerprint = _fingerprint(plan, learner, first)
     now = checkpoint.load(folder, fingerprint, len(first)) if folder else None
     now = now or Checkpoint(plan.algorithm.init(first), stages.start(), {}, np.zeros(population, np.int32))
+    if plan.promises and now.rows:  # they may be of another delta
+        rows = [{**row, **epsilons(plan, population, row)} for row in now.rows]
+        now = replace(now, rows=tuple(rows))
     up, saved = _bytes_up(stages, plan), time.monotonic()
     rejected: dict[int, str] = {}
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
