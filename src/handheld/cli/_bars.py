@@ -9,11 +9,17 @@ from typing import Any
 def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
     """Show a bar for each stage."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.table import Column
 
+    # On 80 columns rich would cut the times to "0:0…": the bar gives way instead, and then the text.
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
-        TimeRemainingColumn(), TextColumn("{task.fields[text]}"),
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None, table_column=Column(min_width=4, max_width=40, ratio=1)),
+        TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4, no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(min_width=7, no_wrap=True)),
+        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+    )
     with Progress(*columns, console=console, refresh_per_second=2) as bars:
         tasks: dict[str, Any] = {}
 

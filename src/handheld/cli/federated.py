@@ -8,6 +8,9 @@ import typer
 app = typer.Typer(help="Train one model over many devices whose data never leaves them.", no_args_is_help=True)
 
 
+_LINES = 20  # of a run, where no terminal shows a bar
+
+
 @app.callback()
 def _root() -> None:
     pass
@@ -53,7 +56,11 @@ def simulate(
             reached = done
             names = ("loss", "test_loss", "test_accuracy", "epsilon")
             known = [f"{name} {row[name]:.4g}" for name in names if name in row]
-            bars("rounds", done / of, f"{done:,} of {of:,}  {'  '.join(known)}")
+            text = f"{done:,} of {of:,}  {'  '.join(known)}"
+            bars("rounds", done / of, text)
+            # A log gets no bar, but some twenty lines.
+            if not console.is_terminal and (done * _LINES // of > (done - 1) * _LINES // of):
+                console.print(f"round {text}", highlight=False, soft_wrap=True)
             if tensorboard:
                 if not board:
                     board.append(TensorBoard(folder / "tensorboard", done))

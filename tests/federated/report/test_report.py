@@ -168,3 +168,10 @@ def test_the_sentence_says_how_many_updates_a_step_applied():
     assert "6 steps of 3 updates each, 6 of 25 devices learning at any time" in summary(Plan(cohort=6, buffer=3), row, 25, 1)
     assert "6 rounds with 6 of 25 devices each on average" in summary(Plan(cohort=6, sampling="poisson"), row, 25, 1)
     assert "6 rounds with 6 of 25 devices each, a model" in summary(Plan(cohort=6), row, 25, 1)
+
+
+def test_a_log_gets_a_line_now_and_then(tmp_path):
+    done = CliRunner().invoke(app, [*private(tmp_path), "--rounds", "60"])
+    lines = [line for line in done.output.splitlines() if " of 60  " in line and line.startswith("round ")]
+    assert len(lines) == 20
+    assert lines[-1].startswith("round 60 of 60  test_loss ")

@@ -141,6 +141,27 @@ def test_what_devices_do_to_the_chance_of_being_drawn_is_in_the_promise(devices,
         assert found.epsilon == pytest.approx({20: 14.1, 40: 37.7}[drawn], rel=0.01)
 
 
+def test_of_poisson_cohorts_too_hours_of_their_own_promise_nothing_by_drawing():
+    plan = replace(ALL, sampling="poisson", devices=Devices(ready=0.5, night=0.5))
+    assert plan.drawing == "unknown"
+    assert replace(plan, devices=Devices(ready=0.5, gone=0.5, deadline=60)).drawing == "poisson"
+
+
+def test_in_poisson_cohorts_nobody_waits_for_others():
+    """Each device answers by its own chance, 0.2 * 0.1, alone or not: with waiting it would be more."""
+    plan = Plan(rounds=2000, cohort=1, sampling="poisson", devices=Devices(ready=0.1), judge_every=2000)
+    run = simulate(plan, Steady(users=5))
+    assert run.times.sum() == pytest.approx(2000 * 5 * 0.02, rel=0.25)
+    assert run.rows[-1]["seconds"] > 1000 * 60
+
+
+def test_who_sends_an_update_too_late_took_part():
+    plan = replace(ALL, cohort=10, devices=Devices(asked=2.0, spread=1.0), stages=(Clip(1.0), LocalNoise(1.0)))
+    run = simulate(plan, Steady(users=20))
+    assert run.times.tolist() == [1] * 20
+    assert run.rows[0]["answered"] == 10
+
+
 @pytest.mark.parametrize("devices", [Devices(asked=2, spread=0.8), Devices(ready=0.1), Devices(gone=0.3, spread=1)])
 def test_no_device_is_drawn_more_often_than_the_promise_counts_on(devices):
     """Of 100 devices the chance of the luckiest: in 400 rounds within five deviations of what the promise takes."""

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from handheld.errors import InputError
 from handheld.federated.learning.descent import Loss, batch_of
 from handheld.federated.learning.learner import Floats
 from handheld.federated.learning.users import Examples
@@ -43,7 +44,13 @@ class Answers:
 
 
 def answers(module: nn.Module, vector: Vector, weights: Floats, examples: Examples, loss: Loss) -> Answers:
-    """Judge a module with given weights (n,); its own are those afterwards."""
+    """Judge a module with given weights (n,); its own are those afterwards.
+
+    Raises:
+        InputError: no examples.
+    """
+    if not len(examples):
+        raise InputError("expected an example or more to judge by, got none: leave them out to judge by nothing")
     vector.bind(module.eval(), torch.from_numpy(weights.copy()), torch.zeros(len(vector)))
     losses, right, asked = np.zeros(len(examples)), np.zeros(len(examples), np.int64), np.zeros(len(examples), np.int64)
     with torch.no_grad():

@@ -20,6 +20,7 @@ class Cohort:
     Attributes:
         asked: (m,) numbers of those who got the model.
         answering: (k,) numbers of those who answer in time, by number.
+        sent: (s,) numbers of all who send an update, in time or not.
         gone: how many left.
         late: how many would have answered too late.
         seconds: how long the round took, with the time in which nobody was ready.
@@ -28,6 +29,7 @@ class Cohort:
 
     asked: NDArray[np.int64]
     answering: NDArray[np.int64]
+    sent: NDArray[np.int64]
     gone: int
     late: int
     seconds: float
@@ -61,7 +63,9 @@ def choose(
     rng = np.random.default_rng((task.seed, task.state.round, _CHOICE))
     if poisson:
         drawn = np.flatnonzero(rng.random(len(examples)) < wanted / len(examples))
-        asked, waited = _ready(devices, drawn, len(drawn), clock, rng)
+        # Nobody waits for others to be ready: whether one device is drawn must change nothing about who else answers.
+        asked = drawn[devices.are_ready(drawn, clock, rng)]
+        waited = 0.0 if len(asked) else _MINUTE
     elif devices.ready >= 1:
         count = min(round(devices.asked * wanted), len(examples))
         asked = rng.choice(len(examples), count, replace=False).astype(np.int64)
@@ -80,7 +84,7 @@ def choose(
     last = float(passed[intime].max(initial=0.0))
     seconds = waited + (last if full or devices.deadline == np.inf else devices.deadline)
     late = len(stay) - len(intime)
-    return Cohort(asked, np.sort(stay[intime]), int(leaves.sum()), late, seconds, enough)
+    return Cohort(asked, np.sort(stay[intime]), stay, int(leaves.sum()), late, seconds, enough)
 
 
 def seen(work: Work, examples: int) -> float:

@@ -94,7 +94,7 @@ def after(
         stages: on the way of an update.
         now: what was known before.
         gathered: what devices sent.
-        users: (k,) who they were.
+        users: (k,) who sent something, in time or not.
         figures: of the round, to which those of this step are added.
         enough: whether as many answered as must; the round is given up else.
 

@@ -133,7 +133,7 @@ class Plan:
         Devices that are ready at any hour alike, leave, or come too late change nothing about who
         was drawn; those that are ready at their own hours are not drawn alike.
         """
-        if self.sampling == "fixed" and self.devices.ready < 1 and self.devices.night > 0:
+        if self.devices.ready < 1 and self.devices.night > 0:
             return "unknown"
         return self.sampling
 

@@ -43,7 +43,7 @@ class Run:
             With noise there is ``epsilon`` or ``local_epsilon``, ``participations`` (rounds that the
             device took part in that did most often), and no ``loss``, which would tell of devices
             what noise hides.
-        times: (users,) how often each device took part.
+        times: (users,) how often each device took part: sent an update, in time or not.
         rejected: why updates of the last rounds were not taken, by device: those that this process saw.
     """
 
@@ -156,7 +156,7 @@ def _round(
         "asked": len(cohort.asked), "gone": cohort.gone, "late": cohort.late, "bytes_down": down * len(cohort.asked),
         "bytes_up": gathered.size + up * unused, "seconds": now.clock + cohort.seconds,
     }  # fmt: skip
-    done = after(plan, learner, stages, now, gathered, users, figures, enough=cohort.enough)
+    done = after(plan, learner, stages, now, gathered, cohort.sent, figures, enough=cohort.enough)
     return done, gathered.rejected
 
 
