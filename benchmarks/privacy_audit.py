@@ -1,6 +1,6 @@
 """Whether an attacker beats the epsilon that is printed, in thousands of runs of one round.
 
-    python benchmarks/privacy_audit.py [--runs 20000] [--confidence 0.95]
+    python benchmarks/privacy_audit.py [--runs 5000] [--confidence 0.95]
 
 Two populations differ in one device. The attacker knows everything but which of them learned: the
 plan, all other devices, and what the one device would send in either case, which is the longest
@@ -135,7 +135,7 @@ def seeded(case: Plan, seed: int) -> Plan:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--runs", type=int, default=20_000)
+    options.add_argument("--runs", type=int, default=5_000)
     options.add_argument("--confidence", type=float, default=0.95)
     asked = options.parse_args()
     rows = [audited(name, asked.runs, asked.confidence) for name in CASES]

@@ -13,10 +13,12 @@ pytest.importorskip("scipy")
 
 from handheld.errors import InputError
 from handheld.federated.audit import least_epsilon
+from handheld.federated.privacy import central
+from handheld.federated.stages import CentralNoise, Clip
 
 BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 sys.path.insert(0, BENCHMARKS)
-from privacy_audit import CASES, audited
+from privacy_audit import CASES, ONE_WAY, audited, plan, scores_of  # noqa: E402
 
 sys.path.remove(BENCHMARKS)  # it has names that examples have too
 
@@ -71,3 +73,10 @@ def test_an_attacker_does_not_beat_what_is_printed(name):
 def test_an_attacker_comes_near_to_what_is_printed():
     row = audited("clip, central noise", 1500)
     assert row["epsilon shown"] > 0.5 * row["epsilon printed"] > 0
+
+
+def test_a_noise_that_is_too_small_for_what_is_printed_is_found_out():
+    """Noise for a sixth of what a device adds, as it was behind compression: 0.33 where 2 is printed."""
+    small = plan(Clip(1.0), CentralNoise(0.33))
+    scores = [scores_of(small, sends, 1000, number) for number, sends in enumerate(ONE_WAY)]
+    assert least_epsilon(*scores, 1e-4) > central(2.0, 1, 20, 20, 1e-4).epsilon
