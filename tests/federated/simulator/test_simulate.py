@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -199,9 +200,10 @@ def test_bytes_are_those_that_travel():
     assert small.rows[0]["bytes_up"] < 5 * 8192 / 8 * 1.1
 
 
-@pytest.mark.parametrize("values", [{"rounds": 0}, {"cohort": 0}, {"heaviest": 0.5}, {"seed": -1}])
+@pytest.mark.parametrize("values", [{"rounds": 0}, {"cohort": 0}, {"judge_every": 0}, {"heaviest": 0.5}, {"seed": -1}])
 def test_plans_that_make_no_sense(values):
-    with pytest.raises(InputError, match="1 or more"):
+    ((name, value),) = values.items()
+    with pytest.raises(InputError, match=rf"{name}: expected .*1 or more, got {value}"):
         Plan(**values)
 
 
@@ -270,8 +272,28 @@ def test_too_few_for_a_robust_mean_give_the_round_up():
         given_up = sum(row["given_up"] for row in run.rows)
         assert 0 < given_up < 40
         assert run.state.weights.tolist() == [40.0 - given_up] * 6
-    with pytest.raises(InputError, match="7 clients or more"):
-        Plan(cohort=6, robust=Krum(2))
+    for plan, users in ((Plan(cohort=6, robust=Krum(2)), 20), (Plan(cohort=20, robust=Krum(2)), 6)):
+        with pytest.raises(InputError, match="7 clients or more"):
+            simulate(plan, Steady(users=users))
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"ready": 0.0}, r"devices\.ready: expected a share above 0, at most 1, got 0"),
+        ({"night": 1.5}, r"devices\.night: expected a share of 0 to 1, got 1.5"),
+        ({"gone": -0.1}, r"devices\.gone: .* got -0.1"),
+        ({"least": math.nan}, r"devices\.least: .* got nan"),
+        ({"learns": 0.0}, r"devices\.learns: expected a speed above 0, got 0"),
+        ({"uploads": math.inf}, r"devices\.uploads: .* got inf"),
+        ({"spread": -1.0}, r"devices\.spread: .* got -1"),
+        ({"deadline": 0.0}, r"devices\.deadline: expected seconds above 0, got 0"),
+        ({"asked": 0.5}, r"devices\.asked: expected a number of 1 or more, got 0.5"),
+    ],
+)
+def test_the_one_value_of_devices_that_is_wrong_is_named(values, why):
+    with pytest.raises(InputError, match=why):
+        Devices(**values)
 
 
 def test_a_round_waits_until_somebody_is_ready():

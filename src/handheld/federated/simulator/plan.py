@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from handheld.errors import InputError
 from handheld.federated.algorithms import Algorithm, FedAvg, Robust
 from handheld.federated.learning.learner import Structure, Work
@@ -71,19 +69,17 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.rounds, self.cohort, self.judge_every) < 1 or self.seed < 0 or not self.heaviest >= 1:
-            raise InputError(
-                "expected rounds, a cohort, judge_every and heaviest of 1 or more and a seed of 0 or more, "
-                f"got {self.rounds}, {self.cohort}, {self.judge_every}, {self.heaviest} and {self.seed}"
-            )
+        for name in ("rounds", "cohort", "judge_every", "heaviest"):
+            if not getattr(self, name) >= 1:
+                raise InputError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise InputError(f"seed: expected 0, 1 or more, got {self.seed}")
         if self.sampling not in ("fixed", "poisson"):
             raise InputError(f"sampling: expected fixed or poisson, got {self.sampling!r}")
         if self.delta is not None and not 0 < self.delta < 1:
             raise InputError(f"delta: expected a number above 0, below 1, got {self.delta}")
         if self.robust is not None and self.algorithm.corrects:
             raise InputError("a robust mean sees updates only, but this algorithm's devices send more")
-        if self.robust is not None and self.sampling == "fixed":
-            self.robust.mean(np.zeros((self.cohort, 1), np.float32))  # raises where even all are too few
         compressed = bool(self.stages) and all(isinstance(stage, Compressed) for stage in self.stages)
         if self.feedback and (self.algorithm.corrects or self.buffer is not None or not compressed):
             raise InputError("feedback is of compressed rounds: no other stages, no devices' states, no buffer")

@@ -129,6 +129,8 @@ def _require_fitting(plan: Plan, population: int) -> None:
     """Raise :class:`InputError` where a plan does not fit the number of devices, before anything is learned."""
     if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
         raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
+    if plan.robust is not None and plan.sampling == "fixed":
+        plan.robust.mean(np.zeros((min(plan.cohort, population), 1), np.float32))  # raises where all are too few
     named = getattr(plan.algorithm, "population", None)
     if named is not None and named != population:
         raise InputError(f"algorithm.population: expected {population}, the number of devices, got {named}: leave it out")
