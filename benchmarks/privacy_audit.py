@@ -111,7 +111,7 @@ def audited(name: str, runs: int, confidence: float = 0.95) -> dict[str, Any]:
     """Return what is printed of a case, and what so many runs with each of its populations show."""
     case, populations = CASES[name]
     scores = [scores_of(case, sends, runs, number) for number, sends in enumerate(populations)]
-    # What is printed is that of a run in which the device was asked; it does not hang on which data it has.
+    # Of a run in which the device was asked; which data it has changes nothing about that.
     printed = case.promised(USERS, 1, 1)[0].epsilon
     shown = least_epsilon(*scores, DELTA, confidence=confidence)
     return {

@@ -11,9 +11,9 @@ def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.table import Column
 
-    # On 80 columns rich would cut the times to "0:0…": the bar gives way instead, and then the text.
+    # On 80 columns rich would cut the times to "0:0…": the bar gives way, and then the text.
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(min_width=6, no_wrap=True)),
         BarColumn(bar_width=None, table_column=Column(min_width=4, max_width=40, ratio=1)),
         TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4, no_wrap=True)),
         TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True)),

@@ -69,8 +69,10 @@ def simulate(
         try:
             made = run_plan(plan, learner, out=folder, workers=workers, engine=engine, address=address, progress=show)
         except KeyboardInterrupt:
-            where = f"after round {reached:,} of {plan.rounds:,}" if reached else "before the first round of this call"
-            console.print(f"stopped {where}; {folder} keeps it, and the same command goes on from there", soft_wrap=True)
+            where = "before the first round of this call"
+            if reached:
+                where = f"after round {reached:,} of {plan.rounds:,}, which {folder} keeps"
+            console.print(f"stopped {where}; the same command goes on from there", soft_wrap=True)
             raise typer.Exit(130) from None
         finally:
             for each in board:

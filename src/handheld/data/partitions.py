@@ -90,11 +90,11 @@ def by_shards(labels: NDArray[np.int64], users: int, *, each: int = 2, seed: int
 
 
 def by_dirichlet(labels: NDArray[np.int64], users: int, *, alpha: float, seed: int) -> Partition:
-    """Give each user as many examples, in classes mixed as a Dirichlet distribution draws (Hsu et al., arXiv 1909.06335).
+    """Give each user as many examples, of classes mixed by a Dirichlet distribution.
 
-    Each user draws how it mixes classes, from Dir(alpha p), p being the classes' shares of all
-    examples, and then examples by that mixture until it has its number; a class that is used up is
-    left out of the mixture from then on.
+    After Hsu et al. (arXiv 1909.06335). Each user draws how it mixes classes, from Dir(alpha p), p
+    being the classes' shares of all examples, and then examples by that mixture until it has its
+    number; a class that is used up is left out of the mixture from then on.
 
     Args:
         labels: (n,) of the examples.
@@ -123,10 +123,11 @@ def by_dirichlet(labels: NDArray[np.int64], users: int, *, alpha: float, seed: i
 
 
 def by_dirichlet_shares(labels: NDArray[np.int64], users: int, *, alpha: float, seed: int, least: int = 1) -> Partition:
-    """Deal each class out by shares that a Dirichlet distribution draws (Yurochkin et al., arXiv 1905.12022; NIID-Bench).
+    """Deal each class out by shares that a Dirichlet distribution draws.
 
-    Users have neither as many examples nor the same classes; for one that has equal numbers see
-    :func:`by_dirichlet`, whose alpha cannot be compared with this one.
+    After Yurochkin et al. (arXiv 1905.12022), as NIID-Bench does. Users have neither as many
+    examples nor the same classes; for one that has equal numbers see :func:`by_dirichlet`, whose
+    alpha cannot be compared with this one.
 
     Args:
         labels: (n,) of the examples.
@@ -173,7 +174,7 @@ def of_parts(parts: Sequence[NDArray[np.int64]]) -> Partition:
 
 
 def _dirichlet(rng: np.random.Generator, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Draw from a Dirichlet distribution; where all of a draw is too small for a number, one entry gets everything."""
+    """Draw from a Dirichlet distribution; where a draw is too small for numbers, one has it all."""
     drawn = rng.standard_gamma(alphas)
     if not drawn.sum() > 0:
         drawn[rng.choice(len(alphas), p=alphas / alphas.sum())] = 1
@@ -203,7 +204,7 @@ def _even_sizes(count: int, users: int) -> list[int]:
 
 
 def _with_least(parts: list[NDArray[np.int64]], least: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Give users with few examples some of the richest users', whose sizes a heap keeps in order."""
+    """Give users with few examples some of the richest users'; a heap keeps sizes in order."""
     heap = [(-len(part), user) for user, part in enumerate(parts)]
     heapq.heapify(heap)
     for user in range(len(parts)):

@@ -1,4 +1,4 @@
-"""What an attacker learns of one device: a bound from below on epsilon, to be held against the one that is promised.
+"""What an attacker learns of one device: a bound from below, beside the epsilon that is promised.
 
 Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning" (arXiv 2006.07709).
 """
@@ -16,13 +16,13 @@ _THRESHOLDS = 200  # that are tried, between the extremes of the scores
 
 
 def least_epsilon(one: Scores, other: Scores, delta: float, *, confidence: float = 0.95) -> float:
-    """Return an epsilon that no promise about two populations can be below, but for a chance of 1 - ``confidence``.
+    """Return an epsilon that no promise about two populations can be below.
 
     The attacker says which of two populations learned by whether a score is above a threshold. The
-    threshold is chosen on every second run, and its errors are counted on the others; their shares are
-    taken at their Clopper-Pearson bounds, so that luck does not look like knowledge. Of a mechanism
-    with (epsilon, delta) the share of right answers is at most exp(epsilon) times that of wrong ones,
-    and delta more.
+    threshold is chosen on every second run, and its errors are counted on the others; their shares
+    are taken at their Clopper-Pearson bounds, so that luck does not look like knowledge. Of a
+    mechanism with (epsilon, delta) the share of right answers is at most exp(epsilon) times that of
+    wrong ones, and delta more.
 
     Args:
         one: (n,) scores of runs with the first population, 4 or more.
@@ -55,7 +55,7 @@ def least_epsilon(one: Scores, other: Scores, delta: float, *, confidence: float
 
 
 def _best(inside: Scores, outside: Scores, delta: float) -> tuple[float, float]:
-    """Return the largest epsilon that the first scores show, with a little taken off for their number, and its threshold."""
+    """Return the largest epsilon that scores show, with a little taken off, and its threshold."""
     low = min(inside.min(), outside.min())
     high = max(inside.max(), outside.max())
     thresholds = np.linspace(low, high, _THRESHOLDS, endpoint=False)
@@ -69,7 +69,7 @@ def _best(inside: Scores, outside: Scores, delta: float) -> tuple[float, float]:
 
 
 def _lower(successes: int, trials: int, level: float) -> float:
-    """Return the Clopper-Pearson bound from below on a chance: it is less with a chance of ``level`` at most."""
+    """Return the Clopper-Pearson bound on a chance, which is less in ``level`` of all cases."""
     from scipy.stats import beta
 
     return float(beta.ppf(level, successes, trials - successes + 1)) if successes else 0.0

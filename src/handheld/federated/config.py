@@ -66,7 +66,8 @@ ENCODERS = {
 STRUCTURES = {"random_mask": structured.RandomMask, "low_rank": structured.LowRank}
 _INNER: Mapping[str, Mapping[str, type[Any]]] = {"encoder": ENCODERS, "then": ENCODERS, "structure": STRUCTURES}
 _PLAIN = (
-    "rounds", "cohort", "uniform", "heaviest", "buffer", "sampling", "delta", "feedback", "judge_every", "seed",
+    "rounds", "cohort", "uniform", "heaviest", "buffer", "sampling", "delta", "feedback",
+    "judge_every", "seed",
 )  # fmt: skip
 
 

@@ -13,21 +13,22 @@ from handheld.errors import InputError, MissingDependencyError
 from handheld.federated.stages import CentralNoise, LocalNoise, Stage, TreeNoise
 
 SAMPLINGS = ("fixed", "poisson", "unknown")
-"""How the devices of a round are drawn: so many, all alike; each by a chance of its own; or nobody knows."""
+"""How devices are drawn: so many, all alike; each by a chance of its own; or nobody knows."""
 
 RELATIONS = ("replace_one", "add_or_remove_one")
-"""Which populations cannot be told apart: those in which one device has other data, or is not there."""
+"""Which populations cannot be told apart: those of which one device has other data, or is gone."""
 
 _OTHERS = {
     "replace_one": "cannot tell one device's data from any other",
     "add_or_remove_one": "cannot tell whether any one device takes part",
 }
 _IN_CLEAR = (
-    "; losses of devices are left out of what is written, but how many devices answered, left, were"
-    " late or sent what was not taken, whose that was, bytes and seconds are written in clear and not"
-    " covered"
+    "; losses of devices are left out of what is written, but how many devices answered, left,"
+    " were late or sent what was not taken, whose that was, bytes and seconds are written in clear"
+    " and not covered"
 )
-_INTERVAL = 1e-3  # of privacy losses; pessimistic by less than 0.1 % of epsilon from 0.5 on, and 10 times faster than 1e-4
+# Of privacy losses: pessimistic by less than 0.1 % of an epsilon above 0.5, 10 times as fast as 1e-4.
+_INTERVAL = 1e-3
 _POINTS = 2e7  # of a distribution of privacy losses, at most: 160 MB
 _TOLERANCE = 1e-4  # relative, of a multiplier that is looked for
 _ROOT = 1e-9  # what finding a root may have left below the true epsilon
@@ -102,8 +103,8 @@ def central(
         _require_count("times", most)
         epsilon = _gaussian(multiplier / (moved * math.sqrt(most)), delta)
         drawn = (
-            f"no device takes part in more than {most} of them, and when devices answer tells nothing of their data; nothing is"
-            " gained by drawing them, as devices are not drawn alike"
+            f"no device takes part in more than {most} of them, and when devices answer tells nothing"
+            " of their data; nothing is gained by drawing them, as devices are not drawn alike"
         )
     elif sampling == "poisson":
         epsilon = _poisson(multiplier, rounds, cohort / population, relation, delta)
@@ -112,8 +113,9 @@ def central(
         epsilon = _fixed(multiplier, rounds, cohort, population, delta)
         drawn = f"each round's {cohort} of {population} devices are drawn at random, all alike"
     words = (
-        f"who sees the models of all {rounds} rounds {_OTHERS[relation]} ({relation.replace('_', ' ')}), as long as the server"
-        f" is trusted to add the noise and {drawn}{_IN_CLEAR}"
+        f"who sees the models of all {rounds} rounds {_OTHERS[relation]}"
+        f" ({relation.replace('_', ' ')}), as long as the server is trusted to add the noise and"
+        f" {drawn}{_IN_CLEAR}"
     )
     return Guarantee(epsilon, delta, words, relation)
 
@@ -130,8 +132,8 @@ def local(multiplier: float, delta: float, *, times: int = 1) -> Guarantee:
     _require_count("times", times)
     often = "the round" if times == 1 else f"all {times} rounds"
     words = (
-        f"who sees a device's updates of {often} that it takes part in, the server too, cannot tell its data from any other"
-        f" (replace one); nobody needs to be trusted but the device{_IN_CLEAR}"
+        f"who sees a device's updates of {often} that it takes part in, the server too, cannot tell"
+        f" its data from any other (replace one); nobody needs to be trusted but the device{_IN_CLEAR}"
     )
     return Guarantee(_gaussian(multiplier / (2 * math.sqrt(times)), delta), delta, words)
 
@@ -152,8 +154,8 @@ def tree(multiplier: float, rounds: int, delta: float, *, times: int = 1) -> Gua
     _require_count("times", times)
     often = "1 time" if times == 1 else f"{times} times"
     words = (
-        f"who sees the models of all {rounds} rounds {_OTHERS['replace_one']} (replace one), as long as"
-        " the server is trusted to add the noise and no device takes part more than"
+        f"who sees the models of all {rounds} rounds {_OTHERS['replace_one']} (replace one), as long"
+        " as the server is trusted to add the noise and no device takes part more than"
         f" {often}{_IN_CLEAR}"
     )
     moved = 2 * times * math.sqrt(rounds.bit_length())
@@ -208,7 +210,7 @@ def noise_multiplier(
     relation: str = "replace_one",
     times: int | None = None,
 ) -> float:
-    """Return the smallest multiplier of :class:`CentralNoise` that promises an epsilon, or less, after all rounds.
+    """Return the smallest multiplier of :class:`CentralNoise` that promises an epsilon or less.
 
     Found by bisection to 0.01 %. For other arguments see :func:`central`.
 
@@ -228,7 +230,7 @@ def noise_multiplier(
 
 
 def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float]) -> float:
-    """Return the smallest multiplier for which ``promised`` gives an epsilon of at most the target, to 0.01 %.
+    """Return the smallest multiplier, to 0.01 %, that promises an epsilon of at most the target.
 
     Args:
         target_epsilon: above 0.
@@ -266,7 +268,7 @@ def _fixed(multiplier: float, rounds: int, cohort: int, population: int, delta: 
 
 @lru_cache(maxsize=64)
 def _renyi(multiplier: float, cohort: int, population: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return orders, and the Renyi divergences of one round at these: those of more rounds are their multiples."""
+    """Return orders, and one round's Renyi divergences at these; more rounds have their multiples."""
     dp = _accounting()
     fine = [1 + step / 10 for step in range(1, 100)]
     orders = np.array([*fine, *range(11, 64), 128, 256, 512, 1024])
@@ -287,11 +289,11 @@ def _poisson(multiplier: float, rounds: int, chance: float, relation: str, delta
 
 
 _LEAST_GAUSSIAN = 1e-3  # below, the exact sums leave the range of floats, and epsilon is half a million
-_LEAST_POISSON = 0.02  # below, losses take too many points, and epsilon is in the thousands with or without sampling
+_LEAST_POISSON = 0.02  # below, losses take too many points, and epsilon is in the thousands anyway
 
 
 def _interval(multiplier: float, rounds: int) -> float:
-    """Return how finely privacy losses are told apart, so that their distribution after all rounds fits into memory."""
+    """Return how finely losses are told apart, so that all rounds' distribution fits into memory."""
     spread = 2 / multiplier**2 + 16 / multiplier
     return max(_INTERVAL, spread * rounds / _POINTS)
 

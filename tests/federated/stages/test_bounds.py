@@ -83,8 +83,8 @@ def admitted(stages):
 def added(stages, x, seed):
     """Return how long that is which noise on the sum must hide, and the bound that it is scaled to.
 
-    The sum goes through the stages behind the noise, as far as the first noise on the sum; noise of those behind it is taken
-    away by sending the same sum without the device.
+    The sum goes through the stages behind the noise, as far as the first noise on the sum; noise of
+    those behind it is taken away by sending the same sum without the device.
     """
     memory = stages.start()
     facts = stages.facts(memory)

@@ -121,7 +121,7 @@ def test_reference_of_noise_from_a_tree():
 @pytest.mark.parametrize("bits", [2, 3, 4, 8, 16])
 @pytest.mark.parametrize("count", [1, 1000, 5000])
 def test_reference_of_how_much_rounding_lengthens(bits, count):
-    """Kairouz, Liu and Steinke, equation 4, with beta = exp(-1/2); the grid's end is at 4 / sqrt(d)."""
+    """Kairouz, Liu and Steinke (arXiv 2102.06387), with beta = exp(-1/2); the grid's end is at 4 / sqrt(d)."""
     stages = Stages((Clip(1.0), WholeNumbers(9, bits=bits)), FedAvg(), ((count,),), equal=True)
     d = 1024 if count <= 1024 else 4096 + 1024
     gamma = 4 / math.sqrt(d) / (2 ** (bits - 1) - 1)

@@ -79,7 +79,7 @@ class Krum:
         clients = len(_several(changes, 2 * self.broken + 3))
         if self.kept > clients - self.broken:
             raise InputError(f"of {clients} clients with {self.broken} broken at most {clients - self.broken} can be kept")
-        # Products of the changes would lose what they differ by where all have a large part in common.
+        # Products of changes would lose what they differ by where all have a large part in common.
         apart = _kernels.distances(np.ascontiguousarray(changes))
         np.fill_diagonal(apart, np.inf)
         near = np.sort(apart, axis=1)[:, : clients - self.broken - 2].sum(axis=1)

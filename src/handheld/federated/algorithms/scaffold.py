@@ -57,12 +57,16 @@ class Scaffold(FedAvg):
         return state.after(weights, correction=(state.kept["correction"] + change).astype(np.float32))
 
     def _devices(self, total: Total) -> int:
-        """Return how many devices there are. Raises :class:`InputError` where nobody said, or both say otherwise."""
+        """Return how many devices there are.
+
+        Raises:
+            InputError: nobody said, or both say otherwise.
+        """
         if self.population is None and total.population is None:
             raise InputError("Scaffold: expected a population, got none: name the number of devices")
         if None not in (self.population, total.population) and self.population != total.population:
             raise InputError(
-                f"Scaffold: population is {self.population}, but there are {total.population} devices:"
-                " leave it out, or name their number"
+                f"Scaffold: population is {self.population}, but there are {total.population}"
+                " devices: leave it out, or name their number"
             )
         return int(self.population or total.population or 0)

@@ -73,7 +73,8 @@ def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
         took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each on average"
     else:
         took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each"
-    return f"{took_part}, a model of {weights:,} weights{best}, {amounts.size_text(sum(row['bytes_up'] for row in rows))} up."
+    size = amounts.size_text(sum(row["bytes_up"] for row in rows))
+    return f"{took_part}, a model of {weights:,} weights{best}, {size} up."
 
 
 def pictures(rows: Rows) -> list[tuple[str, Markup]]:

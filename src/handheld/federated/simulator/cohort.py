@@ -63,7 +63,8 @@ def choose(
     rng = np.random.default_rng((task.seed, task.state.round, _CHOICE))
     if poisson:
         drawn = np.flatnonzero(rng.random(len(examples)) < wanted / len(examples))
-        # Nobody waits for others to be ready: whether one device is drawn must change nothing about who else answers.
+        # Nobody waits for others to be ready: whether one device is drawn must change nothing
+        # about who else answers.
         asked = drawn[devices.are_ready(drawn, clock, rng)]
         waited = 0.0 if len(asked) else _MINUTE
     elif devices.ready >= 1:

@@ -93,7 +93,8 @@ _given: list[tuple[Learner, Stages]] = []  # in a process of a pool: what it wor
 def _prepare(given: Path) -> None:
     # Safe: the process that started this one wrote the file a moment ago, into a folder that only its user may enter.
     _given[:] = [pickle.loads(given.read_bytes())]
-    # A terminal sends Ctrl-C to all processes; the one that started these ends them once it has kept what is known.
+    # A terminal sends Ctrl-C to all processes; the one that started these ends them once it has
+    # kept what is known.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -104,9 +104,14 @@ def after(
     state, memory = replace(now.state, round=now.state.round + 1), now.memory
     total = _summed(plan, learner, stages, now, gathered, enough=enough)
     row: Row = {
-        "round": state.round, "answered": gathered.total.clients if gathered.total else 0, "rejected": len(gathered.rejected),
-        "given_up": float(total is None), "bytes_up": gathered.size, **figures, **stages.figures(memory),
-    }  # fmt: skip
+        "round": state.round,
+        "answered": gathered.total.clients if gathered.total else 0,
+        "rejected": len(gathered.rejected),
+        "given_up": float(total is None),
+        "bytes_up": gathered.size,
+        **figures,
+        **stages.figures(memory),
+    }
     if gathered.total is not None and not stages.promises:
         row["loss"] = gathered.loss / gathered.total.weight
     if total is not None:
@@ -128,7 +133,7 @@ def after(
 
 
 def epsilons(plan: Plan, population: int, row: Row) -> Row:
-    """Return ``epsilon`` of who sees the models until a round, ``local_epsilon`` of who sees updates."""
+    """Return ``epsilon`` of who sees the models so far, ``local_epsilon`` of who sees updates."""
     promised = plan.promised(population, int(row["round"]), int(row["participations"]))
     figures: Row = {}
     noises = [stage for stage in plan.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
@@ -157,7 +162,7 @@ def _summed(plan: Plan, learner: Learner, stages: Stages, now: Checkpoint, gathe
 
 
 def _nothing(stages: Stages, now: Checkpoint) -> Total:
-    """Return the sum of a round in which nobody sent anything: zeros of the form that updates have by then."""
+    """Return the sum of a round in which nobody sent anything: zeros in the form of updates."""
     facts = stages.facts(now.memory)
     empty = Update.of(np.zeros(facts[0].count, np.float32))
     update = stages.on_update(empty, facts, now.memory, Seeds(0, 0))

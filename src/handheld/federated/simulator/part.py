@@ -91,7 +91,8 @@ class Job:
                     rejected[user] = str(error)
                     if not stages.promises:
                         continue
-                    # Whether a device has data must not show: it sends zeros, noise and all, and counts as any other.
+                    # Whether a device has data must not show: it sends zeros, noise and all, and
+                    # counts as any other.
                     change = np.zeros_like(task.state.weights)
                     update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
                 weight, extra = min(learned.weight, self.most) if self.most else 1.0, None

@@ -107,14 +107,17 @@ class Plan:
             )
 
     def _require_private(self) -> None:
-        """Refuse what gives a round up by how many answered, where that depends on their data: no noise would hide it."""
+        """Refuse to give rounds up by how many answered, where that depends on their data.
+
+        No noise would hide it.
+        """
         if self.devices.gone == 1:
             raise InputError("devices.gone: expected less than 1 with noise, whose sums are divided by how many are expected")
         timed = self.devices.deadline < math.inf or self.sampling == "poisson"
         if self.devices.least > 0 and timed:
             raise InputError(
-                f"devices.least: expected 0 with noise and a deadline or poisson cohorts, got {self.devices.least}: a round"
-                " that is given up would tell how many answered, which noise does not hide"
+                "devices.least: expected 0 with noise and a deadline or poisson cohorts, got"
+                f" {self.devices.least}: a round that is given up would tell how many answered, which noise does not hide"
             )
 
     @property
@@ -134,7 +137,10 @@ class Plan:
         return self.sampling
 
     def drawn(self, population: int) -> int:
-        """Return how many devices are drawn for a round, those beyond the cohort too; of Poisson cohorts, on average."""
+        """Return how many devices are drawn for a round, on average if it is a Poisson cohort.
+
+        Those that are asked beyond the cohort count too.
+        """
         return min(population, round(self.devices.asked * self.cohort))
 
     def expected(self, population: int) -> float:
@@ -175,8 +181,8 @@ class Plan:
         noises = [stage for stage in self.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
         if len(noises) != 1 or not isinstance(noises[0], CentralNoise):
             raise InputError(
-                "target_epsilon: expected one stage of noise, central_noise, whose multiplier is looked for; of other noise"
-                " epsilon depends on how often devices take part"
+                "target_epsilon: expected one stage of noise, central_noise, whose multiplier is looked"
+                " for; of other noise epsilon depends on how often devices take part"
             )
         multiplier = noise_multiplier(
             target,
@@ -191,7 +197,7 @@ class Plan:
 
     @property
     def alike(self) -> bool:
-        """Whether each device counts as much as any other; always where devices keep a state, as in SCAFFOLD's paper."""
+        """Whether each device counts as any other; always where devices keep a state, as in SCAFFOLD."""
         return self.uniform or self.robust is not None or self.algorithm.corrects
 
     @property

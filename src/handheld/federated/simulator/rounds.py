@@ -40,9 +40,9 @@ class Run:
             simulated ``seconds`` since the run began, mean ``loss`` of devices while learning, and
             what the learner judges by, such as ``test_loss`` and ``test_accuracy``; ``clip_length``
             and ``bound`` (the longest that one device adds to the sum) where updates are clipped.
-            With noise there is ``epsilon`` or ``local_epsilon``, ``participations`` (rounds that the
-            device took part in that did most often), and no ``loss``, which would tell of devices
-            what noise hides.
+            With noise there is ``epsilon`` or ``local_epsilon``, ``participations`` (rounds that
+            the device took part in that did most often), and no ``loss``, which would tell of
+            devices what noise hides.
         times: (users,) how often each device took part: sent an update, in time or not.
         rejected: why updates of the last rounds were not taken, by device: those that this process saw.
     """
@@ -126,7 +126,7 @@ def simulate(
 
 
 def _require_fitting(plan: Plan, population: int) -> None:
-    """Raise :class:`InputError` where a plan does not fit the number of devices, before anything is learned."""
+    """Raise :class:`InputError` where a plan does not fit the number of devices."""
     if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
         raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
     if plan.robust is not None and plan.sampling == "fixed":

@@ -37,12 +37,13 @@ class Clip(Plain):
 
 @dataclass(frozen=True)
 class AdaptiveClip(Plain):
-    """Clips at a length that follows how long updates are (Andrew et al., NeurIPS 2021, arXiv 1905.03871, algorithm 1).
+    """Clips at a length that follows how long updates are.
 
-    Each update tells, in one number more, whether it was short enough; noise that comes later hides
-    that number as well. The length is multiplied by exp(-rate * (share - quantile)), the share of
-    short updates being as noisy as it came: it may lie outside of 0 to 1, as cutting it off would
-    pull the length to one side.
+    After Andrew et al. (NeurIPS 2021, arXiv 1905.03871, algorithm 1). Each update tells, in one
+    number more, whether it was short enough; noise that comes later hides that number as well. The
+    length is multiplied by exp(-rate * (share - quantile)), the share of short updates being as
+    noisy as it came: it may lie outside of 0 to 1, as cutting it off would pull the length to one
+    side.
 
     The paper splits noise of multiplier z into that of updates (z_delta) and of their count
     (sigma_b), so that 1 / z^2 = 1 / z_delta^2 + 1 / (2 sigma_b)^2. Here one noise of multiplier z

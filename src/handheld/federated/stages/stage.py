@@ -12,7 +12,7 @@ from handheld.federated.algorithms import Total
 from handheld.federated.learning.learner import Shape
 
 Memory = Mapping[str, NDArray[Any]]
-"""What a stage keeps from round to round, on the server; ``Stage.public`` says what of it devices get with the model."""
+"""What a stage keeps from round to round, on the server; devices get ``Stage.public`` of it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Stage(Protocol):
         """Return what is kept before the first round."""
 
     def public(self, memory: Memory) -> Memory:
-        """Return what devices get of what is kept: all that ``after`` and ``on_update`` need, and no secret of the server."""
+        """Return what devices get of it: all that their stages need, and no secret of the server."""
 
     def after(self, facts: Facts, memory: Memory) -> Facts:
         """Return what is known of updates after this stage. Raises :class:`InputError` where the stage makes no sense."""

@@ -45,7 +45,7 @@ class Stages:
 
     @property
     def promises(self) -> bool:
-        """Whether there is noise, so that what leaves must not depend on whether a device has data."""
+        """Whether there is noise: what leaves must not depend on whether a device has data then."""
         return promise(self.stages)
 
     def start(self) -> tuple[Memory, ...]:
@@ -72,7 +72,7 @@ class Stages:
         return tuple(facts)
 
     def figures(self, memory: Sequence[Memory]) -> dict[str, float]:
-        """Return the length at which updates are clipped in a round, and the longest that one device adds to its sum."""
+        """Return the length at which updates are clipped, and the longest that one device adds."""
         figures = {}
         for stage, kept in zip(self.stages, memory, strict=True):
             if isinstance(stage, Clip):
@@ -100,23 +100,23 @@ class Stages:
         return total, tuple(kept)
 
     def _multiplier(self) -> float:
-        """Return the multiplier of all noise on sums together: independent noises add up by their squares."""
+        """Return the multiplier of all noise on sums: independent ones add up by their squares."""
         noises = [stage for stage in self.stages if isinstance(stage, CentralNoise | TreeNoise)]
         return math.hypot(*(noise.multiplier for noise in noises))
 
     def _require_hidden(self, number: int, facts: Sequence[Facts]) -> None:
-        """Raise :class:`InputError` unless the noise of a stage hides all that a device adds to the sum."""
+        """Raise :class:`InputError` unless a stage's noise hides all that a device adds."""
         noise = _name(self.stages[number])
         for later, known in zip(self.stages[number + 1 :], facts[number + 2 :], strict=True):
             if isinstance(later, AdaptiveClip):
                 raise InputError(
-                    f"{noise}: {_name(later)} after it would read from the sum without noise how many"
-                    " updates were short: let it come before"
+                    f"{noise}: {_name(later)} after it would read from the sum without noise how"
+                    " many updates were short: let it come before"
                 )
             if known.bound is None:
                 raise InputError(
-                    f"{noise}: {_name(later)} after it makes updates of any length, which the noise would"
-                    f" not hide: let {_name(later)} come first, and clip before the noise"
+                    f"{noise}: {_name(later)} after it makes updates of any length, which the noise"
+                    f" would not hide: let {_name(later)} come first, and clip before the noise"
                 )
         if isinstance(self.stages[number], TreeNoise):
             facts[-1].require("TreeNoise", steady=True)

@@ -104,7 +104,10 @@ def squares(x: Any) -> Any:
 
 @njit(nogil=True, cache=True, fastmath=_SUMS)
 def peakedness(x: Any) -> Any:
-    """Return the sum of the fourth powers of (n,) numbers over the square of that of their squares: 1 / k where k are alike."""
+    """Return the sum of (n,) numbers' fourth powers over that of their squares squared.
+
+    It is 1 / k where k numbers are alike and the others zero.
+    """
     # In double precision: fourth powers of small updates, of 1e-12 say, are zero in float32.
     fourths = 0.0
     seconds = 0.0
@@ -117,7 +120,7 @@ def peakedness(x: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def distances(x: Any) -> Any:
-    """Return (k, k) squared distances of (k, n) vectors, from their differences in double precision."""
+    """Return (k, k) squared distances of (k, n) vectors, by differences in double precision."""
     count = len(x)
     apart = np.zeros((count, count))
     for start in range(0, x.shape[1], _PIECE):

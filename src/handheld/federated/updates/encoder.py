@@ -30,11 +30,11 @@ class Bounded(Protocol):
     """An encoder that says how much longer an update may become."""
 
     def longest(self, bound: float) -> float | None:
-        """Return the length that nothing decoded is longer than, of updates within ``bound``; None if there is none."""
+        """Return what nothing decoded is longer than, of updates within ``bound``; None if unknown."""
 
 
 def longest(encoder: Encoder, bound: float | None) -> float | None:
-    """Return the bound of what is decoded; None where updates have none, or the encoder does not say."""
+    """Return the bound of what is decoded; None where there is none, or the encoder does not say."""
     if bound is None or not isinstance(encoder, Bounded):
         return None
     return encoder.longest(bound)

@@ -80,7 +80,7 @@ class Modular:
     def longest(self, count: int) -> float:
         """Return the length that no (count,) update is longer than once it is decoded.
 
-        It is the conditional bound of Kairouz, Liu and Steinke (their equation 4): of a vector of
+        It is the conditional bound of Kairouz, Liu and Steinke: of a vector of
         length c on a grid of step s in d dimensions, the smaller of c + s sqrt(d) and the root of
         c^2 + s^2 d / 4 + sqrt(2 log(1 / beta)) s (c + s sqrt(d) / 2).
         """
@@ -102,7 +102,8 @@ class Modular:
             signed = whole.view(np.int32).astype(np.float64)
             if float(signed @ signed) <= most:
                 return whole
-        # Of 1 - beta = 0.39 or more each, so many misses have a chance of 1e-22; towards zero no vector becomes longer.
+        # So many misses, of 1 - beta = 0.39 or more each, have a chance of 1e-21 at most. Towards zero
+        # no vector becomes longer.
         return np.fix(rotated / step).astype(np.int32).view(np.uint32)
 
     def add(self, one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint32]:
