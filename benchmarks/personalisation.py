@@ -44,8 +44,8 @@ def main() -> None:
     examples = Examples(np.ascontiguousarray(np.moveaxis(np.asarray(splits.train.inputs), -1, 1)), labels)
     deals = {
         "two classes a user": partitions.by_shards(labels, USERS, seed=0),
-        "Dirichlet, 0.1": partitions.by_dirichlet(labels, USERS, evenness=0.1, seed=0, least=LEAST),
-        "Dirichlet, 1": partitions.by_dirichlet(labels, USERS, evenness=1.0, seed=0, least=LEAST),
+        "Dirichlet, 0.1": partitions.by_dirichlet_shares(labels, USERS, alpha=0.1, seed=0, least=LEAST),
+        "Dirichlet, 1": partitions.by_dirichlet_shares(labels, USERS, alpha=1.0, seed=0, least=LEAST),
     }
     rows = [row_of(name, examples, deal, given) for name, deal in deals.items()]
     show("models of their own", rows)

@@ -72,7 +72,7 @@ def test_a_whole_configuration(pictures: Path):
     assert len(simulate(found.plan, learner).rows) == 3
 
 
-@pytest.mark.parametrize("split", ["evenly", "shards", "dirichlet", "quantity"])
+@pytest.mark.parametrize("split", ["evenly", "shards", "dirichlet", "dirichlet_shares", "quantity"])
 def test_pictures_are_dealt_out(pictures: Path, split: str):
     learner = read(config(pictures, f'[data]\npath = "pictures.npz"\nusers = 5\nsplit = "{split}"')).learner()
     assert len(learner.examples) == 5
@@ -120,6 +120,9 @@ def test_data_and_networks_may_come_from_functions(pictures: Path):
         ('stages = 3\n[data]\npath = "x"', "stages: expected tables"),
         ('[data]\npath = "x"\n[[stages]]\nname = "clip"', "'length' is missing"),
         ('[data]\npath = "x"\n[[stages]]\nname = "compressed"\nencoder = { name = "zip" }', r"stages\.encoder: expected"),
+        ('sampling = "all"\n[data]\npath = "x"', "sampling: expected fixed or poisson, got 'all'"),
+        ('delta = 1.0\n[data]\npath = "x"', "delta: expected a number above 0, below 1"),
+        ('target_epsilon = "low"\n[data]\npath = "x"', "target_epsilon: expected a number above 0"),
         ('rounds = 0\n[data]\npath = "x"', "1 or more"),
         ('[data]\npath = "x"\n[work]\nepochs = "many"', r"work\.epochs: expected float"),
     ],

@@ -15,12 +15,16 @@ def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
         yield _Log(console, time.monotonic)
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    # In 80 columns these leave some forty for the text; two times and a wide bar left none.
+    # On 80 columns rich would cut the times to "0:0…": the bar gives way, and then the text.
     columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=12), TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[text]}"),
-    )  # fmt: skip
+        TextColumn("{task.description}", table_column=Column(min_width=6, no_wrap=True)),
+        BarColumn(bar_width=12, table_column=Column(min_width=4, no_wrap=True)),
+        TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4, no_wrap=True)),
+        TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(min_width=7, no_wrap=True)),
+        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+    )
     with Progress(*columns, console=console, refresh_per_second=2) as bars:
         tasks: dict[str, Any] = {}
 

@@ -18,6 +18,9 @@ _NAMED = 20  # rejected devices that are named one by one
 app = typer.Typer(help="Train one model over many devices whose data never leaves them.", no_args_is_help=True)
 
 
+_LINES = 20  # of a run, where no terminal shows a bar
+
+
 @app.callback()
 def _root() -> None:
     pass
@@ -36,6 +39,9 @@ def simulate(
     per_user: Annotated[
         bool, typer.Option(help="Also evaluate the model on each device's own examples, for the report.")
     ] = False,
+    target_epsilon: Annotated[
+        float | None, typer.Option(help="What central noise is to promise after all rounds, instead of its multiplier.")
+    ] = None,
 ) -> None:
     """Let a population of devices learn, in this machine. Ctrl-C stops it; the same command goes on where it was."""
     from dataclasses import replace
@@ -45,14 +51,18 @@ def simulate(
     from handheld.cli._bars import stage_bars
     from handheld.federated.config import read
     from handheld.federated.report import TensorBoard, write_run
-    from handheld.federated.simulator import StoppedRunError, noises_of
+    from handheld.federated.simulator import StoppedRunError
     from handheld.federated.simulator import simulate as run_plan
 
     console, wanted = Console(stderr=True), read(config)
     plan = wanted.plan if rounds is None else replace(wanted.plan, rounds=rounds)
+    plan = plan if delta is None else replace(plan, delta=delta)
     folder, learner = out or wanted.out, wanted.learner()
-    if per_user and noises_of(plan):
+    if per_user and plan.promises:
         raise InputError("--per-user tells of devices' own examples without noise, which this plan's noise promises to hide")
+    target = wanted.target_epsilon if target_epsilon is None else target_epsilon
+    if target is not None:
+        plan = plan.for_epsilon(target, len(learner.examples))
     board: list[TensorBoard] = []
     last: dict[str, float] = {}
     problem: StoppedRunError | None = None
@@ -84,7 +94,7 @@ def simulate(
     if len(made.rejected) > _NAMED:
         console.print(f"and {len(made.rejected) - _NAMED:,} devices more", highlight=False)
     own = _own_examples(learner, made) if per_user and problem is None else None
-    promised = write_run(folder, plan, learner, made, delta=delta, problem=str(problem or ""), users=own)
+    promised = write_run(folder, plan, learner, made, problem=str(problem or ""), users=own)
     if problem is not None:
         console.print(f"wrote {folder / 'report.html'}", soft_wrap=True)
         raise problem
@@ -101,7 +111,7 @@ def simulate(
 def _figures(row: Mapping[str, float]) -> str:
     """Return the newest figures in few letters: a bar and its times leave some forty of eighty columns."""
     told = []
-    for name, short in (("loss", "loss"), ("test_loss", "test"), ("test_accuracy", "right")):
+    for name, short in (("loss", "loss"), ("test_loss", "test"), ("test_accuracy", "right"), ("epsilon", "epsilon")):
         if name in row:
             told.append(f"{short} {row[name]:.1%}" if name == "test_accuracy" else f"{short} {row[name]:.3g}")
     return "  ".join(told)

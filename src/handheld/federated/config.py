@@ -9,7 +9,7 @@ Example::
     [data]
     path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
     users = 100
-    split = "shards"                     # evenly, shards, dirichlet, quantity; or plays, files: by who wrote it
+    split = "shards"                     # or another of ``Source``
 
     [model]
     network = "convolutional"            # or "package.module:factory"
@@ -90,7 +90,10 @@ _INNER = {"encoder": _ENCODER, "then": _ENCODER, "structure": _STRUCTURE}
 _SIZE_ENTRY = ("give size=(height, width)", "give [data] size = [height, width]")
 _NAMED = 10  # files that were left out and are named one by one
 _LOG = logging.getLogger(__name__)
-_PLAIN = ("rounds", "cohort", "uniform", "heaviest", "buffer", "feedback", "judge_every", "seed")
+_PLAIN = (
+    "rounds", "cohort", "uniform", "heaviest", "buffer", "sampling", "delta", "feedback",
+    "judge_every", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,12 @@ class Source:
             reads them, plays, or a folder with a ``.txt`` file for each user.
         factory: instead of it, ``package.module:function`` that returns :class:`Users` and :class:`Examples` to test on.
         users: how many, where examples are dealt out.
-        split: ``evenly``, ``shards``, ``dirichlet`` or ``quantity``; ``plays`` (each role is a user) or ``files``.
+        split: ``evenly``, ``shards``, ``dirichlet`` (each has as many examples; Hsu et al.),
+            ``dirichlet_shares`` (Yurochkin et al.) or ``quantity``; ``plays`` (each role is a user)
+            or ``files``.
         size: height and width that pictures of files are brought to; needed where they differ.
         each: shards of a user, 1 or more.
-        evenness: alpha of the Dirichlet distribution.
+        alpha: of the Dirichlet distribution.
         skew: of how many examples users have.
         length: letters of a window, for plays and files.
     """
@@ -116,7 +121,7 @@ class Source:
     split: str = "evenly"
     size: tuple[int, ...] = ()
     each: int = 2
-    evenness: float = 0.5
+    alpha: float = 0.5
     skew: float = 1.5
     length: int = 80
 
@@ -158,8 +163,11 @@ class Config:
         plan: of the run.
         data: whose examples devices have; None with a learner of the user's.
         model: what devices learn.
-        folder: of the configuration.
+        folder: of the configuration, in which files and functions are looked for.
         made: the user's own learner, instead of data and model.
+        target_epsilon: what noise is to promise after all rounds, instead of the multiplier that
+            the plan's noise has; see ``Plan.for_epsilon``, which needs to know how many devices
+            there are.
     """
 
     out: Path
@@ -168,6 +176,7 @@ class Config:
     model: Model
     folder: Path
     made: Learner | None = None
+    target_epsilon: float | None = None
 
     def learner(self) -> Learner:
         """Read the data and make the network. Raises :class:`InputError`."""
@@ -234,7 +243,8 @@ class Config:
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), count, seed=seed),
             "shards": lambda: partitions.by_shards(labels, count, each=given.each, seed=seed),
-            "dirichlet": lambda: partitions.by_dirichlet(labels, count, evenness=given.evenness, seed=seed),
+            "dirichlet": lambda: partitions.by_dirichlet(labels, count, alpha=given.alpha, seed=seed),
+            "dirichlet_shares": lambda: partitions.by_dirichlet_shares(labels, count, alpha=given.alpha, seed=seed),
             "quantity": lambda: partitions.by_quantity(len(labels), count, skew=given.skew, seed=seed),
         }
         if given.split not in deal:
@@ -250,7 +260,10 @@ def read(path: str | os.PathLike[str]) -> Config:
         table = tomllib.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
-    known = {"out", "data", "model", "learner", "algorithm", "robust", "work", "devices", "stages", "download", *_PLAIN}
+    known = {
+        "out", "data", "model", "learner", "algorithm", "robust", "work", "devices", "stages", "download",
+        "target_epsilon", *_PLAIN,
+    }  # fmt: skip
     if unknown := table.keys() - known:
         raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
     if "learner" in table and (table.keys() & {"data", "model"}):
@@ -274,7 +287,14 @@ def read(path: str | os.PathLike[str]) -> Config:
         from_table(Model, table.get("model", {}), "model"),
         folder,
         learner,
+        _target(table.get("target_epsilon")),
     )
+
+
+def _target(value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        raise InputError(f"target_epsilon: expected a number above 0, got {value!r}")
+    return None if value is None else float(value)
 
 
 def _named(choice: _Choice, table: Any, where: str, *, folder: Path) -> Any:

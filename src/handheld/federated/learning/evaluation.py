@@ -80,8 +80,10 @@ def answers(
     Without statistics the module's are used as they are.
 
     Raises:
-        InputError: a loss or metric that is not one number for each example.
+        InputError: no examples, or a loss or metric that is not one number for each example.
     """
+    if not len(examples):
+        raise InputError("expected an example or more to evaluate on, got none")
     values = layout.statistics.of(module) if statistics is None else statistics
     zeros = torch.zeros(len(layout.weights))
     layout.bind(module.eval(), torch.from_numpy(weights.copy()), zeros, values)

@@ -1,7 +1,7 @@
 """A run as one page that needs no other file and no network."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import accumulate, chain
@@ -75,10 +75,16 @@ def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
     """Return the run in one sentence."""
     judged = [row for row in rows if "test_accuracy" in row]
     best = f", {amounts.percent(judged[-1]['test_accuracy'])} of the test examples right" if judged else ""
-    return (
-        f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each, a model of {weights:,} weights{best}, "
-        f"{amounts.size_text(sum(row['bytes_up'] for row in rows))} up."
-    )
+    if plan.buffer is not None:
+        took_part = (
+            f"{len(rows)} steps of {plan.buffer} updates each, {plan.cohort} of {population:,} devices learning at any time"
+        )
+    elif plan.sampling == "poisson":
+        took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each on average"
+    else:
+        took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each"
+    size = amounts.size_text(sum(row["bytes_up"] for row in rows))
+    return f"{took_part}, a model of {weights:,} weights{best}, {size} up."
 
 
 def pictures(rows: Rows) -> list[tuple[str, Markup]]:
@@ -89,9 +95,10 @@ def pictures(rows: Rows) -> list[tuple[str, Markup]]:
         ("bytes down", amounts.size_text, list(accumulate(row["bytes_down"] for row in rows))),
         ("simulated hours", lambda hours: f"{hours:.3g}", [row["seconds"] / 3600 for row in rows]),
     )
-    metric, name = ("test_accuracy", "test accuracy") if any("test_accuracy" in row for row in rows) else ("loss", "loss")
+    metric = next((one for one in ("test_accuracy", "loss") if any(one in row for row in rows)), "test_loss")
+    name = metric.replace("_", " ")
     up = (lambda share: amounts.percent(share, 1)) if metric == "test_accuracy" else LOSS.write
-    found = []
+    found = [*_promised(rows)]
     for along, write, places in kinds:
         points = _finite(zip(places, (row.get(metric, math.nan) for row in rows), strict=True))
         if points and points[-1][0] > 0:
@@ -137,6 +144,18 @@ def _by_round(rows: Rows, key: str) -> list[tuple[float, float]]:
 def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the points that can be drawn: a run that ended badly has others."""
     return [point for point in points if math.isfinite(point[1])]
+
+
+def _promised(rows: Rows) -> Iterator[tuple[str, Markup]]:
+    """Draw what noise promised, and where updates were clipped, against rounds, if that changed."""
+    names = {"epsilon": "epsilon", "local_epsilon": "epsilon of updates", "clip_length": "clip length"}
+    for column, name in names.items():
+        points = [(row["round"], row[column]) for row in rows if column in row]
+        if len({value for _, value in points}) > 1:
+            title = f"{name} against round"
+            up = Words(name, lambda value: f"{value:.3g}")
+            draw = partial(_drawing, {name: points}, title, Words("round", amounts.count_text), up)
+            yield title, twice(draw, _WIDTH)
 
 
 def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:

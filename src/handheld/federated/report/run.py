@@ -1,5 +1,6 @@
 """All files that a run leaves besides its state."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from handheld.federated.learning.evaluation import PerUser
 from handheld.federated.learning.learner import Learner
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.privacy import Guarantee, guarantees
+from handheld.federated.privacy import Guarantee
 from handheld.federated.report.history import write_parquet
 from handheld.federated.report.page import write_report
 from handheld.federated.simulator import Plan, Run
@@ -34,7 +35,7 @@ def write_run(
         plan: of the run.
         learner: the population.
         run: what came of it.
-        delta: chance that a promise fails; one over the devices if left out.
+        delta: chance that a promise fails; the plan's if left out.
         problem: why the run did not end as planned, to be shown.
         users: how good the model is for each device, to be shown; see
             ``ModuleLearner.evaluate_users``.
@@ -44,15 +45,8 @@ def write_run(
         MediaError: files cannot be written.
     """
     population = len(learner.examples)
-    times = max(1, int(run.times.max(initial=0)))
-    promised = guarantees(
-        plan.stages,
-        len(run.rows),
-        plan.cohort,
-        population,
-        times=times,
-        delta=1 / (population + 1) if delta is None else delta,
-    )
+    plan = plan if delta is None else replace(plan, delta=delta)
+    promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
     folder.mkdir(parents=True, exist_ok=True)
     _write_model(folder / "model.safetensors", learner, run)
     write_parquet(folder / "rounds.parquet", run.rows)

@@ -3,6 +3,6 @@
 from handheld.federated.simulator.devices import Devices
 from handheld.federated.simulator.ending import Run, StoppedRunError
 from handheld.federated.simulator.plan import Plan
-from handheld.federated.simulator.rounds import noises_of, simulate
+from handheld.federated.simulator.rounds import simulate
 
-__all__ = ["Devices", "Plan", "Run", "StoppedRunError", "noises_of", "simulate"]
+__all__ = ["Devices", "Plan", "Run", "StoppedRunError", "simulate"]

@@ -37,7 +37,11 @@ class Run:
             simulated ``seconds`` since the run began, mean ``loss`` of devices while learning, and
             what the learner evaluates, such as ``test_loss`` and ``test_accuracy``. Of rejected
             updates also how many there were for each reason, such as ``rejected_not_finite``.
-        times: (users,) how often each device took part.
+            ``clip_length`` and ``bound`` (the longest that one device adds to the sum) where
+            updates are clipped. With noise there is ``epsilon`` or ``local_epsilon``,
+            ``participations`` (rounds that the device took part in that did most often), and no
+            ``loss``, which would tell of devices what noise hides.
+        times: (users,) how often each device took part: sent an update, in time or not.
         rejected: why updates of the last rounds were not taken, by device: those that this process
             saw.
     """
@@ -92,5 +96,8 @@ def reasons(rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
 
 def _in_vain(row: Mapping[str, float]) -> bool:
     """Whether devices answered and none could be taken; empty ones alone are nothing wrong."""
-    broken = row.get("rejected", 0) - row.get("rejected_no_examples", 0)
-    return row["answered"] == 0 and broken > 0
+    rejected = row.get("rejected", 0)
+    broken = rejected - row.get("rejected_no_examples", 0)
+    # Where noise promises something, a rejected update counts as an answer of zeros.
+    taken = row["answered"] - (rejected if "participations" in row else 0)
+    return taken <= 0 and broken > 0

@@ -6,7 +6,8 @@ from handheld.federated.identity import Plain, canonical, digest
 from handheld.federated.learning.learner import Learner, statistics_of
 from handheld.federated.simulator.plan import Plan
 
-_MAY_CHANGE = ("rounds", "judge_every")  # a run may become longer, and be looked at more often
+# A run may become longer, be looked at more often, and promise with another delta.
+_MAY_CHANGE = ("rounds", "judge_every", "delta")
 
 Identity = Mapping[str, Plain]
 """Plain values of the plan, and of the population: its data and its model."""

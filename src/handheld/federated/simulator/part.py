@@ -74,12 +74,13 @@ class Job:
 
     Attributes:
         task: of the round.
-        memory: what stages keep.
+        memory: what devices get of what stages keep.
         users: numbers of devices.
         own: their states, by number; zeros where there is none yet.
         most: the largest weight of a device; 0: all weigh 1.
         hold: whether to hold each change besides adding them up.
-        factor: by which each weight is multiplied.
+        factor: by which each change is multiplied, its weight staying: of an older model less than
+            1, so that steps get shorter.
         feedback: whether a device's state is what its updates left out so far, and is added to the
             next.
     """
@@ -117,8 +118,13 @@ class Job:
                 except InputError as error:
                     rejected[user] = str(error)
                     reasons[getattr(error, "reason", "stages")] += 1
-                    continue
-                weight, extra = self.factor * (min(learned.weight, self.most) if self.most else 1.0), None
+                    if not stages.promises:
+                        continue
+                    # Whether a device has data must not show: it sends zeros, noise and all, and
+                    # counts as any other.
+                    change = np.zeros_like(task.state.weights)
+                    update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
+                weight, extra = min(learned.weight, self.most) if self.most else 1.0, None
                 if before is not None:
                     own[user] = task.algorithm.keep(change, learned.distance, task.state, before)
                     extra = own[user] - before
@@ -127,7 +133,7 @@ class Job:
                     own[user] = change - update.values
                 if self.hold:
                     held.append(update.values)
-                adder.add(update.values, weight, extra)
+                adder.add(update.values if self.factor == 1 else update.values * np.float32(self.factor), weight, extra)
                 if len(learned.statistics):
                     one = Total.of(learned.statistics, weight)
                     statistics = one if statistics is None else statistics + one

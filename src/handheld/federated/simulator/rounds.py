@@ -16,10 +16,10 @@ from handheld.federated.simulator.checkpoint import Checkpoint, Row
 from handheld.federated.simulator.cohort import choose
 from handheld.federated.simulator.ending import Run, StoppedRunError, problem_of
 from handheld.federated.simulator.engines import Engine, engine_of, refuse_in_a_started_process
-from handheld.federated.simulator.gathering import Gathered, after, jobs_of, task_of
+from handheld.federated.simulator.gathering import Gathered, after, epsilons, jobs_of, task_of
 from handheld.federated.simulator.kept import Identity, identity_of
 from handheld.federated.simulator.plan import Plan
-from handheld.federated.stages import CentralNoise, LocalNoise, Plain, Seeds, Stage, Stages, TreeNoise, Update
+from handheld.federated.stages import Plain, Seeds, Stages, Update, WholeNumbers
 
 Progress = Callable[[int, int, Row], None]
 """Called after each round with the rounds so far, the rounds in all, and the figures of that round."""
@@ -65,15 +65,19 @@ def simulate(
     check(learner)
     first = learner.start()
     statistics = statistics_of(learner)
-    stages = Stages(plan.stages, plan.algorithm, learner.shapes, plan.alike and plan.buffer is None)
-    if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
-        raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
+    population = len(learner.examples)
+    _require_fitting(plan, population)
     _require_no_leak(plan, statistics)
+    equal = plan.alike and plan.buffer is None
+    stages = Stages(plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population))
     keeper = _Keeper(None if out is None else Path(out), identity_of(plan, learner) if out else {})
     now = keeper.load(len(first))
     if now is None:
         state = replace(plan.algorithm.init(first), statistics=statistics)
-        now = Checkpoint(state, stages.start(), {}, np.zeros(len(learner.examples), np.int32))
+        now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
+    if plan.promises and now.rows:  # they may be of another delta
+        rows = [{**row, **epsilons(plan, population, row)} for row in now.rows]
+        now = replace(now, rows=tuple(rows))
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
         return Run(now.state, tuple(now.rows), now.times, {})
     rejected: dict[int, str] = {}
@@ -126,19 +130,41 @@ class _Keeper:
         self._at = time.monotonic()
 
 
+def _require_fitting(plan: Plan, population: int) -> None:
+    """Raise :class:`InputError` where a plan does not fit the number of devices."""
+    if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
+        raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
+    if plan.robust is not None and plan.sampling == "fixed":
+        plan.robust.mean(np.zeros((min(plan.cohort, population), 1), np.float32))  # raises where all are too few
+    named = getattr(plan.algorithm, "population", None)
+    if named is not None and named != population:
+        raise InputError(f"algorithm.population: expected {population}, the number of devices, got {named}: leave it out")
+    most = population if plan.sampling == "poisson" else min(plan.cohort, population)
+    for stage in plan.stages:
+        if isinstance(stage, WholeNumbers) and stage.clients < most:
+            raise InputError(
+                f"whole_numbers.clients: expected {most} or more, as many as may answer in a round, got {stage.clients}"
+            )
+
+
 def _round(
     plan: Plan, learner: Learner, stages: Stages, where: Engine, now: Checkpoint, up: int
 ) -> tuple[Checkpoint, dict[int, str]]:
     """Return what is known after one more round, and why updates were rejected in it."""
     task, down = task_of(plan, now.state)
-    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up)
+    poisson = plan.sampling == "poisson"
+    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up, poisson=poisson)
     users = cohort.answering if cohort.enough else cohort.answering[:0]
-    gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, now, users)))
+    shared = replace(now, memory=stages.public(now.memory))
+    gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, shared, users)))
+    # Who is too late, or answers in a round that is given up, has sent an update all the same.
+    unused = cohort.late + len(cohort.answering) - len(users)
     figures = {
         "asked": len(cohort.asked), "gone": cohort.gone, "late": cohort.late, "bytes_down": down * len(cohort.asked),
-        "seconds": now.clock + cohort.seconds,
+        "bytes_up": gathered.size + up * unused, "seconds": now.clock + cohort.seconds,
     }  # fmt: skip
-    return after(plan, learner, stages, now, gathered, users, figures), gathered.rejected
+    done = after(plan, learner, stages, now, gathered, cohort.sent, figures, enough=cohort.enough)
+    return done, gathered.rejected
 
 
 def _bytes_up(stages: Stages, plan: Plan, statistics: int) -> int:
@@ -149,17 +175,11 @@ def _bytes_up(stages: Stages, plan: Plan, statistics: int) -> int:
     return update.size + (4 * facts[0].count if plan.algorithm.corrects else 0) + 4 * statistics
 
 
-def noises_of(plan: Plan) -> list[Stage]:
-    """Return the stages of a plan that promise something of each device."""
-    return [stage for stage in plan.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
-
-
 def _require_no_leak(plan: Plan, statistics: Doubles) -> None:
     """Raise :class:`InputError` where statistics would travel beside a promise that noise makes."""
-    noisy = noises_of(plan)
-    if len(statistics) and noisy:
+    if len(statistics) and plan.promises:
         raise InputError(
-            f"{type(noisy[0]).__name__} promises nothing of the {len(statistics):,} statistics "
+            f"noise promises nothing of the {len(statistics):,} statistics "
             "(running means and variances) that this model's devices would send beside their "
             "updates: use GroupNorm or LayerNorm instead of BatchNorm, or freeze_statistics=True, "
             "which keeps those that the model has"
