@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,9 +97,7 @@ def simulate(
     fingerprint = _fingerprint(plan, learner, first)
     now = checkpoint.load(folder, fingerprint, len(first)) if folder else None
     now = now or Checkpoint(plan.algorithm.init(first), stages.start(), {}, np.zeros(population, np.int32))
-    if plan.promises and now.rows:  # they may be of another delta
-        rows = [{**row, **epsilons(plan, population, row)} for row in now.rows]
-        now = replace(now, rows=tuple(rows))
+    now = replace(now, rows=_of_this_delta(plan, population, now.rows))
     up, saved = _bytes_up(stages, plan), time.monotonic()
     rejected: dict[int, str] = {}
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
@@ -123,6 +121,13 @@ def simulate(
                 checkpoint.save(folder, now, fingerprint)
             raise
     return Run(now.state, tuple(now.rows), now.times, rejected)
+
+
+def _of_this_delta(plan: Plan, population: int, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return an earlier run's rows with what noise promises by the delta that the plan has now."""
+    if not (plan.promises and rows) or rows[-1] == {**rows[-1], **epsilons(plan, population, rows[-1])}:
+        return tuple(rows)
+    return tuple({**row, **epsilons(plan, population, row)} for row in rows)
 
 
 def _require_fitting(plan: Plan, population: int) -> None:
