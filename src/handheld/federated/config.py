@@ -6,9 +6,11 @@ Example::
     rounds = 100
     cohort = 10
 
-    [data] path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
-    users = 100 split = "shards"                     # evenly, shards, dirichlet, dirichlet_shares,
-    quantity; or plays, files: by who wrote it
+    [data]
+    path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
+    users = 100
+    split = "shards"                     # evenly, shards, dirichlet, dirichlet_shares, quantity;
+                                         # plays, files: by who wrote it
 
     [model]
     network = "convolutional"            # or "package.module:factory"
