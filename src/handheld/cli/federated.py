@@ -18,8 +18,6 @@ _NAMED = 20  # rejected devices that are named one by one
 app = typer.Typer(help="Train one model over many devices whose data never leaves them.", no_args_is_help=True)
 
 
-
-
 @app.callback()
 def _root() -> None:
     pass

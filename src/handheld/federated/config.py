@@ -9,7 +9,8 @@ Example::
     [data]
     path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
     users = 100
-    split = "shards"                     # or another of ``Source``
+    split = "shards"                     # evenly, shards, dirichlet, dirichlet_shares, quantity;
+                                         # plays, files: by who wrote it
 
     [model]
     network = "convolutional"            # or "package.module:factory"

@@ -28,6 +28,7 @@ PLANS = {
     "fed back": Plan(rounds=6, cohort=6, work=WORK, stages=(Compressed(Largest(0.2)),), feedback=True),
     "structured": Plan(rounds=6, cohort=6, work=WORK, stages=(Structured(LowRank(1), Eden(8)),)),
     "without rounds": Plan(rounds=6, cohort=5, buffer=3, work=WORK, devices=Devices(ready=0.7, gone=0.2, spread=1)),
+    "poisson": replace(NOISY, sampling="poisson", devices=Devices(gone=0.2, ready=0.7, night=0.5)),
     "devices": Plan(rounds=6, cohort=6, work=WORK, devices=Devices(ready=0.7, night=0.5, gone=0.2, spread=1, asked=1.3)),
 }
 
@@ -62,7 +63,11 @@ def test_a_run_that_stopped_goes_on_to_the_same_bits(name, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_any_number_of_workers_gives_the_same_bits(workers):
-    for name in ("compressed", "corrected", "noisy", "structured") if workers == 2 else ("whole", "without rounds", "fed back"):
+    for name in (
+        ("compressed", "corrected", "noisy", "structured")
+        if workers == 2
+        else ("whole", "without rounds", "fed back", "poisson")
+    ):
         same(simulate(PLANS[name], learner(), workers=workers), simulate(PLANS[name], learner()))
 
 

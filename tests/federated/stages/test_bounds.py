@@ -47,8 +47,34 @@ STAGES = st.one_of(
     st.builds(Structured, st.sampled_from([LowRank(2), RandomMask(0.2)]), ENCODERS),
     st.builds(WholeNumbers, st.just(3), st.sampled_from([2, 3, 4, 8, 16])),
 )
-CLIPPED = st.lists(STAGES, min_size=1, max_size=5).map(lambda rest: (Clip(1.0), *rest))
 ANY = st.lists(STAGES, min_size=1, max_size=6).map(tuple)
+
+SHORTENING = st.recursive(
+    st.just(Whole()),
+    lambda then: st.one_of(
+        st.builds(Subsample, st.sampled_from([0.01, 0.3, 1.0]), then),
+        st.builds(Largest, st.sampled_from([0.01, 0.5, 1.0]), then),
+        st.builds(Coded, then),
+    ),
+    max_leaves=3,
+)  # encoders that say how much longer an update may become
+CLIPS = st.one_of(st.builds(Clip, LENGTHS), st.builds(AdaptiveClip, LENGTHS))
+NOISES = st.sampled_from([CentralNoise(1.0), TreeNoise(1.0)])
+BEHIND = st.one_of(
+    st.builds(Clip, LENGTHS),
+    st.builds(Compressed, SHORTENING),
+    st.builds(Structured, st.sampled_from([LowRank(2), RandomMask(0.2)]), SHORTENING),
+    st.just(CentralNoise(0.5)),
+)
+LAST = st.one_of(st.just(()), st.builds(WholeNumbers, st.just(3), st.sampled_from([2, 3, 8])).map(lambda one: (one,)))
+NOISY = st.builds(
+    lambda before, clip, noise, behind, last: (*before, clip, noise, *behind, *last),
+    st.lists(STAGES, max_size=1),
+    CLIPS,
+    NOISES,
+    st.lists(BEHIND, max_size=2),
+    LAST,
+)
 
 
 def update(kind, scale, seed):
@@ -103,7 +129,7 @@ def added(stages, x, seed):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(CLIPPED, ANY), st.lists(UPDATES, min_size=1, max_size=4), st.integers(0, 10_000))
+@given(st.one_of(NOISY, ANY), st.lists(UPDATES, min_size=1, max_size=4), st.integers(0, 10_000))
 @example((Clip(1.0), CentralNoise(1.0), WholeNumbers(3, 2)), [update("alike", 1.0, 0)], 3)
 @example((Clip(1.0), CentralNoise(1.0), Compressed(Eden(1))), [update("gaussian", 1.0, 0)], 0)
 @example((Clip(1.0), TreeNoise(1.0), Compressed(Subsample(0.01))), [update("gaussian", 1.0, 0)], 0)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,9 +75,7 @@ def simulate(
     if now is None:
         state = replace(plan.algorithm.init(first), statistics=statistics)
         now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
-    if plan.promises and now.rows:  # they may be of another delta
-        rows = [{**row, **epsilons(plan, population, row)} for row in now.rows]
-        now = replace(now, rows=tuple(rows))
+    now = replace(now, rows=_of_this_delta(plan, population, now.rows))
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
         return Run(now.state, tuple(now.rows), now.times, {})
     rejected: dict[int, str] = {}
@@ -128,6 +126,13 @@ class _Keeper:
         checkpoint.save(self._folder, now, self._identity)
         self._kept = now
         self._at = time.monotonic()
+
+
+def _of_this_delta(plan: Plan, population: int, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return an earlier run's rows with what noise promises by the delta that the plan has now."""
+    if not (plan.promises and rows) or rows[-1] == {**rows[-1], **epsilons(plan, population, rows[-1])}:
+        return tuple(rows)
+    return tuple({**row, **epsilons(plan, population, row)} for row in rows)
 
 
 def _require_fitting(plan: Plan, population: int) -> None:

@@ -68,9 +68,8 @@ class Structured(Plain):
 class WholeNumbers(Plain):
     """Sends whole numbers that add up exactly, modulo a power of two: what secure aggregation masks.
 
-    Rounding makes updates longer: noise is scaled to the bound after it, by ``Modular.longest``,
-        which is 2.3 bounds for numbers
-    of 2 bits, 1.1 for 4 and 1.0001 for 16.
+    Rounding makes updates longer: noise is scaled to the bound after it, by ``Modular.longest``.
+    That is 2.3 bounds for numbers of 2 bits, 1.05 for 4 and 1.0001 for 16.
 
     Attributes:
         clients: of a round, at most: sums of so many never go around.
