@@ -7,6 +7,7 @@ import numpy as np
 from _simulators_task import BATCH, CHANGE, EXAMPLES, RATE, SEED, Floats, Job, Watch, examples, network
 from numpy.typing import NDArray
 
+from handheld.federated.algorithms import State
 from handheld.federated.learning import Learned, Learner, Task, Work
 from handheld.federated.simulator import Plan, simulate
 
@@ -30,7 +31,7 @@ class Constant:
         weights = task.state.weights
         return [Learned((weights + CHANGE) - weights, float(self.examples[user]), 1.0, 0.0) for user in users]
 
-    def judge(self, weights: Floats) -> Mapping[str, float]:
+    def evaluate(self, state: State) -> Mapping[str, float]:
         return {}
 
 

@@ -27,7 +27,7 @@ from handheld.data.letters import ALPHABET, plays, windows
 from handheld.drawing.curves import Curve
 from handheld.federated.algorithms import FedAvg, FedSGD
 from handheld.federated.learning import Examples, Users, Work
-from handheld.federated.learning.judging import answers
+from handheld.federated.learning.evaluation import answers
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
@@ -120,7 +120,15 @@ def best(problem: Problem, tried: Tried, given: argparse.Namespace, leader: Curv
     assert found is not None
     _, rate, run, rounds = found
     up = sum(row["bytes_up"] for row in run.rows[: rounds and math.ceil(rounds)]) / 1e6
-    tested = answers(problem.learner.module, problem.learner.vector, run.state.weights, problem.test, problem.learner.loss)
+    learner = problem.learner
+    tested = answers(
+        learner.module,
+        learner.layout,
+        run.state.weights,
+        problem.test,
+        learner.loss,
+        statistics=run.state.statistics,
+    )
     return {
         "task": problem.title, "algorithm": tried.name + (", EDEN 1 bit" if tried.stages else ""),
         "E": tried.epochs, "B": tried.batch or "inf", "C": tried.cohort, "rate": rate, "target": f"{problem.target:.0%}",

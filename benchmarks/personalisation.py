@@ -23,7 +23,7 @@ from handheld.federated.algorithms import FedAvg
 from handheld.federated.device import Personalisation, personalise
 from handheld.federated.device.personal import luck
 from handheld.federated.learning import Examples, Users, Work
-from handheld.federated.learning.judging import answers
+from handheld.federated.learning.evaluation import answers
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
@@ -44,8 +44,8 @@ def main() -> None:
     examples = Examples(np.ascontiguousarray(np.moveaxis(np.asarray(splits.train.inputs), -1, 1)), labels)
     deals = {
         "two classes a user": partitions.by_shards(labels, USERS, seed=0),
-        "Dirichlet, 0.1": partitions.by_dirichlet(labels, USERS, evenness=0.1, seed=0, least=LEAST),
-        "Dirichlet, 1": partitions.by_dirichlet(labels, USERS, evenness=1.0, seed=0, least=LEAST),
+        "Dirichlet, 0.1": partitions.by_dirichlet_shares(labels, USERS, alpha=0.1, seed=0, least=LEAST),
+        "Dirichlet, 1": partitions.by_dirichlet_shares(labels, USERS, alpha=1.0, seed=0, least=LEAST),
     }
     rows = [row_of(name, examples, deal, given) for name, deal in deals.items()]
     show("models of their own", rows)
@@ -57,12 +57,13 @@ def row_of(name: str, examples: Examples, deal: Partition, given: argparse.Names
     learner = ModuleLearner(make("small_convolutional", (1, 28, 28), 10, seed=0), Users(examples, rest))
     plan = Plan(given.rounds, 10, FedAvg(), Work(epochs=1, batch=10, rate=0.1))
     shared = simulate(plan, learner, out=given.cache / name.replace(" ", "_"), workers=given.workers).state.weights
-    module, vector, loss = learner.module, learner.vector, learner.loss
+    module, layout, loss = learner.module, learner.layout, learner.loss
     before, after, better, worse, kept = [], [], 0, 0, 0
     for user in track(range(USERS), description=name):
         own = personalise(module, shared, examples.of(rest.of(user)), HOW, seed=user)
         test = examples.of(tested.of(user))
-        ours, theirs = answers(module, vector, own.weights, test, loss), answers(module, vector, shared, test, loss)
+        ours = answers(module, layout, own.weights, test, loss)
+        theirs = answers(module, layout, shared, test, loss)
         before.append(theirs.figures["accuracy"])
         after.append(ours.figures["accuracy"])
         better, worse, kept = better + (luck(theirs, ours) < 0.05), worse + (luck(ours, theirs) < 0.05), kept + own.kept

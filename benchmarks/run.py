@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
 NEEDS = {
     "graph_overhead.py": None,
+    "privacy_audit.py": None,
     "hands_conformance.py": "hands/video/asl_hand.25fps.mp4",
     "gestures.py": "hands/photos/digits",
     "hands_redetection.py": "hands/video/book.mkv",

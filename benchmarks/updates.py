@@ -38,6 +38,7 @@ VECTORS: Mapping[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "lognormal": lambda rng, count: rng.lognormal(size=count),
     "Gaussian": lambda rng, count: rng.normal(size=count),
     "sparse": lambda rng, count: np.where(rng.random(count) < 0.01, rng.normal(size=count), 0),
+    "few large": lambda rng, count: np.append([1.0, 0.9, 0.5], np.zeros(count - 3)),
 }
 LARGE, ROUNDS = 1 << 20, 15
 

@@ -57,6 +57,19 @@ def test_a_corrupt_picture_among_good_ones_is_named_and_counted(tmp_path):
     assert len(splits.train) + len(splits.valid) + len(splits.test) == 18
 
 
+def test_one_odd_picture_of_many_is_left_out_and_named(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for number in range(100):
+            (tmp_path / label / f"{number:03}.png").write_bytes(png(number, (6, 8)))
+    (tmp_path / "cat" / "050.png").write_bytes(png(1, (30, 40)))
+    splits = load(tmp_path)
+    assert [skipped.name for skipped in splits.skipped] == [str(tmp_path / "cat" / "050.png")]
+    assert "is 30 x 40, those before are 6 x 8" in splits.skipped[0].reason
+    assert len(splits.train) + len(splits.valid) + len(splits.test) == 199
+    assert load(tmp_path, size=(6, 8)).skipped == ()
+
+
 def test_sizes_that_differ_need_one(tmp_path):
     write_classes(tmp_path)
     (tmp_path / "cat" / "99.png").write_bytes(png(1, (3, 3)))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handheld.data.partitions import by_dirichlet, by_quantity, by_shards, by_user, evenly
+from handheld.data.partitions import by_dirichlet, by_dirichlet_shares, by_quantity, by_shards, by_user, evenly
 from handheld.errors import InputError
 
 LABELS = np.random.default_rng(0).integers(0, 10, 6000)
@@ -21,7 +21,8 @@ def test_each_example_has_one_user(users, more, seed, evenness, skew):
     for partition in (
         evenly(count, users, seed=seed),
         by_shards(labels, users, seed=seed),
-        by_dirichlet(labels, users, evenness=evenness, seed=seed, least=2),
+        by_dirichlet(labels, users, alpha=evenness, seed=seed),
+        by_dirichlet_shares(labels, users, alpha=evenness, seed=seed, least=2),
         by_quantity(count, users, skew=skew, seed=seed),
     ):
         assert len(partition) == users
@@ -44,7 +45,7 @@ def test_most_users_of_two_shards_know_two_classes():
 
 @pytest.mark.parametrize(("evenness", "low", "high"), [(100.0, 0.08, 0.2), (0.05, 0.6, 1.0)])
 def test_evenness_says_how_alike_users_are(evenness, low, high):
-    counts = by_dirichlet(LABELS, 20, evenness=evenness, seed=0).counts(LABELS, 10)
+    counts = by_dirichlet_shares(LABELS, 20, alpha=evenness, seed=0).counts(LABELS, 10)
     largest = (counts.max(axis=1) / counts.sum(axis=1)).mean()
     assert low < largest < high
 
@@ -63,7 +64,7 @@ def test_examples_go_to_whom_they_belong():
 
 
 def test_the_same_seed_deals_alike():
-    one, other, third = (by_dirichlet(LABELS, 30, evenness=0.3, seed=seed) for seed in (4, 4, 5))
+    one, other, third = (by_dirichlet(LABELS, 30, alpha=0.3, seed=seed) for seed in (4, 4, 5))
     assert np.array_equal(one.places, other.places)
     assert not np.array_equal(one.places, third.places)
 
@@ -74,7 +75,9 @@ def test_the_same_seed_deals_alike():
         lambda: evenly(3, 4, seed=0),
         lambda: evenly(3, 0, seed=0),
         lambda: by_shards(LABELS[:5], 3, seed=0),
-        lambda: by_dirichlet(LABELS, 10, evenness=0.0, seed=0),
+        lambda: by_dirichlet(LABELS, 10, alpha=0.0, seed=0),
+        lambda: by_dirichlet_shares(LABELS, 10, alpha=0.0, seed=0),
+        lambda: by_shards(LABELS, 3, each=0, seed=0),
         lambda: by_quantity(10, 3, skew=-1.0, seed=0),
         lambda: by_user([]),
     ],
@@ -82,3 +85,16 @@ def test_the_same_seed_deals_alike():
 def test_too_few_examples(wrong):
     with pytest.raises(InputError, match="expected"):
         wrong()
+
+
+def test_a_number_and_its_name_are_two_users():
+    partition = by_user([1, "1", 2, 1])
+    assert partition.names == (1, "1", 2)
+    assert [partition.of(user).tolist() for user in range(3)] == [[0, 3], [1], [2]]
+
+
+def test_of_ten_thousand_users_each_gets_enough_from_the_richest():
+    labels = np.arange(40_000) % 10
+    partition = by_dirichlet_shares(labels, 10_000, alpha=0.05, seed=0, least=3)
+    assert partition.sizes.min() == 3
+    assert whole(partition, 40_000)

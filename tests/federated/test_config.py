@@ -8,6 +8,7 @@ pytest.importorskip("numba")
 
 from handheld.errors import InputError
 from handheld.federated import algorithms, stages, updates
+from handheld.federated.algorithms import State
 from handheld.federated.config import read
 from handheld.federated.networks import NETWORKS, make
 from handheld.federated.simulator import simulate
@@ -71,7 +72,7 @@ def test_a_whole_configuration(pictures: Path):
     assert len(simulate(found.plan, learner).rows) == 3
 
 
-@pytest.mark.parametrize("split", ["evenly", "shards", "dirichlet", "quantity"])
+@pytest.mark.parametrize("split", ["evenly", "shards", "dirichlet", "dirichlet_shares", "quantity"])
 def test_pictures_are_dealt_out(pictures: Path, split: str):
     learner = read(config(pictures, f'[data]\npath = "pictures.npz"\nusers = 5\nsplit = "{split}"')).learner()
     assert len(learner.examples) == 5
@@ -86,7 +87,7 @@ def test_each_file_is_a_user(tmp_path: Path):
     text = '[data]\npath = "texts"\nsplit = "files"\nlength = 6\n[model]\nnetwork = "few_letters"'
     learner = read(config(tmp_path, text)).learner()
     assert learner.users.partition.names == ("ann", "bob")
-    assert learner.judge(learner.start())["accuracy"] < 0.5
+    assert learner.evaluate(State(learner.start()))["accuracy"] < 0.5
 
 
 def test_data_and_networks_may_come_from_functions(pictures: Path):
@@ -119,6 +120,9 @@ def test_data_and_networks_may_come_from_functions(pictures: Path):
         ('stages = 3\n[data]\npath = "x"', "stages: expected tables"),
         ('[data]\npath = "x"\n[[stages]]\nname = "clip"', "'length' is missing"),
         ('[data]\npath = "x"\n[[stages]]\nname = "compressed"\nencoder = { name = "zip" }', r"stages\.encoder: expected"),
+        ('sampling = "all"\n[data]\npath = "x"', "sampling: expected fixed or poisson, got 'all'"),
+        ('delta = 1.0\n[data]\npath = "x"', "delta: expected a number above 0, below 1"),
+        ('target_epsilon = "low"\n[data]\npath = "x"', "target_epsilon: expected a number above 0"),
         ('rounds = 0\n[data]\npath = "x"', "1 or more"),
         ('[data]\npath = "x"\n[work]\nepochs = "many"', r"work\.epochs: expected float"),
     ],
@@ -140,6 +144,135 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, why: str):
 def test_data_and_networks_that_are_not_there_are_named(pictures: Path, text: str, why: str):
     with pytest.raises(InputError, match=why):
         read(config(pictures, text)).learner()
+
+
+def picture_folder(folder: Path, *, many: int) -> None:
+    from PIL import Image
+
+    for label in ("a", "b"):
+        (folder / "pictures" / label).mkdir(parents=True)
+        for number in range(many):
+            Image.new("RGB", (6, 6), (number, 0, 0)).save(folder / "pictures" / label / f"{number:03}.png")
+    Image.new("RGB", (9, 5)).save(folder / "pictures" / "a" / "000.png")
+
+
+def test_pictures_of_several_sizes_are_brought_to_one(tmp_path: Path):
+    picture_folder(tmp_path, many=20)
+    text = '[data]\npath = "pictures"\nusers = 4\n{}[model]\nnetwork = "linear"'
+    with pytest.raises(InputError, match=r"000\.png is 5 x 9.* give \[data\] size = \[height, width\]"):
+        read(config(tmp_path, text.format(""))).learner()
+    learner = read(config(tmp_path, text.format("size = [4, 6]\n"))).learner()
+    assert learner.users.examples.inputs.shape[1:] == (3, 4, 6)
+
+
+def test_one_odd_picture_of_many_is_named(tmp_path: Path, caplog):
+    picture_folder(tmp_path, many=120)
+    learner = read(config(tmp_path, '[data]\npath = "pictures"\nusers = 4\n[model]\nnetwork = "linear"')).learner()
+    assert len(learner.users.examples) + len(learner.test) == 239
+    assert "000.png left out: is 5 x 9" in caplog.text
+
+
+OWN = """
+import numpy as np
+from dataclasses import dataclass
+from handheld.federated.algorithms import FedAvg
+from handheld.federated.stages import Plain
+from handheld.federated.updates import Whole
+
+@dataclass(frozen=True)
+class Algorithm(FedAvg):
+    factor: float = 1.0
+
+class Bare(FedAvg):
+    def __init__(self, factor):
+        super().__init__(factor)
+    def config(self):
+        return self.rate
+
+@dataclass(frozen=True)
+class Stage(Plain):
+    by: int = 1
+    def after(self, facts, memory):
+        return facts
+
+@dataclass(frozen=True)
+class Encoder(Whole):
+    then: object = None
+
+class Nothing:
+    pass
+
+def loss(outputs, targets):
+    return (outputs - targets[:, None]).square().mean(dim=1)
+
+def far(outputs, targets):
+    return outputs.abs().sum(dim=1)
+"""
+
+
+def test_own_classes_are_named_by_module_and_class(pictures: Path):
+    (pictures / "made_own.py").write_text(OWN)
+    text = (
+        'rounds = 2\ndownload = {{ name = "made_own:Encoder" }}\n[algorithm]\nname = "made_own:{}"\nfactor = 3\n'
+        '[data]\npath = "pictures.npz"\nusers = 4\n[model]\nnetwork = "linear"\nloss = "made_own:loss"\n'
+        'metrics = ["made_own:far"]\n'
+        '[[stages]]\nname = "made_own:Stage"\nby = 2\n'
+        '[[stages]]\nname = "compressed"\nencoder = {{ name = "made_own:Encoder", then = {{ name = "eden", bits = 2 }} }}\n'
+    )
+    found = read(config(pictures, text.format("Algorithm")))
+    assert found.plan.algorithm.factor == 3.0
+    assert found.plan.stages[0].by == 2
+    assert found.plan.stages[1].encoder.then == updates.Eden(2)
+    assert read(config(pictures, text.format("Bare"))).plan.algorithm.rate == 3
+    rows = simulate(found.plan, found.learner()).rows
+    assert rows[-1]["test_far"] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[algorithm]\nname = "made_own:Nothing"', "algorithm: made_own:Nothing has no 'corrects'; expected corrects, init"),
+        ('[algorithm]\nname = "made_own:Missing"', "no factory 'made_own:Missing'"),
+        ('[algorithm]\nname = "made_own:Bare"\nfactr = 3', r"algorithm: made_own:Bare: missing a required argument: 'factor'"),
+        ('[algorithm]\nname = "made_own:Algorithm"\nfactr = 3', "algorithm: no entry 'factr'"),
+        ('[[stages]]\nname = "made_own:Nothing"', "stages: made_own:Nothing has no 'start'"),
+        ('[learner]\nname = "made_own:Nothing"', r"learner: has its own data and model|has no 'examples'"),
+        ('[learner]\nname = "eden"', "learner: has its own data|learner: expected a table with a name of package"),
+    ],
+)
+def test_own_classes_that_do_not_fit_are_named(pictures: Path, text: str, why: str):
+    (pictures / "made_own.py").write_text(OWN)
+    with pytest.raises(InputError, match=why):
+        read(config(pictures, f'{text}\n[data]\npath = "pictures.npz"'))
+    if text.startswith("[learner]"):
+        with pytest.raises(InputError, match=r"has no 'examples'|expected a table with a name of package"):
+            read(config(pictures, text))
+
+
+@pytest.mark.parametrize("entry", ["each = 0", "users = 0", "length = 0", "size = [3]", "size = [0, 3]"])
+def test_data_entries_out_of_range_are_named(pictures: Path, entry: str):
+    with pytest.raises(InputError, match=r"data.*1 or more"):
+        read(config(pictures, f'[data]\npath = "pictures.npz"\nsplit = "shards"\n{entry}'))
+
+
+def test_numbers_as_targets_have_as_many_outputs(pictures: Path):
+    (pictures / "made_numbers.py").write_text(
+        "import numpy as np, torch\n"
+        "from handheld.data.partitions import evenly\n"
+        "from handheld.federated.learning import Examples, Users\n"
+        "def data():\n"
+        "    examples = Examples(np.ones((6, 3)), np.ones((6, 2)))\n"
+        "    return Users(examples, evenly(6, 2, seed=0)), None\n"
+        "def wrong():\n"
+        "    return 3\n"
+        "def loss(outputs, targets):\n"
+        "    return ((outputs - targets) ** 2).mean(dim=1)\n"
+    )
+    text = 'rounds = 2\n[data]\nfactory = "made_numbers:{}"\n[model]\nnetwork = "linear"\nloss = "made_numbers:loss"'
+    found = read(config(pictures, text.format("data")))
+    assert simulate(found.plan, found.learner()).rows[-1]["loss"] > 0
+    with pytest.raises(InputError, match=r"data\.factory: made_numbers:wrong gives int, expected Users and Examples"):
+        read(config(pictures, text.format("wrong"))).learner()
 
 
 def test_networks_have_as_many_weights_as_in_the_paper():

@@ -1,11 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 
 pytest.importorskip("dp_accounting")
 
 from handheld.errors import InputError
-from handheld.federated.privacy import central, guarantees, local, tree
+from handheld.federated.privacy import central, guarantees, local, noise_multiplier, tree
 from handheld.federated.stages import CentralNoise, Clip, LocalNoise, TreeNoise
 
 
@@ -57,9 +58,99 @@ def test_a_run_tells_what_each_noise_promises_and_when():
     assert "more than 3 times" in str(rounds)
 
 
-@pytest.mark.parametrize(("rounds", "delta"), [(0, 0.1), (1, 0.0), (1, 1.0)])
-def test_values_outside_their_range(rounds: int, delta: float):
-    with pytest.raises(InputError, match="delta above 0"):
-        central(1.0, rounds, 1, 1, delta)
-    with pytest.raises(InputError, match="delta above 0"):
-        tree(1.0, rounds, delta)
+USUAL = {"multiplier": 1.0, "rounds": 60, "cohort": 300, "population": 6000, "delta": 1e-5}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"multiplier": -1.0}, "multiplier: expected a number of 0 or more, got -1"),
+        ({"multiplier": math.nan}, "multiplier: .* got nan"),
+        ({"rounds": 0}, "rounds: expected a whole number of 1 or more, got 0"),
+        ({"rounds": 1.5}, "rounds: .* got 1.5"),
+        ({"cohort": 0}, "cohort: .* got 0"),
+        ({"cohort": 6001}, "cohort: expected at most the population of 6000, got 6001"),
+        ({"population": 0}, "population: .* got 0"),
+        ({"delta": 0.0}, "delta above 0, below 1, got 0.0"),
+        ({"delta": 1.0}, "delta above 0, below 1, got 1.0"),
+        ({"sampling": "all"}, "sampling: expected fixed or poisson or unknown, got 'all'"),
+        ({"relation": "add"}, "relation: expected replace_one or add_or_remove_one, got 'add'"),
+        ({"relation": "add_or_remove_one"}, "relation: add_or_remove_one is of Poisson samples"),
+        ({"sampling": "unknown", "times": 0}, "times: .* got 0"),
+    ],
+)
+def test_the_one_value_that_is_wrong_is_named(wrong: dict, why: str):
+    with pytest.raises(InputError, match=why):
+        central(**(USUAL | wrong))
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda: local(-1.0, 0.1), "multiplier"),
+        (lambda: local(1.0, 0.0), "delta"),
+        (lambda: local(1.0, 0.1, times=0), "times"),
+        (lambda: tree(-1.0, 1, 0.1), "multiplier"),
+        (lambda: tree(1.0, 0, 0.1), "rounds"),
+        (lambda: tree(1.0, 1, 1.0), "delta"),
+        (lambda: tree(1.0, 1, 0.1, times=0), "times"),
+        (lambda: noise_multiplier(0.0, 1, 1, 1, 0.1), "target_epsilon"),
+        (lambda: noise_multiplier(1.0, 1, 2, 1, 0.1), "cohort"),
+    ],
+)
+def test_other_promises_name_it_too(call, why: str):
+    with pytest.raises(InputError, match=why):
+        call()
+
+
+def test_poisson_cohorts_of_the_private_example():
+    delta = 1 / 6001
+    replaced = central(1.0, 60, 300, 6000, delta, sampling="poisson")
+    added = central(1.0, 60, 300, 6000, delta, sampling="poisson", relation="add_or_remove_one")
+    fixed = central(1.0, 60, 300, 6000, delta)
+    assert [round(one.epsilon, 2) for one in (replaced, added, fixed)] == [3.03, 2.16, 21.80]
+    assert "replace one" in replaced.words
+    assert "add or remove one" in added.words
+    assert "chance of its own, 0.05" in replaced.words
+
+
+def once(z: float, q: float, epsilon: float) -> float:
+    """Delta of one Poisson-sampled Gaussian sum of which one part is replaced by its opposite, by integration."""
+    x = np.linspace(-1 - 12 * z, 1 + 12 * z, 400_001)
+    bell = [np.exp(-((x - centre) ** 2) / (2 * z * z)) / (z * math.sqrt(2 * math.pi)) for centre in (-1, 0, 1)]
+    one, other = ((1 - q) * bell[1] + q * bell[side] for side in (2, 0))
+    return float(np.trapezoid(np.maximum(one - math.exp(epsilon) * other, 0), x))
+
+
+@pytest.mark.parametrize(("z", "q"), [(1.0, 0.05), (2.0, 0.5), (0.5, 0.2)])
+def test_one_poisson_round_is_the_integral_of_its_densities(z: float, q: float):
+    delta = 1e-4
+    epsilon = central(z, 1, int(1000 * q), 1000, delta, sampling="poisson").epsilon
+    assert once(z, q, epsilon) <= delta
+    assert once(z, q, epsilon - 0.01) > delta
+
+
+def test_where_nobody_knows_who_is_drawn_only_times_count():
+    exactly = central(2.0, 100, 5, 1000, 1e-5, sampling="unknown", times=4)
+    assert exactly.epsilon == pytest.approx(exact(0.5, 1e-5), rel=1e-6)
+    assert central(2.0, 100, 5, 1000, 1e-5, sampling="unknown").epsilon > 5 * exactly.epsilon
+    assert "drawn at random" not in exactly.words
+    assert "more than 4 of them" in exactly.words
+
+
+def test_local_promises_are_composed_over_the_rounds_a_device_takes_part_in():
+    assert local(4.0, 1e-5, times=4).epsilon == pytest.approx(exact(1.0, 1e-5), rel=1e-6)
+
+
+@pytest.mark.parametrize("sampling", ["fixed", "poisson"])
+@pytest.mark.parametrize("target", [0.5, 3.0, 20.0])
+def test_the_multiplier_of_a_target_keeps_it_and_not_less(sampling: str, target: float):
+    found = noise_multiplier(target, 60, 300, 6000, 1e-5, sampling=sampling)
+    assert central(found, 60, 300, 6000, 1e-5, sampling=sampling).epsilon <= target
+    assert central(found * 0.995, 60, 300, 6000, 1e-5, sampling=sampling).epsilon > target
+
+
+def test_what_leaves_in_clear_is_named():
+    for one in (central(1, 1, 2, 3, 0.1), local(1, 0.1), tree(1, 1, 0.1)):
+        assert "losses of devices are left out" in one.words
+        assert "written in clear and not covered" in one.words

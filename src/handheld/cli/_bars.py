@@ -1,19 +1,30 @@
-"""Progress bars, one a stage."""
+"""Progress bars, one a stage; lines of a log where nobody watches."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_SECONDS = 30.0  # between two lines of a log: an hour's work is a page
+
 
 @contextmanager
 def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
-    """Show a bar for each stage."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    """Show a bar for each stage; on a console that is no terminal a line now and then, and at each stage's end."""
+    if not console.is_terminal:
+        yield _Log(console, time.monotonic)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
+    # On 80 columns rich would cut the times to "0:0…": the bar gives way, and then the text.
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
-        TimeRemainingColumn(), TextColumn("{task.fields[text]}"),
-    )  # fmt: skip
+        TextColumn("{task.description}", table_column=Column(min_width=6, no_wrap=True)),
+        BarColumn(bar_width=12, table_column=Column(min_width=4, no_wrap=True)),
+        TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4, no_wrap=True)),
+        TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(min_width=7, no_wrap=True)),
+        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+    )
     with Progress(*columns, console=console, refresh_per_second=2) as bars:
         tasks: dict[str, Any] = {}
 
@@ -23,3 +34,24 @@ def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
             bars.update(tasks[stage], completed=done, text=text)
 
         yield show
+
+
+class _Log:
+    """Prints how far a stage is, at most every so many seconds."""
+
+    def __init__(self, console: Any, clock: Callable[[], float]):
+        self._console = console
+        self._clock = clock
+        self._printed: dict[str, float] = {}
+        self._ended: set[str] = set()
+
+    def __call__(self, stage: str, done: float, text: str) -> None:
+        now = self._clock()
+        ends = done >= 1 and stage not in self._ended
+        if not ends and now - self._printed.get(stage, -_SECONDS) < _SECONDS:
+            return
+        self._printed[stage] = now
+        if ends:
+            self._ended.add(stage)
+        line = f"{stage} {done:.0%}  {text}".rstrip()
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,9 +1,19 @@
 """``handheld federated``: one model over many devices whose data never leaves them."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from handheld.errors import InputError
+
+if TYPE_CHECKING:
+    from handheld.federated.learning import Learner
+    from handheld.federated.learning.evaluation import PerUser
+    from handheld.federated.simulator import Run
+
+_NAMED = 20  # rejected devices that are named one by one
 
 app = typer.Typer(help="Train one model over many devices whose data never leaves them.", no_args_is_help=True)
 
@@ -23,6 +33,12 @@ def simulate(
     address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also write for TensorBoard, into the run's folder.")] = False,
     delta: Annotated[float | None, typer.Option(help="Chance that what noise promises fails; one over the devices.")] = None,
+    per_user: Annotated[
+        bool, typer.Option(help="Also evaluate the model on each device's own examples, for the report.")
+    ] = False,
+    target_epsilon: Annotated[
+        float | None, typer.Option(help="What central noise is to promise after all rounds, instead of its multiplier.")
+    ] = None,
 ) -> None:
     """Let a population of devices learn, in this machine. Ctrl-C stops it; the same command goes on where it was."""
     from dataclasses import replace
@@ -32,29 +48,75 @@ def simulate(
     from handheld.cli._bars import stage_bars
     from handheld.federated.config import read
     from handheld.federated.report import TensorBoard, write_run
+    from handheld.federated.simulator import StoppedRunError
     from handheld.federated.simulator import simulate as run_plan
 
     console, wanted = Console(stderr=True), read(config)
     plan = wanted.plan if rounds is None else replace(wanted.plan, rounds=rounds)
+    plan = plan if delta is None else replace(plan, delta=delta)
     folder, learner = out or wanted.out, wanted.learner()
+    if per_user and plan.promises:
+        raise InputError("--per-user tells of devices' own examples without noise, which this plan's noise promises to hide")
+    target = wanted.target_epsilon if target_epsilon is None else target_epsilon
+    if target is not None:
+        plan = plan.for_epsilon(target, len(learner.examples))
     board: list[TensorBoard] = []
-    with stage_bars(console) as bars:
+    last: dict[str, float] = {}
+    problem: StoppedRunError | None = None
+    try:
+        with stage_bars(console) as bars:
 
-        def show(done: int, of: int, row: dict[str, float]) -> None:
-            known = [f"{name} {row[name]:.4g}" for name in ("loss", "test_loss", "test_accuracy") if name in row]
-            bars("rounds", done / of, f"{done:,} of {of:,}  {'  '.join(known)}")
-            if tensorboard:
-                if not board:
-                    board.append(TensorBoard(folder / "tensorboard", done))
-                board[0].add(row)
+            def show(done: int, of: int, row: dict[str, float]) -> None:
+                last.update(row)
+                bars("rounds", done / of, f"{done:,} of {of:,}  {_figures(last)}")
+                if tensorboard:
+                    if not board:
+                        board.append(TensorBoard(folder / "tensorboard", done))
+                    board[0].add(row)
 
-        made = run_plan(plan, learner, out=folder, workers=workers, engine=engine, address=address, progress=show)
-    for each in board:
-        each.close()
-    for user, why in sorted(made.rejected.items()):
+            made = run_plan(plan, learner, out=folder, workers=workers, engine=engine, address=address, progress=show)
+    except KeyboardInterrupt:
+        done = f"after round {last['round']:,.0f} of {plan.rounds:,}" if last else "before its first new round"
+        console.print(f"stopped {done}; the same command goes on from there ({folder})", highlight=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+    except StoppedRunError as stopped:
+        if stopped.run is None:  # it came from another process, without what came of the run
+            raise
+        problem, made = stopped, stopped.run
+    finally:
+        for each in board:
+            each.close()
+    for user, why in sorted(made.rejected.items())[:_NAMED]:
         console.print(f"device {user}: update not taken: {why}", highlight=False, soft_wrap=True)
-    promised = write_run(folder, plan, learner, made, delta=delta)
+    if len(made.rejected) > _NAMED:
+        console.print(f"and {len(made.rejected) - _NAMED:,} devices more", highlight=False)
+    own = _own_examples(learner, made) if per_user and problem is None else None
+    promised = write_run(folder, plan, learner, made, problem=str(problem or ""), users=own)
+    if problem is not None:
+        console.print(f"wrote {folder / 'report.html'}", soft_wrap=True)
+        raise problem
     typer.echo("  ".join(f"{name} {value:.6g}" for name, value in made.rows[-1].items()))
+    if own is not None:
+        for name in own.figures:
+            spread = "  ".join(f"{part} {value:.4g}" for part, value in own.spread(name).items())
+            typer.echo(f"{name} on devices' own examples: {spread}")
     for promise in promised:
         typer.echo(f"(epsilon, delta) = {promise}")
     console.print(f"wrote {folder / 'report.html'}", soft_wrap=True)
+
+
+def _figures(row: Mapping[str, float]) -> str:
+    """Return the newest figures in few letters: a bar and its times leave some forty of eighty columns."""
+    told = []
+    for name, short in (("loss", "loss"), ("test_loss", "test"), ("test_accuracy", "right"), ("epsilon", "epsilon")):
+        if name in row:
+            told.append(f"{short} {row[name]:.1%}" if name == "test_accuracy" else f"{short} {row[name]:.3g}")
+    return "  ".join(told)
+
+
+def _own_examples(learner: "Learner", run: "Run") -> "PerUser":
+    from handheld.federated.learning.modules import ModuleLearner
+
+    if not isinstance(learner, ModuleLearner):
+        raise InputError(f"--per-user: {type(learner).__name__} does not evaluate devices' own examples; a torch module does")
+    return learner.evaluate_users(run.state)

@@ -1,6 +1,7 @@
 """Encoded pictures as arrays of one size."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from handheld.pictures import resize
 
 Size = tuple[int, int]
 
+_ODD = 0.01  # share of pictures of another size that are left out: more are no accident
+_LOOK = 100  # pictures between two looks at their sizes; one odd picture of these is still an accident
 
 def decode(
     examples: Iterable[tuple[str, bytes, int]], classes: tuple[str, ...], size: Size | None
@@ -21,10 +24,14 @@ def decode(
     Args:
         examples: (name, encoded picture, label).
         classes: names of the labels.
-        size: (height, width); without it all pictures must be of one size, which the first one sets.
+        size: (height, width); without it pictures must be of one size, but for a few, which are left out.
+
+    Raises:
+        InputError: pictures of several sizes, without ``size``.
     """
     pictures: list[NDArray[np.uint8]] = []
     labels: list[int] = []
+    names: list[str] = []
     skipped = []
     for name, content, label in examples:
         try:
@@ -34,12 +41,36 @@ def decode(
             continue
         if size is not None:
             picture = resize(picture, size)
-        if pictures and picture.shape != pictures[0].shape:
-            raise InputError(
-                f"{name} is {picture.shape[0]} x {picture.shape[1]}, those before are {pictures[0].shape[0]} x "
-                f"{pictures[0].shape[1]}; give size=(height, width)"
-            )
         pictures.append(picture)
         labels.append(label)
-    stacked = np.stack(pictures) if pictures else np.zeros((0, *(size or (1, 1)), 3), np.uint8)
-    return Dataset(stacked, np.array(labels, dtype=np.int64), classes), skipped
+        names.append(name)
+        if len(pictures) % _LOOK == 0:
+            _odd(pictures, names)  # thousands of large pictures are not decoded to be refused at the end
+    odd = _odd(pictures, names)
+    skipped += [Skipped(names[place], reason) for place, reason in odd.items()]
+    kept = [place for place in range(len(pictures)) if place not in odd]
+    stacked = np.stack([pictures[place] for place in kept]) if kept else np.zeros((0, *(size or (1, 1)), 3), np.uint8)
+    return Dataset(stacked, np.array([labels[place] for place in kept], dtype=np.int64), classes), skipped
+
+
+def _odd(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[int, str]:
+    """Return which pictures are of another size than nearly all, and why that leaves them out.
+
+    Raises:
+        InputError: there are many of them.
+    """
+    sizes = Counter(picture.shape for picture in pictures)
+    if len(sizes) < 2:
+        return {}
+    (common, _), *_ = sizes.most_common(1)
+    reasons = {
+        place: (
+            f"is {picture.shape[0]} x {picture.shape[1]}, those before are {common[0]} x {common[1]}; give size=(height, width)"
+        )
+        for place, picture in enumerate(pictures)
+        if picture.shape != common
+    }
+    if len(reasons) > _ODD * len(pictures):
+        place, reason = next(iter(reasons.items()))
+        raise InputError(f"{names[place]} {reason}")
+    return reasons

@@ -1,5 +1,6 @@
 """Examples dealt out to users, as they are on devices: by whose they are, or unevenly on purpose."""
 
+import heapq
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -16,12 +17,12 @@ class Partition:
     Attributes:
         places: (n,) int64 numbers of examples, one user's after another's; each at most once.
         offsets: (users + 1,) int64, where each user's begin.
-        names: of the users, if they have any.
+        names: of the users, if they have any: whatever told them apart.
     """
 
     places: NDArray[np.int64]
     offsets: NDArray[np.int64]
-    names: tuple[str, ...] = ()
+    names: tuple[Hashable, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of users."""
@@ -53,17 +54,18 @@ def by_user(owners: Sequence[Hashable]) -> Partition:
     """Give each example to whom it belongs.
 
     Args:
-        owners: (n,) whose each is.
+        owners: (n,) whose each is; 1 and "1" are two users.
 
     Raises:
         InputError: no examples.
     """
     _require(len(owners), 1)
-    names = sorted(set(map(str, owners)))
+    names = sorted(dict.fromkeys(owners), key=lambda owner: (str(owner), type(owner).__name__))
     numbers = {name: number for number, name in enumerate(names)}
-    users = np.array([numbers[str(owner)] for owner in owners])
+    users = np.array([numbers[owner] for owner in owners])
     order = np.argsort(users, kind="stable")
-    return Partition(order.astype(np.int64), _offsets(np.bincount(users, minlength=len(names))), tuple(names))
+    offsets = _offsets(np.bincount(users, minlength=len(names)))
+    return Partition(order.astype(np.int64), offsets, tuple(names))
 
 
 def by_shards(labels: NDArray[np.int64], users: int, *, each: int = 2, seed: int) -> Partition:
@@ -76,37 +78,76 @@ def by_shards(labels: NDArray[np.int64], users: int, *, each: int = 2, seed: int
         seed: of who gets which.
 
     Raises:
-        InputError: fewer examples than shards.
+        InputError: fewer examples than shards, or no shard for a user.
     """
-    _require(len(labels), users * max(1, each))
+    if each < 1:
+        raise InputError(f"each: expected 1 shard or more of a user, got {each}")
+    _require(len(labels), users * each)
     rng = np.random.default_rng(seed)
     shards = np.array_split(np.argsort(labels, kind="stable"), users * each)
     order = rng.permutation(users * each).reshape(users, each)
     return of_parts([np.concatenate([shards[shard] for shard in own]) for own in order])
 
 
-def by_dirichlet(labels: NDArray[np.int64], users: int, *, evenness: float, seed: int, least: int = 1) -> Partition:
-    """Let the share of each class that a user gets be drawn from a Dirichlet distribution (Hsu et al., arXiv 1909.06335).
+def by_dirichlet(labels: NDArray[np.int64], users: int, *, alpha: float, seed: int) -> Partition:
+    """Give each user as many examples, of classes mixed by a Dirichlet distribution.
+
+    After Hsu et al. (arXiv 1909.06335). Each user draws how it mixes classes, from Dir(alpha p), p
+    being the classes' shares of all examples, and then examples by that mixture until it has its
+    number; a class that is used up is left out of the mixture from then on.
+
+    Args:
+        labels: (n,) of the examples.
+        users: how many; each gets n / users examples, or one more.
+        alpha: above 0: of 100 users are alike, of 0.1 most know one class.
+        seed: of the draw.
+
+    Raises:
+        InputError: fewer examples than users, or an alpha that is not above 0.
+    """
+    _require(len(labels), users)
+    _require_alpha(alpha)
+    rng = np.random.default_rng(seed)
+    classes, codes = np.unique(labels, return_inverse=True)
+    left = np.bincount(codes, minlength=len(classes))
+    stacks = [rng.permutation(np.flatnonzero(codes == code)) for code in range(len(classes))]
+    share = left / len(labels)
+    parts = []
+    for size in _even_sizes(len(labels), users):
+        mixture = _dirichlet(rng, alpha * share)
+        taken = _from_mixture(rng, mixture, left, size)
+        ends = left.copy()
+        left = left - taken
+        parts.append(np.concatenate([stacks[code][left[code] : ends[code]] for code in range(len(classes))]))
+    return of_parts(parts)
+
+
+def by_dirichlet_shares(labels: NDArray[np.int64], users: int, *, alpha: float, seed: int, least: int = 1) -> Partition:
+    """Deal each class out by shares that a Dirichlet distribution draws.
+
+    After Yurochkin et al. (arXiv 1905.12022), as NIID-Bench does. Users have neither as many
+    examples nor the same classes; for one that has equal numbers see :func:`by_dirichlet`, whose
+    alpha cannot be compared with this one.
 
     Args:
         labels: (n,) of the examples.
         users: how many.
-        evenness: alpha, above 0: of 100 users are alike, of 0.1 most know one or two classes.
+        alpha: above 0: of 100 users are alike, of 0.1 most know one or two classes.
         seed: of the draw.
         least: examples that each user has; where the draw gives fewer, some of the richest users' are taken.
 
     Raises:
-        InputError: fewer examples than users need, or an evenness that is not above 0.
+        InputError: fewer examples than users need, or an alpha that is not above 0.
     """
     _require(len(labels), users * max(1, least))
-    if not 0 < evenness < np.inf:
-        raise InputError(f"expected an evenness above 0, got {evenness}")
+    _require_alpha(alpha)
     rng = np.random.default_rng(seed)
     parts: list[list[NDArray[np.int64]]] = [[] for _ in range(users)]
     for label in np.unique(labels):
-        own = rng.permutation(np.flatnonzero(labels == label))
-        cuts = np.rint(np.cumsum(_shares(rng, users, evenness)) * len(own)).astype(int)[:-1]
-        for part, some in zip(parts, np.split(own, cuts), strict=True):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        shares = _dirichlet(rng, np.full(users, alpha))
+        cuts = np.rint(np.cumsum(shares) * len(members)).astype(int)[:-1]
+        for part, some in zip(parts, np.split(members, cuts), strict=True):
             part.append(some)
     return of_parts(_with_least([np.concatenate(part) for part in parts], least, rng))
 
@@ -132,22 +173,57 @@ def of_parts(parts: Sequence[NDArray[np.int64]]) -> Partition:
     return Partition(np.concatenate(parts).astype(np.int64), _offsets(np.array([len(part) for part in parts])))
 
 
-def _shares(rng: np.random.Generator, users: int, evenness: float) -> NDArray[np.float64]:
-    """Draw from a Dirichlet distribution; where all of a draw is too small for a number, one user gets everything."""
-    drawn = rng.standard_gamma(evenness, users)
+def _dirichlet(rng: np.random.Generator, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draw from a Dirichlet distribution; where a draw is too small for numbers, one has it all."""
+    drawn = rng.standard_gamma(alphas)
     if not drawn.sum() > 0:
-        drawn[rng.integers(users)] = 1
+        drawn[rng.choice(len(alphas), p=alphas / alphas.sum())] = 1
     return np.asarray(drawn / drawn.sum())
 
 
+def _from_mixture(
+    rng: np.random.Generator, mixture: NDArray[np.float64], left: NDArray[np.int64], size: int
+) -> NDArray[np.int64]:
+    """Draw how many of each class make up ``size`` examples, of those that are left.
+
+    What is drawn of a class beyond its end is drawn again from the others, as if it had been left
+    out in time.
+    """
+    taken = np.zeros_like(left)
+    while (missing := size - int(taken.sum())) > 0:
+        open_shares = np.where(taken < left, mixture, 0.0)
+        if not open_shares.sum() > 0:  # of the classes of this user nothing is left
+            open_shares = (left - taken).astype(float)
+        drawn = rng.multinomial(missing, open_shares / open_shares.sum())
+        taken = np.minimum(taken + drawn, left)
+    return taken
+
+
+def _even_sizes(count: int, users: int) -> list[int]:
+    return [count // users + (user < count % users) for user in range(users)]
+
+
 def _with_least(parts: list[NDArray[np.int64]], least: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Give users with few examples some of the richest users'; a heap keeps sizes in order."""
+    heap = [(-len(part), user) for user, part in enumerate(parts)]
+    heapq.heapify(heap)
     for user in range(len(parts)):
         while len(parts[user]) < least:
-            richest = max(range(len(parts)), key=lambda other: len(parts[other]))
+            size, richest = heapq.heappop(heap)
+            if -size != len(parts[richest]):  # an old entry
+                continue
             taken = rng.permutation(parts[richest])
             half = min(least - len(parts[user]), max(1, (len(taken) - least) // 2))
-            parts[user], parts[richest] = np.concatenate([parts[user], taken[:half]]), taken[half:]
+            parts[user] = np.concatenate([parts[user], taken[:half]])
+            parts[richest] = taken[half:]
+            for changed in (user, richest):
+                heapq.heappush(heap, (-len(parts[changed]), changed))
     return parts
+
+
+def _require_alpha(alpha: float) -> None:
+    if not 0 < alpha < np.inf:
+        raise InputError(f"expected an alpha above 0, got {alpha}")
 
 
 def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,13 +9,14 @@ Example::
     [data]
     path = "images/fashion_mnist.npz"    # relative to this file, or else to HANDHELD_DATA
     users = 100
-    split = "shards"                     # evenly, shards, dirichlet, quantity; or plays, files: by who wrote it
+    split = "shards"                     # evenly, shards, dirichlet, dirichlet_shares, quantity;
+                                         # plays, files: by who wrote it
 
     [model]
     network = "convolutional"            # or "package.module:factory"
 
     [algorithm]
-    name = "fedavg"
+    name = "fedavg"                      # or "package.module:Class", with its fields beside it; so for stages and encoders
 
     [work]
     epochs = 5
@@ -27,10 +28,14 @@ Example::
     encoder = { name = "eden", bits = 2 }
 """
 
+import inspect
+import logging
+import math
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +47,8 @@ from handheld.data import load, partitions
 from handheld.data.letters import ALPHABET, one_each, plays, windows
 from handheld.errors import InputError
 from handheld.federated import algorithms, stages, updates
-from handheld.federated.learning import Examples, Users, Work, structured
+from handheld.federated.learning import Examples, Learner, Users, Work, structured
+from handheld.federated.learning.descent import cross_entropy
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Devices, Plan
@@ -65,8 +71,30 @@ ENCODERS = {
     "coded": updates.Coded, "whole": updates.Whole,
 }  # fmt: skip
 STRUCTURES = {"random_mask": structured.RandomMask, "low_rank": structured.LowRank}
-_INNER: Mapping[str, Mapping[str, type[Any]]] = {"encoder": ENCODERS, "then": ENCODERS, "structure": STRUCTURES}
-_PLAIN = ("rounds", "cohort", "uniform", "heaviest", "buffer", "feedback", "judge_every", "seed")
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a table may name: classes by name, or one of the user's own with these attributes."""
+
+    classes: Mapping[str, type[Any]]
+    needed: tuple[str, ...]
+
+
+_ALGORITHM = _Choice(ALGORITHMS, ("corrects", "init", "adjust", "keep", "apply"))
+_ROBUST = _Choice(ROBUST, ("mean",))
+_STAGE = _Choice(STAGES, ("start", "after", "on_update", "on_sum"))
+_ENCODER = _Choice(ENCODERS, ("unbiased", "encode", "decode"))
+_STRUCTURE = _Choice(STRUCTURES, ("subspace",))
+_LEARNER = _Choice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
+_INNER = {"encoder": _ENCODER, "then": _ENCODER, "structure": _STRUCTURE}
+_SIZE_ENTRY = ("give size=(height, width)", "give [data] size = [height, width]")
+_NAMED = 10  # files that were left out and are named one by one
+_LOG = logging.getLogger(__name__)
+_PLAIN = (
+    "rounds", "cohort", "uniform", "heaviest", "buffer", "sampling", "delta", "feedback",
+    "judge_every", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,9 +106,12 @@ class Source:
             reads them, plays, or a folder with a ``.txt`` file for each user.
         factory: instead of it, ``package.module:function`` that returns :class:`Users` and :class:`Examples` to test on.
         users: how many, where examples are dealt out.
-        split: ``evenly``, ``shards``, ``dirichlet`` or ``quantity``; ``plays`` (each role is a user) or ``files``.
-        each: shards of a user.
-        evenness: alpha of the Dirichlet distribution.
+        split: ``evenly``, ``shards``, ``dirichlet`` (each has as many examples; Hsu et al.),
+            ``dirichlet_shares`` (Yurochkin et al.) or ``quantity``; ``plays`` (each role is a user)
+            or ``files``.
+        size: height and width that pictures of files are brought to; needed where they differ.
+        each: shards of a user, 1 or more.
+        alpha: of the Dirichlet distribution.
         skew: of how many examples users have.
         length: letters of a window, for plays and files.
     """
@@ -89,14 +120,21 @@ class Source:
     factory: str = ""
     users: int = 100
     split: str = "evenly"
+    size: tuple[int, ...] = ()
     each: int = 2
-    evenness: float = 0.5
+    alpha: float = 0.5
     skew: float = 1.5
     length: int = 80
 
     def __post_init__(self) -> None:
         if bool(self.path) == bool(self.factory):
             raise InputError("data: expected either a path or a factory")
+        if self.size and (len(self.size) != 2 or min(self.size) < 1):
+            raise InputError(f"data.size: expected height and width of 1 or more, got {list(self.size)}")
+        if self.users < 1 or self.each < 1 or self.length < 1:
+            raise InputError(
+                f"data: expected users, each and length of 1 or more, got {self.users}, {self.each} and {self.length}"
+            )
 
 
 @dataclass(frozen=True)
@@ -105,33 +143,74 @@ class Model:
 
     Attributes:
         network: a name of ``federated.networks``, or ``package.module:factory``, called with the shape of an input and the
-            number of classes.
+            number of classes (of targets that are numbers, how many there are).
+        loss: ``package.module:function`` of outputs and targets that returns (batch,) losses; cross entropy if left out.
+        metrics: such functions, whose means over the test's examples are figures of rounds, by their names.
+        freeze_statistics: whether normalising layers keep the means and variances that they have.
     """
 
     network: str = "two_layers"
+    loss: str = ""
+    metrics: tuple[str, ...] = ()
+    freeze_statistics: bool = False
 
 
 @dataclass(frozen=True)
 class Config:
-    """A run to be made: the arguments of ``simulate``."""
+    """A run to be made: the arguments of ``simulate``.
+
+    Attributes:
+        out: folder of the run.
+        plan: of the run.
+        data: whose examples devices have; None with a learner of the user's.
+        model: what devices learn.
+        folder: of the configuration, in which files and functions are looked for.
+        made: the user's own learner, instead of data and model.
+        target_epsilon: what noise is to promise after all rounds, instead of the multiplier that
+            the plan's noise has; see ``Plan.for_epsilon``, which needs to know how many devices
+            there are.
+    """
 
     out: Path
     plan: Plan
-    data: Source
+    data: Source | None
     model: Model
     folder: Path
+    made: Learner | None = None
+    target_epsilon: float | None = None
 
-    def learner(self) -> ModuleLearner:
+    def learner(self) -> Learner:
         """Read the data and make the network. Raises :class:`InputError`."""
+        if self.data is None:
+            assert self.made is not None, "read() asks for data or a learner"
+            return self.made
         if self.data.factory:
-            users, test = factory(self.data.factory, self.folder)()
-            classes = int(users.examples.targets.max()) + 1
+            users, test = self._from_factory(self.data.factory)
+            targets = users.examples.targets
+            whole = targets.dtype.kind != "f"
+            classes = int(targets.max(initial=0)) + 1 if whole else math.prod(targets.shape[1:])
         elif self.data.split in ("plays", "files"):
-            users, test = self._letters()
+            users, test = self._letters(self.data)
             classes = len(ALPHABET) + 1
         else:
-            users, test, classes = self._pictures()
-        return ModuleLearner(self._network(users.examples.inputs.shape[1:], classes), users, test)
+            users, test, classes = self._pictures(self.data)
+        metrics = {name.partition(":")[2]: factory(name, self.folder) for name in self.model.metrics}
+        return ModuleLearner(
+            self._network(users.examples.inputs.shape[1:], classes),
+            users,
+            test,
+            loss=factory(self.model.loss, self.folder) if self.model.loss else cross_entropy,
+            metrics=metrics,
+            freeze_statistics=self.model.freeze_statistics,
+        )
+
+    def _from_factory(self, name: str) -> tuple[Users, Examples | None]:
+        made = factory(name, self.folder)()
+        if isinstance(made, tuple) and len(made) == 2:
+            users, test = made
+            if isinstance(users, Users) and (test is None or isinstance(test, Examples)):
+                return users, test
+        raise InputError(f"data.factory: {name} gives {type(made).__name__}, expected Users and Examples to test on (or None)")
 
     def _network(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         if ":" not in self.model.network:
@@ -141,22 +220,32 @@ class Config:
             raise InputError(f"{self.model.network} gives a {type(found).__name__}, expected a torch module")
         return found
 
-    def _letters(self) -> tuple[Users, Examples]:
-        read = plays if self.data.split == "plays" else one_each
-        found = windows(read(find(self.data.path, self.folder)), length=self.data.length)
+    def _letters(self, data: Source) -> tuple[Users, Examples]:
+        read = plays if data.split == "plays" else one_each
+        found = windows(read(find(data.path, self.folder)), length=data.length)
         users = Users(Examples(found.inputs, found.targets), found.partition)
         return users, Examples(found.test_inputs, found.test_targets)
 
-    def _pictures(self) -> tuple[Users, Examples, int]:
-        given, seed, count = self.data, self.plan.seed, self.data.users
-        splits = load(find(given.path, self.folder), seed=seed)
+    def _pictures(self, given: Source) -> tuple[Users, Examples, int]:
+        seed, count = self.plan.seed, given.users
+        size = (given.size[0], given.size[1]) if given.size else None
+        try:
+            splits = load(find(given.path, self.folder), size=size, seed=seed)
+        except InputError as error:
+            # The entry of a configuration is written another way than the argument that the message names.
+            raise InputError(str(error).replace(*_SIZE_ENTRY)) from error
+        for left_out in splits.skipped[:_NAMED]:
+            _LOG.warning("%s left out: %s", left_out.name, left_out.reason.replace(*_SIZE_ENTRY))
+        if len(splits.skipped) > _NAMED:
+            _LOG.warning("%s: %d left out in all", given.path, len(splits.skipped))
         if splits.train.is_text:
             raise InputError(f"{given.path} holds texts with labels: expected pictures, or another split")
         labels = np.concatenate([splits.train.labels, splits.valid.labels])  # devices validate nothing
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), count, seed=seed),
             "shards": lambda: partitions.by_shards(labels, count, each=given.each, seed=seed),
-            "dirichlet": lambda: partitions.by_dirichlet(labels, count, evenness=given.evenness, seed=seed),
+            "dirichlet": lambda: partitions.by_dirichlet(labels, count, alpha=given.alpha, seed=seed),
+            "dirichlet_shares": lambda: partitions.by_dirichlet_shares(labels, count, alpha=given.alpha, seed=seed),
             "quantity": lambda: partitions.by_quantity(len(labels), count, skew=given.skew, seed=seed),
         }
         if given.split not in deal:
@@ -172,34 +261,76 @@ def read(path: str | os.PathLike[str]) -> Config:
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
-    known = {"out", "data", "model", "algorithm", "robust", "work", "devices", "stages", "download", *_PLAIN}
+    known = {
+        "out", "data", "model", "learner", "algorithm", "robust", "work", "devices", "stages", "download",
+        "target_epsilon", *_PLAIN,
+    }  # fmt: skip
     if unknown := table.keys() - known:
         raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
+    if "learner" in table and (table.keys() & {"data", "model"}):
+        raise InputError("learner: has its own data and model: leave [data] and [model] out")
+    folder = Path(path).resolve().parent
+    named = partial(_named, folder=folder)
     values: dict[str, Any] = {name: table[name] for name in _PLAIN if name in table}
-    values["algorithm"] = _named(ALGORITHMS, table.get("algorithm", {"name": "fedavg"}), "algorithm")
+    values["algorithm"] = named(_ALGORITHM, table.get("algorithm", {"name": "fedavg"}), "algorithm")
     values["work"] = from_table(Work, table.get("work", {}), "work")
     values["devices"] = from_table(Devices, table.get("devices", {}), "devices")
-    values["stages"] = tuple(_named(STAGES, each, "stages") for each in _list(table.get("stages", [])))
+    values["stages"] = tuple(named(_STAGE, stage, "stages") for stage in _list(table.get("stages", [])))
     if "download" in table:
-        values["download"] = _named(ENCODERS, table["download"], "download")
+        values["download"] = named(_ENCODER, table["download"], "download")
     if "robust" in table:
-        values["robust"] = _named(ROBUST, table["robust"], "robust")
+        values["robust"] = named(_ROBUST, table["robust"], "robust")
+    learner = named(_LEARNER, table["learner"], "learner") if "learner" in table else None
     return Config(
         Path(str(table.get("out", "run"))),
         from_table(Plan, {name: values.pop(name) for name in _PLAIN if name in values}, "", **values),
-        from_table(Source, table.get("data", {}), "data"),
+        None if learner is not None else from_table(Source, table.get("data", {}), "data"),
         from_table(Model, table.get("model", {}), "model"),
-        Path(path).resolve().parent,
+        folder,
+        learner,
+        _target(table.get("target_epsilon")),
     )
 
 
-def _named(kinds: Mapping[str, type[Any]], table: Any, where: str) -> Any:
+def _target(value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        raise InputError(f"target_epsilon: expected a number above 0, got {value!r}")
+    return None if value is None else float(value)
+
+
+def _named(choice: _Choice, table: Any, where: str, *, folder: Path) -> Any:
     """Build what a table names, such as ``{name = "eden", bits = 2}``; encoders and structures in it are tables likewise."""
-    if not isinstance(table, dict) or table.get("name") not in kinds:
-        raise InputError(f"{where}: expected a table with a name of {', '.join(kinds)}, got {table!r}")
-    kind = kinds[table["name"]]
-    inner = {key: _named(_INNER[key], value, f"{where}.{key}") for key, value in table.items() if key in _INNER}
-    return from_table(kind, {key: value for key, value in table.items() if key != "name" and key not in inner}, where, **inner)
+    name = str(table.get("name")) if isinstance(table, dict) else ""
+    of_user = ":" in name
+    if not of_user and name not in choice.classes:
+        names = ", ".join([*choice.classes, "package.module:Class"])
+        raise InputError(f"{where}: expected a table with a name of {names}, got {table!r}")
+    made = factory(name, folder) if of_user else choice.classes[name]
+    inner = {key: _named(_INNER[key], value, f"{where}.{key}", folder=folder) for key, value in table.items() if key in _INNER}
+    plain = {key: value for key, value in table.items() if key != "name" and key not in inner}
+    if isinstance(made, type) and _is_made_from_fields(made):
+        value = from_table(made, plain, where, **inner)
+    else:
+        value = _called(made, {**plain, **inner}, f"{where}: {name}")
+    if missing := [attribute for attribute in choice.needed if not hasattr(value, attribute)]:
+        raise InputError(f"{where}: {name} has no {missing[0]!r}; expected {', '.join(choice.needed)}")
+    return value
+
+
+def _is_made_from_fields(made: type[Any]) -> bool:
+    """Whether a class's ``__init__`` is its dataclass's: a subclass may have written one."""
+    if not is_dataclass(made):
+        return False
+    owner = next(one for one in made.__mro__ if "__init__" in vars(one))
+    return "__dataclass_fields__" in vars(owner)
+
+
+def _called(made: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any:
+    try:
+        inspect.signature(made).bind(**values)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}") from error
+    return made(**values)
 
 
 def _list(value: Any) -> list[Any]:

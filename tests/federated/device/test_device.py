@@ -4,7 +4,7 @@ import torch
 
 from handheld.data.partitions import evenly
 from handheld.errors import InputError
-from handheld.federated.algorithms import FedProx, Scaffold
+from handheld.federated.algorithms import FedProx, Scaffold, State
 from handheld.federated.device import Budget, Device, Gate, Personalisation, Situation, Store
 from handheld.federated.learning import Examples, Task, Users, Work
 from handheld.federated.learning.modules import ModuleLearner
@@ -141,3 +141,55 @@ def test_forgetting(store, tmp_path):
     assert len(store) == 0
     assert torch.equal(device.model(shared)[0].weight, module()[0].weight)
     assert [path.name for path in tmp_path.iterdir()] == ["own.sqlite"]
+
+
+def normed():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
+
+
+def normed_task(statistics=None):
+    users = Users(Examples(np.zeros((2, 4), np.float32), np.zeros(2, int)), evenly(2, 1, seed=0))
+    made = ModuleLearner(normed(), users)
+    values = made.statistics() if statistics is None else statistics
+    return Task(State(made.start(), statistics=values), FedProx(), WORK, seed=3)
+
+
+def test_statistics_come_with_the_task_and_go_back_beside_the_change(store):
+    device = Device(normed(), store)
+    asked = normed_task(np.array([1.0] * 6 + [4.0] * 6 + [7.0]))
+    learned = device.learn(asked).learned
+    assert learned.change.shape == asked.state.weights.shape
+    assert learned.statistics.shape == (13,)
+    assert learned.statistics[-1] == 7 + 16
+    assert learned.statistics[6:12].min() > 0
+    again = device.learn(asked).learned  # what it learned before is not there any more
+    assert (again.statistics == learned.statistics).all()
+    assert (again.change == learned.change).all()
+    with pytest.raises(InputError, match="13 statistics of the model, got 2"):
+        device.learn(normed_task(np.zeros(2)))
+
+
+def test_the_own_model_keeps_its_statistics(store):
+    shared = normed_task().state
+    statistics = np.array([0.5] * 6 + [2.0] * 6 + [3.0])
+    device = Device(normed(), store)
+    how = Personalisation(ways=("whole",), shares=(0.5,), work=Work(epochs=20, batch=5, rate=0.1))
+    personal = device.personalise(shared.weights, how, statistics=statistics)
+    assert personal.kept
+    assert personal.statistics[6:12].min() > 0
+    served = Device(normed(), store).model(shared.weights, statistics=statistics)
+    assert served[1].running_var.double().numpy() == pytest.approx(personal.statistics[6:12])
+    newer = Device(normed(), store).model(shared.weights + np.float32(1), statistics=statistics)
+    assert newer[1].running_var.tolist() == [2.0] * 6
+    device.forget()
+    assert device.model(shared.weights, statistics=statistics)[1].running_mean.tolist() == [0.5] * 6
+    assert device.model(shared.weights)[1].running_mean.tolist() == [0.0] * 6
+
+
+def test_a_fitted_head_keeps_the_shared_statistics(store):
+    shared = normed_task().state
+    how = Personalisation(ways=("head",), work=Work(epochs=20, batch=5, rate=0.1))
+    personal = Device(normed(), store).personalise(shared.weights, how)
+    assert personal.kept
+    assert (personal.statistics == shared.statistics).all()

@@ -101,7 +101,7 @@ def test_too_few_examples(count):
 
 
 def test_weights_of_another_model():
-    with pytest.raises(InputError, match="expected 99"):
+    with pytest.raises(InputError, match="expected 83"):
         personalise(network(), np.zeros(5, np.float32), some())
 
 

@@ -1,3 +1,4 @@
+import math
 import re
 
 import numpy as np
@@ -11,8 +12,11 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from handheld.cli.app import app
+from handheld.data.partitions import evenly
+from handheld.federated.learning import Examples, Users
+from handheld.federated.learning.evaluation import PerUser
 from handheld.federated.report import TensorBoard, write_parquet, write_report
-from handheld.federated.report.page import settings, summary, totals
+from handheld.federated.report.page import pictures, settings, skewed, summary, totals
 from handheld.federated.simulator import Devices, Plan
 
 ROWS = [
@@ -44,6 +48,32 @@ def test_the_page_says_what_came_of_it(tmp_path):
     assert "What noise promises" not in page
     lossy = [{name: value for name, value in row.items() if name != "test_accuracy"} for row in ROWS]
     assert "loss against round" in write_report(tmp_path / "l.html", "A", Plan(), lossy, population=9, weights=1).read_text()
+
+
+def test_the_page_of_a_run_that_ended_badly():
+    bad = {"rejected": 5, "rejected_not_finite": 4, "rejected_no_examples": 1, "loss": math.nan, "test_loss": math.inf}
+    rows = [{**row, "test_loss": 0.5} for row in ROWS] + [{**ROWS[-1], "round": 11, **bad}]
+    titles = [title for title, _ in pictures(rows)]
+    assert titles[-2:] == ["losses against round", "devices against round"]
+    assert "nan" not in str(pictures(rows)).lower().replace("finance", "")
+    told = [words for name, words in totals(rows) if name == "of those not taken"]
+    assert told == ["4 were not finite", "1 had no examples"]
+
+
+def test_a_problem_and_devices_own_examples_are_shown(tmp_path):
+    users = PerUser(np.arange(3), {"accuracy": np.array([0.2, 0.4, 0.9])})
+    page = write_report(
+        tmp_path / "r.html", "A", Plan(), ROWS, population=9, weights=1, problem="it <broke>", per_user=users
+    ).read_text()
+    assert "it &lt;broke&gt;" in page
+    assert "mean 0.5, deviation 0.294" in page
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 1, 2, 255], np.uint8), np.array([0, -1, 2, 1])])
+def test_labels_of_any_type_are_drawn_or_left_out(labels):
+    users = Users(Examples(np.zeros((4, 2)), labels), evenly(4, 2, seed=0))
+    words, _ = skewed(users)
+    assert any("classes of a user" in name for name, _ in words) == (labels.min() >= 0)
 
 
 def test_words_and_sums():
@@ -97,3 +127,81 @@ def test_the_command_makes_all_files_and_goes_on(tmp_path, monkeypatch):
             [value.numpy().ravel() for value in load_file(tmp_path / "run" / "model.safetensors").values()]
         )
         assert sorted(weights) == sorted(state["weights"])
+
+
+PRIVATE = (
+    'out = "{out}"\nrounds = 4\ncohort = 5\nuniform = true\nsampling = "poisson"\n[data]\npath = "p.npz"\nusers = 50\n'
+    '[model]\nnetwork = "linear"\n[[stages]]\nname = "adaptive_clip"\n[[stages]]\nname = "central_noise"\nmultiplier = 1.0\n'
+)
+
+
+def private(folder, before=""):
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    inputs = (labels[:, None, None, None] * 60 + rng.integers(30, size=(120, 4, 4, 1))).astype(np.uint8)
+    np.savez(folder / "p.npz", x_train=inputs[:90], y_train=labels[:90], x_test=inputs[90:], y_test=labels[90:])
+    (folder / "c.toml").write_text(before + PRIVATE.format(out=folder / "run"))
+    return ["federated", "simulate", str(folder / "c.toml")]
+
+
+def test_epsilon_and_clip_length_by_round_are_in_all_that_a_run_leaves(tmp_path):
+    pytest.importorskip("dp_accounting")
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    done = CliRunner().invoke(app, [*private(tmp_path), "--tensorboard"])
+    assert done.exit_code == 0, done.output
+    rows = parquet.read_table(tmp_path / "run" / "rounds.parquet").to_pylist()
+    assert "loss" not in rows[0]
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    for name in ("epsilon", "clip_length"):
+        values = [row[name] for row in rows]
+        assert len(set(values)) == 4
+        assert [event.value for event in events.Scalars(name)] == pytest.approx(values)
+        assert f"{name.replace('_', ' ')} against round" in (tmp_path / "run" / "report.html").read_text()
+    assert f"({rows[-1]['epsilon']:.3g}, " in done.output
+    assert "loss against" not in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("where", ["file", "command"])
+def test_a_target_epsilon_from_the_file_or_the_command(tmp_path, where):
+    pytest.importorskip("dp_accounting")
+    command = private(tmp_path, "target_epsilon = 1.5\ndelta = 0.001\n" if where == "file" else "delta = 0.5\n")
+    more = [] if where == "file" else ["--target-epsilon", "1.5", "--delta", "0.001"]
+    done = CliRunner().invoke(app, [*command, *more])
+    assert done.exit_code == 0, done.output
+    assert "(epsilon, delta) = (1.5, 0.001)" in done.output
+
+
+def test_ctrl_c_says_where_the_run_stopped(tmp_path, monkeypatch):
+    pytest.importorskip("dp_accounting")
+    from handheld.federated.learning.modules import ModuleLearner
+
+    def evaluate(self, state):
+        evaluate.calls += 1
+        if evaluate.calls == 3:
+            raise KeyboardInterrupt
+        return {}
+
+    evaluate.calls = 0
+    monkeypatch.setattr(ModuleLearner, "evaluate", evaluate)
+    stopped = CliRunner().invoke(app, private(tmp_path))
+    assert stopped.exit_code == 130
+    assert "stopped after round 2 of 4" in stopped.output
+    assert "the same command goes on from there" in stopped.output
+    with np.load(tmp_path / "run" / "state.npz") as state:
+        assert '"round": 2' in state["about"].tobytes().decode()
+
+
+def test_the_sentence_says_how_many_updates_a_step_applied():
+    row = [{"bytes_up": 0}] * 6
+    assert "6 steps of 3 updates each, 6 of 25 devices learning at any time" in summary(Plan(cohort=6, buffer=3), row, 25, 1)
+    assert "6 rounds with 6 of 25 devices each on average" in summary(Plan(cohort=6, sampling="poisson"), row, 25, 1)
+    assert "6 rounds with 6 of 25 devices each, a model" in summary(Plan(cohort=6), row, 25, 1)
+
+
+def test_a_log_gets_its_first_and_last_round(tmp_path):
+    done = CliRunner().invoke(app, [*private(tmp_path), "--rounds", "60"])
+    lines = [line for line in done.output.splitlines() if " of 60  " in line]
+    assert lines[0].startswith("rounds 2%  1 of 60")
+    assert lines[-1].startswith("rounds 100%  60 of 60")

@@ -17,7 +17,7 @@ class Steady:
     at_once: int = 3
     sizes: dict = field(default_factory=dict)
     broken: dict = field(default_factory=dict)
-    learned: list = field(default_factory=list)
+    learned: list = field(default_factory=list, compare=False)
 
     @property
     def examples(self):
@@ -37,8 +37,8 @@ class Steady:
             for user in users
         ]
 
-    def judge(self, weights):
-        return {"mean": float(weights.mean(dtype=np.float64))}
+    def evaluate(self, state):
+        return {"mean": float(state.weights.mean(dtype=np.float64))}
 
 
 def points(count=300, users=12, classes=3, seed=0):

@@ -17,7 +17,7 @@ from handheld.federated.stages import (
     Update,
     WholeNumbers,
 )  # fmt: skip
-from handheld.federated.updates import Eden
+from handheld.federated.updates import Eden, Stochastic, Subsample
 
 COUNT = 400
 SHAPES = ((COUNT,),)
@@ -119,6 +119,13 @@ def test_more_clients_than_whole_numbers_were_made_for_are_refused():
         ((Clip(1.0), LocalNoise(0.1), WholeNumbers(9)), "clip before"),
         ((WholeNumbers(9),), "clip before"),
         ((AdaptiveClip(), TreeNoise(1.0)), "changes from round to round"),
+        ((Clip(1.0), CentralNoise(1.0), Compressed(Eden(1))), "CentralNoise: Compressed after it makes updates of any length"),
+        ((Clip(1.0), CentralNoise(1.0), Compressed(Stochastic(2))), "CentralNoise: Compressed after it"),
+        ((Clip(1.0), TreeNoise(1.0), Compressed(Eden(1))), "TreeNoise: Compressed after it"),
+        ((Clip(1.0), CentralNoise(1.0), Compressed(Subsample(0.1, Eden(2)))), "CentralNoise: Compressed after it"),
+        ((CentralNoise(1.0), Clip(1.0)), "clip before"),
+        ((Clip(1.0), CentralNoise(1.0), AdaptiveClip()), "AdaptiveClip after it would read from the sum without noise"),
+        ((Clip(1.0), TreeNoise(1.0), AdaptiveClip()), "AdaptiveClip after it would read from the sum without noise"),
         ((Clip(1.0), WholeNumbers(9), Compressed(Eden(2))), "only add up"),
         ((Clip(1.0), WholeNumbers(9), Clip(1.0)), "only add up"),
     ],

@@ -93,3 +93,30 @@ def test_what_is_no_sum_is_refused(total):
 def test_values_outside_their_range(values):
     with pytest.raises(InputError, match=r"expected a clip|32 are there"):
         Modular(*values)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 3000), st.integers(2, 16), st.sampled_from(["gaussian", "one", "alike"]), st.integers(0, 2**40))
+def test_no_update_is_longer_than_the_bound_once_it_is_rounded(count, bits, shape, seed):
+    if shape == "gaussian":
+        x = updates(count, 1, 2.0, seed)[0]
+    else:
+        x = np.zeros(count, np.float32)
+        x[: 1 if shape == "one" else count] = 1
+        x *= np.float32(2.0 / np.linalg.norm(x.astype(float)))
+    grid = Modular(2.0, 5, bits)
+    length = np.linalg.norm(grid.decode(grid.encode(x, seed, seed + 1), count, seed).astype(float))
+    assert length <= grid.longest(count)
+    assert grid.longest(count) <= 2.0 * 5.0
+
+
+def test_rounding_again_until_it_is_short_enough_has_no_bias_that_can_be_seen():
+    """In the coarsest grid, of numbers that are half-way between two lines, where the most are rounded again."""
+    grid = Modular(1.0, 4000, 2)
+    x = np.full(1024, 1 / 32, np.float32)
+    whole = [grid.encode(x, 0, number) for number in range(4000)]
+    total = np.zeros_like(whole[0])
+    for each in whole:
+        total = grid.add(total, each)
+    single = np.linalg.norm(grid.decode(whole[0], 1024, 0) - x)
+    assert np.linalg.norm(grid.decode(total, 1024, 0) / 4000 - x) < 1.3 * single / np.sqrt(4000)

@@ -17,14 +17,16 @@ class State:
     """What a server holds between rounds; a value.
 
     Attributes:
-        weights: (n,) float32, the model.
+        weights: (n,) float32, what is trained of the model.
         round: how many rounds made it.
         kept: (n,) float32 arrays of the algorithm's own, by name.
+        statistics: (m,) float64 of the model, such as running means: averaged apart, no algorithm sees them.
     """
 
     weights: Floats
     round: int = 0
     kept: Mapping[str, Floats] = field(default_factory=dict)
+    statistics: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def after(self, weights: Floats, **kept: Floats) -> "State":
         """Return the state after one more round."""

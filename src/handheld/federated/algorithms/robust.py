@@ -1,5 +1,6 @@
 """Means that broken devices cannot move far. They see each device's change, so a round's changes are all held at once."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +9,7 @@ import numpy as np
 from handheld.errors import InputError
 from handheld.federated.algorithms.algorithm import Floats
 from handheld.federated.algorithms.total import Total
+from handheld.federated.updates import _kernels
 
 
 class Robust(Protocol):
@@ -37,7 +39,7 @@ class TrimmedMean:
     def mean(self, changes: Floats) -> Total:
         """Return the mean of what is left."""
         clients = len(_several(changes, 1))
-        out = int(np.ceil(self.share * clients))
+        out = math.ceil(round(self.share * clients, 9))  # 0.07 * 100 is a little more than 7 in binary
         if 2 * out >= clients:
             raise InputError(f"leaving out {out} at either end leaves none of {clients} clients")
         kept = np.partition(changes, (out, clients - out - 1), axis=0)[out : clients - out]
@@ -77,8 +79,8 @@ class Krum:
         clients = len(_several(changes, 2 * self.broken + 3))
         if self.kept > clients - self.broken:
             raise InputError(f"of {clients} clients with {self.broken} broken at most {clients - self.broken} can be kept")
-        squares = np.einsum("ci,ci->c", changes, changes, dtype=np.float64)
-        apart = np.maximum(squares[:, None] + squares - 2 * (changes @ changes.T), 0)
+        # Products of changes would lose what they differ by where all have a large part in common.
+        apart = _kernels.distances(np.ascontiguousarray(changes))
         np.fill_diagonal(apart, np.inf)
         near = np.sort(apart, axis=1)[:, : clients - self.broken - 2].sum(axis=1)
         chosen = np.argsort(near, kind="stable")[: self.kept]

@@ -15,21 +15,24 @@ from handheld.federated.algorithms.total import Total
 class Scaffold(FedAvg):
     """Devices correct their gradients by how their data differs from everybody's, which they learn round by round (option II).
 
-    Devices keep as many numbers as the model has, and send as many besides.
+    Devices keep as many numbers as the model has, and send as many besides. As in the paper, all
+    devices count alike, however many examples they have: simulations see to that.
 
     Attributes:
-        population: devices in all, of which a round asks some; how far the server's correction follows a round's.
+        population: devices in all (N in the paper), of which a round asks some: the server's
+            correction moves by that share of the round's mean. Left out, it is what the total says,
+            which simulations take from the learner.
 
     Raises:
         InputError: no devices.
     """
 
-    population: int = 1
+    population: int | None = None
     corrects = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.population < 1:
+        if self.population is not None and self.population < 1:
             raise InputError(f"expected a population of 1 or more, got {self.population}")
 
     def init(self, weights: Floats) -> State:
@@ -49,5 +52,21 @@ class Scaffold(FedAvg):
         if total.extra is None:
             raise InputError("expected how devices' corrections changed, got none")
         weights = (state.weights + self.rate * total.mean).astype(np.float32)
-        change = total.extra / total.weight * (total.clients / self.population)
+        share = total.clients / self._devices(total)
+        change = total.extra / total.weight * share
         return state.after(weights, correction=(state.kept["correction"] + change).astype(np.float32))
+
+    def _devices(self, total: Total) -> int:
+        """Return how many devices there are.
+
+        Raises:
+            InputError: nobody said, or both say otherwise.
+        """
+        if self.population is None and total.population is None:
+            raise InputError("Scaffold: expected a population, got none: name the number of devices")
+        if None not in (self.population, total.population) and self.population != total.population:
+            raise InputError(
+                f"Scaffold: population is {self.population}, but there are {total.population}"
+                " devices: leave it out, or name their number"
+            )
+        return int(self.population or total.population or 0)

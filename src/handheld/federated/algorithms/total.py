@@ -19,15 +19,18 @@ class Total:
     Attributes:
         change: (n,) float64 sum of weight times change, a change being a device's weights after less those before; uint32, of
             whole numbers that are added modulo 2^32, where a stage made it so.
-        weight: sum of the weights, above 0 if anybody answered.
+        weight: by which the sum is divided: that of the weights, or where noise is promised a
+            number that was fixed before.
         clients: how many answered.
         extra: (n,) float64 sum of weight times what an algorithm wants besides; None for most.
+        population: devices in all, of which a round asks some; None where nobody said.
     """
 
     change: NDArray[Any]
     weight: float
     clients: int
     extra: Doubles | None = None
+    population: int | None = None
 
     @classmethod
     def of(cls, change: NDArray[Any], weight: float = 1.0, extra: NDArray[np.float32] | None = None) -> Self:

@@ -12,11 +12,11 @@ from torch import nn
 from handheld.errors import InputError
 from handheld.federated.device.conditions import Gate
 from handheld.federated.device.machine import resident_megabytes
-from handheld.federated.device.personal import Personal, Personalisation, load, personalise, save
+from handheld.federated.device.personal import Personal, Personalisation, layout_of, load, personalise, save
 from handheld.federated.device.store import Store
 from handheld.federated.learning.descent import Loss, cross_entropy, descend
-from handheld.federated.learning.learner import Floats, Learned, Task
-from handheld.federated.learning.vectors import Vector
+from handheld.federated.learning.learner import Doubles, Floats, Learned, Task
+from handheld.federated.learning.vectors import Layout, Vector
 from handheld.federated.learning.vectors import load as set_weights
 
 
@@ -27,7 +27,8 @@ class Budget:
     Attributes:
         seconds: after which it ends.
         megabytes: that the process may take in all.
-        keep: share of the steps that must be done, 0 to 1, for work that ended early to be kept; of 1 it is dropped.
+        keep: share of the steps that must be done, 0 to 1, for work that ended early to be kept; of
+            1 it is dropped.
 
     Raises:
         InputError: values outside of these.
@@ -79,8 +80,14 @@ class Device:
         loss: Loss = cross_entropy,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.module, self.store, self.gate, self.budget = deepcopy(module), store, gate, budget or Budget()
-        self.vector, self.loss, self._clock = Vector(self.module), loss, clock
+        self._given = deepcopy(module)  # never run: a forward pass in training moves statistics
+        self.module = deepcopy(module)
+        self.store = store
+        self.gate = gate
+        self.budget = budget or Budget()
+        self.vector = Vector(self.module)
+        self.loss = loss
+        self._clock = clock
 
     def learn(self, task: Task, *, number: int = 0) -> Outcome:
         """Learn as a server asks; between two steps the gate and the budget are looked at, so a step is the longest delay.
@@ -99,28 +106,59 @@ class Device:
             return Outcome(None, 0.0, may.stopped)
         examples = self.store.examples()
         places = np.arange(len(examples))
-        learned = descend(self.module, self.vector, examples, places, task, number, loss=self.loss, goes_on=may)
+        layout = self._layout()
+        if task.state.statistics.shape != (len(layout.statistics),):
+            raise InputError(
+                f"expected a task with {len(layout.statistics):,} statistics of the model, got {len(task.state.statistics):,}"
+            )
+        learned = descend(self.module, layout, examples, places, task, number, loss=self.loss, goes_on=may)
         done = learned.distance / task.rate / task.work.steps_of(len(examples))
         return Outcome(learned if done and (not may.stopped or done >= self.budget.keep) else None, done, may.stopped)
 
-    def personalise(self, weights: Floats, personalisation: Personalisation | None = None, *, seed: int = 0) -> Personal:
+    def personalise(
+        self,
+        weights: Floats,
+        personalisation: Personalisation | None = None,
+        *,
+        statistics: Doubles | None = None,
+        seed: int = 0,
+    ) -> Personal:
         """Fit a shared model to this device's user, and keep what came of it; see :func:`personalise`.
+
+        Without the shared model's statistics (m,), such as running means, those of the module are
+        taken.
 
         Work that ends early is dropped, and an own model that is there already stays.
         """
         may = self._may_go_on()
         examples = self.store.examples()
-        found = personalise(self.module, weights, examples, personalisation, loss=self.loss, seed=seed, goes_on=may)
+        first = self._layout().statistics.of(self._given) if statistics is None else statistics
+        found = personalise(
+            self.module, weights, examples, personalisation, statistics=first, loss=self.loss, seed=seed, goes_on=may
+        )
         if not may.stopped:
             save(self._own, found, weights)
         return found
 
-    def model(self, weights: Floats) -> nn.Module:
-        """Return the network that serves the user, with the user's own weights if those came of these shared ones."""
+    def model(self, weights: Floats, *, statistics: Doubles | None = None) -> nn.Module:
+        """Return the network that serves the user, with the user's own weights if those came of these shared ones.
+
+        Without the shared model's statistics (m,) those of the module are taken.
+        """
+        served = deepcopy(self._given).eval()
+        set_weights(served, weights)
         own = load(self._own, weights)
-        served = deepcopy(self.module).eval()
-        set_weights(served, weights if own is None else own)
+        values = statistics if own is None else own[1]
+        if own is not None:
+            set_weights(served, own[0])
+        if values is not None and len(values):
+            self._layout().statistics.put(served, values)
         return served
+
+    def _layout(self) -> Layout:
+        if not len(self.store):
+            return Layout.of(self._given)
+        return layout_of(self._given, self.store.examples())
 
     def forget(self) -> None:
         """Remove all examples and the user's own model."""

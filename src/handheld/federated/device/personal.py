@@ -1,7 +1,8 @@
 """The shared model, fitted to its own user, and kept only where that is better.
 
-After "Federated Evaluation of On-device Personalization" (Wang et al., arXiv 1910.10252) and, of interpolation, "Three
-Approaches for Personalization with Applications to Federated Learning" (Mansour et al., arXiv 2002.10619).
+After "Federated Evaluation of On-device Personalization" (Wang et al., arXiv 1910.10252) and, of
+interpolation, "Three Approaches for Personalization with Applications to Federated Learning"
+(Mansour et al., arXiv 2002.10619).
 """
 
 import hashlib
@@ -14,18 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import FedAvg
-from handheld.federated.learning.descent import Loss, cross_entropy, descend
-from handheld.federated.learning.judging import Answers, answers
-from handheld.federated.learning.learner import Floats, Shape, Task, Work
+from handheld.federated.algorithms import FedAvg, State
+from handheld.federated.learning.descent import Loss, batch_of, cross_entropy, descend
+from handheld.federated.learning.evaluation import Answers, answers
+from handheld.federated.learning.learner import Doubles, Floats, Shape, Task, Work
 from handheld.federated.learning.structured import Masked
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Vector
+from handheld.federated.learning.vectors import Layout, Vector
 from handheld.media import atomic_path
+
+_TRIED = 4  # examples that tell which buffers a module moves in training
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,14 @@ class Personalisation:
 
     Attributes:
         ways: what is learned: ``head`` (the last layer alone), ``whole`` (everything).
-        shares: how far to go from the shared model to the learned one, each above 0, at most 1: below 1 is between both.
+        shares: how far to go from the shared model to the learned one, each above 0, at most 1:
+            below 1 is between both.
         work: how much is learned, each time.
-        folds: parts of the examples, 2 or more; each is judged by what was learned from the others (cross-validation), which
-            chooses the way and the share. Few examples are too dear to lay some aside for good.
-        chance: with which the own model may look better by luck alone, above 0, below 1: a sign test on all examples, each
-            judged by a model that had not seen it.
+        folds: parts of the examples, 2 or more; each is judged by what was learned from the others
+            (cross-validation), which chooses the way and the share. Few examples are too dear to
+            lay some aside for good.
+        chance: with which the own model may look better by luck alone, above 0, below 1: a sign
+            test on all examples, each judged by a model that had not seen it.
 
     Raises:
         InputError: values outside of these.
@@ -65,15 +71,19 @@ class Personal:
     """What came of fitting a model to a user.
 
     Attributes:
-        weights: (n,) the user's own, the mean of those learned without each fold, or the shared ones where those are as good.
+        weights: (n,) the user's own, the mean of those learned without each fold, or the shared
+            ones where those are as good.
+        statistics: (m,) that go with them, such as running means.
         way: what was learned, empty where the shared model is kept.
         share: how far it goes from the shared model.
-        before: what the shared model reaches on the examples: ``loss`` and, of classes, ``accuracy``.
-        after: what the best candidates do, each on examples that it has not seen, kept or not; both are empty if
-            learning was stopped.
+        before: what the shared model reaches on the examples: ``loss`` and, of classes,
+            ``accuracy``.
+        after: what the best candidates do, each on examples that it has not seen, kept or not; both
+            are empty if learning was stopped.
     """
 
     weights: Floats
+    statistics: Doubles
     way: str
     share: float
     before: dict[str, float]
@@ -91,6 +101,7 @@ def personalise(
     examples: Examples,
     personalisation: Personalisation | None = None,
     *,
+    statistics: Doubles | None = None,
     loss: Loss = cross_entropy,
     seed: int = 0,
     goes_on: Callable[[], bool] = lambda: True,
@@ -102,46 +113,96 @@ def personalise(
         weights: (n,) the shared model's.
         examples: the user's.
         personalisation: how.
+        statistics: (m,) the shared model's; the module's if left out.
         loss: of what the module says.
         seed: of the folds, and the order of learning.
-        goes_on: asked before each step; once it says no the shared model stays, as a model learned in part was never judged.
+        goes_on: asked before each step; once it says no the shared model stays, as a model learned
+            in part was never judged.
 
     Raises:
         InputError: weights of another model, or fewer than two examples.
     """
-    how, vector = personalisation or Personalisation(), Vector(module)
-    if weights.shape != (len(vector),) or len(examples) < 2:
-        raise InputError(f"expected {len(vector):,} weights and 2 examples or more, got {list(weights.shape)}, {len(examples)}")
-    go = _Latch(goes_on)
-
-    def learned(way: str, places: NDArray[np.int64]) -> Floats:
-        task = Task(FedAvg().init(weights), FedAvg(), how.work, seed, _Head(vector.names) if way == "head" else None)
-        change = descend(module, vector, examples, places, task, 0, loss=loss, goes_on=go).change
-        for subspace in task.subspaces([0], vector.arrays):
-            change = subspace.expand(subspace.coordinates(change))  # means that layers keep moved as well
-        return change
-
-    before, after, means = [], defaultdict(list), {way: np.zeros_like(weights) for way in how.ways}
+    how = personalisation or Personalisation()
+    if weights.shape != (len(Vector(module)),) or len(examples) < 2:
+        raise InputError(
+            f"expected {len(Vector(module)):,} weights and 2 examples or more, got {list(weights.shape)}, {len(examples)}"
+        )
+    layout = layout_of(module, examples)
+    first = layout.statistics.of(module) if statistics is None else statistics
+    fitting = _Fitting(module, layout, State(weights, statistics=first), examples, how, loss, seed, _Latch(goes_on))
+    before = []
+    after = defaultdict(list)
+    means = {way: (np.zeros_like(weights), np.zeros_like(first)) for way in how.ways}
     order = np.random.default_rng(seed).permutation(len(examples))
     folds = np.array_split(order, min(how.folds, len(examples)))
     for fold in folds:
-        unseen, seen = examples.of(fold), np.setdiff1d(order, fold)
-        before.append(answers(module, vector, weights, unseen, loss))
+        unseen = examples.of(fold)
+        seen = np.setdiff1d(order, fold)
+        before.append(fitting.evaluated(unseen))
         for way in how.ways:
-            change = learned(way, seen)
-            if go.stopped:
-                return Personal(weights, "", 0.0, {}, {})
-            means[way] += change / np.float32(len(folds))
+            change, moved = fitting.learned(way, seen)
+            if fitting.goes_on.stopped:
+                return Personal(weights, first, "", 0.0, {}, {})
+            mean, mean_moved = means[way]
+            mean += change / np.float32(len(folds))
+            mean_moved += moved / len(folds)
             for share in how.shares:
-                after[way, share].append(answers(module, vector, weights + np.float32(share) * change, unseen, loss))
-    shared, candidates = Answers.join(before), {key: Answers.join(each) for key, each in after.items()}
-    (way, share), best = min(candidates.items(), key=lambda each: np.nan_to_num(each[1].losses.mean(), nan=np.inf))
+                after[way, share].append(fitting.evaluated(unseen, share, change, moved))
+    shared = Answers.join(before)
+    candidates = {key: Answers.join(answered) for key, answered in after.items()}
+    (way, share), best = min(candidates.items(), key=lambda pair: np.nan_to_num(pair[1].losses.mean(), nan=np.inf))
     if best.losses.mean() < shared.losses.mean() and luck(shared, best) < how.chance:
-        own = weights + np.float32(share) * means[way]
-        known = answers(module, vector, own, examples, loss)
+        change, moved = means[way]
+        known = fitting.evaluated(examples, share, change, moved)
         if known.losses.mean() <= best.losses.mean():  # it has seen them: if it is worse than its parts it went astray
-            return Personal(own, way, share, shared.figures, best.figures)
-    return Personal(weights, "", 0.0, shared.figures, best.figures)
+            own = weights + np.float32(share) * change
+            return Personal(own, first + share * moved, way, share, shared.figures, best.figures)
+    return Personal(weights, first, "", 0.0, shared.figures, best.figures)
+
+
+def layout_of(module: nn.Module, examples: Examples) -> Layout:
+    """Return how weights and statistics lie, as a server with other examples finds it."""
+
+    def forward(copy: nn.Module) -> None:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            copy(batch_of(examples, slice(0, _TRIED))[0])
+
+    return Layout.of(module, forward)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitting:
+    """A shared model that is fitted to parts of a user's examples."""
+
+    module: nn.Module
+    layout: Layout
+    shared: State
+    examples: Examples
+    how: Personalisation
+    loss: Loss
+    seed: int
+    goes_on: "_Latch"
+
+    def learned(self, way: str, places: NDArray[np.int64]) -> tuple[Floats, Doubles]:
+        """Return how weights (n,) and statistics (m,) change by learning from some examples."""
+        head = _Head(self.layout.weights.names) if way == "head" else None
+        task = Task(self.shared, FedAvg(), self.how.work, self.seed, head)
+        learned = descend(self.module, self.layout, self.examples, places, task, 0, loss=self.loss, goes_on=self.goes_on)
+        # What the head is given must stay what it was for the shared model.
+        moved = learned.statistics - self.shared.statistics
+        return learned.change, np.zeros_like(moved) if head else moved
+
+    def evaluated(
+        self, examples: Examples, share: float = 0.0, change: Floats | None = None, moved: Doubles | None = None
+    ) -> Answers:
+        """Return how good a model is that went some way from the shared one."""
+        weights = self.shared.weights
+        statistics = self.shared.statistics
+        if change is not None and moved is not None:
+            weights = weights + np.float32(share) * change
+            # Between two variances lies a variance: a share is never above 1.
+            statistics = statistics + share * moved
+        return answers(self.module, self.layout, weights, examples, self.loss, statistics=statistics)
 
 
 def luck(shared: Answers, own: Answers) -> float:
@@ -189,19 +250,26 @@ def save(path: str | os.PathLike[str], personal: Personal, shared: Floats) -> No
         Path(path).unlink(missing_ok=True)
         return
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, weights=personal.weights, shared=np.array(_digest(shared)))
+        np.savez(
+            file, allow_pickle=False, weights=personal.weights, statistics=personal.statistics, shared=np.array(_digest(shared))
+        )
 
 
-def load(path: str | os.PathLike[str], shared: Floats) -> Floats | None:
-    """Return the weights that were fitted to a user from these shared ones; None if there are none, or none that are whole."""
+def load(path: str | os.PathLike[str], shared: Floats) -> tuple[Floats, Doubles] | None:
+    """Return the weights and statistics that were fitted to a user from these shared weights.
+
+    None if there are none, or none that are whole.
+    """
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            found: NDArray[np.float32] = file["weights"]
+            weights: Floats = file["weights"]
+            statistics: Doubles = file["statistics"]
             of = str(file["shared"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    whole = found.shape == shared.shape and found.dtype == np.float32 and bool(np.isfinite(found).all())
-    return found if whole and of == _digest(shared) else None
+    fits = weights.shape == shared.shape and weights.dtype == np.float32
+    whole = fits and bool(np.isfinite(weights).all() and np.isfinite(statistics).all())
+    return (weights, statistics) if whole and of == _digest(shared) else None
 
 
 def _digest(weights: Floats) -> str:

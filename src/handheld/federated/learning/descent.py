@@ -9,20 +9,24 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from handheld.errors import InputError
 from handheld.federated.algorithms import State
 from handheld.federated.learning.learner import Floats, Learned, Subspace, Task
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Vector
+from handheld.federated.learning.vectors import Layout
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Takes what a module says and what it should, (batch, ...) both; returns (batch,) losses."""
+"""Takes (batch, ...) outputs and targets; returns (batch,) losses, one of each example."""
 
 _DRAWS = 1
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return (batch,) losses of logits (batch, classes) or (batch, length, classes); a target of -1 asks for nothing."""
+    """Return (batch,) losses of logits (batch, classes) or (batch, length, classes).
+
+    A target of -1 asks for nothing.
+    """
     lost = functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none", ignore_index=-1)
     if targets.dim() == 1:
         return lost
@@ -32,7 +36,7 @@ def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def descend(
     module: nn.Module,
-    vector: Vector,
+    layout: Layout,
     examples: Examples,
     places: NDArray[np.int64],
     task: Task,
@@ -43,45 +47,106 @@ def descend(
 ) -> Learned:
     """Let a device learn.
 
+    The caller's random numbers of torch stay as they were.
+
     Args:
-        module: whose weights are changed in place.
-        vector: how they lie in the task's.
+        module: whose weights and statistics are changed in place.
+        layout: how they lie in the task's.
         examples: of which the device has some.
         places: (k,) which.
         task: what it is asked.
         user: its number.
         own: (n,) its state, where the algorithm keeps one.
         loss: of what the module says.
-        goes_on: asked before each step; what was learned until then is returned, and weighs as much less.
+        goes_on: asked before each step; what was learned until then is returned, and weighs as much
+            less.
+
+    Raises:
+        InputError: a loss that is not one number for each example.
     """
-    state, kept = as_tensors(task.state), None if own is None else torch.from_numpy(own)
-    here, slope = torch.from_numpy(task.state.weights.copy()), torch.zeros(len(vector))
-    vector.bind(module.train(), here, slope)
-    torch.default_generator.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))  # of layers that draw
-    subspaces = task.subspaces([user], vector.arrays)
-    norms = [each for each in module.modules() if isinstance(each, _NORMS)]
-    lost, seen, steps, wanted = 0.0, 0, 0, task.work.steps_of(len(places))
-    for rows in task.work.batches(len(places), task.random(user)):
-        if not goes_on():
-            break
-        slope.zero_()
-        inputs, targets = batch_of(examples, places[rows])
-        for norm in norms:
-            norm.train(len(rows) > 1)  # a single example has no spread: it is normalised by the means that the layer keeps
-        losses = loss(module(inputs), targets)
-        losses.mean().backward()  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            step = within(subspaces, task.algorithm.adjust(slope, here, state, kept)[None])[0]
-            here[: vector.trained] -= task.rate * step[: vector.trained]
-        lost, seen, steps = lost + float(losses.detach().sum()), seen + len(rows), steps + 1
-    weight = len(places) * steps / max(1, wanted)
-    return Learned(here.numpy() - task.state.weights, weight, steps * task.rate, lost / max(1, seen))
+    state = as_tensors(task.state)
+    kept = None if own is None else torch.from_numpy(own)
+    here = torch.from_numpy(task.state.weights.copy())
+    slope = torch.zeros(len(layout.weights))
+    layout.bind(layout.train(module), here, slope, task.state.statistics)
+    subspaces = task.subspaces([user], layout.weights.arrays)
+    norms = [layer for layer in module.modules() if isinstance(layer, _NORMS) and layer.training]
+    lost, seen, steps = 0.0, 0, 0
+    with torch.random.fork_rng(devices=[]):
+        # Layers that draw, such as dropout, draw the same for this device and round wherever it
+        # learns.
+        torch.default_generator.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))
+        for rows in task.work.batches(len(places), task.random(user)):
+            if not goes_on():
+                break
+            slope.zero_()
+            inputs, targets = batch_of(examples, places[rows])
+            for norm in norms:
+                # A single example has no spread: it is normalised by the means that the layer
+                # keeps.
+                norm.train(len(rows) > 1)
+            losses = of_each(loss(module(inputs), targets), len(rows), loss)
+            losses.mean().backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                adjusted = task.algorithm.adjust(slope, here, state, kept)
+                here -= task.rate * within(subspaces, adjusted[None])[0]
+            lost += float(losses.detach().sum())
+            seen += len(rows)
+            steps += 1
+    wanted = task.work.steps_of(len(places))
+    return Learned(
+        here.numpy() - task.state.weights,
+        weight=len(places) * steps / max(1, wanted),
+        distance=steps * task.rate,
+        loss=lost / max(1, seen),
+        statistics=layout.statistics.of(module),
+    )
+
+
+def of_each(losses: torch.Tensor, count: int, loss: Loss, use: str = "loss") -> torch.Tensor:
+    """Return losses as they are.
+
+    Raises :class:`InputError` unless there is one for each example.
+    """
+    if losses.shape == (count,):
+        return losses
+    name = name_of(loss)
+    if losses.dim() == 0:
+        raise InputError(
+            f"{use} {name} gives one number for {count} examples, expected one for each: "
+            f"a mean would count other devices' examples; give reduction='none', such as "
+            f"functools.partial(F.cross_entropy, reduction='none')"
+        )
+    raise InputError(
+        f"{use} {name} gives {list(losses.shape)} for {count} examples, expected [{count}], "
+        "one for each: take its mean over all but the first dimension"
+    )
+
+
+def name_of(function: object) -> str:
+    """Return what a function is called, or what it is an instance of."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def batch_of(examples: Examples, rows: NDArray[np.int64] | slice) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return some examples as modules take them: bytes, of pictures, as 0 to 1."""
-    inputs = torch.from_numpy(np.ascontiguousarray(examples.inputs[rows]))
-    return inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs, torch.from_numpy(examples.targets[rows])
+    """Return some examples as modules take them.
+
+    Returns:
+        Inputs: bytes, of pictures, as 0 to 1; numbers with a point, and yes or no, as float32;
+            whole ones
+        as int64, as embeddings take them. Targets: classes as int64, numbers as float32.
+    """
+    inputs = np.ascontiguousarray(examples.inputs[rows])
+    if inputs.dtype == np.uint8:
+        return torch.from_numpy(inputs).float() / 255, _tensor(examples.targets[rows])
+    if inputs.dtype == np.bool_:
+        inputs = inputs.astype(np.float32)
+    return _tensor(inputs), _tensor(examples.targets[rows])
+
+
+def _tensor(values: NDArray[np.generic]) -> torch.Tensor:
+    wanted = np.float32 if values.dtype.kind == "f" else np.int64
+    return torch.from_numpy(np.ascontiguousarray(values, wanted))
 
 
 def as_tensors(state: State) -> State:
@@ -94,5 +159,6 @@ def within(subspaces: Sequence[Subspace], steps: torch.Tensor) -> torch.Tensor:
     """Return (devices, n) steps, each as far as it lies in its subspace; as they are if there are none."""
     if not subspaces:
         return steps
-    flat = [each.expand(each.coordinates(step)) for each, step in zip(subspaces, steps.detach().numpy(), strict=True)]
+    pairs = zip(subspaces, steps.detach().numpy(), strict=True)
+    flat = [subspace.expand(subspace.coordinates(step)) for subspace, step in pairs]
     return torch.from_numpy(np.stack(flat))

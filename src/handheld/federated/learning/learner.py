@@ -1,8 +1,8 @@
 """What devices do in a round: the seam between those who learn and those who add up."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from handheld.federated.algorithms import Algorithm, State
 from handheld.federated.updates.encoder import seed_of
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Shape = tuple[int, ...]
 
 _SUBSPACE = 17
@@ -87,7 +88,8 @@ class Task:
         state: the server's.
         algorithm: says what devices do differently.
         work: how much they learn.
-        seed: of the run; a device's order of examples comes from it, the round and the device's number.
+        seed: of the run; a device's order of examples comes from it, the round and the device's
+            number.
         structure: where each device's change may lie; None: anywhere.
     """
 
@@ -125,16 +127,33 @@ class Learned:
         weight: by which it counts: its examples.
         distance: its steps times their rate.
         loss: mean of its examples' losses on the way.
+        statistics: (m,) float64 of its model afterwards, such as running means; none for most.
+        error: why it could not learn; what else is here counts nothing then.
     """
 
     change: Floats
     weight: float
     distance: float
     loss: float
+    statistics: Doubles = field(default_factory=lambda: np.empty(0))
+    error: str = ""
+
+    @classmethod
+    def failed(cls, error: str) -> Self:
+        """Return what a device answers that could not learn."""
+        return cls(np.empty(0, np.float32), 0.0, 0.0, 0.0, error=error)
 
 
 class Learner(Protocol):
-    """A population of devices, each with its examples and a model that they share."""
+    """A population of devices, each with its examples and a model that they share.
+
+    Three methods more are asked where a learner has them: ``statistics()`` gives (m,) float64 that
+        devices
+    answer as ``Learned.statistics``, averaged apart from weights; ``check()`` raises
+    :class:`InputError` before the first round where nobody could learn; ``fingerprint()`` gives
+    plain values that tell one population and model from another, for runs that are kept
+    (dataclasses do without).
+    """
 
     @property
     def examples(self) -> NDArray[np.int64]:
@@ -160,5 +179,21 @@ class Learner(Protocol):
             own: each one's state, as the algorithm keeps it; None where it keeps none.
         """
 
-    def judge(self, weights: Floats) -> Mapping[str, float]:
-        """Return how good a model is on examples that no device has, such as ``loss`` and ``accuracy``."""
+    def evaluate(self, state: State) -> Mapping[str, float]:
+        """Return how good a model is on examples that no device has, such as its ``loss``.
+
+        A ``loss`` that is no finite number ends the run.
+        """
+
+
+def statistics_of(learner: Learner) -> Doubles:
+    """Return (m,) the statistics before the first round, if a learner has any."""
+    statistics: Callable[[], Doubles] | None = getattr(learner, "statistics", None)
+    return np.empty(0) if statistics is None else statistics()
+
+
+def check(learner: Learner) -> None:
+    """Let a learner say what is wrong with it, if it can. Raises :class:`InputError`."""
+    checks: Callable[[], None] | None = getattr(learner, "check", None)
+    if checks is not None:
+        checks()

@@ -15,11 +15,14 @@ class Examples:
     """What a model is given and what it should say.
 
     Attributes:
-        inputs: (n, ...) numbers, as the model takes them.
-        targets: (n,) classes, (n, length) classes with -1 where nothing is asked, or (n, ...) numbers.
+        inputs: (n, ...) numbers, as the model takes them. A module gets uint8, as pictures, divided
+            by 255; float64, float16 and bool as float32; other whole numbers as int64, as
+            embeddings want them.
+        targets: (n,) classes of any whole type, (n, length) classes with -1 where nothing is asked,
+            or (n, ...) numbers, which a loss gets as float32.
 
     Raises:
-        InputError: they are not as many, or not finite.
+        InputError: they are not as many, no numbers, not finite, or larger than float32 holds.
     """
 
     inputs: NDArray[Any]
@@ -29,8 +32,10 @@ class Examples:
         if len(self.inputs) != len(self.targets):
             raise InputError(f"{len(self.inputs)} inputs, but {len(self.targets)} targets: each example needs both")
         for name, array in (("inputs", self.inputs), ("targets", self.targets)):
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise InputError(f"{name} hold values that are not finite")
+            if array.dtype.kind not in "biuf":
+                raise InputError(f"{name} hold {array.dtype}, expected numbers")
+            if array.dtype.kind == "f":
+                _require_finite(name, array)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -38,6 +43,14 @@ class Examples:
     def of(self, places: NDArray[np.int64]) -> "Examples":
         """Return some of them."""
         return Examples(self.inputs[places], self.targets[places])
+
+
+def _require_finite(name: str, array: NDArray[Any]) -> None:
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} hold values that are not finite")
+    largest = float(max(array.max(initial=0), -array.min(initial=0)))
+    if largest > float(np.finfo(np.float32).max):
+        raise InputError(f"{name} hold {largest:g}, more than float32 does: scale them")
 
 
 @dataclass(frozen=True, eq=False)

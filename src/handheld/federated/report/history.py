@@ -7,7 +7,7 @@ from typing import Any
 from handheld.errors import MissingDependencyError
 from handheld.media import atomic_path
 
-_COUNTS = ("round", "asked", "answered", "gone", "late", "rejected", "given_up", "bytes_up", "bytes_down")
+_COUNTS = ("round", "asked", "answered", "gone", "late", "rejected", "given_up", "bytes_up", "bytes_down", "participations")
 
 
 def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:

@@ -1,42 +1,81 @@
 """All files that a run leaves besides its state."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from handheld.federated.learning.evaluation import PerUser
+from handheld.federated.learning.learner import Learner
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.learning.vectors import load
-from handheld.federated.privacy import Guarantee, guarantees
+from handheld.federated.privacy import Guarantee
 from handheld.federated.report.history import write_parquet
 from handheld.federated.report.page import write_report
 from handheld.federated.simulator import Plan, Run
 from handheld.media import atomic_path
 
 
-def write_run(folder: Path, plan: Plan, learner: ModuleLearner, run: Run, *, delta: float | None = None) -> list[Guarantee]:
+def write_run(
+    folder: Path,
+    plan: Plan,
+    learner: Learner,
+    run: Run,
+    *,
+    delta: float | None = None,
+    problem: str = "",
+    users: PerUser | None = None,
+) -> list[Guarantee]:
     """Write ``model.safetensors``, ``rounds.parquet`` and ``report.html``; return what noise promises.
+
+    The model file holds a module's ``state_dict``; of a learner that is not a
+    :class:`ModuleLearner`, arrays ``weights`` (n,) and ``statistics`` (m,).
 
     Args:
         folder: of the run.
         plan: of the run.
         learner: the population.
         run: what came of it.
-        delta: chance that a promise fails; one over the devices if left out.
+        delta: chance that a promise fails; the plan's if left out.
+        problem: why the run did not end as planned, to be shown.
+        users: how good the model is for each device, to be shown; see
+            ``ModuleLearner.evaluate_users``.
 
     Raises:
         InputError: a delta outside of 0 to 1.
         MediaError: files cannot be written.
     """
-    from safetensors.torch import save_file
-
-    population, times = len(learner.examples), max(1, int(run.times.max()))
-    found = guarantees(
-        plan.stages, len(run.rows), plan.cohort, population, times=times, delta=1 / (population + 1) if delta is None else delta
-    )
-    load(learner.module, run.state.weights)
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file({name: value.clone() for name, value in learner.module.state_dict().items()}, temporary)
+    population = len(learner.examples)
+    plan = plan if delta is None else replace(plan, delta=delta)
+    promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_model(folder / "model.safetensors", learner, run)
     write_parquet(folder / "rounds.parquet", run.rows)
     write_report(
-        folder / "report.html", f"Federated run {folder.resolve().name}", plan, run.rows, population=population,
-        weights=len(run.state.weights), guarantees=found, users=learner.users,
-    )  # fmt: skip
-    return found
+        folder / "report.html",
+        f"Federated run {folder.resolve().name}",
+        plan,
+        run.rows,
+        population=population,
+        weights=len(run.state.weights),
+        guarantees=promised,
+        users=learner.users if isinstance(learner, ModuleLearner) else None,
+        problem=problem,
+        per_user=users,
+    )
+    return promised
+
+
+def _write_model(path: Path, learner: Learner, run: Run) -> None:
+    if isinstance(learner, ModuleLearner):
+        from safetensors.torch import save_file
+
+        module = learner.fresh()
+        learner.layout.load(module, run.state.weights, run.state.statistics)
+        with atomic_path(path) as temporary:
+            save_file({name: value.clone() for name, value in module.state_dict().items()}, temporary)
+        return
+    from safetensors.numpy import save_file as save_arrays
+
+    statistics = np.asarray(run.state.statistics, np.float64)
+    with atomic_path(path) as temporary:
+        save_arrays({"weights": run.state.weights, "statistics": statistics}, temporary)

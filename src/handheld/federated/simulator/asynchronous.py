@@ -1,7 +1,10 @@
 """Averaging without rounds (Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation", arXiv 2106.06639).
 
-So many devices learn at any time. Whenever so many updates have come, they are applied; who learns from an older model counts
-less. Nobody waits for the slowest.
+So many devices learn at any time. Whenever so many updates have come (K in the paper), their sum
+over K is applied; what was learned from an older model is multiplied by 1 / sqrt(1 + how many steps
+older), so that old updates make shorter steps. A device that has answered learns again from a newer
+model only: from the same one it would send the same once more. Nobody waits for the slowest, unless
+all others have answered. Where devices have weights, K is their sum.
 """
 
 import heapq
@@ -33,7 +36,8 @@ def arrivals_round(
     for version in sorted({flight.version for flight in came}):
         users = np.array([flight.user for flight in came if flight.version == version])
         factor = (1 + now.state.round - version) ** -0.5
-        jobs += jobs_of(plan, learner, task_of(plan, states[version])[0], now, users, factor)
+        shared = replace(now, memory=stages.public(now.memory))
+        jobs += jobs_of(plan, learner, task_of(plan, states[version])[0], shared, users, factor)
     gathered = Gathered.of(where.parts(jobs))
     figures = {
         "asked": started - now.started, "gone": gone, "late": 0, "bytes_down": down * (started - now.started),
@@ -49,15 +53,19 @@ def _arrivals(
 ) -> tuple[list[Flight], Sequence[Flight], int, int]:
     """Return who answers next, in order; who learns then; how many were ever asked; and how many left meanwhile."""
     came: list[Flight] = []
-    flights, started, gone, clock = list(now.flights), now.started, 0, now.clock
+    flights = list(now.flights)
     heapq.heapify(flights)
+    version, clock, started, gone = now.state.round, now.clock, now.started, 0
     while len(came) < (plan.buffer or 1):
-        busy = {flight.user for flight in flights}
-        while len(flights) < min(plan.cohort, len(examples)):
-            flight = _start(plan, examples, busy, clock, started, now.state.round, down, up)
+        done = {flight.user for flight in came if flight.version == version}
+        busy = done | {flight.user for flight in flights}
+        while len(flights) < plan.cohort and len(busy) < len(examples):
+            flight = _start(plan, examples, busy, clock, started, version, down, up)
             heapq.heappush(flights, flight)
             busy.add(flight.user)
             started += 1
+        if not flights:  # all have answered from this model: a new one is needed
+            break
         first = heapq.heappop(flights)
         clock = first.ends
         if first.leaves:

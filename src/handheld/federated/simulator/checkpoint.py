@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import State
+from handheld.federated.identity import Plain, differences
 from handheld.federated.learning.learner import Floats
 from handheld.federated.stages import Memory
 from handheld.media import atomic_path
@@ -68,15 +69,20 @@ class Checkpoint:
     started: int = 0
 
 
-def save(folder: Path, checkpoint: Checkpoint, plan: str) -> None:
-    """Write a checkpoint; the one that was the newest is kept as the one before."""
-    arrays: dict[str, NDArray[Any]] = {"weights": checkpoint.state.weights, "times": checkpoint.times}
-    arrays |= {f"kept.{name}": array for name, array in checkpoint.state.kept.items()}
+def save(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Plain]) -> None:
+    """Write a checkpoint; the one that was the newest is kept as the one before.
+
+    Args:
+        folder: of the run.
+        checkpoint: what the next round needs.
+        identity: of the run, by which :func:`load` tells it from others.
+    """
+    arrays: dict[str, NDArray[Any]] = {"times": checkpoint.times, **_arrays_of(checkpoint.state, "")}
     arrays |= {f"stage.{i}.{name}": array for i, each in enumerate(checkpoint.memory) for name, array in each.items()}
     if checkpoint.own:
         arrays |= {"users": np.array(list(checkpoint.own)), "own": np.stack(list(checkpoint.own.values()))}
     about = {
-        "plan": plan,
+        "identity": identity,
         "round": checkpoint.state.round,
         "clock": checkpoint.clock,
         "rows": list(checkpoint.rows),
@@ -86,28 +92,30 @@ def save(folder: Path, checkpoint: Checkpoint, plan: str) -> None:
         "versions": list(checkpoint.versions),
     }
     for version, state in checkpoint.versions.items():
-        kept = {f"version.{version}.kept.{name}": array for name, array in state.kept.items()}
-        arrays |= {f"version.{version}.weights": state.weights, **kept}
+        arrays |= _arrays_of(state, f"version.{version}.")
+    # Bytes, as an array of letters takes four for each.
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with atomic_path(folder / _NEWEST) as temporary:
         with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
         if (folder / _NEWEST).exists():
             (folder / _NEWEST).replace(folder / _BEFORE)
 
 
-def load(folder: Path, plan: str, size: int) -> Checkpoint | None:
+def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint | None:
     """Read the newest checkpoint that is whole.
 
     Args:
         folder: of the run.
-        plan: that the run must have.
+        identity: that the run must have.
         size: weights of its model.
 
     Returns:
         None if there is none.
 
     Raises:
-        InputError: the folder holds a run of another plan or model, or no checkpoint that is whole.
+        InputError: the folder holds a run of another plan, data or model, whose first difference is
+            named, or no checkpoint that is whole.
     """
     there = [path for path in (folder / _NEWEST, folder / _BEFORE) if path.exists()]
     for path in there:
@@ -115,8 +123,16 @@ def load(folder: Path, plan: str, size: int) -> Checkpoint | None:
             about, arrays = _read(path)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             continue
-        if about["plan"] != plan or arrays["weights"].shape != (size,):
-            raise InputError(f"{folder} holds a run of another plan or model: delete it to begin again, or name another folder")
+        # Through JSON, as the kept one went: tuples become lists.
+        now: Plain = json.loads(json.dumps(identity))
+        if difference := next(differences(about["identity"], now), ""):
+            raise InputError(
+                f"{folder} holds a run of another plan, data or model ({difference}): "
+                "delete it to begin again, or name another folder"
+            )
+        if arrays["weights"].shape != (size,):
+            held = len(arrays["weights"])
+            raise InputError(f"{folder} holds a model of {held:,} weights, expected {size:,}")
         return _checkpoint(about, arrays)
     if there:
         raise InputError(f"{folder}: no checkpoint in it is whole: delete it to begin again, or name another folder")
@@ -126,9 +142,9 @@ def load(folder: Path, plan: str, size: int) -> Checkpoint | None:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    about = json.loads(str(arrays.pop("about")))
-    known = {"plan", "round", "clock", "rows", "stages", "flights", "started", "versions"}
-    if not known <= about.keys() or not {"weights", "times"} <= arrays.keys():
+    about = json.loads(arrays.pop("about").tobytes().decode())
+    known = {"identity", "round", "clock", "rows", "stages", "flights", "started", "versions"}
+    if not known <= about.keys() or not {"weights", "times", "statistics"} <= arrays.keys():
         raise ValueError("not all of a checkpoint")
     return about, arrays
 
@@ -150,4 +166,9 @@ def _checkpoint(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
 def _state(arrays: Mapping[str, NDArray[Any]], version: int, prefix: str) -> State:
     before = f"{prefix}kept."
     kept = {name.removeprefix(before): array for name, array in arrays.items() if name.startswith(before)}
-    return State(arrays[f"{prefix}weights"], version, kept)
+    return State(arrays[f"{prefix}weights"], version, kept, arrays[f"{prefix}statistics"])
+
+
+def _arrays_of(state: State, prefix: str) -> dict[str, NDArray[Any]]:
+    kept = {f"{prefix}kept.{name}": array for name, array in state.kept.items()}
+    return {f"{prefix}weights": state.weights, f"{prefix}statistics": state.statistics, **kept}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from handheld.cluster import connected, saying_most
-from handheld.errors import HandheldError
+from handheld.errors import HandheldError, InputError
 from handheld.federated.algorithms import State
 from handheld.federated.learning.learner import Learner
 from handheld.federated.simulator.part import Job, Part
@@ -46,7 +46,11 @@ class Cluster:
 def on_cluster(learner: Learner, stages: Stages, address: str | None) -> Iterator[Cluster]:
     """Give an engine on a cluster; see :func:`handheld.cluster.connected`."""
     with connected(address) as ray:
-        yield Cluster(ray, ray.put((learner, stages)), ray.remote(_work))
+        try:
+            population = ray.put((learner, stages))
+        except TypeError as error:  # Ray's word for what no machine could make again, such as a lock
+            raise InputError(f"the learner or the stages cannot go to a cluster: {saying_most(str(error))}") from error
+        yield Cluster(ray, population, ray.remote(_work))
 
 
 def _work(given: tuple[Learner, Stages], state: State, job: Job) -> Part:

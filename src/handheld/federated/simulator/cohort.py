@@ -9,6 +9,8 @@ from handheld.federated.learning.learner import Task, Work
 from handheld.federated.simulator.devices import Devices
 
 _CHOICE = 16  # one of several uses of random numbers
+_MINUTE = 60.0  # seconds after which a server looks again who is ready
+_PATIENCE = 86_400.0  # a day: who is not ready at any hour of it will not be
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,14 +20,16 @@ class Cohort:
     Attributes:
         asked: (m,) numbers of those who got the model.
         answering: (k,) numbers of those who answer in time, by number.
+        sent: (s,) numbers of all who send an update, in time or not.
         gone: how many left.
         late: how many would have answered too late.
-        seconds: how long the round took.
+        seconds: how long the round took, with the time in which nobody was ready.
         enough: whether as many answered as must.
     """
 
     asked: NDArray[np.int64]
     answering: NDArray[np.int64]
+    sent: NDArray[np.int64]
     gone: int
     late: int
     seconds: float
@@ -33,7 +37,15 @@ class Cohort:
 
 
 def choose(
-    task: Task, devices: Devices, examples: NDArray[np.int64], wanted: int, clock: float, down: float, up: float
+    task: Task,
+    devices: Devices,
+    examples: NDArray[np.int64],
+    wanted: int,
+    clock: float,
+    down: float,
+    up: float,
+    *,
+    poisson: bool = False,
 ) -> Cohort:
     """Ask devices, and find out who answers in time.
 
@@ -45,18 +57,35 @@ def choose(
         clock: simulated seconds since the run began.
         down: bytes that a device gets.
         up: bytes that it sends.
+        poisson: whether each device is drawn by a chance of its own, and all who were drawn may
+            answer.
     """
     rng = np.random.default_rng((task.seed, task.state.round, _CHOICE))
-    asked = _ready(devices, len(examples), round(devices.asked * wanted), clock, rng)
+    if poisson:
+        drawn = np.flatnonzero(rng.random(len(examples)) < wanted / len(examples))
+        # Nobody waits for others to be ready: whether one device is drawn must change nothing
+        # about who else answers.
+        asked = drawn[devices.are_ready(drawn, clock, rng)]
+        waited = 0.0 if len(asked) else _MINUTE
+    elif devices.ready >= 1:
+        count = min(round(devices.asked * wanted), len(examples))
+        asked = rng.choice(len(examples), count, replace=False).astype(np.int64)
+        waited = 0.0
+    else:
+        order = rng.permutation(len(examples)).astype(np.int64)
+        asked, waited = _ready(devices, order, round(devices.asked * wanted), clock, rng)
     leaves = rng.random(len(asked)) < devices.gone
     stay = asked[~leaves]
     passed = np.array([devices.seconds(int(u), seen(task.work, int(examples[u])), down, up, task.seed) for u in stay])
     order = np.argsort(passed, kind="stable")
-    intime = order[passed[order] <= devices.deadline][:wanted]
-    enough = len(intime) >= max(1, round(devices.least * wanted))
-    full = len(intime) >= min(wanted, len(asked))
-    seconds = float(passed[intime].max(initial=0.0)) if full or devices.deadline == np.inf else devices.deadline
-    return Cohort(asked, np.sort(stay[intime]), int(leaves.sum()), len(stay) - len(intime), seconds, enough)
+    most = len(asked) if poisson else wanted
+    intime = order[passed[order] <= devices.deadline][:most]
+    enough = len(intime) >= round(devices.least * wanted)
+    full = len(intime) >= min(most, len(asked))
+    last = float(passed[intime].max(initial=0.0))
+    seconds = waited + (last if full or devices.deadline == np.inf else devices.deadline)
+    late = len(stay) - len(intime)
+    return Cohort(asked, np.sort(stay[intime]), stay, int(leaves.sum()), late, seconds, enough)
 
 
 def seen(work: Work, examples: int) -> float:
@@ -65,9 +94,17 @@ def seen(work: Work, examples: int) -> float:
     return float(work.steps_of(examples) * batch)
 
 
-def _ready(devices: Devices, users: int, count: int, clock: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the numbers of devices that are ready, in a random order, as many as are wanted if there are."""
-    if devices.ready >= 1:
-        return rng.choice(users, min(count, users), replace=False).astype(np.int64)
-    order = rng.permutation(users).astype(np.int64)
-    return order[devices.are_ready(order, clock, rng)][:count]
+def _ready(
+    devices: Devices, users: NDArray[np.int64], count: int, clock: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], float]:
+    """Return the first devices that are ready, ``count`` at most, and for how long nobody was.
+
+    A server waits then, and so does the simulated clock, for a day at most.
+    """
+    waited = 0.0
+    while len(users):
+        ready = users[devices.are_ready(users, clock + waited, rng)][:count]
+        if len(ready) or waited >= _PATIENCE:
+            return ready, waited
+        waited += _MINUTE
+    return users, waited

@@ -47,10 +47,18 @@ class Devices:
     least: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = all(0 <= value <= 1 for value in (self.night, self.gone, self.least, self.ready)) and self.ready > 0
-        speeds = all(0 < value < math.inf for value in (self.learns, self.downloads, self.uploads))
-        if not (shares and speeds and 0 <= self.spread < math.inf and self.deadline > 0 and 1 <= self.asked < math.inf):
-            raise InputError(f"expected shares of 0 to 1, ready and speeds above 0, and asked of 1 or more, got {self}")
+        for name in ("ready", "night", "gone", "least"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "a share of 0 to 1")
+        self._require("ready", self.ready > 0, "a share above 0, at most 1")
+        for name in ("learns", "downloads", "uploads"):
+            self._require(name, 0 < getattr(self, name) < math.inf, "a speed above 0")
+        self._require("spread", 0 <= self.spread < math.inf, "a number of 0 or more")
+        self._require("deadline", self.deadline > 0, "seconds above 0")
+        self._require("asked", 1 <= self.asked < math.inf, "a number of 1 or more")
+
+    def _require(self, name: str, fits: bool, expected: str) -> None:
+        if not fits:
+            raise InputError(f"devices.{name}: expected {expected}, got {getattr(self, name)}")
 
     def are_ready(self, users: NDArray[np.int64], seconds: float, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Return which devices are ready at a time of the simulated clock."""

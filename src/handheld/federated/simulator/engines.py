@@ -1,7 +1,12 @@
-"""Where the parts of a round are worked on: in this process, in several, or on a cluster. None of it changes a bit."""
+"""Where the parts of a round are worked on: in this process, in several, or on a cluster.
+
+None of it changes a bit.
+"""
 
 import multiprocessing
+import os
 import pickle
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -9,12 +14,16 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Protocol
 
 from handheld.errors import HandheldError, InputError
 from handheld.federated.learning.learner import Learner
 from handheld.federated.simulator.part import Job, Part
 from handheld.federated.stages import Stages
+
+_UNGUARDED = 79  # status of a process that would start the run once more; the system's own are below 79 or signals
+_LAST_WORDS = 5.0  # seconds in which processes of a broken pool end
 
 
 class Engine(Protocol):
@@ -45,10 +54,15 @@ class Pool:
 
     def parts(self, jobs: Sequence[Job]) -> Iterator[Part]:
         """Yield what comes of each job. Raises :class:`HandheldError` where a process died."""
+        answers = self.executor.map(_work, jobs)
+        started = multiprocessing.active_children()  # the executor forgets its processes when one dies
         try:
-            yield from self.executor.map(_work, jobs)
-        except BrokenProcessPool as error:
-            raise HandheldError("a process that learned died, perhaps for want of memory; the same command goes on") from error
+            yield from answers
+        except BrokenProcessPool:
+            for process in started:
+                process.join(_LAST_WORDS)
+            # The pool's own error tells of its threads, which nobody can do anything about.
+            raise HandheldError(_why({process.exitcode for process in started})) from None
 
 
 @contextmanager
@@ -77,22 +91,92 @@ def engine_of(kind: str, learner: Learner, stages: Stages, *, workers: int = 1, 
     else:
         with tempfile.TemporaryDirectory() as folder:
             given = Path(folder) / "given"
-            given.write_bytes(pickle.dumps((learner, stages)))  # a pipe would hang if a process died while it is told
+            given.write_bytes(_pickled(learner, stages))  # a pipe would hang if a process died while it is told
             context = multiprocessing.get_context("spawn")
             executor = ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=(given,))
             try:
                 yield Pool(executor)
+            except KeyboardInterrupt:
+                # What they work on is not needed any more, and may take minutes.
+                for process in dict(executor._processes or {}).values():
+                    process.terminate()
+                raise
             finally:
                 executor.shutdown(wait=True, cancel_futures=True)
 
 
+def refuse_in_a_started_process(workers: int) -> None:
+    """End this process if it was started to learn and now starts the run once more.
+
+    A started process imports the script; without a guard around what starts the run, that would
+    start processes in turn. It ends with a status by which the first process knows why.
+    """
+    if workers > 1 and getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(_UNGUARDED)
+
+
+def _why(statuses: set[int | None]) -> str:
+    if _UNGUARDED in statuses:
+        return (
+            "workers need processes of their own, which import the script that starts the run, and "
+            'this one starts it whenever it is imported: put what it does under  if __name__ == "__main__":'
+        )
+    return "a process that learned died, perhaps for want of memory; the same command goes on"
+
+
+def _pickled(learner: Learner, stages: Stages) -> bytes:
+    try:
+        return pickle.dumps((learner, stages))
+    except Exception as error:  # PicklingError, AttributeError or TypeError, as the object likes
+        name, value = _culprit(learner, "learner") or _culprit(stages, "stages") or ("learner", learner)
+        raise InputError(
+            f"{name}: {_called(value)} cannot go to another process ({error}): define it at the "
+            "top level of a module, not as a lambda nor inside a function, or take workers=1"
+        ) from error
+
+
+def _culprit(value: object, name: str) -> tuple[str, object] | None:
+    """Return the innermost thing that cannot be pickled, and where it is."""
+    try:
+        pickle.dumps(value)
+    except Exception:
+        if isinstance(value, list | tuple):
+            inner = {str(number): one for number, one in enumerate(value)}
+        elif isinstance(value, dict):
+            inner = {str(key): one for key, one in value.items()}
+        else:
+            inner = {} if isinstance(value, FunctionType | type) else dict(getattr(value, "__dict__", {}))
+        deeper = (_culprit(one, f"{name}.{key}") for key, one in inner.items())
+        return next((one for one in deeper if one is not None), (name, value))
+    return None
+
+
+def _called(value: object) -> str:
+    if isinstance(value, FunctionType | type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return f"a {type(value).__qualname__}"
+
+
 _given: list[tuple[Learner, Stages]] = []  # in a process of a pool: what it works with
+_failed: list[str] = []  # there, too: why it has nothing to work with
 
 
 def _prepare(given: Path) -> None:
-    # Safe: the process that started this one wrote the file a moment ago, into a folder that only its user may enter.
-    _given[:] = [pickle.loads(given.read_bytes())]
+    # Ctrl-C goes to all processes of a terminal; the first one decides what happens, and says so
+    # once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        # Safe: the process that started this one wrote the file a moment ago, into a folder that
+        # only its user may enter.
+        _given[:] = [pickle.loads(given.read_bytes())]
+    except Exception as error:  # an initializer that raises prints a traceback, and breaks the pool without a word
+        _failed[:] = [f"{type(error).__name__}: {error}"]
 
 
 def _work(job: Job) -> Part:
+    if _failed:
+        raise InputError(
+            f"another process cannot make the learner again ({_failed[0]}): its classes and "
+            "functions belong at the top level of a module or script"
+        )
     return job.run(*_given[0])

@@ -1,9 +1,14 @@
-"""A part of a round's devices: they learn, and their updates are added up. The same wherever it runs."""
+"""A part of a round's devices: they learn, and their updates are added up.
 
+The same wherever it runs.
+"""
+
+import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,6 +32,10 @@ class Part:
         size: bytes that they sent.
         loss: sum of weight times loss.
         rejected: why a device's update was not taken, by number.
+        statistics: the sum of devices' statistics by the weights of their updates; None where
+            models keep none.
+        held_statistics: (k, m) what each had, where means are robust; None else.
+        reasons: how many updates were not taken, by the reason's name.
     """
 
     total: Total | None
@@ -35,6 +44,21 @@ class Part:
     size: int
     loss: float
     rejected: Mapping[int, str]
+    statistics: Total | None = None
+    held_statistics: Floats | None = None
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+class RejectedUpdateError(InputError):
+    """An update that is not taken; ``reason`` is the word by which such are counted."""
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def seeds(task: Task, user: int) -> Seeds:
@@ -50,13 +74,15 @@ class Job:
 
     Attributes:
         task: of the round.
-        memory: what stages keep.
+        memory: what devices get of what stages keep.
         users: numbers of devices.
         own: their states, by number; zeros where there is none yet.
         most: the largest weight of a device; 0: all weigh 1.
         hold: whether to hold each change besides adding them up.
-        factor: by which each weight is multiplied.
-        feedback: whether a device's state is what its updates left out so far, and is added to the next.
+        factor: by which each change is multiplied, its weight staying: of an older model less than
+            1, so that steps get shorter.
+        feedback: whether a device's state is what its updates left out so far, and is added to the
+            next.
     """
 
     task: Task
@@ -77,6 +103,9 @@ class Job:
         task, facts, adder = self.task, stages.facts(self.memory), Adder()
         own: dict[int, Floats] = {}
         rejected: dict[int, str] = {}
+        reasons: Counter[str] = Counter()
+        statistics: Total | None = None
+        held_statistics: list[Floats] = []
         held, size, loss = [], 0, 0.0
         for start in range(0, len(self.users), learner.at_once):
             few = self.users[start : start + learner.at_once]
@@ -88,8 +117,14 @@ class Job:
                     update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
                 except InputError as error:
                     rejected[user] = str(error)
-                    continue
-                weight, extra = self.factor * (min(learned.weight, self.most) if self.most else 1.0), None
+                    reasons[getattr(error, "reason", "stages")] += 1
+                    if not stages.promises:
+                        continue
+                    # Whether a device has data must not show: it sends zeros, noise and all, and
+                    # counts as any other.
+                    change = np.zeros_like(task.state.weights)
+                    update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
+                weight, extra = min(learned.weight, self.most) if self.most else 1.0, None
                 if before is not None:
                     own[user] = task.algorithm.keep(change, learned.distance, task.state, before)
                     extra = own[user] - before
@@ -98,21 +133,61 @@ class Job:
                     own[user] = change - update.values
                 if self.hold:
                     held.append(update.values)
-                adder.add(update.values, weight, extra)
-                size, loss = size + update.size, loss + weight * learned.loss
-        return Part(adder.total, np.stack(held) if held else None, own, size, loss, rejected)
+                adder.add(update.values if self.factor == 1 else update.values * np.float32(self.factor), weight, extra)
+                if len(learned.statistics):
+                    one = Total.of(learned.statistics, weight)
+                    statistics = one if statistics is None else statistics + one
+                    if self.hold:
+                        held_statistics.append(learned.statistics.astype(np.float32))
+                size += update.size + 4 * len(learned.statistics)
+                loss += weight * learned.loss
+        return Part(
+            adder.total,
+            np.stack(held) if held else None,
+            own,
+            size,
+            loss,
+            rejected,
+            statistics=statistics,
+            held_statistics=np.stack(held_statistics) if held_statistics else None,
+            reasons=reasons,
+        )
 
     def _own(self, user: int) -> Floats:
         return self.own.get(user, np.zeros_like(self.task.state.weights))
 
 
 def _expected(learned: Learned, task: Task) -> Floats:
-    """Return a change that fits the model. Raises :class:`InputError` for one that does not."""
-    change = checked(learned.change)
+    """Return a change that fits the model.
+
+    Raises :class:`RejectedUpdateError` for one that does not.
+    """
+    if learned.error:
+        raise RejectedUpdateError("raised", learned.error)
+    if learned.weight == 0:
+        raise RejectedUpdateError("no_examples", "no examples")
+    change = learned.change
+    if change.ndim != 1 or change.dtype != np.float32:
+        got_type = f"{change.dtype} {list(change.shape)}"
+        raise RejectedUpdateError("shape", f"expected an update (n,) of float32, got {got_type}")
     if change.shape != task.state.weights.shape:
-        raise InputError(f"expected {len(task.state.weights):,} numbers in an update, got {len(change):,}")
-    if not (np.isfinite(learned.weight) and learned.weight > 0):
-        raise InputError("no examples" if learned.weight == 0 else f"expected a weight above 0, got {learned.weight}")
+        wanted = len(task.state.weights)
+        got_values = len(change)
+        raise RejectedUpdateError("shape", f"expected {wanted:,} numbers in an update, got {got_values:,}")
+    if learned.statistics.shape != task.state.statistics.shape:
+        wanted = len(task.state.statistics)
+        got = list(learned.statistics.shape)
+        raise RejectedUpdateError("shape", f"expected {wanted:,} statistics, got {got}")
+    try:
+        checked(change)
+    except InputError as error:
+        raise RejectedUpdateError("not_finite", str(error)) from error
+    if len(learned.statistics) and not np.isfinite(learned.statistics).all():
+        raise RejectedUpdateError("not_finite", "expected finite statistics, such as running means")
+    if not math.isfinite(learned.loss):
+        raise RejectedUpdateError("loss", f"its loss is {learned.loss}, no finite number")
+    if not (math.isfinite(learned.weight) and learned.weight > 0):
+        raise RejectedUpdateError("weight", f"expected a weight above 0, got {learned.weight}")
     return change
 
 

@@ -1,13 +1,22 @@
 """What a federated run is."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Algorithm, FedAvg, Robust
 from handheld.federated.learning.learner import Structure, Work
+from handheld.federated.privacy import Guarantee, guarantees, noise_multiplier
 from handheld.federated.simulator.devices import Devices
-from handheld.federated.stages import Compressed, Stage, Structured
+from handheld.federated.stages import (
+    CentralNoise,
+    Compressed,
+    LocalNoise,
+    Stage,
+    Structured,
+    TreeNoise,
+    promise,
+)
 from handheld.federated.updates import Encoder
 
 
@@ -27,6 +36,11 @@ class Plan:
         heaviest: what a device counts at most, in medians of its round; whatever number of examples it claims.
         buffer: of asynchronous averaging: how many updates are applied at a time while ``cohort`` devices learn; None for
             rounds in which the server waits.
+        sampling: how devices are drawn for a round: ``fixed``, a cohort of that size; ``poisson``,
+            each by a chance of its own, so that cohorts have that size on average, which promises
+            most where noise is added (see ``privacy.central``).
+        delta: chance that what noise promises fails, above 0, below 1; one over the devices and one
+            if left out.
         feedback: whether each device adds to an update what compression left out of those before (error feedback; Seide et al.,
             INTERSPEECH 2014): what a biased encoder needs. Each device that took part keeps one update then.
         devices: what they are like.
@@ -34,7 +48,7 @@ class Plan:
         seed: of everything that is random.
 
     Raises:
-        InputError: values outside of these.
+        InputError: values outside of these, or that make no sense together.
     """
 
     rounds: int = 100
@@ -47,40 +61,146 @@ class Plan:
     uniform: bool = False
     heaviest: float = 100.0
     buffer: int | None = None
+    sampling: str = "fixed"
+    delta: float | None = None
     feedback: bool = False
     devices: Devices = field(default_factory=Devices)
     judge_every: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.rounds, self.cohort, self.judge_every) < 1 or self.seed < 0 or not self.heaviest >= 1:
-            raise InputError(
-                "expected rounds, a cohort, judge_every and heaviest of 1 or more and a seed of 0 or more, "
-                f"got {self.rounds}, {self.cohort}, {self.judge_every}, {self.heaviest} and {self.seed}"
-            )
+        for name in ("rounds", "cohort", "judge_every", "heaviest"):
+            if not getattr(self, name) >= 1:
+                raise InputError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise InputError(f"seed: expected 0, 1 or more, got {self.seed}")
+        if self.sampling not in ("fixed", "poisson"):
+            raise InputError(f"sampling: expected fixed or poisson, got {self.sampling!r}")
+        if self.delta is not None and not 0 < self.delta < 1:
+            raise InputError(f"delta: expected a number above 0, below 1, got {self.delta}")
         if self.robust is not None and self.algorithm.corrects:
             raise InputError("a robust mean sees updates only, but this algorithm's devices send more")
         compressed = bool(self.stages) and all(isinstance(stage, Compressed) for stage in self.stages)
         if self.feedback and (self.algorithm.corrects or self.buffer is not None or not compressed):
             raise InputError("feedback is of compressed rounds: no other stages, no devices' states, no buffer")
         if self.buffer is not None:
-            if self.buffer < 1 or self.robust is not None or self.algorithm.corrects:
-                raise InputError("asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states")
-            if (self.devices.asked, self.devices.least, self.devices.deadline) != (1.0, 0.0, math.inf):
-                raise InputError("asked, least and deadline are those of rounds: without rounds nobody is late")
+            self._require_asynchronous()
+        if self.sampling == "poisson":
+            self._require_poisson()
+        if self.promises:
+            self._require_private()
+
+    def _require_asynchronous(self) -> None:
+        if self.buffer is None or self.buffer < 1 or self.robust is not None or self.algorithm.corrects:
+            raise InputError("asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states")
+        if (self.devices.asked, self.devices.least, self.devices.deadline) != (1.0, 0.0, math.inf):
+            raise InputError("asked, least and deadline are those of rounds: without rounds nobody is late")
+        if self.devices.gone == 1:
+            raise InputError("devices.gone: expected less than 1 where a buffer is to be filled: nobody would ever answer")
+
+    def _require_poisson(self) -> None:
+        if self.buffer is not None:
+            raise InputError("sampling: poisson cohorts are those of rounds, but there is a buffer: take fixed")
+        if self.devices.asked != 1:
+            raise InputError(
+                f"devices.asked: expected 1 with poisson cohorts, which take all who were drawn, got {self.devices.asked}"
+            )
+
+    def _require_private(self) -> None:
+        """Refuse to give rounds up by how many answered, where that depends on their data.
+
+        No noise would hide it.
+        """
+        if self.devices.gone == 1:
+            raise InputError("devices.gone: expected less than 1 with noise, whose sums are divided by how many are expected")
+        timed = self.devices.deadline < math.inf or self.sampling == "poisson"
+        if self.devices.least > 0 and timed:
+            raise InputError(
+                "devices.least: expected 0 with noise and a deadline or poisson cohorts, got"
+                f" {self.devices.least}: a round that is given up would tell how many answered, which noise does not hide"
+            )
+
+    @property
+    def promises(self) -> bool:
+        """Whether there is noise, which promises something of each device."""
+        return promise(self.stages)
+
+    @property
+    def drawing(self) -> str:
+        """How devices are drawn, as far as ``privacy.central`` can count on it.
+
+        Devices that are ready at any hour alike, leave, or come too late change nothing about who
+        was drawn; those that are ready at their own hours are not drawn alike.
+        """
+        if self.devices.ready < 1 and self.devices.night > 0:
+            return "unknown"
+        return self.sampling
+
+    def drawn(self, population: int) -> int:
+        """Return how many devices are drawn for a round, on average if it is a Poisson cohort.
+
+        Those that are asked beyond the cohort count too.
+        """
+        return min(population, round(self.devices.asked * self.cohort))
+
+    def expected(self, population: int) -> float:
+        """Return how many devices are expected to answer in a round; none is taken to be late.
+
+        Where noise is promised each sum is divided by it (McMahan et al., arXiv 1710.06963): the
+        number that answered would tell whether one device has data.
+        """
+        devices = self.devices
+        if self.sampling == "poisson":
+            return min(self.cohort, population) * devices.ready * (1 - devices.gone)
+        asked = min(self.drawn(population), devices.ready * population)
+        return min(self.cohort, asked * (1 - devices.gone))
+
+    def promised(self, population: int, rounds: int, times: int) -> list[Guarantee]:
+        """Return what noise promises after some rounds.
+
+        Args:
+            population: devices in all.
+            rounds: so far.
+            times: how often the device that took part most often did.
+        """
+        delta = 1 / (population + 1) if self.delta is None else self.delta
+        drawn, drawing = self.drawn(population), self.drawing
+        return guarantees(self.stages, rounds, drawn, population, times=max(1, times), delta=delta, sampling=drawing)
+
+    def for_epsilon(self, target: float, population: int) -> "Plan":
+        """Return the plan whose central noise promises an epsilon, and not less, after all rounds.
+
+        Args:
+            target: epsilon, above 0.
+            population: devices in all.
+
+        Raises:
+            InputError: an epsilon that is not above 0, or a plan without central noise, or with
+                other noise besides.
+        """
+        noises = [stage for stage in self.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
+        if len(noises) != 1 or not isinstance(noises[0], CentralNoise):
+            raise InputError(
+                "target_epsilon: expected one stage of noise, central_noise, whose multiplier is looked"
+                " for; of other noise epsilon depends on how often devices take part"
+            )
+        multiplier = noise_multiplier(
+            target,
+            self.rounds,
+            self.drawn(population),
+            population,
+            1 / (population + 1) if self.delta is None else self.delta,
+            sampling=self.drawing,
+        )
+        noise = replace(noises[0], multiplier=multiplier)
+        return replace(self, stages=tuple(noise if stage is noises[0] else stage for stage in self.stages))
 
     @property
     def alike(self) -> bool:
-        """Whether each device counts as much as any other."""
-        return self.uniform or self.robust is not None
+        """Whether each device counts as any other; always where devices keep a state, as in SCAFFOLD."""
+        return self.uniform or self.robust is not None or self.algorithm.corrects
 
     @property
     def structure(self) -> Structure | None:
         """Where devices learn, if one of the stages says so."""
         return next((stage.structure for stage in self.stages if isinstance(stage, Structured)), None)
-
-    @property
-    def fingerprint(self) -> str:
-        """What must be the same for a run to go on; it may become longer."""
-        values = {name: value for name, value in vars(self).items() if name not in ("rounds", "judge_every")}
-        return repr(sorted(values.items()))

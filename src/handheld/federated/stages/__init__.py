@@ -7,7 +7,7 @@ that make no sense: noise where lengths are not bounded, whole numbers that coul
 from handheld.federated.stages.clip import AdaptiveClip, Clip
 from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
 from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Stage, Update
-from handheld.federated.stages.stages import Stages
+from handheld.federated.stages.stages import Stages, promise
 from handheld.federated.stages.wire import Compressed, Structured, WholeNumbers
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "TreeNoise",
     "Update",
     "WholeNumbers",
+    "promise",
 ]

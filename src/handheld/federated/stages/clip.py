@@ -36,16 +36,28 @@ class Clip(Plain):
 
 
 @dataclass(frozen=True)
-class AdaptiveClip:
-    """Clips at a length that follows how long updates are (Andrew et al., arXiv 1905.03871).
+class AdaptiveClip(Plain):
+    """Clips at a length that follows how long updates are.
 
-    Each update tells, in one number more, whether it was short enough; noise that comes later hides that number as well.
+    After Andrew et al. (NeurIPS 2021, arXiv 1905.03871, algorithm 1). Each update tells, in one
+    number more, whether it was short enough; noise that comes later hides that number as well. The
+    length is multiplied by exp(-rate * (share - quantile)), the share of short updates being as
+    noisy as it came: it may lie outside of 0 to 1, as cutting it off would pull the length to one
+    side.
+
+    The paper splits noise of multiplier z into that of updates (z_delta) and of their count
+    (sigma_b), so that 1 / z^2 = 1 / z_delta^2 + 1 / (2 sigma_b)^2. Here one noise of multiplier z
+    falls on updates and marks together, which are bounded by sqrt(1 + (mark / 2)^2) lengths: that
+    is the same, with z_delta = z sqrt(1 + (mark / 2)^2) and sigma_b = z_delta / mark. The (epsilon,
+    delta) of z counts both.
 
     Attributes:
         length: before the first round.
         quantile: share of the updates that the length should leave as they are, 0 to 1.
-        rate: how fast the length follows (geometrically).
-        mark: size of that number, in lengths: the bound grows by a factor of sqrt(1 + (mark / 2)^2).
+        rate: how fast the length follows (geometrically); 0.2 in the paper.
+        mark: size of that number, in lengths, above 0. Left out, it is what makes sigma_b the
+            paper's clients / 20, but never above 1, where the noise of updates grows by an eighth:
+            the paper's rule has no answer for fewer than 10 z clients.
 
     Raises:
         InputError: values outside of these.
@@ -54,12 +66,16 @@ class AdaptiveClip:
     length: float = 0.1
     quantile: float = 0.5
     rate: float = 0.2
-    mark: float = 0.2
+    mark: float | None = None
 
     def __post_init__(self) -> None:
         _require_length(self.length)
-        if not (0 <= self.quantile <= 1 and 0 < self.rate < math.inf and 0 < self.mark < math.inf):
-            raise InputError(f"expected a quantile of 0 to 1, and a rate and a mark above 0, got {self}")
+        if not 0 <= self.quantile <= 1:
+            raise InputError(f"adaptive clip: expected a quantile of 0 to 1, got {self.quantile}")
+        if not 0 < self.rate < math.inf:
+            raise InputError(f"adaptive clip: expected a rate above 0, got {self.rate}")
+        if self.mark is not None and not 0 < self.mark < math.inf:
+            raise InputError(f"adaptive clip: expected a mark above 0, got {self.mark}")
 
     def start(self) -> Memory:
         """Return the length."""
@@ -68,30 +84,51 @@ class AdaptiveClip:
     def after(self, facts: Facts, memory: Memory) -> Facts:
         """Return that lengths are bounded."""
         facts.require("adaptive clip", whole=False, single=True, equal=True)
-        bound = float(memory["length"]) * math.hypot(1, self.mark / 2)
+        bound = float(memory["length"]) * math.hypot(1, self._mark(facts) / 2)
         return replace(facts, bound=bound, steady=False, count=facts.count + 1, shapes=())
 
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return the clipped update, and one number more."""
         length = float(memory["length"])
         values, was_short = shortened(update.values, length)
-        mark = np.float32(self.mark * length * (0.5 if was_short else -0.5))
+        mark = np.float32(self._mark(facts) * length * (0.5 if was_short else -0.5))
         return update.with_values(np.append(values, mark), update.size + 4)
 
     def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
         """Return the sum without that number, and the length of the next round."""
         length = float(memory["length"])
-        short = total.change[-1] / (self.mark * length) / total.weight + 0.5
-        new = length * math.exp(-self.rate * (min(1.0, max(0.0, short)) - self.quantile))
+        short = total.change[-1] / (self._mark(facts) * length) / total.weight + 0.5
+        wanted = math.log(length) - self.rate * (short - self.quantile)
+        new = math.exp(min(max(wanted, math.log(_SHORTEST)), math.log(_LONGEST)))
         return replace(total, change=total.change[:-1]), {"length": np.array(new)}
+
+    def _mark(self, facts: Facts) -> float:
+        """Return the size of the mark: twice ``half``, with (2 sigma_b / z)^2 = 1 + 1 / half^2."""
+        if self.mark is not None:
+            return self.mark
+        if facts.multiplier == 0 or facts.clients == 0:
+            return _MARK
+        ratio = 2 * facts.clients / (20 * facts.multiplier)
+        half = 1 / math.sqrt(max(ratio**2 - 1, 1 / _LARGEST_HALF**2))
+        return 2 * max(half, _SMALLEST_HALF)
+
+
+_MARK = 0.2  # where nothing says how noisy the count will be: bounds grow by half a per cent
+_LARGEST_HALF = 0.5  # the noise of updates grows by sqrt(1 + 0.5^2), 12 %
+_SMALLEST_HALF = 0.01  # below, float32 and the steps of whole numbers would drown the mark for nothing: 0.005 %
+_SHORTEST = 1e-30  # float32 squares of shorter updates are 0, of longer ones infinite
+_LONGEST = 1e15
+_SURE = 1 - 1e-4  # sums of squares in float32, in any order, err by less
 
 
 def shortened(x: NDArray[np.float32], length: float) -> tuple[NDArray[np.float32], bool]:
     """Return a vector no longer than a length, and whether it was that short."""
-    found = math.sqrt(_kernels.squares(x))
-    if found <= length:
+    if math.sqrt(_kernels.squares(x)) <= length * _SURE:
         return x, True
-    return x * np.float32(length / found * (1 - 1e-6)), False
+    exact = float(np.linalg.norm(x.astype(np.float64)))
+    if exact <= length:
+        return x, True
+    return (x * (length / exact * (1 - 1e-6))).astype(np.float32), False
 
 
 def _require_length(length: float) -> None:

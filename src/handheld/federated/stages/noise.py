@@ -30,9 +30,11 @@ class _Noise(Plain):
             raise InputError("noise: an update may be of any length here, and noise would not hide it: clip before")
         return facts
 
-    def draw(self, facts: Facts, seed: int) -> NDArray[np.float64]:
-        """Return noise for an update."""
-        return np.random.default_rng(seed).normal(0, self.multiplier * (facts.bound or 0), facts.count)
+    def draw(self, bound: float | None, count: int, seed: int) -> NDArray[np.float64]:
+        """Return ``count`` numbers of noise that hides what is no longer than a bound."""
+        if bound is None:
+            raise InputError(f"{type(self).__name__}: what it is to hide may be of any length: clip before")
+        return np.random.default_rng(seed).normal(0, self.multiplier * bound, count)
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,11 @@ class CentralNoise(_Noise):
     (epsilon, delta) says: ``privacy.central``. Condition: the server is trusted to add the noise and to show the models only,
     and devices of a round are chosen at random, each with the same chance.
 
+    The noise is scaled to the bound after all stages, that of what one device adds to the sum once
+    it is decoded.
+
     Attributes:
-        multiplier: standard deviation of the noise, in bounds of an update's length; 0 or more.
+        multiplier: standard deviation of the noise, in those bounds; 0 or more.
 
     Raises:
         InputError: a multiplier below 0.
@@ -52,7 +57,8 @@ class CentralNoise(_Noise):
 
     def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
         """Return the sum with noise."""
-        return replace(total, change=total.change + self.draw(facts, seeds.own)), memory
+        noise = self.draw(facts.sum_bound, facts.count, seeds.own)
+        return replace(total, change=total.change + noise), memory
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ class LocalNoise(_Noise):
 
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return the update with noise."""
-        return update.with_values(update.values + self.draw(facts, seeds.own).astype(np.float32))
+        noise = self.draw(facts.bound, facts.count, seeds.own)
+        return update.with_values(update.values + noise.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -84,13 +91,16 @@ class TreeNoise(_Noise):
     """The server adds Gaussian noise to the sum over all rounds so far, from a tree (DP-FTRL: Kairouz et al., 2103.00039).
 
     The tree is binary: each prefix of the rounds is the sum of at most log2(rounds) + 1 nodes, each with noise of its own, so
-    noise grows with the logarithm of the rounds. Who sees the models that come out cannot tell whether a device ever took part,
-    as far as ``privacy.tree`` says. Condition: the server is trusted to add the noise, and a device takes part once at most (or
-    the guarantee is that of so many more times); nothing is asked of how devices are chosen. It holds for servers that add
-    rounds up, as federated averaging without a server's own optimiser does.
+    noise grows with the logarithm of the rounds. Who sees the models that come out cannot tell
+    whether a device ever took part, as far as ``privacy.tree`` says. Condition: the server is
+    trusted to add the noise, and a device takes part once at most (or the guarantee is that of so
+    many more times); nothing is asked of how devices are chosen. Noise cancels from round to round
+    only where each sum is divided by the same number and rounds are added up, as federated
+    averaging does without a server's own optimiser: simulations divide by the number of devices
+    that is expected. The noise is scaled to the bound after all stages.
 
     Attributes:
-        multiplier: standard deviation of a node's noise, in bounds of an update's length; 0 or more.
+        multiplier: standard deviation of a node's noise, in those bounds; 0 or more.
 
     Raises:
         InputError: a multiplier below 0.
@@ -100,6 +110,10 @@ class TreeNoise(_Noise):
         """Return the number of rounds so far, and the run's seed, which the first round sets."""
         return {"rounds": np.array(0), "seed": np.array(0, np.uint64)}
 
+    def public(self, memory: Memory) -> Memory:
+        """Return nothing: who has the seed can take the noise away."""
+        return {}
+
     def after(self, facts: Facts, memory: Memory) -> Facts:
         """Return the facts. Raises :class:`InputError` where updates may be of any length, or the bound changes."""
         return super().after(facts, memory).require("tree noise", steady=True)
@@ -108,14 +122,18 @@ class TreeNoise(_Noise):
         """Return the sum with the difference of this round's noise and that of the round before."""
         rounds = int(memory["rounds"])
         seed = int(memory["seed"]) if rounds else seeds.own
-        change = total.change + self._until(rounds + 1, facts, seed) - self._until(rounds, facts, seed)
-        return replace(total, change=change), {"rounds": np.array(rounds + 1), "seed": np.array(seed, np.uint64)}
+        now = self._until(rounds + 1, facts, seed)
+        before = self._until(rounds, facts, seed)
+        kept = {"rounds": np.array(rounds + 1), "seed": np.array(seed, np.uint64)}
+        return replace(total, change=total.change + now - before), kept
 
     def _until(self, rounds: int, facts: Facts, seed: int) -> NDArray[np.float64]:
         """Return the noise of the sum of so many rounds: that of the nodes that cover them."""
-        found, start = np.zeros(facts.count), 0
+        noise = np.zeros(facts.count)
+        start = 0
         for level in reversed(range(rounds.bit_length())):
             if rounds >> level & 1:
-                found += self.draw(facts, int(seed_of(seed, level, start >> level)))
+                node = int(seed_of(seed, level, start >> level))
+                noise += self.draw(facts.sum_bound, facts.count, node)
                 start += 1 << level
-        return found
+        return noise

@@ -12,7 +12,7 @@ from handheld.federated.algorithms import Total
 from handheld.federated.learning.learner import Shape
 
 Memory = Mapping[str, NDArray[Any]]
-"""What a stage keeps from round to round, on the server; it goes to devices with the model."""
+"""What a stage keeps from round to round, on the server; devices get ``Stage.public`` of it."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,18 @@ class Facts:
 
     Attributes:
         count: its numbers.
-        bound: length that none is longer than; None where there is no such length.
+        bound: length that no device's addition to the sum is longer than, if it went there from
+            here; None where there is no such length. What a stage does to updates, rounding too, is
+            in the bound after it.
         steady: whether that length is the same in all rounds.
         equal: whether each device counts as much as any other.
         single: whether an update is all that a device sends.
         whole: whether it is of whole numbers that add up modulo a power of two.
         shapes: of the arrays that lie one after another in it; none where it is something else by now.
+        clients: devices that are expected to answer in a round; 0 if nobody knows.
+        multiplier: of all noise that the server adds to sums, in bounds.
+        sum_bound: where sums are changed, the bound after all stages: what noise on a sum has to
+            hide.
     """
 
     count: int
@@ -36,6 +42,9 @@ class Facts:
     single: bool = True
     whole: bool = False
     shapes: Sequence[Shape] = ()
+    clients: float = 0.0
+    multiplier: float = 0.0
+    sum_bound: float | None = None
 
     def require(self, stage: str, **wanted: bool) -> "Facts":
         """Raise :class:`InputError` unless facts are as a stage wants them."""
@@ -97,6 +106,9 @@ class Stage(Protocol):
     def start(self) -> Memory:
         """Return what is kept before the first round."""
 
+    def public(self, memory: Memory) -> Memory:
+        """Return what devices get of it: all that their stages need, and no secret of the server."""
+
     def after(self, facts: Facts, memory: Memory) -> Facts:
         """Return what is known of updates after this stage. Raises :class:`InputError` where the stage makes no sense."""
 
@@ -104,7 +116,10 @@ class Stage(Protocol):
         """Return what becomes of one update; facts are those before the stage."""
 
     def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
-        """Return what becomes of a round's sum, and what is kept now; facts are those before the stage."""
+        """Return what becomes of a round's sum, and what is kept now.
+
+        Facts are those before the stage, with the ``sum_bound`` of all stages.
+        """
 
 
 class Plain:
@@ -118,6 +133,10 @@ class Plain:
     def start(self) -> Memory:
         """Return nothing."""
         return {}
+
+    def public(self, memory: Memory) -> Memory:
+        """Return all of it."""
+        return memory
 
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return the update."""

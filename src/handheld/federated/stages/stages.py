@@ -4,8 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from handheld.errors import InputError
 from handheld.federated.algorithms import Algorithm, Total
 from handheld.federated.learning.learner import Shape
+from handheld.federated.stages.clip import AdaptiveClip, Clip
+from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
 from handheld.federated.stages.stage import Facts, Memory, Seeds, Stage, Update
 from handheld.federated.updates.encoder import seed_of
 
@@ -14,11 +17,15 @@ from handheld.federated.updates.encoder import seed_of
 class Stages:
     """The way of an update: stages in order on the device, in reverse order on the sum.
 
+    What is known of updates is worked out forwards through all stages. Noise on a sum is scaled to
+    the bound after the last of them: that of what one device really adds.
+
     Attributes:
         stages: in order.
         algorithm: whose updates these are.
         shapes: of the arrays in an update.
         equal: whether each device counts as much as any other.
+        clients: devices that are expected to answer in a round; 0 if nobody knows.
 
     Raises:
         InputError: an order that makes no sense; it says why.
@@ -28,21 +35,54 @@ class Stages:
     algorithm: Algorithm
     shapes: Sequence[Shape]
     equal: bool = False
+    clients: float = 0.0
 
     def __post_init__(self) -> None:
-        self.facts(self.start())
+        facts = self.facts(self.start())
+        for number, stage in enumerate(self.stages):
+            if isinstance(stage, CentralNoise | TreeNoise):
+                self._require_hidden(number, facts)
+
+    @property
+    def promises(self) -> bool:
+        """Whether there is noise: what leaves must not depend on whether a device has data then."""
+        return promise(self.stages)
 
     def start(self) -> tuple[Memory, ...]:
         """Return what stages keep before the first round."""
         return tuple(stage.start() for stage in self.stages)
 
+    def public(self, memory: Sequence[Memory]) -> tuple[Memory, ...]:
+        """Return what devices get of what stages keep."""
+        return tuple(stage.public(kept) for stage, kept in zip(self.stages, memory, strict=True))
+
     def facts(self, memory: Sequence[Memory]) -> tuple[Facts, ...]:
         """Return what is known before each stage, and at last."""
-        count = sum(map(math.prod, self.shapes))
-        found = [Facts(count, equal=self.equal, single=not self.algorithm.corrects, shapes=self.shapes)]
+        known = Facts(
+            sum(map(math.prod, self.shapes)),
+            equal=self.equal,
+            single=not self.algorithm.corrects,
+            shapes=self.shapes,
+            clients=self.clients,
+            multiplier=self._multiplier(),
+        )
+        facts = [known]
         for stage, kept in zip(self.stages, memory, strict=True):
-            found.append(stage.after(found[-1], kept))
-        return tuple(found)
+            facts.append(stage.after(facts[-1], kept))
+        return tuple(facts)
+
+    def figures(self, memory: Sequence[Memory]) -> dict[str, float]:
+        """Return the length at which updates are clipped, and the longest that one device adds."""
+        figures = {}
+        for stage, kept in zip(self.stages, memory, strict=True):
+            if isinstance(stage, Clip):
+                figures["clip_length"] = stage.length
+            elif isinstance(stage, AdaptiveClip):
+                figures["clip_length"] = float(kept["length"])
+        bound = self.facts(memory)[-1].bound
+        if bound is not None:
+            figures["bound"] = bound
+        return figures
 
     def on_update(self, update: Update, facts: Sequence[Facts], memory: Sequence[Memory], seeds: Seeds) -> Update:
         """Return what travels."""
@@ -52,11 +92,46 @@ class Stages:
 
     def on_sum(self, total: Total, memory: Sequence[Memory], seeds: Seeds) -> tuple[Total, tuple[Memory, ...]]:
         """Return the sum of changes, and what stages keep now."""
-        kept, facts = list(memory), self.facts(memory)
+        kept = list(memory)
+        facts = self.facts(memory)
         for number in reversed(range(len(self.stages))):
-            total, kept[number] = self.stages[number].on_sum(total, facts[number], kept[number], _for_stage(seeds, number))
+            known = replace(facts[number], sum_bound=facts[-1].bound)
+            total, kept[number] = self.stages[number].on_sum(total, known, kept[number], _for_stage(seeds, number))
         return total, tuple(kept)
+
+    def _multiplier(self) -> float:
+        """Return the multiplier of all noise on sums: independent ones add up by their squares."""
+        noises = [stage for stage in self.stages if isinstance(stage, CentralNoise | TreeNoise)]
+        return math.hypot(*(noise.multiplier for noise in noises))
+
+    def _require_hidden(self, number: int, facts: Sequence[Facts]) -> None:
+        """Raise :class:`InputError` unless a stage's noise hides all that a device adds."""
+        noise = _name(self.stages[number])
+        for later, known in zip(self.stages[number + 1 :], facts[number + 2 :], strict=True):
+            if isinstance(later, AdaptiveClip):
+                raise InputError(
+                    f"{noise}: {_name(later)} after it would read from the sum without noise how"
+                    " many updates were short: let it come before"
+                )
+            if known.bound is None:
+                raise InputError(
+                    f"{noise}: {_name(later)} after it makes updates of any length, which the noise"
+                    f" would not hide: let {_name(later)} come first, and clip before the noise"
+                )
+        if isinstance(self.stages[number], TreeNoise):
+            facts[-1].require("TreeNoise", steady=True)
+
+
+def promise(stages: Sequence[Stage]) -> bool:
+    """Return whether one of some stages adds noise."""
+    noises = (CentralNoise, LocalNoise, TreeNoise)
+    return any(isinstance(stage, noises) and stage.multiplier > 0 for stage in stages)
+
+
+def _name(stage: Stage) -> str:
+    return type(stage).__name__
 
 
 def _for_stage(seeds: Seeds, number: int) -> Seeds:
-    return replace(seeds, common=int(seed_of(seeds.common, number)), own=int(seed_of(seeds.own, number)))
+    common = int(seed_of(seeds.common, number))
+    return replace(seeds, common=common, own=int(seed_of(seeds.own, number)))

@@ -7,9 +7,21 @@ keeps what a biased one left out. ``Modular`` is the form that sums up exactly, 
 
 from handheld.federated.updates.coding import Coded
 from handheld.federated.updates.eden import Eden
-from handheld.federated.updates.encoder import Encoder, Whole
+from handheld.federated.updates.encoder import Bounded, Encoder, Whole, longest
 from handheld.federated.updates.modular import Modular
 from handheld.federated.updates.sparse import Largest, Subsample, with_feedback
 from handheld.federated.updates.stochastic import Stochastic
 
-__all__ = ["Coded", "Eden", "Encoder", "Largest", "Modular", "Stochastic", "Subsample", "Whole", "with_feedback"]
+__all__ = [
+    "Bounded",
+    "Coded",
+    "Eden",
+    "Encoder",
+    "Largest",
+    "Modular",
+    "Stochastic",
+    "Subsample",
+    "Whole",
+    "longest",
+    "with_feedback",
+]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.updates import _kernels
-from handheld.federated.updates.encoder import Encoder, Floats
+from handheld.federated.updates.encoder import Encoder, Floats, longest
 
 _BITS = 12  # of the frequencies' sum
 _PLAIN, _CODED = b"\0", b"\1"
@@ -29,6 +29,10 @@ class Coded:
     def unbiased(self) -> bool:
         """Whether ``then`` is."""
         return self.then.unbiased
+
+    def longest(self, bound: float) -> float | None:
+        """Return that of ``then``, of which nothing is lost."""
+        return longest(self.then, bound)
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return the bytes."""

@@ -1,7 +1,7 @@
 """What makes an update small: the seam that every scheme keeps to."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,30 @@ class Encoder(Protocol):
         """Return the (count,) numbers. Raises :class:`InputError` for bytes that are no such update."""
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """An encoder that says how much longer an update may become."""
+
+    def longest(self, bound: float) -> float | None:
+        """Return what nothing decoded is longer than, of updates within ``bound``; None if unknown."""
+
+
+def longest(encoder: Encoder, bound: float | None) -> float | None:
+    """Return the bound of what is decoded; None where there is none, or the encoder does not say."""
+    if bound is None or not isinstance(encoder, Bounded):
+        return None
+    return encoder.longest(bound)
+
+
 @dataclass(frozen=True)
 class Whole:
     """Sends each number as it is, in 32 bits."""
 
     unbiased = True
+
+    def longest(self, bound: float) -> float:
+        """Return the bound."""
+        return bound
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return 4 bytes for each number."""

@@ -4,6 +4,7 @@ After Bonawitz et al., "Federated Learning with Autotuned Communication-Efficien
 clients rotate alike, so that no number is much larger than others, and round at random to a common grid.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +15,20 @@ from handheld.federated.updates import _kernels
 from handheld.federated.updates.encoder import Floats, checked, seed_of
 from handheld.federated.updates.rotation import blocks, mixed, mixed_back
 
-_ROUNDING, _ROUNDED = 3, 1e-4
+_ROUNDING = 3  # random numbers that are not those of a rotation
+_ROUNDED = 1e-4  # by how much rounding in float32 may have made an update longer than its bound
+_FLOAT32 = 1 + 1e-5  # the same, of the rotation back
+_DEVIATIONS = 1.0  # sqrt(2 log(1 / beta)) for beta = exp(-1/2), the paper's choice
+_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
 class Modular:
     """A grid for sums. Unbiased but for numbers beyond its ends, which are taken as its ends.
+
+    Rounding makes updates longer. As Kairouz, Liu and Steinke do (arXiv 2102.06387, algorithm 1),
+    an update is rounded again as long as it came out longer than :meth:`longest` says, which is
+    seldom: noise that is scaled to that bound hides it.
 
     Attributes:
         clip: length of the longest update; a longer one is refused.
@@ -66,10 +75,36 @@ class Modular:
         length = float(np.sqrt(_kernels.squares(checked(x))))
         if length > self.clip * (1 + _ROUNDED):
             raise InputError(f"expected an update no longer than {self.clip:g}, got {length:g}")
-        rotated = mixed(x, common)
+        return self._rounded(mixed(x, common), len(x), own) & self._mask
+
+    def longest(self, count: int) -> float:
+        """Return the length that no (count,) update is longer than once it is decoded.
+
+        It is the conditional bound of Kairouz, Liu and Steinke: of a vector of
+        length c on a grid of step s in d dimensions, the smaller of c + s sqrt(d) and the root of
+        c^2 + s^2 d / 4 + sqrt(2 log(1 / beta)) s (c + s sqrt(d) / 2).
+        """
+        size = sum(blocks(count))
+        step = float(self._step(size))
+        clip = self.clip * (1 + _ROUNDED)  # what ``encode`` takes
+        always = clip + step * math.sqrt(size)
+        mostly = clip**2 + step**2 * size / 4 + _DEVIATIONS * step * (clip + step * math.sqrt(size) / 2)
+        return min(always, math.sqrt(mostly)) * _FLOAT32
+
+    def _rounded(self, rotated: Floats, count: int, own: int) -> NDArray[np.uint32]:
+        """Return numbers rounded at random until their length is at most the bound."""
+        step = self._step(len(rotated))
+        most = (self.longest(count) / _FLOAT32 / float(step)) ** 2
         whole = np.empty(len(rotated), np.uint32)
-        _kernels.round_to_grid(rotated, self._step(len(whole)), self.highest, seed_of(own, _ROUNDING), whole)
-        return whole & self._mask
+        for attempt in range(_ATTEMPTS):
+            seed = seed_of(own, _ROUNDING, attempt)
+            _kernels.round_to_grid(rotated, step, self.highest, seed, whole)
+            signed = whole.view(np.int32).astype(np.float64)
+            if float(signed @ signed) <= most:
+                return whole
+        # So many misses, of 1 - beta = 0.39 or more each, have a chance of 1e-21 at most. Towards zero
+        # no vector becomes longer.
+        return np.fix(rotated / step).astype(np.int32).view(np.uint32)
 
     def add(self, one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Return the sum modulo 2^width."""

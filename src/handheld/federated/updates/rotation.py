@@ -53,6 +53,16 @@ def rotated(x: Floats, seed: int) -> Iterator[Floats]:
         yield _rotated(part, seed_of(seed, number), forth=True)
 
 
+def rotated_again(part: Floats, seed: int, number: int) -> Floats:
+    """Return a block that :func:`rotated` gave, rotated once more with other signs."""
+    return _rotated(part, seed_of(seed, number, _AGAIN), forth=True)
+
+
+def rotated_back_once(part: Floats, seed: int, number: int) -> Floats:
+    """Return the block of which :func:`rotated_again` made another one."""
+    return _rotated(part, seed_of(seed, number, _AGAIN), forth=False)
+
+
 def rotated_back(parts: Iterator[Floats], count: int, seed: int) -> Floats:
     """Return the (count,) vector whose rotated blocks these are."""
     found, start = np.empty(count, np.float32), 0

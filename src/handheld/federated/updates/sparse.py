@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.updates import _kernels
-from handheld.federated.updates.encoder import Encoder, Floats, Whole, checked, seed_of
+from handheld.federated.updates.encoder import Encoder, Floats, Whole, checked, longest, seed_of
 
 _PLACES = 2  # random numbers that are not those of a rotation or a rounding
 
@@ -37,6 +37,10 @@ class Subsample:
     def unbiased(self) -> bool:
         """Whether ``then`` is."""
         return self.then.unbiased
+
+    def longest(self, bound: float) -> float | None:
+        """Return 1 / share bounds: all of an update's length may be in the numbers that travel."""
+        return longest(self.then, bound / self.share * (1 + 1e-6))  # float32 rounds the division
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return those that travel."""
@@ -70,6 +74,10 @@ class Largest:
 
     def __post_init__(self) -> None:
         require_share(self.share)
+
+    def longest(self, bound: float) -> float | None:
+        """Return the bound, as nothing is added."""
+        return longest(self.then, bound)
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return the places' bytes in 4 bytes, the places, and the numbers."""

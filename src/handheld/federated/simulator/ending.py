@@ -1,0 +1,103 @@
+"""How a run ends: with what came of it, or with what went wrong."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import TrainingError
+from handheld.federated.algorithms import State
+from handheld.federated.simulator.checkpoint import Row
+from handheld.federated.simulator.plan import Plan
+
+_PATIENCE = 3  # rounds: in one, with few devices, all may be broken by chance
+_REASONS = {
+    "no_examples": "had no examples",
+    "not_finite": "were not finite",
+    "shape": "had another shape than the model",
+    "raised": "raised an error",
+    "loss": "had a loss that is no finite number",
+    "weight": "had no weight above 0",
+    "stages": "could not pass the plan's stages",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What came of a simulation.
+
+    Attributes:
+        state: the server's; ``state.weights`` and ``state.statistics`` are the model.
+        rows: figures of each round: ``round``, ``asked``, ``answered``, ``gone``, ``late``,
+            ``rejected``, ``given_up`` (1 where too few answered), ``bytes_up``, ``bytes_down``,
+            simulated ``seconds`` since the run began, mean ``loss`` of devices while learning, and
+            what the learner evaluates, such as ``test_loss`` and ``test_accuracy``. Of rejected
+            updates also how many there were for each reason, such as ``rejected_not_finite``.
+            ``clip_length`` and ``bound`` (the longest that one device adds to the sum) where
+            updates are clipped. With noise there is ``epsilon`` or ``local_epsilon``,
+            ``participations`` (rounds that the device took part in that did most often), and no
+            ``loss``, which would tell of devices what noise hides.
+        times: (users,) how often each device took part: sent an update, in time or not.
+        rejected: why updates of the last rounds were not taken, by device: those that this process
+            saw.
+    """
+
+    state: State
+    rows: tuple[Row, ...]
+    times: NDArray[np.int32]
+    rejected: dict[int, str]
+
+    def first(self, metric: str, at_least: float) -> int | None:
+        """Return the first round after which a figure was that good, None if it never was."""
+        return next((int(row["round"]) for row in self.rows if row.get(metric, -math.inf) >= at_least), None)
+
+
+class StoppedRunError(TrainingError):
+    """A run cannot go on; the rounds before are kept.
+
+    ``run`` is what came of it, that round included.
+    """
+
+    def __init__(self, message: str, run: Run | None = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+def problem_of(plan: Plan, rows: Sequence[Row]) -> str:
+    """Return why a run must not go on after its last round; nothing if it may."""
+    row = rows[-1]
+    number = int(row["round"])
+    for name, of in (("loss", "mean loss of its devices"), ("test_loss", "loss on the test's examples")):
+        if not math.isfinite(row.get(name, 0.0)):
+            return f"round {number}: the {of} is {row[name]}, no finite number: take a lower rate, or clip updates"
+    in_vain = list(takewhile(_in_vain, reversed(rows)))
+    if len(in_vain) >= _PATIENCE or (in_vain and number == plan.rounds):
+        told = ", ".join(reasons(in_vain))
+        first = number - len(in_vain) + 1
+        since = f"round {number}" if first == number else f"rounds {first} to {number}"
+        advice = ": take a lower rate, or clip updates" if "not finite" in told else ""
+        return f"{since}: not one update was taken; {told}{advice}"
+    return ""
+
+
+def reasons(rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    """Yield how many updates were not taken, and why, in words."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        for name in _REASONS:
+            counts[name] += int(row.get(f"rejected_{name}", 0))
+    for name, count in (+counts).most_common():
+        yield f"{count:,} {_REASONS[name]}"
+
+
+def _in_vain(row: Mapping[str, float]) -> bool:
+    """Whether devices answered and none could be taken; empty ones alone are nothing wrong."""
+    rejected = row.get("rejected", 0)
+    broken = rejected - row.get("rejected_no_examples", 0)
+    # Where noise promises something, a rejected update counts as an answer of zeros.
+    taken = row["answered"] - (rejected if "participations" in row else 0)
+    return taken <= 0 and broken > 0

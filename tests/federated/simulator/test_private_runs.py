@@ -1,0 +1,235 @@
+"""What a run with noise promises, and what it must not tell."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_learners import Steady
+
+pytest.importorskip("dp_accounting")
+
+from handheld.errors import InputError
+from handheld.federated import privacy
+from handheld.federated.algorithms import FedAvg
+from handheld.federated.simulator import Devices, Plan, simulate
+from handheld.federated.stages import (
+    AdaptiveClip,
+    CentralNoise,
+    Clip,
+    Compressed,
+    LocalNoise,
+    TreeNoise,
+    WholeNumbers,
+)
+from handheld.federated.updates import Eden
+
+NOISE = (Clip(1.0), CentralNoise(1.0))
+ALL = Plan(rounds=1, cohort=20, uniform=True, stages=NOISE)
+WIDE = 20_000
+
+
+@pytest.mark.parametrize("stages", [NOISE, (AdaptiveClip(), CentralNoise(1.0)), (Clip(1.0), TreeNoise(1.0))], ids=str)
+@pytest.mark.parametrize("odd", [{"sizes": {0: 0}}, {"broken": {0: np.full(WIDE, np.nan, np.float32)}}], ids=str)
+def test_whether_a_device_has_data_does_not_change_the_denominator(stages, odd):
+    """Noise of the same deviation: 1 or 19 / 20 of it would be 5 % apart."""
+    plan = replace(ALL, stages=stages)
+    zeros = {user: np.zeros(WIDE, np.float32) for user in range(20)}
+    usual = simulate(plan, Steady(size=WIDE, broken=zeros))
+    without = simulate(
+        plan, Steady(size=WIDE, **{"broken": zeros, **odd} if "sizes" in odd else {"broken": zeros | odd["broken"]})
+    )
+    assert without.state.weights == pytest.approx(usual.state.weights, abs=1e-12)
+    assert [row["answered"] for row in without.rows] == [20]
+    assert 0 in without.rejected
+
+
+def test_the_denominator_is_the_number_that_is_expected():
+    plan = Plan(rounds=30, cohort=20, uniform=True, stages=(Clip(100.0), CentralNoise(1e-9)), devices=Devices(gone=0.5))
+    run = simulate(plan, Steady(users=40))
+    answered = np.array([row["answered"] for row in run.rows])
+    assert len(set(answered.tolist())) > 3
+    assert run.state.weights == pytest.approx([answered.sum() / 10] * 6, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, 10),
+        ({"cohort": 100}, 50),
+        ({"devices": Devices(gone=0.2)}, 8),
+        ({"devices": Devices(gone=0.2, asked=1.2)}, 9.6),
+        ({"devices": Devices(gone=0.2, asked=2.0)}, 10),
+        ({"devices": Devices(ready=0.1)}, 5),
+        ({"sampling": "poisson"}, 10),
+        ({"sampling": "poisson", "devices": Devices(gone=0.2, ready=0.5)}, 4),
+    ],
+)
+def test_how_many_are_expected_to_answer(values, expected):
+    assert Plan(**({"cohort": 10} | values)).expected(50) == pytest.approx(expected)
+
+
+def test_losses_of_devices_are_left_out_and_nothing_else():
+    loud, silent = (simulate(replace(ALL, stages=stages), Steady()).rows[0] for stages in ((Clip(1.0),), NOISE))
+    assert set(loud) - set(silent) == {"loss"}
+    assert set(silent) - set(loud) == {"epsilon", "participations"}
+    assert "loss" not in simulate(replace(ALL, stages=(Clip(1.0), LocalNoise(1.0))), Steady()).rows[0]
+
+
+def test_epsilon_rises_round_by_round_to_what_is_promised():
+    plan = Plan(rounds=12, cohort=5, uniform=True, sampling="poisson", stages=NOISE, delta=1e-4)
+    rows = simulate(plan, Steady(users=100)).rows
+    assert [row["epsilon"] for row in rows] == sorted(row["epsilon"] for row in rows)
+    for row in rows:
+        promised = privacy.central(1.0, int(row["round"]), 5, 100, 1e-4, sampling="poisson")
+        assert row["epsilon"] == promised.epsilon
+    assert rows[-1]["clip_length"] == rows[-1]["bound"] == 1.0
+
+
+def test_of_two_kinds_of_noise_both_are_told():
+    plan = replace(ALL, rounds=3, stages=(Clip(1.0), LocalNoise(4.0), Clip(2.0), CentralNoise(3.0)))
+    row = simulate(plan, Steady()).rows[-1]
+    assert row["local_epsilon"] == pytest.approx(privacy.local(4.0, 1 / 21, times=3).epsilon)
+    assert row["epsilon"] == pytest.approx(privacy.central(3.0, 3, 20, 20, 1 / 21).epsilon)
+
+
+def test_the_length_that_adaptive_clipping_takes_is_told():
+    plan = replace(ALL, rounds=8, stages=(AdaptiveClip(length=1.0), CentralNoise(0.1)))
+    lengths = [row["clip_length"] for row in simulate(plan, Steady()).rows]
+    assert lengths[0] == 1.0
+    assert np.diff(lengths).min() > 0  # updates are sqrt(6) long
+    assert all(row["bound"] >= row["clip_length"] for row in simulate(plan, Steady()).rows)
+
+
+def test_poisson_cohorts_have_the_size_on_average_and_spread():
+    run = simulate(Plan(rounds=300, cohort=20, sampling="poisson"), Steady(users=100))
+    sizes = np.array([row["asked"] for row in run.rows])
+    assert sizes.mean() == pytest.approx(20, abs=1)
+    assert sizes.var() == pytest.approx(16, rel=0.3)  # 100 * 0.2 * 0.8
+    assert run.times.mean() == pytest.approx(60, rel=0.05)
+
+
+def test_an_empty_poisson_cohort_is_hidden_by_noise_too():
+    plan = Plan(rounds=40, cohort=1, uniform=True, sampling="poisson", stages=NOISE)
+    run = simulate(plan, Steady(users=100, size=500, broken={user: np.zeros(500, np.float32) for user in range(100)}))
+    assert min(row["answered"] for row in run.rows) == 0
+    assert sum(row["given_up"] for row in run.rows) == 0
+    assert np.std(run.state.weights) == pytest.approx(math.sqrt(40), rel=0.1)
+    without = simulate(replace(plan, stages=()), Steady(users=100))
+    assert sum(row["given_up"] for row in without.rows) == sum(row["answered"] == 0 for row in run.rows)
+
+
+@pytest.mark.parametrize(
+    ("devices", "drawn", "sampling"),
+    [
+        (Devices(), 20, "fixed"),
+        (Devices(gone=0.5, spread=1.0, deadline=60), 20, "fixed"),
+        (Devices(asked=2, spread=0.8), 40, "fixed"),
+        (Devices(ready=0.1), 20, "fixed"),
+        (Devices(ready=0.1, night=1), 20, "unknown"),
+        (Devices(ready=0.1, night=1, asked=1.3), 26, "unknown"),
+    ],
+)
+def test_what_devices_do_to_the_chance_of_being_drawn_is_in_the_promise(devices, drawn, sampling):
+    plan = Plan(rounds=200, cohort=20, uniform=True, stages=NOISE, devices=devices, delta=0.001)
+    (found,) = plan.promised(1000, 200, 18)
+    expected = privacy.central(1.0, 200, drawn, 1000, 0.001, sampling=sampling, times=18)
+    assert found == expected
+    assert ("drawn at random, all alike" in found.words) == (sampling == "fixed")
+    if sampling == "fixed":
+        assert f"{drawn} of 1000" in found.words
+        assert found.epsilon == pytest.approx({20: 14.1, 40: 37.7}[drawn], rel=0.01)
+
+
+def test_of_poisson_cohorts_too_hours_of_their_own_promise_nothing_by_drawing():
+    plan = replace(ALL, sampling="poisson", devices=Devices(ready=0.5, night=0.5))
+    assert plan.drawing == "unknown"
+    assert replace(plan, devices=Devices(ready=0.5, gone=0.5, deadline=60)).drawing == "poisson"
+
+
+def test_in_poisson_cohorts_nobody_waits_for_others():
+    """Each device answers by its own chance, 0.2 * 0.1, alone or not: with waiting it would be more."""
+    plan = Plan(rounds=2000, cohort=1, sampling="poisson", devices=Devices(ready=0.1), judge_every=2000)
+    run = simulate(plan, Steady(users=5))
+    assert run.times.sum() == pytest.approx(2000 * 5 * 0.02, rel=0.25)
+    assert run.rows[-1]["seconds"] > 1000 * 60
+
+
+def test_who_sends_an_update_too_late_took_part():
+    plan = replace(ALL, cohort=10, devices=Devices(asked=2.0, spread=1.0), stages=(Clip(1.0), LocalNoise(1.0)))
+    run = simulate(plan, Steady(users=20))
+    assert run.times.tolist() == [1] * 20
+    assert run.rows[0]["answered"] == 10
+
+
+@pytest.mark.parametrize("devices", [Devices(asked=2, spread=0.8), Devices(ready=0.1), Devices(gone=0.3, spread=1)])
+def test_no_device_is_drawn_more_often_than_the_promise_counts_on(devices):
+    """Of 100 devices the chance of the luckiest: in 400 rounds within five deviations of what the promise takes."""
+    plan = Plan(rounds=400, cohort=10, uniform=True, stages=NOISE, devices=devices)
+    times = simulate(plan, Steady(users=100)).times
+    chance = plan.drawn(100) / 100
+    assert times.max() <= 400 * chance + 5 * math.sqrt(400 * chance * (1 - chance))
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"sampling": "poisson", "devices": Devices(asked=1.5)}, r"devices\.asked: expected 1 with poisson"),
+        ({"sampling": "poisson", "buffer": 3, "stages": ()}, "poisson cohorts are those of rounds"),
+        ({"sampling": "half"}, "sampling: expected fixed or poisson, got 'half'"),
+        ({"delta": 0.0}, "delta: expected a number above 0"),
+        ({"devices": Devices(least=0.5, deadline=60)}, r"devices\.least: expected 0 with noise"),
+        ({"devices": Devices(least=0.5), "sampling": "poisson"}, r"devices\.least: expected 0 with noise"),
+        ({"devices": Devices(gone=1.0)}, r"devices\.gone: expected less than 1 with noise"),
+    ],
+)
+def test_plans_whose_promise_would_not_hold_are_refused(values, why):
+    with pytest.raises(InputError, match=why):
+        replace(ALL, **values)
+
+
+@pytest.mark.parametrize(("sampling", "most"), [("fixed", 20), ("poisson", 100)])
+def test_whole_numbers_have_room_for_all_who_may_answer(sampling, most):
+    plan = replace(ALL, sampling=sampling, stages=(Clip(1.0), CentralNoise(1.0), WholeNumbers(most - 1)))
+    learner = Steady(users=100)
+    with pytest.raises(InputError, match=rf"whole_numbers\.clients: expected {most} or more.* got {most - 1}"):
+        simulate(plan, learner)
+    assert not learner.learned
+    enough = replace(plan, stages=(Clip(1.0), CentralNoise(1.0), WholeNumbers(most)))
+    assert len(simulate(enough, learner).rows) == 1
+
+
+def test_a_target_becomes_a_multiplier():
+    for sampling in ("fixed", "poisson"):
+        plan = Plan(rounds=60, cohort=300, uniform=True, sampling=sampling, stages=NOISE).for_epsilon(8.0, 6000)
+        assert plan.promised(6000, 60, 60)[0].epsilon == pytest.approx(8.0, rel=1e-3)
+        assert plan.promised(6000, 60, 60)[0].epsilon <= 8.0
+    for stages in ((), (Clip(1.0), TreeNoise(1.0)), (Clip(1.0), LocalNoise(1.0), Clip(1.0), CentralNoise(1.0))):
+        with pytest.raises(InputError, match="target_epsilon: expected one stage of noise, central_noise"):
+            replace(ALL, stages=stages).for_epsilon(8.0, 6000)
+
+
+def test_another_delta_goes_on_with_the_same_run(tmp_path):
+    plan = replace(ALL, rounds=2)
+    simulate(plan, Steady(), out=tmp_path)
+    longer = simulate(replace(plan, rounds=3, delta=1e-6), Steady(), out=tmp_path)
+    expected = [privacy.central(1.0, number, 20, 20, 1e-6).epsilon for number in (1, 2, 3)]
+    assert [row["epsilon"] for row in longer.rows] == pytest.approx(expected)
+
+
+def test_noise_of_a_tree_cancels_though_not_all_answer():
+    """After 16 rounds one node covers all of them; with another denominator in each round the noise of 15 would stay."""
+    stages = (Clip(1.0), TreeNoise(1.0))
+    plan = Plan(rounds=16, cohort=10, uniform=True, stages=stages, devices=Devices(gone=0.3))
+    silent = {user: np.zeros(WIDE, np.float32) for user in range(20)}
+    run = simulate(plan, Steady(size=WIDE, broken=silent))
+    assert len({row["answered"] for row in run.rows}) > 2
+    assert np.std(run.state.weights) == pytest.approx(1 / 7, rel=0.03)
+
+
+def test_bytes_of_private_updates_do_not_tell_who_has_data():
+    plan = replace(ALL, stages=(Clip(1.0), LocalNoise(1.0), Compressed(Eden(2))))
+    usual, without = (simulate(plan, Steady(sizes=sizes)) for sizes in ({}, {3: 0}))
+    assert without.rows[0]["bytes_up"] == usual.rows[0]["bytes_up"]
+    assert without.rows[0]["answered"] == 20
+    assert isinstance(plan.algorithm, FedAvg)

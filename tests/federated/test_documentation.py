@@ -1,0 +1,61 @@
+"""What docs/learn-across-devices.md shows runs as it is written."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("numba")
+pytest.importorskip("pyarrow")
+
+from handheld.federated.config import _PLAIN, ALGORITHMS, ENCODERS, ROBUST, STAGES, STRUCTURES, Model, Source
+from handheld.federated.learning import Work
+from handheld.federated.networks import NETWORKS
+from handheld.federated.simulator import Devices
+
+PAGE = (Path(__file__).parents[2] / "docs" / "learn-across-devices.md").read_text()
+BLOCKS = [block.partition("```")[0] for block in PAGE.split("```python\n")[1:]]
+
+
+def run(tmp_path, block):
+    (tmp_path / "script.py").write_text(block)
+    command = [sys.executable, "-W", "error", "script.py"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+
+def test_the_first_block_is_a_script_that_runs_in_two_processes(tmp_path):
+    done = run(tmp_path, BLOCKS[0])
+    assert done.returncode == 0, done.stderr
+    assert "rounds until 85 %" in done.stdout
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"state.npz", "model.safetensors", "rounds.parquet", "report.html"}
+
+
+def test_few_features_of_very_many(tmp_path):
+    block = next(block for block in BLOCKS if "FSVRG" in block)
+    done = run(tmp_path, block)
+    assert done.returncode == 0, done.stderr
+    assert "rounds," in done.stdout
+
+
+def test_the_own_algorithm_is_that_of_the_examples(tmp_path):
+    block = next(block for block in BLOCKS if "class Fading" in block)
+    assert run(tmp_path, block).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        _PLAIN,
+        [field.name for kind in (Source, Model, Work, Devices) for field in fields(kind)],
+        [*ALGORITHMS, *ROBUST, *ENCODERS, *STRUCTURES, *NETWORKS],
+        STAGES,
+    ],
+)
+def test_each_entry_is_in_a_table(names):
+    rows = "\n".join(line for line in PAGE.splitlines() if line.startswith("|"))
+    missing = [name for name in names if f"`{name}`" not in rows]
+    assert missing == []
