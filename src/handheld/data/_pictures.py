@@ -16,6 +16,7 @@ Size = tuple[int, int]
 _ODD = 0.01  # share of pictures of another size that are left out: more are no accident
 _LOOK = 100  # pictures between two looks at their sizes; one odd picture of these is still an accident
 
+
 def decode(
     examples: Iterable[tuple[str, bytes, int]], classes: tuple[str, ...], size: Size | None
 ) -> tuple[Dataset, list[Skipped]]:
