@@ -1,4 +1,4 @@
-"""The one place that imports OpenCV."""
+"""OpenCV, where it is needed."""
 
 from handheld.errors import MissingDependencyError
 
@@ -7,7 +7,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("opencv-python-headless", "hands", "drawing and warping pictures") from error
 
-# Version 4, not 5: it samples crops as the OpenCV inside MediaPipe does, to a 32nd of a pixel, so that results agree best.
+# Version 4 samples crops as the OpenCV inside MediaPipe does, to a 32nd of a pixel, so results agree best; 5 works too.
 cv2.setNumThreads(1)  # a crop of 224 pixels gains nothing from threads, which would compete with the model's
 
 __all__ = ["cv2"]
