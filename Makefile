@@ -3,6 +3,7 @@
 PYTHON ?= python3
 EXTRAS ?= demo
 VENV := .venv
+OUT := report
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 comma := ,
@@ -15,7 +16,7 @@ DEV := $(VENV)/.dev
 .PHONY: demo test check bench clean
 
 demo: $(DEMO)
-	$(BIN)/python -m handheld.web.demo --out report $(if $(VIDEO),--video "$(VIDEO)")
+	$(BIN)/python -m handheld.web.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)")
 
 test: $(DEV)
 	$(BIN)/python -m pytest
@@ -30,7 +31,7 @@ bench: $(DEV)
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) report
+	rm -rf $(VENV) $(OUT)
 
 $(DEMO): pyproject.toml constraints.txt | $(MADE)
 	$(PIP) ".[$(EXTRAS)]"

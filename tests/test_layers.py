@@ -211,3 +211,16 @@ def test_a_planted_violation_is_found(tmp_path: Path, file: str, text: str, mess
 def test_what_is_allowed_is_not_found(tmp_path: Path, file: str, text: str) -> None:
     modules = planted(tmp_path, file, text)
     assert [line for check in CHECKS for line in check(modules)] == []
+
+
+def test_contributing_shows_the_table_of_rooms() -> None:
+    text = (SOURCE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    for floor in {room.floor for room in ROOMS}:
+        names = ", ".join(f"`{room.name}`" for room in ROOMS if room.floor == floor)
+        assert f"| {floor} | {names} |" in text
+
+
+def test_every_room_has_its_row() -> None:
+    folders = {path.parent.name for path in (SOURCE / PACKAGE).glob("*/__init__.py")}
+    modules = {path.stem for path in (SOURCE / PACKAGE).glob("*.py") if not path.stem.startswith("_")}
+    assert {room.name for room in ROOMS} == folders | modules
