@@ -65,10 +65,12 @@ class Reading(NamedTuple):
     Attributes:
         topics: (spans, topics) logits.
         answers: (spans, intents) logits of what answers them.
+        last: number of the longest span that reaches the message's end.
     """
 
     topics: Floats
     answers: Floats
+    last: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,9 @@ class MessageNetwork:
         rows = self._rows(spans)
         hidden = np.concatenate([rows, *self._words(spans)], axis=1)
         hidden = np.maximum(self._layer("hidden", hidden), 0)
-        return Reading(self._layer("topic", hidden), self._layer("answer", hidden))
+        at_end = spans.ends == spans.ends.max()
+        last = int(np.argmax(np.where(at_end, spans.ends - spans.begins, -1)))
+        return Reading(self._layer("topic", hidden), self._layer("answer", hidden), last)
 
     def _rows(self, spans: Spans) -> Floats:
         """Return (spans, width) sums of rows; sums up to each word are made once, and a span is a difference of two."""

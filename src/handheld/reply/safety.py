@@ -43,7 +43,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, eq=False)
-class Detector:
+class SafetyDetector:
     """The detector.
 
     Attributes:
@@ -103,7 +103,7 @@ class Detector:
         return self.network.arrays()
 
     @classmethod
-    def of_arrays(cls, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "Detector":
+    def of_arrays(cls, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "SafetyDetector":
         """Return what :meth:`arrays` and :meth:`card` kept. Raises :class:`ModelError` for what does not fit together."""
         thresholds = (float(card[name]) for name in ("silent", "careful", "mild"))
         return cls(MessageNetwork.of_arrays(arrays), tuple(map(str, card["topics"])), *thresholds)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.reply.conversation import canonical
+from handheld.reply.conversation import Message, canonical, read_turns
 from handheld.reply.sections import Line, expanded, read_sections
 
 
@@ -23,6 +24,18 @@ class Situations:
 
     texts: tuple[str, ...]
     intents: NDArray[np.float32]
+
+
+class Judged(NamedTuple):
+    """A message that was read by a person.
+
+    Attributes:
+        messages: of the conversation.
+        intents: numbers of those that would be a good answer.
+    """
+
+    messages: tuple[Message, ...]
+    intents: frozenset[int]
 
 
 def read_intents(path: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
@@ -50,11 +63,29 @@ def read_situations(path: Path, names: Sequence[str], most: int) -> Situations:
     return Situations(tuple(texts), np.array(shares, np.float32).reshape(-1, len(names)))
 
 
-def read_topics(path: Path, most: int) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
-    """Return the names of topics, and messages with the number of theirs. Raises :class:`InputError`."""
-    lines = read_sections(path)
-    names = tuple(dict.fromkeys(line.section for line in lines))
-    return names, [(text, names.index(line.section)) for line in lines for text in expanded(line.text, most)]
+def read_judged(path: Path, names: Sequence[str]) -> list[Judged]:
+    """Return messages and the intents that a person would answer; an empty set where no few words fit.
+
+    Each line is ``MESSAGE<TAB>intent; intent``; turns are joined by `` || ``, the user's own begin with ``me: ``.
+
+    Raises:
+        InputError: a file that cannot be read, or an intent that there is not.
+    """
+    number = {name: place for place, name in enumerate(names)}
+    judged: list[Judged] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    for line in lines:
+        if not line.strip() or line.startswith("#"):
+            continue
+        message, _, intents = line.partition("\t")
+        wanted = [name.strip() for name in intents.split(";") if name.strip()]
+        if unknown := [name for name in wanted if name not in number]:
+            raise InputError(f"{path}: {message!r} names the intent {unknown[0]!r}, which there is not")
+        judged.append(Judged(read_turns(message), frozenset(number[name] for name in wanted)))
+    return judged
 
 
 def _shares(line: Line, number: Mapping[str, int], path: Path) -> NDArray[np.float32]:

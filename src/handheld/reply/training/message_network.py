@@ -21,8 +21,8 @@ _WORD_DROPOUT = 0.1  # words hidden from the filters, so that the neighbours of 
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Sizes of the network; the defaults take 190 KB in a file.
+class NetworkShape:
+    """Sizes of the network; the defaults take 180 KB in a file.
 
     Attributes:
         rows, width: of the table.
@@ -31,7 +31,7 @@ class Shape:
         dropout: share of features, and of what layers give, that is left out while learning.
     """
 
-    rows: int = 5120
+    rows: int = 4800
     width: int = 32
     filters: int = 64
     hidden: int = 64
@@ -39,7 +39,7 @@ class Shape:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class MessageBatch:
     """Texts as the network reads them.
 
     Attributes:
@@ -53,7 +53,7 @@ class Batch:
     places: torch.Tensor
 
 
-class Network(nn.Module):
+class TrainedNetwork(nn.Module):
     """The network.
 
     Args:
@@ -63,7 +63,7 @@ class Network(nn.Module):
         intents: how many there are, that of none included.
     """
 
-    def __init__(self, shape: Shape, vocabulary: Vocabulary, topics: int, intents: int):
+    def __init__(self, shape: NetworkShape, vocabulary: Vocabulary, topics: int, intents: int):
         super().__init__()
         size = vocabulary.vectors.shape[1]
         self.shape, self.vocabulary = shape, vocabulary
@@ -77,7 +77,7 @@ class Network(nn.Module):
         self.topic = nn.Linear(shape.hidden, topics)
         self.answer = nn.Linear(shape.hidden, intents)
 
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, batch: MessageBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (texts, topics) and (texts, intents) logits."""
         views = torch.cat([self._rows(batch), self._words(batch.places)], dim=1)
         dropout = self.shape.dropout
@@ -85,7 +85,7 @@ class Network(nn.Module):
         hidden = functional.dropout(hidden, dropout, self.training)
         return self.topic(hidden), self.answer(hidden)
 
-    def _rows(self, batch: Batch) -> torch.Tensor:
+    def _rows(self, batch: MessageBatch) -> torch.Tensor:
         kept = None
         if self.training:
             kept = (torch.rand(len(batch.numbers)) >= self.shape.dropout).float()
@@ -110,7 +110,7 @@ class Network(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Reader:
+class BatchReader:
     """What makes batches of texts for one network.
 
     Attributes:
@@ -122,11 +122,11 @@ class Reader:
     vocabulary: Vocabulary
 
     @classmethod
-    def of(cls, shape: Shape, vocabulary: Vocabulary) -> "Reader":
+    def of(cls, shape: NetworkShape, vocabulary: Vocabulary) -> "BatchReader":
         """Return the reader of a network with a shape."""
         return cls(Rows(FEATURES, shape.rows, _ALL), vocabulary)
 
-    def __call__(self, texts: Sequence[str]) -> Batch:
+    def __call__(self, texts: Sequence[str]) -> MessageBatch:
         """Return a batch in which a text is one span of all its clauses."""
         words = one_sentence(words_of([joined(text) for text in texts]))
         numbers, offsets = self.rows.flat(words)
@@ -135,7 +135,7 @@ class Reader:
         everywhere = self._places(words.hashes)
         for text, (begin, count) in enumerate(zip(words.offsets.tolist(), counts.tolist(), strict=False)):
             places[text, :count] = everywhere[begin : begin + count]
-        return Batch(torch.from_numpy(numbers), torch.from_numpy(offsets), torch.from_numpy(places))
+        return MessageBatch(torch.from_numpy(numbers), torch.from_numpy(offsets), torch.from_numpy(places))
 
     def _places(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
         keys, wanted = self.vocabulary.keys, short_keys(hashes)
@@ -149,7 +149,7 @@ def one_sentence(words: Words) -> Words:
     return words._replace(sentence=texts)
 
 
-def exported(network: Network) -> MessageNetwork:
+def exported(network: TrainedNetwork) -> MessageNetwork:
     """Return the network as a device runs it."""
     table = learned(network.table, Rows(FEATURES, network.shape.rows, _ALL)).table
     norm = np.stack([_array(network.norm.weight), _array(network.norm.bias)])

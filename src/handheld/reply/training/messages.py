@@ -22,7 +22,7 @@ _SLOT_WEIGHT = 6  # ways in which a slot is taken to multiply a line, however ma
 
 
 @dataclass(frozen=True)
-class Lesson:
+class WrittenMessage:
     """A message that is learned from.
 
     Attributes:
@@ -36,7 +36,7 @@ class Lesson:
     source: tuple[str, int]
 
 
-def read_lessons(folder: Path, most: int, seed: int) -> list[Lesson]:
+def read_messages(folder: Path, most: int, seed: int) -> list[WrittenMessage]:
     """Return the messages of all files of a folder.
 
     Args:
@@ -51,7 +51,7 @@ def read_lessons(folder: Path, most: int, seed: int) -> list[Lesson]:
     if (folder / "slots.txt").exists():
         for line in read_sections(folder / "slots.txt"):
             slots.setdefault(line.section, []).append(line.text)
-    lessons: list[Lesson] = []
+    lessons: list[WrittenMessage] = []
     for path in sorted(folder.glob("*.txt")):
         if path.name != "slots.txt":
             lessons += _read_file(path, slots, most, seed)
@@ -60,15 +60,15 @@ def read_lessons(folder: Path, most: int, seed: int) -> list[Lesson]:
     return lessons
 
 
-def _read_file(path: Path, slots: Mapping[str, Sequence[str]], most: int, seed: int) -> list[Lesson]:
-    lessons: list[Lesson] = []
+def _read_file(path: Path, slots: Mapping[str, Sequence[str]], most: int, seed: int) -> list[WrittenMessage]:
+    lessons: list[WrittenMessage] = []
     for number, line in enumerate(read_sections(path)):
         for slot in _SLOT.findall(line.text):
             if slot not in slots:
                 raise InputError(f"{path}: {{{slot}}} in {line.text!r} is no section of slots.txt")
         # a line of its own for the draw, so that adding one elsewhere changes nothing here
         rng = np.random.default_rng([seed, number, sum(path.name.encode())])
-        lessons += [Lesson(line.section, text, (path.stem, number)) for text in drawn(line.text, slots, most, rng)]
+        lessons += [WrittenMessage(line.section, text, (path.stem, number)) for text in drawn(line.text, slots, most, rng)]
     return lessons
 
 
