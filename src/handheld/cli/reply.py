@@ -68,6 +68,9 @@ def train(
     base: Annotated[
         Path | None, typer.Option(help="Bundle whose ranker and replies stay as they are; the rest is learned.")
     ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Folder of a sentence encoder that teaches the detector of grave topics.")
+    ] = None,
 ) -> None:
     """Make a bundle of conversations. Ctrl-C stops it; the same command goes on where it was."""
     from dataclasses import replace
@@ -82,6 +85,7 @@ def train(
     console, wanted = Console(stderr=True), read(config)
     wanted = wanted if out is None else replace(wanted, out=out)
     wanted = wanted if base is None else replace(wanted, base=base)
+    wanted = wanted if encoder is None else replace(wanted, encoder=encoder)
     with stage_bars(console) as progress:
         bundle, pairs, skipped = make(wanted, progress=progress)
     for each in skipped:
@@ -129,7 +133,7 @@ def evaluate(
         f"R@1 {rank.first:.1%}, R@10 {rank.ten:.1%}, MRR {rank.mrr:.3f} of {candidates} candidates, {found.exchanges} answers\n"
         f"suggests for {found.triggered:.1%}, of these {found.shown:.1%} hold the intent that was answered, "
         f"{found.diverse:.1%} have three intents\n"
-        f"recall@3 by intent {found.recall:.1%}; the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
+        f"recall@3 by intent {found.recall:.1%}; what is offered {found.offered:.1%}; the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
     )
     if out is not None:
         write_report(out, replier.bundle, found)

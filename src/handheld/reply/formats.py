@@ -9,7 +9,7 @@ import unicodedata
 EMPTY, EMOJI, MARKS = "nothing said", "emoji", "no words"
 CODE, LINK, NUMBER, AUTOMATIC, LANGUAGE, LONG = "code", "link", "number", "automatic", "language", "long"
 
-LONGEST = 70  # words of a message that a few words can answer
+LONGEST = 50  # words of a message that a few words can answer
 _LATIN = 0.7  # share of Latin letters from which on a text may be English
 
 _LINK = re.compile(
@@ -20,7 +20,9 @@ _LINK = re.compile(
 _NUMBER = re.compile(r"(?:\d[\s().+/-]{0,2}){6,}")
 _ONLY_NUMBERS = re.compile(r"[\d\s.,:;#*+()/€$£₹%-]+")
 _CLOCK = re.compile(r"\s*(?:\d{1,2}(?:[.:]\d\d)?|\d{1,3}\s?%|\d{1,2}[-/:]\d{1,2})\s*[?!.]*\s*")
-_POSTCODE = re.compile(r"\s*[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\s*|\s*\d{5}(?:-\d{4})?\s*|.{0,40}\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\s*")
+_POSTCODE = re.compile(
+    r"\s*[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\s*|\s*\d{5}(?:-\d{4})?\s*|.{0,40}\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\s*"
+)
 _ADDRESS = re.compile(
     r"\s*(?:flat \S+,? )?\d+[a-z]?,? (?:[\w'.]+ ){1,3}"
     r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|close|way|court|place|boulevard|blvd|crescent|gardens|terrace)\b.{0,60}",
@@ -36,12 +38,12 @@ _CODE = re.compile(
     re.MULTILINE,
 )
 _AUTOMATIC = re.compile(
-    r"\b(?:reply|text|send|txt|type)\s+(?:[\"']?)(?:STOP|YES|NO|HELP|Y|N|C|END|OUT|INFO|START|CONFIRM|CANCEL|\d)\b"
-    r"|\bunsubscribe\b|\bopt[- ]?out\b|\b(?:do|please do) ?not reply\b|\bdon'?t reply to this\b|\bno[- ]?reply\b"
+    # the word to send back stands in capitals; "text yes or no to mum" is a person
+    r"\b(?i:reply|text|send|txt|type)\s+[\"']?(?:STOP|YES|NO|HELP|Y|N|C|END|OUT|INFO|START|CONFIRM|CANCEL|\d)\b"
+    r"|(?i:\bunsubscribe\b|\bopt[- ]?out\b|\b(?:do|please do) ?not reply\b|\bdon'?t reply to this\b|\bno[- ]?reply\b"
     r"|\b(?:t&cs?|terms) (?:and conditions )?apply\b|\b(?:msg|message) (?:&|and) data rates\b|\bauto(?:mated|matic)?[- ]?(?:message|reply)\b"
     r"|\b(?:verification|security|confirmation|access|one[- ]time|login|log[- ]in|auth\w*) (?:code|pass\w*|pin)\b|\botp\b"
-    r"|\b(?:your|the) (?:\w+ )?(?:code|pin) (?:is|:)|\bout of office\b|\bend-to-end encrypted\b|\b18\+|\bgambleaware\b",
-    re.IGNORECASE,
+    r"|\b(?:your|the) (?:\w+ )?(?:code|pin) (?:is|:)|\bout of office\b|\bend-to-end encrypted\b|\b18\+|\bgambleaware\b)"
 )  # fmt: skip
 
 
@@ -54,8 +56,9 @@ def format_of(text: str) -> str:
     shown = visible(text)
     if not shown:
         return EMPTY
-    if not any(map(str.isalnum, _without_keycaps(shown))):
-        return EMOJI if emoji_in(shown) else MARKS
+    bare = _without_keycaps(shown)
+    if not any(map(str.isalnum, bare)):
+        return EMOJI if bare != shown or emoji_in(shown) else MARKS
     if _LINK.search(shown):
         return LINK
     if _AUTOMATIC.search(shown):

@@ -167,13 +167,9 @@ class MessageNetwork:
         """Return what :meth:`arrays` kept. Raises :class:`ModelError` for what does not fit together."""
         try:
             keys = (arrays["keys_high"].astype(np.int64) << 8) + arrays["keys_low"]
-            vocabulary = Vocabulary(
-                keys.cumsum().astype(np.uint32), arrays["vectors"], float(arrays["vector_step"])
-            )
+            vocabulary = Vocabulary(keys.cumsum().astype(np.uint32), arrays["vectors"], float(arrays["vector_step"]))
             layers = {name: _layer_of(arrays, name) for name in _LAYERS}
-            network = cls(
-                arrays["table"], float(arrays["step"]), arrays["norm"].astype(np.float32), vocabulary, layers
-            )
+            network = cls(arrays["table"], float(arrays["step"]), arrays["norm"].astype(np.float32), vocabulary, layers)
             network.check()
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             raise ModelError(f"the network that reads messages is damaged: {error}") from error

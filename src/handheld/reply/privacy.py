@@ -26,6 +26,8 @@ def secret_in(text: str) -> str:
     >>> secret_in("it's 4111 1111 1111 1111"), secret_in("my pin is 1 2 3 4"), secret_in("see you at 19:30")
     ('a payment card', 'a secret', '')
     """
+    if _IBAN.search(text):
+        return "an account number"
     figures = re.sub(r"[a-z]+", lambda word: _SPELLED.get(word[0], word[0]), text.lower())
     for run in _DIGITS.findall(figures):
         digits = [int(letter) for letter in run if letter.isdigit()]
@@ -33,8 +35,6 @@ def secret_in(text: str) -> str:
             return "a payment card"
         if len(digits) >= 4 and not _is_year_or_time(run):
             return "a number that could be somebody's" if len(digits) > 4 else "a code"
-    if _IBAN.search(text):
-        return "an account number"
     if _NAMED.search(text) or _MIXED.search(text):
         return "a secret"
     return "an address" if _ADDRESS.search(text) else ""

@@ -97,9 +97,7 @@ class Replier:
         self.personal = personal or Personal()
 
     @classmethod
-    def open(
-        cls, path: str | os.PathLike[str] | None = None, *, personal: str | os.PathLike[str] | None = None
-    ) -> Self:
+    def open(cls, path: str | os.PathLike[str] | None = None, *, personal: str | os.PathLike[str] | None = None) -> Self:
         """Open a bundle.
 
         Args:
@@ -182,9 +180,7 @@ class Replier:
         tone = GENTLE if self.bundle.detector.is_careful(self.bundle.detector.verdict(reading)) else CHEERFUL
         return self._heard(turns, reading, min(tone, self._earlier(turns[1:]))).evidence
 
-    def rank(
-        self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]
-    ) -> NDArray[np.float32]:
+    def rank(self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]) -> NDArray[np.float32]:
         """Return (candidates,) how well each text answers a conversation; only their order means something.
 
         Raises:
@@ -315,9 +311,7 @@ class Replier:
             suggestions.append(Suggestion(text, self.bundle.intents[intent], float(heard.intents[intent]), why))
         return tuple(suggestions)
 
-    def _wording(
-        self, heard: "_Heard", intent: int, own: Sequence[str], said: Sequence[frozenset[str]]
-    ) -> int | None:
+    def _wording(self, heard: "_Heard", intent: int, own: Sequence[str], said: Sequence[frozenset[str]]) -> int | None:
         """Return the number of the wording of an intent that fits best; None if all say what is said already."""
         wordings = self._wordings[intent]
         for number in np.argsort(-self._fits(heard, wordings, own), kind="stable").tolist():
@@ -372,9 +366,7 @@ class Replier:
         return tuple(Suggestion(reply.text, self.bundle.intents[reply.intent], 0.0) for reply in fixed)
 
 
-def mixed(
-    intents: NDArray[np.float32], others: NDArray[np.float32], weight: float
-) -> NDArray[np.float32]:
+def mixed(intents: NDArray[np.float32], others: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
     """Return (intents + 1,) probabilities of two judges together: the weighted mean.
 
     Args:

@@ -65,9 +65,7 @@ class SafetyDetector:
 
     def __post_init__(self) -> None:
         if HARMLESS not in self.topics or len(self.topics) != self.network.topics:
-            raise ModelError(
-                f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}"
-            )
+            raise ModelError(f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}")
         if not (0 <= self.careful <= self.silent <= 1 and 0 <= self.mild <= 1):
             raise ModelError(
                 f"expected thresholds of the detector from 0 to 1, careful not above silent, got {self.careful}, "

@@ -27,9 +27,7 @@ class Trigger:
     def __post_init__(self) -> None:
         fits = len(self.weights) == EVIDENCE + 1 and np.isfinite(self.weights).all()
         if not fits or not 0 <= self.threshold <= 1:
-            raise ModelError(
-                f"expected {EVIDENCE + 1} weights of the trigger and a threshold of 0 to 1, got {self}"
-            )
+            raise ModelError(f"expected {EVIDENCE + 1} weights of the trigger and a threshold of 0 to 1, got {self}")
 
     def probability(self, seen: NDArray[np.float64]) -> float:
         """Return the probability that one of the suggestions is right, given its :func:`evidence`."""

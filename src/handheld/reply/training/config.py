@@ -16,7 +16,7 @@ Example::
     epochs = 4
 
 ``base`` names a bundle whose ranker, intents and replies stay as they are: then the detector alone is learned, and what hangs
-on it is chosen anew. ``safety`` is a folder of messages by topic, ``words`` a file of words' vectors, ``judged`` messages with
+on it is chosen anew. ``encoder`` names a sentence encoder that teaches the detector. ``safety`` is a folder of messages by topic, ``words`` a file of words' vectors, ``judged`` messages with
 the intents that people would answer.
 """
 
@@ -40,7 +40,7 @@ _TEXTS = {
     "tones": "tones.txt",
     "safety": "safety",
 }
-_OPTIONAL = ("words", "judged", "base")
+_OPTIONAL = ("words", "judged", "base", "encoder")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def _first() -> Schedule:
 
 
 def _detector() -> Schedule:
-    return Schedule(22, batch=128, rate=0.004, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(14, batch=128, rate=0.004, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
@@ -86,6 +86,7 @@ class Settings:
         trigger: calibrated probability from which on replies are suggested.
         silent, careful, mild: thresholds of the detector, see ``safety.SafetyDetector``.
         expanded: messages that a line of the situations stands for, at most.
+        asked: messages of each line that a teacher is asked about.
         drawn: messages that a line of the safety files stands for, at most.
         seed: of everything.
         division: who is learned from.
@@ -110,6 +111,7 @@ class Settings:
     mild: float = 0.4
     expanded: int = 60
     drawn: int = 14
+    asked: int = 5
     seed: int = 0
     division: Division = field(default_factory=Division)
 
@@ -128,6 +130,7 @@ class Config:
         words: ``.npz`` file of words and their vectors; None: words are near no others.
         judged: messages and the intents that people would answer, by which the trigger is calibrated; None: by the
             conversations' own answers.
+        encoder: folder of a sentence encoder that teaches the detector; None: it learns from hand-written messages alone.
         base: bundle whose ranker and replies stay as they are; None: all is learned.
         settings: how it is made.
     """
@@ -143,6 +146,7 @@ class Config:
     words: Path | None
     judged: Path | None
     base: Path | None
+    encoder: Path | None
     settings: Settings
 
 
@@ -159,17 +163,25 @@ def read(path: str | os.PathLike[str]) -> Config:
         raise InputError(f"{os.fspath(path)}: expected one [[conversations]] or more")
     folder = Path(path).resolve().parent
     sources = [from_table(Source, each, f"conversations.{number}") for number, each in enumerate(table["conversations"], 1)]
-    texts = {
-        name: find(str(table[name]), folder) if name in table else ASSETS / default
-        for name, default in _TEXTS.items()
-    }
-    optional = {name: find(str(table[name]), folder) if name in table else None for name in _OPTIONAL}
+
+    def text(name: str) -> Path:
+        return find(str(table[name]), folder) if name in table else ASSETS / _TEXTS[name]
+
+    def optional(name: str) -> Path | None:
+        return find(str(table[name]), folder) if name in table else None
+
     return Config(
         out=Path(str(table.get("out", "bundle.replies"))),
         name=str(table.get("name", "replies")),
         card=dict(table.get("card", {})),
         sources=tuple(Source(str(find(source.path, folder)), source.repeats) for source in sources),
         settings=from_table(Settings, table.get("settings", {}), "settings"),
-        **texts,
-        **optional,
+        intents=text("intents"),
+        situations=text("situations"),
+        tones=text("tones"),
+        safety=text("safety"),
+        words=optional("words"),
+        judged=optional("judged"),
+        base=optional("base"),
+        encoder=optional("encoder"),
     )

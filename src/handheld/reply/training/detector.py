@@ -1,5 +1,6 @@
 """Train the network behind the detector: hand-written messages as many people would write them, and what is said in small talk."""
 
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ from handheld.training import Report, Schedule, fit
 Floats = NDArray[np.float32]
 
 LANGUAGE = "language"
-_GRAVE, _FOREIGN, _FINE, _SAID, _ANSWERED = 48, 6, 40, 40, 48  # messages of each kind in a step
+_GRAVE, _FOREIGN, _FINE, _SAID, _ANSWERED = 32, 6, 28, 72, 48  # messages of each kind in a step
 _JOINS = (". ", ", ", " ", " and ", " but ", "\n")
 _JOINED = 0.24  # of the grave messages, those that stand beside a harmless one
 _PIECES = 0.35  # of the harmless messages, those of which a few words are taken: no piece of them may alarm
+_SURE = 0.9  # share of the harmless topic from which on pieces of a sentence are taken to be harmless
 _SMOOTHED = 0.05  # of each label, given to all topics alike
 _ANSWERS = 0.3  # of the loss
 _LEVEL, _LEVELS = 0.4, 7  # of the words' vectors in four bits: see projection.training.grid
@@ -84,7 +86,7 @@ def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: i
             with np.load(path, allow_pickle=False) as file:
                 words = file["words"][:count].tolist()
                 vectors = file["vectors"][:count, :size].astype(np.float64)
-        except (OSError, KeyError, ValueError, IndexError) as error:
+        except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} cannot be read as words and their vectors: {error}") from error
     keys, first = np.unique(short_keys(fingerprints(words)), return_index=True)
     vectors = vectors[first]
@@ -133,7 +135,7 @@ class DetectorStep:
         texts, labels = self._drawn(rng)
         said = rng.integers(len(self.material.said), size=_SAID if len(self.material.said) else 0)
         answered = rng.integers(len(self.material.situations.texts), size=_ANSWERED)
-        texts += [self._piece(self.material.said[place], rng) for place in said]
+        texts += [self._said(int(place), rng) for place in said]
         texts += [self.material.situations.texts[place] for place in answered]
         wanted = np.concatenate(
             [
@@ -188,6 +190,11 @@ class DetectorStep:
             return text
         begin = int(rng.integers(len(words)))
         return " ".join(words[begin : begin + int(rng.integers(1, 9))])
+
+    def _said(self, place: int, rng: np.random.Generator) -> str:
+        """Return a sentence; of one that is surely harmless, sometimes a piece, which must be harmless as well."""
+        text = self.material.said[place]
+        return self._piece(text, rng) if self.material.shares[place, -1] > _SURE else text
 
     def _situation_topics(self, answered: NDArray[np.int64]) -> Floats:
         """Situations are harmless, but for those to which people answer that they are sorry."""

@@ -69,6 +69,7 @@ class TrainedNetwork(nn.Module):
         self.shape, self.vocabulary = shape, vocabulary
         vectors = vocabulary.vectors.astype(np.float32) * np.float32(vocabulary.step)
         stranger = np.zeros((1, size), np.float32)
+        self.vectors: torch.Tensor
         self.register_buffer("vectors", torch.from_numpy(np.concatenate([vectors, stranger])))
         self.table = nn.Parameter(torch.randn(shape.rows, shape.width) * 0.1)
         self.norm = nn.LayerNorm(shape.width)

@@ -19,6 +19,7 @@ from handheld.propagation import Labels
 from handheld.reply import style
 from handheld.reply.bundle import Mixing, Reply, ReplyBundle
 from handheld.reply.conversation import Conversations, Message, canonical, read_conversations
+from handheld.reply.message_network import Vocabulary
 from handheld.reply.ranker import Ranker
 from handheld.reply.replier import Replier
 from handheld.reply.safety import SafetyDetector
@@ -27,15 +28,17 @@ from handheld.reply.training import detector, guide, settle
 from handheld.reply.training.config import Config, Settings
 from handheld.reply.training.examples import Batches, Texts
 from handheld.reply.training.intents import WEIGHTS, Replies, relations, spread
-from handheld.reply.training.learn import Lesson, Taught, learn
+from handheld.reply.training.learn import Lesson, TaughtMessages, learn
 from handheld.reply.training.messages import read_messages
 from handheld.reply.training.network import Network, exported
 from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, Pairs, pairs_of
+from handheld.reply.training.teacher import TAUGHT, Taught, ask_teacher, read_taught
 from handheld.reply.trigger import EVIDENCE, Trigger
 
 _READS = Features(words=2, skips=0, letters=(3, 4))
 _JUDGED = 2000  # pairs by which mixing and trigger are chosen where no messages are judged
 _STYLED = 5000  # answers that tell how people write
+_QUIET = 0.5  # risk below which a sentence of small talk is taken to be harmless
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n")
 _SHORTEST, _LONGEST = 3, 160  # characters of a sentence that the detector learns from
 
@@ -104,9 +107,7 @@ def _ranker(config: Config, pairs: Pairs, clock: Clock) -> RankerStages:
         graphs = relations(replies, which, exported(network.eval(), reader, texts.rarity), pairs)
         labels = spread(graphs, WEIGHTS, replies, seeds, len(names))
         intents = _of_pairs(labels, which)
-    taught = Taught(
-        np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)), _with_none(situations.intents)
-    )
+    taught = TaughtMessages(np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)), _with_none(situations.intents))
     lesson = Lesson(pairs, texts, batches, intents, taught)
     with clock.of("learn intents"):
         learn(network, lesson, how.second, seed=how.seed + 1, save=state / "second.pt", report=clock.steps)
@@ -115,9 +116,7 @@ def _ranker(config: Config, pairs: Pairs, clock: Clock) -> RankerStages:
     responses = settle.response_set(replies, labels, seeds)
     rng = np.random.default_rng(how.seed)
     answers = [pairs.texts[text] for text in rng.permutation(pairs.replies[pairs.where(TRAIN)])[:_STYLED]]
-    return RankerStages(
-        ranker, names, responses, settle.fallback_of(responses, intents), style.counts_of(answers)
-    )
+    return RankerStages(ranker, names, responses, settle.fallback_of(responses, intents), style.counts_of(answers))
 
 
 def _of_base(path: Path) -> RankerStages:
@@ -138,22 +137,41 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
         vocabulary = detector.read_vocabulary(config.words, texts, how.vector, how.vocabulary, how.seed)
         gentle = np.array(read_tones(config.tones, stages.intents)) == GENTLE
     material = detector.Material(written, said, _harmless(len(said), len(topics)), situations, gentle)
-    with clock.of("learn topics"):
-        first = replace(how.detector, epochs=how.detector.epochs / 3)
-        network = detector.train_network(
-            material, vocabulary, how.shape, first,
-            seed=how.seed, save=state / "topics.pt", report=clock.steps,
-        )  # fmt: skip
-    with clock.of("read small talk"):
-        # what the first network takes for grave is left out: people do speak of death and illness there
-        quiet = [text for text, risk in zip(said, detector.risks_of(network, topics, said), strict=True) if risk < 0.5]
-    material = detector.Material(written, quiet, _harmless(len(quiet), len(topics)), situations, gentle)
+    if config.encoder is not None and (state / TAUGHT).exists():
+        taught = read_taught(state / TAUGHT, topics)
+    else:
+        quiet = _quiet(config, material, vocabulary, topics, clock)
+        taught = Taught(tuple(quiet), _harmless(len(quiet), len(topics)))
+        if config.encoder is not None:
+            with clock.of("ask a teacher"):
+                others = read_messages(config.safety, how.asked, how.seed + 1)
+                asked = [*(message.text for message in others), *situations.texts[:: how.asked]]
+                taught = ask_teacher(
+                    config.encoder, written, topics, quiet, [*asked, *said[: len(said) // 2]],
+                    seed=how.seed, state=state, report=clock.steps,
+                )  # fmt: skip
+    material = replace(material, said=taught.texts, shares=taught.shares)
     with clock.of("learn topics again"):
         network = detector.train_network(
             material, vocabulary, how.shape, how.detector,
             seed=how.seed + 1, save=state / "detector.pt", report=clock.steps,
         )  # fmt: skip
     return SafetyDetector(network, topics, how.silent, how.careful, how.mild)
+
+
+def _quiet(
+    config: Config, material: detector.Material, vocabulary: Vocabulary, topics: Sequence[str], clock: Clock
+) -> list[str]:
+    """Return the sentences of small talk that a first network finds harmless: people do speak of death and illness there."""
+    how = config.settings
+    with clock.of("learn topics"):
+        network = detector.train_network(
+            material, vocabulary, how.shape, replace(how.detector, epochs=how.detector.epochs / 3),
+            seed=how.seed, save=_state(config) / "topics.pt", report=clock.steps,
+        )  # fmt: skip
+    with clock.of("read small talk"):
+        risks = detector.risks_of(network, topics, material.said).tolist()
+    return [text for text, risk in zip(material.said, risks, strict=True) if risk < _QUIET]
 
 
 def _harmless(count: int, topics: int) -> NDArray[np.float32]:
@@ -176,13 +194,11 @@ def _sentences(pairs: Pairs, how: Settings) -> list[str]:
     return chosen
 
 
-def _settled(
-    config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: Clock
-) -> ReplyBundle:
+def _settled(config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: Clock) -> ReplyBundle:
     """Choose how judges are mixed, and when to speak."""
     how = config.settings
     tones = read_tones(config.tones, stages.intents)
-    card = {
+    card: dict[str, Any] = {
         **config.card,
         "name": config.name,
         "version": handheld.__version__,
@@ -199,16 +215,25 @@ def _settled(
         replier = Replier(bundle)
         said = [replier.judges(message.messages) for message in judged]
         bundle = replace(bundle, mixing=settle.mixing_of(said, wanted))
-        replier = Replier(bundle)
-        seen = [replier.evidence(message.messages) for message in judged]
-        shown = [
-            {suggestion.intent for suggestion in replier.suggest(message.messages, always=True).replies}
-            for message in judged
-        ]
-        names = [{stages.intents[number] for number in intents} for intents in wanted]
-        right = [not good.isdisjoint(three) for good, three in zip(names, shown, strict=True)]
-        trigger = settle.trigger_of(seen, right, how.trigger)
-    return replace(bundle, trigger=trigger)
+        # the first trigger knows the last message alone; the second what is seen at the depth at which the first is surest
+        for _ in range(2):
+            seen, right = _shown(bundle, judged)
+            bundle = replace(bundle, trigger=settle.trigger_of(seen, right, how.trigger))
+        card["training"]["reliability"] = settle.reliability(seen, right)
+    return replace(bundle, card=card)
+
+
+def _shown(bundle: ReplyBundle, judged: Sequence[guide.Judged]) -> tuple[list[NDArray[np.float64]], list[bool]]:
+    """Return what the trigger sees of each message, and whether one of the three that are shown is a good answer."""
+    replier = Replier(bundle)
+    seen: list[NDArray[np.float64]] = []
+    right: list[bool] = []
+    for message in judged:
+        good = {bundle.intents[number] for number in message.intents}
+        shown = {reply.intent for reply in replier.suggest(message.messages, always=True).replies}
+        seen.append(replier.evidence(message.messages))
+        right.append(not good.isdisjoint(shown))
+    return seen, right
 
 
 def _judged(config: Config, bundle: ReplyBundle, pairs: Pairs) -> list[guide.Judged]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ _LONGEST = 36  # characters of a reply
 _FALLBACK = 16  # fixed replies
 _WEIGHTS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of the network that reads messages
 _SHARED = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # times what the network learned
+_FOLDS = 10
+_RANGES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.01)  # of probabilities; the threshold is one of the borders
 _RANKED, _CANDIDATES = 400, 100  # messages of each file, and answers to choose from
 _STEPS, _RIDGE = 30, 1e-3  # of Newton's method
 
@@ -52,9 +55,7 @@ def weighed(ranker: Ranker, pairs: Pairs, seed: int) -> Ranker:
     return choices[int(np.log(first).sum(axis=0).argmax())]
 
 
-def mixing_of(
-    judged: Sequence[tuple[Floats, Floats]], truth: Sequence[frozenset[int]]
-) -> Mixing:
+def mixing_of(judged: Sequence[tuple[Floats, Floats]], truth: Sequence[frozenset[int]]) -> Mixing:
     """Choose how much the network that reads messages counts beside the ranker.
 
     Args:
@@ -69,9 +70,7 @@ def mixing_of(
     return replace(Mixing(), network=max(_WEIGHTS, key=right))
 
 
-def trigger_of(
-    seen: Sequence[NDArray[np.float64]], right: Sequence[bool], threshold: float
-) -> Trigger:
+def trigger_of(seen: Sequence[NDArray[np.float64]], right: Sequence[bool], threshold: float) -> Trigger:
     """Fit the probability that a person would send one of the three (Platt, 1999), by Newton's method.
 
     Args:
@@ -90,6 +89,34 @@ def trigger_of(
         curvature = (rows * (guess * (1 - guess))[:, None]).T @ rows + _RIDGE * len(rows) * np.eye(EVIDENCE + 1)
         weights -= np.linalg.solve(curvature, rows.T @ (guess - wanted) + _RIDGE * len(rows) * weights)
     return Trigger(tuple(map(float, weights)), threshold)
+
+
+def reliability(
+    seen: Sequence[NDArray[np.float64]], right: Sequence[bool], folds: int = _FOLDS
+) -> list[tuple[float, float, int, float, float]]:
+    """Return how often a trigger is right that was fitted to other messages, by how sure it was.
+
+    Args:
+        seen, right: see :func:`trigger_of`.
+        folds: parts of the messages, each judged by a trigger fitted to the others.
+
+    Returns:
+        For each range of probabilities: its ends, how many messages fall in it, their mean probability, and the share in which
+        one of the three would have been sent.
+    """
+    probable = np.zeros(len(seen))
+    for fold in range(folds):
+        others = [place for place in range(len(seen)) if place % folds != fold]
+        trigger = trigger_of([seen[place] for place in others], [right[place] for place in others], 0.5)
+        for place in range(fold, len(seen), folds):
+            probable[place] = trigger.probability(seen[place])
+    table = []
+    for low, high in pairwise(_RANGES):
+        among = (probable >= low) & (probable < high)
+        if among.any():
+            shares = (float(probable[among].mean()), float(np.array(right)[among].mean()))
+            table.append((low, min(high, 1.0), int(among.sum()), *shares))
+    return table
 
 
 def _best(intents: Floats) -> list[int]:
