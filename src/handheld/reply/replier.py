@@ -151,7 +151,9 @@ class Replier:
             return Suggestions((), 0.0, verdict.reason)
         if (worst := formats.format_of(turns[0].text)) in (formats.AUTOMATIC, formats.CODE, formats.LONG):
             return Suggestions((), 0.0, worst)
-        tone = GENTLE if self.bundle.detector.is_careful(verdict) else earlier
+        tone = self.bundle.detector.tone(verdict, earlier)
+        if tone is None:
+            return Suggestions((), 0.0, NOT_CONFIDENT)
         heard = self._heard(turns, reading, tone)
         if heard.confidence < self.bundle.trigger.threshold and not always:
             # the fixed replies agree, thank and laugh: only where nothing at all is amiss
@@ -177,8 +179,8 @@ class Replier:
         """Return what the trigger judges a conversation by; see ``trigger.evidence``."""
         turns = turns_of(messages, CONTEXT)
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
-        tone = GENTLE if self.bundle.detector.is_careful(self.bundle.detector.verdict(reading)) else CHEERFUL
-        return self._heard(turns, reading, min(tone, self._earlier(turns[1:]))).evidence
+        tone = self.bundle.detector.tone(self.bundle.detector.verdict(reading), self._earlier(turns[1:]))
+        return self._heard(turns, reading, GENTLE if tone is None else tone).evidence
 
     def rank(self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]) -> NDArray[np.float32]:
         """Return (candidates,) how well each text answers a conversation; only their order means something.

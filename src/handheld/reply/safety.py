@@ -16,6 +16,7 @@ from handheld.reply.clauses import spans_of
 from handheld.reply.formats import AUTOMATIC, LANGUAGE
 from handheld.reply.message_network import MessageNetwork, Reading
 from handheld.reply.ranker import softmax
+from handheld.reply.tones import GENTLE
 
 HARMLESS, MILD = "harmless", "bad news"
 _NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
@@ -50,7 +51,7 @@ class SafetyDetector:
         network: reads spans.
         topics: names; one is "harmless", one may be "bad news", all others are grave.
         silent: risk from which on nothing is suggested, 0 to 1.
-        careful: risk from which on only gentle replies are, 0 to 1; not above ``silent``.
+        careful: risk from which on nothing but gentle replies to small bad news is, 0 to 1; not above ``silent``.
         mild: probability of small bad news from which on only gentle replies are suggested, 0 to 1.
 
     Raises:
@@ -93,8 +94,22 @@ class SafetyDetector:
         return verdict.risk >= self.silent
 
     def is_careful(self, verdict: Verdict) -> bool:
-        """Return whether only gentle replies may be suggested."""
+        """Return whether there is any sign that something is wrong."""
         return verdict.risk >= self.careful or verdict.mild >= self.mild
+
+    def tone(self, verdict: Verdict, earlier: int) -> int | None:
+        """Return the most cheerful tone that fits a message; None if none does.
+
+        Small bad news is answered gently. A sign of something grave that is no small bad news is not answered at all: "That's
+        too bad" would be as wrong as "Cool".
+
+        Args:
+            verdict: on the message.
+            earlier: the most cheerful tone that fits what was said before.
+        """
+        if verdict.mild >= self.mild:
+            return GENTLE
+        return None if verdict.risk >= self.careful else earlier
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps."""

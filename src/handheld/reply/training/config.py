@@ -61,7 +61,7 @@ def _first() -> Schedule:
 
 
 def _detector() -> Schedule:
-    return Schedule(14, batch=128, rate=0.004, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(30, batch=128, rate=0.004, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
@@ -106,8 +106,8 @@ class Settings:
     vector: int = 16
     sentences: int = 40_000
     trigger: float = 0.5
-    silent: float = 0.35
-    careful: float = 0.2
+    silent: float = 0.5
+    careful: float = 0.3
     mild: float = 0.4
     expanded: int = 60
     drawn: int = 14

@@ -32,7 +32,7 @@ _JOINED = 0.24  # of the grave messages, those that stand beside a harmless one
 _PIECES = 0.35  # of the harmless messages, those of which a few words are taken: no piece of them may alarm
 _SURE = 0.9  # share of the harmless topic from which on pieces of a sentence are taken to be harmless
 _SMOOTHED = 0.05  # of each label, given to all topics alike
-_ANSWERS = 0.3  # of the loss
+_ANSWERS = 0.5  # of the loss
 _LEVEL, _LEVELS = 0.4, 7  # of the words' vectors in four bits: see projection.training.grid
 
 
