@@ -39,7 +39,9 @@ def test_secrets_are_seen(text, expected):
 
 @given(st.lists(st.integers(0, 9), min_size=11, max_size=18))
 def test_a_check_digit_makes_any_number_a_card(digits):
-    """Exactly one last digit passes; the definition doubles each second digit from the right and adds their digits up."""
+    """Exactly one last digit passes; the definition doubles each second digit from the right and
+    adds their digits up.
+    """
     right = [last for last in range(10) if luhn([*digits, last])]
     assert len(right) == 1
     doubled = [int(c) for place, digit in enumerate(reversed(digits)) for c in str(digit * (2 if place % 2 == 0 else 1))]

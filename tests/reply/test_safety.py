@@ -1,4 +1,6 @@
-"""The detector that is shipped, on messages that it did not learn from; the figures of many more are on the model card."""
+"""The detector that is shipped, on messages that it did not learn from; the figures of many more
+are on the model card.
+"""
 
 from collections import Counter
 from pathlib import Path

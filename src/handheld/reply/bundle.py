@@ -46,7 +46,8 @@ class Mixing:
     """How much each judge counts when intents and replies are chosen.
 
     Attributes:
-        network: of the network that reads messages, beside the ranker's own judgement of intents; 0 to 1.
+        network: of the network that reads messages, beside the ranker's own judgement of
+            intents; 0 to 1.
         fit: of how well a reply fits the message, when one is chosen for its intent.
         share: of how often it is said.
     """
@@ -63,12 +64,14 @@ class ReplyBundle:
     Attributes:
         card: what there is to know about the model: name, data, licence, figures.
         ranker: scores replies and reads intents.
-        detector: says where nothing may be suggested, and reads which intents answer a message as well.
+        detector: says where nothing may be suggested, and reads which intents answer a message
+            as well.
         trigger: when to suggest anything.
         intents: their names.
         tones: of each intent: ``tones.GENTLE``, ``NEUTRAL`` or ``CHEERFUL``.
         replies: that can be suggested.
-        fallback: numbers of replies for when nothing is suggested, and the caller wants something all the same.
+        fallback: numbers of replies for when nothing is suggested, and the caller wants
+            something all the same.
         mixing: of the judges.
         style: (style.SIZE,) how people write in general, as counts.
     """
@@ -116,7 +119,9 @@ class ReplyBundle:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "ReplyBundle":
-        """Read a file. Raises :class:`ModelError` for one that is damaged, or of another version."""
+        """Read a file. Raises :class:`ModelError` for one that is damaged, or of another
+        version.
+        """
         try:
             with zipfile.ZipFile(path) as archive:
                 parts = [_part(archive, name) for name in _PARTS]

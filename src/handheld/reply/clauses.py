@@ -1,7 +1,9 @@
 """A message as clauses, and the spans of clauses and of words that are judged one by one.
 
-A grave clause must not drown in harmless ones, so a message is judged by its worst span. The spans of a message are among those
-of the message with more clauses before or behind it: adding clauses never makes it look more harmless.
+A grave clause must not drown in harmless ones, so a message is judged by its worst span. The spans
+of a message are among those
+of the message with more clauses before or behind it: adding clauses never makes it look more
+    harmless.
 """
 
 import re
@@ -19,7 +21,8 @@ _LONGEST = 48  # words of a span of several clauses
 
 _JOINING = "and|but|so|because|cos|coz|anyway|though|although|then|when|while|if|which|since|also|plus|or"
 _BREAK = re.compile(rf"(?<=[.!?;:,…])\s+|\s+(?:{_JOINING})\s+|\s+[-–—]+\s+|[\n()]+", re.IGNORECASE)
-# A code, a price and a time are read by how many digits they have; these numbers alone say something by themselves.
+# A code, a price and a time are read by how many digits they have; these numbers alone say
+# something by themselves.
 _DIGIT = re.compile(r"\b(?:911|999|112)\b|\d")
 _LEADING = re.compile(rf"^(?:(?:{_JOINING})\s+)+", re.IGNORECASE)
 
@@ -38,7 +41,8 @@ class Spans(NamedTuple):
 
 
 def clauses(text: str) -> list[str]:
-    """Return the clauses of a text without the words and marks that join them; the text itself if there are none.
+    """Return the clauses of a text without the words and marks that join them; the text itself if
+    there are none.
 
     >>> clauses("hey, my nan died and i can't come by 17:30. sorry!!")
     ['hey,', 'my nan died', "i can't come by 00:00.", 'sorry!!']
@@ -54,7 +58,9 @@ def joined(text: str) -> str:
 
 
 def spans_of(text: str) -> Spans:
-    """Return one to three clauses that follow each other, and windows of eight words in longer clauses."""
+    """Return one to three clauses that follow each other, and windows of eight words in longer
+    clauses.
+    """
     words = words_of(clauses(text))
     borders = words.offsets.tolist()
     ranges: dict[tuple[int, int], None] = {}

@@ -16,7 +16,7 @@ from handheld.projection.words import words_of
 if TYPE_CHECKING:
     from handheld.data import Skipped
 
-_MINE = re.compile(r"^\s*me:(?:\s+|$)", re.IGNORECASE)
+_MINE = re.compile(r"^\s*me:\s*", re.IGNORECASE)
 _END = re.compile(r"(?<=[.!?])\s+")
 LONGEST = 2000  # characters of a message that are read
 _MOST_BYTES = 1 << 20  # of a line in a file
@@ -81,7 +81,9 @@ def read_turns(text: str) -> tuple[Message, ...]:
 
 
 def read_message(text: str) -> Message:
-    """Return a message as a person types it for us: the user's own begin with ``me:``, in any case."""
+    """Return a message as a person types it for us: the user's own begin with ``me:``, in any
+    case.
+    """
     own = _MINE.sub("", text)
     return Message(own, mine=own != text)
 
@@ -101,7 +103,9 @@ class Turn(NamedTuple):
 
 
 def turns_of(messages: str | Message | Sequence[str | Message], count: int) -> list[Turn]:
-    """Return the last ``count`` turns, the latest first; see :func:`context_of` for the arguments and errors."""
+    """Return the last ``count`` turns, the latest first; see :func:`context_of` for the arguments
+    and errors.
+    """
     if isinstance(messages, str | Message):
         messages = [messages]
     if not isinstance(messages, Sequence) or not messages:
@@ -122,8 +126,10 @@ def turns_of(messages: str | Message | Sequence[str | Message], count: int) -> l
 
 
 def _cut(text: str) -> str:
-    """Return the beginning and the end of a text that is too long to read: something grave may stand in either."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}\n{text[-LONGEST // 2 :]}"
+    """Return the beginning and the end of a text that is too long to read: something grave may
+    stand in either.
+    """
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2 - 1]}\n{text[-LONGEST // 2 :]}"
 
 
 def own_texts(messages: str | Message | Sequence[str | Message]) -> list[str]:
@@ -143,17 +149,22 @@ def canonical(text: str) -> str:
 
 
 def spoken(tokens: Sequence[str]) -> Sequence[str]:
-    """Return the words among some tokens without the marks; all of them, if there are marks alone."""
+    """Return the words among some tokens without the marks; all of them, if there are marks
+    alone.
+    """
     return [token for token in tokens if any(letter.isalnum() for letter in token)] or tokens
 
 
 def beginnings(text: str) -> tuple[str, str]:
-    """Return the canonical form of a text, and that of its first sentence: "Yes. I saw it too" begins as "Yes" does."""
+    """Return the canonical form of a text, and that of its first sentence: "Yes. I saw it too"
+    begins as "Yes" does.
+    """
     return canonical(text), canonical(_END.split(text)[0])
 
 
 def read_conversations(path: str | os.PathLike[str]) -> Conversations:
-    """Read a file of lines such as ``{"id": "7", "turns": [["ann", "lunch?"], ["bob", "sure"]]}``, or such lines in gzip.
+    """Read a file of lines such as ``{"id": "7", "turns": [["ann", "lunch?"], ["bob", "sure"]]}``,
+    or such lines in gzip.
 
     Lines that are broken are named and left out; a file that ends early keeps what came before.
 

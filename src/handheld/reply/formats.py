@@ -1,4 +1,5 @@
-"""Messages that are no sentences of a person: nothing at all, emoji, marks, code, links, numbers, and what machines send.
+"""Messages that are no sentences of a person: nothing at all, emoji, marks, code, links, numbers,
+and what machines send.
 
 Rules, since what makes them special is their form: they are looked at before any network is asked.
 """
@@ -48,7 +49,8 @@ _AUTOMATIC = re.compile(
 
 
 def format_of(text: str) -> str:
-    """Return what kind of message a text is by its form; an empty text for one that may be a sentence in English.
+    """Return what kind of message a text is by its form; an empty text for one that may be a
+    sentence in English.
 
     >>> [format_of(text) for text in ("", "\u200b", "😂❤️", "...", "7:30?", "0161 496 0999", "see you at 7")]
     ['nothing said', 'nothing said', 'emoji', 'no words', '', 'number', '']
@@ -75,7 +77,9 @@ def format_of(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a text without what nobody sees at its ends: spaces, zero-width and direction marks."""
+    """Return a text without what nobody sees at its ends: spaces, zero-width and direction
+    marks.
+    """
     return "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Cc", "Cs", "Co")
                    or letter in "\n\t\u200d").strip(" \n\t\u200d\u3164\u2800\xa0")  # fmt: skip
 

@@ -47,8 +47,10 @@ class Judgement:
         diverse: share of what was suggested with three different intents.
         curve: (share triggered, share right) at falling thresholds.
         known: exchanges, drawn for themselves, whose answer has an intent of the bundle.
-        recall: share of these whose intent is among the three likeliest, whether they would be shown or not.
-        offered: share of these whose intent is among what ``suggest(always=True)`` returns: what the detector keeps silent on
+        recall: share of these whose intent is among the three likeliest, whether they would be
+            shown or not.
+        offered: share of these whose intent is among what ``suggest(always=True)`` returns:
+            what the detector keeps silent on
             is lost.
         usual: the same as ``recall`` for the three commonest intents, suggested always.
     """
@@ -94,7 +96,8 @@ def judge(
         candidates: answers to choose from, one of them true, the others of other conversations.
         most: exchanges that are judged, drawn at random.
         seed: of the draw.
-        usual_from: conversations whose three commonest intents are the baseline; those that are judged if left out, which
+        usual_from: conversations whose three commonest intents are the baseline; those that are
+            judged if left out, which
             flatters the baseline.
         report: called with how many are done.
 
@@ -122,7 +125,9 @@ def commonest_intents(replier: Replier, conversations: Sequence[Conversation], n
 def drawn(
     conversations: Sequence[Conversation], *, candidates: int, most: int, seed: int
 ) -> Iterator[tuple[Exchange, list[str]]]:
-    """Yield exchanges drawn at random, each with answers given in other conversations; see :func:`judge`."""
+    """Yield exchanges drawn at random, each with answers given in other conversations; see
+    :func:`judge`.
+    """
     everything = list(exchanges_of(conversations))
     rng = np.random.default_rng(seed)
     for number in rng.permutation(len(everything))[:most].tolist():
@@ -130,7 +135,9 @@ def drawn(
 
 
 def place_of(scores: Sequence[float] | NDArray[np.float32]) -> int:
-    """Return where the first of some scores stands among all, 1 being the highest; equals stand before it."""
+    """Return where the first of some scores stands among all, 1 being the highest; equals stand
+    before it.
+    """
     return 1 + int(sum(other >= scores[0] for other in scores[1:]))
 
 

@@ -1,8 +1,12 @@
-"""A small network that reads a message: what it is about, and what people answer to it; in numpy alone.
+"""A small network that reads a message: what it is about, and what people answer to it; in numpy
+alone.
 
-Two views of a text meet in one hidden layer. The first adds up learned rows, on which words, pairs of words and letters fall
-(Weinberger et al., arXiv 0902.2206). The second slides over vectors of words that a sentence encoder gave (so that "mum" is
-near "auntie" though one of them was never seen beside "died"), with a filter over three words and the strongest answer of each
+Two views of a text meet in one hidden layer. The first adds up learned rows, on which words, pairs
+of words and letters fall
+(Weinberger et al., arXiv 0902.2206). The second slides over vectors of words that a sentence
+encoder gave (so that "mum" is
+near "auntie" though one of them was never seen beside "died"), with a filter over three words and
+the strongest answer of each
 filter (Kim, "Convolutional Neural Networks for Sentence Classification", arXiv 1408.5882).
 """
 
@@ -45,7 +49,9 @@ class Vocabulary(NamedTuple):
     step: float
 
     def of(self, hashes: NDArray[np.uint64]) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return (words, size) vectors of words given by their fingerprints, zeros for strangers; and who is known."""
+        """Return (words, size) vectors of words given by their fingerprints, zeros for strangers;
+        and who is known.
+        """
         wanted = short_keys(hashes)
         places = np.minimum(self.keys.searchsorted(wanted), len(self.keys) - 1)
         known = self.keys[places] == wanted
@@ -82,7 +88,8 @@ class MessageNetwork:
         step: distance of two levels.
         norm: (2, width) scale and shift of a text's sum of rows.
         vocabulary: vectors of words.
-        layers: weight (outputs, inputs) and bias (outputs,) by name: ``conv`` reads three vectors in a row, ``hidden`` both
+        layers: weight (outputs, inputs) and bias (outputs,) by name: ``conv`` reads three
+            vectors in a row, ``hidden`` both
             views, ``topic`` and ``answer`` what it gives.
     """
 
@@ -102,7 +109,9 @@ class MessageNetwork:
         return Reading(self._layer("topic", hidden), self._layer("answer", hidden), last)
 
     def _rows(self, spans: Spans) -> Floats:
-        """Return (spans, width) sums of rows; sums up to each word are made once, and a span is a difference of two."""
+        """Return (spans, width) sums of rows; sums up to each word are made once, and a span is a
+        difference of two.
+        """
         tokens, hashes = spans.words.tokens, spans.words.hashes
         bag = _ALONE.of(_each_alone(spans.words))
         single = self._sums(bag.hashes, bag.offsets)
@@ -117,15 +126,19 @@ class MessageNetwork:
         scaled = total * (self.step / np.sqrt(np.maximum(counts, 1)))[:, None]
         return normalised(scaled.astype(np.float32), self.norm[0], self.norm[1]) * bool(tokens)
 
-    def _sums(self, hashes: NDArray[np.uint64], offsets: NDArray[np.intp] | None = None) -> NDArray[np.int64]:
-        """Return (items + 1, width) sums of the rows of all items before each; an item has one row or those of its range."""
+    def _sums(self, hashes: NDArray[np.uint64], offsets: NDArray[np.intp] | None = None) -> NDArray[np.int32]:
+        """Return (items + 1, width) sums of the rows of all items before each; an item has one row
+        or those of its range.
+        """
         numbers = ((hashes >> _HALF) * np.uint64(len(self.table)) >> _HALF).astype(np.intp)
-        sums = np.zeros((len(numbers) + 1, self.table.shape[1]), np.int64)
-        self.table.take(numbers, axis=0).cumsum(axis=0, dtype=np.int64, out=sums[1:])
+        sums = np.zeros((len(numbers) + 1, self.table.shape[1]), np.int32)
+        self.table.take(numbers, axis=0).cumsum(axis=0, dtype=np.int32, out=sums[1:])
         return sums if offsets is None else sums[offsets]
 
     def _words(self, spans: Spans) -> tuple[Floats, Floats]:
-        """Return (spans, 2 * filters) strongest and mean answers of the filters, and (spans, 1) shares of strangers."""
+        """Return (spans, 2 * filters) strongest and mean answers of the filters, and (spans, 1)
+        shares of strangers.
+        """
         vectors, known = self.vocabulary.of(spans.words.hashes)
         size = vectors.shape[1]
         weight, bias = self.layers["conv"]
@@ -148,7 +161,9 @@ class MessageNetwork:
         return np.asarray(x @ weight.T + bias, np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what a file keeps: weights in 8 bits with one scale for each output, keys as distances."""
+        """Return what a file keeps: weights in 8 bits with one scale for each output, keys as
+        distances.
+        """
         keys = np.diff(self.vocabulary.keys.astype(np.int64), prepend=0).astype(np.uint32)
         found: dict[str, NDArray[Any]] = {
             "table": self.table, "step": np.array(self.step, np.float32), "norm": self.norm,
@@ -164,7 +179,9 @@ class MessageNetwork:
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "MessageNetwork":
-        """Return what :meth:`arrays` kept. Raises :class:`ModelError` for what does not fit together."""
+        """Return what :meth:`arrays` kept. Raises :class:`ModelError` for what does not fit
+        together.
+        """
         try:
             keys = (arrays["keys_high"].astype(np.int64) << 8) + arrays["keys_low"]
             vocabulary = Vocabulary(keys.cumsum().astype(np.uint32), arrays["vectors"], float(arrays["vector_step"]))
@@ -222,5 +239,7 @@ def _each_alone(words: Words) -> Words:
 
 
 def _pairs(hashes: NDArray[np.uint64], gap: int) -> NDArray[np.uint64]:
-    """Return fingerprints of pairs of words, as :class:`~handheld.projection.Features` makes them."""
+    """Return fingerprints of pairs of words, as :class:`~handheld.projection.Features` makes
+    them.
+    """
     return mix(hashes[:-gap] * GOLDEN + hashes[gap:]) if len(hashes) > gap else hashes[:0]

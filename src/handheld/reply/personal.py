@@ -1,8 +1,11 @@
 """What a device learns of its user: a few KB that stay on it, and are forgotten on request.
 
-Nothing is trained by gradients. The last choices are remembered with the signatures of the messages that they answered, and
-speak up where a message is alike; how the user writes is counted, and tips the scales between replies as far as the user writes
-that way in the conversation at hand. Both are bounded: no number of picks, made by anybody, moves an intent or a reply by more
+Nothing is trained by gradients. The last choices are remembered with the signatures of the messages
+that they answered, and
+speak up where a message is alike; how the user writes is counted, and tips the scales between
+replies as far as the user writes
+that way in the conversation at hand. Both are bounded: no number of picks, made by anybody, moves
+an intent or a reply by more
 than a little.
 """
 
@@ -39,7 +42,9 @@ _SAME = 0.9  # likeness from which on a remembered reply is offered as it is
 
 
 def signatures_of(texts: Texts) -> NDArray[np.uint64]:
-    """Return (12,) numbers of 14 bits that stand for the first of some texts: the more alike two are, the fewer bits differ."""
+    """Return (12,) numbers of 14 bits that stand for the first of some texts: the more alike two
+    are, the fewer bits differ.
+    """
     bits = _SIGNS.of(_FEATURES.of(texts))[:1].reshape(_SIGNS.functions, _SIGNS.bits)
     weights = np.uint64(1) << np.arange(_SIGNS.bits, dtype=np.uint64)
     return np.asarray((bits * weights).sum(axis=1, dtype=np.uint64))
@@ -88,7 +93,8 @@ class Personal:
     def without(self, reply: str) -> "Personal":
         """Return what is known without a reply, its part in the user's style included.
 
-        Replies that differ in case, spaces and marks alone are the same; a long one is known by its beginning, as it was kept.
+        Replies that differ in case, spaces and marks alone are the same; a long one is known by its
+        beginning, as it was kept.
 
         Raises:
             InputError: an empty reply.
@@ -101,7 +107,8 @@ class Personal:
         return replace(self, choices=kept, counts=np.maximum(self.counts - style.counts_of(gone), 0))
 
     def boosts(self, signatures: NDArray[np.uint64], bits: int, intents: int) -> NDArray[np.float32]:
-        """Return (intents,) logits that speak for what the user answered to messages like this one: 0 to 2.
+        """Return (intents,) logits that speak for what the user answered to messages like this one:
+        0 to 2.
 
         Args:
             signatures: (T,) of the message.
@@ -115,7 +122,9 @@ class Personal:
         return np.float32(_BOOST) * np.minimum(found, np.float32(1))
 
     def own_reply(self, signatures: NDArray[np.uint64], bits: int) -> str | None:
-        """Return what the user last said to a message almost like this one, if it has no known intent; see :meth:`boosts`."""
+        """Return what the user last said to a message almost like this one, if it has no known
+        intent; see :meth:`boosts`.
+        """
         if not self.choices:
             return None
         same = self._alike(signatures, bits) >= _SAME
@@ -127,7 +136,8 @@ class Personal:
 
         Args:
             general: (style.SIZE,) how people write.
-            own_texts: of the user, in the conversation at hand; the less they are like the user, the less style counts.
+            own_texts: of the user, in the conversation at hand; the less they are like the
+                user, the less style counts.
             replies: to judge.
         """
         if not self.counts.any():
@@ -137,7 +147,9 @@ class Personal:
         return np.asarray(_STYLE * trust * style.likeness(odds, replies), np.float32)
 
     def _alike(self, signatures: NDArray[np.uint64], bits: int) -> NDArray[np.float64]:
-        """Return how far each choice's message is like one, 0 to 1: by the angle that the bits in which they differ tell."""
+        """Return how far each choice's message is like one, 0 to 1: by the angle that the bits in
+        which they differ tell.
+        """
         known = [
             each.signatures if len(each.signatures) == len(signatures) else (0,) * len(signatures) for each in self.choices
         ]
@@ -155,7 +167,9 @@ class Personal:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Personal":
-        """Read what :meth:`write` wrote; nothing is known if there is no file. Raises :class:`ModelError` if it is damaged."""
+        """Read what :meth:`write` wrote; nothing is known if there is no file. Raises
+        :class:`ModelError` if it is damaged.
+        """
         if not os.path.exists(path):
             return cls()
         try:
@@ -174,9 +188,11 @@ class Personal:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone can read, whoever could read the one before; all of it, or nothing.
+    """Write a file that its owner alone can read, whoever could read the one before; all of it, or
+    nothing.
 
-    ``media.atomic_path`` gives its file the modes of any new one; this one must never be open to others, not for a moment.
+    ``media.atomic_path`` gives its file the modes of any new one; this one must never be open to
+    others, not for a moment.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,8 @@ _CARD = range(12, 20)  # digits of a payment card (ISO/IEC 7812)
 
 
 def secret_in(text: str) -> str:
-    """Return what secret a text seems to hold; an empty text for none. Rather too much than too little.
+    """Return what secret a text seems to hold; an empty text for none. Rather too much than too
+    little.
 
     >>> secret_in("it's 4111 1111 1111 1111"), secret_in("my pin is 1 2 3 4"), secret_in("see you at 19:30")
     ('a payment card', 'a secret', '')

@@ -49,7 +49,8 @@ class Suggestion:
     Attributes:
         text: to send.
         intent: what it means.
-        score: probability of the intent, 0 to 1, as the ranker, the network that reads messages and the user's own choices
+        score: probability of the intent, 0 to 1, as the ranker, the network that reads messages
+            and the user's own choices
             see it.
         words: of the last message that speak most for the intent.
     """
@@ -67,8 +68,10 @@ class Suggestions:
     Attributes:
         replies: of different intents, the likeliest first; none where there is a reason.
         confidence: calibrated probability that a person would send one of three, 0 to 1.
-        reason: why nothing is suggested: ``sensitive: TOPIC``, ``not confident``, ``own message``, or what form the message
-            has: ``nothing said``, ``emoji``, ``no words``, ``code``, ``link``, ``number``, ``automatic``, ``language``,
+        reason: why nothing is suggested: ``sensitive: TOPIC``, ``not confident``, ``own
+            message``, or what form the message
+            has: ``nothing said``, ``emoji``, ``no words``, ``code``, ``link``, ``number``,
+                ``automatic``, ``language``,
             ``long``; empty if something is.
         fallback: whether the replies are the fixed ones.
     """
@@ -125,10 +128,13 @@ class Replier:
         """Return replies to the last message.
 
         Args:
-            messages: the last of a conversation, the newest last; plain texts are those of the other person.
+            messages: the last of a conversation, the newest last; plain texts are those of the
+                other person.
             n: replies, 1 or more; no two of one intent.
-            fallback: whether to return the fixed replies where the model is not confident and nothing is amiss.
-            always: whether to return the model's own replies even where it is not confident; never where another reason
+            fallback: whether to return the fixed replies where the model is not confident and
+                nothing is amiss.
+            always: whether to return the model's own replies even where it is not confident;
+                never where another reason
                 speaks against it.
 
         Raises:
@@ -163,13 +169,17 @@ class Replier:
         return Suggestions(replies, heard.confidence, "" if replies else NOT_CONFIDENT)
 
     def intents_of(self, messages: str | Message | Sequence[str | Message]) -> NDArray[np.float32]:
-        """Return (intents + 1,) probabilities of what answers a conversation; the last is that of no intent."""
+        """Return (intents + 1,) probabilities of what answers a conversation; the last is that of
+        no intent.
+        """
         turns = turns_of(messages, CONTEXT)
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
         return self._heard(turns, reading, CHEERFUL).intents
 
     def judges(self, messages: str | Message | Sequence[str | Message]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return (intents + 1,) probabilities by the ranker, read to all its depth, and by the network that reads messages."""
+        """Return (intents + 1,) probabilities by the ranker, read to all its depth, and by the
+        network that reads messages.
+        """
         turns = turns_of(messages, CONTEXT)
         asked = self.bundle.ranker.ask([turn.text for turn in turns])
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
@@ -183,7 +193,8 @@ class Replier:
         return self._heard(turns, reading, GENTLE if tone is None else tone).evidence
 
     def rank(self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]) -> NDArray[np.float32]:
-        """Return (candidates,) how well each text answers a conversation; only their order means something.
+        """Return (candidates,) how well each text answers a conversation; only their order means
+        something.
 
         Raises:
             InputError: no messages, no candidates, or one text instead of a sequence of them.
@@ -202,7 +213,8 @@ class Replier:
         """Adapt to what the user picked or typed as an answer; nothing leaves the device.
 
         Returns:
-            Whether anything was learned: what :meth:`reason_against` names is not kept, not even as a part of the style.
+            Whether anything was learned: what :meth:`reason_against` names is not kept, not
+                even as a part of the style.
 
         Raises:
             InputError: no messages, or an empty reply.
@@ -217,9 +229,11 @@ class Replier:
         return True
 
     def reason_against(self, reply: str) -> str:
-        """Return why a reply must not be remembered, or offered again; an empty text for one that may.
+        """Return why a reply must not be remembered, or offered again; an empty text for one that
+        may.
 
-        Secrets (cards, codes, passwords, accounts, telephones), and whatever nothing would be suggested to: insults, threats,
+        Secrets (cards, codes, passwords, accounts, telephones), and whatever nothing would be
+        suggested to: insults, threats,
         despair, other languages, links, code.
         """
         if secret := secret_in(reply):
@@ -233,11 +247,15 @@ class Replier:
         return verdict.reason if verdict.risk >= _PROTECTED * self.bundle.detector.silent else ""
 
     def forget(self, reply: str | None = None) -> None:
-        """Forget a reply that the user picked or typed, however its case and spaces; everything, if none is named."""
+        """Forget a reply that the user picked or typed, however its case and spaces; everything, if
+        none is named.
+        """
         self.personal = Personal() if reply is None else self.personal.without(reply)
 
     def intent_of(self, reply: str) -> int:
-        """Return the intent of a reply that can be suggested, or that begins with one; -1 for others."""
+        """Return the intent of a reply that can be suggested, or that begins with one; -1 for
+        others.
+        """
         return next((self._known[key] for key in beginnings(reply) if key in self._known), -1)
 
     @cached_property
@@ -250,7 +268,9 @@ class Replier:
         return shipped_emoji()
 
     def _to_emoji(self, turn: Turn, *, calm: bool, n: int) -> Suggestions:
-        """Answer emoji by emoji and a few words; nothing where they stand behind something grave."""
+        """Answer emoji by emoji and a few words; nothing where they stand behind something
+        grave.
+        """
         words = turn.text[: -len(turn.last)] if turn.last else turn.text
         if words.strip():
             verdict = self.bundle.detector.judge(words)
@@ -261,7 +281,9 @@ class Replier:
         return Suggestions(replies, 1.0 if replies else 0.0, "" if replies else formats.EMOJI)
 
     def _earlier(self, turns: Sequence[Turn]) -> int:
-        """Return the most cheerful tone that fits what was said before: something grave forbids jokes and thanks."""
+        """Return the most cheerful tone that fits what was said before: something grave forbids
+        jokes and thanks.
+        """
         detector = self.bundle.detector
         grave = any(detector.is_silent(detector.judge(turn.text)) for turn in turns)
         return NEUTRAL if grave else CHEERFUL
@@ -269,7 +291,8 @@ class Replier:
     def _heard(self, turns: Sequence[Turn], reading: Reading, tone: int) -> "_Heard":
         """Return what the judges say of a conversation, read to the depth at which they are surest.
 
-        What came before can only help: it must not switch off what the last message alone would answer.
+        What came before can only help: it must not switch off what the last message alone would
+            answer.
         """
         words = words_of([turn.text for turn in turns])
         own = self._own(reading)
@@ -291,7 +314,9 @@ class Replier:
         return best
 
     def _own(self, reading: Reading) -> NDArray[np.float32]:
-        """Return (intents + 1,) probabilities of what answers a message, by the longest span that reaches its end."""
+        """Return (intents + 1,) probabilities of what answers a message, by the longest span that
+        reaches its end.
+        """
         return softmax(reading.answers[reading.last])
 
     def _chosen(self, heard: "_Heard", own: Sequence[str], n: int, tone: int) -> tuple[Suggestion, ...]:
@@ -314,7 +339,9 @@ class Replier:
         return tuple(suggestions)
 
     def _wording(self, heard: "_Heard", intent: int, own: Sequence[str], said: Sequence[frozenset[str]]) -> int | None:
-        """Return the number of the wording of an intent that fits best; None if all say what is said already."""
+        """Return the number of the wording of an intent that fits best; None if all say what is
+        said already.
+        """
         wordings = self._wordings[intent]
         for number in np.argsort(-self._fits(heard, wordings, own), kind="stable").tolist():
             words = wordings.words[number]
@@ -324,7 +351,8 @@ class Replier:
         return None
 
     def _typed(self, heard: "_Heard") -> str | None:
-        """Return what the user typed before to a message like this one, unless it must not be offered.
+        """Return what the user typed before to a message like this one, unless it must not be
+        offered.
 
         A file may hold what a version without these checks learned.
         """
@@ -340,7 +368,9 @@ class Replier:
 
     @cached_property
     def _wordings(self) -> list["_Wordings"]:
-        """The replies of each intent; all are read when the first is needed, since together they cost little."""
+        """The replies of each intent; all are read when the first is needed, since together they
+        cost little.
+        """
         replies = sorted(self.bundle.replies, key=lambda reply: reply.intent)
         texts = [reply.text for reply in replies]
         shares = np.log(np.array([reply.share for reply in replies], np.float32))

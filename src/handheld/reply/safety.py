@@ -1,6 +1,8 @@
-"""Whether a ready-made answer could hurt: a detector of grave topics, of signs of them, and of small bad news.
+"""Whether a ready-made answer could hurt: a detector of grave topics, of signs of them, and of
+small bad news.
 
-A message is judged by its worst span (:mod:`handheld.reply.clauses`). It misses what nobody wrote like before: a filter, no
+A message is judged by its worst span (:mod:`handheld.reply.clauses`). It misses what nobody wrote
+like before: a filter, no
 judgement of people. ``docs/reply-model-card.md`` has what was measured.
 """
 
@@ -51,7 +53,8 @@ class SafetyDetector:
         network: reads spans.
         topics: names; one is "harmless", one may be "bad news", all others are grave.
         silent: risk from which on nothing is suggested, 0 to 1.
-        careful: risk from which on nothing but gentle replies to small bad news is, 0 to 1; not above ``silent``.
+        careful: risk from which on nothing but gentle replies to small bad news is, 0 to 1; not
+            above ``silent``.
         mild: probability of small bad news from which on only gentle replies are suggested, 0 to 1.
 
     Raises:
@@ -100,7 +103,8 @@ class SafetyDetector:
     def tone(self, verdict: Verdict, earlier: int) -> int | None:
         """Return the most cheerful tone that fits a message; None if none does.
 
-        Small bad news is answered gently. A sign of something grave that is no small bad news is not answered at all: "That's
+        Small bad news is answered gently. A sign of something grave that is no small bad news is
+        not answered at all: "That's
         too bad" would be as wrong as "Cool".
 
         Args:
@@ -117,7 +121,9 @@ class SafetyDetector:
 
     @classmethod
     def of_arrays(cls, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "SafetyDetector":
-        """Return what :meth:`arrays` and :meth:`card` kept. Raises :class:`ModelError` for what does not fit together."""
+        """Return what :meth:`arrays` and :meth:`card` kept. Raises :class:`ModelError` for what
+        does not fit together.
+        """
         thresholds = (float(card[name]) for name in ("silent", "careful", "mild"))
         return cls(MessageNetwork.of_arrays(arrays), tuple(map(str, card["topics"])), *thresholds)
 

@@ -8,7 +8,9 @@ from handheld.errors import InputError
 from handheld.reply.sections import read_sections
 
 GENTLE, NEUTRAL, CHEERFUL = range(3)
-"""Fit for bad news; fit in a conversation in which something grave was said before; for all else only."""
+"""Fit for bad news; fit in a conversation in which something grave was said before; for all else
+only.
+"""
 _NAMES: Mapping[str, int] = {"gentle": GENTLE, "neutral": NEUTRAL}
 
 

@@ -1,4 +1,6 @@
-"""When to suggest anything: a calibrated probability that a person would send one of the three suggestions."""
+"""When to suggest anything: a calibrated probability that a person would send one of the three
+suggestions.
+"""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +32,9 @@ class Trigger:
             raise ModelError(f"expected {EVIDENCE + 1} weights of the trigger and a threshold of 0 to 1, got {self}")
 
     def probability(self, seen: NDArray[np.float64]) -> float:
-        """Return the probability that one of the suggestions is right, given its :func:`evidence`."""
+        """Return the probability that one of the suggestions is right, given its
+        :func:`evidence`.
+        """
         logit = float(seen @ np.array(self.weights[:-1])) + self.weights[-1]
         return 1 / (1 + math.exp(-min(max(logit, -30.0), 30.0)))
 
@@ -44,8 +48,10 @@ def evidence(intents: NDArray[np.float32], words: int, *, question: bool) -> NDA
         question: whether it ends with a question mark.
 
     Returns:
-        (EVIDENCE,) the log odds of any intent, of the likeliest three and of the likeliest one; the logarithm of the number
-        of words, by itself and above ten (a long message says more than three words answer); and 1 for a question.
+        (EVIDENCE,) the log odds of any intent, of the likeliest three and of the likeliest one; the
+        logarithm of the number
+        of words, by itself and above ten (a long message says more than three words answer); and 1
+        for a question.
     """
     best = np.sort(intents[:-1])[-3:].tolist()
     length = math.log(max(words, 1))

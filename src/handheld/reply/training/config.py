@@ -15,8 +15,10 @@ Example::
     [settings.first]                     # training before intents are known
     epochs = 4
 
-``base`` names a bundle whose ranker, intents and replies stay as they are: then the detector alone is learned, and what hangs
-on it is chosen anew. ``encoder`` names a sentence encoder that teaches the detector. ``safety`` is a folder of messages by topic, ``words`` a file of words' vectors, ``judged`` messages with
+``base`` names a bundle whose ranker, intents and replies stay as they are: then the detector alone
+is learned, and what hangs
+on it is chosen anew. ``encoder`` names a sentence encoder that teaches the detector. ``safety`` is
+a folder of messages by topic, ``words`` a file of words' vectors, ``judged`` messages with
 the intents that people would answer.
 """
 
@@ -61,7 +63,7 @@ def _first() -> Schedule:
 
 
 def _detector() -> Schedule:
-    return Schedule(30, batch=128, rate=0.004, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(20, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
@@ -76,7 +78,8 @@ class Settings:
         rows, width: of the ranker's table.
         length: features of a text that are read.
         hidden, out: of the ranker's layers.
-        dropout: share of features, and of what the first layers give, that is left out while learning.
+        dropout: share of features, and of what the first layers give, that is left out while
+            learning.
         first, second: schedules of the ranker, before and after intents are known.
         detector: schedule of the network behind the detector.
         shape: its sizes.
@@ -107,8 +110,8 @@ class Settings:
     sentences: int = 40_000
     trigger: float = 0.5
     silent: float = 0.5
-    careful: float = 0.3
-    mild: float = 0.4
+    careful: float = 0.38
+    mild: float = 0.5
     expanded: int = 60
     drawn: int = 14
     asked: int = 5
@@ -128,9 +131,11 @@ class Config:
         intents, situations, tones: text files, in the form of those that are shipped.
         safety: folder of messages by topic, in the form of the one that is shipped.
         words: ``.npz`` file of words and their vectors; None: words are near no others.
-        judged: messages and the intents that people would answer, by which the trigger is calibrated; None: by the
+        judged: messages and the intents that people would answer, by which the trigger is
+            calibrated; None: by the
             conversations' own answers.
-        encoder: folder of a sentence encoder that teaches the detector; None: it learns from hand-written messages alone.
+        encoder: folder of a sentence encoder that teaches the detector; None: it learns from
+            hand-written messages alone.
         base: bundle whose ranker and replies stay as they are; None: all is learned.
         settings: how it is made.
     """

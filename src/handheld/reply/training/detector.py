@@ -1,4 +1,6 @@
-"""Train the network behind the detector: hand-written messages as many people would write them, and what is said in small talk."""
+"""Train the network behind the detector: hand-written messages as many people would write them, and
+what is said in small talk.
+"""
 
 import zipfile
 from collections import Counter
@@ -31,7 +33,7 @@ _JOINS = (". ", ", ", " ", " and ", " but ", "\n")
 _JOINED = 0.24  # of the grave messages, those that stand beside a harmless one
 _PIECES = 0.35  # of the harmless messages, those of which a few words are taken: no piece of them may alarm
 _SURE = 0.9  # share of the harmless topic from which on pieces of a sentence are taken to be harmless
-_SMOOTHED = 0.05  # of each label, given to all topics alike
+_SMOOTHED = 0.02  # of each label, given to all topics alike
 _ANSWERS = 0.5  # of the loss
 _LEVEL, _LEVELS = 0.4, 7  # of the words' vectors in four bits: see projection.training.grid
 
@@ -45,7 +47,8 @@ class Material:
         said: sentences of conversations.
         shares: (said, topics) what they are about, as far as it is known; rows add up to 1.
         situations: messages and the intents that answer them.
-        gentle: (intents,) whether an intent answers bad news: what it answers is no harmless message.
+        gentle: (intents,) whether an intent answers bad news: what it answers is no harmless
+            message.
     """
 
     written: Sequence[WrittenMessage]
@@ -56,7 +59,9 @@ class Material:
 
 
 def topics_of(written: Sequence[WrittenMessage]) -> tuple[str, ...]:
-    """Return the topics in their order, the harmless one last. Raises :class:`InputError` if none is."""
+    """Return the topics in their order, the harmless one last. Raises :class:`InputError` if none
+    is.
+    """
     topics = [topic for topic in dict.fromkeys(message.topic for message in written) if topic != HARMLESS]
     if len(topics) == len({message.topic for message in written}):
         raise InputError(f"expected messages in a section [{HARMLESS}] beside {', '.join(topics)}")
@@ -67,7 +72,8 @@ def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: i
     """Return vectors of words.
 
     Args:
-        path: of an ``.npz`` file with ``words``, the most useful first, and their ``vectors``; without one, the words of the
+        path: of an ``.npz`` file with ``words``, the most useful first, and their ``vectors``;
+            without one, the words of the
             texts get directions at random, so that words are known but none is near another.
         texts: that the network will learn from.
         size: of a vector.
@@ -83,7 +89,7 @@ def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: i
         vectors = np.random.default_rng(seed).normal(size=(len(words), size))
     else:
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
                 words = file["words"][:count].tolist()
                 vectors = file["vectors"][:count, :size].astype(np.float64)
         except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
@@ -118,7 +124,8 @@ class DetectorStep:
         labels = np.array([self.topics.index(message.topic) for message in written])
         harmless = len(self.topics) - 1
         lines = Counter(message.source for message in written)
-        # a line that stands for many messages counts more than one that stands for one, but not as many times
+        # a line that stands for many messages counts more than one that stands for one, but not as
+        # many times
         weights = np.array([lines[message.source] ** -0.5 for message in written])
         draws = {"grave": labels < harmless, "fine": labels == harmless}
         if LANGUAGE in self.topics:
@@ -146,7 +153,9 @@ class DetectorStep:
         )
         wanted = (1 - _SMOOTHED) * wanted + _SMOOTHED / len(self.topics)
         topics, answers = self.network(self.reader([varied(text, rng) for text in texts]))
-        loss = functional.cross_entropy(topics, torch.from_numpy(wanted.astype(np.float32)))
+        losses = functional.cross_entropy(topics, torch.from_numpy(wanted.astype(np.float32)), reduction="none")
+        # hand-written messages are few and right; what the teacher says of others is neither
+        loss = (losses.sum() + losses[: len(labels)].sum()) / (len(losses) + len(labels))
         intents = self.material.situations.intents[answered]
         nothing = np.zeros((len(answered), 1), np.float32)
         shares = torch.from_numpy(np.hstack([intents, nothing]))
@@ -192,7 +201,9 @@ class DetectorStep:
         return " ".join(words[begin : begin + int(rng.integers(1, 9))])
 
     def _said(self, place: int, rng: np.random.Generator) -> str:
-        """Return a sentence; of one that is surely harmless, sometimes a piece, which must be harmless as well."""
+        """Return a sentence; of one that is surely harmless, sometimes a piece, which must be
+        harmless as well.
+        """
         text = self.material.said[place]
         return self._piece(text, rng) if self.material.shares[place, -1] > _SURE else text
 

@@ -1,4 +1,6 @@
-"""The hand-written files: intents with their replies, situations with the intents that answer them, sensitive messages."""
+"""The hand-written files: intents with their replies, situations with the intents that answer them,
+sensitive messages.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ class Situations:
 
     Attributes:
         texts: messages.
-        intents: (messages, intents) shares: each intent of the list counts half as much as the one before it.
+        intents: (messages, intents) shares: each intent of the list counts half as much as the
+            one before it.
     """
 
     texts: tuple[str, ...]
@@ -39,7 +42,9 @@ class Judged(NamedTuple):
 
 
 def read_intents(path: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
-    """Return the names of intents, and replies with the number of theirs. Raises :class:`InputError`."""
+    """Return the names of intents, and replies with the number of theirs. Raises
+    :class:`InputError`.
+    """
     lines = read_sections(path)
     names = tuple(dict.fromkeys(line.section for line in lines))
     if len(names) < 2:
@@ -51,7 +56,9 @@ def read_intents(path: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
 
 
 def read_situations(path: Path, names: Sequence[str], most: int) -> Situations:
-    """Return the messages of a file, ``most`` of a line. Raises :class:`InputError` for intents that there are not."""
+    """Return the messages of a file, ``most`` of a line. Raises :class:`InputError` for intents
+    that there are not.
+    """
     number = {name: place for place, name in enumerate(names)}
     texts: list[str] = []
     shares: list[NDArray[np.float32]] = []
@@ -64,9 +71,11 @@ def read_situations(path: Path, names: Sequence[str], most: int) -> Situations:
 
 
 def read_judged(path: Path, names: Sequence[str]) -> list[Judged]:
-    """Return messages and the intents that a person would answer; an empty set where no few words fit.
+    """Return messages and the intents that a person would answer; an empty set where no few words
+    fit.
 
-    Each line is ``MESSAGE<TAB>intent; intent``; turns are joined by `` || ``, the user's own begin with ``me: ``.
+    Each line is ``MESSAGE<TAB>intent; intent``; turns are joined by `` || ``, the user's own begin
+    with ``me: ``.
 
     Raises:
         InputError: a file that cannot be read, or an intent that there is not.

@@ -1,4 +1,6 @@
-"""The network that reads messages while it learns; ``handheld.reply.message_network`` runs the same one in numpy."""
+"""The network that reads messages while it learns; ``handheld.reply.message_network`` runs the same
+one in numpy.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ class NetworkShape:
     width: int = 32
     filters: int = 64
     hidden: int = 64
-    dropout: float = 0.25
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,9 @@
 """Hand-written messages by topic: a small grammar, read and drawn from.
 
-A line in brackets names a topic, each line below it is a message: (a|b) is one of a and b, (a|) may be left out, and {kin} is any
-line of the section [kin] in ``slots.txt``. What differs in meaning is written out; the grammar only multiplies what does not.
+A line in brackets names a topic, each line below it is a message: (a|b) is one of a and b, (a|)
+    may be left out, and {kin} is any
+line of the section [kin] in ``slots.txt``. What differs in meaning is written out; the grammar only
+multiplies what does not.
 """
 
 import re
@@ -28,7 +30,8 @@ class WrittenMessage:
     Attributes:
         topic: what it is about.
         text: the message.
-        source: file and line that it was drawn from; those of one line are learned from or held out together.
+        source: file and line that it was drawn from; those of one line are learned from or held
+            out together.
     """
 
     topic: str

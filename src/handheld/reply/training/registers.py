@@ -1,4 +1,6 @@
-"""How different people write the same message: spelling, capitals, short forms, slips of the finger, words before and behind."""
+"""How different people write the same message: spelling, capitals, short forms, slips of the
+finger, words before and behind.
+"""
 
 import re
 from collections.abc import Callable, Sequence

@@ -107,7 +107,9 @@ def _ranker(config: Config, pairs: Pairs, clock: Clock) -> RankerStages:
         graphs = relations(replies, which, exported(network.eval(), reader, texts.rarity), pairs)
         labels = spread(graphs, WEIGHTS, replies, seeds, len(names))
         intents = _of_pairs(labels, which)
-    taught = TaughtMessages(np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)), _with_none(situations.intents))
+    taught = TaughtMessages(
+        np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)), _with_none(situations.intents)
+    )
     lesson = Lesson(pairs, texts, batches, intents, taught)
     with clock.of("learn intents"):
         learn(network, lesson, how.second, seed=how.seed + 1, save=state / "second.pt", report=clock.steps)
@@ -126,7 +128,9 @@ def _of_base(path: Path) -> RankerStages:
 
 
 def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) -> SafetyDetector:
-    """Learn the detector, first from hand-written messages and all of small talk, then from what of it is not grave."""
+    """Learn the detector, first from hand-written messages and all of small talk, then from what of
+    it is not grave.
+    """
     how, state = config.settings, _state(config)
     with clock.of("read messages"):
         written = read_messages(config.safety, how.drawn, how.seed)
@@ -162,7 +166,9 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
 def _quiet(
     config: Config, material: detector.Material, vocabulary: Vocabulary, topics: Sequence[str], clock: Clock
 ) -> list[str]:
-    """Return the sentences of small talk that a first network finds harmless: people do speak of death and illness there."""
+    """Return the sentences of small talk that a first network finds harmless: people do speak of
+    death and illness there.
+    """
     how = config.settings
     with clock.of("learn topics"):
         network = detector.train_network(
@@ -181,7 +187,9 @@ def _harmless(count: int, topics: int) -> NDArray[np.float32]:
 
 
 def _sentences(pairs: Pairs, how: Settings) -> list[str]:
-    """Return sentences of the conversations that are learned from, each file alike as far as it reaches."""
+    """Return sentences of the conversations that are learned from, each file alike as far as it
+    reaches.
+    """
     rng = np.random.default_rng(how.seed)
     sources = np.unique(pairs.sources)
     chosen: list[str] = []
@@ -215,7 +223,8 @@ def _settled(config: Config, stages: RankerStages, safety: SafetyDetector, pairs
         replier = Replier(bundle)
         said = [replier.judges(message.messages) for message in judged]
         bundle = replace(bundle, mixing=settle.mixing_of(said, wanted))
-        # the first trigger knows the last message alone; the second what is seen at the depth at which the first is surest
+        # the first trigger knows the last message alone; the second what is seen at the depth at
+        # which the first is surest
         for _ in range(2):
             seen, right = _shown(bundle, judged)
             bundle = replace(bundle, trigger=settle.trigger_of(seen, right, how.trigger))
@@ -224,7 +233,9 @@ def _settled(config: Config, stages: RankerStages, safety: SafetyDetector, pairs
 
 
 def _shown(bundle: ReplyBundle, judged: Sequence[guide.Judged]) -> tuple[list[NDArray[np.float64]], list[bool]]:
-    """Return what the trigger sees of each message, and whether one of the three that are shown is a good answer."""
+    """Return what the trigger sees of each message, and whether one of the three that are shown is
+    a good answer.
+    """
     replier = Replier(bundle)
     seen: list[NDArray[np.float64]] = []
     right: list[bool] = []
@@ -237,7 +248,9 @@ def _shown(bundle: ReplyBundle, judged: Sequence[guide.Judged]) -> tuple[list[ND
 
 
 def _judged(config: Config, bundle: ReplyBundle, pairs: Pairs) -> list[guide.Judged]:
-    """Return messages with the intents that answer them, but for those to which nothing is said anyway."""
+    """Return messages with the intents that answer them, but for those to which nothing is said
+    anyway.
+    """
     if config.judged is not None:
         judged = guide.read_judged(config.judged, bundle.intents)
     else:
@@ -247,7 +260,9 @@ def _judged(config: Config, bundle: ReplyBundle, pairs: Pairs) -> list[guide.Jud
 
 
 def _answered(bundle: ReplyBundle, pairs: Pairs, seed: int) -> list[guide.Judged]:
-    """Return messages of the validation split with what was answered: an empty set where it has no known intent."""
+    """Return messages of the validation split with what was answered: an empty set where it has no
+    known intent.
+    """
     replier = Replier(bundle)
     judged: list[guide.Judged] = []
     for number in np.random.default_rng(seed).permutation(pairs.where(VALID))[:_JUDGED].tolist():

@@ -35,7 +35,8 @@ Floats = NDArray[np.float32]
 def weighed(ranker: Ranker, pairs: Pairs, seed: int) -> Ranker:
     """Choose how much shared words count beside the network.
 
-    By how often the true answer is the first of a hundred in the validation split, each file counting alike: the network learns
+    By how often the true answer is the first of a hundred in the validation split, each file
+        counting alike: the network learns
     to know its own conversations better than those of others, and so to trust itself too much.
     """
     rng = np.random.default_rng(seed)
@@ -71,7 +72,8 @@ def mixing_of(judged: Sequence[tuple[Floats, Floats]], truth: Sequence[frozenset
 
 
 def trigger_of(seen: Sequence[NDArray[np.float64]], right: Sequence[bool], threshold: float) -> Trigger:
-    """Fit the probability that a person would send one of the three (Platt, 1999), by Newton's method.
+    """Fit the probability that a person would send one of the three (Platt, 1999), by Newton's
+    method.
 
     Args:
         seen: evidence of each message, see ``trigger.evidence``.
@@ -101,7 +103,8 @@ def reliability(
         folds: parts of the messages, each judged by a trigger fitted to the others.
 
     Returns:
-        For each range of probabilities: its ends, how many messages fall in it, their mean probability, and the share in which
+        For each range of probabilities: its ends, how many messages fall in it, their mean
+            probability, and the share in which
         one of the three would have been sent.
     """
     probable = np.zeros(len(seen))

@@ -1,8 +1,12 @@
-"""A large sentence encoder as teacher: tuned on the hand-written messages, it says what others are about (Hinton et al., 2015).
+"""A large sentence encoder as teacher: tuned on the hand-written messages, it says what others are
+about (Hinton et al., 2015).
 
-The encoder has read a great deal, so that it knows words which no message here uses; the small network learns from its answers
-to messages as other people might write them, and to what is said in small talk. It is needed for training alone, and only where
-a configuration names one: a folder in the form of the library ``transformers``, such as all-MiniLM-L6-v2.
+The encoder has read a great deal, so that it knows words which no message here uses; the small
+network learns from its answers
+to messages as other people might write them, and to what is said in small talk. It is needed for
+training alone, and only where
+a configuration names one: a folder in the form of the library ``transformers``, such as
+    all-MiniLM-L6-v2.
 """
 
 import json
@@ -151,9 +155,11 @@ def write_taught(path: Path, taught: Taught, topics: Sequence[str]) -> None:
 
 
 def read_taught(path: Path, topics: Sequence[str]) -> Taught:
-    """Read what :func:`write_taught` wrote. Raises :class:`InputError` for what is damaged, or of other topics."""
+    """Read what :func:`write_taught` wrote. Raises :class:`InputError` for what is damaged, or of
+    other topics.
+    """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             texts = tuple(map(str, json.loads(str(file["texts"]))))
             known = file["topics"].tolist()
             shares = file["shares"].astype(np.float32)
