@@ -45,8 +45,11 @@ def clauses(text: str) -> list[str]:
     there are none.
 
     >>> clauses("hey, my nan died and i can't come by 17:30. sorry!!")
-    ['hey,', 'my nan died', "i can't come by 00:00.", 'sorry!!']
+    ['hey,', 'my nan died', "i can't come by 00:00.", 'sorry..']
     """
+    # an exclamation mark is how something is said; it must not tell a clause from the same one
+    # with more behind it
+    text = text.replace("!", ".")
     text = _DIGIT.sub(lambda digit: digit[0] if len(digit[0]) > 1 else "0", text)
     pieces = [_LEADING.sub("", piece.strip()) for piece in _BREAK.split(text)]
     return [piece for piece in pieces if any(map(str.isalnum, piece))] or [text]

@@ -275,9 +275,11 @@ class Replier:
         if words.strip():
             verdict = self.bundle.detector.judge(words)
             calm = calm and not self.bundle.detector.is_careful(verdict)
-        first = next((emoji for emoji in formats.emoji_in(turn.last)), "")
-        texts = self._emoji.get(first, ()) if calm else ()
-        replies = tuple(Suggestion(text, formats.EMOJI, 1.0, (first,)) for text in texts[:n])
+        shown = formats.emoji_in(turn.last)
+        # one that nobody thought of may mean anything, whatever stands beside it
+        known = bool(shown) and all(emoji in self._emoji for emoji in shown)
+        texts = self._emoji[shown[0]] if known and calm else ()
+        replies = tuple(Suggestion(text, formats.EMOJI, 1.0, (shown[0],)) for text in texts[:n])
         return Suggestions(replies, 1.0 if replies else 0.0, "" if replies else formats.EMOJI)
 
     def _earlier(self, turns: Sequence[Turn]) -> int:

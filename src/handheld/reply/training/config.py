@@ -110,7 +110,7 @@ class Settings:
     sentences: int = 40_000
     trigger: float = 0.5
     silent: float = 0.5
-    careful: float = 0.38
+    careful: float = 0.42
     mild: float = 0.5
     expanded: int = 60
     drawn: int = 14
