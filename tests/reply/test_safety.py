@@ -9,13 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import handheld.reply
 from handheld.reply import Message, Replier
 from handheld.reply.clauses import clauses, spans_of
 from handheld.reply.safety import HARMLESS
 from handheld.reply.sections import read_sections
 from handheld.reply.tones import CHEERFUL, GENTLE
-from handheld.reply.training.config import ASSETS
 
+ASSETS = Path(handheld.reply.__file__).parent / "assets"
 CASES = [line.split("\t") for line in (Path(__file__).parent / "safety_cases.tsv").read_text("utf-8").splitlines()]
 GRAVE = [text for topic, text in CASES if topic != HARMLESS]
 FINE = [text for topic, text in CASES if topic == HARMLESS]

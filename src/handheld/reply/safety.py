@@ -24,6 +24,10 @@ HARMLESS, MILD = "harmless", "bad news"
 _NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
 """Sections of the lessons that name a form, so that a reason does not call them sensitive."""
 
+DANGER = frozenset(("self-harm", "despair", "emergency", "abuse", "violence", "threats"))
+"""Topics where somebody may come to harm: to miss one of these counts twice."""
+_DANGER_COUNTS = 2.0
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -31,7 +35,8 @@ class Verdict:
 
     Attributes:
         topic: the likeliest grave topic of its worst span.
-        risk: probability that this span is grave, 0 to 1.
+        risk: probability that this span is grave, 0 to 1; that of danger counts twice, so that the
+            sum may be above 1 and is cut there.
         mild: probability that some span tells small bad news, 0 to 1.
     """
 
@@ -75,8 +80,9 @@ class SafetyDetector:
                 f"expected thresholds of the detector from 0 to 1, careful not above silent, got {self.careful}, "
                 f"{self.silent} and {self.mild}"
             )
+        weights = [_DANGER_COUNTS if topic in DANGER else 1.0 for topic in self.topics]
         grave = np.array([topic not in (HARMLESS, MILD) for topic in self.topics])
-        object.__setattr__(self, "_grave", grave)
+        object.__setattr__(self, "_weights", np.where(grave, weights, 0.0).astype(np.float32))
 
     def judge(self, text: str) -> Verdict:
         """Judge a text by its worst span."""
@@ -84,12 +90,12 @@ class SafetyDetector:
 
     def verdict(self, reading: Reading) -> Verdict:
         """Judge a text whose spans were read."""
-        grave: NDArray[np.bool_] = self._grave  # type: ignore[attr-defined]  # set once, in __post_init__
-        shares = softmax(reading.topics)
-        risks = (shares * grave).sum(axis=1)
+        weights: NDArray[np.float32] = self._weights  # type: ignore[attr-defined]  # set once
+        weighted = softmax(reading.topics) * weights
+        risks = np.minimum(weighted.sum(axis=1), 1)
         worst = int(risks.argmax())
-        topic = self.topics[int((shares[worst] * grave).argmax())]
-        mild = float(shares[:, self.topics.index(MILD)].max()) if MILD in self.topics else 0.0
+        topic = self.topics[int(weighted[worst].argmax())]
+        mild = float(softmax(reading.topics)[:, self.topics.index(MILD)].max()) if MILD in self.topics else 0.0
         return Verdict(topic, float(risks[worst]), mild)
 
     def is_silent(self, verdict: Verdict) -> bool:

@@ -109,8 +109,8 @@ class Settings:
     vector: int = 16
     sentences: int = 40_000
     trigger: float = 0.5
-    silent: float = 0.5
-    careful: float = 0.42
+    silent: float = 0.55
+    careful: float = 0.52
     mild: float = 0.5
     expanded: int = 60
     drawn: int = 14
