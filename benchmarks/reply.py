@@ -1,12 +1,19 @@
-"""The English bundle of replies: ranking beside TF-IDF, suggestions, safety, the released model's messages, its user, its cost.
+"""The English bundle of replies: ranking beside TF-IDF, suggestions, safety, the released model's
+messages, its user, its cost.
 
-    python benchmarks/reply.py [--bundle FILE] [--parts ranking,suggestions,unseen,safety,card,samples,personal,cost] [--most 1000]
+    python benchmarks/reply.py [--bundle FILE] [--parts
+    ranking,suggestions,unseen,safety,card,samples,personal,cost] [--most 1000]
 
-Conversations are those of the test split, which depends on names alone (``reply.training.pairs.Division``): nothing was learned
-from them, nor chosen by them. The commonest intents are those of each file's own training split. TF-IDF (words and pairs of
-words) ranks the very same candidates: "trained" counts rarity on the conversations that are learned from, "untrained" on the
-candidates and messages of each question alone. ``unseen`` is Taskmaster-4, a domain that nothing was learned from. ``safety``
-prints counts by kind and never a message; ``card`` writes ``docs/reply-model-card.md``. Set ``HANDHELD_DATA``; ``--conversations FILE`` judges on others, ``--check FILE``
+Conversations are those of the test split, which depends on names alone
+(``reply.training.pairs.Division``): nothing was learned
+from them, nor chosen by them. The commonest intents are those of each file's own training split.
+TF-IDF (words and pairs of
+words) ranks the very same candidates: "trained" counts rarity on the conversations that are learned
+from, "untrained" on the
+candidates and messages of each question alone. ``unseen`` is Taskmaster-4, a domain that nothing
+was learned from. ``safety``
+prints counts by kind and never a message; ``card`` writes ``docs/reply-model-card.md``. Set
+``HANDHELD_DATA``; ``--conversations FILE`` judges on others, ``--check FILE``
 on other messages.
 """
 
@@ -46,24 +53,33 @@ ALARMS = 2000  # messages of each kind of everyday talk
 SPOKEN = ("silent", "not confident", "gentle", "answered")
 CARD = """# Model card: the English replies
 
-Written by `python benchmarks/reply.py --parts card`. What the bundle is for: three short answers to a message between people who
+Written by `python benchmarks/reply.py --parts card`. What the bundle is for: three short answers to
+a message between people who
 know each other, on the device, in English. Data: {data}. Licence: {licence}. Language: {languages}.
 
 ## When it keeps silent
 
-A small network reads each clause of a message, up to three clauses in a row, and windows of eight words in longer ones; the worst
-of them decides. From a risk of {silent} on nothing is suggested, from {careful} on only gentle replies ("Sorry to hear that",
-"Oh no", "Hugs"), and where something grave was said in one of the two turns before, nothing that agrees, thanks, laughs or cheers.
-Rules stop code, links, numbers, addresses, messages of machines, other scripts, and messages of more than fifty words.
+A small network reads each clause of a message, up to three clauses in a row, and windows of eight
+words in longer ones; the worst
+of them decides. From a risk of {silent} on nothing is suggested, from {careful} on only gentle
+replies ("Sorry to hear that",
+"Oh no", "Hugs"), and where something grave was said in one of the two turns before, nothing that
+agrees, thanks, laughs or cheers.
+Rules stop code, links, numbers, addresses, messages of machines, other scripts, and messages of
+more than fifty words.
 Topics that it knows: {names}.
 
-By topic, on messages written for the tests by the author of the training messages, none of which is learned from
-(`tests/reply/safety_cases.tsv`; "gentle": only gentle replies were shown; "answered": any others; few messages each, so a figure
+By topic, on messages written for the tests by the author of the training messages, none of which is
+learned from
+(`tests/reply/safety_cases.tsv`; "gentle": only gentle replies were shown; "answered": any others;
+few messages each, so a figure
 of nine in ten may be eight or ten):
 
 {topics}
 
-On messages of other authors (`{name}`), by kind of message:
+On messages of another author (`{name}`), by kind of message. Every second of them was looked at
+while the detector was made, and
+of the others counts alone, from which the thresholds were chosen: read this as an upper bound.
 
 {check}
 
@@ -71,22 +87,28 @@ On messages of other authors (`{name}`), by kind of message:
 
 {alarms}
 
-Conversations of volunteers are about death and illness too, in films and in life: not each alarm there is a false one.
+Conversations of volunteers are about death and illness too, in films and in life: not each
+    alarm there is a false one.
 
 ## What "confident" means
 
-Replies are shown from a probability of {threshold} on. It was fitted to messages that were read by a person, who wrote down which
-intents would be a good answer (`examples/reply/judged.tsv`), and is checked here on messages that were left out of the fit (ten
-parts, each judged by a fit to the others). One person judged, with a liberal mind: "one could well send it", not "I would have".
+Replies are shown from a probability of {threshold} on. It was fitted to messages that were read by
+a person, who wrote down which
+intents would be a good answer (`examples/reply/judged.tsv`), and is checked here on messages that
+were left out of the fit (ten
+parts, each judged by a fit to the others). One person judged, with a liberal mind: "one could well
+send it", not "I would have".
 
 {reliability}
 
 ## What it cannot do
 
-- It misses what nobody wrote like before. It is a filter against the worst of ready-made answers, no judgement of people, and no
+- It misses what nobody wrote like before. It is a filter against the worst of ready-made answers,
+no judgement of people, and no
   tool to find people in danger.
 - It does not know who writes to whom: a joke between friends and a threat may be the same words.
-- It was written by few authors, in English of several countries; other dialects, slang of the day and code words are missed more.
+- It was written by few authors, in English of several countries; other dialects, slang of the day
+and code words are missed more.
 - It reads three turns. What was said before them is forgotten.
 - Silence is no sign that a message is grave: in doubt it is silent.
 """
@@ -107,7 +129,8 @@ first, held = time.perf_counter() - began, memory() - before
 found = {"first suggestion after ms": round(first * 1e3), "imports": round(imported * 1e3),
     "of that numpy": round(numpy_after * 1e3), "MB beyond Python": round(held, 1)}
 with open(sys.argv[2]) as samples, open(sys.argv[3]) as said:
-    asked = {"": [line.split(chr(9))[0].strip() for line in samples] * 40, ", new": said.read().splitlines()}
+    asked = {"": [line.split(chr(9))[0].strip() for line in samples] * 40, ", new":
+    said.read().splitlines()}
 for name, messages in asked.items():
     times = []
     for message in messages:
@@ -202,7 +225,9 @@ def _ranked(
 
 
 class TfIdf:
-    """Cosines of word counts, rarity counted on some conversations; without any, on the texts of each question."""
+    """Cosines of word counts, rarity counted on some conversations; without any, on the texts of
+    each question.
+    """
 
     def __init__(self, conversations: Sequence[Conversation]):
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -223,7 +248,9 @@ class TfIdf:
 
 
 def safety(replier: Replier, path: Path) -> list[dict[str, Any]]:
-    """Count, by kind, the messages where silence is right and those where a reply is, and to how many something is said."""
+    """Count, by kind, the messages where silence is right and those where a reply is, and to how
+    many something is said.
+    """
     counts: dict[tuple[str, str], Counter[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         right, kind, message = line.split("\t")
@@ -248,7 +275,8 @@ def suggestions(
         rows.append(
             {
                 "conversations": name, "recall@3 by intent %": round(100 * found.recall, 1),
-                "recall@3 of what is offered %": round(100 * found.offered, 1), "its three commonest %": round(100 * found.usual, 1), "times": round(found.recall / max(found.usual, 1e-9), 2),
+                "recall@3 of what is offered %": round(100 * found.offered, 1),
+                "its three commonest %": round(100 * found.usual, 1), "times": round(found.recall / max(found.usual, 1e-9), 2),
                 "triggered %": round(100 * found.triggered, 1), "right of these %": round(100 * found.shown, 1),
                 "three intents %": round(100 * found.diverse, 1), "answers with an intent": found.known,
             }
@@ -333,7 +361,8 @@ def samples(replier: Replier) -> list[dict[str, Any]]:
     lines = [line.rstrip("\n").split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     assets = Path(sys.modules["handheld.reply"].__file__ or "").parent / "assets"
     names = replier.bundle.intents
-    situations = [frozenset(canonical(text).split()) for text in read_situations(assets / "situations.txt", names, 10**6).texts]
+    texts = read_situations(assets / "situations.txt", names, 10**6).texts
+    situations = [frozenset(canonical(text).split()) for text in texts]
     rows = []
     for message, *theirs in lines:
         shown = replier.suggest(message)
@@ -353,13 +382,17 @@ def samples(replier: Replier) -> list[dict[str, Any]]:
 
 
 def _overlap(message: str, situations: Sequence[frozenset[str]]) -> float:
-    """Return the largest share of words that a message has in common with a situation: shared over all of both."""
+    """Return the largest share of words that a message has in common with a situation: shared over
+    all of both.
+    """
     words = frozenset(canonical(message).split())
     return max(len(words & other) / max(1, len(words | other)) for other in situations)
 
 
 def personal(replier: Replier, tested: dict[str, list[Conversation]]) -> list[dict[str, Any]]:
-    """Each held-out person's first answers are learned; the later ones, and those of others, are ranked before and after."""
+    """Each held-out person's first answers are learned; the later ones, and those of others, are
+    ranked before and after.
+    """
     everything = [each for each in exchanges_of(tested["chitchat"]) if len(each.speaker) > 1]
     counts = Counter(each.speaker for each in everything)
     rng = np.random.default_rng(0)
@@ -393,7 +426,9 @@ def _else(other: Exchange, exchange: Exchange) -> bool:
 
 
 def cost(bundle: Path | None, tested: dict[str, list[Conversation]]) -> list[dict[str, Any]]:
-    """Measure one core: the samples, each again and again, and messages of conversations, each once."""
+    """Measure one core: the samples, each again and again, and messages of conversations, each
+    once.
+    """
     path = find("text/smartreply_samples.tsv", Path())
     shipped = Path(sys.modules["handheld.reply"].__file__ or "").parent / "assets" / "english.replies"
     everything = [text for each in tested.values() for conversation in each for _, text in conversation.turns]

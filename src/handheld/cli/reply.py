@@ -133,7 +133,8 @@ def evaluate(
         f"R@1 {rank.first:.1%}, R@10 {rank.ten:.1%}, MRR {rank.mrr:.3f} of {candidates} candidates, {found.exchanges} answers\n"
         f"suggests for {found.triggered:.1%}, of these {found.shown:.1%} hold the intent that was answered, "
         f"{found.diverse:.1%} have three intents\n"
-        f"recall@3 by intent {found.recall:.1%}; what is offered {found.offered:.1%}; the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
+        f"recall@3 by intent {found.recall:.1%}; of what is offered {found.offered:.1%}; "
+        f"the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
     )
     if out is not None:
         write_report(out, replier.bundle, found)

@@ -20,7 +20,7 @@ _STRIDE = 2  # words from one window to the next
 _LONGEST = 48  # words of a span of several clauses
 
 _JOINING = "and|but|so|because|cos|coz|anyway|though|although|then|when|while|if|which|since|also|plus|or"
-_BREAK = re.compile(rf"(?<=[.!?;:,…])\s+|\s+(?:{_JOINING})\s+|\s+[-–—]+\s+|[\n()]+", re.IGNORECASE)
+_BREAK = re.compile(rf"(?<=[.!?;:,…])\s+|\s+(?:{_JOINING})\s+|\s+[-\u2013\u2014]+\s+|[\n()]+", re.IGNORECASE)
 # A code, a price and a time are read by how many digits they have; these numbers alone say
 # something by themselves.
 _DIGIT = re.compile(r"\b(?:911|999|112)\b|\d")

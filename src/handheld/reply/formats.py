@@ -42,7 +42,8 @@ _AUTOMATIC = re.compile(
     # the word to send back stands in capitals; "text yes or no to mum" is a person
     r"\b(?i:reply|text|send|txt|type)\s+[\"']?(?:STOP|YES|NO|HELP|Y|N|C|END|OUT|INFO|START|CONFIRM|CANCEL|\d)\b"
     r"|(?i:\bunsubscribe\b|\bopt[- ]?out\b|\b(?:do|please do) ?not reply\b|\bdon'?t reply to this\b|\bno[- ]?reply\b"
-    r"|\b(?:t&cs?|terms) (?:and conditions )?apply\b|\b(?:msg|message) (?:&|and) data rates\b|\bauto(?:mated|matic)?[- ]?(?:message|reply)\b"
+    r"|\b(?:t&cs?|terms) (?:and conditions )?apply\b|\b(?:msg|message) (?:&|and) data rates\b"
+    r"|\bauto(?:mated|matic)?[- ]?(?:message|reply)\b"
     r"|\b(?:verification|security|confirmation|access|one[- ]time|login|log[- ]in|auth\w*) (?:code|pass\w*|pin)\b|\botp\b"
     r"|\b(?:your|the) (?:\w+ )?(?:code|pin) (?:is|:)|\bout of office\b|\bend-to-end encrypted\b|\b18\+|\bgambleaware\b)"
 )  # fmt: skip
@@ -94,9 +95,7 @@ def emoji_in(text: str) -> list[str]:
     for letter in text:
         if "\U0001f3fb" <= letter <= "\U0001f3ff" or letter in "\ufe0f\u20e3":
             continue
-        if letter == "\u200d" and found:
-            found[-1] += letter
-        elif found and found[-1].endswith("\u200d"):
+        if (letter == "\u200d" and found) or (found and found[-1].endswith("\u200d")):
             found[-1] += letter
         elif unicodedata.category(letter) in ("So", "Sm", "Sk") and ord(letter) > 0x203B:
             found.append(letter)

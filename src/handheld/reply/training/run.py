@@ -18,12 +18,12 @@ from handheld.projection.inputs import Rows
 from handheld.propagation import Labels
 from handheld.reply import style
 from handheld.reply.bundle import Mixing, Reply, ReplyBundle
-from handheld.reply.conversation import Conversations, Message, canonical, read_conversations
+from handheld.reply.conversation import Conversations, Message, read_conversations
 from handheld.reply.message_network import Vocabulary
 from handheld.reply.ranker import Ranker
 from handheld.reply.replier import Replier
 from handheld.reply.safety import SafetyDetector
-from handheld.reply.tones import CHEERFUL, GENTLE, read_tones
+from handheld.reply.tones import GENTLE, read_tones
 from handheld.reply.training import detector, guide, settle
 from handheld.reply.training.config import Config, Settings
 from handheld.reply.training.examples import Batches, Texts
