@@ -32,9 +32,11 @@ def test_replies_are_written_with_care(text, expected):
     assert _written(text) == expected
 
 
-def test_two_judges_are_mixed_by_their_weighted_mean():
+def test_two_judges_are_mixed_as_far_as_the_ranker_expects_any_intent():
     ranker, network = np.array([0.6, 0.2, 0.2], np.float32), np.array([0.0, 1.0, 0.0], np.float32)
-    assert mixed(ranker, network, 0.5) == pytest.approx([0.3, 0.6, 0.1])
+    share = 0.5 * 0.8**4  # as far as the ranker expects any intent
+    assert mixed(ranker, network, 0.5) == pytest.approx((1 - share) * ranker + share * network)
+    assert mixed(np.array([0.2, 0.8, 0.0], np.float32), network, 0.5) == pytest.approx([0.1, 0.9, 0.0])
     assert mixed(ranker, network, 0.0) == pytest.approx(ranker)
 
 
