@@ -131,7 +131,7 @@ def test_a_pick_counts_at_once_where_a_message_is_alike(replier: Replier):
 
 
 def test_what_the_user_typed_is_offered_again_and_forgotten_on_request(replier: Replier):
-    message, own = "where are you now", "in the tree house, as ever"
+    message, own = "where are you now", "up in the tree"
     replier.learn(message, own)
     found = replier.suggest(message, always=True).replies
     assert (found[0].text, found[0].intent) == (own, YOURS)
