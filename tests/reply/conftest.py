@@ -49,11 +49,34 @@ SITUATIONS = """\
 [on my way; at home]
 where are you (now|today|)
 """
-SENSITIVE = """\
+SLOTS = """\
+[pet]
+my dog
+my cat
+grandpa
+"""
+SAFETY = """\
 [death]
-(my dog|my cat|grandpa) (died|passed away|is dead)
+{pet} (died|passed away|is dead) (today|)
 [violence]
-(he|she) (hit|attacked) me
+(he|she) (hit|attacked) me (again|)
+[bad news]
+(i am|i feel) so (sad|low) (today|)
+[harmless]
+(hello|hi|hey) (there|you|again|)
+(thanks|thank you) (a lot|so much|)
+(lunch|dinner|coffee) (today|tomorrow|)
+where are you (now|today|)
+{pet} (is here|is asleep|ate my shoe)
+(he|she) (called|thanked|helped) me (again|)
+something else
+"""
+TONES = """\
+[gentle]
+sorry to hear that
+[neutral]
+at home
+on my way
 """
 
 
@@ -71,7 +94,15 @@ def write_talk(folder: Path, conversations: int = 120) -> Path:
 def configured(folder: Path) -> Path:
     """Write a configuration of a tiny run, with all that it reads, and return its path."""
     write_talk(folder)
-    for name, text in (("intents", INTENTS), ("situations", SITUATIONS), ("sensitive", SENSITIVE)):
+    (folder / "safety").mkdir()
+    texts = {
+        "intents": INTENTS,
+        "situations": SITUATIONS,
+        "tones": TONES,
+        "safety/slots": SLOTS,
+        "safety/messages": SAFETY,
+    }
+    for name, text in texts.items():
         (folder / f"{name}.txt").write_text(text, encoding="utf-8")
     path = folder / "tiny.toml"
     path.write_text(
@@ -80,7 +111,8 @@ out = "{folder}/tiny.replies"
 name = "tiny"
 intents = "intents.txt"
 situations = "situations.txt"
-sensitive = "sensitive.txt"
+tones = "tones.txt"
+safety = "safety"
 card = {{ licence = "CC0" }}
 conversations = [{{ path = "talk.jsonl" }}]
 [settings]
@@ -88,8 +120,21 @@ rows = 512
 width = 16
 hidden = 32
 out = 16
-triggers = 0.6
+trigger = 0.5
+silent = 0.5
+careful = 0.4
+vocabulary = 200
+vector = 8
 division = {{ valid = 0.2, test = 0.1, held_out = 0.0 }}
+[settings.shape]
+rows = 512
+width = 8
+filters = 16
+hidden = 16
+[settings.detector]
+epochs = 150
+rate = 0.01
+optimiser = "adam"
 [settings.first]
 epochs = 12
 batch = 16

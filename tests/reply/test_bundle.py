@@ -1,3 +1,4 @@
+import io
 import json
 import shutil
 import zipfile
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from handheld.errors import ModelError
-from handheld.reply import Bundle, Replier
+from handheld.reply import Replier, ReplyBundle
 
 
 def rewritten(path: Path, out: Path, name: str, change) -> Path:
@@ -24,11 +25,20 @@ def with_card(**changes):
     return lambda content: json.dumps({**json.loads(content), **changes}).encode()
 
 
+def with_detector(**changes):
+    def change(content: bytes) -> bytes:
+        card = json.loads(content)
+        card["detector"].update(changes)
+        return json.dumps(card).encode()
+
+    return change
+
+
 def test_a_bundle_is_read_as_it_was_written(bundle_file: Path, tmp_path: Path):
-    bundle = Bundle.read(bundle_file)
+    bundle = ReplyBundle.read(bundle_file)
     bundle.write(tmp_path / "again.replies")
     assert (tmp_path / "again.replies").read_bytes() == bundle_file.read_bytes()
-    again = Bundle.read(tmp_path / "again.replies")
+    again = ReplyBundle.read(tmp_path / "again.replies")
     assert (again.intents, again.replies, again.fallback) == (bundle.intents, bundle.replies, bundle.fallback)
     messages = ["hello there", "lunch?", "something else"]
     assert [Replier(again).suggest(m, always=True) for m in messages] == [
@@ -37,7 +47,7 @@ def test_a_bundle_is_read_as_it_was_written(bundle_file: Path, tmp_path: Path):
 
 
 def test_the_card_says_where_it_comes_from(bundle_file: Path):
-    card = Bundle.read(bundle_file).card
+    card = ReplyBundle.read(bundle_file).card
     assert (card["name"], card["licence"]) == ("tiny", "CC0")
     assert card["training"]["sources"] == ["talk.jsonl"]
     assert card["training"]["pairs"] > 100
@@ -49,46 +59,69 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
     content = bundle_file.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ModelError, match=r"cut\.replies"):
-        Bundle.read(path)
+        ReplyBundle.read(path)
 
 
 @pytest.mark.parametrize(
     ("part", "change", "expected"),
     [
-        ("card.json", with_card(format=2), "has format 2; this version reads 1"),
+        ("card.json", with_card(format=1), "has format 1; this version reads 2"),
         ("card.json", with_card(intents=["a", "b"]), "do not fit together"),
         ("card.json", with_card(replies=[]), "do not fit together"),
         ("card.json", with_card(replies=[["Hi", 0, 0.0]]), "do not fit together"),
         ("card.json", with_card(fallback=[9999]), "do not fit together"),
-        ("card.json", with_card(topics=["one"]), "knows 2 topics, and names 1"),
+        ("card.json", with_detector(topics=["harmless"]), "expected 4 topics"),
+        ("card.json", with_detector(topics=["a", "b", "c", "d"]), "'harmless' among them"),
+        ("card.json", with_detector(silent=0.1, careful=0.9), "careful not above silent"),
+        ("card.json", with_detector(mild=float("nan")), "thresholds of the detector"),
+        ("card.json", with_card(tones=[0]), "names 6 intents and the tones"),
+        ("card.json", with_card(tones=[7] * 6), "names 6 intents and the tones"),
         ("card.json", with_card(trigger={"weights": [1], "threshold": 0.5}), "weights of the trigger"),
         ("card.json", with_card(ranker={"reads": "signs"}), "no bundle of replies"),
         ("card.json", lambda content: b"{", "no bundle of replies"),
         ("card.json", lambda content: None, "cannot be read as a bundle"),
         ("ranker.npz", lambda content: content[:1000], "no bundle of replies"),
         ("ranker.npz", lambda content: b"\x80\x04N.", "no bundle of replies"),
-        ("signatures.bin", lambda content: b"", "no table of signatures"),
-        ("sensitive.npz", lambda content: bytes(17 << 20), "unpacks to more than"),
+        ("detector.npz", lambda content: b"", "no bundle of replies"),
+        ("detector.npz", lambda content: bytes(17 << 20), "unpacks to more than"),
     ],
 )
 def test_what_is_damaged_or_of_another_version_is_refused(bundle_file: Path, tmp_path: Path, part, change, expected):
     with pytest.raises(ModelError, match=expected):
-        Bundle.read(rewritten(bundle_file, tmp_path / "bad.replies", part, change))
+        ReplyBundle.read(rewritten(bundle_file, tmp_path / "bad.replies", part, change))
 
 
-def test_weights_that_are_no_numbers_are_refused(bundle_file: Path, tmp_path: Path):
-    def broken(content: bytes) -> bytes:
-        import io
-
+def with_arrays(change):
+    def changed(content: bytes) -> bytes:
         with np.load(io.BytesIO(content)) as file:
             arrays = dict(file)
-        arrays["query_bias"] = arrays["query_bias"] * np.float32("nan")
+        change(arrays)
         out = io.BytesIO()
         np.savez(out, **arrays)
         return out.getvalue()
 
-    with pytest.raises(ModelError, match="some weights are no numbers"):
-        Bundle.read(rewritten(bundle_file, tmp_path / "bad.replies", "ranker.npz", broken))
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "change", "expected"),
+    [
+        ("ranker.npz", "query_bias", lambda a: a * np.float32("nan"), "some weights are no numbers"),
+        ("detector.npz", "topic_bias", lambda a: a * np.float32("inf"), "some weights are no numbers"),
+        ("detector.npz", "hidden_weight", lambda a: a[:, :-1], "layer 'hidden' has the shape"),
+        ("detector.npz", "keys_low", lambda a: a[:-1], "network that reads messages is damaged"),
+        ("detector.npz", "vectors", lambda a: a[:-1], "keys for"),
+        ("detector.npz", "table", lambda a: a.astype(np.float64), "a table of float64"),
+        ("detector.npz", "step", lambda a: a * 0, "steps"),
+        ("detector.npz", "norm", lambda a: a[:, :-1], "a norm of the shape"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(bundle_file: Path, tmp_path: Path, part, name, change, expected):
+    def broken(arrays):
+        arrays[name] = change(arrays[name])
+
+    with pytest.raises(ModelError, match=expected):
+        ReplyBundle.read(rewritten(bundle_file, tmp_path / "bad.replies", part, with_arrays(broken)))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
@@ -101,6 +134,6 @@ def test_a_write_that_fails_leaves_the_old_file(bundle_file: Path, tmp_path: Pat
     shutil.copy(bundle_file, path)
     monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(Exception, match="No space left"):
-        Bundle.read(bundle_file).write(path)
+        ReplyBundle.read(bundle_file).write(path)
     monkeypatch.undo()
     assert path.read_bytes() == bundle_file.read_bytes()

@@ -6,7 +6,7 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.reply import Message, read_conversations
-from handheld.reply.conversation import LONGEST, canonical, context_of, own_texts
+from handheld.reply.conversation import LONGEST, canonical, context_of, own_texts, read_message
 
 LINE = json.dumps({"id": "a", "turns": [["ann", "hi"], ["ann", "there"], ["bob", " hello "], ["ann", ""]]})
 
@@ -16,10 +16,10 @@ LINE = json.dumps({"id": "a", "turns": [["ann", "hi"], ["ann", "there"], ["bob",
     [
         ("hi", 3, ["hi"]),
         (Message("hi"), 1, ["hi"]),
-        (["one", "two"], 3, ["one two"]),  # plain texts are all of the other person
+        (["one", "two"], 3, ["one\ntwo"]),  # plain texts are all of the other person
         ([Message("a"), Message("b", True), Message("c")], 3, ["c", "b", "a"]),
         ([Message("a"), Message("b", True), Message("c")], 2, ["c", "b"]),
-        ([Message("a"), Message("b"), Message("c", True), Message("d", True)], 3, ["c d", "a b"]),
+        ([Message("a"), Message("b"), Message("c", True), Message("d", True)], 3, ["c\nd", "a\nb"]),
     ],
 )
 def test_messages_in_a_row_are_one(messages, count, expected):
@@ -35,6 +35,14 @@ def test_what_is_no_conversation_is_refused(messages):
 def test_long_messages_are_cut():
     assert len(context_of("a" * 100_000, 1)[0]) == LONGEST
     assert context_of(["start" * 1000, "end"], 1)[0].endswith("end")
+    both = context_of("begins" + "a" * 100_000 + "ends", 1)[0]
+    assert (both[:6], both[-4:]) == ("begins", "ends")  # something grave may stand in either
+
+
+@pytest.mark.parametrize("text", ["me: hi", "Me: hi", "ME:hi", "  me:  hi"])
+def test_ones_own_messages_are_marked_in_any_case(text):
+    assert read_message(text) == Message("hi", mine=True)
+    assert read_message(f"tell {text}").mine is False
 
 
 def test_what_the_user_said():

@@ -1,8 +1,8 @@
 import pytest
 
 from handheld.errors import InputError
-from handheld.reply import Message, Replier, read_conversations
-from handheld.reply.judging import exchanges_of, judge
+from handheld.reply import Conversation, Message, Replier, read_conversations
+from handheld.reply.judging import commonest_intents, exchanges_of, judge
 from handheld.reply.metrics import Ranking
 
 
@@ -28,12 +28,25 @@ def test_a_bundle_is_judged(replier: Replier, written, tmp_path):
     assert (found.candidates, found.exchanges, found.ranking.messages) == (10, 80, 80)
     assert found.ranking.first > 0.3  # 0.1 by chance
     assert found.recall > found.usual
-    assert found.diverse == 1
+    assert 0 < found.offered <= found.recall
+    assert found.diverse > 0.8  # where the message is sad, gentle replies alone
     assert 0 < found.triggered < 1
     rates = [rate for rate, _ in found.curve]
     assert rates == sorted(rates)
     assert found.curve[0][1] >= found.curve[-1][1]
     assert judge(replier, conversations, candidates=10, most=80) == found
+
+
+def test_the_baseline_is_of_the_conversations_that_are_named(replier: Replier):
+    def talk(answer: str, count: int) -> list[Conversation]:
+        return [Conversation(str(n), (("ann", "lunch at noon"), ("bob", answer))) for n in range(count)]
+
+    names = replier.bundle.intents
+    conversations = [*talk("Sounds good", 5), *talk("At home", 3), *talk("Hi", 2), *talk("Oh no", 1), *talk("a zebra", 9)]
+    assert [names[number] for number in commonest_intents(replier, conversations)] == ["sounds good", "at home", "hello"]
+    elsewhere = judge(replier, conversations, candidates=4, most=20, usual_from=talk("Oh no", 4))
+    assert elsewhere.usual == pytest.approx(1 / 11)  # one answer of eleven with an intent
+    assert judge(replier, conversations, candidates=4, most=20).usual == pytest.approx(10 / 11)
 
 
 def test_too_few_conversations_for_so_many_candidates(replier: Replier, written, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handheld.errors import ModelError
+from handheld.errors import MediaError, ModelError
 from handheld.reply import Personal, style
 
 GENERAL = style.counts_of(["Yes, I do.", "I think so.", "No, thank you!", "It was great.", "Really?"] * 200)
@@ -71,6 +71,28 @@ def test_a_reply_is_forgotten_with_its_part_in_the_style():
     after = before.learned([9] * 8, 1, "quite another reply").without("quite another reply")
     assert after.choices == before.choices
     assert after.counts == pytest.approx(before.counts)
+
+
+@pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o400])
+def test_its_owner_alone_can_read_the_file(tmp_path: Path, before):
+    path = tmp_path / "me.json"
+    if before is not None:
+        path.write_text("{}", encoding="utf-8")
+        path.chmod(before)
+    some(2).write(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["me.json"]
+
+
+def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "me.json"
+    some(1).write(path)
+    old = path.read_bytes()
+    monkeypatch.setattr("handheld.reply.personal.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space")))
+    with pytest.raises(MediaError, match="what was there before is kept"):
+        some(3).write(path)
+    assert path.read_bytes() == old
+    assert [each.name for each in tmp_path.iterdir()] == ["me.json"]
 
 
 def test_no_file_means_nothing_known(tmp_path: Path):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from handheld.reply import Message, Replier, Suggestions
+    from handheld.reply import Replier, Suggestions
 
 app = typer.Typer(help="Suggest replies to messages, and make the models that do it.", no_args_is_help=True)
 
@@ -24,8 +24,10 @@ def suggest(
     why: Annotated[bool, typer.Option(help="Print what speaks for each reply.")] = False,
 ) -> None:
     """Print replies to a message, one a line; nothing where the model is not confident."""
+    from handheld.reply.conversation import read_message
+
     replier = _open(bundle, personal)
-    found = replier.suggest([_message(text) for text in messages], n=n, fallback=fallback)
+    found = replier.suggest([read_message(text) for text in messages], n=n, fallback=fallback)
     _print(found, why=why)
 
 
@@ -53,7 +55,8 @@ def chat(
             continue
         picked = int(answer) - 1 if answer.isdigit() else -1
         answer = found.texts[picked] if 0 <= picked < len(found.texts) else answer
-        replier.learn(said, answer)
+        if not replier.learn(said, answer):
+            typer.echo(f"(not remembered: {replier.reason_against(answer)})", err=True)
         _keep(replier, personal)
         said.append(Message(answer, mine=True))
 
@@ -62,6 +65,12 @@ def chat(
 def train(
     config: Annotated[Path, typer.Argument(help="TOML file: conversations and settings.")],
     out: Annotated[Path | None, typer.Option(help="The bundle, instead of the configuration's.")] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Bundle whose ranker and replies stay as they are; the rest is learned.")
+    ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Folder of a sentence encoder that teaches the detector of grave topics.")
+    ] = None,
 ) -> None:
     """Make a bundle of conversations. Ctrl-C stops it; the same command goes on where it was."""
     from dataclasses import replace
@@ -75,6 +84,8 @@ def train(
 
     console, wanted = Console(stderr=True), read(config)
     wanted = wanted if out is None else replace(wanted, out=out)
+    wanted = wanted if base is None else replace(wanted, base=base)
+    wanted = wanted if encoder is None else replace(wanted, encoder=encoder)
     with stage_bars(console) as progress:
         bundle, pairs, skipped = make(wanted, progress=progress)
     for each in skipped:
@@ -122,7 +133,8 @@ def evaluate(
         f"R@1 {rank.first:.1%}, R@10 {rank.ten:.1%}, MRR {rank.mrr:.3f} of {candidates} candidates, {found.exchanges} answers\n"
         f"suggests for {found.triggered:.1%}, of these {found.shown:.1%} hold the intent that was answered, "
         f"{found.diverse:.1%} have three intents\n"
-        f"recall@3 by intent {found.recall:.1%}; the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
+        f"recall@3 by intent {found.recall:.1%}; of what is offered {found.offered:.1%}; "
+        f"the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
     )
     if out is not None:
         write_report(out, replier.bundle, found)
@@ -150,13 +162,6 @@ def _open(bundle: Path | None, personal: Path | None) -> "Replier":
     return Replier.open(bundle, personal=personal)
 
 
-def _message(text: str) -> "Message":
-    from handheld.reply import Message
-
-    own = text.removeprefix("me: ")
-    return Message(own, mine=own != text)
-
-
 def _ask(who: str) -> str:
     try:
         return str(typer.prompt(who, default="", show_default=False)).strip()
@@ -173,5 +178,5 @@ def _print(found: "Suggestions", *, why: bool) -> None:
     if found.reason:
         typer.echo(f"({found.reason})", err=True)
     for number, reply in enumerate(found.replies, 1):
-        reasons = f"\t{reply.intent}, {reply.score:.0%}; {' '.join(reply.words)}; signatures {reply.signatures:.0%}"
+        reasons = f"\t{reply.intent}, {reply.score:.0%}; {' '.join(reply.words)}"
         typer.echo(f"{number}  {reply.text}{reasons if why else ''}")

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from handheld.errors import HandheldError, ModelError
 from handheld.media import atomic_path
 from handheld.projection.inputs import Rows, reader_of
-from handheld.propagation import ProjectionGraph
 from handheld.reply import style
 from handheld.reply.ranker import Ranker
-from handheld.reply.sensitive import Sensitive
+from handheld.reply.safety import SafetyDetector
+from handheld.reply.tones import CHEERFUL, GENTLE
 from handheld.reply.trigger import Trigger
 
-FORMAT = 1
+FORMAT = 2
 _MOST_BYTES = 16 << 20  # of what a part unpacks to
-_PARTS = ("card.json", "ranker.npz", "signatures.bin", "sensitive.npz")
+_PARTS = ("card.json", "ranker.npz", "detector.npz")
 
 
 @dataclass(frozen=True)
@@ -46,39 +46,42 @@ class Mixing:
     """How much each judge counts when intents and replies are chosen.
 
     Attributes:
-        signatures: of the table of signatures, beside the ranker's own judgement of intents; 0 to 1.
+        network: of the network that reads messages, beside the ranker's own judgement of
+            intents; 0 to 1.
         fit: of how well a reply fits the message, when one is chosen for its intent.
         share: of how often it is said.
     """
 
-    signatures: float = 0.3
+    network: float = 0.5
     fit: float = 0.3
     share: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
+class ReplyBundle:
     """What a file holds.
 
     Attributes:
         card: what there is to know about the model: name, data, licence, figures.
         ranker: scores replies and reads intents.
-        signatures: table from signatures of messages to intents.
-        sensitive: filter.
+        detector: says where nothing may be suggested, and reads which intents answer a message
+            as well.
         trigger: when to suggest anything.
         intents: their names.
+        tones: of each intent: ``tones.GENTLE``, ``NEUTRAL`` or ``CHEERFUL``.
         replies: that can be suggested.
-        fallback: numbers of replies for when nothing is suggested, and the caller wants something all the same.
+        fallback: numbers of replies for when nothing is suggested, and the caller wants
+            something all the same.
         mixing: of the judges.
         style: (style.SIZE,) how people write in general, as counts.
     """
 
     card: Mapping[str, Any]
     ranker: Ranker
-    signatures: ProjectionGraph
-    sensitive: Sensitive
+    detector: SafetyDetector
     trigger: Trigger
     intents: tuple[str, ...]
+    tones: tuple[int, ...]
     replies: tuple[Reply, ...]
     fallback: tuple[int, ...]
     mixing: Mixing
@@ -87,17 +90,21 @@ class Bundle:
     def to_bytes(self) -> bytes:
         """Return the file: a ZIP archive of a JSON card, tables and weights."""
         card = {
-            "format": FORMAT, "card": dict(self.card), "intents": self.intents, "fallback": self.fallback,
+            "format": FORMAT,
+            "card": dict(self.card),
+            "intents": self.intents,
+            "tones": self.tones,
+            "fallback": self.fallback,
             "replies": [[reply.text, reply.intent, round(reply.share, 3)] for reply in self.replies],
-            "ranker": self.ranker.learned.reader.card(), "sensitive": self.sensitive.learned.reader.card(),
-            "topics": self.sensitive.topics, "threshold": self.sensitive.threshold,
-            "trigger": asdict(self.trigger), "mixing": asdict(self.mixing),
-        }  # fmt: skip
+            "ranker": self.ranker.learned.reader.card(),
+            "detector": self.detector.card(),
+            "trigger": asdict(self.trigger),
+            "mixing": asdict(self.mixing),
+        }
         parts = (
             json.dumps(card, ensure_ascii=False).encode(),
             _packed(self.ranker.arrays()),
-            self.signatures.to_bytes(),
-            _packed({**self.sensitive.arrays(), "style": self.style}),
+            _packed({**self.detector.arrays(), "style": self.style}),
         )
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -111,8 +118,10 @@ class Bundle:
             temporary.write_bytes(self.to_bytes())
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "Bundle":
-        """Read a file. Raises :class:`ModelError` for one that is damaged, or of another version."""
+    def read(cls, path: str | os.PathLike[str]) -> "ReplyBundle":
+        """Read a file. Raises :class:`ModelError` for one that is damaged, or of another
+        version.
+        """
         try:
             with zipfile.ZipFile(path) as archive:
                 parts = [_part(archive, name) for name in _PARTS]
@@ -126,31 +135,40 @@ class Bundle:
             raise ModelError(f"{os.fspath(path)} is no bundle of replies, or it is damaged: {error}") from error
 
 
-def _bundle(text: bytes, ranker: bytes, signatures: bytes, sensitive: bytes) -> Bundle:
-    card, others = json.loads(text), _unpacked(sensitive)
+def _bundle(text: bytes, ranker: bytes, detector: bytes) -> ReplyBundle:
+    card, others = json.loads(text), _unpacked(detector)
     if card["format"] != FORMAT:
-        raise ModelError(f"it has format {card['format']!r}; this version reads {FORMAT}")
-    found = Bundle(
-        card["card"],
-        Ranker.of_arrays(_rows(card["ranker"]), _unpacked(ranker)),
-        ProjectionGraph.of_bytes(signatures),
-        Sensitive.of_arrays(_rows(card["sensitive"]), others, tuple(card["topics"]), card["threshold"]),
-        Trigger(tuple(map(float, card["trigger"]["weights"])), float(card["trigger"]["threshold"])),
-        tuple(map(str, card["intents"])),
-        tuple(Reply(str(text), int(intent), float(share)) for text, intent, share in card["replies"]),
-        tuple(map(int, card["fallback"])),
-        Mixing(**card["mixing"]),
-        others["style"].astype(np.float32),
+        raise ModelError(
+            f"it has format {card['format']!r}; this version reads {FORMAT}: train it again, or take the one that is shipped"
+        )
+    bundle = ReplyBundle(
+        card=card["card"],
+        ranker=Ranker.of_arrays(_rows(card["ranker"]), _unpacked(ranker)),
+        detector=SafetyDetector.of_arrays(card["detector"], others),
+        trigger=Trigger(tuple(map(float, card["trigger"]["weights"])), float(card["trigger"]["threshold"])),
+        intents=tuple(map(str, card["intents"])),
+        tones=tuple(map(int, card["tones"])),
+        replies=tuple(Reply(str(text), int(intent), float(share)) for text, intent, share in card["replies"]),
+        fallback=tuple(map(int, card["fallback"])),
+        mixing=Mixing(**card["mixing"]),
+        style=others["style"].astype(np.float32),
     )
-    count = len(found.intents)
-    known = all(0 <= reply.intent < count and 0 < reply.share <= 1 for reply in found.replies)
-    if not known or not found.replies or not all(0 <= each < len(found.replies) for each in found.fallback):
+    _check(bundle)
+    return bundle
+
+
+def _check(bundle: ReplyBundle) -> None:
+    """Raise :class:`ModelError` for parts that do not fit together."""
+    count = len(bundle.intents)
+    known = all(0 <= reply.intent < count and 0 < reply.share <= 1 for reply in bundle.replies)
+    if not known or not bundle.replies or not all(0 <= number < len(bundle.replies) for number in bundle.fallback):
         raise ModelError("its replies and intents do not fit together")
-    if found.style.shape != (style.SIZE,) or not (np.isfinite(found.style) & (found.style >= 0)).all():
+    if len(bundle.tones) != count or not all(GENTLE <= tone <= CHEERFUL for tone in bundle.tones):
+        raise ModelError(f"it names {count} intents and the tones {bundle.tones}")
+    if bundle.style.shape != (style.SIZE,) or not (np.isfinite(bundle.style) & (bundle.style >= 0)).all():
         raise ModelError("its counts of how people write are damaged")
-    if found.signatures.classes != count or len(found.ranker.layers["intent"][1]) != count + 1:
-        raise ModelError(f"it names {count} intents; its ranker and its table know others")
-    return found
+    if len(bundle.ranker.layers["intent"][1]) != count + 1 or bundle.detector.network.intents != count + 1:
+        raise ModelError(f"it names {count} intents; its ranker and its detector know others")
 
 
 def _rows(entry: Any) -> Rows:

@@ -16,6 +16,7 @@ from handheld.projection.words import words_of
 if TYPE_CHECKING:
     from handheld.data import Skipped
 
+_MINE = re.compile(r"^\s*me:\s*", re.IGNORECASE)
 _END = re.compile(r"(?<=[.!?])\s+")
 LONGEST = 2000  # characters of a message that are read
 _MOST_BYTES = 1 << 20  # of a line in a file
@@ -67,22 +68,68 @@ def context_of(messages: str | Message | Sequence[str | Message], count: int) ->
     Raises:
         InputError: no messages, or something else.
     """
+    return [turn.text for turn in turns_of(messages, count)]
+
+
+def read_turns(text: str) -> tuple[Message, ...]:
+    """Return the messages that one line stands for; see :func:`read_message`.
+
+    >>> [message.mine for message in read_turns("lunch? || Me: sure, where || at mine")]
+    [False, True, False]
+    """
+    return tuple(map(read_message, text.split(" || ")))
+
+
+def read_message(text: str) -> Message:
+    """Return a message as a person types it for us: the user's own begin with ``me:``, in any
+    case.
+    """
+    own = _MINE.sub("", text)
+    return Message(own, mine=own != text)
+
+
+class Turn(NamedTuple):
+    """All that a person said in a row.
+
+    Attributes:
+        text: the messages, joined.
+        last: the last of them alone.
+        mine: whether the person to whom replies are suggested said it.
+    """
+
+    text: str
+    last: str
+    mine: bool
+
+
+def turns_of(messages: str | Message | Sequence[str | Message], count: int) -> list[Turn]:
+    """Return the last ``count`` turns, the latest first; see :func:`context_of` for the arguments
+    and errors.
+    """
     if isinstance(messages, str | Message):
         messages = [messages]
     if not isinstance(messages, Sequence) or not messages:
-        raise InputError("expected one message or more")
-    found: list[str] = []
-    mine: bool | None = None
-    for each in reversed(messages):
-        message = Message(each) if not isinstance(each, Message) else each
-        if message.mine == mine:
-            found[-1] = f"{message.text} {found[-1]}"[-LONGEST:]
-        elif len(found) == count:
+        raise InputError("expected one message or more, got none")
+    turns: list[Turn] = []
+    for said in reversed(messages):
+        message = said if isinstance(said, Message) else Message(said)
+        if turns and turns[-1].mine == message.mine:
+            turn = turns[-1]
+            # a line of its own, so that no clause runs over from one message to the next
+            turns[-1] = turn._replace(text=f"{message.text}\n{turn.text}"[-LONGEST:])
+        elif len(turns) == count:
             break
         else:
-            found.append(message.text[:LONGEST])
-        mine = message.mine
-    return found
+            cut = _cut(message.text)
+            turns.append(Turn(cut, cut, message.mine))
+    return turns
+
+
+def _cut(text: str) -> str:
+    """Return the beginning and the end of a text that is too long to read: something grave may
+    stand in either.
+    """
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2 - 1]}\n{text[-LONGEST // 2 :]}"
 
 
 def own_texts(messages: str | Message | Sequence[str | Message]) -> list[str]:
@@ -102,17 +149,22 @@ def canonical(text: str) -> str:
 
 
 def spoken(tokens: Sequence[str]) -> Sequence[str]:
-    """Return the words among some tokens without the marks; all of them, if there are marks alone."""
+    """Return the words among some tokens without the marks; all of them, if there are marks
+    alone.
+    """
     return [token for token in tokens if any(letter.isalnum() for letter in token)] or tokens
 
 
 def beginnings(text: str) -> tuple[str, str]:
-    """Return the canonical form of a text, and that of its first sentence: "Yes. I saw it too" begins as "Yes" does."""
+    """Return the canonical form of a text, and that of its first sentence: "Yes. I saw it too"
+    begins as "Yes" does.
+    """
     return canonical(text), canonical(_END.split(text)[0])
 
 
 def read_conversations(path: str | os.PathLike[str]) -> Conversations:
-    """Read a file of lines such as ``{"id": "7", "turns": [["ann", "lunch?"], ["bob", "sure"]]}``, or such lines in gzip.
+    """Read a file of lines such as ``{"id": "7", "turns": [["ann", "lunch?"], ["bob", "sure"]]}``,
+    or such lines in gzip.
 
     Lines that are broken are named and left out; a file that ends early keeps what came before.
 

@@ -1,5 +1,6 @@
 """How good a bundle is on conversations that it has not seen."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,8 +47,12 @@ class Judgement:
         diverse: share of what was suggested with three different intents.
         curve: (share triggered, share right) at falling thresholds.
         known: exchanges, drawn for themselves, whose answer has an intent of the bundle.
-        recall: share of these whose intent is among three suggestions, whether they would be shown or not.
-        usual: the same for the three commonest intents, suggested always.
+        recall: share of these whose intent is among the three likeliest, whether they would be
+            shown or not.
+        offered: share of these whose intent is among what ``suggest(always=True)`` returns:
+            what the detector keeps silent on
+            is lost.
+        usual: the same as ``recall`` for the three commonest intents, suggested always.
     """
 
     ranking: Ranking
@@ -59,6 +64,7 @@ class Judgement:
     curve: tuple[tuple[float, float], ...]
     known: int
     recall: float
+    offered: float
     usual: float
 
 
@@ -79,6 +85,7 @@ def judge(
     candidates: int = 100,
     most: int = 2000,
     seed: int = 0,
+    usual_from: Sequence[Conversation] | None = None,
     report: Callable[[int, int], None] = lambda done, count: None,
 ) -> Judgement:
     """Judge a bundle.
@@ -89,24 +96,38 @@ def judge(
         candidates: answers to choose from, one of them true, the others of other conversations.
         most: exchanges that are judged, drawn at random.
         seed: of the draw.
+        usual_from: conversations whose three commonest intents are the baseline; those that are
+            judged if left out, which
+            flatters the baseline.
         report: called with how many are done.
 
     Raises:
         InputError: too few conversations for so many candidates.
     """
-    places, seen = [], []
+    usual = commonest_intents(replier, conversations if usual_from is None else usual_from)
+    places: list[int] = []
+    seen: list[_Seen] = []
     for done, (exchange, wrong) in enumerate(drawn(conversations, candidates=candidates, most=most, seed=seed), 1):
         scores = replier.rank(exchange.messages, [exchange.answer, *wrong])
         places.append(place_of(scores))
         seen.append(_suggested(replier, exchange))
         report(done, most)
-    return _figures(replier, Ranking.of(places), candidates, seen, _known(replier, conversations, most, seed))
+    return _figures(replier, Ranking.of(places), candidates, seen, _known(replier, conversations, most, seed), usual)
+
+
+def commonest_intents(replier: Replier, conversations: Sequence[Conversation], n: int = _FIRST) -> list[int]:
+    """Return the intents that answer most often in some conversations."""
+    answers = Counter(replier.intent_of(exchange.answer) for exchange in exchanges_of(conversations))
+    del answers[-1]
+    return [intent for intent, _ in answers.most_common(n)]
 
 
 def drawn(
     conversations: Sequence[Conversation], *, candidates: int, most: int, seed: int
 ) -> Iterator[tuple[Exchange, list[str]]]:
-    """Yield exchanges drawn at random, each with answers given in other conversations; see :func:`judge`."""
+    """Yield exchanges drawn at random, each with answers given in other conversations; see
+    :func:`judge`.
+    """
     everything = list(exchanges_of(conversations))
     rng = np.random.default_rng(seed)
     for number in rng.permutation(len(everything))[:most].tolist():
@@ -114,7 +135,9 @@ def drawn(
 
 
 def place_of(scores: Sequence[float] | NDArray[np.float32]) -> int:
-    """Return where the first of some scores stands among all, 1 being the highest; equals stand before it."""
+    """Return where the first of some scores stands among all, 1 being the highest; equals stand
+    before it.
+    """
     return 1 + int(sum(other >= scores[0] for other in scores[1:]))
 
 
@@ -156,20 +179,40 @@ def _others(everything: Sequence[Exchange], exchange: Exchange, count: int, rng:
 
 
 def _figures(
-    replier: Replier, ranking: Ranking, candidates: int, seen: Sequence[_Seen], known: Sequence[Exchange]
+    replier: Replier,
+    ranking: Ranking,
+    candidates: int,
+    seen: Sequence[_Seen],
+    known: Sequence[Exchange],
+    usual: Sequence[int],
 ) -> Judgement:
     right, confidence, shown, intents = (np.array(column) for column in zip(*seen, strict=True))
     order = np.argsort(-confidence)
     counts = np.unique(np.linspace(1, len(seen), _LEVELS).round().astype(int))
     curve = [(count / len(seen), float(right[order[:count]].mean())) for count in counts.tolist()]
-    usual = [replier.bundle.replies[number].intent for number in replier.bundle.fallback[:_FIRST]]
     truth = [replier.intent_of(exchange.answer) for exchange in known]
-    found = [intent in _best(replier, exchange) for intent, exchange in zip(truth, known, strict=True)]
+    likeliest = [intent in _best(replier, exchange) for intent, exchange in zip(truth, known, strict=True)]
+    offered = [intent in _offered(replier, exchange) for intent, exchange in zip(truth, known, strict=True)]
     common = [intent in usual for intent in truth]
+    count = max(1, len(known))
     return Judgement(
-        ranking, candidates, len(seen), float(shown.mean()), _mean(right, shown), _mean(intents >= _FIRST, shown), tuple(curve),
-        len(known), sum(found) / max(1, len(known)), sum(common) / max(1, len(known)),
-    )  # fmt: skip
+        ranking=ranking,
+        candidates=candidates,
+        exchanges=len(seen),
+        triggered=float(shown.mean()),
+        shown=_mean(right, shown),
+        diverse=_mean(intents >= _FIRST, shown),
+        curve=tuple(curve),
+        known=len(known),
+        recall=sum(likeliest) / count,
+        offered=sum(offered) / count,
+        usual=sum(common) / count,
+    )
+
+
+def _offered(replier: Replier, exchange: Exchange) -> set[int]:
+    replies = replier.suggest(exchange.messages, n=_FIRST, always=True).replies
+    return {replier.intent_of(reply.text) for reply in replies}
 
 
 def _mean(values: NDArray[np.bool_], where: NDArray[np.bool_]) -> float:

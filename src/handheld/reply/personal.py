@@ -1,13 +1,17 @@
 """What a device learns of its user: a few KB that stay on it, and are forgotten on request.
 
-Nothing is trained by gradients. The last choices are remembered with the signatures of the messages that they answered, and
-speak up where a message is alike; how the user writes is counted, and tips the scales between replies as far as the user writes
-that way in the conversation at hand. Both are bounded: no number of picks, made by anybody, moves an intent or a reply by more
+Nothing is trained by gradients. The last choices are remembered with the signatures of the messages
+that they answered, and
+speak up where a message is alike; how the user writes is counted, and tips the scales between
+replies as far as the user writes
+that way in the conversation at hand. Both are bounded: no number of picks, made by anybody, moves
+an intent or a reply by more
 than a little.
 """
 
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import ModelError
-from handheld.media import atomic_path
+from handheld.errors import InputError, MediaError, ModelError
+from handheld.projection import Features, Signs
+from handheld.projection.words import Texts
 from handheld.reply import style
+from handheld.reply.conversation import canonical
 
 FORMAT = 1
+_FEATURES, _SIGNS = Features(words=2, skips=1), Signs(functions=12, bits=14)
+BITS = _SIGNS.size
+"""Of a message's signatures together."""
+_PRIVATE = 0o600  # what somebody typed is nobody else's to read
 _REMEMBERED = 48  # choices
 _LONGEST = 120  # characters of a reply that is remembered
 _BOOST = 2.0  # logits of an intent, at most
@@ -29,6 +39,15 @@ _UNSEEN = 0.5  # how far a user is taken to write as always, in a conversation w
 _FADES = 4000.0  # counts from which on older ones are halved
 _FAR, _NEAR = 0.4, 0.8  # cosines of two messages that are not alike at all, and quite
 _SAME = 0.9  # likeness from which on a remembered reply is offered as it is
+
+
+def signatures_of(texts: Texts) -> NDArray[np.uint64]:
+    """Return (12,) numbers of 14 bits that stand for the first of some texts: the more alike two
+    are, the fewer bits differ.
+    """
+    bits = _SIGNS.of(_FEATURES.of(texts))[:1].reshape(_SIGNS.functions, _SIGNS.bits)
+    weights = np.uint64(1) << np.arange(_SIGNS.bits, dtype=np.uint64)
+    return np.asarray((bits * weights).sum(axis=1, dtype=np.uint64))
 
 
 @dataclass(frozen=True)
@@ -72,13 +91,24 @@ class Personal:
         return Personal((*others, choice)[-_REMEMBERED:], counts)
 
     def without(self, reply: str) -> "Personal":
-        """Return what is known without a reply, its part in the user's style included."""
-        gone = [each.reply for each in self.choices if each.reply == reply.strip()]
-        kept = tuple(each for each in self.choices if each.reply != reply.strip())
+        """Return what is known without a reply, its part in the user's style included.
+
+        Replies that differ in case, spaces and marks alone are the same; a long one is known by its
+        beginning, as it was kept.
+
+        Raises:
+            InputError: an empty reply.
+        """
+        if not reply.strip():
+            raise InputError("expected a reply to forget, got an empty one; forget() forgets everything")
+        wanted = _known_by(reply)
+        gone = [each.reply for each in self.choices if _known_by(each.reply) == wanted]
+        kept = tuple(each for each in self.choices if _known_by(each.reply) != wanted)
         return replace(self, choices=kept, counts=np.maximum(self.counts - style.counts_of(gone), 0))
 
     def boosts(self, signatures: NDArray[np.uint64], bits: int, intents: int) -> NDArray[np.float32]:
-        """Return (intents,) logits that speak for what the user answered to messages like this one: 0 to 2.
+        """Return (intents,) logits that speak for what the user answered to messages like this one:
+        0 to 2.
 
         Args:
             signatures: (T,) of the message.
@@ -92,7 +122,9 @@ class Personal:
         return np.float32(_BOOST) * np.minimum(found, np.float32(1))
 
     def own_reply(self, signatures: NDArray[np.uint64], bits: int) -> str | None:
-        """Return what the user last said to a message almost like this one, if it has no known intent; see :meth:`boosts`."""
+        """Return what the user last said to a message almost like this one, if it has no known
+        intent; see :meth:`boosts`.
+        """
         if not self.choices:
             return None
         same = self._alike(signatures, bits) >= _SAME
@@ -104,7 +136,8 @@ class Personal:
 
         Args:
             general: (style.SIZE,) how people write.
-            own_texts: of the user, in the conversation at hand; the less they are like the user, the less style counts.
+            own_texts: of the user, in the conversation at hand; the less they are like the
+                user, the less style counts.
             replies: to judge.
         """
         if not self.counts.any():
@@ -114,7 +147,9 @@ class Personal:
         return np.asarray(_STYLE * trust * style.likeness(odds, replies), np.float32)
 
     def _alike(self, signatures: NDArray[np.uint64], bits: int) -> NDArray[np.float64]:
-        """Return how far each choice's message is like one, 0 to 1: by the angle that the bits in which they differ tell."""
+        """Return how far each choice's message is like one, 0 to 1: by the angle that the bits in
+        which they differ tell.
+        """
         known = [
             each.signatures if len(each.signatures) == len(signatures) else (0,) * len(signatures) for each in self.choices
         ]
@@ -122,18 +157,19 @@ class Personal:
         return np.asarray(np.clip((np.cos(np.pi * differ / bits) - _FAR) / (_NEAR - _FAR), 0, 1), np.float64)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write a file of a few KB: all of it, or nothing."""
+        """Write a file of a few KB that its owner alone can read: all of it, or nothing."""
         content: dict[str, Any] = {
             "format": FORMAT,
             "choices": [[list(each.signatures), each.intent, each.reply] for each in self.choices],
             "counts": {str(place): float(self.counts[place]) for place in np.flatnonzero(self.counts)},
         }
-        with atomic_path(Path(path)) as temporary:
-            temporary.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+        write_private(Path(path), json.dumps(content, ensure_ascii=False, separators=(",", ":")))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Personal":
-        """Read what :meth:`write` wrote; nothing is known if there is no file. Raises :class:`ModelError` if it is damaged."""
+        """Read what :meth:`write` wrote; nothing is known if there is no file. Raises
+        :class:`ModelError` if it is damaged.
+        """
         if not os.path.exists(path):
             return cls()
         try:
@@ -149,3 +185,35 @@ class Personal:
         if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() <= 2 * _FADES):
             raise ModelError(f"{os.fspath(path)} is damaged: its counts are no counts")
         return cls(choices[-_REMEMBERED:], counts)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read, whoever could read the one before; all of it, or
+    nothing.
+
+    ``media.atomic_path`` gives its file the modes of any new one; this one must never be open to
+    others, not for a moment.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be written: {error}") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), _PRIVATE)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be written: {error}; what was there before is kept") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _known_by(reply: str) -> str:
+    """Return what makes two replies the same to forget."""
+    kept = reply.strip()[:_LONGEST]
+    return canonical(kept) or kept

@@ -8,14 +8,14 @@ from handheld import __version__
 from handheld.drawing import amounts
 from handheld.drawing.axes import Axis, Scale, grid, svg
 from handheld.drawing.page import write_page
-from handheld.reply.bundle import Bundle
+from handheld.reply.bundle import ReplyBundle
 from handheld.reply.judging import Judgement
 
 _WIDTH, _HEIGHT = 528, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42
 
 
-def write_report(path: Path, bundle: Bundle, judged: Judgement) -> None:
+def write_report(path: Path, bundle: ReplyBundle, judged: Judgement) -> None:
     """Write the page. Raises :class:`MediaError` if it cannot be written."""
     values = {
         "title": f"Replies: {bundle.card['name']}",

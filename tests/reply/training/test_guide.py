@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError
+from handheld.reply.sections import read_sections
+from handheld.reply.tones import CHEERFUL, GENTLE, NEUTRAL, read_tones
 from handheld.reply.training import guide
 from handheld.reply.training.config import ASSETS
 
@@ -41,5 +43,17 @@ def test_the_files_that_are_shipped_fit_together():
     assert {intent for _, intent in seeds} == set(range(len(names)))
     situations = guide.read_situations(ASSETS / "situations.txt", names, 60)
     assert len(situations.texts) > 5000
-    topics, lessons = guide.read_topics(ASSETS / "sensitive.txt", 60)
-    assert {topic for _, topic in lessons} == set(range(len(topics)))
+    tones = read_tones(ASSETS / "tones.txt", names)
+    assert set(tones) == {GENTLE, NEUTRAL, CHEERFUL}
+    named = {line.text for line in read_sections(ASSETS / "tones.txt")}
+    assert named <= set(names)
+    for cheerful in ("thanks", "funny", "nice", "sure", "sounds good", "I agree", "congratulations", "doing well"):
+        assert tones[names.index(cheerful)] == CHEERFUL
+
+
+def test_judged_messages_are_read(tmp_path: Path):
+    found = guide.read_judged(written(tmp_path, "# why\nlunch? || Me: where || here\tyes; no\nhm\t\n"), ("yes", "no"))
+    assert [message.mine for message in found[0].messages] == [False, True, False]
+    assert [each.intents for each in found] == [{0, 1}, set()]
+    with pytest.raises(InputError, match="names the intent 'perhaps'"):
+        guide.read_judged(written(tmp_path, "lunch?\tperhaps\n"), ("yes", "no"))

@@ -4,7 +4,7 @@ import pytest
 from handheld.propagation import Labels
 from handheld.reply.replier import mixed
 from handheld.reply.training.intents import Replies
-from handheld.reply.training.settle import Heard, _written, fallback_of, mixing_of, response_set, trigger_of
+from handheld.reply.training.settle import _written, fallback_of, mixing_of, response_set, trigger_of
 from handheld.reply.trigger import Trigger, evidence
 
 
@@ -32,50 +32,38 @@ def test_replies_are_written_with_care(text, expected):
     assert _written(text) == expected
 
 
-def test_signatures_have_their_say_and_change_nothing_where_there_are_none():
-    intents = np.array([[0.6, 0.2, 0.2], [0.6, 0.2, 0.2]], np.float32)
-    votes = np.array([[0.0, 0.5], [0.0, 0.0]], np.float32)
-    found = mixed(intents, votes, 0.5)
-    assert found[0] == pytest.approx([0.3, 0.5, 0.2])
-    assert found[1] == pytest.approx(intents[1])
-    assert found.sum(axis=1) == pytest.approx([1, 1])
+def test_two_judges_are_mixed_as_far_as_the_ranker_expects_any_intent():
+    ranker, network = np.array([0.6, 0.2, 0.2], np.float32), np.array([0.0, 1.0, 0.0], np.float32)
+    share = 0.5 * 0.8**4  # as far as the ranker expects any intent
+    assert mixed(ranker, network, 0.5) == pytest.approx((1 - share) * ranker + share * network)
+    assert mixed(np.array([0.2, 0.8, 0.0], np.float32), network, 0.5) == pytest.approx([0.1, 0.9, 0.0])
+    assert mixed(ranker, network, 0.0) == pytest.approx(ranker)
 
 
-def heard(count: int = 400) -> Heard:
-    """Messages of which half are answered by what the ranker says, the others by no intent."""
+def test_the_judge_that_knows_better_is_counted():
+    right = np.array([0.0, 0.0, 0.0, 1.0, 0.0], np.float32)
+    wrong = np.array([0.4, 0.3, 0.2, 0.1, 0.0], np.float32)
+    truth = [frozenset({3})] * 20
+    assert mixing_of([(wrong, right)] * 20, truth).network > 0
+    assert mixing_of([(right, wrong)] * 20, truth).network == 0
+
+
+def test_the_trigger_knows_how_often_it_is_right():
     rng = np.random.default_rng(0)
-    logits = rng.normal(0, 0.1, (count, 6)).astype(np.float32)
-    truth = np.full(count, -1)
-    for place in range(0, count, 2):
-        truth[place] = place % 5
-        logits[place, place % 5] += 4
-        logits[place + 1, 5] += 4
-    votes = np.zeros((count, 5), np.float32)
-    return Heard(logits, votes, truth)
-
-
-def test_the_trigger_speaks_for_the_share_that_was_asked_for_and_knows_how_sure_it_is():
-    found = heard()
-    nobody = Heard(found.logits[:0], found.votes[:0], found.truth[:0])
-    trigger = trigger_of(found, nobody, 0.0, 0.3)
-    probable = np.array([trigger.probability(row, 0.0) for row in found.probabilities(0.0)])
-    assert (probable >= trigger.threshold).mean() == pytest.approx(0.3, abs=0.02)
-    assert probable[::2].mean() > 0.9
-    assert probable[1::2].mean() < 0.1
-
-
-def test_votes_that_know_better_are_counted():
-    asked = heard()
-    votes = np.zeros((400, 5), np.float32)
-    votes[np.arange(0, 400, 2), np.arange(0, 400, 2) % 5] = 1
-    blind = Heard(np.zeros((400, 6), np.float32), votes, asked.truth)
-    assert mixing_of(blind).signatures > 0
-    assert mixing_of(asked).signatures == 0
+    seen = [evidence(np.array([share, 0, 0, 1 - share], np.float32), 4, question=False) for share in rng.uniform(size=2000)]
+    chance = [1 / (1 + np.exp(-row[2])) for row in seen]  # of the likeliest intent, as it says itself
+    right = [bool(rng.uniform() < each) for each in chance]
+    trigger = trigger_of(seen, right, 0.5)
+    probable = np.array([trigger.probability(row) for row in seen])
+    for low in (0.0, 0.25, 0.5, 0.75):
+        among = (probable >= low) & (probable < low + 0.25)
+        assert np.array(right)[among].mean() == pytest.approx(probable[among].mean(), abs=0.06)
+    assert trigger.threshold == 0.5
 
 
 def test_evidence_is_finite_and_bad_triggers_are_refused():
-    assert np.isfinite(evidence(np.array([1.0, 0, 0, 0], np.float32), 0.0)).all()
-    assert np.isfinite(evidence(np.array([0.0, 0, 0, 1], np.float32), 1.0)).all()
-    for weights, threshold in (((1.0,), 0.5), ((1.0,) * 5, 2.0), ((float("nan"),) * 5, 0.5)):
+    for intents in ([1.0, 0, 0, 0], [0.0, 0, 0, 1]):
+        assert np.isfinite(evidence(np.array(intents, np.float32), 0, question=True)).all()
+    for weights, threshold in (((1.0,), 0.5), ((1.0,) * 7, 2.0), ((float("nan"),) * 7, 0.5)):
         with pytest.raises(Exception, match="weights of the trigger"):
             Trigger(weights, threshold)

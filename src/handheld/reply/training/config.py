@@ -14,6 +14,12 @@ Example::
 
     [settings.first]                     # training before intents are known
     epochs = 4
+
+``base`` names a bundle whose ranker, intents and replies stay as they are: then the detector alone
+is learned, and what hangs
+on it is chosen anew. ``encoder`` names a sentence encoder that teaches the detector. ``safety`` is
+a folder of messages by topic, ``words`` a file of words' vectors, ``judged`` messages with
+the intents that people would answer.
 """
 
 import os
@@ -25,10 +31,18 @@ from typing import Any
 
 from handheld.config import find, from_table
 from handheld.errors import InputError
+from handheld.reply.training.message_network import NetworkShape
 from handheld.reply.training.pairs import Division
 from handheld.training import Schedule
 
 ASSETS = Path(__file__).parent.parent / "assets"
+_TEXTS = {
+    "intents": "intents.txt",
+    "situations": "situations.txt",
+    "tones": "tones.txt",
+    "safety": "safety",
+}
+_OPTIONAL = ("words", "judged", "base", "encoder")
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,10 @@ def _first() -> Schedule:
     return Schedule(2, batch=512, rate=0.002, rise=0.1, decay=0.0, optimiser="adam")
 
 
+def _detector() -> Schedule:
+    return Schedule(20, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
+
+
 def _second() -> Schedule:
     return Schedule(4, batch=512, rate=0.002, rise=0.05, decay=0.0, optimiser="adam")
 
@@ -60,10 +78,19 @@ class Settings:
         rows, width: of the ranker's table.
         length: features of a text that are read.
         hidden, out: of the ranker's layers.
-        dropout: share of features, and of what the first layers give, that is left out while learning.
+        dropout: share of features, and of what the first layers give, that is left out while
+            learning.
         first, second: schedules of the ranker, before and after intents are known.
-        triggers: share of the messages in conversations for which something is suggested.
+        detector: schedule of the network behind the detector.
+        shape: its sizes.
+        vocabulary: words whose vectors it knows.
+        vector: numbers of a word's vector.
+        sentences: of conversations, that the detector learns to be quiet on.
+        trigger: calibrated probability from which on replies are suggested.
+        silent, careful, mild: thresholds of the detector, see ``safety.SafetyDetector``.
         expanded: messages that a line of the situations stands for, at most.
+        asked: messages of each line that a teacher is asked about.
+        drawn: messages that a line of the safety files stands for, at most.
         seed: of everything.
         division: who is learned from.
     """
@@ -76,8 +103,18 @@ class Settings:
     dropout: float = 0.25
     first: Schedule = field(default_factory=_first)
     second: Schedule = field(default_factory=_second)
-    triggers: float = 0.35
+    detector: Schedule = field(default_factory=_detector)
+    shape: NetworkShape = field(default_factory=NetworkShape)
+    vocabulary: int = 9_000
+    vector: int = 16
+    sentences: int = 40_000
+    trigger: float = 0.5
+    silent: float = 0.55
+    careful: float = 0.52
+    mild: float = 0.5
     expanded: int = 60
+    drawn: int = 14
+    asked: int = 5
     seed: int = 0
     division: Division = field(default_factory=Division)
 
@@ -91,7 +128,15 @@ class Config:
         name: of the bundle.
         card: further entries of its card.
         sources: conversations.
-        intents, situations, sensitive: text files, in the form of those that are shipped.
+        intents, situations, tones: text files, in the form of those that are shipped.
+        safety: folder of messages by topic, in the form of the one that is shipped.
+        words: ``.npz`` file of words and their vectors; None: words are near no others.
+        judged: messages and the intents that people would answer, by which the trigger is
+            calibrated; None: by the
+            conversations' own answers.
+        encoder: folder of a sentence encoder that teaches the detector; None: it learns from
+            hand-written messages alone.
+        base: bundle whose ranker and replies stay as they are; None: all is learned.
         settings: how it is made.
     """
 
@@ -101,7 +146,12 @@ class Config:
     sources: tuple[Source, ...]
     intents: Path
     situations: Path
-    sensitive: Path
+    tones: Path
+    safety: Path
+    words: Path | None
+    judged: Path | None
+    base: Path | None
+    encoder: Path | None
     settings: Settings
 
 
@@ -111,24 +161,32 @@ def read(path: str | os.PathLike[str]) -> Config:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
-    known = {"out", "name", "card", "conversations", "intents", "situations", "sensitive", "settings"}
+    known = {"out", "name", "card", "conversations", "settings", *_TEXTS, *_OPTIONAL}
     if unknown := table.keys() - known:
         raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
     if not isinstance(table.get("conversations"), list) or not table["conversations"]:
         raise InputError(f"{os.fspath(path)}: expected one [[conversations]] or more")
     folder = Path(path).resolve().parent
     sources = [from_table(Source, each, f"conversations.{number}") for number, each in enumerate(table["conversations"], 1)]
-    texts = {
-        name: find(str(table[name]), folder) if name in table else ASSETS / f"{name}.txt"
-        for name in ("intents", "situations", "sensitive")
-    }
+
+    def text(name: str) -> Path:
+        return find(str(table[name]), folder) if name in table else ASSETS / _TEXTS[name]
+
+    def optional(name: str) -> Path | None:
+        return find(str(table[name]), folder) if name in table else None
+
     return Config(
-        Path(str(table.get("out", "bundle.replies"))),
-        str(table.get("name", "replies")),
-        dict(table.get("card", {})),
-        tuple(Source(str(find(source.path, folder)), source.repeats) for source in sources),
-        texts["intents"],
-        texts["situations"],
-        texts["sensitive"],
-        from_table(Settings, table.get("settings", {}), "settings"),
+        out=Path(str(table.get("out", "bundle.replies"))),
+        name=str(table.get("name", "replies")),
+        card=dict(table.get("card", {})),
+        sources=tuple(Source(str(find(source.path, folder)), source.repeats) for source in sources),
+        settings=from_table(Settings, table.get("settings", {}), "settings"),
+        intents=text("intents"),
+        situations=text("situations"),
+        tones=text("tones"),
+        safety=text("safety"),
+        words=optional("words"),
+        judged=optional("judged"),
+        base=optional("base"),
+        encoder=optional("encoder"),
     )

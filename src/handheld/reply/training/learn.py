@@ -19,7 +19,7 @@ _NEVER = -30.0  # score of an answer that is as right as the right one
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class TaughtMessages:
     """Messages whose intents are known, without an answer.
 
     Attributes:
@@ -48,7 +48,7 @@ class Lesson:
     texts: Texts
     batches: Batches
     intents: Labels | None = None
-    taught: Taught | None = None
+    taught: TaughtMessages | None = None
     weight: float = 0.5
 
 
@@ -86,7 +86,7 @@ class Step:
         scores, right = scores.masked_fill(same, _NEVER), torch.arange(len(replies))
         return (functional.cross_entropy(scores, right) + functional.cross_entropy(scores.T, right)) / 2
 
-    def _taught(self, taught: Taught, number: int) -> torch.Tensor:
+    def _taught(self, taught: TaughtMessages, number: int) -> torch.Tensor:
         rng = np.random.default_rng((self.seed, number))
         chosen = rng.integers(len(taught.texts), size=min(len(taught.texts), self.lesson.batches.size // 2))
         nothing = np.full(len(chosen), NOTHING)

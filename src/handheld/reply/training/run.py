@@ -1,10 +1,14 @@
 """The whole way from conversations to a bundle. Each stage goes on where it stopped."""
 
-from dataclasses import asdict
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import handheld
 from handheld.compress.progress import Clock, Progress, silent
@@ -13,40 +17,80 @@ from handheld.projection import Features
 from handheld.projection.inputs import Rows
 from handheld.propagation import Labels
 from handheld.reply import style
-from handheld.reply.bundle import Bundle
-from handheld.reply.conversation import read_conversations
+from handheld.reply.bundle import Mixing, Reply, ReplyBundle
+from handheld.reply.conversation import Conversations, Message, read_conversations
+from handheld.reply.message_network import Vocabulary
 from handheld.reply.ranker import Ranker
-from handheld.reply.training import guide, settle
+from handheld.reply.replier import Replier
+from handheld.reply.safety import SafetyDetector
+from handheld.reply.tones import GENTLE, read_tones
+from handheld.reply.training import detector, guide, settle
 from handheld.reply.training.config import Config, Settings
 from handheld.reply.training.examples import Batches, Texts
 from handheld.reply.training.intents import WEIGHTS, Replies, relations, spread
-from handheld.reply.training.learn import Lesson, Taught, learn
+from handheld.reply.training.learn import Lesson, TaughtMessages, learn
+from handheld.reply.training.messages import read_messages
 from handheld.reply.training.network import Network, exported
 from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, Pairs, pairs_of
-from handheld.reply.training.topics import train_topics
+from handheld.reply.training.teacher import TAUGHT, Taught, ask_teacher, read_taught
+from handheld.reply.trigger import EVIDENCE, Trigger
 
 _READS = Features(words=2, skips=0, letters=(3, 4))
-_JUDGED, _EVERYDAY = 6000, 2000  # pairs and situations by which mixing and trigger are chosen
-_HARMLESS = 12_000  # messages
+_JUDGED = 2000  # pairs by which mixing and trigger are chosen where no messages are judged
 _STYLED = 5000  # answers that tell how people write
+_QUIET = 0.5  # risk below which a sentence of small talk is taken to be harmless
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n")
+_SHORTEST, _LONGEST = 3, 160  # characters of a sentence that the detector learns from
+
+Whole = NDArray[np.int64]
 
 
-def train(config: Config, *, progress: Progress = silent) -> tuple[Bundle, Pairs, list[Skipped]]:
+@dataclass(frozen=True, eq=False)
+class RankerStages:
+    """What the stages before the detector give.
+
+    Attributes:
+        ranker: scores replies and reads intents.
+        intents: their names.
+        replies: that can be suggested.
+        fallback: numbers of the fixed ones.
+        style: how people write in general, as counts.
+    """
+
+    ranker: Ranker
+    intents: tuple[str, ...]
+    replies: tuple[Reply, ...]
+    fallback: tuple[int, ...]
+    style: NDArray[np.float32]
+
+
+def train(config: Config, *, progress: Progress = silent) -> tuple[ReplyBundle, Pairs, list[Skipped]]:
     """Make a bundle and write it; return it, the pairs it was made of, and what could not be read.
 
     Raises:
         InputError: files that cannot be read, or that leave nothing to learn from.
+        ModelError: a base that is no bundle.
         TrainingError: the loss is no longer a number.
         MissingDependencyError: the extra ``train`` is not installed.
     """
-    how, state, clock = config.settings, config.out.with_suffix(".run"), Clock(progress)
+    clock = Clock(progress)
     with clock.of("read conversations"):
-        files = {Path(source.path).name.split(".")[0]: read_conversations(source.path) for source in config.sources}
-        pairs = pairs_of({name: file.conversations for name, file in files.items()}, how.division)
-        names, seeds = guide.read_intents(config.intents)
-        situations = guide.read_situations(config.situations, names, how.expanded)
-        reader = Rows(_READS, how.rows, how.length)
-        texts = Texts.of(reader, (*pairs.texts, *situations.texts), np.unique(pairs.replies[pairs.where(TRAIN)]))
+        files = {_stem(source.path): read_conversations(source.path) for source in config.sources}
+        pairs = pairs_of({name: file.conversations for name, file in files.items()}, config.settings.division)
+    stages = _ranker(config, pairs, clock) if config.base is None else _of_base(config.base)
+    safety = _detector(config, stages, pairs, clock)
+    bundle = _settled(config, stages, safety, pairs, clock)
+    bundle.write(config.out)
+    return bundle, pairs, _skipped(files.values())
+
+
+def _ranker(config: Config, pairs: Pairs, clock: Clock) -> RankerStages:
+    """Learn to rank, then the intents of answers."""
+    how, state = config.settings, _state(config)
+    names, seeds = guide.read_intents(config.intents)
+    situations = guide.read_situations(config.situations, names, how.expanded)
+    reader = Rows(_READS, how.rows, how.length)
+    texts = Texts.of(reader, (*pairs.texts, *situations.texts), np.unique(pairs.replies[pairs.where(TRAIN)]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(how.seed)
         network = Network(how.rows, how.width, how.hidden, how.out, len(names) + 1, dropout=how.dropout)
@@ -63,51 +107,173 @@ def train(config: Config, *, progress: Progress = silent) -> tuple[Bundle, Pairs
         graphs = relations(replies, which, exported(network.eval(), reader, texts.rarity), pairs)
         labels = spread(graphs, WEIGHTS, replies, seeds, len(names))
         intents = _of_pairs(labels, which)
-    taught = Taught(np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)), _with_none(situations.intents))
+    taught = TaughtMessages(
+        np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)), _with_none(situations.intents)
+    )
     lesson = Lesson(pairs, texts, batches, intents, taught)
     with clock.of("learn intents"):
         learn(network, lesson, how.second, seed=how.seed + 1, save=state / "second.pt", report=clock.steps)
     with clock.of("weigh shared words"):
         ranker = settle.weighed(exported(network.eval(), reader, texts.rarity), pairs, how.seed)
-    bundle = _settled(config, ranker, pairs, intents, situations, replies, labels, seeds, names, clock)
-    bundle.write(config.out)
-    return bundle, pairs, [skipped for file in files.values() for skipped in file.skipped]
-
-
-def _settled(
-    config: Config, ranker: Ranker, pairs: Pairs, intents: Labels, situations: guide.Situations, replies: Replies,
-    labels: Labels, seeds: list[tuple[str, int]], names: tuple[str, ...], clock: Clock,
-) -> Bundle:  # fmt: skip
-    """Choose what is chosen once the ranker stands."""
-    how = config.settings
-    rng = np.random.default_rng(how.seed)
-    with clock.of("count signatures"):
-        signatures = settle.signatures_of(pairs, intents, situations)
-        chosen = rng.permutation(pairs.where(VALID))[:_JUDGED]
-        contexts = [[pairs.texts[text] for text in context if text != NOTHING] for context in pairs.context[chosen]]
-        heard = settle.Heard.of(ranker, signatures, contexts, intents.best[chosen])
-        mixing = settle.mixing_of(heard)
-        some = rng.permutation(len(situations.texts))[:_EVERYDAY]
-        best = situations.intents[some].argmax(axis=1)
-        everyday = settle.Heard.of(ranker, signatures, [[situations.texts[number]] for number in some], best)
-        trigger = settle.trigger_of(heard, everyday, mixing.signatures, how.triggers)
-    topics, lessons = guide.read_topics(config.sensitive, how.expanded)
-    said = [pairs.texts[text] for text in rng.permutation(np.unique(pairs.context[pairs.where(TRAIN), 0]))[:_HARMLESS]]
-    judged = [pairs.texts[text] for text in np.unique(pairs.context[chosen, 0])]
-    save = config.out.with_suffix(".run") / "topics.pt"
-    with clock.of("learn topics"):
-        harmless = [*said, *situations.texts]
-        sensitive = train_topics(topics, lessons, harmless, judged, seed=how.seed, save=save, report=clock.steps)
     responses = settle.response_set(replies, labels, seeds)
+    rng = np.random.default_rng(how.seed)
     answers = [pairs.texts[text] for text in rng.permutation(pairs.replies[pairs.where(TRAIN)])[:_STYLED]]
-    card = {**config.card, "name": config.name, "version": handheld.__version__, "training": _record(config, how, pairs, clock)}
-    return Bundle(
-        card, ranker, signatures, sensitive, trigger, names, responses, settle.fallback_of(responses, intents), mixing,
-        style.counts_of(answers),
+    return RankerStages(ranker, names, responses, settle.fallback_of(responses, intents), style.counts_of(answers))
+
+
+def _of_base(path: Path) -> RankerStages:
+    """Take the stages before the detector from a bundle."""
+    base = ReplyBundle.read(path)
+    return RankerStages(base.ranker, base.intents, base.replies, base.fallback, base.style)
+
+
+def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) -> SafetyDetector:
+    """Learn the detector, first from hand-written messages and all of small talk, then from what of
+    it is not grave.
+    """
+    how, state = config.settings, _state(config)
+    with clock.of("read messages"):
+        written = read_messages(config.safety, how.drawn, how.seed)
+        topics = detector.topics_of(written)
+        situations = guide.read_situations(config.situations, stages.intents, how.expanded)
+        said = _sentences(pairs, how)
+        texts = [*(message.text for message in written), *said, *situations.texts]
+        vocabulary = detector.read_vocabulary(config.words, texts, how.vector, how.vocabulary, how.seed)
+        gentle = np.array(read_tones(config.tones, stages.intents)) == GENTLE
+    material = detector.Material(written, said, _harmless(len(said), len(topics)), situations, gentle)
+    if config.encoder is not None and (state / TAUGHT).exists():
+        taught = read_taught(state / TAUGHT, topics)
+    else:
+        quiet = _quiet(config, material, vocabulary, topics, clock)
+        taught = Taught(tuple(quiet), _harmless(len(quiet), len(topics)))
+        if config.encoder is not None:
+            with clock.of("ask a teacher"):
+                others = read_messages(config.safety, how.asked, how.seed + 1)
+                asked = [*(message.text for message in others), *situations.texts[:: how.asked]]
+                taught = ask_teacher(
+                    config.encoder, written, topics, quiet, [*asked, *said[: len(said) // 2]],
+                    seed=how.seed, state=state, report=clock.steps,
+                )  # fmt: skip
+    material = replace(material, said=taught.texts, shares=taught.shares)
+    with clock.of("learn topics again"):
+        network = detector.train_network(
+            material, vocabulary, how.shape, how.detector,
+            seed=how.seed + 1, save=state / "detector.pt", report=clock.steps,
+        )  # fmt: skip
+    return SafetyDetector(network, topics, how.silent, how.careful, how.mild)
+
+
+def _quiet(
+    config: Config, material: detector.Material, vocabulary: Vocabulary, topics: Sequence[str], clock: Clock
+) -> list[str]:
+    """Return the sentences of small talk that a first network finds harmless: people do speak of
+    death and illness there.
+    """
+    how = config.settings
+    with clock.of("learn topics"):
+        network = detector.train_network(
+            material, vocabulary, how.shape, replace(how.detector, epochs=how.detector.epochs / 3),
+            seed=how.seed, save=_state(config) / "topics.pt", report=clock.steps,
+        )  # fmt: skip
+    with clock.of("read small talk"):
+        risks = detector.risks_of(network, topics, material.said).tolist()
+    return [text for text, risk in zip(material.said, risks, strict=True) if risk < _QUIET]
+
+
+def _harmless(count: int, topics: int) -> NDArray[np.float32]:
+    shares = np.zeros((count, topics), np.float32)
+    shares[:, -1] = 1
+    return shares
+
+
+def _sentences(pairs: Pairs, how: Settings) -> list[str]:
+    """Return sentences of the conversations that are learned from, each file alike as far as it
+    reaches.
+    """
+    rng = np.random.default_rng(how.seed)
+    sources = np.unique(pairs.sources)
+    chosen: list[str] = []
+    for source in sources:
+        numbers = np.unique(pairs.context[pairs.where(TRAIN, int(source)), 0])
+        texts = [pairs.texts[number] for number in rng.permutation(numbers)[: how.sentences]]
+        pieces = [piece.strip() for text in texts for piece in _SENTENCE.split(text)]
+        kept = [piece for piece in dict.fromkeys(pieces) if _SHORTEST <= len(piece) <= _LONGEST]
+        chosen += kept[: how.sentences // len(sources)]
+    return chosen
+
+
+def _settled(config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: Clock) -> ReplyBundle:
+    """Choose how judges are mixed, and when to speak."""
+    how = config.settings
+    tones = read_tones(config.tones, stages.intents)
+    card: dict[str, Any] = {
+        **config.card,
+        "name": config.name,
+        "version": handheld.__version__,
+        "training": _record(config, how, pairs, clock),
+    }
+    always = Trigger((0.0,) * (EVIDENCE + 1), 0.0)
+    bundle = ReplyBundle(
+        card, stages.ranker, safety, always, stages.intents, tones, stages.replies, stages.fallback, Mixing(),
+        stages.style,
     )  # fmt: skip
+    with clock.of("choose when to speak"):
+        judged = _judged(config, bundle, pairs)
+        wanted = [message.intents for message in judged]
+        replier = Replier(bundle)
+        said = [replier.judges(message.messages) for message in judged]
+        bundle = replace(bundle, mixing=settle.mixing_of(said, wanted))
+        # the first trigger knows the last message alone; the second what is seen at the depth at
+        # which the first is surest
+        for _ in range(2):
+            seen, right = _shown(bundle, judged)
+            bundle = replace(bundle, trigger=settle.trigger_of(seen, right, how.trigger))
+        card["training"]["reliability"] = settle.reliability(seen, right)
+    return replace(bundle, card=card)
 
 
-def _of_pairs(labels: Labels, which: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Labels:
+def _shown(bundle: ReplyBundle, judged: Sequence[guide.Judged]) -> tuple[list[NDArray[np.float64]], list[bool]]:
+    """Return what the trigger sees of each message, and whether one of the three that are shown is
+    a good answer.
+    """
+    replier = Replier(bundle)
+    seen: list[NDArray[np.float64]] = []
+    right: list[bool] = []
+    for message in judged:
+        good = {bundle.intents[number] for number in message.intents}
+        shown = {reply.intent for reply in replier.suggest(message.messages, always=True).replies}
+        seen.append(replier.evidence(message.messages))
+        right.append(not good.isdisjoint(shown))
+    return seen, right
+
+
+def _judged(config: Config, bundle: ReplyBundle, pairs: Pairs) -> list[guide.Judged]:
+    """Return messages with the intents that answer them, but for those to which nothing is said
+    anyway.
+    """
+    if config.judged is not None:
+        judged = guide.read_judged(config.judged, bundle.intents)
+    else:
+        judged = _answered(bundle, pairs, config.settings.seed)
+    replier = Replier(bundle)
+    return [message for message in judged if replier.suggest(message.messages, always=True).replies]
+
+
+def _answered(bundle: ReplyBundle, pairs: Pairs, seed: int) -> list[guide.Judged]:
+    """Return messages of the validation split with what was answered: an empty set where it has no
+    known intent.
+    """
+    replier = Replier(bundle)
+    judged: list[guide.Judged] = []
+    for number in np.random.default_rng(seed).permutation(pairs.where(VALID))[:_JUDGED].tolist():
+        texts = [pairs.texts[text] for text in pairs.context[number] if text != NOTHING]
+        messages = tuple(Message(text, mine=back % 2 == 1) for back, text in enumerate(texts))
+        intent = replier.intent_of(pairs.texts[pairs.replies[number]])
+        judged.append(guide.Judged(messages[::-1], frozenset({intent} - {-1})))
+    return judged
+
+
+def _of_pairs(labels: Labels, which: Whole) -> Labels:
     """Return the intents of each pair's answer; of one that is not sure, none."""
     sure = (which >= 0) & (labels.shares[which, 0] >= settle.SURE)
     names = np.where(sure[:, None], labels.names[which], -1).astype(np.int32)
@@ -116,8 +282,23 @@ def _of_pairs(labels: Labels, which: "np.ndarray[tuple[int], np.dtype[np.int64]]
     return Labels(names, shares / total, labels.classes)
 
 
-def _with_none(shares: "np.ndarray[tuple[int, int], np.dtype[np.float32]]") -> torch.Tensor:
+def _with_none(shares: NDArray[np.float32]) -> torch.Tensor:
     return torch.from_numpy(np.hstack([shares, np.zeros((len(shares), 1), np.float32)]))
+
+
+def _state(config: Config) -> Path:
+    return config.out.with_suffix(".run")
+
+
+def _stem(path: str) -> str:
+    return Path(path).name.split(".")[0]
+
+
+def _skipped(files: "Sequence[Conversations] | Any") -> list[Skipped]:
+    skipped: list[Skipped] = []
+    for file in files:
+        skipped += file.skipped
+    return skipped
 
 
 def _record(config: Config, how: Settings, pairs: Pairs, clock: Clock) -> dict[str, object]:

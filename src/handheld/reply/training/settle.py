@@ -1,22 +1,20 @@
-"""What is chosen once the ranker stands: the table of signatures, how judges are mixed, when to speak, what can be said."""
+"""What is chosen once the networks stand: how judges are mixed, when to speak, what can be said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.projection import Features, Signs
-from handheld.propagation import Labels, ProjectionGraph
+from handheld.propagation import Labels
 from handheld.reply.bundle import Mixing, Reply
 from handheld.reply.conversation import canonical
-from handheld.reply.ranker import Ranker, softmax
+from handheld.reply.ranker import Ranker
 from handheld.reply.replier import mixed
-from handheld.reply.training.guide import Situations
 from handheld.reply.training.intents import Replies
-from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, Pairs
-from handheld.reply.trigger import EVIDENCE, Trigger, evidence
+from handheld.reply.training.pairs import NOTHING, VALID, Pairs
+from handheld.reply.trigger import EVIDENCE, Trigger
 
 SURE = 0.18  # share of an intent from which on a reply that conversations bring belongs to it
 _SHOWN = 0.25  # share from which on it can be suggested
@@ -24,9 +22,10 @@ _OFTEN = 8  # conversations in which it must have been said for that
 _PER_INTENT = 8  # replies of an intent
 _LONGEST = 36  # characters of a reply
 _FALLBACK = 16  # fixed replies
-_SIGNATURES = (Features(words=2, skips=1), Signs(functions=12, bits=14))
-_KEPT, _ENTRIES = 3, 10_000  # labels of a signature; signatures, at most
+_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # of the network that reads messages
 _SHARED = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # times what the network learned
+_FOLDS = 10
+_RANGES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.01)  # of probabilities; the threshold is one of the borders
 _RANKED, _CANDIDATES = 400, 100  # messages of each file, and answers to choose from
 _STEPS, _RIDGE = 30, 1e-3  # of Newton's method
 
@@ -36,7 +35,8 @@ Floats = NDArray[np.float32]
 def weighed(ranker: Ranker, pairs: Pairs, seed: int) -> Ranker:
     """Choose how much shared words count beside the network.
 
-    By how often the true answer is the first of a hundred in the validation split, each file counting alike: the network learns
+    By how often the true answer is the first of a hundred in the validation split, each file
+        counting alike: the network learns
     to know its own conversations better than those of others, and so to trust itself too much.
     """
     rng = np.random.default_rng(seed)
@@ -56,92 +56,75 @@ def weighed(ranker: Ranker, pairs: Pairs, seed: int) -> Ranker:
     return choices[int(np.log(first).sum(axis=0).argmax())]
 
 
-def signatures_of(pairs: Pairs, intents: Labels, situations: Situations) -> ProjectionGraph:
-    """Count which intents answer messages with which signatures."""
-    chosen = np.flatnonzero((pairs.splits == TRAIN) & (intents.best >= 0))
-    texts = [pairs.texts[text] for text in pairs.context[chosen, 0]] + list(situations.texts)
-    order = np.argsort(-situations.intents, axis=1, kind="stable")[:, : intents.names.shape[1]]
-    shares = np.take_along_axis(situations.intents, order, axis=1)
-    names = np.concatenate([intents.names[chosen], np.where(shares > 0, order, -1).astype(np.int32)])
-    labels = Labels(names, np.concatenate([intents.shares[chosen], shares]), intents.classes)
-    features, signs = _SIGNATURES
-    fewest = 2
-    while True:  # messages that must have a signature
-        found = ProjectionGraph.build(texts, labels, features=features, signs=signs, kept=_KEPT, fewest=fewest)
-        if len(found.keys) <= _ENTRIES:
-            return found
-        fewest += max(1, fewest // 4)
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """What the judges say of some messages.
-
-    Attributes:
-        logits: (n, intents + 1) of the ranker.
-        votes: (n, intents) of the table of signatures.
-        truth: (n,) the intent that answered, -1: none that is known.
-    """
-
-    logits: Floats
-    votes: Floats
-    truth: NDArray[np.int64]
-
-    @classmethod
-    def of(
-        cls, ranker: Ranker, signatures: ProjectionGraph, contexts: Sequence[Sequence[str]], truth: NDArray[np.integer[Any]]
-    ) -> "Heard":
-        """Ask the judges about conversations, the latest text of each first."""
-        logits = np.array([ranker.ask(context).intents for context in contexts])
-        return cls(logits, signatures.votes_of([context[0] for context in contexts]), truth.astype(np.int64))
-
-    def with_others(self, others: "Heard") -> "Heard":
-        """Return these messages and others."""
-        return Heard(
-            np.concatenate([self.logits, others.logits]),
-            np.concatenate([self.votes, others.votes]),
-            np.concatenate([self.truth, others.truth]),
-        )
-
-    def probabilities(self, weight: float) -> Floats:
-        """Return (n, intents + 1), the signatures having a weight."""
-        return mixed(softmax(self.logits), self.votes, weight)
-
-    def recall(self, weight: float, n: int = 3) -> float:
-        """Return the share of the answers with a known intent that are among the first ``n`` intents."""
-        known = self.truth >= 0
-        best = np.argsort(-self.probabilities(weight)[:, :-1], axis=1)[:, :n]
-        return float((best[known] == self.truth[known, None]).any(axis=1).mean()) if known.any() else 0.0
-
-
-def mixing_of(heard: Heard) -> Mixing:
-    """Choose how much the table of signatures counts."""
-    return replace(Mixing(), signatures=max((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7), key=heard.recall))
-
-
-def trigger_of(heard: Heard, everyday: Heard, weight: float, rate: float) -> Trigger:
-    """Fit the probability that one of three is right.
+def mixing_of(judged: Sequence[tuple[Floats, Floats]], truth: Sequence[frozenset[int]]) -> Mixing:
+    """Choose how much the network that reads messages counts beside the ranker.
 
     Args:
-        heard: messages of conversations; the threshold is set so that ``rate`` of them are above it.
-        everyday: further messages to learn from, of situations that conversations of strangers lack.
-        weight: of signatures.
-        rate: share, 0 to 1.
+        judged: what both say of each message: (intents + 1,) probabilities.
+        truth: the intents that answer it.
     """
-    both = heard.with_others(everyday)
-    found = both.probabilities(weight)
-    rows = np.array([np.append(evidence(row, votes.sum()), 1) for row, votes in zip(found, both.votes, strict=True)])
-    best = np.argsort(-found[:, :-1], axis=1)[:, :3]
-    right = ((best == both.truth[:, None]).any(axis=1) & (both.truth >= 0)).astype(float)
+
+    def right(weight: float) -> int:
+        best = [_best(mixed(ranker, network, weight)) for ranker, network in judged]
+        return sum(not wanted.isdisjoint(three) for three, wanted in zip(best, truth, strict=True))
+
+    return replace(Mixing(), network=max(_WEIGHTS, key=right))
+
+
+def trigger_of(seen: Sequence[NDArray[np.float64]], right: Sequence[bool], threshold: float) -> Trigger:
+    """Fit the probability that a person would send one of the three (Platt, 1999), by Newton's
+    method.
+
+    Args:
+        seen: evidence of each message, see ``trigger.evidence``.
+        right: whether one of the three would have been sent.
+        threshold: probability from which on replies are suggested.
+    """
+    rows = np.array([np.append(row, 1) for row in seen]).reshape(-1, EVIDENCE + 1)
+    # Platt's targets, a little off 0 and 1, keep few examples from making the trigger too sure
+    good = sum(right)
+    high, low = (good + 1) / (good + 2), 1 / (len(right) - good + 2)
+    wanted = np.where(np.array(right, bool), high, low)
     weights = np.zeros(EVIDENCE + 1)
     for _ in range(_STEPS):
         guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
         curvature = (rows * (guess * (1 - guess))[:, None]).T @ rows + _RIDGE * len(rows) * np.eye(EVIDENCE + 1)
-        weights -= np.linalg.solve(curvature, rows.T @ (guess - right) + _RIDGE * len(rows) * weights)
-    trigger = Trigger(tuple(map(float, weights)), 0.5)
-    asked = zip(found[: len(heard.truth)], heard.votes, strict=True)
-    probable = [trigger.probability(row, float(votes.sum())) for row, votes in asked]
-    return replace(trigger, threshold=float(np.quantile(probable, 1 - rate)))
+        weights -= np.linalg.solve(curvature, rows.T @ (guess - wanted) + _RIDGE * len(rows) * weights)
+    return Trigger(tuple(map(float, weights)), threshold)
+
+
+def reliability(
+    seen: Sequence[NDArray[np.float64]], right: Sequence[bool], folds: int = _FOLDS
+) -> list[tuple[float, float, int, float, float]]:
+    """Return how often a trigger is right that was fitted to other messages, by how sure it was.
+
+    Args:
+        seen, right: see :func:`trigger_of`.
+        folds: parts of the messages, each judged by a trigger fitted to the others.
+
+    Returns:
+        For each range of probabilities: its ends, how many messages fall in it, their mean
+            probability, and the share in which
+        one of the three would have been sent.
+    """
+    probable = np.zeros(len(seen))
+    for fold in range(folds):
+        others = [place for place in range(len(seen)) if place % folds != fold]
+        trigger = trigger_of([seen[place] for place in others], [right[place] for place in others], 0.5)
+        for place in range(fold, len(seen), folds):
+            probable[place] = trigger.probability(seen[place])
+    table = []
+    for low, high in pairwise(_RANGES):
+        among = (probable >= low) & (probable < high)
+        if among.any():
+            shares = (float(probable[among].mean()), float(np.array(right)[among].mean()))
+            table.append((low, min(high, 1.0), int(among.sum()), *shares))
+    return table
+
+
+def _best(intents: Floats) -> list[int]:
+    best: list[int] = np.argsort(-intents[:-1], kind="stable")[:3].tolist()
+    return best
 
 
 def response_set(replies: Replies, labels: Labels, seeds: Sequence[tuple[str, int]]) -> tuple[Reply, ...]:

@@ -1,0 +1,84 @@
+"""A message as clauses, and the spans of clauses and of words that are judged one by one.
+
+A grave clause must not drown in harmless ones, so a message is judged by its worst span. The spans
+of a message are among those
+of the message with more clauses before or behind it: adding clauses never makes it look more
+    harmless.
+"""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.projection.words import Words, words_of
+
+CLAUSES = 3  # of a span, at most: "my dad. he fell. it was quick" is clear together, not one by one
+WINDOW = 8  # words; a clause that runs on is judged by windows as well, as people leave marks out
+_STRIDE = 2  # words from one window to the next
+_LONGEST = 48  # words of a span of several clauses
+
+_JOINING = "and|but|so|because|cos|coz|anyway|though|although|then|when|while|if|which|since|also|plus|or"
+_BREAK = re.compile(rf"(?<=[.!?;:,…])\s+|\s+(?:{_JOINING})\s+|\s+[-\u2013\u2014]+\s+|[\n()]+", re.IGNORECASE)
+# A code, a price and a time are read by how many digits they have; these numbers alone say
+# something by themselves.
+_DIGIT = re.compile(r"\b(?:911|999|112)\b|\d")
+_LEADING = re.compile(rf"^(?:(?:{_JOINING})\s+)+", re.IGNORECASE)
+
+
+class Spans(NamedTuple):
+    """Parts of one message.
+
+    Attributes:
+        words: of all its clauses, one clause after another; a clause is a text of its own.
+        begins, ends: (spans,) half-open ranges of words, the shortest first within each start.
+    """
+
+    words: Words
+    begins: NDArray[np.intp]
+    ends: NDArray[np.intp]
+
+
+def clauses(text: str) -> list[str]:
+    """Return the clauses of a text without the words and marks that join them; the text itself if
+    there are none.
+
+    >>> clauses("hey, my nan died and i can't come by 17:30. sorry!!")
+    ['hey,', 'my nan died', "i can't come by 00:00.", 'sorry..']
+    """
+    # an exclamation mark is how something is said; it must not tell a clause from the same one
+    # with more behind it
+    text = text.replace("!", ".")
+    text = _DIGIT.sub(lambda digit: digit[0] if len(digit[0]) > 1 else "0", text)
+    pieces = [_LEADING.sub("", piece.strip()) for piece in _BREAK.split(text)]
+    return [piece for piece in pieces if any(map(str.isalnum, piece))] or [text]
+
+
+def joined(text: str) -> str:
+    """Return a text as a span of all its clauses reads: what a detector learns from."""
+    return " ".join(clauses(text))
+
+
+def spans_of(text: str) -> Spans:
+    """Return one to three clauses that follow each other, and windows of eight words in longer
+    clauses.
+    """
+    words = words_of(clauses(text))
+    borders = words.offsets.tolist()
+    ranges: dict[tuple[int, int], None] = {}
+    for first, begin in enumerate(borders[:-1]):
+        for end in borders[first + 1 : first + 1 + CLAUSES]:
+            if end == borders[first + 1] or end - begin <= _LONGEST:
+                ranges[begin, end] = None
+        for start in _windows(begin, borders[first + 1]):
+            ranges[start, start + WINDOW] = None
+    found = [(begin, end) for begin, end in ranges if begin < end] or [(0, len(words.tokens))]
+    both = np.array(found, np.intp)
+    return Spans(words, both[:, 0], both[:, 1])
+
+
+def _windows(begin: int, end: int) -> list[int]:
+    """Return where the windows of a clause begin; the last one ends with the clause."""
+    last = end - WINDOW
+    return [*range(begin, last, _STRIDE), last] if last > begin else []

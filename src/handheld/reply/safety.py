@@ -1,0 +1,138 @@
+"""Whether a ready-made answer could hurt: a detector of grave topics, of signs of them, and of
+small bad news.
+
+A message is judged by its worst span (:mod:`handheld.reply.clauses`). It misses what nobody wrote
+like before: a filter, no
+judgement of people. ``docs/reply-model-card.md`` has what was measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import ModelError
+from handheld.reply.clauses import spans_of
+from handheld.reply.formats import AUTOMATIC, LANGUAGE
+from handheld.reply.message_network import MessageNetwork, Reading
+from handheld.reply.ranker import softmax
+from handheld.reply.tones import GENTLE
+
+HARMLESS, MILD = "harmless", "bad news"
+_NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
+"""Sections of the lessons that name a form, so that a reason does not call them sensitive."""
+
+DANGER = frozenset(("self-harm", "despair", "emergency", "abuse", "violence", "threats"))
+"""Topics where somebody may come to harm: to miss one of these counts twice."""
+_DANGER_COUNTS = 2.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a message is like.
+
+    Attributes:
+        topic: the likeliest grave topic of its worst span.
+        risk: probability that this span is grave, 0 to 1; that of danger counts twice, so that the
+            sum may be above 1 and is cut there.
+        mild: probability that some span tells small bad news, 0 to 1.
+    """
+
+    topic: str
+    risk: float
+    mild: float
+
+    @property
+    def reason(self) -> str:
+        """Why nothing is suggested, as ``Suggestions.reason`` says it."""
+        return self.topic if self.topic in _NO_TOPIC else f"sensitive: {self.topic}"
+
+
+@dataclass(frozen=True, eq=False)
+class SafetyDetector:
+    """The detector.
+
+    Attributes:
+        network: reads spans.
+        topics: names; one is "harmless", one may be "bad news", all others are grave.
+        silent: risk from which on nothing is suggested, 0 to 1.
+        careful: risk from which on nothing but gentle replies to small bad news is, 0 to 1; not
+            above ``silent``.
+        mild: probability of small bad news from which on only gentle replies are suggested, 0 to 1.
+
+    Raises:
+        ModelError: thresholds or topics that do not fit together.
+    """
+
+    network: MessageNetwork
+    topics: tuple[str, ...]
+    silent: float
+    careful: float
+    mild: float
+
+    def __post_init__(self) -> None:
+        if HARMLESS not in self.topics or len(self.topics) != self.network.topics:
+            raise ModelError(f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}")
+        if not (0 <= self.careful <= self.silent <= 1 and 0 <= self.mild <= 1):
+            raise ModelError(
+                f"expected thresholds of the detector from 0 to 1, careful not above silent, got {self.careful}, "
+                f"{self.silent} and {self.mild}"
+            )
+        weights = [_DANGER_COUNTS if topic in DANGER else 1.0 for topic in self.topics]
+        grave = np.array([topic not in (HARMLESS, MILD) for topic in self.topics])
+        object.__setattr__(self, "_weights", np.where(grave, weights, 0.0).astype(np.float32))
+
+    def judge(self, text: str) -> Verdict:
+        """Judge a text by its worst span."""
+        return self.verdict(self.network.read(spans_of(text)))
+
+    def verdict(self, reading: Reading) -> Verdict:
+        """Judge a text whose spans were read."""
+        weights: NDArray[np.float32] = self._weights  # type: ignore[attr-defined]  # set once
+        weighted = softmax(reading.topics) * weights
+        risks = np.minimum(weighted.sum(axis=1), 1)
+        worst = int(risks.argmax())
+        topic = self.topics[int(weighted[worst].argmax())]
+        mild = float(softmax(reading.topics)[:, self.topics.index(MILD)].max()) if MILD in self.topics else 0.0
+        return Verdict(topic, float(risks[worst]), mild)
+
+    def is_silent(self, verdict: Verdict) -> bool:
+        """Return whether nothing may be suggested."""
+        return verdict.risk >= self.silent
+
+    def is_careful(self, verdict: Verdict) -> bool:
+        """Return whether there is any sign that something is wrong."""
+        return verdict.risk >= self.careful or verdict.mild >= self.mild
+
+    def tone(self, verdict: Verdict, earlier: int) -> int | None:
+        """Return the most cheerful tone that fits a message; None if none does.
+
+        Small bad news is answered gently. A sign of something grave that is no small bad news is
+        not answered at all: "That's
+        too bad" would be as wrong as "Cool".
+
+        Args:
+            verdict: on the message.
+            earlier: the most cheerful tone that fits what was said before.
+        """
+        if verdict.mild >= self.mild:
+            return GENTLE
+        return None if verdict.risk >= self.careful else earlier
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file keeps."""
+        return self.network.arrays()
+
+    @classmethod
+    def of_arrays(cls, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "SafetyDetector":
+        """Return what :meth:`arrays` and :meth:`card` kept. Raises :class:`ModelError` for what
+        does not fit together.
+        """
+        thresholds = (float(card[name]) for name in ("silent", "careful", "mild"))
+        return cls(MessageNetwork.of_arrays(arrays), tuple(map(str, card["topics"])), *thresholds)
+
+    def card(self) -> dict[str, Any]:
+        """Return the detector's entry of a bundle's card."""
+        return {"topics": self.topics, "silent": self.silent, "careful": self.careful, "mild": self.mild}

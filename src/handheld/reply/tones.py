@@ -1,0 +1,39 @@
+"""How replies sound: which may be offered where something is wrong."""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from handheld.errors import InputError
+from handheld.reply.sections import read_sections
+
+GENTLE, NEUTRAL, CHEERFUL = range(3)
+"""Fit for bad news; fit in a conversation in which something grave was said before; for all else
+only.
+"""
+_NAMES: Mapping[str, int] = {"gentle": GENTLE, "neutral": NEUTRAL}
+
+
+def read_tones(path: Path, intents: Sequence[str]) -> tuple[int, ...]:
+    """Return the tone of each intent; one that the file does not name is cheerful.
+
+    Raises:
+        InputError: a file that cannot be read, or a tone that there is not.
+    """
+    tones: dict[str, int] = {}
+    for line in read_sections(path):
+        if line.section not in _NAMES:
+            raise InputError(f"{path}: [{line.section}] is no tone; expected {', '.join(_NAMES)}")
+        tones[line.text] = _NAMES[line.section]
+    return tuple(tones.get(intent, CHEERFUL) for intent in intents)
+
+
+def shipped_emoji() -> dict[str, tuple[str, ...]]:
+    """Return the replies to each emoji of ``assets/emoji.txt``."""
+    with resources.as_file(resources.files("handheld.reply") / "assets" / "emoji.txt") as path:
+        lines = read_sections(path)
+    replies: dict[str, tuple[str, ...]] = {}
+    for line in lines:
+        for emoji in line.section.replace("\ufe0f", "").split():
+            replies[emoji] = (*replies.get(emoji, ()), line.text)
+    return replies

@@ -1,0 +1,171 @@
+"""The network that reads messages while it learns; ``handheld.reply.message_network`` runs the same
+one in numpy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from handheld.projection.inputs import Rows
+from handheld.projection.training.grid import learned, on_grid, step_of
+from handheld.projection.words import Words, words_of
+from handheld.reply.clauses import joined
+from handheld.reply.message_network import FEATURES, MessageNetwork, Vocabulary, short_keys
+
+_LONGEST = 48  # words of a text that are learned from
+_ALL = 1 << 16  # features of a text: none is left out, as none is when spans are read
+_WORD_DROPOUT = 0.1  # words hidden from the filters, so that the neighbours of a word must do as well
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """Sizes of the network; the defaults take 180 KB in a file.
+
+    Attributes:
+        rows, width: of the table.
+        filters: over the vectors of words.
+        hidden: of the layer in which both views meet.
+        dropout: share of features, and of what layers give, that is left out while learning.
+    """
+
+    rows: int = 4800
+    width: int = 32
+    filters: int = 64
+    hidden: int = 64
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class MessageBatch:
+    """Texts as the network reads them.
+
+    Attributes:
+        numbers: (features,) rows of the table.
+        offsets: (texts + 1,) where each text begins.
+        places: (texts, words) of the vocabulary, one more for a stranger; -1 behind the last word.
+    """
+
+    numbers: torch.Tensor
+    offsets: torch.Tensor
+    places: torch.Tensor
+
+
+class TrainedNetwork(nn.Module):
+    """The network.
+
+    Args:
+        shape: sizes.
+        vocabulary: vectors of words, which stay as they are.
+        topics: how many there are, that of none included.
+        intents: how many there are, that of none included.
+    """
+
+    def __init__(self, shape: NetworkShape, vocabulary: Vocabulary, topics: int, intents: int):
+        super().__init__()
+        size = vocabulary.vectors.shape[1]
+        self.shape, self.vocabulary = shape, vocabulary
+        vectors = vocabulary.vectors.astype(np.float32) * np.float32(vocabulary.step)
+        stranger = np.zeros((1, size), np.float32)
+        self.vectors: torch.Tensor
+        self.register_buffer("vectors", torch.from_numpy(np.concatenate([vectors, stranger])))
+        self.table = nn.Parameter(torch.randn(shape.rows, shape.width) * 0.1)
+        self.norm = nn.LayerNorm(shape.width)
+        self.conv = nn.Conv1d(size, shape.filters, 3, padding=1)
+        self.hidden = nn.Linear(shape.width + 2 * shape.filters + 1, shape.hidden)
+        self.topic = nn.Linear(shape.hidden, topics)
+        self.answer = nn.Linear(shape.hidden, intents)
+
+    def forward(self, batch: MessageBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (texts, topics) and (texts, intents) logits."""
+        views = torch.cat([self._rows(batch), self._words(batch.places)], dim=1)
+        dropout = self.shape.dropout
+        hidden = torch.relu(self.hidden(functional.dropout(views, dropout, self.training)))
+        hidden = functional.dropout(hidden, dropout, self.training)
+        return self.topic(hidden), self.answer(hidden)
+
+    def _rows(self, batch: MessageBatch) -> torch.Tensor:
+        kept = None
+        if self.training:
+            kept = (torch.rand(len(batch.numbers)) >= self.shape.dropout).float()
+        sums = functional.embedding_bag(
+            batch.numbers, on_grid(self.table), batch.offsets[:-1], mode="sum", per_sample_weights=kept
+        )
+        counts = (batch.offsets[1:] - batch.offsets[:-1]).clamp(min=1).float()
+        normalised: torch.Tensor = self.norm(sums / counts.sqrt()[:, None])
+        return normalised
+
+    def _words(self, places: torch.Tensor) -> torch.Tensor:
+        stranger = len(self.vectors) - 1
+        inside = places >= 0
+        vectors = self.vectors[torch.where(inside, places, stranger)]
+        if self.training:
+            vectors = vectors * (torch.rand(places.shape) >= _WORD_DROPOUT).float()[..., None]
+        answers = torch.relu(self.conv(vectors.transpose(1, 2))) * inside[:, None, :]
+        count = inside.sum(dim=1, keepdim=True).clamp(min=1).float()
+        mean = answers.sum(dim=2) / (2 * count.sqrt())
+        strangers = (places == stranger).sum(dim=1, keepdim=True) / count
+        return torch.cat([answers.amax(dim=2), mean, strangers], dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class BatchReader:
+    """What makes batches of texts for one network.
+
+    Attributes:
+        rows: of its table.
+        vocabulary: its words.
+    """
+
+    rows: Rows
+    vocabulary: Vocabulary
+
+    @classmethod
+    def of(cls, shape: NetworkShape, vocabulary: Vocabulary) -> "BatchReader":
+        """Return the reader of a network with a shape."""
+        return cls(Rows(FEATURES, shape.rows, _ALL), vocabulary)
+
+    def __call__(self, texts: Sequence[str]) -> MessageBatch:
+        """Return a batch in which a text is one span of all its clauses."""
+        words = one_sentence(words_of([joined(text) for text in texts]))
+        numbers, offsets = self.rows.flat(words)
+        counts = np.minimum(np.diff(words.offsets), _LONGEST)
+        places = np.full((len(texts), max(1, int(counts.max(initial=1)))), -1, np.int64)
+        everywhere = self._places(words.hashes)
+        for text, (begin, count) in enumerate(zip(words.offsets.tolist(), counts.tolist(), strict=False)):
+            places[text, :count] = everywhere[begin : begin + count]
+        return MessageBatch(torch.from_numpy(numbers), torch.from_numpy(offsets), torch.from_numpy(places))
+
+    def _places(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        keys, wanted = self.vocabulary.keys, short_keys(hashes)
+        places = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
+        return np.where(keys[places] == wanted, places, len(keys)).astype(np.int64)
+
+
+def one_sentence(words: Words) -> Words:
+    """Return texts in which pairs of words cross the borders of sentences, as they do in a span."""
+    texts = np.arange(len(words.offsets) - 1).repeat(np.diff(words.offsets))
+    return words._replace(sentence=texts)
+
+
+def exported(network: TrainedNetwork) -> MessageNetwork:
+    """Return the network as a device runs it."""
+    table = learned(network.table, Rows(FEATURES, network.shape.rows, _ALL)).table
+    norm = np.stack([_array(network.norm.weight), _array(network.norm.bias)])
+    # (filters, size, 3) becomes (filters, 3 * size): the word before, the word, the word after
+    conv = _array(network.conv.weight).transpose(0, 2, 1).reshape(network.shape.filters, -1)
+    bias = network.conv.bias
+    assert bias is not None
+    layers = {"conv": (conv, _array(bias))}
+    for name in ("hidden", "topic", "answer"):
+        layer = getattr(network, name)
+        layers[name] = (_array(layer.weight), _array(layer.bias))
+    return MessageNetwork(table, float(step_of(network.table)), norm, network.vocabulary, layers)
+
+
+def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return tensor.detach().numpy().astype(np.float32).copy()
