@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from handheld.errors import MediaError, ModelError
 from handheld.reply import Personal, style
+from handheld.reply.personal import FORMAT
 
 GENERAL = style.counts_of(["Yes, I do.", "I think so.", "No, thank you!", "It was great.", "Really?"] * 200)
 BITS = 8 * 14
@@ -88,7 +89,7 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(tmp_path: Pat
     path = tmp_path / "me.json"
     some(1).write(path)
     old = path.read_bytes()
-    monkeypatch.setattr("handheld.reply.personal.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space")))
+    monkeypatch.setattr(Path, "write_text", lambda *_: (_ for _ in ()).throw(OSError(28, "No space")))
     with pytest.raises(MediaError, match="what was there before is kept"):
         some(3).write(path)
     assert path.read_bytes() == old
@@ -126,3 +127,23 @@ def test_every_text_has_one_of_each_form(text):
     counts = style.counts_of([text])
     assert counts.shape == (style.SIZE,)
     assert counts[: style._FORMS].sum() == 5
+
+
+DAMAGED = {
+    "an endless number": '{"format": 2, "choices": [], "counts": {"0": Infinity}}',
+    "an endless place": '{"format": 2, "choices": [], "counts": {"1": 1}, "x": [Infinity]}',
+    "an endless intent": '{"format": 2, "choices": [[[1], Infinity, "a"]], "counts": {}}',
+    "brackets without end": "[" * 100_000,
+    "half a letter": '{"format": "\\ud83d"}',
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_named(text, tmp_path: Path):
+    path = tmp_path / "me.json"
+    path.write_text(text.replace('"format": 2', f'"format": {FORMAT}'), "utf-8")
+    if "x" in text:
+        assert Personal.read(path).choices == ()  # an entry that nobody reads
+        return
+    with pytest.raises(ModelError, match=r"me\.json"):
+        Personal.read(path)

@@ -11,7 +11,6 @@ than a little.
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError, MediaError, ModelError
+from handheld.errors import InputError, ModelError
+from handheld.media import atomic_path
 from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
 from handheld.reply import style
@@ -163,7 +163,8 @@ class Personal:
             "choices": [[list(each.signatures), each.intent, each.reply] for each in self.choices],
             "counts": {str(place): float(self.counts[place]) for place in np.flatnonzero(self.counts)},
         }
-        write_private(Path(path), json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+        with atomic_path(path, mode=_PRIVATE) as temporary:
+            temporary.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Personal":
@@ -180,37 +181,11 @@ class Personal:
             counts = np.zeros(style.SIZE, np.float32)
             for place, count in content["counts"].items():
                 counts[int(place)] = float(count)
-        except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ModelError(f"{os.fspath(path)} is no file of a user's choices, or it is damaged: {error}") from error
         if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() <= 2 * _FADES):
             raise ModelError(f"{os.fspath(path)} is damaged: its counts are no counts")
         return cls(choices[-_REMEMBERED:], counts)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone can read, whoever could read the one before; all of it, or
-    nothing.
-
-    ``media.atomic_path`` gives its file the modes of any new one; this one must never be open to
-    others, not for a moment.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be written: {error}") from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), _PRIVATE)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be written: {error}; what was there before is kept") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _known_by(reply: str) -> str:
