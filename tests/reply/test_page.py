@@ -114,3 +114,17 @@ def test_a_person_chats_in_a_browser(address: str, replier: Replier):
         browser.close()
     assert problems == []
     assert replier.personal.choices == ()
+
+
+def test_half_a_letter_and_brackets_without_end_are_refused_and_learning_goes_on(address: str, tmp_path: Path):
+    messages = [{"text": "where are you now", "mine": False}]
+    for content in (
+        {"messages": messages, "reply": "\ud83d"},
+        b'{"messages": ' + b"[" * 30_000,
+    ):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            post(f"{address}learn", content)
+        with caught.value as answer:
+            assert answer.code == 400
+    assert post(f"{address}learn", {"messages": messages, "reply": "up in the tree"}) == {"choices": 1}
+    assert Personal.read(tmp_path / "me.json").choices[0].reply == "up in the tree"

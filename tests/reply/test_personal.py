@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,23 @@ def test_a_damaged_file_is_named(text, tmp_path: Path):
         return
     with pytest.raises(ModelError, match=r"me\.json"):
         Personal.read(path)
+
+
+def test_two_that_learn_by_turns_lose_nothing(tmp_path: Path):
+    path = tmp_path / "me.json"
+    for step in range(5):
+        for who in (0, 1):
+            Personal.update(path, lambda known, n=2 * step + who: known.learned([n], n, f"reply {n}"))
+    assert [choice.reply for choice in Personal.read(path).choices] == [f"reply {n}" for n in range(10)]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_many_threads_that_learn_at_once_lose_nothing(tmp_path: Path):
+    path = tmp_path / "me.json"
+
+    def learn(n: int) -> None:
+        Personal.update(path, lambda known: known.learned([n], n, f"reply {n}"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(learn, range(40)))
+    assert sorted(choice.intent for choice in Personal.read(path).choices) == list(range(40))

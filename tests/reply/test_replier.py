@@ -60,7 +60,10 @@ def test_what_came_before_never_switches_off_what_the_last_message_alone_would_a
     for message in ("thanks a lot", "hello there", "lunch at noon", "where are you now"):
         alone = replier.suggest(message)
         said = [Message("the tall tree"), Message("a long blue winter", mine=True), Message(message)]
-        assert replier.suggest(said).confidence >= alone.confidence
+        together = replier.suggest(said)
+        threshold = replier.bundle.trigger.threshold
+        assert together.confidence >= min(alone.confidence, threshold)  # sure enough is enough
+        assert bool(together.replies) >= bool(alone.replies)
 
 
 @pytest.mark.parametrize("message", ["my dog died", "my cat is dead", "he attacked me"])

@@ -46,7 +46,6 @@ def chat(
     while text := _ask("them"):
         if text == "/forget":
             replier.forget()
-            _keep(replier, personal)
             continue
         said.append(Message(text))
         found = replier.suggest(said, fallback=True)
@@ -57,7 +56,6 @@ def chat(
         answer = found.texts[picked] if 0 <= picked < len(found.texts) else answer
         if not replier.learn(said, answer):
             typer.echo(f"(not remembered: {replier.reason_against(answer)})", err=True)
-        _keep(replier, personal)
         said.append(Message(answer, mine=True))
 
 
@@ -167,11 +165,6 @@ def _ask(who: str) -> str:
         return str(typer.prompt(who, default="", show_default=False)).strip()
     except typer.Abort:
         return ""
-
-
-def _keep(replier: "Replier", personal: Path | None) -> None:
-    if personal is not None:
-        replier.personal.write(personal)
 
 
 def _print(found: "Suggestions", *, why: bool) -> None:

@@ -11,15 +11,16 @@ than a little.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
-from handheld.errors import InputError, ModelError
+from handheld.errors import InputError, MediaError, ModelError
 from handheld.media import atomic_path
 from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
@@ -167,6 +168,24 @@ class Personal:
             temporary.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
 
     @classmethod
+    def update(cls, path: str | os.PathLike[str], change: "Callable[[Personal], Personal]") -> "Personal":
+        """Change what a file keeps, and return it: what another process has written meanwhile is not lost.
+
+        Raises:
+            ModelError: the file is damaged.
+            MediaError: it cannot be written.
+        """
+        target = Path(os.path.realpath(path))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(target.with_name(f".{target.name}.lock"), mode=_PRIVATE):
+                known = change(cls.read(path))
+                known.write(path)
+        except OSError as error:
+            raise MediaError(f"{os.fspath(path)}: cannot be written: {error}") from error
+        return known
+
+    @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Personal":
         """Read what :meth:`write` wrote; nothing is known if there is no file. Raises
         :class:`ModelError` if it is damaged.
@@ -186,6 +205,15 @@ class Personal:
         if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() <= 2 * _FADES):
             raise ModelError(f"{os.fspath(path)} is damaged: its counts are no counts")
         return cls(choices[-_REMEMBERED:], counts)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text can be written: half of a surrogate pair, as a cut emoji leaves it, cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _known_by(reply: str) -> str:

@@ -1,7 +1,7 @@
 """Replies to a conversation, on the device."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -27,7 +27,7 @@ from handheld.reply.conversation import (
     turns_of,
 )
 from handheld.reply.message_network import Reading
-from handheld.reply.personal import BITS, Personal, signatures_of
+from handheld.reply.personal import BITS, Personal, is_whole, signatures_of
 from handheld.reply.privacy import secret_in
 from handheld.reply.ranker import CONTEXT, Asked, Candidates, softmax
 from handheld.reply.tones import CHEERFUL, GENTLE, NEUTRAL, shipped_emoji
@@ -94,11 +94,19 @@ class Replier:
     Args:
         bundle: as ``handheld reply train`` writes it.
         personal: what was learned from the user.
+        file: keeps that; each change is written at once, to what others have learned meanwhile.
     """
 
-    def __init__(self, bundle: ReplyBundle, personal: Personal | None = None):
+    def __init__(
+        self,
+        bundle: ReplyBundle,
+        personal: Personal | None = None,
+        *,
+        file: str | os.PathLike[str] | None = None,
+    ):
         self.bundle = bundle
         self.personal = personal or Personal()
+        self.file = file
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None, *, personal: str | os.PathLike[str] | None = None) -> Self:
@@ -106,7 +114,8 @@ class Replier:
 
         Args:
             path: of the bundle; the English one that is shipped if left out.
-            personal: file of what was learned from the user; begun anew if there is none.
+            personal: file of what was learned from the user, which keeps what is learned from now on; begun anew if
+                there is none. Several processes may use one.
 
         Raises:
             ModelError: a bundle or a file that is damaged, or of another version.
@@ -116,7 +125,7 @@ class Replier:
                 bundle = ReplyBundle.read(shipped)
         else:
             bundle = ReplyBundle.read(path)
-        return cls(bundle, Personal.read(personal) if personal is not None else None)
+        return cls(bundle, Personal.read(personal) if personal is not None else None, file=personal)
 
     def suggest(
         self,
@@ -218,16 +227,22 @@ class Replier:
                 even as a part of the style.
 
         Raises:
-            InputError: no messages, or an empty reply.
+            InputError: no messages, an empty reply, or one with half a letter in it (a lone surrogate).
+            MediaError: the file cannot be written.
         """
         if not reply.strip():
             raise InputError("expected a reply to learn from, got an empty one")
+        if not is_whole(reply):
+            raise InputError(f"expected a reply of whole letters, got {reply[:40]!a}, which no file can keep")
         turns = turns_of(messages, 1)
         if self.reason_against(reply):
             return False
         signatures = signatures_of([turns[0].text])
-        self.personal = self.personal.learned(signatures.tolist(), self.intent_of(reply), reply)
+        self._change(lambda known: known.learned(signatures.tolist(), self.intent_of(reply), reply))
         return True
+
+    def _change(self, change: Callable[[Personal], Personal]) -> None:
+        self.personal = change(self.personal) if self.file is None else Personal.update(self.file, change)
 
     def reason_against(self, reply: str) -> str:
         """Return why a reply must not be remembered, or offered again; an empty text for one that
@@ -251,7 +266,7 @@ class Replier:
         """Forget a reply that the user picked or typed, however its case and spaces; everything, if
         none is named.
         """
-        self.personal = Personal() if reply is None else self.personal.without(reply)
+        self._change(lambda known: Personal() if reply is None else known.without(reply))
 
     def intent_of(self, reply: str) -> int:
         """Return the intent of a reply that can be suggested, or that begins with one; -1 for

@@ -39,6 +39,9 @@ def create_app(replier: Replier, *, personal: Path | None = None, hosts: tuple[s
         hosts: names under which the page is reached, beside ``localhost`` and addresses.
     """
 
+    if personal is not None:
+        replier = Replier(replier.bundle, replier.personal, file=personal)
+
     async def suggest(request: Request) -> Response:
         found = replier.suggest(_messages(await _content(request)), fallback=True)
         return JSONResponse(asdict(found))
@@ -46,15 +49,13 @@ def create_app(replier: Replier, *, personal: Path | None = None, hosts: tuple[s
     async def learn(request: Request) -> Response:
         content = await _content(request)
         replier.learn(_messages(content), _text(content, "reply"))
-        return _kept()
+        return _known()
 
     async def forget(_request: Request) -> Response:
         replier.forget()
-        return _kept()
+        return _known()
 
-    def _kept() -> Response:
-        if personal is not None:
-            replier.personal.write(personal)
+    def _known() -> Response:
         return JSONResponse({"choices": len(replier.personal.choices)})
 
     async def refuse(_request: Request, error: Exception) -> Response:
@@ -96,7 +97,7 @@ async def _content(request: Request) -> dict[str, Any]:
             raise InputError(f"expected {_MOST_BYTES} bytes or fewer")
     try:
         content = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"expected JSON: {error}") from error
     if not isinstance(content, dict):
         raise InputError("expected a JSON object")
