@@ -23,7 +23,7 @@ FLOORS = (
     ("cli", "web"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 2, "onnxruntime": 1}, "engine"  # and in how many files of the room
+RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 3, "onnxruntime": 1}, "engine"  # and in how many files of the room
 CLUSTER, CLUSTER_FILE = "ray", "handheld.cluster"
 TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated", "training"), "training"
 

@@ -16,7 +16,7 @@ from handheld.engine.graphs import GraphWriter, TensorRef
 from handheld.errors import InputError, ModelError
 from handheld.projection.hashing import Numbers
 from handheld.projection.inputs import Picked
-from handheld.projection.pooled import TABLE, table_of, with_rows
+from handheld.projection.pooled import table_of, with_rows
 
 _GRID = 256.0
 _NAMES = ("first", "first_scale", "first_bias", "last", "last_scale", "last_bias", "least")

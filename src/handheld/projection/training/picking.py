@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.projection.hashing import Numbers
+from handheld.projection.hidden import HiddenModel
 from handheld.projection.kept import size_of
 from handheld.projection.learned import LEVELS
-from handheld.projection.pooled import PooledModel, softmax
+from handheld.projection.pooled import PooledModel
 from handheld.projection.training.regression import Floats, Lessons, SoftmaxRegression, TextMatrix, fitted
 
 TEACHER_SHARE = 0.5
@@ -25,7 +26,7 @@ GRAPH_BYTES = 3_800
 _CLIPS = np.linspace(1.5, 6.0, 19)  # widest number of a column over its root mean square, tried for the least rounding error
 _HEAD_LEVELS = 127
 _RIDGE = 1e-4  # of the head's least squares, over the mean square of the sums
-_LEAST_ROWS = 16
+LEAST_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def picked(
     Raises:
         InputError: a file that has room for hardly any row.
     """
-    if rows < min(_LEAST_ROWS, lessons.texts.width):
-        raise InputError(f"the file has room for {rows} n-grams, expected {_LEAST_ROWS} or more: ask for a larger one")
+    if rows < min(LEAST_ROWS, lessons.texts.width):
+        raise InputError(f"the file has room for {rows} n-grams, expected {LEAST_ROWS} or more: ask for a larger one")
     columns = np.sort(np.argsort(-importance(teacher, lessons), kind="stable")[:rows])
     texts = lessons.texts.only(columns)
     targets = (1 - TEACHER_SHARE) * lessons.targets + TEACHER_SHARE * answers
@@ -183,12 +184,15 @@ def _error(column: NDArray[np.floating], step: float, most: int) -> float:
     return float(np.square(np.clip(np.rint(column / step), -most, most) * step - column).sum())
 
 
-def cooled(model: PooledModel, temperature: float) -> PooledModel:
+def cooled(model: PooledModel | HiddenModel, temperature: float) -> PooledModel | HiddenModel:
     """Return the model with its logits divided by a temperature."""
     share = np.float32(1 / temperature)
-    return replace(model, scale=model.scale * share, bias=model.bias * share)
+    if isinstance(model, PooledModel):
+        return replace(model, scale=model.scale * share, bias=model.bias * share)
+    return replace(model, last_scale=model.last_scale * share, last_bias=model.last_bias * share)
 
 
-def shares_of(scores: Floats) -> Floats:
-    """Return (texts, classes) logits as shares."""
-    return softmax(scores)
+def smallest(classes: int) -> int:
+    """Return the bytes of the smallest file for so many classes, without its card."""
+    width = classes - 1
+    return GRAPH_BYTES + classes * (width + 8) + (LEAST_ROWS + 1) * (width + 4)
