@@ -1,5 +1,6 @@
 """``handheld text``, run as a person would, with a few hundred short texts."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,9 +14,8 @@ WORDS = {"colour": ("red", "green", "blue"), "greeting": ("hello", "hi", "hey"),
 
 def handheld(*words: object, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "handheld.cli", "text", *map(str, words)]
-    return subprocess.run(
-        command, input=stdin, capture_output=True, check=False, env={"PATH": "/usr/bin", "COLUMNS": "200"} | env
-    )
+    usual = {"PATH": "/usr/bin", "COLUMNS": "200", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, env=usual | env)
 
 
 def table(path: Path, count: int, seed: int) -> Path:
@@ -66,9 +66,7 @@ def test_evaluation_says_how_many_are_right_and_shows_the_wrong(folder: Path):
 
 
 def test_lines_are_labelled(folder: Path):
-    lines = (
-        b"hi and hello\n\n  \r\none two three\nred\tgreen blue\n\x07\n" + b"two " * 25_000 + b"\n\xf0\x9f\x91\x8d"
-    )
+    lines = b"hi and hello\n\n  \r\none two three\nred\tgreen blue\n\x07\n" + b"two " * 25_000 + b"\n\xf0\x9f\x91\x8d"
     done = handheld("predict", folder / "m.tflite", stdin=lines)
     assert done.returncode == 0, done.stderr.decode()
     answers = [line.split("\t", 2) for line in done.stdout.decode().rstrip("\n").split("\n")]
@@ -118,7 +116,7 @@ def test_what_cannot_be_learned_is_named(tmp_path: Path, lines: str, options: tu
 
 
 def test_a_truncated_model_is_refused(folder: Path, tmp_path: Path):
-    (tmp_path / "half.tflite").write_bytes((folder / "m.tflite").read_bytes()[:5000])
+    (tmp_path / "half.tflite").write_bytes((folder / "m.tflite").read_bytes()[:1500])
     done = handheld("predict", tmp_path / "half.tflite", stdin=b"hi\n")
     assert done.returncode == 1
     assert b"half.tflite" in done.stderr

@@ -17,16 +17,16 @@ Outside = Annotated[str | None, typer.Option("--oos", help="Label of the texts t
 LabelColumn = Annotated[
     str | None, typer.Option(help="Column of the labels, by its name, or by its number from 1 where there is no header.")
 ]
-TextColumn = Annotated[
-    list[str] | None, typer.Option(help="Column of the texts, likewise; several are joined by a blank.")
-]
+TextColumn = Annotated[list[str] | None, typer.Option(help="Column of the texts, likewise; several are joined by a blank.")]
 
 NO_ANSWER = "?"
 
 
 @app.command()
 def train(
-    texts: Annotated[Path, typer.Argument(help="Texts to learn from: .tsv (label TAB text), .csv, .jsonl, fastText's .txt; or .gz.")],
+    texts: Annotated[
+        Path, typer.Argument(help="Texts to learn from: .tsv (label TAB text), .csv, .jsonl, fastText's .txt; or .gz.")
+    ],
     out: Annotated[Path, typer.Option(help="Where to write the .tflite file.")],
     max_size: Annotated[str, typer.Option(help="Largest file, such as 100KB.")] = "100KB",
     valid: Annotated[Path | None, typer.Option(help="Texts to judge by; a tenth of the others if left out.")] = None,
@@ -188,9 +188,7 @@ def _read(
     from handheld.data import read_table
     from handheld.errors import InputError
 
-    data, skipped = read_table(
-        path, classes, label_column=columns.label, text_columns=columns.texts, keep_unknown=keep_unknown
-    )
+    data, skipped = read_table(path, classes, label_column=columns.label, text_columns=columns.texts, keep_unknown=keep_unknown)
     if not len(data):
         why = f"; the first of {len(skipped)} that were left out, {skipped[0].name}: {skipped[0].reason}" if skipped else ""
         raise InputError(f"{path}: expected lines of label TAB text, got none{why}")

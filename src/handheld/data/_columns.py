@@ -1,18 +1,21 @@
-"""Which columns of a table hold the labels and the texts: by the names that data sets use, or as somebody says."""
+"""Which columns of a table hold the labels and the texts: by the names that data sets use, or as
+somebody says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from handheld.errors import InputError
 
-LABEL_NAMES = frozenset(
-    "label labels label_text category categories class class_index classname class_name intent target sentiment emotion topic "
-    "tag v1 y lang language spam polarity".split()
-)
-TEXT_NAMES = frozenset(
-    "text texts sentence utterance message tweet review reviews content comment comments body question query headline "
-    "document description sms v2 x post phrase input".split()
-)
+LABEL_NAMES = frozenset({
+    "label", "labels", "label_text", "category", "categories", "class", "class_index",
+    "classname", "class_name", "intent", "target", "sentiment", "emotion", "topic", "tag", "v1",
+    "y", "lang", "language", "spam", "polarity"
+})  # fmt: skip
+TEXT_NAMES = frozenset({
+    "text", "texts", "sentence", "utterance", "message", "tweet", "review", "reviews",
+    "content", "comment", "comments", "body", "question", "query", "headline", "document",
+    "description", "sms", "v2", "x", "post", "phrase", "input"
+})  # fmt: skip
 JOINED = (("title", "description"), ("title", "content"), ("title", "text"), ("title", "body"), ("subject", "body"))
 """Names of columns that are one text together, in this order."""
 

@@ -1,4 +1,5 @@
-"""The rows of a file of texts, whatever its form: quoted CSV, TSV, JSON lines, fastText's; plain or packed by gzip.
+"""The rows of a file of texts, whatever its form: quoted CSV, TSV, JSON lines, fastText's; plain
+or packed by gzip.
 
 Nothing is half read: what is not understood is refused, with its line.
 """
@@ -56,10 +57,13 @@ def suffix_of(path: Path) -> str:
 
 
 def read_rows(path: Path) -> Table:
-    """Return the rows of a file. Raises :class:`InputError` for what cannot be read, with its line."""
+    """Return the rows of a file. Raises :class:`InputError` for what cannot be read, with its
+    line."""
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, or in these and .gz, got {suffix or 'none'}")
+        raise InputError(
+            f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, or in these and .gz, got {suffix or 'none'}"
+        )
     text = text_of(content_of(path), str(path))
     if suffix in (".jsonl", ".ndjson"):
         return _json_table(_json_lines(text, path), path)
@@ -96,7 +100,8 @@ def content_of(path: Path) -> bytes:
 
 
 def text_of(content: bytes, where: str) -> str:
-    """Return bytes as text: UTF-8, or UTF-16 with its mark. Raises :class:`InputError` for anything else."""
+    """Return bytes as text: UTF-8, or UTF-16 with its mark. Raises :class:`InputError` for
+    anything else."""
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
@@ -107,12 +112,15 @@ def text_of(content: bytes, where: str) -> str:
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(f"{where}, line {line}: cannot be read as text: zero bytes, as in UTF-16 without a mark; save it as UTF-8")
+        raise InputError(
+            f"{where}, line {line}: cannot be read as text: zero bytes, as in UTF-16 without a mark; save it as UTF-8"
+        )
     return text
 
 
 def lines_of(text: str) -> list[str]:
-    """Return lines that end in LF, CRLF, or throughout in CR; other separators of Unicode belong to texts."""
+    """Return lines that end in LF, CRLF, or throughout in CR; other separators of Unicode belong
+    to texts."""
     if "\n" not in text:
         return text.split("\r")
     return [line.removesuffix("\r") for line in text.split("\n")]
@@ -129,8 +137,8 @@ def _quoted_rows(text: str, path: Path) -> Iterator[Row]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(
-            f"{path}, line {line}: cannot be read as a table: {error}: a field that begins with a quotation mark must end with one before the next comma, "
-            'and marks inside it are doubled, ""'
+            f"{path}, line {line}: cannot be read as a table: {error}: a field that begins with a quotation "
+            'mark must end with one before the next comma, and marks inside it are doubled, ""'
         ) from error
 
 
@@ -170,7 +178,7 @@ def _json_table(entries: Iterator[tuple[int, Any]] | list[tuple[int, Any]], path
     objects: list[tuple[int, dict[str, Any]]] = []
     for number, entry in entries:
         if not isinstance(entry, dict):
-            raise InputError(f"{path}, line {number}: expected an object such as {{\"label\": ..., \"text\": ...}}")
+            raise InputError(f'{path}, line {number}: expected an object such as {{"label": ..., "text": ...}}')
         objects.append((number, entry))
         for name in entry:
             names.setdefault(name, len(names))

@@ -28,26 +28,32 @@ def read_table(
 
     ============================  ================================================================================
     ``.csv``                      quoted fields, by a header or label first
-    ``.tsv``                      label TAB text, or by a header; fields are not quoted, a text may hold tabs
-    ``.jsonl``, ``.ndjson``       an object a line; ``.json``: a list of objects
+    ``.tsv``                      label TAB text, or by a header; fields are not quoted, a text may
+    hold tabs ``.jsonl``, ``.ndjson``       an object a line; ``.json``: a list of objects
     ``.txt``, ``.tsv``, ``.csv``  fastText's lines, ``__label__NAME text``
     ============================  ================================================================================
 
-    Each also as ``.gz``, in any capitals, with LF, CRLF or CR, in UTF-8 or in UTF-16 with its mark. A header is known by its names
-    (label, category, class, intent, sentiment, v1 ...; text, sentence, review, tweet, v2 ...; title and description together).
+    Each also as ``.gz``, in any capitals, with LF, CRLF or CR, in UTF-8 or in UTF-16 with its
+    mark. A header is known by its names (label, category, class, intent, sentiment, v1 ...; text,
+    sentence, review, tweet, v2 ...; title and description together).
 
     Args:
         path: of the file.
         classes: names in their order, if another file has set it; else sorted by name.
-        label_column: name of the labels' column, or its number from 1 where there is no header; None: found by its name.
-        text_columns: names or numbers of the texts' columns, which are joined by a blank; none: found by their names.
-        keep_unknown: labels that ``classes`` does not have become further classes, behind these; else such rows are left out.
+        label_column: name of the labels' column, or its number from 1 where there is no header;
+            None: found by its name.
+        text_columns: names or numbers of the texts' columns, which are joined by a blank; none:
+            found by their names.
+        keep_unknown: labels that ``classes`` does not have become further classes, behind these;
+            else such rows are left out.
 
     Returns:
-        The texts, and the rows that were left out: without a text or a label, or with a label that is not known.
+        The texts, and the rows that were left out: without a text or a label, or with a label that
+        is not known.
 
     Raises:
-        InputError: no such file, no text, columns that nothing says the meaning of, a row that is broken; with its line.
+        InputError: no such file, no text, columns that nothing says the meaning of, a row that is
+            broken; with its line.
     """
     table = read_rows(path)
     columns = _columns(table, Wanted(label_column, tuple(text_columns)), path, doubt=classes is None)
@@ -100,7 +106,8 @@ def _columns(table: Table, wanted: Wanted, path: Path, *, doubt: bool) -> Column
 
 
 def _doubt(rows: Sequence[Row], path: Path) -> None:
-    """Refuse two nameless columns of which the second, not the first, looks like the labels; or a header that is not known."""
+    """Refuse two nameless columns of which the second, not the first, looks like the labels; or a
+    header that is not known."""
     pairs = [(row.fields[0], row.fields[1]) for row in rows if len(row.fields) >= 2 and row.fields[0]]
     if len(pairs) < _ENOUGH:
         return
@@ -108,7 +115,7 @@ def _doubt(rows: Sequence[Row], path: Path) -> None:
     seconds = {second for _, second in pairs}
     if len(set(firsts)) > max(_MOSTLY * len(pairs), len(seconds)):
         raise InputError(f"{path}: the second column, not the first, looks like the labels: {HOW}")
-    if pairs[0][0] not in firsts[1:] and all(_NAME.fullmatch(field) for field in pairs[0]):
+    if pairs[0][0] not in firsts[1:] and all(_NAME.fullmatch(field or "") for field in pairs[0]):
         raise InputError(
             f"{path}, line {rows[0].line}: {firsts[0]!r} is a label of no other line, so this may be a header: {HOW}"
         )

@@ -1,7 +1,7 @@
 """Write a small graph as a ``.tflite`` file at once, where a converter would take half a minute.
 
-A :class:`GraphWriter` collects constants and operators in the order in which they run; ``content`` is the file. It writes what
-it is told: open the result with ``Model.load``, which checks it.
+A :class:`GraphWriter` collects constants and operators in the order in which they run; ``content``
+is the file. It writes what it is told: open the result with ``Model.load``, which checks it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,8 @@ _OPERATORS = {
     "ADD": (0, 1), "DEQUANTIZE": (6, 2), "EMBEDDING_LOOKUP": (7, 4), "FULLY_CONNECTED": (9, 1), "MUL": (18, 1), "RELU": (19, 1),
     "RESHAPE": (22, 1), "SUB": (41, 1), "CAST": (53, 1), "MAXIMUM": (55, 1), "LESS": (58, 1), "SUM": (74, 1), "RSQRT": (76, 1),
 }  # fmt: skip
-"""Number and version of the operators that we write, by name; ``BuiltinOperator`` in the TensorFlow Lite schema."""
+"""Number and version of the operators that we write, by name; ``BuiltinOperator`` in the
+TensorFlow Lite schema."""
 
 _SCHEMA = 3
 _IDENTIFIER = b"TFL3"
@@ -27,7 +28,7 @@ INT4_LEVELS = range(-8, 8)
 class TensorRef(NamedTuple):
     """A tensor of the graph that is being written."""
 
-    index: int
+    number: int
     shape: tuple[int, ...]
 
 
@@ -53,14 +54,16 @@ class GraphWriter:
     def input(self, name: str, shape: tuple[int, ...], dtype: str) -> TensorRef:
         """Return a tensor that callers fill."""
         tensor = self._tensor(name, shape, dtype, 0)
-        self._graph.inputs.append(tensor.index)
+        self._graph.inputs.append(tensor.number)
         return tensor
 
     def constant(self, name: str, values: NDArray[Any], dtype: str | None = None) -> TensorRef:
-        """Return a tensor with values of its own; of ``int8`` and ``int4`` a real value is the number that is stored.
+        """Return a tensor with values of its own; of ``int8`` and ``int4`` a real value is the
+        number that is stored.
 
         Raises:
-            InputError: values that four bits cannot hold, or rows of four bits that end inside a byte.
+            InputError: values that four bits cannot hold, or rows of four bits that end inside a
+                byte.
         """
         dtype = dtype or values.dtype.name
         data = _packed(name, values) if dtype == "int4" else np.ascontiguousarray(values)
@@ -69,7 +72,7 @@ class GraphWriter:
             quantization = self._schema.QuantizationParametersT()
             quantization.scale = [1.0]
             quantization.zeroPoint = [0]
-            self._graph.tensors[tensor.index].quantization = quantization
+            self._graph.tensors[tensor.number].quantization = quantization
         return tensor
 
     def operator(
@@ -89,12 +92,13 @@ class GraphWriter:
             inputs: tensors.
             shape, dtype: of the output.
             output: its name; the operator's and a number if left out.
-            options: fields of the operator's table of options, ``table`` being the table's name without ``Options``.
+            options: fields of the operator's table of options, ``table`` being the table's name
+                without ``Options``.
         """
         result = self._tensor(output or f"{name.lower()}_{len(self._graph.operators)}", shape, dtype, 0)
         node = self._schema.OperatorT()
         node.opcodeIndex = self._code(name)
-        node.inputs = [tensor.index for tensor in inputs]
+        node.inputs = [tensor.number for tensor in inputs]
         node.outputs = [result.index]
         if options:
             table = f"{options['table']}Options"
@@ -117,7 +121,7 @@ class GraphWriter:
         """Return the file of the graph with these outputs."""
         import flatbuffers
 
-        self._graph.outputs = [tensor.index for tensor in outputs]
+        self._graph.outputs = [tensor.number for tensor in outputs]
         builder: Any = flatbuffers.Builder(1024)
         builder.Finish(self._model.Pack(builder), _IDENTIFIER)
         return bytes(builder.Output())

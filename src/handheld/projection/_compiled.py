@@ -1,4 +1,5 @@
-"""The n-grams of ``ngrams`` and the sums of ``pooled``, compiled: the same numbers as in numpy, text by text.
+"""The n-grams of ``ngrams`` and the sums of ``pooled``, compiled: the same numbers as in numpy,
+text by text.
 
 Imports numba, and is imported only where that is installed and pays.
 """
@@ -74,7 +75,8 @@ def _mix(value: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def _collapse(points: Any, begin: int, end: int, codes: Any, piece: Any) -> int:
-    """Write a text's codes between blanks, one blank between pieces; return how many, 1 for a text without any."""
+    """Write a text's codes between blanks, one blank between pieces; return how many, 1 for a text
+    without any."""
     piece[0] = _BLANK
     size = 1
     for place in range(begin, end):
@@ -96,7 +98,7 @@ def _hash_words(piece: Any, size: int, starts: Any, is_start: Any) -> None:
     place = 0
     while place < size:
         kind = piece[place] >> _SHIFT
-        if kind == _ALONE or kind == _MARK:
+        if kind == _ALONE or kind == _MARK:  # noqa: SIM109 - a tuple of these is slow when compiled
             end = place + 1
         elif kind == _WORD:
             end = place + 1
@@ -119,7 +121,8 @@ def _hash_words(piece: Any, size: int, starts: Any, is_start: Any) -> None:
 def _find(
     piece: Any, size: int, letters: Any, words: int, shift: Any, row_of: Any, starts: Any, is_start: Any, rows: Any
 ) -> int:
-    """Write the rows of all n-grams, in the order of their first letters; return how many there are."""
+    """Write the rows of all n-grams, in the order of their first letters; return how many there
+    are."""
     count = 0
     longest = letters[-1] if len(letters) else 0
     for place in range(size - 1):

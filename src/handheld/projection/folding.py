@@ -1,4 +1,5 @@
-"""What a character is to n-grams of letters: its folded form and its class, by one look into a table."""
+"""What a character is to n-grams of letters: its folded form and its class, by one look into a
+table."""
 
 from functools import cache
 
@@ -22,7 +23,8 @@ _WIDE_MARKS = {"\uff01": "!", "\uff1f": "?", "\u061f": "?"}
 
 @cache
 def code_table() -> Codes:
-    """Return (0x110000,) codes of all characters: the folded character, and its class from bit 24 on."""
+    """Return (0x110000,) codes of all characters: the folded character, and its class from bit 24
+    on."""
     folded = _folded()
     classes = _classes()
     codes = folded | classes.take(folded) << np.uint32(CLASS_SHIFT)
@@ -56,7 +58,8 @@ def _classes() -> Codes:
     classes[0x2000:0x200B] = SPACE
     for mark in "!?":
         classes[ord(mark)] = MARK
-    # Words of the replies drop apostrophes; here "don't" is two words, and its n-grams of letters keep the mark.
+    # Words of the replies drop apostrophes; here "don't" is two words, and its n-grams of letters
+    # keep the mark.
     for apostrophe in _APOSTROPHES:
         classes[ord(apostrophe)] = PUNCTUATION
     classes[ord(SILENT)] = DROPPED

@@ -1,7 +1,9 @@
-"""A small network on the sum of a text's rows, in numpy: what a file of picked n-grams with a hidden layer answers.
+"""A small network on the sum of a text's rows, in numpy: what a file of picked n-grams with a
+hidden layer answers.
 
-The sum is normalised (Ba et al., arXiv 1607.06450), one layer with rectifiers and a linear layer follow. What enters a layer is
-rounded to 1/256, and weights are whole numbers, so that products are exact and a text gets the same answer alone and among others.
+The sum is normalised (Ba et al., arXiv 1607.06450), one layer with rectifiers and a linear layer
+follow. What enters a layer is rounded to 1/256, and weights are whole numbers, so that products
+are exact and a text gets the same answer alone and among others.
 """
 
 from dataclasses import dataclass
@@ -79,7 +81,8 @@ class HiddenModel:
         return np.ascontiguousarray(self.last.T, np.float64)
 
     def logits(self, sums: NDArray[np.float32], counts: Numbers) -> NDArray[np.float32]:
-        """Return (texts, classes) logits of (texts, width) sums; how many rows each has does not matter here."""
+        """Return (texts, classes) logits of (texts, width) sums; how many rows each has does not
+        matter here."""
         width = np.float64(sums.shape[1])
         whole = sums.astype(np.float64)
         centred = whole - whole.sum(axis=1, keepdims=True) / width
@@ -91,15 +94,17 @@ class HiddenModel:
 
     @classmethod
     def of(cls, model: Model) -> Self:
-        """Return what an open model file holds. Raises :class:`ModelError` for a file without these constants."""
+        """Return what an open model file holds. Raises :class:`ModelError` for a file without
+        these constants."""
         table, bits = table_of(model)
         try:
-            return cls(table, *(model.constant(name) for name in _NAMES), bits)
+            return cls(table, **{name: model.constant(name) for name in _NAMES}, bits=bits)
         except InputError as error:
             raise ModelError(f"{model.path}: {error}") from error
 
     def content(self, reader: Picked) -> bytes:
-        """Return a ``.tflite`` file of the model and of the buckets that its reader has rows for, without a card."""
+        """Return a ``.tflite`` file of the model and of the buckets that its reader has rows for,
+        without a card."""
         writer = GraphWriter()
         sums, _ = with_rows(writer, reader, self.table, self.bits)
         width = self.table.shape[1]

@@ -112,6 +112,7 @@ class WordNumbers:
     Attributes:
         length: words that are read; of a longer text its beginning.
         buckets: largest number of a word.
+        folding: version of the case folding, 1 or 2: see :func:`handheld.projection.words.words_of`.
 
     Raises:
         InputError: numbers below 1.
@@ -119,6 +120,7 @@ class WordNumbers:
 
     length: int = 32
     buckets: int = 20_000
+    folding: int = 1
 
     def __post_init__(self) -> None:
         if not (1 <= self.length <= 1 << 16 and 1 <= self.buckets < 1 << 31):
@@ -126,7 +128,7 @@ class WordNumbers:
 
     def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Return (texts, length) numbers of words, 1 to ``buckets``; 0 behind the last word."""
-        words = words_of(texts)
+        words = words_of(texts, self.folding)
         numbers = ((words.hashes >> _HALF) * np.uint64(self.buckets) >> _HALF).astype(np.int32) + 1
         found = np.zeros((len(texts), self.length), np.int32)
         for text, (start, end) in enumerate(zip(words.offsets[:-1].tolist(), words.offsets[1:].tolist(), strict=True)):
@@ -192,7 +194,7 @@ class Picked:
         kept = rows >= 0
         before = np.zeros(len(rows) + 1, np.intp)
         kept.cumsum(out=before[1:])
-        return thinned(rows[kept], before.take(bag.offsets), self.length)
+        return thinned(rows[kept].astype(np.intp), before.take(bag.offsets), self.length)
 
     def card(self) -> dict[str, Any]:
         """Return the entry ``text`` of a model's card."""
@@ -238,8 +240,9 @@ def reader_of(entry: Any, metadata: Mapping[str, bytes] | None = None) -> Reader
             raise InputError("entry text.parts: expected each to read rows")
         return Parts(tuple(part for part in found if isinstance(part, Rows)))
     if entry["reads"] == "words":
-        return WordNumbers(_whole(entry, "length"), _whole(entry, "buckets"))
-    features = Features(_whole(entry, "words"), _whole(entry, "skips"), tuple(_items(entry, "letters", int)))
+        return WordNumbers(_whole(entry, "length"), _whole(entry, "buckets"), _folding(entry))
+    letters = tuple(_items(entry, "letters", int))
+    features = Features(_whole(entry, "words"), _whole(entry, "skips"), letters, _folding(entry))
     if entry["reads"] == "rows":
         return Rows(features, _whole(entry, "rows"), _whole(entry, "length"))
     return Bits(features, Signs(_whole(entry, "functions"), _whole(entry, "bits"), _whole(entry, "seed")))
@@ -255,6 +258,11 @@ def _picked(entry: Mapping[str, Any], metadata: Mapping[str, bytes]) -> Picked:
     if picked.rows != _whole(entry, "rows"):
         raise InputError(f"entry text.rows is {entry['rows']}, but {BUCKETS} has {picked.rows}")
     return picked
+
+
+def _folding(entry: Mapping[str, Any]) -> int:
+    """Return the version of the case folding; files of before there were two do not say it."""
+    return _whole(entry, "folding") if "folding" in entry else 1
 
 
 def _whole(entry: Mapping[str, Any], key: str) -> int:

@@ -1,7 +1,8 @@
 """Sets of whole numbers in few bytes: how a file says which buckets of n-grams it has rows for.
 
-Elias, "Efficient Storage and Retrieval by Content and Address of Static Files", J. ACM 21(2), 1974; Fano, 1971: the low bits of
-each number as they are, the high ones as a bitmap in unary. A set of n numbers below u takes about 2 + log2(u / n) bits a number.
+Elias, "Efficient Storage and Retrieval by Content and Address of Static Files", J. ACM 21(2),
+1974; Fano, 1971: the low bits of each number as they are, the high ones as a bitmap in unary. A
+set of n numbers below u takes about 2 + log2(u / n) bits a number.
 """
 
 import numpy as np
@@ -37,7 +38,8 @@ def encoded(numbers: Numbers, universe: int) -> bytes:
 
 
 def decoded(content: bytes, universe: int) -> Numbers:
-    """Return the set that :func:`encoded` wrote. Raises :class:`InputError` for bytes that are none."""
+    """Return the set that :func:`encoded` wrote. Raises :class:`InputError` for bytes that are
+    none."""
     count = int.from_bytes(content[:_HEAD], "little")
     if count > universe:
         raise InputError(f"a set of {count} numbers below {universe}: the bytes are damaged")

@@ -1,8 +1,10 @@
-"""N-grams of words and of letters inside words, of many texts at once: the fast features of text models.
+"""N-grams of words and of letters inside words, of many texts at once: the fast features of text
+models.
 
-Hashes are polynomials modulo 2^64 over the characters (Karp and Rabin, "Efficient Randomized Pattern-Matching Algorithms", 1987),
-so that an n-gram's follows from a shorter one's in two operations, then spread by SplitMix64's finaliser. They depend on
-nothing but the text: the same on every machine, alone or in a batch, compiled or not.
+Hashes are polynomials modulo 2^64 over the characters (Karp and Rabin, "Efficient Randomized
+Pattern-Matching Algorithms", 1987), so that an n-gram's follows from a shorter one's in two
+operations, then spread by SplitMix64's finaliser. They depend on nothing but the text: the same on
+every machine, alone or in a batch, compiled or not.
 """
 
 import unicodedata
@@ -19,8 +21,8 @@ from handheld.projection.folding import ALONE, BLANK, CLASS_SHIFT, DROPPED, MARK
 from handheld.projection.hashing import GOLDEN, Hashes, Numbers, mix
 
 BASE = np.uint64(0xD1342543DE82EF95)
-"""Of the polynomials: odd, so that it has an inverse (a multiplier of Steele and Vigna, "Computationally Easy, Spectrally Good
-Multipliers", arXiv 2001.05304)."""
+"""Of the polynomials: odd, so that it has an inverse (a multiplier of Steele and Vigna,
+"Computationally Easy, Spectrally Good Multipliers", arXiv 2001.05304)."""
 
 _INVERSE = np.uint64(pow(int(BASE), -1, 1 << 64))
 WORD_SALT = np.uint64(99)  # keeps a word apart from the n-gram of the same letters
@@ -32,10 +34,11 @@ class NGrams:
     """Which n-grams of a text are counted, and into how many buckets they fall.
 
     Attributes:
-        words: words in the longest n-gram of words, 0 to 3. A word is a run of letters and digits; an emoji, a question or
-            exclamation mark, and a letter of a script without spaces is one by itself.
-        letters: lengths of the n-grams of letters, each 2 to 8, in rising order: inside a piece of text between spaces, whose
-            edges are letters too.
+        words: words in the longest n-gram of words, 0 to 3. A word is a run of letters and digits;
+            an emoji, a question or exclamation mark, and a letter of a script without spaces is
+            one by itself.
+        letters: lengths of the n-grams of letters, each 2 to 8, in rising order: inside a piece of
+            text between spaces, whose edges are letters too.
         bits: of a bucket's number, 8 to 24.
         longest: letters of a text that are read, 1 to 1,000,000; a longer text is cut.
 
@@ -66,14 +69,18 @@ class NGrams:
         return np.uint64(64 - self.bits)
 
     def of(self, texts: Sequence[str]) -> Bag:
-        """Return the buckets of texts, each n-gram at the place of its first letter; one that occurs twice is there twice."""
+        """Return the buckets of texts, each n-gram at the place of its first letter; one that
+        occurs twice is there twice."""
         pieces = [self._buckets(chunk) for chunk in chunks(self.read(texts))]
         counts = np.concatenate([np.zeros(1, np.intp), *(count for _, count in pieces)])
         buckets = np.concatenate([np.empty(0, np.uint64), *(hashes for hashes, _ in pieces)])
         return Bag(buckets, counts.cumsum())
 
     def read(self, texts: Sequence[str]) -> list[str]:
-        """Return what is read of each text: its beginning, with accents composed."""
+        """Return what is read of each text: its beginning, with accents composed. Raises
+        :class:`InputError` for one text."""
+        if isinstance(texts, str):
+            raise InputError("expected a list of texts, got one str: put it in a list, [text]")
         return [unicodedata.normalize("NFC", text[: self.longest]) for text in texts]
 
     def _buckets(self, texts: Sequence[str]) -> tuple[Hashes, Numbers]:
@@ -89,7 +96,8 @@ class NGrams:
             texts: as :meth:`read` gives them.
 
         Returns:
-            (n-grams, characters) hashes; whether there is such an n-gram; and (texts + 1,) the first character of each text.
+            (n-grams, characters) hashes; whether there is such an n-gram; and (texts + 1,) the
+            first character of each text.
         """
         codes, owners = collapsed(texts)
         count = len(codes)
@@ -122,7 +130,7 @@ class NGrams:
         starts, ends = word_edges(codes)
         if not len(starts):
             return
-        powers, inverses = _powers(1 << int(len(codes)).bit_length())
+        powers, inverses = _powers(1 << len(codes).bit_length())
         sums = np.zeros(len(codes) + 1, np.uint64)
         np.cumsum(codes * powers[: len(codes)], out=sums[1:])
         single = mix((sums.take(ends) - sums.take(starts)) * inverses.take(starts) + _times_golden(int(WORD_SALT)))
@@ -137,7 +145,8 @@ class NGrams:
 
 
 def chunks(texts: Sequence[str], letters: int = _CHUNK) -> list[Sequence[str]]:
-    """Divide texts so that each division has about so many letters; a longer text is one by itself."""
+    """Divide texts so that each division has about so many letters; a longer text is one by
+    itself."""
     if sum(map(len, texts)) <= letters:
         return [texts] if len(texts) else []
     divisions: list[Sequence[str]] = []
@@ -151,7 +160,8 @@ def chunks(texts: Sequence[str], letters: int = _CHUNK) -> list[Sequence[str]]:
 
 
 def points_of(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Numbers]:
-    """Return the characters of texts, a line's end before and behind each, and (texts + 1,) where each begins."""
+    """Return the characters of texts, a line's end before and behind each, and (texts + 1,) where
+    each begins."""
     joined = "\n" + "\n".join(texts) + "\n"
     points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     begins = np.ones(len(texts) + 1, np.intp)
@@ -160,7 +170,8 @@ def points_of(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Numbers]:
 
 
 def collapsed(texts: Sequence[str]) -> tuple[Codes, Numbers]:
-    """Return the codes of texts with one blank between pieces, and (texts + 1,) the first of each text: the blank before it."""
+    """Return the codes of texts with one blank between pieces, and (texts + 1,) the first of each
+    text: the blank before it."""
     points, begins = points_of(texts)
     codes = code_table().take(points)
     is_blank = codes == BLANK

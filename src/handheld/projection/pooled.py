@@ -1,8 +1,9 @@
-"""A linear model on the sum of a text's rows, in numpy: what a file of picked n-grams answers, without a runtime.
+"""A linear model on the sum of a text's rows, in numpy: what a file of picked n-grams answers,
+without a runtime.
 
-logits = bias + scale * (head' * sum of rows) / sqrt(number of rows). Rows and head are whole numbers, so sums and products are exact
-and a text gets the same answer alone, among others, and from the compiled kernel. The graph in the file computes the same for who
-runs it elsewhere.
+logits = bias + scale * (head' * sum of rows) / sqrt(number of rows). Rows and head are whole
+numbers, so sums and products are exact and a text gets the same answer alone, among others, and
+from the compiled kernel. The graph in the file computes the same for who runs it elsewhere.
 """
 
 from collections.abc import Sequence
@@ -68,15 +69,18 @@ class PooledModel:
         return np.ascontiguousarray(self.head.T, np.float64)
 
     def logits(self, sums: NDArray[np.float32], counts: Numbers) -> NDArray[np.float32]:
-        """Return (texts, classes) logits of the sums of texts with so many rows each; the bias where there is none."""
-        # Whole numbers below 2^53: a matrix product in double precision is exact, in whatever order it adds.
+        """Return (texts, classes) logits of the sums of texts with so many rows each; the bias
+        where there is none."""
+        # Whole numbers below 2^53: a matrix product in double precision is exact, in whatever
+        # order it adds.
         products = sums.astype(np.float64) @ self._head
         share = 1.0 / np.sqrt(np.maximum(counts, 1))
         return np.asarray(products * share[:, None] * self.scale + self.bias, np.float32)
 
     @classmethod
     def of(cls, model: Model) -> Self:
-        """Return what an open model file holds. Raises :class:`ModelError` for a file without these constants."""
+        """Return what an open model file holds. Raises :class:`ModelError` for a file without
+        these constants."""
         table, bits = table_of(model)
         try:
             return cls(table, model.constant(HEAD), model.constant(SCALE), model.constant(BIAS), bits)
@@ -84,7 +88,8 @@ class PooledModel:
             raise ModelError(f"{model.path}: {error}") from error
 
     def content(self, reader: Picked) -> bytes:
-        """Return a ``.tflite`` file of the model and of the buckets that its reader has rows for, without a card."""
+        """Return a ``.tflite`` file of the model and of the buckets that its reader has rows for,
+        without a card."""
         writer = GraphWriter()
         sums, is_row = with_rows(writer, reader, self.table, self.bits)
         one = writer.constant("one", np.array([1.0], np.float32))
@@ -102,10 +107,9 @@ class PooledModel:
         return writer.content(writer.operator("ADD", (scaled, bias), shape, output="logits", options={"table": "Add"}))
 
 
-def with_rows(
-    writer: GraphWriter, reader: Picked, table: NDArray[np.int8], bits: int
-) -> tuple[TensorRef, TensorRef]:
-    """Write the input, the table and the buckets; return (1, width) sums of rows, and (1, length) whether there is a row."""
+def with_rows(writer: GraphWriter, reader: Picked, table: NDArray[np.int8], bits: int) -> tuple[TensorRef, TensorRef]:
+    """Write the input, the table and the buckets; return (1, width) sums of rows, and (1, length)
+    whether there is a row."""
     width = table.shape[1]
     numbers = writer.input("numbers", (1, reader.length), "int32")
     rows = writer.constant(TABLE, table, "int4" if bits == 4 else "int8")
@@ -121,7 +125,8 @@ def with_rows(
 
 
 def table_of(model: Model) -> tuple[NDArray[np.int8], int]:
-    """Return the table in an open file, and the bits of a number. Raises :class:`ModelError` for a file without one."""
+    """Return the table in an open file, and the bits of a number. Raises :class:`ModelError` for a
+    file without one."""
     table = model.constant(TABLE)
     if table.ndim != 2 or table.dtype != np.int8:
         raise ModelError(f"{model.path}: constant {TABLE!r} is {table.dtype} {list(table.shape)}, expected int8 (rows, width)")
@@ -129,7 +134,8 @@ def table_of(model: Model) -> tuple[NDArray[np.int8], int]:
 
 
 def summed(table: NDArray[np.int8], numbers: Numbers, offsets: Numbers) -> NDArray[np.float32]:
-    """Return (texts, width) sums of rows, exact: below 2^24, since a text has at most 65,536 rows of at most 127."""
+    """Return (texts, width) sums of rows, exact: below 2^24, since a text has at most 65,536 rows
+    of at most 127."""
     counts = offsets[1:] - offsets[:-1]
     sums = np.zeros((len(counts), table.shape[1]), np.float32)
     filled = counts > 0
@@ -164,7 +170,8 @@ _CHUNK = 1 << 16  # letters at once, so that no batch needs much memory
 
 
 class PooledReader:
-    """Answers texts with a model of picked n-grams: in numpy, and compiled where numba is installed and it pays.
+    """Answers texts with a model of picked n-grams: in numpy, and compiled where numba is
+    installed and it pays.
 
     Args:
         model: what was learned.
@@ -202,7 +209,8 @@ class PooledReader:
 
 
 WORTH_COMPILING = 100
-"""Texts after which a classifier loads the compiled kernel: half a second once, and 100 microseconds less for a text alone."""
+"""Texts after which a classifier loads the compiled kernel: half a second once, and 100
+microseconds less for a text alone."""
 
 
 @cache

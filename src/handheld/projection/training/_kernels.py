@@ -10,7 +10,8 @@ from numba import njit
 def loss_and_gradient(
     starts: Any, columns: Any, values: Any, coefficients: Any, bias: Any, targets: Any, weights: Any, gradient: Any, tilt: Any
 ) -> float:
-    """Add the gradients of the summed cross-entropy to ``gradient`` and ``tilt``, and return its value.
+    """Add the gradients of the summed cross-entropy to ``gradient`` and ``tilt``, and return its
+    value.
 
     Args:
         starts, columns, values: a sparse matrix of texts by rows (CSR).

@@ -26,6 +26,7 @@ from handheld.projection.training.tuning import cross_entropy
 _LEAST = 1e-9  # probability, in a loss
 _TOGETHER = 0.003  # highest learning rate of a trainer network and the one that is shipped, where they learn together
 
+
 def make_text_model(
     train: TextData,
     valid: TextData,
@@ -79,7 +80,9 @@ def _picked(
     made = maker.make()
     card = {**card, "training": {**card["training"], "choice": made.choice}}
     content = made.content()
-    return _finished(content, {**card, "text": made.reader.card()}, train, valid, work.curves | dict(made.curves), (), made.reader)
+    return _finished(
+        content, {**card, "text": made.reader.card()}, train, valid, work.curves | dict(made.curves), (), made.reader
+    )
 
 
 def _network(

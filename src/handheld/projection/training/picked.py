@@ -1,5 +1,5 @@
-"""The whole way from labelled texts to a file of picked n-grams: a large regression, what it teaches, and the smaller of its forms
-that knows the validation texts best."""
+"""The whole way from labelled texts to a file of picked n-grams: a large regression, what it
+teaches, and the smaller of its forms that knows the validation texts best."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -83,7 +83,8 @@ class PickedMaker:
         train: to learn from.
         valid: to choose by.
         plan: what to make.
-        answers: (texts, classes) logits of other teachers for ``Lesson.of(train.known, train.outside)``, if there are any.
+        answers: (texts, classes) logits of other teachers for ``Lesson.of(train.known,
+            train.outside)``, if there are any.
         card: as long as the file's will be, without what is measured.
         state: folder to go on from, or None.
         progress: called as the work goes on.
@@ -183,7 +184,7 @@ class PickedMaker:
         self.progress("file", 0.3, f"{rows:,} n-grams at most, {form.width} numbers of {form.bits} bits")
         answers = softmax(teacher.scores(self.matrix, self.lessons.values))
         if self.answers is not None:
-            answers = (answers + softmax(self.answers)) / 2
+            answers = np.asarray((answers + softmax(self.answers)) / 2, np.float32)
         alpha = 1 / (trial.inverse_alpha * len(self.lesson))
         prior = prior_of(trial.prior, self.lessons)
         pick = picking.picked(teacher, self.lessons, self.idf, rows, alpha, prior, answers)
@@ -195,7 +196,8 @@ class PickedMaker:
         return Made(model, self._reader(pick.columns), choice, {})
 
     def _deep(self) -> Made:
-        """Return a network with a hidden layer that learned from a regression and two larger networks."""
+        """Return a network with a hidden layer that learned from a regression and two larger
+        networks."""
         rows = deep.rows_in(self.size, self.buckets, self.classes)
         count = len(self.lesson)
         teacher: SoftmaxRegression | None = None
@@ -208,7 +210,7 @@ class PickedMaker:
             if loss < least:
                 teacher, least, best = tried, loss, inverse_alpha
         assert teacher is not None
-        lesson = replace(self.lesson, answers=self._taught(teacher), labels=self.lesson.labels * self.weights[:, None])
+        lesson = replace(self.lesson, answers=self._taught(teacher), labels=np.asarray(self.lesson.labels * self.weights[:, None], np.float32))
         columns = np.sort(np.argsort(-picking.importance(teacher, self.lessons), kind="stable")[:rows])
         network, self.curves["model"] = deep.trained(
             self.matrix.only(columns), lesson, self.valid.texts.only(columns), self._valid_loss,
@@ -252,7 +254,8 @@ class PickedMaker:
         return cross_entropy(logits, self.valid.labels, self.valid.weights)
 
     def _best(self, candidates: Sequence[Made | None]) -> Made:
-        """Return the one with the least validation loss, its probabilities calibrated on the validation texts."""
+        """Return the one with the least validation loss, its probabilities calibrated on the
+        validation texts."""
         best: Made | None = None
         least = np.inf
         for made in candidates:

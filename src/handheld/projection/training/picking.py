@@ -1,7 +1,9 @@
-"""A large regression becomes a small file: the n-grams that move its answers most, rows of few bits, and a small head.
+"""A large regression becomes a small file: the n-grams that move its answers most, rows of few
+bits, and a small head.
 
-The small model learns from the labels and from the large one's answers (Hinton et al., arXiv 1503.02531), on the n-grams that were
-picked alone. Its coefficients are then split into rows and a head by a singular value decomposition, and rounded.
+The small model learns from the labels and from the large one's answers (Hinton et al., arXiv
+1503.02531), on the n-grams that were picked alone. Its coefficients are then split into rows and a
+head by a singular value decomposition, and rounded.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +23,8 @@ TEACHER_SHARE = 0.5
 """Of the large model's answers in what the small one learns; the rest are the labels."""
 
 GRAPH_BYTES = 3_800
-"""Of a file beside its numbers, buckets and card: tensors, operators and their names (3,564 measured, and room)."""
+"""Of a file beside its numbers, buckets and card: tensors, operators and their names (3,564
+measured, and room)."""
 
 _CLIPS = np.linspace(1.5, 6.0, 19)  # widest number of a column over its root mean square, tried for the least rounding error
 _HEAD_LEVELS = 127
@@ -59,7 +62,8 @@ class Form:
 
 
 def forms_for(classes: int) -> tuple[Form, ...]:
-    """Return the forms that are tried for a linear model of so many classes: one contrast less than there are classes."""
+    """Return the forms that are tried for a linear model of so many classes: one contrast less
+    than there are classes."""
     contrasts = classes - 1
     if classes <= 3:
         return (Form(contrasts, 8),)
@@ -85,8 +89,8 @@ class Pick:
 
 
 def importance(teacher: SoftmaxRegression, lessons: Lessons) -> NDArray[np.float64]:
-    """Return (columns,) how much each moves the answers: the size of its coefficients' contrasts, times the root mean square of
-    its values."""
+    """Return (columns,) how much each moves the answers: the size of its coefficients' contrasts,
+    times the root mean square of its values."""
     contrasts = teacher.coefficients - teacher.coefficients.mean(axis=1, keepdims=True)
     squares = np.bincount(lessons.texts.columns, np.square(lessons.values), lessons.texts.width)
     return np.asarray(np.sqrt(np.square(contrasts).sum(axis=1) * squares))
@@ -142,9 +146,11 @@ def rounded(pick: Pick, form: Form) -> PooledModel:
 
 
 def refitted(model: PooledModel, texts: TextMatrix, wanted: Floats) -> PooledModel:
-    """Return the model with a head that answers the texts as nearly as it can as (texts, classes) logits that are wanted.
+    """Return the model with a head that answers the texts as nearly as it can as (texts, classes)
+    logits that are wanted.
 
-    Least squares: the rounded rows' errors are partly made good, and nothing is learned of the labels, which would memorise.
+    Least squares: the rounded rows' errors are partly made good, and nothing is learned of the
+    labels, which would memorise.
     """
     counts = texts.weighted(np.ones(texts.width, np.float32))
     sums = SoftmaxRegression(model.table[:-1].astype(np.float32), np.zeros(model.table.shape[1], np.float32))
@@ -167,7 +173,8 @@ def whole_head(table: NDArray[np.int8], head: NDArray[np.float64], bias: Floats,
 
 
 def levels(column: NDArray[np.floating], bits: int) -> tuple[NDArray[np.int8], float]:
-    """Return numbers as whole multiples of one step, and that step: the one with the least error."""
+    """Return numbers as whole multiples of one step, and that step: the one with the least
+    error."""
     most = LEVELS[bits]
     widest = float(np.abs(column).max())
     if not widest:

@@ -48,13 +48,15 @@ _SAME = 0.01  # of accuracy above the commonest label's share, up to which a mod
 
 @dataclass(frozen=True)
 class FitFigures:
-    """A model on the texts that it learned, and on those that it did not; shares of 0 to 1, losses in nats.
+    """A model on the texts that it learned, and on those that it did not; shares of 0 to 1, losses
+    in nats.
 
     Attributes:
         train_accuracy, train_loss: on the texts that it learned.
         valid_accuracy, valid_loss: on the validation texts.
         majority: share of validation texts that have the commonest training label.
-        balanced: mean over the labels of the share of their validation texts that are answered right.
+        balanced: mean over the labels of the share of their validation texts that are answered
+            right.
         choice: what was chosen, in words, such as the prior and its strength.
     """
 
@@ -89,7 +91,8 @@ class Plan:
     Attributes:
         max_size: bytes of the file, at most.
         recipe: of the network that is shipped.
-        trainers: that it learns from; a name twice is two networks of other seeds; none: it learns from labels alone.
+        trainers: that it learns from; a name twice is two networks of other seeds; none: it learns
+            from labels alone.
         joint: the one trainer network learns along (arXiv 1708.00630), and not before.
         licence: of the model, for its card; empty: not said.
         class_weight: ``none``, or ``balanced``: each label counts alike, however few texts it has.

@@ -24,9 +24,9 @@ Trained = Rows | Parts | Bits | Picked
 
 _D = 14  # bits of each projection, as in arXiv 1708.00630
 READS = ("picked", "rows", "signs")
-NGRAMS = Features(words=2, skips=0, letters=(3, 4, 5))
-SKIPGRAMS = Features(words=3, skips=1, letters=(2, 3, 4))
-LETTERS = Features(words=1, skips=0, letters=(2, 3, 4, 5, 6))
+NGRAMS = Features(words=2, skips=0, letters=(3, 4, 5), folding=2)
+SKIPGRAMS = Features(words=3, skips=1, letters=(2, 3, 4), folding=2)
+LETTERS = Features(words=1, skips=0, letters=(2, 3, 4, 5, 6), folding=2)
 
 _FIRST = 64  # rows or bits of the file that tells how many bytes are no rows
 _ROOM = 64  # bytes, for numbers on the card that are longer than others
@@ -174,6 +174,7 @@ def _resized(reader: Trained, count: int) -> Trained:
         return replace(reader, signs=replace(reader.signs, functions=max(1, count // _D)))
     if isinstance(reader, Rows):
         return replace(reader, rows=count)
+    assert isinstance(reader, Parts)
     return Parts(tuple(replace(part, rows=count) for part in reader.parts))
 
 

@@ -1,7 +1,9 @@
-"""Multinomial logistic regression of sparse texts, with a prior of its own for each coefficient; and the texts as matrices.
+"""Multinomial logistic regression of sparse texts, with a prior of its own for each coefficient;
+and the texts as matrices.
 
-The prior of "Baselines and Bigrams" (Wang and Manning, ACL 2012): a coefficient may be large where naive Bayes finds the n-gram
-telling. There features are multiplied by the log-count ratio; here, which is the same, coefficients are.
+The prior of "Baselines and Bigrams" (Wang and Manning, ACL 2012): a coefficient may be large where
+naive Bayes finds the n-gram telling. There features are multiplied by the log-count ratio; here,
+which is the same, coefficients are.
 """
 
 from collections.abc import Sequence
@@ -85,13 +87,15 @@ class TextMatrix:
         return TextMatrix(starts, self.columns.take(places), self.counts.take(places), self.buckets)
 
     def totals(self) -> Floats:
-        """Return (texts,) how many n-grams each text has, those that occur twice twice; 1 for a text without any."""
+        """Return (texts,) how many n-grams each text has, those that occur twice twice; 1 for a
+        text without any."""
         before = np.zeros(len(self.counts) + 1)
         self.counts.cumsum(out=before[1:], dtype=np.float64)
         return np.maximum(np.diff(before.take(self.starts)), 1).astype(np.float32)
 
     def weighted(self, weights: Floats) -> Floats:
-        """Return (entries,) values: counts times a weight of the column, over the root of the text's number of n-grams."""
+        """Return (entries,) values: counts times a weight of the column, over the root of the
+        text's number of n-grams."""
         share = (1 / np.sqrt(self.totals())).repeat(np.diff(self.starts))
         return np.asarray(self.counts * share * weights.take(self.columns), np.float32)
 
@@ -152,7 +156,8 @@ def fitted(
     start: SoftmaxRegression | None = None,
     steps: int = 100,
 ) -> SoftmaxRegression:
-    """Return the regression with the least mean cross-entropy + alpha / 2 * the sum of squares (coefficient / prior).
+    """Return the regression with the least mean cross-entropy + alpha / 2 * the sum of squares
+    (coefficient / prior).
 
     Args:
         lessons: to learn.
@@ -197,12 +202,12 @@ def fitted(
 
 def _log_shares(lessons: Lessons) -> Floats:
     shares = (lessons.targets * lessons.weights[:, None]).mean(axis=0)
-    return np.log(shares + _SHARE_OF_SMALLEST).astype(np.float32)
+    return np.asarray(np.log(shares + _SHARE_OF_SMALLEST), np.float32)
 
 
 def inverse_document_frequency(texts: TextMatrix) -> Floats:
-    """Return (columns,) idf as scikit-learn smooths it: log((1 + texts) / (1 + texts that have the n-gram)) + 1, 1 in the mean
-    square over all entries."""
+    """Return (columns,) idf as scikit-learn smooths it: log((1 + texts) / (1 + texts that have the
+    n-gram)) + 1, 1 in the mean square over all entries."""
     frequency = texts.document_frequency()
     idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
     mean_square = (np.square(idf) * frequency).sum() / max(1, frequency.sum())
@@ -210,8 +215,8 @@ def inverse_document_frequency(texts: TextMatrix) -> Floats:
 
 
 def log_count_ratio(texts: TextMatrix, targets: Floats, smoothing: float = 1.0) -> Floats:
-    """Return (columns, classes) how telling an n-gram is of a class: the size of the logarithm of the ratio between its share of
-    the texts of that class and of all others; 1 in the mean square.
+    """Return (columns, classes) how telling an n-gram is of a class: the size of the logarithm of
+    the ratio between its share of the texts of that class and of all others; 1 in the mean square.
 
     Args:
         texts: counted.

@@ -1,6 +1,8 @@
-"""How strongly a regression of texts is held back, and by which prior: chosen by the loss on texts that it did not learn.
+"""How strongly a regression of texts is held back, and by which prior: chosen by the loss on texts
+that it did not learn.
 
-Where few validation texts are set apart their loss is mostly noise, so folds of the training texts are held out as well.
+Where few validation texts are set apart their loss is mostly noise, so folds of the training texts
+are held out as well.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +25,12 @@ from handheld.projection.training.regression import (
 
 PRIORS = ("uniform", "bayes")
 INVERSE_ALPHAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""1 / (alpha * texts), scikit-learn's ``C``, from strong to weak. Optima on six sets lay between 1 and 32."""
+"""1 / (alpha * texts), scikit-learn's ``C``, from strong to weak. Optima on six sets lay between 1
+and 32."""
 
 BAYES_CLASSES = 32
-"""Labels up to which the log-count ratio is tried. With 64 and 77 it lost 1.1 and 1.3 points to a uniform prior on validation
-texts: a label's few texts tell too little of each n-gram."""
+"""Labels up to which the log-count ratio is tried. With 64 and 77 it lost 1.1 and 1.3 points to a
+uniform prior on validation texts: a label's few texts tell too little of each n-gram."""
 
 ENOUGH = 2_000  # validation texts from which their loss alone decides: its standard error is then 1 % of it
 FOLDS = 3
@@ -84,7 +87,8 @@ def losses(scores: Floats, labels: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def held_out(lessons: Lessons, labels: NDArray[np.int64], valid: Held) -> list[Held]:
-    """Return the validation texts held out from all lessons, and where they are few, folds of the lessons themselves.
+    """Return the validation texts held out from all lessons, and where they are few, folds of the
+    lessons themselves.
 
     Args:
         lessons: to learn.
@@ -110,7 +114,8 @@ def prior_of(name: str, lessons: Lessons) -> Floats | None:
 
 
 def path(held: Held, prior: str) -> Iterator[tuple[float, Floats]]:
-    """Yield each 1 / alpha, from the strongest prior on, and the (texts, classes) logits of what is held out."""
+    """Yield each 1 / alpha, from the strongest prior on, and the (texts, classes) logits of what
+    is held out."""
     model: SoftmaxRegression | None = None
     scale = prior_of(prior, held.lessons)
     count = len(held.lessons.texts)
@@ -120,7 +125,8 @@ def path(held: Held, prior: str) -> Iterator[tuple[float, Floats]]:
 
 
 def tune(sets: Sequence[Held], priors: Sequence[str], report: Callable[[float, str], None]) -> list[Trial]:
-    """Return the trials of all priors, the best first; each path ends where the loss has begun to rise.
+    """Return the trials of all priors, the best first; each path ends where the loss has begun to
+    rise.
 
     Args:
         sets: what is held out, each from its own lessons.
@@ -146,8 +152,8 @@ def tune(sets: Sequence[Held], priors: Sequence[str], report: Callable[[float, s
 
 
 def temperature_of(scores: Floats, labels: NDArray[np.int64], weights: Floats | None = None) -> float:
-    """Return what logits are divided by so that their loss is least (Guo et al., "On Calibration of Modern Neural Networks",
-    arXiv 1706.04599); 0.2 to 5."""
+    """Return what logits are divided by so that their loss is least (Guo et al., "On Calibration
+    of Modern Neural Networks", arXiv 1706.04599); 0.2 to 5."""
     from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
@@ -157,9 +163,7 @@ def temperature_of(scores: Floats, labels: NDArray[np.int64], weights: Floats | 
     return float(np.exp(found.x))
 
 
-def lessons_of(
-    texts: TextMatrix, targets: Floats, weights: Floats, idf: Floats | None = None
-) -> Lessons:
+def lessons_of(texts: TextMatrix, targets: Floats, weights: Floats, idf: Floats | None = None) -> Lessons:
     """Return texts to learn from; without an ``idf`` it is their own."""
     idf = inverse_document_frequency(texts) if idf is None else idf
     return Lessons(texts, texts.weighted(idf), targets, weights)
