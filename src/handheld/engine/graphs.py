@@ -99,7 +99,7 @@ class GraphWriter:
         node = self._schema.OperatorT()
         node.opcodeIndex = self._code(name)
         node.inputs = [tensor.number for tensor in inputs]
-        node.outputs = [result.index]
+        node.outputs = [result.number]
         if options:
             table = f"{options['table']}Options"
             node.builtinOptionsType = getattr(self._schema.BuiltinOptions, table)
