@@ -13,7 +13,7 @@ import handheld
 from handheld.engine import Model, embed
 from handheld.errors import InputError
 from handheld.projection.classifier import TextClassifier
-from handheld.projection.judging import Judgement, TextData, judge
+from handheld.projection.judging import TextData, judge
 from handheld.projection.scope import threshold_of
 from handheld.projection.training.lessons import Lesson
 from handheld.projection.training.picked import PickedMaker, steady_temperature
