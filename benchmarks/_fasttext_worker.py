@@ -61,25 +61,26 @@ def _by_itself(job: dict[str, Any]) -> tuple[Any, str]:
 
 
 def _by_settings(job: dict[str, Any]) -> tuple[Any, str]:
-    model, best, failed = None, -1.0, "no setting fits the size"
+    model, best = None, -1.0
     for setting in job["settings"]:
-        try:
-            tried = _largest_that_fits(job, setting)
-        except RuntimeError as error:  # a learning rate at which it diverges
-            failed = str(error)
-            continue
+        tried = _largest_that_fits(job, setting)
         if tried is not None and (right := tried.test(job["valid"])[1]) > best:
             model, best = tried, right
-    return model, failed
+    return model, "no setting fits the size, or all diverge"
 
 
 def _largest_that_fits(job: dict[str, Any], setting: dict[str, Any]) -> Any:
     for cutoff in _CUTOFFS:
-        tried = fasttext.train_supervised(job["train"], thread=1, verbose=0, seed=0, bucket=50_000, **setting)
-        tried.quantize(input=job["train"], qnorm=True, retrain=True, cutoff=cutoff, thread=1, verbose=0)
-        tried.save_model(job["out"])
-        if Path(job["out"]).stat().st_size <= job["size"]:
-            return tried
+        for retrain in (True, False):  # learning again what is left is better, but diverges where the rate is high
+            try:
+                tried = fasttext.train_supervised(job["train"], thread=1, verbose=0, seed=0, bucket=50_000, **setting)
+                tried.quantize(input=job["train"], qnorm=True, retrain=retrain, cutoff=cutoff, thread=1, verbose=0)
+            except RuntimeError:
+                continue
+            tried.save_model(job["out"])
+            if Path(job["out"]).stat().st_size <= job["size"]:
+                return tried
+            break
     return None
 
 

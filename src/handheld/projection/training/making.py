@@ -75,14 +75,19 @@ def _picked(
     work = _Work(train, plan, state, progress)
     card = _card(train, valid, plan)
     maker = PickedMaker(train, valid, plan, answers, {**card, **_measured(1 / 3, 1 / 3, len(valid.known))}, state, progress)
+    if not maker.is_possible:
+        rows = replace(plan, recipe=recipe_for("rows", plan.max_size, len(train.known.classes)))
+        return _network(train, valid, rows, answers, state, progress)
     if answers is None and plan.trainers:
         maker.answers = mean_of([taught.logits(maker.lesson.texts) for taught in work.teachers(maker.lesson)])
-    made = maker.make()
-    card = {**card, "training": {**card["training"], "choice": made.choice}}
-    content = made.content()
-    return _finished(
-        content, {**card, "text": made.reader.card()}, train, valid, work.curves | dict(made.curves), (), made.reader
-    )
+    while True:
+        made = maker.make()
+        told = {**card, "training": {**card["training"], "choice": made.choice}, "text": made.reader.card()}
+        curves = work.curves | dict(made.curves)
+        model = _finished(made.content(), told, train, valid, curves, (), made.reader)
+        if (excess := len(model.content) - plan.max_size) <= 0:
+            return model
+        maker.size -= excess
 
 
 def _network(

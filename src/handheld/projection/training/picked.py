@@ -129,11 +129,16 @@ class PickedMaker:
         """Whether there are so many labels that a row of one number a label would be too long."""
         return self.classes > BAYES_CLASSES and deep.rows_in(self.size, self.buckets, self.classes) >= 256
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether a file of this kind has room for so many labels; a small one of very many has not."""
+        return self.is_many or self.classes <= BAYES_CLASSES
+
     def _check_room(self) -> None:
         """See that the file has room for some n-grams, before anything is learned."""
         forms = picking.forms_for(self.classes)
         rows = max(form.rows_in(self.size, self.buckets, self.classes) for form in forms)
-        if rows < picking.LEAST_ROWS and not self.is_many:
+        if rows < picking.LEAST_ROWS and self.classes <= BAYES_CLASSES:
             least = self.plan.max_size - self.size + picking.smallest(self.classes)
             raise InputError(
                 f"{self.plan.max_size} bytes are too few for {self.classes} labels and their names: expected {least} or more"
