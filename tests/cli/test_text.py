@@ -128,3 +128,50 @@ def test_labels_that_do_not_match_are_refused(folder: Path, tmp_path: Path):
     done = handheld("evaluate", folder / "m.tflite", tmp_path / "t.tsv")
     assert done.returncode == 1
     assert "the model knows none of the labels 'tree'" in " ".join(done.stderr.decode().split())
+
+
+@pytest.mark.parametrize("size", ["-5KB", "1e5", "94x smaller", "large", "0KB", "5 GBit"])
+def test_a_size_that_is_none_is_told_in_sizes_alone(tmp_path: Path, size: str):
+    (tmp_path / "t.tsv").write_text("a\tone\nb\ttwo\n" * 20)
+    done = handheld("train", tmp_path / "t.tsv", "--out", tmp_path / "m.tflite", f"--max-size={size}")
+    assert done.returncode == 1
+    message = " ".join(done.stderr.decode().split())
+    assert "expected bytes, such as 100KB, 1.5MB or 98304" in message
+    assert "smaller, " not in message
+
+
+def test_a_missing_file_is_no_such_file(tmp_path: Path):
+    done = handheld("train", tmp_path / "none.tsv", "--out", tmp_path / "m.tflite")
+    assert done.returncode == 1
+    assert "none.tsv: no such file" in " ".join(done.stderr.decode().split())
+
+
+def test_an_effort_that_is_none_is_named(tmp_path: Path):
+    (tmp_path / "t.tsv").write_text("a\tone\nb\ttwo\n" * 20)
+    done = handheld("train", tmp_path / "t.tsv", "--out", tmp_path / "m.tflite", "--effort", "most")
+    assert done.returncode == 1
+    assert "--effort 'most': expected default or high" in " ".join(done.stderr.decode().split())
+
+
+@pytest.mark.parametrize("line", [b"ok\n\xff\xfe\n", b"ok\nh\x00i\x00\n"])
+def test_bytes_that_are_no_text_are_refused_with_their_line(folder: Path, line: bytes):
+    done = handheld("predict", folder / "m.tflite", stdin=line)
+    assert done.returncode == 1
+    assert "standard input, line 2" in " ".join(done.stderr.decode().split())
+    assert b"Traceback" not in done.stderr
+
+
+def test_columns_are_named_and_training_is_told_beside_validation(tmp_path: Path):
+    rows = ["kind,n,words"]
+    for number in range(60):
+        label = ("colour", "number")[number % 2]
+        rows.append(f'{label},{number},"{WORDS[label][number % 3]}, and {WORDS[label][number % 2]}"')
+    (tmp_path / "t.CSV").write_text("\n".join(rows))
+    options = ("--label-column", "kind", "--text-column", "words", "--class-weight", "balanced", "--max-size", "30KB")
+    done = handheld("train", tmp_path / "t.CSV", "--out", tmp_path / "m.tflite", *options)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"of its own texts 100.00% right" in done.stdout
+    assert b"the commonest label 50.00%" in done.stdout
+    columns = ("--label-column", "kind", "--text-column", "words")
+    done = handheld("evaluate", tmp_path / "m.tflite", tmp_path / "t.CSV", *columns)
+    assert b"100.00% of 60 texts right" in done.stdout
