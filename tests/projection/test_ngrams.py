@@ -135,3 +135,11 @@ def test_hashes_do_not_depend_on_pythons_seed():
 def test_what_makes_no_sense_is_named(make, message: str):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_what_an_emoji_is_varied_by_is_read_and_the_emoji_too():
+    plain, varied = (set(NGrams().of([text]).hashes.tolist()) for text in ("ok \u2764", "ok \u2764\ufe0f"))
+    alone = NGrams(1, ()).of(["\u2764"]).hashes[0]
+    assert alone in plain
+    assert alone in varied
+    assert varied - plain

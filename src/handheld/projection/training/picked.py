@@ -215,7 +215,11 @@ class PickedMaker:
             if loss < least:
                 teacher, least, best = tried, loss, inverse_alpha
         assert teacher is not None
-        lesson = replace(self.lesson, answers=self._taught(teacher), labels=np.asarray(self.lesson.labels * self.weights[:, None], np.float32))
+        lesson = replace(
+            self.lesson,
+            answers=self._taught(teacher),
+            labels=np.asarray(self.lesson.labels * self.weights[:, None], np.float32),
+        )
         columns = np.sort(np.argsort(-picking.importance(teacher, self.lessons), kind="stable")[:rows])
         network, self.curves["model"] = deep.trained(
             self.matrix.only(columns), lesson, self.valid.texts.only(columns), self._valid_loss,

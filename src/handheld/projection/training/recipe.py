@@ -44,7 +44,8 @@ class Recipe:
     """How a network for texts is made and trained; defaults were chosen on validation splits, for a hundred labels in 100 KB.
 
     Attributes:
-        reads: ``picked`` n-grams, which need no more than that word, ``rows`` of a table that learns, or ``signs`` of random projections, in eight bits.
+        reads: ``picked`` n-grams, which need no more than that word, ``rows`` of a table that learns, or
+            ``signs`` of random projections, in eight bits.
         features: of a text.
         more: features of further tables in the same file, each of which learns apart; the answer is the mean of all.
         width: numbers for each row or sign.
