@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("characters", "features", "words")
+MODULES = ("characters", "features", "kept", "words")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,7 +1,7 @@
 """Reports of ``handheld text``: one file each, which needs no other and no network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from handheld.drawing.page import write_page
 from handheld.projection.judging import Judgement
 
 if TYPE_CHECKING:
-    from handheld.projection.training.making import TextModel
+    from handheld.projection.training.plan import TextModel
 
 _MOST_WRONG, _LONGEST = 100, 300  # examples, and letters of one
 _WORST = 12  # labels in the confusion that is drawn
@@ -42,6 +42,7 @@ class Recall:
 def training_page(made: "TextModel", model: Path) -> Path:
     """Write the report of a training beside the model and return its path. Raises :class:`MediaError`."""
     about = {"bytes": f"{len(made.content):,}", **{key: made.card[key] for key in ("made_by", "training", "text")}}
+    about |= {"fit": {name: value for name, value in asdict(made.fit).items() if name != "choice"}}
     return _write(model.with_suffix(".training.html"), f"Training of {model.name}", made.valid, about, made.curves)
 
 

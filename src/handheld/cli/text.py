@@ -2,24 +2,31 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
     from handheld.data import Dataset
+    from handheld.projection.training.plan import FitFigures
 
 app = typer.Typer(help="Train, judge and use classifiers of short texts.", no_args_is_help=True)
 
 Model = Annotated[Path, typer.Argument(help="A .tflite text model.")]
 Outside = Annotated[str | None, typer.Option("--oos", help="Label of the texts that are out of scope.")]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="Column of the labels, by its name, or by its number from 1 where there is no header.")
+]
+TextColumn = Annotated[list[str] | None, typer.Option(help="Column of the texts, likewise; several are joined by a blank.")]
 
 NO_ANSWER = "?"
 
 
 @app.command()
 def train(
-    texts: Annotated[Path, typer.Argument(help="Texts to learn from: a line each, label TAB text (.tsv), or .csv.")],
+    texts: Annotated[
+        Path, typer.Argument(help="Texts to learn from: .tsv (label TAB text), .csv, .jsonl, fastText's .txt; or .gz.")
+    ],
     out: Annotated[Path, typer.Option(help="Where to write the .tflite file.")],
     max_size: Annotated[str, typer.Option(help="Largest file, such as 100KB.")] = "100KB",
     valid: Annotated[Path | None, typer.Option(help="Texts to judge by; a tenth of the others if left out.")] = None,
@@ -29,7 +36,15 @@ def train(
         typer.Option(help="Network to learn from too: lstm, transformer, convolutional, package.module:factory."),
     ] = None,
     joint: Annotated[bool, typer.Option(help="The trainer learns along, and not before.")] = False,
-    reads: Annotated[str, typer.Option(help="What the model reads: rows of a table that learns, or signs.")] = "rows",
+    reads: Annotated[
+        str, typer.Option(help="What the model reads: picked n-grams, rows of a table that learns, or signs.")
+    ] = "picked",
+    effort: Annotated[
+        str, typer.Option(help="default, or high: tables learn too, ten times as long, and the better file is kept.")
+    ] = "default",
+    class_weight: Annotated[str, typer.Option(help="none, or balanced: each label counts alike, however rare.")] = "none",
+    label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     bits: Annotated[int, typer.Option(help="Of a number in a table that learns: 4 or 8.")] = 4,
     licence: Annotated[str, typer.Option(help="Licence of the model, for its card.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of weights and order.")] = 0,
@@ -44,22 +59,29 @@ def train(
     from handheld.cli._text_page import training_page
     from handheld.media import atomic_path
     from handheld.projection.judging import TextData
-    from handheld.projection.training.making import Plan, make_text_model
+    from handheld.projection.training.making import make_text_model
+    from handheld.projection.training.plan import Plan
     from handheld.projection.training.recipe import recipe_for
 
     console = Console(stderr=True)
-    known = _read(texts, console)
+    limit = _bytes(max_size)
+    columns = _Columns(label_column, tuple(text_column or ()))
+    known = _read(texts, console, columns)
     if valid is None:
         known, held_out = known.split(0.1, seed=seed)
     else:
-        held_out = _read(valid, console, known.classes)
-    data, judged_by = TextData.of(known, oos), TextData.of(held_out, oos)
-    limit = _bytes(max_size)
+        held_out = _read(valid, console, columns, known.classes)
+    data = TextData.of(known, oos)
+    judged_by = TextData.of(held_out, oos)
     classes = len(data.known.classes)
+    if joint and reads == "picked":
+        reads = "rows"  # what learns along with a trainer is a network
     recipe = replace(recipe_for(reads, limit, classes), bits=bits)
     recipe = replace(recipe, more=()) if joint else recipe
-    trainers = _trainers(trainer or [], classes)
-    plan = Plan(limit, recipe=recipe, trainers=trainers, joint=joint, licence=licence, seed=seed)
+    plan = Plan(
+        limit, recipe=recipe, trainers=_trainers(trainer or [], classes), joint=joint, licence=licence, seed=seed,
+        class_weight=class_weight, high_effort=_is_high(effort),
+    )  # fmt: skip
     state = out.with_name(f".{out.name}.training")
     with stage_bars(console) as progress:
         made = make_text_model(data, judged_by, plan, state=state, progress=progress)
@@ -68,6 +90,9 @@ def train(
     page = training_page(made, out)
     shutil.rmtree(state, ignore_errors=True)
     typer.echo(f"{out}: {len(made.content):,} bytes, {_figures(made.valid)}")
+    typer.echo(_fit_line(made.fit))
+    for warning in made.fit.warnings:
+        console.print(f"note: {warning}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"wrote {page}", soft_wrap=True, highlight=False)
 
 
@@ -77,6 +102,8 @@ def evaluate(
     texts: Annotated[Path, typer.Argument(help="Labelled texts: label TAB text (.tsv), or .csv.")],
     oos: Outside = None,
     out: Annotated[Path | None, typer.Option(help="Report to write; beside the model if left out.")] = None,
+    label_column: LabelColumn = None,
+    text_column: TextColumn = None,
 ) -> None:
     """Say how many texts a model labels right, and write a report of its mistakes."""
     from rich.console import Console
@@ -87,7 +114,10 @@ def evaluate(
 
     console = Console(stderr=True)
     with TextClassifier.open(model) as classifier:
-        data = _read(texts, console, classifier.labels if oos is None else (*classifier.labels, oos))
+        columns = _Columns(label_column, tuple(text_column or ()))
+        known = classifier.labels if oos is None else (*classifier.labels, oos)
+        data = _read(texts, console, columns, known, keep_unknown=True)
+        _tell_unknown(data, known, texts, console)
         judged = judge(classifier, TextData.of(data, oos))
     page = evaluation_page(judged, model, texts, out)
     typer.echo(f"{model}: {_figures(judged)}")
@@ -107,14 +137,29 @@ def predict(
     with TextClassifier.open(model) as classifier:
         least = classifier.threshold if reject else 0.0
         try:
-            for line in sys.stdin.buffer:
-                text = line.decode("utf-8", "replace").rstrip("\r\n")
+            for number, line in enumerate(sys.stdin.buffer, 1):
+                text = _line(line, number)
                 label, share = classifier.classify(text, top=1)[0] if text.strip() else (NO_ANSWER, 0.0)
                 answer = f"{label if share >= least else NO_ANSWER}\t{share:.4f}\t{text}\n"
                 sys.stdout.buffer.write(answer.encode("utf-8", "replace"))
                 sys.stdout.buffer.flush()  # so that whoever asks line by line is answered line by line
         except BrokenPipeError:
             _leave_quietly()
+
+
+def _line(content: bytes, number: int) -> str:
+    """Return a line as text. Raises :class:`InputError` for bytes that are none, as training does."""
+    from handheld.errors import InputError
+
+    try:
+        text = content.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"standard input, line {number}: byte {error.start} is no UTF-8 text ({error.reason}): write it as UTF-8"
+        ) from error
+    if "\0" in text:
+        raise InputError(f"standard input, line {number}: holds zero bytes, as UTF-16 does: write it as UTF-8")
+    return text
 
 
 def _leave_quietly() -> None:
@@ -124,30 +169,80 @@ def _leave_quietly() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _read(path: Path, console: Any, classes: tuple[str, ...] | None = None) -> "Dataset":
+class _Columns(NamedTuple):
+    """What was said of a table's columns."""
+
+    label: str | None
+    texts: tuple[str, ...]
+
+
+def _read(
+    path: Path,
+    console: Any,
+    columns: _Columns,
+    classes: tuple[str, ...] | None = None,
+    *,
+    keep_unknown: bool = False,
+) -> "Dataset":
     """Read labelled texts; what is left out is told. Raises :class:`InputError`."""
     from handheld.data import read_table
     from handheld.errors import InputError
 
-    data, skipped = read_table(path, classes)
+    data, skipped = read_table(path, classes, label_column=columns.label, text_columns=columns.texts, keep_unknown=keep_unknown)
     if not len(data):
         why = f"; the first of {len(skipped)} that were left out, {skipped[0].name}: {skipped[0].reason}" if skipped else ""
         raise InputError(f"{path}: expected lines of label TAB text, got none{why}")
     for one in skipped[:5]:
         console.print(f"left out {one.name}: {one.reason}", highlight=False, soft_wrap=True, markup=False)
     if len(skipped) > 5:
-        console.print(f"left out {len(skipped) - 5} more")
+        console.print(f"left out {len(skipped) - 5} more, {len(skipped)} of {len(skipped) + len(data)} rows")
     return data
 
 
-def _bytes(text: str) -> int:
-    from handheld.compress.targets import Target
+def _tell_unknown(data: "Dataset", known: tuple[str, ...], path: Path, console: Any) -> None:
+    """Say which labels the model does not know. Raises :class:`InputError` if it knows none of them."""
     from handheld.errors import InputError
 
-    limits = Target.of(text)
-    if limits.size is None:
-        raise InputError(f"--max-size {text!r}: expected bytes, such as 100KB")
-    return limits.size
+    unknown = data.classes[len(known) :]
+    if not unknown:
+        return
+    count = int((data.labels >= len(known)).sum())
+    named = ", ".join(map(repr, unknown[:5])) + (" ..." if len(unknown) > 5 else "")
+    if count == len(data):
+        raise InputError(f"{path}: the model knows none of the labels {named}; it knows {', '.join(known[:5])} ...")
+    console.print(
+        f"{count} texts have labels that the model does not know and count as wrong: {named}",
+        highlight=False, soft_wrap=True, markup=False,
+    )  # fmt: skip
+
+
+def _bytes(text: str) -> int:
+    """Return a size in bytes. Raises :class:`InputError` for anything that is none."""
+    import re
+
+    from handheld.errors import InputError
+
+    units = {"": 1, "b": 1, "kb": 1_000, "mb": 1_000_000, "kib": 1 << 10, "mib": 1 << 20}
+    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    if parts is None or parts[2].lower() not in units or not (size := round(float(parts[1]) * units[parts[2].lower()])):
+        raise InputError(f"--max-size {text!r}: expected bytes, such as 100KB, 1.5MB or 98304")
+    return size
+
+
+def _is_high(effort: str) -> bool:
+    from handheld.errors import InputError
+
+    if effort not in ("default", "high"):
+        raise InputError(f"--effort {effort!r}: expected default or high")
+    return effort == "high"
+
+
+def _fit_line(fit: "FitFigures") -> str:
+    return (
+        f"of its own texts {fit.train_accuracy:.2%} right (loss {fit.train_loss:.3f}), of the validation texts "
+        f"{fit.valid_accuracy:.2%} (loss {fit.valid_loss:.3f}; {fit.balanced:.2%} in the mean of the labels), a gap of "
+        f"{100 * (fit.train_accuracy - fit.valid_accuracy):.1f} points; the commonest label {fit.majority:.2%}"
+    )
 
 
 def _trainers(names: list[str], classes: int) -> tuple[Any, ...]:

@@ -47,12 +47,24 @@ def _read(folder: Path, size: tuple[int, int] | None) -> tuple[Dataset, list[Ski
     classes = tuple(map(str, features[label].get("names", ())))
     rows = _rows(folder, [label, image or text or ""])
     if image is None:
-        texts = tuple(str(row[1]) for row in rows)
-        return Dataset(texts, np.array([row[0] for row in rows], dtype=np.int64), classes), []
+        return _texts(rows, classes, folder)
     from handheld.data._pictures import decode
 
     encoded = ((f"{folder}, row {n}", (row[1] or {}).get("bytes") or b"", int(row[0])) for n, row in enumerate(rows))
     return decode(encoded, classes, size)
+
+
+def _texts(rows: list[tuple[Any, ...]], classes: tuple[str, ...], folder: Path) -> tuple[Dataset, list[Skipped]]:
+    """Return the texts; a row without a text, or without a label (null, or -1 by the library's habit), is left out."""
+    skipped: list[Skipped] = []
+    kept: list[tuple[int, str]] = []
+    for number, (label, text) in enumerate(rows):
+        if label is None or label < 0 or text is None or not text.strip():
+            skipped.append(Skipped(f"{folder}, row {number}", "expected a label and a text"))
+        else:
+            kept.append((label, text))
+    labels = np.array([label for label, _ in kept], dtype=np.int64)
+    return Dataset(tuple(text for _, text in kept), labels, classes), skipped
 
 
 def _rows(folder: Path, columns: list[str]) -> list[tuple[Any, ...]]:

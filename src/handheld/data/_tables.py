@@ -1,50 +1,140 @@
 """Tables of labelled texts."""
 
-import csv
-import io
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from handheld.data._columns import HOW, Columns, Wanted, columns_of
+from handheld.data._rows import Row, Table, read_rows
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
+_ENOUGH = 8  # rows from which the order of two nameless columns is doubted
+_NAME = re.compile(r"[^\W\d][\w-]{0,24}")  # what a column is called, and hardly what a text says
+_MOSTLY = 0.5  # of the rows with a label of their own: then they are no labels
 
-def read_table(path: Path, classes: tuple[str, ...] | None = None) -> tuple[Dataset, list[Skipped]]:
-    """Read a ``.csv``, or a ``.tsv`` whose fields are not quoted: label and text, or columns of those names.
+
+def read_table(
+    path: Path,
+    classes: tuple[str, ...] | None = None,
+    *,
+    label_column: str | None = None,
+    text_columns: Sequence[str] = (),
+    keep_unknown: bool = False,
+) -> tuple[Dataset, list[Skipped]]:
+    """Read labelled texts.
+
+    ============================  ================================================================================
+    ``.csv``                      quoted fields, by a header or label first
+    ``.tsv``                      label TAB text, or by a header; fields are not quoted, a text may
+    hold tabs ``.jsonl``, ``.ndjson``       an object a line; ``.json``: a list of objects
+    ``.txt``, ``.tsv``, ``.csv``  fastText's lines, ``__label__NAME text``
+    ============================  ================================================================================
+
+    Each also as ``.gz``, in any capitals, with LF, CRLF or CR, in UTF-8 or in UTF-16 with its
+    mark. A header is known by its names (label, category, class, intent, sentiment, v1 ...; text,
+    sentence, review, tweet, v2 ...; title and description together).
 
     Args:
-        path: UTF-8 text.
+        path: of the file.
         classes: names in their order, if another file has set it; else sorted by name.
+        label_column: name of the labels' column, or its number from 1 where there is no header;
+            None: found by its name.
+        text_columns: names or numbers of the texts' columns, which are joined by a blank; none:
+            found by their names.
+        keep_unknown: labels that ``classes`` does not have become further classes, behind these;
+            else such rows are left out.
 
-    A row without a text, or with a label that ``classes`` does not have, is left out.
+    Returns:
+        The texts, and the rows that were left out: without a text or a label, or with a label that
+        is not known.
+
+    Raises:
+        InputError: no such file, no text, columns that nothing says the meaning of, a row that is
+            broken; with its line.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-    rows = _quoted(text, path) if path.suffix == ".csv" else [line.rstrip("\r").split("\t") for line in text.split("\n")]
-    at_label, at_text, first = 0, 1, 0
-    if rows and {"label", "text"} <= {field.strip().lower() for field in rows[0]}:
-        header = [field.strip().lower() for field in rows[0]]
-        at_label, at_text, first = header.index("label"), header.index("text"), 1
-    pairs, skipped = [], []
-    for number, row in enumerate(rows[first:], start=first + 1):
-        if len(row) <= max(at_label, at_text) or not row[at_label].strip() or not row[at_text].strip():
-            if any(field.strip() for field in row):
-                skipped.append(Skipped(f"{path}, line {number}", "expected a label and a text"))
-        elif classes is not None and row[at_label].strip() not in classes:
-            skipped.append(Skipped(f"{path}, line {number}", f"label {row[at_label].strip()!r} is not among the classes"))
+    table = read_rows(path)
+    columns = _columns(table, Wanted(label_column, tuple(text_columns)), path, doubt=classes is None)
+    rows = table.rows[1:] if columns.has_header and not table.names else table.rows
+    pairs: list[tuple[str, str]] = []
+    skipped: list[Skipped] = []
+    known = None if classes is None or keep_unknown else set(classes)
+    for row, label, text in _fields(rows, columns, table, path):
+        where = f"{path}, line {row.line}"
+        if not label or not text:
+            if any(field and field.strip() for field in row.fields):
+                skipped.append(Skipped(where, "expected a label and a text"))
+        elif known is not None and label not in known:
+            skipped.append(Skipped(where, f"label {label!r} is not among the classes"))
         else:
-            pairs.append((row[at_label].strip(), row[at_text].strip()))
-    names = classes or tuple(sorted({label for label, _ in pairs}))
+            pairs.append((label, text))
+    names = _names(pairs, classes)
     number_of = {name: number for number, name in enumerate(names)}
     labels = np.array([number_of[label] for label, _ in pairs], dtype=np.int64)
-    return Dataset(tuple(sentence for _, sentence in pairs), labels, names), skipped
+    return Dataset(tuple(text for _, text in pairs), labels, names), skipped
 
 
-def _quoted(text: str, path: Path) -> list[list[str]]:
-    try:
-        return list(csv.reader(io.StringIO(text, newline="")))
-    except csv.Error as error:
-        raise InputError(f"{path}: cannot be read as a table: {error}; is a quotation mark missing?") from error
+def _names(pairs: list[tuple[str, str]], classes: tuple[str, ...] | None) -> tuple[str, ...]:
+    present = {label for label, _ in pairs}
+    if classes is None:
+        return tuple(sorted(present))
+    return (*classes, *sorted(present.difference(classes)))
+
+
+def _columns(table: Table, wanted: Wanted, path: Path, *, doubt: bool) -> Columns:
+    if table.names:
+        columns = columns_of(table.names, wanted, str(path))
+        if columns is None:
+            raise InputError(f"{path}: nothing says which of {', '.join(map(repr, table.names))} are label and text: {HOW}")
+        return columns
+    first = next((row for row in table.rows if any(field and field.strip() for field in row.fields)), None)
+    if first is None:
+        return Columns(0, (1,), has_header=False)
+    columns = columns_of([field or "" for field in first.fields], wanted, str(path))
+    if columns is not None:
+        return columns
+    widest = 2 if table.may_hold_tabs else max(len(row.fields) for row in table.rows)
+    if widest > 2:
+        raise InputError(
+            f"{path}, line {first.line}: {len(first.fields)} columns, and nothing says which are label and text: {HOW}"
+        )
+    if doubt:
+        _doubt(table.rows, path)
+    return Columns(0, (1,), has_header=False)
+
+
+def _doubt(rows: Sequence[Row], path: Path) -> None:
+    """Refuse two nameless columns of which the second, not the first, looks like the labels; or a
+    header that is not known."""
+    pairs = [(row.fields[0], row.fields[1]) for row in rows if len(row.fields) >= 2 and row.fields[0]]
+    if len(pairs) < _ENOUGH:
+        return
+    firsts = [first for first, _ in pairs]
+    seconds = {second for _, second in pairs}
+    if len(set(firsts)) > max(_MOSTLY * len(pairs), len(seconds)):
+        raise InputError(f"{path}: the second column, not the first, looks like the labels: {HOW}")
+    if pairs[0][0] not in firsts[1:] and all(_NAME.fullmatch(field or "") for field in pairs[0]):
+        raise InputError(
+            f"{path}, line {rows[0].line}: {firsts[0]!r} is a label of no other line, so this may be a header: {HOW}"
+        )
+
+
+def _fields(rows: Sequence[Row], columns: Columns, table: Table, path: Path) -> Iterator[tuple[Row, str, str]]:
+    """Yield each row with its label and its text, empty where it has none."""
+    width = len(table.rows[0].fields) if columns.has_header and table.rows else max(columns.label, *columns.texts) + 1
+    last = max(columns.label, *columns.texts)
+    for row in rows:
+        fields = row.fields
+        if len(fields) > width and not table.names:
+            if not (table.may_hold_tabs and columns.texts[-1] == last == width - 1):
+                raise InputError(
+                    f"{path}, line {row.line}: {len(fields)} columns, expected {width}: is a separator inside a text?"
+                )
+            fields = (*fields[: width - 1], "\t".join(field or "" for field in fields[width - 1 :]))
+        yield row, _at(fields, columns.label), " ".join(filter(None, (_at(fields, place) for place in columns.texts)))
+
+
+def _at(fields: Sequence[str | None], place: int) -> str:
+    return (fields[place] or "").strip() if place < len(fields) else ""

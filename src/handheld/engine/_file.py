@@ -1,7 +1,8 @@
 """What a model file says about itself, read and checked without the runtime."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,11 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A checked file. ``steady``: no shape depends on values, so the runtime never moves a tensor."""
+    """A checked file.
+
+    ``steady``: no shape depends on values, so the runtime never moves a tensor. ``constants``: type, shape and bytes of each
+    tensor of the main graph that has values of its own, by name.
+    """
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
@@ -81,6 +86,21 @@ class ModelFile:
     description: str
     version: int
     steady: bool
+    constants: Mapping[str, tuple[str, tuple[int, ...], np.ndarray]]
+
+    def constant(self, name: str) -> np.ndarray:
+        """Return the values of a constant, as they are stored; those of four bits as int8."""
+        if name not in self.constants:
+            raise ModelError(f"no constant {name!r}; expected one of {', '.join(sorted(self.constants)) or 'none'}")
+        kind, shape, data = self.constants[name]
+        if kind == "int4":
+            halves = np.repeat(data, 2)
+            halves[1::2] >>= 4
+            signed = (halves << 4).view(np.int8) >> 4
+            return signed[: math.prod(shape)].reshape(shape)
+        if kind in _NO_ARRAY:
+            raise ModelError(f"constant {name!r} is of {kind}, which no array holds")
+        return np.frombuffer(data.tobytes(), kind).reshape(shape)
 
     @property
     def card(self) -> dict[str, Any]:
@@ -128,7 +148,15 @@ def _describe(model: Table, *, steady: bool) -> ModelFile:
         description=_text(model["description"]),
         version=model["version"],
         steady=steady,
+        constants=dict(_constants(model, graph)),
     )
+
+
+def _constants(model: Table, graph: Table) -> Iterator[tuple[str, tuple[str, tuple[int, ...], np.ndarray]]]:
+    for tensor in graph["tensors"]:
+        data = model["buffers"][tensor["buffer"]]["data"]
+        if len(data):
+            yield _text(tensor["name"]), (TYPES[tensor["type"]], tuple(tensor["shape"]), data)
 
 
 def _text(raw: bytes | None) -> str:

@@ -16,6 +16,7 @@ from handheld.engine._file import ModelFile, TensorInfo, read
 from handheld.engine._litert import Runtime
 from handheld.engine._packed import UNPACK_LIMIT, unpacked
 from handheld.engine._verify.check import MAX_BYTES
+from handheld.engine._verify.check import bits as element_bits
 from handheld.errors import InputError, ModelError
 
 
@@ -104,6 +105,31 @@ class Model:
             ModelError: the entry is no JSON object.
         """
         return self._file.card
+
+    def constant(self, name: str) -> np.ndarray:
+        """The values of a constant tensor of the main graph, as they are stored; those of four bits as int8.
+
+        Raises:
+            ModelError: there is none of that name, or of a type that no array holds.
+        """
+        try:
+            return self._file.constant(name)
+        except ModelError as error:
+            raise ModelError(f"{self.path}: {error}") from error
+
+    def has_constant(self, name: str) -> bool:
+        """Whether the main graph has a constant tensor of that name."""
+        return name in self._file.constants
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the ``.tflite`` file, unpacked."""
+        return self._content
+
+    def constant_bits(self, name: str) -> int:
+        """How many bits the file keeps a number of a constant in. Raises :class:`ModelError` if there is none of that name."""
+        self.constant(name)
+        return element_bits(self._file.constants[name][0])
 
     @property
     def operators(self) -> tuple[str, ...]:

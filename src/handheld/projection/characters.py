@@ -32,15 +32,32 @@ _MARKS = {".": ",;:\u2026\u3001\u3002\uff0c\uff1a\uff1b\uff0e\u060c\u061b\u06d4\
           "?": "\uff1f\u061f\u037e\u2047\u2048\u203d"}  # fmt: skip
 
 
-def normalised(text: str) -> str:
+CASE_PAIRS = {
+    "\u0130": "i", "\u00b5": "\u03bc", "\u017f": "s", "\u03c2": "\u03c3", "\u03d0": "\u03b2", "\u03d1": "\u03b8",
+    "\u03d5": "\u03c6", "\u03d6": "\u03c0", "\u03f0": "\u03ba", "\u03f1": "\u03c1", "\u03f5": "\u03b5",
+    "\u1e9b": "\u1e61", "\u1e9e": "\u00df", "\u1fbe": "\u03b9",
+}  # fmt: skip
+"""What version 2 of the folding adds: characters whose lower case is not their folding (CaseFolding.txt of Unicode 14, where
+the folding is one character), and the dotted I of Turkish."""
+
+SILENT = "\u0307"
+"""Dropped by version 2: the dot above that composes with no letter, as Python's lower case of the dotted I has it."""
+
+
+def normalised(text: str, folding: int = 1) -> str:
     """Return a text in lower case, its accents composed, marks of all scripts as ``.``, ``?`` and ``!``, joiners dropped.
+
+    Args:
+        text: any.
+        folding: version of the case folding. 1 is what the shipped replies and files before version 2 read; it leaves a
+            dotted capital I as it is, and a final sigma apart from others.
 
     >>> normalised("\uff37\uff28\uff39\uff1f  Ne\u0301e, J\u00c4GER")
     'why?  n\u00e9e. j\u00e4ger'
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    return text.translate(_tables()[0])
+    return text.translate(_tables()[0] if folding == 1 else _folding_2())
 
 
 def tokens(text: str) -> list[str]:
@@ -55,13 +72,26 @@ def tokens(text: str) -> list[str]:
     return [token[0] if token[0] in ".?!" else token for token in found]
 
 
+def frozen() -> dict[str, str]:
+    """Return the tables that :func:`made` wrote, as the package ships them."""
+    content = resources.files(__package__).joinpath("assets", _FILE).read_text("ascii")
+    tables: dict[str, str] = json.loads(content)
+    return tables
+
+
 @cache
 def _tables() -> tuple[dict[int, str | None], re.Pattern[str]]:
-    file = json.loads(resources.files(__package__).joinpath("assets", _FILE).read_text("ascii"))
+    file = frozen()
     folded: dict[int, str | None] = {ord(upper): lower for upper, lower in zip(file["upper"], file["lower"], strict=True)}
     folded |= {code: None for first, last in _pairs(file["dropped"]) for code in range(ord(first), ord(last) + 1)}
     word, alone = ("".join(f"{first}-{last}" for first, last in _pairs(file[kind])) for kind in ("word", "alone"))
     return folded, re.compile(rf"[{word}]+|[{alone}]|\.+|\?+|!+")
+
+
+@cache
+def _folding_2() -> dict[int, str | None]:
+    pairs = {ord(upper): lower for upper, lower in CASE_PAIRS.items()}
+    return _tables()[0] | pairs | {ord(SILENT): None}
 
 
 def _pairs(text: str) -> Iterable[tuple[str, str]]:

@@ -3,15 +3,17 @@
 import os
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.engine import Model, Prediction
-from handheld.engine.classify import labels_of, likeliest, softmax
+from handheld.engine.classify import labels_of, likeliest
 from handheld.errors import InputError, ModelError
-from handheld.projection.inputs import reader_of
+from handheld.projection.hidden import HiddenModel
+from handheld.projection.inputs import Picked, reader_of
+from handheld.projection.pooled import HEAD, PooledModel, PooledReader, RowModel, softmax
 
 _AT_ONCE = 1000  # texts
 
@@ -28,22 +30,34 @@ class TextClassifier:
     """
 
     def __init__(self, model: Model):
-        labels = labels_of(model)
+        self.model = model
+        self._closed = False
+        self.labels = labels_of(model)
         try:
-            self.reader = reader_of(model.card.get("text"))
+            self.reader = reader_of(model.card.get("text"), model.metadata)
         except InputError as error:
             raise ModelError(f"{model.path}: its card has {error}") from error
-        wanted = self.reader.of([""]).shape
-        given, answered = ([info.shape for info in side] for side in (model.inputs, model.outputs))
-        if given != [wanted] or answered != [(1, len(labels))]:
+        expected = self.reader.of([""]).shape
+        inputs = [info.shape for info in model.inputs]
+        outputs = [info.shape for info in model.outputs]
+        if inputs != [expected] or outputs != [(1, len(self.labels))]:
             raise ModelError(
-                f"{model.path}: expected one input {list(wanted)} and one output [1, {len(labels)}], as its card says, "
-                f"got {', '.join(map(str, (*model.inputs, *model.outputs)))}"
+                f"{model.path}: expected one input {list(expected)} and one output [1, {len(self.labels)}], as its card "
+                f"says, got {', '.join(map(str, (*model.inputs, *model.outputs)))}"
             )
-        threshold = model.card.get("threshold", 0.0)
-        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise ModelError(f"{model.path}: card entry threshold is {threshold!r}, expected a number of 0 to 1")
-        self.model, self.labels, self.threshold = model, labels, float(threshold)
+        self.threshold = self._number("threshold", 0.0)
+        if not 0 <= self.threshold <= 1:
+            raise ModelError(f"{model.path}: card entry threshold is {self.threshold!r}, expected a number of 0 to 1")
+        self.temperature = self._number("temperature", 1.0)
+        if not 0 < self.temperature < float("inf"):
+            raise ModelError(f"{model.path}: card entry temperature is {self.temperature!r}, expected a number above 0")
+        self._pooled = PooledReader(row_model(model), self.reader) if isinstance(self.reader, Picked) else None
+
+    def _number(self, entry: str, default: float) -> float:
+        value = self.model.card.get(entry, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ModelError(f"{self.model.path}: card entry {entry} is {value!r}, expected a number")
+        return float(value)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, threads: int = 1) -> Self:
@@ -56,31 +70,67 @@ class TextClassifier:
             raise
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (texts, labels) probabilities, 0 to 1.
+        """Return (texts, labels) probabilities, 0 to 1; a text has the same ones alone and among others.
+
+        Args:
+            texts: a list of texts; a single text goes into :meth:`classify`, or in a list of one.
 
         Raises:
-            InputError: something that is not text.
+            InputError: a single text, something that is not text, or a model that is closed.
         """
+        return softmax(self.logits(texts) / np.float32(self.temperature))
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (texts, labels) logits. Raises as :meth:`probabilities`."""
+        if isinstance(texts, str | bytes):
+            raise InputError(f"expected a list of texts, got one {type(texts).__name__}: put it in a list, [text]")
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(f"expected texts, got {type(text).__name__} as number {number}")
-        found = np.empty((len(texts), len(self.labels)), np.float32)
-        stored, real = self.model.inputs[0].to_stored, self.model.outputs[0].to_real
+        if self._closed:
+            raise InputError(f"{self.model.path}: the model is closed; open it again")
+        return self._run(texts) if self._pooled is None else self._pooled.logits(texts)
+
+    def _run(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Ask the runtime for one text after another."""
+        logits = np.empty((len(texts), len(self.labels)), np.float32)
+        to_stored = self.model.inputs[0].to_stored
+        to_real = self.model.outputs[0].to_real
         for start in range(0, len(texts), _AT_ONCE):
             for number, row in enumerate(self.reader.of(texts[start : start + _AT_ONCE]), start):
-                found[number] = softmax(real(self.model.run(stored(row[None]))[0])[0])
-        return found
+                logits[number] = to_real(self.model.run(to_stored(row[None]))[0])[0]
+        return logits
 
     def classify(self, text: str, *, top: int = 5) -> list[Prediction]:
         """Return the likeliest labels of a text, best first. Raises :class:`InputError` for what is no text."""
+        if not isinstance(text, str):
+            raise InputError(f"expected a text, got {type(text).__name__}")
         return likeliest(self.probabilities([text])[0], self.labels, top)
 
     def close(self) -> None:
         """Close the model."""
+        self._closed = True
         self.model.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the file's bytes and nothing else, so that another process opens, and checks, the same model."""
+        return _opened, (self.model.content, str(self.model.path))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _opened(content: bytes, path: str) -> TextClassifier:
+    return TextClassifier(Model.load(content, path=path))
+
+
+def row_model(model: Model) -> RowModel:
+    """Return what a file of picked n-grams answers with: a linear model, or one with a hidden layer.
+
+    Raises:
+        ModelError: its constants are missing or do not fit.
+    """
+    return PooledModel.of(model) if model.has_constant(HEAD) else HiddenModel.of(model)

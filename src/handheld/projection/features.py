@@ -8,7 +8,7 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.projection.hashing import GOLDEN, Hashes, Numbers, mix
-from handheld.projection.words import Texts, Words, fingerprints, words_of
+from handheld.projection.words import KEPT_LETTERS, Texts, Words, fingerprints, words_of
 
 _KNOWN = 1 << 14  # words and lengths whose n-grams are kept
 
@@ -44,6 +44,7 @@ class Features:
         words: words in the longest n-gram; 1 to 5, or 0 for none.
         skips: words that may be left out between two words of an n-gram, as in "how going"; 0 to 3.
         letters: lengths of n-grams of letters inside a word, its edges being letters too: "<ok>"; each 1 to 8.
+        folding: version of the case folding, 1 or 2: see :func:`handheld.projection.words.words_of`.
 
     Raises:
         InputError: numbers outside of these, or no features at all.
@@ -52,10 +53,13 @@ class Features:
     words: int = 3
     skips: int = 2
     letters: tuple[int, ...] = ()
+    folding: int = 1
 
     def __post_init__(self) -> None:
         if not (0 <= self.words <= 5 and 0 <= self.skips <= 3 and all(1 <= n <= 8 for n in self.letters)):
             raise InputError(f"expected words of 0 to 5, skips of 0 to 3 and letters of 1 to 8, got {self}")
+        if self.folding not in (1, 2):
+            raise InputError(f"folding is {self.folding}, expected version 1 or 2")
         if not self.words and not self.letters:
             raise InputError("expected some features: n-grams of words, of letters, or both")
 
@@ -68,7 +72,7 @@ class Features:
         >>> Features(words=2, skips=0).of(["yes I do", ""]).offsets.tolist()
         [0, 5, 5]
         """
-        words = words_of(texts)
+        words = words_of(texts, self.folding)
         bags = [self._of_words(words)] if self.words else []
         if self.letters:
             bags.append(self._of_letters(words))
@@ -106,8 +110,16 @@ class Features:
         return Bag(np.concatenate(grams) if grams else np.empty(0, np.uint64), before.take(words.offsets * len(self.letters)))
 
 
-@lru_cache(_KNOWN)
 def _grams(word: str, length: int) -> Hashes:
+    return _kept_grams(word, length) if len(word) <= KEPT_LETTERS else _counted(word, length)
+
+
+@lru_cache(_KNOWN)
+def _kept_grams(word: str, length: int) -> Hashes:
+    return _counted(word, length)
+
+
+def _counted(word: str, length: int) -> Hashes:
     edged = f"<{word}>"
     return fingerprints([f"\0{edged[place : place + length]}" for place in range(len(edged) - length + 1)])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.projection.features import Bag, Features
 from handheld.projection.hashing import Numbers
+from handheld.projection.kept import decoded, encoded
+from handheld.projection.ngrams import NGrams
 from handheld.projection.signs import Signs
 from handheld.projection.words import Texts, words_of
 
@@ -47,14 +50,7 @@ class Rows:
     def flat(self, texts: Texts) -> tuple[Numbers, Numbers]:
         """Return the row numbers of all texts, one text after another, and (texts + 1,) where each begins."""
         bag = self.features.of(texts)
-        numbers, counts = self.numbers(bag), bag.offsets[1:] - bag.offsets[:-1]
-        if counts.max(initial=0) <= self.length:
-            return numbers, bag.offsets
-        kept = np.minimum(counts, self.length)
-        offsets = np.zeros(len(bag) + 1, np.intp)
-        kept.cumsum(out=offsets[1:])
-        place = np.arange(offsets[-1]) - offsets[:-1].repeat(kept)
-        return numbers[bag.offsets[:-1].repeat(kept) + place * counts.repeat(kept) // kept.repeat(kept)], offsets
+        return thinned(self.numbers(bag), bag.offsets, self.length)
 
     def numbers(self, bag: Bag) -> Numbers:
         """Return (features,) row numbers."""
@@ -116,6 +112,7 @@ class WordNumbers:
     Attributes:
         length: words that are read; of a longer text its beginning.
         buckets: largest number of a word.
+        folding: version of the case folding, 1 or 2: see :func:`handheld.projection.words.words_of`.
 
     Raises:
         InputError: numbers below 1.
@@ -123,6 +120,7 @@ class WordNumbers:
 
     length: int = 32
     buckets: int = 20_000
+    folding: int = 1
 
     def __post_init__(self) -> None:
         if not (1 <= self.length <= 1 << 16 and 1 <= self.buckets < 1 << 31):
@@ -130,7 +128,7 @@ class WordNumbers:
 
     def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Return (texts, length) numbers of words, 1 to ``buckets``; 0 behind the last word."""
-        words = words_of(texts)
+        words = words_of(texts, self.folding)
         numbers = ((words.hashes >> _HALF) * np.uint64(self.buckets) >> _HALF).astype(np.int32) + 1
         found = np.zeros((len(texts), self.length), np.int32)
         for text, (start, end) in enumerate(zip(words.offsets[:-1].tolist(), words.offsets[1:].tolist(), strict=True)):
@@ -143,24 +141,128 @@ class WordNumbers:
         return {"reads": "words", **asdict(self)}
 
 
-Reader = Rows | Parts | Bits | WordNumbers
+@dataclass(frozen=True, eq=False)
+class Picked:
+    """The rows of those n-grams that a file has rows for; it knows no others.
+
+    Attributes:
+        ngrams: that are counted.
+        buckets: (rows,) numbers of the n-grams' buckets that have a row, rising.
+        length: n-grams of a text that are read, 1 to 65,536; of more, so many are taken at even distances.
+
+    Raises:
+        InputError: numbers outside of these.
+    """
+
+    ngrams: NGrams
+    buckets: Numbers
+    length: int = 1024
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.length <= 1 << 16:
+            raise InputError(f"length is {self.length}, expected 1 to 65536")
+        if not len(self.buckets) or not 0 <= self.buckets[0] <= self.buckets[-1] < 1 << self.ngrams.bits:
+            raise InputError(f"expected buckets of 0 to {(1 << self.ngrams.bits) - 1}, one or more")
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are; one more, of zeros, stands for nothing."""
+        return len(self.buckets)
+
+    @cached_property
+    def row_of(self) -> NDArray[np.int32]:
+        """(buckets,) row of each bucket, -1 for those that have none."""
+        rows = np.full(1 << self.ngrams.bits, -1, np.int32)
+        rows[self.buckets] = np.arange(self.rows, dtype=np.int32)
+        return rows
+
+    def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """Return (texts, length) row numbers; places that are left over hold ``rows``."""
+        numbers, offsets = self.flat(texts)
+        padded = np.full((len(texts), self.length), self.rows, np.int32)
+        padded[np.arange(self.length) < np.diff(offsets)[:, None]] = numbers
+        return padded
+
+    def flat(self, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
+        """Return the row numbers of all texts, one text after another, and (texts + 1,) where each begins."""
+        bag = self.ngrams.of(texts)
+        return self.rows_in(bag)
+
+    def rows_in(self, bag: Bag) -> tuple[Numbers, Numbers]:
+        """Return :meth:`flat` of texts whose buckets are known."""
+        rows = self.row_of.take(bag.hashes.view(np.int64))
+        kept = rows >= 0
+        before = np.zeros(len(rows) + 1, np.intp)
+        kept.cumsum(out=before[1:])
+        return thinned(rows[kept].astype(np.intp), before.take(bag.offsets), self.length)
+
+    def card(self) -> dict[str, Any]:
+        """Return the entry ``text`` of a model's card."""
+        return {"reads": "picked", **asdict(self.ngrams), "rows": self.rows, "length": self.length}
+
+    def content(self) -> bytes:
+        """Return the buckets as the file keeps them, in its entry :data:`BUCKETS` beside the card."""
+        return encoded(self.buckets, 1 << self.ngrams.bits)
 
 
-def reader_of(entry: Any) -> Reader:
-    """Return what the entry ``text`` of a card describes. Raises :class:`InputError` for what is missing or wrong."""
-    if not isinstance(entry, Mapping) or entry.get("reads") not in ("rows", "parts", "signs", "words"):
-        raise InputError("no entry text that says what is read of a text: rows, parts, signs or words")
+BUCKETS = "handheld.buckets"
+"""Name of the entry of a file that says which buckets have rows."""
+
+
+def thinned(numbers: Numbers, offsets: Numbers, length: int) -> tuple[Numbers, Numbers]:
+    """Return at most ``length`` numbers of each text, taken at even distances where there are more."""
+    counts = offsets[1:] - offsets[:-1]
+    if counts.max(initial=0) <= length:
+        return numbers, offsets
+    kept = np.minimum(counts, length)
+    fewer = np.zeros(len(offsets), np.intp)
+    kept.cumsum(out=fewer[1:])
+    place = np.arange(fewer[-1]) - fewer[:-1].repeat(kept)
+    return numbers[offsets[:-1].repeat(kept) + place * counts.repeat(kept) // kept.repeat(kept)], fewer
+
+
+Reader = Rows | Parts | Bits | WordNumbers | Picked
+
+
+def reader_of(entry: Any, metadata: Mapping[str, bytes] | None = None) -> Reader:
+    """Return what the entry ``text`` of a card describes, with the entries that lie beside the card.
+
+    Raises:
+        InputError: an entry that is missing or wrong; it is named.
+    """
+    if not isinstance(entry, Mapping) or entry.get("reads") not in ("rows", "parts", "signs", "words", "picked"):
+        raise InputError("no entry text that says what is read of a text: rows, parts, signs, words or picked")
+    if entry["reads"] == "picked":
+        return _picked(entry, metadata or {})
     if entry["reads"] == "parts":
         found = [reader_of(part) for part in _items(entry, "parts", Mapping)]
         if not all(isinstance(part, Rows) for part in found):
             raise InputError("entry text.parts: expected each to read rows")
         return Parts(tuple(part for part in found if isinstance(part, Rows)))
     if entry["reads"] == "words":
-        return WordNumbers(_whole(entry, "length"), _whole(entry, "buckets"))
-    features = Features(_whole(entry, "words"), _whole(entry, "skips"), tuple(_items(entry, "letters", int)))
+        return WordNumbers(_whole(entry, "length"), _whole(entry, "buckets"), _folding(entry))
+    letters = tuple(_items(entry, "letters", int))
+    features = Features(_whole(entry, "words"), _whole(entry, "skips"), letters, _folding(entry))
     if entry["reads"] == "rows":
         return Rows(features, _whole(entry, "rows"), _whole(entry, "length"))
     return Bits(features, Signs(_whole(entry, "functions"), _whole(entry, "bits"), _whole(entry, "seed")))
+
+
+def _picked(entry: Mapping[str, Any], metadata: Mapping[str, bytes]) -> Picked:
+    if BUCKETS not in metadata:
+        raise InputError(f"no entry {BUCKETS} that says which n-grams have rows")
+    ngrams = NGrams(
+        _whole(entry, "words"), tuple(_items(entry, "letters", int)), _whole(entry, "bits"), _whole(entry, "longest")
+    )
+    picked = Picked(ngrams, decoded(metadata[BUCKETS], 1 << ngrams.bits), _whole(entry, "length"))
+    if picked.rows != _whole(entry, "rows"):
+        raise InputError(f"entry text.rows is {entry['rows']}, but {BUCKETS} has {picked.rows}")
+    return picked
+
+
+def _folding(entry: Mapping[str, Any]) -> int:
+    """Return the version of the case folding; files of before there were two do not say it."""
+    return _whole(entry, "folding") if "folding" in entry else 1
 
 
 def _whole(entry: Mapping[str, Any], key: str) -> int:

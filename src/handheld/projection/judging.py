@@ -89,11 +89,18 @@ class Judgement:
 
 
 def judge(model: TextClassifier, data: TextData) -> Judgement:
-    """Ask a model for all texts, one at a time as on a device. Raises :class:`InputError` if it knows other labels."""
-    if model.labels != data.known.classes:
+    """Ask a model for all texts.
+
+    The data may have labels behind the model's: texts of these, which it does not know, are answered wrongly.
+
+    Raises:
+        InputError: the model's labels are not the first of the data's.
+    """
+    count = len(model.labels)
+    if model.labels != data.known.classes[:count]:
         odd = sorted(set(model.labels) ^ set(data.known.classes))
         raise InputError(
-            f"{model.model.path} has {len(model.labels)} labels, the texts {len(data.known.classes)}: expected the same; "
+            f"{model.model.path} has {count} labels, the texts {len(data.known.classes)}: expected the same; "
             f"only one of the two has {_some(odd)}"
         )
     known, outside = (model.probabilities(texts) for texts in (data.texts, data.outside))

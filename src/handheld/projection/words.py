@@ -16,11 +16,16 @@ try:
 except ImportError:
     from hashlib import blake2b
 
+from handheld.errors import InputError
 from handheld.projection.characters import normalised, tokens
 from handheld.projection.hashing import Hashes, Numbers
 
 _MARKS = frozenset(".?!")
 _KNOWN = 1 << 15  # words whose fingerprints are kept
+_LONGEST = 256  # letters of a word, in version 2
+
+KEPT_LETTERS = 64
+"""Letters of a word up to which something of it is kept: so what is kept is bounded in bytes, whatever texts come."""
 _WHOLE = {
     "can't": "can not", "won't": "will not", "shan't": "shall not", "ain't": "is not", "let's": "let us", "y'all": "you all",
 }  # fmt: skip
@@ -57,8 +62,16 @@ class Words(NamedTuple):
 Texts = Sequence[str] | Words
 
 
-def words_of(texts: Texts) -> Words:
+def words_of(texts: Texts, folding: int = 1) -> Words:
     """Split texts into words; words are returned as they are, so that what reads texts reads words that are known as well.
+
+    Args:
+        texts: a list of them, or words.
+        folding: version of the case folding, see :func:`handheld.projection.characters.normalised`. Version 2 also cuts a word
+            behind its 256th letter, so that a text without blanks costs no more than another.
+
+    Raises:
+        InputError: one text, not a list.
 
     >>> words = words_of(["It's late!! Go.", "ok"])
     >>> words.tokens, words.sentence.tolist(), words.offsets.tolist()
@@ -66,19 +79,21 @@ def words_of(texts: Texts) -> Words:
     """
     if isinstance(texts, Words):
         return texts
+    if isinstance(texts, str):
+        raise InputError("expected a list of texts, got one str: put it in a list, [text]")
     found: list[str] = []
     sentences: list[int] = []
     offsets, sentence = [0], 0
     for text in texts:
         ended = False
-        for token in tokens(normalised(opened(text))):
+        for token in tokens(normalised(opened(text), folding)):
             if token in _MARKS:
                 ended = True
                 if token == ".":
                     continue
             elif ended:
                 sentence, ended = sentence + 1, False
-            found.append(token)
+            found.append(token if folding == 1 else token[:_LONGEST])
             sentences.append(sentence)
         sentence += 1
         offsets.append(len(found))
@@ -86,9 +101,13 @@ def words_of(texts: Texts) -> Words:
     return Words(found, hashes, np.array(sentences, np.intp), np.array(offsets, np.intp))
 
 
-@lru_cache(_KNOWN)
 def fingerprint(word: str) -> int:
     """Return 64 bits that stand for a word: the same on every machine (BLAKE2, RFC 7693)."""
+    return _kept(word) if len(word) <= KEPT_LETTERS else int.from_bytes(_digest(word), "little")
+
+
+@lru_cache(_KNOWN)
+def _kept(word: str) -> int:
     return int.from_bytes(_digest(word), "little")
 
 

@@ -11,7 +11,8 @@ from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection import Features, TextClassifier
 from handheld.projection.judging import TextData
-from handheld.projection.training.making import Plan, TextModel, make_text_model
+from handheld.projection.training.making import make_text_model
+from handheld.projection.training.plan import Plan, TextModel
 from handheld.projection.training.recipe import Recipe
 
 LABELS = ("colour", "greeting", "number")

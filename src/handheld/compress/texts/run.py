@@ -25,7 +25,8 @@ from handheld.projection import TextClassifier
 from handheld.projection.inputs import Bits, Parts, Reader, Rows, reader_of
 from handheld.projection.judging import Judgement, TextData, judge
 from handheld.projection.training.lessons import Lesson
-from handheld.projection.training.making import Plan, TextModel, make_text_model
+from handheld.projection.training.making import make_text_model
+from handheld.projection.training.plan import Plan, TextModel
 from handheld.projection.training.recipe import compiled, parts_of, recipe_for
 from handheld.projection.training.table import Table
 

@@ -1,8 +1,7 @@
 """The whole way from labelled texts to a model file of at most a size."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,73 +13,18 @@ import handheld
 from handheld.engine import Model, embed
 from handheld.errors import InputError
 from handheld.projection.classifier import TextClassifier
-from handheld.projection.judging import Judgement, TextData, judge
+from handheld.projection.judging import TextData, judge
 from handheld.projection.scope import threshold_of
 from handheld.projection.training.lessons import Lesson
-from handheld.projection.training.recipe import Recipe, Trained, compiled, parts_of
-from handheld.projection.training.teaching import NAMES, TABLES, Taught, build, mean_of, teach
+from handheld.projection.training.picked import PickedMaker, steady_temperature
+from handheld.projection.training.plan import FitFigures, Plan, Progress, TextModel, digest
+from handheld.projection.training.recipe import Trained, compiled, parts_of, recipe_for
+from handheld.projection.training.teaching import Taught, build, mean_of, teach
 from handheld.projection.training.text import Curve, train_student
+from handheld.projection.training.tuning import cross_entropy
 
+_LEAST = 1e-9  # probability, in a loss
 _TOGETHER = 0.003  # highest learning rate of a trainer network and the one that is shipped, where they learn together
-
-Progress = Callable[[str, float, str], None]
-"""Called with a stage's name, the share of it that is done, 0 to 1, and what there is to say."""
-
-
-@dataclass(frozen=True, eq=False)
-class TextModel:
-    """A model file and how it came about.
-
-    Attributes:
-        content: of the ``.tflite`` file.
-        card: that it carries.
-        valid: what the file answers on the validation texts.
-        curves: (step, loss) of each training, by name.
-        networks: that the file was made of.
-        reader: of its texts.
-    """
-
-    content: bytes
-    card: Mapping[str, Any]
-    valid: Judgement
-    curves: Mapping[str, Curve]
-    networks: tuple[nn.Module, ...]
-    reader: Trained
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to make.
-
-    Attributes:
-        max_size: bytes of the file, at most.
-        recipe: of the network that is shipped.
-        trainers: that it learns from; a name twice is two networks of other seeds; none: it learns from labels alone.
-        joint: the one trainer network learns along (arXiv 1708.00630), and not before.
-        licence: of the model, for its card; empty: not said.
-        seed: of weights and order.
-    """
-
-    max_size: int
-    recipe: Recipe = field(default_factory=Recipe)
-    trainers: tuple[str | nn.Module, ...] = ()
-    joint: bool = False
-    licence: str = ""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        unknown = [trainer for trainer in self.trainers if isinstance(trainer, str) and trainer not in NAMES]
-        if unknown:
-            raise InputError(f"no trainer {unknown[0]!r}: expected {', '.join(NAMES)}, or package.module:factory")
-        if self.joint and (len(self.trainers) != 1 or self.trainers[0] in TABLES):
-            raise InputError(f"one trainer network learns along, got {', '.join(self.names) or 'none'}")
-        if self.joint and self.recipe.more:
-            raise InputError("a trainer network learns along with one table, not with several")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the trainers are called, in order."""
-        return tuple(each if isinstance(each, str) else type(each).__name__ for each in self.trainers)
 
 
 def make_text_model(
@@ -111,10 +55,53 @@ def make_text_model(
     if valid.known.classes != classes or (present := int((train.known.counts > 0).sum())) < 2:
         found = f"{present} label" if valid.known.classes == classes else f"{len(valid.known.classes)} and {len(classes)}"
         raise InputError(f"expected two labels or more, the same to train and to validate with, got {found}")
+    if plan.recipe.reads == "picked":
+        made = _picked(train, valid, plan, answers, state, progress)
+        if not plan.high_effort:
+            return made
+        slow = replace(plan, recipe=recipe_for("rows", plan.max_size, len(classes)), high_effort=False)
+        return min(made, _network(train, valid, slow, answers, state, progress), key=lambda each: each.fit.valid_loss)
+    return _network(train, valid, plan, answers, state, progress)
+
+
+def _picked(
+    train: TextData,
+    valid: TextData,
+    plan: Plan,
+    answers: NDArray[np.float32] | None,
+    state: Path | None,
+    progress: Progress,
+) -> TextModel:
+    work = _Work(train, plan, state, progress)
+    card = _card(train, valid, plan)
+    maker = PickedMaker(train, valid, plan, answers, {**card, **_measured(1 / 3, 1 / 3, len(valid.known))}, state, progress)
+    if not maker.is_possible:
+        rows = replace(plan, recipe=recipe_for("rows", plan.max_size, len(train.known.classes)))
+        return _network(train, valid, rows, answers, state, progress)
+    if answers is None and plan.trainers:
+        maker.answers = mean_of([taught.logits(maker.lesson.texts) for taught in work.teachers(maker.lesson)])
+    while True:
+        made = maker.make()
+        told = {**card, "training": {**card["training"], "choice": made.choice}, "text": made.reader.card()}
+        curves = work.curves | dict(made.curves)
+        model = _finished(made.content(), told, train, valid, curves, (), made.reader)
+        if (excess := len(model.content) - plan.max_size) <= 0:
+            return model
+        maker.size -= excess
+
+
+def _network(
+    train: TextData,
+    valid: TextData,
+    plan: Plan,
+    answers: NDArray[np.float32] | None,
+    state: Path | None,
+    progress: Progress,
+) -> TextModel:
     work = _Work(train, plan, state, progress)
     card = _card(train, valid, plan)
     progress("size", 0.0, "")
-    measured = _measured(1 / 3, 1 / 3, len(valid.known))
+    measured = {**_measured(1 / 3, 1 / 3, len(valid.known)), "temperature": 1 / 3}
     reader = plan.recipe.largest(plan.max_size, {**card, **measured}, plan.seed, train.texts)
     progress("size", 1.0, "")
     lesson = Lesson.of(train.known, train.outside)
@@ -126,16 +113,50 @@ def make_text_model(
         networks = work.students(reader, lesson, trainer, answers is None)
         progress("file", 0.0, "")
         content = compiled(networks, reader, lesson.texts, card)
-        with TextClassifier(Model.load(content)) as model:
-            judged = judge(model, valid)
-        judged = replace(judged, threshold=round(threshold_of(judged.shares, judged.right, judged.outside), 4))
-        told = {**card, "text": reader.card(), **_measured(judged.accuracy, judged.threshold, len(valid.known))}
-        content = embed(content, told)
-        if (excess := len(content) - plan.max_size) <= 0:
+        told = {**card, "text": reader.card(), "temperature": _temperature(content, valid)}
+        made = _finished(content, told, train, valid, work.curves, networks, reader)
+        if (excess := len(made.content) - plan.max_size) <= 0:
             break
         reader = plan.recipe.smaller(reader, excess)
-    progress("file", 1.0, f"{len(content):,} bytes")
-    return TextModel(content, told, judged, work.curves, networks, reader)
+    progress("file", 1.0, f"{len(made.content):,} bytes")
+    return made
+
+
+def _temperature(content: bytes, valid: TextData) -> float:
+    with TextClassifier(Model.load(content)) as model:
+        logits = model.logits(valid.texts)
+    weights = np.ones(len(logits), np.float32)
+    return round(steady_temperature(logits, valid.known.labels, weights), 4)
+
+
+def _finished(
+    content: bytes,
+    card: dict[str, Any],
+    train: TextData,
+    valid: TextData,
+    curves: dict[str, Curve],
+    networks: tuple[nn.Module, ...],
+    reader: Trained,
+) -> TextModel:
+    """Return a file that is measured, with its card."""
+    with TextClassifier(Model.load(embed(content, card))) as model:
+        judged = judge(model, valid)
+        fit = _fit(model, train, valid, str(card["training"].get("choice", "")))
+    judged = replace(judged, threshold=round(threshold_of(judged.shares, judged.right, judged.outside), 4))
+    told = {**card, **_measured(judged.accuracy, judged.threshold, len(valid.known))}
+    return TextModel(embed(content, told), told, judged, curves, networks, reader, fit)
+
+
+def _fit(model: TextClassifier, train: TextData, valid: TextData, choice: str) -> FitFigures:
+    known, unknown = (np.log(np.maximum(model.probabilities(data.texts), _LEAST)) for data in (train, valid))
+    labels, others = train.known.labels, valid.known.labels
+    common = int(train.known.counts.argmax())
+    right = unknown.argmax(axis=1) == others
+    recalls = [right[others == label].mean() for label in np.unique(others)]
+    return FitFigures(
+        float((known.argmax(axis=1) == labels).mean()), cross_entropy(known, labels), float(right.mean()),
+        cross_entropy(unknown, others), float((others == common).mean()), float(np.mean(recalls)), choice,
+    )  # fmt: skip
 
 
 class _Work:
@@ -147,7 +168,7 @@ class _Work:
 
     def stage(self, name: str, *what: object) -> dict[str, Any]:
         """Return where a training of ``what`` keeps its state, and what it reports to."""
-        file = _digest(self.train.known.digest, self.train.outside, *what)
+        file = digest(self.train.known.digest, self.train.outside, *what)
 
         def report(step: int, steps: int, loss: float) -> None:
             self.progress(name, step / steps, f"loss {loss:.4f}")
@@ -192,8 +213,9 @@ def _card(train: TextData, valid: TextData, plan: Plan) -> dict[str, Any]:
         "data": train.known.digest,
         "trainers": list(plan.names),
         "joint": plan.joint,
-        "epochs": plan.recipe.schedule.epochs,
         "seed": plan.seed,
+        **({} if plan.recipe.reads == "picked" else {"epochs": plan.recipe.schedule.epochs}),
+        **({} if plan.class_weight == "none" else {"class_weight": plan.class_weight}),
     }
     return {
         "labels": list(train.known.classes),
@@ -206,7 +228,3 @@ def _card(train: TextData, valid: TextData, plan: Plan) -> dict[str, Any]:
 
 def _measured(accuracy: float, threshold: float, count: int) -> dict[str, Any]:
     return {"accuracy": {"valid": round(accuracy, 4), "examples": count}, "threshold": round(threshold, 4)}
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -12,21 +12,21 @@ from torch import nn
 from handheld.compile import Precision, to_tflite
 from handheld.errors import InputError
 from handheld.projection.features import Features
-from handheld.projection.inputs import Bits, Parts, Rows
+from handheld.projection.inputs import Bits, Parts, Picked, Rows
 from handheld.projection.learned import LEVELS
 from handheld.projection.signs import Signs
 from handheld.projection.training.net import ProjectionNet, Weights
 from handheld.projection.training.table import Exported, Mean, Table
 from handheld.training import Schedule
 
-Trained = Rows | Parts | Bits
+Trained = Rows | Parts | Bits | Picked
 """What a network that is shipped can read."""
 
 _D = 14  # bits of each projection, as in arXiv 1708.00630
-READS = ("rows", "signs")
-NGRAMS = Features(words=2, skips=0, letters=(3, 4, 5))
-SKIPGRAMS = Features(words=3, skips=1, letters=(2, 3, 4))
-LETTERS = Features(words=1, skips=0, letters=(2, 3, 4, 5, 6))
+READS = ("picked", "rows", "signs")
+NGRAMS = Features(words=2, skips=0, letters=(3, 4, 5), folding=2)
+SKIPGRAMS = Features(words=3, skips=1, letters=(2, 3, 4), folding=2)
+LETTERS = Features(words=1, skips=0, letters=(2, 3, 4, 5, 6), folding=2)
 
 _FIRST = 64  # rows or bits of the file that tells how many bytes are no rows
 _ROOM = 64  # bytes, for numbers on the card that are longer than others
@@ -44,7 +44,8 @@ class Recipe:
     """How a network for texts is made and trained; defaults were chosen on validation splits, for a hundred labels in 100 KB.
 
     Attributes:
-        reads: ``rows`` of a table that learns, or ``signs`` of random projections, in eight bits.
+        reads: ``picked`` n-grams, which need no more than that word, ``rows`` of a table that learns, or
+            ``signs`` of random projections, in eight bits.
         features: of a text.
         more: features of further tables in the same file, each of which learns apart; the answer is the mean of all.
         width: numbers for each row or sign.
@@ -69,7 +70,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.reads not in READS:
-            raise InputError(f"expected a network that reads rows or signs, got {self.reads!r}")
+            raise InputError(f"expected what reads picked n-grams, rows or signs, got {self.reads!r}")
         if self.more and self.reads != "rows":
             raise InputError("further features are those of further tables: expected a network that reads rows")
         if self.bits not in LEVELS:
@@ -149,6 +150,8 @@ def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
     Raises:
         InputError: what cannot be read.
     """
+    if reads == "picked":
+        return Recipe(reads="picked")
     if reads == "signs":
         return Recipe(reads="signs", width=256, dropout=0.2, schedule=replace(_schedule(20), rate=0.002))
     if max_size < _TWO:
@@ -161,6 +164,8 @@ def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
 
 def parts_of(reader: Trained) -> tuple[Rows | Bits, ...]:
     """Return what each network of a file reads."""
+    if isinstance(reader, Picked):
+        raise InputError("a file of picked n-grams holds no networks")
     return reader.parts if isinstance(reader, Parts) else (reader,)
 
 
@@ -170,6 +175,7 @@ def _resized(reader: Trained, count: int) -> Trained:
         return replace(reader, signs=replace(reader.signs, functions=max(1, count // _D)))
     if isinstance(reader, Rows):
         return replace(reader, rows=count)
+    assert isinstance(reader, Parts)
     return Parts(tuple(replace(part, rows=count) for part in reader.parts))
 
 

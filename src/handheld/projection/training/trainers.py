@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from handheld.projection.inputs import WordNumbers
 
-WORDS = WordNumbers()
+WORDS = WordNumbers(folding=2)
 """What trainers for texts read, unless they have an ``inputs`` of their own."""
 
 

@@ -1,0 +1,163 @@
+"""Write a small graph as a ``.tflite`` file at once, where a converter would take half a minute.
+
+A :class:`GraphWriter` collects constants and operators in the order in which they run; ``content``
+is the file. It writes what it is told: open the result with ``Model.load``, which checks it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+
+_TYPES = {"float32": 0, "int32": 2, "bool": 6, "int8": 9, "int4": 17}
+_OPERATORS = {
+    "ADD": (0, 1), "DEQUANTIZE": (6, 2), "EMBEDDING_LOOKUP": (7, 4), "FULLY_CONNECTED": (9, 1), "MUL": (18, 1), "RELU": (19, 1),
+    "RESHAPE": (22, 1), "SUB": (41, 1), "CAST": (53, 1), "MAXIMUM": (55, 1), "LESS": (58, 1), "SUM": (74, 1), "RSQRT": (76, 1),
+}  # fmt: skip
+"""Number and version of the operators that we write, by name; ``BuiltinOperator`` in the
+TensorFlow Lite schema."""
+
+_SCHEMA = 3
+_IDENTIFIER = b"TFL3"
+INT4_LEVELS = range(-8, 8)
+
+
+class TensorRef(NamedTuple):
+    """A tensor of the graph that is being written."""
+
+    number: int
+    shape: tuple[int, ...]
+
+
+class GraphWriter:
+    """One graph: tensors, operators, and entries of metadata."""
+
+    def __init__(self) -> None:
+        from ai_edge_litert import schema_py_generated as schema  # with flatbuffers, 0.1 s: only who writes waits
+
+        self._schema: Any = schema
+        self._model = schema.ModelT()
+        self._model.version = _SCHEMA
+        self._model.buffers = [schema.BufferT()]
+        self._model.operatorCodes = []
+        self._model.metadata = []
+        self._graph = schema.SubGraphT()
+        self._graph.tensors = []
+        self._graph.operators = []
+        self._graph.inputs = []
+        self._graph.outputs = []
+        self._model.subgraphs = [self._graph]
+
+    def input(self, name: str, shape: tuple[int, ...], dtype: str) -> TensorRef:
+        """Return a tensor that callers fill."""
+        tensor = self._tensor(name, shape, dtype, 0)
+        self._graph.inputs.append(tensor.number)
+        return tensor
+
+    def constant(self, name: str, values: NDArray[Any], dtype: str | None = None) -> TensorRef:
+        """Return a tensor with values of its own; of ``int8`` and ``int4`` a real value is the
+        number that is stored.
+
+        Raises:
+            InputError: values that four bits cannot hold, or rows of four bits that end inside a
+                byte.
+        """
+        dtype = dtype or values.dtype.name
+        data = _packed(name, values) if dtype == "int4" else np.ascontiguousarray(values)
+        tensor = self._tensor(name, values.shape, dtype, self._buffer(data.tobytes()))
+        if dtype in ("int8", "int4"):
+            quantization = self._schema.QuantizationParametersT()
+            quantization.scale = [1.0]
+            quantization.zeroPoint = [0]
+            self._graph.tensors[tensor.number].quantization = quantization
+        return tensor
+
+    def operator(
+        self,
+        name: str,
+        inputs: Sequence[TensorRef],
+        shape: tuple[int, ...],
+        dtype: str = "float32",
+        *,
+        output: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> TensorRef:
+        """Append an operator and return what it gives.
+
+        Args:
+            name: one of the schema's, in capitals.
+            inputs: tensors.
+            shape, dtype: of the output.
+            output: its name; the operator's and a number if left out.
+            options: fields of the operator's table of options, ``table`` being the table's name
+                without ``Options``.
+        """
+        result = self._tensor(output or f"{name.lower()}_{len(self._graph.operators)}", shape, dtype, 0)
+        node = self._schema.OperatorT()
+        node.opcodeIndex = self._code(name)
+        node.inputs = [tensor.number for tensor in inputs]
+        node.outputs = [result.number]
+        if options:
+            table = f"{options['table']}Options"
+            node.builtinOptionsType = getattr(self._schema.BuiltinOptions, table)
+            node.builtinOptions = getattr(self._schema, f"{table}T")()
+            for field, value in options.items():
+                if field != "table":
+                    setattr(node.builtinOptions, field, value)
+        self._graph.operators.append(node)
+        return result
+
+    def metadata(self, name: str, data: bytes) -> None:
+        """Add an entry that travels in the file."""
+        entry = self._schema.MetadataT()
+        entry.name = name
+        entry.buffer = self._buffer(data)
+        self._model.metadata.append(entry)
+
+    def content(self, *outputs: TensorRef) -> bytes:
+        """Return the file of the graph with these outputs."""
+        import flatbuffers
+
+        self._graph.outputs = [tensor.number for tensor in outputs]
+        builder: Any = flatbuffers.Builder(1024)
+        builder.Finish(self._model.Pack(builder), _IDENTIFIER)
+        return bytes(builder.Output())
+
+    def _tensor(self, name: str, shape: tuple[int, ...], dtype: str, buffer: int) -> TensorRef:
+        tensor = self._schema.TensorT()
+        tensor.name = name
+        tensor.shape = list(shape)
+        tensor.type = _TYPES[dtype]
+        tensor.buffer = buffer
+        self._graph.tensors.append(tensor)
+        return TensorRef(len(self._graph.tensors) - 1, tuple(shape))
+
+    def _buffer(self, data: bytes) -> int:
+        buffer = self._schema.BufferT()
+        buffer.data = np.frombuffer(data, np.uint8)
+        self._model.buffers.append(buffer)
+        return len(self._model.buffers) - 1
+
+    def _code(self, name: str) -> int:
+        number, version = _OPERATORS[name]
+        for index, code in enumerate(self._model.operatorCodes):
+            if code.builtinCode == number:
+                return index
+        code = self._schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = number
+        code.version = version
+        self._model.operatorCodes.append(code)
+        return len(self._model.operatorCodes) - 1
+
+
+def _packed(name: str, values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return four-bit numbers two in a byte, the first in the lower half."""
+    if values.size and not (values.min() >= INT4_LEVELS[0] and values.max() <= INT4_LEVELS[-1]):
+        raise InputError(f"constant {name!r} has values from {values.min()} to {values.max()}, expected -8 to 7")
+    if values.shape[-1] % 2:
+        raise InputError(f"constant {name!r} has rows of {values.shape[-1]} numbers of four bits, expected an even number")
+    halves = values.astype(np.uint8).ravel() & 15
+    return np.asarray(halves[::2] | halves[1::2] << 4, np.uint8)

@@ -1,0 +1,165 @@
+"""The n-grams of ``ngrams`` and the sums of ``pooled``, compiled: the same numbers as in numpy,
+text by text.
+
+Imports numba, and is imported only where that is installed and pays.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from handheld.projection.folding import ALONE, BLANK, CLASS_SHIFT, DROPPED, MARK, WORD
+from handheld.projection.hashing import GOLDEN
+from handheld.projection.ngrams import BASE, WORD_SALT
+
+_BLANK = np.uint32(BLANK)
+_SHIFT = np.uint32(CLASS_SHIFT)
+_DROPPED, _WORD, _ALONE, _MARK = (np.uint32(number) for number in (DROPPED, WORD, ALONE, MARK))
+_BASE, _GOLDEN = BASE, GOLDEN
+_SALT = np.uint64(int(WORD_SALT) * int(GOLDEN) % (1 << 64))
+
+
+@njit(nogil=True, cache=True)
+def pooled(
+    points: Any, begins: Any, codes: Any, letters: Any, words: int, shift: Any, row_of: Any, length: int, table: Any
+) -> Any:
+    """Return (texts, width) sums of each text's rows, and (texts,) how many rows these are.
+
+    Args:
+        points: characters of all texts, one behind each text that is not read.
+        begins: (texts + 1,) where each text begins.
+        codes: of all characters, as ``folding.code_table`` gives them.
+        letters: lengths of n-grams of letters, rising.
+        words: words in the longest n-gram of words.
+        shift: of a hash, to give a bucket.
+        row_of: (buckets,) the row of each, or -1.
+        length: rows of a text that count; of more, so many at even distances.
+        table: (rows + 1, width) int8.
+    """
+    texts = len(begins) - 1
+    width = table.shape[1]
+    sums = np.zeros((texts, width), np.float32)
+    counts = np.zeros(texts, np.intp)
+    longest = 0
+    for text in range(texts):
+        longest = max(longest, begins[text + 1] - begins[text])
+    piece = np.empty(longest + 2, np.uint32)
+    starts = np.empty(longest + 3, np.uint64)
+    is_start = np.zeros(longest + 3, np.bool_)
+    rows = np.empty((longest + 2) * (len(letters) + words), np.int32)
+    total = np.empty(width, np.int32)
+    for text in range(texts):
+        size = _collapse(points, begins[text], begins[text + 1] - 1, codes, piece)
+        if words:
+            _hash_words(piece, size, starts, is_start)
+        count = _find(piece, size, letters, words, shift, row_of, starts, is_start, rows)
+        kept = min(count, length)
+        total[:] = 0
+        for place in range(kept):
+            row = rows[place * count // kept]
+            for column in range(width):
+                total[column] += table[row, column]
+        for column in range(width):
+            sums[text, column] = total[column]
+        counts[text] = kept
+    return sums, counts
+
+
+@njit(nogil=True, inline="always")
+def _mix(value: Any) -> Any:
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@njit(nogil=True, cache=True)
+def _collapse(points: Any, begin: int, end: int, codes: Any, piece: Any) -> int:
+    """Write a text's codes between blanks, one blank between pieces; return how many, 1 for a text
+    without any."""
+    piece[0] = _BLANK
+    size = 1
+    for place in range(begin, end):
+        code = codes[points[place]]
+        if (code >> _SHIFT) == _DROPPED or (code == _BLANK and piece[size - 1] == _BLANK):
+            continue
+        piece[size] = code
+        size += 1
+    if piece[size - 1] != _BLANK:
+        piece[size] = _BLANK
+        size += 1
+    return size
+
+
+@njit(nogil=True, cache=True)
+def _hash_words(piece: Any, size: int, starts: Any, is_start: Any) -> None:
+    """Write the hash of each word at the place of its first letter."""
+    is_start[:size] = False
+    place = 0
+    while place < size:
+        kind = piece[place] >> _SHIFT
+        if kind == _ALONE or kind == _MARK:  # noqa: SIM109 - a tuple of these is slow when compiled
+            end = place + 1
+        elif kind == _WORD:
+            end = place + 1
+            while end < size and (piece[end] >> _SHIFT) == _WORD:
+                end += 1
+        else:
+            place += 1
+            continue
+        value = np.uint64(0)
+        power = np.uint64(1)
+        for letter in range(place, end):
+            value += np.uint64(piece[letter]) * power
+            power *= _BASE
+        starts[place] = _mix(value + _SALT)
+        is_start[place] = True
+        place = end
+
+
+@njit(nogil=True, cache=True)
+def _find(
+    piece: Any, size: int, letters: Any, words: int, shift: Any, row_of: Any, starts: Any, is_start: Any, rows: Any
+) -> int:
+    """Write the rows of all n-grams, in the order of their first letters; return how many there
+    are."""
+    count = 0
+    longest = letters[-1] if len(letters) else 0
+    for place in range(size - 1):
+        value = np.uint64(piece[place])
+        kind = 0
+        for length in range(2, longest + 1):
+            last = place + length - 1
+            if last >= size or (length > 2 and piece[last - 1] == _BLANK):
+                break
+            value = value * _BASE + np.uint64(piece[last])
+            if letters[kind] == length:
+                row = row_of[_mix(value + np.uint64(length) * _GOLDEN) >> shift]
+                if row >= 0:
+                    rows[count] = row
+                    count += 1
+                kind += 1
+        if words and is_start[place]:
+            count = _find_words(place, size, words, shift, row_of, starts, is_start, rows, count)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _find_words(
+    place: int, size: int, words: int, shift: Any, row_of: Any, starts: Any, is_start: Any, rows: Any, count: int
+) -> int:
+    value = starts[place]
+    following = place
+    for number in range(words):
+        if number:
+            following += 1
+            while following < size and not is_start[following]:
+                following += 1
+            if following >= size:
+                break
+            value = _mix(value * _GOLDEN + starts[following])
+        row = row_of[value >> shift]
+        if row >= 0:
+            rows[count] = row
+            count += 1
+    return count

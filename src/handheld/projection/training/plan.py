@@ -1,0 +1,133 @@
+"""What text model to make, and what making it gives."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from handheld.errors import InputError
+from handheld.projection.judging import Judgement
+from handheld.projection.training.recipe import Recipe, Trained
+from handheld.projection.training.teaching import NAMES, TABLES
+from handheld.projection.training.text import Curve
+
+Progress = Callable[[str, float, str], None]
+"""Called with a stage's name, the share of it that is done, 0 to 1, and what there is to say."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextModel:
+    """A model file and how it came about.
+
+    Attributes:
+        content: of the ``.tflite`` file.
+        card: that it carries.
+        valid: what the file answers on the validation texts.
+        curves: (step, loss) of each training, by name.
+        networks: that the file was made of.
+        reader: of its texts.
+        fit: how well it knows the texts that it learned, beside those that it did not.
+    """
+
+    content: bytes
+    card: Mapping[str, Any]
+    valid: Judgement
+    curves: Mapping[str, Curve]
+    networks: tuple[nn.Module, ...]
+    reader: Trained
+    fit: "FitFigures"
+
+
+CLASS_WEIGHTS = ("none", "balanced")
+
+_GAP = 0.15  # of accuracy between texts that were learned and others, from which a model is said to memorise
+_SAME = 0.01  # of accuracy above the commonest label's share, up to which a model is said to be no better
+
+
+@dataclass(frozen=True)
+class FitFigures:
+    """A model on the texts that it learned, and on those that it did not; shares of 0 to 1, losses
+    in nats.
+
+    Attributes:
+        train_accuracy, train_loss: on the texts that it learned.
+        valid_accuracy, valid_loss: on the validation texts.
+        majority: share of validation texts that have the commonest training label.
+        balanced: mean over the labels of the share of their validation texts that are answered
+            right.
+        choice: what was chosen, in words, such as the prior and its strength.
+    """
+
+    train_accuracy: float
+    train_loss: float
+    valid_accuracy: float
+    valid_loss: float
+    majority: float
+    balanced: float
+    choice: str
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of the figures, in sentences."""
+        found = []
+        if self.train_accuracy - self.valid_accuracy > _GAP:
+            found.append(
+                f"it knows its own texts better than others ({self.train_accuracy:.1%} against {self.valid_accuracy:.1%}): "
+                "more texts will help, a larger file will not"
+            )
+        if self.valid_accuracy <= self.majority + _SAME:
+            found.append(
+                f"it is no better than always answering the commonest label ({self.majority:.1%} of the validation texts)"
+            )
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to make.
+
+    Attributes:
+        max_size: bytes of the file, at most.
+        recipe: of the network that is shipped.
+        trainers: that it learns from; a name twice is two networks of other seeds; none: it learns
+            from labels alone.
+        joint: the one trainer network learns along (arXiv 1708.00630), and not before.
+        licence: of the model, for its card; empty: not said.
+        class_weight: ``none``, or ``balanced``: each label counts alike, however few texts it has.
+        high_effort: the slow recipe of tables is trained too, and the better of the two files kept.
+        seed: of weights and order.
+    """
+
+    max_size: int
+    recipe: Recipe = field(default_factory=Recipe)
+    trainers: tuple[str | nn.Module, ...] = ()
+    joint: bool = False
+    licence: str = ""
+    seed: int = 0
+    class_weight: str = "none"
+    high_effort: bool = False
+
+    def __post_init__(self) -> None:
+        if self.class_weight not in CLASS_WEIGHTS:
+            raise InputError(f"class weight is {self.class_weight!r}, expected {' or '.join(CLASS_WEIGHTS)}")
+        unknown = [trainer for trainer in self.trainers if isinstance(trainer, str) and trainer not in NAMES]
+        if unknown:
+            raise InputError(f"no trainer {unknown[0]!r}: expected {', '.join(NAMES)}, or package.module:factory")
+        if self.joint and (len(self.trainers) != 1 or self.trainers[0] in TABLES):
+            raise InputError(f"one trainer network learns along, got {', '.join(self.names) or 'none'}")
+        if self.joint and self.recipe.reads == "picked":
+            raise InputError("a trainer network learns along with a network: expected what reads rows or signs, got picked")
+        if self.joint and self.recipe.more:
+            raise InputError("a trainer network learns along with one table, not with several")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the trainers are called, in order."""
+        return tuple(each if isinstance(each, str) else type(each).__name__ for each in self.trainers)
+
+
+def digest(*parts: object) -> str:
+    """Return 16 hexadecimal digits that stand for what a training learned and how."""
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]

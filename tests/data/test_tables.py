@@ -1,0 +1,159 @@
+"""Tables of labelled texts in every usual form; what is not understood is refused."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from handheld.data import load, read_table
+from handheld.errors import InputError
+
+PAIRS = [("a", "one two"), ("b", "three")]
+
+
+def pairs(path: Path, **how: object) -> list[tuple[str, str]]:
+    data, _ = read_table(path, **how)  # type: ignore[arg-type]
+    return [(data.classes[label], str(text)) for label, text in zip(data.labels, data.inputs, strict=True)]
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    raw = content if isinstance(content, bytes) else content.encode()
+    path.write_bytes(gzip.compress(raw) if name.lower().endswith(".gz") else raw)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.tsv", "a\tone two\nb\tthree\n"),
+        ("t.TSV", "a\tone two\r\nb\tthree\r\n"),
+        ("t.tsv", "a\tone two\rb\tthree\r"),
+        ("t.tsv", b"\xef\xbb\xbfa\tone two\nb\tthree"),
+        ("t.tsv", "a\tone two\nb\tthree\n".encode("utf-16")),
+        ("t.tsv", "\ufeffa\tone two\nb\tthree\n".encode("utf-16-be")),
+        ("t.CSV", 'a,"one two"\nb,three\n'),
+        ("t.csv", "text,label\none two,a\nthree,b\n"),
+        ("t.csv", "v1,v2,,,\na,one two,,,\nb,three,,,\n"),
+        ("t.csv", "utterance,intent\none two,a\nthree,b\n"),
+        ("t.csv", "Class Index,Title,Description\na,one,two\nb,three,\n"),
+        ("t.csv", "id,Category,Text\n1,a,one two\n2,b,three\n"),
+        ("t.txt", "__label__a one two\n__label__b three\n"),
+        ("t.tsv", "__label__a one two\n__label__b three\n"),
+        ("t.jsonl", '{"text": "one two", "label": "a"}\n\n{"label": "b", "text": "three"}\n'),
+        ("t.json", '[{"text": "one two", "label": "a"}, {"label": "b", "text": "three"}]'),
+        ("t.tsv.gz", "a\tone two\nb\tthree\n"),
+        ("T.CSV.GZ", "label,text\na,one two\nb,three\n"),
+        ("t.jsonl.gz", '{"text": "one two", "label": "a"}\n{"label": "b", "text": "three"}\n'),
+    ],
+)
+def test_every_form_gives_the_same(tmp_path: Path, name: str, content: str | bytes):
+    assert pairs(written(tmp_path, name, content)) == PAIRS
+
+
+def test_a_text_with_tabs_is_kept_whole(tmp_path: Path):
+    assert pairs(written(tmp_path, "t.tsv", "a\thello\tworld\n")) == [("a", "hello\tworld")]
+    assert pairs(written(tmp_path, "h.tsv", "label\ttext\na\thello\tworld\n")) == [("a", "hello\tworld")]
+
+
+def test_a_quoted_field_may_hold_all_and_be_long(tmp_path: Path):
+    long = "x" * 300_000
+    content = f'label,text\na,"one, ""two""\nthree"\nb,{long}\n'
+    assert pairs(written(tmp_path, "t.csv", content)) == [("a", 'one, "two"\nthree'), ("b", long)]
+
+
+@pytest.mark.parametrize(
+    ("content", "how"),
+    [
+        ("one two;x,a\n", {"label_column": "2", "text_columns": ["1"]}),
+        ("body of it,kind of it\none two;x,a\n", {"label_column": "kind of it"}),
+        ("Kind of it,n,body\na,7,one two;x\n", {"label_column": "kind of it", "text_columns": ["body"]}),
+    ],
+)
+def test_columns_are_those_that_are_named(tmp_path: Path, content: str, how: dict[str, object]):
+    assert pairs(written(tmp_path, "t.csv", content), **how) == [("a", "one two;x")]
+
+
+def test_several_columns_of_text_are_joined(tmp_path: Path):
+    path = written(tmp_path, "t.csv", "k,p,q\na,one,two\n")
+    assert pairs(path, label_column="k", text_columns=["q", "p"]) == [("a", "two one")]
+
+
+def test_nulls_and_empty_fields_are_left_out_and_counted(tmp_path: Path):
+    path = written(
+        tmp_path, "t.jsonl", '{"label": "a", "text": null}\n{"label": null, "text": "x"}\n{"label": 3, "text": "y"}\n'
+    )
+    data, skipped = read_table(path)
+    assert data.classes == ("3",)
+    assert [one.name.rpartition(", ")[2] for one in skipped] == ["line 1", "line 2"]
+
+
+def test_unknown_labels_can_be_kept(tmp_path: Path):
+    path = written(tmp_path, "t.tsv", "z\tone\na\ttwo\n")
+    data, skipped = read_table(path, ("a", "b"), keep_unknown=True)
+    assert data.classes == ("a", "b", "z")
+    assert data.labels.tolist() == [2, 0]
+    assert not skipped
+
+
+HEADERLESS = "".join(f"some text {number},{'ab'[number % 2]}\n" for number in range(10))
+SHORT = "".join(f"{'ab'[number % 2]},some text {number}\n" for number in range(10))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.tsv", b"a\tone\nb\t\xff\n", "line 2: cannot be read as UTF-8"),
+        ("t.tsv", "a\tone\n".encode("utf-16-le"), "line 1: cannot be read as text: zero bytes"),
+        ("t.csv", 'a,one\nb,"two\nc,three\n', "line 2: cannot be read as a table"),
+        ("t.csv", 'a,one\nb,"two\nc,"three"\n', "line 2: cannot be read as a table"),
+        ("t.csv", "a,one,two\nb,three,four\n", "3 columns, and nothing says which"),
+        ("t.csv", "label,text\na,one,two\n", "line 2: 3 columns, expected 2"),
+        ("t.tsv", "text\tlabel\none\ttwo\ta\n", "line 2: 3 columns, expected 2"),
+        ("t.csv", "label,category,text\na,b,c\n", "'label', 'category' could all be the labels"),
+        ("t.csv", "label,question,comment\na,b,c\n", "'question', 'comment' could all be the texts"),
+        ("t.csv", HEADERLESS, "the second column, not the first, looks like the labels"),
+        ("t.csv", "kind,words\n" + SHORT, "line 1: 'kind' is a label of no other line, so this may be a header"),
+        ("t.txt", "hello\n", "read as fastText's"),
+        ("t.txt", "__label__a x\nb y\n", "line 2: begins with no __label__"),
+        ("t.txt", "__label__a __label__b x\n", "line 1: has two labels"),
+        ("t.jsonl", '{"label": "a", "text": "x"}\n{"label"\n', "line 2: no JSON"),
+        ("t.jsonl", '["a"]\n', "line 1: expected an object"),
+        ("t.jsonl", '{"a": 1, "b": 2}\n', "nothing says which of 'a', 'b'"),
+        ("t.xlsx", b"PK", "expected a file that ends in"),
+        ("t.tsv.gz2", b"PK", "expected a file that ends in"),
+    ],
+)
+def test_what_is_not_understood_is_refused(tmp_path: Path, name: str, content: str | bytes, message: str):
+    with pytest.raises(InputError, match=message):
+        read_table(written(tmp_path, name, content))
+
+
+def test_a_missing_file_and_a_broken_gz_are_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"none\.tsv: no such file"):
+        read_table(tmp_path / "none.tsv")
+    (tmp_path / "t.tsv.gz").write_bytes(gzip.compress(b"a\tone\n" * 100)[:-9])
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        read_table(tmp_path / "t.tsv.gz")
+
+
+@pytest.mark.parametrize("how", [{"label_column": "nope"}, {"label_column": "9"}])
+def test_a_column_that_is_not_there_is_named(tmp_path: Path, how: dict[str, str]):
+    with pytest.raises(InputError, match="no column"):
+        read_table(written(tmp_path, "t.csv", "label,text\na,one\n"), **how)  # type: ignore[arg-type]
+
+
+def test_a_folder_holds_splits_in_any_form(tmp_path: Path):
+    for name, count in (("train.jsonl.gz", 8), ("VALIDATION.CSV", 4), ("test.tsv", 4)):
+        rows = [("ab"[number % 2], f"text {number}") for number in range(count)]
+        form = '{{"label": "{}", "text": "{}"}}' if "json" in name else "{},{}" if "CSV" in name else "{}\t{}"
+        written(tmp_path, name, "\n".join(form.format(*row) for row in rows))
+    splits = load(tmp_path)
+    assert [len(part) for part in (splits.train, splits.valid, splits.test)] == [8, 4, 4]
+
+
+def test_two_files_of_one_split_are_refused(tmp_path: Path):
+    for name in ("train.tsv", "train.csv"):
+        written(tmp_path, name, "a\tone\n")
+    with pytest.raises(InputError, match=r"train\.csv and train\.tsv are both the train split"):
+        load(tmp_path)
