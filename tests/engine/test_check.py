@@ -47,7 +47,8 @@ def _new(kind, **values):
 WRONG = [
     ("tiny_add", _set("version", 2), "schema version 2, expected 3"),
     ("tiny_add", _set("subgraphs", []), "at least one"),
-    ("tiny_add", _set("operatorCodes.0.builtinCode", 163), "operator number 163"),
+    ("tiny_add", _set("operatorCodes.0.builtinCode", 300), "operator number 300"),
+    ("tiny_add", _set("operatorCodes.0.builtinCode", 163), "operator STABLEHLO_ADD"),
     ("tiny_add", _set("operatorCodes.0.builtinCode", 32), "custom operator without a name"),
     ("tiny_add", _set("operatorCodes.0.version", 0), "operator version 0"),
     ("tiny_add", _set("graph.operators.0.opcodeIndex", 1), "operator code 1 of 1"),
@@ -91,7 +92,11 @@ def test_wrong_file(fixtures, name, change, message):
         read(content, "some/path.tflite")
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"some/path.tflite ({len(content)} bytes): ")
-    assert "fetch it again" in str(caught.value)
+    # A file that is fine but not supported is never called corrupt.
+    unsupported = "operator" in message and "code" not in message and "custom" not in message
+    corrupt = not unsupported or message.startswith("operator version")
+    assert ("fetch it again" in str(caught.value)) == corrupt
+    assert ("seems whole" in str(caught.value)) != corrupt
 
 
 def test_kernels_that_stop_the_process_are_refused():

@@ -1,28 +1,34 @@
-"""The shapes that an operator's outputs must have, from its inputs, options and constant operands.
+"""The shapes that an operator's outputs have, from its inputs, options and known operands.
 
-A file declares the shape of every tensor. The runtime's delegate believes some of them, so a wrong one makes it read
-or write outside its arrays; ``judge`` holds what is declared against the operator's own arithmetic. Operators that
-are not in ``_RULES``, and those whose operands are only known at run time, are not judged.
+A file declares the shape of every tensor. The runtime's delegate believes some of them, so a wrong
+one makes it read or write outside its arrays: what is declared is held against ``output_shapes``.
 """
 
-import math
 from collections.abc import Callable
 
-from handheld.engine._verify import layers, moves
+from handheld.engine._verify import layers, moves, rest
 from handheld.engine._verify.call import Call, Shape
+from handheld.engine._verify.custom import TRANSPOSE_CONV_BIAS
 
-_FREE = {"FULLY_CONNECTED", "RESHAPE", "SQUEEZE"}  # the kernels count elements only
+COUNTED = frozenset({"FULLY_CONNECTED", "RESHAPE", "SQUEEZE"})
+"""Operators whose files often declare another shape of as many elements than the kernel makes."""
 
 _ELEMENTWISE = """
-ABS CAST CEIL COS DEQUANTIZE ELU EXP FAKE_QUANT FLOOR GELU HARD_SWISH L2_NORMALIZATION LEAKY_RELU
-LOCAL_RESPONSE_NORMALIZATION LOG LOGICAL_NOT LOGISTIC LOG_SOFTMAX NEG QUANTIZE RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1
-ROUND RSQRT SIGN SIN SOFTMAX SQRT SQUARE TANH ZEROS_LIKE
+ABS BUCKETIZE CAST CEIL COMPLEX_ABS COS DENSIFY DEQUANTIZE ELU EXP FAKE_QUANT FLOOR GELU HARD_SWISH
+IMAG L2_NORMALIZATION LEAKY_RELU LOCAL_RESPONSE_NORMALIZATION LOG LOGICAL_NOT LOGISTIC LOG_SOFTMAX NEG
+QUANTIZE REAL RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 ROUND RSQRT SIGN SIN SOFTMAX SQRT SQUARE TANH
+ZEROS_LIKE
 """
 _BROADCAST = """
-ADD ATAN2 BITWISE_XOR DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR
-MAXIMUM MINIMUM MUL NOT_EQUAL POW RIGHT_SHIFT SELECT_V2 SQUARED_DIFFERENCE SUB
+ADD ATAN2 BITWISE_XOR DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL
+LOGICAL_AND LOGICAL_OR MAXIMUM MINIMUM MUL NOT_EQUAL POW RIGHT_SHIFT SELECT_V2 SQUARED_DIFFERENCE
+SUB
 """
 _REDUCE = ("MEAN", "REDUCE_ALL", "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUM")
+
+_UNSORTED = """
+UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM
+"""
 
 _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     **dict.fromkeys(_ELEMENTWISE.split(), layers.same),
@@ -33,50 +39,64 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     **dict.fromkeys(("ARG_MAX", "ARG_MIN"), moves.arg),
     **dict.fromkeys(("CUMSUM", "REVERSE_V2"), moves.along),
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), moves.resize),
-    **dict.fromkeys(("RESHAPE", "SQUEEZE"), moves.reshape),
+    **dict.fromkeys(("RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"), rest.random),
+    **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"), rest.boxes),
+    **dict.fromkeys(_UNSORTED.split(), rest.unsorted_segments),
     "ADD_N": layers.equal,
     "BATCH_MATMUL": layers.matmul,
     "BATCH_TO_SPACE_ND": moves.from_batch,
+    "BROADCAST_ARGS": rest.broadcast_args,
     "BROADCAST_TO": moves.broadcast_to,
     "CONCATENATION": moves.concat,
     "CONV_2D": layers.conv,
+    "CONV_3D": rest.conv_3d,
+    "CONV_3D_TRANSPOSE": rest.conv_3d_transpose,
+    TRANSPOSE_CONV_BIAS: layers.transpose_conv_bias,
     "DEPTHWISE_CONV_2D": layers.depthwise,
     "DEPTH_TO_SPACE": moves.to_space,
+    "DYNAMIC_UPDATE_SLICE": rest.update_slice,
+    "EMBEDDING_LOOKUP": rest.embedding,
     "EXPAND_DIMS": moves.expand,
+    "FILL": rest.fill,
     "FULLY_CONNECTED": layers.dense,
     "GATHER": moves.gather,
     "GATHER_ND": moves.gather_nd,
+    "LSTM": rest.full_or_basic_lstm,
+    "MATRIX_DIAG": rest.matrix_diag,
+    "MATRIX_SET_DIAG": rest.set_diag,
     "MIRROR_PAD": moves.mirror,
+    "ONE_HOT": rest.one_hot,
     "PACK": moves.pack,
     "PRELU": layers.prelu,
+    "RANGE": rest.range_,
+    "RANK": rest.rank,
+    "RESHAPE": moves.reshape,
+    "SCATTER_ND": rest.scatter,
+    "SEGMENT_SUM": rest.segments,
+    "SELECT": rest.select,
+    "SHAPE": rest.shape_of,
     "SLICE": moves.slice_,
     "SPACE_TO_BATCH_ND": moves.to_batch,
     "SPACE_TO_DEPTH": moves.to_depth,
     "SPLIT": moves.split,
     "SPLIT_V": moves.split_v,
+    "SQUEEZE": moves.squeeze,
     "STRIDED_SLICE": moves.strided_slice,
     "TILE": moves.tile,
     "TOPK_V2": moves.top,
     "TRANSPOSE": moves.transpose,
     "TRANSPOSE_CONV": layers.transpose_conv,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": rest.sequence_lstm,
+    "UNIQUE": rest.unique,
     "UNPACK": moves.unpack,
 }
 
 
-def judge(name: str, call: Call) -> str | None:
-    """What is wrong with the shapes that the outputs of operator ``name`` declare: "" for nothing.
+def output_shapes(name: str, call: Call) -> list[Shape]:
+    """Return the shapes that the outputs of operator ``name`` have at run time.
 
-    None: no judgement, for want of a rule, or because an operand is only known at run time.
+    Raises:
+        LookupError: there is no rule, or an operand is only known at run time.
+        ValueError: the operands do not go together.
     """
-    try:
-        expected = _RULES[name](call)
-    except LookupError:
-        return None
-    except ValueError as error:
-        return str(error)
-    declared = [tuple(shape) for shape in call.outputs]
-    if name in _FREE:
-        fits = [math.prod(shape) for shape in declared] == [math.prod(shape) for shape in expected]
-    else:
-        fits = declared == [tuple(shape) for shape in expected]
-    return "" if fits else f"outputs are declared as {declared}, but inputs and options give {list(expected)}"
+    return _RULES[name](call)
