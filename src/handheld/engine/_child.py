@@ -73,7 +73,8 @@ def _receive(stream: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
 
 
 def _send(stream: BinaryIO, head: dict[str, Any], arrays: list[np.ndarray]) -> None:
-    arrays = [np.ascontiguousarray(array) for array in arrays]
+    # ``ascontiguousarray`` would give a scalar an axis.
+    arrays = [np.asarray(array, order="C") for array in arrays]
     head["arrays"] = [[array.dtype.str, list(array.shape)] for array in arrays]
     text = json.dumps(head).encode()
     stream.write(_LENGTH.pack(len(text)) + text)

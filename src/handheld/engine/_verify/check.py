@@ -12,7 +12,7 @@ from handheld.engine._verify.calls import call_order
 from handheld.engine._verify.flatbuffer import Table, fail, unsupported
 from handheld.engine._verify.graph import FileTables, GraphWalk, walk_graph
 from handheld.engine._verify.operators import CUSTOM, refused, signatures
-from handheld.engine._verify.tensors import MAX_BYTES, TYPES, check_tensor
+from handheld.engine._verify.tensors import MAX_BYTES, TYPES, check_tensor, open_axes
 from handheld.engine._verify.variables import collect
 
 __all__ = ["MAX_BYTES", "TYPES", "Verdict", "check_model", "operator_name", "operator_number"]
@@ -121,7 +121,12 @@ def _walk(model: Table, inputs: Mapping[int, Shape]) -> list[GraphWalk]:
     )
     done: dict[int, GraphWalk] = {}
     for i in order:
-        shapes = inputs if i == 0 else {}
+        shapes: Mapping[int, Shape | None] = inputs
+        if i:
+            # Who calls this graph decides how long its open sides are, maybe anew at each call.
+            tensors = graphs[i]["tensors"]
+            indices = [k for k in graphs[i]["inputs"] if 0 <= k < len(tensors)]
+            shapes = {k: None for k in indices if open_axes(tensors[k])}
         done[i] = walk_graph(f"subgraphs[{i}]", graphs[i], tables, done, shapes)
     return [done[i] for i in range(len(graphs))]
 

@@ -98,7 +98,7 @@ def walk_graph(
     graph: Table,
     tables: FileTables,
     done: Mapping[int, GraphWalk],
-    inputs: Mapping[int, Shape],
+    inputs: Mapping[int, Shape | None],
 ) -> GraphWalk:
     """Check one graph whose tensors have passed their own checks.
 
@@ -107,7 +107,8 @@ def walk_graph(
         graph: its table.
         tables: what all graphs share.
         done: walks of the graphs that it calls, by number.
-        inputs: shapes of inputs that are other than in the file, by tensor.
+        inputs: shapes of inputs that are other than in the file, by tensor; None: only a run can
+            tell.
     """
     walk = _begin(where, graph, tables, inputs)
     for i, node in enumerate(graph["operators"]):
@@ -118,7 +119,7 @@ def walk_graph(
 
 
 def _begin(
-    where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape]
+    where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]
 ) -> GraphWalk:
     tensors = graph["tensors"]
     for field_name in ("inputs", "outputs"):
@@ -131,7 +132,8 @@ def _begin(
     standing = (i for i, t in enumerate(tensors) if t["is_variable"] or is_empty(t))
     shapes: list[Shape | None] = [tuple(tensor["shape"]) for tensor in tensors]
     for i, shape in inputs.items():
-        ensure_size(f"{where}.tensors[{i}]", shape, type_name(tensors[i]))
+        if shape is not None:
+            ensure_size(f"{where}.tensors[{i}]", shape, type_name(tensors[i]))
         shapes[i] = shape
     return GraphWalk(
         where=where,

@@ -56,7 +56,7 @@ _DATA = {  # which input is the data, where it is not the first
     "SPLIT": 1,
     "TRANSPOSE_CONV": 2,
 }
-_INT8, _UINT8, _INT16, _FLOAT32, _FLOAT64 = 9, 3, 7, 0, 10
+_INT8, _UINT8, _INT16, _FLOAT32 = 9, 3, 7, 0
 _PLAIN = frozenset(("float32", "int32", "uint8", "int64", "bool", "int16", "int8"))
 _WEIGHTS = frozenset(("float16", "int4", "float32", "int8", "uint8"))
 _WEIGHTED = """
@@ -88,9 +88,6 @@ def check_operands(where: str, name: str, inputs: Sequence[Table | None], output
         fail(where, f"element types {types} of outputs, {data['type']} of the input")
     if name in (*_COMPARISONS, *_LOGICAL) and type_name(outputs[0]) != "bool":
         fail(where, f"an output of {type_name(outputs[0])}, expected bool")
-    if name == "FLOOR_MOD" and outputs[0]["type"] not in (_FLOAT32, _FLOAT64):
-        problem = "the runtime's remainder of integers stops the process for some values"
-        unsupported(where, f"{problem}; compute it in float32")
     if name not in _TAKES_HANDLES and any(type_name(t) in OPAQUE[1:] for t in tensors):
         fail(where, "reads or writes a handle, which is for variables and tables alone")
     if name in _NEEDS_SCALE:
@@ -151,6 +148,8 @@ def _type_doubt(
 def _operand_doubt(name: str, inputs: Sequence[Table | None], outputs: Sequence[Table]) -> str:
     data = _data(name, inputs)
     operands = [tensor for tensor in inputs if tensor]
+    if name == "FLOOR_MOD" and outputs[0]["type"] != _FLOAT32:
+        return "a remainder of integers, which stops the process for some values"
     if name in _TWO_ALIKE and len({tensor["type"] for tensor in operands[:2]}) > 1:
         return "operands of two types"
     if name in _OUTPUT_LIKE_DATA and data and outputs[0]["type"] != data["type"]:

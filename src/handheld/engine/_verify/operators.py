@@ -2,9 +2,8 @@
 
 An operator that is not listed is refused by name before the runtime sees it: the runtime's
 kernels trust the converter for the number of their inputs, and read outside their arrays when a
-file is wrong. Left out are StableHLO, the recurrent, hashing and sparse kernels of old that no
-exporter of today writes, and REVERSE_SEQUENCE, whose kernel reads wherever its lengths point.
-Numbers: ``BuiltinOperator`` in the TensorFlow Lite schema; arities: its kernels' ``Prepare``.
+file is wrong. Left out are StableHLO and the recurrent, hashing and sparse kernels of old that no
+exporter of today writes. Numbers: ``BuiltinOperator`` in the TensorFlow Lite schema; arities: its kernels' ``Prepare``.
 """
 
 from functools import cache
@@ -37,6 +36,7 @@ _OPERATORS = """
 23 RESIZE_BILINEAR 2 1 ResizeBilinear
 25 SOFTMAX 1 1 Softmax!
 26 SPACE_TO_DEPTH 1 1 SpaceToDepth!
+27 SVDF 5~ 1 SVDF!
 28 TANH 1 1
 34 PAD 2 1
 36 GATHER 2 1 Gather
@@ -111,6 +111,7 @@ _OPERATORS = """
 109 WHERE 1 1
 110 RANK 1 1
 111 ELU 1 1
+112 REVERSE_SEQUENCE 2 1 ReverseSequence!
 113 MATRIX_DIAG 1 1
 114 QUANTIZE 1 1
 115 MATRIX_SET_DIAG 2 1
@@ -162,9 +163,9 @@ _OPERATORS = """
 """
 
 _REFUSED = """
-10:HASHTABLE_LOOKUP 15:LSH_PROJECTION 24:RNN 27:SVDF 29:CONCAT_EMBEDDINGS 30:SKIP_GRAM 31:CALL
+10:HASHTABLE_LOOKUP 15:LSH_PROJECTION 24:RNN 29:CONCAT_EMBEDDINGS 30:SKIP_GRAM 31:CALL
 33:EMBEDDING_LOOKUP_SPARSE 35:UNIDIRECTIONAL_SEQUENCE_RNN 46:BIDIRECTIONAL_SEQUENCE_RNN
-51:DELEGATE 52:BIDIRECTIONAL_SEQUENCE_LSTM 68:SPARSE_TO_DENSE 112:REVERSE_SEQUENCE
+51:DELEGATE 52:BIDIRECTIONAL_SEQUENCE_LSTM 68:SPARSE_TO_DENSE
 127:PLACEHOLDER_FOR_GREATER_OP_CODES 162:STABLEHLO_LOGISTIC 163:STABLEHLO_ADD 164:STABLEHLO_DIVIDE
 165:STABLEHLO_MULTIPLY 166:STABLEHLO_MAXIMUM 167:STABLEHLO_RESHAPE 168:STABLEHLO_CLAMP
 169:STABLEHLO_CONCATENATE 170:STABLEHLO_BROADCAST_IN_DIM 171:STABLEHLO_CONVOLUTION

@@ -220,3 +220,28 @@ def full_or_basic_lstm(call: Call) -> list[Shape]:
     _expect(call, (2,), (_GATES * outputs, depth + outputs))
     _expect(call, (3,), (_GATES * outputs,))
     raise LookupError
+
+
+def svdf(call: Call) -> list[Shape]:
+    """Filters of rank one, over a state that moves on by one step at each run."""
+    batch, depth = call.shape(0, 2)
+    filters, width = call.shape(1, 2)
+    memory = call.shape(2, 2)[1]
+    rank_ = call.option("rank")
+    if rank_ < 1 or filters % rank_ or width != depth or memory < 1:
+        raise ValueError(f"filters {call.shape(1)} of rank {rank_} for an input {call.shape(0)}")
+    _expect(call, (2,), (filters, memory))
+    _expect(call, (3,), (filters // rank_,))
+    _expect(call, (4,), (batch, memory * filters))
+    for position in (1, 2, 4):
+        call.shape(position)
+    raise LookupError  # integers bring scales and intermediates, for which there is no rule
+
+
+def reverse_sequence(call: Call) -> list[Shape]:
+    shape = call.shape(0)
+    batch = axis_of(call.option("batch_dim"), len(shape))
+    axis = axis_of(call.option("seq_dim"), len(shape))
+    if call.shape(1) != (shape[batch],) or batch == axis:
+        raise ValueError(f"{call.shape(1)} lengths for {shape}")
+    raise LookupError  # the kernel reads as far as the lengths say
