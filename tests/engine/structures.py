@@ -147,7 +147,7 @@ def branches(*, shapes: Sequence[Sequence[int]] = ((4,), (4,)), dtypes: Sequence
     for name, shape, dtype in zip(("RELU", "EXP"), shapes, dtypes, strict=True):
         b.graph()
         x = b.input((4,))
-        b.output(b.op(name, [x], shape, dtype))
+        b.output(b.op(name if dtype == FLOAT else "CAST", [x], shape, dtype))
     return b.finish()
 
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -308,7 +309,23 @@ def _start(where: str) -> subprocess.Popen[bytes]:
     assert process.stdin is not None
     # A child that stops reading must not block the parent beyond its deadline.
     os.set_blocking(process.stdin.fileno(), False)
+    _widen(process)
     return process
+
+
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Let a whole picture fit into a pipe: each refill costs two changes between processes."""
+    try:
+        import fcntl
+    except ImportError:  # no such thing on Windows
+        return
+    assert process.stdin is not None
+    assert process.stdout is not None
+    command = getattr(fcntl, "F_SETPIPE_SZ", None)
+    for stream in (process.stdin, process.stdout):
+        if command is not None:
+            with suppress(OSError):  # a user's pipes have a limit in all
+                fcntl.fcntl(stream.fileno(), command, _CHUNK)
 
 
 def _view(array: np.ndarray) -> memoryview | bytes:

@@ -60,7 +60,6 @@ class Runtime:
         self.inputs = tuple(self._array(index, steady) for index in self._inputs)
         """Arrays to write the inputs into, in the order of the model's list."""
         self._staged = [i for i, array in enumerate(self.inputs) if array.flags.owndata]
-        self._runners: dict[str, Any] = {}
 
     def _array(self, index: int, steady: bool) -> np.ndarray:
         view = self._interpreter.tensor(index)()  # a numpy scalar, no view, where the shape is ()
@@ -79,9 +78,9 @@ class Runtime:
         self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Sequence[str]
     ) -> tuple[np.ndarray, ...]:
         """Run the signature ``key`` on inputs by name; the outputs are copies, as listed."""
-        if key not in self._runners:
-            self._runners[key] = self._interpreter.get_signature_runner(key)
-        results = self._runners[key](**dict(zip(names, arrays, strict=True)))
+        # A runner that is kept would count as a view: the interpreter then refuses to run.
+        runner = self._interpreter.get_signature_runner(key)
+        results = runner(**dict(zip(names, arrays, strict=True)))
         return tuple(np.asarray(results[name]) for name in outputs)
 
     def close(self) -> None:

@@ -104,7 +104,7 @@ def _check_tensors(where: str, graph: Table, buffers: Sequence[Table]) -> None:
     for i, tensor in enumerate(graph["tensors"]):
         total += check_tensor(f"{where}.tensors[{i}]", tensor, buffers)
         if total > MAX_BYTES:
-            fail(where, f"tensors need more than {MAX_BYTES} bytes together")
+            unsupported(where, f"tensors need more than {MAX_BYTES} bytes together")
 
 
 def _walk(model: Table, inputs: Mapping[int, Shape]) -> list[GraphWalk]:

@@ -169,6 +169,8 @@ def _taken(call: Call, position: int, side: int) -> list[int]:
     begin, end, step = (call.ints(operand)[position] for operand in (1, 2, 3))
     if _bit(call, "shrink_axis_mask", position):
         axis_of(begin, side)
+        if step < 0:  # the kernel then walks nothing, and leaves the output as it was in memory
+            raise ValueError(f"takes one element at {begin} by a step of {step}")
         return []
     start = None if _bit(call, "begin_mask", position) else begin
     stop = None if _bit(call, "end_mask", position) else end

@@ -82,7 +82,7 @@ def ensure_size(where: str, shape: Sequence[int], dtype: str) -> int:
     solid = size_in_bytes([max(side, 1) for side in shape], dtype)
     if max(needed, solid) > MAX_BYTES or max(shape, default=0) > MAX_BYTES or len(shape) > MAX_SIDES:
         limit = f"at most {MAX_SIDES} sides and {MAX_BYTES} bytes"
-        fail(where, f"shape {tuple(shape)} of {dtype} is too large: {limit}")
+        unsupported(where, f"shape {tuple(shape)} of {dtype} is too large: {limit}")
     return needed
 
 
