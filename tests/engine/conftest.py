@@ -13,7 +13,10 @@ DATA = Path(os.environ.get("HANDHELD_DATA", Path(__file__).parents[3] / "shared"
 
 
 def pytest_generate_tests(metafunc):
-    """``fixture_file`` is each fixture in turn, ``corpus_file`` what the fuzzer found, ``real_file`` each model of the data folder, where there is one."""
+    """``fixture_file`` is each fixture in turn, ``corpus_file`` what the fuzzer found.
+
+    ``real_file`` is each model of the data folder, where there is one.
+    """
     if "fixture_file" in metafunc.fixturenames:
         metafunc.parametrize("fixture_file", sorted(FIXTURES.glob("tiny_*.tflite")), ids=lambda path: path.stem)
     if "corpus_file" in metafunc.fixturenames:

@@ -113,11 +113,7 @@ def change_type(model: Any, rng: Rng) -> None:
 def change_numbers(model: Any, rng: Rng) -> None:
     """Other values in an integer constant: shapes, axes, indices, sizes, pads."""
     graph = _graph(model, rng)
-    constants = [
-        t
-        for t in graph.tensors
-        if t.type in (2, 4) and model.buffers[t.buffer].data is not None
-    ]
+    constants = [t for t in graph.tensors if t.type in (2, 4) and model.buffers[t.buffer].data is not None]
     tensor = _any(rng, constants)
     if tensor is None:
         return
@@ -166,11 +162,7 @@ def _copy_tensor(tensor: Any) -> Any:
 def feed_input(model: Any, rng: Rng) -> None:
     """Make an integer constant an input of the graph: known only at run time."""
     graph = model.subgraphs[0]
-    constants = [
-        i
-        for i, t in enumerate(graph.tensors)
-        if t.type in (2, 4) and model.buffers[t.buffer].data is not None
-    ]
+    constants = [i for i, t in enumerate(graph.tensors) if t.type in (2, 4) and model.buffers[t.buffer].data is not None]
     index = _any(rng, constants)
     if index is not None:
         graph.tensors[index].buffer = 0
@@ -488,9 +480,7 @@ def seeds() -> dict[str, bytes]:
     return models
 
 
-def campaign(
-    models: dict[str, bytes], first: int, last: int, save: Path | None = None
-) -> tuple[Counter[str], list[str]]:
+def campaign(models: dict[str, bytes], first: int, last: int, save: Path | None = None) -> tuple[Counter[str], list[str]]:
     """Run the cases ``first`` to ``last``; counts by verdict, and the findings' names."""
     names = sorted(models)
     counts: Counter[str] = Counter()

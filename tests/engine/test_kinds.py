@@ -59,10 +59,7 @@ def test_models_that_are_right_open_and_run(name):
         assert [out.shape for out in outputs] == [info.shape for info in model.outputs]
 
 
-IN_PROCESS = (
-    "variable branches nested computed_shape open_batch two_signatures lstm sparse broadcast_args"
-    " lookups"
-)
+IN_PROCESS = "variable branches nested computed_shape open_batch two_signatures lstm sparse broadcast_args lookups"
 
 
 def test_what_the_rules_cover_shares_the_process():
@@ -146,6 +143,7 @@ def test_calls_agree_in_number():
         model.subgraphs[1].tensors[0].isVariable = True
 
     assert "a graph of types [] -> [0]" in refusal(changed(structures.branches(), fewer))
+
     def condition(model):
         model.subgraphs[0].tensors[0].type = INT
 
@@ -226,6 +224,7 @@ def test_a_zero_side_hides_no_other():
 def test_recurrent_operands_are_as_the_cells_say():
     assert read(structures.lstm(), "x").doubts == ()
     for tensor, shape in ((1, [3, 1]), (5, [3, 1]), (9, [1]), (13, [1, 1])):
+
         def smaller(model, tensor=tensor, shape=shape):
             entry = model.subgraphs[0].tensors[tensor]
             entry.shape = shape
@@ -308,7 +307,7 @@ def test_what_only_a_run_can_tell_runs_apart_and_never_ends_this_process():
     with Model.load(b.finish(), isolated=RunLimits(seconds=30)) as model:
         good = model.run(np.array([1, 4], np.int32), np.array([4, 4], np.int32))
         np.testing.assert_array_equal(good[0], [4, 4])
-        with pytest.raises(ModelError, match="runtime failed|crashed"):
+        with pytest.raises(ModelError, match=r"runtime failed|crashed"):
             model.run(np.array([-1, 3], np.int32), np.array([4, 4], np.int32))
 
 

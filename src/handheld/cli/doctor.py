@@ -56,7 +56,7 @@ def doctor() -> None:
     from handheld import __version__
 
     table = Table("part", "can run", "how", show_lines=False)
-    for name, works, advice in [*check_parts(), check_models()]:
+    for name, works, advice in [*check_parts(), check_isolation(), check_models()]:
         table.add_row(name, "[green]yes[/]" if works else "[red]no[/]", advice)
     console = Console()
     console.print(f"handheld {__version__}")
@@ -76,6 +76,15 @@ def check_parts(
         else:
             rows.append((part.name, True, ", ".join(_version(distribution) for _, distribution in part.needs)))
     return rows
+
+
+def check_isolation() -> tuple[str, bool, str]:
+    """Return what holds a stranger's model that is opened with ``isolated=True``."""
+    try:
+        from handheld.engine import isolation
+    except ImportError as error:
+        return "isolated models", False, str(error)
+    return "isolated models", True, isolation()
 
 
 def check_models() -> tuple[str, bool, str]:

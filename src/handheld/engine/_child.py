@@ -94,10 +94,7 @@ def _runtime(path: Path) -> Any:
 
 def _answer(model: Any, head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
     if "signature" in head:
-        arrays = [
-            np.frombuffer(data, dtype).reshape(shape)
-            for data, (dtype, shape) in zip(parts, head["arrays"], strict=True)
-        ]
+        arrays = [np.frombuffer(data, dtype).reshape(shape) for data, (dtype, shape) in zip(parts, head["arrays"], strict=True)]
         return list(model.call(head["signature"], head["names"], arrays, head["outputs"]))
     for target, data in zip(model.inputs, parts, strict=True):
         target[...] = np.frombuffer(data, target.dtype).reshape(target.shape)

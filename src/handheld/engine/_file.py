@@ -26,9 +26,7 @@ from handheld.errors import InputError, ModelError
 CARD = "handheld"
 """Name of the metadata entry that holds our own JSON object."""
 
-_NO_ARRAY = """
-string resource variant int4 uint4 int2 bfloat16 float8_e4m3fn float8_e5m2
-""".split()
+_NO_ARRAY = ["string", "resource", "variant", "int4", "uint4", "int2", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,7 @@ class TensorInfo:
     def takes(self, shape: Shape) -> bool:
         """Whether a shape differs from this one in open axes alone."""
         return len(shape) == len(self.shape) and all(
-            side == length or axis in self.open_axes
-            for axis, (side, length) in enumerate(zip(shape, self.shape, strict=True))
+            side == length or axis in self.open_axes for axis, (side, length) in enumerate(zip(shape, self.shape, strict=True))
         )
 
     def to_stored(self, real: np.ndarray) -> np.ndarray:
@@ -88,10 +85,7 @@ class TensorInfo:
         return self.quantization
 
     def __str__(self) -> str:
-        sides = [
-            f"{side} (open)" if axis in self.open_axes else str(side)
-            for axis, side in enumerate(self.shape)
-        ]
+        sides = [f"{side} (open)" if axis in self.open_axes else str(side) for axis, side in enumerate(self.shape)]
         return f"{self.name!r} {self.dtype.name} [{', '.join(sides)}]"
 
 
@@ -211,10 +205,7 @@ def _checked(model: Table) -> ModelFile:
         graph = model["subgraphs"][0]
         if not any(open_axes(graph["tensors"][i]) for i in graph["inputs"]):
             raise
-        declared = tuple(
-            tuple(tuple(tensor["shape"]) for tensor in graph["tensors"])
-            for graph in model["subgraphs"]
-        )
+        declared = tuple(tuple(tuple(tensor["shape"]) for tensor in graph["tensors"]) for graph in model["subgraphs"])
         verdict = Verdict(steady=False, doubts=(str(error),), shapes=declared)
         return _describe(model, verdict, str(error))
 
@@ -222,10 +213,7 @@ def _checked(model: Table) -> ModelFile:
 def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
     graph = model["subgraphs"][0]
     codes = [operator_name(code) for code in model["operator_codes"]]
-    data = {
-        _text(entry["name"]): _bytes(model["buffers"][entry["buffer"]])
-        for entry in model["metadata"]
-    }
+    data = {_text(entry["name"]): _bytes(model["buffers"][entry["buffer"]]) for entry in model["metadata"]}
     return ModelFile(
         inputs=_infos(graph, "inputs", verdict.shapes[0]),
         outputs=_infos(graph, "outputs", verdict.shapes[0]),
@@ -256,9 +244,7 @@ def _bytes(buffer: Table) -> bytes:
     return bytes(buffer["data"])
 
 
-def _infos(
-    graph: Table, field_name: str, shapes: tuple[Shape | None, ...]
-) -> tuple[TensorInfo, ...]:
+def _infos(graph: Table, field_name: str, shapes: tuple[Shape | None, ...]) -> tuple[TensorInfo, ...]:
     return tuple(
         _tensor(graph["tensors"][index], shapes[index], f"subgraphs[0].{field_name}[{position}]")
         for position, index in enumerate(graph[field_name])
@@ -312,8 +298,7 @@ def _signatures(model: Table, verdict: Verdict) -> dict[str, ModelSignature]:
         key = _text(entry["signature_key"])
         try:
             inputs, outputs = (
-                _named(model["subgraphs"][number], entry[side], verdict.shapes[number])
-                for side in ("inputs", "outputs")
+                _named(model["subgraphs"][number], entry[side], verdict.shapes[number]) for side in ("inputs", "outputs")
             )
         except RefusedError:
             continue
@@ -321,9 +306,7 @@ def _signatures(model: Table, verdict: Verdict) -> dict[str, ModelSignature]:
     return signatures
 
 
-def _named(
-    graph: Table, entries: tuple[Table, ...], shapes: tuple[Shape | None, ...]
-) -> tuple[TensorInfo, ...]:
+def _named(graph: Table, entries: tuple[Table, ...], shapes: tuple[Shape | None, ...]) -> tuple[TensorInfo, ...]:
     infos = []
     for entry in entries:
         index = entry["tensor_index"]

@@ -18,8 +18,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -214,16 +214,18 @@ class IsolatedRuntime:
                 self._write(part, deadline)
             return self._answer(deadline)
         except TimeoutError:
-            self._end(f"it took longer than {self._limits.seconds:g} s and was stopped while it {doing}")
+            raise self._end(f"it took longer than {self._limits.seconds:g} s and was stopped while it {doing}") from None
         except (BrokenPipeError, EOFError):
-            self._end(f"its process {self._verdict()} while it {doing}")
+            raise self._end(f"its process {self._verdict()} while it {doing}") from None
         except (ValueError, RecursionError, OverflowError) as error:
-            self._end(f"its process answered with something else than arrays ({error})")
+            problem = f"its process answered with something else than arrays ({error})"
+            raise self._end(problem) from error
 
-    def _end(self, reason: str) -> Any:
+    def _end(self, reason: str) -> ModelError:
+        """End the child for good; returns what to raise."""
         self._kill()
         self._ended = reason
-        raise ModelError(f"{self._where}: {reason}; nothing else was harmed") from None
+        return ModelError(f"{self._where}: {reason}; nothing else was harmed")
 
     def _verdict(self) -> str:
         """How the process ended, in words."""
@@ -280,10 +282,7 @@ class IsolatedRuntime:
         total = sum(_bytes(dtype, shape) for dtype, shape in layout)
         if total > _MOST_ANSWER:
             raise ValueError(f"{total} bytes")
-        return [
-            np.frombuffer(self._read(_bytes(dtype, shape), deadline), dtype).reshape(shape)
-            for dtype, shape in layout
-        ]
+        return [np.frombuffer(self._read(_bytes(dtype, shape), deadline), dtype).reshape(shape) for dtype, shape in layout]
 
 
 def _start(where: str) -> subprocess.Popen[bytes]:

@@ -103,9 +103,7 @@ class Model:
         except OSError as error:
             problem = f"cannot be read ({error.strerror}); expected a .tflite file"
             raise ModelError(f"{path}: {problem}") from error
-        return cls.load(
-            content, path=path, threads=threads, unpack_limit=unpack_limit, isolated=isolated
-        )
+        return cls.load(content, path=path, threads=threads, unpack_limit=unpack_limit, isolated=isolated)
 
     @classmethod
     def load(
@@ -134,13 +132,9 @@ class Model:
         where = str(self.path)
         if self._isolated or (self._isolated is None and file.doubts):
             limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
-            return IsolatedRuntime(
-                self._content, where, threads=self._threads, shapes=self._shapes, limits=limits
-            )
+            return IsolatedRuntime(self._content, where, threads=self._threads, shapes=self._shapes, limits=limits)
         try:
-            return Runtime(
-                self._content, threads=self._threads, steady=file.steady, shapes=self._shapes
-            )
+            return Runtime(self._content, threads=self._threads, steady=file.steady, shapes=self._shapes)
         except (ValueError, RuntimeError, MemoryError) as error:
             problem = f"the runtime refuses the model: {str(error).strip()}"
             raise ModelError(f"{where}: {problem}") from error
@@ -209,9 +203,7 @@ class Model:
         """Hash of the ``.tflite`` file, unpacked, in hexadecimal: the same for its stored form."""
         return hashlib.sha256(self._content).hexdigest()
 
-    def run(
-        self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray
-    ) -> tuple[np.ndarray, ...]:
+    def run(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> tuple[np.ndarray, ...]:
         """Run the model once.
 
         Each array is copied once, straight into the runtime's input; it need not be contiguous. An
@@ -241,9 +233,7 @@ class Model:
                 np.copyto(self.input_view(i), array)
             return self.invoke()
 
-    def run_named(
-        self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray
-    ) -> dict[str, np.ndarray]:
+    def run_named(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> dict[str, np.ndarray]:
         """Run the model once and return its outputs by name; takes and raises what ``run`` does."""
         results = self.run(*arrays, signature=signature, **named)
         outputs = self.outputs if signature is None else self.signatures[signature].outputs
@@ -314,9 +304,7 @@ class Model:
         self._runtime = runtime
         self._file = file
 
-    def _run_signature(
-        self, key: str, arrays: tuple[Any, ...], named: dict[str, Any]
-    ) -> tuple[np.ndarray, ...]:
+    def _run_signature(self, key: str, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[np.ndarray, ...]:
         if key not in self.signatures:
             listed = ", ".join(sorted(self.signatures)) or "none"
             raise InputError(f"{self.path}: no signature {key!r}; the model has {listed}")
@@ -402,8 +390,7 @@ class Model:
             first = tuple(map(int, np.argwhere(~finite)[0]))
             count = array.size - int(finite.sum())
             raise InputError(
-                f"{self.path}: input {info} has {count} elements that are not finite, the first"
-                f" {array[first]} at {first}"
+                f"{self.path}: input {info} has {count} elements that are not finite, the first {array[first]} at {first}"
             )
 
     def _ensure_runtime(self) -> _AnyRuntime:

@@ -35,9 +35,7 @@ class _Input(NamedTuple):
     side: int
 
 
-def open_onnx(
-    path: str | os.PathLike[str], *, threads: int = 0, seconds: float = RUN_SECONDS
-) -> tuple[Run, int]:
+def open_onnx(path: str | os.PathLike[str], *, threads: int = 0, seconds: float = RUN_SECONDS) -> tuple[Run, int]:
     """Open a model that takes one picture.
 
     Args:

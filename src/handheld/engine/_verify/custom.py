@@ -1,9 +1,10 @@
 """The custom operators that LiteRT 2.3 runs, and the options that each of them reads.
 
 Four are registered; three more, of MediaPipe, are taken by the delegate. The registered ones'
- kernels read a FlexBuffer map without a look, the delegate copies a plain structure of as many
-bytes as the file has: a file without options, or with damaged ones, kills the process. https://flatbuffers.dev/internals/ describes the format; only what
-these maps hold is accepted: keys, and numbers or booleans that stand in the map itself.
+kernels read a FlexBuffer map without a look, the delegate copies a plain structure of as many
+bytes as the file has: a file without options, or with damaged ones, kills the process.
+https://flatbuffers.dev/internals/ describes the format; only what these maps hold is accepted:
+keys, and numbers or booleans that stand in the map itself.
 """
 
 import math
@@ -104,9 +105,7 @@ def structure(node: Table) -> tuple[int, ...]:
     return unpack(f"<{len(data) // 4}i", data[: len(data) // 4 * 4])
 
 
-def _check_structure(
-    where: str, node: Table, arity: tuple[int, int], counts: range
-) -> None:
+def _check_structure(where: str, node: Table, arity: tuple[int, int], counts: range) -> None:
     if (len(node["inputs"]), len(node["outputs"])) != arity or -1 in node["inputs"]:
         counted = f"{len(node['inputs'])} inputs and {len(node['outputs'])} outputs"
         fail(where, f"{counted}, expected {arity[0]} and {arity[1]}")
@@ -171,6 +170,6 @@ def _scalar(where: str, data: bytes, at: int, width: int, kind: int) -> float:
         return int.from_bytes(raw, "little")
     if kind == _INT:
         return int.from_bytes(raw, "little", signed=True)
-    if kind == _FLOAT and width in (4, 8):
-        return float(unpack("<f" if width == 4 else "<d", raw)[0])
-    fail(where, f"a custom option of type {kind}, expected a number in the map itself")
+    if kind != _FLOAT or width < 4:
+        fail(where, f"a custom option of type {kind}, expected a number in the map itself")
+    return float(unpack("<f" if width == 4 else "<d", raw)[0])

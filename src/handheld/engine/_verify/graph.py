@@ -33,6 +33,7 @@ _INTEGERS = {"int32": "<i4", "int64": "<i8"}
 _FOLDED = ("int32", "int64", "bool")
 # Elements that a convolution spreads out at once; beyond, its buffer's size overflows 32 bits.
 _MOST_SPREAD = 1 << 30
+_UNPACKING = ("DENSIFY", "DEQUANTIZE")
 _CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
 
 
@@ -59,6 +60,7 @@ class GraphWalk:
     """One graph, and what is known of it so far.
 
     Args:
+        unpacked: tensors that are constants in another form.
         shapes: of each tensor at run time; None: only a run can tell.
         values: of integers that are known before a run, by tensor.
         doubts: where, and why, only a process of its own may run the file.
@@ -79,6 +81,7 @@ class GraphWalk:
     assigned: set[Name] = field(default_factory=set)
     steady: bool = True
     extra_bytes: int = 0
+    unpacked: set[int] = field(default_factory=set)
 
     def doubt(self, where: str, reason: str) -> None:
         """Note a doubt, once for each operator."""
@@ -115,12 +118,14 @@ def walk_graph(
         _check_node(f"{where}.operators[{i}]", node, walk, done)
     if not walk.ready.issuperset(graph["outputs"]):
         fail(f"{where}.outputs", f"tensors {set(graph['outputs']) - walk.ready} are never computed")
+    unwritten = walk.unpacked.intersection(graph["outputs"])
+    if unwritten:
+        problem = "unpack constants, which the runtime keeps to itself: the outputs are not written"
+        unsupported(f"{where}.outputs", f"tensors {unwritten} {problem}")
     return walk
 
 
-def _begin(
-    where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]
-) -> GraphWalk:
+def _begin(where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]) -> GraphWalk:
     tensors = graph["tensors"]
     for field_name in ("inputs", "outputs"):
         check_indices(f"{where}.{field_name}", graph[field_name], len(tensors))
@@ -197,9 +202,7 @@ def _check_flow(where: str, node: Table, walk: GraphWalk) -> None:
         fail(where, f"writes tensors {outputs}, of which one is already computed")
 
 
-def _settle(
-    where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]
-) -> None:
+def _settle(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> None:
     """Judge the operands, and note what the outputs will be."""
     tensors = walk.graph["tensors"]
     inputs = [tensors[i] if i >= 0 else None for i in node["inputs"]]
@@ -214,6 +217,8 @@ def _settle(
         shapes = _computed(where, name, node, walk)
         walk.doubt(where, doubts(name, inputs, outputs, walk.tables.buffers))
     _note_shapes(where, name, node, shapes, walk)
+    if name in _UNPACKING and walk.constants.union(walk.unpacked).issuperset(node["inputs"]):
+        walk.unpacked.update(node["outputs"])
     if name in _CONVOLUTIONS:
         _check_spread(where, name, node, walk)
 
@@ -225,11 +230,7 @@ def _call(node: Table, walk: GraphWalk, *, constants_alone: bool) -> Call:
         values=values,
         options=node["builtin_options"] or {"structure": structure(node)},
         outputs=[tuple(walk.graph["tensors"][i]["shape"]) for i in node["outputs"]],
-        unknown=frozenset(
-            position
-            for position, i in enumerate(node["inputs"])
-            if i >= 0 and walk.shapes[i] is None
-        ),
+        unknown=frozenset(position for position, i in enumerate(node["inputs"]) if i >= 0 and walk.shapes[i] is None),
     )
 
 
@@ -269,9 +270,7 @@ def _refuse_shapes(where: str, problem: str) -> None:
     raise error
 
 
-def _note_shapes(
-    where: str, name: str, node: Table, shapes: list[Shape] | None, walk: GraphWalk
-) -> None:
+def _note_shapes(where: str, name: str, node: Table, shapes: list[Shape] | None, walk: GraphWalk) -> None:
     indices = node["outputs"]
     for position, i in enumerate(indices):
         walk.shapes[i] = None if shapes is None else tuple(shapes[position])
@@ -293,9 +292,7 @@ def _compare(where: str, name: str, index: int, shapes: list[Shape], walk: Graph
     walk.extra_bytes += ensure_size(where, shape, type_name(tensor))
     if walk.extra_bytes > MAX_BYTES:
         unsupported(where, f"tensors need more than {MAX_BYTES} bytes together")
-    if len(signature) == len(shape) and all(
-        side in (-1, length) for side, length in zip(signature, shape, strict=True)
-    ):
+    if len(signature) == len(shape) and all(side in (-1, length) for side, length in zip(signature, shape, strict=True)):
         return
     counted = name in COUNTED and math.prod(declared) == math.prod(shape)
     if counted or walk.resized:
@@ -336,9 +333,7 @@ def _check_spread(where: str, name: str, node: Table, walk: GraphWalk) -> None:
         walk.doubt(where, "a convolution that needs a buffer of more than 32 bits can count")
 
 
-def _called(
-    where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]
-) -> list[Shape] | None:
+def _called(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> list[Shape] | None:
     """Shapes that a call gives; its types have to agree, its shapes may be doubted."""
     check_call(where, name, node, walk.graph, walk.tables.graphs)
     walk.steady = False
@@ -356,9 +351,7 @@ def _called(
             walk.doubt(where, f"operands {operands} for a graph that takes {inputs}")
             return None
         results.append([callee.shapes[i] for i in callee.graph["outputs"]])
-    declared: list[Shape | None] = [
-        tuple(walk.graph["tensors"][i]["shape"]) for i in node["outputs"]
-    ]
+    declared: list[Shape | None] = [tuple(walk.graph["tensors"][i]["shape"]) for i in node["outputs"]]
     if any(result != declared for result in results) or (name == "WHILE" and operands != declared):
         walk.doubt(where, f"outputs {declared} of graphs that give {results}")
         return None

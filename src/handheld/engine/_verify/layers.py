@@ -6,7 +6,6 @@ import numpy as np
 
 from handheld.engine._verify.call import Call, Shape
 
-
 _MAX_REACH = 1 << 24  # kernels add it to sides and strides in 32 bits
 
 

@@ -43,9 +43,29 @@ SUB
 _LIKE_DATA = """
 ATAN2 BATCH_MATMUL BITWISE_XOR CONV_2D DEPTHWISE_CONV_2D DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP
 FAKE_QUANT FULLY_CONNECTED GELU LOGISTIC REDUCE_ALL REDUCE_ANY REVERSE_V2 RIGHT_SHIFT
-SCATTER_ND SELECT SELECT_V2 SIGN SOFTMAX TANH TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM
+MATRIX_DIAG MATRIX_SET_DIAG SCATTER_ND SELECT SELECT_V2 SIGN SOFTMAX TANH TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM
 """
-_TWO_ALIKE = frozenset(_PAIRS.split())
+_ALIKE: dict[str, tuple[int, ...]] = {  # operands of one type
+    **dict.fromkeys(_PAIRS.split(), (0, 1)),
+    "DYNAMIC_UPDATE_SLICE": (0, 1),
+    "MATRIX_SET_DIAG": (0, 1),
+    "ONE_HOT": (2, 3),
+    "PADV2": (0, 2),
+    "PRELU": (0, 1),
+    "SELECT": (1, 2),
+    "SELECT_V2": (1, 2),
+}
+_ALL_ALIKE = ("ADD_N", "CONCATENATION", "PACK")
+_WHOLE: dict[str, tuple[int, ...]] = {  # operands that are indices
+    **dict.fromkeys(("GATHER", "GATHER_ND", "SEGMENT_SUM"), (1,)),
+    **dict.fromkeys(("EMBEDDING_LOOKUP", "ONE_HOT", "SCATTER_ND"), (0,)),
+    "DYNAMIC_UPDATE_SLICE": (2,),
+    "UNSORTED_SEGMENT_MAX": (1,),
+    "UNSORTED_SEGMENT_MIN": (1,),
+    "UNSORTED_SEGMENT_PROD": (1,),
+    "UNSORTED_SEGMENT_SUM": (1,),
+}
+_INDEX_TYPES = ("int32", "int64")
 _OUTPUT_LIKE_DATA = frozenset(_LIKE_DATA.split())
 _DATA = {  # which input is the data, where it is not the first
     "EMBEDDING_LOOKUP": 1,
@@ -115,9 +135,7 @@ def _check_channels(where: str, name: str, inputs: Sequence[Table | None]) -> No
             fail(where, f"operand {i} has scales along axis {quantization['quantized_dimension']}")
 
 
-def doubts(
-    name: str, inputs: Sequence[Table | None], outputs: Sequence[Table], buffers: Sequence[Table]
-) -> str:
+def doubts(name: str, inputs: Sequence[Table | None], outputs: Sequence[Table], buffers: Sequence[Table]) -> str:
     """Why the kernel of operator ``name`` may do what no rule here foresees; "" for no reason."""
     operands = [tensor for tensor in inputs if tensor]
     tensors = [*operands, *outputs]
@@ -129,9 +147,7 @@ def doubts(
     )
 
 
-def _type_doubt(
-    name: str, operands: Sequence[Table], outputs: Sequence[Table], buffers: Sequence[Table]
-) -> str:
+def _type_doubt(name: str, operands: Sequence[Table], outputs: Sequence[Table], buffers: Sequence[Table]) -> str:
     for tensor in operands:
         weights = name in _TAKES_WEIGHTS and type_name(tensor) in _WEIGHTS
         if type_name(tensor) in _PLAIN or (weights and has_data(tensor, buffers)):
@@ -150,8 +166,14 @@ def _operand_doubt(name: str, inputs: Sequence[Table | None], outputs: Sequence[
     operands = [tensor for tensor in inputs if tensor]
     if name == "FLOOR_MOD" and outputs[0]["type"] != _FLOAT32:
         return "a remainder of integers, which stops the process for some values"
-    if name in _TWO_ALIKE and len({tensor["type"] for tensor in operands[:2]}) > 1:
+    alike = range(len(inputs)) if name in _ALL_ALIKE else _ALIKE.get(name, ())
+    types = {tensor["type"] for tensor in _picked(inputs, alike)}
+    if len(types) > 1:
         return "operands of two types"
+    if any(type_name(tensor) not in _INDEX_TYPES for tensor in _picked(inputs, _WHOLE.get(name, ()))):
+        return "indices that are neither int32 nor int64"
+    if name in ("SELECT", "SELECT_V2") and operands and type_name(operands[0]) != "bool":
+        return "a condition that is no bool"
     if name in _OUTPUT_LIKE_DATA and data and outputs[0]["type"] != data["type"]:
         return "an output of another type than the data"
     if name == "DEQUANTIZE" and outputs[0]["type"] != _FLOAT32:
@@ -160,12 +182,18 @@ def _operand_doubt(name: str, inputs: Sequence[Table | None], outputs: Sequence[
         return "a recurrent layer of integers"
     if name == TRANSPOSE_CONV_BIAS and any(t["type"] != _FLOAT32 for t in operands):
         return "a custom operator on integers"
-    if name not in _SCALE_AXES and name != "DEQUANTIZE":
-        if any(len((t["quantization"] or {}).get("scale", ())) > 1 for t in operands):
-            return "an operand with scales by channel"
+    by_channel = any(len((t["quantization"] or {}).get("scale", ())) > 1 for t in operands)
+    if by_channel and name not in (*_SCALE_AXES, "DEQUANTIZE"):
+        return "an operand with scales by channel"
     if name != "UNIDIRECTIONAL_SEQUENCE_LSTM" and any(t["is_variable"] for t in operands):
         return "a variable tensor as operand"
     return ""
+
+
+def _picked(inputs: Sequence[Table | None], positions: Iterable[int]) -> list[Table]:
+    """The operands at some positions that are there."""
+    picked = [inputs[position] for position in positions if position < len(inputs)]
+    return [tensor for tensor in picked if tensor]
 
 
 def _shape_doubt(tensors: Sequence[Table]) -> str:

@@ -98,9 +98,7 @@ def check_tensor(where: str, tensor: Table, buffers: Sequence[Table]) -> int:
     _check_shape(where, tensor["shape"], tensor["shape_signature"])
     needed = ensure_size(where, tensor["shape"], dtype)
     if tensor["quantization"]:
-        _check_quantization(
-            f"{where}.quantization", tensor["quantization"], dtype, tensor["shape"]
-        )
+        _check_quantization(f"{where}.quantization", tensor["quantization"], dtype, tensor["shape"])
     if has_data(tensor, buffers):
         _check_constant(where, tensor, buffers[tensor["buffer"]], needed)
         return 0
@@ -145,9 +143,7 @@ def _check_strings(where: str, data: np.ndarray, count: int) -> None:
         fail(where, f"string offsets are not rising within {len(data)} bytes for {count} strings")
 
 
-def _check_quantization(
-    where: str, quantization: Table, dtype: str, shape: tuple[int, ...]
-) -> None:
+def _check_quantization(where: str, quantization: Table, dtype: str, shape: tuple[int, ...]) -> None:
     if quantization["details_type"] > 1:
         unsupported(where, "blockwise and multi-axis quantisation are not supported")
     scales, zeros = quantization["scale"], quantization["zero_point"]
