@@ -31,6 +31,7 @@ from ai_edge_litert import schema_py_generated as schema
 _M_PERTURB = -6  # mallopt's number, <malloc.h>
 _SECONDS = 20
 _MEMORY = 6 << 30
+_LARGE = 1 << 26
 _SIDES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 16, 17, 64, 1000, 65536, 1 << 20, (1 << 31) - 1)
 _NUMBERS = (-(1 << 31), -65537, -9, -2, -1, 0, 0, 1, 1, 2, 3, 4, 7, 8, 100, 65536, (1 << 31) - 1)
 _TYPES = (0, 0, 0, 2, 2, 3, 4, 6, 7, 9, 9, 1, 5, 8, 10, 13, 17)
@@ -442,11 +443,23 @@ def _work(content: bytes, pattern: int, doubtful: bool) -> str:
 def judge(content: bytes, *, doubtful: bool = False) -> str:
     """What becomes of a file: "died ...", "hung" and "leaked" are findings."""
     first = run_once(content, 0x55, doubtful=doubtful)
+    if first == "hung" and _bytes(content) > _LARGE:
+        return "slow"  # gigabytes that are filled, computed and hashed take their time
     if not first.startswith("ran"):
         return first
     if first == run_once(content, 0xAA, doubtful=doubtful):
         return "ran"
     return "random" if _is_random(content) else "leaked"
+
+
+def _bytes(content: bytes) -> int:
+    """Bytes of all tensors together."""
+    from handheld.engine._file import read
+    from handheld.engine._verify.tensors import size_in_bytes, type_name
+
+    graphs = read(content, "case").table["subgraphs"]
+    tensors = [tensor for graph in graphs for tensor in graph["tensors"]]
+    return sum(size_in_bytes(tensor["shape"], type_name(tensor)) for tensor in tensors)
 
 
 def _is_random(content: bytes) -> bool:

@@ -227,10 +227,10 @@ class Model:
             return self._run_signature(signature, arrays, named)
         chosen = self._arrange(arrays, named)
         with self.lock:
-            for i, (info, array) in enumerate(zip(self.inputs, chosen, strict=True)):
+            for i, (info, array) in enumerate(zip(self._file.inputs, chosen, strict=True)):
                 if array.shape != info.shape or array.dtype != info.dtype:
                     return self._run_resized(chosen)
-                np.copyto(self.input_view(i), array)
+                np.copyto(self._ensure_runtime().inputs[i], array)
             return self.invoke()
 
     def run_named(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> dict[str, np.ndarray]:
@@ -335,6 +335,8 @@ class Model:
                 raise ModelError(f"{self.path}: {problem}") from error
 
     def _arrange(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> list[np.ndarray]:
+        if not named and len(arrays) == len(self._file.inputs):  # the hot path
+            return [np.asarray(array) for array in arrays]
         chosen: dict[int, Any] = dict(enumerate(arrays))
         for name, array in named.items():
             position = self._positions.get(name)
