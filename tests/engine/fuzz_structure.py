@@ -308,6 +308,82 @@ def call_other(model: Any, rng: Rng) -> None:
                     setattr(node.builtinOptions, name, target)
 
 
+_KINDS = (0, 0, 0, 0, 9, 9, 2, 2, 4, 6, 3, 7)
+_LENGTHS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 5, 6)
+
+
+def generate(model: Any, rng: Rng) -> None:
+    """Put one operator of any kind in the place of all, its operands of any rank and type."""
+    from handheld.engine._verify.operators import signatures
+
+    b = structures.Builder()
+    names = [entry.name for entry in signatures().values() if entry.name not in _GENERATED_NEVER]
+    name = str(rng.choice(names))
+    entry = next(entry for entry in signatures().values() if entry.name == name)
+    dtype = int(rng.choice(_KINDS))
+    base = [int(rng.integers(1, 6)) for _ in range(rng.choice(_LENGTHS))]
+    count = int(rng.choice(entry.inputs[: 4 if len(entry.inputs) > 4 else None]))
+    inputs = [_operand(b, position, base, dtype, rng) for position in range(count)]
+    node = structures.operator(b.model, name, version=int(rng.integers(1, 6)))
+    outputs = int(rng.choice(entry.outputs[:3]))
+    other = int(rng.choice([dtype, dtype, dtype, 0, 2, 6, 4]))
+    node.inputs, node.outputs = inputs, [b.tensor(base, other) for _ in range(outputs)]
+    for index in node.outputs:
+        _scale(b.sub.tensors[index], rng)
+    for key, value in vars(node.builtinOptions).items() if node.builtinOptions else ():
+        if isinstance(value, int) and not isinstance(value, bool):
+            setattr(node.builtinOptions, key, int(rng.integers(0, 4)))
+        elif isinstance(value, bool):
+            setattr(node.builtinOptions, key, bool(rng.random() < 0.3))
+    for key in ("numSplits", "num", "valuesCount"):
+        if hasattr(node.builtinOptions, key):
+            setattr(node.builtinOptions, key, count if key == "valuesCount" else outputs)
+    b.sub.operators.append(node)
+    b.output(*node.outputs)
+    for key, value in vars(b.model).items():
+        setattr(model, key, value)
+
+
+_GENERATED_NEVER = ("CUSTOM", "IF", "WHILE", "CALL_ONCE", "RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL")
+
+
+def _operand(b: structures.Builder, position: int, base: list[int], dtype: int, rng: Rng) -> int:
+    """An input like the others, one that broadcasts, a constant of them, or a list of integers."""
+    if position and rng.random() < 0.4:
+        length = int(rng.choice([0, 1, 1, 2, len(base), len(base), 2 * len(base)]))
+        values = rng.integers(-1, 5, length) if length else rng.integers(-1, 5)
+        if length == 2 * len(base) and length:
+            values = values.reshape(len(base), 2)
+        return b.constant(np.maximum(values, 0) if rng.random() < 0.7 else values)
+    shape = list(base)
+    kind = rng.random()
+    if kind < 0.3:
+        shape = [side if rng.random() < 0.5 else 1 for side in shape][rng.integers(2) :]
+    elif kind < 0.5:
+        shape = [int(rng.integers(1, 6)) for _ in range(rng.choice(_LENGTHS))]
+    other = int(rng.choice(_KINDS)) if rng.random() < 0.1 else dtype
+    index = b.input(shape, other)
+    tensor = b.sub.tensors[index]
+    _scale(tensor, rng)
+    if position and rng.random() < 0.3:
+        b.sub.inputs.remove(index)
+        width = {0: 4, 2: 4, 4: 8, 7: 2}.get(other, 1)
+        buffer = schema.BufferT()
+        size = int(np.prod(shape, dtype=np.int64)) * width
+        buffer.data = np.resize(np.array([1, 0, 0, 0, 0, 0, 0, 0][:width], np.uint8), size)
+        b.model.buffers.append(buffer)
+        tensor.buffer = len(b.model.buffers) - 1
+    return index
+
+
+def _scale(tensor: Any, rng: Rng) -> None:
+    if tensor.type not in (3, 7, 9) or rng.random() < 0.1:
+        return
+    tensor.quantization = schema.QuantizationParametersT()
+    tensor.quantization.scale = [float(rng.choice([0.05, 0.1, 0.5, 1 / 256]))]
+    tensor.quantization.zeroPoint = [int(rng.choice([0, 0, 3])) if tensor.type != 7 else 0]
+
+
 def repair(model: Any, rng: Rng) -> None:
     """Declare the shapes that the rules compute, so that the change before is believed."""
     from handheld.engine._verify import graph as walks
@@ -362,6 +438,8 @@ CHANGES: list[Callable[[Any, Rng], None]] = [
     call_other,
 ]
 
+_GENERATED = 0.5  # share of the cases that are made from nothing
+
 Plan = list[tuple[Callable[[Any, Rng], None], int]]
 
 
@@ -369,6 +447,8 @@ def plan(seed: int) -> Plan:
     """The changes of case ``seed``, each with a seed of its own so that others may be left out."""
     rng = np.random.default_rng(seed)
     steps: Plan = []
+    if rng.random() < _GENERATED:
+        return [(generate, int(rng.integers(1 << 30))), (repair, 0)]
     for _ in range(rng.choice([1, 1, 2, 2, 3, 4])):
         steps.append((CHANGES[rng.integers(len(CHANGES))], int(rng.integers(1 << 30))))
         if rng.random() < 0.6:

@@ -46,7 +46,7 @@ def test_a_disk_that_is_really_full(tmp_path):
     )
     import sys
 
-    mount = "mount -t tmpfs -o size=64k none /mnt && exec \"$@\""
+    mount = 'mount -t tmpfs -o size=64k none /mnt && exec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
     try:
         done = subprocess.run([*command, sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -153,6 +153,7 @@ class IsolatedRuntime:
         self._limits = limits
         self._cpu_seconds = limits.seconds * threads
         self._ended = ""
+        self._owner = os.getpid()
         self._process = _start(where)
         head = {
             "threads": threads,
@@ -193,7 +194,8 @@ class IsolatedRuntime:
                 stream.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_process"):
+        # The process may not have been started; a fork has no claim to it.
+        if hasattr(self, "_process") and os.getpid() == self._owner:
             self.close()
 
     def _kill(self) -> None:
@@ -205,6 +207,9 @@ class IsolatedRuntime:
         """Send one message and return the arrays of its answer."""
         if self._ended:
             raise ModelError(f"{self._where}: {self._ended}; open the model again")
+        if os.getpid() != self._owner:  # two processes on one pipe would read each other's answers
+            problem = "it was opened in another process, of which this one is a fork"
+            raise ModelError(f"{self._where}: {problem}; open the model again")
         deadline = time.monotonic() + self._limits.seconds
         head["lengths"] = [len(part) for part in parts]
         text = json.dumps(head).encode()

@@ -1,6 +1,7 @@
 """A model that is open."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -90,7 +91,8 @@ class Model:
             unpack_limit: bytes that a stored form may unpack to.
             isolated: True or ``RunLimits``: run it in a process of its own, as for any file of a
                 stranger; None: only where the checks cannot tell what its operators will read and
-                write (``isolated`` of the model says so); False: never, for files that you trust.
+                write (``isolated`` of the model says so), or everywhere if the environment has
+                ``HANDHELD_ISOLATED=1``, which commands take; False: never, for files that you trust.
 
         Raises:
             ModelError: it cannot be read, is corrupt, needs what the runtime does not have, or
@@ -98,6 +100,8 @@ class Model:
             InputError: ``threads`` is less than 1.
         """
         path = Path(path)
+        if isolated is None and os.environ.get("HANDHELD_ISOLATED") == "1":
+            isolated = True
         try:
             content = path.read_bytes()
         except OSError as error:

@@ -62,6 +62,7 @@ class GraphWalk:
     Args:
         unpacked: tensors that are constants in another form.
         shapes: of each tensor at run time; None: only a run can tell.
+        fixed: constants and inputs of the graph, which no operator may write.
         values: of integers that are known before a run, by tensor.
         doubts: where, and why, only a process of its own may run the file.
         steady: whether the runtime knows all shapes before a run, and never moves a tensor.
@@ -74,6 +75,7 @@ class GraphWalk:
     resized: bool
     shapes: list[Shape | None]
     constants: frozenset[int]
+    fixed: frozenset[int]
     ready: set[int]
     handles: dict[int, Name]
     values: dict[int, np.ndarray] = field(default_factory=dict)
@@ -147,6 +149,7 @@ def _begin(where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Sh
         resized=any(shape != tuple(tensors[i]["shape"]) for i, shape in inputs.items()),
         shapes=shapes,
         constants=constants,
+        fixed=constants.union(graph["inputs"]),
         ready=set(constants.union(graph["inputs"], standing)),
         handles=names_of(tables.names, graph),
     )
@@ -195,8 +198,7 @@ def _check_flow(where: str, node: Table, walk: GraphWalk) -> None:
     if missing:
         fail(where, f"reads tensors {missing} before any operator computes them")
     outputs, tensors = node["outputs"], walk.graph["tensors"]
-    fixed = walk.constants.union(walk.graph["inputs"])
-    if not fixed.isdisjoint(outputs) or len(set(outputs)) != len(outputs):
+    if not walk.fixed.isdisjoint(outputs) or len(set(outputs)) != len(outputs):
         fail(where, f"writes tensors {outputs}: an input, a constant, or one tensor twice")
     if any(i in walk.ready and not is_empty(tensors[i]) for i in outputs):
         fail(where, f"writes tensors {outputs}, of which one is already computed")
@@ -217,7 +219,7 @@ def _settle(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[i
         shapes = _computed(where, name, node, walk)
         walk.doubt(where, doubts(name, inputs, outputs, walk.tables.buffers))
     _note_shapes(where, name, node, shapes, walk)
-    if name in _UNPACKING and walk.constants.union(walk.unpacked).issuperset(node["inputs"]):
+    if name in _UNPACKING and all(i in walk.constants or i in walk.unpacked for i in node["inputs"]):
         walk.unpacked.update(node["outputs"])
     if name in _CONVOLUTIONS:
         _check_spread(where, name, node, walk)
