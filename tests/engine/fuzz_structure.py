@@ -443,11 +443,11 @@ _GENERATED = 0.5  # share of the cases that are made from nothing
 Plan = list[tuple[Callable[[Any, Rng], None], int]]
 
 
-def plan(seed: int) -> Plan:
+def plan(seed: int, generated: float = _GENERATED) -> Plan:
     """The changes of case ``seed``, each with a seed of its own so that others may be left out."""
     rng = np.random.default_rng(seed)
     steps: Plan = []
-    if rng.random() < _GENERATED:
+    if rng.random() < generated:
         return [(generate, int(rng.integers(1 << 30))), (repair, 0)]
     for _ in range(rng.choice([1, 1, 2, 2, 3, 4])):
         steps.append((CHANGES[rng.integers(len(CHANGES))], int(rng.integers(1 << 30))))
@@ -502,22 +502,60 @@ def _work(content: bytes, pattern: int, doubtful: bool) -> str:
         file = read(content, "case")
     except ModelError as error:
         return "unsupported" if "seems whole" in str(error) else "rejected"
-    if file.unsized:
-        return "unsized"
-    if file.doubts and not doubtful:
+    if file.doubts and not file.unsized and not doubtful:
         return "doubted"
     rng = np.random.default_rng(0)
+    digest = hashlib.sha256()
+    if file.unsized:
+        _run_resized(content, file, digest, rng)
+        return f"ran {digest.hexdigest()[:16]}"
     try:
         runtime = Runtime(content, threads=1, steady=file.steady)
-        digest = hashlib.sha256()
-        for _ in range(2):
-            for array in runtime.inputs:
-                array[...] = rng.integers(-2, 6, array.shape).astype(array.dtype)
-            for output in runtime.invoke():
+        _digest(runtime, digest, rng)
+        for signature in file.signatures.values():
+            names = [info.name for info in signature.inputs]
+            arrays = [_values(info.shape, info.dtype, rng) for info in signature.inputs]
+            outputs = [info.name for info in signature.outputs]
+            for output in runtime.call(signature.key, names, arrays, outputs):
                 digest.update(output.tobytes())
     except (ValueError, RuntimeError, MemoryError):
         return "refused"
+    _run_resized(content, file, digest, rng)
     return f"ran {digest.hexdigest()[:16]}"
+
+
+def _values(shape: Sequence[int], dtype: Any, rng: Rng) -> np.ndarray:
+    return rng.integers(-2, 6, shape).astype(dtype)
+
+
+def _digest(runtime: Any, digest: Any, rng: Rng) -> None:
+    for _ in range(2):
+        for array in runtime.inputs:
+            array[...] = _values(array.shape, array.dtype, rng)
+        for output in runtime.invoke():
+            digest.update(output.tobytes())
+
+
+def _run_resized(content: bytes, file: Any, digest: Any, rng: Rng) -> None:
+    """Run with other lengths of open axes, where the checks accept them without a doubt."""
+    from handheld.engine._file import resized
+    from handheld.engine._litert import Runtime
+    from handheld.errors import ModelError
+
+    shapes = {
+        position: tuple(int(rng.integers(1, 9)) if axis in info.open_axes else side for axis, side in enumerate(info.shape))
+        for position, info in enumerate(file.inputs)
+        if info.open_axes
+    }
+    if not shapes:
+        return
+    try:
+        other = resized(file, shapes, "case")
+        if not other.doubts:
+            runtime = Runtime(content, threads=1, steady=other.steady, shapes=shapes)
+            _digest(runtime, digest, rng)
+    except (ModelError, ValueError, RuntimeError, MemoryError):
+        return
 
 
 def judge(content: bytes, *, doubtful: bool = False) -> str:
@@ -573,14 +611,20 @@ def seeds() -> dict[str, bytes]:
     return models
 
 
-def campaign(models: dict[str, bytes], first: int, last: int, save: Path | None = None) -> tuple[Counter[str], list[str]]:
+def campaign(
+    models: dict[str, bytes],
+    first: int,
+    last: int,
+    save: Path | None = None,
+    generated: float = _GENERATED,
+) -> tuple[Counter[str], list[str]]:
     """Run the cases ``first`` to ``last``; counts by verdict, and the findings' names."""
     names = sorted(models)
     counts: Counter[str] = Counter()
     findings: list[str] = []
     for number in range(first, last):
         name = names[number % len(names)]
-        steps = plan(number)
+        steps = plan(number, generated)
         case = apply(models[name], steps)
         if case is None:
             counts["unwritable"] += 1
@@ -608,6 +652,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--save", type=Path)
+    parser.add_argument("--generated", type=float, default=_GENERATED, help="share of new operators")
     options = parser.parse_args()
     import ai_edge_litert.interpreter  # noqa: F401  # once, before the processes fork
 
@@ -618,7 +663,7 @@ def main() -> None:
     count = 0
     for first in range(options.first, options.first + options.cases, 1000):
         last = min(first + 1000, options.first + options.cases)
-        counts, findings = campaign(models, first, last, options.save)
+        counts, findings = campaign(models, first, last, options.save, options.generated)
         total += counts
         count += len(findings)
         seconds = round(time.monotonic() - started)

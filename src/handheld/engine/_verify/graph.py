@@ -294,8 +294,10 @@ def _compare(where: str, name: str, index: int, shapes: list[Shape], walk: Graph
     walk.extra_bytes += ensure_size(where, shape, type_name(tensor))
     if walk.extra_bytes > MAX_BYTES:
         unsupported(where, f"tensors need more than {MAX_BYTES} bytes together")
-    if len(signature) == len(shape) and all(side in (-1, length) for side, length in zip(signature, shape, strict=True)):
-        return
+    # Without a signature no side is open; of a scalar it would be as long as the shape.
+    if signature and len(signature) == len(shape):
+        if all(side in (-1, length) for side, length in zip(signature, shape, strict=True)):
+            return
     counted = name in COUNTED and math.prod(declared) == math.prod(shape)
     if counted or walk.resized:
         walk.doubt(where, f"an output of shape {declared} that will be {shape}")

@@ -13,6 +13,13 @@ def same(call: Call) -> list[Shape]:
     return [call.shape(0)]
 
 
+def rows(call: Call) -> list[Shape]:
+    """Operators that work along the last side."""
+    if not call.shape(0):
+        raise ValueError("an input without sides")
+    return [call.shape(0)]
+
+
 def broadcast(call: Call) -> list[Shape]:
     return [np.broadcast_shapes(*(call.shape(i) for i in range(len(call.shapes))))]
 

@@ -82,6 +82,14 @@ _WEIGHTS = frozenset(("float16", "int4", "float32", "int8", "uint8"))
 _WEIGHTED = """
 BATCH_MATMUL CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE EMBEDDING_LOOKUP FULLY_CONNECTED TRANSPOSE_CONV
 """
+# Kernels that know bool, or copy elements by their size; MATRIX_DIAG takes it for float32, and
+# writes four bytes for each.
+_BOOLS = """
+BROADCAST_TO CAST CONCATENATION EQUAL EXPAND_DIMS GATHER GATHER_ND LOGICAL_AND LOGICAL_NOT LOGICAL_OR
+NOT_EQUAL PACK REDUCE_ALL REDUCE_ANY RESHAPE REVERSE_V2 SELECT SELECT_V2 SHAPE SLICE SPLIT SPLIT_V
+SQUEEZE STRIDED_SLICE TILE TRANSPOSE UNPACK WHERE
+"""
+_TAKES_BOOLS = frozenset(_BOOLS.split())
 _TAKES_WEIGHTS = frozenset(_WEIGHTED.split())
 _TAKES_HALVES = ("DENSIFY", "DEQUANTIZE")
 # Where the scales of a filter's channels lie; elsewhere kernels read them by another axis.
@@ -141,6 +149,7 @@ def doubts(name: str, inputs: Sequence[Table | None], outputs: Sequence[Table], 
     tensors = [*operands, *outputs]
     return (
         _type_doubt(name, operands, outputs, buffers)
+        or _bool_doubt(name, operands)
         or _operand_doubt(name, inputs, outputs)
         # RESHAPE to a scalar has an empty list as its second operand.
         or _shape_doubt([*operands[:1], *outputs] if name == "RESHAPE" else tensors)
@@ -158,6 +167,12 @@ def _type_doubt(name: str, operands: Sequence[Table], outputs: Sequence[Table], 
         halves = name == "DENSIFY" and type_name(tensor) == "float16"
         if type_name(tensor) not in _PLAIN and not halves:
             return f"an output of type {type_name(tensor)}"
+    return ""
+
+
+def _bool_doubt(name: str, operands: Sequence[Table]) -> str:
+    if name not in _TAKES_BOOLS and any(type_name(tensor) == "bool" for tensor in operands):
+        return "an operand of type bool"
     return ""
 
 
