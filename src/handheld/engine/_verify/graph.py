@@ -294,10 +294,8 @@ def _compare(where: str, name: str, index: int, shapes: list[Shape], walk: Graph
     walk.extra_bytes += ensure_size(where, shape, type_name(tensor))
     if walk.extra_bytes > MAX_BYTES:
         unsupported(where, f"tensors need more than {MAX_BYTES} bytes together")
-    # Without a signature no side is open; of a scalar it would be as long as the shape.
-    if signature and len(signature) == len(shape):
-        if all(side in (-1, length) for side, length in zip(signature, shape, strict=True)):
-            return
+    if _agrees(signature, shape):
+        return
     counted = name in COUNTED and math.prod(declared) == math.prod(shape)
     if counted or walk.resized:
         walk.doubt(where, f"an output of shape {declared} that will be {shape}")
@@ -305,6 +303,16 @@ def _compare(where: str, name: str, index: int, shapes: list[Shape], walk: Graph
     listed = [tuple(walk.graph["tensors"][index]["shape"])]
     problem = f"outputs are declared as {listed}, but inputs and options give {shapes}"
     _refuse_shapes(where, problem)
+
+
+def _agrees(signature: Sequence[int], shape: Shape) -> bool:
+    """Whether a shape differs from the file's in open sides alone."""
+    # Without a signature no side is open; that of a scalar would be as long as the shape.
+    return (
+        bool(signature)
+        and len(signature) == len(shape)
+        and all(side in (-1, length) for side, length in zip(signature, shape, strict=True))
+    )
 
 
 def _fold(where: str, name: str, node: Table, walk: GraphWalk) -> None:
