@@ -65,6 +65,7 @@ _WHOLE: dict[str, tuple[int, ...]] = {  # operands that are indices
     "UNSORTED_SEGMENT_PROD": (1,),
     "UNSORTED_SEGMENT_SUM": (1,),
 }
+_FLOATS_ALONE = ("UNIDIRECTIONAL_SEQUENCE_LSTM", TRANSPOSE_CONV_BIAS)
 _INDEX_TYPES = ("int32", "int64")
 _OUTPUT_LIKE_DATA = frozenset(_LIKE_DATA.split())
 _DATA = {  # which input is the data, where it is not the first
@@ -189,14 +190,21 @@ def _operand_doubt(name: str, inputs: Sequence[Table | None], outputs: Sequence[
         return "indices that are neither int32 nor int64"
     if name in ("SELECT", "SELECT_V2") and operands and type_name(operands[0]) != "bool":
         return "a condition that is no bool"
-    if name in _OUTPUT_LIKE_DATA and data and outputs[0]["type"] != data["type"]:
-        return "an output of another type than the data"
+    return _float_doubt(name, operands, outputs) or _mark_doubt(name, operands, data, outputs)
+
+
+def _float_doubt(name: str, operands: Sequence[Table], outputs: Sequence[Table]) -> str:
+    """Kernels whose rules are those of float32 alone."""
     if name == "DEQUANTIZE" and outputs[0]["type"] != _FLOAT32:
         return "values of another type than float32"
-    if name == "UNIDIRECTIONAL_SEQUENCE_LSTM" and any(t["type"] != _FLOAT32 for t in operands):
-        return "a recurrent layer of integers"
-    if name == TRANSPOSE_CONV_BIAS and any(t["type"] != _FLOAT32 for t in operands):
-        return "a custom operator on integers"
+    if name in _FLOATS_ALONE and any(tensor["type"] != _FLOAT32 for tensor in operands):
+        return "an operand of another type than float32"
+    return ""
+
+
+def _mark_doubt(name: str, operands: Sequence[Table], data: Table | None, outputs: Sequence[Table]) -> str:
+    if name in _OUTPUT_LIKE_DATA and data and outputs[0]["type"] != data["type"]:
+        return "an output of another type than the data"
     by_channel = any(len((t["quantization"] or {}).get("scale", ())) > 1 for t in operands)
     if by_channel and name not in (*_SCALE_AXES, "DEQUANTIZE"):
         return "an operand with scales by channel"
