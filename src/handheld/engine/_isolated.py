@@ -41,7 +41,7 @@ class RunLimits:
         InputError: a limit is out of range.
     """
 
-    seconds: float = 60.0
+    seconds: float = 20.0
     memory: int = 4 << 30
 
     def __post_init__(self) -> None:

@@ -217,7 +217,8 @@ def _settle(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[i
         shapes = _stored(where, name, node, walk)
     else:
         shapes = _computed(where, name, node, walk)
-        walk.doubt(where, doubts(name, inputs, outputs, walk.tables.buffers))
+        options = node["builtin_options"] or {}
+        walk.doubt(where, doubts(name, options, inputs, outputs, walk.tables.buffers))
     _note_shapes(where, name, node, shapes, walk)
     if name in _UNPACKING and all(i in walk.constants or i in walk.unpacked for i in node["inputs"]):
         walk.unpacked.update(node["outputs"])

@@ -77,6 +77,8 @@ def depthwise(call: Call) -> list[Shape]:
     channels = call.shape(0, 4)[3]
     if one != 1 or not channels or not out or out % channels:
         raise ValueError(f"filter {call.shape(1)} for an input {call.shape(0)}")
+    if call.option("depth_multiplier") != out // channels:
+        raise LookupError  # some of the kernels believe the option
     _bias(call, 2, out)
     return _windows(call, height, width, out)
 
@@ -113,6 +115,8 @@ def dense(call: Call) -> list[Shape]:
     if not depth or total % depth or (call.option("keep_num_dims") and call.shape(0)[-1:] != (depth,)):
         raise ValueError(f"weights {call.shape(1)} for an input {call.shape(0)}")
     _bias(call, 2, out)
+    if call.option("weights_format"):
+        raise LookupError  # shuffled weights, which the kernel unshuffles by a shape of its own
     if call.option("keep_num_dims"):
         return [(*call.shape(0)[:-1], out)]
     return [(total // depth, out)]

@@ -52,6 +52,7 @@ _ALIKE: dict[str, tuple[int, ...]] = {  # operands of one type
     "ONE_HOT": (2, 3),
     "PADV2": (0, 2),
     "PRELU": (0, 1),
+    "RANGE": (0, 1),
     "SELECT": (1, 2),
     "SELECT_V2": (1, 2),
 }
@@ -77,7 +78,8 @@ _DATA = {  # which input is the data, where it is not the first
     "SPLIT": 1,
     "TRANSPOSE_CONV": 2,
 }
-_INT8, _UINT8, _INT16, _FLOAT32 = 9, 3, 7, 0
+_INT8, _UINT8, _INT16, _INT32, _FLOAT32 = 9, 3, 7, 2, 0
+_OPTION_TYPES = {"ARG_MAX": "output_type", "ARG_MIN": "output_type", "SHAPE": "out_type"}
 _PLAIN = frozenset(("float32", "int32", "uint8", "int64", "bool", "int16", "int8"))
 _WEIGHTS = frozenset(("float16", "int4", "float32", "int8", "uint8"))
 _WEIGHTED = """
@@ -144,13 +146,20 @@ def _check_channels(where: str, name: str, inputs: Sequence[Table | None]) -> No
             fail(where, f"operand {i} has scales along axis {quantization['quantized_dimension']}")
 
 
-def doubts(name: str, inputs: Sequence[Table | None], outputs: Sequence[Table], buffers: Sequence[Table]) -> str:
+def doubts(
+    name: str,
+    options: Table,
+    inputs: Sequence[Table | None],
+    outputs: Sequence[Table],
+    buffers: Sequence[Table],
+) -> str:
     """Why the kernel of operator ``name`` may do what no rule here foresees; "" for no reason."""
     operands = [tensor for tensor in inputs if tensor]
     tensors = [*operands, *outputs]
     return (
         _type_doubt(name, operands, outputs, buffers)
         or _bool_doubt(name, operands)
+        or _result_doubt(name, options, operands, outputs)
         or _operand_doubt(name, inputs, outputs)
         # RESHAPE to a scalar has an empty list as its second operand.
         or _shape_doubt([*operands[:1], *outputs] if name == "RESHAPE" else tensors)
@@ -169,6 +178,23 @@ def _type_doubt(name: str, operands: Sequence[Table], outputs: Sequence[Table], 
         if type_name(tensor) not in _PLAIN and not halves:
             return f"an output of type {type_name(tensor)}"
     return ""
+
+
+def _result_doubt(name: str, options: Table, operands: Sequence[Table], outputs: Sequence[Table]) -> str:
+    """Kernels that choose their output's type themselves, whatever the file declares."""
+    expected = [output["type"] for output in outputs]
+    if name in _OPTION_TYPES:
+        expected = [options.get(_OPTION_TYPES[name])]
+    elif name in ("BUCKETIZE", "RANK"):
+        expected = [_INT32]
+    elif name == "TOPK_V2":
+        expected = [operands[0]["type"], _INT32]
+    elif name == "ONE_HOT":
+        expected = [operands[2]["type"]]
+    elif name == "RANGE":
+        expected = [operands[0]["type"]]
+    types = [output["type"] for output in outputs]
+    return "" if types == expected else f"outputs of types {types}, which will be {expected}"
 
 
 def _bool_doubt(name: str, operands: Sequence[Table]) -> str:
