@@ -238,3 +238,22 @@ def test_limits_are_judged():
         with pytest.raises(InputError, match="expected"):
             RunLimits(**wrong)
     assert isolation()
+
+
+def test_the_environment_isolates_every_file_that_is_opened(fixtures, monkeypatch):
+    path = fixtures / "tiny_add.tflite"
+    monkeypatch.setenv("HANDHELD_ISOLATED", "1")
+    with Model.open(path) as model, Model.open(path, isolated=False) as trusted:
+        assert model.isolated
+        assert not trusted.isolated
+    monkeypatch.setenv("HANDHELD_ISOLATED", "0")
+    with Model.open(path) as model:
+        assert not model.isolated
+
+
+def test_a_fork_does_not_read_its_parents_answers(add, monkeypatch):
+    monkeypatch.setattr(add._runtime, "_owner", -1)
+    with pytest.raises(ModelError, match="of which this one is a fork"):
+        add.run(ONES, ONES)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(add.run(ONES, ONES)[0], 2 * ONES)

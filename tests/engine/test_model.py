@@ -169,3 +169,19 @@ def test_real_models_open_and_run(real_file):
         rng = np.random.default_rng(0)
         outputs = model.run(*(rng.random(i.shape).astype(i.dtype) for i in model.inputs))
         assert [o.shape for o in outputs] == [info.shape for info in model.outputs]
+
+
+def test_real_models_share_the_process_and_equal_the_bare_runtime(real_file):
+    from ai_edge_litert.interpreter import Interpreter
+
+    bare = Interpreter(model_path=str(real_file), num_threads=1)
+    bare.allocate_tensors()
+    with Model.open(real_file) as model:
+        assert model.doubts == ()
+        rng = np.random.default_rng(1)
+        arrays = [(4 * rng.random(i.shape)).astype(i.dtype) for i in model.inputs]
+        for detail, array in zip(bare.get_input_details(), arrays, strict=True):
+            bare.set_tensor(detail["index"], array)
+        bare.invoke()
+        theirs = [bare.get_tensor(detail["index"]) for detail in bare.get_output_details()]
+        assert [a.tobytes() for a in model.run(*arrays)] == [b.tobytes() for b in theirs]
