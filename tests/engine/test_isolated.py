@@ -257,3 +257,10 @@ def test_a_fork_does_not_read_its_parents_answers(add, monkeypatch):
         add.run(ONES, ONES)
     monkeypatch.undo()
     np.testing.assert_array_equal(add.run(ONES, ONES)[0], 2 * ONES)
+
+
+def test_the_child_sees_the_folders_of_its_packages_alone(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = isolated._command()[0]
+    assert str(tmp_path) not in words
+    assert not any(str(tmp_path) in word for word in words)

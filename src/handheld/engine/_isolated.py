@@ -6,6 +6,7 @@ it sends back is bounded, and is never unpickled. A crash, an endless run or a f
 process and becomes a ``ModelError``; nothing else is touched.
 """
 
+import importlib.util
 import json
 import math
 import os
@@ -57,6 +58,7 @@ _LENGTH = struct.Struct("<Q")
 _MOST_HEAD = 1 << 20
 _MOST_ANSWER = 1 << 31  # bytes; no output of a file that passes the checks is larger
 _CHUNK = 1 << 20
+_PACKAGES = ("numpy", "ai_edge_litert")
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/ld.so.conf")
 
 
@@ -97,7 +99,14 @@ def _namespace() -> list[str]:
 
 
 def _search_path() -> list[str]:
-    return [path for path in sys.path if path and os.path.isdir(path)]
+    """Folders of the packages that the child imports, and no others: a script's own folder, which
+    Python searches too, may be a home."""
+    folders = []
+    for package in _PACKAGES:
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.origin is not None:
+            folders.append(str(Path(spec.origin).parents[1]))
+    return list(dict.fromkeys(folders))
 
 
 def _command() -> tuple[list[str], dict[str, str]]:
