@@ -220,12 +220,12 @@ class IsolatedRuntime:
             problem = "it was opened in another process, of which this one is a fork"
             raise ModelError(f"{self._where}: {problem}; open the model again")
         deadline = time.monotonic() + self._limits.seconds
-        head["lengths"] = [len(part) for part in parts]
+        head["lengths"] = [len(chunk) for chunk in parts]
         text = json.dumps(head).encode()
         try:
             self._write(_LENGTH.pack(len(text)) + text, deadline)
-            for part in parts:
-                self._write(part, deadline)
+            for chunk in parts:
+                self._write(chunk, deadline)
             return self._answer(deadline)
         except TimeoutError:
             raise self._end(f"it took longer than {self._limits.seconds:g} s and was stopped while it {doing}") from None

@@ -3,7 +3,7 @@
 ``flatbuffer`` reads the file by the tables of ``schema``, ``buffers`` finds weights that lie behind
 the model, ``tensors`` and ``sparse`` judge each tensor by itself. ``graph`` walks the operators in
 order: ``operators`` has their arities, ``options`` and ``custom`` their options, ``operands`` their
-types and scales, ``shapes`` their arithmetic (``layers``, ``moves``, ``rest``) with the values that
+types and scales, ``shapes`` their arithmetic (``layers``, ``moves``, ``lookups``) with the values that
 ``fold`` computes from other shapes. ``calls`` and ``variables`` judge what passes between graphs and
 runs. ``check`` calls them all.
 

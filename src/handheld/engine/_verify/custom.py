@@ -164,12 +164,12 @@ def _text(where: str, data: bytes, at: int) -> str:
     return data[at:end].decode("latin-1")
 
 
-def _scalar(where: str, data: bytes, at: int, width: int, kind: int) -> float:
+def _scalar(where: str, data: bytes, at: int, width: int, type_number: int) -> float:
     raw = _number(where, data, at, width).to_bytes(width, "little")
-    if kind in (_UINT, _BOOL):
+    if type_number in (_UINT, _BOOL):
         return int.from_bytes(raw, "little")
-    if kind == _INT:
+    if type_number == _INT:
         return int.from_bytes(raw, "little", signed=True)
-    if kind != _FLOAT or width < 4:
-        fail(where, f"a custom option of type {kind}, expected a number in the map itself")
+    if type_number != _FLOAT or width < 4:
+        fail(where, f"a custom option of type {type_number}, expected a number in the map itself")
     return float(unpack("<f" if width == 4 else "<d", raw)[0])

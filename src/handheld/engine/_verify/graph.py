@@ -244,11 +244,11 @@ def _value(index: int, walk: GraphWalk, *, constants_alone: bool) -> np.ndarray 
     tensor = walk.graph["tensors"][index]
     if index not in walk.constants and not is_empty(tensor):
         return None if constants_alone else walk.values.get(index)
-    kind = _INTEGERS.get(type_name(tensor))
-    if tensor["sparsity"] or not kind or is_empty(tensor):
-        return np.empty(0, kind or "f4")
+    layout = _INTEGERS.get(type_name(tensor))
+    if tensor["sparsity"] or not layout or is_empty(tensor):
+        return np.empty(0, layout or "f4")
     data = walk.tables.buffers[tensor["buffer"]]["data"]
-    return np.asarray(data).view(kind).reshape(tensor["shape"])
+    return np.asarray(data).view(layout).reshape(tensor["shape"])
 
 
 def _computed(where: str, name: str, node: Table, walk: GraphWalk) -> list[Shape] | None:
