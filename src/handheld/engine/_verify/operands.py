@@ -66,7 +66,7 @@ _WHOLE: dict[str, tuple[int, ...]] = {  # operands that are indices
     "UNSORTED_SEGMENT_PROD": (1,),
     "UNSORTED_SEGMENT_SUM": (1,),
 }
-_FLOATS_ALONE = ("UNIDIRECTIONAL_SEQUENCE_LSTM", TRANSPOSE_CONV_BIAS)
+_FLOATS_ALONE = ("FAKE_QUANT", "UNIDIRECTIONAL_SEQUENCE_LSTM", TRANSPOSE_CONV_BIAS)
 _INDEX_TYPES = ("int32", "int64")
 _OUTPUT_LIKE_DATA = frozenset(_LIKE_DATA.split())
 _DATA = {  # which input is the data, where it is not the first
@@ -93,6 +93,22 @@ NOT_EQUAL PACK REDUCE_ALL REDUCE_ANY RESHAPE REVERSE_V2 SELECT SELECT_V2 SHAPE S
 SQUEEZE STRIDED_SLICE TILE TRANSPOSE UNPACK WHERE
 """
 _TAKES_BOOLS = frozenset(_BOOLS.split())
+# Kernels that compute with plain integers; FAKE_QUANT takes bytes for float32.
+_INTEGERS = """
+ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE BATCH_TO_SPACE_ND BITWISE_XOR BROADCAST_ARGS
+BROADCAST_TO BUCKETIZE CAST CONCATENATION CUMSUM DEPTH_TO_SPACE DIV DYNAMIC_UPDATE_SLICE
+EMBEDDING_LOOKUP EQUAL EXPAND_DIMS FILL FLOOR_DIV GATHER GATHER_ND GREATER GREATER_EQUAL LESS
+LESS_EQUAL MATRIX_DIAG MATRIX_SET_DIAG MAXIMUM MEAN MINIMUM MIRROR_PAD MUL NEG NOT_EQUAL ONE_HOT
+PACK PAD PADV2 POW RANDOM_STANDARD_NORMAL RANDOM_UNIFORM RANGE RANK READ_VARIABLE REDUCE_MAX
+REDUCE_MIN REDUCE_PROD RELU RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 RIGHT_SHIFT
+SCATTER_ND SELECT SELECT_V2 SHAPE SIGN SLICE SPACE_TO_BATCH_ND SPACE_TO_DEPTH SPLIT SPLIT_V
+SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM TILE TOPK_V2 TRANSPOSE UNPACK UNSORTED_SEGMENT_MAX
+UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM ZEROS_LIKE
+"""
+_TAKES_INTEGERS = frozenset(_INTEGERS.split())
+_WIDE = ("int32", "int64")
+_NARROW = ("int8", "int16", "uint8")
+_SCALED_MOVES = ("AVERAGE_POOL_2D", "DENSIFY", "HARD_SWISH", "L2_POOL_2D", "MAX_POOL_2D")
 _TAKES_WEIGHTS = frozenset(_WEIGHTED.split())
 _TAKES_HALVES = ("DENSIFY", "DEQUANTIZE")
 # Where the scales of a filter's channels lie; elsewhere kernels read them by another axis.
@@ -159,6 +175,7 @@ def doubts(
     return (
         _type_doubt(name, operands, outputs, buffers)
         or _bool_doubt(name, operands)
+        or _integer_doubt(name, _data(name, inputs))
         or _result_doubt(name, options, operands, outputs)
         or _operand_doubt(name, inputs, outputs)
         # RESHAPE to a scalar has an empty list as its second operand.
@@ -177,6 +194,16 @@ def _type_doubt(name: str, operands: Sequence[Table], outputs: Sequence[Table], 
         halves = name == "DENSIFY" and type_name(tensor) == "float16"
         if type_name(tensor) not in _PLAIN and not halves:
             return f"an output of type {type_name(tensor)}"
+    return ""
+
+
+def _integer_doubt(name: str, data: Table | None) -> str:
+    if data is None or name in _TAKES_INTEGERS:
+        return ""
+    dtype = type_name(data)
+    narrow = dtype in _NARROW and name not in _NEEDS_SCALE and name not in _SCALED_MOVES
+    if dtype in _WIDE or narrow:
+        return f"an operand of type {dtype}"
     return ""
 
 
