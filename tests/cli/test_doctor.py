@@ -9,7 +9,8 @@ import pytest
 
 from handheld._extras import EXTRAS
 from handheld._rooms import ROOMS
-from handheld.cli.doctor import check_parts
+from handheld.cli.doctor import check_isolation, check_parts
+from handheld.engine import isolation
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
 
@@ -66,3 +67,7 @@ def test_a_terminal_that_knows_few_letters_gets_others():
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_isolates_models_is_told():
+    assert check_isolation() == ("isolated models", True, isolation())

@@ -13,9 +13,15 @@ DATA = Path(os.environ.get("HANDHELD_DATA", Path(__file__).parents[3] / "shared"
 
 
 def pytest_generate_tests(metafunc):
-    """``fixture_file`` is each fixture in turn, ``real_file`` each model of the data folder, where there is one."""
+    """``fixture_file`` is each fixture in turn, ``corpus_file`` what the fuzzer found.
+
+    ``real_file`` is each model of the data folder, where there is one.
+    """
     if "fixture_file" in metafunc.fixturenames:
         metafunc.parametrize("fixture_file", sorted(FIXTURES.glob("tiny_*.tflite")), ids=lambda path: path.stem)
+    if "corpus_file" in metafunc.fixturenames:
+        files = sorted((Path(__file__).parent / "corpus").glob("*.tflite"))
+        metafunc.parametrize("corpus_file", files, ids=lambda path: path.stem)
     if "real_file" in metafunc.fixturenames:
         files = sorted((*DATA.glob("hands/mediapipe_models/*.tflite"), *DATA.glob("models/*.tflite")))
         metafunc.parametrize("real_file", files, ids=lambda path: path.stem)

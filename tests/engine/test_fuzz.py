@@ -1,6 +1,9 @@
 """Damaged files, opened and run in a process of their own: every one is answered, none kills the process."""
 
+import sys
+
 import fuzz
+import fuzz_structure
 import pytest
 import zoo
 
@@ -24,3 +27,12 @@ def test_damaged_places_of_weights_never_kill_the_process(fixtures, tmp_path):
     counts, deaths = fuzz.fuzz(tmp_path / "model.tflite", 0, 150)
     assert deaths == []
     assert min(counts["rejected"], counts["ran"]) > 30, counts
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="poisons memory as glibc does")
+def test_files_of_another_structure_are_refused_or_run_without_harm():
+    counts, findings = fuzz_structure.campaign(fuzz_structure.seeds(), 0, 250)
+    assert findings == []
+    assert counts["ran"] > 40, counts
+    assert counts["rejected"] > 60, counts
+    assert counts["doubted"] > 3, counts

@@ -142,3 +142,36 @@ def test_a_missing_file_threads_and_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match=r"handheld\[train\]"):
         open_onnx(save(tmp_path / "m.onnx"))
+
+
+def test_a_name_that_is_no_utf8_is_told(tmp_path):
+    path = save(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(b"x0", b"\xff\xfe"))
+    with pytest.raises(ModelError, match=r"m\.onnx.*(UTF-8|cannot be opened)"):
+        open_onnx(path)
+
+
+def test_a_run_without_an_end_is_stopped(tmp_path):
+    """An ONNX loop of 2^62 turns, each of which passes a number on."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["a", "a"], ["b"])],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", onnx.TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", onnx.TensorProto.BOOL, []),
+            helper.make_tensor_value_info("a", FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("on", onnx.TensorProto.BOOL, []),
+            helper.make_tensor_value_info("b", FLOAT, None),
+        ],
+    )
+    turns = helper.make_tensor("turns", onnx.TensorProto.INT64, [], [1 << 62])
+    always = helper.make_tensor("always", onnx.TensorProto.BOOL, [], [True])
+    nodes = [helper.make_node("Loop", ["turns", "always", "x0"], ["y"], body=body)]
+    run, _ = open_onnx(save(tmp_path / "m.onnx", nodes=nodes, weights=[turns, always]), threads=1, seconds=0.5)
+    with pytest.raises(ModelError, match=r"took longer than 0\.5 s and was stopped"):
+        run(picture())
+    for seconds in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="seconds is"):
+            open_onnx(tmp_path / "m.onnx", seconds=seconds)

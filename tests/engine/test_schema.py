@@ -6,7 +6,7 @@ import re
 import pytest
 from ai_edge_litert import schema_py_generated as generated
 
-from handheld.engine._verify.operators import signatures
+from handheld.engine._verify.operators import refused, signatures
 from handheld.engine._verify.schema import UNIONS, tables
 
 _LETTERS = {"Int8": "i1", "Uint8": "u1", "Bool": "?1", "Uint16": "u2", "Int32": "i4", "Uint32": "u4", "Int64": "i8"}
@@ -51,3 +51,10 @@ def test_operators_are_numbered_as_in_the_runtime():
     theirs = vars(generated.BuiltinOperator)
     assert {s.name: n for n, s in signatures().items()} == {s.name: theirs[s.name] for s in signatures().values()}
     assert {s.options for s in signatures().values()} <= {"", *UNIONS["builtin_options"]}
+
+
+def test_every_operator_of_the_runtime_is_accepted_or_refused_by_name():
+    theirs = {n: name for name, n in vars(generated.BuiltinOperator).items() if isinstance(n, int)}
+    assert theirs.keys() == signatures().keys() | refused().keys()
+    assert refused() == {number: theirs[number] for number in refused()}
+    assert not signatures().keys() & refused().keys()

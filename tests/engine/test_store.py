@@ -40,6 +40,17 @@ def test_a_file_is_fetched_once(cache):
     assert [path.name for path in folder.iterdir()] == ["a.tflite"]
 
 
+def test_a_damaged_file_is_not_given_out(cache):
+    fetch(BUNDLE, download=wheel())
+    path = cache / "things" / "a.tflite"
+    for content in (b"a modeL", b"", b"a model and more"):
+        path.write_bytes(content)
+        with pytest.raises(FetchError, match=r"a\.tflite is damaged.*handheld models fetch things"):
+            stored(BUNDLE, "a.tflite")
+    fetch(BUNDLE, download=wheel())
+    assert stored(BUNDLE, "a.tflite") == path
+
+
 def test_a_damaged_file_is_fetched_again(cache):
     fetch(BUNDLE, download=wheel())
     (cache / "things" / "a.tflite").write_bytes(b"damaged")

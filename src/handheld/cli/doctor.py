@@ -23,7 +23,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
     from handheld import __version__
 
-    rows = [*check_parts(), check_models()]
+    rows = [*check_parts(), check_isolation(), check_models()]
     if json:
         shown = {"version": __version__, "parts": [{"part": part, "can_run": works, "how": how} for part, works, how in rows]}
         typer.echo(dumps(shown, ensure_ascii=False, indent=1))
@@ -50,6 +50,15 @@ def check_parts(find: Callable[[str], object | None] = importlib.util.find_spec)
         else:
             rows.append((name, True, ", ".join(_version(EXTRAS[module][0]) for module in room.needs)))
     return rows
+
+
+def check_isolation() -> tuple[str, bool, str]:
+    """Return what holds a stranger's model that is opened with ``isolated=True``."""
+    try:
+        from handheld.engine import isolation
+    except ImportError as error:
+        return "isolated models", False, str(error)
+    return "isolated models", True, isolation()
 
 
 def check_models() -> tuple[str, bool, str]:

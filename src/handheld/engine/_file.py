@@ -3,21 +3,31 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from handheld.engine._verify.buffers import fill_buffers
-from handheld.engine._verify.check import TYPES, check_model, operator_number
-from handheld.engine._verify.flatbuffer import CorruptError, Reader, Table, fail
-from handheld.engine._verify.operators import CUSTOM, signatures
+from handheld.engine._verify.call import Shape
+from handheld.engine._verify.check import TYPES, Verdict, check_model, operator_name
+from handheld.engine._verify.flatbuffer import (
+    CorruptError,
+    Reader,
+    RefusedError,
+    Table,
+    UnsupportedError,
+    fail,
+    unsupported,
+)
+from handheld.engine._verify.graph import ShapeError
+from handheld.engine._verify.tensors import open_axes
 from handheld.errors import InputError, ModelError
 
 CARD = "handheld"
 """Name of the metadata entry that holds our own JSON object."""
 
-_NO_ARRAY = {"string", "resource", "variant", "int4", "uint4", "int2", "bfloat16", "float8_e4m3fn", "float8_e5m2"}
+_NO_ARRAY = ["string", "resource", "variant", "int4", "uint4", "int2", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
 
 
 @dataclass(frozen=True)
@@ -35,16 +45,25 @@ class TensorInfo:
 
     Args:
         name: the tensor's name in the file.
-        shape: sides; a side that the file leaves open is 1.
+        shape: sides; one that the file leaves open is as the file has it, mostly 1, or as
+            ``Model.resize`` made it.
         dtype: element type.
-        quantization: ``(scale, zero_point)`` with ``real = scale * (stored - zero_point)``; a ``Quantization``
-            where each channel has its own; None for real-valued tensors.
+        quantization: ``(scale, zero_point)`` with ``real = scale * (stored - zero_point)``; a
+            ``Quantization`` where each channel has its own; None for real-valued tensors.
+        open_axes: axes whose length the file leaves open, as that of a batch.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     quantization: tuple[float, int] | Quantization | None
+    open_axes: tuple[int, ...] = ()
+
+    def takes(self, shape: Shape) -> bool:
+        """Whether a shape differs from this one in open axes alone."""
+        return len(shape) == len(self.shape) and all(
+            side == length or axis in self.open_axes for axis, (side, length) in enumerate(zip(shape, self.shape, strict=True))
+        )
 
     def to_stored(self, real: np.ndarray) -> np.ndarray:
         """Return real values as the tensor stores them: rounded and clipped by its quantisation, or cast where it has none."""
@@ -67,26 +86,52 @@ class TensorInfo:
         return self.quantization
 
     def __str__(self) -> str:
-        return f"{self.name!r} {self.dtype.name} {list(self.shape)}"
+        sides = [f"{side} (open)" if axis in self.open_axes else str(side) for axis, side in enumerate(self.shape)]
+        return f"{self.name!r} {self.dtype.name} [{', '.join(sides)}]"
+
+
+@dataclass(frozen=True)
+class ModelSignature:
+    """One of the functions that a file offers by name, as in TensorFlow's saved models.
+
+    Args:
+        key: its name.
+        inputs: what it takes, by the names that the signature gives them.
+        outputs: what it returns, likewise.
+    """
+
+    key: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """A checked file.
 
-    ``steady``: no shape depends on values, so the runtime never moves a tensor. ``constants``: type, shape and bytes of each
-    tensor of the main graph that has values of its own, by name.
+    Args:
+        steady: no shape depends on values, so the runtime never moves a tensor.
+        doubts: why only a process of its own may run it; () if there is no reason.
+        unsized: why it cannot be run before its open axes have other lengths; "" if it can.
+        keeps_state: whether it has variables.
+        constants: type, shape and bytes of each tensor of the main graph that has values of its own, by name.
+        table: the decoded file, for checks with other shapes.
     """
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     aliases: Mapping[str, int]
+    signatures: Mapping[str, ModelSignature]
     operators: tuple[str, ...]
     metadata: Mapping[str, bytes]
     description: str
     version: int
     steady: bool
+    doubts: tuple[str, ...]
+    unsized: str
+    keeps_state: bool
     constants: Mapping[str, tuple[str, tuple[int, ...], np.ndarray]]
+    table: Table = field(repr=False, compare=False)
 
     def constant(self, name: str) -> np.ndarray:
         """Return the values of a constant, as they are stored; those of four bits as int8."""
@@ -107,10 +152,12 @@ class ModelFile:
         """The JSON object stored under ``handheld``, or an empty one."""
         try:
             card = json.loads(self.metadata.get(CARD, b"{}"))
-        except ValueError as error:
-            raise ModelError(f"metadata entry {CARD!r} is not JSON: {error}; embed the card again") from error
+        except (ValueError, RecursionError) as error:
+            problem = f"metadata entry {CARD!r} is not JSON: {error}"
+            raise ModelError(f"{problem}; embed the card again") from error
         if not isinstance(card, dict):
-            raise ModelError(f"metadata entry {CARD!r} is a JSON {type(card).__name__}, expected an object")
+            problem = f"metadata entry {CARD!r} is a JSON {type(card).__name__}"
+            raise ModelError(f"{problem}, expected an object")
         return card
 
 
@@ -124,31 +171,81 @@ def read(data: bytes, where: str) -> ModelFile:
     Raises:
         ModelError: it is not a model, cut short, corrupt, or uses what is not supported.
     """
+    size = f"{where} ({len(data)} bytes)"
     try:
         model = Reader(data).root("Model", b"TFL3")
         fill_buffers(model, data)
-        return _describe(model, steady=check_model(model))
+        return _checked(model)
     except CorruptError as error:
-        raise ModelError(
-            f"{where} ({len(data)} bytes): {error}. The file is cut short, corrupt, or uses what this version does"
-            " not support: fetch it again, or export it as one dense TensorFlow Lite file"
-        ) from error
+        advice = "The file is cut short or corrupt: fetch it again, or export it anew"
+        raise ModelError(f"{size}: {error}. {advice}") from error
+    except UnsupportedError as error:
+        advice = "The file seems whole, but this version does not support that"
+        raise ModelError(f"{size}: {error}. {advice}: export it without") from error
 
 
-def _describe(model: Table, *, steady: bool) -> ModelFile:
+def resized(file: ModelFile, shapes: Mapping[int, Shape], where: str) -> ModelFile:
+    """Check a file again, with other lengths of open axes.
+
+    Args:
+        file: as ``read`` returned it.
+        shapes: of all inputs that change, by position.
+        where: its path, for messages.
+
+    Raises:
+        ModelError: the file cannot be run with these shapes.
+    """
+    graph = file.table["subgraphs"][0]
+    inputs = {graph["inputs"][position]: shape for position, shape in shapes.items()}
+    try:
+        verdict = check_model(file.table, inputs)
+    except RefusedError as error:
+        listed = ", ".join(str(list(shape)) for shape in shapes.values())
+        problem = f"cannot be run with inputs of shape {listed}: {error}"
+        raise ModelError(f"{where} {problem}; give others") from error
+    return replace(
+        file,
+        inputs=_infos(graph, "inputs", verdict.shapes[0]),
+        outputs=_infos(graph, "outputs", verdict.shapes[0]),
+        steady=verdict.steady,
+        doubts=verdict.doubts,
+        unsized="",
+    )
+
+
+def _checked(model: Table) -> ModelFile:
+    try:
+        return _describe(model, check_model(model), "")
+    except ShapeError as error:
+        # Exporters write 1 for every open side, and some networks shrink that to nothing: the
+        # file is right, and runs once it is told the real lengths.
+        graph = model["subgraphs"][0]
+        if not any(open_axes(graph["tensors"][i]) for i in graph["inputs"]):
+            raise
+        declared = tuple(tuple(tuple(tensor["shape"]) for tensor in graph["tensors"]) for graph in model["subgraphs"])
+        verdict = Verdict(steady=False, doubts=(str(error),), shapes=declared)
+        return _describe(model, verdict, str(error))
+
+
+def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
     graph = model["subgraphs"][0]
-    names = [_operator_name(model["operator_codes"][node["opcode_index"]]) for node in graph["operators"]]
+    codes = [operator_name(code) for code in model["operator_codes"]]
     data = {_text(entry["name"]): _bytes(model["buffers"][entry["buffer"]]) for entry in model["metadata"]}
     return ModelFile(
-        inputs=tuple(_tensor(graph, "inputs", i) for i in range(len(graph["inputs"]))),
-        outputs=tuple(_tensor(graph, "outputs", i) for i in range(len(graph["outputs"]))),
+        inputs=_infos(graph, "inputs", verdict.shapes[0]),
+        outputs=_infos(graph, "outputs", verdict.shapes[0]),
         aliases=_aliases(model, graph),
-        operators=tuple(names),
+        signatures=_signatures(model, verdict),
+        operators=tuple(codes[node["opcode_index"]] for node in graph["operators"]),
         metadata=data,
         description=_text(model["description"]),
         version=model["version"],
-        steady=steady,
+        steady=verdict.steady,
+        doubts=verdict.doubts,
+        unsized=unsized,
+        keeps_state=_keeps_state(model, codes),
         constants=dict(_constants(model, graph)),
+        table=model,
     )
 
 
@@ -159,6 +256,11 @@ def _constants(model: Table, graph: Table) -> Iterator[tuple[str, tuple[str, tup
             yield _text(tensor["name"]), (TYPES[tensor["type"]], tuple(tensor["shape"]), data)
 
 
+def _keeps_state(model: Table, codes: list[str]) -> bool:
+    variables = any(t["is_variable"] for graph in model["subgraphs"] for t in graph["tensors"])
+    return variables or "VAR_HANDLE" in codes
+
+
 def _text(raw: bytes | None) -> str:
     return (raw or b"").decode("utf-8", "replace")
 
@@ -167,31 +269,72 @@ def _bytes(buffer: Table) -> bytes:
     return bytes(buffer["data"])
 
 
-def _operator_name(code: Table) -> str:
-    number = operator_number(code)
-    return _text(code["custom_code"]) if number == CUSTOM else signatures()[number].name
+def _infos(graph: Table, field_name: str, shapes: tuple[Shape | None, ...]) -> tuple[TensorInfo, ...]:
+    return tuple(
+        _tensor(graph["tensors"][index], shapes[index], f"subgraphs[0].{field_name}[{position}]")
+        for position, index in enumerate(graph[field_name])
+    )
 
 
-def _tensor(graph: Table, field: str, position: int) -> TensorInfo:
-    tensor = graph["tensors"][graph[field][position]]
-    kind, where = TYPES[tensor["type"]], f"subgraphs[0].{field}[{position}]"
-    if kind in _NO_ARRAY:
-        fail(where, f"elements of type {kind} cannot be given or read as a numpy array")
+def _tensor(tensor: Table, shape: Shape | None, where: str) -> TensorInfo:
+    dtype = TYPES[tensor["type"]]
+    if dtype in _NO_ARRAY:
+        problem = f"elements of type {dtype} cannot be given or read as a numpy array"
+        unsupported(where, problem)
     try:
         name = (tensor["name"] or b"").decode()
     except UnicodeDecodeError:
         fail(where, f"name {tensor['name']!r} is not UTF-8")
-    return TensorInfo(name, tuple(tensor["shape"]), np.dtype(kind), _quantization(tensor["quantization"]))
+    return TensorInfo(
+        name,
+        tuple(tensor["shape"]) if shape is None else shape,
+        np.dtype(dtype),
+        _quantization(tensor["quantization"]),
+        open_axes(tensor),
+    )
 
 
 def _quantization(table: Table | None) -> tuple[float, int] | Quantization | None:
     if not table or not table["scale"]:
         return None
-    scales, zeros = table["scale"], table["zero_point"] or (0,) * len(table["scale"])
-    return (scales[0], zeros[0]) if len(scales) == 1 else Quantization(scales, zeros, table["quantized_dimension"])
+    scales = table["scale"]
+    zeros = table["zero_point"] or (0,) * len(scales)
+    if len(scales) == 1:
+        return scales[0], zeros[0]
+    return Quantization(scales, zeros, table["quantized_dimension"])
 
 
 def _aliases(model: Table, graph: Table) -> dict[str, int]:
     """Names that signatures give to the inputs, with the inputs' positions."""
-    entries = (entry for s in model["signature_defs"] if s["subgraph_index"] == 0 for entry in s["inputs"])
-    return {_text(entry["name"]): graph["inputs"].index(entry["tensor_index"]) for entry in entries}
+    aliases: dict[str, int] = {}
+    for signature in model["signature_defs"]:
+        if signature["subgraph_index"]:
+            continue
+        for entry in signature["inputs"]:
+            aliases[_text(entry["name"])] = graph["inputs"].index(entry["tensor_index"])
+    return aliases
+
+
+def _signatures(model: Table, verdict: Verdict) -> dict[str, ModelSignature]:
+    """The file's signatures; those that take or return what no array can hold are left out."""
+    signatures: dict[str, ModelSignature] = {}
+    for entry in model["signature_defs"]:
+        number = entry["subgraph_index"]
+        key = _text(entry["signature_key"])
+        try:
+            inputs, outputs = (
+                _named(model["subgraphs"][number], entry[side], verdict.shapes[number]) for side in ("inputs", "outputs")
+            )
+        except RefusedError:
+            continue
+        signatures[key] = ModelSignature(key, inputs, outputs)
+    return signatures
+
+
+def _named(graph: Table, entries: tuple[Table, ...], shapes: tuple[Shape | None, ...]) -> tuple[TensorInfo, ...]:
+    infos = []
+    for entry in entries:
+        index = entry["tensor_index"]
+        info = _tensor(graph["tensors"][index], shapes[index], _text(entry["name"]))
+        infos.append(replace(info, name=_text(entry["name"])))
+    return tuple(infos)

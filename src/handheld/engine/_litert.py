@@ -1,11 +1,15 @@
 """The one file that knows the inference runtime: LiteRT's interpreter with its XNNPACK kernels.
 
-The interpreter and not ``CompiledModel``: on a CPU both ran our models in the same time (within 15 %, the
-interpreter ahead), and the latter loads accelerator plug-ins and logs them. The runtime is imported when the first
-model is opened. Its one line on stderr at the first open ("Created TensorFlow Lite XNNPACK delegate") stays: the
-library exports nothing to silence it, and redirecting the process's stderr would race with other threads.
+The interpreter and not ``CompiledModel``: on a CPU both ran our models in the same time (within
+15 %, the interpreter ahead), and the latter loads accelerator plug-ins and logs them. The runtime
+is imported when the first model is opened. Its one line on stderr at the first open ("Created
+TensorFlow Lite XNNPACK delegate") stays: the library exports nothing to silence it, and
+redirecting the process's stderr would race with other threads.
+
+This file imports nothing of ours: ``_child`` loads it by its path in a process without handheld.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +18,9 @@ import numpy as np
 class Window:
     """Memory of an interpreter, as the base of an array: it keeps the interpreter alive.
 
-    The interpreter refuses to run while one of its own views exists, because running may move tensors. Where it
-    never does (``steady`` models) an array made from a window may be held across runs.
+    The interpreter refuses to run while one of its own views exists, because running may move
+    tensors. Where it never does (``steady`` models) an array made from a window may be held across
+    runs.
     """
 
     def __init__(self, view: np.ndarray, owner: object) -> None:
@@ -27,27 +32,37 @@ class Runtime:
     """One interpreter with allocated tensors. Not thread safe: its owner locks.
 
     Args:
-        content: a file that ``_check`` has accepted; it is not copied, and kept alive.
+        content: a file that ``_verify`` has accepted; it is not copied, and kept alive.
         threads: threads of the kernels.
         steady: whether no tensor ever moves.
+        shapes: of inputs that have other lengths than in the file, by position.
 
     Raises:
         ValueError, RuntimeError: the runtime refuses the model, in its own words.
     """
 
-    def __init__(self, content: bytes, *, threads: int, steady: bool) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        *,
+        threads: int,
+        steady: bool,
+        shapes: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
-        self._interpreter.allocate_tensors()
         self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
+        for position, shape in (shapes or {}).items():
+            self._interpreter.resize_tensor_input(self._inputs[position], list(shape))
+        self._interpreter.allocate_tensors()
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
         self.inputs = tuple(self._array(index, steady) for index in self._inputs)
         """Arrays to write the inputs into, in the order of the model's list."""
         self._staged = [i for i, array in enumerate(self.inputs) if array.flags.owndata]
 
     def _array(self, index: int, steady: bool) -> np.ndarray:
-        view = self._interpreter.tensor(index)()  # a numpy scalar, and no view, where the shape is ()
+        view = self._interpreter.tensor(index)()  # a numpy scalar, no view, where the shape is ()
         if steady and isinstance(view, np.ndarray) and view.size:
             return np.asarray(Window(view, self._interpreter))
         return np.zeros(view.shape, view.dtype)
@@ -58,3 +73,15 @@ class Runtime:
             self._interpreter.set_tensor(self._inputs[i], self.inputs[i])
         self._interpreter.invoke()
         return tuple(self._interpreter.get_tensor(index) for index in self._outputs)
+
+    def call(
+        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Sequence[str]
+    ) -> tuple[np.ndarray, ...]:
+        """Run the signature ``key`` on inputs by name; the outputs are copies, as listed."""
+        # A runner that is kept would count as a view: the interpreter then refuses to run.
+        runner = self._interpreter.get_signature_runner(key)
+        results = runner(**dict(zip(names, arrays, strict=True)))
+        return tuple(np.asarray(results[name]) for name in outputs)
+
+    def close(self) -> None:
+        """Nothing to do: memory goes back with the last array that is held."""

@@ -1,23 +1,39 @@
 """A model that is open."""
 
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
-from handheld.engine._file import ModelFile, TensorInfo, read
+from handheld.engine._file import ModelFile, ModelSignature, TensorInfo, read, resized
+from handheld.engine._isolated import IsolatedRuntime, RunLimits
 from handheld.engine._litert import Runtime
 from handheld.engine._packed import UNPACK_LIMIT, unpacked
 from handheld.engine._verify.check import MAX_BYTES
 from handheld.engine._verify.check import bits as element_bits
 from handheld.errors import InputError, ModelError
+
+
+class _AnyRuntime(Protocol):
+    """What a model needs of a runtime, in this process or in another."""
+
+    inputs: tuple[np.ndarray, ...]
+
+    def invoke(self) -> tuple[np.ndarray, ...]: ...
+
+    def call(
+        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Sequence[str]
+    ) -> tuple[np.ndarray, ...]: ...
+
+    def close(self) -> None: ...
 
 
 class Model:
@@ -26,39 +42,73 @@ class Model:
     >>> with Model.open("tests/fixtures/tiny_add.tflite") as model:  # doctest: +SKIP
     ...     (total,) = model.run(np.ones((1, 4), np.float32), y=np.ones((1, 4), np.float32))
 
-    Runs are serialised by ``lock``, so threads may share a model (for speed give each its own). A thread that
-    writes into ``input_view`` and calls ``invoke`` holds ``lock`` over both if others use the model too.
+    Runs are serialised by ``lock``, so threads may share a model (for speed give each its own). A
+    thread that writes into ``input_view`` and calls ``invoke`` holds ``lock`` over both if others
+    use the model too.
     """
 
-    def __init__(self, path: Path, content: bytes, file: ModelFile, runtime: Runtime) -> None:
-        self.path, self.size, self.lock = path, len(content), RLock()
-        self._content, self._file, self._runtime = content, file, runtime
+    def __init__(
+        self,
+        path: Path,
+        content: bytes,
+        file: ModelFile,
+        *,
+        threads: int,
+        isolated: bool | RunLimits | None,
+    ) -> None:
+        self.path = path
+        self.size = len(content)
+        self.lock = RLock()
+        self._content = content
+        self._file = file
+        self._threads = threads
+        self._isolated = isolated
         self._open = True
-        self._positions = {**file.aliases, **{info.name: i for i, info in enumerate(file.inputs)}}
+        self._shapes: dict[int, tuple[int, ...]] = {}
+        names = {info.name: i for i, info in enumerate(file.inputs)}
+        self._positions = {**file.aliases, **names}
         self._floats = [i for i, info in enumerate(file.inputs) if info.dtype.kind == "f"]
+        self._runtime: _AnyRuntime | None = None
+        if not file.unsized:
+            self._runtime = self._start(file)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, threads: int = 1, unpack_limit: int = UNPACK_LIMIT) -> Self:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        threads: int = 1,
+        unpack_limit: int = UNPACK_LIMIT,
+        isolated: bool | RunLimits | None = None,
+    ) -> Self:
         """Open a model file.
 
-        The file is read whole and checked before the runtime sees it: 2 to 18 ms for the models of a few MB that we
-        know. The checks are no proof (``_verify`` has the figures): give models of strangers their own process.
+        The file is read whole and checked before the runtime sees it: 1 to 25 ms for the models of
+        a few MB that we know. The checks are no proof (``_verify`` says what they are worth).
 
         Args:
             path: a ``.tflite`` file, or its stored form that ``compact`` makes, whatever its name.
             threads: threads of the kernels, 1 or more.
             unpack_limit: bytes that a stored form may unpack to.
+            isolated: True or ``RunLimits``: run it in a process of its own, as for any file of a
+                stranger; None: only where the checks cannot tell what its operators will read and
+                write (``isolated`` of the model says so), or everywhere if the environment has
+                ``HANDHELD_ISOLATED=1``, which commands take; False: never, for files that you trust.
 
         Raises:
-            ModelError: it cannot be read, is corrupt, or needs what the runtime does not have.
+            ModelError: it cannot be read, is corrupt, needs what the runtime does not have, or
+                crashes or hangs the process that opens it.
             InputError: ``threads`` is less than 1.
         """
         path = Path(path)
+        if isolated is None and os.environ.get("HANDHELD_ISOLATED") == "1":
+            isolated = True
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise ModelError(f"{path}: cannot be read ({error.strerror}); expected a .tflite file") from error
-        return cls.load(content, path=path, threads=threads, unpack_limit=unpack_limit)
+            problem = f"cannot be read ({error.strerror}); expected a .tflite file"
+            raise ModelError(f"{path}: {problem}") from error
+        return cls.load(content, path=path, threads=threads, unpack_limit=unpack_limit, isolated=isolated)
 
     @classmethod
     def load(
@@ -68,19 +118,46 @@ class Model:
         path: str | PathLike[str] = "<memory>",
         threads: int = 1,
         unpack_limit: int = UNPACK_LIMIT,
+        isolated: bool | RunLimits | None = None,
     ) -> Self:
-        """Open a model from the bytes of its file; ``path`` is what messages call it. Raises as ``open`` does."""
+        """Open a model from the bytes of its file; ``path`` is what messages call it.
+
+        Takes and raises what ``open`` does.
+        """
         if threads < 1:
             raise InputError(f"threads is {threads}, expected 1 or more")
         content = unpacked(content, str(path), unpack_limit)
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
         file = read(content, str(path))
+        return cls(Path(path), content, file, threads=threads, isolated=isolated)
+
+    def _start(self, file: ModelFile) -> _AnyRuntime:
+        """A runtime for the file, in this process if nothing speaks against it."""
+        where = str(self.path)
+        if self._isolated or (self._isolated is None and file.doubts):
+            limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
+            return IsolatedRuntime(self._content, where, threads=self._threads, shapes=self._shapes, limits=limits)
         try:
-            runtime = Runtime(content, threads=threads, steady=file.steady)
+            return Runtime(self._content, threads=self._threads, steady=file.steady, shapes=self._shapes)
         except (ValueError, RuntimeError, MemoryError) as error:
-            raise ModelError(f"{path}: the runtime refuses the model: {str(error).strip()}") from error
-        return cls(Path(path), content, file, runtime)
+            problem = f"the runtime refuses the model: {str(error).strip()}"
+            raise ModelError(f"{where}: {problem}") from error
+
+    @property
+    def isolated(self) -> bool:
+        """Whether the model runs in a process of its own."""
+        return isinstance(self._runtime, IsolatedRuntime)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the checks do not vouch for the file in this process; () where they do."""
+        return self._file.doubts
+
+    @property
+    def signatures(self) -> Mapping[str, ModelSignature]:
+        """The functions that the file offers by name, for ``run(signature=...)``."""
+        return self._file.signatures
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -156,31 +233,140 @@ class Model:
         """Hash of the ``.tflite`` file, unpacked, in hexadecimal: the same for its stored form."""
         return hashlib.sha256(self._content).hexdigest()
 
-    def run(self, *arrays: np.ndarray, **named: np.ndarray) -> tuple[np.ndarray, ...]:
+    def run(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> tuple[np.ndarray, ...]:
         """Run the model once.
 
-        Each array is copied once, straight into the runtime's input; it need not be contiguous.
+        Each array is copied once, straight into the runtime's input; it need not be contiguous. An
+        array that differs from its input in open axes alone resizes the model first.
 
         Args:
             *arrays: inputs in the order of ``inputs``, each of exactly that shape and dtype.
+            signature: key of the function to run, one of ``signatures``, whose inputs and outputs
+                take the place of the model's own.
             **named: further inputs by the tensor's name, or by the name that a signature gives it.
 
         Returns:
             The outputs in the order of ``outputs``: fresh arrays that the caller owns.
 
         Raises:
-            InputError: an input is missing, unknown, of another shape or dtype, or not finite; the model is closed.
-            ModelError: the runtime fails while it runs the model.
+            InputError: an input is missing, unknown, of another shape or dtype, or not finite; the
+                model is closed.
+            ModelError: the runtime fails while it runs the model, or does not end in time.
         """
+        if signature is not None:
+            return self._run_signature(signature, arrays, named)
         chosen = self._arrange(arrays, named)
         with self.lock:
-            for i, (info, array) in enumerate(zip(self.inputs, chosen, strict=True)):
+            for i, (info, array) in enumerate(zip(self._file.inputs, chosen, strict=True)):
                 if array.shape != info.shape or array.dtype != info.dtype:
-                    raise InputError(f"{self.path}: input {i} is {info}, got {array.dtype.name} {list(array.shape)}")
-                np.copyto(self.input_view(i), array)
+                    return self._run_resized(chosen)
+                np.copyto(self._ensure_runtime().inputs[i], array)
             return self.invoke()
 
+    def run_named(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the model once and return its outputs by name; takes and raises what ``run`` does."""
+        results = self.run(*arrays, signature=signature, **named)
+        outputs = self.outputs if signature is None else self.signatures[signature].outputs
+        return {info.name: array for info, array in zip(outputs, results, strict=True)}
+
+    def _run_resized(self, chosen: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+        for i, (info, array) in enumerate(zip(self.inputs, chosen, strict=True)):
+            self._ensure_fits(f"input {i}", info, array)
+        self.resize({i: array.shape for i, array in enumerate(chosen)})
+        for i, array in enumerate(chosen):
+            np.copyto(self.input_view(i), array)
+        return self.invoke()
+
+    def _ensure_fits(self, what: str, info: TensorInfo, array: np.ndarray) -> None:
+        if not info.takes(array.shape) or array.dtype != info.dtype:
+            got = f"got {array.dtype.name} {list(array.shape)}"
+            raise InputError(f"{self.path}: {what} is {info}, {got}")
+
+    def resize(self, shapes: Mapping[int | str, Sequence[int]]) -> None:
+        """Give open axes other lengths; the file is checked again with them.
+
+        Variables begin anew, and ``input_view`` has to be called again.
+
+        Args:
+            shapes: of each input that changes, by position or name.
+
+        Raises:
+            InputError: there is no such input, or an axis is not open; the model is as it was.
+            ModelError: the model cannot be run with these lengths; it is as it was.
+        """
+        with self.lock:
+            self._ensure_open()
+            wanted = dict(self._shapes)
+            for key, shape in shapes.items():
+                position = self._positions.get(key, -1) if isinstance(key, str) else key
+                if not 0 <= position < len(self.inputs):
+                    raise InputError(f"{self.path}: no input {key!r}; they are {self._listing()}")
+                info = self.inputs[position]
+                sides = tuple(int(side) for side in shape)
+                if not info.takes(sides) or min(sides, default=1) < 1:
+                    raise InputError(f"{self.path}: input {position} is {info}, got {list(sides)}")
+                wanted[position] = sides
+            self._reopen(resized(self._file, wanted, str(self.path)), wanted)
+
+    def reset(self) -> None:
+        """Make all variables what they were when the model was opened.
+
+        ``input_view`` has to be called again. Models without variables are left alone.
+
+        Raises:
+            InputError: the model is closed.
+        """
+        with self.lock:
+            self._ensure_open()
+            if self._file.keeps_state and not self._file.unsized:
+                self._reopen(self._file, self._shapes)
+
+    def _reopen(self, file: ModelFile, shapes: dict[int, tuple[int, ...]]) -> None:
+        before = self._shapes
+        self._shapes = shapes
+        try:
+            runtime = self._start(file)
+        except ModelError:
+            self._shapes = before
+            raise
+        if self._runtime is not None:
+            self._runtime.close()
+        self._runtime = runtime
+        self._file = file
+
+    def _run_signature(self, key: str, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[np.ndarray, ...]:
+        if key not in self.signatures:
+            listed = ", ".join(sorted(self.signatures)) or "none"
+            raise InputError(f"{self.path}: no signature {key!r}; the model has {listed}")
+        signature = self.signatures[key]
+        names = [info.name for info in signature.inputs]
+        chosen = dict(zip(names, arrays, strict=False))
+        for name, array in named.items():
+            if name not in names or name in chosen:
+                state = "given twice" if name in chosen else "unknown"
+                raise InputError(f"{self.path}: input {name!r} of {key!r} is {state}")
+            chosen[name] = array
+        if len(arrays) > len(names) or chosen.keys() != set(names):
+            listed = ", ".join(map(str, signature.inputs))
+            raise InputError(f"{self.path}: {key!r} takes {listed}; got {sorted(chosen)}")
+        ordered = [np.asarray(chosen[name]) for name in names]
+        for info, array in zip(signature.inputs, ordered, strict=True):
+            if array.shape != info.shape or array.dtype != info.dtype:
+                got = f"got {array.dtype.name} {list(array.shape)}"
+                raise InputError(f"{self.path}: input of {key!r} is {info}, {got}")
+            if array.dtype.kind == "f":
+                self._ensure_finite(info, array)
+        outputs = [info.name for info in signature.outputs]
+        with self.lock:
+            try:
+                return self._ensure_runtime().call(key, names, ordered, outputs)
+            except (ValueError, RuntimeError, MemoryError) as error:
+                problem = f"the runtime failed: {str(error).strip()}"
+                raise ModelError(f"{self.path}: {problem}") from error
+
     def _arrange(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> list[np.ndarray]:
+        if not named and len(arrays) == len(self._file.inputs):  # the hot path
+            return [np.asarray(array) for array in arrays]
         chosen: dict[int, Any] = dict(enumerate(arrays))
         for name, array in named.items():
             position = self._positions.get(name)
@@ -204,10 +390,11 @@ class Model:
         Raises:
             InputError: there is no such input, or the model is closed.
         """
-        self._ensure_open()
+        runtime = self._ensure_runtime()
         if not 0 <= position < len(self.inputs):
-            raise InputError(f"{self.path}: input {position} asked for, expected 0 to {len(self.inputs) - 1}")
-        return self._runtime.inputs[position]
+            last = len(self.inputs) - 1
+            raise InputError(f"{self.path}: input {position} asked for, expected 0 to {last}")
+        return runtime.inputs[position]
 
     def invoke(self, *, finite: bool = False) -> tuple[np.ndarray, ...]:
         """Run on what the input views hold; returns and raises as ``run`` does.
@@ -217,24 +404,34 @@ class Model:
         every element is, but for overflow; only then are the elements looked at.
         """
         with self.lock:
-            self._ensure_open()
+            runtime = self._ensure_runtime()
             for i in () if finite else self._floats:
-                self._ensure_finite(i, self._runtime.inputs[i])
+                self._ensure_finite(self.inputs[i], runtime.inputs[i])
             try:
-                return self._runtime.invoke()
+                return runtime.invoke()
             except (ValueError, RuntimeError, MemoryError) as error:
                 raise ModelError(f"{self.path}: the runtime failed: {str(error).strip()}") from error
 
-    def _ensure_finite(self, position: int, array: np.ndarray) -> None:
+    def _ensure_finite(self, info: TensorInfo, array: np.ndarray) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             total = np.add.reduce(array, axis=None)
-        if not np.isfinite(total) and not (finite := np.isfinite(array)).all():
+        if np.isfinite(total):
+            return
+        finite = np.isfinite(array)
+        if not finite.all():
             first = tuple(map(int, np.argwhere(~finite)[0]))
             count = array.size - int(finite.sum())
             raise InputError(
-                f"{self.path}: input {position} ({self.inputs[position]}) has {count} elements that are not finite,"
-                f" the first {array[first]} at {first}"
+                f"{self.path}: input {info} has {count} elements that are not finite, the first {array[first]} at {first}"
             )
+
+    def _ensure_runtime(self) -> _AnyRuntime:
+        runtime = self._runtime
+        if runtime is None:
+            self._ensure_open()
+            problem = f"has to be resized before it can run: {self._file.unsized}"
+            raise InputError(f"{self.path}: {problem}; its inputs are {self._listing()}")
+        return runtime
 
     def _ensure_open(self) -> None:
         if not self._open:
@@ -245,12 +442,19 @@ class Model:
         with self.lock:
             if self._open:
                 self._open = False
-                del self._runtime
+                if self._runtime is not None:
+                    self._runtime.close()
+                self._runtime = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -5,9 +5,11 @@ the model's own folder only (checked by the runtime from 1.31 on: absolute paths
 As with every parser of native code, give models of strangers a process of their own.
 """
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,9 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 _ERRORS_ONLY = 3  # of the runtime's log
 
+RUN_SECONDS = 60.0
+"""How long one run may take unless the caller says otherwise: a model may loop without an end."""
+
 
 class _Input(NamedTuple):
     name: str
@@ -30,40 +35,76 @@ class _Input(NamedTuple):
     side: int
 
 
-def open_onnx(path: str | os.PathLike[str], *, threads: int = 0) -> tuple[Run, int]:
+def open_onnx(path: str | os.PathLike[str], *, threads: int = 0, seconds: float = RUN_SECONDS) -> tuple[Run, int]:
     """Open a model that takes one picture.
 
     Args:
         path: a ``.onnx`` file. Its input is (n, channels, height, width) or (n, height, width, channels), of 1 or 3 channels,
             float32, float16 or uint8.
         threads: of its kernels; 0: all cores.
+        seconds: that one run may take; it is stopped at the next operator after that.
 
     Returns:
         A function from one picture to the model's first output, and the shorter side of the pictures; 0 if it takes any. The
         picture is (1, channels, height, width) whatever the model's own order is; for a uint8 input its values are 0 to 255.
 
     Raises:
-        ModelError: it cannot be read, is corrupt, or takes something other than one picture.
-        InputError: ``threads`` is less than 0.
+        ModelError: it cannot be read, is corrupt, or takes something other than one picture; from the function: it
+            fails, or takes longer than ``seconds``.
+        InputError: ``threads`` is less than 0, or ``seconds`` not more than 0.
         MissingDependencyError: ONNX Runtime is not installed.
     """
     if threads < 0:
         raise InputError(f"threads is {threads}, expected 0 (all cores) or more")
+    if not 0 < seconds < math.inf:
+        raise InputError(f"seconds is {seconds}, expected more than 0")
     if not Path(path).is_file():
         raise ModelError(f"{os.fspath(path)}: no such file; expected a .onnx file")
-    session = _session(os.fspath(path), threads)
-    wanted = _input(session.get_inputs(), os.fspath(path))
+    where = os.fspath(path)
+    session = _session(where, threads)
+    wanted = _wanted(session, where)
 
     def run(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        feed = {wanted.name: _fed(picture, wanted, where)}
         try:
-            given = session.run(None, {wanted.name: _fed(picture, wanted, os.fspath(path))})[0]
-        except ModelError:
-            raise
+            return np.asarray(_run(session, feed, seconds), np.float32)
+        except TimeoutError:
+            raise ModelError(f"{where}: took longer than {seconds:g} s and was stopped") from None
         except Exception as error:  # the runtime's own classes, which have no common base
-            raise ModelError(f"{os.fspath(path)}: fails on a picture {list(picture.shape)}: {_text(error)}") from error
-        return np.asarray(given, np.float32)
+            shape = list(picture.shape)
+            raise ModelError(f"{where}: fails on a picture {shape}: {_text(error)}") from error
 
     return run, wanted.side
+
+
+def _run(session: Any, feed: dict[str, NDArray[Any]], seconds: float) -> Any:
+    """The model's first output.
+
+    Raises:
+        TimeoutError: it takes longer than ``seconds``.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    timer = Timer(seconds, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        return session.run(None, feed, options)[0]
+    except Exception:
+        if options.terminate:
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
+
+
+def _wanted(session: Any, path: str) -> _Input:
+    try:
+        return _input(session.get_inputs(), path)
+    except UnicodeDecodeError as error:
+        problem = "the name of an input is no UTF-8"
+        raise ModelError(f"{path}: {problem}; export the model with another") from error
 
 
 def _session(path: str, threads: int) -> Any:

@@ -1,5 +1,6 @@
 """What a run keeps on disk to go on from."""
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,21 @@ from handheld.media import atomic_path
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers and texts so that the file is either the old one or the new one. Raises :class:`MediaError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write tensors, numbers and texts so that the file is either the old one or the new one.
+
+    Args:
+        path: of the file; folders are made.
+        state: what ``load_state`` will return.
+
+    Raises:
+        MediaError: the file cannot be written, or the disk is full; what was there before is kept.
+    """
+    # torch's own writer tells neither a full disk nor a closed folder from a fault of its own, so
+    # it writes into memory and the bytes go to disk as any file's do.
+    content = io.BytesIO()
+    torch.save(state, content)
     with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:

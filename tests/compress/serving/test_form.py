@@ -140,7 +140,28 @@ def test_an_onnx_model_is_told(prepare):
     assert prepare(SMALL, model=("model.onnx", onnx_model(depth=2)))[1]["model"] == "model.onnx"
 
 
+def keyed(key, content):
+    """A protobuf field under any key, whose bits above 32 protobuf's own readers drop."""
+    head = b""
+    while key > 0x7F:
+        head += bytes([key & 0x7F | 0x80])
+        key >>= 7
+    value = bytes([content]) if isinstance(content, int) else bytes([len(content)]) + content
+    return head + bytes([key]) + value
+
+
+def hidden_tensor(bit):
+    """A model whose one tensor lies elsewhere (field 14, a number), told under a key with a high bit."""
+    tensor = keyed(14 << 3 | 1 << bit, 1)
+    return keyed(7 << 3 | 2, keyed(5 << 3 | 2, tensor))
+
+
 BROKEN_ONNX = {
+    **{
+        f"tensors elsewhere, bit {bit}": (lambda bit=bit: hidden_tensor(bit), "no protobuf message")
+        for bit in (32, 33, 34, 40, 63)
+    },
+    "a graph under a key that is too large": (lambda: keyed(7 << 3 | 2 | 1 << 32, b""), "no protobuf message"),
     "nothing": (lambda: b"", "it is empty"),
     "text": (lambda: b"hello, this is no model", "no protobuf message|holds no graph"),
     "zeros": (lambda: bytes(1000), "no protobuf message"),

@@ -14,6 +14,7 @@ _ZIP, _GZIP = (b"PK\x03\x04", b"PK\x05\x06"), b"\x1f\x8b"
 _LARGEST_HEADER = 4_000_000
 _MOST_FIELDS = 300_000
 _DEEPEST = 24
+_MOST_KEY = 1 << 32
 
 # Of ONNX's messages, the fields that lead to tensors: message -> field number -> message (onnx.proto).
 _ONNX: Mapping[str, Mapping[int, str]] = {
@@ -100,7 +101,9 @@ def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int | 
     while at < end:
         key, at = _varint(content, at, end)
         number, wire = key >> 3, key & 7
-        if number == 0:
+        # Protobuf's readers drop the bits above 32 of a key, so a larger one is another field to
+        # them than to us: a tensor's place in another file was once hidden in that way.
+        if number == 0 or key >= _MOST_KEY:
             raise _broken("an ONNX", f"it is no protobuf message at byte {at}")
         if wire == 0:
             value, at = _varint(content, at, end)

@@ -1,12 +1,19 @@
-"""Checks that a file must pass before the runtime may see it; every refusal is a ``CorruptError``.
+"""Checks that a file must pass before the runtime may see it; every refusal is a ``RefusedError``.
 
-``flatbuffer`` reads the file by the tables of ``schema``, ``buffers`` finds weights that lie behind the model; ``check``
-judges what was read, with the arities of ``operators``, the ranges of ``options``, the types and scales of ``operands``
-and the arithmetic of ``shapes``, whose rules are in ``layers`` and ``moves``.
+``flatbuffer`` reads the file by the tables of ``schema``, ``buffers`` finds weights that lie behind
+the model, ``tensors`` and ``sparse`` judge each tensor by itself. ``graph`` walks the operators in
+order: ``operators`` has their arities, ``options`` and ``custom`` their options, ``operands`` their
+types and scales, ``shapes`` their arithmetic (``layers``, ``moves``, ``lookups``) with the values that
+``fold`` computes from other shapes. ``calls`` and ``variables`` judge what passes between graphs and
+runs. ``check`` calls them all.
 
-What it is worth (``tests/engine/fuzz.py``, LiteRT 2.3 under glibc's heap checks): of 118,400 damaged copies of 154
-models none killed the process that opened and ran it; without the checks 4 in a thousand do. It is no proof: kernels
-without a shape rule (``IF``, ``WHILE``, LSTM, hash tables, non-maximum suppression) and TFLITE_Detection_PostProcess,
-the one custom operator that reads options of its own, are checked for arity, types of options and indices alone. Run
-models of strangers in a process of their own.
+There are three answers. A file that contradicts itself is corrupt; one that uses what is not
+supported is unsupported, and is never called corrupt. Of the others, each operator either obeys
+a rule that covers all that its kernel reads and writes, or is noted as a doubt (shapes from values,
+loops, custom operators, kernels without a rule): ``Model.open`` runs a file with doubts in a process
+of its own.
+
+What it is worth: ``tests/engine/fuzz.py`` (bytes) and ``tests/engine/fuzz_structure.py`` (structure)
+say, docs/run-a-model.md has their figures. It is no proof: open files of strangers with
+``isolated=True``.
 """

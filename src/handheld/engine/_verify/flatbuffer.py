@@ -18,8 +18,8 @@ _MAX_TABLES = 200_000
 _U4, _I4, _VTABLE = Struct("<I"), Struct("<i"), Struct("<HH")
 
 
-class CorruptError(Exception):
-    """Something is out of range; ``path`` names the field, from the outside in."""
+class RefusedError(Exception):
+    """A file is not accepted; ``path`` names the field at fault, from the outside in."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -31,9 +31,24 @@ class CorruptError(Exception):
         return f"{where or 'root'}: {self.problem}"
 
 
+class CorruptError(RefusedError):
+    """The file contradicts itself or its format: it is damaged, or was made to do harm."""
+
+
+class UnsupportedError(RefusedError):
+    """The file may be as its maker meant it, but uses what is not supported here."""
+
+
 def fail(where: str, problem: str) -> NoReturn:
-    """Refuse the file for what stands at ``where``."""
+    """Refuse a corrupt file for what stands at ``where``."""
     error = CorruptError(problem)
+    error.path.append(where)
+    raise error
+
+
+def unsupported(where: str, problem: str) -> NoReturn:
+    """Refuse a file that uses, at ``where``, what is not supported."""
+    error = UnsupportedError(problem)
     error.path.append(where)
     raise error
 
@@ -75,7 +90,7 @@ class Reader:
                 fail(field.name, f"field at byte {offset} of a table of {size} bytes")
             try:
                 found[field.name] = self._value(field, at + offset, found)
-            except CorruptError as error:
+            except RefusedError as error:
                 error.path.insert(0, field.name)
                 raise
         return found
@@ -129,7 +144,7 @@ class Reader:
     def _element(self, at: int, index: int, name: str) -> Table:
         try:
             return self.table(self._target(at), name)
-        except CorruptError as error:
+        except RefusedError as error:
             error.path.insert(0, f"[{index}]")
             raise
 

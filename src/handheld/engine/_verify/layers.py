@@ -6,8 +6,17 @@ import numpy as np
 
 from handheld.engine._verify.call import Call, Shape
 
+_MAX_REACH = 1 << 24  # kernels add it to sides and strides in 32 bits
+
 
 def same(call: Call) -> list[Shape]:
+    return [call.shape(0)]
+
+
+def rows(call: Call) -> list[Shape]:
+    """Operators that work along the last side."""
+    if not call.shape(0):
+        raise ValueError("an input without sides")
     return [call.shape(0)]
 
 
@@ -30,6 +39,8 @@ def prelu(call: Call) -> list[Shape]:
 def _slide(call: Call, side: int, kernel: int, stride: str, dilation: str = "") -> int:
     """Positions of a window along one side."""
     reach = (kernel - 1) * call.option(dilation, 1) + 1
+    if kernel < 1 or reach > _MAX_REACH:
+        raise ValueError(f"a window of {reach} on a side of {side}")
     free = side if call.option("padding") == 0 else side - reach + 1
     if free < 1:
         raise ValueError(f"a window of {reach} on a side of {side}")
@@ -54,7 +65,8 @@ def _bias(call: Call, position: int, count: int) -> None:
 def conv(call: Call) -> list[Shape]:
     out, height, width, depth = call.shape(1, 4)
     channels = call.shape(0, 4)[3]
-    if not out or not depth or channels % depth or out % max(channels // depth, 1):
+    groups = channels // max(depth, 1)
+    if not out or not depth or not groups or channels % depth or out % groups:
         raise ValueError(f"filter {call.shape(1)} for an input {call.shape(0)}")
     _bias(call, 2, out)
     return _windows(call, height, width, out)
@@ -65,6 +77,8 @@ def depthwise(call: Call) -> list[Shape]:
     channels = call.shape(0, 4)[3]
     if one != 1 or not channels or not out or out % channels:
         raise ValueError(f"filter {call.shape(1)} for an input {call.shape(0)}")
+    if call.option("depth_multiplier") != out // channels:
+        raise LookupError  # some of the kernels believe the option
     _bias(call, 2, out)
     return _windows(call, height, width, out)
 
@@ -80,12 +94,31 @@ def transpose_conv(call: Call) -> list[Shape]:
     return [result]
 
 
+def transpose_conv_bias(call: Call) -> list[Shape]:
+    """MediaPipe's custom operator, which the delegate runs."""
+    n, h, w, c = call.shape(0, 4)
+    out, height, width, depth = call.shape(1, 4)
+    padding, stride_w, stride_h = call.option("structure")
+    if depth != c or min(out, height, width, depth, n, h, w) < 1:
+        raise ValueError(f"filter {call.shape(1)} for an input {call.shape(0)}")
+    if height < stride_h or width < stride_w:
+        raise LookupError  # gaps between the windows
+    _bias(call, 2, out)
+    if padding == 1:
+        return [(n, h * stride_h, w * stride_w, out)]
+    return [(n, (h - 1) * stride_h + height, (w - 1) * stride_w + width, out)]
+
+
 def dense(call: Call) -> list[Shape]:
     out, depth = call.shape(1, 2)
     total = math.prod(call.shape(0))
     if not depth or total % depth or (call.option("keep_num_dims") and call.shape(0)[-1:] != (depth,)):
         raise ValueError(f"weights {call.shape(1)} for an input {call.shape(0)}")
     _bias(call, 2, out)
+    if call.option("weights_format"):
+        raise LookupError  # shuffled weights, which the kernel unshuffles by a shape of its own
+    if call.option("keep_num_dims"):
+        return [(*call.shape(0)[:-1], out)]
     return [(total // depth, out)]
 
 

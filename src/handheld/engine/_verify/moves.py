@@ -9,18 +9,48 @@ from handheld.engine._verify.layers import equal
 
 
 def reshape(call: Call) -> list[Shape]:
-    wanted = call.shapes[1] if len(call.shapes) > 1 else (len(call.option("new_shape", ())),)
-    if wanted is None or math.prod(wanted) > 8 or len(call.outputs[0]) > 8:
-        raise ValueError(f"new shape has {wanted} numbers, expected at most 8")
-    if len(call.shapes) > 1 and math.prod(wanted) != len(call.outputs[0]) and call.outputs[0]:
-        raise ValueError(f"new shape has {math.prod(wanted)} numbers for an output {call.outputs[0]}")
-    if len(call.shapes) > 1:
-        call.ints(1)  # only to know whether it is constant: the counts are compared by ``judge``
-    return [call.shape(0)]
+    shape = call.shape(0)
+    wanted = _new_shape(call)
+    if len(wanted) > 8 or min(wanted, default=0) < -1 or wanted.count(-1) > 1:
+        raise ValueError(f"new shape {wanted[:9]}, expected at most 8 sides, one of them -1")
+    count = math.prod(shape)
+    if -1 in wanted:
+        rest = math.prod(side for side in wanted if side != -1)
+        if not rest or count % rest:
+            raise ValueError(f"new shape {wanted} for an input {shape}")
+        wanted[wanted.index(-1)] = count // rest
+    if math.prod(wanted) != count:
+        raise ValueError(f"new shape {wanted} for an input {shape}")
+    return [tuple(wanted)]
+
+
+def _new_shape(call: Call) -> list[int]:
+    """The operand where there is one (the kernel prefers it), or the option."""
+    if len(call.shapes) < 2:
+        numbers = call.option("new_shape", ())
+        # Old converters wrote [0] for a scalar.
+        return [] if tuple(numbers) == (0,) else list(numbers)
+    sides = call.shape(1)
+    if len(sides) != 1 or sides[0] > 8:
+        raise ValueError(f"new shape is given by {sides} numbers, expected a list of at most 8")
+    return call.ints(1)
+
+
+def squeeze(call: Call) -> list[Shape]:
+    shape = call.shape(0)
+    listed = call.option("squeeze_dims", ())
+    if len(listed) > 8:
+        raise ValueError(f"squeezes {len(listed)} sides of {shape}")
+    axes = {axis_of(axis, len(shape)) for axis in listed}
+    if any(shape[axis] != 1 for axis in axes):
+        raise ValueError(f"squeezes sides {sorted(axes)} of {shape}")
+    if not listed:
+        axes = {axis for axis, side in enumerate(shape) if side == 1}
+    return [tuple(side for axis, side in enumerate(shape) if axis not in axes)]
 
 
 def expand(call: Call) -> list[Shape]:
-    shape, (axis,) = list(call.shape(0)), call.ints(1)
+    shape, axis = list(call.shape(0)), call.int_(1)
     shape.insert(axis_of(axis, len(shape) + 1), 1)
     return [tuple(shape)]
 
@@ -74,7 +104,7 @@ def unpack(call: Call) -> list[Shape]:
 
 
 def split(call: Call) -> list[Shape]:
-    shape, (axis,), parts = list(call.shape(1)), call.ints(0), len(call.outputs)
+    shape, axis, parts = list(call.shape(1)), call.int_(0), len(call.outputs)
     axis = axis_of(axis, len(shape))
     if shape[axis] % parts:
         raise ValueError(f"{parts} equal parts of {shape[axis]}")
@@ -83,11 +113,11 @@ def split(call: Call) -> list[Shape]:
 
 
 def split_v(call: Call) -> list[Shape]:
-    shape, sizes, (axis,) = call.shape(0), call.ints(1), call.ints(2)
+    shape, sizes, axis = call.shape(0), call.ints(1), call.int_(2)
     axis = axis_of(axis, len(shape))
     if -1 in sizes:
         sizes[sizes.index(-1)] = shape[axis] - sum(sizes) - 1
-    if sum(sizes) != shape[axis] or min(sizes) < 0 or len(sizes) != len(call.outputs):
+    if sum(sizes) != shape[axis] or min(sizes, default=0) < 0 or len(sizes) != len(call.outputs):
         raise ValueError(f"parts {sizes} of {shape[axis]}")
     return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
 
@@ -106,19 +136,45 @@ def strided_slice(call: Call) -> list[Shape]:
     shape, begin, end, step = call.shape(0), call.ints(1), call.ints(2), call.ints(3)
     if not len(begin) == len(end) == len(step) <= 8 or 0 in step:
         raise ValueError(f"begin {begin}, end {end}, step {step}")
-    if call.option("ellipsis_mask") or call.option("new_axis_mask") or call.option("offset"):
+    if call.option("offset"):
         raise LookupError
-    if len(begin) > len(shape):
-        raise ValueError(f"begin {begin} of {shape}")
-    taken = []
-    for i, n in enumerate(shape[: len(begin)]):
-        masked = [call.option(f"{key}_mask") >> i & 1 for key in ("begin", "end", "shrink_axis")]
-        if masked[2]:
-            axis_of(begin[i], n)
-            continue
-        window = slice(None if masked[0] else begin[i], None if masked[1] else end[i], step[i])
-        taken.append(len(range(*window.indices(n))))
-    return [(*taken, *shape[len(begin) :])]
+    taken: list[int] = []
+    axis = 0
+    for position in range(len(begin)):
+        if _bit(call, "ellipsis_mask", position):
+            spared = _sliced_sides(call, range(position + 1, len(begin)))
+            until = max(len(shape) - spared, axis)
+            taken += shape[axis:until]
+            axis = until
+        elif _bit(call, "new_axis_mask", position):
+            taken.append(1)
+        elif axis >= len(shape):
+            raise ValueError(f"begin {begin} of {shape}")
+        else:
+            taken += _taken(call, position, shape[axis])
+            axis += 1
+    return [(*taken, *shape[axis:])]
+
+
+def _bit(call: Call, mask: str, position: int) -> bool:
+    return bool(call.option(mask) >> position & 1)
+
+
+def _sliced_sides(call: Call, positions: range) -> int:
+    """How many sides of the input the entries at ``positions`` speak of."""
+    return sum(1 for position in positions if not _bit(call, "new_axis_mask", position))
+
+
+def _taken(call: Call, position: int, side: int) -> list[int]:
+    begin, end, step = (call.ints(operand)[position] for operand in (1, 2, 3))
+    if _bit(call, "shrink_axis_mask", position):
+        axis_of(begin, side)
+        if step < 0:  # the kernel then walks nothing, and leaves the output as it was in memory
+            raise ValueError(f"takes one element at {begin} by a step of {step}")
+        return []
+    start = None if _bit(call, "begin_mask", position) else begin
+    stop = None if _bit(call, "end_mask", position) else end
+    return [len(range(*slice(start, stop, step).indices(side)))]
 
 
 def gather(call: Call) -> list[Shape]:
@@ -161,7 +217,7 @@ def reduce(call: Call) -> list[Shape]:
 
 
 def arg(call: Call) -> list[Shape]:
-    shape, (axis,) = list(call.shape(0)), call.ints(1)
+    shape, axis = list(call.shape(0)), call.int_(1)
     del shape[axis_of(axis, len(shape))]
     return [tuple(shape)]
 
@@ -173,7 +229,7 @@ def along(call: Call) -> list[Shape]:
 
 
 def top(call: Call) -> list[Shape]:
-    shape, (count,) = call.shape(0), call.ints(1)
+    shape, count = call.shape(0), call.int_(1)
     if not shape or not 0 <= count <= shape[-1]:
         raise ValueError(f"the {count} largest of {shape}")
     return [(*shape[:-1], count)] * 2

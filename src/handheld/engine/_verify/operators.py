@@ -1,9 +1,9 @@
 """The operators that a model file may use: number, arity, and the table of its options.
 
-An operator that is not listed is refused before the runtime sees it: the runtime's kernels trust the converter for
-the number of their inputs, and read outside their arrays when a file is wrong. Left out are StableHLO, the recurrent,
-hashing and sparse kernels of old that no exporter of today writes, and REVERSE_SEQUENCE, whose kernel reads wherever
-its lengths point. Numbers: ``BuiltinOperator`` in the TensorFlow Lite schema; arities: its kernels' ``Prepare``.
+An operator that is not listed is refused by name before the runtime sees it: the runtime's
+kernels trust the converter for the number of their inputs, and read outside their arrays when a
+file is wrong. Left out are StableHLO and the recurrent, hashing and sparse kernels of old that no
+exporter of today writes. Numbers: ``BuiltinOperator`` in the TensorFlow Lite schema; arities: its kernels' ``Prepare``.
 """
 
 from functools import cache
@@ -36,6 +36,7 @@ _OPERATORS = """
 23 RESIZE_BILINEAR 2 1 ResizeBilinear
 25 SOFTMAX 1 1 Softmax!
 26 SPACE_TO_DEPTH 1 1 SpaceToDepth!
+27 SVDF 5~ 1 SVDF!
 28 TANH 1 1
 34 PAD 2 1
 36 GATHER 2 1 Gather
@@ -110,6 +111,7 @@ _OPERATORS = """
 109 WHERE 1 1
 110 RANK 1 1
 111 ELU 1 1
+112 REVERSE_SEQUENCE 2 1 ReverseSequence!
 113 MATRIX_DIAG 1 1
 114 QUANTIZE 1 1
 115 MATRIX_SET_DIAG 2 1
@@ -160,6 +162,25 @@ _OPERATORS = """
 161 RIGHT_SHIFT 2 1
 """
 
+_REFUSED = """
+10:HASHTABLE_LOOKUP 15:LSH_PROJECTION 24:RNN 29:CONCAT_EMBEDDINGS 30:SKIP_GRAM 31:CALL
+33:EMBEDDING_LOOKUP_SPARSE 35:UNIDIRECTIONAL_SEQUENCE_RNN 46:BIDIRECTIONAL_SEQUENCE_RNN
+51:DELEGATE 52:BIDIRECTIONAL_SEQUENCE_LSTM 68:SPARSE_TO_DENSE
+127:PLACEHOLDER_FOR_GREATER_OP_CODES 162:STABLEHLO_LOGISTIC 163:STABLEHLO_ADD 164:STABLEHLO_DIVIDE
+165:STABLEHLO_MULTIPLY 166:STABLEHLO_MAXIMUM 167:STABLEHLO_RESHAPE 168:STABLEHLO_CLAMP
+169:STABLEHLO_CONCATENATE 170:STABLEHLO_BROADCAST_IN_DIM 171:STABLEHLO_CONVOLUTION
+172:STABLEHLO_SLICE 173:STABLEHLO_CUSTOM_CALL 174:STABLEHLO_REDUCE 175:STABLEHLO_ABS
+176:STABLEHLO_AND 177:STABLEHLO_COSINE 178:STABLEHLO_EXPONENTIAL 179:STABLEHLO_FLOOR
+180:STABLEHLO_LOG 181:STABLEHLO_MINIMUM 182:STABLEHLO_NEGATE 183:STABLEHLO_OR 184:STABLEHLO_POWER
+185:STABLEHLO_REMAINDER 186:STABLEHLO_RSQRT 187:STABLEHLO_SELECT 188:STABLEHLO_SUBTRACT
+189:STABLEHLO_TANH 190:STABLEHLO_SCATTER 191:STABLEHLO_COMPARE 192:STABLEHLO_CONVERT
+193:STABLEHLO_DYNAMIC_SLICE 194:STABLEHLO_DYNAMIC_UPDATE_SLICE 195:STABLEHLO_PAD
+196:STABLEHLO_IOTA 197:STABLEHLO_DOT_GENERAL 198:STABLEHLO_REDUCE_WINDOW 199:STABLEHLO_SORT
+200:STABLEHLO_WHILE 201:STABLEHLO_GATHER 202:STABLEHLO_TRANSPOSE 203:DILATE
+204:STABLEHLO_RNG_BIT_GENERATOR 205:REDUCE_WINDOW 206:STABLEHLO_COMPOSITE 207:STABLEHLO_SHIFT_LEFT
+208:STABLEHLO_CBRT 209:STABLEHLO_CASE
+"""
+
 _ANY = 1 << 16
 
 CUSTOM = 32
@@ -182,6 +203,13 @@ def _range(text: str) -> range:
     if low == "*":
         return range(_ANY)
     return range(int(low), _ANY if high == "*" else int(high or low) + 1)
+
+
+@cache
+def refused() -> dict[int, str]:
+    """Names of the operators of the schema that are not accepted, by number."""
+    pairs = (entry.split(":") for entry in _REFUSED.split())
+    return {int(number): name for number, name in pairs}
 
 
 @cache

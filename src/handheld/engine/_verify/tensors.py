@@ -1,0 +1,164 @@
+"""What each tensor of a file must obey: type, shape, bytes, quantisation."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from handheld.engine._verify.flatbuffer import Table, fail, unsupported
+from handheld.engine._verify.sparse import check_sparse
+
+MAX_BYTES = 2**31 - 1
+"""Limit on one tensor, and on all activations of a graph together."""
+
+MAX_SIDES = 8
+"""Sides of a tensor; the runtime's own shapes hold no more."""
+
+_TYPES = """
+float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64
+resource variant uint32 uint16 int4 bfloat16 int2 uint4 float8_e4m3fn float8_e5m2
+"""
+TYPES = _TYPES.split()
+"""Names of the element types, by number."""
+
+OPAQUE = ("string", "resource", "variant")
+"""Types whose elements have no fixed size."""
+
+_BITS = {
+    "int4": 4,
+    "uint4": 4,
+    "int2": 2,
+    "bfloat16": 16,
+    "float8_e4m3fn": 8,
+    "float8_e5m2": 8,
+}
+# Beyond these, kernels and delegate compute zero or infinity, and stop the process.
+_SCALES = (1e-30, 1e30)
+_ZERO_POINTS = {
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+    "int32": (-(2**31), 2**31 - 1),
+}
+
+
+def bits(dtype: str) -> int:
+    """Bits of one element; 0 for types whose elements have no fixed size."""
+    if dtype in OPAQUE:
+        return 0
+    return _BITS.get(dtype) or 8 * np.dtype(dtype).itemsize
+
+
+def size_in_bytes(shape: Sequence[int], dtype: str) -> int:
+    """Bytes of a dense tensor."""
+    return (math.prod(shape) * bits(dtype) + 7) // 8
+
+
+def type_name(tensor: Table) -> str:
+    """Name of a tensor's element type, whose number is in range."""
+    return TYPES[tensor["type"]]
+
+
+def has_data(tensor: Table, buffers: Sequence[Table]) -> bool:
+    """Whether the tensor's values are in the file."""
+    return bool(len(buffers[tensor["buffer"]]["data"]))
+
+
+def is_empty(tensor: Table) -> bool:
+    """Whether a tensor has no elements."""
+    return 0 in tensor["shape"]
+
+
+def open_axes(tensor: Table) -> tuple[int, ...]:
+    """Axes whose length the file leaves open."""
+    return tuple(i for i, side in enumerate(tensor["shape_signature"]) if side == -1)
+
+
+def ensure_size(where: str, shape: Sequence[int], dtype: str) -> int:
+    """Bytes of a tensor, refused where a kernel's arithmetic would overflow."""
+    needed = size_in_bytes(shape, dtype)
+    # Kernels multiply sides one after another in 32 bits: a zero among them hides the others
+    # from the product, not from the kernel.
+    solid = size_in_bytes([max(side, 1) for side in shape], dtype)
+    if max(needed, solid) > MAX_BYTES or max(shape, default=0) > MAX_BYTES or len(shape) > MAX_SIDES:
+        limit = f"at most {MAX_SIDES} sides and {MAX_BYTES} bytes"
+        unsupported(where, f"shape {tuple(shape)} of {dtype} is too large: {limit}")
+    return needed
+
+
+def check_tensor(where: str, tensor: Table, buffers: Sequence[Table]) -> int:
+    """Check one tensor; returns the bytes that it needs at run time (0 for a constant)."""
+    if not 0 <= tensor["type"] < len(TYPES):
+        fail(where, f"element type {tensor['type']}, expected 0 to {len(TYPES) - 1}")
+    if tensor["buffer"] >= len(buffers):
+        fail(where, f"buffer {tensor['buffer']} of {len(buffers)}")
+    if tensor["external_buffer"] or tensor["variant_tensors"]:
+        unsupported(where, "external buffers and variant tensors are not supported")
+    dtype = type_name(tensor)
+    _check_shape(where, tensor["shape"], tensor["shape_signature"])
+    needed = ensure_size(where, tensor["shape"], dtype)
+    if tensor["quantization"]:
+        _check_quantization(f"{where}.quantization", tensor["quantization"], dtype, tensor["shape"])
+    if has_data(tensor, buffers):
+        _check_constant(where, tensor, buffers[tensor["buffer"]], needed)
+        return 0
+    if tensor["sparsity"]:
+        fail(where, "sparse, but without data")
+    return needed
+
+
+def _check_shape(where: str, shape: Sequence[int], signature: Sequence[int]) -> None:
+    if any(side < 0 for side in shape):
+        fail(where, f"shape {shape} has a negative side")
+    if not signature:
+        return
+    pairs = list(zip(signature, shape, strict=False))
+    if len(signature) != len(shape) or any(s not in (-1, n) for s, n in pairs):
+        fail(where, f"shape signature {signature} does not agree with shape {shape}")
+
+
+def _check_constant(where: str, tensor: Table, buffer: Table, needed: int) -> None:
+    dtype, data = type_name(tensor), buffer["data"]
+    if tensor["is_variable"]:
+        fail(where, "a variable tensor with constant data")
+    if dtype == "string":
+        _check_strings(where, data, math.prod(tensor["shape"]))
+    elif dtype in OPAQUE:
+        fail(where, f"constant of type {dtype}")
+    elif tensor["sparsity"]:
+        check_sparse(where, tensor, bits(dtype), len(data))
+    elif len(data) != needed:
+        shape = f"shape {tensor['shape']} of {dtype}"
+        fail(where, f"{len(data)} bytes of data, expected {needed} for {shape}")
+
+
+def _check_strings(where: str, data: np.ndarray, count: int) -> None:
+    """A string tensor holds a count, then count + 1 rising offsets, then the characters."""
+    head = 4 * (count + 2)
+    if len(data) < head:
+        fail(where, f"{len(data)} bytes of string data, expected {head} for {count} strings")
+    numbers = np.frombuffer(data[:head].tobytes(), "<i4")
+    rising = (np.diff(numbers[1:]) >= 0).all()
+    if numbers[0] != count or numbers[1] != head or numbers[-1] > len(data) or not rising:
+        fail(where, f"string offsets are not rising within {len(data)} bytes for {count} strings")
+
+
+def _check_quantization(where: str, quantization: Table, dtype: str, shape: tuple[int, ...]) -> None:
+    if quantization["details_type"] > 1:
+        unsupported(where, "blockwise and multi-axis quantisation are not supported")
+    scales, zeros = quantization["scale"], quantization["zero_point"]
+    axis = quantization["quantized_dimension"]
+    if not scales:
+        return
+    if zeros and len(zeros) != len(scales):
+        fail(where, f"{len(scales)} scales but {len(zeros)} zero points")
+    if not all(_SCALES[0] <= scale <= _SCALES[1] for scale in scales):
+        fail(where, f"scales {scales[:4]} are not all within {_SCALES[0]} to {_SCALES[1]}")
+    low, high = _ZERO_POINTS.get(dtype, (-(2**31), 2**31 - 1))
+    for zero in zeros:
+        if not low <= zero <= high:
+            fail(where, f"zero point {zero} is no value of {dtype}")
+    if len(scales) > 1 and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
+        fail(where, f"{len(scales)} scales along axis {axis} of shape {shape}")
+    if axis and not 0 <= axis < len(shape):
+        fail(where, f"axis {axis} of shape {shape}")
