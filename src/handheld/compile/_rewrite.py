@@ -20,7 +20,7 @@ def unpack(content: bytes) -> Any:
 
 def pack(model: Any) -> bytes:
     """Return the file of a tree, its buffers aligned as the schema wants them."""
-    import flatbuffers  # type: ignore[import-untyped]
+    import flatbuffers
 
     class Builder(flatbuffers.Builder):  # type: ignore[misc]
         def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802

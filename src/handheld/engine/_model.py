@@ -18,7 +18,7 @@ from handheld.engine._isolated import IsolatedRuntime, RunLimits
 from handheld.engine._litert import Runtime
 from handheld.engine._packed import UNPACK_LIMIT, unpacked
 from handheld.engine._verify.check import MAX_BYTES
-from handheld.engine._verify.check import bits as element_bits
+from handheld.engine._verify.tensors import bits as element_bits
 from handheld.errors import InputError, ModelError
 
 
