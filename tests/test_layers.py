@@ -18,7 +18,7 @@ PACKAGE = "handheld"
 GROUND = [room.name for room in ROOMS if room.floor == 0]  # the one floor whose rooms may import each other: later earlier ones
 FLOOR = {room.name: float(room.floor) for room in ROOMS}
 FLOOR |= {name: order / 10 for order, name in enumerate(GROUND)}
-RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 3, "onnxruntime": 1}, "engine"  # and in how many files of the room
+RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 2, "onnxruntime": 1}, "engine"  # and in how many files of the room
 CLUSTER, CLUSTER_FILE = "ray", "handheld.cluster"
 TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated", "training"), "training"
 
