@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 sections.append(section(options, console))
             except MissingDependencyError as error:
-                console.print(f"left out: {error}", highlight=False, soft_wrap=True)
+                console.print(escape(f"left out: {error}"), highlight=False, soft_wrap=True)
         page = options.out / "index.html"
         with atomic_path(page) as temporary:
             temporary.write_text(render(sections), "utf-8")
