@@ -31,7 +31,7 @@ and 32."""
 STEPS = 100
 LARGE_CLASSES = 8
 LARGE_INVERSE_ALPHAS = (1.0, 2.0, 4.0, 8.0, 16.0)
-LARGE_STEPS = 30
+LARGE_STEPS = 60
 """Of L-BFGS for more than eight labels: a step costs as much as there are labels, and each path goes on from the last fit."""
 
 BAYES_CLASSES = 32
