@@ -25,8 +25,8 @@ from handheld.projection.training.text import Curve, learn, logits_of, train_stu
 from handheld.training import Report, Schedule
 
 WIDTH, HIDDEN = 40, 96
-EPOCHS = 20
-"""Of the small model; on two tenths of Banking77 30 were no better, 10 lost 0.7 points."""
+EPOCHS = 30
+"""Of the small model; on CLINC150's validation texts 20 lost 0.5 points, on a tenth of Banking77 10 lost 0.7."""
 
 TEACHERS = (NGRAMS, LETTERS)
 """What the larger models read; each alone is 1 point better than a regression on Banking77, their
@@ -34,7 +34,8 @@ mean 2."""
 
 _TEACHER = Recipe(width=48, hidden=128)  # as large as it likes: it is not shipped
 _TEACHER_ROWS, _TEACHER_EPOCHS = 8192, 10
-_WEIGHTS = Weights(projection=0.3, distance=0.7, temperature=1.0)
+# Smoothed labels gained 0.5 points on CLINC150's validation texts, and softer answers lost as much.
+_WEIGHTS = Weights(projection=0.3, distance=0.7, temperature=1.0, smoothing=0.1)
 _BIT_LEVELS = 127
 
 

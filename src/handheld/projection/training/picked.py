@@ -32,7 +32,10 @@ from handheld.projection.training.regression import (
 from handheld.projection.training.text import Curve
 from handheld.projection.training.tuning import (
     BAYES_CLASSES,
+    LARGE_CLASSES,
+    LARGE_STEPS,
     PRIORS,
+    STEPS,
     Held,
     Trial,
     cross_entropy,
@@ -180,7 +183,8 @@ class PickedMaker:
 
     def _teacher(self, trial: Trial) -> SoftmaxRegression:
         alpha = 1 / (trial.inverse_alpha * len(self.lesson))
-        return fitted(self.lessons, alpha, prior=prior_of(trial.prior, self.lessons))
+        steps = 2 * LARGE_STEPS if self.classes > LARGE_CLASSES else STEPS
+        return fitted(self.lessons, alpha, prior=prior_of(trial.prior, self.lessons), steps=steps)
 
     def _linear(self, teacher: SoftmaxRegression, trial: Trial, form: picking.Form) -> Made | None:
         rows = form.rows_in(self.size, self.buckets, self.classes)
