@@ -96,7 +96,7 @@ class CalculatorError(GraphError):
     """A calculator raised an exception, which is chained as ``__cause__``."""
 
     def __init__(self, node: str, timestamp: object, cause: BaseException) -> None:
-        super().__init__(f"node {node!r} failed at timestamp {timestamp}: {type(cause).__name__}: {cause}")
+        super().__init__(f"node {node!r} failed at timestamp {timestamp}: {type(cause).__name__}: {_words(cause)}")
         self.node = node
         self.timestamp = timestamp
 
@@ -107,6 +107,13 @@ class CalculatorError(GraphError):
 
 class GraphStuckError(GraphError):
     """A graph cannot make progress; the message names each waiting node, its stream and the timestamp."""
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # its author's mistake must not hide where it came from
+        return "(an error whose text cannot be made)"
 
 
 def _restored(kind: type[HandheldError], args: tuple[Any, ...], state: dict[str, Any]) -> HandheldError:

@@ -47,6 +47,9 @@ SUFFIXES = frozenset(
 MAX_PIXELS = 128_000_000
 """Of one picture: more than the 108 megapixels of today's phones. Three bytes each, and as many again while it is turned."""
 
+_BROKEN = (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError)
+"""What Pillow's decoders raise of files that are damaged."""
+
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 _PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 
@@ -89,7 +92,7 @@ def decode_animation(content: bytes, name: str = "animation") -> Iterator[TimedP
                 # Known once the pixels are; 100 is what browsers take where a file says 0 or nothing.
                 milliseconds = float(picture.info.get("duration") or 100)
                 yield TimedPicture(array, milliseconds / 1000)
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
+        except (*_BROKEN, EOFError) as error:
             raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
 
 
@@ -106,7 +109,7 @@ def _opened(content: bytes, name: str) -> Any:
         opened = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:  # its own text holds an address in memory
         raise MediaError(f"{name}: expected a picture ({', '.join(FORMATS)}), got {_what(content)}") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (*_BROKEN, Image.DecompressionBombWarning) as error:
         raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
     width, height = opened.size
     if width * height > MAX_PIXELS:
@@ -120,7 +123,7 @@ def _loaded(picture: Any, name: str) -> Any:
     try:
         picture.load()
         return ImageOps.exif_transpose(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except _BROKEN as error:
         raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
 
 

@@ -87,6 +87,7 @@ SILENT = {
     "an upload": HEAD + "Content-Length: 1000\r\n\r\n--b\r\n",
     "half a head": HEAD,
     "nothing at all": "",
+    "half a second head": "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT",
 }
 
 
@@ -100,7 +101,7 @@ def test_whoever_is_silent_is_let_go(tmp_path, sent, start_server):
         answer = connection.recv(4096)
         while part := connection.recv(4096):
             answer += part
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 200 "))
     assert server.ask("GET", "/healthz").status == 200
     assert list((tmp_path / "server" / "jobs").iterdir()) == []
 

@@ -253,6 +253,7 @@ def test_a_verdict_that_cannot_be_stored_makes_room_and_comes_later(room, monkey
     with room() as house:
         key = house.submit("fail", how="input")
         finish = house.queue.finish
+        monkeypatch.setattr(type(house.folders), "is_nearly_full", lambda _: bool(house.worker._running[0].verdict))
         refusals = iter([OperationalError("UPDATE", {}, Exception("database or disk is full"))])
 
         def full_once(*args, **kwargs):

@@ -63,10 +63,11 @@ def check_isolation() -> tuple[str, bool, str]:
 
 def check_models() -> tuple[str, bool, str]:
     """Return whether the hand models have been fetched, and the command that does it."""
-    from handheld.engine.store import cache_folder
+    from handheld.engine.store import cache_folder, is_stored
+    from handheld.hands import MEDIAPIPE_HANDS
 
-    folder = cache_folder() / "mediapipe-hands"
-    here = folder.is_dir() and any(folder.glob("*.tflite"))
+    folder = cache_folder() / MEDIAPIPE_HANDS.name
+    here = is_stored(MEDIAPIPE_HANDS)
     return "models: mediapipe-hands", here, str(folder) if here else "handheld models fetch mediapipe-hands"
 
 

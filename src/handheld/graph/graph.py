@@ -60,8 +60,9 @@ class Graph:
         max_queue_size: int = 100,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        if threads < 0 or max_queue_size < 1:
-            raise InputError(f"expected threads >= 0 and max_queue_size >= 1, got {threads} and {max_queue_size}")
+        for name, value, least in (("threads", threads, 0), ("max_queue_size", max_queue_size, 1)):
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{name}: expected a whole number of {least} or more, got {value!r}")
         self.config = config
         self._scheduler = Scheduler(plan(config), _check_side(config, side or {}), max_queue_size=max_queue_size, clock=clock)
         self._executor: Executor = ThreadPool(self._scheduler, threads) if threads else CallingThread(self._scheduler)

@@ -2,10 +2,11 @@
 
 import json
 import os
+import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any
@@ -17,7 +18,7 @@ from handheld.graph import Packet
 from handheld.hands.drawing import draw_hands
 from handheld.hands.result import HandResult, Palm, Region
 from handheld.hands.tracker import HandTracker
-from handheld.media import Frame, VideoWriter, open_lines
+from handheld.media import Frame, VideoWriter, open_lines, uninterrupted
 
 _TRACE_LENGTH = 20
 
@@ -96,7 +97,7 @@ def record(
     nodes: dict[str, Any] = {}
     observed = [("palms" if tracker.options.palms_only else "detect", partial(_note_detection, recording))]
     observed += [(stream, partial(_keep, nodes, stream)) for stream in tracker.streams if every_node]
-    with ExitStack() as stack:
+    with _finished_in_any_case() as stack:
         stack.enter_context(tracker.observing(observed))
         writer = stack.enter_context(VideoWriter(video, fps=fps)) if video else None
         lines = stack.enter_context(open_lines(jsonl)) if jsonl else None
@@ -115,6 +116,21 @@ def record(
     if failures:  # only now, when the files are whole
         raise failures[0]
     return recording
+
+
+@contextmanager
+def _finished_in_any_case() -> Iterator[ExitStack]:
+    """Give a stack whose files are finished even where Ctrl-C comes a second time."""
+    stack = ExitStack()
+    try:
+        yield stack
+    except BaseException:
+        with uninterrupted():
+            if not stack.__exit__(*sys.exc_info()):
+                raise
+    else:
+        with uninterrupted():
+            stack.close()
 
 
 def _tracked(

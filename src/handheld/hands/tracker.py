@@ -98,7 +98,7 @@ class HandTracker:
         if not isinstance(frame.t_us, Integral):
             raise InputError(f"expected a time in whole microseconds on a frame, got {frame.t_us!r}")
         frame = Frame(as_rgb(frame.image), frame.t_us, frame.index)
-        session = self._session = self._session or self._start(self._observers)
+        session = self._session = self._session or self._start(self._observers, first_id=self._next_id)
         if frame.t_us <= session.last_us:
             raise TimestampError(
                 f"frame {frame.index} at {frame.t_us} us does not follow the one at {session.last_us} us; "
@@ -114,7 +114,7 @@ class HandTracker:
 
     def detect(self, image: Any) -> list[HandResult]:
         """Return the hands of a single picture, with no memory of frames before and none kept."""
-        session = self._start([])
+        session = self._start([], first_id=0)
         try:
             return session.feed(Frame(as_rgb(image), 0, 0))
         finally:
@@ -166,10 +166,15 @@ class HandTracker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _start(self, observers: Sequence[tuple[str, Callable[[Packet[Any]], None]]]) -> "_Session":
+    def _start(
+        self,
+        observers: Sequence[tuple[str, Callable[[Packet[Any]], None]]],
+        *,
+        first_id: int,
+    ) -> "_Session":
         if self._closed:
             raise GraphError("the tracker is closed")
-        session = _Session(hand_graph(self.options, first_id=self._next_id), self._side)
+        session = _Session(hand_graph(self.options, first_id=first_id), self._side)
         try:
             for stream, callback in observers:
                 session.graph.observe(stream, callback)

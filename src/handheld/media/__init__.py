@@ -7,7 +7,7 @@ cameras, crops and drawing through OpenCV; each is imported in one file when it 
 from typing import TYPE_CHECKING, Any
 
 from handheld._extras import lazily
-from handheld.media.atomic import STANDARD_OUTPUT, atomic_path, open_lines
+from handheld.media.atomic import STANDARD_OUTPUT, atomic_path, open_lines, uninterrupted
 from handheld.media.frame import Frame, Image, as_rgb
 from handheld.media.rect import Rect, letterbox
 
@@ -68,6 +68,7 @@ __all__ = [
     "open_source",
     "open_video",
     "read_image",
+    "uninterrupted",
     "write_animation",
     "write_image",
 ]

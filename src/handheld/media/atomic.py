@@ -7,9 +7,11 @@ import platform
 import re
 import secrets
 import shutil
+import signal
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -22,6 +24,7 @@ from handheld.errors import MediaError
 STANDARD_OUTPUT = "-"
 """The name by which commands mean standard output."""
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _MODE = 0o666  # less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all threads
 _STEM = 100  # letters of a name that a temporary name begins with: file systems end at 255 bytes
@@ -48,7 +51,7 @@ def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Ite
         with _written_into(Path(path)) as temporary:
             yield temporary
         return
-    target = Path(os.path.realpath(path))
+    target = _target(path)
     temporary = _beside(target, path, mode)
     try:
         yield temporary
@@ -71,14 +74,25 @@ def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     if str(path) == STANDARD_OUTPUT:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)  # in a pipe it would wait for 8 KB otherwise
-        yield sys.stdout
-        sys.stdout.flush()
+        with _explained(path):
+            yield sys.stdout
+            sys.stdout.flush()
     elif is_special(path):
-        with Path(path).open("w", encoding="utf-8", buffering=1) as lines:
+        with _explained(path), Path(path).open("w", encoding="utf-8", buffering=1) as lines:
             yield lines
     else:
         with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as lines:
             yield lines
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Return the file that a path leads to. Raises :class:`MediaError` where that is a folder, or a link in a circle."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise MediaError(f"{path}: cannot be written: it is a folder")
+    if target.is_symlink():  # realpath gives up where a link leads to itself
+        raise MediaError(f"{path}: cannot be written: its links lead in a circle")
+    return target
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:
@@ -90,6 +104,34 @@ def is_special(path: str | os.PathLike[str]) -> bool:
     except OSError:
         return False
     return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost. In threads they never come anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: waiting.append(got)) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for late in waiting[:1]:
+            signal.raise_signal(late)
+
+
+@contextmanager
+def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say of a full device which one it is; a reader that has gone is another matter."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 @contextmanager

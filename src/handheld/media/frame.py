@@ -27,6 +27,10 @@ class Frame:
     index: int
 
 
+_INDEXED = ("1", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "La", "RGBa")
+"""Modes of Pillow's pictures that are neither grey nor RGB."""
+
+
 def as_rgb(array: Any) -> Image:
     """Return a picture as (height, width, 3) uint8 RGB, without a copy if it is one.
 
@@ -34,6 +38,8 @@ def as_rgb(array: Any) -> Image:
     (h, w, 4); alpha is dropped. Raises :class:`InputError` for any other type or shape, an empty picture, and floats
     outside 0 to 1 or NaN.
     """
+    if getattr(array, "mode", None) in _INDEXED:  # a picture of Pillow whose numbers are no colours
+        array = array.convert("RGB")
     picture = np.asarray(array)
     if (
         picture.dtype == np.uint8

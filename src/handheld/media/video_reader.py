@@ -101,7 +101,7 @@ class VideoReader:
             if os.path.isfile(source) and not os.path.getsize(source):
                 raise MediaError(f"{self.name}: expected a video, got an empty file")
         try:
-            return av.open(source, mode="r")
+            return av.open(source, mode="r", metadata_errors="replace")  # an odd title is no reason
         except (av.error.FFmpegError, OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise MediaError(f"{self.name}: cannot be read as a video: {why}") from error
@@ -127,7 +127,7 @@ class VideoReader:
             for packet in container.demux(stream):
                 try:
                     for picture in packet.decode():
-                        self._check_size(picture.width, picture.height)
+                        self._check_size(round(picture.width * _aspect(stream)), picture.height)
                         yield picture
                 except av.error.InvalidDataError:
                     broken += 1
@@ -142,9 +142,10 @@ class VideoReader:
 
     def _tell_losses(self, opened: "_Opened", timeline: "_Timeline") -> None:
         start = float((opened.stream.start_time or 0) * opened.stream.time_base)
-        seconds = self.seconds
-        if seconds and timeline.last / 1e6 - start < 0.9 * seconds - 1.0:
-            _warn(f"{self.name}: truncated: frames end at {timeline.last / 1e6:.1f} s of {start + seconds:.1f} s")
+        # Some formats count their length from 0, others from the first frame: take what asks for less.
+        is_short = self.seconds is not None and timeline.last / 1e6 < start + 0.9 * (self.seconds - start) - 1.0
+        if self.seconds is not None and is_short:
+            _warn(f"{self.name}: truncated: frames end at {timeline.last / 1e6:.1f} s of {self.seconds:.1f} s")
         elif timeline.has_hole(self.frames):
             hole = timeline.longest
             _warn(
@@ -178,8 +179,7 @@ class _Opened:
     @property
     def aspect(self) -> float:
         """Width of a pixel over its height."""
-        aspect = float(self.stream.sample_aspect_ratio or 1)
-        return aspect if 0.1 < aspect < 10 else 1.0  # beyond: a damaged header
+        return _aspect(self.stream)
 
 
 @dataclass
@@ -243,6 +243,11 @@ class _Timeline:
             if below >= 0.9 * (self.count - 1):
                 break
         return self.longest.length / 1000 > 3 * max(usual, 1)
+
+
+def _aspect(stream: Any) -> float:
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return aspect if 0.1 < aspect < 10 else 1.0  # beyond: a damaged header
 
 
 def _as_shown(picture: Any, aspect: float) -> Image:

@@ -11,7 +11,7 @@ import numpy as np
 
 from handheld.errors import InputError, MediaError
 from handheld.media._pyav import av
-from handheld.media.atomic import atomic_path
+from handheld.media.atomic import atomic_path, uninterrupted
 from handheld.media.frame import Image, as_rgb
 from handheld.media.video_reader import MediaWarning
 
@@ -67,6 +67,10 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with uninterrupted():  # a second Ctrl-C must not lose what the first one kept
+            self._finish(kind, error, trace)
+
+    def _finish(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if kind is None and self._stream is None:
                 raise MediaError(f"{self.path}: no frame was written")
@@ -116,7 +120,8 @@ class VideoWriter:
         frame.time_base = _MICROSECONDS
         self._last = t_us
         try:
-            self._container.mux(self._stream.encode(frame))
+            with uninterrupted():  # between these two a packet would be lost, and all that builds on it
+                self._container.mux(self._stream.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
             raise MediaError(f"{self.path}: cannot be written: {error}") from error
 

@@ -21,6 +21,7 @@ class Running:
     next_beat: float = 0.0
     next_measure: float = 0.0
     verdict: tuple[str, str | None] | None = None
+    has_made_room: bool = False  # whether what it worked with was removed from a full disk
 
     def measure(self, folders: Folders, timer: Callable[[], float]) -> None:
         """Measure the job's folder, unless that took long and was not long ago: there may be 100,000 files in it."""

@@ -16,6 +16,8 @@ from handheld.errors import InputError, ServiceError
 _ID = re.compile(r"[A-Za-z0-9_-]{32}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _PARTS = ("upload", "work", "result")
+_BLOCK = 512  # bytes in which st_blocks counts, whatever the file system's own are
+_SMALL = 4096  # bytes that may take no block of their own
 _RESERVE_BYTES = 100_000_000
 _RESERVE_SHARE = 0.02  # of a small disk
 
@@ -75,9 +77,13 @@ class Folders:
         """Remove a job's folder; one that is gone already is fine."""
         shutil.rmtree(self.of(key), ignore_errors=True)
 
-    def remove_work(self, key: str) -> None:
-        """Remove what a job that has ended worked with; its results stay."""
-        shutil.rmtree(self.of(key) / "work", ignore_errors=True)
+    def make_room(self, key: str, *, everything: bool) -> None:
+        """Remove what a job that has ended worked with, and with ``everything`` its results and its log too."""
+        folder = self.of(key)
+        shutil.rmtree(folder / "work", ignore_errors=True)
+        if everything:
+            shutil.rmtree(folder / "result", ignore_errors=True)
+            (folder / "log.txt").unlink(missing_ok=True)
 
     def is_nearly_full(self) -> bool:
         """Whether so little of the disk is free that the server's own state could soon not be written any more."""
@@ -85,16 +91,19 @@ class Folders:
         return disk.free < min(_RESERVE_BYTES, disk.total * _RESERVE_SHARE)
 
     def bytes_of(self, key: str) -> int:
-        """Return the bytes that a job's files take."""
-        return sum(file.bytes for file in _files(self.of(key)))
+        """Return the bytes that a job's files take on the disk, which is less than they say where they have holes."""
+        return sum(min(info.st_size, max(_SMALL, _BLOCK * info.st_blocks)) for _, info in _walked(self.of(key)))
 
     def results(self, key: str) -> tuple[ResultFile, ...]:
         """Return what a job offers for download, by name; links are left out."""
-        return tuple(sorted(_files(self.of(key) / "result"), key=lambda file: file.name))
+        folder = self.of(key) / "result"
+        if folder.is_symlink():
+            return ()
+        return tuple(sorted(_files(folder), key=lambda file: file.name))
 
     def result(self, key: str, name: str) -> Path:
         """Return the path of a file to download. Raises :class:`InputError` for a name that is none of the job's results."""
-        folder = (self.of(key) / "result").resolve()
+        folder = self.of(key).resolve() / "result"
         parts = name.split("/")
         if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in parts):
             raise InputError(f"expected the name of a result, got {name[:80]!r}")
@@ -115,14 +124,34 @@ class Folders:
                 continue
 
 
+def _is_text(name: str) -> bool:
+    """Whether a name can stand in a page: one that is no UTF-8 cannot, nor be asked for."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _files(folder: Path) -> Iterator[ResultFile]:
-    """Walk the plain files of a folder, which a job may be changing meanwhile."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            try:
-                info = os.lstat(path)
-            except OSError:
-                continue
-            if stat.S_ISREG(info.st_mode):
-                yield ResultFile(Path(path).relative_to(folder).as_posix(), info.st_size)
+    """Return the plain files of a folder whose names can be shown."""
+    for path, info in _walked(folder):
+        shown = Path(path).relative_to(folder).as_posix()
+        if _is_text(shown):
+            yield ResultFile(shown, info.st_size)
+
+
+def _walked(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Walk the plain files of a folder, which a job may be changing meanwhile, however deep: by descriptors, not by paths."""
+    try:
+        levels = os.fwalk(folder)
+        for parent, _, names, descriptor in levels:
+            for name in names:
+                try:
+                    info = os.lstat(name, dir_fd=descriptor)
+                except OSError:
+                    continue
+                if stat.S_ISREG(info.st_mode):
+                    yield os.path.join(parent, name), info
+    except OSError:  # a folder that is gone meanwhile
+        return

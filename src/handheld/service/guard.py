@@ -70,7 +70,7 @@ class Guard:
         if method in _SAFE_METHODS:
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if site not in (None, "same-origin", "none") or (origin is not None and urlsplit(origin).netloc != host):
+        if site not in (None, "same-origin", "none") or (origin is not None and _host_of(origin) != host):
             return 403, "this request comes from a page of another site, which may not change anything here"
         return None
 
@@ -86,3 +86,10 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # no address at all
+        return ""

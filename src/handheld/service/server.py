@@ -128,11 +128,18 @@ def _impatient_protocol() -> Any:
     class ImpatientProtocol(protocol):  # type: ignore[misc]  # chosen at run time, by what is installed
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self._answered: Any = None  # the last request that had come whole when it was looked last
             self.loop.call_later(_HEADER_SECONDS, self._close_if_silent)
 
         def _close_if_silent(self) -> None:
-            if self.cycle is None and not self.transport.is_closing():  # no request has come whole
+            if self.transport.is_closing():
+                return
+            is_busy = self.cycle is not None and not self.cycle.response_complete
+            if not is_busy and self.cycle is self._answered:  # no request has come whole since
                 self.transport.close()
+                return
+            self._answered = self.cycle
+            self.loop.call_later(_HEADER_SECONDS, self._close_if_silent)
 
     return ImpatientProtocol
 

@@ -179,6 +179,10 @@ class Worker:
         elif job.cancelling:
             self._end(running, "cancelled", None)
         elif running.bytes > self._limits.job_bytes:
+            running.process.kill()
+            self._folders.make_room(running.job.key, everything=False)
+            if self._folders.bytes_of(running.job.key) > self._limits.job_bytes:
+                self._folders.make_room(running.job.key, everything=True)
             self._end(running, "failed", f"the job's files take more than the {self._limits.job_bytes} bytes allowed")
 
     def _end(self, running: Running, state: str, error: str | None) -> None:
@@ -191,7 +195,10 @@ class Worker:
         except DataError:  # a text that the database does not take, whatever we thought
             self._queue.finish(running.job, "failed", error="the job's own words cannot be stored", size=size)
         except _AWAY:
-            # It may be this job's own files that leave no room for its verdict, and nobody needs them any more.
-            self._folders.remove_work(running.job.key)
+            if self._folders.is_nearly_full():  # perhaps by this job's own files: those that nobody needs any more, then all
+                self._folders.make_room(running.job.key, everything=running.has_made_room)
+                if running.has_made_room:
+                    running.verdict = ("failed", "the job's files filled the server's disk, and were removed")
+                running.has_made_room = True
             raise
         self._running.remove(running)

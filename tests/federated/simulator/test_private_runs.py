@@ -22,6 +22,7 @@ from handheld.federated.stages import (
     TreeNoise,
     WholeNumbers,
 )
+from handheld.federated.stages.clip import shortened
 from handheld.federated.updates import Eden
 
 NOISE = (Clip(1.0), CentralNoise(1.0))
@@ -233,3 +234,20 @@ def test_bytes_of_private_updates_do_not_tell_who_has_data():
     assert without.rows[0]["bytes_up"] == usual.rows[0]["bytes_up"]
     assert without.rows[0]["answered"] == 20
     assert isinstance(plan.algorithm, FedAvg)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("cohort", 1.49), ("rounds", 3.5), ("seed", 1.5), ("judge_every", 1.5), ("cohort", True), ("buffer", 2.5)],
+)
+def test_what_is_counted_is_a_whole_number(name, value):
+    with pytest.raises(InputError, match=f"{name}: expected a whole number"):
+        Plan(**{name: value})
+
+
+def test_a_short_length_clips_too():
+    """Squares of such numbers are 0 in float32: a device could add a hundred times what was accounted."""
+    for length, number in ((1e-25, 1e-24), (1e-22, 2e-23), (1e-30, 1e-15)):
+        update, was_short = shortened(np.full(4000, number, np.float32), length)
+        assert not was_short
+        assert np.linalg.norm(update.astype(np.float64)) <= length

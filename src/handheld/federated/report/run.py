@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handheld.errors import InputError
 from handheld.federated.learning.evaluation import PerUser
 from handheld.federated.learning.learner import Learner
 from handheld.federated.learning.modules import ModuleLearner
@@ -41,9 +42,11 @@ def write_run(
             ``ModuleLearner.evaluate_users``.
 
     Raises:
-        InputError: a delta outside of 0 to 1.
+        InputError: a delta outside of 0 to 1, or ``users`` of a plan whose noise promises that nothing of them is told.
         MediaError: files cannot be written.
     """
+    if users is not None and plan.promises:
+        raise InputError("users: how good the model is for each device tells of its own examples, without noise: leave it out")
     population = len(learner.examples)
     plan = plan if delta is None else replace(plan, delta=delta)
     promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
@@ -58,7 +61,8 @@ def write_run(
         population=population,
         weights=len(run.state.weights),
         guarantees=promised,
-        users=learner.users if isinstance(learner, ModuleLearner) else None,
+        # What a device has is nobody's to see where noise promises that.
+        users=learner.users if isinstance(learner, ModuleLearner) and not plan.promises else None,
         problem=problem,
         per_user=users,
     )

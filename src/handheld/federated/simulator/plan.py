@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Algorithm, FedAvg, Robust
@@ -69,11 +70,11 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "cohort", "judge_every", "heaviest"):
-            if not getattr(self, name) >= 1:
-                raise InputError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        if self.seed < 0:
-            raise InputError(f"seed: expected 0, 1 or more, got {self.seed}")
+        for name in ("rounds", "cohort", "judge_every"):
+            _require_whole(name, getattr(self, name), least=1)
+        _require_whole("seed", self.seed, least=0)
+        if not self.heaviest >= 1:
+            raise InputError(f"heaviest: expected 1 or more, got {self.heaviest}")
         if self.sampling not in ("fixed", "poisson"):
             raise InputError(f"sampling: expected fixed or poisson, got {self.sampling!r}")
         if self.delta is not None and not 0 < self.delta < 1:
@@ -91,6 +92,8 @@ class Plan:
             self._require_private()
 
     def _require_asynchronous(self) -> None:
+        if self.buffer is not None and not isinstance(self.buffer, Integral):
+            raise InputError(f"buffer: expected a whole number of 1 or more, got {self.buffer!r}")
         if self.buffer is None or self.buffer < 1 or self.robust is not None or self.algorithm.corrects:
             raise InputError("asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states")
         if (self.devices.asked, self.devices.least, self.devices.deadline) != (1.0, 0.0, math.inf):
@@ -204,3 +207,9 @@ class Plan:
     def structure(self) -> Structure | None:
         """Where devices learn, if one of the stages says so."""
         return next((stage.structure for stage in self.stages if isinstance(stage, Structured)), None)
+
+
+def _require_whole(name: str, number: object, *, least: int) -> None:
+    """Raise :class:`InputError` unless something is a whole number of at least so much."""
+    if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
+        raise InputError(f"{name}: expected a whole number of {least} or more, got {number!r}")

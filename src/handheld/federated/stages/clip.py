@@ -118,12 +118,14 @@ _LARGEST_HALF = 0.5  # the noise of updates grows by sqrt(1 + 0.5^2), 12 %
 _SMALLEST_HALF = 0.01  # below, float32 and the steps of whole numbers would drown the mark for nothing: 0.005 %
 _SHORTEST = 1e-30  # float32 squares of shorter updates are 0, of longer ones infinite
 _LONGEST = 1e15
+_COUNTABLE = 1e-25  # sums of squares in float32 below may have lost numbers that were too small to square
 _SURE = 1 - 1e-4  # sums of squares in float32, in any order, err by less
 
 
 def shortened(x: NDArray[np.float32], length: float) -> tuple[NDArray[np.float32], bool]:
     """Return a vector no longer than a length, and whether it was that short."""
-    if math.sqrt(_kernels.squares(x)) <= length * _SURE:
+    squares = _kernels.squares(x)
+    if squares > _COUNTABLE and math.sqrt(squares) <= length * _SURE:
         return x, True
     exact = float(np.linalg.norm(x.astype(np.float64)))
     if exact <= length:
