@@ -1,6 +1,7 @@
 """Videos as people's devices write them: turned, mirrored, with flat pixels, covers, holes, in pipes."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import av
@@ -102,13 +103,11 @@ def test_a_pipe_is_read_once_and_says_so_when_asked_again(tmp_path):
     content = write(tmp_path / "a.mkv").read_bytes()
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    child = os.fork()
-    if not child:  # writes while the parent reads
-        pipe.write_bytes(content)
-        os._exit(0)
-    reader = open_video(pipe)
-    assert len(list(reader)) == 3
-    os.waitpid(child, 0)
+    with ThreadPoolExecutor(1) as pool:  # writes while this thread reads
+        writing = pool.submit(pipe.write_bytes, content)
+        reader = open_video(pipe)
+        assert len(list(reader)) == 3
+        assert writing.result(timeout=30) == len(content)
     with pytest.raises(MediaError, match="can be read only once, and has been"):
         list(reader)
 
