@@ -24,6 +24,7 @@ from handheld.federated.learning.descent import (
 from handheld.federated.learning.description import contents, structure
 from handheld.federated.learning.evaluation import Metrics, PerUser, answers, per_user
 from handheld.federated.learning.learner import Doubles, Floats, Learned, Shape, Task
+from handheld.federated.learning.plain_state import PlainState
 from handheld.federated.learning.trial import require_labels, said, tried
 from handheld.federated.learning.users import Examples, Users
 from handheld.federated.learning.vectors import Layout
@@ -40,7 +41,7 @@ class ModuleLearner:
     The module's trainable weights are float32. Weights with ``requires_grad=False`` and buffers
     that training does not move stay as they are and never travel; statistics, such as the running
     means of batch normalisation, are averaged over devices by their examples, apart from the
-    weights. Small modules of linear layers and embeddings learn side by side (``torch.func.vmap``)
+    weights. What a module keeps in plain attributes begins anew with each device. Small modules of linear layers and embeddings learn side by side (``torch.func.vmap``)
     where that gives the same as one by one, others one by one.
 
     Args:
@@ -83,6 +84,7 @@ class ModuleLearner:
         self.vector = self.layout.weights
         self.first = self.vector.of(self.module)
         self._first_statistics = self.layout.statistics.of(self.module)
+        self._plain = PlainState.of(self._given, self._forward)
         self._structure = structure(self.module)
         self.at_once = at_once or (_AT_ONCE if self._may_go_side_by_side() else 1)
 
@@ -148,6 +150,7 @@ class ModuleLearner:
         """Return ``loss``, ``accuracy`` of classes, and metrics on the examples to test on."""
         if self.test is None:
             return {}
+        self._plain.restore(self.module)
         evaluated = answers(
             self.module, self.layout, state.weights, self.test, self.loss,
             statistics=state.statistics, metrics=self.metrics,
@@ -156,6 +159,7 @@ class ModuleLearner:
 
     def evaluate_users(self, state: State) -> PerUser:
         """Return how good a model is for each device on its own examples (federated evaluation)."""
+        self._plain.restore(self.module)
         evaluated = answers(
             self.module, self.layout, state.weights, self.users.examples, self.loss,
             statistics=state.statistics, metrics=self.metrics,
@@ -189,6 +193,7 @@ class ModuleLearner:
     def _alone(self, task: Task, user: int, own: Floats | None) -> Learned:
         examples = self.users.examples
         places = self.users.partition.of(user)
+        self._plain.restore(self.module)
         try:
             return descend(self.module, self.layout, examples, places, task, user, own, self.loss)
         except MemoryError:
@@ -295,6 +300,8 @@ class ModuleLearner:
         """
         if len(self.layout.statistics):
             return "its layers keep statistics, which would be those of all devices"
+        if self._plain:
+            return "it keeps state in plain attributes, which would be that of all devices"
         batches = self._batches()
         if not batches or len(batches[0]) < 2:
             return ""

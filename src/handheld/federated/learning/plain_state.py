@@ -1,0 +1,90 @@
+"""State that a module keeps in plain Python attributes: torch neither knows it nor resets it."""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+_TORCHS_OWN = frozenset(vars(nn.Module()))
+"""What every module has: weights, buffers, hooks, whether it trains."""
+
+_ABSENT = object()
+_DEEPEST = 4  # values within values that are compared; beyond, they count as the same
+
+
+class PlainState:
+    """Plain attributes that change while a module runs, and what they were before.
+
+    One module learns for one device after another. A mean or a counter that it keeps for itself, and not as a buffer, would
+    bring what one device had to the next: results would depend on who learned where, and noise would not hide it.
+    """
+
+    def __init__(self, before: Mapping[tuple[str, str], Any]) -> None:
+        self._before = before
+
+    @classmethod
+    def of(cls, module: nn.Module, forward: Callable[[nn.Module], None]) -> Self:
+        """Find out what changes when a copy of a module runs; nothing, where it raises: who tries it next says so."""
+        tried = deepcopy(module).train()
+        before = _attributes(tried, copy=True)
+        try:
+            forward(tried)
+        except Exception:
+            return cls({})
+        after = _attributes(tried, copy=False)
+        changed = {
+            key: before.get(key, _ABSENT)
+            for key in {**before, **after}
+            if not _same(before.get(key, _ABSENT), after.get(key, _ABSENT), 0)
+        }
+        return cls(changed)
+
+    def __bool__(self) -> bool:
+        return bool(self._before)
+
+    def restore(self, module: nn.Module) -> None:
+        """Give a module's attributes the values that they had before anybody learned."""
+        modules = dict(module.named_modules()) if self._before else {}
+        for (name, attribute), value in self._before.items():
+            if value is _ABSENT:
+                vars(modules[name]).pop(attribute, None)
+            else:
+                vars(modules[name])[attribute] = deepcopy(value)
+
+
+def _attributes(module: nn.Module, *, copy: bool) -> dict[tuple[str, str], Any]:
+    values = {}
+    for name, one in module.named_modules():
+        for attribute, value in vars(one).items():
+            if attribute in _TORCHS_OWN:
+                continue
+            try:
+                values[name, attribute] = deepcopy(value) if copy else value
+            except Exception:  # what cannot be copied cannot be restored either
+                continue
+    return values
+
+
+def _same(one: Any, other: Any, depth: int) -> bool:
+    """Whether two values are alike, as far as one can look into them."""
+    if one is other or depth > _DEEPEST:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, torch.Tensor):
+        return one.shape == other.shape and one.dtype == other.dtype and bool(torch.equal(one, other))
+    if isinstance(one, np.ndarray):
+        return bool(np.array_equal(one, other))
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(_same(a, b, depth + 1) for a, b in zip(one, other, strict=True))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(value, other[key], depth + 1) for key, value in one.items())
+    if type(one).__eq__ is object.__eq__:
+        return _same(getattr(one, "__dict__", {}), getattr(other, "__dict__", {}), depth + 1)
+    try:
+        return bool(one == other)
+    except Exception:  # a comparison that has no answer
+        return False
