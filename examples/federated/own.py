@@ -1,7 +1,7 @@
 """Classes of one's own, each with its fields in a configuration: own.toml names the first three.
 
-A class is a dataclass, so that a run that goes on can tell its values from others; one that is not has a method ``fingerprint()``
-that returns plain values. What a class need not change it takes from ``FedAvg`` and ``Plain``.
+A class is a dataclass, so that a run that goes on can tell its values from others; one that is not has a method
+``fingerprint()`` that returns plain values. What a class need not change it takes from ``FedAvg`` and ``Plain``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -41,7 +41,8 @@ class ModuleLearner:
     The module's trainable weights are float32. Weights with ``requires_grad=False`` and buffers
     that training does not move stay as they are and never travel; statistics, such as the running
     means of batch normalisation, are averaged over devices by their examples, apart from the
-    weights. What a module keeps in plain attributes begins anew with each device. Small modules of linear layers and embeddings learn side by side (``torch.func.vmap``)
+    weights. What a module keeps in plain attributes begins anew with each device. Small modules of
+    linear layers and embeddings learn side by side (``torch.func.vmap``)
     where that gives the same as one by one, others one by one.
 
     Args:

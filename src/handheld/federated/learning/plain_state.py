@@ -49,10 +49,11 @@ class PlainState:
         """Give a module's attributes the values that they had before anybody learned."""
         modules = dict(module.named_modules()) if self._before else {}
         for (name, attribute), value in self._before.items():
+            attributes = modules[name].__dict__  # past torch's own way to set them, which looks for weights
             if value is _ABSENT:
-                vars(modules[name]).pop(attribute, None)
+                attributes.pop(attribute, None)
             else:
-                vars(modules[name])[attribute] = deepcopy(value)
+                attributes[attribute] = deepcopy(value)
 
 
 def _attributes(module: nn.Module, *, copy: bool) -> dict[tuple[str, str], Any]:
@@ -82,7 +83,7 @@ def _same(one: Any, other: Any, depth: int) -> bool:
         return len(one) == len(other) and all(_same(a, b, depth + 1) for a, b in zip(one, other, strict=True))
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_same(value, other[key], depth + 1) for key, value in one.items())
-    if type(one).__eq__ is object.__eq__:
+    if "__eq__" not in vars(type(one)):
         return _same(getattr(one, "__dict__", {}), getattr(other, "__dict__", {}), depth + 1)
     try:
         return bool(one == other)
