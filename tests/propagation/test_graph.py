@@ -197,3 +197,10 @@ def test_relations_over_other_nodes():
         Graph.joined({"a": (Graph.of_edges([0], [1]), 1.0), "b": (Graph.of_edges([0], [2]), 1.0)})
     with pytest.raises(InputError, match="none"):
         Graph.joined({})
+
+
+def test_a_matrix_that_rounding_made_unsymmetric_is_not_doubled():
+    matrix = csr_array(np.array([[0, 0.3, 0], [0.3, 0, 0.7], [0, 0.7, 0]]))
+    nearly = matrix.copy()
+    nearly[0, 1] *= 1 + 1e-15
+    assert rows(Graph.of_matrix(nearly)) == rows(Graph.of_matrix(matrix))

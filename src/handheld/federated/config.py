@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from handheld.config import factory, find, from_table
@@ -215,7 +216,10 @@ class Config:
     def _network(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         if ":" not in self.model.network:
             return make(self.model.network, shape, classes, seed=self.plan.seed)
-        found = factory(self.model.network, self.folder)(shape, classes)
+        make_own = factory(self.model.network, self.folder)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.plan.seed)  # as for ours: the same command begins with the same weights, or cannot go on
+            found = make_own(shape, classes)
         if not isinstance(found, nn.Module):
             raise InputError(f"{self.model.network} gives a {type(found).__name__}, expected a torch module")
         return found

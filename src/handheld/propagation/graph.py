@@ -14,6 +14,7 @@ from handheld.propagation._checks import positive, whole
 
 _MOST_NODES = (1 << 31) - 1  # numbers of nodes are int32
 _LEAST_WEIGHT = 1e-35  # below 1e-38 a float32 is 0, and relations are weighted before
+_ROUNDING = 1e-6  # of the largest weight: below, two halves of a matrix are the same, computed in another order
 _MOST_WEIGHT = 1e30  # the sum of 1e8 of them is still a float32
 # Numbers of nodes far above the number of edges are names that something else gave. An array for
 # all numbers up to them would take the memory of nodes that nobody meant.
@@ -98,8 +99,10 @@ class Graph:
             got = f"{type(matrix).__name__} {list(shape)}"
             raise InputError(f"expected a sparse matrix (nodes, nodes), got {got}")
         entries = matrix.tocoo()
-        if not directed and abs(entries - entries.T).nnz == 0:  # holds both directions already
-            directed = True
+        if not directed:
+            apart = abs(entries - entries.T)
+            # Affinities that were computed row by row differ in their last bits.
+            directed = apart.nnz == 0 or apart.max() <= _ROUNDING * abs(entries).max()
         return cls.of_edges(entries.col, entries.row, entries.data, nodes=shape[0], directed=directed)
 
     @classmethod

@@ -14,6 +14,7 @@ from handheld.federated.stages import (
     Clip,
     Compressed,
     LocalNoise,
+    Plain,
     Seeds,
     Stages,
     Structured,
@@ -178,3 +179,22 @@ def test_devices_do_not_get_the_seed_of_the_tree():
     assert "length" in stages.public(stages.start())[0]
     stages = Stages((Clip(1.0), TreeNoise(1.0)), FedAvg(), SHAPES, equal=True)
     assert stages.public(stages.start()) == ({}, {})
+
+
+class Peek(Plain):
+    """A stage of one's own that keeps what the sum is."""
+
+    def after(self, facts, memory):
+        return facts
+
+    def start(self):
+        return {"length": np.zeros(1)}
+
+    def on_sum(self, total, facts, memory, seeds):
+        return total, {"length": np.array([np.linalg.norm(total.change)])}
+
+
+def test_a_stage_that_reads_sums_before_they_have_noise_is_refused():
+    with pytest.raises(InputError, match="Peek after it works on sums before they have noise"):
+        Stages((Clip(1.0), CentralNoise(1.0), Peek()), FedAvg(), [(5,)], True)
+    Stages((Clip(1.0), Peek(), CentralNoise(1.0)), FedAvg(), [(5,)], True)  # it reads what has noise

@@ -10,6 +10,7 @@ from handheld.federated.learning.learner import Shape
 from handheld.federated.stages.clip import AdaptiveClip, Clip
 from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
 from handheld.federated.stages.stage import Facts, Memory, Seeds, Stage, Update
+from handheld.federated.stages.wire import WholeNumbers
 from handheld.federated.updates.encoder import seed_of
 
 
@@ -113,6 +114,11 @@ class Stages:
                     f"{noise}: {_name(later)} after it would read from the sum without noise how"
                     " many updates were short: let it come before"
                 )
+            if not _only_decodes(later):
+                raise InputError(
+                    f"{noise}: {_name(later)} after it works on sums before they have noise, and what"
+                    " it reads there would not be hidden: let it come before"
+                )
             if known.bound is None:
                 raise InputError(
                     f"{noise}: {_name(later)} after it makes updates of any length, which the noise"
@@ -126,6 +132,11 @@ def promise(stages: Sequence[Stage]) -> bool:
     """Return whether one of some stages adds noise."""
     noises = (CentralNoise, LocalNoise, TreeNoise)
     return any(isinstance(stage, noises) and stage.multiplier > 0 for stage in stages)
+
+
+def _only_decodes(stage: Stage) -> bool:
+    """Whether all that a stage does to a sum is to leave it, or to undo what it did to updates, or to add noise."""
+    return isinstance(stage, WholeNumbers | CentralNoise | TreeNoise) or getattr(stage, "leaves_sums", False)
 
 
 def _name(stage: Stage) -> str:
