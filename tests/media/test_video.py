@@ -159,3 +159,19 @@ def test_a_video_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(MediaError, match="no video format"), VideoWriter(tmp_path / "b.txt"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fps", [-1, 0, float("nan"), float("inf"), 1e9, "x"])
+def test_a_rate_that_is_none_is_refused(tmp_path, fps):
+    with pytest.raises(InputError, match="fps: expected"):
+        VideoWriter(tmp_path / "a.mp4", fps=fps)
+
+
+@pytest.mark.parametrize("t_us", [1.5, None, float("nan"), "a", 2**63])
+def test_a_time_that_is_none_is_refused_and_the_film_goes_on(tmp_path, t_us):
+    with VideoWriter(tmp_path / "a.mp4") as writer:
+        writer.write(picture(0), 0)
+        with pytest.raises(InputError, match="whole microseconds"):
+            writer.write(picture(1), t_us)
+        writer.write(picture(1), 40_000)
+    assert [frame.t_us for frame in open_video(tmp_path / "a.mp4")] == [0, 40_000]

@@ -3,6 +3,7 @@
 import os
 import warnings
 from fractions import Fraction
+from numbers import Integral, Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,8 @@ from handheld.media.frame import Image, as_rgb
 from handheld.media.video_reader import MediaWarning
 
 _MICROSECONDS = Fraction(1, 1_000_000)
+_FASTEST = 10_000  # frames a second; beyond, files lose frames in silence
+_LATEST = 1 << 53  # microseconds, 285 years: formats count in 64 bits, some of them in smaller steps
 _H264 = "libx264"
 _VP9 = "libvpx-vp9"
 _CODECS = {".mp4": _H264, ".m4v": _H264, ".mov": _H264, ".mkv": _H264, ".ts": _H264, ".webm": _VP9}
@@ -29,10 +32,11 @@ class VideoWriter:
 
     Args:
         path: ends in .mp4, .mkv, .webm, .mov, .m4v or .ts, in capitals or not.
-        fps: nominal frames per second.
+        fps: nominal frames per second, above 0.
         quality: of H.264, 0 (best) to 51.
 
     Raises:
+        InputError: a rate or a quality outside of these.
         MediaError: another suffix, or a file that cannot be written.
     """
 
@@ -44,6 +48,10 @@ class VideoWriter:
                 f"{self.path}: no video format has this suffix; use .mp4, .mkv or .webm "
                 "(media.write_animation makes .webp and .gif)"
             )
+        if not (isinstance(fps, Real) and 0 < fps <= _FASTEST):
+            raise InputError(f"fps: expected a number in (0, {_FASTEST}], got {fps!r}")
+        if not (isinstance(quality, Integral) and 0 <= quality <= 51):
+            raise InputError(f"quality: expected a whole number in [0, 51], got {quality!r}")
         self._codec = codec
         self._fps = Fraction(fps).limit_denominator(1001)
         self._quality = quality
@@ -110,6 +118,8 @@ class VideoWriter:
             MediaError: the file cannot be written.
         """
         image = as_rgb(image)
+        if not isinstance(t_us, Integral) or not abs(t_us) < _LATEST:
+            raise InputError(f"{self.path}: expected a time in whole microseconds on a frame, got {t_us!r}")
         if self._last is not None and t_us <= self._last:
             raise InputError(f"{self.path}: frame at {t_us} us does not follow the one at {self._last} us")
         if self._stream is None:
