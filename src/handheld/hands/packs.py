@@ -93,7 +93,10 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
     if variant := _NAMED.get(str(pack)):
         palm, landmark = (stored(MEDIAPIPE_HANDS, f"{kind}_{variant}.tflite") for kind in ("palm_detection", "hand_landmark"))
         return ModelPack(str(pack), palm, landmark)
-    folder = Path(pack)
+    try:
+        folder = Path(pack)
+    except TypeError:
+        raise ModelError(f"no model pack {pack!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml") from None
     if not folder.is_dir():
         raise ModelError(f"no model pack {str(pack)!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml")
     if (folder / "pack.toml").is_file():
@@ -112,7 +115,7 @@ def _from_toml(folder: Path) -> ModelPack:
         palm, landmark = folder / str(table.pop("palm")), folder / str(table.pop("landmark"))
         palm_geometry = replace(PalmGeometry(), **_tuples(table.pop("palm_geometry", {})))
         landmark_geometry = replace(LandmarkGeometry(), **table.pop("landmark_geometry", {}))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(f"{path}: expected palm, landmark and optional geometry tables: {error}") from error
     if table:
         raise ModelError(f"{path}: unknown keys {sorted(table)}")

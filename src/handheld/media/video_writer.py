@@ -48,9 +48,9 @@ class VideoWriter:
                 f"{self.path}: no video format has this suffix; use .mp4, .mkv or .webm "
                 "(media.write_animation makes .webp and .gif)"
             )
-        if not (isinstance(fps, Real) and 0 < fps <= _FASTEST):
+        if not _is_real(fps) or not 0 < fps <= _FASTEST:
             raise InputError(f"fps: expected a number in (0, {_FASTEST}], got {fps!r}")
-        if not (isinstance(quality, Integral) and 0 <= quality <= 51):
+        if not _is_whole(quality) or not 0 <= quality <= 51:
             raise InputError(f"quality: expected a whole number in [0, 51], got {quality!r}")
         self._codec = codec
         self._fps = Fraction(fps).limit_denominator(1001)
@@ -118,7 +118,7 @@ class VideoWriter:
             MediaError: the file cannot be written.
         """
         image = as_rgb(image)
-        if not isinstance(t_us, Integral) or not abs(t_us) < _LATEST:
+        if not _is_whole(t_us) or not abs(t_us) < _LATEST:
             raise InputError(f"{self.path}: expected a time in whole microseconds on a frame, got {t_us!r}")
         if self._last is not None and t_us <= self._last:
             raise InputError(f"{self.path}: frame at {t_us} us does not follow the one at {self._last} us")
@@ -166,3 +166,11 @@ class VideoWriter:
         h264 = {"crf": str(self._quality), "preset": "veryfast"}
         stream.options = h264 if self._codec == _H264 else {"crf": "32", "b:v": "0"}
         return stream
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, Real)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral)
