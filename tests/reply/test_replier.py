@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -199,3 +201,13 @@ def test_spam_moves_nothing_by_much(replier: Replier):
     for number in range(2000):
         replier.learn(f"message {number} of a flood {number * 7919}", wrong)
     assert [replier.suggest(probe, always=True).replies[0].intent for probe in probes] == before
+
+
+def test_what_the_user_answered_before_is_offered_where_the_model_is_not_sure(replier: Replier):
+    message = "thanks a lot"
+    bundle = replier.bundle
+    unsure = Replier(replace(bundle, trigger=replace(bundle.trigger, threshold=1.0)))
+    assert unsure.suggest(message).replies == ()
+    assert unsure.learn(message, "up in the tree")
+    assert unsure.suggest(message).texts == ("up in the tree",)
+    assert unsure.suggest("hello there").replies == ()

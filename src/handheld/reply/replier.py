@@ -172,6 +172,10 @@ class Replier:
             return Suggestions((), 0.0, NOT_CONFIDENT)
         heard = self._heard(turns, reading, tone)
         if heard.confidence < self.bundle.trigger.threshold and not always:
+            # what the user has answered to the same before needs no model that is sure of itself
+            typed = self._typed(heard) if tone == CHEERFUL else None
+            if typed:
+                return Suggestions((Suggestion(typed, YOURS, 1.0),), heard.confidence, "")
             # the fixed replies agree, thank and laugh: only where nothing at all is amiss
             fixed = self._fixed(n) if fallback and tone == CHEERFUL else ()
             return Suggestions(fixed, heard.confidence, NOT_CONFIDENT, fallback=bool(fixed))
