@@ -195,6 +195,6 @@ def test_an_engine_that_is_none(splits: Splits, tmp_path: Path, engine: str, add
 
 def test_a_missing_package_is_told_at_once(splits: Splits, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingDependencyError, match=r"handheld\[cluster\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[cluster\]"):
         compress(make("plain", SHAPE, 3, 4, seed=0), splits, out=tmp_path / "family", engine="ray")
     assert not (tmp_path / "family").exists()

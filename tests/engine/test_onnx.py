@@ -140,7 +140,7 @@ def test_a_missing_file_threads_and_package(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="threads is -1"):
         open_onnx(tmp_path / "no.onnx", threads=-1)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingDependencyError, match=r"handheld\[train\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[onnx\]"):
         open_onnx(save(tmp_path / "m.onnx"))
 
 

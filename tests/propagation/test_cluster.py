@@ -69,5 +69,5 @@ def test_it_is_the_result_of_one_process():
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingDependencyError, match=r"handheld\[cluster\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[cluster\]"):
         propagate(Graph.of_edges([0], [1]), Seeds.of([0], [0]), engine="ray")
