@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -54,4 +55,7 @@ def test_the_page_of_the_shipped_clip(tmp_path):
     assert (tmp_path / "hands.webp").read_bytes()[8:12] == b"WEBP"
     assert page.count('<rect class="') >= 150
     assert "digits/report.html" in page
-    assert len(list((tmp_path / "digits").glob("*.tflite"))) == 4
+    family = json.loads((tmp_path / "digits" / "family.json").read_text("utf-8"))
+    named = {member["file"] for member in (family["teacher"], *family["members"], family["quantised"]) if member}
+    assert len(family["members"]) == 3
+    assert {file.name for file in (tmp_path / "digits").glob("*.tflite")} == named
