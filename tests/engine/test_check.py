@@ -114,6 +114,26 @@ def test_kernels_that_stop_the_process_are_refused():
         read(spoil(zoo.models()["add_int8"](), _set("graph.tensors.0.quantization.scale", [1e6])), "x")
 
 
+def _volumes(op: str, *, depth: int = 4, bias: int = 5) -> bytes:
+    """A convolution of a volume with four channels, with a filter for ``depth`` of them and five of its own."""
+    data, biases = (1, 6, 6, 6, 4), np.ones(bias, np.float32)
+    if op == "CONV_3D":
+        operands = [data, np.ones((2, 2, 2, depth, 5), np.float32), biases]
+    else:
+        operands = [np.array([1, 6, 6, 6, 5], np.int32), np.ones((2, 2, 2, 5, depth), np.float32), data, biases]
+    strides = {"strideD": 1, "strideH": 1, "strideW": 1, "dilationDFactor": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    return zoo.make((op, operands, [(1, 6, 6, 6, 5)], "Conv3DOptions", {**strides, "padding": 0}), quantised=False)
+
+
+@pytest.mark.parametrize("op", ["CONV_3D", "CONV_3D_TRANSPOSE"])
+def test_convolutions_of_volumes(op):
+    assert read(_volumes(op), "x").operators == (op,)
+    with pytest.raises(ModelError, match=r"filter .* for an input"):
+        read(_volumes(op, depth=3), "x")
+    with pytest.raises(ModelError, match=r"bias \(4,\) for 5 channels"):
+        read(_volumes(op, bias=4), "x")
+
+
 def test_options_of_an_unknown_kind_that_are_absent_are_refused(fixtures):
     def unknown(model, graph):
         graph.operators[0].builtinOptionsType, graph.operators[0].builtinOptions = 200, None

@@ -111,21 +111,20 @@ def unsorted_segments(call: Call) -> list[Shape]:
 
 def conv_3d(call: Call) -> list[Shape]:
     _, _, _, depth, out = call.shape(1, 5)
-    data = call.shape(0, 5)
-    if data[4] != depth or not out or not depth:
-        raise ValueError(f"filter {call.shape(1)} for an input {data}")
-    if call.present(2) and math.prod(call.shape(2)) != out:
-        raise ValueError(f"bias {call.shape(2)} for {out} channels")
-    raise LookupError
+    return _conv_3d(call, 0, depth, out, 2)
 
 
 def conv_3d_transpose(call: Call) -> list[Shape]:
     _, _, _, out, depth = call.shape(1, 5)
-    data = call.shape(2, 5)
-    if data[4] != depth or not out or not depth:
-        raise ValueError(f"filter {call.shape(1)} for an input {data}")
-    if call.present(3) and math.prod(call.shape(3)) != out:
-        raise ValueError(f"bias {call.shape(3)} for {out} channels")
+    return _conv_3d(call, 2, depth, out, 3)
+
+
+def _conv_3d(call: Call, data: int, depth: int, out: int, bias: int) -> list[Shape]:
+    shape = call.shape(data, 5)
+    if shape[4] != depth or not out or not depth:
+        raise ValueError(f"filter {call.shape(1)} for an input {shape}")
+    if call.present(bias) and math.prod(call.shape(bias)) != out:
+        raise ValueError(f"bias {call.shape(bias)} for {out} channels")
     raise LookupError
 
 
