@@ -83,6 +83,15 @@ FLOATS: list[tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]]] 
     ("REVERSE_V2", [X4, _ints(1)], [X4], "ReverseV2Options", {}),
     ("SELECT_V2", [np.ones((6, 4), bool), X4, X4], [X4], "SelectV2Options", {}),
     ("ADD_N", [X4, X4, X4], [X4], "AddNOptions", {}),
+    *((op, [X4], [X4], "", {}) for op in ("RELU_N1_TO_1", "RELU_0_TO_1", "ZEROS_LIKE")),
+    ("ATAN2", [X4, X4], [X4], "", {}),
+    ("L2_POOL_2D", [X4], [(1, 3, 3, 4)], "Pool2DOptions", WINDOW),
+    ("LOCAL_RESPONSE_NORMALIZATION", [X4], [X4], "LocalResponseNormalizationOptions", {
+        "radius": 2, "bias": 1.0, "alpha": 0.5, "beta": 0.5}),
+    ("ARG_MIN", [X4, _ints(3)], [(1, 6, 6)], "ArgMinOptions", {"outputType": 2}),
+    ("PADV2", [X4, np.array([[0, 0], [1, 1], [2, 0], [0, 4]], np.int32), np.float32(7)], [(1, 8, 8, 8)], "PadV2Options", {}),
+    ("REVERSE_SEQUENCE", [(2, 5, 3), _ints(2, 4)], [(2, 5, 3)], "ReverseSequenceOptions", {"seqDim": 1, "batchDim": 0}),
+    ("MATRIX_DIAG", [(2, 3)], [(2, 3, 3)], "MatrixDiagOptions", {}),
 ]  # fmt: skip
 
 _INT8_NAMES = """
@@ -154,7 +163,7 @@ def _constant(g: Any, name: str, value: np.ndarray, is_bias: bool, kind: dict[st
 
 
 def _output(g: Any, op: str, position: int, shape: tuple[int, ...], kind: dict[str, Any]) -> int:
-    integer = op == "ARG_MAX" or (op == "TOPK_V2" and position == 1)
+    integer = op in ("ARG_MAX", "ARG_MIN") or (op == "TOPK_V2" and position == 1)
     if op in _COMPARISONS:
         return int(g.tensor(f"out{position}", shape, "bool"))
     return int(g.tensor(f"out{position}", shape, **({"dtype": "int32"} if integer else kind)))
