@@ -24,7 +24,7 @@ def chain():
 
 def test_keeps_what_is_asked_for():
     network = chain()
-    small = slim(network, channels_of(network), np.array([2, 4]))
+    small = slim(network, channels_of(network), channels_of(network).free[0].units[[0, 2]])
     first, last = small.network.get_submodule("0"), small.network.get_submodule("2")
     assert first.weight.tolist() == [[1, 2], [5, 6]]
     assert last.weight.tolist() == [[7, 9]]
@@ -49,7 +49,7 @@ def test_keeping_all_is_a_copy_with_weights_of_its_own():
 def test_frozen_parameters_stay_frozen():
     network = chain()
     network.get_submodule("0").weight.requires_grad_(False)
-    small = slim(network, channels_of(network), np.array([2])).network
+    small = slim(network, channels_of(network), channels_of(network).free[0].units[:1]).network
     assert [p.requires_grad for p in small.parameters()] == [False, True, True, True]
 
 

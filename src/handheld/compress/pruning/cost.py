@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import fx
 
-from handheld.compress.structure import Channels, macs
+from handheld.compress.structure import Channels, example_of, macs, products_of
 from handheld.compress.structure.layers import Normalisation
-from handheld.compress.structure.variables import Ids
+from handheld.compress.structure.variables import Axes, Ids
 
 CostKind = Literal["macs", "parameters", "size"]
 
@@ -64,13 +64,21 @@ Terms = Iterator[tuple[float, tuple[Ids, ...]]]
 
 
 def _macs(network: fx.GraphModule, channels: Channels) -> Terms:
-    for layer, operations in macs(network).items():
-        yield _term(channels, f"{layer}.weight", operations)
+    layers = {name for name, _ in network.named_modules()}
+    for name, operations in macs(network).items():
+        if name in layers:
+            yield _term(channels.axes.get(f"{name}.weight", ()), operations)
+    batch = example_of(network).shape[0]
+    for node in network.graph.nodes:
+        found = products_of(node)
+        held = channels.products.get(node.name, ((),) * len(found))
+        for operations, axes in zip(found, held, strict=True):
+            yield _term(axes, operations / batch)
 
 
 def _parameters(network: fx.GraphModule, channels: Channels) -> Terms:
     for name, parameter in network.named_parameters():
-        yield _term(channels, name, parameter.numel())
+        yield _term(channels.axes.get(name, ()), parameter.numel())
 
 
 def _size(network: fx.GraphModule, channels: Channels) -> Terms:
@@ -79,11 +87,11 @@ def _size(network: fx.GraphModule, channels: Channels) -> Terms:
         layer = network.get_submodule(owner)
         if isinstance(layer, Normalisation) or (owner in channels.made and attribute == "bias"):
             continue
-        yield _term(channels, name, parameter.numel())
+        yield _term(channels.axes.get(name, ()), parameter.numel())
     for units in channels.made.values():
         yield 1.0, (units,)
 
 
-def _term(channels: Channels, name: str, total: float) -> tuple[float, tuple[Ids, ...]]:
-    axes = tuple(ids for ids in channels.axes.get(name, ()) if ids is not None)
-    return total / float(np.prod([len(ids) for ids in axes])), axes
+def _term(axes: Axes, total: float) -> tuple[float, tuple[Ids, ...]]:
+    held = tuple(ids for ids in axes if ids is not None)
+    return total / float(np.prod([len(ids) for ids in held])), held

@@ -81,6 +81,8 @@ def _rows(layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
     """(channels, ...) the weights, or their gradients, of each channel that a layer makes."""
     if isinstance(layer, Transposed):  # (inputs, outputs / groups, ...), each group's inputs one after the other
         weight = weight.reshape(layer.groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
+    if isinstance(layer, nn.Embedding):
+        weight = weight.t()
     return weight.flatten(1)
 
 

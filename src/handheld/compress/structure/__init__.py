@@ -5,8 +5,9 @@
 
 from handheld.compress.structure.blocks import removable_blocks, without_blocks
 from handheld.compress.structure.channels import Channels, Group, channels_of
+from handheld.compress.structure.nodes import shape_of
 from handheld.compress.structure.slim import Slim, slim, take
-from handheld.compress.structure.trace import evaluating, example_of, macs, shape_of, trace, with_shapes
+from handheld.compress.structure.trace import evaluating, example_of, macs, products_of, trace, with_shapes
 
 __all__ = [
     "Channels",
@@ -16,6 +17,7 @@ __all__ = [
     "evaluating",
     "example_of",
     "macs",
+    "products_of",
     "removable_blocks",
     "shape_of",
     "slim",

@@ -1,16 +1,15 @@
 """Residual blocks that a network can do without."""
 
-import operator
 from collections.abc import Collection
 from copy import deepcopy
 
-import torch
 from torch import fx
 
-from handheld.compress.structure.trace import example_of, shape_of, with_shapes
+from handheld.compress.structure.nodes import shape_of
+from handheld.compress.structure.operators import SUMS
+from handheld.compress.structure.trace import example_of, with_shapes
 from handheld.errors import InputError
 
-_ADDITIONS = {operator.add, operator.iadd, torch.add, "add", "add_"}
 
 
 def removable_blocks(network: fx.GraphModule) -> tuple[str, ...]:
@@ -37,7 +36,7 @@ def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.Graph
 
 def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     """The ``x`` of an addition ``x + f(x)`` where ``f`` reads nothing but ``x``."""
-    if node.target not in _ADDITIONS or len(node.all_input_nodes) != 2 or "alpha" in node.kwargs:
+    if node.target not in SUMS or len(node.all_input_nodes) != 2 or "alpha" in node.kwargs:
         return None
     left, right = node.all_input_nodes
     for source, branch in ((left, right), (right, left)):

@@ -7,7 +7,8 @@ depthwise and concatenated paths. Units that the same layers make form a *group*
 fewer units of its groups. An operator that is not known to treat channels one by one pins those it reads.
 
 After Fang et al., "DepGraph: Towards Any Structural Pruning", arXiv 2301.12900, with channels, not layers, as vertices:
-permutations and concatenations need no case of their own.
+permutations and concatenations need no case of their own. A tensor may have channels along any of its axes: those of tokens
+are the last. Statistics over channels, of layer and group normalisation, are those of the channels that stay.
 """
 
 from collections.abc import Mapping
@@ -17,11 +18,11 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from handheld.compress.structure.layers import layer_channels
-from handheld.compress.structure.operators import operator_channels
-from handheld.compress.structure.sizes import reads_size
-from handheld.compress.structure.trace import shape_of
-from handheld.compress.structure.variables import Axes, Ids, Variables, Walk
+from handheld.compress.structure.layers import layer_axes
+from handheld.compress.structure.nodes import shape_of
+from handheld.compress.structure.operators import DIVIDING, operator_axes, operator_parts
+from handheld.compress.structure.sizes import reads_number
+from handheld.compress.structure.variables import Axes, Ids, Length, Variables, Walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +49,16 @@ class Channels:
         axes: for each parameter and buffer with channels, the units along its first axes (None: an axis without channels).
         made: for each layer that makes channels, the unit of each of its output channels.
         groups: all groups, in the order in which the network makes them.
+        lengths: numbers of channels among the arguments of nodes, by the node's name; their ids are units.
+        products: for each product of two activations, by its node's name, the units along the axes that are multiplied out.
     """
 
     count: int
     axes: Mapping[str, Axes]
     made: Mapping[str, Ids]
     groups: tuple[Group, ...]
+    lengths: Mapping[str, tuple[Length, ...]]
+    products: Mapping[str, tuple[Axes, ...]]
 
     @property
     def free(self) -> tuple[Group, ...]:
@@ -68,13 +73,15 @@ def channels_of(network: fx.GraphModule) -> Channels:
     for node in network.graph.nodes:
         _visit(walk, node, layers)
     units, pins = walk.variables.dense()
-    axes = {
-        name: tuple(None if ids is None else units[ids] for ids in walk.axes[key])
-        for name, key in keys.items()
-        if key in walk.axes
-    }
+
+    def dense(axes: Axes) -> Axes:
+        return tuple(None if ids is None else units[ids] for ids in axes)
+
+    axes = {name: dense(walk.axes[key]) for name, key in keys.items() if key in walk.axes}
     made = {name: units[ids] for name, ids in walk.makers.items()}
-    return Channels(int(units.max(initial=-1)) + 1, axes, made, _groups(made, pins))
+    lengths = {node.name: tuple(one._replace(ids=units[one.ids]) for one in found) for node, found in walk.lengths.items()}
+    products = {node.name: tuple(map(dense, found)) for node, found in walk.products.items()}
+    return Channels(int(units.max(initial=-1)) + 1, axes, made, _groups(made, pins), lengths, products)
 
 
 def _keys(network: nn.Module) -> dict[str, str]:
@@ -90,28 +97,46 @@ def tensors_of(network: nn.Module) -> dict[str, torch.Tensor]:
 
 def _visit(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
     if node.op == "get_attr":
-        return
-    if node.op == "placeholder":
-        walk.known[node] = walk.variables.new(_width(node))
-        walk.variables.pin(walk.known[node], "it is an input of the network")
+        _constant(walk, node)
+    elif node.op == "placeholder":
+        _stays(walk, node, "it is an input of the network")
     elif node.op == "output":
         _pin_inputs(walk, node, "it is an output of the network")
-    elif not reads_size(walk, node):
-        found = _channels(walk, node, layers)
-        if found is None or (shape_of(node) is not None and len(found) != _width(node)):
+    elif not reads_number(walk, node):
+        parts = operator_parts(walk, node) if node.target in DIVIDING else None
+        if parts is not None:
+            walk.parts[node] = parts
+            return
+        found = _layer(walk, node, layers) if node.op == "call_module" else operator_axes(walk, node)
+        if found is None or not _fits(found, shape_of(node)):
             _unknown(walk, node, layers)
         else:
             walk.known[node] = found
+            _inherit(walk, node)
 
 
-def _channels(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> Ids | None:
-    if node.op != "call_module":
-        return operator_channels(walk, node)
+def _constant(walk: Walk, node: fx.Node) -> None:
+    """A parameter or buffer: whatever meets it says which of its axes are of channels."""
+    name = str(node.target)
+    if name not in walk.keys:
+        _stays(walk, node, f"{name!r} is no parameter or buffer")
+    elif (shape := shape_of(node)) is not None:
+        walk.known[node] = tuple(walk.variables.new(length) if length > 1 else None for length in shape)
+        walk.uses(name, walk.known[node])
+
+
+def _fits(axes: Axes, shape: torch.Size | None) -> bool:
+    if shape is None or len(axes) != len(shape):
+        return False
+    return all(ids is None or len(ids) == length for ids, length in zip(axes, shape, strict=True))
+
+
+def _layer(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> Axes | None:
     name, source = str(node.target), node.args[0] if len(node.args) == 1 else None
-    shape = shape_of(source) if isinstance(source, fx.Node) else None
-    if not isinstance(source, fx.Node) or source not in walk.known or shape is None or len(shape) < 2 or node.kwargs:
+    before, after = shape_of(source) if isinstance(source, fx.Node) else None, shape_of(node)
+    if not isinstance(source, fx.Node) or source not in walk.known or before is None or after is None or node.kwargs:
         return None
-    return layer_channels(walk, name, layers[name], walk.known[source], len(shape), _width(node))
+    return layer_axes(walk, name, layers[name], walk.known[source], tuple(before), tuple(after))
 
 
 def _unknown(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
@@ -120,29 +145,34 @@ def _unknown(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None
     reason = f"{_title(node, layer)} is not known to treat its channels one by one"
     _pin_inputs(walk, node, reason)
     for name in () if layer is None else tensors_of(layer):
-        walk.fix(f"{node.target}.{name}", reason)
-    if shape_of(node) is not None:
-        walk.known[node] = walk.variables.new(_width(node))
-        walk.variables.pin(walk.known[node], reason)
+        walk.uses(f"{node.target}.{name}", (), reason)
+    _stays(walk, node, reason)
+
+
+def _stays(walk: Walk, node: fx.Node, reason: str) -> None:
+    shape = shape_of(node)
+    if shape is not None:
+        walk.known[node], walk.stays[node] = (None,) * len(shape), reason
+
+
+def _inherit(walk: Walk, node: fx.Node) -> None:
+    """What is computed from a tensor that stays, stays for the same reason."""
+    reasons = [walk.stays[source] for source in node.all_input_nodes if source in walk.stays]
+    if reasons:
+        walk.stays[node] = reasons[0]
 
 
 def _pin_inputs(walk: Walk, node: fx.Node, reason: str) -> None:
     for source in node.all_input_nodes:
-        walk.variables.pin(walk.known.get(source), reason)
-        walk.variables.pin(walk.counts.get(source), reason)
-        if source.op == "get_attr":
-            walk.fix(str(source.target), reason)
+        known = [walk.known.get(source, ()), walk.counts.get(source, ()), *walk.parts.get(source, ())]
+        for ids in (ids for axes in known for ids in axes):
+            walk.variables.pin(ids, reason)
 
 
 def _title(node: fx.Node, layer: nn.Module | None) -> str:
     if layer is not None:
         return f"layer {node.target!s} ({type(layer).__name__})"
     return f"operator {node.name} ({getattr(node.target, '__name__', node.target)!s})"
-
-
-def _width(node: fx.Node) -> int:
-    shape = shape_of(node) or torch.Size()
-    return int(shape[1]) if len(shape) > 1 else 0
 
 
 def _groups(made: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group, ...]:

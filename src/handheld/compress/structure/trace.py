@@ -1,5 +1,6 @@
 """A module as a graph of operators, with shapes and costs."""
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -8,8 +9,13 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from handheld.compress.structure.exported import as_graph
+from handheld.compress.structure.layers import kind_of
+from handheld.compress.structure.nodes import argument, shape_of, spelled
 from handheld.errors import CompileError
 
+_PRODUCTS = spelled("matmul", "bmm") | {operator.matmul}
+_ATTENTION = spelled("scaled_dot_product_attention")
 _COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
 
 
@@ -20,20 +26,53 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     :class:`torch.nn.Dropout`, is not in it.
 
     Args:
-        module: whose ``forward`` takes one tensor and has no branches that depend on values.
+        module: whose ``forward`` takes one tensor and has no branches that depend on values; it may give any structure of
+            tensors, which are tuples and dictionaries in the graph.
         example: (batch, ...) an input of two examples or more.
 
     Raises:
         CompileError: the module cannot be traced, or fails on the example.
     """
+    own = deepcopy(module).cpu().eval()
     try:
-        network = fx.symbolic_trace(deepcopy(module).cpu().eval())
-    except Exception as error:  # whatever the module's own code raises when it is given a stand-in for a tensor
+        network = _Tracer().graph_module(own)
+    except Exception:  # whatever the module's own code raises when it is given a stand-in for a tensor
+        network = _exported(own, example)
+    return _with_scales(with_shapes(network, example))
+
+
+class _Tracer(fx.Tracer):
+    """Keeps the layers that the rules know whole, subclasses that compute as these too."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module is one node."""
+        return kind_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+
+    def graph_module(self, module: nn.Module) -> fx.GraphModule:
+        """Trace a module."""
+        return fx.GraphModule(module, self.trace(module), type(module).__name__)
+
+
+def _exported(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
+    """Trace by running the module, where its code cannot be followed with a stand-in."""
+    try:
+        return as_graph(module, example)
+    except Exception as error:  # what torch.export makes of a module that it cannot follow, or the module itself
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CompileError(
-            f"{type(module).__name__} cannot be traced, so its structure is not known: {error}. Its forward must take one "
+            f"{type(module).__name__} cannot be traced, so its structure is not known: {first}. Its forward must take one "
             "tensor and not branch or loop on values: use torch.where, or move such a part out of the module"
         ) from error
-    return with_shapes(network, example)
+
+
+def _with_scales(network: fx.GraphModule) -> fx.GraphModule:
+    """Write out the scale of each attention, which would change with the number of channels."""
+    for node in network.graph.nodes:
+        if node.target in _ATTENTION and node.kwargs.get("scale") is None and len(node.args) < 7:
+            query = argument(node, 0, "query")
+            node.update_kwarg("scale", (shape_of(query) or (1,))[-1] ** -0.5)
+    network.recompile()
+    return network
 
 
 def with_shapes(network: fx.GraphModule, example: torch.Tensor) -> fx.GraphModule:
@@ -73,6 +112,7 @@ class _Shapes(fx.Interpreter):
         result = super().run_node(n)
         tensor = result if isinstance(result, torch.Tensor) else None
         n.meta["shape"], n.meta["dtype"] = (None, None) if tensor is None else (tensor.shape, tensor.dtype)
+        n.meta["value"] = result if isinstance(result, int) else None
         return result
 
 
@@ -82,22 +122,54 @@ def example_of(network: fx.GraphModule) -> torch.Tensor:
     return torch.zeros(meta["shape"], dtype=meta["dtype"])
 
 
-def shape_of(node: fx.Node) -> torch.Size | None:
-    """Shape of what a node gives; None for what is no tensor."""
-    shape: torch.Size | None = node.meta.get("shape")
-    return shape
-
-
 def macs(network: fx.GraphModule) -> dict[str, int]:
-    """Multiply-accumulate operations of each convolution and dense layer for one example, by the layer's name."""
+    """Multiply-accumulate operations for one example: of each layer with weights by its name, of each product by its node's."""
     found: dict[str, int] = {}
     layers = dict(network.named_modules())
     batch = next((shape_of(node) or (1,))[0] for node in network.graph.nodes if node.op == "placeholder")
     for node in network.graph.nodes:
-        layer = layers.get(str(node.target)) if node.op == "call_module" else None
-        if isinstance(layer, _COUNTED):
-            found[str(node.target)] = found.get(str(node.target), 0) + layer.weight.numel() * _places(node, layer) // batch
+        if node.op == "call_module":
+            count = _of_layer(node, layers[str(node.target)])
+        else:
+            count = sum(products_of(node))
+        if count:
+            name = str(node.target) if node.op == "call_module" else node.name
+            found[name] = found.get(name, 0) + count // batch
     return found
+
+
+def products_of(node: fx.Node) -> tuple[int, ...]:
+    """Multiply-accumulates of each product of activations in a node, for the whole batch; none for most."""
+    if node.target in _PRODUCTS:
+        left = shape_of(argument(node, 0, "input"))
+        return () if left is None else ((shape_of(node) or torch.Size()).numel() * left[-1],)
+    if node.target in _ATTENTION:
+        query, key, value = (shape_of(argument(node, n, name)) for n, name in enumerate(("query", "key", "value")))
+        if query is None or key is None or value is None:
+            return ()
+        return query.numel() * key[-2], query[:-1].numel() * value[-2] * value[-1]
+    return ()
+
+
+def _of_layer(node: fx.Node, layer: nn.Module) -> int:
+    if isinstance(layer, _COUNTED):
+        return layer.weight.numel() * _places(node, layer)
+    if isinstance(layer, nn.RNNBase):
+        weights = sum(weight.numel() for name, weight in layer.named_parameters() if name.startswith("weight"))
+        return weights * (shape_of(node.all_input_nodes[0]) or torch.Size())[:-1].numel()
+    if isinstance(layer, nn.MultiheadAttention):
+        return _of_attention(node, layer)
+    return 0
+
+
+def _of_attention(node: fx.Node, layer: nn.MultiheadAttention) -> int:
+    shapes = [shape_of(source) or torch.Size([1, 1, 1]) for source in (*node.args, *node.args[-1:] * 2)[:3]]  # type: ignore[arg-type]
+    query, key, value = shapes
+    width = layer.embed_dim
+    into = (query.numel() + key.numel() + value.numel()) * width
+    batch = query[0 if layer.batch_first else 1] if len(query) > 2 else 1
+    tokens, others = query[:-1].numel() // batch, key[:-1].numel() // batch
+    return int(into + query[:-1].numel() * width**2 + 2 * batch * tokens * others * width)
 
 
 def _places(node: fx.Node, layer: nn.Module) -> int:

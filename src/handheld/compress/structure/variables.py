@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from torch import fx
 
 Ids = NDArray[np.int64]
 Axes = tuple[Ids | None, ...]
+"""The channels along each axis of a tensor; None: an axis without channels, whose length stays."""
 
 
 class Variables:
@@ -32,10 +34,19 @@ class Variables:
             self._parent[high] = low
         return left
 
+    def as_many(self, left: Ids, right: Ids) -> None:
+        """Make sure that as many of one array stay as of the other: they are the same in some order, or are made so."""
+        if not np.array_equal(np.sort(self.roots(left)), np.sort(self.roots(right))):
+            self.same(left, right)
+
     def pin(self, ids: Ids | None, reason: str) -> None:
         """Say why these variables must stay; the first reason of each is kept."""
         for variable in [] if ids is None else ids.tolist():
             self._pins.setdefault(variable, reason)
+
+    def roots(self, ids: Ids) -> Ids:
+        """Return one variable for all that are the same so far."""
+        return np.array([self._root(variable) for variable in ids.ravel().tolist()], np.int64).reshape(ids.shape)
 
     def dense(self) -> tuple[Ids, dict[int, str]]:
         """Return the unit, from 0 without gaps, that each variable belongs to, and the reasons by unit."""
@@ -51,6 +62,20 @@ class Variables:
         return variable
 
 
+class Length(NamedTuple):
+    """A number among a node's arguments that is a number of channels, and has to follow it.
+
+    Attributes:
+        place: way to the number through the arguments, by position or name.
+        ids: whose number it is.
+        is_rest: whether it may be left to be whatever the others leave, -1.
+    """
+
+    place: tuple[int | str, ...]
+    ids: Ids
+    is_rest: bool = False
+
+
 @dataclass(eq=False)
 class Walk:
     """What a walk over a graph has found so far.
@@ -58,42 +83,44 @@ class Walk:
     Attributes:
         keys: the one name that stands for each parameter and buffer, since several names can share a tensor.
         variables: all channels.
-        known: the channels along axis 1 of each node's tensor.
-        counts: nodes that are a number of channels, or a shape that holds one, and the channels counted.
+        known: the channels along the axes of each node's tensor.
+        parts: likewise for the nodes that give several tensors.
+        numbers: nodes that are numbers or shapes.
+        counts: those of them that are computed from numbers of channels, and the channels counted.
+        stays: why the axes without channels of a node's tensor stay as they are.
         axes: the channels along the axes of each parameter and buffer.
         makers: layers that make channels, and the channels.
-        fixed: why a parameter must keep its shape.
+        lengths: numbers of channels among each node's arguments.
+        products: the channels along the axes of each matrix product between activations that cost something.
     """
 
     keys: Mapping[str, str]
     variables: Variables = field(default_factory=Variables)
-    known: dict[fx.Node, Ids] = field(default_factory=dict)
-    counts: dict[fx.Node, Ids] = field(default_factory=dict)
+    known: dict[fx.Node, Axes] = field(default_factory=dict)
+    parts: dict[fx.Node, tuple[Axes, ...]] = field(default_factory=dict)
+    numbers: set[fx.Node] = field(default_factory=set)
+    counts: dict[fx.Node, tuple[Ids, ...]] = field(default_factory=dict)
+    stays: dict[fx.Node, str] = field(default_factory=dict)
     axes: dict[str, Axes] = field(default_factory=dict)
     makers: dict[str, Ids] = field(default_factory=dict)
-    fixed: dict[str, str] = field(default_factory=dict)
+    lengths: dict[fx.Node, list[Length]] = field(default_factory=dict)
+    products: dict[fx.Node, tuple[Axes, ...]] = field(default_factory=dict)
 
-    def uses(self, name: str, axes: Axes) -> None:
-        """Say which channels the axes of a parameter are; if it has been used before, they are the same ones."""
+    def uses(self, name: str, axes: Axes, reason: str = "") -> None:
+        """Say which channels the axes of a parameter are; if it has been used before, they are the same ones.
+
+        An axis with channels in one use and without in another stays, because of ``reason``.
+        """
         if name not in self.keys:
             return
         key = self.keys[name]
         before = self.axes.setdefault(key, axes)
         for old, new in zip_longest(before, axes):
-            if old is not None and new is not None:
+            if old is not None and new is not None and len(old) == len(new):
                 self.variables.same(old, new)
             elif old is not new:
-                self.fix(name, f"{name!r} is used in two ways")
-        if key in self.fixed:
-            for ids in axes:
-                self.variables.pin(ids, self.fixed[key])
-
-    def fix(self, name: str, reason: str) -> None:
-        """Say why a parameter must keep its shape, in all of its uses."""
-        key = self.keys.get(name, name)
-        self.fixed.setdefault(key, reason)
-        for ids in self.axes.get(key, ()):
-            self.variables.pin(ids, reason)
+                for ids in (old, new):
+                    self.variables.pin(ids, reason or f"{name!r} is used in two ways")
 
     def makes(self, layer: str, ids: Ids) -> Ids:
         """Say that a layer makes these channels."""
@@ -108,3 +135,16 @@ class Walk:
         for other in others:
             self.variables.same(first, other)
         return np.asarray(first)
+
+    def same_axis(self, left: Ids | None, right: Ids | None, reason: str) -> Ids | None:
+        """Make two axes of one length the same; if one of them has no channels, the other's stay."""
+        if left is not None and right is not None:
+            return self.variables.same(left, right)
+        self.variables.pin(left, reason)
+        self.variables.pin(right, reason)
+        return None
+
+    def follows(self, node: fx.Node, place: tuple[int | str, ...], ids: Ids | None, *, is_rest: bool = False) -> None:
+        """Say that an argument of a node is the number of these channels."""
+        if ids is not None:
+            self.lengths.setdefault(node, []).append(Length(place, ids, is_rest))

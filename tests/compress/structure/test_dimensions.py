@@ -1,0 +1,323 @@
+"""Channels along any axis: tokens, groups, heads, shuffles; a slimmed network computes what the masked one does.
+
+Statistics of layer and group normalisation are those of the channels that stay, so the masked network leaves the others out
+of them too.
+"""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+
+from handheld.compress.structure import channels_of, macs, slim, trace, with_shapes  # noqa: E402
+from handheld.errors import CompileError  # noqa: E402
+
+
+class MaskedNorm(nn.Module):
+    """Layer or group normalisation over some channels, written from its definition; the others give 0."""
+
+    def __init__(self, layer: nn.Module, kept: torch.Tensor):
+        super().__init__()
+        self.layer, self.kept = layer, kept
+
+    def forward(self, x):
+        layer = self.layer
+        if isinstance(layer, nn.LayerNorm):
+            places = torch.nonzero(self.kept).flatten()
+            part = x[..., places]
+            mean, var = part.mean(-1, keepdim=True), part.var(-1, keepdim=True, unbiased=False)
+            found = (x - mean) / torch.sqrt(var + layer.eps) * layer.weight + layer.bias
+            return found * self.kept
+        parts, kept = x.chunk(layer.num_groups, 1), self.kept.chunk(layer.num_groups)
+        shape = [1, -1, *[1] * (x.dim() - 2)]
+        found = []
+        for part, stays in zip(parts, kept, strict=True):
+            held = part[:, stays].flatten(1)
+            mean, var = (v.reshape(-1, *[1] * (x.dim() - 1)) for v in (held.mean(1), held.var(1, unbiased=False)))
+            found.append((part - mean) / torch.sqrt(var + layer.eps))
+        return (torch.cat(found, 1) * layer.weight.view(shape) + layer.bias.view(shape)) * self.kept.view(shape)
+
+
+def masked(law, network, channels, kept):
+    copy = law.zeroed(law.zeroed(network, channels, kept, makers=True), channels, kept, makers=False)
+    free = {int(unit) for group in channels.free for unit in group.units}
+    gone = np.array(sorted(free - set(kept.tolist())), int)
+    for name, layer in list(copy.named_modules()):
+        axes = channels.axes.get(f"{name}.weight", (None,))
+        if isinstance(layer, nn.LayerNorm | nn.GroupNorm) and axes[-1] is not None:
+            owner, _, attribute = name.rpartition(".")
+            setattr(copy.get_submodule(owner), attribute, MaskedNorm(layer, torch.from_numpy(~np.isin(axes[-1], gone))))
+    return copy
+
+
+def between(module):
+    return lambda b: b.net(lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=module(), out=b.head(8))
+
+
+def call(run, outputs=8):
+    return lambda b: b.net(lambda net, x: net.out(run(net, net.a(x))), a=b.conv(3, 8), out=b.head(outputs))
+
+
+def shuffle(_, x):
+    n, c, h, w = x.shape
+    return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w)
+
+
+def computed_flattening(_, x):
+    n, c, h, w = x.shape
+    return x.view(n, c * h * w)[:, :, None, None]
+
+
+def tokens(net, x):
+    x = net.a(x).flatten(2).transpose(1, 2)
+    return net.out(net.norm(net.mid(x)).mean(1))
+
+
+def mlp(width, inner):
+    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width))
+
+
+def vit(attend):
+    """A transformer with a class token and positions."""
+
+    def run(net, x):
+        x = net.a(x).flatten(2).transpose(1, 2)
+        x = torch.cat([net.token.expand(x.shape[0], -1, -1), x], 1) + net.position
+        x = x + net.back(attend(net, net.first(x)))
+        x = x + net.mlp(x)
+        return net.out(net.last(x)[:, 0])
+
+    return lambda b: b.net(
+        run,
+        a=nn.Conv2d(3, 8, 4, 4),
+        token=nn.Parameter(torch.rand(1, 1, 8)),
+        position=nn.Parameter(torch.rand(1, 5, 8)),
+        first=nn.LayerNorm(8),
+        q=nn.Linear(8, 8),
+        k=nn.Linear(8, 8),
+        v=nn.Linear(8, 8),
+        qkv=nn.Linear(8, 24),
+        back=nn.Linear(8, 8),
+        mlp=mlp(8, 12),
+        last=nn.LayerNorm(8),
+        out=nn.Linear(8, 3),
+    )
+
+
+def heads(x, count=2):
+    return x.view(x.shape[0], x.shape[1], count, -1).transpose(1, 2)
+
+
+def by_hand(net, x):
+    q, k, v = heads(net.q(x)), heads(net.k(x)), heads(net.v(x))
+    weights = (q @ k.transpose(-2, -1) / 2).softmax(-1)
+    return (weights @ v).transpose(1, 2).flatten(2)
+
+
+def literally(net, x):
+    q, k, v = (layer(x).view(-1, 5, 2, 4).permute(0, 2, 1, 3) for layer in (net.q, net.k, net.v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, 5, 8)
+
+
+def together(net, x):
+    q, k, v = net.qkv(x).reshape(x.shape[0], 5, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+    return F.scaled_dot_product_attention(q, k, v, scale=0.3).transpose(1, 2).reshape(x.shape[0], 5, -1)
+
+
+def mixer(b):
+    def run(net, x):
+        x = net.a(x).flatten(2).transpose(1, 2)
+        x = x + net.spread(x.transpose(1, 2)).transpose(1, 2)
+        x = x + net.mlp(x)
+        return net.out(x.mean(1))
+
+    return b.net(run, a=nn.Conv2d(3, 8, 4, 4), spread=nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 4)),
+                 mlp=mlp(8, 12), out=nn.Linear(8, 3))  # fmt: skip
+
+
+def convnext(b):
+    def run(net, x):
+        x = net.a(x)
+        y = net.scale * net.mlp(net.deep(x).permute(0, 2, 3, 1))
+        return net.out(x + y.permute(0, 3, 1, 2))
+
+    return b.net(run, a=b.conv(3, 8), deep=b.conv(8, 8, groups=8), mlp=mlp(8, 12), scale=nn.Parameter(torch.rand(8)), out=b.head(8))
+
+
+def c2f(b):
+    def run(net, x):
+        parts = list(net.a(x).chunk(2, 1))
+        parts.extend(layer(parts[-1]) for layer in (net.one, net.two))
+        return net.out(torch.cat(parts, 1))
+
+    return b.net(run, a=b.unit(3, 8), one=b.unit(4, 4), two=b.unit(4, 4), out=b.head(16))
+
+
+def splits(_, x):
+    one, two, three = x.split([2, 3, 3], 1)
+    return torch.cat([two * three, one], 1)
+
+
+def two_ranks(net, x):
+    x = net.a(x)
+    return net.out(net.mid(x.mean((2, 3))) + net.mid(x.permute(0, 2, 3, 1).flatten(1, 2)).mean(1))
+
+
+def embedded(b):
+    def run(net, x):
+        x = net.words((x.flatten(1)[:, :6].abs() * 3).long().clamp(0, 9)) + net.position
+        return net.out((x + net.mlp(x)).amax(1))
+
+    return b.net(run, words=nn.Embedding(10, 8), position=nn.Parameter(torch.rand(6, 8)), mlp=mlp(8, 12), out=nn.Linear(8, 3))
+
+
+ATTENTION = ["a back mlp.3", "q k", "v", "mlp.1"]
+CASES = {
+    "group norm": (between(lambda: nn.GroupNorm(2, 8)), ["a"]),
+    "group norm of one": (between(lambda: nn.GroupNorm(1, 8)), ["a"]),
+    "shuffle layer": (between(lambda: nn.ChannelShuffle(2)), ["a"]),
+    "shuffle by views": (call(shuffle), ["a"]),
+    "pixel shuffle": (call(lambda _, x: F.pixel_shuffle(x, 2), 2), ["a"]),
+    "pixel shuffle layer": (
+        lambda b: b.net(lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=nn.PixelShuffle(2), out=b.head(2)),
+        ["a"],
+    ),
+    "gated layer": (
+        lambda b: b.net(lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=nn.GLU(1), out=b.head(4)),
+        ["a"],
+    ),
+    "gated": (call(lambda _, x: F.glu(x, 1), 4), ["a"]),
+    "literal view": (call(lambda _, x: x.view(x.size(0), 8, 8, 8)), ["a"]),
+    "literal flattening": (call(lambda _, x: x.reshape(-1, 512)[:, :, None, None], 512), ["a"]),
+    "computed flattening": (call(computed_flattening, 512), ["a"]),
+    "split": (call(splits, 5), ["a"]),
+    "first channels": (call(lambda _, x: torch.cat([x.narrow(1, 0, 8), x[:, :, 1:7, 1:7].mean((2, 3), True).expand_as(x)], 1), 16),
+                       []),
+    "broadcast sum": (call(lambda _, x: x + torch.ones(8, 8)), ["a"]),
+    "sum over the batch": (call(lambda _, x: x.sum(0)[None]), ["a"]),
+    "stacked": (call(lambda _, x: torch.stack([x, x.relu()], 2).amax(2)), ["a"]),
+    "two ranks": (lambda b: b.net(two_ranks, a=b.conv(3, 8), mid=nn.Linear(8, 5), out=nn.Linear(5, 3)), ["a", "mid"]),
+    "tokens": (
+        lambda b: b.net(tokens, a=b.conv(3, 8), mid=nn.Linear(8, 6), norm=nn.LayerNorm(6), out=mlp_head(6)),
+        ["a", "mid", "out.0"],
+    ),
+    "attention by hand": (vit(by_hand), ATTENTION),
+    "attention with literal lengths": (vit(literally), ATTENTION),
+    "attention from one layer": (vit(together), ["a back mlp.3", "qkv", "mlp.1"]),
+    "mixer": (mixer, ["a mlp.3", "spread.0", "mlp.1"]),
+    "convnext": (convnext, ["a mlp.3", "mlp.1"]),
+    "C2f": (c2f, ["a.0", "one.0", "two.0"]),
+    "embedding": (embedded, ["words mlp.3", "mlp.1"]),
+}  # fmt: skip
+
+
+def mlp_head(width):
+    return nn.Sequential(nn.Linear(width, 5), nn.ReLU(), nn.Linear(5, 3))
+
+
+@pytest.fixture(params=CASES)
+def case(request, build):
+    torch.manual_seed(0)
+    make, free = CASES[request.param]
+    return build.lively(make(build)), torch.randn(2, 3, 8, 8), free
+
+
+def test_finds_the_groups(case):
+    network, example, free = case
+    channels = channels_of(trace(network, example))
+    assert [" ".join(group.layers) for group in channels.free] == free
+    assert all(len(group.units) > 1 for group in channels.free)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_computes_what_the_masked_network_computes(case, law, seed):
+    network, example, _ = case
+    traced = trace(network, example)
+    channels = channels_of(traced)
+    kept = law.choose(channels, seed)
+    small = slim(traced, channels, kept)
+    inputs = torch.randn(3, 3, 8, 8)  # the batch of the example is in no number
+    with torch.no_grad():
+        expected = masked(law, traced, channels, kept)(inputs)
+        torch.testing.assert_close(small.network(inputs), expected, atol=1e-5, rtol=1e-5)
+    assert macs(small.network) == macs(trace(small.network, example))
+
+
+def test_a_slimmed_network_is_slimmed_again(case, law):
+    network, example, _ = case
+    traced = trace(network, example)
+    once = slim(traced, channels_of(traced), law.choose(channels_of(traced), 0)).network
+    twice = slim(once, channels_of(once), law.choose(channels_of(once), 1)).network
+    with torch.no_grad():
+        expected = masked(law, once, channels_of(once), law.choose(channels_of(once), 1))(example)
+        torch.testing.assert_close(twice(example), expected, atol=1e-5, rtol=1e-5)
+
+
+class Results(dict):
+    """What libraries return."""
+
+
+class Unfollowable(nn.Module):
+    """Its code asks whether a tensor is one, which a stand-in cannot tell."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm, self.conv = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1)
+        self.head = nn.Linear(8, 3)
+        self.scale = torch.rand(8, 1, 1)
+
+    def forward(self, x):
+        if not isinstance(x, torch.Tensor):
+            raise TypeError("expected a tensor")
+        x = self.norm(self.stem(x))
+        for _ in range(2):
+            x = torch.relu(self.conv(x)) * self.scale
+        return {"logits": self.head(x.mean((2, 3))), "hidden": (x,), "loss": None}
+
+
+def test_what_cannot_be_followed_is_exported(law):
+    torch.manual_seed(0)
+    module = Unfollowable().train()
+    traced = trace(module, torch.randn(2, 3, 8, 8))
+    inputs = torch.randn(3, 3, 12, 10)  # neither the batch nor the places are in it
+    expected = module.eval()(inputs)
+    given = traced(inputs)
+    assert set(given) == {"logits", "hidden"}
+    torch.testing.assert_close(law.flat(given), law.flat((expected["logits"], expected["hidden"])))
+    assert [str(node.target) for node in traced.graph.nodes if node.op == "call_module"] == ["stem", "norm", "conv", "conv", "head"]
+    assert macs(traced)["conv"] == 2 * 8 * 8 * 64
+    assert [group.layers for group in channels_of(traced).groups][:2] == [("stem", "conv"), ("head",)]
+    before = traced.get_submodule("norm").running_mean.clone()
+    traced.train()(inputs)
+    assert not torch.equal(traced.get_submodule("norm").running_mean, before)
+
+
+def test_a_parametrised_layer_is_exported_and_stays(build):
+    torch.manual_seed(0)
+    module = build.net(
+        lambda net, x: net.out(net.mid(net.a(x))),
+        a=build.conv(3, 8),
+        mid=torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 8, 1)),
+        out=build.head(8),
+    ).eval()
+    example = torch.randn(2, 3, 8, 8)
+    traced = trace(module, example)
+    torch.testing.assert_close(traced(example), module(example))
+    assert channels_of(traced).free == ()
+
+
+def test_a_size_that_a_module_insists_on(build):
+    traced = trace(build.net(lambda net, x: net.out(net.a(x).flatten(1)), a=build.conv(3, 2), out=nn.Linear(128, 3)), torch.randn(2, 3, 8, 8))
+    with pytest.raises(CompileError, match="fails on an input"):
+        with_shapes(traced, torch.randn(2, 3, 12, 12))
+
+
+def test_products_of_activations_count(build):
+    example = torch.randn(2, 3, 8, 8)
+    found = macs(trace(build.lively(vit(by_hand)(build)), example))
+    assert {name: count for name, count in found.items() if "matmul" in name} == {"matmul": 5 * 5 * 8, "matmul_1": 5 * 5 * 8}
+    found = macs(trace(build.lively(vit(literally)(build)), example))
+    assert found["scaled_dot_product_attention"] == 2 * 5 * 5 * 8
