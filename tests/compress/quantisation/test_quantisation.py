@@ -1,5 +1,6 @@
 import copy
 import pickle
+from importlib import import_module
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from handheld.compress.quantisation import Plain, fake_quantise, fold, sensitivi
 from handheld.compress.quantisation.fake import FakeActivation, FakeWeights
 from handheld.compress.quantisation.fold import layers_of
 from handheld.compress.structure import trace
+from handheld.errors import CompileError
 
 SHAPE = PictureShape(1, 12, 12)
 NAMES = ["residual", "mobile", "plain", "projected"]
@@ -48,6 +50,88 @@ def test_normalisation_that_others_read_past_stays():
     folded = fold(network)
     assert torch.allclose(folded(inputs), network(inputs), atol=1e-6)
     assert isinstance(folded.norm, nn.BatchNorm2d)
+
+
+class Shared(nn.Module):
+    """A convolution over two levels, each normalised by its own, or by one."""
+
+    def __init__(self, norms: int, again: bool = True) -> None:
+        super().__init__()
+        self.conv, self.norms = nn.Conv2d(1, 4, 3, padding=1), nn.ModuleList(nn.BatchNorm2d(4) for _ in range(norms))
+        self.again = again
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.norms[0](self.conv(x))
+        second = self.conv(x[:, :, ::2, ::2])
+        second = self.norms[-1](second) if self.again else second
+        return torch.cat([first.mean((2, 3)), second.relu().mean((2, 3))], 1)
+
+
+class OnTokens(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(12, width), nn.BatchNorm1d(12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.linear(x[:, 0])).mean(1)
+
+
+class OfTheBatch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.conv(x)).relu().mean((2, 3))
+
+
+class OwnConv(nn.Conv2d):
+    """Named otherwise, and nothing else."""
+
+
+def tied() -> nn.Module:
+    one, two = nn.Conv2d(4, 4, 1, bias=False), nn.Conv2d(4, 4, 1, bias=False)
+    two.weight = one.weight
+    norms = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), one, norms[0], nn.ReLU(), two, norms[1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    ("module", "left"),
+    [
+        (Shared(2), 2),
+        (Shared(1), 0),
+        (Shared(1, again=False), 1),
+        (OnTokens(12), 1),
+        (OnTokens(7), 1),
+        (OfTheBatch(), 1),
+        (tied(), 0),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, affine=False), nn.Flatten()), 0),
+        (nn.Sequential(OwnConv(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten()), 0),
+        (nn.Sequential(nn.Flatten(), nn.Linear(144, 5), nn.BatchNorm1d(5)), 0),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4, track_running_stats=True), nn.Flatten()), 0),
+        (nn.Sequential(torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3)), nn.BatchNorm2d(4), nn.Flatten()), 1),
+    ],
+)  # fmt: skip
+def test_folds_what_can_be_and_nothing_else(module: nn.Module, left: int):
+    torch.manual_seed(0)
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand(tensor.shape) + 0.2)
+    inputs = torch.randn(5, *SHAPE)
+    network = trace(module.eval(), torch.zeros(2, *SHAPE))
+    folded = fold(network)
+    torch.testing.assert_close(folded(inputs), module(inputs), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(Plain(folded)(inputs), module(inputs), atol=1e-4, rtol=1e-4)
+    assert sum(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in folded.modules()) == left
+
+
+def test_a_wrong_fold_is_told(monkeypatch: pytest.MonkeyPatch):
+    network = trained("plain")
+    module = import_module("handheld.compress.quantisation.fold")
+    monkeypatch.setattr(module, "fuse_conv_bn_eval", lambda layer, norm: layer)
+    with pytest.raises(CompileError, match="answers otherwise"):
+        fold(network)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,7 +5,6 @@ Jacob et al., "Quantization and Training of Neural Networks for Efficient Intege
 through the rounding.
 """
 
-import operator
 from collections.abc import Collection
 from copy import deepcopy
 
@@ -14,10 +13,14 @@ from torch import fx, nn
 from torch.func import functional_call
 
 from handheld.compress.quantisation.fold import layers_of
+from handheld.compress.structure.nodes import spelled
+from handheld.compress.structure.operators import CONCATENATIONS, PRODUCTS, SUMS
 
 _MOMENTUM = 0.05  # of activation ranges
-_ADDS = {operator.add, operator.iadd, torch.add, "add", operator.mul, operator.imul, torch.mul, "mul", torch.cat, torch.concat}
+_JOINS = SUMS | PRODUCTS | CONCATENATIONS
 _RECTIFIERS = (nn.ReLU, nn.ReLU6)
+_RECTIFYING = spelled("relu", "relu6")
+_AVERAGES = (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d)  # such as could not be folded
 _FAKE = "fake_"
 
 
@@ -110,16 +113,14 @@ def _is_rounded(network: fx.GraphModule, node: fx.Node, chosen: Collection[str],
     if _is_rectifier(network, node):
         node = node.all_input_nodes[0]
     if node.op == "call_module":
-        return str(node.target) in chosen or (
-            everything and isinstance(_layer(network, node), nn.AdaptiveAvgPool2d | nn.AvgPool2d)
-        )
-    return everything and (node.op == "placeholder" or node.target in _ADDS)
+        return str(node.target) in chosen or (everything and isinstance(_layer(network, node), _AVERAGES))
+    return everything and (node.op == "placeholder" or node.target in _JOINS)
 
 
 def _is_rectifier(network: fx.GraphModule, node: fx.Node) -> bool:
     if node.op == "call_module":
         return isinstance(_layer(network, node), _RECTIFIERS)
-    return node.target in (torch.relu, nn.functional.relu, nn.functional.relu6, "relu")
+    return node.target in _RECTIFYING
 
 
 def _layer(network: fx.GraphModule, node: fx.Node) -> nn.Module:

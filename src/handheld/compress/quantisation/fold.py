@@ -6,34 +6,94 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.utils._pytree import tree_leaves
+
+from handheld.compress.structure import evaluating, example_of, kind_of, rank_of
+from handheld.errors import CompileError
+
+
+_ACCEPTED = 1e-3  # difference of the folded network, over the spread of its answers: rounding alone is a thousandth of it
 
 
 def fold(network: fx.GraphModule) -> fx.GraphModule:
     """Return a copy, in evaluation mode, whose batch normalisation is folded into the layers whose only reader it is.
 
-    Its layers are the graph's own, ``stage.0.conv`` as ``stage_0_conv``: under such names the file and the quantiser know them.
+    A layer that is called several times is folded if the same normalisation follows each call; what cannot be folded stays.
+    The layers are the graph's own, ``stage.0.conv`` as ``stage_0_conv``: under such names the file and the quantiser know them.
+
+    Raises:
+        CompileError: the copy does not answer as the network does.
     """
     folded = deepcopy(network).eval()
-    layers = dict(folded.named_modules())
-    for node in list(folded.graph.nodes):
-        norm = layers.get(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
-            continue
-        source = node.args[0]
-        before = layers.get(str(source.target)) if source.op == "call_module" else None
-        if len(source.users) != 1 or not isinstance(before, nn.Conv1d | nn.Conv2d | nn.Linear):
-            continue
+    for pair, calls in _pairs(folded).items():
+        before, norm = (folded.get_submodule(name) for name in pair)
         fused = fuse_linear_bn_eval(before, norm) if isinstance(before, nn.Linear) else fuse_conv_bn_eval(before, norm)
-        owner, _, name = str(source.target).rpartition(".")
-        setattr(folded.get_submodule(owner), name, fused)
-        node.replace_all_uses_with(source)
-        folded.graph.erase_node(node)
+        owner, _, attribute = pair[0].rpartition(".")
+        setattr(folded.get_submodule(owner), attribute, fused)
+        for call in calls:
+            call.replace_all_uses_with(call.args[0])
+            folded.graph.erase_node(call)
     _flatten(folded)
     folded.delete_all_unused_submodules()
     folded.recompile()
     for parameter in folded.parameters():
         parameter.requires_grad_(True)
+    _compare(folded, network)
     return folded
+
+
+def _pairs(network: fx.GraphModule) -> dict[tuple[str, str], list[fx.Node]]:
+    """Return names of the layers and normalisations that can be folded, and the calls of each normalisation."""
+    first: dict[nn.Module, str] = {}
+    calls: dict[str, list[fx.Node]] = {}
+    for node in network.graph.nodes:
+        if node.op == "call_module":
+            layer = network.get_submodule(str(node.target))
+            calls.setdefault(first.setdefault(layer, str(node.target)), []).append(node)
+    found: dict[tuple[str, str], list[fx.Node]] = {}
+    for name, nodes in calls.items():
+        norm = network.get_submodule(name)
+        if not _has_statistics(norm):
+            continue
+        layers = {node.args[0].op == "call_module" and network.get_submodule(str(node.args[0].target)) for node in nodes}
+        before = layers.pop()
+        if layers or not isinstance(before, nn.Module) or len(calls[first[before]]) != len(nodes):
+            continue
+        if all(_can_fold(before, node) for node in nodes):
+            found[first[before], name] = nodes
+    return found
+
+
+def _has_statistics(layer: nn.Module) -> bool:
+    """Whether a layer is batch normalisation that computes the same for each example."""
+    return kind_of(layer) in (nn.BatchNorm1d, nn.BatchNorm2d) and layer.running_mean is not None
+
+
+def _can_fold(before: nn.Module, norm: fx.Node) -> bool:
+    """Whether a normalisation reads a layer's channels, and nobody else what the layer gives."""
+    source = norm.args[0]
+    if not isinstance(source, fx.Node) or len(source.users) != 1:
+        return False
+    if kind_of(before) is nn.Linear:
+        return rank_of(source) == 2  # of more axes the channels are the last, and it would be the second that is normalised
+    return kind_of(before) in (nn.Conv1d, nn.Conv2d)
+
+
+def _compare(folded: fx.GraphModule, network: fx.GraphModule) -> None:
+    example = example_of(network)
+    if example.is_floating_point():
+        example = torch.randn(example.shape, generator=torch.Generator().manual_seed(0), dtype=example.dtype)
+    device = next((parameter.device for parameter in network.parameters()), example.device)
+    with evaluating(network), torch.inference_mode():
+        pairs = zip(*(tree_leaves(one(example.to(device))) for one in (folded, network)), strict=True)
+        for given, expected in pairs:
+            error = (given - expected).float().square().mean().sqrt()
+            spread = expected.float().std(correction=0).maximum(1e-3 * expected.float().abs().max())
+            if error > _ACCEPTED * spread:
+                raise CompileError(
+                    f"with batch normalisation folded the network answers otherwise, by {float(error / spread):.3g} of the spread "
+                    "of its answers: this is a fault of handheld; keep the layers that it normalises apart"
+                )
 
 
 def _flatten(network: fx.GraphModule) -> None:

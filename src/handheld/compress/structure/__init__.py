@@ -5,7 +5,8 @@
 
 from handheld.compress.structure.blocks import removable_blocks, without_blocks
 from handheld.compress.structure.channels import Channels, Group, channels_of
-from handheld.compress.structure.nodes import shape_of
+from handheld.compress.structure.layers import kind_of
+from handheld.compress.structure.nodes import rank_of, shape_of
 from handheld.compress.structure.slim import Slim, slim, take
 from handheld.compress.structure.trace import evaluating, example_of, macs, products_of, trace, with_shapes
 
@@ -16,8 +17,10 @@ __all__ = [
     "channels_of",
     "evaluating",
     "example_of",
+    "kind_of",
     "macs",
     "products_of",
+    "rank_of",
     "removable_blocks",
     "shape_of",
     "slim",

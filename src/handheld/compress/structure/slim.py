@@ -1,9 +1,8 @@
 """A narrower copy of a network, and where each of its numbers comes from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +10,9 @@ from torch import fx, nn
 
 from handheld.compress.structure.channels import Channels, tensors_of
 from handheld.compress.structure.layers import resize
+from handheld.compress.structure.lengths import lengths_after, set_lengths
 from handheld.compress.structure.trace import example_of, with_shapes
-from handheld.compress.structure.variables import Axes, Ids, Length
+from handheld.compress.structure.variables import Axes, Ids
 from handheld.errors import InputError
 
 Places = tuple[torch.Tensor | None, ...]
@@ -66,39 +66,6 @@ def take(tensor: torch.Tensor, places: Places) -> torch.Tensor:
             prefix = len(chosen) > 0 and int(chosen[-1]) == len(chosen) - 1
             tensor = tensor.narrow(axis, 0, len(chosen)) if prefix else tensor.index_select(axis, chosen.to(tensor.device))
     return tensor
-
-
-Lengths = Mapping[str, Sequence[tuple[Sequence[int | str], int]]]
-"""By a node's name, the way to each number among its arguments that follows channels, and the number."""
-
-
-def lengths_after(channels: Channels, gone: Ids) -> Lengths:
-    """Return the numbers of channels among the arguments of nodes once some units are gone."""
-    return {name: [(one.place, _left(one, gone)) for one in found] for name, found in channels.lengths.items()}
-
-
-def _left(length: Length, gone: Ids) -> int:
-    return -1 if length.is_rest else int((~np.isin(length.ids, gone)).sum())
-
-
-def set_lengths(network: fx.GraphModule, lengths: Lengths) -> None:
-    """Write numbers of channels into the arguments of nodes."""
-    for node in network.graph.nodes:
-        for place, number in lengths.get(node.name, ()):
-            first, *rest = place
-            if isinstance(first, str):
-                node.update_kwarg(first, _replaced(node.kwargs[first], rest, number))
-            else:
-                node.update_arg(first, _replaced(node.args[first], rest, number))
-    network.recompile()
-
-
-def _replaced(value: Any, place: Sequence[int | str], number: int) -> Any:
-    if not place:
-        return number
-    entries = list(value)
-    entries[int(place[0])] = _replaced(entries[int(place[0])], place[1:], number)
-    return tuple(entries) if isinstance(value, tuple) else entries
 
 
 def _places(axes: Axes, gone: Ids) -> Places:

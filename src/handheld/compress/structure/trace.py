@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 
+from handheld.compress.structure.channels import channels_of
 from handheld.compress.structure.exported import as_graph
 from handheld.compress.structure.layers import kind_of
+from handheld.compress.structure.lengths import lengths_after, set_lengths
 from handheld.compress.structure.nodes import argument, shape_of, spelled
 from handheld.errors import CompileError
 
@@ -38,7 +41,7 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
         network = _Tracer().graph_module(own)
     except Exception:  # whatever the module's own code raises when it is given a stand-in for a tensor
         network = _exported(own, example)
-    return _with_scales(with_shapes(network, example))
+    return _settled(with_shapes(network, example))
 
 
 class _Tracer(fx.Tracer):
@@ -65,13 +68,13 @@ def _exported(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
         ) from error
 
 
-def _with_scales(network: fx.GraphModule) -> fx.GraphModule:
-    """Write out the scale of each attention, which would change with the number of channels."""
+def _settled(network: fx.GraphModule) -> fx.GraphModule:
+    """Write out numbers that are computed from numbers of channels and would not follow these."""
     for node in network.graph.nodes:
         if node.target in _ATTENTION and node.kwargs.get("scale") is None and len(node.args) < 7:
             query = argument(node, 0, "query")
             node.update_kwarg("scale", (shape_of(query) or (1,))[-1] ** -0.5)
-    network.recompile()
+    set_lengths(network, lengths_after(channels_of(network), np.empty(0, np.int64)))
     return network
 
 
