@@ -227,3 +227,117 @@ def test_a_file_as_the_quantiser_writes_it_opens_and_takes_a_card(monkeypatch):
     with Model.load(behind.content) as one, Model.load(inside.content) as other:
         assert one.card == other.card == {"a": 1}
         np.testing.assert_array_equal(one.run(x)[0], other.run(x)[0])
+
+
+class Score(torch.nn.Module):
+    """A map, and one number of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return y, self.linear(y.mean((2, 3))).sum(1)
+
+
+def regression(*last):
+    return torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1), *last)
+
+
+PRECISIONS = ["float32", "float16", "int8_weights", "int8"]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", ["score", "probability", "far from zero", "beside a map"])
+def test_one_number_is_an_output_like_any_other(name, precision):
+    torch.manual_seed(0)
+    module = {
+        "score": regression(),
+        "probability": regression(torch.nn.Sigmoid()),
+        "far from zero": regression(),
+        "beside a map": Score(),
+    }[name]
+    if name == "far from zero":
+        module[2].bias.data += 100
+    shape = (1, 3, 8, 8) if name == "beside a map" else (1, 8)
+    inputs = [torch.randn(shape) for _ in range(50)]
+    compiled = to_tflite(module, torch.randn(shape), metadata={}, precision=precision, calibration=inputs)
+    with Model.load(compiled.content) as model, torch.inference_mode():
+        for tensor in inputs[:10]:
+            fed = model.inputs[0].to_stored(tensor.permute(0, 2, 3, 1).numpy() if tensor.dim() == 4 else tensor.numpy())
+            given = model.outputs[-1].to_real(model.run(fed)[-1])
+            expected = module(tensor)[-1] if name == "beside a map" else module(tensor)
+            assert given == pytest.approx(expected.numpy(), abs=0.1, rel=0.01)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_wrong_score_is_found(precision, monkeypatch):
+    torch.manual_seed(0)
+    inputs = [torch.randn(1, 8) for _ in range(20)]
+    other = to_tflite(regression(), inputs[0], metadata={}).content
+    monkeypatch.setattr("handheld.compile.compiler.convert", lambda module, inputs: other)
+    with pytest.raises(CompileError, match="output 0 differs"):
+        to_tflite(regression(), inputs[0], metadata={}, precision=precision, calibration=inputs)
+
+
+class Words(torch.nn.Module):
+    """Numbers of words in, with one table at both ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.linear, self.out = torch.nn.Embedding(50, 16), torch.nn.Linear(16, 16), torch.nn.Linear(16, 50)
+        self.out.weight = self.table.weight
+
+    def forward(self, ids):
+        return self.out(self.linear(self.table(ids)).mean(1))
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.int32])
+@pytest.mark.parametrize("precision", [*PRECISIONS, "int8_tables"])
+def test_whole_numbers_are_inputs_in_every_precision(kind, precision):
+    torch.manual_seed(0)
+    inputs = [torch.randint(0, 50, (1, 6)).to(kind) for _ in range(30)]
+    module = Words().eval()
+    compiled = to_tflite(module, inputs[0], metadata={}, precision=precision, calibration=inputs)
+    with Model.load(compiled.content) as model, torch.inference_mode():
+        for ids in inputs[:5]:
+            given = model.outputs[0].to_real(model.run(ids.numpy().astype(model.inputs[0].dtype))[0])
+            assert given == pytest.approx(module(ids).numpy(), abs=0.1)
+
+
+class Nested(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+
+    def forward(self, pixels, mask):
+        y = self.conv(pixels)
+        return {"map": y, "rest": ((y.mean((2, 3)) * mask).sum(1), [y.amax((2, 3))]), "loss": None}
+
+
+def test_structures_are_given_one_after_the_other_and_arguments_may_be_named():
+    torch.manual_seed(0)
+    module = Nested().eval()
+    example = {"mask": torch.rand(1, 4), "pixels": torch.randn(1, 3, 8, 8)}
+    compiled = to_tflite(module, example, metadata={}, keep_float=["conv"], precision="int8", calibration=[example] * 5)
+    with Model.load(compiled.content) as model, torch.inference_mode():
+        fed = [example["mask"].numpy(), example["pixels"].permute(0, 2, 3, 1).numpy()]
+        stored = [info.to_stored(array) for info, array in zip(model.inputs, fed, strict=True)]
+        given = [info.to_real(array) for info, array in zip(model.outputs, model.run(*stored), strict=True)]
+        expected = module(**example)
+    assert [array.shape for array in given] == [(1, 6, 6, 4), (1,), (1, 4)]
+    assert given[0] == pytest.approx(expected["map"].permute(0, 2, 3, 1).numpy(), abs=0.05)
+    assert given[2] == pytest.approx(expected["rest"][1][0].numpy(), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "message"),
+    [
+        (regression().double(), torch.randn(1, 8, dtype=torch.float64), r"'0\.weight' is float64.*module\.float"),
+        (torch.nn.ReLU(), torch.randn(1, 8, dtype=torch.float64), "an input is float64"),
+    ],
+)
+def test_what_devices_do_not_compute_in(module, example, message):
+    with pytest.raises(CompileError, match=message):
+        to_tflite(module, example, metadata={})

@@ -1,6 +1,7 @@
 """The one file that knows the converter, litert-torch."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,39 @@ from handheld.errors import CompileError, InputError, MissingDependencyError
 
 try:
     import torch
+    from torch.utils._pytree import tree_leaves
 except ImportError as error:
     raise MissingDependencyError("torch", "torch", "compiling a network") from error
 
 Array = NDArray[Any]
 
 
+class Flat(torch.nn.Module):
+    """A module that takes tensors one by one and gives a tuple of tensors, whatever structure its own are in.
+
+    Args:
+        module: to wrap.
+        names: of its arguments where it takes them by name; else they go by place.
+    """
+
+    def __init__(self, module: torch.nn.Module, names: tuple[str, ...] = ()):
+        super().__init__()
+        self.module, self._names = module, names
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the tensors of what the module gives, in its own order."""
+        given = self.module(**dict(zip(self._names, inputs, strict=True))) if self._names else self.module(*inputs)
+        return tuple(leaf for leaf in tree_leaves(given) if leaf is not None)
+
+
+def names_of(example: Any) -> tuple[str, ...]:
+    """Return the names of a module's arguments, where an example gives them by name."""
+    return tuple(example) if isinstance(example, Mapping) else ()
+
+
 def as_inputs(example: Any) -> tuple[Array, ...]:
     """Return a module's inputs as arrays, in the layout of the module. Raises :class:`InputError` for what is no array."""
-    parts = example if isinstance(example, (tuple, list)) else (example,)
+    parts = example if isinstance(example, (tuple, list)) else tuple(example.values()) if names_of(example) else (example,)
     arrays = tuple(part.detach().cpu().numpy() if isinstance(part, torch.Tensor) else np.asarray(part) for part in parts)
     for array in arrays:
         if array.dtype.kind not in "fiub" or not array.size:
@@ -36,12 +61,13 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
 
     Raises :class:`CompileError`.
     """
+    _check_type(module, inputs)
     outputs = run(module, inputs)
     if bad := [position for position, output in enumerate(outputs) if not np.isfinite(output).all()]:
         raise CompileError(f"output {bad[0]} of the module is not finite on the example: are its weights?")
     converter = _converter()
     network = _channels_last(converter, module, inputs, outputs)
-    prefix = "wrapped." if network is not module else ""
+    prefix = ("wrapped." if network is not module else "") + ("module." if isinstance(module, Flat) else "")
     tensors = tuple(_to_last(torch.from_numpy(np.ascontiguousarray(array))) for array in inputs)
     exported = _export(network, tensors)
     with quiet():
@@ -50,7 +76,7 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
         except Exception as error:
             raise CompileError(_explain(error, exported, prefix)) from error
         content = bytes(model.model_content())
-    layers = layers_of(module, exported, prefix)
+    layers = layers_of(module.module if isinstance(module, Flat) else module, exported, prefix)
     return renamed(content, lambda graph: tensor_names(graph, layers))
 
 
@@ -61,10 +87,30 @@ def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]
             result = module(*(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs))
     except Exception as error:
         raise CompileError(f"the module fails on its inputs: {type(error).__name__}: {error}") from error
-    results = result if isinstance(result, (tuple, list)) else (result,)
-    if not results or not all(isinstance(part, torch.Tensor) for part in results):
-        raise CompileError(f"expected a module that returns a tensor or a tuple of them, got {type(result).__name__}")
-    return tuple(part.numpy() for part in results)
+    results = tree_leaves(result)
+    if other := [type(part).__name__ for part in results if not isinstance(part, torch.Tensor | None)]:
+        raise CompileError(f"expected a module that returns tensors, alone or in tuples and dictionaries, got {other[0]}")
+    if all(part is None for part in results):
+        raise CompileError(f"expected a module that returns tensors, got {type(result).__name__} without any")
+    return tuple(part.numpy() for part in results if part is not None)
+
+
+def is_flat(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bool:
+    """Whether a module gives a tensor or a plain tuple of them. Raises :class:`CompileError` if it fails."""
+    with torch.inference_mode():
+        try:
+            result = module(*(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs))
+        except Exception as error:
+            raise CompileError(f"the module fails on its inputs: {type(error).__name__}: {error}") from error
+    parts = result if type(result) in (tuple, list) else (result,)
+    return all(isinstance(part, torch.Tensor) for part in parts)
+
+
+def _check_type(module: torch.nn.Module, inputs: tuple[Array, ...]) -> None:
+    doubles = [name for name, tensor in module.state_dict().items() if tensor.dtype == torch.float64]
+    if doubles or any(array.dtype == np.float64 for array in inputs):
+        what = f"{doubles[0].removeprefix('module.')!r}" if doubles else "an input"
+        raise CompileError(f"{what} is float64, in which devices do not compute: compile module.float(), with float32 inputs")
 
 
 def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:

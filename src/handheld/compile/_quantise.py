@@ -1,7 +1,7 @@
 """The one file that knows the quantiser, ai-edge-quantizer."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,13 +112,29 @@ def _holders(tensor: str, layers: Collection[str]) -> set[str]:
 
 
 def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]) -> Any:
+    """Return the range of each tensor over all samples.
+
+    The quantiser's own default is a moving average of each sample's least and greatest value: of a tensor of one number, a
+    score say, these are the same, and its range would shrink to a point.
+    """
+    from ai_edge_quantizer import calibrator, recipe_manager
+
     with Model.load(content) as model:
-        names = [name.removeprefix(f"{_SIGNATURE}_").partition(":")[0] for name in (info.name for info in model.inputs)]
+        names = [info.name.removeprefix(f"{_SIGNATURE}_").partition(":")[0] for info in model.inputs]
+        types = [info.dtype for info in model.inputs]
     feeds = [
-        {name: array.astype(np.float32) for name, array in zip(names, map(to_device, sample), strict=True)}
+        {name: array.astype(kind) for name, kind, array in zip(names, types, map(to_device, sample), strict=True)}
         for sample in samples
     ]
-    return maker.calibrate({_SIGNATURE: feeds})
+    recipe = recipe_manager.RecipeManager()
+    recipe.load_quantization_recipe(maker.get_quantization_recipe())
+    ranges = calibrator.Calibrator(content, num_threads=1, qsv_update_func=_widened)
+    ranges.calibrate({_SIGNATURE: feeds}, recipe)
+    return ranges.get_model_qsvs()
+
+
+def _widened(seen: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"min": np.minimum(seen["min"], new["min"]), "max": np.maximum(seen["max"], new["max"])} if seen else new
 
 
 def _ask_for_float16(maker: Any) -> None:

@@ -1,6 +1,7 @@
 """Whether a model file does what the module does."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,25 +14,50 @@ if TYPE_CHECKING:
     import torch
 
 
-def difference(module: "torch.nn.Module", content: bytes, inputs: tuple[Array, ...]) -> float:
-    """Return the root-mean-square difference between a file's and a module's outputs, over the spread of the module's.
+class Difference(NamedTuple):
+    """How far a file is from its module.
+
+    Attributes:
+        size: root-mean-square difference of an output to the module's, over the spread of that output over all inputs; the
+            largest of all outputs and inputs.
+        output: which output that is of.
+    """
+
+    size: float
+    output: int
+
+
+def difference(
+    module: "torch.nn.Module", content: bytes, tests: Sequence[tuple[Array, ...]], floor: float = 1e-3
+) -> Difference:
+    """Compare a file with a module.
+
+    One number has no spread: that of an output is taken over all its values for all inputs.
 
     Args:
         module: in evaluation mode.
         content: the ``.tflite`` file; integer inputs and outputs are scaled by its own quantisation.
-        inputs: as the module takes them.
+        tests: inputs as the module takes them, one or more.
+        floor: an output that hardly varies is judged by this share of its largest value instead.
     """
-    expected = [to_device(output) for output in run(module, inputs)]
+    expected = [[to_device(output) for output in run(module, inputs)] for inputs in tests]
+    given = []
     with Model.load(content, path="the compiled file") as model:
-        fed = [info.to_stored(to_device(array)) for array, info in zip(inputs, model.inputs, strict=True)]
-        given = [info.to_real(array) for array, info in zip(model.run(*fed), model.outputs, strict=True)]
-    if [output.shape for output in given] != [output.shape for output in expected]:
-        raise CompileError(f"the file gives shapes {[o.shape for o in given]}, the module {[o.shape for o in expected]}")
-    worst = 0.0
-    for there, here in zip(given, expected, strict=True):
-        spread = max(float(here.std()), 1e-3 * float(np.abs(here).max()), 1e-6)
-        worst = max(worst, float(np.sqrt(np.mean((there - here) ** 2))) / spread)
-    return worst
+        for inputs in tests:
+            fed = [info.to_stored(to_device(array)) for array, info in zip(inputs, model.inputs, strict=True)]
+            given.append([info.to_real(array) for array, info in zip(model.run(*fed), model.outputs, strict=True)])
+    if [output.shape for output in given[0]] != [output.shape for output in expected[0]]:
+        shapes = [[output.shape for output in one[0]] for one in (given, expected)]
+        raise CompileError(f"the file gives shapes {shapes[0]}, the module {shapes[1]}")
+    return max(_of_output(number, given, expected, floor) for number in range(len(expected[0])))
+
+
+def _of_output(number: int, given: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]], floor: float) -> Difference:
+    pairs = [(there[number].astype(np.float64), here[number].astype(np.float64)) for there, here in zip(given, expected, strict=True)]
+    real = np.concatenate([here.ravel() for _, here in pairs])
+    spread = max(float(real.std()), floor * float(np.abs(real).max(initial=0.0)), 1e-6)
+    worst = max(float(np.sqrt(np.mean((there - here) ** 2))) for there, here in pairs)
+    return Difference(worst / spread, number)
 
 
 def random_like(inputs: tuple[Array, ...], seed: int) -> tuple[Array, ...]:
