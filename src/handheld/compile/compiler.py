@@ -34,8 +34,8 @@ _FLOOR = {"float32": 1e-3}
 _ROUNDED_FLOOR = 0.05  # of an output's size: rounding to 8 bits alone moves what hardly varies by a tenth of that
 _RANDOM_CHECKS = 8
 _ADVICE = {
-    "int8": "Keep its sensitive layers with keep_float=[...], calibrate with more of the training data, round weights alone with "
-    "precision='int8_weights', or train it with eight bits in mind; ",
+    "int8": "Keep its sensitive layers with keep_float=[...], calibrate with more of the training data, round weights alone "
+    "with precision='int8_weights', or train it with eight bits in mind; ",
     "int4_tables": "Train its tables on that grid, or take precision='int8_tables'; ",
 }
 
@@ -47,8 +47,8 @@ class Compiled:
     Attributes:
         content: the ``.tflite`` file.
         precision: of its weights and, for int8, activations; layers that were kept in float32 apart.
-        difference: root-mean-square difference to the module, over the spread of the module's output over all inputs that it was
-            compared on; the worst of all outputs and inputs.
+        difference: root-mean-square difference to the module, over the spread of the module's output over all inputs that they
+            were compared on; the worst of all outputs and inputs.
         path: where it was written, if it was.
     """
 
@@ -123,8 +123,9 @@ def to_tflite(
     limit = TOLERANCE[precision] if tolerance is None else tolerance
     if not worst <= limit:
         raise CompileError(
-            f"the {precision} file does not agree with the module: output {output} differs by {worst:.3g} of its spread, at most "
-            f"{limit:g} is accepted; nothing was written. {_ADVICE.get(precision, '')}tolerance={1.1 * worst:.2g} accepts it"
+            f"the {precision} file does not agree with the module: output {output} differs by {worst:.3g} of its spread, "
+            f"at most {limit:g} is accepted; nothing was written. {_ADVICE.get(precision, '')}"
+            f"tolerance={1.1 * worst:.2g} accepts it"
         )
     content = embed(content, metadata)
     return Compiled(content, precision, worst, None if out is None else _write(Path(out), content))

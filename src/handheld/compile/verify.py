@@ -53,7 +53,9 @@ def difference(
 
 
 def _of_output(number: int, given: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]], floor: float) -> Difference:
-    pairs = [(there[number].astype(np.float64), here[number].astype(np.float64)) for there, here in zip(given, expected, strict=True)]
+    pairs = [
+        (there[number].astype(np.float64), here[number].astype(np.float64)) for there, here in zip(given, expected, strict=True)
+    ]
     real = np.concatenate([here.ravel() for _, here in pairs])
     spread = max(float(real.std()), floor * float(np.abs(real).max(initial=0.0)), 1e-6)
     worst = max(float(np.sqrt(np.mean((there - here) ** 2))) for there, here in pairs)

@@ -1,7 +1,7 @@
 """Batch normalisation becomes part of the convolution or linear layer before it, as in the file."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx, nn
@@ -10,7 +10,6 @@ from torch.utils._pytree import tree_leaves
 
 from handheld.compress.structure import evaluating, example_of, kind_of, rank_of
 from handheld.errors import CompileError
-
 
 _ACCEPTED = 1e-3  # difference of the folded network, over the spread of its answers: rounding alone is a thousandth of it
 
@@ -25,13 +24,11 @@ def fold(network: fx.GraphModule) -> fx.GraphModule:
         CompileError: the copy does not answer as the network does.
     """
     folded = deepcopy(network).eval()
-    for pair, calls in _pairs(folded).items():
-        before, norm = (folded.get_submodule(name) for name in pair)
-        fused = fuse_linear_bn_eval(before, norm) if isinstance(before, nn.Linear) else fuse_conv_bn_eval(before, norm)
-        owner, _, attribute = pair[0].rpartition(".")
-        setattr(folded.get_submodule(owner), attribute, fused)
-        for call in calls:
-            call.replace_all_uses_with(call.args[0])
+    for pair in _pairs(folded):
+        owner, _, attribute = pair.name.rpartition(".")
+        setattr(folded.get_submodule(owner), attribute, _fused(pair.before, pair.norm))
+        for source, call in pair.calls:
+            call.replace_all_uses_with(source)
             folded.graph.erase_node(call)
     _flatten(folded)
     folded.delete_all_unused_submodules()
@@ -42,26 +39,41 @@ def fold(network: fx.GraphModule) -> fx.GraphModule:
     return folded
 
 
-def _pairs(network: fx.GraphModule) -> dict[tuple[str, str], list[fx.Node]]:
-    """Return names of the layers and normalisations that can be folded, and the calls of each normalisation."""
-    first: dict[nn.Module, str] = {}
-    calls: dict[str, list[fx.Node]] = {}
+class _Pair(NamedTuple):
+    """A layer, its name, the normalisation of all that it gives, and the calls of both, in pairs."""
+
+    name: str
+    before: nn.Module
+    norm: nn.Module
+    calls: list[tuple[fx.Node, fx.Node]]
+
+
+def _pairs(network: fx.GraphModule) -> list[_Pair]:
+    """Return the layers and normalisations that can be folded."""
+    names: dict[nn.Module, str] = {}
+    calls: dict[nn.Module, list[fx.Node]] = {}
     for node in network.graph.nodes:
         if node.op == "call_module":
             layer = network.get_submodule(str(node.target))
-            calls.setdefault(first.setdefault(layer, str(node.target)), []).append(node)
-    found: dict[tuple[str, str], list[fx.Node]] = {}
-    for name, nodes in calls.items():
-        norm = network.get_submodule(name)
+            calls.setdefault(layer, []).append(node)
+            names.setdefault(layer, str(node.target))
+    found = []
+    for norm, after in calls.items():
         if not _has_statistics(norm):
             continue
-        layers = {node.args[0].op == "call_module" and network.get_submodule(str(node.args[0].target)) for node in nodes}
+        both = [(node.all_input_nodes[0], node) for node in after]
+        layers = {network.get_submodule(str(source.target)) if source.op == "call_module" else None for source, _ in both}
         before = layers.pop()
-        if layers or not isinstance(before, nn.Module) or len(calls[first[before]]) != len(nodes):
+        if before is None or layers or len(calls[before]) != len(after):
             continue
-        if all(_can_fold(before, node) for node in nodes):
-            found[first[before], name] = nodes
+        if all(_can_fold(before, source) for source, _ in both):
+            found.append(_Pair(names[before], before, norm, both))
     return found
+
+
+def _fused(before: Any, norm: Any) -> nn.Module:
+    fused: nn.Module = fuse_linear_bn_eval(before, norm) if isinstance(before, nn.Linear) else fuse_conv_bn_eval(before, norm)
+    return fused
 
 
 def _has_statistics(layer: nn.Module) -> bool:
@@ -69,10 +81,9 @@ def _has_statistics(layer: nn.Module) -> bool:
     return kind_of(layer) in (nn.BatchNorm1d, nn.BatchNorm2d) and layer.running_mean is not None
 
 
-def _can_fold(before: nn.Module, norm: fx.Node) -> bool:
+def _can_fold(before: nn.Module, source: fx.Node) -> bool:
     """Whether a normalisation reads a layer's channels, and nobody else what the layer gives."""
-    source = norm.args[0]
-    if not isinstance(source, fx.Node) or len(source.users) != 1:
+    if len(source.users) != 1:
         return False
     if kind_of(before) is nn.Linear:
         return rank_of(source) == 2  # of more axes the channels are the last, and it would be the second that is normalised
@@ -91,8 +102,8 @@ def _compare(folded: fx.GraphModule, network: fx.GraphModule) -> None:
             spread = expected.float().std(correction=0).maximum(1e-3 * expected.float().abs().max())
             if error > _ACCEPTED * spread:
                 raise CompileError(
-                    f"with batch normalisation folded the network answers otherwise, by {float(error / spread):.3g} of the spread "
-                    "of its answers: this is a fault of handheld; keep the layers that it normalises apart"
+                    f"with batch normalisation folded the network answers otherwise, by {float(error / spread):.3g} of the "
+                    "spread of its answers: this is a fault of handheld; keep the layers that it normalises apart"
                 )
 
 

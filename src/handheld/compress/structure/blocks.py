@@ -11,7 +11,6 @@ from handheld.compress.structure.trace import example_of, with_shapes
 from handheld.errors import InputError
 
 
-
 def removable_blocks(network: fx.GraphModule) -> tuple[str, ...]:
     """Names of the additions ``x + f(x)`` whose ``f`` can be left out, in the network's order."""
     return tuple(node.name for node in network.graph.nodes if _shortcut(network, node) is not None)

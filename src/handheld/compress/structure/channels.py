@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from handheld.compress.structure.dividing import DIVIDING, parts_of
 from handheld.compress.structure.layers import layer_axes
 from handheld.compress.structure.nodes import shape_of
-from handheld.compress.structure.operators import DIVIDING, operator_axes, operator_parts
+from handheld.compress.structure.operators import operator_axes
 from handheld.compress.structure.sizes import reads_number
 from handheld.compress.structure.variables import Axes, Ids, Length, Variables, Walk
 
@@ -103,7 +104,7 @@ def _visit(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
     elif node.op == "output":
         _pin_inputs(walk, node, "it is an output of the network")
     elif not reads_number(walk, node):
-        parts = operator_parts(walk, node) if node.target in DIVIDING else None
+        parts = parts_of(walk, node) if node.target in DIVIDING else None
         if parts is not None:
             walk.parts[node] = parts
             return

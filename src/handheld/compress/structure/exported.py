@@ -5,6 +5,7 @@ again, so that batch normalisation has two modes, a layer keeps its name, and on
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ class _Rebuilt:
 
     def __init__(self, module: nn.Module, program: torch.export.ExportedProgram):
         self._module, self._program, self._graph = module, program, fx.Graph()
+        self._layers = dict(module.named_modules())
         self._new: dict[fx.Node, fx.Node] = {}
 
     def graph_module(self) -> fx.GraphModule:
@@ -88,7 +90,8 @@ class _Rebuilt:
             self._new[results[0]] = self._graph.call_module(name, (self._new[sources[0]],))
 
     def _is_layer(self, call: tuple[str, str]) -> bool:
-        return bool(call[1]) and kind_of(self._module.get_submodule(call[1])) is not None
+        layer = self._layers.get(call[1])
+        return layer is not None and kind_of(layer) is not None
 
     def _is_own(self, source: fx.Node, layer: str) -> bool:
         """Whether a node is a parameter or buffer of a layer, under any of its names."""
@@ -115,7 +118,7 @@ def _call_of(node: fx.Node) -> tuple[str, str] | None:
 
 
 def _in_a_row(nodes: list[fx.Node]) -> bool:
-    return all(node.next is after for node, after in zip(nodes, nodes[1:], strict=False))
+    return all(node.next is after for node, after in pairwise(nodes))
 
 
 def _has(module: nn.Module, name: str) -> bool:

@@ -9,12 +9,10 @@ from handheld.compress.structure.variables import Axes, Ids, Walk
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
-Normalisation = (
-    nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d
-    | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
-)  # fmt: skip
 _Instance = nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d
+_WithStatistics = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | _Instance
 _OverLast = nn.LayerNorm | nn.RMSNorm
+Normalisation = _WithStatistics | nn.GroupNorm | _OverLast
 
 _WITH_NUMBERS: tuple[type[nn.Module], ...] = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear, nn.Embedding,
@@ -40,7 +38,7 @@ _METHODS = ("forward", "_conv_forward", "_check_input_dim")
 def kind_of(layer: nn.Module) -> type[nn.Module] | None:
     """Return which of torch's layers a module is, or computes as; None if it is none that is known.
 
-    A subclass computes as its base where it overrides nothing of it. Hooks and parametrisations may do anything, to weights too.
+    A subclass computes as its base where it overrides nothing of it. Hooks and parametrisations may do anything.
     """
     if layer._forward_hooks or layer._forward_pre_hooks or is_parametrized(layer):
         return None
@@ -174,7 +172,7 @@ def resize(layer: nn.Module) -> None:
         layer.num_channels = layer.num_channels if layer.weight is None else len(layer.weight)
     elif isinstance(layer, _OverLast):
         layer.normalized_shape = layer.normalized_shape if layer.weight is None else tuple(layer.weight.shape)
-    elif isinstance(layer, Normalisation):
+    elif isinstance(layer, _WithStatistics):
         held = layer.running_mean if layer.running_mean is not None else layer.weight
         layer.num_features = layer.num_features if held is None else len(held)
     elif isinstance(layer, nn.PReLU):

@@ -131,10 +131,7 @@ def macs(network: fx.GraphModule) -> dict[str, int]:
     layers = dict(network.named_modules())
     batch = next((shape_of(node) or (1,))[0] for node in network.graph.nodes if node.op == "placeholder")
     for node in network.graph.nodes:
-        if node.op == "call_module":
-            count = _of_layer(node, layers[str(node.target)])
-        else:
-            count = sum(products_of(node))
+        count = _of_layer(node, layers[str(node.target)]) if node.op == "call_module" else sum(products_of(node))
         if count:
             name = str(node.target) if node.op == "call_module" else node.name
             found[name] = found.get(name, 0) + count // batch
