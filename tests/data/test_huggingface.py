@@ -197,6 +197,20 @@ def test_a_split_of_no_known_name_is_told(tmp_path):
         load(write_splits(tmp_path / "none", ("unsupervised",), {"text": TEXTS, "label": HALVES}))
 
 
+def test_a_name_that_only_begins_like_a_split_is_none(tmp_path):
+    write(tmp_path / "saved" / "train", {"text": TEXTS, "label": HALVES})
+    (tmp_path / "saved" / "dataset_dict.json").write_text('{"splits": ["train", "test./../../secret"]}')
+    splits = load(tmp_path / "saved")
+    assert [skipped.name.endswith("secret") for skipped in splits.skipped] == [True]
+
+
+def test_grey_pictures_are_told(tmp_path):
+    pictures = [{"bytes": png(value, "L"), "path": None} for value in range(20)]
+    path = write(tmp_path / "saved", {"image": pictures, "label": HALVES}, {"label": LABEL})
+    assert "all 20 pictures are grey: grey=True" in load(path).notes[0]
+    assert load(path, grey=True).notes == ()
+
+
 def test_a_label_that_training_lacks_is_left_out_of_the_others(tmp_path):
     write(tmp_path / "train", {"text": TEXTS, "label": ["a", "b"] * 10})
     write(tmp_path / "test", {"text": TEXTS, "label": ["b", "c"] * 10})

@@ -82,6 +82,7 @@ def test_what_cannot_be_read_is_named_left_out_and_counted():
         ([(np.zeros((4, n + 4), np.uint8), 0) for n in range(3)], "different sizes, .*resize them"),
         ([(np.zeros((4, 4), np.uint8), 0), ("text", 0)] * 4, "different sizes, .* and a text"),
         ([(np.zeros((4, 4), np.uint8), -1)] * 4, "labels run from -1"),
+        ([(np.zeros((4, 4), np.uint8), n * 2**40) for n in range(4)], "so many classes need names: give them as `classes`"),
         ([(np.zeros((4, 4), np.uint8), 0)] * 4, "two classes or more"),
     ],
 )

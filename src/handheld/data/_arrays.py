@@ -14,8 +14,6 @@ from handheld.data._splits import by_split
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
-_MOST_UNNAMED = 100_000  # classes
-
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -63,12 +61,10 @@ def _classes(
         if named.ndim != 1 or named.dtype.kind not in "US":
             raise InputError(f"{path}: expected classes to be a list of names, got {named.dtype} {list(named.shape)}")
         return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in named.tolist()), labels, ()
-    lowest, highest = (int(edge) for edge in bounds(np.concatenate(list(labels.values()))))
-    if lowest < 0:
-        raise InputError(f"{path}: labels run from {lowest}, expected numbers of 0 or more; leave out what has no label")
-    if highest >= _MOST_UNNAMED:
-        raise InputError(f"{path}: labels run up to {highest}; so many classes need names, in an array `classes`")
-    return numbered(labels)
+    try:
+        return numbered(labels)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _inputs(arrays: Arrays, reading: Reading, path: Path) -> Arrays:

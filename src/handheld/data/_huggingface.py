@@ -65,6 +65,10 @@ def read_saved_dataset(path: Path, reading: Reading) -> RawSplits:
         parts[split], left_out = _read(folder, reading, classes)
         classes = classes or parts[split].classes
         skipped += tuple(left_out)
+    if parts and not any(part.is_text for part in parts.values()):
+        from handheld.data._pictures import notes_of
+
+        return RawSplits(parts, skipped, notes_of(parts.values(), reading))
     return RawSplits(parts, skipped)
 
 

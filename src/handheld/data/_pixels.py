@@ -55,7 +55,8 @@ def white_of(kind: np.dtype[Any], low: float, high: float, where: str) -> float:
     """
     whites = _WHITES.get(kind.kind, ())
     for white in whites:
-        if low >= 0 and (high <= white == 1 or white / 2 < high <= white):
+        is_near = white / 2 < high or white == 1  # fractions may be dark: as bytes they would be black
+        if low >= 0 and high <= white and is_near:
             return white
     wanted = " or ".join(f"0 to {white}" for white in whites) or "uint8"
     raise InputError(f"{where}: {kind} of {low:.4g} to {high:.4g}; expected {wanted}, not normalised: {SAY_WHITE}")

@@ -29,8 +29,15 @@ def split_of(name: str) -> str | None:
     return SPLITS.get(name.lower())
 
 
-def by_split(named: Iterable[tuple[str, Place]], where: str) -> tuple[dict[str, Place], tuple[Skipped, ...]]:
+def by_split(
+    named: Iterable[tuple[str, Place]], where: str, *, are_files: bool = False
+) -> tuple[dict[str, Place], tuple[Skipped, ...]]:
     """Sort what has names into splits, train first, and tell what has the name of none.
+
+    Args:
+        named: (name, what has it).
+        where: of messages.
+        are_files: whether only what stands before a name's first point counts.
 
     Raises:
         InputError: two names of one split, which nobody said to join.
@@ -39,7 +46,7 @@ def by_split(named: Iterable[tuple[str, Place]], where: str) -> tuple[dict[str, 
     places: dict[str, Place] = {}
     unknown = []
     for name, place in named:
-        split = split_of(name.partition(".")[0])
+        split = split_of(name.partition(".")[0] if are_files else name)
         if split is None:
             unknown.append(Skipped(name, f"is the name of no split: expected one of {', '.join(SPLITS)}"))
             continue

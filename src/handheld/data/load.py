@@ -102,7 +102,7 @@ def _read(path: Path, reading: Reading) -> RawSplits:
 
 def _named_tables(folder: Path, tables: Sequence[Path], reading: Reading) -> RawSplits:
     """Read the tables of a folder by their split. Raises :class:`InputError` for two of one split."""
-    paths, unknown = by_split([(table.name, table) for table in tables], str(folder))
+    paths, unknown = by_split([(table.name, table) for table in tables], str(folder), are_files=True)
     parts, skipped, notes = _tables(paths, reading)
     strangers = [one for one in unknown if suffix_of(Path(one.name)) in _ALWAYS_TABLES]
     told = tuple(Skipped(str(folder / name), reason) for name, reason in strangers)

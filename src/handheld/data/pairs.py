@@ -64,9 +64,6 @@ def from_pairs(
     names = classes or getattr(train, "classes", None)
     notes: tuple[str, ...] = ()
     if names is None:
-        lowest = min(int(numbers.min(initial=0)) for numbers in labels.values())
-        if lowest < 0:
-            raise InputError(f"labels run from {lowest}, expected numbers of 0 or more; leave out what has no label")
         names, labels, notes = numbered(labels)
     parts = {name: _dataset(name, examples[name], labels[name], tuple(map(str, names))) for name in read}
     return Splits.of(

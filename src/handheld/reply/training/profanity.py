@@ -118,7 +118,7 @@ def _words() -> _Words:
 @cache
 def _spelled() -> frozenset[str]:
     """Return the words of the list, each ending spelled out."""
-    words = set()
+    words: set[str] = set()
     for line in _lines():
         if line.startswith(("!", "+")):
             continue
