@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from handheld.errors import MediaError
-from handheld.pictures import FORMATS, MAX_PIXELS, decode, decode_animation, resize
+from handheld.pictures import FORMATS, MAX_PIXELS, decode, decode_animation, of_image, resize, to_grey
 
 RAMP = np.linspace(0, 65535, 12).astype(np.uint16).reshape(3, 4)
 """16-bit numbers from black to white."""
@@ -41,27 +41,70 @@ def test_deep_pictures_are_scaled(content):
     assert np.abs(picture[:, :, 0].astype(int) - np.linspace(0, 255, 12).reshape(3, 4)).max() <= 1
 
 
+def test_a_black_picture_of_16_bits_is_black():
+    assert decode(encoded(Image.fromarray(np.zeros((3, 4), np.uint16)), "PNG")).max() == 0
+
+
 UNKNOWN = {
     "beyond 16 bits": (Image.fromarray(np.full((3, 4), 70_000, np.int32)), r"whole numbers in \[0, 65535\], got 70000"),
     "below 0": (Image.fromarray(np.full((3, 4), -1, np.int32)), r"got -1 to -1: scale them first"),
     "fractions above 1": (Image.fromarray(np.full((3, 4), 255, np.float32)), r"fractions in \[0, 1\], got 255 to 255"),
+    "8 bits in 32": (Image.fromarray(np.full((3, 4), 200, np.int32)), "200 to 200 need 8 alone"),
+    "8 bits in 16": (Image.fromarray(np.full((3, 4), 200, np.uint16)), "200 to 200 need 8 alone"),
     "no number": (Image.fromarray(np.full((3, 4), np.nan, np.float32)), "got nan to nan"),
 }
 
 
 @pytest.mark.parametrize(("picture", "message"), UNKNOWN.values(), ids=UNKNOWN)
 def test_numbers_of_no_known_range_are_refused_not_clipped(picture, message):
-    with pytest.raises(MediaError, match=f"x.tiff: expected .*{message}"):
+    with pytest.raises(MediaError, match=f"x.tiff: .*{message}"):
         decode(encoded(picture, "TIFF"), "x.tiff")
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "LAB", "YCbCr"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "LAB", "YCbCr", "HSV", "La", "RGBa"]
+)
 def test_every_mode_that_a_file_can_have_is_read(mode):
     try:
         content = encoded(Image.new("RGB", (4, 3), (255, 255, 255)).convert(mode), "TIFF")
     except (OSError, ValueError):
         pytest.skip(f"Pillow writes no file of mode {mode}")
     assert decode(content).mean() > 250
+
+
+SEE_THROUGH = {
+    "RGBA": Image.new("RGBA", (4, 3), (10, 20, 30, 0)),
+    "LA": Image.new("LA", (4, 3), (10, 0)),
+    "half": Image.new("RGBA", (4, 3), (0, 0, 0, 128)),
+    "opaque": Image.new("RGBA", (4, 3), (10, 20, 30, 255)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "colour"), [("RGBA", (255,) * 3), ("LA", (255,) * 3), ("half", (127,) * 3), ("opaque", (10, 20, 30))]
+)
+def test_what_is_see_through_is_laid_on_white(name, colour):
+    assert decode(encoded(SEE_THROUGH[name], "PNG"))[0, 0].tolist() == list(colour)
+
+
+def test_a_palette_with_a_see_through_colour_is_laid_on_white():
+    picture = Image.new("P", (4, 3), 1)
+    picture.putpalette([0, 0, 0, 200, 0, 0])
+    for form in ("PNG", "GIF"):
+        assert decode(encoded(picture, form, transparency=1))[0, 0].tolist() == [255, 255, 255]
+        assert decode(encoded(picture, form))[0, 0].tolist() == [200, 0, 0]
+
+
+def test_grey_is_brightness():
+    coloured = decode(encoded(Image.new("RGB", (4, 3), (200, 100, 50)), "PNG"))
+    assert to_grey(coloured).tolist() == [[[124]] * 4] * 3  # 0.299 * 200 + 0.587 * 100 + 0.114 * 50
+    assert (to_grey(decode(DEEP["16-bit PNG"]))[:, :, 0] == RAMP >> 8).all()
+
+
+def test_pictures_of_pillow_keep_one_channel_where_they_have_no_colours():
+    assert of_image(Image.new("L", (4, 3), 7)).tolist() == [[[7]] * 4] * 3
+    assert of_image(Image.new("LA", (4, 3), (7, 255))).tolist() == [[[7]] * 4] * 3
+    assert of_image(Image.new("RGBA", (4, 3), (1, 2, 3, 255))).tolist() == [[[1, 2, 3]] * 4] * 3
 
 
 def test_a_quarter_turn_in_the_header_is_made():

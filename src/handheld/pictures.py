@@ -51,6 +51,7 @@ _BROKEN = (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBo
 """What Pillow's decoders raise of files that are damaged."""
 
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+_GREY = ("1", "L", "LA", "La", "I", "F", *_DEEP)
 _PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 
 
@@ -69,7 +70,8 @@ class TimedPicture(NamedTuple):
 def decode(content: bytes, name: str = "picture") -> Picture:
     """Return an encoded picture as (height, width, 3) uint8 RGB, turned upright as its EXIF orientation says.
 
-    16-bit numbers are scaled to 8, and so are fractions in [0, 1]; alpha is dropped. Of an animation it is the first picture.
+    16-bit numbers are scaled to 8, and so are fractions in [0, 1]; what is see-through is laid on white. Of an animation it
+    is the first picture.
 
     Args:
         content: of a file in one of ``FORMATS``.
@@ -94,6 +96,21 @@ def decode_animation(content: bytes, name: str = "animation") -> Iterator[TimedP
                 yield TimedPicture(array, milliseconds / 1000)
         except (*_BROKEN, EOFError) as error:
             raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
+
+
+def of_image(image: Any, name: str = "picture") -> NDArray[np.uint8]:
+    """Return a picture of Pillow's as :func:`decode` does, but one without colours as (height, width, 1), and not turned.
+
+    Raises:
+        MediaError: numbers of no known range, or a mode that cannot be read.
+    """
+    array = _as_array(image, name)
+    return array[:, :, :1] if image.mode in _GREY else array
+
+
+def to_grey(picture: Picture) -> NDArray[np.uint8]:
+    """Return (height, width, 1) brightness after ITU-R BT.601, as ``engine.classify`` has it; of a grey picture its own."""
+    return np.array(Image.fromarray(picture).convert("L"))[:, :, None]
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:
@@ -129,25 +146,31 @@ def _loaded(picture: Any, name: str) -> Any:
 
 def _as_array(picture: Any, name: str) -> Picture:
     mode = picture.mode
-    if mode in _DEEP:
-        return _grey(np.asarray(picture).astype(np.uint16) >> 8)
-    if mode == "I":
+    if mode == "I" or mode in _DEEP:
         return _grey(_of_whole_numbers(np.asarray(picture), name))
     if mode == "F":
         return _grey(_of_fractions(np.asarray(picture), name))
     try:
         plain = picture.convert(_PREMULTIPLIED[mode]) if mode in _PREMULTIPLIED else picture
-        return np.array(plain.convert("RGB"))
+        return np.array(_on_white(plain) if plain.has_transparency_data else plain.convert("RGB"))
     except ValueError as error:
         raise MediaError(f"{name}: pictures of mode {mode} cannot be read: {error}") from error
 
 
+def _on_white(picture: Any) -> Any:
+    """Return RGB as a page shows it: the colours of what is see-through are whatever some program left there."""
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
 def _of_whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return 8 bits of numbers in 32, which are those of 16 bits where all fit (some writers have no other way)."""
+    """Return 8 bits of 16, which some writers have no other way to keep than in 32."""
     low = int(values.min())
     high = int(values.max())
     if not 0 <= low <= high < 2**16:
         raise MediaError(f"{name}: expected whole numbers in [0, 65535], got {low} to {high}: scale them first")
+    if 0 < high < 2**8:  # these would all be black
+        raise MediaError(f"{name}: has 16 bits, of which {low} to {high} need 8 alone, so white is not known: scale it first")
     scaled: NDArray[Any] = values >> 8
     return scaled
 

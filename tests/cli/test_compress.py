@@ -84,6 +84,19 @@ def test_a_configuration_is_run_as_it_says(family: Family, tmp_path: Path, monke
     assert len(given["data"].train) + len(given["data"].valid) + len(given["data"].test) == 40
 
 
+def test_what_is_left_out_and_what_is_odd_is_told(family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    rows = "".join(f"{'ab'[number % 2]},text {number}\n" for number in range(20))
+    for name in ("train", "test", "more"):
+        (tmp_path / "texts").mkdir(exist_ok=True)
+        (tmp_path / "texts" / f"{name}.csv").write_text("label,text\n" + rows)
+    (tmp_path / "c.toml").write_text('[data]\npath = "texts"\n')
+    monkeypatch.setattr(run_module, "compress", lambda *_, **__: family)
+    done = RUNNER.invoke(app, ["compress", str(tmp_path / "c.toml")])
+    assert done.exit_code == 0, done.output
+    assert "more.csv: is the name of no split: expected one of train," in done.stderr
+    assert "of the 20 test examples also in the training split: accuracy on them says little" in done.stderr
+
+
 def test_a_configuration_that_is_wrong_is_named(tmp_path: Path):
     (tmp_path / "c.toml").write_text('[data]\npath = "x"\n[teacher]\nwith = 4\n')
     done = RUNNER.invoke(app, ["compress", str(tmp_path / "c.toml")])

@@ -42,6 +42,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def test_examples_to_validate_by_that_are_learned_from_are_counted(folder: Path):
+    done = handheld(
+        "train", folder / "train.tsv", "--valid", folder / "train.tsv", "--max-size", "20KB", "--out", folder / "x.tflite"
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"note: 126 of the 126 validation examples also in the training split" in done.stderr
+
+
 def test_training_leaves_a_model_and_its_report(folder: Path):
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(("m.", ".m"))) == [
         "m.tflite",

@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from handheld.compress.config import named, read, targets
 from handheld.compress.settings import Settings
@@ -110,6 +112,39 @@ def test_data_that_is_not_there_is_looked_for_in_both_places(tmp_path: Path, mon
         read(config(tmp_path, '[data]\npath = "none.npz"\n')).load()
 
 
+def test_columns_are_those_that_are_named(tmp_path: Path):
+    rows = "".join(f"{number},kind {number % 2},body {number}\n" for number in range(20))
+    (tmp_path / "t.csv").write_text("n,kind of it,words\n" + rows)
+    with pytest.raises(InputError, match="nothing says which are label and text: name them: label_column and text_columns"):
+        read(config(tmp_path, '[data]\npath = "t.csv"\n')).load()
+    data = read(config(tmp_path, '[data]\npath = "t.csv"\nlabel_column = "kind of it"\ntext_columns = ["words", "n"]\n')).load()
+    assert data.classes == ("kind 0", "kind 1")
+    assert all(str(text).startswith("body ") for text in data.train.inputs)
+
+
+def test_how_arrays_and_pictures_are_read_can_be_said(tmp_path: Path):
+    np.savez(tmp_path / "d.npz", x=np.full((20, 3, 6, 3), 16.0), y=np.arange(20) % 2)
+    for text, message in (
+        ("white = 16", r"first or last: .*`channels` under \[data\]"),
+        ('channels = "first"', r"16 to 16; .*`white` under \[data\]"),
+        ('channels = "last"\nwhite = 8', "expected 0 to 8"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(config(tmp_path, f'[data]\npath = "d.npz"\n{text}\n')).load()
+    data = read(config(tmp_path, '[data]\npath = "d.npz"\nchannels = "first"\nwhite = 16\n')).load()
+    assert data.train.inputs.shape[1:] == (6, 3, 3)
+    assert np.unique(np.asarray(data.train.inputs)).tolist() == [255]
+
+
+def test_pictures_can_be_read_as_grey(tmp_path: Path):
+    for number in range(12):
+        path = tmp_path / "pets" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 3), (200, 100, number)).save(path)
+    data = read(config(tmp_path, '[data]\npath = "pets"\ngrey = true\nsize = [6, 5]\n')).load()
+    assert data.train.inputs.shape[1:] == (6, 5, 1)
+
+
 def test_a_number_of_members():
     assert targets(4, {}) == 4
 
@@ -130,6 +165,7 @@ def test_data_from_a_function_of_the_users(tmp_path: Path):
         ('factory = "my_pictures:nothing"', "gives a NoneType, expected Splits"),
         ('factory = "my_pictures:absent"', "no factory 'my_pictures:absent'"),
         ('factory = "my_pictures:splits"\npath = "d.npz"', "either a path or a factory"),
+        ('factory = "my_pictures:splits"\nlabel_column = "a"', "data.label_column: says how a path is read"),
         ("valid = 0.1", "either a path or a factory"),
     ):
         with pytest.raises(InputError, match=message):

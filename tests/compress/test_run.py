@@ -246,9 +246,16 @@ def test_a_rate_that_breaks_the_run_is_named(splits: Splits, tmp_path: Path):
         compress(Teacher(width=4), splits, out=tmp_path, targets=["2x smaller"], settings=wild)
 
 
-def test_pictures_of_another_size_are_refused(splits: Splits, tmp_path: Path):
-    odd = Dataset(np.zeros((3, 8, 8, 1), np.uint8), np.arange(3), splits.classes)
-    with pytest.raises(InputError, match="test pictures have another size"):
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((8, 8, 1), r"the test pictures are 8 x 8, the training pictures 12 x 12: .*size = \[height, width\] under \[data\]"),
+        ((12, 12, 3), r"the test pictures have 3 channels, the training pictures 1: .*grey = true under \[data\]"),
+    ],
+)
+def test_pictures_of_another_shape_are_refused(splits: Splits, tmp_path: Path, shape: tuple[int, ...], message: str):
+    odd = Dataset(np.zeros((3, *shape), np.uint8), np.arange(3), splits.classes)
+    with pytest.raises(InputError, match=message):
         compress(Teacher(width=4), Splits(splits.train, splits.valid, odd), out=tmp_path, targets=1, settings=SETTINGS)
 
 

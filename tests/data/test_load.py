@@ -1,5 +1,4 @@
 import io
-import json
 
 import numpy as np
 import pytest
@@ -7,8 +6,6 @@ from PIL import Image
 
 from handheld.data import load
 from handheld.errors import InputError
-
-pyarrow = pytest.importorskip("pyarrow", reason="needs the extra 'train'")
 
 RNG = np.random.default_rng(0)
 
@@ -65,7 +62,7 @@ def test_one_odd_picture_of_many_is_left_out_and_named(tmp_path):
     (tmp_path / "cat" / "050.png").write_bytes(png(1, (30, 40)))
     splits = load(tmp_path)
     assert [skipped.name for skipped in splits.skipped] == [str(tmp_path / "cat" / "050.png")]
-    assert "is 30 x 40, those before are 6 x 8" in splits.skipped[0].reason
+    assert "is 30 x 40, most are 6 x 8" in splits.skipped[0].reason
     assert len(splits.train) + len(splits.valid) + len(splits.test) == 199
     assert load(tmp_path, size=(6, 8)).skipped == ()
 
@@ -73,7 +70,9 @@ def test_one_odd_picture_of_many_is_left_out_and_named(tmp_path):
 def test_sizes_that_differ_need_one(tmp_path):
     write_classes(tmp_path)
     (tmp_path / "cat" / "99.png").write_bytes(png(1, (3, 3)))
-    with pytest.raises(InputError, match=r"3 x 3, those before are 6 x 8; give size"):
+    with pytest.raises(
+        InputError, match=r"3 x 3, most are 6 x 8: give size=.*, in a configuration size = \[height, width\] under \[data\]"
+    ):
         load(tmp_path)
     assert load(tmp_path, size=(5, 5)).train.inputs.shape[1:] == (5, 5, 3)
 
@@ -143,47 +142,169 @@ def test_texts_in_split_files_share_the_classes_of_the_first(tmp_path):
     assert "'odd' is not among the classes" in splits.skipped[0].reason
 
 
-def write_saved(folder, rows, features):
-    folder.mkdir(parents=True)
-    table = pyarrow.Table.from_pylist(rows)
-    with (
-        pyarrow.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as file,
-        pyarrow.ipc.new_stream(file, table.schema) as stream,
-    ):
-        stream.write_table(table)
-    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
-    (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
+@pytest.mark.parametrize("where", ["000", "050", "099"])
+def test_the_odd_picture_may_be_any(tmp_path, where):
+    write_classes(tmp_path, each=100)
+    for label in ("cat", "dog"):
+        (tmp_path / label / f"{int(where):02}.png").rename(tmp_path / label / f"{where}.png")
+    (tmp_path / "cat" / f"{where}.png").write_bytes(png(1, (30, 40)))
+    assert [skipped.name for skipped in load(tmp_path).skipped] == [str(tmp_path / "cat" / f"{where}.png")]
 
 
-LABEL = {"_type": "ClassLabel", "names": ["cat", "dog"]}
+def test_deep_pictures_in_a_folder_are_scaled_or_refused_by_name(tmp_path):
+    ramp = np.linspace(0, 65535, 48).astype(np.uint16).reshape(6, 8)
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for number in range(5):
+            Image.fromarray(ramp).save(tmp_path / label / f"{number}.png")
+    Image.fromarray(np.full((6, 8), 700, np.float32)).save(tmp_path / "dog" / "0.tiff")
+    splits = load(tmp_path)
+    assert (splits.train.inputs.min(), splits.train.inputs.max()) == (0, 255)
+    assert len(np.unique(splits.train.inputs)) > 40
+    assert [skipped.name for skipped in splits.skipped] == [str(tmp_path / "dog" / "0.tiff")]
+    assert "expected fractions in [0, 1], got 700 to 700" in splits.skipped[0].reason
 
 
-def test_a_saved_data_set_of_pictures(tmp_path):
-    for split in ("train", "test"):
-        rows = [{"image": {"bytes": png(i), "path": None}, "label": i % 2} for i in range(20)]
-        write_saved(tmp_path / split, rows, {"image": {"_type": "Image"}, "label": LABEL})
-    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+def test_a_folder_of_grey_pictures_says_so_and_can_be_read_as_grey(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for number in range(5):
+            Image.new("L", (8, 6), 50 * number).save(tmp_path / label / f"{number}.png")
+    splits = load(tmp_path)
+    assert splits.train.inputs.shape[1:] == (6, 8, 3)
+    assert "all 10 pictures are grey: grey=True" in splits.notes[0]
+    grey = load(tmp_path, grey=True)
+    assert grey.train.inputs.shape[1:] == (6, 8, 1)
+    assert not any("grey" in note for note in grey.notes)
+    assert load(tmp_path, grey=True, size=(4, 4)).train.inputs.shape[1:] == (4, 4, 1)
+
+
+def test_colours_become_grey_as_models_that_want_grey_see_them(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for number in range(3):
+            Image.new("RGB", (8, 6), (200, 100, 50 * number)).save(tmp_path / label / f"{number}.png")
+    assert not any("grey" in note for note in load(tmp_path).notes)
+    values = np.unique(load(tmp_path, grey=True).train.inputs).tolist()
+    assert values == [118, 124, 130] or set(values) < {118, 119, 124, 130}  # 0.299 * 200 + 0.587 * 100 + 0.114 * blue
+
+
+@pytest.mark.parametrize("name", ["val", "dev", "validation", "valid", "Eval", "EVALUATION"])
+def test_a_split_has_many_names(tmp_path, name):
+    for split, each in (("Training", 5), (name, 2)):
+        write_classes(tmp_path / split, each=each)
+    splits = load(tmp_path)
+    assert [len(part) for part in (splits.train, splits.valid, splits.test)] == [8, 4, 2]
+
+
+def test_a_folder_beside_splits_that_is_none_is_told(tmp_path):
+    for split in ("train", "test", "extra"):
+        write_classes(tmp_path / split)
     splits = load(tmp_path)
     assert splits.classes == ("cat", "dog")
-    assert (len(splits.train), len(splits.valid), len(splits.test)) == (18, 2, 20)
+    assert [skipped.name for skipped in splits.skipped] == [str(tmp_path / "extra")]
+    assert "is the name of no split: expected one of train, " in splits.skipped[0].reason
 
 
-def test_a_saved_data_set_of_texts(tmp_path):
-    rows = [{"text": f"text {i}", "label": i % 2} for i in range(20)]
-    write_saved(tmp_path / "saved", rows, {"text": {"_type": "Value", "dtype": "string"}, "label": LABEL})
-    assert load(tmp_path / "saved").train.is_text
+def test_a_class_may_be_called_train(tmp_path):
+    assert load(write_classes(tmp_path, classes=("train", "bus"))).classes == ("bus", "train")
 
 
-def test_a_saved_data_set_may_not_point_elsewhere(tmp_path):
-    write_saved(
-        tmp_path / "saved", [{"text": "x", "label": 0}], {"text": {"_type": "Value", "dtype": "string"}, "label": LABEL}
-    )
-    (tmp_path / "saved" / "state.json").write_text('{"_data_files": [{"filename": "../../secret.arrow"}]}')
-    with pytest.raises(InputError, match="lies outside"):
-        load(tmp_path / "saved")
-    (tmp_path / "saved" / "state.json").write_text("[1")
-    with pytest.raises(InputError, match="cannot be read"):
-        load(tmp_path / "saved")
+def test_two_names_of_one_split_are_refused(tmp_path):
+    for split in ("train", "val", "dev"):
+        write_classes(tmp_path / split)
+    with pytest.raises(InputError, match="dev and val are both the valid split"):
+        load(tmp_path)
+
+
+def test_arrays_of_any_split_name(tmp_path):
+    x, y = RNG.integers(0, 256, (40, 5, 5), np.uint8), np.arange(40) % 4
+    splits = load(save(tmp_path / "a.npz", x_train=x, y_train=y, x_val=x[:8], y_val=y[:8], x_more=x, y_more=y))
+    assert len(splits.valid) == 8
+    assert [skipped.name.rpartition(", ")[2] for skipped in splits.skipped] == ["x_more"]
+
+
+def test_arrays_with_channels_first_are_turned(tmp_path):
+    x, y = RNG.integers(0, 256, (40, 8, 6, 3), np.uint8), np.arange(40) % 4
+    first = load(save(tmp_path / "a.npz", x=np.moveaxis(x, -1, 1), y=y))
+    assert first.train.digest == load(save(tmp_path / "b.npz", x=x, y=y)).train.digest
+    path = save(tmp_path / "c.npz", x=x[:, :3], y=y)
+    with pytest.raises(InputError, match=r'c\.npz, x: 3 x 6 x 3 could have its channels first or last: .*channels="last"'):
+        load(path)
+    assert load(path, channels="last").train.inputs.shape[1:] == (3, 6, 3)
+    assert load(path, channels="first").train.inputs.shape[1:] == (6, 3, 3)
+    with pytest.raises(InputError, match="channels: expected 'first' or 'last', got 'middle'"):
+        load(path, channels="middle")
+
+
+RAMP = np.linspace(0, 1, 40 * 48).reshape(40, 6, 8, 1)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [RAMP, (RAMP * 255).astype(np.float32), (RAMP * 255).astype(np.int64), (RAMP * 65535).astype(np.uint16)],
+    ids=["fractions", "float bytes", "int bytes", "16 bit"],
+)
+def test_arrays_of_any_depth_are_brought_to_eight_bits(tmp_path, x):
+    splits = load(save(tmp_path / "a.npz", x_train=x, y_train=np.arange(40) % 4, x_test=x[:2], y_test=np.array([0, 1])))
+    assert splits.test.inputs.dtype == np.uint8
+    assert np.abs(splits.test.inputs.astype(float) - RAMP[:2] * 255).max() <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (RAMP * 16, "float64 of 0 to 16; expected 0 to 1 or 0 to 255"),
+        (RAMP - 0.5, "float64 of -0.5 to 0.5"),
+        ((RAMP * 4095).astype(np.uint16)[..., 0], "uint16 of 0 to 4095"),
+        (np.zeros((40, 6, 8, 5), np.uint8), "6 x 8 x 5 has 5 channels"),
+        (np.zeros((40, 6, 8, 4), np.uint8), "6 x 8 x 4 has 4 channels, .* alpha"),
+    ],
+)
+def test_arrays_that_could_be_read_in_several_ways_are_refused(tmp_path, x, message):
+    with pytest.raises(InputError, match=f"a.npz, x: {message}"):
+        load(save(tmp_path / "a.npz", x=x, y=np.arange(40) % 4))
+
+
+def test_white_can_be_said_of_arrays(tmp_path):
+    assert load(save(tmp_path / "a.npz", x=RAMP[..., 0] * 16, y=np.arange(40) % 4), white=16).train.inputs.dtype == np.uint8
+    kept = load(save(tmp_path / "b.npz", x=RAMP[..., 0] * 16, y=np.arange(40) % 4))
+    assert kept.train.inputs.dtype == np.float64  # rows of measurements, as far as one can know
+    with pytest.raises(InputError, match="channels and white are of pictures"):
+        load(save(tmp_path / "c.npz", x=RAMP[:, 0, :, 0], y=np.arange(40) % 4), white=16)
+
+
+def test_numbers_that_no_label_has_are_no_classes(tmp_path):
+    x = RNG.integers(0, 256, (40, 5, 5), np.uint8)
+    splits = load(save(tmp_path / "a.npz", x=x, y=1 + np.arange(40) % 3))
+    assert splits.classes == ("1", "2", "3")
+    assert splits.train.counts.min() > 0
+    assert "no example has label 0" in splits.notes[0]
+
+
+def test_examples_in_two_splits_are_noted(tmp_path):
+    x, y = RNG.integers(0, 256, (40, 5, 5), np.uint8), np.arange(40) % 4
+    splits = load(save(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8]), valid=0.2)
+    assert "of the 8 test examples also in the training split" in splits.notes[0]
+    assert sum(splits.test.shared(part) for part in (splits.train, splits.valid)) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "message"),
+    [
+        ("pets", {"label_column": "x"}, "label_column says nothing of a folder of pictures by class: leave it out"),
+        ("pets", {"white": 255}, "white says nothing of a folder of pictures"),
+        ("a.npz", {"size": (4, 4)}, "size says nothing of arrays"),
+        ("a.csv", {"grey": True}, "grey says nothing of a table of texts"),
+        ("pets", {"size": (0, 4)}, "size: expected height and width of 1 or more"),
+    ],
+)
+def test_an_option_of_another_form_is_refused(tmp_path, name, how, message):
+    write_classes(tmp_path / "pets")
+    save(tmp_path / "a.npz", x=np.zeros((4, 5, 5), np.uint8), y=np.arange(4) % 2)
+    (tmp_path / "a.csv").write_text("a,one\nb,two\n" * 5)
+    with pytest.raises(InputError, match=message):
+        load(tmp_path / name, **how)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,41 @@ def test_a_folder_holds_splits_in_any_form(tmp_path: Path):
     assert [len(part) for part in (splits.train, splits.valid, splits.test)] == [8, 4, 4]
 
 
+@pytest.mark.parametrize("header", ["category,text", "Class Index,Title,Description", "text,label"])
+def test_a_header_that_is_known_is_no_example_in_any_split(tmp_path: Path, header: str):
+    width = header.count(",")
+    place = 1 if header == "text,label" else 0
+    for name, count in (("train", 8), ("valid", 4), ("test", 4)):
+        rows = [[f"{name} {number}"] * (width + 1) for number in range(count)]
+        for number, row in enumerate(rows):
+            row[place] = "ab"[number % 2]
+        written(tmp_path, f"{name}.csv", "\n".join([header, *map(",".join, rows)]))
+    splits = load(tmp_path)
+    assert splits.classes == ("a", "b")
+    assert [len(part) for part in (splits.train, splits.valid, splits.test)] == [8, 4, 4]
+    assert not splits.skipped
+
+
+@pytest.mark.parametrize("count", [6, 40])
+def test_a_header_that_is_not_known_is_refused_in_a_folder_too(tmp_path: Path, count: int):
+    rows = "".join(f"{'ab'[number % 2]},some text {number}\n" for number in range(count))
+    for name in ("train", "valid", "test"):
+        written(tmp_path, f"{name}.csv", "kind,words\n" + rows)
+    with pytest.raises(InputError, match=r"train\.csv, line 1: 'kind' is a label of no other line, so this may be a header"):
+        load(tmp_path)
+    splits = load(tmp_path, label_column="kind", text_columns=["words"])
+    assert splits.classes == ("a", "b")
+    assert len(splits.train) == count
+
+
+def test_a_table_of_no_split_beside_others_is_told(tmp_path: Path):
+    for name in ("train.csv", "eval.csv", "unlabelled.csv", "README.txt"):
+        written(tmp_path, name, "label,text\n" + SHORT)
+    splits = load(tmp_path)
+    assert len(splits.valid) == 10
+    assert [skipped.name for skipped in splits.skipped] == [str(tmp_path / "unlabelled.csv")]
+
+
 def test_two_files_of_one_split_are_refused(tmp_path: Path):
     for name in ("train.tsv", "train.csv"):
         written(tmp_path, name, "a\tone\n")

@@ -159,10 +159,22 @@ def picture_folder(folder: Path, *, many: int) -> None:
 def test_pictures_of_several_sizes_are_brought_to_one(tmp_path: Path):
     picture_folder(tmp_path, many=20)
     text = '[data]\npath = "pictures"\nusers = 4\n{}[model]\nnetwork = "linear"'
-    with pytest.raises(InputError, match=r"000\.png is 5 x 9.* give \[data\] size = \[height, width\]"):
+    with pytest.raises(InputError, match=r"000\.png is 5 x 9.* size = \[height, width\] under \[data\]"):
         read(config(tmp_path, text.format(""))).learner()
     learner = read(config(tmp_path, text.format("size = [4, 6]\n"))).learner()
     assert learner.users.examples.inputs.shape[1:] == (3, 4, 6)
+
+
+def test_pictures_can_be_read_as_grey(tmp_path: Path):
+    picture_folder(tmp_path, many=20)
+    text = '[data]\npath = "pictures"\nusers = 4\ngrey = true\nsize = [6, 6]\n[model]\nnetwork = "linear"'
+    assert read(config(tmp_path, text)).learner().users.examples.inputs.shape[1:] == (1, 6, 6)
+
+
+def test_what_is_odd_about_the_data_is_told(pictures: Path, caplog):
+    read(config(pictures, '[data]\npath = "pictures.npz"\nusers = 4\n[model]\nnetwork = "linear"')).learner()
+    assert "pictures.npz: " in caplog.text
+    assert "of the 40 test examples also in the training split" in caplog.text
 
 
 def test_one_odd_picture_of_many_is_named(tmp_path: Path, caplog):

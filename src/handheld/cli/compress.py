@@ -37,7 +37,9 @@ def run(
     console, wanted = Console(stderr=True), read(config)
     data = wanted.load()
     for skipped in data.skipped:
-        console.print(f"left out {skipped.name}: {skipped.reason}", highlight=False, soft_wrap=True)
+        console.print(f"left out {skipped.name}: {skipped.reason}", highlight=False, soft_wrap=True, markup=False)
+    for note in data.notes:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
     with stage_bars(console) as progress:
         family = compress(
             wanted.found_teacher, data, out=out or wanted.out, targets=wanted.targets, settings=wanted.settings,

@@ -57,6 +57,7 @@ def train(
 
     from handheld.cli._bars import stage_bars
     from handheld.cli._text_page import training_page
+    from handheld.data.dataset import overlap_note
     from handheld.media import atomic_path
     from handheld.projection.judging import TextData
     from handheld.projection.training.making import make_text_model
@@ -71,6 +72,8 @@ def train(
         known, held_out = known.split(0.1, seed=seed)
     else:
         held_out = _read(valid, console, columns, known.classes)
+    if note := overlap_note(known, held_out, "validation"):
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     data = TextData.of(known, oos)
     judged_by = TextData.of(held_out, oos)
     classes = len(data.known.classes)

@@ -198,6 +198,7 @@ def origin(data: Splits, seed: int, settings: Mapping[str, Any], seconds: Mappin
         "data": {
             "counts": dict(zip(data.classes, data.train.counts.tolist(), strict=True)),
             "skipped": [list(skipped) for skipped in data.skipped],
+            "notes": list(data.notes),
             "train": len(data.train),
             "valid": len(data.valid),
             "test": len(data.test),

@@ -34,6 +34,9 @@ from handheld.config import factory, find, from_table
 from handheld.data import Splits, load
 from handheld.errors import InputError
 
+_OF_PATHS = ("size", "grey", "channels", "white", "label_column", "text_columns")
+"""Entries that a factory does not see."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -42,7 +45,13 @@ class Source:
     Attributes:
         path: file or folder, relative to the configuration's folder or else to ``HANDHELD_DATA``.
         factory: instead of it, ``package.module:function`` that returns :class:`handheld.data.Splits`.
-        size: height and width of the pictures, if they are to be resized.
+        size: height and width that pictures of files are brought to.
+        grey: whether pictures of files become grey, one channel.
+        channels: "first" or "last", where the channels of an array's pictures are; empty: seen by their numbers.
+        white: the number that is white in an array's pictures; 0: seen by their type and largest number.
+        label_column: name of the labels' column in a table or a saved data set, or its number from 1 where a table has no
+            header; empty: found by its name.
+        text_columns: likewise of the texts.
         valid: share of the training examples that validate.
         test: share of them that test, where the data has no test split.
         classes: names, where the data has numbers only.
@@ -51,6 +60,11 @@ class Source:
     path: str = ""
     factory: str = ""
     size: tuple[int, ...] = ()
+    grey: bool = False
+    channels: str = ""
+    white: float = 0.0
+    label_column: str = ""
+    text_columns: tuple[str, ...] = ()
     valid: float = 0.1
     test: float = 0.1
     classes: tuple[str, ...] = ()
@@ -58,6 +72,8 @@ class Source:
     def __post_init__(self) -> None:
         if bool(self.path) == bool(self.factory):
             raise InputError("data: expected either a path or a factory")
+        if self.factory and (given := [name for name in _OF_PATHS if getattr(self, name)]):
+            raise InputError(f"data.{given[0]}: says how a path is read, and here is a factory: let the factory do it")
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,11 @@ class Config:
                 valid=self.data.valid,
                 test=self.data.test,
                 seed=self.settings.seed,
+                grey=self.data.grey,
+                channels=self.data.channels or None,
+                white=self.data.white or None,
+                label_column=self.data.label_column or None,
+                text_columns=self.data.text_columns,
             )
         return named(data, self.data.classes) if self.data.classes else data
 

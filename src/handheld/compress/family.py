@@ -120,9 +120,9 @@ class Family:
             members must beat to be worth their training. None where eight bits were not asked for.
         record: how it came about, in what JSON can hold. The report shows of it, where present:
             ``seed``; ``settings``, a mapping; ``seconds``, stage -> seconds; ``machine`` and ``versions``, texts or mappings;
-            ``data``, a mapping: ``counts``, class -> examples; ``skipped``, a list of [name, reason]; ``digest``; ``train``,
-            ``valid`` and ``test``, numbers of examples; ``joint``, a mapping: ``ratio``, the time of a step of joint
-            training over that of a step of the largest member alone.
+            ``data``, a mapping: ``counts``, class -> examples; ``skipped``, a list of [name, reason]; ``notes``, texts;
+            ``digest``; ``train``, ``valid`` and ``test``, numbers of examples; ``joint``, a mapping: ``ratio``, the time of
+            a step of joint training over that of a step of the largest member alone.
     """
 
     folder: Path

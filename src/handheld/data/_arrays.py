@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data.dataset import Dataset
+from handheld.data._numbers import Labels, numbered
+from handheld.data._pixels import bounds, channels_last, to_bytes, white_of
+from handheld.data._reading import RawSplits, Reading
+from handheld.data._splits import by_split
+from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
-_MOST_UNNAMED = 100_000  # classes
+Arrays = dict[str, NDArray[Any]]
 
 
-def read_npz(path: Path) -> dict[str, Dataset]:
-    """Read ``x_train``, ``y_train`` and so on; classes are named by an array ``classes``, else by their numbers."""
+def read_npz(path: Path, reading: Reading) -> RawSplits:
+    """Read ``x_train``, ``y_train`` and so on; classes are named by an array ``classes``, else by the numbers that occur."""
+    reading.require(str(path), "arrays", "channels", "white")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -22,18 +27,22 @@ def read_npz(path: Path) -> dict[str, Dataset]:
         raise InputError(f"{path}: cannot be read as arrays: {error}") from error
     if "x" in arrays and "y" in arrays:
         arrays |= {"x_train": arrays["x"], "y_train": arrays["y"]}
-    splits = [name for name in ("train", "valid", "test") if f"x_{name}" in arrays]
+    named = [name.removeprefix("x_") for name in sorted(arrays) if name.startswith("x_")]
+    splits, unknown = by_split([(name, name) for name in named], str(path))
     if not splits:
         raise InputError(f"{path}: expected arrays x_train and y_train, or x and y, got {sorted(arrays)}")
-    labels = {name: _labels(arrays, name, path) for name in splits}
-    classes = _classes(arrays.get("classes"), labels, path)
+    skipped = tuple(Skipped(f"{path}, x_{name}", reason) for name, reason in unknown)
+    labels = {split: _labels(arrays, name, path) for split, name in splits.items()}
+    classes, labels, notes = _classes(arrays.get("classes"), labels, path)
+    inputs = _inputs({split: arrays[f"x_{name}"] for split, name in splits.items()}, reading, path)
     try:
-        return {name: Dataset(_examples(arrays[f"x_{name}"]), labels[name], classes) for name in splits}
+        parts = {split: Dataset(inputs[split], labels[split], classes) for split in splits}
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    return RawSplits(parts, skipped, notes)
 
 
-def _labels(arrays: dict[str, NDArray[Any]], split: str, path: Path) -> NDArray[np.int64]:
+def _labels(arrays: Arrays, split: str, path: Path) -> Labels:
     if f"y_{split}" not in arrays:
         raise InputError(f"{path}: x_{split} has no y_{split}")
     labels = arrays[f"y_{split}"]
@@ -44,17 +53,50 @@ def _labels(arrays: dict[str, NDArray[Any]], split: str, path: Path) -> NDArray[
     return labels.astype(np.int64)
 
 
-def _classes(named: NDArray[Any] | None, labels: dict[str, NDArray[np.int64]], path: Path) -> tuple[str, ...]:
-    highest = max((int(part.max()) for part in labels.values() if len(part)), default=-1)
-    if named is None and highest >= _MOST_UNNAMED:
-        raise InputError(f"{path}: labels run up to {highest}; so many classes need names, in an array `classes`")
-    if named is None:
-        return tuple(str(number) for number in range(highest + 1))
-    if named.ndim != 1 or named.dtype.kind not in "US":
-        raise InputError(f"{path}: expected classes to be a list of names, got {named.dtype} {list(named.shape)}")
-    return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in named.tolist())
+def _classes(
+    named: NDArray[Any] | None, labels: dict[str, Labels], path: Path
+) -> tuple[tuple[str, ...], dict[str, Labels], tuple[str, ...]]:
+    """Return the names of the classes, the labels as places among them, and notes."""
+    if named is not None:
+        if named.ndim != 1 or named.dtype.kind not in "US":
+            raise InputError(f"{path}: expected classes to be a list of names, got {named.dtype} {list(named.shape)}")
+        return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in named.tolist()), labels, ()
+    try:
+        return numbered(labels)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
-def _examples(array: NDArray[Any]) -> NDArray[Any]:
-    """Give pictures without channels one: (n, height, width) uint8 becomes (n, height, width, 1)."""
-    return array[..., None] if array.ndim == 3 and array.dtype == np.uint8 else array
+def _inputs(arrays: Arrays, reading: Reading, path: Path) -> Arrays:
+    """Return pictures as (n, height, width, channels) uint8; numbers that are no pictures as they are."""
+    if not all(_are_pictures(array, reading) for array in arrays.values()):
+        if reading.white is not None or reading.channels is not None:
+            raise InputError(f"{path}: channels and white are of pictures (n, height, width) or with channels, not of numbers")
+        return arrays
+    where = f"{path}, x"
+    white = reading.white
+    if white is None:
+        white = _white(list(arrays.values()), where)
+    pictures = {}
+    for split, array in arrays.items():
+        last = array[..., None] if array.ndim == 3 else channels_last(array, reading.channels, where)
+        pictures[split] = np.ascontiguousarray(to_bytes(last, white, where))
+    return pictures
+
+
+def _are_pictures(array: NDArray[Any], reading: Reading) -> bool:
+    """Four axes are those of pictures; three may be rows of measurements too, unless they have the type of pixels."""
+    if array.dtype.kind not in "buif":
+        return False
+    return array.ndim == 4 or (array.ndim == 3 and (array.dtype.kind != "f" or reading.white is not None))
+
+
+def _white(arrays: list[NDArray[Any]], where: str) -> float:
+    """Return what is white in the arrays of all splits together: one may be dark."""
+    if all(array.dtype == np.uint8 for array in arrays):
+        return 255
+    lows, highs = zip(*(bounds(array) for array in arrays), strict=True)
+    types = {"float" if array.dtype.kind == "f" else str(array.dtype) for array in arrays}
+    if len(types) > 1:
+        raise InputError(f"{where}: the splits have different types, {' and '.join(sorted(types))}: save them alike")
+    return white_of(arrays[0].dtype, min(lows), max(highs), where)

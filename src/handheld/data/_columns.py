@@ -19,7 +19,13 @@ TEXT_NAMES = frozenset({
 JOINED = (("title", "description"), ("title", "content"), ("title", "text"), ("title", "body"), ("subject", "body"))
 """Names of columns that are one text together, in this order."""
 
-HOW = "name them: --label-column NAME --text-column NAME (numbers from 1 where there is no header)"
+ID_NAMES = frozenset({"id", "ids", "idx", "index", "guid", "uuid", "uid", "row_id", "text_id", "sentence_id"})
+"""Names of columns that only say which row it is; they are a text where somebody names them, and never otherwise."""
+
+HOW = (
+    "name them: label_column and text_columns, on the command line --label-column NAME --text-column NAME "
+    "(numbers from 1 where there is no header)"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def columns_of(first: Sequence[str], wanted: Wanted, where: str) -> Columns | No
     Raises:
         InputError: a column that is not there, or names that fit two columns.
     """
-    names = [_plain(field) for field in first]
+    names = [plain(field) for field in first]
     if wanted.label is not None or wanted.texts:
         return _as_said(names, wanted, where)
     texts = _named_texts(names, where)
@@ -87,19 +93,35 @@ def _named_texts(names: list[str], where: str) -> tuple[int, ...]:
 def _as_said(names: list[str], wanted: Wanted, where: str) -> Columns:
     said = [wanted.label, *wanted.texts]
     by_number = all(name is None or name.isdecimal() for name in said) and not any(
-        name is not None and _plain(name) in names for name in said
+        name is not None and plain(name) in names for name in said
     )
     places = [None if name is None else _place(name, names, by_number, where) for name in said]
     label, texts = places[0], tuple(place for place in places[1:] if place is not None)
-    if label is None or not texts:
-        others = [place for place in range(len(names)) if place != label and place not in texts]
-        found = [place for place in others if names[place] in (LABEL_NAMES if label is None else TEXT_NAMES)]
-        candidates = found if len(found) == 1 else others
-        if len(candidates) != 1:
-            missing = "--label-column" if label is None else "--text-column"
-            raise InputError(f"{where}: {missing} is not given, and columns {_listed(names, others)} could be it: {HOW}")
-        label, texts = (candidates[0], texts) if label is None else (label, (candidates[0],))
+    if label is None:
+        label = _only(names, [place for place in range(len(names)) if place not in texts], LABEL_NAMES, "labels", where)
+    if not texts:
+        texts = _texts_beside(label, names, where)
     return Columns(label, texts, has_header=not by_number)
+
+
+def _texts_beside(label: int, names: list[str], where: str) -> tuple[int, ...]:
+    """Return the columns of the texts where that of the labels is known."""
+    for pair in JOINED:
+        if all(name in names for name in pair) and names[label] not in pair:
+            return tuple(names.index(name) for name in pair)
+    others = [place for place, name in enumerate(names) if place != label and name not in ID_NAMES]
+    return (_only(names, others, TEXT_NAMES, "texts", where),)
+
+
+def _only(names: list[str], places: list[int], known: frozenset[str], what: str, where: str) -> int:
+    """Return the one place whose name is known, or else the only place there is."""
+    candidates = [place for place in places if names[place] in known]
+    if len(candidates) != 1:
+        candidates = places
+    if len(candidates) != 1:
+        could = f"columns {_listed(names, places)} could be them" if places else "no column is left for them"
+        raise InputError(f"{where}: nothing says which are the {what}: {could}: {HOW}")
+    return candidates[0]
 
 
 def _place(name: str, names: list[str], by_number: bool, where: str) -> int:
@@ -107,14 +129,15 @@ def _place(name: str, names: list[str], by_number: bool, where: str) -> int:
         if not 1 <= int(name) <= len(names):
             raise InputError(f"{where}: no column {name}; the first row has {len(names)}")
         return int(name) - 1
-    if _plain(name) not in names:
+    if plain(name) not in names:
         raise InputError(f"{where}: no column {name!r}; the first row has {', '.join(map(repr, names))}")
-    return names.index(_plain(name))
+    return names.index(plain(name))
 
 
 def _listed(names: list[str], places: Sequence[int]) -> str:
     return ", ".join(repr(names[place]) for place in places)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a column's name as the names here are written: small letters, blanks as ``_``."""
     return "_".join(name.strip().lower().split())

@@ -1,39 +1,58 @@
 """Folders of pictures by class."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from handheld.data._reading import RawSplits, Reading
+from handheld.data._splits import SPLITS, by_split, split_of
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
-_SPLITS = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 _SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
-def read_folder(path: Path, size: tuple[int, int] | None) -> tuple[dict[str, Dataset], tuple[Skipped, ...]]:
+def read_folder(path: Path, reading: Reading) -> RawSplits:
     """Read ``class/picture``, or ``split/class/picture``; classes in the order of their names."""
-    from handheld.data._pictures import decode
+    from handheld.data._pictures import decode, notes_of
 
-    folders = [folder for folder in sorted(path.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
+    reading.require(str(path), "a folder of pictures by class", "size", "grey")
+    folders = _folders(path)
     if not folders:
         raise InputError(f"{path}: expected a folder for each class, with pictures in it")
-    splits = (
-        {_SPLITS[f.name]: f for f in folders if f.name in _SPLITS}
-        if all(f.name in _SPLITS for f in folders)
-        else {"train": path}
-    )
-    classes = tuple(sorted({f.name for split in splits.values() for f in split.iterdir() if f.is_dir() and f.name[0] != "."}))
+    splits = {"train": path}
+    skipped: tuple[Skipped, ...] = ()
+    if _are_splits(folders):
+        splits, unknown = by_split([(folder.name, folder) for folder in folders], str(path))
+        skipped = tuple(Skipped(str(path / name), reason) for name, reason in unknown)
+    classes = tuple(sorted({folder.name for split in splits.values() for folder in _folders(split)}))
     if not classes:
         raise InputError(f"{path}: expected a folder for each class in {', '.join(map(str, splits.values()))}")
-    parts, skipped = {}, []
+    parts: dict[str, Dataset] = {}
     for name, folder in splits.items():
-        parts[name], left_out = decode(_pictures(folder, classes), classes, size)
-        skipped += left_out
-    return parts, tuple(skipped)
+        parts[name], left_out = decode(_pictures(folder, classes), classes, reading)
+        skipped += tuple(left_out)
+    return RawSplits(parts, skipped, notes_of(parts.values(), reading))
+
+
+def _folders(path: Path) -> list[Path]:
+    return [folder for folder in sorted(path.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
+
+
+def _are_splits(folders: Sequence[Path]) -> bool:
+    """Whether folders are splits: all have the name of one, or some, whose pictures lie in folders of classes."""
+    named = [folder for folder in folders if split_of(folder.name) is not None]
+    if len(named) == len(folders):
+        return True
+    is_train = any(SPLITS[folder.name.lower()] == "train" for folder in named)
+    return is_train and not any(_is_picture(path) for folder in named for path in folder.iterdir())
 
 
 def _pictures(folder: Path, classes: tuple[str, ...]) -> Iterator[tuple[str, bytes, int]]:
     for label, name in enumerate(classes):
         for path in sorted((folder / name).rglob("*")):
-            if path.suffix.lower() in _SUFFIXES and path.is_file():
+            if _is_picture(path):
                 yield str(path), path.read_bytes(), label
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES and path.is_file()

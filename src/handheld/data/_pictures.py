@@ -6,29 +6,30 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.data._reading import Reading
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError, MediaError
 from handheld.pictures import decode as decode_picture
-from handheld.pictures import resize
-
-Size = tuple[int, int]
+from handheld.pictures import resize, to_grey
 
 _ODD = 0.01  # share of pictures of another size that are left out: more are no accident
+SAY_SIZE = "give size=(height, width), in a configuration size = [height, width] under [data]"
 _LOOK = 100  # pictures between two looks at their sizes; one odd picture of these is still an accident
 
 
 def decode(
-    examples: Iterable[tuple[str, bytes, int]], classes: tuple[str, ...], size: Size | None
+    examples: Iterable[tuple[str, bytes, int]], classes: tuple[str, ...], reading: Reading
 ) -> tuple[Dataset, list[Skipped]]:
-    """Return pictures as (n, height, width, 3) uint8; what cannot be decoded is left out.
+    """Return pictures as (n, height, width, 3 or 1) uint8; what cannot be decoded is left out.
 
     Args:
         examples: (name, encoded picture, label).
         classes: names of the labels.
-        size: (height, width); without it pictures must be of one size, but for a few, which are left out.
+        reading: which size they are brought to; without one they must be of one size, but for a few, which are left out.
+            And whether they become grey, one channel.
 
     Raises:
-        InputError: pictures of several sizes, without ``size``.
+        InputError: pictures of several sizes, and none to bring them to.
     """
     pictures: list[NDArray[np.uint8]] = []
     labels: list[int] = []
@@ -40,9 +41,9 @@ def decode(
         except MediaError as error:
             skipped.append(Skipped(name, str(error).removeprefix(f"{name}: ")))
             continue
-        if size is not None:
-            picture = resize(picture, size)
-        pictures.append(picture)
+        if reading.size is not None:
+            picture = resize(picture, reading.size)
+        pictures.append(to_grey(picture) if reading.grey else picture)
         labels.append(label)
         names.append(name)
         if len(pictures) % _LOOK == 0:
@@ -50,7 +51,8 @@ def decode(
     odd = _odd(pictures, names)
     skipped += [Skipped(names[place], reason) for place, reason in odd.items()]
     kept = [place for place in range(len(pictures)) if place not in odd]
-    stacked = np.stack([pictures[place] for place in kept]) if kept else np.zeros((0, *(size or (1, 1)), 3), np.uint8)
+    none = np.zeros((0, *(reading.size or (1, 1)), 1 if reading.grey else 3), np.uint8)
+    stacked = np.stack([pictures[place] for place in kept]) if kept else none
     return Dataset(stacked, np.array([labels[place] for place in kept], dtype=np.int64), classes), skipped
 
 
@@ -65,9 +67,7 @@ def _odd(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[in
         return {}
     (common, _), *_ = sizes.most_common(1)
     reasons = {
-        place: (
-            f"is {picture.shape[0]} x {picture.shape[1]}, those before are {common[0]} x {common[1]}; give size=(height, width)"
-        )
+        place: (f"is {picture.shape[0]} x {picture.shape[1]}, most are {common[0]} x {common[1]}: {SAY_SIZE}")
         for place, picture in enumerate(pictures)
         if picture.shape != common
     }
@@ -75,3 +75,16 @@ def _odd(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[in
         place, reason = next(iter(reasons.items()))
         raise InputError(f"{names[place]} {reason}")
     return reasons
+
+
+def notes_of(parts: Iterable[Dataset], reading: Reading) -> tuple[str, ...]:
+    """Return what to say of pictures: that none of them has a colour, which three channels are for."""
+    pictures = [np.asarray(part.inputs) for part in parts]
+    count = sum(map(len, pictures))
+    if reading.grey or not count or not all(_is_grey(array) for array in pictures):
+        return ()
+    return (f"all {count} pictures are grey: grey=True (grey = true under [data]) reads one channel instead of three",)
+
+
+def _is_grey(pictures: NDArray[np.uint8]) -> bool:
+    return all((picture[:, :, :1] == picture).all() for picture in pictures)

@@ -1,6 +1,7 @@
 """Tables of labelled texts."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from handheld.data._rows import Row, Table, read_rows
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
-_ENOUGH = 8  # rows from which the order of two nameless columns is doubted
+_ENOUGH = 8  # rows from which the order of two nameless columns is doubted, and any label that stands once and first
 _NAME = re.compile(r"[^\W\d][\w-]{0,24}")  # what a column is called, and hardly what a text says
 _MOSTLY = 0.5  # of the rows with a label of their own: then they are no labels
 
@@ -109,13 +110,15 @@ def _doubt(rows: Sequence[Row], path: Path) -> None:
     """Refuse two nameless columns of which the second, not the first, looks like the labels; or a
     header that is not known."""
     pairs = [(row.fields[0], row.fields[1]) for row in rows if len(row.fields) >= 2 and row.fields[0]]
-    if len(pairs) < _ENOUGH:
-        return
     firsts = [first for first, _ in pairs]
     seconds = {second for _, second in pairs}
-    if len(set(firsts)) > max(_MOSTLY * len(pairs), len(seconds)):
+    is_enough = len(pairs) >= _ENOUGH
+    if is_enough and len(set(firsts)) > max(_MOSTLY * len(pairs), len(seconds)):
         raise InputError(f"{path}: the second column, not the first, looks like the labels: {HOW}")
-    if pairs[0][0] not in firsts[1:] and all(_NAME.fullmatch(field or "") for field in pairs[0]):
+    # In a small table each label may stand once; where all but the first come again, the first is odd there too.
+    others = Counter(firsts[1:])
+    is_odd = bool(others) and firsts[0] not in others and (is_enough or min(others.values()) > 1)
+    if is_odd and all(_NAME.fullmatch(field or "") for field in pairs[0]):
         raise InputError(
             f"{path}, line {rows[0].line}: {firsts[0]!r} is a label of no other line, so this may be a header: {HOW}"
         )

@@ -1,8 +1,8 @@
 """Examples with labels, and how they are divided."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +69,11 @@ class Dataset:
             hasher.update("\0".join(self.inputs).encode())
         return hasher.hexdigest()
 
+    def shared(self, other: "Dataset") -> int:
+        """Return how many of these examples have an input that another data set has too, bit for bit."""
+        known = set(_keys(other.inputs))
+        return sum(key in known for key in _keys(self.inputs))
+
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> "Dataset":
         """Return some of the examples, in the order given."""
         chosen = np.asarray(indices, dtype=np.int64)
@@ -93,12 +98,19 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Data to train on, to choose by, and to report on; with what was left out while reading."""
+    """Data to train on, to choose by, and to report on; with what was left out while reading, and what to know of it.
+
+    Attributes:
+        train, valid, test: the splits.
+        skipped: what was left out, and why.
+        notes: sentences on what is odd about the data, such as examples that two splits share.
+    """
 
     train: Dataset
     valid: Dataset
     test: Dataset
     skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, part in (("train", self.train), ("valid", self.valid), ("test", self.test)):
@@ -111,19 +123,56 @@ class Splits:
 
     @classmethod
     def of(
-        cls, parts: Mapping[str, Dataset], skipped: Sequence[Skipped] = (), *, valid: float, test: float, seed: int
+        cls,
+        parts: Mapping[str, Dataset],
+        skipped: Sequence[Skipped] = (),
+        notes: Sequence[str] = (),
+        *,
+        valid: float,
+        test: float,
+        seed: int,
     ) -> "Splits":
-        """Return the parts named train, valid and test; fractions of each class are set apart for those that are missing."""
+        """Return the parts named train, valid and test; fractions of each class are set apart for those that are missing.
+
+        Examples that two of them share are noted.
+        """
         train, held_out = parts["train"], {name: part for name, part in parts.items() if name != "train"}
         for name, fraction in (("test", test), ("valid", valid)):
             if name not in held_out:
                 train, held_out[name] = train.split(fraction, seed=seed)
-        return cls(train, held_out["valid"], held_out["test"], tuple(skipped))
+        made = cls(train, held_out["valid"], held_out["test"], tuple(skipped))
+        return replace(made, notes=(*notes, *_overlaps(made)))
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.train.classes
+
+
+def overlap_note(train: Dataset, other: Dataset, name: str, beside: str = "training") -> str:
+    """Return a sentence on the examples of a split that are in another too; an empty text where there are none."""
+    shared = other.shared(train)
+    if not shared:
+        return ""
+    return f"{shared:,} of the {len(other):,} {name} examples also in the {beside} split: accuracy on them says little"
+
+
+def _overlaps(splits: Splits) -> list[str]:
+    notes = (
+        overlap_note(splits.train, splits.valid, "validation"),
+        overlap_note(splits.train, splits.test, "test"),
+        overlap_note(splits.valid, splits.test, "test", "validation"),
+    )
+    return [note for note in notes if note]
+
+
+def _keys(inputs: NDArray[Any] | tuple[str, ...]) -> Iterable[Hashable]:
+    """Yield what tells each input from others."""
+    if not isinstance(inputs, np.ndarray):
+        yield from inputs
+        return
+    for row in inputs:
+        yield hashlib.blake2b(row.tobytes(), digest_size=16).digest()
 
 
 def _why(skipped: Sequence[Skipped]) -> str:

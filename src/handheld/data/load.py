@@ -1,21 +1,21 @@
 """Reading labelled data from disk, whatever its form."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from handheld.data._arrays import read_npz
 from handheld.data._folder import read_folder
 from handheld.data._huggingface import is_saved_dataset, read_saved_dataset
+from handheld.data._reading import RawSplits, Reading
 from handheld.data._rows import SUFFIXES, suffix_of
+from handheld.data._splits import by_split, split_of
 from handheld.data._tables import read_table
 from handheld.data.dataset import Dataset, Skipped, Splits
 from handheld.errors import InputError
 
-_SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid", "test": "test"}
-
-Parts = tuple[dict[str, Dataset], tuple[Skipped, ...]]
-"""Split name (train, valid or test) -> data, as found on disk; and what was left out."""
+_ALWAYS_TABLES = frozenset(SUFFIXES) - {".txt", ".json"}
+"""Endings of files that are tables whatever they are called; the others may be anybody's notes."""
 
 
 def load(
@@ -25,6 +25,11 @@ def load(
     valid: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
+    grey: bool = False,
+    channels: str | None = None,
+    white: float | None = None,
+    label_column: str | None = None,
+    text_columns: Sequence[str] = (),
 ) -> Splits:
     """Read labelled data.
 
@@ -36,68 +41,81 @@ def load(
     a saved data set    a folder that Hugging Face's ``save_to_disk`` wrote, with a column of pictures or texts
     ==================  ===========================================================================================
 
+    A split may be called train or training; valid, val, validation, dev, development, eval or evaluation; test or testing.
+    What has the name of no split is told in ``Splits.skipped``.
+
+    Pictures become (height, width, channels) uint8. Those of files have three channels, are turned upright, and laid on white
+    where they are see-through. Arrays of three or four axes have 1 or 3 channels, last or first; numbers of 0 to 1, 0 to 255,
+    or 0 to 65535 are brought to 0 to 255, where no other reading is possible. An array of two axes, or of three with
+    fractions, is kept as it is.
+
     Args:
         path: what to read.
         size: (height, width) to bring pictures from files to; needed where they differ.
         valid, test: fraction of each class to set apart where the data has no such split itself.
         seed: of that division.
+        grey: whether pictures of files become grey, (height, width, 1).
+        channels: "first" or "last", where the channels of an array's pictures are; needed where both could be.
+        white: the number that is white in an array's pictures; needed where that cannot be known.
+        label_column, text_columns: names of the columns of a table or a saved data set, where their usual names do not say
+            it; see :func:`read_table`.
 
     Raises:
-        InputError: nothing there, of no known form, labels that do not match, one class only, an empty split; it says what
-            was left out and why.
+        InputError: nothing there, of no known form, labels that do not match, one class only, an empty split, pictures or
+            columns that could be read in several ways, an option that says nothing of this form of data; it says what was
+            left out and why.
     """
     path = Path(path)
-    parts, skipped = _read(path, size)
+    reading = Reading(size, grey, channels, white, label_column, tuple(text_columns))
+    parts, skipped, notes = _read(path, reading)
     if "train" not in parts:
-        raise InputError(f"{path}: holds {', '.join(parts) or 'no split'}, but nothing to train on")
+        others = f"; {skipped[0].name} {skipped[0].reason}" if skipped else ""
+        raise InputError(f"{path}: holds {', '.join(parts) or 'no split'}, but nothing to train on{others}")
     train = parts["train"]
     if not len(train) and skipped:
         raise InputError(f"{path}: nothing could be read; the first of {len(skipped)}, {skipped[0].name}: {skipped[0].reason}")
     if not len(train):
         raise InputError(f"{path}: holds no examples")
     try:
-        return Splits.of(parts, skipped, valid=valid, test=test, seed=seed)
+        return Splits.of(parts, skipped, notes, valid=valid, test=test, seed=seed)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _read(path: Path, size: tuple[int, int] | None) -> Parts:
+def _read(path: Path, reading: Reading) -> RawSplits:
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder")
     if path.is_dir():
         if is_saved_dataset(path):
-            return read_saved_dataset(path, size)
-        tables = _named_tables(path)
-        if tables:
-            return _tables(tables)
-        return read_folder(path, size)
+            return read_saved_dataset(path, reading)
+        tables = [file for file in sorted(path.iterdir()) if suffix_of(file) in SUFFIXES and file.is_file()]
+        if any(split_of(file.name.partition(".")[0]) for file in tables):
+            return _named_tables(path, tables, reading)
+        return read_folder(path, reading)
     if path.suffix.lower() == ".npz":
-        return read_npz(path), ()
+        return read_npz(path, reading)
     if suffix_of(path) in SUFFIXES:
-        return _tables({"train": path})
+        return _tables({"train": path}, reading)
     kinds = ", ".join(SUFFIXES)
     raise InputError(f"{path}: expected a folder, .npz or {kinds}, got {path.suffix or 'a file without suffix'}")
 
 
-def _named_tables(folder: Path) -> dict[str, Path]:
-    """Return the tables of a folder by their split, train first. Raises :class:`InputError` for two of one split."""
-    tables: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        split = _SPLITS.get(path.name.partition(".")[0].lower())
-        if split is None or suffix_of(path) not in SUFFIXES or not path.is_file():
-            continue
-        if split in tables:
-            raise InputError(f"{folder}: {tables[split].name} and {path.name} are both the {split} split")
-        tables[split] = path
-    return {split: tables[split] for split in ("train", "valid", "test") if split in tables}
+def _named_tables(folder: Path, tables: Sequence[Path], reading: Reading) -> RawSplits:
+    """Read the tables of a folder by their split. Raises :class:`InputError` for two of one split."""
+    paths, unknown = by_split([(table.name, table) for table in tables], str(folder), are_files=True)
+    parts, skipped, notes = _tables(paths, reading)
+    strangers = [one for one in unknown if suffix_of(Path(one.name)) in _ALWAYS_TABLES]
+    told = tuple(Skipped(str(folder / name), reason) for name, reason in strangers)
+    return RawSplits(parts, (*told, *skipped), notes)
 
 
-def _tables(paths: Mapping[str, Path]) -> Parts:
+def _tables(paths: Mapping[str, Path], reading: Reading) -> RawSplits:
     classes: tuple[str, ...] | None = None
     parts: dict[str, Dataset] = {}
     skipped: list[Skipped] = []
     for name, path in paths.items():
-        parts[name], left_out = read_table(path, classes)
+        reading.require(str(path), "a table of texts", "label_column", "text_columns")
+        parts[name], left_out = read_table(path, classes, label_column=reading.label_column, text_columns=reading.text_columns)
         classes = classes or parts[name].classes
         skipped += left_out
-    return parts, tuple(skipped)
+    return RawSplits(parts, tuple(skipped))

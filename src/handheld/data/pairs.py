@@ -7,8 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.data._numbers import Labels, numbered
+from handheld.data._pixels import COUNTS, SAY_WHITE, bounds, channels_last, to_bytes, white_of
+from handheld.data._reading import FIRST, Reading
 from handheld.data.dataset import Dataset, Skipped, Splits
-from handheld.errors import InputError
+from handheld.errors import InputError, MediaError
 
 
 class Pairs(Protocol):
@@ -28,80 +31,131 @@ def from_pairs(
     *,
     classes: Sequence[str] | None = None,
     seed: int = 0,
+    channels: str | None = None,
+    white: float | None = None,
 ) -> Splits:
     """Read labelled data from a torch ``Dataset``, a list of pairs, or anything else with a length and pairs by number.
 
-    A picture is an image of Pillow's, an array (height, width) or (height, width, channels), or a torch tensor (channels,
-    height, width); uint8, or floats of 0 to 1. It is read once, so leave random changes out: ``compress`` makes its own.
+    A picture is an image of Pillow's, an array (height, width), (height, width, channels) or (channels, height, width), or a
+    torch tensor (channels, height, width); uint8, or numbers of 0 to 1, 255 or 65535 where no other reading is possible. There
+    are 1 or 3 channels; what is see-through in an image of Pillow's is laid on white. It is read once, so leave random changes
+    out: ``compress`` makes its own.
 
     Args:
         train: (picture or text, label) pairs to learn from.
         valid, test: pairs to choose by and to report on, or the fraction of each class of ``train`` to set apart.
-        classes: names of the labels; those that ``train.classes`` lists, or else the numbers.
+        classes: names of the labels; those that ``train.classes`` lists, or else the numbers that occur.
         seed: of that division.
+        channels: "first" or "last", where the channels of arrays are; needed where both could be.
+        white: the number that is white in arrays; needed where that cannot be known.
 
     Raises:
-        InputError: pictures of different sizes or of values that are none of a picture, labels that are no class, an empty
-            split. A single pair that cannot be read is left out and named in ``skipped``.
+        InputError: pictures of different sizes, of values that are none of a picture or that could be read in several ways,
+            labels that are no class, an empty split. A single pair that cannot be read is left out and named in ``skipped``.
     """
     given = {"train": train, "valid": valid, "test": test}
     fractions = {name: pairs for name, pairs in given.items() if isinstance(pairs, int | float)}
-    skipped: list[Skipped] = []
-    read = {name: _read(name, pairs, skipped) for name, pairs in given.items() if not isinstance(pairs, int | float)}
+    reader = _Reader(Reading(channels=channels, white=white))
+    read = {name: reader.read(name, pairs) for name, pairs in given.items() if not isinstance(pairs, int | float)}
     if not read["train"][1]:
-        raise InputError("no pair of the training data could be read" if skipped else "the training data holds no pairs")
-    names = classes or getattr(train, "classes", None) or range(max(max(labels, default=0) for _, labels in read.values()) + 1)
-    parts = {name: _dataset(name, examples, labels, tuple(map(str, names))) for name, (examples, labels) in read.items()}
-    return Splits.of(parts, skipped, valid=fractions.get("valid", 0.1), test=fractions.get("test", 0.1), seed=seed)
+        raise InputError("no pair of the training data could be read" if reader.skipped else "the training data holds no pairs")
+    examples = {name: reader.scaled(pictures) for name, (pictures, _) in read.items()}
+    labels = {name: np.array(numbers, np.int64) for name, (_, numbers) in read.items()}
+    names = classes or getattr(train, "classes", None)
+    notes: tuple[str, ...] = ()
+    if names is None:
+        names, labels, notes = numbered(labels)
+    parts = {name: _dataset(name, examples[name], labels[name], tuple(map(str, names))) for name in read}
+    return Splits.of(
+        parts, reader.skipped, notes, valid=fractions.get("valid", 0.1), test=fractions.get("test", 0.1), seed=seed
+    )
 
 
-def _read(name: str, pairs: Pairs, skipped: list[Skipped]) -> tuple[list[Any], list[int]]:
-    examples: list[Any] = []
-    labels: list[int] = []
-    for index in range(len(pairs)):
-        where = f"{name} example {index}"
-        try:
-            example, label = pairs[index]
-            found = example if isinstance(example, str) else _picture(example, where)
-        except InputError:
-            raise
-        except (OSError, ValueError, SyntaxError) as error:
-            skipped.append(Skipped(where, str(error) or type(error).__name__))
-            continue
-        try:
-            labels.append(operator.index(label))
-        except TypeError as error:
-            raise InputError(f"{where}: expected a whole number as its label, got {label!r}") from error
-        examples.append(found)
-    return examples, labels
+class _Reader:
+    """Reads pairs; which number is white is known when all were seen, since some pictures are dark.
 
+    Attributes:
+        skipped: pairs that could not be read.
+    """
 
-def _picture(example: Any, where: str) -> NDArray[np.uint8]:
-    """Return (height, width, channels) uint8. Raises ``ValueError`` if this one is broken, :class:`InputError` if all are."""
-    array = np.asarray(example)
-    if hasattr(example, "movedim") and array.ndim == 3:  # a torch tensor has its channels first
-        array = np.moveaxis(array, 0, -1)
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.ndim != 3 or 0 in array.shape:
-        raise InputError(f"{where}: expected a picture (height, width, channels) or a text, got {type(example).__name__}")
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
+    def __init__(self, reading: Reading) -> None:
+        self.skipped: list[Skipped] = []
+        self._reading = reading
+        self._fractions = ""  # the first picture that was taken for one of 0 to 1
+        self._unknown: list[tuple[str, NDArray[Any]]] = []  # pictures whose white is not known yet
+
+    def read(self, name: str, pairs: Pairs) -> tuple[list[Any], list[int]]:
+        """Return examples and labels; pictures as (height, width, channels), uint8 but for those whose white is not known."""
+        examples: list[Any] = []
+        labels: list[int] = []
+        for index in range(len(pairs)):
+            where = f"{name} example {index}"
+            try:
+                example, label = pairs[index]
+                read = example if isinstance(example, str) else self._picture(example, where)
+            except InputError:
+                raise
+            except (MediaError, OSError, ValueError, SyntaxError) as error:
+                self.skipped.append(Skipped(where, str(error) or type(error).__name__))
+                continue
+            try:
+                labels.append(operator.index(label))
+            except TypeError as error:
+                raise InputError(f"{where}: expected a whole number as its label, got {label!r}") from error
+            examples.append(read)
+        return examples, labels
+
+    def scaled(self, examples: list[Any]) -> list[Any]:
+        """Return examples of which all pictures are uint8. Raises :class:`InputError` where it is not known what is white."""
+        if not self._unknown:
+            return examples
+        where, first = self._unknown[0]
+        if self._fractions:
+            low, high = bounds(first)
+            raise InputError(f"{where}: values of {low:.4g} to {high:.4g}, but {self._fractions} has 0 to 1: {SAY_WHITE}")
+        lows, highs = zip(*(bounds(picture) for _, picture in self._unknown), strict=True)
+        white = white_of(first.dtype, min(lows), max(highs), where)
+        return [one if isinstance(one, str) else to_bytes(one, _white(one) or white, where) for one in examples]
+
+    def _picture(self, example: Any, where: str) -> NDArray[Any]:
+        """Read one picture. Raises ``ValueError`` if this one is broken, :class:`InputError` if all are."""
+        if hasattr(example, "getpixel") and example.mode not in ("I", "F") and not example.mode.startswith("I;16"):
+            from handheld.pictures import of_image  # late: it needs Pillow, which is there where its pictures are
+
+            return of_image(example, where)
+        array = np.asarray(example)
+        if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
+            raise InputError(f"{where}: expected a picture (height, width, channels) or a text, got {type(example).__name__}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError("holds values that are not finite")
-        if array.min() < 0 or array.max() > 1:
-            found = f"{array.min():.3g} to {array.max():.3g}"
-            raise InputError(f"{where}: values of {found}; expected uint8, or floats of 0 to 1, not normalised")
-        array = np.rint(array * 255).astype(np.uint8)
-    if array.dtype != np.uint8:
-        raise InputError(f"{where}: expected uint8, or floats of 0 to 1, got {array.dtype}")
-    return np.ascontiguousarray(array)
+        said = self._reading.channels or _habit(example)
+        array = array[..., None] if array.ndim == 2 else channels_last(array, said, where)
+        white = self._reading.white or _white(array)
+        if white == 1 and array.any():
+            self._fractions = self._fractions or where
+        if white is not None:
+            return np.ascontiguousarray(to_bytes(array, white, where))
+        self._unknown.append((where, array))
+        return array
 
 
-def _dataset(name: str, examples: list[Any], labels: list[int], classes: tuple[str, ...]) -> Dataset:
-    numbers = np.array(labels, np.int64)
+def _habit(example: Any) -> str | None:
+    """Return where a torch tensor has its channels: first, as all that gives them does."""
+    return FIRST if hasattr(example, "movedim") and example.shape[0] in COUNTS else None
+
+
+def _white(picture: NDArray[Any]) -> float | None:
+    """Return which number is white, where one picture tells; None where others may."""
+    if picture.dtype == np.uint8:
+        return 255
+    low, high = bounds(picture)
+    return 1 if picture.dtype.kind in "fb" and 0 <= low <= high <= 1 else None
+
+
+def _dataset(name: str, examples: list[Any], labels: Labels, classes: tuple[str, ...]) -> Dataset:
     if all(isinstance(example, str) for example in examples):
-        return Dataset(tuple(examples), numbers, classes)
+        return Dataset(tuple(examples), labels, classes)
     shapes = {getattr(example, "shape", "a text") for example in examples}
     if len(shapes) > 1:
         raise InputError(f"the {name} examples have different sizes, {' and '.join(sorted(map(str, shapes))[:2])}: resize them")
-    return Dataset(np.stack(examples), numbers, classes)
+    return Dataset(np.stack(examples), labels, classes)

@@ -89,7 +89,6 @@ _ENCODER = _Choice(ENCODERS, ("unbiased", "encode", "decode"))
 _STRUCTURE = _Choice(STRUCTURES, ("subspace",))
 _LEARNER = _Choice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
 _INNER = {"encoder": _ENCODER, "then": _ENCODER, "structure": _STRUCTURE}
-_SIZE_ENTRY = ("give size=(height, width)", "give [data] size = [height, width]")
 _NAMED = 10  # files that were left out and are named one by one
 _LOG = logging.getLogger(__name__)
 _PLAIN = (
@@ -111,6 +110,10 @@ class Source:
             ``dirichlet_shares`` (Yurochkin et al.) or ``quantity``; ``plays`` (each role is a user)
             or ``files``.
         size: height and width that pictures of files are brought to; needed where they differ.
+        grey: whether pictures of files become grey, one channel.
+        channels: "first" or "last", where the channels of an array's pictures are; empty: seen by their numbers.
+        white: the number that is white in an array's pictures; 0: seen by their type and largest number.
+        label_column: name of the labels' column in a saved data set; empty: found by its name.
         each: shards of a user, 1 or more.
         alpha: of the Dirichlet distribution.
         skew: of how many examples users have.
@@ -122,6 +125,10 @@ class Source:
     users: int = 100
     split: str = "evenly"
     size: tuple[int, ...] = ()
+    grey: bool = False
+    channels: str = ""
+    white: float = 0.0
+    label_column: str = ""
     each: int = 2
     alpha: float = 0.5
     skew: float = 1.5
@@ -233,13 +240,19 @@ class Config:
     def _pictures(self, given: Source) -> tuple[Users, Examples, int]:
         seed, count = self.plan.seed, given.users
         size = (given.size[0], given.size[1]) if given.size else None
-        try:
-            splits = load(find(given.path, self.folder), size=size, seed=seed)
-        except InputError as error:
-            # The entry of a configuration is written another way than the argument that the message names.
-            raise InputError(str(error).replace(*_SIZE_ENTRY)) from error
+        splits = load(
+            find(given.path, self.folder),
+            size=size,
+            seed=seed,
+            grey=given.grey,
+            channels=given.channels or None,
+            white=given.white or None,
+            label_column=given.label_column or None,
+        )
+        for note in splits.notes:
+            _LOG.warning("%s: %s", given.path, note)
         for left_out in splits.skipped[:_NAMED]:
-            _LOG.warning("%s left out: %s", left_out.name, left_out.reason.replace(*_SIZE_ENTRY))
+            _LOG.warning("%s left out: %s", left_out.name, left_out.reason)
         if len(splits.skipped) > _NAMED:
             _LOG.warning("%s: %d left out in all", given.path, len(splits.skipped))
         if splits.train.is_text:

@@ -183,7 +183,7 @@ def test_hostile_names_stay_text(tmp_path: Path, usual_tags: set[str], name: str
         "seconds": {name: 3},
         "machine": name,
         "versions": {name: name},
-        "data": {"counts": {name: 4}, "skipped": [[name, name], name], "digest": name},
+        "data": {"counts": {name: 4}, "skipped": [[name, name], name], "notes": [name], "digest": name},
     }
     hostile = replace(
         family,
@@ -200,6 +200,12 @@ def test_hostile_names_stay_text(tmp_path: Path, usual_tags: set[str], name: str
     assert all(str(attributes.get("href", "#"))[0] in "#.d" for _, attributes in page.elements)
 
 
+def test_what_is_odd_about_the_data_is_said(tmp_path: Path) -> None:
+    note = "3 of the 9 test examples also in the training split"
+    _, page = render(replace(bare(tmp_path), record={"data": {"counts": {"a": 4}, "notes": [note]}}))
+    assert f"Note: {note}." in page.text
+
+
 @pytest.mark.parametrize("part", ["confusion", "layers", "steps", "curve"])
 def test_each_part_may_be_missing(tmp_path: Path, part: str) -> None:
     family = usual(tmp_path)
@@ -214,7 +220,7 @@ def test_each_part_may_be_missing(tmp_path: Path, part: str) -> None:
 def test_a_record_of_other_kinds_does_not_break(tmp_path: Path, value: object) -> None:
     keys = ("seed", "settings", "seconds", "machine", "versions", "joint", "data")
     render(replace(bare(tmp_path), record=dict.fromkeys(keys, value)))
-    render(replace(bare(tmp_path), record={"data": dict.fromkeys(("counts", "skipped", "digest", "train"), value)}))
+    render(replace(bare(tmp_path), record={"data": dict.fromkeys(("counts", "skipped", "notes", "digest", "train"), value)}))
     render(
         replace(bare(tmp_path), record={"joint": {"ratio": value}, "seconds": {"x": value}, "data": {"counts": {"x": value}}})
     )

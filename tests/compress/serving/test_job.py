@@ -95,6 +95,23 @@ def test_a_network_that_does_not_read_the_data(prepare, content, network, why):
         told(folder, spec)
 
 
+ODD = "n,kind of it,words\n" + "".join(f"{n},{'ab'[n % 2]},text {n}\n" for n in range(20))
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({}, "nothing says which are label and text"),
+        ({"label_column": "kind of it"}, "columns 'n', 'words' could be them"),
+        ({"label_column": "kind of it", "text_columns": "words; n"}, "residual does not read texts"),  # so they were read
+    ],
+)
+def test_columns_can_be_named(prepare, columns, why):
+    folder, spec = prepare(zip_of({"texts.csv": ODD}), network="residual", **columns)
+    with pytest.raises(InputError, match=why):
+        told(folder, spec)
+
+
 def test_an_onnx_model_is_only_read(prepare, runs):
     folder, spec = prepare(zip_of(shapes(10)), model=("model.onnx", ONNX))
     told(folder, spec)

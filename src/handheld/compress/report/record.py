@@ -19,6 +19,7 @@ class Shown:
         splits: (split, number of examples).
         counts: (class, examples).
         skipped: (name, reason).
+        notes: sentences on what is odd about the data.
         digest: of the data; empty if unknown.
         joint: time of a joint step over that of a step of the largest member alone.
     """
@@ -31,6 +32,7 @@ class Shown:
     splits: list[tuple[str, int]]
     counts: list[tuple[str, int]]
     skipped: list[tuple[str, str]]
+    notes: list[str]
     digest: str
     joint: float | None
 
@@ -39,6 +41,7 @@ def read_record(record: Mapping[str, Any]) -> Shown:
     """Pick what is known of a record."""
     data, joint = _mapping(record.get("data")), _mapping(record.get("joint"))
     skipped = data.get("skipped")
+    notes = data.get("notes")
     return Shown(
         _text(record.get("seed")),
         flat(record.get("settings")),
@@ -48,6 +51,7 @@ def read_record(record: Mapping[str, Any]) -> Shown:
         [(name, round(count)) for name, count in _numbers({name: data.get(name) for name in ("train", "valid", "test")})],
         [(name, round(count)) for name, count in _numbers(_mapping(data.get("counts")))],
         [_pair(one) for one in skipped] if isinstance(skipped, list | tuple) else [],
+        [_text(note) for note in notes] if isinstance(notes, list | tuple) else [],
         _text(data.get("digest")),
         _number(joint.get("ratio")),
     )

@@ -92,6 +92,15 @@ def _fields(limits: CompressLimits) -> Sequence[Field]:
             name="side", label="Side", type="number", required=False, minimum=SMALLEST_SIDE, maximum=limits.side,
             help="Pixels to bring pictures to; needed where they differ in size.",
         ),
+        Field(
+            name="label_column", label="Column of the labels", required=False,
+            help="Of a table of texts whose header has names of its own, or a number from 1 where it has none; "
+            "label, category, intent and other usual names are known.",
+        ),
+        Field(
+            name="text_columns", label="Columns of the texts", required=False,
+            help="Likewise, with ; between several, which are joined.",
+        ),
         Field(name="keep_sides", label="Left and right matter (digits, letters, signs): do not mirror pictures", type="flag"),
         Field(name="quick", label="Quick: try one shape for each target", type="flag"),
         Field(

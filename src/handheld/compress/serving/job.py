@@ -92,7 +92,16 @@ def _read(folder: Path, spec: Spec, report: Report) -> Splits:
     report(0.01, "reading the data")
     path, side = find_data(unpacked), spec["side"]
     check_data(path, side, limits)
-    data = load(path, size=(side, side) if side else None, valid=_VALID, test=_TEST, seed=spec["seed"])
+    data = load(
+        path,
+        size=(side, side) if side else None,
+        valid=_VALID,
+        test=_TEST,
+        seed=spec["seed"],
+        # Jobs that were queued before the form had these fields go on.
+        label_column=spec.get("label_column"),
+        text_columns=[name.strip() for name in (spec.get("text_columns") or "").split(";") if name.strip()],
+    )
     limits.require("Data, classes", len(data.classes), "classes")
     return replace(data, skipped=tuple(one._replace(name=one.name.removeprefix(f"{path}/")) for one in data.skipped))
 

@@ -57,7 +57,8 @@ def pixels(dataset: Dataset) -> NDArray[np.uint8]:
         raise InputError("these are texts, expected pictures")
     if dataset.inputs.ndim != 4 or dataset.inputs.dtype != np.uint8:
         raise InputError(
-            f"expected pictures (n, height, width, channels) uint8, got {list(dataset.inputs.shape)} {dataset.inputs.dtype}"
+            f"expected pictures (n, height, width, channels) uint8, got {list(dataset.inputs.shape)} {dataset.inputs.dtype}; "
+            "arrays (n, height, width) of fractions are pictures where white=1 says so (white = 1 under [data])"
         )
     return dataset.inputs
 

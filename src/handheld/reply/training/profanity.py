@@ -1,0 +1,133 @@
+"""Swearing, slurs and crude talk, as people write them: by a list of ours, whole words alone.
+
+Words are compared after compatibility folding (full width, accents, case), with letters stretched or doubled ("shiiit"), digits
+and signs for letters ("b1tch", "a$$"), letters masked ("f**k"), and letters apart ("f u c k"). A word in a longer one is none:
+Scunthorpe, assess and cockpit pass.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from functools import cache
+from importlib import resources
+from itertools import groupby
+from typing import NamedTuple
+
+_SIGNS = str.maketrans("013457@$!+|", "oieastasiti")
+_TOKEN = re.compile(r"(?:[^\W_]|[@$*!+|])+")
+_APART = re.compile(r"(?<!\w)[^\W\d_](?:[ ._-]{1,2}[^\W\d_]){2,}(?!\w)")
+_EDGES = "!+|"  # signs that more often end a sentence than stand for a letter
+_MASKED = re.compile(r"[^*]+(?:\*+[^*]+)+\**|[^*]+\*{2,}")  # one star behind a word marks a slip: "their*"
+_SHORTEST_MASKED = 3  # letters and stars; "a*" says nothing
+
+Runs = tuple[str, tuple[int, ...]]
+
+
+class _Words(NamedTuple):
+    """The list.
+
+    Attributes:
+        whole: letters without their repetitions -> how often each stands at least, for each word with these letters.
+        within: such letters that no innocent word holds.
+        phrases: words that follow each other.
+        innocent: words that are none of these.
+    """
+
+    whole: dict[str, list[tuple[int, ...]]]
+    within: tuple[str, ...]
+    phrases: tuple[str, ...]
+    innocent: frozenset[str]
+
+
+def is_profane(text: str) -> bool:
+    """Return whether a text holds a word of the list, in whatever disguise.
+
+    >>> is_profane("you a$$hole"), is_profane("F.U.C.K that"), is_profane("a class in Scunthorpe")
+    (True, True, False)
+    """
+    folded = _folded(text)
+    tokens = _TOKEN.findall(folded)
+    apart = ["".join(filter(str.isalpha, spelled)) for spelled in _APART.findall(folded)]
+    line = f" {' '.join(tokens)} "
+    return any(map(_is_listed, tokens + apart)) or any(f" {phrase} " in line for phrase in _words().phrases)
+
+
+def _folded(text: str) -> str:
+    """Return a text in small letters without accents, and without what is not seen."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if unicodedata.category(letter) not in ("Mn", "Cf"))
+
+
+def _is_listed(token: str) -> bool:
+    if token.isalpha():
+        return _is_word(token)
+    letters = sum(map(str.isalpha, token))
+    # A name of a thing, such as A55, has more digits than letters; a number, and five stars of five, have no letter.
+    if letters == 0 or letters < sum(map(str.isdigit, token)):
+        return False
+    spelled = token.translate(_SIGNS)
+    bare = token.strip(_EDGES).translate(_SIGNS)
+    return _is_word(spelled) or _is_word(bare.strip("*")) or _is_masked(bare)
+
+
+def _is_word(word: str) -> bool:
+    words = _words()
+    if word in words.innocent:
+        return False
+    letters, counts = _runs(word)
+    if any(part in letters for part in words.within):
+        return True
+    return any(
+        all(count >= least for count, least in zip(counts, leasts, strict=True)) for leasts in words.whole.get(letters, ())
+    )
+
+
+@cache
+def _is_masked(token: str) -> bool:
+    """Whether letters and stars could be a word of the list."""
+    if len(token) < _SHORTEST_MASKED or not _MASKED.fullmatch(token):
+        return False
+    pattern = re.compile(re.escape(token).replace(r"\*", "[a-z]"))
+    return any(pattern.fullmatch(word) for word in _spelled())
+
+
+def _runs(word: str) -> Runs:
+    """Return a word's letters without repetitions, and how often each stands.
+
+    >>> _runs("shiitt")
+    ('shit', (1, 1, 2, 2))
+    """
+    runs = [(letter, len(list(same))) for letter, same in groupby(word)]
+    return "".join(letter for letter, _ in runs), tuple(count for _, count in runs)
+
+
+@cache
+def _words() -> _Words:
+    whole: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+    for word in _spelled():
+        letters, counts = _runs(word)
+        whole[letters].append(counts)
+    within = tuple(line.strip("*") for line in _lines() if line.startswith("*"))
+    phrases = tuple(line[1:].strip() for line in _lines() if line.startswith("+"))
+    innocent = frozenset(word for line in _lines() if line.startswith("!") for word in line[1:].split())
+    return _Words(dict(whole), within, phrases, innocent)
+
+
+@cache
+def _spelled() -> frozenset[str]:
+    """Return the words of the list, each ending spelled out."""
+    words: set[str] = set()
+    for line in _lines():
+        if line.startswith(("!", "+")):
+            continue
+        stem, *endings = line.strip("*").split()
+        words.update(stem + ending.strip("-") for ending in endings or ["-"])
+    return frozenset(words)
+
+
+@cache
+def _lines() -> tuple[str, ...]:
+    content = resources.files("handheld.reply").joinpath("assets", "profanity.txt").read_text("utf-8")
+    return tuple(line for line in content.splitlines() if line and not line.startswith("#"))
