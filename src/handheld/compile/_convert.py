@@ -39,6 +39,24 @@ class Flat(torch.nn.Module):
         return tuple(leaf for leaf in tree_leaves(given) if leaf is not None)
 
 
+class _Rows(torch.nn.Linear):
+    """A dense layer that reads inputs of more than three axes as rows; of others the converter makes what it then refuses."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        """Return what the layer gives."""
+        if input.dim() <= 3:
+            return super().forward(input)
+        return super().forward(input.flatten(0, -2)).unflatten(0, input.shape[:-1])
+
+
+def by_rows(network: torch.nn.Module) -> torch.nn.Module:
+    """Let the dense layers of a network, changed in place, read rows."""
+    for layer in network.modules():
+        if type(layer) is torch.nn.Linear:
+            layer.__class__ = _Rows
+    return network
+
+
 def names_of(example: Any) -> tuple[str, ...]:
     """Return the names of a module's arguments, where an example gives them by name."""
     return tuple(example) if isinstance(example, Mapping) else ()

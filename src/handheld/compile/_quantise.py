@@ -14,6 +14,7 @@ from handheld.engine import Model
 from handheld.errors import CompileError, InputError, MissingDependencyError
 
 _SIGNATURE = "serving_default"
+_NOTHING = 1e-6  # a difference of equal numbers, as floats have it
 
 
 def quantise(
@@ -130,11 +131,18 @@ def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]
     recipe.load_quantization_recipe(maker.get_quantization_recipe())
     ranges = calibrator.Calibrator(content, num_threads=1, qsv_update_func=_widened)
     ranges.calibrate({_SIGNATURE: feeds}, recipe)
-    return ranges.get_model_qsvs()
+    return {name: _opened(found) for name, found in ranges.get_model_qsvs().items()}
 
 
 def _widened(seen: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"min": np.minimum(seen["min"], new["min"]), "max": np.maximum(seen["max"], new["max"])} if seen else new
+
+
+def _opened(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give what is always 0, such as a number less itself, a range: from none follows a scale that no kernel can take."""
+    if not found or max(np.abs(found["min"]).max(initial=0.0), np.abs(found["max"]).max(initial=0.0)) > _NOTHING:
+        return found
+    return {**found, "min": np.full_like(found["min"], -1.0), "max": np.full_like(found["max"], 1.0)}
 
 
 def _ask_for_float16(maker: Any) -> None:

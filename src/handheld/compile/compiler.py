@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from handheld.compile._convert import Array, Flat, as_inputs, convert, is_flat, names_of
+from handheld.compile._convert import Array, Flat, as_inputs, by_rows, convert, is_flat, names_of
 from handheld.compile._quantise import quantise
 from handheld.compile.verify import difference, random_like
 from handheld.engine import embed
@@ -110,7 +110,7 @@ def to_tflite(
     samples = [_like(as_inputs(sample), inputs) for sample in calibration]
     if precision == "int8" and not samples:
         raise InputError("int8 needs calibration inputs: pass calibration=[...] with some of the training data")
-    network = _in_order(deepcopy(module).cpu().eval())
+    network = by_rows(_in_order(deepcopy(module).cpu().eval()))
     if names_of(example) or not is_flat(network, inputs):
         network = Flat(network, names_of(example))
     content = convert(network, inputs)

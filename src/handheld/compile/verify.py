@@ -8,7 +8,7 @@ import numpy as np
 from handheld.compile._convert import Array, run
 from handheld.compile._quantise import to_device
 from handheld.engine import Model
-from handheld.errors import CompileError
+from handheld.errors import CompileError, ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ def difference(
     """
     expected = [[to_device(output) for output in run(module, inputs)] for inputs in tests]
     given = []
-    with Model.load(content, path="the compiled file") as model:
+    with _opened(content) as model:
         for inputs in tests:
             fed = [info.to_stored(to_device(array)) for array, info in zip(inputs, model.inputs, strict=True)]
             given.append([info.to_real(array) for array, info in zip(model.run(*fed), model.outputs, strict=True)])
@@ -50,6 +50,13 @@ def difference(
         shapes = [[output.shape for output in one[0]] for one in (given, expected)]
         raise CompileError(f"the file gives shapes {shapes[0]}, the module {shapes[1]}")
     return max(_of_output(number, given, expected, floor) for number in range(len(expected[0])))
+
+
+def _opened(content: bytes) -> Model:
+    try:
+        return Model.load(content, path="the compiled file")
+    except ModelError as error:
+        raise CompileError(f"the compiled file is none that can be run, which is no fault of the module's: {error}") from error
 
 
 def _of_output(number: int, given: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]], floor: float) -> Difference:

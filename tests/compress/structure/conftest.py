@@ -1,7 +1,8 @@
 """Architectures for the tests of structure: one small network of each kind whose channels hang together in its own way."""
 
+import sys
 from collections.abc import Callable
-from copy import deepcopy
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,10 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
+
+sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves the path alone
+
+from masking import masked, zeroed  # noqa: E402
 
 
 class Net(nn.Module):
@@ -333,40 +338,11 @@ def architecture(request):
     return network, torch.randn(2, *SHAPES.get(request.param, (3, 8, 8))), FREE[request.param]
 
 
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-
-
 def choose(channels, seed):
     """At random some units, but at least one channel of each layer."""
     rng = np.random.default_rng(seed)
     kept = {int(unit) for group in channels.free for unit in group.units if rng.random() < rng.uniform(0.2, 0.9)}
     return np.array(sorted(kept | {int(rng.choice(units)) for units in channels.made.values()}))
-
-
-def made_axis(network, name):
-    """The axis of a tensor along which it makes channels, and the axis along which it reads them, or None."""
-    layer = network.get_submodule(name.rpartition(".")[0])
-    if name.endswith("weight") and isinstance(layer, (*TRANSPOSED, nn.modules.conv._ConvNd, nn.Linear)):
-        return (1, 0) if isinstance(layer, TRANSPOSED) and layer.groups < layer.in_channels else (0, 1)
-    return None
-
-
-def zeroed(network, channels, kept, *, makers):
-    """A copy in which gone channels are zero after the layers that make them, or are not read by those that follow."""
-    copy = deepcopy(network)
-    free = {int(unit) for group in channels.free for unit in group.units}
-    gone = np.array(sorted(free - set(kept.tolist())), int)
-    tensors = {**dict(copy.named_parameters(remove_duplicate=False)), **dict(copy.named_buffers(remove_duplicate=False))}
-    for name, axes in channels.axes.items():
-        if "running" in name:
-            continue
-        roles = made_axis(copy, name)
-        for axis, units in enumerate(axes):
-            wanted = roles is None or axis == roles[0] if makers else roles is not None and axis == roles[1]
-            if units is not None and wanted:
-                places = torch.from_numpy(np.flatnonzero(np.isin(units, gone)))
-                tensors[name].data.index_fill_(axis, places, 0.0)
-    return copy
 
 
 def flat(output):
@@ -376,7 +352,7 @@ def flat(output):
 @pytest.fixture
 def law():
     """What the tests of the law share."""
-    return SimpleNamespace(choose=choose, zeroed=zeroed, flat=flat)
+    return SimpleNamespace(choose=choose, zeroed=zeroed, masked=masked, flat=flat)
 
 
 @pytest.fixture

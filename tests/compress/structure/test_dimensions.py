@@ -4,7 +4,6 @@ Statistics of layer and group normalisation are those of the channels that stay,
 of them too.
 """
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -14,43 +13,6 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from handheld.compress.structure import channels_of, macs, slim, trace, with_shapes  # noqa: E402
 from handheld.errors import CompileError  # noqa: E402
-
-
-class MaskedNorm(nn.Module):
-    """Layer or group normalisation over some channels, written from its definition; the others give 0."""
-
-    def __init__(self, layer: nn.Module, kept: torch.Tensor):
-        super().__init__()
-        self.layer, self.kept = layer, kept
-
-    def forward(self, x):
-        layer = self.layer
-        if isinstance(layer, nn.LayerNorm):
-            places = torch.nonzero(self.kept).flatten()
-            part = x[..., places]
-            mean, var = part.mean(-1, keepdim=True), part.var(-1, keepdim=True, unbiased=False)
-            found = (x - mean) / torch.sqrt(var + layer.eps) * layer.weight + layer.bias
-            return found * self.kept
-        parts, kept = x.chunk(layer.num_groups, 1), self.kept.chunk(layer.num_groups)
-        shape = [1, -1, *[1] * (x.dim() - 2)]
-        found = []
-        for part, stays in zip(parts, kept, strict=True):
-            held = part[:, stays].flatten(1)
-            mean, var = (v.reshape(-1, *[1] * (x.dim() - 1)) for v in (held.mean(1), held.var(1, unbiased=False)))
-            found.append((part - mean) / torch.sqrt(var + layer.eps))
-        return (torch.cat(found, 1) * layer.weight.view(shape) + layer.bias.view(shape)) * self.kept.view(shape)
-
-
-def masked(law, network, channels, kept):
-    copy = law.zeroed(law.zeroed(network, channels, kept, makers=True), channels, kept, makers=False)
-    free = {int(unit) for group in channels.free for unit in group.units}
-    gone = np.array(sorted(free - set(kept.tolist())), int)
-    for name, layer in list(copy.named_modules()):
-        axes = channels.axes.get(f"{name}.weight", (None,))
-        if isinstance(layer, nn.LayerNorm | nn.GroupNorm) and axes[-1] is not None:
-            owner, _, attribute = name.rpartition(".")
-            setattr(copy.get_submodule(owner), attribute, MaskedNorm(layer, torch.from_numpy(~np.isin(axes[-1], gone))))
-    return copy
 
 
 def between(module):
@@ -243,7 +205,7 @@ def test_computes_what_the_masked_network_computes(case, law, seed):
     small = slim(traced, channels, kept)
     inputs = torch.randn(3, 3, 8, 8)  # the batch of the example is in no number
     with torch.no_grad():
-        expected = masked(law, traced, channels, kept)(inputs)
+        expected = law.masked(traced, channels, kept)(inputs)
         torch.testing.assert_close(small.network(inputs), expected, atol=1e-5, rtol=1e-5)
     assert macs(small.network) == macs(trace(small.network, example))
 
@@ -254,7 +216,7 @@ def test_a_slimmed_network_is_slimmed_again(case, law):
     once = slim(traced, channels_of(traced), law.choose(channels_of(traced), 0)).network
     twice = slim(once, channels_of(once), law.choose(channels_of(once), 1)).network
     with torch.no_grad():
-        expected = masked(law, once, channels_of(once), law.choose(channels_of(once), 1))(example)
+        expected = law.masked(once, channels_of(once), law.choose(channels_of(once), 1))(example)
         torch.testing.assert_close(twice(example), expected, atol=1e-5, rtol=1e-5)
 
 

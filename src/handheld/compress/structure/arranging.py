@@ -18,7 +18,8 @@ def reshaped(walk: Walk, source: Axes, before: Lengths, after: Lengths) -> Axes 
     """Return the channels after ``x.view``: axes are divided and joined in the order of memory.
 
     Where a channel axis is divided, its last part is one of channels, and all parts before lose the same: the heads of an
-    attention, the groups of a shuffle. Joined axes hold a channel as often as it has places.
+    attention, the groups of a shuffle; but where numbers without places get some, (n, c h w) to (n, c, h, w), it is the first.
+    Joined axes hold a channel as often as it has places.
 
     Args:
         walk: written to.
@@ -42,7 +43,8 @@ def reshaped(walk: Walk, source: Axes, before: Lengths, after: Lengths) -> Axes 
         assert ids is not None
         shape = [len(ids) if axis == held[0] else 1 for axis in old]
         flat = np.broadcast_to(ids.reshape(shape), [before[axis] for axis in old])
-        axis, made = _divided(walk, flat.reshape([after[axis] for axis in new]))
+        gets_places = len(before) == 2 and len(new) > 2
+        axis, made = _divided(walk, flat.reshape([after[axis] for axis in new]), first=gets_places)
         found[new[axis]] = made
     return tuple(found)
 
@@ -68,16 +70,17 @@ def _product(lengths: Lengths, axes: Sequence[int]) -> int:
     return int(np.prod([lengths[axis] for axis in axes], dtype=np.int64))
 
 
-def _divided(walk: Walk, grid: Ids) -> tuple[int, Ids]:
+def _divided(walk: Walk, grid: Ids, *, first: bool) -> tuple[int, Ids]:
     """Return the axis of a grid of channels that is theirs, and the channels along it, made the same along all others."""
     roots = walk.variables.roots(grid)
     for axis in range(grid.ndim):
-        first = np.moveaxis(roots, axis, 0).reshape(grid.shape[axis], -1)
-        if (first == first[:, :1]).all():
+        rows = np.moveaxis(roots, axis, 0).reshape(grid.shape[axis], -1)
+        if (rows == rows[:, :1]).all():
             return axis, np.moveaxis(grid, axis, 0).reshape(grid.shape[axis], -1)[:, 0]
-    last = max(axis for axis in range(grid.ndim) if grid.shape[axis] > 1)
-    columns = np.moveaxis(grid, last, -1).reshape(-1, grid.shape[last])
-    return last, walk.same_parts(columns.ravel(), len(columns))
+    long = [axis for axis in range(grid.ndim) if grid.shape[axis] > 1]
+    chosen = long[0] if first else long[-1]
+    columns = np.moveaxis(grid, chosen, -1).reshape(-1, grid.shape[chosen])
+    return chosen, walk.same_parts(columns.ravel(), len(columns))
 
 
 def gated(walk: Walk, source: Axes, axis: int) -> Axes:
