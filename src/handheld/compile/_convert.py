@@ -46,7 +46,7 @@ class _Rows(torch.nn.Linear):
         """Return what the layer gives."""
         if input.dim() <= 3:
             return super().forward(input)
-        return super().forward(input.flatten(0, -2)).unflatten(0, input.shape[:-1])
+        return super().forward(input.flatten(0, -2)).reshape(*input.shape[:-1], self.out_features)
 
 
 def by_rows(network: torch.nn.Module) -> torch.nn.Module:
