@@ -24,7 +24,7 @@ from handheld.cluster import connected, ray_module, saying_most
 from handheld.compress.candidates import Candidate
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.packing import pack, unpack
-from handheld.compress.stages import Engine, Run
+from handheld.compress.stages import Engine, Run, reshaped
 from handheld.compress.training.failure import Failure
 from handheld.errors import HandheldError, TrainingError
 from handheld.training import device, load_state, save_state
@@ -103,6 +103,8 @@ def _learn(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, thread
     if lesson.teacher is not None:
         lesson.teacher.to(device())
     try:
+        # A graph that was sent knows no shapes.
+        network = reshaped(network, lesson.preparation, candidate.side)
         return pack(finish(candidate, network.to(device()), lesson))
     except HandheldError as error:
         return Failure.of(error)

@@ -20,7 +20,7 @@ def pack(one: Finished) -> dict[str, Any]:
     """Describe a member that has learned by tensors, numbers and texts."""
     return {
         "network": one.network.state_dict(),
-        "lengths": {name: [[list(place), number] for place, number in found] for name, found in _lengths(one.network).items()},
+        "lengths": [[[list(place), number] for place, number in found] for found in _lengths(one.network).values()],
         "aware": None if one.aware is None else one.aware.state_dict(),
         "steps": [list(step) for step in one.steps],
         "curve": [list(point) for point in one.curve],
@@ -30,7 +30,8 @@ def pack(one: Finished) -> dict[str, Any]:
 def unpack(started: fx.GraphModule, state: Mapping[str, Any]) -> Finished:
     """Return a member again, given the network that it began with; a pruned one has fewer channels than that."""
     network = _filled(started, state["network"])
-    set_lengths(network, state["lengths"])
+    # In the order of the graph: on its way to another machine a network's nodes may get other names.
+    set_lengths(network, dict(zip(_lengths(started), state["lengths"], strict=True)))
     network = with_shapes(network, example_of(network))
     aware = None if state["aware"] is None else _filled(fold(network), state["aware"])
     steps = tuple(Step(*step) for step in state["steps"])

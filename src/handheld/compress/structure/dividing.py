@@ -109,9 +109,9 @@ def part(walk: Walk, node: fx.Node) -> Axes | None:
     if step != 1 or not all(bound is None or isinstance(bound, int) for bound in (start, end)):
         return None
     first, last, _ = slice(start, end).indices(len(ids))
-    if first > 0:
+    if start is not None:
         walk.follows(node, (2,) if len(node.args) > 2 else ("start",), ids[:first])
-    if last < len(ids):
+    if end is not None and end <= len(ids):
         walk.follows(node, (3,) if len(node.args) > 3 else ("end",), ids[:last])
     return (*axes[:axis], ids[first:last], *axes[axis + 1 :])
 
