@@ -73,6 +73,33 @@ def test_figures_are_those_of_the_files(family: Family, splits: Splits):
         assert sum(layer.macs for layer in member.layers) == member.macs
 
 
+def test_layers_add_up_to_the_file(family: Family):
+    """What is left are the file's structure, the scales of int8 weights (12 bytes a channel), and the card."""
+    assert family.quantised is not None
+    for member in (*family.references, *family.members):
+        if member.file.endswith(".tflite"):
+            weights = sum(layer.size for layer in member.layers)
+            assert weights < member.size
+            assert member.size - weights < 16_000
+    whole, eighth = (sum(layer.size for layer in one.layers) for one in family.references)
+    assert whole / 4 < eighth < whole / 3.5  # a bias keeps its four bytes
+
+
+def test_layers_that_stayed_in_float32_have_four_bytes_a_weight():
+    from handheld.compress.assembling import _layers
+    from handheld.compress.networks import PictureShape, make
+    from handheld.compress.structure import trace
+
+    network = trace(make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)).eval()
+    eight, mixed = (
+        {layer.name: layer.size for layer in _layers(network, *how)} for how in (("int8",), ("mixed", ("0_0", "7")))
+    )
+    assert eight["0_0"] == 2 * 9 + 4 * 2  # two filters of 3 x 3, and their biases
+    assert mixed["0_0"] == 4 * (2 * 9 + 2)
+    assert mixed["7"] == 4 * (8 * 3 + 3)
+    assert {name for name in eight if eight[name] != mixed[name]} == {"0_0", "7"}
+
+
 def test_it_learned_something(family: Family):
     assert family.teacher.accuracy > 0.8
     assert named(family, "nested").accuracy > 0.6
@@ -145,7 +172,8 @@ def test_eight_bits_that_are_slower_are_not_taken_where_speed_is_the_goal(monkey
     exporter = exporting.Exporter(splits.train, splits.valid, Preparation.of(splits.train), {"labels": []}, 1.0)
     slow = {"file": Latency(2e-3, 0, 0, 1), "other": Latency(1e-3, 0, 0, 1)}
     monkeypatch.setattr(exporting, "latencies", lambda files: slow)
-    assert exporter.export(network, None, 12, int8=True, fastest=True).precision == "float32"
+    purpose = exporting.FilePurpose(fastest=True)
+    assert exporter.export(network, None, 12, purpose, int8=True).precision == "float32"
     assert Target(latency=1e-3).is_about_speed_alone
     assert not Target(latency=1e-3, size=10).is_about_speed_alone
 
@@ -280,3 +308,40 @@ def test_without_a_teachers_answers_pictures_vary_anew(splits: Splits, tmp_path:
     one, three = made(1), made(3)
     assert one.members[0].accuracy == three.members[0].accuracy
     assert one.members[0].confusion == three.members[0].confusion
+
+
+@pytest.fixture(scope="module")
+def short() -> Settings:
+    return replace(SETTINGS, training=Schedule(1, batch=60), finish=Schedule(0.5, batch=60), quantise=0.5, views=1)
+
+
+@pytest.mark.parametrize("target", ["3x smaller, pruned", "4x smaller, plain", "8x smaller, sparse"])
+def test_a_trained_teacher_stays_as_it_is(family: Family, splits: Splits, short: Settings, tmp_path: Path, target: str):
+    """Members that share weights learn in a copy of them. With pruned members alone there is no joint training at all."""
+    teacher = replace(TEACHER, checkpoint=str(family.folder / "teacher.safetensors"), trained=True)
+    made = compress(teacher, splits, out=tmp_path, targets=[target], settings=short)
+    assert made.teacher.accuracy == family.teacher.accuracy
+    assert (tmp_path / "teacher.safetensors").read_bytes() == (family.folder / "teacher.safetensors").read_bytes()
+    assert made.teacher.curve == ()
+    assert len(made.members) == 1
+    assert Family.open(tmp_path).members == made.members
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("techniques", "target"),
+    [
+        (("students",), "4x smaller, projected"),
+        (("sparsity",), "4x smaller, sparse"),
+        (("pruning",), "3x smaller, pruned"),
+        (("joint", "distillation"), "2x smaller"),
+        (("pruning", "quantisation"), "3x smaller, pruned"),
+    ],
+)
+def test_some_techniques_are_enough(splits: Splits, short: Settings, tmp_path: Path, techniques: tuple[str, ...], target: str):
+    made = compress(Teacher("plain", width=8), splits, out=tmp_path, targets=[target], settings=short, techniques=techniques)
+    (member,) = made.members
+    assert (tmp_path / member.file).stat().st_size == member.size
+    assert member.precision in (("int8", "mixed") if "quantisation" in techniques else ("float32",))
+    assert (made.quantised is None) == ("quantisation" not in techniques)
+    assert made.teacher.curve

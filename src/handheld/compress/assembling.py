@@ -21,7 +21,6 @@ from handheld.compress.quantisation import fold
 from handheld.compress.stages import Run, reshaped
 from handheld.compress.structure import macs
 from handheld.data import Splits
-from handheld.engine import compact, embed
 from handheld.media import atomic_path
 
 _ROUNDS, _SECONDS = 100, 0.3  # of each file, at least
@@ -37,13 +36,13 @@ def assemble(run: Run, exporter: Exporter, exported: Mapping[Candidate, tuple[Fi
         files[candidate.name], files[f"{candidate.name} float32"] = file.content, file.float_content
     timed = latencies(files, rounds=_ROUNDS, min_seconds=_SECONDS)
     teacher = _teacher(run, files["teacher"], timed["teacher"], exporter)
-    teacher = _written(run, teacher, files["teacher"])
+    teacher = _written(run, exporter, teacher, files["teacher"])
     quantised = None
     if _QUANTISED in files:
         quantised = _quantised(run, teacher, files[_QUANTISED], timed[_QUANTISED], exporter)
-        quantised = _written(run, quantised, files[_QUANTISED])
+        quantised = _written(run, exporter, quantised, files[_QUANTISED])
     members = [
-        _judged(_written(run, _member(run, candidate, one, file, timed), file.content), candidate, teacher)
+        _judged(_written(run, exporter, _member(run, candidate, one, file, timed), file.content), candidate, teacher)
         for candidate, (one, file) in exported.items()
     ]
     members.sort(key=lambda member: (-member.size, member.name))
@@ -67,12 +66,12 @@ def _teacher(run: Run, content: bytes, latency: Latency, exporter: Exporter) -> 
         latency=latency,
         accuracy=right,
         accuracy_float=right,
-        valid=exporter.right(content),
+        valid=float(exporter.right(content).mean()),
         size_float=len(content),
         latency_float=latency,
-        layers=_layers(network, 4),
+        layers=_layers(network, "float32"),
         confusion=confusion(answered, run.data.test),
-        curve=tuple(run.curves["joint training"]),
+        curve=tuple(run.curves["joint training"]) if run.trains_large else (),
     )
 
 
@@ -89,8 +88,8 @@ def _quantised(run: Run, teacher: Member, content: bytes, latency: Latency, expo
         latency=latency,
         accuracy=float((answered == run.data.test.labels).mean()),
         accuracy_float=teacher.accuracy,
-        valid=exporter.right(content),
-        layers=tuple(layer._replace(size=layer.size // 4) for layer in teacher.layers),
+        valid=float(exporter.right(content).mean()),
+        layers=_layers(reshaped(run.large, run.preparation, run.side), "int8"),
         confusion=confusion(answered, run.data.test),
     )
 
@@ -116,9 +115,10 @@ def _member(run: Run, candidate: Candidate, one: Finished, file: Exported, timed
         latency_float=timed[f"{name} float32"],
         target=str(candidate.target),
         steps=(*one.steps, *file.steps),
-        layers=_layers(network, 4 if file.precision == "float32" else 1),
+        layers=_layers(network, file.precision, file.kept_float),
         confusion=confusion(answered, test),
         curve=tuple(one.curve),
+        kept_float=file.kept_float,
     )
 
 
@@ -139,12 +139,27 @@ def _beats(other: Member, member: Member) -> bool:
     return theirs != ours and all(a <= b for a, b in zip(theirs, ours, strict=True))
 
 
-def _layers(network: fx.GraphModule, bytes_each: int) -> tuple[Layer, ...]:
-    counts = macs(network)
+def _layers(network: fx.GraphModule, precision: str, kept_float: Sequence[str] = ()) -> tuple[Layer, ...]:
+    """Return what each layer adds to a file, the largest first.
+
+    Args:
+        network: with shapes; its normalisation is folded here, as in the file.
+        precision: of the file. In int8 a weight has one byte, a bias four.
+        kept_float: layers that stayed in float32.
+    """
+    folded = fold(network)
+
+    def size(layer: torch.nn.Module, each: int) -> int:
+        return sum((each if one.ndim > 1 else 4) * one.numel() for one in layer.parameters())
+
+    each = 4 if precision == "float32" else 1
     layers = [
-        Layer(name, bytes_each * sum(parameter.numel() for parameter in network.get_submodule(name).parameters()), count)
-        for name, count in counts.items()
+        Layer(name, size(folded.get_submodule(name), 4 if name in kept_float else each), count)
+        for name, count in macs(folded).items()
     ]
+    rest = size(folded, each) - sum(size(folded.get_submodule(layer.name), each) for layer in layers)
+    if rest:
+        layers.append(Layer("other parameters", rest, 0))
     return tuple(sorted(layers, key=lambda layer: -layer.size))
 
 
@@ -152,12 +167,9 @@ def _parameters(network: fx.GraphModule) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _written(run: Run, member: Member, content: bytes) -> Member:
+def _written(run: Run, exporter: Exporter, member: Member, content: bytes) -> Member:
     """Write a file whose card says how good it is, and return the member with the file's size."""
-    figures = {"test": round(member.accuracy, 4), "examples": len(run.data.test)}
-    content = embed(content, {**run.card, "accuracy": figures, "how": member.how})
-    if member.file.endswith(".xz"):
-        content = compact(content)
+    content = exporter.finished(content, member.how, member.accuracy, packed=member.file.endswith(".xz"))
     with atomic_path(run.space.folder / member.file) as temporary:
         temporary.write_bytes(content)
     return replace(member, size=len(content))

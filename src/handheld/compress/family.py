@@ -25,6 +25,14 @@ class Latency(NamedTuple):
     iqr: float
     runs: int
 
+    def clearly_below(self, other: "Latency") -> bool:
+        """Whether this is less than another beyond the noise of both: their middle halves do not overlap.
+
+        >>> Latency(201e-6, 0, 34e-6, 40).clearly_below(Latency(219e-6, 0, 34e-6, 40))
+        False
+        """
+        return self.median + self.iqr / 2 < other.median - other.iqr / 2
+
 
 class Layer(NamedTuple):
     """A layer's bytes in the file and multiply-accumulate operations."""
@@ -68,6 +76,7 @@ class Member:
         layers: by size.
         confusion: [true class][answered class] counts on the test split.
         curve: (step, loss) of its last training.
+        kept_float: layers that stayed in float32 where the precision is mixed, the most sensitive first.
     """
 
     name: str
@@ -91,6 +100,7 @@ class Member:
     layers: tuple[Layer, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
+    kept_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.file in ("", ".", "..") or set(self.file) & set("/\\\0"):

@@ -19,6 +19,7 @@ from handheld.engine import Model, TensorInfo
 from handheld.engine.measure import measure
 
 _ROUNDS = 40
+_MOST_KEPT = 2**28  # bytes of files that are kept in memory, to be measured again
 
 
 class Figures(NamedTuple):
@@ -45,28 +46,31 @@ class Probe:
         self.teacher, self.preparation, self.precision = teacher, preparation, precision
         self.bytes_each = 1 if precision == "int8" else 4
         self.reference = Figures(len(teacher), latencies({"teacher": teacher})["teacher"])
-        self._known: dict[str, Figures] = {}
+        self._files: dict[str, bytes] = {}
         self._beside = 0  # bytes of the last file that were no weights
 
-    def figures(self, network: fx.GraphModule, side: int, stored: Callable[[bytes], bytes] = bytes) -> Figures:
-        """Return size, as ``stored``, and latency of a network for pictures of a side; the same one is measured once."""
-        key = f"{side} {stored.__name__} {[tuple(parameter.shape) for parameter in network.parameters()]}"
-        if key not in self._known:
-            example = resized(
-                self.preparation.inputs(np.zeros((1, *self.preparation.shape[1:], self.preparation.shape[0]), np.uint8)), side
-            )
+    def file(self, network: fx.GraphModule, side: int) -> bytes:
+        """Return a network's file for pictures of a side; the same one is compiled once."""
+        key = f"{side} {[tuple(parameter.shape) for parameter in network.parameters()]}"
+        if key not in self._files:
+            empty = np.zeros((1, *self.preparation.shape[1:], self.preparation.shape[0]), np.uint8)
+            example = resized(self.preparation.inputs(empty), side)
             noise = [torch.randn(example.shape, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
             file = to_tflite(
                 Plain(fold(network)), example, metadata={}, precision=self.precision, calibration=noise, tolerance=np.inf
             )
             self._beside = file.size - self.bytes_each * _parameters(network)
-            timed = latencies({"teacher": self.teacher, "candidate": file.content})
-            drift = self.reference.latency.median / timed["teacher"].median
-            one = timed["candidate"]
-            self._known[key] = Figures(
-                len(stored(file.content)), Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs)
-            )
-        return self._known[key]
+            self._files[key] = file.content
+            while sum(map(len, self._files.values())) > _MOST_KEPT and len(self._files) > 1:
+                del self._files[next(iter(self._files))]  # the oldest
+        return self._files[key]
+
+    def latency(self, content: bytes) -> Latency:
+        """Measure a file now."""
+        timed = latencies({"teacher": self.teacher, "candidate": content})
+        drift = self.reference.latency.median / timed["teacher"].median
+        one = timed["candidate"]
+        return Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs)
 
     def estimate(self, network: fx.GraphModule) -> int:
         """Return about how many bytes a network's file has, without compiling it."""

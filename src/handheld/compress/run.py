@@ -134,7 +134,15 @@ def _engine(name: str, address: str | None) -> Engine:
 def _stages(run: Run, finish: Engine) -> Family:
     clock, settings = run.clock, run.settings
     with clock.of("teacher's file"):
-        exporter = Exporter(run.data.train, run.data.valid, run.preparation, run.card, settings.max_loss, settings.seed)
+        exporter = Exporter(
+            run.data.train,
+            run.data.valid,
+            run.preparation,
+            run.card,
+            settings.max_loss,
+            tested=len(run.data.test),
+            seed=settings.seed,
+        )
         draft = exporter.compile(fold(run.large), run.side, "float32")
         probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32")
     builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed, settings.sparsity)
@@ -147,7 +155,7 @@ def _stages(run: Run, finish: Engine) -> Family:
     with clock.of("members"):
         finished = finish(run, lesson, started)
     with clock.of("files"):
-        exported = export_members(run, exporter, finished)
+        exported = export_members(run, exporter, probe, finished)
     with clock.of("measuring"):
         family = assemble(run, exporter, exported)
     family = replace(family, record=record(run))

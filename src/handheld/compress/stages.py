@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import fx, nn
 
 import handheld
 from handheld.compress.candidates import SHARING, Builder, Candidate, search
-from handheld.compress.exporting import Exported, Exporter
+from handheld.compress.exporting import Exported, Exporter, FileLimits, FilePurpose
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
 from handheld.compress.progress import Clock
@@ -140,10 +141,12 @@ def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dic
 def joint_run(run: Run, builder: Builder, candidates: Sequence[Candidate], batches: Batches, steps: int) -> JointStep:
     """Put together what learns in the joint run, and how much of it in each step."""
     built = {one: builder.build(one) for one in candidates if one.kind != "pruned"}
-    members = {one.name: _learner(run.large, one, cut) for one, cut in built.items()}
+    # What members learn changes the weights that they share: those of a teacher that is finished must not change.
+    shared = None if run.trains_large else deepcopy(run.large)
+    members = {one.name: _learner(shared or run.large, one, cut) for one, cut in built.items()}
     settings = run.settings
     how = settings.distillation if settings.uses("distillation") else replace(settings.distillation, weight=0.0)
-    all_of_them = Together(run.large, members, trains_large=run.trains_large).to(device())
+    all_of_them = Together(run.large, members, shared=shared).to(device())
     all_of_them.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     costs = {one.name: cost(cut.network) for one, cut in built.items()}
     who = sandwich(costs, cost(run.large), batches.size // settings.processes, settings.budget)
@@ -152,9 +155,9 @@ def joint_run(run: Run, builder: Builder, candidates: Sequence[Candidate], batch
     return JointStep(all_of_them, batches, who, how, run.answerer, head_only=round(settings.frozen * steps))
 
 
-def _learner(large: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
+def _learner(shared: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
     if candidate.kind in SHARING:
-        return Nested(large, cut, candidate.side)
+        return Nested(shared, cut, candidate.side)
     return AtSide(cut.network, candidate.side)
 
 
@@ -217,19 +220,20 @@ def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.Grap
 
 
 def export_members(
-    run: Run, exporter: Exporter, finished: Mapping[Candidate, Finished]
+    run: Run, exporter: Exporter, probe: Probe, finished: Mapping[Candidate, Finished]
 ) -> dict[Candidate, tuple[Finished, Exported]]:
     """Compile each member, and judge its files."""
     exported = {}
     for number, (candidate, one) in enumerate(finished.items()):
-        file = exporter.export(
-            one.network,
-            one.aware,
-            candidate.side,
-            int8=run.settings.uses("quantisation"),
+        purpose = FilePurpose(
+            candidate.how,
+            FileLimits.of(candidate.target, probe.reference),
+            lambda content: probe.latency(content).median,
+            packed=candidate.kind == "sparse",
             fastest=candidate.target.is_about_speed_alone,
         )
-        exported[candidate] = one, file
+        int8 = run.settings.uses("quantisation")
+        exported[candidate] = one, exporter.export(one.network, one.aware, candidate.side, purpose, int8=int8)
         run.clock.share((number + 1) / len(finished))
     return exported
 
