@@ -123,16 +123,19 @@ class Family:
     Attributes:
         folder: where the files are.
         classes: names of the outputs.
-        teacher: its figures; its file is float32.
+        teacher: the large network's figures; its file is float32.
         members: largest first.
         curves: (step, loss) of the shared training, by name.
         quantised: the teacher's file in int8, calibrated after training and nothing more: what
             members must beat to be worth their training. None where eight bits were not asked for.
+        teacher_file: a model file that all learned from, where a person brought one: what members are compared with. It stays
+            where it was; the family's folder does not hold it.
         record: how it came about, in what JSON can hold. The report shows of it, where present:
-            ``seed``; ``settings``, a mapping; ``seconds``, stage -> seconds; ``machine`` and ``versions``, texts or mappings;
-            ``data``, a mapping: ``counts``, class -> examples; ``skipped``, a list of [name, reason]; ``digest``; ``train``,
-            ``valid`` and ``test``, numbers of examples; ``joint``, a mapping: ``ratio``, the time of a step of joint
-            training over that of a step of the largest member alone.
+            ``seed``; ``settings`` and ``teacher``, mappings; ``seconds``, stage -> seconds; ``machine`` and ``versions``,
+            texts or mappings; ``notes``, a list of texts that a person should know; ``data``, a mapping: ``counts``, class ->
+            examples; ``skipped``, a list of [name, reason]; ``digest``; ``train``, ``valid`` and ``test``, numbers of
+            examples; ``joint``, a mapping: ``ratio``, the time of a step of joint training over that of a step of the largest
+            member alone.
     """
 
     folder: Path
@@ -142,16 +145,18 @@ class Family:
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
     quantised: Member | None = None
+    teacher_file: Member | None = None
 
     def __post_init__(self) -> None:
         curves = {name: tuple((step, loss) for step, loss in curve) for name, curve in self.curves.items()}
         object.__setattr__(self, "curves", curves)  # of tuples, so that what is read back equals what was written
         everyone = (*self.references, *self.members)
+        named = (*self.beside, *self.members)
         losses = [loss for curve in curves.values() for _, loss in curve]
-        for kind, names in (("names", [member.name for member in everyone]), ("files", [member.file for member in everyone])):
+        for kind, names in (("names", [member.name for member in named]), ("files", [member.file for member in everyone])):
             if len(set(names)) < len(names):
                 raise InputError(f"expected {kind} that differ, got {names}")
-        for member in everyone:
+        for member in named:
             shape = [len(row) for row in member.confusion]
             if shape not in ([], [len(self.classes)] * len(self.classes)):
                 raise InputError(f"{member.name!r}: expected a confusion of {len(self.classes)} by {len(self.classes)} classes")
@@ -159,8 +164,18 @@ class Family:
             raise InputError(f"expected finite losses in the curves, got {losses!r:.500}")
 
     @property
+    def reference(self) -> Member:
+        """What members are compared with: the file that a person brought as the teacher, or else the large network."""
+        return self.teacher if self.teacher_file is None else self.teacher_file
+
+    @property
+    def beside(self) -> tuple[Member, ...]:
+        """All that members are set beside, :attr:`reference` first."""
+        return self.references if self.teacher_file is None else (self.teacher_file, *self.references)
+
+    @property
     def references(self) -> tuple[Member, ...]:
-        """The teacher's file, and that in int8 if there is one: what members are set beside."""
+        """The large network's file, and that in int8 if there is one; both are in the folder."""
         return (self.teacher,) if self.quantised is None else (self.teacher, self.quantised)
 
     def pick(self, target: Target) -> Member:
@@ -171,10 +186,10 @@ class Family:
         """
         if not self.members:
             raise InputError(f"no member fits {target}: the family in {self.folder} has none")
-        fitting = [member for member in self.members if not target.misses(member, self.teacher)]
+        fitting = [member for member in self.members if not target.misses(member, self.reference)]
         if not fitting:
-            nearest = min(self.members, key=lambda member: target.excess(member, self.teacher))
-            why = "; ".join(target.misses(nearest, self.teacher))
+            nearest = min(self.members, key=lambda member: target.excess(member, self.reference))
+            why = "; ".join(target.misses(nearest, self.reference))
             raise InputError(f"no member fits {target}; the nearest is {nearest.name}: {why}")
         return max(fitting, key=lambda member: (member.valid, -member.size, member.name))
 
@@ -198,7 +213,9 @@ class Family:
         content = {"format": FORMAT, **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}}
         content["teacher"] = asdict(self.teacher)
         content["members"] = [asdict(member) for member in self.members]
-        content["quantised"] = None if self.quantised is None else asdict(self.quantised)
+        for name in ("quantised", "teacher_file"):
+            one = getattr(self, name)
+            content[name] = None if one is None else asdict(one)
         try:
             text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:

@@ -13,6 +13,7 @@ from torch import fx
 from handheld.compile import Precision, to_tflite
 from handheld.compress.family import Latency
 from handheld.compress.quantisation import Plain, fold
+from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
 from handheld.engine import Model, TensorInfo
@@ -40,12 +41,18 @@ class Probe:
         teacher: its float32 file.
         preparation: of the data.
         precision: that members will have.
+        file: the teacher's own file, if it has one: then targets count from that.
     """
 
-    def __init__(self, teacher: bytes, preparation: Preparation, precision: Precision):
-        self.teacher, self.preparation, self.precision = teacher, preparation, precision
+    def __init__(self, teacher: bytes, preparation: Preparation, precision: Precision, file: ReadOnly | None = None):
+        self.teacher = teacher
+        self.preparation = preparation
+        self.precision = precision
         self.bytes_each = 1 if precision == "int8" else 4
-        self.reference = Figures(len(teacher), latencies({"teacher": teacher})["teacher"])
+        timed = latencies({"teacher": teacher}, calls={} if file is None else {"file": file.one_call()})
+        self._pace = timed["teacher"].median
+        own = Figures(len(teacher), timed["teacher"])
+        self.reference = own if file is None else Figures(file.size, timed["file"])
         self._files: dict[str, bytes] = {}
         self._beside = 0  # bytes of the last file that were no weights
 
@@ -68,7 +75,7 @@ class Probe:
     def latency(self, content: bytes) -> Latency:
         """Measure a file now."""
         timed = latencies({"teacher": self.teacher, "candidate": content})
-        drift = self.reference.latency.median / timed["teacher"].median
+        drift = self._pace / timed["teacher"].median
         one = timed["candidate"]
         return Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs)
 
@@ -93,12 +100,21 @@ def latencies(
     rounds: int = _ROUNDS,
     min_seconds: float = 0.0,
     inputs: Callable[[Model], list[NDArray[Any]]] = noise,
+    calls: Mapping[str, Callable[[], object]] = {},
 ) -> dict[str, Latency]:
-    """Measure model files in turns, each on one thread that keeps to one core and on ``inputs`` of its own."""
+    """Measure model files in turns, each on one thread that keeps to one core and on ``inputs`` of its own.
+
+    Args:
+        files: by name.
+        rounds: of each file, at least.
+        min_seconds: of each file, at least.
+        inputs: that a model runs on.
+        calls: what else is measured beside them.
+    """
     models = {name: Model.load(content, path=name) for name, content in files.items()}
     try:
-        calls = {name: partial(model.run, *inputs(model)) for name, model in models.items()}
-        timed = measure(calls, rounds=rounds, min_seconds=min_seconds, pin=_core())
+        runs = {name: partial(model.run, *inputs(model)) for name, model in models.items()}
+        timed = measure({**runs, **calls}, rounds=rounds, min_seconds=min_seconds, pin=_core())
     finally:
         for model in models.values():
             model.close()

@@ -22,7 +22,8 @@ from handheld.compress.settings import Settings
 from handheld.compress.stages import Engine, Run, export_members, finish_members, plan, teach, together
 from handheld.compress.structure import trace
 from handheld.compress.targets import Target
-from handheld.compress.teachers import ReadOnly, Teacher, build, check
+from handheld.compress.teacher_file import ReadOnly, doubts, warn
+from handheld.compress.teachers import Teacher, build, check
 from handheld.compress.texts.run import compress_texts
 from handheld.compress.texts.run import ladder as text_ladder
 from handheld.compress.training.pictures import Preparation, pixels
@@ -111,11 +112,12 @@ def compress(
         network = build(source, preparation.shape, classes, seed=settings.seed, folder=Path(base))
     answerer = None
     if source.file:
-        answerer = ReadOnly(Path(base) / source.file, classes, preparation, source.mean, source.std)
+        answerer = ReadOnly(Path(base) / source.file, data.classes, preparation, source.mean, source.std, source.classes)
     large = trace(network, torch.zeros(2, *preparation.shape))
     with workspace(out, json.loads(json.dumps(what))) as space:
         clock = Clock(progress, kept=space.file("seconds.json"))
-        run = Run(data, settings, wanted, space, clock, preparation, large, not what["trained"], answerer)
+        trains_large = not what["trained"]
+        run = Run(data, settings, wanted, space, clock, preparation, large, trains_large, source, answerer)
         return _stages(run, finish)
 
 
@@ -144,7 +146,10 @@ def _stages(run: Run, finish: Engine) -> Family:
             seed=settings.seed,
         )
         draft = exporter.compile(fold(run.large), run.side, "float32")
-        probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32")
+        probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32", run.answerer)
+        if run.answerer is not None:
+            run.notes.extend(doubts(run.answerer, run.data.valid))
+            warn(run.notes)
     builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed, settings.sparsity)
     with clock.of("candidates"):
         candidates = plan(run, builder, probe)

@@ -19,7 +19,8 @@ from handheld.compress.progress import Clock
 from handheld.compress.settings import Settings
 from handheld.compress.structure import Slim, macs, shape_of, with_shapes
 from handheld.compress.targets import Target
-from handheld.compress.teachers import Answerer
+from handheld.compress.teacher_file import ReadOnly
+from handheld.compress.teachers import Teacher
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
 from handheld.compress.training.ddp import fit_on
@@ -50,7 +51,9 @@ class Run:
         preparation: of the pictures.
         large: the traced network that becomes the teacher.
         trains_large: whether it learns along.
+        source: where the large network is from.
         answerer: a read-only teacher above it.
+        notes: what a person should know of the run.
         curves: losses of shared trainings.
         tried: what was a candidate, and how good it was.
     """
@@ -63,7 +66,9 @@ class Run:
     preparation: Preparation
     large: fx.GraphModule
     trains_large: bool
-    answerer: Answerer | None
+    source: Teacher
+    answerer: ReadOnly | None = None
+    notes: list[str] = field(default_factory=list)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     tried: list[dict[str, Any]] = field(default_factory=list)
 

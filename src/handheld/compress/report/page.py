@@ -77,7 +77,7 @@ def _values(family: Family) -> dict[str, Any]:
         "record": read_record(family.record),
         "most_classes": MOST_CLASSES,
         "most_skipped": MOST_SKIPPED,
-        "samples": sorted({member.latency.runs for member in (*family.references, *family.members)}),
+        "samples": sorted({member.latency.runs for member in (*family.beside, *family.members)}),
     }
 
 
@@ -86,7 +86,7 @@ def _details(family: Family, member: Member) -> dict[str, Any]:
     layers = _largest(member.layers)
     few = 0 < len(member.confusion) <= heat.MOST_CLASSES
     return {
-        "row": row(member, family.teacher),
+        "row": row(member, family.reference),
         "cells": heat.cells(member.confusion) if few else [],
         "pairs": [] if few else heat.worst_pairs(member.confusion, family.classes),
         "layers": layers,

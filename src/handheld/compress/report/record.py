@@ -14,7 +14,8 @@ class Shown:
 
     Attributes:
         seed: as a text; empty if unknown.
-        settings, machine, versions: (name, text); names of nested mappings are joined by points.
+        notes: what a person should know.
+        teacher, settings, machine, versions: (name, text); names of nested mappings are joined by points.
         seconds: (stage, seconds).
         splits: (split, number of examples).
         counts: (class, examples).
@@ -24,6 +25,8 @@ class Shown:
     """
 
     seed: str
+    notes: list[str]
+    teacher: list[tuple[str, str]]
     settings: list[tuple[str, str]]
     machine: list[tuple[str, str]]
     versions: list[tuple[str, str]]
@@ -39,8 +42,11 @@ def read_record(record: Mapping[str, Any]) -> Shown:
     """Pick what is known of a record."""
     data, joint = _mapping(record.get("data")), _mapping(record.get("joint"))
     skipped = data.get("skipped")
+    notes = record.get("notes")
     return Shown(
         _text(record.get("seed")),
+        [note for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else [],
+        flat(record.get("teacher")),
         flat(record.get("settings")),
         flat(record.get("machine")),
         flat(record.get("versions")),
