@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+_Z = 1.96  # of the normal distribution, 95 %
 RARE = 0.05
 """What happens more seldom than this by chance alone is taken for real."""
 
@@ -43,6 +44,18 @@ def answers_fewer(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> bool:
     lost = int((before & ~right).sum())
     won = int((right & ~before).sum())
     return lost > won and at_least(lost, lost + won, 0.5) < RARE
+
+
+def half_interval(right: int, trials: int) -> float:
+    """Return half of the 95 % interval of a share: Wilson's (1927), which is right for few trials and shares near 1 as well.
+
+    Args:
+        right: successes.
+        trials: 1 or more.
+    """
+    share = right / trials
+    spread = math.sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
+    return _Z * spread / (1 + _Z**2 / trials)
 
 
 def is_no_guess(right: int, labels: NDArray[np.int64]) -> bool:

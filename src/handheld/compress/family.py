@@ -102,6 +102,18 @@ class Member:
     curve: tuple[tuple[int, float], ...] = ()
     kept_float: tuple[str, ...] = ()
 
+    @property
+    def recall(self) -> tuple[float | None, ...]:
+        """Share of each class's test examples that are answered right; None for a class without any."""
+        rows = enumerate(self.confusion)
+        return tuple(row[place] / sum(row) if any(row) else None for place, row in rows)
+
+    @property
+    def balanced(self) -> float | None:
+        """Balanced accuracy: the mean of :attr:`recall`, in which each class counts alike; None without a confusion."""
+        known = [share for share in self.recall if share is not None]
+        return sum(known) / len(known) if known else None
+
     def __post_init__(self) -> None:
         if self.file in ("", ".", "..") or set(self.file) & set("/\\\0"):
             raise InputError(f"file {self.file!r} of {self.name!r}: expected the name of a file in the family's folder")
@@ -211,11 +223,10 @@ class Family:
     def save(self) -> Path:
         """Write ``family.json``; the folder itself is not part of it. Raises :class:`InputError` for what JSON cannot hold."""
         content = {"format": FORMAT, **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}}
-        content["teacher"] = asdict(self.teacher)
-        content["members"] = [asdict(member) for member in self.members]
-        for name in ("quantised", "teacher_file"):
+        content["members"] = [_written(member) for member in self.members]
+        for name in ("teacher", "quantised", "teacher_file"):
             one = getattr(self, name)
-            content[name] = None if one is None else asdict(one)
+            content[name] = None if one is None else _written(one)
         try:
             text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -245,6 +256,13 @@ class Family:
             raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
+_DERIVED = ("recall", "balanced")  # for those who read the file; they follow from the confusion
+
+
+def _written(member: Member) -> dict[str, Any]:
+    return {**asdict(member), **{name: getattr(member, name) for name in _DERIVED}}
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no figure")
 
@@ -257,6 +275,8 @@ def _read(kind: Any, value: Any) -> Any:
         return float(value)
     if kind in (str, bool, int, float):
         return _expect(kind, value)
+    if kind is Member:
+        value = {name: one for name, one in _expect(dict, value).items() if name not in _DERIVED}
     if hasattr(kind, "__dataclass_fields__"):
         return kind(**_each(kind, _expect(dict, value).items()))
     if hasattr(kind, "_fields"):

@@ -16,7 +16,7 @@ from handheld.compress.training.batches import Batches
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, Curve, accuracy, follow, learn_int8
 from handheld.data import Dataset
-from handheld.training import Distillation, Report, Schedule, device
+from handheld.training import Distillation, Report, Schedule, device, student_loss
 
 _PRUNING_STEPS = 3
 _PRUNING_EPOCHS = 0.5  # of training between them
@@ -118,6 +118,9 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx
     """Remove the channels that matter least to the loss, in steps with a little training between them."""
     short = replace(lesson.settings.finish, epochs=_PRUNING_EPOCHS, rate=lesson.settings.finish.rate / 4)
 
+    def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return student_loss(logits, labels, None, lesson.settings.distillation)
+
     def tune(smaller: fx.GraphModule) -> None:
         follow(AtSide(smaller, candidate.side), lesson.batches, lesson.answers, lesson.how, short)
 
@@ -128,7 +131,7 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx
         of=candidate.spared,
         method="taylor",
         batches=taylor_batches(lesson.batches),
-        loss=torch.nn.functional.cross_entropy,
+        loss=loss,
         steps=_PRUNING_STEPS,
         fine_tune=tune,
     ).network

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from handheld.compress.measuring import Probe
 from handheld.compress.progress import Clock, Progress, silent
 from handheld.compress.quantisation import fold
 from handheld.compress.report import write_report
-from handheld.compress.settings import Settings
+from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.stages import Engine, Run, export_members, finish_members, plan, teach, together
 from handheld.compress.structure import trace
 from handheld.compress.targets import Target
@@ -73,6 +74,10 @@ def compress(
         CompileError: the module's structure cannot be read, or an operator is missing in the device format.
         TrainingError: the loss is no longer a number, or processes died.
         MissingDependencyError: a package is missing that the engine or a teacher's file needs.
+
+    Warns:
+        TeacherWarning: a teacher's file answers validation examples hardly better than a guess, or would answer more of
+            them with another mean and std.
     """
     settings, finish = settings or Settings(), _engine(engine, address)
     settings = replace(settings, techniques=tuple(techniques)) if techniques is not None else settings
@@ -87,9 +92,12 @@ def compress(
     if is_text:
         if engine != "local":
             raise InputError(f"members for texts learn in this process: expected the engine local, got {engine}")
-        return compress_texts(
-            model, data, out=out, targets=wanted, settings=settings, trained=trained, base=base, progress=progress
-        )
+        with _on_threads(settings.threads):
+            return compress_texts(
+                model, data, out=out, targets=wanted, settings=settings, trained=trained, base=base, progress=progress
+            )
+    if settings.texts != TextEpochs():
+        raise InputError("these are pictures: [settings.texts] says how long texts learn; set training, finish and quantise")
     if not_allowed := [str(target) for target in wanted if not settings.allows(target.kind)]:
         raise InputError(f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}")
     preparation, classes = Preparation.of(data.train), len(data.classes)
@@ -98,10 +106,10 @@ def compress(
             raise InputError(f"the {name} pictures have another size than the training pictures: load them with size=")
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
     what: dict[str, Any] = {
-        # What was not said is left out, so that a folder outlives new options; so is how many processes share the work.
+        # What was not said is left out, so that a folder outlives new options; so is what shares the work.
         "teacher": {key: value for key, value in asdict(source).items() if value != ()},
         "trained": trained or source.trained,
-        "settings": {key: value for key, value in asdict(settings).items() if key != "processes"},
+        "settings": _said(settings),
         "targets": [str(target) for target in wanted],
         "data": digest(data.train.digest, data.valid.digest, data.test.digest),
     }
@@ -114,11 +122,43 @@ def compress(
     if source.file:
         answerer = ReadOnly(Path(base) / source.file, data.classes, preparation, source.mean, source.std, source.classes)
     large = trace(network, torch.zeros(2, *preparation.shape))
-    with workspace(out, json.loads(json.dumps(what))) as space:
+    weighted = settings.weighted(data.train.counts.tolist())
+    with workspace(out, json.loads(json.dumps(what))) as space, _on_threads(settings.threads):
         clock = Clock(progress, kept=space.file("seconds.json"))
         trains_large = not what["trained"]
-        run = Run(data, settings, wanted, space, clock, preparation, large, trains_large, source, answerer)
+        run = Run(
+            data,
+            weighted,
+            wanted,
+            space,
+            clock,
+            preparation,
+            large,
+            trains_large,
+            source,
+            answerer,
+        )
         return _stages(run, finish)
+
+
+def _said(settings: Settings) -> dict[str, Any]:
+    """Return settings as a plan holds them."""
+    without = {"processes", "threads", "texts"} | ({"class_weights"} if not settings.class_weights else set())
+    said = {key: value for key, value in asdict(settings).items() if key not in without}
+    said["distillation"] = {key: value for key, value in said["distillation"].items() if value != ()}
+    return said
+
+
+@contextmanager
+def _on_threads(count: int) -> Iterator[None]:
+    """Let torch take so many threads; 0: as many as it does."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _engine(name: str, address: str | None) -> Engine:

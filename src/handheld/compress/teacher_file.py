@@ -165,20 +165,31 @@ def doubts(teacher: ReadOnly, valid: Dataset) -> list[str]:
     Returns:
         What a person should know: that the file hardly knows more than a guess, or answers better with another mean and std.
     """
-    right: NDArray[np.bool_] = teacher.answers(valid) == valid.labels
-    is_guess = not is_no_guess(int(right.sum()), valid.labels)
-    found = []
-    if is_guess:
-        found.append(
-            f"the teacher {teacher.name} answers {percent(float(right.mean()), 1)} of {len(valid)} validation examples right, "
-            "hardly more than a guess: members will learn that from it"
-        )
-    better = _better(teacher, valid) if is_guess or not teacher.is_norm_known else None
+    right = int((teacher.answers(valid) == valid.labels).sum())
+    found = guesses(teacher.name, right, valid.labels)
+    better = _better(teacher, valid) if found or not teacher.is_norm_known else None
     if better is not None:
         found.append(better)
-    elif is_guess:
+    elif found:
         found.append("likely its mean and std are others, or its classes in another order: see mean, std, classes of [teacher]")
     return found
+
+
+def guesses(name: str, right: int, labels: NDArray[np.int64]) -> list[str]:
+    """Say that a teacher's file answers hardly more than a guess, if that is so.
+
+    Args:
+        name: of the file.
+        right: number of examples that it answers right.
+        labels: (examples,) of all of them.
+    """
+    if is_no_guess(right, labels):
+        return []
+    share = percent(right / len(labels), 1)
+    return [
+        f"the teacher {name} answers {share} of {len(labels)} validation examples right, hardly more than a guess: "
+        "members will learn that from it"
+    ]
 
 
 def _better(teacher: ReadOnly, valid: Dataset) -> str | None:

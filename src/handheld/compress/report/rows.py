@@ -1,12 +1,10 @@
 """A member's figures beside the teacher's, and the family in one sentence."""
 
-import math
 from dataclasses import dataclass, replace
 
+from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Member
 from handheld.drawing.amounts import percent, ratio, size_text, times
-
-_Z = 1.96  # of the normal distribution, 95 %
 
 
 @dataclass(frozen=True)
@@ -56,16 +54,9 @@ def rows(family: Family) -> list[Row]:
 
 
 def half_width(family: Family) -> float | None:
-    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval.
-
-    Wilson's interval (1927), which is right for few examples and shares near 1 as well; None if the
-    number of test examples is not known.
-    """
+    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval; None without test examples."""
     count = sum(map(sum, family.teacher.confusion))
-    if not count:
-        return None
-    share = family.reference.accuracy
-    return _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
+    return half_interval(round(family.reference.accuracy * count), count) if count else None
 
 
 def unsteady(one: Row) -> bool:

@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from handheld.compress.training.batches import Batch, Batches
 from handheld.compress.training.features import last_linear
@@ -179,7 +178,8 @@ def alone_step(network: nn.Module, batches: Source, how: Distillation, step: int
     """Compute the gradients of one step of one network that learns from labels."""
     batch = batches.at(step)
     with autocast(batch.inputs.device):
-        loss = functional.cross_entropy(network(batch.inputs).float(), batch.labels, label_smoothing=how.smoothing)
+        logits = network(batch.inputs)
+    loss = student_loss(logits.float(), batch.labels, None, how)
     loss.backward()  # type: ignore[no-untyped-call]
     return float(loss.detach())
 
