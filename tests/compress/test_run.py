@@ -13,7 +13,7 @@ from torch import nn
 
 from handheld.compress import Family, Target, compress
 from handheld.compress.measuring import latencies
-from handheld.compress.settings import Settings
+from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.teachers import Teacher
 from handheld.compress.training.batches import Augmentation
 from handheld.data import Dataset, Splits
@@ -291,6 +291,32 @@ def test_nothing_asked_is_refused(splits: Splits, tmp_path: Path):
         compress(Teacher(width=4), splits, out=tmp_path, targets=[], settings=SETTINGS)
 
 
+def test_class_weights_and_threads_reach_the_training(
+    monkeypatch: pytest.MonkeyPatch, splits: Splits, short: Settings, tmp_path: Path
+):
+    from handheld.compress import stages
+
+    class Stopped(Exception):  # noqa: N818 - no error: what the test waits for
+        pass
+
+    def look(step: stages.JointStep, pairs: int) -> float:
+        assert step.how.class_weights == pytest.approx((4 / 9, 2, 4))  # 360 / (3 * 270), / (3 * 60), / (3 * 30)
+        assert torch.get_num_threads() == 2
+        raise Stopped
+
+    labels = np.repeat(np.arange(3), (270, 60, 30))
+    data = replace(splits, train=replace(splits.train, labels=labels))
+    monkeypatch.setattr(stages, "time_ratio", look)
+    settings = replace(short, class_weights="balanced", threads=2, techniques=("joint",))
+    with pytest.raises(Stopped):
+        compress(Teacher("plain", width=4), data, out=tmp_path, targets=["2x smaller"], settings=settings)
+    assert torch.get_num_threads() == 1
+    with pytest.raises(InputError, match="2 numbers for 3 classes"):
+        compress(Teacher(), data, out=tmp_path / "2", targets=1, settings=replace(short, class_weights=(1.0, 2.0)))
+    with pytest.raises(InputError, match=r"these are pictures: \[settings.texts\]"):
+        compress(Teacher(), data, out=tmp_path / "3", targets=1, settings=replace(short, texts=TextEpochs(1.0)))
+
+
 def test_the_plan_says_what_was_run(family: Family):
     plan = json.loads((family.folder / "run" / "plan.json").read_text())
     assert plan["targets"] == [str(Target.of(target)) for target in TARGETS]
@@ -345,3 +371,4 @@ def test_some_techniques_are_enough(splits: Splits, short: Settings, tmp_path: P
     assert member.precision in (("int8", "mixed") if "quantisation" in techniques else ("float32",))
     assert (made.quantised is None) == ("quantisation" not in techniques)
     assert made.teacher.curve
+    assert made.record["teacher"] == {"network": "plain", "width": 8, "trained": False}

@@ -92,7 +92,7 @@ def _fields(limits: CompressLimits) -> Sequence[Field]:
             name="side", label="Side", type="number", required=False, minimum=SMALLEST_SIDE, maximum=limits.side,
             help="Pixels to bring pictures to; needed where they differ in size.",
         ),
-        Field(name="keep_sides", label="Left and right matter (digits, letters, signs): do not mirror pictures", type="flag"),
+        Field(name="mirror", label="Learn from mirrored pictures too (not of digits, letters, signs)", type="flag"),
         Field(name="quick", label="Quick: try one shape for each target", type="flag"),
         Field(
             name="techniques", label="Techniques", default=", ".join(TECHNIQUES[:5]), required=False,

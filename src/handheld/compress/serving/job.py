@@ -127,7 +127,7 @@ def settings_of(spec: Spec, examples: int) -> "Settings":
         training=Schedule(epochs, batch=batch, rate=0.2 * batch / largest),
         finish=Schedule(epochs / 2, batch=batch, rate=0.1 * batch / largest),
         quantise=min(2.0, epochs / 5),
-        augmentation=Augmentation(flip=not spec["keep_sides"]),
+        augmentation=Augmentation(flip=bool(spec.get("mirror"))),  # a job that waited through an update does not have it
         variants=not spec["quick"],
         seed=spec["seed"],
     )
