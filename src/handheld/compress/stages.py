@@ -217,10 +217,9 @@ Engine = Callable[[Run, Lesson, Mapping[Candidate, fx.GraphModule]], dict[Candid
 def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
     """Let each member learn for itself, one after another: the engine of one process."""
     finished = {}
-    for candidate, network in started.items():
-        run.clock.detail = candidate.name
-        finished[candidate] = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
-    run.clock.detail = ""
+    for number, (candidate, network) in enumerate(started.items()):
+        with run.clock.part(number, len(started), candidate.name):
+            finished[candidate] = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
     return finished
 
 

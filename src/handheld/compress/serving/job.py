@@ -60,15 +60,13 @@ def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
     from handheld.compress.settings import Settings
 
     targets = target_list(spec["targets"])
-    members = targets if isinstance(targets, int) else len(targets)
     if data.train.is_text:
-        settings, parts, rounds = Settings(seed=spec["seed"]), texts(_names(targets)), {}
+        settings, parts = Settings(seed=spec["seed"]), texts(_names(targets))
     else:
         settings, parts = settings_of(spec, len(data.train)), PICTURES
-        rounds = {"members": members * (1 + settings.uses("quantisation"))}
     compress(
         teacher_of(spec, folder / "upload"), data, out=family, targets=targets, settings=settings,
-        progress=Overall(report, parts, rounds),
+        progress=Overall(report, parts),
     )  # fmt: skip
 
 
