@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from handheld.compress import Family, Target, compress
+from handheld.compress import Family, Target, TeacherWarning, compress
 from handheld.compress.measuring import latencies
 from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.teachers import Teacher
@@ -352,6 +352,16 @@ def test_a_trained_teacher_stays_as_it_is(family: Family, splits: Splits, short:
     assert len(made.members) == 1
     assert Family.open(tmp_path).members == made.members
     assert (tmp_path / "report.html").exists()
+
+
+def test_a_finished_network_that_guesses_is_told(splits: Splits, short: Settings, tmp_path: Path):
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(100, 3))
+    nn.init.zeros_(network[3].weight)
+    with pytest.warns(TeacherWarning, match=r"Sequential answers 33.3 % of 120 .*with mean \["):
+        made = compress(
+            network, splits, out=tmp_path, targets=["2x smaller"], settings=short, trained=True, techniques=("joint",)
+        )
+    assert "hardly more than a guess" in made.record["notes"][0]
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,12 @@ from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.stages import Engine, Run, export_members, finish_members, plan, teach, together
 from handheld.compress.structure import trace
 from handheld.compress.targets import Target
-from handheld.compress.teacher_file import ReadOnly, doubts, warn
+from handheld.compress.teacher_file import ReadOnly, doubts, guesses, warn
 from handheld.compress.teachers import Teacher, build, check
 from handheld.compress.texts.run import compress_texts
 from handheld.compress.texts.run import ladder as text_ladder
 from handheld.compress.training.pictures import Preparation, pixels
+from handheld.compress.training.student import accuracy
 from handheld.compress.workspace import digest, workspace
 from handheld.data import Splits
 from handheld.errors import InputError
@@ -76,8 +77,8 @@ def compress(
         MissingDependencyError: a package is missing that the engine or a teacher's file needs.
 
     Warns:
-        TeacherWarning: a teacher's file answers validation examples hardly better than a guess, or would answer more of
-            them with another mean and std.
+        TeacherWarning: a finished teacher answers validation examples hardly better than a guess, or its file would
+            answer more of them with another mean and std.
     """
     settings, finish = settings or Settings(), _engine(engine, address)
     settings = replace(settings, techniques=tuple(techniques)) if techniques is not None else settings
@@ -141,6 +142,20 @@ def compress(
         return _stages(run, finish)
 
 
+def _doubts(run: Run) -> list[str]:
+    """Say what a person should know of a teacher that is finished, before anything learns from it."""
+    valid = run.data.valid
+    found = []
+    if not run.trains_large:
+        right = round(accuracy(run.large.eval(), valid, run.preparation) * len(valid))
+        mean, std = list(run.preparation.mean), list(run.preparation.std)
+        told = guesses(run.source.network, right, valid.labels)
+        found += [f"{note}. Pictures come to it with mean {mean} and std {std}, which are those of the data" for note in told]
+    if run.answerer is not None:
+        found += doubts(run.answerer, valid)
+    return found
+
+
 def _said(settings: Settings) -> dict[str, Any]:
     """Return settings as a plan holds them."""
     without = {"processes", "threads", "texts"} | ({"class_weights"} if not settings.class_weights else set())
@@ -187,9 +202,8 @@ def _stages(run: Run, finish: Engine) -> Family:
         )
         draft = exporter.compile(fold(run.large), run.side, "float32")
         probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32", run.answerer)
-        if run.answerer is not None:
-            run.notes.extend(doubts(run.answerer, run.data.valid))
-            warn(run.notes)
+        run.notes.extend(_doubts(run))
+        warn(run.notes)
     builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed, settings.sparsity)
     with clock.of("candidates"):
         candidates = plan(run, builder, probe)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ from handheld.training import device
 
 _VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
 _NORM_BATCHES = 20
+_READINGS = 3  # of a file's latency: a slow moment of the machine is outvoted
 _PAIRS = 5  # of steps, to see what members cost in the joint run
 
 
@@ -232,7 +234,7 @@ def export_members(
         purpose = FilePurpose(
             candidate.how,
             FileLimits.of(candidate.target, probe.reference),
-            lambda content: probe.latency(content).median,
+            lambda content: median(probe.latency(content).median for _ in range(_READINGS)),
             packed=candidate.kind == "sparse",
             fastest=candidate.target.is_about_speed_alone,
         )

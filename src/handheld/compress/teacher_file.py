@@ -37,7 +37,7 @@ USUAL: dict[str, Norm] = {
 
 
 class TeacherWarning(UserWarning):
-    """A teacher's file answers hardly better than a guess, or would answer better with another mean and std."""
+    """A finished teacher answers hardly better than a guess, or its file would answer better with another mean and std."""
 
 
 class ReadOnly:
@@ -176,10 +176,10 @@ def doubts(teacher: ReadOnly, valid: Dataset) -> list[str]:
 
 
 def guesses(name: str, right: int, labels: NDArray[np.int64]) -> list[str]:
-    """Say that a teacher's file answers hardly more than a guess, if that is so.
+    """Say that a teacher answers hardly more than a guess, if that is so.
 
     Args:
-        name: of the file.
+        name: of its file or network.
         right: number of examples that it answers right.
         labels: (examples,) of all of them.
     """

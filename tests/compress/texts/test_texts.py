@@ -121,6 +121,7 @@ def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_pa
         (Words(), {"targets": ["20KB, pruned"]}, "members for texts are nested or projected"),
         (Words(), {"targets": 0}, "expected one member or more"),
         (Words(), {"settings": Settings(quantise=1.0)}, r"these are texts.*\[settings.texts\]"),
+        (Teacher(file="x.tflite", classes=(1, 0, 2)), {}, "mean, std and classes .* these are texts"),
         (Softened(), {}, "leave out its last softmax"),
         (Words(), {"targets": ["2KB"]}, "bytes are too few"),
     ],

@@ -85,6 +85,8 @@ def compress_texts(
     if odd := [str(target) for target in targets if target.kind not in KINDS]:
         raise InputError(f"target {odd[0]!r}: members for texts are {' or '.join(KINDS)}")
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
+    if source.mean or source.classes:
+        raise InputError("mean, std and classes of [teacher] are of a file that takes pictures; these are texts")
     plan: dict[str, Any] = {
         "teacher": {key: value for key, value in asdict(source).items() if value != ()},
         "trained": trained or source.trained,
@@ -101,14 +103,16 @@ def compress_texts(
         with clock.of("teacher"):
             if source.file or network is None:
                 taught = read_only(Path(base) / str(source.file), lesson, classes)
-                judged = _judge(taught.content, data.valid)
-                notes = guesses(Path(str(source.file)).name, round(judged.accuracy * len(data.valid)), data.valid.labels)
-                warn(notes)
             else:
                 taught = learned(
                     network, lesson, classes, trained=plan["trained"], epochs=settings.texts.teacher, seed=settings.seed,
                     save=space.file("teacher.pt"), report=clock.steps,
                 )  # fmt: skip
+        if not taught.curve:
+            judged = _judge(taught.content, data.valid)
+            name = Path(source.file or source.network).name
+            notes = guesses(name, round(judged.accuracy * len(data.valid)), data.valid.labels)
+            warn(notes)
         said = teacher_record(source, trained=plan["trained"])
         return _members(_Run(data, settings, targets, space, clock, lesson, taught, said, notes))
 
