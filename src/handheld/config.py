@@ -57,12 +57,23 @@ def _typed(wanted: Any, value: Any, where: str) -> Any:
     if hasattr(wanted, "__dataclass_fields__"):
         return from_table(wanted, value, where)
     if get_origin(wanted) is tuple:
-        if not isinstance(value, list) or not all(isinstance(part, get_args(wanted)[0]) for part in value):
-            raise InputError(f"{where}: expected a list of {get_args(wanted)[0].__name__}, got {value!r}")
-        return tuple(value)
+        inner = get_args(wanted)[0]
+        parts = [_number(inner, part) for part in value] if isinstance(value, list) else [None]
+        if not all(isinstance(part, inner) and not isinstance(part, bool) for part in parts):
+            raise InputError(f"{where}: expected a list of {getattr(inner, '__name__', inner)}, got {value!r}")
+        return tuple(parts)
     options = get_args(wanted) or (wanted,)
-    if float in options and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    if isinstance(value, list):
+        for option in options:
+            if get_origin(option) is tuple:
+                return _typed(option, value, where)
+    if float in options:
+        value = _number(float, value)
     if not any(type(value) is option for option in options):
         raise InputError(f"{where}: expected {' or '.join(option.__name__ for option in options)}, got {value!r}")
     return value
+
+
+def _number(wanted: Any, value: Any) -> Any:
+    """Return a whole number as a float where one is wanted: TOML tells 1 from 1.0."""
+    return float(value) if wanted is float and type(value) is int else value

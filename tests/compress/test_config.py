@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from handheld.compress.config import named, read, targets
-from handheld.compress.settings import Settings
+from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.targets import Target
 from handheld.data import Splits
 from handheld.errors import InputError
@@ -50,6 +50,38 @@ phone = 4
     assert found.teacher.network == "mobile"
 
 
+def test_numbers_and_names_in_lists(tmp_path: Path):
+    found = read(config(tmp_path, """
+[data]
+path = "x"
+[teacher]
+file = "big.tflite"
+mean = [0]
+std = [0.5]
+classes = [281, "dog"]
+[settings]
+class_weights = [1, 2.5]
+threads = 2
+[settings.texts]
+members = 3
+"""))  # fmt: skip
+    assert (found.teacher.mean, found.teacher.std, found.teacher.classes) == ((0.0,), (0.5,), (281, "dog"))
+    assert (found.settings.class_weights, found.settings.threads) == ((1.0, 2.5), 2)
+    assert found.settings.texts == TextEpochs(12.0, 3.0)
+    balanced = read(config(tmp_path, '[data]\npath = "x"\n[settings]\nclass_weights = "balanced"\n'))
+    assert balanced.settings.class_weights == "balanced"
+
+
+def test_class_weights_by_hand():
+    """Six, two and no examples: 8 / (2 * 6) and 8 / (2 * 2), so that both classes count four."""
+    settings = Settings(class_weights="balanced").weighted([6, 2, 0])
+    assert settings.distillation.class_weights == pytest.approx((2 / 3, 2, 1))
+    assert Settings().weighted([6, 2]) == Settings()
+    assert Settings(class_weights=(1.0, 3.0)).weighted([6, 2]).distillation.class_weights == (1.0, 3.0)
+    with pytest.raises(InputError, match="2 numbers for 3 classes"):
+        Settings(class_weights=(1.0, 3.0)).weighted([1, 1, 1])
+
+
 def test_what_is_left_out_has_defaults(tmp_path: Path):
     found = read(config(tmp_path, '[data]\npath = "x"\n'))
     assert found.targets == 6
@@ -64,6 +96,11 @@ def test_what_is_left_out_has_defaults(tmp_path: Path):
         ("[data]\n", "data: expected either a path or a factory"),
         ("[data]\npath = 3\n", "data.path: expected str, got 3"),
         ('[data]\npath = "x"\n[settings]\nspeed = 1\n', "settings: no entry 'speed'; expected .*budget"),
+        ('[data]\npath = "x"\n[settings]\nclass_weights = "even"\n', "class_weights is 'even', expected balanced"),
+        ('[data]\npath = "x"\n[settings]\nclass_weights = [true]\n', "class_weights: expected a list of float"),
+        ('[data]\npath = "x"\n[settings]\nthreads = -1\n', "threads of 0"),
+        ('[data]\npath = "x"\n[settings.texts]\nteacher = -1\n', "epochs of 0 or more"),
+        ('[data]\npath = "x"\n[teacher]\nfile = "x"\nclasses = [1.5]\n', r"classes: expected a list of int \| str"),
         ('[data]\npath = "x"\n[settings.training]\nepochs = "3"\n', "settings.training.epochs: expected float"),
         ('[data]\npath = "x"\n[settings.training]\nepochs = -3\n', "epochs of 0 or more"),
         ('[data]\npath = "x"\n[settings]\ntechniques = ["magic"]\n', "no technique 'magic'"),

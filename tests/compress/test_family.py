@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from handheld.compress.assembling import marked
 from handheld.compress.family import Family, Latency, Layer, Member, Step
 from handheld.compress.targets import Target
 from handheld.errors import HandheldError, InputError, MediaError, ModelError
@@ -257,3 +258,20 @@ def spots_of(value: object) -> list[tuple[object, object]]:
     for key, inner in keys:
         found += [(value, key), *spots_of(inner)]
     return found
+
+
+def test_latencies_differ_where_their_middle_halves_do_not_overlap():
+    """201 and 219 microseconds, each +- 17: no difference; +- 8: one."""
+    for half, differs in ((17e-6, False), (8e-6, True)):
+        one, other = (Latency(median, median, 2 * half, 40) for median in (201e-6, 219e-6))
+        assert one.clearly_below(other) == differs
+        assert not other.clearly_below(one)
+
+
+def test_a_latency_below_the_noise_makes_no_member_of_the_pareto_set():
+    """Larger and less accurate than another, and faster by 18 of +- 17 microseconds."""
+    one = replace(TINY, name="one", file="one.tflite", size=100, valid=0.726, latency=Latency(219e-6, 0, 34e-6, 40))
+    other = replace(one, name="other", file="other.tflite", size=200, valid=0.519, latency=Latency(201e-6, 0, 34e-6, 40))
+    assert [member.pareto for member in marked([one, other])] == [True, False]
+    quick = replace(other, latency=Latency(150e-6, 0, 34e-6, 40))
+    assert [member.pareto for member in marked([one, quick])] == [True, True]

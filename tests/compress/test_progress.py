@@ -49,3 +49,24 @@ def test_a_damaged_file_counts_as_none(tmp_path, content):
     kept = tmp_path / "seconds.json"
     kept.write_text(content)
     assert Clock(lambda *words: None, kept=kept).seconds == {}
+
+
+def test_parts_of_a_stage_are_one_share():
+    """A log said that the members were done when the first of them was."""
+    told = []
+    clock = Clock(lambda *words: told.append(words))
+    with clock.of("members"):
+        for number, name in enumerate(("one", "two")):
+            with clock.part(number, 2, name):
+                clock.steps(5, 10, 1.5)
+                clock.steps(10, 10, 0.5)
+        clock.steps(1, 4, 2.0)
+    assert told == [
+        ("members", 0.0, ""),
+        ("members", 0.25, "one loss 1.5000"),
+        ("members", 0.5, "one loss 0.5000"),
+        ("members", 0.75, "two loss 1.5000"),
+        ("members", 1.0, "two loss 0.5000"),
+        ("members", 0.25, "loss 2.0000"),
+        ("members", 1.0, ""),
+    ]

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from handheld.compress import Family, Target, compress
+from handheld.compress import Family, Target, TeacherWarning, compress
 from handheld.compress.measuring import latencies
-from handheld.compress.settings import Settings
+from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.teachers import Teacher
 from handheld.compress.training.batches import Augmentation
 from handheld.data import Dataset, Splits
@@ -71,6 +71,33 @@ def test_figures_are_those_of_the_files(family: Family, splits: Splits):
         assert np.trace(member.confusion) / len(splits.test) == pytest.approx(member.accuracy)
         assert member.latency.median > 0
         assert sum(layer.macs for layer in member.layers) == member.macs
+
+
+def test_layers_add_up_to_the_file(family: Family):
+    """What is left are the file's structure, the scales of int8 weights (12 bytes a channel), and the card."""
+    assert family.quantised is not None
+    for member in (*family.references, *family.members):
+        if member.file.endswith(".tflite"):
+            weights = sum(layer.size for layer in member.layers)
+            assert weights < member.size
+            assert member.size - weights < 16_000
+    whole, eighth = (sum(layer.size for layer in one.layers) for one in family.references)
+    assert whole / 4 < eighth < whole / 3.5  # a bias keeps its four bytes
+
+
+def test_layers_that_stayed_in_float32_have_four_bytes_a_weight():
+    from handheld.compress.assembling import _layers
+    from handheld.compress.networks import PictureShape, make
+    from handheld.compress.structure import trace
+
+    network = trace(make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)).eval()
+    eight, mixed = (
+        {layer.name: layer.size for layer in _layers(network, *how)} for how in (("int8",), ("mixed", ("0_0", "7")))
+    )
+    assert eight["0_0"] == 2 * 9 + 4 * 2  # two filters of 3 x 3, and their biases
+    assert mixed["0_0"] == 4 * (2 * 9 + 2)
+    assert mixed["7"] == 4 * (8 * 3 + 3)
+    assert {name for name in eight if eight[name] != mixed[name]} == {"0_0", "7"}
 
 
 def test_it_learned_something(family: Family):
@@ -145,7 +172,8 @@ def test_eight_bits_that_are_slower_are_not_taken_where_speed_is_the_goal(monkey
     exporter = exporting.Exporter(splits.train, splits.valid, Preparation.of(splits.train), {"labels": []}, 1.0)
     slow = {"file": Latency(2e-3, 0, 0, 1), "other": Latency(1e-3, 0, 0, 1)}
     monkeypatch.setattr(exporting, "latencies", lambda files: slow)
-    assert exporter.export(network, None, 12, int8=True, fastest=True).precision == "float32"
+    purpose = exporting.FilePurpose(fastest=True)
+    assert exporter.export(network, None, 12, purpose, int8=True).precision == "float32"
     assert Target(latency=1e-3).is_about_speed_alone
     assert not Target(latency=1e-3, size=10).is_about_speed_alone
 
@@ -270,10 +298,69 @@ def test_nothing_asked_is_refused(splits: Splits, tmp_path: Path):
         compress(Teacher(width=4), splits, out=tmp_path, targets=[], settings=SETTINGS)
 
 
+def test_class_weights_and_threads_reach_the_training(
+    monkeypatch: pytest.MonkeyPatch, splits: Splits, short: Settings, tmp_path: Path
+):
+    from handheld.compress import stages
+
+    class Stopped(Exception):  # noqa: N818 - no error: what the test waits for
+        pass
+
+    def look(step: stages.JointStep, pairs: int) -> float:
+        assert step.how.class_weights == pytest.approx((4 / 9, 2, 4))  # 360 / (3 * 270), / (3 * 60), / (3 * 30)
+        assert torch.get_num_threads() == 2
+        raise Stopped
+
+    labels = np.repeat(np.arange(3), (270, 60, 30))
+    data = replace(splits, train=replace(splits.train, labels=labels))
+    monkeypatch.setattr(stages, "time_ratio", look)
+    settings = replace(short, class_weights="balanced", threads=2, techniques=("joint",))
+    with pytest.raises(Stopped):
+        compress(Teacher("plain", width=4), data, out=tmp_path, targets=["2x smaller"], settings=settings)
+    assert torch.get_num_threads() == 1
+    with pytest.raises(InputError, match="2 numbers for 3 classes"):
+        compress(Teacher(), data, out=tmp_path / "2", targets=1, settings=replace(short, class_weights=(1.0, 2.0)))
+    with pytest.raises(InputError, match=r"these are pictures: \[settings.texts\]"):
+        compress(Teacher(), data, out=tmp_path / "3", targets=1, settings=replace(short, texts=TextEpochs(1.0)))
+
+
 def test_the_plan_says_what_was_run(family: Family):
     plan = json.loads((family.folder / "run" / "plan.json").read_text())
     assert plan["targets"] == [str(Target.of(target)) for target in TARGETS]
     assert plan["settings"]["training"]["epochs"] == 6
+
+
+class OfTokens(nn.Module):
+    """A small transformer as libraries have it: answers among others, code that nobody can follow, positions of one size."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.patches, self.position = nn.Conv2d(1, 48, 4, 4), nn.Parameter(torch.randn(1, 9, 48) * 0.1)
+        self.norms = nn.ModuleList(nn.LayerNorm(48) for _ in range(2))
+        self.qkv, self.back = nn.Linear(48, 144), nn.Linear(48, 48)
+        self.mlp, self.head = nn.Sequential(nn.Linear(48, 96), nn.GELU(), nn.Linear(96, 48)), nn.Linear(48, classes)
+
+    def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor | None]:
+        if not isinstance(pixels, torch.Tensor):
+            raise TypeError("expected a tensor")
+        x = self.patches(pixels).flatten(2).transpose(1, 2) + self.position
+        q, k, v = self.qkv(self.norms[0](x)).view(-1, 9, 3, 2, 24).permute(2, 0, 3, 1, 4).unbind(0)
+        seen = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, 9, 48)
+        x = x + self.back(seen)
+        x = x + self.mlp(self.norms[1](x))
+        return {"loss": None, "logits": self.head(x.mean(1)), "hidden": x}
+
+
+def test_a_transformer_of_a_library_has_a_family(splits: Splits, tmp_path: Path):
+    torch.manual_seed(0)
+    made = compress(OfTokens(), splits, out=tmp_path, targets=["3x smaller, nested", "3x smaller, pruned"], settings=SETTINGS)
+    assert made.teacher.accuracy > 0.6
+    for member in made.members:
+        assert member.met, member.reason
+        assert member.accuracy > 0.5
+        assert member.macs < made.teacher.macs
+    loaded = Family.load(tmp_path)
+    assert {member.name for member in loaded.members} == {member.name for member in made.members}
 
 
 def test_without_a_teachers_answers_pictures_vary_anew(splits: Splits, tmp_path: Path):
@@ -287,3 +374,51 @@ def test_without_a_teachers_answers_pictures_vary_anew(splits: Splits, tmp_path:
     one, three = made(1), made(3)
     assert one.members[0].accuracy == three.members[0].accuracy
     assert one.members[0].confusion == three.members[0].confusion
+
+
+@pytest.fixture(scope="module")
+def short() -> Settings:
+    return replace(SETTINGS, training=Schedule(1, batch=60), finish=Schedule(0.5, batch=60), quantise=0.5, views=1)
+
+
+@pytest.mark.parametrize("target", ["3x smaller, pruned", "4x smaller, plain", "8x smaller, sparse"])
+def test_a_trained_teacher_stays_as_it_is(family: Family, splits: Splits, short: Settings, tmp_path: Path, target: str):
+    """Members that share weights learn in a copy of them. With pruned members alone there is no joint training at all."""
+    teacher = replace(TEACHER, checkpoint=str(family.folder / "teacher.safetensors"), trained=True)
+    made = compress(teacher, splits, out=tmp_path, targets=[target], settings=short)
+    assert made.teacher.accuracy == family.teacher.accuracy
+    assert (tmp_path / "teacher.safetensors").read_bytes() == (family.folder / "teacher.safetensors").read_bytes()
+    assert made.teacher.curve == ()
+    assert len(made.members) == 1
+    assert Family.open(tmp_path).members == made.members
+    assert (tmp_path / "report.html").exists()
+
+
+def test_a_finished_network_that_guesses_is_told(splits: Splits, short: Settings, tmp_path: Path):
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(100, 3))
+    nn.init.zeros_(network[3].weight)
+    with pytest.warns(TeacherWarning, match=r"Sequential answers 33.3 % of 120 .*with mean \["):
+        made = compress(
+            network, splits, out=tmp_path, targets=["2x smaller"], settings=short, trained=True, techniques=("joint",)
+        )
+    assert "hardly more than a guess" in made.record["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("techniques", "target"),
+    [
+        (("students",), "4x smaller, projected"),
+        (("sparsity",), "4x smaller, sparse"),
+        (("pruning",), "3x smaller, pruned"),
+        (("joint", "distillation"), "2x smaller"),
+        (("pruning", "quantisation"), "3x smaller, pruned"),
+    ],
+)
+def test_some_techniques_are_enough(splits: Splits, short: Settings, tmp_path: Path, techniques: tuple[str, ...], target: str):
+    made = compress(Teacher("plain", width=8), splits, out=tmp_path, targets=[target], settings=short, techniques=techniques)
+    (member,) = made.members
+    assert (tmp_path / member.file).stat().st_size == member.size
+    assert member.precision in (("int8", "mixed") if "quantisation" in techniques else ("float32",))
+    assert (made.quantised is None) == ("quantisation" not in techniques)
+    assert made.teacher.curve
+    assert made.record["teacher"] == {"network": "plain", "width": 8, "trained": False}

@@ -16,9 +16,12 @@ from torch import nn
 from handheld.compile import to_tflite
 from handheld.compress import Target, compress
 from handheld.compress.candidates import Candidate
+from handheld.compress.family import Family
 from handheld.compress.networks import PictureShape, make
+from handheld.compress.report import markdown
 from handheld.compress.settings import Settings
-from handheld.compress.teachers import ReadOnly, Teacher, build, load_weights
+from handheld.compress.teacher_file import ReadOnly, TeacherWarning, doubts
+from handheld.compress.teachers import Teacher, build, check, load_weights
 from handheld.compress.training.answers import ask
 from handheld.compress.training.batches import Augmentation
 from handheld.compress.training.pictures import Preparation, pixels
@@ -29,6 +32,7 @@ from handheld.training import Schedule
 
 SHAPE = PictureShape(1, 12, 12)
 CLASSES = 3
+NAMES = ("bar", "cross", "disc")
 
 
 def network(classes: int = CLASSES, *, seed: int = 1) -> nn.Module:
@@ -171,6 +175,7 @@ def test_a_checkpoint_that_is_none_is_named(tmp_path: Path, name: str, monkeypat
         ({"file": "t.onnx", "mean": (0.5,)}, "expected both mean and std"),
         ({"file": "t.onnx", "mean": (0.5,), "std": (0.0,)}, "std above 0"),
         ({"mean": (0.5,), "std": (1.0,)}, "no file is given"),
+        ({"classes": (1, 2, 3)}, "no file is given"),
     ],
 )
 def test_settings_that_contradict(teacher: dict[str, object], message: str) -> None:
@@ -233,7 +238,7 @@ def expected(splits: Splits, count: int = 20) -> torch.Tensor:
 def test_a_file_is_asked_with_pictures_as_it_takes_them(
     files: dict[str, Path], splits: Splits, preparation: Preparation, name: str, said: tuple[tuple[float, ...], ...]
 ) -> None:
-    teacher = ReadOnly(files[name], CLASSES, preparation, *said)
+    teacher = ReadOnly(files[name], NAMES, preparation, *said)
     inputs = preparation.inputs(pixels(splits.train)[:20])
     for one in (teacher, pickle.loads(pickle.dumps(teacher))):
         given = one(inputs)
@@ -249,20 +254,20 @@ def test_a_file_is_asked_as_the_data_is_prepared_where_nothing_is_said(
 ) -> None:
     inputs = preparation.inputs(pixels(splits.train)[:5])
     with torch.inference_mode():
-        np.testing.assert_allclose(ReadOnly(files["onnx"], CLASSES, preparation)(inputs), Sure()(inputs), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(ReadOnly(files["onnx"], NAMES, preparation)(inputs), Sure()(inputs), rtol=1e-3, atol=1e-3)
 
 
 def test_files_that_do_not_fit_are_named_at_once(files: dict[str, Path], preparation: Preparation, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gives 3 values, the data has 5 classes"):
-        ReadOnly(files["onnx"], 5, preparation)
+    with pytest.raises(InputError, match=r"gives 3 values, the data has 5 classes: .*classes = \[\.\.\.\] under \[teacher\]"):
+        ReadOnly(files["onnx"], "abcde", preparation)
     with pytest.raises(InputError, match="mean and std have 2 numbers, pictures 1"):
-        ReadOnly(files["onnx"], CLASSES, preparation, (0.5, 0.5), (1.0, 1.0))
+        ReadOnly(files["onnx"], NAMES, preparation, (0.5, 0.5), (1.0, 1.0))
     colour = Preparation(PictureShape(3, 12, 12), (0.5,) * 3, (0.2,) * 3)
     with pytest.raises(ModelError, match="expected a picture"):
-        ReadOnly(files["onnx"], CLASSES, colour)
+        ReadOnly(files["onnx"], NAMES, colour)
     for name in ("no.onnx", "no.tflite"):
         with pytest.raises(ModelError, match=name):
-            ReadOnly(tmp_path / name, CLASSES, preparation)
+            ReadOnly(tmp_path / name, NAMES, preparation)
 
 
 SETTINGS = Settings(
@@ -290,7 +295,7 @@ def test_all_learn_from_a_file_that_is_only_read(
     content = files[name].read_bytes()
     family = compress(teacher, wrong, out=tmp_path, targets=[MEMBER.target], settings=settings)
     assert files[name].read_bytes() == content
-    answered = ask(ReadOnly(files[name], CLASSES, preparation, *said.values()), preparation.inputs(pixels(splits.test)))
+    answered = ask(ReadOnly(files[name], NAMES, preparation, *said.values()), preparation.inputs(pixels(splits.test)))
     follows = replace(splits.test, labels=answered.argmax(1).astype(np.int64))
     guess = max(np.bincount(follows.labels)) / len(follows)
     for member in (family.teacher, *family.members):
@@ -298,4 +303,100 @@ def test_all_learn_from_a_file_that_is_only_read(
 
 
 def agreement(path: Path, dataset: object, preparation: Preparation) -> float:
-    return accuracy(ReadOnly(path, CLASSES, preparation), dataset, preparation)  # type: ignore[arg-type]
+    return accuracy(ReadOnly(path, NAMES, preparation), dataset, preparation)  # type: ignore[arg-type]
+
+
+# What is known of a file before anything learns from it
+
+
+def bright(splits: Splits) -> Splits:
+    """Labels that the file :class:`Sure` answers all right."""
+    parts = {}
+    for name in ("train", "valid", "test"):
+        part = getattr(splits, name)
+        with torch.inference_mode():
+            answered = Sure()(torch.from_numpy(pixels(part)).permute(0, 3, 1, 2) / 255).argmax(1)
+        parts[name] = replace(part, labels=answered.numpy())
+    return replace(splits, **parts)
+
+
+def test_a_file_with_another_mean_and_std_is_told_before_training(
+    files: dict[str, Path], splits: Splits, preparation: Preparation
+) -> None:
+    """MLPerf Tiny's ResNet takes 0 to 255: given the data's mean and std it answered 11.5 %, and all members learned that."""
+    data = bright(splits)
+    assert doubts(ReadOnly(files["onnx"], NAMES, preparation, (0.0,), (1.0,)), data.valid) == []
+    (note,) = [one for one in doubts(ReadOnly(files["onnx"], NAMES, preparation), data.valid) if "100.0 %" in one]
+    assert "mean = [0.0], std = [1.0] (pictures of 0 to 1)" in note
+    assert "the teacher t.onnx answers" in note
+
+
+def test_a_file_that_guesses_is_told(files: dict[str, Path], splits: Splits, preparation: Preparation) -> None:
+    turned = replace(splits.valid, labels=np.random.default_rng(0).integers(0, 3, len(splits.valid)))
+    notes = doubts(ReadOnly(files["tflite"], NAMES, preparation), turned)
+    assert "hardly more than a guess" in notes[0]
+    assert "mean and std" in notes[1]
+
+
+def test_values_are_those_of_the_classes_that_are_named(
+    files: dict[str, Path], splits: Splits, preparation: Preparation
+) -> None:
+    inputs = preparation.inputs(pixels(splits.train)[:5])
+    whole = ReadOnly(files["tflite"], NAMES, preparation)(inputs)
+    for labels, classes in ((("x", "y"), (2, 0)), (("x", "y"), ("disc", "bar")), (("disc", "bar"), ())):
+        some = ReadOnly(files["tflite"], labels, preparation, classes=classes)
+        for one in (some, pickle.loads(pickle.dumps(some))):
+            np.testing.assert_array_equal(one(inputs), whole[:, [2, 0]])
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ((0, 1), "2 of them, the data has 3"),
+        ((0, 1, 1), "each once"),
+        ((0, 1, 3), "gives 3 values, expected numbers of 0 to 2"),
+        ((0, 1, "ring"), "no label 'ring' on the card of .* bar, cross, disc"),
+    ],
+)
+def test_classes_that_the_file_does_not_have(
+    files: dict[str, Path], preparation: Preparation, classes: tuple[int | str, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        ReadOnly(files["tflite"], NAMES, preparation, classes=classes)
+
+
+def test_pictures_of_another_shape_than_the_file_takes(files: dict[str, Path], preparation: Preparation) -> None:
+    wide = replace(preparation, shape=PictureShape(1, 12, 20))
+    for name in ("tflite", "onnx"):
+        with pytest.raises(InputError, match=r"size = \[12, 12\] under \[data\]"):
+            ReadOnly(files[name], NAMES, wide)
+
+
+def test_a_softmax_at_the_end_is_refused() -> None:
+    with pytest.raises(InputError, match="leave out its last softmax"):
+        check(Sure(probabilities=True), SHAPE, CLASSES)
+    assert check(Sure(), SHAPE, CLASSES)
+
+
+def test_the_report_is_about_the_file_that_was_brought(files: dict[str, Path], splits: Splits, tmp_path: Path) -> None:
+    """Its size and latency count, not those of the network that learns from it."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "candidates.json").write_text(json.dumps([asdict(MEMBER)]))
+    teacher = Teacher("plain", width=8, file=str(files["onnx"]))
+    with pytest.warns(TeacherWarning, match="the teacher t.onnx answers"):
+        family = compress(teacher, bright(splits), out=tmp_path, targets=[MEMBER.target], settings=SETTINGS)
+    one = family.teacher_file
+    assert one is not None
+    assert (one.name, one.file, one.size) == ("t.onnx", "t.onnx", files["onnx"].stat().st_size)
+    assert one.latency.median > 0
+    assert family.reference is one
+    (member,) = family.members
+    assert member.met == (member.size <= one.size / 2)
+    assert family.record["teacher"] == {"network": "plain", "width": 8, "trained": False, "file": "t.onnx"}
+    assert "mean = [0.0], std = [1.0]" in family.record["notes"][-1]
+    assert Family.open(tmp_path).teacher_file == one
+    page = (tmp_path / "report.html").read_text()
+    assert "t.onnx, the file that was brought as the teacher" in page
+    assert "mean = [0.0], std = [1.0]" in page
+    first = markdown(family).splitlines()[2]
+    assert first.split("|")[1].strip() == "t.onnx"

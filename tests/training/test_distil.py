@@ -38,3 +38,18 @@ def test_gradients_keep_their_size_at_high_temperatures():
 def test_impossible_weights_are_refused(wrong: dict[str, float]):
     with pytest.raises(InputError, match="expected a weight"):
         Distillation(**wrong)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.9, 1.0])
+def test_an_example_that_counts_three_times_is_as_good_as_three(weight: float):
+    teacher = torch.tensor([[0.3, 1.0], [2.0, -1.0]])
+    weighted = Distillation(weight=weight, class_weights=(1.0, 3.0))
+    often = [0, 1, 1, 1]
+    expected = student_loss(LOGITS[often], LABELS[often], teacher[often], Distillation(weight=weight))
+    assert float(student_loss(LOGITS, LABELS, teacher, weighted)) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("weights", [(0.0, 1.0), (-1.0, 1.0), (float("nan"), 1.0), (float("inf"), 1.0)])
+def test_class_weights_are_above_0(weights: tuple[float, ...]):
+    with pytest.raises(InputError, match="expected class weights above 0"):
+        Distillation(class_weights=weights)

@@ -1,5 +1,8 @@
 """``handheld compress``: one big model in, a family of small ones out."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,13 +43,28 @@ def run(
         console.print(f"left out {skipped.name}: {skipped.reason}", highlight=False, soft_wrap=True, markup=False)
     for note in data.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
-    with stage_bars(console) as progress:
+    with stage_bars(console) as progress, _notes(console):
         family = compress(
             wanted.found_teacher, data, out=out or wanted.out, targets=wanted.targets, settings=wanted.settings,
             base=wanted.folder, engine=engine, address=address, progress=progress,
         )  # fmt: skip
     typer.echo(markdown(family))
     console.print(f"wrote {family.folder / 'report.html'}", soft_wrap=True)
+
+
+@contextmanager
+def _notes(console: Any) -> Iterator[None]:
+    """Say what is warned of in a line, when it is found."""
+
+    def show(message: Warning | str, *where: object, **more: object) -> None:
+        console.print(f"note: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+    from handheld.compress.teacher_file import TeacherWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TeacherWarning)
+        warnings.showwarning = show
+        yield
 
 
 @app.command()

@@ -13,11 +13,23 @@ from handheld.compress.targets import Target
 if TYPE_CHECKING:
     from handheld.compress.run import compress
     from handheld.compress.settings import Settings
+    from handheld.compress.teacher_file import TeacherWarning
     from handheld.compress.teachers import Teacher
     from handheld.compress.training.batches import Augmentation
     from handheld.training import Distillation, Schedule
 
-__all__ = ["Augmentation", "Distillation", "Family", "Member", "Schedule", "Settings", "Target", "Teacher", "compress"]
+__all__ = [
+    "Augmentation",
+    "Distillation",
+    "Family",
+    "Member",
+    "Schedule",
+    "Settings",
+    "Target",
+    "Teacher",
+    "TeacherWarning",
+    "compress",
+]
 
 _LAZY = {  # where each is, so that a family can be read without torch
     "Augmentation": "handheld.compress.training.batches",
@@ -25,6 +37,7 @@ _LAZY = {  # where each is, so that a family can be read without torch
     "Schedule": "handheld.training",
     "Settings": "handheld.compress.settings",
     "Teacher": "handheld.compress.teachers",
+    "TeacherWarning": "handheld.compress.teacher_file",
     "compress": "handheld.compress.run",
 }
 

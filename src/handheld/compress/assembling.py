@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,15 +18,18 @@ from handheld.compress.exporting import Exported, Exporter
 from handheld.compress.family import Family, Latency, Layer, Member
 from handheld.compress.finishing import Finished
 from handheld.compress.measuring import answers, confusion, latencies
+from handheld.compress.networks import NETWORKS
 from handheld.compress.quantisation import fold
 from handheld.compress.stages import Run, reshaped
 from handheld.compress.structure import macs
+from handheld.compress.teacher_file import ReadOnly
+from handheld.compress.teachers import Teacher
 from handheld.data import Splits
-from handheld.engine import compact, embed
 from handheld.media import atomic_path
 
 _ROUNDS, _SECONDS = 100, 0.3  # of each file, at least
 _QUANTISED = "teacher_int8"
+_GIVEN = "the teacher's file"
 
 
 def assemble(run: Run, exporter: Exporter, exported: Mapping[Candidate, tuple[Finished, Exported]]) -> Family:
@@ -35,21 +39,52 @@ def assemble(run: Run, exporter: Exporter, exported: Mapping[Candidate, tuple[Fi
         files[_QUANTISED] = exporter.compile(fold(run.large), run.side, "int8")
     for candidate, (_, file) in exported.items():
         files[candidate.name], files[f"{candidate.name} float32"] = file.content, file.float_content
-    timed = latencies(files, rounds=_ROUNDS, min_seconds=_SECONDS)
+    calls = {} if run.answerer is None else {_GIVEN: run.answerer.one_call()}
+    timed = latencies(files, rounds=_ROUNDS, min_seconds=_SECONDS, calls=calls)
     teacher = _teacher(run, files["teacher"], timed["teacher"], exporter)
-    teacher = _written(run, teacher, files["teacher"])
+    teacher = _written(run, exporter, teacher, files["teacher"])
+    given = None if run.answerer is None else _given(run, run.answerer, timed[_GIVEN])
     quantised = None
     if _QUANTISED in files:
         quantised = _quantised(run, teacher, files[_QUANTISED], timed[_QUANTISED], exporter)
-        quantised = _written(run, quantised, files[_QUANTISED])
-    members = [
-        _judged(_written(run, _member(run, candidate, one, file, timed), file.content), candidate, teacher)
-        for candidate, (one, file) in exported.items()
-    ]
+        quantised = _written(run, exporter, quantised, files[_QUANTISED])
+    members = []
+    for candidate, (one, file) in exported.items():
+        member = _written(run, exporter, _member(run, candidate, one, file, timed), file.content)
+        members.append(_judged(member, candidate, teacher if given is None else given))
     members.sort(key=lambda member: (-member.size, member.name))
-    family = Family(run.space.folder, run.data.classes, teacher, marked(members), run.curves, quantised=quantised)
     _write_weights(run)
-    return family
+    return Family(
+        run.space.folder,
+        run.data.classes,
+        teacher,
+        marked(members),
+        run.curves,
+        quantised=quantised,
+        teacher_file=given,
+    )
+
+
+def _given(run: Run, file: ReadOnly, latency: Latency) -> Member:
+    """Return the figures of the file that all learned from."""
+    answered = file.answers(run.data.test)
+    right = float((answered == run.data.test.labels).mean())
+    return Member(
+        name=file.name,
+        file=file.name,
+        how="the teacher's file, only read",
+        precision="as given",
+        size=file.size,
+        macs=0,
+        parameters=0,
+        latency=latency,
+        accuracy=right,
+        accuracy_float=right,
+        valid=float((file.answers(run.data.valid) == run.data.valid.labels).mean()),
+        size_float=file.size,
+        latency_float=latency,
+        confusion=confusion(answered, run.data.test),
+    )
 
 
 def _teacher(run: Run, content: bytes, latency: Latency, exporter: Exporter) -> Member:
@@ -59,7 +94,7 @@ def _teacher(run: Run, content: bytes, latency: Latency, exporter: Exporter) -> 
     return Member(
         name="teacher",
         file="teacher.tflite",
-        how="the large network",
+        how="the large network" if run.answerer is None else "the large network, taught by that file",
         precision="float32",
         size=len(content),
         macs=sum(macs(network).values()),
@@ -67,12 +102,12 @@ def _teacher(run: Run, content: bytes, latency: Latency, exporter: Exporter) -> 
         latency=latency,
         accuracy=right,
         accuracy_float=right,
-        valid=exporter.right(content),
+        valid=float(exporter.right(content).mean()),
         size_float=len(content),
         latency_float=latency,
-        layers=_layers(network, 4),
+        layers=_layers(network, "float32"),
         confusion=confusion(answered, run.data.test),
-        curve=tuple(run.curves["joint training"]),
+        curve=tuple(run.curves["joint training"]) if run.trains_large else (),
     )
 
 
@@ -89,8 +124,8 @@ def _quantised(run: Run, teacher: Member, content: bytes, latency: Latency, expo
         latency=latency,
         accuracy=float((answered == run.data.test.labels).mean()),
         accuracy_float=teacher.accuracy,
-        valid=exporter.right(content),
-        layers=tuple(layer._replace(size=layer.size // 4) for layer in teacher.layers),
+        valid=float(exporter.right(content).mean()),
+        layers=_layers(reshaped(run.large, run.preparation, run.side), "int8"),
         confusion=confusion(answered, run.data.test),
     )
 
@@ -116,9 +151,10 @@ def _member(run: Run, candidate: Candidate, one: Finished, file: Exported, timed
         latency_float=timed[f"{name} float32"],
         target=str(candidate.target),
         steps=(*one.steps, *file.steps),
-        layers=_layers(network, 4 if file.precision == "float32" else 1),
+        layers=_layers(network, file.precision, file.kept_float),
         confusion=confusion(answered, test),
         curve=tuple(one.curve),
+        kept_float=file.kept_float,
     )
 
 
@@ -133,18 +169,36 @@ def marked(members: Sequence[Member]) -> tuple[Member, ...]:
 
 
 def _beats(other: Member, member: Member) -> bool:
-    """Whether another is at least as good in everything and better in something."""
-    ours = (member.size, member.latency.median, -member.valid)
-    theirs = (other.size, other.latency.median, -other.valid)
-    return theirs != ours and all(a <= b for a, b in zip(theirs, ours, strict=True))
+    """Whether another is at least as good in everything and better in something; latencies differ beyond their noise alone."""
+    if other.size > member.size or other.valid < member.valid or member.latency.clearly_below(other.latency):
+        return False
+    is_better = other.size < member.size or other.valid > member.valid
+    return is_better or other.latency.clearly_below(member.latency)
 
 
-def _layers(network: fx.GraphModule, bytes_each: int) -> tuple[Layer, ...]:
-    counts = macs(network)
+def _layers(network: fx.GraphModule, precision: str, kept_float: Sequence[str] = ()) -> tuple[Layer, ...]:
+    """Return what each layer adds to a file, the largest first.
+
+    Args:
+        network: with shapes; its normalisation is folded here, as in the file.
+        precision: of the file. In int8 a weight has one byte, a bias four.
+        kept_float: layers that stayed in float32.
+    """
+    folded = fold(network)
+
+    modules = dict(folded.named_modules())
+
+    def size(layer: torch.nn.Module | None, each: int) -> int:
+        """Bytes of a layer; None: a product of activations, which has no weights."""
+        return 0 if layer is None else sum((each if one.ndim > 1 else 4) * one.numel() for one in layer.parameters())
+
+    each = 4 if precision == "float32" else 1
     layers = [
-        Layer(name, bytes_each * sum(parameter.numel() for parameter in network.get_submodule(name).parameters()), count)
-        for name, count in counts.items()
+        Layer(name, size(modules.get(name), 4 if name in kept_float else each), count) for name, count in macs(folded).items()
     ]
+    rest = size(folded, each) - sum(size(modules.get(layer.name), each) for layer in layers)
+    if rest:
+        layers.append(Layer("other parameters", rest, 0))
     return tuple(sorted(layers, key=lambda layer: -layer.size))
 
 
@@ -152,12 +206,9 @@ def _parameters(network: fx.GraphModule) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _written(run: Run, member: Member, content: bytes) -> Member:
+def _written(run: Run, exporter: Exporter, member: Member, content: bytes) -> Member:
     """Write a file whose card says how good it is, and return the member with the file's size."""
-    figures = {"test": round(member.accuracy, 4), "examples": len(run.data.test)}
-    content = embed(content, {**run.card, "accuracy": figures, "how": member.how})
-    if member.file.endswith(".xz"):
-        content = compact(content)
+    content = exporter.finished(content, member.how, member.accuracy, packed=member.file.endswith(".xz"))
     with atomic_path(run.space.folder / member.file) as temporary:
         temporary.write_bytes(content)
     return replace(member, size=len(content))
@@ -177,9 +228,22 @@ def record(run: Run) -> dict[str, Any]:
     settings = {**asdict(run.settings), "targets": [str(target) for target in run.targets]}
     return {
         **origin(run.data, run.settings.seed, settings, run.clock.seconds),
+        "teacher": teacher_record(run.source, trained=not run.trains_large),
+        "notes": run.notes,
         "tried": run.tried,
         **({"joint": json.loads(ratio.read_text("utf-8"))} if (ratio := run.space.file("joint.json")).exists() else {}),
     }
+
+
+def teacher_record(source: Teacher, *, trained: bool) -> dict[str, Any]:
+    """Return what a family's record says of its teacher; of paths their last part, since others may read it."""
+    said: dict[str, Any] = {name: value for name, value in asdict(source).items() if value not in ((), None)}
+    if source.network not in NETWORKS:
+        said.pop("width")  # which is that of networks of this package
+    for name in ("checkpoint", "file"):
+        if name in said:
+            said[name] = Path(said[name]).name
+    return {**said, "trained": trained}
 
 
 def origin(data: Splits, seed: int, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:

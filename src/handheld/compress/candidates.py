@@ -1,11 +1,15 @@
 """Networks that might become members: how each is built, and the largest that fits a target by compiling and measuring it."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cache
 
+import numpy as np
 import torch
 from torch import fx
 
+from handheld.compress.family import Latency
 from handheld.compress.measuring import Figures, Probe
 from handheld.compress.networks import PictureShape, make
 from handheld.compress.pruning import CostKind, Masks, choose_units, ends, scores
@@ -13,7 +17,7 @@ from handheld.compress.structure import Slim, channels_of, removable_blocks, sli
 from handheld.compress.targets import Target
 from handheld.compress.training.supernet import narrow
 from handheld.engine import compact
-from handheld.errors import InputError
+from handheld.errors import CompileError, InputError
 
 SHARING = ("nested", "sparse")
 """Kinds of members that share weights with the large network."""
@@ -21,6 +25,9 @@ SHARING = ("nested", "sparse")
 _LEVELS = 24  # of a knob, to search among
 _SURE = 0.8  # of a limit: an estimate below it, or as far above, needs no measuring
 _SIZE_MARGIN, _LATENCY_MARGIN = 0.97, 0.9  # the finished file has a longer card, and timings spread
+_WRONG = 0.2  # chance that a reading of the latency is on the wrong side of a limit
+_CERTAIN = 0.99  # that a level is the highest that fits, when no more readings are taken
+_MOST_READINGS = 50  # where two levels are on both sides of a limit by less than the noise, either will do
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,14 @@ class Builder:
             network, channels, choose_units(network, channels, importance, keep=candidate.share**2, of=candidate.spared)
         )
 
+    def takes(self, side: int) -> bool:
+        """Whether the large network takes pictures of another side: one with learned positions does not."""
+        try:
+            with_shapes(deepcopy(self.large), self.example(side))
+        except CompileError:
+            return False
+        return True
+
     def example(self, side: int) -> torch.Tensor:
         """Return two empty inputs whose shorter side is ``side``."""
         scale = side / min(self.shape.height, self.shape.width)
@@ -124,7 +139,8 @@ def search(
 ) -> Iterator[Candidate]:
     """Yield, for each depth and resolution, the widest candidate that fits a target by measured size and latency.
 
-    A target that even the smallest does not fit yields the smallest, marked as not met.
+    A target that none fits yields one that is marked as not met: the smallest, where the size is out of reach; where the
+    latency is, the widest within the size of those that are as fast as the fastest.
     """
     side = min(builder.shape.height, builder.shape.width)
     first = Candidate(name, target.kind, _LEVELS, None, side, target)
@@ -132,36 +148,90 @@ def search(
     if target.kind == "nested" and variants:
         if removable_blocks(builder.large):
             options.append(replace(first, name=f"{name}_shallow", blocks=0))
-        if side >= 20:
-            options.append(replace(first, name=f"{name}_small", side=4 * round(0.75 * side / 4)))
+        smaller = 4 * round(0.75 * side / 4)
+        if side >= 20 and builder.takes(smaller):
+            options.append(replace(first, name=f"{name}_small", side=smaller))
     for option in options:
-        yield widest(option, lambda candidate: target_fits(builder, probe, teacher, candidate))
+        yield widest(option, builder, probe, teacher)
 
 
-def widest(candidate: Candidate, fits: Callable[[Candidate], bool]) -> Candidate:
-    """Return a candidate at the highest level that fits, by bisection; at level 1, marked as not met, if none does."""
-    low, high = 0, _LEVELS
+def widest(candidate: Candidate, builder: Builder, probe: Probe, teacher: Figures) -> Candidate:
+    """Return a candidate at the highest level that keeps the limits of its target; see :func:`search`."""
+    size = candidate.target.max_size(teacher)
+    latency = candidate.target.max_latency(teacher)
+
+    def at(level: int) -> Candidate:
+        return replace(candidate, level=level)
+
+    highest = _LEVELS if size is None else bisect(_LEVELS, lambda level: size_fits(at(level), builder, probe, size))
+    if highest == 0:
+        return replace(candidate, level=1, met=False)
+    if latency is None:
+        return at(highest)
+    readings: dict[int, list[Latency]] = {}
+
+    @cache
+    def file(level: int) -> bytes:
+        return probe.file(builder.build(at(level)).network, candidate.side)
+
+    def read(level: int) -> Latency:
+        reading = probe.latency(file(level))
+        readings.setdefault(level, []).append(reading)
+        return reading
+
+    level = noisy_bisect(highest, lambda level: read(level).median <= _LATENCY_MARGIN * latency)
+    if level > 0:
+        return at(level)
+    fastest = sorted(readings[1], key=lambda one: one.median)[len(readings[1]) // 2]
+    level = noisy_bisect(highest, lambda level: not fastest.clearly_below(read(level)))
+    return replace(candidate, level=max(level, 1), met=False)
+
+
+def bisect(highest: int, fits: Callable[[int], bool]) -> int:
+    """Return the highest level from 1 on that fits, where all below it do; 0 if none does."""
+    low, high = 0, highest
     while low < high:
         middle = (low + high + 1) // 2
-        if fits(replace(candidate, level=middle)):
+        if fits(middle):
             low = middle
         else:
             high = middle - 1
-    return replace(candidate, level=max(low, 1), met=low > 0)
+    return low
 
 
-def target_fits(builder: Builder, probe: Probe, teacher: Figures, candidate: Candidate) -> bool:
-    """Whether a candidate's compiled file keeps the limits; it is not compiled where its size alone leaves no doubt."""
-    target, network = candidate.target, builder.build(candidate).network
-    size, latency = target.max_size(teacher), target.max_latency(teacher)
+def noisy_bisect(highest: int, fits: Callable[[int], bool]) -> int:
+    """Return the highest level from 1 on that fits, where an answer may be wrong; 0 if none does.
+
+    Probabilistic bisection (Horstein, "Sequential transmission using noiseless feedback", 1963): each answer makes the
+    levels that it speaks for likelier, the next question divides what is likely in half, and one level must stand out in
+    the end. So both sides of it were asked again and again, and a slow moment of the machine is outvoted.
+
+    Args:
+        highest: level; 1 or more.
+        fits: whether a level fits; where it does, most answers for all below it say so too.
+    """
+    belief = np.full(highest + 1, 1 / (highest + 1))  # that a level is the highest that fits
+    for _ in range(_MOST_READINGS):
+        if belief.max() > _CERTAIN:
+            break
+        reached = belief[::-1].cumsum()[::-1]  # that the highest that fits is this level or above
+        level = 1 + int(np.abs(reached[1:] - 0.5).argmin())
+        right, wrong = (1 - _WRONG, _WRONG) if fits(level) else (_WRONG, 1 - _WRONG)
+        belief[level:] *= right
+        belief[:level] *= wrong
+        belief /= belief.sum()
+    return int(belief.argmax())
+
+
+def size_fits(candidate: Candidate, builder: Builder, probe: Probe, size: float) -> bool:
+    """Whether a candidate's file has at most so many bytes; it is not compiled where an estimate leaves no doubt."""
+    network = builder.build(candidate).network
     is_sparse = candidate.kind == "sparse"  # then only the stored file tells
-    ratio = 1.0 if size is None or is_sparse else probe.estimate(network) / size
-    if ratio > 1 / _SURE or (ratio < _SURE and latency is None):
+    ratio = 1.0 if is_sparse else probe.estimate(network) / size
+    if not _SURE <= ratio <= 1 / _SURE:
         return ratio < 1
-    figures = probe.figures(network, candidate.side, stored=compact if is_sparse else bytes)
-    return (size is None or figures.size <= _SIZE_MARGIN * size) and (
-        latency is None or figures.latency.median <= _LATENCY_MARGIN * latency
-    )
+    file = probe.file(network, candidate.side)
+    return len(compact(file) if is_sparse else file) <= _SIZE_MARGIN * size
 
 
 def ladder(count: int, allows: Callable[[str], bool] = lambda kind: True) -> tuple[Target, ...]:

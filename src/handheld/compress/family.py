@@ -25,6 +25,14 @@ class Latency(NamedTuple):
     iqr: float
     runs: int
 
+    def clearly_below(self, other: "Latency") -> bool:
+        """Whether this is less than another beyond the noise of both: their middle halves do not overlap.
+
+        >>> Latency(201e-6, 0, 34e-6, 40).clearly_below(Latency(219e-6, 0, 34e-6, 40))
+        False
+        """
+        return self.median + self.iqr / 2 < other.median - other.iqr / 2
+
 
 class Layer(NamedTuple):
     """A layer's bytes in the file and multiply-accumulate operations."""
@@ -68,6 +76,7 @@ class Member:
         layers: by size.
         confusion: [true class][answered class] counts on the test split.
         curve: (step, loss) of its last training.
+        kept_float: layers that stayed in float32 where the precision is mixed, the most sensitive first.
     """
 
     name: str
@@ -91,6 +100,19 @@ class Member:
     layers: tuple[Layer, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
+    kept_float: tuple[str, ...] = ()
+
+    @property
+    def recall(self) -> tuple[float | None, ...]:
+        """Share of each class's test examples that are answered right; None for a class without any."""
+        rows = enumerate(self.confusion)
+        return tuple(row[place] / sum(row) if any(row) else None for place, row in rows)
+
+    @property
+    def balanced(self) -> float | None:
+        """Balanced accuracy: the mean of :attr:`recall`, in which each class counts alike; None without a confusion."""
+        known = [share for share in self.recall if share is not None]
+        return sum(known) / len(known) if known else None
 
     def __post_init__(self) -> None:
         if self.file in ("", ".", "..") or set(self.file) & set("/\\\0"):
@@ -113,16 +135,19 @@ class Family:
     Attributes:
         folder: where the files are.
         classes: names of the outputs.
-        teacher: its figures; its file is float32.
+        teacher: the large network's figures; its file is float32.
         members: largest first.
         curves: (step, loss) of the shared training, by name.
         quantised: the teacher's file in int8, calibrated after training and nothing more: what
             members must beat to be worth their training. None where eight bits were not asked for.
+        teacher_file: a model file that all learned from, where a person brought one: what members are compared with. It stays
+            where it was; the family's folder does not hold it.
         record: how it came about, in what JSON can hold. The report shows of it, where present:
-            ``seed``; ``settings``, a mapping; ``seconds``, stage -> seconds; ``machine`` and ``versions``, texts or mappings;
-            ``data``, a mapping: ``counts``, class -> examples; ``skipped``, a list of [name, reason]; ``notes``, texts;
-            ``digest``; ``train``, ``valid`` and ``test``, numbers of examples; ``joint``, a mapping: ``ratio``, the time of
-            a step of joint training over that of a step of the largest member alone.
+            ``seed``; ``settings`` and ``teacher``, mappings; ``seconds``, stage -> seconds; ``machine`` and ``versions``,
+            texts or mappings; ``notes``, a list of texts that a person should know; ``data``, a mapping: ``counts``, class ->
+            examples; ``skipped``, a list of [name, reason]; ``notes``, texts; ``digest``; ``train``, ``valid`` and ``test``,
+            numbers of examples; ``joint``, a mapping: ``ratio``, the time of a step of joint training over that of a step of
+            the largest member alone.
     """
 
     folder: Path
@@ -132,16 +157,18 @@ class Family:
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
     quantised: Member | None = None
+    teacher_file: Member | None = None
 
     def __post_init__(self) -> None:
         curves = {name: tuple((step, loss) for step, loss in curve) for name, curve in self.curves.items()}
         object.__setattr__(self, "curves", curves)  # of tuples, so that what is read back equals what was written
         everyone = (*self.references, *self.members)
+        named = (*self.beside, *self.members)
         losses = [loss for curve in curves.values() for _, loss in curve]
-        for kind, names in (("names", [member.name for member in everyone]), ("files", [member.file for member in everyone])):
+        for kind, names in (("names", [member.name for member in named]), ("files", [member.file for member in everyone])):
             if len(set(names)) < len(names):
                 raise InputError(f"expected {kind} that differ, got {names}")
-        for member in everyone:
+        for member in named:
             shape = [len(row) for row in member.confusion]
             if shape not in ([], [len(self.classes)] * len(self.classes)):
                 raise InputError(f"{member.name!r}: expected a confusion of {len(self.classes)} by {len(self.classes)} classes")
@@ -149,8 +176,18 @@ class Family:
             raise InputError(f"expected finite losses in the curves, got {losses!r:.500}")
 
     @property
+    def reference(self) -> Member:
+        """What members are compared with: the file that a person brought as the teacher, or else the large network."""
+        return self.teacher if self.teacher_file is None else self.teacher_file
+
+    @property
+    def beside(self) -> tuple[Member, ...]:
+        """All that members are set beside, :attr:`reference` first."""
+        return self.references if self.teacher_file is None else (self.teacher_file, *self.references)
+
+    @property
     def references(self) -> tuple[Member, ...]:
-        """The teacher's file, and that in int8 if there is one: what members are set beside."""
+        """The large network's file, and that in int8 if there is one; both are in the folder."""
         return (self.teacher,) if self.quantised is None else (self.teacher, self.quantised)
 
     def pick(self, target: Target) -> Member:
@@ -161,10 +198,10 @@ class Family:
         """
         if not self.members:
             raise InputError(f"no member fits {target}: the family in {self.folder} has none")
-        fitting = [member for member in self.members if not target.misses(member, self.teacher)]
+        fitting = [member for member in self.members if not target.misses(member, self.reference)]
         if not fitting:
-            nearest = min(self.members, key=lambda member: target.excess(member, self.teacher))
-            why = "; ".join(target.misses(nearest, self.teacher))
+            nearest = min(self.members, key=lambda member: target.excess(member, self.reference))
+            why = "; ".join(target.misses(nearest, self.reference))
             raise InputError(f"no member fits {target}; the nearest is {nearest.name}: {why}")
         return max(fitting, key=lambda member: (member.valid, -member.size, member.name))
 
@@ -186,9 +223,10 @@ class Family:
     def save(self) -> Path:
         """Write ``family.json``; the folder itself is not part of it. Raises :class:`InputError` for what JSON cannot hold."""
         content = {"format": FORMAT, **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}}
-        content["teacher"] = asdict(self.teacher)
-        content["members"] = [asdict(member) for member in self.members]
-        content["quantised"] = None if self.quantised is None else asdict(self.quantised)
+        content["members"] = [_written(member) for member in self.members]
+        for name in ("teacher", "quantised", "teacher_file"):
+            one = getattr(self, name)
+            content[name] = None if one is None else _written(one)
         try:
             text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -218,6 +256,13 @@ class Family:
             raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
+_DERIVED = ("recall", "balanced")  # for those who read the file; they follow from the confusion
+
+
+def _written(member: Member) -> dict[str, Any]:
+    return {**asdict(member), **{name: getattr(member, name) for name in _DERIVED}}
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no figure")
 
@@ -230,6 +275,8 @@ def _read(kind: Any, value: Any) -> Any:
         return float(value)
     if kind in (str, bool, int, float):
         return _expect(kind, value)
+    if kind is Member:
+        value = {name: one for name, one in _expect(dict, value).items() if name not in _DERIVED}
     if hasattr(kind, "__dataclass_fields__"):
         return kind(**_each(kind, _expect(dict, value).items()))
     if hasattr(kind, "_fields"):

@@ -16,7 +16,7 @@ from handheld.compress.training.batches import Batches
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, Curve, accuracy, follow, learn_int8
 from handheld.data import Dataset
-from handheld.training import Distillation, Report, Schedule, device
+from handheld.training import Distillation, Report, Schedule, device, student_loss
 
 _PRUNING_STEPS = 3
 _PRUNING_EPOCHS = 0.5  # of training between them
@@ -74,9 +74,14 @@ def finish(
         network: with the weights to begin with; the whole teacher for a pruned one.
         lesson: shared by all.
         save: folder for states to go on from.
-        report: called after each step.
+        report: called after each step, of all trainings of the member.
     """
     steps: list[Step] = []
+    eight = lesson.settings.quantise if lesson.settings.uses("quantisation") else 0.0
+    first, second = (round(epochs * lesson.batches.per_epoch) for epochs in (lesson.settings.finish.epochs, eight))
+
+    def report_from(before: int) -> Report:
+        return lambda step, steps, loss: report(before + step, first + second, loss)
 
     def note(technique: str, one: torch.nn.Module) -> None:
         right = accuracy(AtSide(one, candidate.side).eval(), lesson.valid, lesson.preparation)
@@ -100,16 +105,16 @@ def finish(
         teacher=lesson.teacher,
         after=masks.apply if masks else lambda: None,
         save=save / f"finish_{candidate.name}.pt" if save else None,
-        report=report,
+        report=report_from(0),
         seed=settings.seed,
     )
     note("distillation" if lesson.answers is not None else "fine-tuning", network)
     aware = None
-    if settings.uses("quantisation") and settings.quantise:
-        schedule = Schedule(settings.quantise, settings.finish.batch, settings.quantise_rate, clip=1.0)
+    if eight:
+        schedule = Schedule(eight, settings.finish.batch, settings.quantise_rate, clip=1.0)
         path = save / f"int8_{candidate.name}.pt" if save else None
         aware = learn_int8(
-            network, candidate.side, lesson.batches, lesson.answers, lesson.how, schedule, save=path, report=report
+            network, candidate.side, lesson.batches, lesson.answers, lesson.how, schedule, save=path, report=report_from(first)
         )
     return Finished(network.cpu(), aware.cpu() if aware is not None else None, tuple(steps), curve)
 
@@ -117,6 +122,9 @@ def finish(
 def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx.GraphModule:
     """Remove the channels that matter least to the loss, in steps with a little training between them."""
     short = replace(lesson.settings.finish, epochs=_PRUNING_EPOCHS, rate=lesson.settings.finish.rate / 4)
+
+    def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return student_loss(logits, labels, None, lesson.settings.distillation)
 
     def tune(smaller: fx.GraphModule) -> None:
         follow(AtSide(smaller, candidate.side), lesson.batches, lesson.answers, lesson.how, short)
@@ -128,7 +136,7 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx
         of=candidate.spared,
         method="taylor",
         batches=taylor_batches(lesson.batches),
-        loss=torch.nn.functional.cross_entropy,
+        loss=loss,
         steps=_PRUNING_STEPS,
         fine_tune=tune,
     ).network

@@ -13,12 +13,14 @@ from torch import fx
 from handheld.compile import Precision, to_tflite
 from handheld.compress.family import Latency
 from handheld.compress.quantisation import Plain, fold
+from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
 from handheld.engine import Model, TensorInfo
 from handheld.engine.measure import measure
 
 _ROUNDS = 40
+_MOST_KEPT = 2**28  # bytes of files that are kept in memory, to be measured again
 
 
 class Figures(NamedTuple):
@@ -39,34 +41,43 @@ class Probe:
         teacher: its float32 file.
         preparation: of the data.
         precision: that members will have.
+        file: the teacher's own file, if it has one: then targets count from that.
     """
 
-    def __init__(self, teacher: bytes, preparation: Preparation, precision: Precision):
-        self.teacher, self.preparation, self.precision = teacher, preparation, precision
+    def __init__(self, teacher: bytes, preparation: Preparation, precision: Precision, file: ReadOnly | None = None):
+        self.teacher = teacher
+        self.preparation = preparation
+        self.precision = precision
         self.bytes_each = 1 if precision == "int8" else 4
-        self.reference = Figures(len(teacher), latencies({"teacher": teacher})["teacher"])
-        self._known: dict[str, Figures] = {}
+        timed = latencies({"teacher": teacher}, calls={} if file is None else {"file": file.one_call()})
+        self._pace = timed["teacher"].median
+        own = Figures(len(teacher), timed["teacher"])
+        self.reference = own if file is None else Figures(file.size, timed["file"])
+        self._files: dict[str, bytes] = {}
         self._beside = 0  # bytes of the last file that were no weights
 
-    def figures(self, network: fx.GraphModule, side: int, stored: Callable[[bytes], bytes] = bytes) -> Figures:
-        """Return size, as ``stored``, and latency of a network for pictures of a side; the same one is measured once."""
-        key = f"{side} {stored.__name__} {[tuple(parameter.shape) for parameter in network.parameters()]}"
-        if key not in self._known:
-            example = resized(
-                self.preparation.inputs(np.zeros((1, *self.preparation.shape[1:], self.preparation.shape[0]), np.uint8)), side
-            )
+    def file(self, network: fx.GraphModule, side: int) -> bytes:
+        """Return a network's file for pictures of a side; the same one is compiled once."""
+        key = f"{side} {[tuple(parameter.shape) for parameter in network.parameters()]}"
+        if key not in self._files:
+            empty = np.zeros((1, *self.preparation.shape[1:], self.preparation.shape[0]), np.uint8)
+            example = resized(self.preparation.inputs(empty), side)
             noise = [torch.randn(example.shape, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
             file = to_tflite(
                 Plain(fold(network)), example, metadata={}, precision=self.precision, calibration=noise, tolerance=np.inf
             )
             self._beside = file.size - self.bytes_each * _parameters(network)
-            timed = latencies({"teacher": self.teacher, "candidate": file.content})
-            drift = self.reference.latency.median / timed["teacher"].median
-            one = timed["candidate"]
-            self._known[key] = Figures(
-                len(stored(file.content)), Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs)
-            )
-        return self._known[key]
+            self._files[key] = file.content
+            while sum(map(len, self._files.values())) > _MOST_KEPT and len(self._files) > 1:
+                del self._files[next(iter(self._files))]  # the oldest
+        return self._files[key]
+
+    def latency(self, content: bytes) -> Latency:
+        """Measure a file now."""
+        timed = latencies({"teacher": self.teacher, "candidate": content})
+        drift = self._pace / timed["teacher"].median
+        one = timed["candidate"]
+        return Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs)
 
     def estimate(self, network: fx.GraphModule) -> int:
         """Return about how many bytes a network's file has, without compiling it."""
@@ -89,12 +100,21 @@ def latencies(
     rounds: int = _ROUNDS,
     min_seconds: float = 0.0,
     inputs: Callable[[Model], list[NDArray[Any]]] = noise,
+    calls: Mapping[str, Callable[[], object]] = {},
 ) -> dict[str, Latency]:
-    """Measure model files in turns, each on one thread that keeps to one core and on ``inputs`` of its own."""
+    """Measure model files in turns, each on one thread that keeps to one core and on ``inputs`` of its own.
+
+    Args:
+        files: by name.
+        rounds: of each file, at least.
+        min_seconds: of each file, at least.
+        inputs: that a model runs on.
+        calls: what else is measured beside them.
+    """
     models = {name: Model.load(content, path=name) for name, content in files.items()}
     try:
-        calls = {name: partial(model.run, *inputs(model)) for name, model in models.items()}
-        timed = measure(calls, rounds=rounds, min_seconds=min_seconds, pin=_core())
+        runs = {name: partial(model.run, *inputs(model)) for name, model in models.items()}
+        timed = measure({**runs, **calls}, rounds=rounds, min_seconds=min_seconds, pin=_core())
     finally:
         for model in models.values():
             model.close()

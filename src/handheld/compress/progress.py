@@ -32,6 +32,7 @@ class Clock:
         self.progress, self.clock, self.kept = progress, clock, kept
         self.seconds: dict[str, float] = _read(kept) if kept else {}
         self.stage = self.detail = ""
+        self._begin, self._length = 0.0, 1.0  # of the stage, that steps are counted in
         self._counted = clock()
 
     @contextmanager
@@ -45,11 +46,27 @@ class Clock:
             self._count(stage)
         self.progress(stage, 1.0, "")
 
+    @contextmanager
+    def part(self, number: int, count: int, detail: str) -> Iterator[None]:
+        """Count the steps inside as one of several equal parts of the stage.
+
+        Args:
+            number: of the part, from 0.
+            count: of parts.
+            detail: what the part is, said with each step.
+        """
+        self._begin, self._length, self.detail = number / count, 1 / count, detail
+        try:
+            yield
+        finally:
+            self._begin, self._length, self.detail = 0.0, 1.0, ""
+
     def steps(self, step: int, steps: int, loss: float) -> None:
         """Report a step of training."""
         if self.stage and self.clock() - self._counted > _SAVE_SECONDS:
             self._count(self.stage)
-        self.progress(self.stage, step / steps, f"{self.detail} loss {loss:.4f}".strip())
+        done = self._begin + self._length * step / steps
+        self.progress(self.stage, done, f"{self.detail} loss {loss:.4f}".strip())
 
     def share(self, done: float) -> None:
         """Report a share."""

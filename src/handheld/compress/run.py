@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ from handheld.compress.measuring import Probe
 from handheld.compress.progress import Clock, Progress, silent
 from handheld.compress.quantisation import fold
 from handheld.compress.report import write_report
-from handheld.compress.settings import Settings
+from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.stages import Engine, Run, export_members, finish_members, plan, teach, together
-from handheld.compress.structure import trace
 from handheld.compress.targets import Target
-from handheld.compress.teachers import ReadOnly, Teacher, build, check
+from handheld.compress.teacher_file import ReadOnly, doubts, guesses, warn
+from handheld.compress.teachers import Teacher, build, check, traced
 from handheld.compress.texts.run import compress_texts
 from handheld.compress.texts.run import ladder as text_ladder
 from handheld.compress.training.pictures import Preparation, pixels
+from handheld.compress.training.student import accuracy
 from handheld.compress.workspace import digest, workspace
 from handheld.data import Splits
 from handheld.errors import InputError
@@ -72,6 +74,10 @@ def compress(
         CompileError: the module's structure cannot be read, or an operator is missing in the device format.
         TrainingError: the loss is no longer a number, or processes died.
         MissingDependencyError: a package is missing that the engine or a teacher's file needs.
+
+    Warns:
+        TeacherWarning: a finished teacher answers validation examples hardly better than a guess, or its file would
+            answer more of them with another mean and std.
     """
     settings, finish = settings or Settings(), _engine(engine, address)
     settings = replace(settings, techniques=tuple(techniques)) if techniques is not None else settings
@@ -86,19 +92,22 @@ def compress(
     if is_text:
         if engine != "local":
             raise InputError(f"members for texts learn in this process: expected the engine local, got {engine}")
-        return compress_texts(
-            model, data, out=out, targets=wanted, settings=settings, trained=trained, base=base, progress=progress
-        )
+        with _on_threads(settings.threads):
+            return compress_texts(
+                model, data, out=out, targets=wanted, settings=settings, trained=trained, base=base, progress=progress
+            )
+    if settings.texts != TextEpochs():
+        raise InputError("these are pictures: [settings.texts] says how long texts learn; set training, finish and quantise")
     if not_allowed := [str(target) for target in wanted if not settings.allows(target.kind)]:
         raise InputError(f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}")
     preparation, classes = Preparation.of(data.train), len(data.classes)
     _check_shapes(data)
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
     what: dict[str, Any] = {
-        # What was not said is left out, so that a folder outlives new options; so is how many processes share the work.
+        # What was not said is left out, so that a folder outlives new options; so is what shares the work.
         "teacher": {key: value for key, value in asdict(source).items() if value != ()},
         "trained": trained or source.trained,
-        "settings": {key: value for key, value in asdict(settings).items() if key != "processes"},
+        "settings": _said(settings),
         "targets": [str(target) for target in wanted],
         "data": digest(data.train.digest, data.valid.digest, data.test.digest),
     }
@@ -109,11 +118,24 @@ def compress(
         network = build(source, preparation.shape, classes, seed=settings.seed, folder=Path(base))
     answerer = None
     if source.file:
-        answerer = ReadOnly(Path(base) / source.file, classes, preparation, source.mean, source.std)
-    large = trace(network, torch.zeros(2, *preparation.shape))
-    with workspace(out, json.loads(json.dumps(what))) as space:
+        answerer = ReadOnly(Path(base) / source.file, data.classes, preparation, source.mean, source.std, source.classes)
+    large = traced(network, preparation.shape, classes)
+    weighted = settings.weighted(data.train.counts.tolist())
+    with workspace(out, json.loads(json.dumps(what))) as space, _on_threads(settings.threads):
         clock = Clock(progress, kept=space.file("seconds.json"))
-        run = Run(data, settings, wanted, space, clock, preparation, large, not what["trained"], answerer)
+        trains_large = not what["trained"]
+        run = Run(
+            data,
+            weighted,
+            wanted,
+            space,
+            clock,
+            preparation,
+            large,
+            trains_large,
+            source,
+            answerer,
+        )
         return _stages(run, finish)
 
 
@@ -134,6 +156,40 @@ def _check_shapes(data: Splits) -> None:
             )
 
 
+def _doubts(run: Run) -> list[str]:
+    """Say what a person should know of a teacher that is finished, before anything learns from it."""
+    valid = run.data.valid
+    found = []
+    if not run.trains_large:
+        right = round(accuracy(run.large.eval(), valid, run.preparation) * len(valid))
+        mean, std = list(run.preparation.mean), list(run.preparation.std)
+        told = guesses(run.source.network, right, valid.labels)
+        found += [f"{note}. Pictures come to it with mean {mean} and std {std}, which are those of the data" for note in told]
+    if run.answerer is not None:
+        found += doubts(run.answerer, valid)
+    return found
+
+
+def _said(settings: Settings) -> dict[str, Any]:
+    """Return settings as a plan holds them."""
+    without = {"processes", "threads", "texts"} | ({"class_weights"} if not settings.class_weights else set())
+    said = {key: value for key, value in asdict(settings).items() if key not in without}
+    said["distillation"] = {key: value for key, value in said["distillation"].items() if value != ()}
+    return said
+
+
+@contextmanager
+def _on_threads(count: int) -> Iterator[None]:
+    """Let torch take so many threads; 0: as many as it does."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _engine(name: str, address: str | None) -> Engine:
     if name == "ray":
         from handheld.compress.cluster import on_cluster
@@ -149,9 +205,19 @@ def _engine(name: str, address: str | None) -> Engine:
 def _stages(run: Run, finish: Engine) -> Family:
     clock, settings = run.clock, run.settings
     with clock.of("teacher's file"):
-        exporter = Exporter(run.data.train, run.data.valid, run.preparation, run.card, settings.max_loss, settings.seed)
+        exporter = Exporter(
+            run.data.train,
+            run.data.valid,
+            run.preparation,
+            run.card,
+            settings.max_loss,
+            tested=len(run.data.test),
+            seed=settings.seed,
+        )
         draft = exporter.compile(fold(run.large), run.side, "float32")
-        probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32")
+        probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32", run.answerer)
+        run.notes.extend(_doubts(run))
+        warn(run.notes)
     builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed, settings.sparsity)
     with clock.of("candidates"):
         candidates = plan(run, builder, probe)
@@ -162,7 +228,7 @@ def _stages(run: Run, finish: Engine) -> Family:
     with clock.of("members"):
         finished = finish(run, lesson, started)
     with clock.of("files"):
-        exported = export_members(run, exporter, finished)
+        exported = export_members(run, exporter, probe, finished)
     with clock.of("measuring"):
         family = assemble(run, exporter, exported)
     family = replace(family, record=record(run))

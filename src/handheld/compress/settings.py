@@ -1,6 +1,7 @@
 """Everything that can be set about a run, in one value."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from handheld.compress.training.batches import Augmentation
 from handheld.errors import InputError
@@ -8,6 +9,26 @@ from handheld.training import Distillation, Schedule
 
 TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "sparsity")
 """What a run may use: nested members, other networks, channels removed, soft labels, int8, zeros in stored files."""
+
+
+BALANCED = "balanced"
+
+
+@dataclass(frozen=True)
+class TextEpochs:
+    """How long members of a family for texts learn, and their teacher; the rest is in the recipes of ``projection``.
+
+    Attributes:
+        teacher: passes over the data; parts of one are allowed.
+        members: likewise; None: as many as the recipe of each has.
+    """
+
+    teacher: float = 12.0
+    members: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.teacher >= 0 or (self.members is not None and not self.members >= 0):
+            raise InputError(f"expected epochs of 0 or more, got {self.teacher}, {self.members}")
 
 
 @dataclass(frozen=True)
@@ -28,7 +49,11 @@ class Settings:
         max_loss: share of validation answers that int8 may cost before sensitive layers stay in float32.
         sparsity: share of zeros in the weights of sparse members.
         frozen: share of the joint run in which only the new head of a checkpoint learns.
+        class_weights: how much examples count in training: one number above 0 for each class, or ``balanced``, by which
+            each class counts alike however few examples it has; empty: each example counts alike.
+        texts: epochs, where the data are texts; of all else here these take the seed and the threads.
         seed: of weights, order and variation.
+        threads: of this machine's cores that training takes; 0: as many as torch finds.
         processes: of this machine that share each batch of the joint run: one for each GPU, for a teacher too slow on one.
     """
 
@@ -45,7 +70,10 @@ class Settings:
     max_loss: float = 0.005
     sparsity: float = 0.8
     frozen: float = 0.0
+    class_weights: str | tuple[float, ...] = ()
+    texts: TextEpochs = field(default_factory=TextEpochs)
     seed: int = 0
+    threads: int = 0
     processes: int = 1
 
     def __post_init__(self) -> None:
@@ -62,10 +90,34 @@ class Settings:
 
         if self.processes < 1:
             raise InputError(f"expected 1 process or more, got {self.processes}")
+        if self.threads < 0:
+            raise InputError(f"expected threads of 0 (as many as torch finds) or more, got {self.threads}")
+        if isinstance(self.class_weights, str) and self.class_weights != BALANCED:
+            raise InputError(f"class_weights is {self.class_weights!r}, expected {BALANCED} or a number for each class")
 
     def allows(self, kind: str) -> bool:
         """Whether a kind of member can be made with these techniques."""
         return self.uses({"nested": "joint", "pruned": "pruning", "sparse": "sparsity"}.get(kind, "students"))
+
+    def weighted(self, counts: Sequence[int]) -> "Settings":
+        """Return settings in which the class weights are numbers, by which members learn.
+
+        Args:
+            counts: training examples of each class.
+
+        Raises:
+            InputError: another number of weights than classes.
+        """
+        weights = self.class_weights
+        if isinstance(weights, str):
+            present = [count for count in counts if count]
+            # n / (classes * count): one on average over the examples, as in scikit-learn. A class without any never counts.
+            weights = tuple(sum(present) / (len(present) * count) if count else 1.0 for count in counts)
+        if weights and len(weights) != len(counts):
+            raise InputError(f"class_weights: {len(weights)} numbers for {len(counts)} classes")
+        if not weights:
+            return self
+        return replace(self, distillation=replace(self.distillation, class_weights=weights))
 
     def uses(self, technique: str) -> bool:
         """Whether a technique is asked for."""

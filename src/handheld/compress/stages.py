@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -11,14 +13,15 @@ from torch import fx, nn
 
 import handheld
 from handheld.compress.candidates import SHARING, Builder, Candidate, search
-from handheld.compress.exporting import Exported, Exporter
+from handheld.compress.exporting import Exported, Exporter, FileLimits, FilePurpose
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
 from handheld.compress.progress import Clock
 from handheld.compress.settings import Settings
 from handheld.compress.structure import Slim, macs, shape_of, with_shapes
 from handheld.compress.targets import Target
-from handheld.compress.teachers import Answerer
+from handheld.compress.teacher_file import ReadOnly
+from handheld.compress.teachers import Teacher
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
 from handheld.compress.training.ddp import fit_on
@@ -33,6 +36,7 @@ from handheld.training import device
 
 _VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
 _NORM_BATCHES = 20
+_READINGS = 3  # of a file's latency: a slow moment of the machine is outvoted
 _PAIRS = 5  # of steps, to see what members cost in the joint run
 
 
@@ -49,7 +53,9 @@ class Run:
         preparation: of the pictures.
         large: the traced network that becomes the teacher.
         trains_large: whether it learns along.
+        source: where the large network is from.
         answerer: a read-only teacher above it.
+        notes: what a person should know of the run.
         curves: losses of shared trainings.
         tried: what was a candidate, and how good it was.
     """
@@ -62,7 +68,9 @@ class Run:
     preparation: Preparation
     large: fx.GraphModule
     trains_large: bool
-    answerer: Answerer | None
+    source: Teacher
+    answerer: ReadOnly | None = None
+    notes: list[str] = field(default_factory=list)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     tried: list[dict[str, Any]] = field(default_factory=list)
 
@@ -140,10 +148,12 @@ def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dic
 def joint_run(run: Run, builder: Builder, candidates: Sequence[Candidate], batches: Batches, steps: int) -> JointStep:
     """Put together what learns in the joint run, and how much of it in each step."""
     built = {one: builder.build(one) for one in candidates if one.kind != "pruned"}
-    members = {one.name: _learner(run.large, one, cut) for one, cut in built.items()}
+    # What members learn changes the weights that they share: those of a teacher that is finished must not change.
+    shared = None if run.trains_large else deepcopy(run.large)
+    members = {one.name: _learner(shared or run.large, one, cut) for one, cut in built.items()}
     settings = run.settings
     how = settings.distillation if settings.uses("distillation") else replace(settings.distillation, weight=0.0)
-    all_of_them = Together(run.large, members, trains_large=run.trains_large).to(device())
+    all_of_them = Together(run.large, members, shared=shared).to(device())
     all_of_them.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     costs = {one.name: cost(cut.network) for one, cut in built.items()}
     who = sandwich(costs, cost(run.large), batches.size // settings.processes, settings.budget)
@@ -152,9 +162,9 @@ def joint_run(run: Run, builder: Builder, candidates: Sequence[Candidate], batch
     return JointStep(all_of_them, batches, who, how, run.answerer, head_only=round(settings.frozen * steps))
 
 
-def _learner(large: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
+def _learner(shared: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
     if candidate.kind in SHARING:
-        return Nested(large, cut, candidate.side)
+        return Nested(shared, cut, candidate.side)
     return AtSide(cut.network, candidate.side)
 
 
@@ -209,27 +219,27 @@ Engine = Callable[[Run, Lesson, Mapping[Candidate, fx.GraphModule]], dict[Candid
 def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
     """Let each member learn for itself, one after another: the engine of one process."""
     finished = {}
-    for candidate, network in started.items():
-        run.clock.detail = candidate.name
-        finished[candidate] = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
-    run.clock.detail = ""
+    for number, (candidate, network) in enumerate(started.items()):
+        with run.clock.part(number, len(started), candidate.name):
+            finished[candidate] = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
     return finished
 
 
 def export_members(
-    run: Run, exporter: Exporter, finished: Mapping[Candidate, Finished]
+    run: Run, exporter: Exporter, probe: Probe, finished: Mapping[Candidate, Finished]
 ) -> dict[Candidate, tuple[Finished, Exported]]:
     """Compile each member, and judge its files."""
     exported = {}
     for number, (candidate, one) in enumerate(finished.items()):
-        file = exporter.export(
-            one.network,
-            one.aware,
-            candidate.side,
-            int8=run.settings.uses("quantisation"),
+        purpose = FilePurpose(
+            candidate.how,
+            FileLimits.of(candidate.target, probe.reference),
+            lambda content: median(probe.latency(content).median for _ in range(_READINGS)),
+            packed=candidate.kind == "sparse",
             fastest=candidate.target.is_about_speed_alone,
         )
-        exported[candidate] = one, file
+        int8 = run.settings.uses("quantisation")
+        exported[candidate] = one, exporter.export(one.network, one.aware, candidate.side, purpose, int8=int8)
         run.clock.share((number + 1) / len(finished))
     return exported
 

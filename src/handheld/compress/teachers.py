@@ -1,27 +1,21 @@
 """Where the large network comes from: a name of ours, a factory of the user's, a checkpoint, or a file that is only read."""
 
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
+from torch.utils._pytree import tree_leaves
 
 from handheld.compress.networks import PictureShape, make
+from handheld.compress.structure import shape_of, trace
 from handheld.compress.training.features import last_linear
-from handheld.compress.training.pictures import Preparation, resized
 from handheld.config import factory
-from handheld.engine import Model
-from handheld.engine.classify import ImageCard
 from handheld.errors import InputError, MissingDependencyError
 from handheld.training import load_state
-
-Answerer = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -39,6 +33,8 @@ class Teacher:
         mean: of the pictures, in 0 to 1, as that file was trained, one number or one for each channel; where it is not given,
             what the file's card says, or else that of the data.
         std: likewise. A file that takes values of 0 to 255 has mean 0 and std 1/255.
+        classes: of the file's values those that are the data's classes, in the order of the data's: numbers from 0, or names
+            where the file's card has labels; empty: all of them, or, where the card has the data's names, those.
     """
 
     network: str = "residual"
@@ -48,14 +44,15 @@ class Teacher:
     file: str | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    classes: tuple[int | str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.trained and self.checkpoint is None:
             raise InputError("trained = true needs a checkpoint: a network with fresh weights can teach nothing")
         if bool(self.mean) != bool(self.std) or not all(value > 0 for value in self.std):
             raise InputError(f"expected both mean and std, and std above 0, got mean {list(self.mean)}, std {list(self.std)}")
-        if self.mean and self.file is None:
-            raise InputError("mean and std are those of a teacher's file; no file is given")
+        if (self.mean or self.classes) and self.file is None:
+            raise InputError("mean, std and classes are those of a teacher's file; no file is given")
 
 
 def build(teacher: Teacher, shape: PictureShape, classes: int, *, seed: int, folder: Path) -> nn.Module:
@@ -70,20 +67,64 @@ def build(teacher: Teacher, shape: PictureShape, classes: int, *, seed: int, fol
 
 
 def check(network: nn.Module, shape: PictureShape, classes: int) -> nn.Module:
-    """Return a network that takes the pictures and gives a logit for each class. Raises :class:`InputError` otherwise."""
+    """Return a network that takes the pictures and gives a logit for each class. Raises :class:`InputError` otherwise.
+
+    It may give them among others, in any structure: see :func:`logits_in`.
+    """
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise InputError(f"{name} of the network holds values that are not finite")
     was = network.training
+    pictures = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
     try:
         with torch.inference_mode():
-            given = network.eval()(torch.zeros(2, *shape))
+            given = network.eval()(pictures)
     except Exception as error:
         raise InputError(f"the network fails on pictures {list(shape)} (channels, height, width): {error}") from error
-    if not isinstance(given, torch.Tensor) or given.shape != (2, classes):
+    logits = logits_in(given, lambda one: getattr(one, "shape", None) == (2, classes))
+    if logits is None:
         what = list(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
         raise InputError(f"the network gives {what} for 2 pictures; the data has {classes} classes: expected [2, {classes}]")
+    refuse_probabilities(logits)
     return network.train(was)
+
+
+def logits_in(given: Any, fits: Callable[[Any], bool]) -> Any:
+    """Return the logits among what a network gives: the entry ``logits`` of a dictionary, or the only one that fits.
+
+    Args:
+        given: a tensor, or tuples and dictionaries of them; or of nodes of a graph in their place.
+        fits: whether one has the shape of logits.
+
+    Returns:
+        The logits, or None if no entry fits, or several do.
+    """
+    if isinstance(given, Mapping) and fits(given.get("logits")):
+        return given["logits"]
+    fitting = [one for one in tree_leaves(given) if fits(one)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def traced(network: nn.Module, shape: PictureShape, classes: int) -> fx.GraphModule:
+    """Return a checked network as a graph that gives its logits alone. Raises :class:`CompileError`."""
+    graph = trace(network, torch.zeros(2, *shape))
+    output = next(node for node in graph.graph.nodes if node.op == "output")
+    logits = logits_in(output.args[0], lambda one: isinstance(one, fx.Node) and shape_of(one) == (2, classes))
+    if logits is not None and logits is not output.args[0]:
+        output.args = (logits,)
+        graph.graph.eliminate_dead_code()
+        graph.delete_all_unused_submodules()
+        graph.recompile()
+    return graph
+
+
+def refuse_probabilities(given: torch.Tensor) -> None:
+    """See that a network gives logits. Raises :class:`InputError` for what a softmax gave, (n, classes)."""
+    sums = given.float().sum(dim=1)
+    if (given >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        raise InputError(
+            "the network gives probabilities, which are 0 or more and add up to 1: expected logits; leave out its last softmax"
+        )
 
 
 def load_weights(network: nn.Module, path: Path, *, transfer: bool = False) -> None:
@@ -144,87 +185,3 @@ def _made_by(make: Callable[..., Any], name: str, shape: PictureShape, classes: 
     if not isinstance(network, nn.Module):
         raise InputError(f"{name} gives a {type(network).__name__}, expected a torch module")
     return network
-
-
-class ReadOnly:
-    """Gives the logits of a model file for inputs (n, channels, height, width), one picture at a time.
-
-    Probabilities are turned into logits. It can be pickled; the file is opened again where it arrives.
-
-    Args:
-        path: a ``.tflite`` or ``.onnx`` file.
-        classes: of the data.
-        preparation: of the inputs.
-        mean: that the file expects, in 0 to 1; empty: what its card says, or else that of the preparation.
-        std: likewise.
-
-    Raises:
-        InputError: the file gives another number of values, or takes no picture.
-        ModelError: it cannot be read.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        classes: int,
-        preparation: Preparation,
-        mean: tuple[float, ...] = (),
-        std: tuple[float, ...] = (),
-    ):
-        self._made_of = path, classes, preparation, mean, std
-        self.path, self.classes = os.fspath(path), classes
-        self._run, self._side, said = _onnx(path) if Path(path).suffix == ".onnx" else _tflite(path)
-        theirs = (mean, std) if mean else said or (preparation.mean, preparation.std)
-        ours = preparation.mean, preparation.std
-        if any(len(value) not in (1, preparation.shape.channels) for value in theirs):
-            raise InputError(f"{self.path}: mean and std have {len(theirs[0])} numbers, pictures {preparation.shape.channels}")
-        self._scale, self._shift = _rescaling(ours, theirs)
-        black = np.zeros((1, *preparation.shape[1:], preparation.shape.channels), np.uint8)
-        self(preparation.inputs(black))  # what does not fit is told now, and not after an hour
-
-    def __reduce__(self) -> tuple[type["ReadOnly"], tuple[Any, ...]]:
-        return ReadOnly, self._made_of
-
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return logits (n, classes)."""
-        sized = resized(inputs, self._side) if self._side else inputs
-        pictures = sized.cpu().float().numpy() * self._scale + self._shift
-        given = np.concatenate([np.asarray(self._run(one[None]), np.float32).reshape(1, -1) for one in pictures])
-        if given.shape[1] != self.classes:
-            raise InputError(f"{self.path} gives {given.shape[1]} values, the data has {self.classes} classes")
-        if (given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=0.05):
-            given = np.log(np.maximum(given, 1e-4))
-        return torch.from_numpy(given).to(inputs.device)
-
-
-_Norm = tuple[tuple[float, ...], tuple[float, ...]]
-_Opened = tuple[Callable[[Any], Any], int, _Norm | None]
-
-
-def _rescaling(ours: _Norm, theirs: _Norm) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return what to multiply with and to add, (channels, 1, 1), to come from one normalisation to another."""
-    if ours == theirs:
-        return np.ones((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32)
-    mean, std, other, spread = (np.asarray(numbers, np.float64)[:, None, None] for numbers in (*ours, *theirs))
-    return (std / spread).astype(np.float32), ((mean - other) / spread).astype(np.float32)
-
-
-def _tflite(path: str | os.PathLike[str]) -> _Opened:
-    model = Model.open(path)
-    info = model.inputs[0]
-    if len(model.inputs) != 1 or len(info.shape) != 4:
-        raise InputError(f"{os.fspath(path)}: expected one picture input, got {', '.join(map(str, model.inputs))}")
-
-    def run(picture: Any) -> Any:
-        stored = info.to_stored(np.ascontiguousarray(np.moveaxis(picture, 1, -1)))
-        return model.outputs[0].to_real(model.run(stored)[0])
-
-    card = ImageCard.of(model) if "image" in model.card else None
-    said = None if card is None else (tuple(map(float, card.mean)), tuple(map(float, card.std)))
-    return run, min(info.shape[1:3]), said
-
-
-def _onnx(path: str | os.PathLike[str]) -> _Opened:
-    from handheld.engine.onnx import open_onnx
-
-    return *open_onnx(path), None

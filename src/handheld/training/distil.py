@@ -1,5 +1,6 @@
 """What a student learns from its teacher: its logits, softened."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,16 +18,20 @@ class Distillation:
         temperature: that softens them.
         features: weight of the distance of the features; 0: logits only.
         smoothing: of the labels, 0 to 1 (Szegedy et al., arXiv 1512.00567).
+        class_weights: how much an example of each class counts, above 0; empty: all as much.
     """
 
     weight: float = 0.9
     temperature: float = 4.0
     features: float = 0.0
     smoothing: float = 0.0
+    class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (0 <= self.weight <= 1 and self.temperature > 0 and self.features >= 0 and 0 <= self.smoothing < 1):
             raise InputError(f"expected a weight of 0 to 1 and a temperature above 0, got {self}")
+        if not all(0 < weight < math.inf for weight in self.class_weights):
+            raise InputError(f"expected class weights above 0, got {list(self.class_weights)}")
 
 
 def student_loss(logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None, how: Distillation) -> torch.Tensor:
@@ -34,13 +39,16 @@ def student_loss(logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tens
 
     The teacher's part is scaled by the temperature's square, so that its gradients do not shrink with it.
     """
-    hard = functional.cross_entropy(logits, labels, label_smoothing=how.smoothing)
+    weights = torch.tensor(how.class_weights, device=logits.device) if how.class_weights else None
+    hard = functional.cross_entropy(logits, labels, weights, label_smoothing=how.smoothing)
     if teacher is None or not how.weight:
         return hard
-    soft = functional.kl_div(
+    distances = functional.kl_div(
         functional.log_softmax(logits / how.temperature, dim=1),
         functional.log_softmax(teacher / how.temperature, dim=1),
         log_target=True,
-        reduction="batchmean",
-    )
+        reduction="none",
+    ).sum(dim=1)
+    counts = torch.ones_like(distances) if weights is None else weights[labels]
+    soft = (distances * counts).sum() / counts.sum()
     return (1 - how.weight) * hard + how.weight * how.temperature**2 * soft

@@ -149,6 +149,7 @@ def test_markdown(tmp_path: Path) -> None:
         "3.90 M",
         "42x",
         "92.83 %",
+        "92.54 %",
         "93.01 %",
         "98.3 %",
         "94x smaller, 27x faster, 92 %, nested",
@@ -215,3 +216,56 @@ def test_a_latency_that_varies_makes_its_ratio_doubtful(tmp_path: Path) -> None:
     assert "x? " in lines[3]
     assert "?" not in lines[4]
     assert "faster?" in write_report(family).read_text("utf-8")
+
+
+def test_a_ratio_of_latencies_within_their_noise_is_not_shown(tmp_path: Path) -> None:
+    """A member of 1.25 ms and 3.46 ms of noise was said to be 3.4 times faster than a teacher of 4.24 ms."""
+    family = usual(tmp_path)
+    noisy = replace(family.members[0], latency=Latency(1.25e-3, 8e-3, 6.92e-3, 40))
+    teacher = replace(family.teacher, latency=Latency(4.24e-3, 5e-3, 1e-4, 40))
+    shown = replace(family, teacher=teacher, members=(noisy, *family.members[1:]))
+    one, two = rows(shown)[1:3]
+    assert (one.faster, one.speed) == (None, "about as fast")
+    assert two.speed == "13x faster"
+    cells = [cell.strip() for cell in markdown(shown).splitlines()[3].strip("|").split("|")]
+    assert cells[6] == amounts.NONE
+    assert rows(shown)[0].faster == 1
+    assert "about as fast" in write_report(shown).read_text()
+
+
+@pytest.mark.parametrize(
+    ("folder", "title"),
+    [("family", "Family"), ("digits", "Family of digits"), ("family_2", "Family_2")],
+)
+def test_a_family_of_family_is_a_family(tmp_path: Path, folder: str, title: str) -> None:
+    (tmp_path / folder).mkdir()
+    assert f"<title>{title}</title>" in write_report(usual(tmp_path / folder)).read_text()
+
+
+def test_layers_in_float32_and_notes_are_named(tmp_path: Path) -> None:
+    family = usual(tmp_path)
+    mixed = replace(family.members[0], precision="mixed", kept_float=("stage_0_conv", "head"))
+    noted = replace(family, members=(mixed, *family.members[1:]), record={"notes": ["it <guesses>"], "teacher": {"width": 8}})
+    page = write_report(noted).read_text()
+    assert "<dt>left in float32</dt><dd>stage_0_conv, head</dd>" in page
+    assert "it &lt;guesses&gt;." in page
+    assert "<dt>width</dt><dd>8</dd>" in page
+
+
+def test_recall_and_balanced_accuracy_by_hand(tmp_path: Path) -> None:
+    """Eight of ten, one of two, and a class without examples: 65 % balanced, where accuracy is 75 %."""
+    family = usual(tmp_path)
+    member = replace(family.members[0], confusion=((8, 2, 0), (1, 1, 0), (0, 0, 0)), accuracy=0.75)
+    assert member.recall == (0.8, 0.5, None)
+    assert member.balanced == pytest.approx(0.65)
+    assert replace(member, confusion=()).balanced is None
+    few = replace(family, classes=("a", "b", "c"), teacher=replace(family.teacher, confusion=()), members=(member,), curves={})
+    few.save()
+    saved = json.loads((tmp_path / "family.json").read_text())["members"][0]
+    assert saved["recall"] == [0.8, 0.5, None]
+    assert saved["balanced"] == pytest.approx(0.65)
+    assert Family.open(tmp_path).members == few.members
+    page = write_report(few).read_text()
+    assert "65.00 % balanced" in page
+    # Wilson, eight of ten: 49.0 to 94.3 %
+    assert "80.0 % <small>± 22.7 % of 10</small>" in page

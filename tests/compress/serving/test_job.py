@@ -48,7 +48,7 @@ def told(folder, spec):
 
 
 def test_a_run_gets_what_the_form_says(prepare, runs):
-    folder, spec = prepare(zip_of(shapes(10)), targets="70KB; 5ms", side="12", seed="7", quick="", keep_sides="on", epochs="4")
+    folder, spec = prepare(zip_of(shapes(10)), targets="70KB; 5ms", side="12", seed="7", quick="", epochs="4")
     told(folder, spec)
     ((teacher, data, given),) = runs
     assert (teacher.network, teacher.width, teacher.checkpoint, teacher.file) == ("residual", 4, None, None)
@@ -58,6 +58,13 @@ def test_a_run_gets_what_the_form_says(prepare, runs):
     assert (settings.training.epochs, settings.finish.epochs, settings.quantise, settings.seed) == (4, 2, 0.8, 7)
     assert (settings.variants, settings.augmentation.flip) == (True, False)
     assert [target.size for target in given["targets"]] == [70_000, None]
+
+
+def test_pictures_are_mirrored_where_that_was_asked(prepare):
+    spec = prepare(zip_of(shapes(1)), mirror="on")[1]
+    assert job.settings_of(spec, 100).augmentation.flip
+    old = {name: value for name, value in spec.items() if name != "mirror"}
+    assert not job.settings_of(old, 100).augmentation.flip
 
 
 @pytest.mark.parametrize(("examples", "batch"), [(24, 16), (1023, 16), (1024, 32), (8192, 256), (60_000, 256)])

@@ -1,5 +1,6 @@
 """Families for texts: small ones, from a trainer that learns, and from a file that is only read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 from torch import nn
 
 from handheld.compress import Family, Settings, Target, Teacher, compress
+from handheld.compress.settings import TextEpochs
+from handheld.compress.teacher_file import TeacherWarning
 from handheld.data import Dataset, Splits
 from handheld.errors import InputError, TrainingError
 from handheld.projection import TextClassifier
@@ -33,6 +36,13 @@ class Words(nn.Module):
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = self.last(self.words(numbers).sum(1))
         return found
+
+
+class Softened(Words):
+    """Gives probabilities."""
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(super().forward(numbers), dim=1)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +86,25 @@ def test_limits_are_kept_or_named(family: Family):
     assert family.pick(Target.of("20KB")).size <= 20_000
 
 
+def test_epochs_are_those_that_were_set(splits: Splits, tmp_path: Path):
+    settings = Settings(texts=TextEpochs(teacher=2, members=1), threads=1, seed=1)
+    short = compress(Words(), splits, out=tmp_path, targets=["24KB, projected"], settings=settings)
+    assert short.teacher.curve[-1][0] + 1 == 2 * (90 // 4)  # of so few texts a batch has four
+    assert short.record["settings"]["texts"] == {"teacher": 2, "members": 1}
+    assert short.record["teacher"]["network"] == "Words"
+    with pytest.raises(InputError, match="other settings"):
+        compress(Words(), splits, out=tmp_path, targets=["24KB, projected"], settings=Settings(seed=1))
+
+
+def test_a_file_that_guesses_is_told(family: Family, splits: Splits, tmp_path: Path):
+    turned = replace(splits, valid=replace(splits.valid, labels=np.roll(splits.valid.labels, 1)))
+    source = Teacher(file=str(family.folder / "rows_1.tflite"))
+    settings = Settings(texts=TextEpochs(members=1))
+    with pytest.warns(TeacherWarning, match=r"rows_1.tflite answers 0.0 % of 30 .* hardly more than a guess"):
+        made = compress(source, turned, out=tmp_path, targets=["16KB"], settings=settings)
+    assert "hardly more" in made.record["notes"][0]
+
+
 def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_path: Path):
     source = Teacher(file=str(family.folder / "rows_1.tflite"))
     second = compress(source, splits, out=tmp_path / "second", targets=["16KB"])
@@ -91,7 +120,9 @@ def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_pa
         (Words(classes=2), {}, r"gives \[2, 2\] for 2 texts of 3 labels"),
         (Words(), {"targets": ["20KB, pruned"]}, "members for texts are nested or projected"),
         (Words(), {"targets": 0}, "expected one member or more"),
-        (Words(), {"settings": Settings(quantise=1.0)}, "these are texts: settings other than seed"),
+        (Words(), {"settings": Settings(quantise=1.0)}, r"these are texts.*\[settings.texts\]"),
+        (Teacher(file="x.tflite", classes=(1, 0, 2)), {}, "mean, std and classes .* these are texts"),
+        (Softened(), {}, "leave out its last softmax"),
         (Words(), {"targets": ["2KB"]}, "bytes are too few"),
     ],
 )

@@ -85,9 +85,16 @@ def test_without_variation_nothing_changes():
     assert (same == pictures).all()
 
 
-def test_half_is_mirrored():
+def test_nothing_is_mirrored_that_was_not_asked_for():
+    """The mirror image of a digit or a letter is another, or none."""
     pictures = np.tile(np.arange(8, dtype=np.uint8)[None, :, None], (400, 8, 1, 1))
     varied = vary(pictures, Augmentation(shift=0), np.random.default_rng(1).random((400, 8)))
+    np.testing.assert_array_equal(varied, pictures)
+
+
+def test_half_is_mirrored():
+    pictures = np.tile(np.arange(8, dtype=np.uint8)[None, :, None], (400, 8, 1, 1))
+    varied = vary(pictures, Augmentation(flip=True, shift=0), np.random.default_rng(1).random((400, 8)))
     assert 150 < (varied[:, 0, 0, 0] == 7).sum() < 250
 
 

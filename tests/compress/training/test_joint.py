@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.supernet import Nested, narrow
 from handheld.data import Splits
 from handheld.errors import InputError
-from handheld.training import Distillation, autocast, student_loss
+from handheld.training import Distillation, Schedule, autocast, fit, student_loss
 
 SHAPE = PictureShape(1, 12, 12)
 
@@ -54,8 +56,9 @@ def test_a_budget_of_nothing_is_refused():
 def setup(splits: Splits, *, trains_large: bool = True) -> tuple[Together, Batches, Sandwich]:
     preparation = Preparation.of(splits.train)
     network = trace(make("residual", SHAPE, 3, 4, seed=0), torch.zeros(2, *SHAPE))
-    nested = Nested(network, narrow(network, torch.zeros(2, *SHAPE), width=0.5), 12)
-    together = Together(network, {"nested": nested}, trains_large=trains_large)
+    shared = None if trains_large else deepcopy(network)
+    nested = Nested(shared or network, narrow(network, torch.zeros(2, *SHAPE), width=0.5), 12)
+    together = Together(network, {"nested": nested}, shared=shared)
     return (
         together.train(),
         Batches(splits.train, preparation, 60, Augmentation(shift=1), seed=0),
@@ -76,11 +79,15 @@ def test_a_joint_step_is_the_large_networks_step_and_the_members(splits: Splits)
 
 def test_a_fixed_teacher_learns_nothing(splits: Splits):
     together, batches, who = setup(splits, trains_large=False)
-    for parameter in together.large.parameters():
-        parameter.requires_grad_(False)
-    loss = joint_step(together, batches, who, Distillation(), 0)
-    assert np.isfinite(loss)
-    assert all(parameter.grad is None for parameter in together.large.parameters())
+    together.large.eval()
+    before = deepcopy(together.large.state_dict())
+    member = deepcopy(together.members["nested"].standalone())
+    curve = fit(together, lambda step: joint_step(together, batches, who, Distillation(), step), Schedule(1), 3)
+    assert np.isfinite(curve[-1][1])
+    after = together.large.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    learned = together.members["nested"].standalone()
+    assert any(not torch.equal(one, other) for one, other in zip(member.parameters(), learned.parameters(), strict=True))
 
 
 def test_a_teacher_above_teaches_all(splits: Splits):

@@ -40,7 +40,7 @@ def limits(family: Family) -> list[Limit]:
             target = Target.of(member.target)
         except InputError:
             continue
-        for figure, value, met in _asked(target, member, family.teacher):
+        for figure, value, met in _asked(target, member, family.reference):
             kept[figure, value] = kept.get((figure, value), True) and met
     return [Limit(figure, value, met) for (figure, value), met in kept.items()]
 

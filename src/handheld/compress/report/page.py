@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from handheld import __version__
+from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Layer, Member
 from handheld.compress.report import heat, pareto
 from handheld.compress.report.record import MOST_CLASSES, MOST_SKIPPED, read_record
@@ -60,7 +61,7 @@ def _values(family: Family) -> dict[str, Any]:
         "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         "script": script,
         "heat": {theme: Markup(heat.style(theme)) for theme in ("light", "dark")},
-        "title": f"Family of {family.folder.resolve().name}",
+        "title": _title(family),
         "version": __version__,
         "summary": summary(family),
         "family": family,
@@ -77,7 +78,7 @@ def _values(family: Family) -> dict[str, Any]:
         "record": read_record(family.record),
         "most_classes": MOST_CLASSES,
         "most_skipped": MOST_SKIPPED,
-        "samples": sorted({member.latency.runs for member in (*family.references, *family.members)}),
+        "samples": sorted({member.latency.runs for member in (*family.beside, *family.members)}),
     }
 
 
@@ -86,14 +87,31 @@ def _details(family: Family, member: Member) -> dict[str, Any]:
     layers = _largest(member.layers)
     few = 0 < len(member.confusion) <= heat.MOST_CLASSES
     return {
-        "row": row(member, family.teacher),
+        "row": row(member, family.reference),
         "cells": heat.cells(member.confusion) if few else [],
+        "recall": _recall(family, member) if few else [],
         "pairs": [] if few else heat.worst_pairs(member.confusion, family.classes),
         "layers": layers,
         "rest": [layer for layer in member.layers if layer not in layers],
         "steps": _steps(member),
         "curve": twice(lambda width: curves.picture({member.name: member.curve}, name, width=width, height=240), _MOST),
     }
+
+
+def _recall(family: Family, member: Member) -> list[tuple[str, float, float, int]]:
+    """Return name, share answered right, half of its 95 % interval, and test examples, of each class that has some."""
+    known = zip(family.classes, member.recall, member.confusion, strict=True)
+    return [
+        (name, share, half_interval(round(share * sum(row)), sum(row)), sum(row))
+        for name, share, row in known
+        if share is not None
+    ]
+
+
+def _title(family: Family) -> str:
+    """Return the page's title; of a folder that is called a family itself, its name alone."""
+    name = family.folder.resolve().name
+    return name.capitalize() if name.lower().startswith(("family", "families")) else f"Family of {name}"
 
 
 def _largest(layers: Sequence[Layer]) -> list[Layer]:

@@ -50,7 +50,8 @@ def picture(family: Family, cost: Cost, *, width: int, height: int) -> Markup:
 
     A short stroke near a point is the accuracy of the same file on the test split.
     """
-    everyone = (family.teacher, *family.members)
+    teachers = _teachers(family)
+    everyone = (*teachers, *family.members)
     asked = limits(family)
     ceilings = [limit for limit in asked if limit.figure == cost.figure]
     floors = [limit for limit in asked if limit.figure == "accuracy"]
@@ -77,10 +78,14 @@ def picture(family: Family, cost: Cost, *, width: int, height: int) -> Markup:
             for floor, box in zip(floors, places, strict=True)
         ),
         _steps(best),
-        *(_member(member, family.teacher, cost, x, y) for member in everyone),
+        *(_member(member, cost, x, y, is_teacher=member in teachers) for member in everyone),
         *(_name(point, label) for point, label in zip(points, labels, strict=True)),
     ]
     return svg(f"Accuracy on the validation split against {cost.title}", _described(family, cost), width, height, parts)
+
+
+def _teachers(family: Family) -> tuple[Member, ...]:
+    return (family.teacher,) if family.teacher_file is None else (family.teacher_file, family.teacher)
 
 
 def _asked(floor: Limit) -> str:
@@ -106,11 +111,11 @@ def _along(best: Sequence[tuple[float, float]]) -> list[Box]:
     return level + [Box(x1 - 1, y1, x1 + 1, y0) for (_, y0), (x1, y1) in pairwise(best)]
 
 
-def _member(member: Member, teacher: Member, cost: Cost, x: Axis, y: Axis) -> Markup:
+def _member(member: Member, cost: Cost, x: Axis, y: Axis, *, is_teacher: bool) -> Markup:
     at, (left, right, high) = x.at(cost.value(member)), _spread(member, cost, x, y)
-    kind = "teacher" if member is teacher else "pareto" if member.pareto else "beaten"
+    kind = "teacher" if is_teacher else "pareto" if member.pareto else "beaten"
     mark = Markup('<path d="M{0:.1f} {1:.1f}l7 7l-7 7l-7 -7z"/>').format(at, high - 7)
-    if member is not teacher:
+    if not is_teacher:
         mark = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="5"/>').format(at, high)
     return Markup(
         '<g class="point {kind}"><title>{title}</title><path class="spread" d="M{x0:.1f} {y:.1f}H{x1:.1f}"/>'
@@ -133,7 +138,7 @@ def _words(member: Member, cost: Cost) -> str:
 
 
 def _described(family: Family, cost: Cost) -> str:
-    return "; ".join(_words(member, cost) for member in (family.teacher, *family.members))
+    return "; ".join(_words(member, cost) for member in (*_teachers(family), *family.members))
 
 
 def _name(point: tuple[float, float], label: Label) -> Markup:

@@ -14,17 +14,19 @@ class Shown:
 
     Attributes:
         seed: as a text; empty if unknown.
-        settings, machine, versions: (name, text); names of nested mappings are joined by points.
+        notes: what a person should know of the run and of the data.
+        teacher, settings, machine, versions: (name, text); names of nested mappings are joined by points.
         seconds: (stage, seconds).
         splits: (split, number of examples).
         counts: (class, examples).
         skipped: (name, reason).
-        notes: sentences on what is odd about the data.
         digest: of the data; empty if unknown.
         joint: time of a joint step over that of a step of the largest member alone.
     """
 
     seed: str
+    notes: list[str]
+    teacher: list[tuple[str, str]]
     settings: list[tuple[str, str]]
     machine: list[tuple[str, str]]
     versions: list[tuple[str, str]]
@@ -32,7 +34,6 @@ class Shown:
     splits: list[tuple[str, int]]
     counts: list[tuple[str, int]]
     skipped: list[tuple[str, str]]
-    notes: list[str]
     digest: str
     joint: float | None
 
@@ -41,9 +42,10 @@ def read_record(record: Mapping[str, Any]) -> Shown:
     """Pick what is known of a record."""
     data, joint = _mapping(record.get("data")), _mapping(record.get("joint"))
     skipped = data.get("skipped")
-    notes = data.get("notes")
     return Shown(
         _text(record.get("seed")),
+        [*_texts(record.get("notes")), *_texts(data.get("notes"))],
+        flat(record.get("teacher")),
         flat(record.get("settings")),
         flat(record.get("machine")),
         flat(record.get("versions")),
@@ -51,7 +53,6 @@ def read_record(record: Mapping[str, Any]) -> Shown:
         [(name, round(count)) for name, count in _numbers({name: data.get(name) for name in ("train", "valid", "test")})],
         [(name, round(count)) for name, count in _numbers(_mapping(data.get("counts")))],
         [_pair(one) for one in skipped] if isinstance(skipped, list | tuple) else [],
-        [_text(note) for note in notes] if isinstance(notes, list | tuple) else [],
         _text(data.get("digest")),
         _number(joint.get("ratio")),
     )
@@ -74,6 +75,10 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value))
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _texts(value: Any) -> list[str]:
+    return [_text(note) for note in value] if isinstance(value, list | tuple) else []
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -1,12 +1,10 @@
 """A member's figures beside the teacher's, and the family in one sentence."""
 
-import math
 from dataclasses import dataclass, replace
 
+from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Member
 from handheld.drawing.amounts import percent, ratio, size_text, times
-
-_Z = 1.96  # of the normal distribution, 95 %
 
 
 @dataclass(frozen=True)
@@ -15,7 +13,8 @@ class Row:
 
     Attributes:
         member: the teacher, its file in int8, or a member.
-        smaller, faster, fewer: times; of file bytes, median latency, multiply-accumulates.
+        smaller, faster, fewer: times; of file bytes, median latency, multiply-accumulates; no number of "faster" where the two
+            latencies do not differ beyond their noise.
         kept: its accuracy over the teacher's, both on the test split.
         anchor: where the report says more of it; an empty text for what members are set beside.
     """
@@ -27,13 +26,19 @@ class Row:
     kept: float | None
     anchor: str = ""
 
+    @property
+    def speed(self) -> str:
+        """How much faster it is, in words; where that is within the noise, that it is not known."""
+        return "about as fast" if self.faster is None else f"{times(self.faster)} faster"
+
 
 def row(member: Member, teacher: Member) -> Row:
     """Compare a member with the teacher."""
+    differs = member.latency.clearly_below(teacher.latency) or teacher.latency.clearly_below(member.latency)
     return Row(
         member,
         ratio(teacher.size, member.size),
-        ratio(teacher.latency.median, member.latency.median),
+        ratio(teacher.latency.median, member.latency.median) if differs or member is teacher else None,
         ratio(teacher.macs, member.macs) if teacher.macs else None,
         ratio(member.accuracy, teacher.accuracy),
     )
@@ -41,29 +46,23 @@ def row(member: Member, teacher: Member) -> Row:
 
 def rows(family: Family) -> list[Row]:
     """Compare all with the teacher, the teacher first."""
-    beside = [row(member, family.teacher) for member in family.references]
+    beside = [row(member, family.reference) for member in family.beside]
     members = [
-        replace(row(member, family.teacher), anchor=f"member-{number}") for number, member in enumerate(family.members, 1)
+        replace(row(member, family.reference), anchor=f"member-{number}") for number, member in enumerate(family.members, 1)
     ]
     return beside + members
 
 
 def half_width(family: Family) -> float | None:
-    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval.
-
-    Wilson's interval (1927), which is right for few examples and shares near 1 as well; None if the
-    number of test examples is not known.
-    """
+    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval; None without test examples."""
     count = sum(map(sum, family.teacher.confusion))
-    if not count:
-        return None
-    share = family.teacher.accuracy
-    return _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
+    return half_interval(round(family.reference.accuracy * count), count) if count else None
 
 
-def unsteady(member: Member) -> bool:
-    """Whether a latency varied so much that its ratio to another says little."""
-    return member.latency.iqr > member.latency.median / 2
+def unsteady(one: Row) -> bool:
+    """Whether a latency varied so much that its ratio to another, where there is one, says little."""
+    latency = one.member.latency
+    return one.faster is not None and latency.iqr > latency.median / 2
 
 
 def best(family: Family) -> Member | None:
@@ -73,17 +72,18 @@ def best(family: Family) -> Member | None:
 
 def summary(family: Family) -> str:
     """Return one sentence with the smallest and the most accurate member; accuracies are of the test split."""
-    teacher, most = family.teacher, best(family)
+    teacher = family.reference
+    most = best(family)
     origin = f"a teacher of {size_text(teacher.size)} that answers {percent(teacher.accuracy, 1)} of the test split right"
-    if family.quantised is not None:
+    if family.quantised is not None and family.teacher_file is None:
         alone = row(family.quantised, teacher)
-        origin += f" (int8 alone: {times(alone.smaller)} smaller, {times(alone.faster)} faster, "
+        origin += f" (int8 alone: {times(alone.smaller)} smaller, {alone.speed}, "
         origin += f"{percent(alone.member.accuracy, 1)})"
     if most is None:
         return f"No member was made of {origin}."
     sizes = sorted(family.members, key=lambda member: member.size)
     least = row(sizes[0], teacher)
-    small = f"{least.member.name} is {times(least.smaller)} smaller and {times(least.faster)} faster"
+    small = f"{least.member.name} is {times(least.smaller)} smaller and {least.speed}"
     small += f" at {percent(least.member.accuracy, 1)}"
     if most is least.member:
         count = "One model" if len(sizes) == 1 else f"{len(sizes)} models"
@@ -92,5 +92,5 @@ def summary(family: Family) -> str:
     return (
         f"{len(sizes)} models of {spread}, made of {origin}: {small}; {most.name}, the most accurate on the validation split, "
         f"keeps {percent(large.kept, 1)} of the teacher's accuracy and is "
-        f"{times(large.smaller)} smaller and {times(large.faster)} faster."
+        f"{times(large.smaller)} smaller and {large.speed}."
     )

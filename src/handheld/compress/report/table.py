@@ -7,17 +7,19 @@ from handheld.compress.report.rows import Row, rows, unsteady
 from handheld.drawing.amounts import NONE, count_text, percent, seconds_text, size_text, times
 
 _HEADS = (
-    "name", "what it is", "precision", "bytes", "smaller", "latency (IQR)", "faster", "MACs", "fewer", "test", "test, float32",
-    "of teacher's", "target", "met",
+    "name", "what it is", "precision", "bytes", "smaller", "latency (IQR)", "faster", "MACs", "fewer", "test", "balanced",
+    "test, float32", "of teacher's", "target", "met",
 )  # fmt: skip
-_RIGHT = range(3, 12)  # columns of numbers
+_RIGHT = range(3, 13)  # columns of numbers
 
 
 def markdown(family: Family) -> str:
     """Return the table of the teacher and all members, aligned for a terminal as well.
 
-    Accuracies are of the test split: of the file, and of the same network as a float32 file. A
-    question mark stands beside "faster" where latencies varied by more than half of their median.
+    Accuracies are of the test split: of the file, in which each example counts alike or each class (balanced), and of the same
+    network as a float32 file. A
+    question mark stands beside "faster" where latencies varied by more than half of their median, and a dash in its place where
+    the two latencies do not differ beyond their noise.
     """
     cells = [_HEADS, *map(_cells, rows(family))]
     widths = [max(3, *(len(line[column]) for line in cells)) for column in range(len(_HEADS))]
@@ -34,9 +36,9 @@ def _cells(found: Row) -> tuple[str, ...]:
         for text in (
             member.name, member.how, member.precision, size_text(member.size), times(found.smaller),
             f"{seconds_text(member.latency.median)} ({seconds_text(member.latency.iqr)})",
-            times(found.faster) + ("?" if unsteady(member) else ""),
+            times(found.faster) + ("?" if unsteady(found) else ""),
             count_text(member.macs) if member.macs else NONE, times(found.fewer), percent(member.accuracy),
-            percent(member.accuracy_float), percent(found.kept, 1), member.target, met,
+            percent(member.balanced), percent(member.accuracy_float), percent(found.kept, 1), member.target, met,
         )
     )  # fmt: skip
 

@@ -101,7 +101,7 @@ def _fields(limits: CompressLimits) -> Sequence[Field]:
             name="text_columns", label="Columns of the texts", required=False,
             help="Likewise, with ; between several, which are joined.",
         ),
-        Field(name="keep_sides", label="Left and right matter (digits, letters, signs): do not mirror pictures", type="flag"),
+        Field(name="mirror", label="Learn from mirrored pictures too (not of digits, letters, signs)", type="flag"),
         Field(name="quick", label="Quick: try one shape for each target", type="flag"),
         Field(
             name="techniques", label="Techniques", default=", ".join(TECHNIQUES[:5]), required=False,

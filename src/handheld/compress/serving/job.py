@@ -60,15 +60,13 @@ def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
     from handheld.compress.settings import Settings
 
     targets = target_list(spec["targets"])
-    members = targets if isinstance(targets, int) else len(targets)
     if data.train.is_text:
-        settings, parts, rounds = Settings(seed=spec["seed"]), texts(_names(targets)), {}
+        settings, parts = Settings(seed=spec["seed"]), texts(_names(targets))
     else:
         settings, parts = settings_of(spec, len(data.train)), PICTURES
-        rounds = {"members": members * (1 + settings.uses("quantisation"))}
     compress(
         teacher_of(spec, folder / "upload"), data, out=family, targets=targets, settings=settings,
-        progress=Overall(report, parts, rounds),
+        progress=Overall(report, parts),
     )  # fmt: skip
 
 
@@ -136,7 +134,7 @@ def settings_of(spec: Spec, examples: int) -> "Settings":
         training=Schedule(epochs, batch=batch, rate=0.2 * batch / largest),
         finish=Schedule(epochs / 2, batch=batch, rate=0.1 * batch / largest),
         quantise=min(2.0, epochs / 5),
-        augmentation=Augmentation(flip=not spec["keep_sides"]),
+        augmentation=Augmentation(flip=bool(spec.get("mirror"))),  # a job that waited through an update does not have it
         variants=not spec["quick"],
         seed=spec["seed"],
     )

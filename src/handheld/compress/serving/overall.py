@@ -28,21 +28,16 @@ class Overall:
     Args:
         report: called with the share of the job and a message.
         parts: stage -> its share of the time, in their order; a stage that is not among them moves nothing.
-        rounds: stage -> how often its share goes from 0 to 1, as the stage ``members`` does for each member; once if left out.
     """
 
-    def __init__(self, report: Callable[[float, str], None], parts: Mapping[str, float], rounds: Mapping[str, int]):
-        self._report, self._parts, self._rounds = report, parts, rounds
-        self._stage, self._round, self._last, self._reached = "", 0, 0.0, 0.0
+    def __init__(self, report: Callable[[float, str], None], parts: Mapping[str, float]):
+        self._report = report
+        self._parts = parts
+        self._reached = 0.0
 
     def __call__(self, stage: str, done: float, text: str) -> None:
         """Take in what a run says."""
-        if stage != self._stage:
-            self._stage, self._round = stage, 0
-        elif done < self._last:
-            self._round += 1
-        self._last = done
-        inside = min(1.0, (self._round + done) / self._rounds.get(stage, 1))
+        inside = min(1.0, done)
         names = list(self._parts)
         before = sum(self._parts[name] for name in names[: names.index(stage)]) if stage in self._parts else 0.0
         whole = BEFORE + (_AFTER - BEFORE) * (before + inside * self._parts.get(stage, 0.0))

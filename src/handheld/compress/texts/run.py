@@ -7,13 +7,14 @@ from typing import Any
 
 from torch import nn
 
-from handheld.compress.assembling import marked, origin
+from handheld.compress.assembling import marked, origin, teacher_record
 from handheld.compress.family import Family, Latency, Layer, Member, Step
 from handheld.compress.measuring import latencies
 from handheld.compress.progress import Clock, Progress
 from handheld.compress.report import write_report
-from handheld.compress.settings import Settings
+from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.targets import Target
+from handheld.compress.teacher_file import guesses, warn
 from handheld.compress.teachers import Teacher
 from handheld.compress.texts.teacher import Taught, learned, network_of, read_only
 from handheld.compress.workspace import Workspace, digest, workspace
@@ -52,6 +53,8 @@ class _Run:
     clock: Clock
     lesson: Lesson
     teacher: Taught
+    source: Mapping[str, Any]
+    notes: Sequence[str]
 
 
 def ladder(count: int) -> tuple[Target, ...]:
@@ -73,17 +76,22 @@ def compress_texts(
     progress: Progress,
 ) -> Family:
     """Turn a trainer network for texts into a family; arguments and errors are those of ``compress``."""
-    if replace(settings, seed=0, techniques=()) != Settings(techniques=()):
+    ours = Settings(techniques=settings.techniques, texts=settings.texts, seed=settings.seed, threads=settings.threads)
+    if settings != ours:
         raise InputError(
-            "these are texts: settings other than seed are those of pictures; texts learn by the recipes of `projection`"
+            "these are texts, which learn by the recipes of `projection`: of [settings] they take seed, threads and, under "
+            "[settings.texts], epochs as teacher and members; the rest is of pictures"
         )
     if odd := [str(target) for target in targets if target.kind not in KINDS]:
         raise InputError(f"target {odd[0]!r}: members for texts are {' or '.join(KINDS)}")
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
+    if source.mean or source.classes:
+        raise InputError("mean, std and classes of [teacher] are of a file that takes pictures; these are texts")
     plan: dict[str, Any] = {
         "teacher": {key: value for key, value in asdict(source).items() if value != ()},
         "trained": trained or source.trained,
         "seed": settings.seed,
+        **({} if settings.texts == TextEpochs() else {"texts": asdict(settings.texts)}),
         "targets": [str(target) for target in targets],
         "data": digest(data.train.digest, data.valid.digest, data.test.digest),
     }
@@ -91,15 +99,22 @@ def compress_texts(
     network = None if source.file else network_of(model, len(classes), settings.seed, Path(base))
     with workspace(out, plan) as space:
         clock = Clock(progress, kept=space.file("seconds.json"))
+        notes: list[str] = []
         with clock.of("teacher"):
             if source.file or network is None:
                 taught = read_only(Path(base) / str(source.file), lesson, classes)
             else:
                 taught = learned(
-                    network, lesson, classes, trained=plan["trained"], seed=settings.seed,
+                    network, lesson, classes, trained=plan["trained"], epochs=settings.texts.teacher, seed=settings.seed,
                     save=space.file("teacher.pt"), report=clock.steps,
                 )  # fmt: skip
-        return _members(_Run(data, settings, targets, space, clock, lesson, taught))
+        if not taught.curve:
+            judged = _judge(taught.content, data.valid)
+            name = Path(source.file or source.network).name
+            notes = guesses(name, round(judged.accuracy * len(data.valid)), data.valid.labels)
+            warn(notes)
+        said = teacher_record(source, trained=plan["trained"])
+        return _members(_Run(data, settings, targets, space, clock, lesson, taught, said, notes))
 
 
 def _members(run: _Run) -> Family:
@@ -114,8 +129,13 @@ def _members(run: _Run) -> Family:
         teacher, *members = [_written(run, member, content) for member, content, _ in made]
     members = [_judged(member, target, teacher) for member, target in zip(members, run.targets, strict=True)]
     members.sort(key=lambda member: (-member.size, member.name))
-    settings = {"seed": run.settings.seed, "targets": [str(target) for target in run.targets]}
-    record = origin(run.data, run.settings.seed, settings, clock.seconds)
+    targets = [str(target) for target in run.targets]
+    settings = {"seed": run.settings.seed, "texts": asdict(run.settings.texts), "targets": targets}
+    record = {
+        **origin(run.data, run.settings.seed, settings, clock.seconds),
+        "teacher": run.source,
+        "notes": run.notes,
+    }
     family = Family(run.space.folder, run.data.classes, teacher, marked(members), {}, record)
     family.save()
     write_report(family)
@@ -130,7 +150,10 @@ def _made(run: _Run, name: str, target: Target, max_size: float | None) -> _File
         run.clock.progress(run.clock.stage, done, f"{stage} {text}".strip())
 
     limit = int(max_size or LARGEST) - _KEPT
-    plan = Plan(limit, recipe=recipe_for(KINDS[target.kind], limit, len(run.data.classes)), seed=run.settings.seed)
+    recipe = recipe_for(KINDS[target.kind], limit, len(run.data.classes))
+    if run.settings.texts.members is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=run.settings.texts.members))
+    plan = Plan(limit, recipe=recipe, seed=run.settings.seed)
     one = make_text_model(
         TextData(run.data.train), TextData(run.data.valid), plan,
         answers=run.teacher.answers, state=run.space.state, progress=report,

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compile import to_tflite
-from handheld.compress.teachers import Teacher, load_weights
+from handheld.compress.teachers import Teacher, load_weights, refuse_probabilities
 from handheld.config import factory
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection import TextClassifier
 from handheld.projection.training.lessons import Lesson
-from handheld.projection.training.teaching import build, check, teach
+from handheld.projection.training.teaching import SCHEDULE, build, check, teach
 from handheld.projection.training.text import Curve, logits_of
 from handheld.projection.training.trainers import TRAINERS, WORDS
 from handheld.training import Report
@@ -66,6 +66,7 @@ def network_of(model: nn.Module | Teacher, classes: int, seed: int, folder: Path
         what = "a trainer of `handheld text train`, but not the teacher of a family, which becomes a file itself"
         raise InputError(f"{type(network).__name__} reads texts by an encoder of its own: it can be {what}")
     check(network, classes)
+    refuse_probabilities(torch.from_numpy(logits_of(network, None, ["a text", "another one", ""])))
     return network
 
 
@@ -80,10 +81,21 @@ def _made_by(name: str, classes: int, seed: int, folder: Path) -> nn.Module:
 
 
 def learned(
-    network: nn.Module, lesson: Lesson, classes: Sequence[str], *, trained: bool, seed: int, save: Path, report: Report
+    network: nn.Module,
+    lesson: Lesson,
+    classes: Sequence[str],
+    *,
+    trained: bool,
+    epochs: float,
+    seed: int,
+    save: Path,
+    report: Report,
 ) -> Taught:
     """Train a network, unless it is trained already, and compile it."""
-    curve: Curve = [] if trained else teach(network, lesson, seed=seed, save=save, report=report).curve
+    curve: Curve = []
+    if not trained:
+        schedule = replace(SCHEDULE, epochs=epochs)
+        curve = teach(network, lesson, schedule=schedule, seed=seed, save=save, report=report).curve
     words = torch.from_numpy(WORDS.of(["a text"]))
     card = {"labels": list(classes), "text": WORDS.card(), "output": "logits"}
     content = to_tflite(network.eval(), words, metadata=card, checks=[torch.from_numpy(WORDS.of(lesson.texts[:1]))]).content

@@ -17,14 +17,15 @@ class Augmentation:
     """How pictures are varied while training.
 
     Attributes:
-        flip: mirror half of them.
+        flip: mirror half of them, left to right: for pictures whose mirror image is of the same class, unlike that
+            of a digit, a letter, an arrow.
         shift: move them by up to so many pixels, the border reflected.
         cutout: side of a square set to the mean (DeVries & Taylor, arXiv 1708.04552); 0: none.
         zoom: smallest part of the side that is enlarged to the whole picture; 1: none.
         colour: largest relative change of brightness and of each channel; 0: none.
     """
 
-    flip: bool = True
+    flip: bool = False
     shift: int = 2
     cutout: int = 0
     zoom: float = 1.0

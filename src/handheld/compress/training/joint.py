@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from handheld.compress.training.batches import Batch, Batches
 from handheld.compress.training.features import last_linear
@@ -67,11 +66,25 @@ def sandwich(costs: Mapping[str, float], largest: float, batch: int, budget: flo
 
 
 class Together(nn.Module):
-    """The large network and all members, as one module to train and to save."""
+    """The large network and all members, as one module to train and to save.
 
-    def __init__(self, large: nn.Module, members: Mapping[str, nn.Module], *, trains_large: bool = True):
+    Args:
+        large: network that members learn from.
+        members: by name.
+        shared: network whose weights nested members are slices of, where the large one must stay as it is; None: the large
+            network, which learns along.
+    """
+
+    def __init__(self, large: nn.Module, members: Mapping[str, nn.Module], *, shared: nn.Module | None = None):
         super().__init__()
-        self.large, self.members, self.trains_large = large, nn.ModuleDict(members), trains_large
+        self.large = large
+        self.members = nn.ModuleDict(members)
+        self.shared = shared
+
+    @property
+    def trains_large(self) -> bool:
+        """Whether the large network learns along."""
+        return self.shared is None
 
 
 class Source(Protocol):
@@ -165,7 +178,8 @@ def alone_step(network: nn.Module, batches: Source, how: Distillation, step: int
     """Compute the gradients of one step of one network that learns from labels."""
     batch = batches.at(step)
     with autocast(batch.inputs.device):
-        loss = functional.cross_entropy(network(batch.inputs).float(), batch.labels, label_smoothing=how.smoothing)
+        logits = network(batch.inputs)
+    loss = student_loss(logits.float(), batch.labels, None, how)
     loss.backward()  # type: ignore[no-untyped-call]
     return float(loss.detach())
 
