@@ -1,4 +1,5 @@
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from handheld.cli.app import app
 from handheld.compress import run as run_module
 from handheld.compress.family import Family, Latency, Member
+from handheld.compress.teacher_file import TeacherWarning
 from handheld.errors import InputError
 
 RUNNER = CliRunner()
@@ -71,6 +73,7 @@ def test_a_configuration_is_run_as_it_says(family: Family, tmp_path: Path, monke
     def compress(teacher: Any, data: Any, **options: Any) -> Family:
         given.update(options, teacher=teacher, data=data)
         options["progress"]("joint training", 0.5, "loss 1")
+        warnings.warn("the teacher [x] guesses", TeacherWarning, stacklevel=1)
         return family
 
     monkeypatch.setattr(run_module, "compress", compress)
@@ -78,6 +81,8 @@ def test_a_configuration_is_run_as_it_says(family: Family, tmp_path: Path, monke
         done = RUNNER.invoke(app, words)
         assert done.exit_code == 0, done.output
         assert "| large" in done.output
+        assert "note: the teacher [x] guesses\n" in done.output
+        assert "joint training 50%  loss 1\n" in done.output  # nobody watches: a line
     assert given["teacher"].width == 4
     assert given["out"] == Path("there")
     assert [str(target) for target in given["targets"]] == ["2x smaller, nested"]

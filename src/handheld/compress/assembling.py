@@ -69,8 +69,10 @@ def _given(run: Run, file: ReadOnly, latency: Latency) -> Member:
     """Return the figures of the file that all learned from."""
     answered = file.answers(run.data.test)
     right = float((answered == run.data.test.labels).mean())
+    # A name with a point is no member's; without one it might be "teacher".
+    name = file.name if "." in file.name else f"{file.name} ({_GIVEN})"
     return Member(
-        name=file.name,
+        name=name,
         file=file.name,
         how="the teacher's file, only read",
         precision="as given",

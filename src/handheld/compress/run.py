@@ -123,19 +123,7 @@ def compress(
     weighted = settings.weighted(data.train.counts.tolist())
     with workspace(out, json.loads(json.dumps(what))) as space, _on_threads(settings.threads):
         clock = Clock(progress, kept=space.file("seconds.json"))
-        trains_large = not what["trained"]
-        run = Run(
-            data,
-            weighted,
-            wanted,
-            space,
-            clock,
-            preparation,
-            large,
-            trains_large,
-            source,
-            answerer,
-        )
+        run = Run(data, weighted, wanted, space, clock, preparation, large, not what["trained"], source, answerer)
         return _stages(run, finish)
 
 
