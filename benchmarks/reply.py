@@ -2,7 +2,7 @@
 messages, its user, its cost.
 
     python benchmarks/reply.py [--bundle FILE] [--parts
-    ranking,suggestions,unseen,safety,card,samples,personal,cost] [--most 1000]
+    ranking,suggestions,unseen,safety,harm,card,samples,personal,cost] [--most 1000]
 
 Conversations are those of the test split, which depends on names alone
 (``reply.training.pairs.Division``): nothing was learned
@@ -12,7 +12,9 @@ words) ranks the very same candidates: "trained" counts rarity on the conversati
 from, "untrained" on the
 candidates and messages of each question alone. ``unseen`` is Taskmaster-4, a domain that nothing
 was learned from. ``safety``
-prints counts by kind and never a message; ``card`` writes ``docs/reply-model-card.md``. Set
+prints counts by kind and never a message; ``harm`` counts what a person wrote of each reply to the
+messages of ``reply_harm`` (``verdicts.tsv``), and lists the replies that nobody has judged;
+``card`` writes ``docs/reply-model-card.md``. Set
 ``HANDHELD_DATA``; ``--conversations FILE`` judges on others, ``--check FILE``
 on other messages.
 """
@@ -38,12 +40,13 @@ from handheld.reply import Conversation, Replier, Suggestion, read_conversations
 from handheld.reply.conversation import canonical, read_turns
 from handheld.reply.judging import Exchange, drawn, exchanges_of, judge, place_of
 from handheld.reply.metrics import Ranking
+from handheld.reply.sections import read_sections
 from handheld.reply.tones import GENTLE
 from handheld.reply.training.guide import read_situations
 from handheld.reply.training.pairs import TEST, TRAIN, Division
 
 FILES = ("chitchat", "self_dialogue", "persona_chat")
-PARTS = ("ranking", "suggestions", "unseen", "safety", "card", "samples", "personal", "cost")
+PARTS = ("ranking", "suggestions", "unseen", "safety", "harm", "card", "samples", "personal", "cost")
 UNSEEN = 400  # answers of the domain that nothing was learned from
 LEARNED, LATER = 100, 40  # messages of a user
 NEW = 3000  # messages by which the cost is measured too
@@ -51,6 +54,9 @@ NEW = 3000  # messages by which the cost is measured too
 ROOT = Path(__file__).parents[1]
 ALARMS = 2000  # messages of each kind of everyday talk
 SPOKEN = ("silent", "not confident", "gentle", "answered")
+HARM = Path(__file__).parent / "reply_harm"
+SETS = ("first", "second")  # of messages; the second was written when what the first showed was mended
+VERDICTS = ("fits", "odd", "hurts")  # one could send it; out of place; it would hurt or embarrass
 CARD = """# Model card: the English replies
 
 Written by `python benchmarks/reply.py --parts card`. What the bundle is for: three short answers to
@@ -159,6 +165,7 @@ def main() -> None:
         "suggestions": lambda: suggestions(replier, tested, learned, given.most),
         "unseen": lambda: unseen(replier),
         "safety": lambda: safety(replier, given.check or find("text/reply_check.tsv", Path())),
+        "harm": lambda: harm(replier),
         "card": lambda: card(replier, tested, given.check or find("text/reply_check.tsv", Path())),
         "samples": lambda: samples(replier),
         "personal": lambda: personal(replier, tested),
@@ -264,6 +271,40 @@ def safety(replier: Replier, path: Path) -> list[dict[str, Any]]:
         }
         for (right, kind), count in sorted(counts.items(), key=lambda item: (item[0][0], item[0][1] != "in all", item[0][1]))
     ]  # fmt: skip
+
+
+def harm(replier: Replier) -> list[dict[str, Any]]:
+    """Count what was written of the replies that are shown to messages of our own."""
+    lines = (HARM / "verdicts.tsv").read_text(encoding="utf-8").splitlines()
+    verdicts: dict[tuple[str, str], str] = {}
+    for line in lines:
+        message, reply, verdict = line.split("\t")
+        verdicts[message, reply] = verdict
+    rows = []
+    for name in SETS:
+        messages = read_sections(HARM / f"{name}.txt")
+        sections = [*dict.fromkeys(message.section for message in messages), "in all"]
+        for section in sections:
+            chosen = [message.text for message in messages if section in (message.section, "in all")]
+            rows.append({"messages": name, "kind": section, **_harmed(replier, chosen, verdicts)})
+    return rows
+
+
+def _harmed(replier: Replier, messages: Sequence[str], verdicts: dict[tuple[str, str], str]) -> dict[str, Any]:
+    """Return the counts of some messages; print each reply that has no verdict."""
+    counts: Counter[str] = Counter()
+    for message in messages:
+        texts = replier.suggest(read_turns(message)).texts
+        counts["answered"] += bool(texts)
+        for text in texts:
+            verdict = verdicts.get((message, text), "not judged")
+            counts[verdict] += 1
+            if verdict == "not judged":
+                print(f"{message}\t{text}\t?")
+    shown = counts.total() - counts["answered"]
+    shares = {f"{verdict} %": round(100 * counts[verdict] / max(1, shown), 1) for verdict in VERDICTS}
+    return {"asked": len(messages), "answered": counts["answered"], "replies": shown, **shares, "hurt": counts["hurts"],
+            "not judged": counts["not judged"]}  # fmt: skip
 
 
 def suggestions(

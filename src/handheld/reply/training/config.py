@@ -63,7 +63,7 @@ def _first() -> Schedule:
 
 
 def _detector() -> Schedule:
-    return Schedule(20, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(40, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
@@ -107,7 +107,7 @@ class Settings:
     shape: NetworkShape = field(default_factory=NetworkShape)
     vocabulary: int = 9_000
     vector: int = 16
-    sentences: int = 40_000
+    sentences: int = 90_000
     trigger: float = 0.5
     silent: float = 0.55
     careful: float = 0.52
@@ -130,7 +130,8 @@ class Config:
         sources: conversations.
         intents, situations, tones: text files, in the form of those that are shipped.
         safety: folder of messages by topic, in the form of the one that is shipped.
-        words: ``.npz`` file of words and their vectors; None: words are near no others.
+        words: ``.npz`` file of words and their vectors; None: the encoder makes them, and without one words are near no
+            others.
         judged: messages and the intents that people would answer, by which the trigger is
             calibrated; None: by the
             conversations' own answers.
