@@ -347,7 +347,7 @@ def _spoken_how(replier: Replier, replies: Sequence[Suggestion], reason: str) ->
     if not replies:
         return "not confident" if reason == "not confident" else "silent"
     tones = [replier.bundle.tones[replier.bundle.intents.index(reply.intent)] for reply in replies]
-    return "gentle" if max(tones) == GENTLE else "answered"
+    return "gentle" if max(tones) <= GENTLE else "answered"
 
 
 def _alarms(replier: Replier, tested: dict[str, list[Conversation]]) -> list[dict[str, Any]]:

@@ -138,7 +138,7 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
         situations = guide.read_situations(config.situations, stages.intents, how.expanded)
         said = _sentences(pairs, how)
         texts = [*(message.text for message in written), *said, *situations.texts]
-        gentle = np.array(read_tones(config.tones, stages.intents)) == GENTLE
+        gentle = np.array(read_tones(config.tones, stages.intents)) <= GENTLE
     words = _words(config, written, pairs, clock)
     vocabulary = detector.read_vocabulary(words, texts, how.vector, how.vocabulary, how.seed)
     material = detector.Material(written, said, _harmless(len(said), len(topics)), situations, gentle)
@@ -161,7 +161,7 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
             material, vocabulary, how.shape, how.detector,
             seed=how.seed + 1, save=state / "detector.pt", report=clock.steps,
         )  # fmt: skip
-    return SafetyDetector(network, topics, how.silent, how.careful, how.mild)
+    return SafetyDetector(network, topics, how.silent, how.careful, how.mild, how.sorry)
 
 
 def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: Clock) -> Path | None:
