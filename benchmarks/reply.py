@@ -83,9 +83,8 @@ of nine in ten may be eight or ten):
 
 {topics}
 
-On messages of another author (`{name}`), by kind of message. Every second of them was looked at
-while the detector was made, and
-of the others counts alone, from which the thresholds were chosen: read this as an upper bound.
+On messages of another author (`{name}`), by kind of message. None of them was read, learned from or
+paraphrased: counts alone were looked at, a few times.
 
 {check}
 

@@ -18,7 +18,7 @@ from handheld.reply.clauses import spans_of
 from handheld.reply.formats import AUTOMATIC, LANGUAGE
 from handheld.reply.message_network import MessageNetwork, Reading
 from handheld.reply.ranker import softmax
-from handheld.reply.tones import GENTLE, SORRY, Tones
+from handheld.reply.tones import GENTLE, NEUTRAL, SORRY, Tones
 
 HARMLESS, MILD = "harmless", "bad news"
 _NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
@@ -27,6 +27,7 @@ _NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
 DANGER = frozenset(("self-harm", "despair", "emergency", "abuse", "violence", "threats"))
 """Topics where somebody may come to harm: to miss one of these counts twice."""
 _DANGER_COUNTS = 2.0
+_THRESHOLDS = ("silent", "careful", "mild", "sorry", "wary")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class SafetyDetector:
         mild: probability of small bad news from which on only gentle replies are suggested, 0 to 1.
         sorry: probability of it below which none that is sorry is, 0 to 1; not above ``mild``. To
             good news "That's too bad" would hurt.
+        wary: risk from which on nothing that agrees, thanks, laughs or cheers is, 0 to 1; not above
+            ``careful``.
 
     Raises:
         ModelError: thresholds or topics that do not fit together.
@@ -73,15 +76,17 @@ class SafetyDetector:
     silent: float
     careful: float
     mild: float
-    sorry: float = 0.0
+    sorry: float
+    wary: float
 
     def __post_init__(self) -> None:
         if HARMLESS not in self.topics or len(self.topics) != self.network.topics:
             raise ModelError(f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}")
-        if not (0 <= self.careful <= self.silent <= 1 and 0 <= self.sorry <= self.mild <= 1):
+        thresholds = (0, self.wary, self.careful, self.silent, 1), (0, self.sorry, self.mild, 1)
+        if not all(list(rising) == sorted(rising) for rising in thresholds):
             raise ModelError(
-                f"expected thresholds of the detector from 0 to 1, careful not above silent and sorry not above mild, "
-                f"got {self.careful}, {self.silent}, {self.sorry} and {self.mild}"
+                f"expected thresholds of the detector from 0 to 1, wary, careful and silent rising, sorry and mild as well, "
+                f"got {', '.join(f'{name} {getattr(self, name)}' for name in _THRESHOLDS)}"
             )
         weights = [_DANGER_COUNTS if topic in DANGER else 1.0 for topic in self.topics]
         grave = np.array([topic not in (HARMLESS, MILD) for topic in self.topics])
@@ -124,7 +129,8 @@ class SafetyDetector:
             return Tones(SORRY, GENTLE)
         if verdict.risk >= self.careful:
             return None
-        return Tones(SORRY if verdict.mild >= self.sorry else GENTLE, earlier)
+        saddest = SORRY if verdict.mild >= self.sorry else GENTLE
+        return Tones(saddest, min(earlier, NEUTRAL) if verdict.risk >= self.wary else earlier)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps."""
@@ -136,11 +142,10 @@ class SafetyDetector:
         does not fit together.
         """
         network = MessageNetwork.of_arrays(arrays)
-        silent, careful, mild = (float(card[name]) for name in ("silent", "careful", "mild"))
-        sorry = float(card.get("sorry", 0.0))  # older files know of none
-        return cls(network, tuple(map(str, card["topics"])), silent, careful, mild, sorry)
+        # files that know of no such threshold were as if it was never reached
+        thresholds = {"sorry": 0.0, "wary": card["careful"], **card}
+        return cls(network, tuple(map(str, card["topics"])), *(float(thresholds[name]) for name in _THRESHOLDS))
 
     def card(self) -> dict[str, Any]:
         """Return the detector's entry of a bundle's card."""
-        thresholds = {name: getattr(self, name) for name in ("silent", "careful", "mild", "sorry")}
-        return {"topics": self.topics, **thresholds}
+        return {"topics": self.topics, **{name: getattr(self, name) for name in _THRESHOLDS}}

@@ -94,6 +94,10 @@ class PickedMaker:
         state: folder to go on from, or None.
         progress: called as the work goes on.
 
+    Attributes:
+        taught: (texts, classes) logits of all teachers of the lesson's texts, once they have answered; before,
+            and where a regression alone teaches, ``answers``.
+
     Raises:
         InputError: a size that leaves no room for n-grams.
     """
@@ -113,6 +117,7 @@ class PickedMaker:
         self.classes = len(train.known.classes)
         self.valid_labels = valid.known.labels
         self.valid_texts = valid.texts
+        self.taught = answers
         self.plan, self.answers, self.state, self.progress = plan, answers, state, progress
         self.ngrams = NGRAM_DEFAULTS
         self.buckets = 1 << self.ngrams.bits
@@ -228,9 +233,10 @@ class PickedMaker:
             if loss < least:
                 teacher, least, best = tried, loss, inverse_alpha
         assert teacher is not None
+        self.taught = self._taught(teacher)
         lesson = replace(
             self.lesson,
-            answers=self._taught(teacher),
+            answers=self.taught,
             labels=np.asarray(self.lesson.labels * self.weights[:, None], np.float32),
         )
         columns = np.sort(np.argsort(-picking.importance(teacher, self.lessons), kind="stable")[:rows])

@@ -63,7 +63,7 @@ def _first() -> Schedule:
 
 
 def _detector() -> Schedule:
-    return Schedule(40, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(80, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
@@ -87,7 +87,7 @@ class Settings:
         vector: numbers of a word's vector.
         sentences: of conversations, that the detector learns to be quiet on.
         trigger: calibrated probability from which on replies are suggested.
-        silent, careful, mild, sorry: thresholds of the detector, see ``safety.SafetyDetector``.
+        silent, careful, mild, sorry, wary: thresholds of the detector, see ``safety.SafetyDetector``.
         expanded: messages that a line of the situations stands for, at most.
         asked: messages of each line that a teacher is asked about.
         drawn: messages that a line of the safety files stands for, at most.
@@ -112,7 +112,8 @@ class Settings:
     silent: float = 0.55
     careful: float = 0.52
     mild: float = 0.5
-    sorry: float = 0.1
+    sorry: float = 0.05
+    wary: float = 0.3
     expanded: int = 60
     drawn: int = 14
     asked: int = 5

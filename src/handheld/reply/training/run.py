@@ -161,7 +161,7 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
             material, vocabulary, how.shape, how.detector,
             seed=how.seed + 1, save=state / "detector.pt", report=clock.steps,
         )  # fmt: skip
-    return SafetyDetector(network, topics, how.silent, how.careful, how.mild, how.sorry)
+    return SafetyDetector(network, topics, how.silent, how.careful, how.mild, how.sorry, how.wary)
 
 
 def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: Clock) -> Path | None:
