@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import handheld.reply
 from handheld.reply import Message, Replier
 from handheld.reply.clauses import clauses, spans_of
-from handheld.reply.safety import HARMLESS
+from handheld.reply.safety import HARMLESS, Verdict
 from handheld.reply.sections import read_sections
 from handheld.reply.tones import CHEERFUL, GENTLE, SORRY
 
@@ -100,6 +100,20 @@ def test_good_news_gets_no_pity(shipped: Replier):
     for text in good:
         for reply in shipped.suggest(text, always=True).replies:
             assert shipped.bundle.tones[shipped.bundle.intents.index(reply.intent)] > SORRY, (text, reply.text)
+
+
+@pytest.mark.parametrize("text", ["happy anniversary you two", "happy easter", "congrats on your wedding day"])
+def test_no_reply_names_another_occasion(shipped: Replier, text):
+    for reply in shipped.suggest(text, n=5, always=True).replies:
+        assert not {"birthday", "year", "holidays", "flight"} & set(reply.text.lower().strip("!").split()), reply.text
+    assert "Happy new year!" in shipped.suggest("happy new year!").texts
+
+
+def test_nothing_cheerful_is_offered_at_a_sign_of_something_grave(shipped: Replier):
+    detector = shipped.bundle.detector
+    for risk, fits in ((0.0, True), (detector.wary, False), (detector.careful, None)):
+        tones = detector.tones(Verdict("death", risk, 0.0), CHEERFUL)
+        assert (tones and tones.have(CHEERFUL)) is fits
 
 
 @pytest.mark.parametrize("emoji", [*"😂👍😭🎉😊🙏🔥😴👏🤔😘🥺😡💔🍕☕👋🙄😱💀🔪🍆🤢🐶🌹", "❤️", "✈️", "1️⃣"])

@@ -40,6 +40,8 @@ OWN_MESSAGE, NOT_CONFIDENT = "own message", "not confident"
 _WHY = 3  # words that speak for a suggestion
 _FEWEST = 0.02  # share of an intent below which it is no suggestion where others are ruled out
 _EXPECTED = 4  # power of the ranker's probability of any intent: see mixed
+_OCCASIONS = frozenset(("birthday", "year", "holidays", "flight"))
+"""Words that a reply has only if the message has them: "Happy new year!" to an anniversary would embarrass."""
 _PROTECTED = 0.5  # of the risk from which on nothing is suggested: what is learned is offered without being asked for
 
 
@@ -376,8 +378,11 @@ class Replier:
         said already.
         """
         wordings = self._wordings[intent]
+        not_said = _OCCASIONS.difference(heard.words.tokens)
         for number in np.argsort(-self._fits(heard, wordings, own), kind="stable").tolist():
             words = wordings.words[number]
+            if words & not_said:
+                continue
             # "Thanks" beside "Thanks, you too" is no choice
             if not any(words <= other or other <= words for other in said):
                 return int(number)

@@ -82,8 +82,7 @@ class SafetyDetector:
     def __post_init__(self) -> None:
         if HARMLESS not in self.topics or len(self.topics) != self.network.topics:
             raise ModelError(f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}")
-        thresholds = (0, self.wary, self.careful, self.silent, 1), (0, self.sorry, self.mild, 1)
-        if not all(list(rising) == sorted(rising) for rising in thresholds):
+        if not (0 <= self.wary <= self.careful <= self.silent <= 1 and 0 <= self.sorry <= self.mild <= 1):
             raise ModelError(
                 f"expected thresholds of the detector from 0 to 1, wary, careful and silent rising, sorry and mild as well, "
                 f"got {', '.join(f'{name} {getattr(self, name)}' for name in _THRESHOLDS)}"
