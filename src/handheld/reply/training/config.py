@@ -110,10 +110,10 @@ class Settings:
     sentences: int = 90_000
     trigger: float = 0.5
     silent: float = 0.55
-    careful: float = 0.52
+    careful: float = 0.5
     mild: float = 0.5
     sorry: float = 0.05
-    wary: float = 0.3
+    wary: float = 0.35
     expanded: int = 60
     drawn: int = 14
     asked: int = 5
