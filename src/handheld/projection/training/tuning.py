@@ -164,13 +164,16 @@ def tune(sets: Sequence[Held], priors: Sequence[str], report: Callable[[float, s
 def chosen(trials: Sequence[Trial], sets: Sequence[Held]) -> tuple[Trial, ...]:
     """Return the best trial, or the best of each prior where the mean of their logits is better.
 
-    A mean of linear models is one of the same size. Held-out losses of five sets of others fell by
-    up to 4 % by it, and rose by 0.6 % on one.
+    A mean of linear models is one of the same size. In five folds of the training texts of three sets
+    the loss fell by 4 and 1.5 % and rose by 0.6 %. Of more than eight labels the best alone is taken:
+    twice the longest of all trainings, and on tweets' emoji nothing was gained.
 
     Args:
         trials: the best first.
         sets: what was held out from them.
     """
+    if trials[0].scores.shape[1] > LARGE_CLASSES:
+        return (trials[0],)
     labels = np.concatenate([held.labels for held in sets])
     weights = np.concatenate([held.weights for held in sets])
     best = {trial.prior: trial for trial in reversed(trials)}

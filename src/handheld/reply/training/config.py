@@ -109,11 +109,11 @@ class Settings:
     vector: int = 16
     sentences: int = 90_000
     trigger: float = 0.5
-    silent: float = 0.5
-    careful: float = 0.5
+    silent: float = 0.45
+    careful: float = 0.45
     mild: float = 0.5
     sorry: float = 0.05
-    wary: float = 0.45
+    wary: float = 0.4
     expanded: int = 60
     drawn: int = 14
     asked: int = 5
