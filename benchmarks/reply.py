@@ -67,9 +67,8 @@ know each other, on the device, in English. Data: {data}. Licence: {licence}. La
 
 A small network reads each clause of a message, up to three clauses in a row, and windows of eight
 words in longer ones; the worst
-of them decides. From a risk of {silent} on nothing is suggested, from {careful} on only gentle
-replies ("Sorry to hear that",
-"Oh no", "Hugs"), and where something grave was said in one of the two turns before, nothing that
+of them decides. From a risk of {silent} on nothing is suggested but gentle replies to small bad news ("Sorry to hear
+that", "Oh no", "Hugs"), from {wary} on nothing that agrees, thanks, laughs or cheers, and where something grave was said in one of the two turns before, nothing that
 agrees, thanks, laughs or cheers.
 Rules stop code, links, numbers, addresses, messages of machines, other scripts, and messages of
 more than fifty words.
@@ -382,7 +381,7 @@ def _card(
     reliability = [dict(zip(columns, (round(value, 2) for value in row), strict=True)) for row in ranges]
     return CARD.format(
         topics=table(topics), alarms=table(alarms), check=table(check), name=name, reliability=table(reliability),
-        silent=bundle.detector.silent, careful=bundle.detector.careful, threshold=bundle.trigger.threshold,
+        silent=bundle.detector.silent, wary=bundle.detector.wary, threshold=bundle.trigger.threshold,
         languages=bundle.card.get("language", ""), data=bundle.card.get("data", ""), licence=bundle.card.get("licence", ""),
         names=", ".join(topic for topic in bundle.detector.topics if topic != "harmless"),
     )  # fmt: skip

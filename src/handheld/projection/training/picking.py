@@ -126,9 +126,7 @@ def picked(
     targets = (1 - TEACHER_SHARE) * lessons.targets + TEACHER_SHARE * answers
     smaller = Lessons(texts, texts.weighted(idf[columns]), np.asarray(targets, np.float32), lessons.weights)
     start = SoftmaxRegression(teacher.coefficients[columns], teacher.bias)
-    models = [
-        fitted(smaller, alpha, prior=None if prior is None else prior[columns], start=start) for alpha, prior in priors
-    ]
+    models = [fitted(smaller, alpha, prior=None if prior is None else prior[columns], start=start) for alpha, prior in priors]
     return Pick(columns, smaller, idf[columns], mean_of(models))
 
 
