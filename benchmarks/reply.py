@@ -67,9 +67,9 @@ know each other, on the device, in English. Data: {data}. Licence: {licence}. La
 
 A small network reads each clause of a message, up to three clauses in a row, and windows of eight
 words in longer ones; the worst
-of them decides. From a risk of {silent} on nothing is suggested but gentle replies to small bad news ("Sorry to hear
-that", "Oh no", "Hugs"), from {wary} on nothing that agrees, thanks, laughs or cheers, and where something grave was said in one of the two turns before, nothing that
-agrees, thanks, laughs or cheers.
+of them decides. From a risk of {silent} on nothing is suggested, from {wary} on, as
+where something grave was said in one of the two turns before, nothing that
+agrees, thanks, laughs or cheers; to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
 Rules stop code, links, numbers, addresses, messages of machines, other scripts, and messages of
 more than fifty words.
 Topics that it knows: {names}.
