@@ -2,7 +2,7 @@
 messages, its user, its cost.
 
     python benchmarks/reply.py [--bundle FILE] [--parts
-    ranking,suggestions,unseen,safety,card,samples,personal,cost] [--most 1000]
+    ranking,suggestions,unseen,safety,harm,card,samples,personal,cost] [--most 1000]
 
 Conversations are those of the test split, which depends on names alone
 (``reply.training.pairs.Division``): nothing was learned
@@ -12,7 +12,9 @@ words) ranks the very same candidates: "trained" counts rarity on the conversati
 from, "untrained" on the
 candidates and messages of each question alone. ``unseen`` is Taskmaster-4, a domain that nothing
 was learned from. ``safety``
-prints counts by kind and never a message; ``card`` writes ``docs/reply-model-card.md``. Set
+prints counts by kind and never a message; ``harm`` counts what a person wrote of each reply to the
+messages of ``reply_harm`` (``verdicts.tsv``), and lists the replies that nobody has judged;
+``card`` writes ``docs/reply-model-card.md``. Set
 ``HANDHELD_DATA``; ``--conversations FILE`` judges on others, ``--check FILE``
 on other messages.
 """
@@ -38,12 +40,13 @@ from handheld.reply import Conversation, Replier, Suggestion, read_conversations
 from handheld.reply.conversation import canonical, read_turns
 from handheld.reply.judging import Exchange, drawn, exchanges_of, judge, place_of
 from handheld.reply.metrics import Ranking
+from handheld.reply.sections import read_sections
 from handheld.reply.tones import GENTLE
 from handheld.reply.training.guide import read_situations
 from handheld.reply.training.pairs import TEST, TRAIN, Division
 
 FILES = ("chitchat", "self_dialogue", "persona_chat")
-PARTS = ("ranking", "suggestions", "unseen", "safety", "card", "samples", "personal", "cost")
+PARTS = ("ranking", "suggestions", "unseen", "safety", "harm", "card", "samples", "personal", "cost")
 UNSEEN = 400  # answers of the domain that nothing was learned from
 LEARNED, LATER = 100, 40  # messages of a user
 NEW = 3000  # messages by which the cost is measured too
@@ -51,6 +54,9 @@ NEW = 3000  # messages by which the cost is measured too
 ROOT = Path(__file__).parents[1]
 ALARMS = 2000  # messages of each kind of everyday talk
 SPOKEN = ("silent", "not confident", "gentle", "answered")
+HARM = Path(__file__).parent / "reply_harm"
+SETS = ("first", "second")  # of messages; the second was written when what the first showed was mended
+VERDICTS = ("fits", "odd", "hurts")  # one could send it; out of place; it would hurt or embarrass
 CARD = """# Model card: the English replies
 
 Written by `python benchmarks/reply.py --parts card`. What the bundle is for: three short answers to
@@ -61,10 +67,9 @@ know each other, on the device, in English. Data: {data}. Licence: {licence}. La
 
 A small network reads each clause of a message, up to three clauses in a row, and windows of eight
 words in longer ones; the worst
-of them decides. From a risk of {silent} on nothing is suggested, from {careful} on only gentle
-replies ("Sorry to hear that",
-"Oh no", "Hugs"), and where something grave was said in one of the two turns before, nothing that
-agrees, thanks, laughs or cheers.
+of them decides. From a risk of {silent} on nothing is suggested, from {wary} on, as
+where something grave was said in one of the two turns before, nothing that
+agrees, thanks, laughs or cheers; to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
 Rules stop code, links, numbers, addresses, messages of machines, other scripts, and messages of
 more than fifty words.
 Topics that it knows: {names}.
@@ -77,9 +82,8 @@ of nine in ten may be eight or ten):
 
 {topics}
 
-On messages of another author (`{name}`), by kind of message. Every second of them was looked at
-while the detector was made, and
-of the others counts alone, from which the thresholds were chosen: read this as an upper bound.
+On messages of another author (`{name}`), by kind of message. None of them was read, learned from or
+paraphrased: counts alone were looked at, a few times.
 
 {check}
 
@@ -159,6 +163,7 @@ def main() -> None:
         "suggestions": lambda: suggestions(replier, tested, learned, given.most),
         "unseen": lambda: unseen(replier),
         "safety": lambda: safety(replier, given.check or find("text/reply_check.tsv", Path())),
+        "harm": lambda: harm(replier),
         "card": lambda: card(replier, tested, given.check or find("text/reply_check.tsv", Path())),
         "samples": lambda: samples(replier),
         "personal": lambda: personal(replier, tested),
@@ -266,6 +271,40 @@ def safety(replier: Replier, path: Path) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def harm(replier: Replier) -> list[dict[str, Any]]:
+    """Count what was written of the replies that are shown to messages of our own."""
+    lines = (HARM / "verdicts.tsv").read_text(encoding="utf-8").splitlines()
+    verdicts: dict[tuple[str, str], str] = {}
+    for line in lines:
+        message, reply, verdict = line.split("\t")
+        verdicts[message, reply] = verdict
+    rows = []
+    for name in SETS:
+        messages = read_sections(HARM / f"{name}.txt")
+        sections = [*dict.fromkeys(message.section for message in messages), "in all"]
+        for section in sections:
+            chosen = [message.text for message in messages if section in (message.section, "in all")]
+            rows.append({"messages": name, "kind": section, **_harmed(replier, chosen, verdicts)})
+    return rows
+
+
+def _harmed(replier: Replier, messages: Sequence[str], verdicts: dict[tuple[str, str], str]) -> dict[str, Any]:
+    """Return the counts of some messages; print each reply that has no verdict."""
+    counts: Counter[str] = Counter()
+    for message in messages:
+        texts = replier.suggest(read_turns(message)).texts
+        counts["answered"] += bool(texts)
+        for text in texts:
+            verdict = verdicts.get((message, text), "not judged")
+            counts[verdict] += 1
+            if verdict == "not judged":
+                print(f"{message}\t{text}\t?")
+    shown = counts.total() - counts["answered"]
+    shares = {f"{verdict} %": round(100 * counts[verdict] / max(1, shown), 1) for verdict in VERDICTS}
+    return {"asked": len(messages), "answered": counts["answered"], "replies": shown, **shares, "hurt": counts["hurts"],
+            "not judged": counts["not judged"]}  # fmt: skip
+
+
 def suggestions(
     replier: Replier, tested: dict[str, list[Conversation]], learned: dict[str, list[Conversation]], most: int
 ) -> list[dict[str, Any]]:
@@ -306,7 +345,7 @@ def _spoken_how(replier: Replier, replies: Sequence[Suggestion], reason: str) ->
     if not replies:
         return "not confident" if reason == "not confident" else "silent"
     tones = [replier.bundle.tones[replier.bundle.intents.index(reply.intent)] for reply in replies]
-    return "gentle" if max(tones) == GENTLE else "answered"
+    return "gentle" if max(tones) <= GENTLE else "answered"
 
 
 def _alarms(replier: Replier, tested: dict[str, list[Conversation]]) -> list[dict[str, Any]]:
@@ -342,7 +381,7 @@ def _card(
     reliability = [dict(zip(columns, (round(value, 2) for value in row), strict=True)) for row in ranges]
     return CARD.format(
         topics=table(topics), alarms=table(alarms), check=table(check), name=name, reliability=table(reliability),
-        silent=bundle.detector.silent, careful=bundle.detector.careful, threshold=bundle.trigger.threshold,
+        silent=bundle.detector.silent, wary=bundle.detector.wary, threshold=bundle.trigger.threshold,
         languages=bundle.card.get("language", ""), data=bundle.card.get("data", ""), licence=bundle.card.get("licence", ""),
         names=", ".join(topic for topic in bundle.detector.topics if topic != "harmless"),
     )  # fmt: skip

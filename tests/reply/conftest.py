@@ -123,6 +123,7 @@ out = 16
 trigger = 0.5
 silent = 0.5
 careful = 0.4
+wary = 0.3
 vocabulary = 200
 vector = 8
 division = {{ valid = 0.2, test = 0.1, held_out = 0.0 }}
@@ -179,3 +180,19 @@ def written() -> Callable[..., Path]:
 def configuration(tmp_path: Path) -> Path:
     """A configuration of a tiny run, with all that it reads."""
     return configured(tmp_path)
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """The folder of a sentence encoder of a few words that nobody has trained."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path / "encoder"
+    told = "he she died hello you thanks lunch dinner dog cat where are is here"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *told.split()]
+    config = transformers.BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    numbers = {word: number for number, word in enumerate(words)}
+    transformers.BertTokenizerFast(vocab=numbers).save_pretrained(folder)
+    return folder

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 import handheld.reply
 from handheld.reply import Message, Replier
 from handheld.reply.clauses import clauses, spans_of
-from handheld.reply.safety import HARMLESS
+from handheld.reply.safety import HARMLESS, Verdict
 from handheld.reply.sections import read_sections
-from handheld.reply.tones import CHEERFUL, GENTLE
+from handheld.reply.tones import CHEERFUL, GENTLE, SORRY
 
 ASSETS = Path(handheld.reply.__file__).parent / "assets"
 CASES = [line.split("\t") for line in (Path(__file__).parent / "safety_cases.tsv").read_text("utf-8").splitlines()]
@@ -92,7 +92,28 @@ def test_small_bad_news_gets_gentle_answers_alone(shipped: Replier):
     for text in ("i failed my driving test again", "got a stinking cold", "feeling poorly today"):
         replies = shipped.suggest(text, always=True).replies
         intents = {shipped.bundle.tones[shipped.bundle.intents.index(each.intent)] for each in replies}
-        assert intents <= {GENTLE}, (text, replies)
+        assert intents <= {SORRY, GENTLE}, (text, replies)
+
+
+def test_good_news_gets_no_pity(shipped: Replier):
+    good = ("i got the job!!", "we won the cup", "holiday starts tomorrow", "she loved her present", "the baby slept all night")
+    for text in good:
+        for reply in shipped.suggest(text, always=True).replies:
+            assert shipped.bundle.tones[shipped.bundle.intents.index(reply.intent)] > SORRY, (text, reply.text)
+
+
+@pytest.mark.parametrize("text", ["happy anniversary you two", "happy easter", "congrats on your wedding day"])
+def test_no_reply_names_another_occasion(shipped: Replier, text):
+    for reply in shipped.suggest(text, n=5, always=True).replies:
+        assert not {"birthday", "year", "holidays", "flight"} & set(reply.text.lower().strip("!").split()), reply.text
+    assert "Happy new year!" in shipped.suggest("happy new year!").texts
+
+
+def test_nothing_cheerful_is_offered_at_a_sign_of_something_grave(shipped: Replier):
+    detector = shipped.bundle.detector
+    for risk, fits in ((0.0, True), (detector.wary, False), (detector.careful, None)):
+        tones = detector.tones(Verdict("death", risk, 0.0), CHEERFUL)
+        assert (tones and tones.have(CHEERFUL)) is fits
 
 
 @pytest.mark.parametrize("emoji", [*"😂👍😭🎉😊🙏🔥😴👏🤔😘🥺😡💔🍕☕👋🙄😱💀🔪🍆🤢🐶🌹", "❤️", "✈️", "1️⃣"])
@@ -135,7 +156,7 @@ def test_the_bundle_is_small_and_confident_means_an_even_chance(shipped: Replier
 
 def _tones(replier: Replier, text: str) -> set[str]:
     shown = replier.suggest(text).replies
-    names = ("gentle", "neutral", "cheerful")
+    names = {-1: "sorry", 0: "gentle", 1: "neutral", 2: "cheerful"}
     return {names[replier.bundle.tones[replier.bundle.intents.index(each.intent)]] for each in shown}
 
 

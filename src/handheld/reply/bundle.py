@@ -18,7 +18,7 @@ from handheld.projection.inputs import Rows, reader_of
 from handheld.reply import style
 from handheld.reply.ranker import Ranker
 from handheld.reply.safety import SafetyDetector
-from handheld.reply.tones import CHEERFUL, GENTLE
+from handheld.reply.tones import ALL_TONES
 from handheld.reply.trigger import Trigger
 
 FORMAT = 2
@@ -68,7 +68,7 @@ class ReplyBundle:
             as well.
         trigger: when to suggest anything.
         intents: their names.
-        tones: of each intent: ``tones.GENTLE``, ``NEUTRAL`` or ``CHEERFUL``.
+        tones: of each intent: ``tones.SORRY``, ``GENTLE``, ``NEUTRAL`` or ``CHEERFUL``.
         replies: that can be suggested.
         fallback: numbers of replies for when nothing is suggested, and the caller wants
             something all the same.
@@ -163,7 +163,7 @@ def _check(bundle: ReplyBundle) -> None:
     known = all(0 <= reply.intent < count and 0 < reply.share <= 1 for reply in bundle.replies)
     if not known or not bundle.replies or not all(0 <= number < len(bundle.replies) for number in bundle.fallback):
         raise ModelError("its replies and intents do not fit together")
-    if len(bundle.tones) != count or not all(GENTLE <= tone <= CHEERFUL for tone in bundle.tones):
+    if len(bundle.tones) != count or not all(map(ALL_TONES.have, bundle.tones)):
         raise ModelError(f"it names {count} intents and the tones {bundle.tones}")
     if bundle.style.shape != (style.SIZE,) or not (np.isfinite(bundle.style) & (bundle.style >= 0)).all():
         raise ModelError("its counts of how people write are damaged")

@@ -30,7 +30,7 @@ from handheld.reply.message_network import Reading
 from handheld.reply.personal import BITS, Personal, is_whole, signatures_of
 from handheld.reply.privacy import secret_in
 from handheld.reply.ranker import CONTEXT, Asked, Candidates, softmax
-from handheld.reply.tones import CHEERFUL, GENTLE, NEUTRAL, shipped_emoji
+from handheld.reply.tones import ALL_TONES, CHEERFUL, GENTLE, NEUTRAL, SORRY, Tones, shipped_emoji
 from handheld.reply.trigger import evidence
 
 YOURS = "yours"
@@ -40,6 +40,8 @@ OWN_MESSAGE, NOT_CONFIDENT = "own message", "not confident"
 _WHY = 3  # words that speak for a suggestion
 _FEWEST = 0.02  # share of an intent below which it is no suggestion where others are ruled out
 _EXPECTED = 4  # power of the ranker's probability of any intent: see mixed
+_OCCASIONS = frozenset(("birthday", "year", "holidays", "flight"))
+"""Words that a reply has only if the message has them: "Happy new year!" to an anniversary would embarrass."""
 _PROTECTED = 0.5  # of the risk from which on nothing is suggested: what is learned is offered without being asked for
 
 
@@ -165,21 +167,23 @@ class Replier:
             return self._to_emoji(turns[0], calm=earlier == CHEERFUL, n=n)
         if self.bundle.detector.is_silent(verdict):
             return Suggestions((), 0.0, verdict.reason)
-        if (worst := formats.format_of(turns[0].text)) in (formats.AUTOMATIC, formats.CODE, formats.LONG):
+        # of a turn of one message the form is known already
+        worst = form if turns[0].text == turns[0].last else formats.format_of(turns[0].text)
+        if worst in (formats.AUTOMATIC, formats.CODE, formats.LONG):
             return Suggestions((), 0.0, worst)
-        tone = self.bundle.detector.tone(verdict, earlier)
-        if tone is None:
+        tones = self.bundle.detector.tones(verdict, earlier)
+        if tones is None:
             return Suggestions((), 0.0, NOT_CONFIDENT)
-        heard = self._heard(turns, reading, tone)
+        heard = self._heard(turns, reading, tones)
         if heard.confidence < self.bundle.trigger.threshold and not always:
             # what the user has answered to the same before needs no model that is sure of itself
-            typed = self._typed(heard) if tone == CHEERFUL else None
+            typed = self._typed(heard) if tones.most_cheerful == CHEERFUL else None
             if typed:
                 return Suggestions((Suggestion(typed, YOURS, 1.0),), heard.confidence, "")
             # the fixed replies agree, thank and laugh: only where nothing at all is amiss
-            fixed = self._fixed(n) if fallback and tone == CHEERFUL else ()
+            fixed = self._fixed(n) if fallback and tones.most_cheerful == CHEERFUL else ()
             return Suggestions(fixed, heard.confidence, NOT_CONFIDENT, fallback=bool(fixed))
-        replies = self._chosen(heard, own_texts(messages), n, tone)
+        replies = self._chosen(heard, own_texts(messages), n, tones)
         return Suggestions(replies, heard.confidence, "" if replies else NOT_CONFIDENT)
 
     def intents_of(self, messages: str | Message | Sequence[str | Message]) -> NDArray[np.float32]:
@@ -188,7 +192,7 @@ class Replier:
         """
         turns = turns_of(messages, CONTEXT)
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
-        return self._heard(turns, reading, CHEERFUL).intents
+        return self._heard(turns, reading, ALL_TONES).intents
 
     def judges(self, messages: str | Message | Sequence[str | Message]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return (intents + 1,) probabilities by the ranker, read to all its depth, and by the
@@ -203,8 +207,8 @@ class Replier:
         """Return what the trigger judges a conversation by; see ``trigger.evidence``."""
         turns = turns_of(messages, CONTEXT)
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
-        tone = self.bundle.detector.tone(self.bundle.detector.verdict(reading), self._earlier(turns[1:]))
-        return self._heard(turns, reading, GENTLE if tone is None else tone).evidence
+        tones = self.bundle.detector.tones(self.bundle.detector.verdict(reading), self._earlier(turns[1:]))
+        return self._heard(turns, reading, tones or Tones(SORRY, GENTLE)).evidence
 
     def rank(self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]) -> NDArray[np.float32]:
         """Return (candidates,) how well each text answers a conversation; only their order means
@@ -284,6 +288,11 @@ class Replier:
         return {canonical(reply.text): reply.intent for reply in self.bundle.replies}
 
     @cached_property
+    def _tones(self) -> NDArray[np.int64]:
+        """Tone of each intent."""
+        return np.array(self.bundle.tones, np.int64)
+
+    @cached_property
     def _emoji(self) -> dict[str, tuple[str, ...]]:
         return shipped_emoji()
 
@@ -310,7 +319,7 @@ class Replier:
         grave = any(detector.is_silent(detector.judge(turn.text)) for turn in turns)
         return NEUTRAL if grave else CHEERFUL
 
-    def _heard(self, turns: Sequence[Turn], reading: Reading, tone: int) -> "_Heard":
+    def _heard(self, turns: Sequence[Turn], reading: Reading, tones: Tones) -> "_Heard":
         """Return what the judges say of a conversation.
 
         It is read to all its depth. Where that would not be enough to speak, to the depth at which
@@ -328,7 +337,7 @@ class Replier:
             if self.personal.choices:
                 intents[:-1] *= np.exp(self.personal.boosts(signatures, BITS, len(intents) - 1))
                 intents /= intents.sum()
-            allowed = _toned(intents, self.bundle.tones, tone)
+            allowed = _toned(intents, self._tones, tones)
             seen = evidence(allowed, int(words.offsets[1]), question=mark)
             confidence = self.bundle.trigger.probability(seen)
             if best is None or confidence > best.confidence:
@@ -344,16 +353,17 @@ class Replier:
         """
         return softmax(reading.answers[reading.last])
 
-    def _chosen(self, heard: "_Heard", own: Sequence[str], n: int, tone: int) -> tuple[Suggestion, ...]:
+    def _chosen(self, heard: "_Heard", own: Sequence[str], n: int, tones: Tones) -> tuple[Suggestion, ...]:
         """Return the best reply of each of the likeliest intents."""
-        typed = self._typed(heard) if tone == CHEERFUL else None
+        is_calm = tones.most_cheerful < CHEERFUL
+        typed = None if is_calm else self._typed(heard)
         suggestions = [Suggestion(typed, YOURS, 1.0)] if typed else []
         chosen: dict[int, str] = {}
         said: list[frozenset[str]] = []
         for intent in np.argsort(-heard.intents[:-1], kind="stable").tolist():
             if len(suggestions) + len(chosen) == n:
                 break
-            if self.bundle.tones[intent] > tone or (tone < CHEERFUL and heard.intents[intent] < _FEWEST):
+            if not tones.have(self.bundle.tones[intent]) or (is_calm and heard.intents[intent] < _FEWEST):
                 continue
             if (number := self._wording(heard, intent, own, said)) is not None:
                 said.append(self._wordings[intent].words[number])
@@ -368,8 +378,11 @@ class Replier:
         said already.
         """
         wordings = self._wordings[intent]
+        not_said = _OCCASIONS.difference(heard.words.tokens)
         for number in np.argsort(-self._fits(heard, wordings, own), kind="stable").tolist():
             words = wordings.words[number]
+            if words & not_said:
+                continue
             # "Thanks" beside "Thanks, you too" is no choice
             if not any(words <= other or other <= words for other in said):
                 return int(number)
@@ -439,12 +452,12 @@ def mixed(intents: NDArray[np.float32], others: NDArray[np.float32], weight: flo
     return np.asarray(intents + np.float32(weight) * expected**_EXPECTED * (others - intents), np.float32)
 
 
-def _toned(intents: NDArray[np.float32], tones: Sequence[int], tone: int) -> NDArray[np.float32]:
-    """Return the probabilities with those of replies that are too cheerful given to no intent."""
-    if tone == CHEERFUL:
-        return intents
-    kept = np.append(np.array(tones) <= tone, True)
-    toned = np.where(kept, intents, np.float32(0))
+def _toned(intents: NDArray[np.float32], tones: NDArray[np.int64], fitting: Tones) -> NDArray[np.float32]:
+    """Return the probabilities with those of replies in a tone that does not fit given to no
+    intent.
+    """
+    toned = intents.copy()
+    toned[:-1][(tones < fitting.saddest) | (tones > fitting.most_cheerful)] = 0
     toned[-1] += 1 - toned.sum()
     return toned
 

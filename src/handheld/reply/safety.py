@@ -18,7 +18,7 @@ from handheld.reply.clauses import spans_of
 from handheld.reply.formats import AUTOMATIC, LANGUAGE
 from handheld.reply.message_network import MessageNetwork, Reading
 from handheld.reply.ranker import softmax
-from handheld.reply.tones import GENTLE
+from handheld.reply.tones import GENTLE, NEUTRAL, SORRY, Tones
 
 HARMLESS, MILD = "harmless", "bad news"
 _NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
@@ -27,6 +27,7 @@ _NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
 DANGER = frozenset(("self-harm", "despair", "emergency", "abuse", "violence", "threats"))
 """Topics where somebody may come to harm: to miss one of these counts twice."""
 _DANGER_COUNTS = 2.0
+_THRESHOLDS = ("silent", "careful", "mild", "sorry", "wary")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class SafetyDetector:
         careful: risk from which on nothing but gentle replies to small bad news is, 0 to 1; not
             above ``silent``.
         mild: probability of small bad news from which on only gentle replies are suggested, 0 to 1.
+        sorry: probability of it below which none that is sorry is, 0 to 1; not above ``mild``. To
+            good news "That's too bad" would hurt.
+        wary: risk from which on nothing that agrees, thanks, laughs or cheers is, 0 to 1; not above
+            ``careful``.
 
     Raises:
         ModelError: thresholds or topics that do not fit together.
@@ -71,14 +76,16 @@ class SafetyDetector:
     silent: float
     careful: float
     mild: float
+    sorry: float
+    wary: float
 
     def __post_init__(self) -> None:
         if HARMLESS not in self.topics or len(self.topics) != self.network.topics:
             raise ModelError(f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}")
-        if not (0 <= self.careful <= self.silent <= 1 and 0 <= self.mild <= 1):
+        if not (0 <= self.wary <= self.careful <= self.silent <= 1 and 0 <= self.sorry <= self.mild <= 1):
             raise ModelError(
-                f"expected thresholds of the detector from 0 to 1, careful not above silent, got {self.careful}, "
-                f"{self.silent} and {self.mild}"
+                f"expected thresholds of the detector from 0 to 1, wary, careful and silent rising, sorry and mild as well, "
+                f"got {', '.join(f'{name} {getattr(self, name)}' for name in _THRESHOLDS)}"
             )
         weights = [_DANGER_COUNTS if topic in DANGER else 1.0 for topic in self.topics]
         grave = np.array([topic not in (HARMLESS, MILD) for topic in self.topics])
@@ -106,20 +113,23 @@ class SafetyDetector:
         """Return whether there is any sign that something is wrong."""
         return verdict.risk >= self.careful or verdict.mild >= self.mild
 
-    def tone(self, verdict: Verdict, earlier: int) -> int | None:
-        """Return the most cheerful tone that fits a message; None if none does.
+    def tones(self, verdict: Verdict, earlier: int) -> Tones | None:
+        """Return the tones that fit a message; None if none does.
 
-        Small bad news is answered gently. A sign of something grave that is no small bad news is
-        not answered at all: "That's
-        too bad" would be as wrong as "Cool".
+        Small bad news is answered gently, and nothing else with pity. A sign of something grave
+        that is no small bad news is not answered at all: "That's too bad" would be as wrong as
+        "Cool".
 
         Args:
             verdict: on the message.
             earlier: the most cheerful tone that fits what was said before.
         """
         if verdict.mild >= self.mild:
-            return GENTLE
-        return None if verdict.risk >= self.careful else earlier
+            return Tones(SORRY, GENTLE)
+        if verdict.risk >= self.careful:
+            return None
+        saddest = SORRY if verdict.mild >= self.sorry else GENTLE
+        return Tones(saddest, min(earlier, NEUTRAL) if verdict.risk >= self.wary else earlier)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps."""
@@ -130,9 +140,11 @@ class SafetyDetector:
         """Return what :meth:`arrays` and :meth:`card` kept. Raises :class:`ModelError` for what
         does not fit together.
         """
-        thresholds = (float(card[name]) for name in ("silent", "careful", "mild"))
-        return cls(MessageNetwork.of_arrays(arrays), tuple(map(str, card["topics"])), *thresholds)
+        network = MessageNetwork.of_arrays(arrays)
+        # files that know of no such threshold were as if it was never reached
+        thresholds = {"sorry": 0.0, "wary": card["careful"], **card}
+        return cls(network, tuple(map(str, card["topics"])), *(float(thresholds[name]) for name in _THRESHOLDS))
 
     def card(self) -> dict[str, Any]:
         """Return the detector's entry of a bundle's card."""
-        return {"topics": self.topics, "silent": self.silent, "careful": self.careful, "mild": self.mild}
+        return {"topics": self.topics, **{name: getattr(self, name) for name in _THRESHOLDS}}

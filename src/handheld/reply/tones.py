@@ -3,15 +3,34 @@
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from handheld.errors import InputError
 from handheld.reply.sections import read_sections
 
-GENTLE, NEUTRAL, CHEERFUL = range(3)
-"""Fit for bad news; fit in a conversation in which something grave was said before; for all else
-only.
+SORRY, GENTLE, NEUTRAL, CHEERFUL = range(-1, 3)
+"""Fit for bad news and for nothing else; fit for bad news too; fit in a conversation in which
+something grave was said before; for all else only.
 """
-_NAMES: Mapping[str, int] = {"gentle": GENTLE, "neutral": NEUTRAL}
+_NAMES: Mapping[str, int] = {"sorry": SORRY, "gentle": GENTLE, "neutral": NEUTRAL}
+
+
+class Tones(NamedTuple):
+    """Tones that fit a message.
+
+    Attributes:
+        saddest, most_cheerful: both fit, and what lies between.
+    """
+
+    saddest: int
+    most_cheerful: int
+
+    def have(self, tone: int) -> bool:
+        """Return whether a tone is among them."""
+        return self.saddest <= tone <= self.most_cheerful
+
+
+ALL_TONES = Tones(SORRY, CHEERFUL)
 
 
 def read_tones(path: Path, intents: Sequence[str]) -> tuple[int, ...]:

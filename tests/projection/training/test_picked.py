@@ -9,6 +9,7 @@ from handheld.errors import InputError
 from handheld.projection import TextClassifier
 from handheld.projection.inputs import Picked
 from handheld.projection.judging import TextData
+from handheld.projection.training import making
 from handheld.projection.training.making import make_text_model
 from handheld.projection.training.picked import class_weights, steady_temperature
 from handheld.projection.training.plan import FitFigures, Plan
@@ -109,3 +110,20 @@ def test_what_a_person_should_know_is_said(train: float, valid: float, majority:
 
 def test_a_good_fit_needs_no_words():
     assert FitFigures(0.95, 0.1, 0.93, 0.2, 0.3, 0.93, "").warnings == ()
+
+
+def test_the_slow_recipe_learns_from_the_same_teachers(monkeypatch: pytest.MonkeyPatch):
+    learned: list[tuple[str, np.ndarray]] = []
+
+    def slow(train, valid, plan, answers, state, progress):
+        learned.append((plan.recipe.reads, answers))
+        raise InterruptedError
+
+    monkeypatch.setattr(making, "_network", slow)
+    train = noisy(200, 0, classes=34)
+    with pytest.raises(InterruptedError):
+        made(train, noisy(80, 1, classes=34), 60_000, high_effort=True)
+    [(reads, answers)] = learned
+    assert reads == "rows"
+    assert answers.shape == (200, 34)
+    assert np.exp(answers).sum(axis=1).max() <= 1.001  # a mean of logarithms of shares

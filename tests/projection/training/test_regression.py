@@ -12,9 +12,12 @@ from handheld.projection.training.regression import (
     fitted,
     inverse_document_frequency,
     log_count_ratio,
+    mean_of,
 )
 from handheld.projection.training.tuning import (
     Held,
+    Trial,
+    chosen,
     cross_entropy,
     held_out,
     temperature_of,
@@ -111,6 +114,26 @@ def test_the_choice_is_by_texts_that_were_held_out():
     assert trials[0].loss == min(trial.loss for trial in trials)
     assert trials[0].prior == "bayes"
     assert trials[0].accuracy > 0.95
+
+
+@pytest.mark.parametrize(("other", "together"), [([[0, 1], [0, 3]], True), ([[0, 3], [3, 0]], False)])
+def test_two_priors_are_used_together_where_their_mean_is_better(other, together):
+    given = lessons(TEXTS[:2], np.array([0, 1]))
+    sets = [Held(given, given.texts, given.values, np.array([0, 1]), np.ones(2, np.float32))]
+    first = np.array([[3, 0], [1, 0]], np.float32)  # the second text is wrong
+    trials = [
+        Trial(prior, 1.0, cross_entropy(scores, np.array([0, 1])), 0.5, scores)
+        for prior, scores in (("uniform", first), ("bayes", np.array(other, np.float32)))
+    ]
+    trials.sort(key=lambda trial: trial.loss)
+    assert {trial.prior for trial in chosen(trials, sets)} == ({"uniform", "bayes"} if together else {"uniform"})
+
+
+def test_the_mean_of_regressions_answers_with_the_mean_of_their_logits():
+    given = lessons()
+    models = [fitted(given, alpha) for alpha in (0.01, 1.0)]
+    logits = [model.scores(given.texts, given.values) for model in models]
+    assert mean_of(models).scores(given.texts, given.values) == pytest.approx((logits[0] + logits[1]) / 2, abs=1e-5)
 
 
 def test_numbers_are_rounded_with_the_least_error():

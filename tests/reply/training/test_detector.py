@@ -122,21 +122,11 @@ def test_what_a_teacher_said_is_kept_in_the_order_of_the_topics(tmp_path: Path):
         read_taught(path, ("death", "harmless"))
 
 
-def test_a_teacher_learns_topics_and_is_asked_once(tmp_path: Path):
-    transformers = pytest.importorskip("transformers")
-    folder = tmp_path / "encoder"
-    folder.mkdir()
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "he", "died", "hello", "you", "she"]
-    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
-    )
-    transformers.BertModel(config).save_pretrained(folder)
-    transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+def test_a_teacher_learns_topics_and_is_asked_once(encoder: Path, tmp_path: Path):
     written = [WrittenMessage("death", "he died", ("a", 0))] * 30 + [WrittenMessage("harmless", "hello you", ("a", 1))] * 30
     topics, state = ("death", "harmless"), tmp_path / "run"
     arguments = (written, topics, ["hello"] * 9, ["he died", "hello you"])
-    taught = ask_teacher(folder, *arguments, seed=0, state=state, report=lambda *_: None)
+    taught = ask_teacher(encoder, *arguments, seed=0, state=state, report=lambda *_: None)
     assert taught.shares.shape == (len(taught.texts), 2)
     assert taught.shares.sum(axis=1) == pytest.approx(np.ones(len(taught.texts)), abs=1e-5)
     again = ask_teacher(tmp_path / "none", *arguments, seed=0, state=state, report=lambda *_: None)

@@ -28,6 +28,7 @@ from handheld.projection.training.regression import (
     TextMatrix,
     fitted,
     inverse_document_frequency,
+    mean_of,
 )
 from handheld.projection.training.text import Curve
 from handheld.projection.training.tuning import (
@@ -38,6 +39,7 @@ from handheld.projection.training.tuning import (
     STEPS,
     Held,
     Trial,
+    chosen,
     cross_entropy,
     held_out,
     prior_of,
@@ -92,6 +94,10 @@ class PickedMaker:
         state: folder to go on from, or None.
         progress: called as the work goes on.
 
+    Attributes:
+        taught: (texts, classes) logits of all teachers of the lesson's texts, once they have answered; before,
+            and where a regression alone teaches, ``answers``.
+
     Raises:
         InputError: a size that leaves no room for n-grams.
     """
@@ -111,6 +117,7 @@ class PickedMaker:
         self.classes = len(train.known.classes)
         self.valid_labels = valid.known.labels
         self.valid_texts = valid.texts
+        self.taught = answers
         self.plan, self.answers, self.state, self.progress = plan, answers, state, progress
         self.ngrams = NGRAM_DEFAULTS
         self.buckets = 1 << self.ngrams.bits
@@ -123,9 +130,13 @@ class PickedMaker:
         """Return the file that knows the validation texts best."""
         if self.is_many:
             return self._best([self._deep()])
-        trial = self._tuned(PRIORS if self.classes <= BAYES_CLASSES else PRIORS[:1])
-        teacher = self._teacher(trial)
-        return self._best([self._linear(teacher, trial, form) for form in picking.forms_for(self.classes)])
+        trials = self._tuned(PRIORS if self.classes <= BAYES_CLASSES else PRIORS[:1])
+        priors = [self._prior(trial) for trial in trials]
+        teacher = self._teacher(priors)
+        made = [self._linear(teacher, priors, form) for form in picking.forms_for(self.classes)]
+        told = " and ".join(f"{trial.prior} prior, C {trial.inverse_alpha:g}" for trial in trials)
+        best = self._best(made)
+        return replace(best, choice=f"linear, {told}, {best.choice}")
 
     @property
     def is_many(self) -> bool:
@@ -176,17 +187,23 @@ class PickedMaker:
         weights = class_weights(self.plan.class_weight, self.valid_labels, self.classes, len(self.valid_labels))
         return Held(self.lessons, texts, texts.weighted(self.idf), self.valid_labels, weights)
 
-    def _tuned(self, priors: Sequence[str]) -> Trial:
+    def _tuned(self, priors: Sequence[str]) -> tuple[Trial, ...]:
         self.progress("regression", 0.0, "")
         report: Callable[[float, str], None] = lambda done, text: self.progress("regression", done, text)  # noqa: E731
-        return tune(held_out(self.lessons, self.labels, self.valid), priors, report)[0]
+        sets = held_out(self.lessons, self.labels, self.valid)
+        return chosen(tune(sets, priors, report), sets)
 
-    def _teacher(self, trial: Trial) -> SoftmaxRegression:
-        alpha = 1 / (trial.inverse_alpha * len(self.lesson))
+    def _prior(self, trial: Trial) -> tuple[float, Floats | None]:
+        """Return alpha and the scale of each coefficient."""
+        return 1 / (trial.inverse_alpha * len(self.lesson)), prior_of(trial.prior, self.lessons)
+
+    def _teacher(self, priors: Sequence[tuple[float, Floats | None]]) -> SoftmaxRegression:
         steps = 2 * LARGE_STEPS if self.classes > LARGE_CLASSES else STEPS
-        return fitted(self.lessons, alpha, prior=prior_of(trial.prior, self.lessons), steps=steps)
+        return mean_of([fitted(self.lessons, alpha, prior=prior, steps=steps) for alpha, prior in priors])
 
-    def _linear(self, teacher: SoftmaxRegression, trial: Trial, form: picking.Form) -> Made | None:
+    def _linear(
+        self, teacher: SoftmaxRegression, priors: Sequence[tuple[float, Floats | None]], form: picking.Form
+    ) -> Made | None:
         rows = form.rows_in(self.size, self.buckets, self.classes)
         if rows < picking.LEAST_ROWS:
             return None
@@ -194,15 +211,12 @@ class PickedMaker:
         answers = softmax(teacher.scores(self.matrix, self.lessons.values))
         if self.answers is not None:
             answers = np.asarray((answers + softmax(self.answers)) / 2, np.float32)
-        alpha = 1 / (trial.inverse_alpha * len(self.lesson))
-        prior = prior_of(trial.prior, self.lessons)
-        pick = picking.picked(teacher, self.lessons, self.idf, rows, alpha, prior, answers)
+        pick = picking.picked(teacher, self.lessons, self.idf, rows, priors, answers)
         texts = pick.lessons.texts
         model = picking.rounded(pick, form)
         if form.bits == 4:
             model = picking.refitted(model, texts, pick.model.scores(texts, pick.lessons.values))
-        choice = f"linear, {trial.prior} prior, C {trial.inverse_alpha:g}, {form.width} numbers of {form.bits} bits a row"
-        return Made(model, self._reader(pick.columns), choice, {})
+        return Made(model, self._reader(pick.columns), f"{form.width} numbers of {form.bits} bits a row", {})
 
     def _deep(self) -> Made:
         """Return a network with a hidden layer that learned from a regression and two larger
@@ -219,9 +233,10 @@ class PickedMaker:
             if loss < least:
                 teacher, least, best = tried, loss, inverse_alpha
         assert teacher is not None
+        self.taught = self._taught(teacher)
         lesson = replace(
             self.lesson,
-            answers=self._taught(teacher),
+            answers=self.taught,
             labels=np.asarray(self.lesson.labels * self.weights[:, None], np.float32),
         )
         columns = np.sort(np.argsort(-picking.importance(teacher, self.lessons), kind="stable")[:rows])

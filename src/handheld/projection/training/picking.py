@@ -6,6 +6,7 @@ The small model learns from the labels and from the large one's answers (Hinton 
 head by a singular value decomposition, and rounded.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from handheld.projection.hidden import HiddenModel
 from handheld.projection.kept import size_of
 from handheld.projection.learned import LEVELS
 from handheld.projection.pooled import PooledModel
-from handheld.projection.training.regression import Floats, Lessons, SoftmaxRegression, TextMatrix, fitted
+from handheld.projection.training.regression import Floats, Lessons, SoftmaxRegression, TextMatrix, fitted, mean_of
 
 TEACHER_SHARE = 0.5
 """Of the large model's answers in what the small one learns; the rest are the labels."""
@@ -101,18 +102,18 @@ def picked(
     lessons: Lessons,
     idf: Floats,
     rows: int,
-    alpha: float,
-    prior: Floats | None,
+    priors: Sequence[tuple[float, Floats | None]],
     answers: Floats,
 ) -> Pick:
-    """Return the regression on the ``rows`` columns that move the teacher's answers most.
+    """Return the regression on the ``rows`` columns that move the teacher's answers most; the mean
+    of several by several priors.
 
     Args:
         teacher: the large model.
         lessons: that it learned.
         idf: (columns,) weights of the columns.
         rows: columns to keep, at most.
-        alpha, prior: of the regression, as the teacher's.
+        priors: alpha and scale of each regression's prior, as the teacher's.
         answers: (texts, classes) shares that the teacher gives each class.
 
     Raises:
@@ -125,8 +126,8 @@ def picked(
     targets = (1 - TEACHER_SHARE) * lessons.targets + TEACHER_SHARE * answers
     smaller = Lessons(texts, texts.weighted(idf[columns]), np.asarray(targets, np.float32), lessons.weights)
     start = SoftmaxRegression(teacher.coefficients[columns], teacher.bias)
-    scale = prior if prior is None or len(prior) == 1 else prior[columns]
-    return Pick(columns, smaller, idf[columns], fitted(smaller, alpha, prior=scale, start=start))
+    models = [fitted(smaller, alpha, prior=None if prior is None else prior[columns], start=start) for alpha, prior in priors]
+    return Pick(columns, smaller, idf[columns], mean_of(models))
 
 
 def rounded(pick: Pick, form: Form) -> PooledModel:

