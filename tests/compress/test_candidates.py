@@ -30,12 +30,12 @@ class Scales:
     def __init__(self) -> None:
         self.asked = 0
 
-    def estimate(self, network: torch.nn.Module) -> int:
+    def estimate(self, network: torch.nn.Module, side: int) -> int:
         return sum(parameter.numel() for parameter in network.parameters())
 
     def file(self, network: torch.nn.Module, side: int) -> bytes:
         self.asked += 1
-        return bytes(self.estimate(network))
+        return bytes(self.estimate(network, side))
 
     def latency(self, content: bytes) -> Latency:
         return Latency(len(content) * 1e-6, 0, 0, 1)

@@ -359,7 +359,7 @@ def test_a_transformer_of_a_library_has_a_family(splits: Splits, tmp_path: Path)
         assert member.met, member.reason
         assert member.accuracy > 0.5
         assert member.macs < made.teacher.macs
-    loaded = Family.load(tmp_path)
+    loaded = Family.open(tmp_path)
     assert {member.name for member in loaded.members} == {member.name for member in made.members}
 
 

@@ -227,7 +227,7 @@ def size_fits(candidate: Candidate, builder: Builder, probe: Probe, size: float)
     """Whether a candidate's file has at most so many bytes; it is not compiled where an estimate leaves no doubt."""
     network = builder.build(candidate).network
     is_sparse = candidate.kind == "sparse"  # then only the stored file tells
-    ratio = 1.0 if is_sparse else probe.estimate(network) / size
+    ratio = 1.0 if is_sparse else probe.estimate(network, candidate.side) / size
     if not _SURE <= ratio <= 1 / _SURE:
         return ratio < 1
     file = probe.file(network, candidate.side)

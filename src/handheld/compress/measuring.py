@@ -54,7 +54,7 @@ class Probe:
         own = Figures(len(teacher), timed["teacher"])
         self.reference = own if file is None else Figures(file.size, timed["file"])
         self._files: dict[str, bytes] = {}
-        self._beside = 0  # bytes of the last file that were no weights
+        self._beside: dict[int, int] = {}  # bytes of files that are no weights, by the number of operators
 
     def file(self, network: fx.GraphModule, side: int) -> bytes:
         """Return a network's file for pictures of a side; the same one is compiled once."""
@@ -66,7 +66,7 @@ class Probe:
             file = to_tflite(
                 Plain(fold(network)), example, metadata={}, precision=self.precision, calibration=noise, tolerance=np.inf
             )
-            self._beside = file.size - self.bytes_each * _parameters(network)
+            self._beside[len(network.graph.nodes)] = file.size - self.bytes_each * _parameters(network)
             self._files[key] = file.content
             while sum(map(len, self._files.values())) > _MOST_KEPT and len(self._files) > 1:
                 del self._files[next(iter(self._files))]  # the oldest
@@ -79,9 +79,12 @@ class Probe:
         one = timed["candidate"]
         return Latency(one.median * drift, one.p90 * drift, one.iqr * drift, one.runs)
 
-    def estimate(self, network: fx.GraphModule) -> int:
-        """Return about how many bytes a network's file has, without compiling it."""
-        return self._beside + self.bytes_each * _parameters(network)
+    def estimate(self, network: fx.GraphModule, side: int) -> int:
+        """Return about how many bytes a network's file has; it is compiled only if none of as many operators has been yet."""
+        operators = len(network.graph.nodes)
+        if operators not in self._beside:
+            return len(self.file(network, side))
+        return self._beside[operators] + self.bytes_each * _parameters(network)
 
 
 def _parameters(network: fx.GraphModule) -> int:

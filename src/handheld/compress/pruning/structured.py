@@ -113,6 +113,8 @@ def _why(channels: Channels, of: str, share: float, minimum: float) -> str:
     pinned = "; ".join(
         f"layer {group.layers[0]!r} keeps its channels: {group.pinned}" for group in channels.groups if group.pinned
     )
+    if not channels.free:
+        return f"no layer can lose channels. {pinned}"
     return (
         f"{share:.1%} of the {of} is the least that can be reached with at least {minimum:.0%} of each free group's channels "
         f"and one of each layer. {pinned}"
