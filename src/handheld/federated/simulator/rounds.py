@@ -137,6 +137,7 @@ def _of_this_delta(plan: Plan, population: int, rows: Sequence[Row]) -> tuple[Ro
 
 def _require_fitting(plan: Plan, population: int) -> None:
     """Raise :class:`InputError` where a plan does not fit the number of devices."""
+    plan.promised(population, 1, 1)  # raises where delta is none for so many
     if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
         raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
     if plan.robust is not None and plan.sampling == "fixed":
@@ -158,7 +159,8 @@ def _round(
     """Return what is known after one more round, and why updates were rejected in it."""
     task, down = task_of(plan, now.state)
     poisson = plan.sampling == "poisson"
-    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up, poisson=poisson)
+    whole = plan.promises and plan.devices.own_hours  # else the clock, and who is ready by it, would tell of devices' data
+    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up, poisson=poisson, whole=whole)
     users = cohort.answering if cohort.enough else cohort.answering[:0]
     shared = replace(now, memory=stages.public(now.memory))
     gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, shared, users)))
