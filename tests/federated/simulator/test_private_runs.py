@@ -269,6 +269,8 @@ def test_a_longer_run_that_would_break_its_target_says_what_can_be_done(tmp_path
         longer.for_epsilon(2.0, 20, out=tmp_path)
     allowing = longer.for_epsilon(float(allowed), 20, out=tmp_path)
     assert len(simulate(allowing, Steady(), out=tmp_path).rows) == 40
+    with pytest.raises(InputError, match="target_epsilon: expected a number above 0, got -1"):
+        longer.for_epsilon(-1, 20, out=tmp_path)
     assert longer.for_epsilon(2.0, 20, out=tmp_path / "other").stages[1].multiplier > plan.stages[1].multiplier
     # 40 rounds are done: a smaller number takes nothing of that back
     with pytest.raises(InputError, match=rf"after 40 rounds, above 2: allow a target_epsilon of {allowed}, or name another"):
