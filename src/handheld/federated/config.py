@@ -46,12 +46,13 @@ from torch import nn
 from handheld.config import factory, find, from_table
 from handheld.data import load, partitions
 from handheld.data.letters import ALPHABET, one_each, plays, windows
-from handheld.errors import InputError
+from handheld.errors import HandheldError, InputError
 from handheld.federated import algorithms, stages, updates
 from handheld.federated.learning import Examples, Learner, Users, Work, structured
 from handheld.federated.learning.descent import cross_entropy
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
+from handheld.federated.own_code import said
 from handheld.federated.simulator import Devices, Plan
 
 ALGORITHMS = {
@@ -213,7 +214,7 @@ class Config:
         )
 
     def _from_factory(self, name: str) -> tuple[Users, Examples | None]:
-        made = factory(name, self.folder)()
+        made = _made(factory(name, self.folder), "data.factory", name)
         if isinstance(made, tuple) and len(made) == 2:
             users, test = made
             if isinstance(users, Users) and (test is None or isinstance(test, Examples)):
@@ -226,7 +227,7 @@ class Config:
         make_own = factory(self.model.network, self.folder)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.plan.seed)  # as for ours: the same command begins with the same weights, or cannot go on
-            found = make_own(shape, classes)
+            found = _made(make_own, "model.network", self.model.network, shape, classes)
         if not isinstance(found, nn.Module):
             raise InputError(f"{self.model.network} gives a {type(found).__name__}, expected a torch module")
         return found
@@ -326,12 +327,22 @@ def _named(choice: _Choice, table: Any, where: str, *, folder: Path) -> Any:
     inner = {key: _named(_INNER[key], value, f"{where}.{key}", folder=folder) for key, value in table.items() if key in _INNER}
     plain = {key: value for key, value in table.items() if key != "name" and key not in inner}
     if isinstance(made, type) and _is_made_from_fields(made):
-        value = from_table(made, plain, where, **inner)
+        value = _made(partial(from_table, made, plain, where, **inner), where, name)
     else:
-        value = _called(made, {**plain, **inner}, f"{where}: {name}")
+        value = _made(partial(_called, made, {**plain, **inner}, f"{where}: {name}"), where, name)
     if missing := [attribute for attribute in choice.needed if not hasattr(value, attribute)]:
         raise InputError(f"{where}: {name} has no {missing[0]!r}; expected {', '.join(choice.needed)}")
     return value
+
+
+def _made(make: Callable[..., Any], where: str, name: str, *values: Any) -> Any:
+    """Return what a user's class or function makes. Raises :class:`InputError` with its name where it raises."""
+    try:
+        return make(*values)
+    except (HandheldError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"{where}: {name} raises {said(error)}") from error
 
 
 def _is_made_from_fields(made: type[Any]) -> bool:

@@ -45,6 +45,11 @@ class Work:
         if (self.batch is not None and self.batch < 1) or (self.steps is not None and self.steps < 1):
             raise InputError(f"expected batches and steps of 1 or more, got {self}")
 
+    @property
+    def is_one_step(self) -> bool:
+        """Whether no device goes more than one step in a round, however many examples it has."""
+        return self.steps == 1 or (self.batch is None and self.steps_of(1) == 1)
+
     def steps_of(self, examples: int) -> int:
         """Return how many steps a device with so many examples goes."""
         steps = max(1, round(self.epochs * -(-examples // self._batch(examples)))) if examples else 0

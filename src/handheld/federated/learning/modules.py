@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from handheld.errors import InputError
+from handheld.errors import HandheldError, InputError, TrainingError
 from handheld.federated.algorithms import State
 from handheld.federated.identity import digest
 from handheld.federated.learning.descent import (
@@ -22,12 +22,13 @@ from handheld.federated.learning.descent import (
     within,
 )  # fmt: skip
 from handheld.federated.learning.description import contents, structure
-from handheld.federated.learning.evaluation import Metrics, PerUser, answers, per_user
+from handheld.federated.learning.evaluation import Answers, Metrics, PerUser, answers, per_user
 from handheld.federated.learning.learner import Doubles, Floats, Learned, Shape, Task
 from handheld.federated.learning.plain_state import PlainState
-from handheld.federated.learning.trial import require_labels, said, tried
+from handheld.federated.learning.trial import require_labels, tried
 from handheld.federated.learning.users import Examples, Users
 from handheld.federated.learning.vectors import Layout
+from handheld.federated.own_code import raised, said
 
 _LARGEST, _AT_ONCE = 50_000, 64
 _SMALL = (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)  # what gains from going side by side
@@ -148,24 +149,20 @@ class ModuleLearner:
         return [self._alone(task, user, kept) for user, kept in zip(users, own, strict=True)]
 
     def evaluate(self, state: State) -> dict[str, float]:
-        """Return ``loss``, ``accuracy`` of classes, and metrics on the examples to test on."""
+        """Return ``loss``, ``accuracy`` of classes, and metrics on the examples to test on.
+
+        Raises :class:`TrainingError` where the module, the loss or a metric raises.
+        """
         if self.test is None:
             return {}
-        self._plain.restore(self.module)
-        evaluated = answers(
-            self.module, self.layout, state.weights, self.test, self.loss,
-            statistics=state.statistics, metrics=self.metrics,
-        )  # fmt: skip
-        return evaluated.figures
+        return self._answers(state, self.test, "the test's").figures
 
     def evaluate_users(self, state: State) -> PerUser:
-        """Return how good a model is for each device on its own examples (federated evaluation)."""
-        self._plain.restore(self.module)
-        evaluated = answers(
-            self.module, self.layout, state.weights, self.users.examples, self.loss,
-            statistics=state.statistics, metrics=self.metrics,
-        )  # fmt: skip
-        return per_user(evaluated, self.users.partition)
+        """Return how good a model is for each device on its own examples (federated evaluation).
+
+        Raises :class:`TrainingError` where the module, the loss or a metric raises.
+        """
+        return per_user(self._answers(state, self.users.examples, "devices'"), self.users.partition)
 
     def fresh(self) -> nn.Module:
         """Return a copy of the module as it was given."""
@@ -191,6 +188,18 @@ class ModuleLearner:
             "freeze_statistics": self.layout.fixed,
         }
 
+    def _answers(self, state: State, examples: Examples, whose: str) -> Answers:
+        self._plain.restore(self.module)
+        try:
+            return answers(
+                self.module, self.layout, state.weights, examples, self.loss,
+                statistics=state.statistics, metrics=self.metrics,
+            )  # fmt: skip
+        except (HandheldError, MemoryError):
+            raise
+        except Exception as error:  # whatever a user's module or metric raises
+            raise TrainingError(f"the module cannot be evaluated on {whose} examples: {raised(error)}") from error
+
     def _alone(self, task: Task, user: int, own: Floats | None) -> Learned:
         examples = self.users.examples
         places = self.users.partition.of(user)
@@ -200,7 +209,7 @@ class ModuleLearner:
         except MemoryError:
             raise
         except Exception as error:  # whatever a user's module raises on one device's examples
-            return Learned.failed(said(error))
+            return Learned.failed(raised(error))
 
     def _together(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> list[Learned]:
         state = as_tensors(task.state)

@@ -9,7 +9,7 @@ from numbers import Integral
 from pathlib import Path
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import Algorithm, FedAvg, Robust
+from handheld.federated.algorithms import Algorithm, FedAvg, FedSGD, Robust
 from handheld.federated.learning.learner import Structure, Work
 from handheld.federated.privacy import Guarantee, guarantees, noise_multiplier, require_target
 from handheld.federated.simulator.checkpoint import KeptNoise, kept_noise
@@ -88,6 +88,13 @@ class Plan:
             raise InputError(f"delta: expected a number above 0, below 1, got {self.delta}")
         if self.robust is not None and self.algorithm.corrects:
             raise InputError("a robust mean sees updates only, but this algorithm's devices send more")
+        if isinstance(self.algorithm, FedSGD) and not self.work.is_one_step:
+            work = self.work
+            raise InputError(
+                f"algorithm: {type(self.algorithm).__name__}'s devices send one gradient: expected work of one step, all of"
+                f" their examples (no batch, 1 epoch) or steps 1, got epochs {work.epochs:g}, batch {work.batch} and steps"
+                f" {work.steps}: take FedAvg, which this would be"
+            )
         compressed = bool(self.stages) and all(isinstance(stage, Compressed) for stage in self.stages)
         if self.feedback and (self.algorithm.corrects or self.buffer is not None or not compressed):
             raise InputError("feedback is of compressed rounds: no other stages, no devices' states, no buffer")

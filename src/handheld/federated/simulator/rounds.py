@@ -10,6 +10,7 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.federated.learning.learner import Doubles, Learner, check, statistics_of
+from handheld.federated.own_code import naming_own_code
 from handheld.federated.simulator import checkpoint
 from handheld.federated.simulator.asynchronous import arrivals_round
 from handheld.federated.simulator.checkpoint import Checkpoint, Row
@@ -58,36 +59,39 @@ def simulate(
     Raises:
         InputError: a plan that makes no sense, what the learner's ``check`` says, or a folder with a run of another plan, data
             or model.
-        TrainingError: the model's weights are not finite any more.
+        TrainingError: the model's weights are not finite any more, or a class of the user's own
+            raised; it is named.
         StoppedRunError: no update of three rounds in a row, or of the last, was taken, or a loss is no finite number.
     """
     refuse_in_a_started_process(workers)
-    check(learner)
-    first = learner.start()
-    statistics = statistics_of(learner)
-    population = len(learner.examples)
-    _require_fitting(plan, population)
-    _require_no_leak(plan, statistics)
-    equal = plan.alike and plan.buffer is None
-    stages = Stages(plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population))
-    keeper = _Keeper(None if out is None else Path(out), identity_of(plan, learner) if out else {})
-    now = keeper.load(len(first))
-    if now is None:
-        state = replace(plan.algorithm.init(first), statistics=statistics)
-        now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
-    now = replace(now, rows=_of_this_delta(plan, population, now.rows))
+    with naming_own_code():
+        check(learner)
+        first = learner.start()
+        statistics = statistics_of(learner)
+        population = len(learner.examples)
+        _require_fitting(plan, population)
+        _require_no_leak(plan, statistics)
+        equal = plan.alike and plan.buffer is None
+        stages = Stages(plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population))
+        keeper = _Keeper(None if out is None else Path(out), identity_of(plan, learner) if out else {})
+        now = keeper.load(len(first))
+        if now is None:
+            state = replace(plan.algorithm.init(first), statistics=statistics)
+            now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
+        now = replace(now, rows=_of_this_delta(plan, population, now.rows))
+        up = _bytes_up(stages, plan, len(statistics))
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
         return Run(now.state, tuple(now.rows), now.times, {})
     rejected: dict[int, str] = {}
-    up = _bytes_up(stages, plan, len(statistics))
     one_more = _round if plan.buffer is None else arrivals_round
     with engine_of(engine, learner, stages, workers=workers, address=address) as where:
         try:
             ends = False
             while not ends:
-                then, refused = one_more(plan, learner, stages, where, now, up)
+                with naming_own_code():
+                    then, refused = one_more(plan, learner, stages, where, now, up)
                 rejected |= refused
-                if problem := problem_of(plan, then.rows):
+                if problem := problem_of(plan, then.rows, refused):
                     run = Run(then.state, tuple(then.rows), then.times, rejected)
                     raise StoppedRunError(problem, run)
                 now = then
