@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from handheld.federated.device.conditions import Gate
 from handheld.federated.device.machine import resident_megabytes
 from handheld.federated.device.personal import Personal, Personalisation, layout_of, load, personalise, save
 from handheld.federated.device.store import Store
+from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import Loss, cross_entropy, descend
 from handheld.federated.learning.learner import Doubles, Floats, Learned, Task
 from handheld.federated.learning.vectors import Layout, Vector
@@ -80,8 +80,8 @@ class Device:
         loss: Loss = cross_entropy,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._given = deepcopy(module)  # never run: a forward pass in training moves statistics
-        self.module = deepcopy(module)
+        self._given = copied(module)  # never run: a forward pass in training moves statistics
+        self.module = copied(module)
         self.store = store
         self.gate = gate
         self.budget = budget or Budget()
@@ -145,7 +145,7 @@ class Device:
 
         Without the shared model's statistics (m,) those of the module are taken.
         """
-        served = deepcopy(self._given).eval()
+        served = copied(self._given).eval()
         set_weights(served, weights)
         own = load(self._own, weights)
         values = statistics if own is None else own[1]

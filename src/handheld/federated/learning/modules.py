@@ -1,7 +1,6 @@
 """Devices that train a torch module: one after another, or many in one go where the module is small."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from handheld.errors import HandheldError, InputError, TrainingError
 from handheld.federated.algorithms import State
 from handheld.federated.identity import digest
+from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import (
     Loss,
     as_tensors,
@@ -19,11 +19,12 @@ from handheld.federated.learning.descent import (
     cross_entropy,
     descend,
     of_each,
+    single_norms,
     within,
 )  # fmt: skip
 from handheld.federated.learning.description import contents, structure
 from handheld.federated.learning.evaluation import Answers, Metrics, PerUser, answers, per_user
-from handheld.federated.learning.learner import Doubles, Floats, Learned, Shape, Task
+from handheld.federated.learning.learner import Doubles, Floats, Learned, Shape, Task, Work
 from handheld.federated.learning.plain_state import PlainState
 from handheld.federated.learning.trial import require_labels, tried
 from handheld.federated.learning.users import Examples, Users
@@ -76,8 +77,8 @@ class ModuleLearner:
             raise InputError(f"expected 1 device or more at once, got {at_once}")
         if test is not None and not len(test):
             raise InputError("test holds no examples: leave it out to evaluate nothing")
-        self._given = deepcopy(module)  # never run, so that it is as it was given
-        self.module = deepcopy(module)
+        self._given = copied(module)  # never run, so that it is as it was given
+        self.module = copied(module)
         self.users = users
         self.test = test
         self.loss = loss
@@ -137,6 +138,20 @@ class ModuleLearner:
         if self.at_once > 1 and (why := self._apart()):
             raise InputError(f"devices cannot learn side by side with this module ({why}): leave at_once out")
 
+    def check_work(self, work: Work) -> None:
+        """Raise :class:`InputError` where no batch of any device is one that a layer can learn means from."""
+        largest = int(self.examples.max(initial=0))
+        batch = largest if work.batch is None else min(work.batch, largest)
+        batches = self._batches()
+        if batch != 1 or not len(self.layout.statistics) or not batches:
+            return
+        inputs, _ = batch_of(self.users.examples, batches[0][:1])
+        if single := single_norms(self.layout.train(self.fresh()), inputs):
+            raise InputError(
+                f"{single[0]} is given one number a channel in batches of one example, which has no variance: take"
+                " batches of 2 or more, GroupNorm or LayerNorm, or freeze_statistics"
+            )
+
     def learn(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> list[Learned]:
         """Let devices learn; one whose learning raises answers why."""
         if self.at_once > 1:
@@ -166,7 +181,7 @@ class ModuleLearner:
 
     def fresh(self) -> nn.Module:
         """Return a copy of the module as it was given."""
-        return deepcopy(self._given)
+        return copied(self._given)
 
     def fingerprint(self) -> dict[str, object]:
         """Return what tells this population, its data and its model from others."""
@@ -312,6 +327,8 @@ class ModuleLearner:
             return "its layers keep statistics, which would be those of all devices"
         if self._plain:
             return "it keeps state in plain attributes, which would be that of all devices"
+        if any(layer._forward_pre_hooks for layer in self.module.modules()):
+            return "its hooks compute weights, and would keep those of all devices"
         batches = self._batches()
         if not batches or len(batches[0]) < 2:
             return ""

@@ -65,7 +65,7 @@ def simulate(
     """
     refuse_in_a_started_process(workers)
     with naming_own_code():
-        check(learner)
+        check(learner, plan.work)
         first = learner.start()
         statistics = statistics_of(learner)
         population = len(learner.examples)
