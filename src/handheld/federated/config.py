@@ -90,6 +90,7 @@ _ENCODER = _Choice(ENCODERS, ("unbiased", "encode", "decode"))
 _STRUCTURE = _Choice(STRUCTURES, ("subspace",))
 _LEARNER = _Choice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
 _INNER = {"encoder": _ENCODER, "then": _ENCODER, "structure": _STRUCTURE}
+_MOST_CLASSES = 1 << 24  # outputs of a network
 _NAMED = 10  # files that were left out and are named one by one
 _LOG = logging.getLogger(__name__)
 _PLAIN = (
@@ -198,6 +199,11 @@ class Config:
             targets = users.examples.targets
             whole = targets.dtype.kind != "f"
             classes = int(targets.max(initial=0)) + 1 if whole else math.prod(targets.shape[1:])
+            if classes > _MOST_CLASSES:
+                raise InputError(
+                    f"data.factory: {self.data.factory} gives the label {classes - 1:,}, for which a network would need"
+                    " as many outputs: number classes from 0 without gaps (np.unique with return_inverse)"
+                )
         elif self.data.split in ("plays", "files"):
             users, test = self._letters(self.data)
             classes = len(ALPHABET) + 1

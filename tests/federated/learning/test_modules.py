@@ -219,3 +219,11 @@ def test_a_module_that_cannot_be_copied_is_refused_in_one_line():
     module.doubled = module.weight * 2
     with pytest.raises(InputError, match=r"the module cannot be copied .*: compute tensors that come of its weights"):
         learner(module)
+
+
+def test_whole_numbers_beyond_int64_are_refused():
+    large = np.array([0, 2**63 + 1], np.uint64)
+    for inputs, targets in ((large, np.zeros(2, int)), (np.zeros(2), large)):
+        with pytest.raises(InputError, match="hold 9223372036854775809, more than int64 does"):
+            Examples(inputs, targets)
+    assert len(Examples(np.arange(2, dtype=np.uint64), np.arange(2))) == 2
