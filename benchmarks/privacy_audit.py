@@ -101,7 +101,7 @@ CASES: dict[str, tuple[Plan, tuple[Any, Any]]] = {
         ONE_WAY,
     ),
     "ready at night": (
-        some(Clip(1.0), CentralNoise(0.5), devices=Devices(ready=0.2, night=1.0)),
+        some(Clip(1.0), CentralNoise(0.5), devices=Devices(ready=0.2, night=1.0, deadline=3600)),
         ONE_WAY,
     ),
     "many leave": (some(Clip(1.0), CentralNoise(0.5), devices=Devices(gone=0.4)), ONE_WAY),

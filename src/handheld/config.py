@@ -23,6 +23,8 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"no factory {name!r} ({error}): expected package.module:function") from error
+    except Exception as error:  # whatever a user's module raises, or how it is not written
+        raise InputError(f"no factory {name!r} ({type(error).__name__}: {error}): mend the module {module}") from error
     if not callable(found):
         raise InputError(f"{name} is a {type(found).__name__}, expected a function")
     return found

@@ -30,3 +30,9 @@ def test_nobody_has_anything():
     assert skew_of(Partition(np.zeros(0, np.int64), np.zeros(4, np.int64))).users == 0
     lonely = Partition(np.arange(3), np.array([0, 0, 3, 3]))
     assert (skew_of(lonely, np.zeros(3, np.int64)).users, skew_of(lonely, np.zeros(3, np.int64)).distance) == (1, 0)
+
+
+def test_labels_may_be_any_numbers():
+    large = np.array([2_000_000_000, 5, 5, 2_000_000_000])
+    small = np.array([1, 0, 0, 1])
+    assert skew_of(evenly(4, 2, seed=0), large) == skew_of(evenly(4, 2, seed=0), small)

@@ -261,6 +261,19 @@ def test_own_classes_that_do_not_fit_are_named(pictures: Path, text: str, why: s
             read(config(pictures, text))
 
 
+def test_a_label_that_is_a_large_number_is_named(pictures: Path):
+    (pictures / "made_large.py").write_text(
+        "import numpy as np\n"
+        "from handheld.data.partitions import evenly\n"
+        "from handheld.federated.learning import Examples, Users\n"
+        "def data():\n"
+        "    examples = Examples(np.ones((6, 3)), np.array([0, 1, 0, 1, 0, 2_000_000_000]))\n"
+        "    return Users(examples, evenly(6, 2, seed=0)), None\n"
+    )
+    with pytest.raises(InputError, match="made_large:data gives the label 2,000,000,000, for which a network would need"):
+        read(config(pictures, '[data]\nfactory = "made_large:data"')).learner()
+
+
 @pytest.mark.parametrize("entry", ["each = 0", "users = 0", "length = 0", "size = [3]", "size = [0, 3]"])
 def test_data_entries_out_of_range_are_named(pictures: Path, entry: str):
     with pytest.raises(InputError, match=r"data.*1 or more"):

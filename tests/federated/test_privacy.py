@@ -96,6 +96,13 @@ def test_the_one_value_that_is_wrong_is_named(wrong: dict, why: str):
         (lambda: tree(1.0, 1, 0.1, times=0), "times"),
         (lambda: noise_multiplier(0.0, 1, 1, 1, 0.1), "target_epsilon"),
         (lambda: noise_multiplier(1.0, 1, 2, 1, 0.1), "cohort"),
+        (
+            lambda: noise_multiplier(1.0, 60, 300, 6000, 0.999),
+            r"delta: expected at most one over the 6000 devices, .* got 0.999",
+        ),
+        (lambda: guarantees([LocalNoise(1.0)], 1, 5, 100, times=1, delta=0.02), r"delta: expected at most one over the 100"),
+        (lambda: guarantees([TreeNoise(1.0)], 1, 5, 100, times=1, delta=0.02), r"delta: expected at most one over the 100"),
+        (lambda: noise_multiplier(1e-12, 9, 9, 9, 0.1), "target_epsilon: no noise promises 1e-12; expected a larger one"),
     ],
 )
 def test_other_promises_name_it_too(call, why: str):
@@ -148,6 +155,13 @@ def test_the_multiplier_of_a_target_keeps_it_and_not_less(sampling: str, target:
     found = noise_multiplier(target, 60, 300, 6000, 1e-5, sampling=sampling)
     assert central(found, 60, 300, 6000, 1e-5, sampling=sampling).epsilon <= target
     assert central(found * 0.995, 60, 300, 6000, 1e-5, sampling=sampling).epsilon > target
+
+
+@pytest.mark.parametrize("sampling", ["fixed", "poisson", "unknown"])
+def test_the_search_for_a_multiplier_ends_where_nothing_is_promised_any_more(sampling: str):
+    found = noise_multiplier(1e9, 60, 300, 6000, 1e-5, sampling=sampling)
+    assert 0.001 < found < 0.01
+    assert 1e4 < central(found, 60, 300, 6000, 1e-5, sampling=sampling).epsilon < 1e9
 
 
 def test_what_leaves_in_clear_is_named():

@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 from pyarrow import parquet
 
 from handheld.errors import InputError, MediaError
-from handheld.propagation import Labels, read_seeds, write_labels
+from handheld.propagation import Graph, Labels, propagate, read_seeds, write_labels
 
 
 def test_lines_of_a_node_and_a_label(tmp_path: Path):
@@ -80,6 +81,19 @@ def test_labels_are_written_with_their_names(tmp_path: Path):
         {"node": 2, "labels": ["cat"], "shares": [0.5]},
     ]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["l.parquet"]
+
+
+@pytest.mark.parametrize("nodes", [[2**63 + 5, 2**63 + 6, 2**64 - 1], [1, 2**64 - 1, 7]])
+def test_ids_above_all_signed_numbers_come_back(tmp_path: Path, nodes: list[int]):
+    ends = pyarrow.array(nodes, pyarrow.uint64())
+    parquet.write_table(pyarrow.table({"source": ends, "target": ends.take([1, 2, 0])}), tmp_path / "g.parquet")
+    (tmp_path / "seeds").write_text(f"{nodes[0]}\ta\n{nodes[1]}\tb\n")
+    graph = Graph.read(tmp_path / "g.parquet")
+    seeds, names = read_seeds(tmp_path / "seeds", graph.nodes, graph.ids)
+    write_labels(tmp_path / "labels.parquet", propagate(graph, seeds), names, graph.ids)
+    written = parquet.read_table(tmp_path / "labels.parquet").to_pylist()
+    assert {row["node"]: row["labels"][0] for row in written if row["node"] in nodes[:2]} == {nodes[0]: "a", nodes[1]: "b"}
+    assert [row["node"] for row in written] == sorted(nodes)
 
 
 def test_where_no_file_can_be(tmp_path: Path):

@@ -40,6 +40,14 @@ def some_seeds(seed: int, nodes: int, count: int, classes: int) -> Seeds:
     return Seeds.of(rng.choice(nodes, count, replace=False), rng.integers(0, classes, count))
 
 
+def test_labels_that_are_large_numbers_cost_no_memory_until_all_are_asked_for():
+    labels = propagate(chain(4), Seeds.of([0, 3], [1, 2_000_000_000]), kept=10**9)
+    assert labels.names.tolist() == [[1, -1], [1, 2_000_000_000], [2_000_000_000, 1], [2_000_000_000, -1]]
+    with pytest.raises(InputError, match="dense shares of 4 x 2,000,000,001 numbers would take 30 GiB: read names and shares"):
+        labels.dense()
+    assert propagate(chain(4), Seeds.of([0, 3], [1, 0])).dense().dtype == np.float32
+
+
 @settings(max_examples=120, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

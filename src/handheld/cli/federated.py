@@ -59,7 +59,7 @@ def simulate(
         raise InputError("--per-user tells of devices' own examples without noise, which this plan's noise promises to hide")
     target = wanted.target_epsilon if target_epsilon is None else target_epsilon
     if target is not None:
-        plan = plan.for_epsilon(target, len(learner.examples))
+        plan = plan.for_epsilon(target, len(learner.examples), out=folder)
     board: list[TensorBoard] = []
     last: dict[str, float] = {}
     problem: StoppedRunError | None = None

@@ -3,11 +3,16 @@
 import heapq
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+
+_MOST = np.iinfo(np.int64).max
+_MOST_COUNTS = 1 << 28  # 2 GB: users times classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,11 +23,21 @@ class Partition:
         places: (n,) int64 numbers of examples, one user's after another's; each at most once.
         offsets: (users + 1,) int64, where each user's begin.
         names: of the users, if they have any: whatever told them apart.
+
+    Raises:
+        InputError: numbers that no example has, or offsets that do not rise from 0 to their number.
     """
 
     places: NDArray[np.int64]
     offsets: NDArray[np.int64]
     names: tuple[Hashable, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require_numbers("places", self.places)
+        _require_numbers("offsets", self.offsets)
+        ends = self.offsets[[0, -1]].tolist() if len(self.offsets) else []
+        if ends != [0, len(self.places)] or (self.offsets[1:] < self.offsets[:-1]).any():
+            raise InputError(f"offsets: expected numbers that rise from 0 to {len(self.places)}, the places, got {ends}")
 
     def __len__(self) -> int:
         """Return the number of users."""
@@ -38,7 +53,23 @@ class Partition:
         return np.diff(self.offsets)
 
     def counts(self, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-        """Return (users, classes) how many examples of each class each user has."""
+        """Return (users, classes) how many examples of each class each user has.
+
+        Args:
+            labels: (n,) of all examples, of any whole type, 0 to ``classes`` - 1.
+            classes: how many; of labels with large gaps take ``np.unique(labels, return_inverse=True)``.
+
+        Raises:
+            InputError: another label, or more than 2^28 counts.
+        """
+        if len(self) * classes > _MOST_COUNTS:
+            raise InputError(
+                f"{len(self):,} users and {classes:,} classes are too many to count: number classes from 0"
+                " without gaps (np.unique with return_inverse)"
+            )
+        if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+            raise InputError(f"labels: expected 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
+        labels = labels.astype(np.int64)
         users = np.arange(len(self)).repeat(self.sizes)
         found = np.bincount(users * classes + labels[self.places], minlength=len(self) * classes)
         return found.reshape(len(self), classes).astype(np.int64)
@@ -57,9 +88,12 @@ def by_user(owners: Sequence[Hashable]) -> Partition:
         owners: (n,) whose each is; 1 and "1" are two users.
 
     Raises:
-        InputError: no examples.
+        InputError: no examples, or one whose owner is not a number (NaN).
     """
     _require(len(owners), 1)
+    for place, owner in enumerate(owners):
+        if owner != owner:
+            raise InputError(f"owners: example {place} is of {owner}, which is like nobody: name who has it")
     names = sorted(dict.fromkeys(owners), key=lambda owner: (str(owner), type(owner).__name__))
     numbers = {name: number for number, name in enumerate(names)}
     users = np.array([numbers[owner] for owner in owners])
@@ -169,7 +203,14 @@ def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Part
 
 
 def of_parts(parts: Sequence[NDArray[np.int64]]) -> Partition:
-    """Give each user a part: numbers of examples."""
+    """Give each user a part: numbers of examples.
+
+    Raises :class:`InputError` for no user, or what is no number of an example.
+    """
+    if not parts:
+        raise InputError("expected a user or more, got none")
+    for part in parts:
+        _require_numbers("parts", np.asarray(part))
     return Partition(np.concatenate(parts).astype(np.int64), _offsets(np.array([len(part) for part in parts])))
 
 
@@ -226,10 +267,22 @@ def _require_alpha(alpha: float) -> None:
         raise InputError(f"expected an alpha above 0, got {alpha}")
 
 
+def _require_numbers(name: str, numbers: NDArray[Any]) -> None:
+    """Raise :class:`InputError` unless an array holds numbers of examples."""
+    whole = numbers.dtype.kind in "iu" or not numbers.size
+    if numbers.ndim != 1 or not whole:
+        raise InputError(f"{name}: expected whole numbers (n,), got {numbers.dtype} {list(numbers.shape)}")
+    wrong = numbers[(numbers < 0) | (numbers > _MOST)]
+    if wrong.size:
+        raise InputError(f"{name}: expected numbers of 0 or more, of examples, got {wrong[0]}")
+
+
 def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _require(count: int, users: int) -> None:
+    if isinstance(users, bool) or not isinstance(users, Integral):
+        raise InputError(f"users: expected a whole number of 1 or more, got {users!r}")
     if users < 1 or count < users:
         raise InputError(f"expected a user or more, and an example or more for each part, got {count} examples for {users}")

@@ -48,7 +48,8 @@ def skew_of(partition: Partition, labels: NDArray[np.int64] | None = None) -> Sk
     tenth = np.sort(sizes)[-max(1, len(sizes) // 10) :].sum()
     known: dict[str, float] = {}
     if labels is not None:
-        counts = partition.counts(labels, int(labels.max()) + 1)[partition.sizes > 0]
+        kinds, codes = np.unique(labels, return_inverse=True)  # labels may be any numbers
+        counts = partition.counts(codes, len(kinds))[partition.sizes > 0]
         apart = np.abs(counts / sizes[:, None] - counts.sum(axis=0) / sizes.sum()).sum(axis=1) / 2
         known = {"classes": float((counts > 0).sum(axis=1).mean()), "distance": round(float(apart.mean()), 4)}
     return Skew(

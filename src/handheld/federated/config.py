@@ -46,12 +46,13 @@ from torch import nn
 from handheld.config import factory, find, from_table
 from handheld.data import load, partitions
 from handheld.data.letters import ALPHABET, one_each, plays, windows
-from handheld.errors import InputError
+from handheld.errors import HandheldError, InputError
 from handheld.federated import algorithms, stages, updates
 from handheld.federated.learning import Examples, Learner, Users, Work, structured
 from handheld.federated.learning.descent import cross_entropy
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
+from handheld.federated.own_code import said
 from handheld.federated.simulator import Devices, Plan
 
 ALGORITHMS = {
@@ -89,6 +90,7 @@ _ENCODER = _Choice(ENCODERS, ("unbiased", "encode", "decode"))
 _STRUCTURE = _Choice(STRUCTURES, ("subspace",))
 _LEARNER = _Choice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
 _INNER = {"encoder": _ENCODER, "then": _ENCODER, "structure": _STRUCTURE}
+_MOST_CLASSES = 1 << 24  # outputs of a network
 _NAMED = 10  # files that were left out and are named one by one
 _LOG = logging.getLogger(__name__)
 _PLAIN = (
@@ -197,6 +199,11 @@ class Config:
             targets = users.examples.targets
             whole = targets.dtype.kind != "f"
             classes = int(targets.max(initial=0)) + 1 if whole else math.prod(targets.shape[1:])
+            if classes > _MOST_CLASSES:
+                raise InputError(
+                    f"data.factory: {self.data.factory} gives the label {classes - 1:,}, for which a network would need"
+                    " as many outputs: number classes from 0 without gaps (np.unique with return_inverse)"
+                )
         elif self.data.split in ("plays", "files"):
             users, test = self._letters(self.data)
             classes = len(ALPHABET) + 1
@@ -213,7 +220,7 @@ class Config:
         )
 
     def _from_factory(self, name: str) -> tuple[Users, Examples | None]:
-        made = factory(name, self.folder)()
+        made = _made(factory(name, self.folder), "data.factory", name)
         if isinstance(made, tuple) and len(made) == 2:
             users, test = made
             if isinstance(users, Users) and (test is None or isinstance(test, Examples)):
@@ -226,7 +233,7 @@ class Config:
         make_own = factory(self.model.network, self.folder)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.plan.seed)  # as for ours: the same command begins with the same weights, or cannot go on
-            found = make_own(shape, classes)
+            found = _made(make_own, "model.network", self.model.network, shape, classes)
         if not isinstance(found, nn.Module):
             raise InputError(f"{self.model.network} gives a {type(found).__name__}, expected a torch module")
         return found
@@ -326,12 +333,22 @@ def _named(choice: _Choice, table: Any, where: str, *, folder: Path) -> Any:
     inner = {key: _named(_INNER[key], value, f"{where}.{key}", folder=folder) for key, value in table.items() if key in _INNER}
     plain = {key: value for key, value in table.items() if key != "name" and key not in inner}
     if isinstance(made, type) and _is_made_from_fields(made):
-        value = from_table(made, plain, where, **inner)
+        value = _made(partial(from_table, made, plain, where, **inner), where, name)
     else:
-        value = _called(made, {**plain, **inner}, f"{where}: {name}")
+        value = _made(partial(_called, made, {**plain, **inner}, f"{where}: {name}"), where, name)
     if missing := [attribute for attribute in choice.needed if not hasattr(value, attribute)]:
         raise InputError(f"{where}: {name} has no {missing[0]!r}; expected {', '.join(choice.needed)}")
     return value
+
+
+def _made(make: Callable[..., Any], where: str, name: str, *values: Any) -> Any:
+    """Return what a user's class or function makes. Raises :class:`InputError` with its name where it raises."""
+    try:
+        return make(*values)
+    except (HandheldError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"{where}: {name} raises {said(error)}") from error
 
 
 def _is_made_from_fields(made: type[Any]) -> bool:

@@ -31,6 +31,8 @@ _IN_CLEAR = (
 _INTERVAL = 1e-3
 _POINTS = 2e7  # of a distribution of privacy losses, at most: 160 MB
 _TOLERANCE = 1e-4  # relative, of a multiplier that is looked for
+_LEAST_SEARCHED = 0.01  # multiplier: an epsilon of ten thousands and more promises nothing
+_MOST_SEARCHED = 1e6  # no model is learned from anything beside such noise
 _ROOT = 1e-9  # what finding a root may have left below the true epsilon
 
 
@@ -78,7 +80,8 @@ def central(
         cohort: devices that are drawn for a round, 1 to ``population``; of Poisson samples, the
             number expected.
         population: devices in all.
-        delta: above 0, below 1; below 1 / population, or it promises little.
+        delta: above 0, below 1, at most 1 / population: a larger one is promised by who publishes
+            one device's data.
         sampling: ``fixed``, ``poisson``, or ``unknown``, where drawing promises nothing more.
         relation: ``replace_one`` or, of Poisson samples only, ``add_or_remove_one``.
         times: of ``unknown``: rounds that a device takes part in at most; all of them if left out.
@@ -87,9 +90,9 @@ def central(
         InputError: a value outside of these; it is named.
     """
     _require_multiplier(multiplier)
-    _require_delta(delta)
-    _require_count("rounds", rounds)
     _require_count("population", population)
+    _require_delta(delta, population)
+    _require_count("rounds", rounds)
     _require_count("cohort", cohort)
     if cohort > population:
         raise InputError(f"cohort: expected at most the population of {population}, got {cohort}")
@@ -181,7 +184,7 @@ def guarantees(
             too.
         population: devices in all.
         times: how often the device that took part most often did.
-        delta: chance that a promise fails.
+        delta: chance that a promise fails; see :func:`central`.
         sampling: how devices are drawn; see :func:`central`.
 
     Raises:
@@ -189,6 +192,8 @@ def guarantees(
     """
     promised = []
     for stage in stages:
+        if isinstance(stage, LocalNoise | TreeNoise):
+            _require_delta(delta, population)
         if isinstance(stage, CentralNoise):
             one = central(stage.multiplier, rounds, cohort, population, delta, sampling=sampling, times=times)
             promised.append(one)
@@ -212,14 +217,15 @@ def noise_multiplier(
 ) -> float:
     """Return the smallest multiplier of :class:`CentralNoise` that promises an epsilon or less.
 
-    Found by bisection to 0.01 %. For other arguments see :func:`central`.
+    Found by bisection to 0.01 %, and looked for down to 0.005, where nothing is promised any more.
+    For other arguments see :func:`central`.
 
     >>> round(noise_multiplier(8.0, 60, 300, 6000, 1e-5), 2)
     1.56
 
     Raises:
-        InputError: an epsilon that is not above 0, or another value outside of its range; it is
-            named.
+        InputError: an epsilon that is not above 0, or that no noise promises, or another value
+            outside of its range; it is named.
     """
 
     def promised(multiplier: float) -> float:
@@ -232,20 +238,25 @@ def noise_multiplier(
 def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float]) -> float:
     """Return the smallest multiplier, to 0.01 %, that promises an epsilon of at most the target.
 
+    It is looked for from 0.005 to a million.
+
     Args:
         target_epsilon: above 0.
         promised: epsilon of a multiplier, falling.
 
     Raises:
-        InputError: an epsilon that is not above 0.
+        InputError: an epsilon that is not above 0, or that no noise promises.
     """
-    if not 0 < target_epsilon < math.inf:
-        raise InputError(f"target_epsilon: expected a number above 0, got {target_epsilon}")
+    require_target(target_epsilon)
     high = 1.0
     while promised(high) > target_epsilon:
         high *= 2
+        if high > _MOST_SEARCHED:
+            raise InputError(f"target_epsilon: no noise promises {target_epsilon:g}; expected a larger one")
     low = high / 2
     while promised(low) <= target_epsilon:
+        if low < _LEAST_SEARCHED:
+            return low
         low, high = low / 2, low
     while high - low > _TOLERANCE * high:
         middle = (low + high) / 2
@@ -254,6 +265,12 @@ def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float
         else:
             high = middle
     return high
+
+
+def require_target(epsilon: float) -> None:
+    """Raise :class:`InputError` for an epsilon that cannot be wanted."""
+    if not 0 < epsilon < math.inf:
+        raise InputError(f"target_epsilon: expected a number above 0, got {epsilon}")
 
 
 @lru_cache(maxsize=4096)
@@ -318,7 +335,8 @@ def _gaussian(multiplier: float, delta: float) -> float:
     if multiplier < _LEAST_GAUSSIAN:
         bound = 1 / (2 * multiplier**2)  # zero-concentrated privacy (Bun and Steinke, arXiv 1605.02065)
         return bound + 2 * math.sqrt(bound * math.log(1 / delta))
-    epsilon = float(_accounting().get_epsilon_gaussian(multiplier, delta))
+    with np.errstate(divide="ignore"):  # of very much noise the logarithm of delta is minus infinity, as it should be
+        epsilon = float(_accounting().get_epsilon_gaussian(multiplier, delta))
     return epsilon * (1 + _ROOT) + _ROOT
 
 
@@ -327,9 +345,14 @@ def _require_multiplier(multiplier: float) -> None:
         raise InputError(f"multiplier: expected a number of 0 or more, got {multiplier}")
 
 
-def _require_delta(delta: float) -> None:
+def _require_delta(delta: float, population: int | None = None) -> None:
     if not 0 < delta < 1:
         raise InputError(f"delta: expected a delta above 0, below 1, got {delta}")
+    if population is not None and delta > 1 / population:
+        raise InputError(
+            f"delta: expected at most one over the {population} devices, {1 / population:.2g}, got {delta:g}:"
+            " so much is promised by who publishes one device's data"
+        )
 
 
 def _require_count(name: str, number: int) -> None:

@@ -93,6 +93,13 @@ def _seed(line: str, find: Find) -> tuple[int, str] | None:
     return None if node is None else (node, texts[1])
 
 
+def _column(ids: NDArray[Any]) -> Any:
+    """Return ids as a column of their type: lists of numbers above 2^63 have none in pyarrow."""
+    import pyarrow
+
+    return pyarrow.array(ids if ids.dtype.kind in "iu" else ids.tolist())
+
+
 def write_labels(
     path: str | os.PathLike[str],
     labels: Labels,
@@ -122,7 +129,7 @@ def write_labels(
     lists = pyarrow.LargeListArray
     table = pyarrow.table(
         {
-            "node": np.arange(len(stored)) if ids is None else pyarrow.array(ids.tolist()),
+            "node": np.arange(len(stored)) if ids is None else _column(ids),
             "labels": lists.from_arrays(offsets, texts.dictionary_decode()),
             "shares": lists.from_arrays(offsets, labels.shares[stored]),
         }

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handheld.errors import InputError
+from handheld.propagation._checks import small_enough
 
 _WHOLE = ("ii", "iu", "ui", "uu")  # kinds of types
 _MOST_NUMBER = (1 << 31) - 1  # of nodes and labels, which are int32 where they are stored
@@ -43,9 +44,16 @@ class Labels:
         return self.names[:, 0]
 
     def dense(self) -> NDArray[np.float32]:
-        """Return (nodes, classes) shares."""
+        """Return (nodes, classes) shares.
+
+        Raises :class:`InputError` where these are more than 2^31 numbers.
+        """
+        small_enough(
+            "dense shares", len(self.names), self.classes,
+            "read names and shares, which hold what is known, or number labels from 0 without gaps",
+        )  # fmt: skip
         stored = self.names >= 0
-        rest = self.rest / np.maximum(self.classes - stored.sum(axis=1), 1)
+        rest = (self.rest / np.maximum(self.classes - stored.sum(axis=1), 1)).astype(np.float32)
         shares = np.repeat(rest[:, None], self.classes, axis=1)
         rows, columns = stored.nonzero()
         shares[rows, self.names[rows, columns]] = self.shares[rows, columns]

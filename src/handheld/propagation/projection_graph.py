@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError, ModelError
 from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
+from handheld.propagation._checks import small_enough
 from handheld.propagation.labels import Labels
 
 _FORMAT = 1
@@ -102,6 +103,7 @@ class ProjectionGraph:
 
     def votes_for(self, asked: NDArray[np.uint64]) -> NDArray[np.float32]:
         """Return :meth:`votes_of` texts whose (texts, T) signatures are known."""
+        small_enough("votes", len(asked), self.classes, "ask fewer texts at a time")
         found = np.zeros((len(asked), self.classes), np.float32)
         if not len(self.keys) or not len(asked):
             return found

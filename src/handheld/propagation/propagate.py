@@ -113,10 +113,11 @@ def propagate(
     workers = whole("workers", workers)
     if not synchronous and (rule.threads > 1 or engine == "ray"):
         raise InputError("asynchronous sweeps run on one thread of this process: each node reads those before it")
-    start, fixed = seeds.start(graph.nodes, count, min(kept, count))
+    used = np.unique(seeds.labels)
+    kept = min(kept, len(used))  # no node ever stores another label
+    start, fixed = seeds.start(graph.nodes, count, kept)
     make = _engine(engine, address, workers)
     system = System.of(graph, fixed, positive("smooth", smooth), positive("prior", prior))
-    used = np.unique(seeds.labels)
     exact = _all_fit(graph.nodes, len(used), kept)
     masses = _all_masses(start, used) if exact else _few_masses(start, system)
     number = 0

@@ -90,6 +90,53 @@ def test_nothing_to_learn_from(tmp_path):
         Device(module(), Store(tmp_path / "empty.sqlite")).learn(task())
 
 
+@pytest.mark.parametrize("label", [3, -5])
+def test_a_label_that_is_no_class_does_not_stop_the_device(store, label, caplog):
+    expected = Device(module(), store).learn(task())
+    store.add(np.zeros(4, np.float32), label)
+    device = Device(module(), store)
+    outcome = device.learn(task())
+    assert (outcome.learned.change == expected.learned.change).all()
+    assert (outcome.learned.weight, outcome.done, outcome.left_out) == (40, pytest.approx(1), 1)
+    assert "1 of 41 examples left out, the first: IndexError: Target" in caplog.text
+    found = device.personalise(task().state.weights, Personalisation(work=WORK))
+    assert np.isfinite(found.before["loss"])
+
+
+def test_a_target_that_is_too_large_does_not_stop_the_device(tmp_path):
+    def squared(outputs, targets):
+        return (outputs - targets).square().mean(dim=1)
+
+    made = Store(tmp_path / "own.sqlite")
+    for number in range(10):
+        made.add(np.full(4, number / 10, np.float32), np.full(3, 1e25 if number == 7 else 1.0, np.float32))
+    outcome = Device(module(), made, loss=squared).learn(task())  # the square of 1e25 is no float32
+    assert outcome.left_out == 1
+    assert np.isfinite(outcome.learned.change).all()
+
+
+def test_where_no_example_fits_it_is_said(tmp_path):
+    made = Store(tmp_path / "own.sqlite")
+    for _ in range(3):
+        made.add(np.zeros(4, np.float32), 9)
+    with pytest.raises(InputError, match=r"none of the 3 examples of .*own\.sqlite fits the model .IndexError.*forget\(\)"):
+        Device(module(), made).learn(task())
+
+
+def test_a_loss_that_raises_on_examples_that_fit_is_not_hidden(store):
+    calls = []
+
+    def loss(outputs, targets):
+        calls.append(len(targets))
+        if len(targets) == WORK.batch:
+            raise RuntimeError("its own mistake")
+        return torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
+
+    with pytest.raises(RuntimeError, match="its own mistake"):
+        Device(module(), store, loss=loss).learn(task())
+    assert sum(calls) == WORK.batch + 40
+
+
 @pytest.mark.parametrize("wrong", [task(weights=np.zeros(7, np.float32)), task(Scaffold(population=3))])
 def test_tasks_that_do_not_fit(store, wrong):
     with pytest.raises(InputError, match="expected a task"):

@@ -111,3 +111,14 @@ def test_weights_of_another_model():
 def test_values_that_make_no_sense(values):
     with pytest.raises(InputError, match="expected"):
         Personalisation(**values)
+
+
+def test_the_head_whose_weights_are_computed_from_others_is_changed_whole():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.utils.parametrizations.weight_norm(nn.Linear(8, 3)))
+    vector = Vector(module)
+    shared = vector.of(module)
+    found = personalise(module, shared, some(), Personalisation(ways=("head",), shares=(1.0,), work=WORK))
+    changed = {name for name, array in vector.views(torch.from_numpy(found.weights - shared)).items() if array.any()}
+    weight = "2.parametrizations.weight.original"
+    assert changed == {f"{weight}0", f"{weight}1", "2.bias"}

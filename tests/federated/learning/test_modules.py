@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from handheld.data.partitions import by_quantity
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedProx, Scaffold, State
 from handheld.federated.learning import Examples, Task, Users, Work
+from handheld.federated.learning.copies import copied
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.vectors import Vector, load
+from handheld.federated.simulator import Plan, simulate
 
 
 def learner(module=None, at_once=0, count=60, users=5):
@@ -95,6 +98,43 @@ def test_a_batch_of_one_is_normalised_by_the_means_that_are_kept():
     assert (learned.statistics == made.statistics()).all()
 
 
+def test_pictures_one_by_one_have_statistics_of_their_own():
+    """As torch does: a channel of a picture has a mean and a variance; a channel of one number has none."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+    examples = Examples(np.random.default_rng(0).normal(size=(6, 1, 4, 4)), np.arange(6) % 3)
+    made = ModuleLearner(module, Users(examples, by_quantity(6, 1, seed=0)))
+    learned = made.learn(task_of(made, batch=1, rate=1e-9), [0], [None])[0]
+    expected = nn.Sequential(module[0], module[1]).train()
+    order = made.users.partition.of(0)[next(Work(batch=6).batches(6, task_of(made).random(0)))]
+    with torch.no_grad():
+        for row in order:
+            expected(torch.from_numpy(examples.inputs[row : row + 1]).float())
+    assert learned.statistics[:2] == pytest.approx(module[1].running_mean.numpy(), abs=1e-6)
+    assert learned.statistics[2:4] == pytest.approx(module[1].running_var.numpy(), abs=1e-6)
+    assert learned.statistics[4] == 6
+    made.check_work(Work(batch=1))
+
+
+@pytest.mark.parametrize("work", [Work(batch=1), Work(batch=1, steps=3)])
+def test_batches_that_would_never_have_statistics_are_refused_by_the_layer(work):
+    why = r"1 \(BatchNorm1d\) is given one number a channel in batches of one example, which has no variance: .*GroupNorm"
+    with pytest.raises(InputError, match=why):
+        learner(with_norm()).check_work(work)
+    with pytest.raises(InputError, match=why):
+        simulate(Plan(rounds=1, cohort=2, work=work), learner(with_norm()))
+    learner(with_norm()).check_work(Work(batch=2))
+    learner().check_work(work)
+
+
+def test_devices_of_one_example_each_would_never_have_statistics_either():
+    made = learner(with_norm(), count=5, users=5)
+    with pytest.raises(InputError, match=r"BatchNorm1d.*one example"):
+        made.check_work(Work(batch=None))
+    fixed = ModuleLearner(with_norm(), made.users, freeze_statistics=True)
+    fixed.check_work(Work(batch=None))
+
+
 def test_sequences_are_asked_at_each_place_but_where_nothing_is():
     class Next(nn.Module):
         def __init__(self):
@@ -153,3 +193,37 @@ def test_each_pass_takes_each_example_once():
     assert [len(rows) for rows in batches] == [4, 4, 2, 4, 4, 2, 4, 4]
     assert sorted(np.concatenate(batches[:3])) == sorted(np.concatenate(batches[3:6])) == list(range(10))
     assert (work.steps_of(10), work.steps_of(0), Work(steps=1, batch=1).steps_of(9)) == (8, 0, 1)
+
+
+def pruned(layer):
+    return prune.l1_unstructured(layer, "weight", 0.4)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch says that its older norms are old
+@pytest.mark.parametrize("by_hooks", [torch.nn.utils.weight_norm, torch.nn.utils.spectral_norm, pruned])
+def test_modules_that_compute_weights_in_hooks_learn_and_can_be_copied_again(by_hooks):
+    torch.manual_seed(0)
+    module = nn.Sequential(by_hooks(nn.Linear(5, 8)), nn.ReLU(), nn.Linear(8, 3))
+    made = learner(module)
+    assert made.at_once == 1  # side by side, hooks would keep what they compute for all devices
+    learned = made.learn(task_of(made, batch=4, epochs=3), [1], [None])[0]
+    assert not learned.error
+    assert np.abs(learned.change).max() > 0.01
+    assert len(copied(made.module)[0].weight) == 8  # after it has learned
+    moved = made.evaluate(State(made.start() + learned.change, statistics=learned.statistics))
+    assert moved["loss"] < made.evaluate(State(made.start(), statistics=made.statistics()))["loss"]
+
+
+def test_a_module_that_cannot_be_copied_is_refused_in_one_line():
+    module = nn.Linear(5, 3)
+    module.doubled = module.weight * 2
+    with pytest.raises(InputError, match=r"the module cannot be copied .*: compute tensors that come of its weights"):
+        learner(module)
+
+
+def test_whole_numbers_beyond_int64_are_refused():
+    large = np.array([0, 2**63 + 1], np.uint64)
+    for inputs, targets in ((large, np.zeros(2, int)), (np.zeros(2), large)):
+        with pytest.raises(InputError, match="hold 9223372036854775809, more than int64 does"):
+            Examples(inputs, targets)
+    assert len(Examples(np.arange(2, dtype=np.uint64), np.arange(2))) == 2

@@ -42,3 +42,9 @@ def test_the_page_shows_whose_the_examples_are(tmp_path):
     windows = Users(Examples(np.zeros((200, 2), np.int32), np.zeros((200, 2), np.int64)), deal)
     page = write_report(tmp_path / "w.html", "A", Plan(), ROWS, population=20, weights=3, users=windows).read_text()
     assert "classes of a user" not in page
+
+
+def test_classes_are_drawn_by_their_numbers():
+    drawn = picture(evenly(4, 2, seed=0), np.array([2_000_000_000, 5, 5, 2_000_000_000]), 500)
+    assert ">2000000000</text>" in drawn
+    assert "class 5: " in drawn

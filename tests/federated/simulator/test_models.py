@@ -437,7 +437,7 @@ def test_a_device_that_raises_is_named_and_the_run_goes_on(at_once):
     run = simulate(replace(PLAN, cohort=6), ModuleLearner(Picky(), users, at_once=at_once))
     assert [(row["answered"], row["rejected"], row["rejected_raised"]) for row in run.rows] == [(5, 1, 1)] * 3
     assert list(run.rejected) == [5]
-    assert run.rejected[5].startswith("IndexError: ")
+    assert "Picky.forward raises IndexError: " in run.rejected[5]
 
 
 def by_user_in_order(count, users):

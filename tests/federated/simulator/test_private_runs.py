@@ -127,8 +127,8 @@ def test_an_empty_poisson_cohort_is_hidden_by_noise_too():
         (Devices(gone=0.5, spread=1.0, deadline=60), 20, "fixed"),
         (Devices(asked=2, spread=0.8), 40, "fixed"),
         (Devices(ready=0.1), 20, "fixed"),
-        (Devices(ready=0.1, night=1), 20, "unknown"),
-        (Devices(ready=0.1, night=1, asked=1.3), 26, "unknown"),
+        (Devices(ready=0.1, night=1, deadline=60), 20, "unknown"),
+        (Devices(ready=0.1, night=1, deadline=60, asked=1.3), 26, "unknown"),
     ],
 )
 def test_what_devices_do_to_the_chance_of_being_drawn_is_in_the_promise(devices, drawn, sampling):
@@ -143,7 +143,7 @@ def test_what_devices_do_to_the_chance_of_being_drawn_is_in_the_promise(devices,
 
 
 def test_of_poisson_cohorts_too_hours_of_their_own_promise_nothing_by_drawing():
-    plan = replace(ALL, sampling="poisson", devices=Devices(ready=0.5, night=0.5))
+    plan = replace(ALL, sampling="poisson", devices=Devices(ready=0.5, night=0.5, deadline=60))
     assert plan.drawing == "unknown"
     assert replace(plan, devices=Devices(ready=0.5, gone=0.5, deadline=60)).drawing == "poisson"
 
@@ -172,6 +172,21 @@ def test_no_device_is_drawn_more_often_than_the_promise_counts_on(devices):
     assert times.max() <= 400 * chance + 5 * math.sqrt(400 * chance * (1 - chance))
 
 
+@pytest.mark.parametrize("sampling", ["fixed", "poisson"])
+def test_how_much_one_device_has_does_not_change_who_is_asked_at_night(sampling):
+    """Else the clock, by it who is ready, and so how often devices take part and epsilon, would tell of it."""
+    devices = Devices(ready=0.3, night=1, deadline=3600, spread=0.5)
+    plan = replace(ALL, rounds=30, cohort=3, sampling=sampling, devices=devices)
+    usual, large = (simulate(plan, Steady(sizes=sizes)) for sizes in ({}, {3: 1_000_000}))
+    assert large.times.tolist() == usual.times.tolist()
+    assert [row["epsilon"] for row in large.rows] == [row["epsilon"] for row in usual.rows]
+    assert [row["seconds"] for row in large.rows] == [row["seconds"] for row in usual.rows]
+    assert usual.rows[-1]["seconds"] >= 30 * 3600
+    aloud = replace(plan, stages=())
+    usual, large = (simulate(aloud, Steady(sizes=sizes)) for sizes in ({}, {3: 1_000_000}))
+    assert large.times.tolist() != usual.times.tolist()  # without noise nothing is promised
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [
@@ -182,6 +197,7 @@ def test_no_device_is_drawn_more_often_than_the_promise_counts_on(devices):
         ({"devices": Devices(least=0.5, deadline=60)}, r"devices\.least: expected 0 with noise"),
         ({"devices": Devices(least=0.5), "sampling": "poisson"}, r"devices\.least: expected 0 with noise"),
         ({"devices": Devices(gone=1.0)}, r"devices\.gone: expected less than 1 with noise"),
+        ({"devices": Devices(ready=0.5, night=0.5)}, r"devices\.deadline: expected one with noise and hours of their own"),
     ],
 )
 def test_plans_whose_promise_would_not_hold_are_refused(values, why):
@@ -216,6 +232,49 @@ def test_another_delta_goes_on_with_the_same_run(tmp_path):
     longer = simulate(replace(plan, rounds=3, delta=1e-6), Steady(), out=tmp_path)
     expected = [privacy.central(1.0, number, 20, 20, 1e-6).epsilon for number in (1, 2, 3)]
     assert [row["epsilon"] for row in longer.rows] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("noise", [NOISE, (Clip(1.0), TreeNoise(1.0)), (Clip(1.0), LocalNoise(1.0))], ids=str)
+def test_a_delta_that_lets_one_device_be_published_is_refused_before_anybody_learns(noise):
+    learner = Steady()
+    with pytest.raises(InputError, match=r"delta: expected at most one over the 20 devices, 0\.05, got 0\.9"):
+        simulate(replace(ALL, stages=noise, delta=0.9), learner)
+    assert not learner.learned
+    assert simulate(replace(ALL, stages=noise, delta=0.05), learner).rows
+
+
+TARGETED = Plan(rounds=4, cohort=5, uniform=True, sampling="poisson", stages=NOISE, delta=1e-3)
+
+
+def test_a_kept_run_goes_on_with_its_noise_as_long_as_that_keeps_the_target(tmp_path):
+    plan = TARGETED.for_epsilon(2.0, 20, out=tmp_path)
+    simulate(plan, Steady(), out=tmp_path, until=lambda row: row["round"] == 2)
+    for other in (replace(TARGETED, rounds=3), replace(TARGETED, delta=1e-2), TARGETED):
+        again = other.for_epsilon(2.0, 20, out=tmp_path)
+        assert again.stages == plan.stages
+        assert simulate(again, Steady(), out=tmp_path).rows[-1]["epsilon"] <= 2.0
+
+
+def test_a_longer_run_that_would_break_its_target_says_what_can_be_done(tmp_path):
+    plan = TARGETED.for_epsilon(2.0, 20, out=tmp_path)
+    simulate(plan, Steady(), out=tmp_path)
+    promised = replace(plan, rounds=40).promised(20, 40, 40)[0].epsilon
+    allowed = f"{math.ceil(promised * 100) / 100:g}"
+    longer = replace(TARGETED, rounds=40)
+    why = (
+        rf"goes on with the noise that it has, a multiplier of {plan.stages[1].multiplier:.4g}, which promises an epsilon of"
+        rf" {promised:.3g} after 40 rounds, above 2: take 4 rounds, allow a target_epsilon of {allowed}, or name another folder"
+    )
+    with pytest.raises(InputError, match=why):
+        longer.for_epsilon(2.0, 20, out=tmp_path)
+    allowing = longer.for_epsilon(float(allowed), 20, out=tmp_path)
+    assert len(simulate(allowing, Steady(), out=tmp_path).rows) == 40
+    with pytest.raises(InputError, match="target_epsilon: expected a number above 0, got -1"):
+        longer.for_epsilon(-1, 20, out=tmp_path)
+    assert longer.for_epsilon(2.0, 20, out=tmp_path / "other").stages[1].multiplier > plan.stages[1].multiplier
+    # 40 rounds are done: a smaller number takes nothing of that back
+    with pytest.raises(InputError, match=rf"after 40 rounds, above 2: allow a target_epsilon of {allowed}, or name another"):
+        TARGETED.for_epsilon(2.0, 20, out=tmp_path)
 
 
 def test_noise_of_a_tree_cancels_though_not_all_answer():

@@ -28,7 +28,7 @@ PLANS = {
     "fed back": Plan(rounds=6, cohort=6, work=WORK, stages=(Compressed(Largest(0.2)),), feedback=True),
     "structured": Plan(rounds=6, cohort=6, work=WORK, stages=(Structured(LowRank(1), Eden(8)),)),
     "without rounds": Plan(rounds=6, cohort=5, buffer=3, work=WORK, devices=Devices(ready=0.7, gone=0.2, spread=1)),
-    "poisson": replace(NOISY, sampling="poisson", devices=Devices(gone=0.2, ready=0.7, night=0.5)),
+    "poisson": replace(NOISY, sampling="poisson", devices=Devices(gone=0.2, ready=0.7, night=0.5, deadline=600)),
     "devices": Plan(rounds=6, cohort=6, work=WORK, devices=Devices(ready=0.7, night=0.5, gone=0.2, spread=1, asked=1.3)),
 }
 
@@ -129,6 +129,17 @@ def test_one_round_of_all_devices_is_a_step_along_the_gradient():
     loss.backward()
     slope = torch.cat([p.grad.ravel() for p in module.parameters()]).numpy()
     assert weights == pytest.approx(made.start() - 0.3 * slope, abs=1e-5)
+
+
+@pytest.mark.parametrize("work", [Work(epochs=5, rate=1.0), Work(batch=10), Work(batch=10, steps=2)])
+def test_federated_sgd_of_several_steps_is_refused_by_its_name(work):
+    with pytest.raises(InputError, match=r"algorithm: FedSGD.*one step.*got epochs.*take FedAvg"):
+        Plan(algorithm=FedSGD(), work=work)
+
+
+@pytest.mark.parametrize("work", [Work(), Work(epochs=5, steps=1), Work(batch=10, steps=1), Work(epochs=0.3)])
+def test_federated_sgd_of_one_step(work):
+    assert Plan(algorithm=FedSGD(), work=work).work is work
 
 
 def test_it_learns():

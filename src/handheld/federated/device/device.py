@@ -1,8 +1,8 @@
 """A device that learns what a server asks, as long as it may."""
 
+import math
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,16 @@ import numpy as np
 from torch import nn
 
 from handheld.errors import InputError
+from handheld.federated.algorithms import State
 from handheld.federated.device.conditions import Gate
+from handheld.federated.device.fitting import Fitting
 from handheld.federated.device.machine import resident_megabytes
 from handheld.federated.device.personal import Personal, Personalisation, layout_of, load, personalise, save
 from handheld.federated.device.store import Store
+from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import Loss, cross_entropy, descend
 from handheld.federated.learning.learner import Doubles, Floats, Learned, Task
+from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import Layout, Vector
 from handheld.federated.learning.vectors import load as set_weights
 
@@ -51,11 +55,14 @@ class Outcome:
         learned: what the device may send; None if it did not begin, or too little was done.
         done: share of the steps.
         stopped: why it ended early, nothing if it did not.
+        left_out: examples that do not fit the model, such as labels that are no class; the first is
+            logged, with why.
     """
 
     learned: Learned | None
     done: float
     stopped: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 class Device:
@@ -80,8 +87,8 @@ class Device:
         loss: Loss = cross_entropy,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._given = deepcopy(module)  # never run: a forward pass in training moves statistics
-        self.module = deepcopy(module)
+        self._given = copied(module)  # never run: a forward pass in training moves statistics
+        self.module = copied(module)
         self.store = store
         self.gate = gate
         self.budget = budget or Budget()
@@ -92,12 +99,15 @@ class Device:
     def learn(self, task: Task, *, number: int = 0) -> Outcome:
         """Learn as a server asks; between two steps the gate and the budget are looked at, so a step is the longest delay.
 
+        An example that does not fit the model (its loss raises, or is no finite number) is left out.
+
         Args:
             task: of the round; algorithms whose devices keep a state are refused.
             number: by which the server knows the device.
 
         Raises:
-            InputError: a task for another model, or a store without examples.
+            InputError: a task for another model, or a store without examples, or without any that
+                fits.
         """
         if task.state.weights.shape != (len(self.vector),) or task.algorithm.corrects:
             raise InputError(f"expected a task for {len(self.vector):,} weights and devices without a state of their own")
@@ -105,15 +115,21 @@ class Device:
         if not may():
             return Outcome(None, 0.0, may.stopped)
         examples = self.store.examples()
-        places = np.arange(len(examples))
         layout = self._layout()
         if task.state.statistics.shape != (len(layout.statistics),):
             raise InputError(
                 f"expected a task with {len(layout.statistics):,} statistics of the model, got {len(task.state.statistics):,}"
             )
-        learned = descend(self.module, layout, examples, places, task, number, loss=self.loss, goes_on=may)
-        done = learned.distance / task.rate / task.work.steps_of(len(examples))
-        return Outcome(learned if done and (not may.stopped or done >= self.budget.keep) else None, done, may.stopped)
+        fitting = Fitting(self.module, layout, task.state, self.loss, self.store.path)
+
+        def learn(some: Examples) -> Learned:
+            places = np.arange(len(some))
+            return descend(self.module, layout, some, places, task, number, loss=self.loss, goes_on=may)
+
+        learned, used = fitting.made(learn, examples, lambda learned: bool(np.isfinite(learned.change).all()))
+        done = learned.distance / task.rate / task.work.steps_of(len(used))
+        kept = learned if done and (not may.stopped or done >= self.budget.keep) else None
+        return Outcome(kept, done, may.stopped, len(examples) - len(used))
 
     def personalise(
         self,
@@ -128,14 +144,21 @@ class Device:
         Without the shared model's statistics (m,), such as running means, those of the module are
         taken.
 
-        Work that ends early is dropped, and an own model that is there already stays.
+        Work that ends early is dropped, and an own model that is there already stays. Examples that
+        do not fit are left out, as by :meth:`learn`.
         """
         may = self._may_go_on()
         examples = self.store.examples()
-        first = self._layout().statistics.of(self._given) if statistics is None else statistics
-        found = personalise(
-            self.module, weights, examples, personalisation, statistics=first, loss=self.loss, seed=seed, goes_on=may
-        )
+        layout = self._layout()
+        first = layout.statistics.of(self._given) if statistics is None else statistics
+        fitting = Fitting(self.module, layout, State(weights, statistics=first), self.loss, self.store.path)
+
+        def fit(some: Examples) -> Personal:
+            return personalise(
+                self.module, weights, some, personalisation, statistics=first, loss=self.loss, seed=seed, goes_on=may
+            )
+
+        found, _ = fitting.made(fit, examples, lambda found: math.isfinite(found.before.get("loss", 0.0)))
         if not may.stopped:
             save(self._own, found, weights)
         return found
@@ -145,7 +168,7 @@ class Device:
 
         Without the shared model's statistics (m,) those of the module are taken.
         """
-        served = deepcopy(self._given).eval()
+        served = copied(self._given).eval()
         set_weights(served, weights)
         own = load(self._own, weights)
         values = statistics if own is None else own[1]

@@ -237,11 +237,16 @@ class _Head:
 
     def subspace(self, shapes: Sequence[Shape], seed: int) -> Masked:
         """Return the places of the last layer's weights."""
-        layer = self.names[-1].rpartition(".")[0]
+        layer = _layer_of(self.names[-1])
         ends = np.cumsum([math.prod(shape) for shape in shapes])
-        first = next(i for i, name in enumerate(self.names) if name.rpartition(".")[0] == layer)
+        first = next(i for i, name in enumerate(self.names) if _layer_of(name) == layer)
         start = int(ends[first - 1]) if first else 0
         return Masked(int(ends[-1]), np.arange(start, int(ends[len(self.names) - 1])))
+
+
+def _layer_of(name: str) -> str:
+    """Return the layer that a weight belongs to, one that torch computes from others too (``nn.utils.parametrize``)."""
+    return name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
 
 
 def save(path: str | os.PathLike[str], personal: Personal, shared: Floats) -> None:

@@ -1,9 +1,11 @@
 """A device's own examples, in a file that never leaves it."""
 
+import logging
+import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +21,8 @@ create table if not exists examples
     (id integer primary key autoincrement, added real not null, input blob not null, target blob not null) strict;
 create index if not exists by_age on examples (added);
 """
+_LOG = logging.getLogger(__name__)
+_NAMES = ("input", "target")
 _KINDS = "biuf"  # of numbers: whether, whole, without sign, with a point
 
 
@@ -32,6 +36,8 @@ class Store:
         most: examples that are kept, 1 or more.
         megabytes: of all inputs and targets together, above 0.
         days: that an example is kept, above 0.
+        classes: that targets are numbers of, 1 or more: others are refused; None: targets are not
+            looked at.
         clock: seconds since 1970.
 
     Raises:
@@ -45,10 +51,14 @@ class Store:
         most: int = 10_000,
         megabytes: float = 50.0,
         days: float = 90.0,
+        classes: int | None = None,
         clock: Callable[[], float] = time.time,
     ):
         if most < 1 or not (megabytes > 0 and days > 0):
             raise InputError(f"expected limits above 0, got {most} examples, {megabytes} MB and {days} days")
+        if classes is not None and classes < 1:
+            raise InputError(f"expected limits above 0, got {classes} classes")
+        self.classes = classes
         self.path, self.most, self.bytes, self.seconds = Path(path), most, megabytes * 1e6, days * 86_400
         self._clock = clock
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,36 +79,55 @@ class Store:
             target: what it should say: a class, or an array.
 
         Raises:
-            InputError: another type or shape than those before, numbers that are not finite, or more than all that may be kept.
+            InputError: another type or shape than those before, numbers that are not finite, a
+                target that is no class, or more than all that may be kept.
         """
         wanted = [np.asarray(value), np.asarray(target)]
-        for name, array in zip(("input", "target"), wanted, strict=True):
+        for name, array in zip(_NAMES, wanted, strict=True):
             if array.dtype.kind not in _KINDS or (array.dtype.kind == "f" and not np.isfinite(array).all()):
                 raise InputError(f"{name}: expected an array of finite numbers, got {array.dtype}")
+        self._require_classes(wanted[1])
         if sum(array.nbytes for array in wanted) > self.bytes:
             raise InputError(f"an example of {sum(array.nbytes for array in wanted):,} bytes is more than may be kept in all")
         with self._open() as connection:
-            for name, array in zip(("input", "target"), wanted, strict=True):
+            for name, array in zip(_NAMES, wanted, strict=True):
                 self._expect(connection, name, array)
             row = (self._clock(), *(np.ascontiguousarray(array).tobytes() for array in wanted))
             connection.execute("insert into examples (added, input, target) values (?, ?, ?)", row)
             self._limit(connection)
 
     def examples(self) -> Examples:
-        """Return all examples, the oldest first. Raises :class:`InputError` if there are none, or the file is damaged."""
+        """Return all examples, the oldest first; those that are damaged or not finite are left out, and logged.
+
+        Raises :class:`InputError` if there are none, or the file is damaged.
+        """
         with self._open() as connection:
             self._limit(connection)
             kinds = {what: (kind, shape) for what, kind, shape in connection.execute("select what, type, shape from kind")}
             rows = connection.execute("select input, target from examples order by id").fetchall()
         if not rows:
             raise InputError(f"{self.path} holds no examples yet")
-        return Examples(*(_stacked([row[i] for row in rows], *kinds[name]) for i, name in enumerate(("input", "target"))))
+        whole = [row for row in rows if all(_is_whole(blob, *kinds[name]) for name, blob in zip(_NAMES, row, strict=True))]
+        if not whole:
+            raise InputError(f"{self.path} holds no examples that are whole: forget() empties it")
+        if len(whole) < len(rows):
+            left_out = len(rows) - len(whole)
+            _LOG.warning("%s: %d of %d examples left out: damaged, or not finite", self.path, left_out, len(rows))
+        return Examples(*(_stacked(blobs, *kinds[name]) for name, blobs in zip(_NAMES, zip(*whole, strict=True), strict=True)))
 
     def forget(self) -> None:
         """Remove everything."""
         with self._open() as connection:
             connection.execute("delete from examples")
             connection.execute("delete from kind")
+
+    def _require_classes(self, target: NDArray[np.generic]) -> None:
+        if self.classes is None:
+            return
+        wrong = target[(target < -1) | (target >= self.classes)]  # type: ignore[operator]
+        if target.dtype.kind == "f" or wrong.size:
+            got = target.dtype if target.dtype.kind == "f" else wrong.flat[0]
+            raise InputError(f"target: expected classes 0 to {self.classes - 1}, or -1 where nothing is asked, got {got}")
 
     def _limit(self, connection: sqlite3.Connection) -> None:
         connection.execute("delete from examples where added < ?", (self._clock() - self.seconds,))
@@ -128,6 +157,16 @@ class Store:
             connection.close()
 
 
-def _stacked(blobs: list[bytes], kind: str, shape: str) -> NDArray[np.generic]:
-    lengths = tuple(int(length) for length in shape.split(",") if length)
-    return np.frombuffer(b"".join(blobs), np.dtype(kind)).reshape(len(blobs), *lengths).copy()
+def _stacked(blobs: Sequence[bytes], kind: str, shape: str) -> NDArray[np.generic]:
+    return np.frombuffer(b"".join(blobs), np.dtype(kind)).reshape(len(blobs), *_lengths(shape)).copy()
+
+
+def _is_whole(blob: bytes, kind: str, shape: str) -> bool:
+    dtype = np.dtype(kind)
+    if len(blob) != dtype.itemsize * math.prod(_lengths(shape)):
+        return False
+    return dtype.kind != "f" or bool(np.isfinite(np.frombuffer(blob, dtype)).all())
+
+
+def _lengths(shape: str) -> tuple[int, ...]:
+    return tuple(int(length) for length in shape.split(",") if length)

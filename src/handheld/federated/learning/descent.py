@@ -1,6 +1,7 @@
 """Stochastic gradient descent of one device, the same in a simulation and on the device itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -70,9 +71,8 @@ def descend(
     slope = torch.zeros(len(layout.weights))
     layout.bind(layout.train(module), here, slope, task.state.statistics)
     subspaces = task.subspaces([user], layout.weights.arrays)
-    norms = [layer for layer in module.modules() if isinstance(layer, _NORMS) and layer.training]
     lost, seen, steps = 0.0, 0, 0
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _single_numbers_by_kept_means(module):
         # Layers that draw, such as dropout, draw the same for this device and round wherever it
         # learns.
         torch.default_generator.manual_seed(int(task.random(user, _DRAWS).integers(1 << 62)))
@@ -81,10 +81,6 @@ def descend(
                 break
             slope.zero_()
             inputs, targets = batch_of(examples, places[rows])
-            for norm in norms:
-                # A single example has no spread: it is normalised by the means that the layer
-                # keeps.
-                norm.train(len(rows) > 1)
             losses = of_each(loss(module(inputs), targets), len(rows), loss)
             losses.mean().backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
@@ -101,6 +97,21 @@ def descend(
         loss=lost / max(1, seen),
         statistics=layout.statistics.of(module),
     )
+
+
+def single_norms(module: nn.Module, inputs: torch.Tensor) -> list[str]:
+    """Return which normalising layers that learn are given one number a channel, by name; inputs are (1, ...)."""
+    names = {layer: name for name, layer in module.named_modules()}
+    single: list[str] = []
+
+    def look(layer: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        if _is_single(given[0]):
+            single.append(f"{names[layer]} ({type(layer).__name__})".strip())
+
+    norms = _learning_norms(module)
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), _before_each(norms, look):
+        module.eval()(inputs)
+    return single
 
 
 def of_each(losses: torch.Tensor, count: int, loss: Loss, use: str = "loss") -> torch.Tensor:
@@ -121,6 +132,46 @@ def of_each(losses: torch.Tensor, count: int, loss: Loss, use: str = "loss") -> 
         f"{use} {name} gives {list(losses.shape)} for {count} examples, expected [{count}], "
         "one for each: take its mean over all but the first dimension"
     )
+
+
+@contextmanager
+def _single_numbers_by_kept_means(module: nn.Module) -> Iterator[None]:
+    """Let layers that are given one number a channel normalise it by the means that they keep.
+
+    One number has no variance, and torch raises. A picture has: of its channels statistics are
+    learned, as torch does.
+    """
+
+    def choose(layer: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        layer.train(not _is_single(given[0]))
+
+    norms = _learning_norms(module)
+    try:
+        with _before_each(norms, choose):
+            yield
+    finally:
+        for norm in norms:
+            norm.train()
+
+
+@contextmanager
+def _before_each(norms: Sequence[nn.Module], look: Callable[..., None]) -> Iterator[None]:
+    handles = [norm.register_forward_pre_hook(look) for norm in norms]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _learning_norms(module: nn.Module) -> list[nn.Module]:
+    """Return layers that learn statistics of batches."""
+    return [layer for layer in module.modules() if isinstance(layer, _NORMS) and layer.training]
+
+
+def _is_single(values: torch.Tensor) -> bool:
+    """Whether (batch, channels, ...) hold one number a channel."""
+    return values.numel() == values.shape[1]
 
 
 def name_of(function: object) -> str:

@@ -1,6 +1,5 @@
 """What a network is, without its code: its modules, their options, and what it answers."""
 
-from copy import deepcopy
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.federated.identity import ABOUT, Plain, canonical, digest, name_of
+from handheld.federated.learning.copies import copied
 
 _ANSWERS = 16
 
@@ -55,7 +55,7 @@ def _answers(module: nn.Module, inputs: torch.Tensor | None) -> list[float]:
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.default_generator.manual_seed(0)
-            outputs = deepcopy(module).eval()(inputs)
+            outputs = copied(module).eval()(inputs)
     except Exception:  # whatever a user's module raises: learning says so
         return []
     return _numbers(outputs) if isinstance(outputs, torch.Tensor) else []

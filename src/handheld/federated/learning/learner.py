@@ -45,6 +45,11 @@ class Work:
         if (self.batch is not None and self.batch < 1) or (self.steps is not None and self.steps < 1):
             raise InputError(f"expected batches and steps of 1 or more, got {self}")
 
+    @property
+    def is_one_step(self) -> bool:
+        """Whether no device goes more than one step in a round, however many examples it has."""
+        return self.steps == 1 or (self.batch is None and self.steps_of(1) == 1)
+
     def steps_of(self, examples: int) -> int:
         """Return how many steps a device with so many examples goes."""
         steps = max(1, round(self.epochs * -(-examples // self._batch(examples)))) if examples else 0
@@ -147,12 +152,11 @@ class Learned:
 class Learner(Protocol):
     """A population of devices, each with its examples and a model that they share.
 
-    Three methods more are asked where a learner has them: ``statistics()`` gives (m,) float64 that
-        devices
-    answer as ``Learned.statistics``, averaged apart from weights; ``check()`` raises
-    :class:`InputError` before the first round where nobody could learn; ``fingerprint()`` gives
-    plain values that tell one population and model from another, for runs that are kept
-    (dataclasses do without).
+    Four methods more are asked where a learner has them: ``statistics()`` gives (m,) float64 that
+    devices answer as ``Learned.statistics``, averaged apart from weights; ``check()`` raises
+    :class:`InputError` before the first round where nobody could learn, ``check_work(work)`` where
+    nobody could by such work; ``fingerprint()`` gives plain values that tell one population and
+    model from another, for runs that are kept (dataclasses do without).
     """
 
     @property
@@ -192,8 +196,11 @@ def statistics_of(learner: Learner) -> Doubles:
     return np.empty(0) if statistics is None else statistics()
 
 
-def check(learner: Learner) -> None:
-    """Let a learner say what is wrong with it, if it can. Raises :class:`InputError`."""
+def check(learner: Learner, work: Work) -> None:
+    """Let a learner say what is wrong with it, or with the work, if it can. Raises :class:`InputError`."""
     checks: Callable[[], None] | None = getattr(learner, "check", None)
     if checks is not None:
         checks()
+    checks_work: Callable[[Work], None] | None = getattr(learner, "check_work", None)
+    if checks_work is not None:
+        checks_work(work)

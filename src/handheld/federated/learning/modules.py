@@ -1,7 +1,6 @@
 """Devices that train a torch module: one after another, or many in one go where the module is small."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 
 import numpy as np
 import torch
@@ -9,9 +8,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from handheld.errors import InputError
+from handheld.errors import HandheldError, InputError, TrainingError
 from handheld.federated.algorithms import State
 from handheld.federated.identity import digest
+from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import (
     Loss,
     as_tensors,
@@ -19,15 +19,17 @@ from handheld.federated.learning.descent import (
     cross_entropy,
     descend,
     of_each,
+    single_norms,
     within,
 )  # fmt: skip
 from handheld.federated.learning.description import contents, structure
-from handheld.federated.learning.evaluation import Metrics, PerUser, answers, per_user
-from handheld.federated.learning.learner import Doubles, Floats, Learned, Shape, Task
+from handheld.federated.learning.evaluation import Answers, Metrics, PerUser, answers, per_user
+from handheld.federated.learning.learner import Doubles, Floats, Learned, Shape, Task, Work
 from handheld.federated.learning.plain_state import PlainState
-from handheld.federated.learning.trial import require_labels, said, tried
+from handheld.federated.learning.trial import require_labels, tried
 from handheld.federated.learning.users import Examples, Users
 from handheld.federated.learning.vectors import Layout
+from handheld.federated.own_code import raised, said
 
 _LARGEST, _AT_ONCE = 50_000, 64
 _SMALL = (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)  # what gains from going side by side
@@ -75,8 +77,8 @@ class ModuleLearner:
             raise InputError(f"expected 1 device or more at once, got {at_once}")
         if test is not None and not len(test):
             raise InputError("test holds no examples: leave it out to evaluate nothing")
-        self._given = deepcopy(module)  # never run, so that it is as it was given
-        self.module = deepcopy(module)
+        self._given = copied(module)  # never run, so that it is as it was given
+        self.module = copied(module)
         self.users = users
         self.test = test
         self.loss = loss
@@ -136,6 +138,20 @@ class ModuleLearner:
         if self.at_once > 1 and (why := self._apart()):
             raise InputError(f"devices cannot learn side by side with this module ({why}): leave at_once out")
 
+    def check_work(self, work: Work) -> None:
+        """Raise :class:`InputError` where no batch of any device is one that a layer can learn means from."""
+        largest = int(self.examples.max(initial=0))
+        batch = largest if work.batch is None else min(work.batch, largest)
+        batches = self._batches()
+        if batch != 1 or not len(self.layout.statistics) or not batches:
+            return
+        inputs, _ = batch_of(self.users.examples, batches[0][:1])
+        if single := single_norms(self.layout.train(self.fresh()), inputs):
+            raise InputError(
+                f"{single[0]} is given one number a channel in batches of one example, which has no variance: take"
+                " batches of 2 or more, GroupNorm or LayerNorm, or freeze_statistics"
+            )
+
     def learn(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> list[Learned]:
         """Let devices learn; one whose learning raises answers why."""
         if self.at_once > 1:
@@ -148,28 +164,24 @@ class ModuleLearner:
         return [self._alone(task, user, kept) for user, kept in zip(users, own, strict=True)]
 
     def evaluate(self, state: State) -> dict[str, float]:
-        """Return ``loss``, ``accuracy`` of classes, and metrics on the examples to test on."""
+        """Return ``loss``, ``accuracy`` of classes, and metrics on the examples to test on.
+
+        Raises :class:`TrainingError` where the module, the loss or a metric raises.
+        """
         if self.test is None:
             return {}
-        self._plain.restore(self.module)
-        evaluated = answers(
-            self.module, self.layout, state.weights, self.test, self.loss,
-            statistics=state.statistics, metrics=self.metrics,
-        )  # fmt: skip
-        return evaluated.figures
+        return self._answers(state, self.test, "the test's").figures
 
     def evaluate_users(self, state: State) -> PerUser:
-        """Return how good a model is for each device on its own examples (federated evaluation)."""
-        self._plain.restore(self.module)
-        evaluated = answers(
-            self.module, self.layout, state.weights, self.users.examples, self.loss,
-            statistics=state.statistics, metrics=self.metrics,
-        )  # fmt: skip
-        return per_user(evaluated, self.users.partition)
+        """Return how good a model is for each device on its own examples (federated evaluation).
+
+        Raises :class:`TrainingError` where the module, the loss or a metric raises.
+        """
+        return per_user(self._answers(state, self.users.examples, "devices'"), self.users.partition)
 
     def fresh(self) -> nn.Module:
         """Return a copy of the module as it was given."""
-        return deepcopy(self._given)
+        return copied(self._given)
 
     def fingerprint(self) -> dict[str, object]:
         """Return what tells this population, its data and its model from others."""
@@ -191,6 +203,18 @@ class ModuleLearner:
             "freeze_statistics": self.layout.fixed,
         }
 
+    def _answers(self, state: State, examples: Examples, whose: str) -> Answers:
+        self._plain.restore(self.module)
+        try:
+            return answers(
+                self.module, self.layout, state.weights, examples, self.loss,
+                statistics=state.statistics, metrics=self.metrics,
+            )  # fmt: skip
+        except (HandheldError, MemoryError):
+            raise
+        except Exception as error:  # whatever a user's module or metric raises
+            raise TrainingError(f"the module cannot be evaluated on {whose} examples: {raised(error)}") from error
+
     def _alone(self, task: Task, user: int, own: Floats | None) -> Learned:
         examples = self.users.examples
         places = self.users.partition.of(user)
@@ -200,7 +224,7 @@ class ModuleLearner:
         except MemoryError:
             raise
         except Exception as error:  # whatever a user's module raises on one device's examples
-            return Learned.failed(said(error))
+            return Learned.failed(raised(error))
 
     def _together(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> list[Learned]:
         state = as_tensors(task.state)
@@ -303,6 +327,8 @@ class ModuleLearner:
             return "its layers keep statistics, which would be those of all devices"
         if self._plain:
             return "it keeps state in plain attributes, which would be that of all devices"
+        if any(layer._forward_pre_hooks for layer in self.module.modules()):
+            return "its hooks compute weights, and would keep those of all devices"
         batches = self._batches()
         if not batches or len(batches[0]) < 2:
             return ""

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from handheld.federated.learning.copies import copied
+
 _TORCHS_OWN = frozenset(vars(nn.Module()))
 """What every module has: weights, buffers, hooks, whether it trains."""
 
@@ -28,7 +30,7 @@ class PlainState:
     @classmethod
     def of(cls, module: nn.Module, forward: Callable[[nn.Module], None]) -> Self:
         """Find out what changes when a copy of a module runs; nothing, where it raises: who tries it next says so."""
-        tried = deepcopy(module).train()
+        tried = copied(module).train()
         before = _attributes(tried, copy=True)
         try:
             forward(tried)

@@ -11,8 +11,7 @@ from handheld.errors import InputError
 from handheld.federated.learning.descent import Loss, batch_of, cross_entropy, name_of, of_each
 from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import Layout
-
-_LONGEST = 200
+from handheld.federated.own_code import said
 
 
 def tried(module: nn.Module, layout: Layout, examples: Examples, rows: NDArray[np.int64], loss: Loss) -> torch.Tensor:
@@ -77,13 +76,6 @@ def require_labels(whose: str, targets: NDArray[Any], classes: int) -> None:
                 f"{whose} example {example} has the label {worst}, but the module's outputs are of "
                 f"{classes} classes: expected 0 to {classes - 1}, or -1 where nothing is asked"
             )
-
-
-def said(error: BaseException) -> str:
-    """Return what an error says, in one line."""
-    lines = str(error).strip().splitlines()
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _dtype(tensor: torch.Tensor) -> str:

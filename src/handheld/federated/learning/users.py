@@ -34,6 +34,10 @@ class Examples:
         for name, array in (("inputs", self.inputs), ("targets", self.targets)):
             if array.dtype.kind not in "biuf":
                 raise InputError(f"{name} hold {array.dtype}, expected numbers")
+            if array.dtype.kind == "u" and array.max(initial=0) > np.iinfo(np.int64).max:
+                raise InputError(
+                    f"{name} hold {array.max()}, more than int64 does, which modules are given: number them from 0"
+                )
             if array.dtype.kind == "f":
                 _require_finite(name, array)
 

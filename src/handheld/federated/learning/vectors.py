@@ -8,7 +8,6 @@ buffers never move, so they never travel after the start.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,6 +18,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from handheld.errors import InputError
+from handheld.federated.learning.copies import copied
 
 Doubles = NDArray[np.float64]
 
@@ -231,7 +231,7 @@ def _statistics_of(module: nn.Module, forward: Callable[[nn.Module], object] | N
     """Return names of the buffers that training moves."""
     if not any(True for _ in module.buffers()):
         return set()
-    copy = deepcopy(module).train()
+    copy = copied(module).train()
     norms = [(name, layer) for name, layer in copy.named_modules() if isinstance(layer, _NormBase)]
     of_norms = {f"{name}.{buffer}".lstrip(".") for name, layer in norms for buffer, _ in layer.named_buffers()}
     names: set[str] = set()

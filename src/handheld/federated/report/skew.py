@@ -67,18 +67,20 @@ def _classes(
     partition: Partition, labels: NDArray[np.int64], shown: NDArray[np.int64], step: float, top: int
 ) -> tuple[list[Markup], int]:
     """Return a row of cells for each class, and where they end."""
-    counts = partition.counts(labels, int(labels.max()) + 1)
+    names, codes = np.unique(labels, return_inverse=True)  # labels may be any numbers
+    counts = partition.counts(codes, len(names))
     kinds = np.sort(np.argsort(-counts.sum(axis=0), kind="stable")[:_CLASSES])
     parts = []
     for row, kind in enumerate(kinds.tolist()):
+        name = names[kind]
         y = top + row * _ROW
         parts.append(
-            Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 6, y + _ROW - 4, kind)
+            Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 6, y + _ROW - 4, name)
         )
         for place, user in enumerate(shown.tolist()):
             share = counts[user, kind] / counts[user].sum()
             if share > 0:
-                said = f"class {kind}: {counts[user, kind]:,} of {counts[user].sum():,}"
+                said = f"class {name}: {counts[user, kind]:,} of {counts[user].sum():,}"
                 where = {"x": _LEFT + place * step, "y": y, "w": max(1, step - 1), "h": _ROW - 1}
                 parts.append(_AMOUNT.format(**where, opacity=0.15 + 0.85 * share, said=said))
     return parts, top + len(kinds) * _ROW

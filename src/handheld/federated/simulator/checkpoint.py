@@ -3,7 +3,7 @@
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import State
-from handheld.federated.identity import Plain, differences
+from handheld.federated.identity import Plain, differences, name_of
 from handheld.federated.learning.learner import Floats
-from handheld.federated.stages import Memory
+from handheld.federated.stages import CentralNoise, Memory
 from handheld.media import atomic_path
 
 _NEWEST, _BEFORE = "state.npz", "state_before.npz"
@@ -69,6 +69,18 @@ class Checkpoint:
     started: int = 0
 
 
+class KeptNoise(NamedTuple):
+    """Central noise of a run that a folder holds.
+
+    Attributes:
+        multiplier: of it.
+        rounds: that had it so far.
+    """
+
+    multiplier: float
+    rounds: int
+
+
 def save(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Plain]) -> None:
     """Write a checkpoint; the one that was the newest is kept as the one before.
 
@@ -117,12 +129,7 @@ def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint |
         InputError: the folder holds a run of another plan, data or model, whose first difference is
             named, or no checkpoint that is whole.
     """
-    there = [path for path in (folder / _NEWEST, folder / _BEFORE) if path.exists()]
-    for path in there:
-        try:
-            about, arrays = _read(path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-            continue
+    for about, arrays in _whole(folder):
         # Through JSON, as the kept one went: tuples become lists.
         now: Plain = json.loads(json.dumps(identity))
         if difference := next(differences(about["identity"], now), ""):
@@ -134,9 +141,28 @@ def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint |
             held = len(arrays["weights"])
             raise InputError(f"{folder} holds a model of {held:,} weights, expected {size:,}")
         return _checkpoint(about, arrays)
-    if there:
+    if any((folder / name).exists() for name in (_NEWEST, _BEFORE)):
         raise InputError(f"{folder}: no checkpoint in it is whole: delete it to begin again, or name another folder")
     return None
+
+
+def kept_noise(folder: Path) -> KeptNoise | None:
+    """Return the central noise of the run that a folder holds; None if it holds none with such noise."""
+    for about, _ in _whole(folder):
+        for stage in about["identity"].get("plan", {}).get("stages", []):
+            if stage["class"] == name_of(CentralNoise):
+                return KeptNoise(float(stage["values"]["multiplier"]), int(about["round"]))
+        return None
+    return None
+
+
+def _whole(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
+    """Yield what the checkpoints of a folder hold that are whole, the newest first."""
+    for path in (folder / _NEWEST, folder / _BEFORE):
+        try:
+            yield _read(path)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            continue
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -46,6 +46,7 @@ def choose(
     up: float,
     *,
     poisson: bool = False,
+    whole: bool = False,
 ) -> Cohort:
     """Ask devices, and find out who answers in time.
 
@@ -59,6 +60,7 @@ def choose(
         up: bytes that it sends.
         poisson: whether each device is drawn by a chance of its own, and all who were drawn may
             answer.
+        whole: whether the round lasts until the deadline, whoever answers before.
     """
     rng = np.random.default_rng((task.seed, task.state.round, _CHOICE))
     if poisson:
@@ -81,7 +83,7 @@ def choose(
     most = len(asked) if poisson else wanted
     intime = order[passed[order] <= devices.deadline][:most]
     enough = len(intime) >= round(devices.least * wanted)
-    full = len(intime) >= min(most, len(asked))
+    full = len(intime) >= min(most, len(asked)) and not whole
     last = float(passed[intime].max(initial=0.0))
     seconds = waited + (last if full or devices.deadline == np.inf else devices.deadline)
     late = len(stay) - len(intime)

@@ -27,7 +27,9 @@ class Devices:
         downloads: bytes a second.
         uploads: bytes a second.
         spread: standard deviation of the logarithms of these speeds, 0 or more; 0: all alike.
-        deadline: seconds after which a round ends.
+        deadline: seconds after which a round ends; needed where noise is promised and devices are
+            ready at hours of their own: each round lasts until then, so that the clock, and by it
+            who is ready next, does not depend on how much data devices have.
         asked: devices asked for each that is wanted, 1 or more; a round ends when as many as wanted have answered.
         least: share of the devices wanted that must answer by the deadline, or the round is given up.
 
@@ -59,6 +61,11 @@ class Devices:
     def _require(self, name: str, fits: bool, expected: str) -> None:
         if not fits:
             raise InputError(f"devices.{name}: expected {expected}, got {getattr(self, name)}")
+
+    @property
+    def own_hours(self) -> bool:
+        """Whether who is ready depends on the clock."""
+        return self.ready < 1 and self.night > 0
 
     def are_ready(self, users: NDArray[np.int64], seconds: float, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Return which devices are ready at a time of the simulated clock."""

@@ -67,8 +67,14 @@ class StoppedRunError(TrainingError):
         self.run = run
 
 
-def problem_of(plan: Plan, rows: Sequence[Row]) -> str:
-    """Return why a run must not go on after its last round; nothing if it may."""
+def problem_of(plan: Plan, rows: Sequence[Row], rejected: Mapping[int, str]) -> str:
+    """Return why a run must not go on after its last round; nothing if it may.
+
+    Args:
+        plan: of the run.
+        rows: of all rounds so far.
+        rejected: why updates of the last one were not taken, by device.
+    """
     row = rows[-1]
     number = int(row["round"])
     for name, of in (("loss", "mean loss of its devices"), ("test_loss", "loss on the test's examples")):
@@ -80,7 +86,8 @@ def problem_of(plan: Plan, rows: Sequence[Row]) -> str:
         first = number - len(in_vain) + 1
         since = f"round {number}" if first == number else f"rounds {first} to {number}"
         advice = ": take a lower rate, or clip updates" if "not finite" in told else ""
-        return f"{since}: not one update was taken; {told}{advice}"
+        raised = f" ({next(iter(rejected.values()))})" if rows[-1].get("rejected_raised") else ""
+        return f"{since}: not one update was taken; {told}{raised}{advice}"
     return ""
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from handheld.errors import InputError
 from handheld.federated.algorithms import Adder, Total
 from handheld.federated.learning.learner import Floats, Learned, Learner, Task
+from handheld.federated.own_code import naming_own_code
 from handheld.federated.stages import Memory, Seeds, Stages, Update
 from handheld.federated.updates.encoder import checked, seed_of
 
@@ -96,7 +97,7 @@ class Job:
 
     def run(self, learner: Learner, stages: Stages) -> Part:
         """Let them learn, a few at once, and add up what they send; with one thread: more could add up in another order."""
-        with _one_thread():
+        with _one_thread(), naming_own_code():
             return self._run(learner, stages)
 
     def _run(self, learner: Learner, stages: Stages) -> Part:

@@ -1,13 +1,18 @@
 """What a federated run is."""
 
 import math
+import os
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Integral
+from pathlib import Path
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import Algorithm, FedAvg, Robust
+from handheld.federated.algorithms import Algorithm, FedAvg, FedSGD, Robust
 from handheld.federated.learning.learner import Structure, Work
-from handheld.federated.privacy import Guarantee, guarantees, noise_multiplier
+from handheld.federated.privacy import Guarantee, guarantees, noise_multiplier, require_target
+from handheld.federated.simulator.checkpoint import KeptNoise, kept_noise
 from handheld.federated.simulator.devices import Devices
 from handheld.federated.stages import (
     CentralNoise,
@@ -19,6 +24,8 @@ from handheld.federated.stages import (
     promise,
 )
 from handheld.federated.updates import Encoder
+
+_SAME = 1 + 1e-6  # of an epsilon: another machine rounds otherwise
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,8 @@ class Plan:
         sampling: how devices are drawn for a round: ``fixed``, a cohort of that size; ``poisson``,
             each by a chance of its own, so that cohorts have that size on average, which promises
             most where noise is added (see ``privacy.central``).
-        delta: chance that what noise promises fails, above 0, below 1; one over the devices and one
-            if left out.
+        delta: chance that what noise promises fails, above 0, at most one over the devices; one
+            over the devices and one if left out.
         feedback: whether each device adds to an update what compression left out of those before (error feedback; Seide et al.,
             INTERSPEECH 2014): what a biased encoder needs. Each device that took part keeps one update then.
         devices: what they are like.
@@ -81,6 +88,13 @@ class Plan:
             raise InputError(f"delta: expected a number above 0, below 1, got {self.delta}")
         if self.robust is not None and self.algorithm.corrects:
             raise InputError("a robust mean sees updates only, but this algorithm's devices send more")
+        if isinstance(self.algorithm, FedSGD) and not self.work.is_one_step:
+            work = self.work
+            raise InputError(
+                f"algorithm: {type(self.algorithm).__name__}'s devices send one gradient: expected work of one step, all of"
+                f" their examples (no batch, 1 epoch) or steps 1, got epochs {work.epochs:g}, batch {work.batch} and steps"
+                f" {work.steps}: take FedAvg, which this would be"
+            )
         compressed = bool(self.stages) and all(isinstance(stage, Compressed) for stage in self.stages)
         if self.feedback and (self.algorithm.corrects or self.buffer is not None or not compressed):
             raise InputError("feedback is of compressed rounds: no other stages, no devices' states, no buffer")
@@ -110,9 +124,9 @@ class Plan:
             )
 
     def _require_private(self) -> None:
-        """Refuse to give rounds up by how many answered, where that depends on their data.
+        """Refuse what would depend on devices' data and no noise would hide.
 
-        No noise would hide it.
+        That is to give rounds up by how many answered, and a clock by which devices are ready.
         """
         if self.devices.gone == 1:
             raise InputError("devices.gone: expected less than 1 with noise, whose sums are divided by how many are expected")
@@ -121,6 +135,12 @@ class Plan:
             raise InputError(
                 "devices.least: expected 0 with noise and a deadline or poisson cohorts, got"
                 f" {self.devices.least}: a round that is given up would tell how many answered, which noise does not hide"
+            )
+        if self.devices.own_hours and not self.devices.deadline < math.inf:
+            raise InputError(
+                "devices.deadline: expected one with noise and hours of their own (night above 0), got none: rounds that"
+                " end when all have answered would tell how much data devices have, by who is ready next;"
+                " with a deadline each lasts until then"
             )
 
     @property
@@ -135,7 +155,7 @@ class Plan:
         Devices that are ready at any hour alike, leave, or come too late change nothing about who
         was drawn; those that are ready at their own hours are not drawn alike.
         """
-        if self.devices.ready < 1 and self.devices.night > 0:
+        if self.devices.own_hours:
             return "unknown"
         return self.sampling
 
@@ -170,16 +190,18 @@ class Plan:
         drawn, drawing = self.drawn(population), self.drawing
         return guarantees(self.stages, rounds, drawn, population, times=max(1, times), delta=delta, sampling=drawing)
 
-    def for_epsilon(self, target: float, population: int) -> "Plan":
+    def for_epsilon(self, target: float, population: int, *, out: str | os.PathLike[str] | None = None) -> "Plan":
         """Return the plan whose central noise promises an epsilon, and not less, after all rounds.
 
         Args:
             target: epsilon, above 0.
             population: devices in all.
+            out: folder of the run. If it holds one, that goes on with the noise it has, as long as
+                this promises the epsilon for all of its rounds.
 
         Raises:
             InputError: an epsilon that is not above 0, or a plan without central noise, or with
-                other noise besides.
+                other noise besides; or the kept run's noise promises less, and what can be done.
         """
         noises = [stage for stage in self.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
         if len(noises) != 1 or not isinstance(noises[0], CentralNoise):
@@ -187,6 +209,11 @@ class Plan:
                 "target_epsilon: expected one stage of noise, central_noise, whose multiplier is looked"
                 " for; of other noise epsilon depends on how often devices take part"
             )
+        require_target(target)
+        if out is not None and (kept := kept_noise(Path(out))) is not None:
+            going_on = self._with_noise(noises[0], kept.multiplier)
+            going_on._require_epsilon(target, population, Path(out), kept)
+            return going_on
         multiplier = noise_multiplier(
             target,
             self.rounds,
@@ -195,8 +222,30 @@ class Plan:
             1 / (population + 1) if self.delta is None else self.delta,
             sampling=self.drawing,
         )
-        noise = replace(noises[0], multiplier=multiplier)
-        return replace(self, stages=tuple(noise if stage is noises[0] else stage for stage in self.stages))
+        return self._with_noise(noises[0], multiplier)
+
+    def _with_noise(self, noise: CentralNoise, multiplier: float) -> "Plan":
+        stages = (replace(stage, multiplier=multiplier) if stage is noise else stage for stage in self.stages)
+        return replace(self, stages=tuple(stages))
+
+    def _require_epsilon(self, target: float, population: int, out: Path, kept: KeptNoise) -> None:
+        """Raise :class:`InputError` where a kept run's noise does not promise an epsilon."""
+        rounds = max(self.rounds, kept.rounds)
+        promised = self._epsilon(population, rounds)
+        if promised <= target * _SAME:
+            return
+        most = bisect_right(range(1, rounds), target * _SAME, key=partial(self._epsilon, population))
+        fewer = f"take {most} rounds, " if most >= kept.rounds else ""
+        more = f"allow a target_epsilon of {math.ceil(promised * 100) / 100:.10g}, " if promised < math.inf else ""
+        raise InputError(
+            f"target_epsilon: the run in {out} goes on with the noise that it has, a multiplier of"
+            f" {kept.multiplier:.4g}, which promises an epsilon of {promised:.3g} after {rounds} rounds, above"
+            f" {target:g}: {fewer}{more}or name another folder, to begin again with other noise"
+        )
+
+    def _epsilon(self, population: int, rounds: int) -> float:
+        """Return what noise promises after some rounds, whoever takes part in them."""
+        return min(one.epsilon for one in self.promised(population, rounds, rounds))
 
     @property
     def alike(self) -> bool:

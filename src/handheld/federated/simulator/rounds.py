@@ -10,6 +10,7 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.federated.learning.learner import Doubles, Learner, check, statistics_of
+from handheld.federated.own_code import naming_own_code
 from handheld.federated.simulator import checkpoint
 from handheld.federated.simulator.asynchronous import arrivals_round
 from handheld.federated.simulator.checkpoint import Checkpoint, Row
@@ -58,36 +59,39 @@ def simulate(
     Raises:
         InputError: a plan that makes no sense, what the learner's ``check`` says, or a folder with a run of another plan, data
             or model.
-        TrainingError: the model's weights are not finite any more.
+        TrainingError: the model's weights are not finite any more, or a class of the user's own
+            raised; it is named.
         StoppedRunError: no update of three rounds in a row, or of the last, was taken, or a loss is no finite number.
     """
     refuse_in_a_started_process(workers)
-    check(learner)
-    first = learner.start()
-    statistics = statistics_of(learner)
-    population = len(learner.examples)
-    _require_fitting(plan, population)
-    _require_no_leak(plan, statistics)
-    equal = plan.alike and plan.buffer is None
-    stages = Stages(plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population))
-    keeper = _Keeper(None if out is None else Path(out), identity_of(plan, learner) if out else {})
-    now = keeper.load(len(first))
-    if now is None:
-        state = replace(plan.algorithm.init(first), statistics=statistics)
-        now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
-    now = replace(now, rows=_of_this_delta(plan, population, now.rows))
+    with naming_own_code():
+        check(learner, plan.work)
+        first = learner.start()
+        statistics = statistics_of(learner)
+        population = len(learner.examples)
+        _require_fitting(plan, population)
+        _require_no_leak(plan, statistics)
+        equal = plan.alike and plan.buffer is None
+        stages = Stages(plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population))
+        keeper = _Keeper(None if out is None else Path(out), identity_of(plan, learner) if out else {})
+        now = keeper.load(len(first))
+        if now is None:
+            state = replace(plan.algorithm.init(first), statistics=statistics)
+            now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
+        now = replace(now, rows=_of_this_delta(plan, population, now.rows))
+        up = _bytes_up(stages, plan, len(statistics))
     if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
         return Run(now.state, tuple(now.rows), now.times, {})
     rejected: dict[int, str] = {}
-    up = _bytes_up(stages, plan, len(statistics))
     one_more = _round if plan.buffer is None else arrivals_round
     with engine_of(engine, learner, stages, workers=workers, address=address) as where:
         try:
             ends = False
             while not ends:
-                then, refused = one_more(plan, learner, stages, where, now, up)
+                with naming_own_code():
+                    then, refused = one_more(plan, learner, stages, where, now, up)
                 rejected |= refused
-                if problem := problem_of(plan, then.rows):
+                if problem := problem_of(plan, then.rows, refused):
                     run = Run(then.state, tuple(then.rows), then.times, rejected)
                     raise StoppedRunError(problem, run)
                 now = then
@@ -137,6 +141,7 @@ def _of_this_delta(plan: Plan, population: int, rows: Sequence[Row]) -> tuple[Ro
 
 def _require_fitting(plan: Plan, population: int) -> None:
     """Raise :class:`InputError` where a plan does not fit the number of devices."""
+    plan.promised(population, 1, 1)  # raises where delta is none for so many
     if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
         raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
     if plan.robust is not None and plan.sampling == "fixed":
@@ -158,7 +163,8 @@ def _round(
     """Return what is known after one more round, and why updates were rejected in it."""
     task, down = task_of(plan, now.state)
     poisson = plan.sampling == "poisson"
-    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up, poisson=poisson)
+    whole = plan.promises and plan.devices.own_hours  # else the clock, and who is ready by it, would tell of devices' data
+    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up, poisson=poisson, whole=whole)
     users = cohort.answering if cohort.enough else cohort.answering[:0]
     shared = replace(now, memory=stages.public(now.memory))
     gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, shared, users)))
