@@ -135,11 +135,14 @@ class Model:
     def _start(self, file: ModelFile) -> _AnyRuntime:
         """A runtime for the file, in this process if nothing speaks against it."""
         where = str(self.path)
+        types = [info.dtype.name for info in file.outputs]
         if self._isolated or (self._isolated is None and file.doubts):
             limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
-            return IsolatedRuntime(self._content, where, threads=self._threads, shapes=self._shapes, limits=limits)
+            return IsolatedRuntime(
+                self._content, where, threads=self._threads, types=types, shapes=self._shapes, limits=limits
+            )
         try:
-            return Runtime(self._content, threads=self._threads, steady=file.steady, shapes=self._shapes)
+            return Runtime(self._content, threads=self._threads, steady=file.steady, types=types, shapes=self._shapes)
         except (ValueError, RuntimeError, MemoryError) as error:
             problem = f"the runtime refuses the model: {str(error).strip()}"
             raise ModelError(f"{where}: {problem}") from error
@@ -356,7 +359,7 @@ class Model:
                 raise InputError(f"{self.path}: input of {key!r} is {info}, {got}")
             if array.dtype.kind == "f":
                 self._ensure_finite(info, array)
-        outputs = [info.name for info in signature.outputs]
+        outputs = {info.name: info.dtype.name for info in signature.outputs}
         with self.lock:
             try:
                 return self._ensure_runtime().call(key, names, ordered, outputs)
