@@ -373,8 +373,30 @@ def test_a_signature_gives_the_types_that_it_declares_or_is_refused():
     best = b.op("ARG_MAX", [x, b.constant([1])], (2,), outputType=INT)
     b.output(best)
     b.signature("best", 1, {"x": x}, {"best": best})
-    with Model.load(b.finish()) as model, pytest.raises(ModelError, match="'best': the file declares float32, but the runtime gives int32"):
+    with (
+        Model.load(b.finish()) as model,
+        pytest.raises(ModelError, match="'best': the file declares float32, but the runtime gives int32"),
+    ):
         model.run(np.ones((2, 3), np.float32), signature="best")
+
+
+MISREAD = [  # a kernel that reads int64 as int32, or as float32
+    ("space_to_batch_nd", 2, "a list that is not int32"),
+    ("batch_to_space_nd", 2, "a list that is not int32"),
+    ("conv_2d", 1, "a filter of integers without a scale"),
+]
+
+
+@pytest.mark.parametrize(("name", "position", "doubt"), MISREAD)
+def test_operands_that_a_kernel_reads_as_another_type_run_apart(name, position, doubt):
+    def widen(model):
+        graph = model.subgraphs[0]
+        tensor = graph.tensors[graph.operators[0].inputs[position]]
+        tensor.type = INT64
+        buffer = model.buffers[tensor.buffer]
+        buffer.data = np.zeros(8 * int(np.prod(tensor.shape)), np.uint8)
+
+    assert doubt in read(changed(zoo.models()[name](), widen), "x").doubts[0]
 
 
 def test_a_comparison_by_bool_is_accepted():

@@ -138,9 +138,7 @@ class Model:
         types = [info.dtype.name for info in file.outputs]
         if self._isolated or (self._isolated is None and file.doubts):
             limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
-            return IsolatedRuntime(
-                self._content, where, threads=self._threads, types=types, shapes=self._shapes, limits=limits
-            )
+            return IsolatedRuntime(self._content, where, threads=self._threads, types=types, shapes=self._shapes, limits=limits)
         try:
             return Runtime(self._content, threads=self._threads, steady=file.steady, types=types, shapes=self._shapes)
         except (ValueError, RuntimeError, MemoryError) as error:
