@@ -126,7 +126,7 @@ def test_smoothing_steadies_and_can_be_left_out(tiny_pack):
     [
         picture((70, 120))[:, :, 0],
         picture((70, 120))[:, :, :1],
-        np.dstack([picture((70, 120)), np.zeros((240, 320), np.uint8)]),
+        np.dstack([picture((70, 120)), np.full((240, 320), 255, np.uint8)]),
         (picture((70, 120)) / 255).astype(np.float32),
         picture((70, 120)).astype(np.uint16) * 257,
         picture((70, 120))[:, ::-1][:, ::-1],
