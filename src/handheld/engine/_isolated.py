@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,10 @@ class RunLimits:
     memory: int = 4 << 30
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < math.inf:
-            raise InputError(f"seconds is {self.seconds}, expected more than 0")
-        if self.memory < _LEAST_MEMORY:
-            raise InputError(f"memory is {self.memory}, expected {_LEAST_MEMORY} bytes or more")
+        if not isinstance(self.seconds, Real) or not 0 < self.seconds < math.inf:
+            raise InputError(f"seconds is {self.seconds!r}, expected a number above 0")
+        if not isinstance(self.memory, Integral) or self.memory < _LEAST_MEMORY:
+            raise InputError(f"memory is {self.memory!r}, expected {_LEAST_MEMORY} bytes or more")
 
 
 _LEAST_MEMORY = 1 << 30

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from threading import RLock
@@ -124,8 +125,8 @@ class Model:
 
         Takes and raises what ``open`` does.
         """
-        if threads < 1:
-            raise InputError(f"threads is {threads}, expected 1 or more")
+        if not isinstance(threads, Integral) or threads < 1:
+            raise InputError(f"threads is {threads!r}, expected a whole number of 1 or more")
         content = unpacked(content, str(path), unpack_limit)
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
