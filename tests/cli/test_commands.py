@@ -211,3 +211,17 @@ def test_a_polite_end_keeps_what_was_done_and_leaves_nothing_else(clip, pack, tm
     assert running.returncode == 130
     assert [path.name for path in out.iterdir()] == ["a.mkv"]
     assert len(list(open_video(out / "a.mkv"))) >= 1
+
+
+def test_what_is_quiet_leaves_standard_error_empty(clip, pack, tmp_path):
+    done = handheld("hands", "track", clip, "--pack", pack, "--json", "-", "--out", tmp_path / "o.mp4", "--quiet")
+    assert len(done.stdout.splitlines()) == 6
+    assert "frames/s" not in done.stderr
+    assert "wrote" not in done.stderr
+
+
+def test_detect_writes_its_lines_to_a_file(pack, tmp_path):
+    write_image(tmp_path / "a.png", picture(100))
+    done = handheld("hands", "detect", tmp_path / "a.png", "--pack", pack, "--json", tmp_path / "a.jsonl")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(json.loads((tmp_path / "a.jsonl").read_text())["hands"]) == 1
