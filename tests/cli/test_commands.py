@@ -211,3 +211,30 @@ def test_a_polite_end_keeps_what_was_done_and_leaves_nothing_else(clip, pack, tm
     assert running.returncode == 130
     assert [path.name for path in out.iterdir()] == ["a.mkv"]
     assert len(list(open_video(out / "a.mkv"))) >= 1
+
+
+def test_what_is_quiet_leaves_standard_error_empty(clip, pack, tmp_path):
+    done = handheld("hands", "track", clip, "--pack", pack, "--json", "-", "--out", tmp_path / "o.mp4", "--quiet")
+    assert len(done.stdout.splitlines()) == 6
+    assert "frames/s" not in done.stderr
+    assert "wrote" not in done.stderr
+
+
+def test_detect_writes_its_lines_to_a_file(pack, tmp_path):
+    write_image(tmp_path / "a.png", picture(100))
+    done = handheld("hands", "detect", tmp_path / "a.png", "--pack", pack, "--json", tmp_path / "a.jsonl")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(json.loads((tmp_path / "a.jsonl").read_text())["hands"]) == 1
+
+
+def test_completion_is_of_one_name_however_it_is_asked_for():
+    done = subprocess.run(
+        [sys.executable, "-m", "handheld", "--show-completion", "bash"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment() | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+    )
+    assert "-F _handheld_completion handheld" in done.stdout
+    words = {"COMP_WORDS": "handheld mod", "COMP_CWORD": "1", "_HANDHELD_COMPLETE": "complete_bash"}
+    assert handheld(**words).stdout.split() == ["models"]

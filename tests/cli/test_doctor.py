@@ -54,7 +54,9 @@ def test_an_extra_brings_what_is_said_of_it(distribution, extra):
 
 
 def test_a_program_gets_json(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "handheld", "doctor", "--json"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "handheld", "doctor", "--json", "-"], capture_output=True, text=True, check=True
+    )
     parts = json.loads(done.stdout)["parts"]
     assert {"part", "can_run", "how"} == parts[0].keys()
 

@@ -1,5 +1,6 @@
 """``handheld text``, run as a person would, with a few hundred short texts."""
 
+import json
 import os
 import re
 import subprocess
@@ -89,6 +90,13 @@ def test_what_is_out_of_scope_is_refused_if_asked(folder: Path):
     text = b"the cow of Rome\n"
     assert handheld("predict", folder / "m.tflite", "--reject", stdin=text).stdout.startswith(b"?\t")
     assert not handheld("predict", folder / "m.tflite", stdin=text).stdout.startswith(b"?")
+
+
+def test_predictions_as_json_lines(folder):
+    done = handheld("predict", folder / "m.tflite", "--json", "-", stdin=b"one\n\n")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["text"] for row in rows] == ["one", ""]
+    assert rows[1]["label"] == "?"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(folder: Path):

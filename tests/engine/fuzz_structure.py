@@ -510,12 +510,13 @@ def _work(content: bytes, pattern: int, doubtful: bool) -> str:
         _run_resized(content, file, digest, rng)
         return f"ran {digest.hexdigest()[:16]}"
     try:
-        runtime = Runtime(content, threads=1, steady=file.steady)
+        types = [info.dtype.name for info in file.outputs]
+        runtime = Runtime(content, threads=1, steady=file.steady, types=types)
         _digest(runtime, digest, rng)
         for signature in file.signatures.values():
             names = [info.name for info in signature.inputs]
             arrays = [_values(info.shape, info.dtype, rng) for info in signature.inputs]
-            outputs = [info.name for info in signature.outputs]
+            outputs = {info.name: info.dtype.name for info in signature.outputs}
             for output in runtime.call(signature.key, names, arrays, outputs):
                 digest.update(output.tobytes())
     except (ValueError, RuntimeError, MemoryError):
@@ -552,7 +553,8 @@ def _run_resized(content: bytes, file: Any, digest: Any, rng: Rng) -> None:
     try:
         other = resized(file, shapes, "case")
         if not other.doubts:
-            runtime = Runtime(content, threads=1, steady=other.steady, shapes=shapes)
+            types = [info.dtype.name for info in other.outputs]
+            runtime = Runtime(content, threads=1, steady=other.steady, types=types, shapes=shapes)
             _digest(runtime, digest, rng)
     except (ModelError, ValueError, RuntimeError, MemoryError):
         return

@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
-FLOAT, INT, BOOL, RESOURCE, INT64 = 0, 2, 6, 13, 4
+FLOAT, INT, BOOL, RESOURCE, INT64, STRING = 0, 2, 6, 13, 4, 5
 _NUMPY = {FLOAT: np.float32, INT: np.int32, BOOL: np.bool_, INT64: np.int64}
 
 
@@ -77,6 +77,16 @@ class Builder:
         buffer.data = np.frombuffer(array.tobytes(), np.uint8)
         self.model.buffers.append(buffer)
         return self.tensor(array.shape, dtype, buffer=len(self.model.buffers) - 1, **more)
+
+    def strings(self, *words: str) -> int:
+        """A constant of texts: how many, where each begins and the last ends, then their characters."""
+        texts = [word.encode() for word in words]
+        ends = 4 * (len(texts) + 2) + np.cumsum([0, *map(len, texts)])
+        buffer = schema.BufferT()
+        head = np.array([len(texts), *ends], np.int32).tobytes()
+        buffer.data = np.frombuffer(head + b"".join(texts), np.uint8)
+        self.model.buffers.append(buffer)
+        return self.tensor((len(texts),), STRING, buffer=len(self.model.buffers) - 1)
 
     def op(
         self,
@@ -357,6 +367,25 @@ def lookups() -> bytes:
     return b.finish()
 
 
+def table() -> bytes:
+    """Counts by word: a hash table that is filled once and asked at every run."""
+    b = Builder()
+    x = b.input((2,), INT64)
+    b.op("CALL_ONCE", [], None, initSubgraphIndex=1)
+    handle = _table(b)
+    words = b.strings("one", "three")
+    found = b.op("HASHTABLE_FIND", [handle, words, b.constant(-1, INT64)], (2,), INT64)
+    b.output(b.op("ADD", [x, found], (2,), INT64), b.op("HASHTABLE_SIZE", [handle], (1,), INT64))
+    b.graph()
+    handle = _table(b)
+    b.op("HASHTABLE_IMPORT", [handle, b.strings("one", "two"), b.constant([1, 2], INT64)], None)
+    return b.finish()
+
+
+def _table(b: Builder) -> int:
+    return b.op("HASHTABLE", [], (1,), RESOURCE, tableId=1, keyDtype=STRING, valueDtype=INT64)
+
+
 def models() -> dict[str, Callable[[], bytes]]:
     """Every model here that is right, by name."""
     return {
@@ -374,4 +403,5 @@ def models() -> dict[str, Callable[[], bytes]]:
         "sparse": sparse,
         "broadcast_args": broadcast_args,
         "lookups": lookups,
+        "table": table,
     }

@@ -3,10 +3,13 @@
 Each file opens and runs in a process of its own, or is refused; none may end the test's process.
 """
 
+import itertools
+
 import flatbuffers
 import numpy as np
 import pytest
 import structures
+import zoo
 from ai_edge_litert import schema_py_generated as schema
 from structures import BOOL, FLOAT, INT, INT64, RESOURCE, Builder
 
@@ -324,6 +327,76 @@ def test_values_that_shapes_are_computed_from_are_known():
     doubled = b.op("ADD", [sides, sides], (2,), INT)
     b.output(b.op("RESHAPE", [x, doubled], (2, 3)))
     assert "new shape [4, 6] for an input (2, 3)" in refusal(b.finish())
+
+
+@pytest.mark.parametrize("name", zoo.models())
+def test_no_output_of_another_type_shares_the_process(name):
+    """A kernel that takes the declared type on trust writes its own, wider one over the end."""
+    content = zoo.models()[name]()
+    outputs = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0].outputs
+    for index, dtype in itertools.product(outputs, range(10)):
+
+        def declare(model, index=index, dtype=dtype):
+            model.subgraphs[0].tensors[index].type = dtype
+
+        other = changed(content, declare)
+        try:
+            assert other == content or read(other, "x").doubts, dtype
+        except ModelError:
+            continue
+
+
+CHOSEN = [  # kernels that set the type of their outputs, whatever the file says
+    one("ARG_MAX", [(2, 3), [1]], (2,), outputType=INT),
+    one("ARG_MIN", [(2, 3), [1]], (2,), outputType=INT64),
+    one("SHAPE", [(2, 3)], (2,), outType=INT),
+    one("RANK", [(2, 3)], ()),
+    one("BUCKETIZE", [(2, 3)], (2, 3), boundaries=[0.0, 1.0]),
+    one("ONE_HOT", [[1, 2], 3, 1.0, 0.0], (2, 3), INT, axis=-1),
+    one("WHERE", [(2, 3)], (6, 2)),
+    one("RFFT2D", [(4, 8), [4, 8]], (4, 5)),
+]
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("content", CHOSEN)
+def test_a_model_gives_the_types_that_it_declares_or_is_refused(content, isolated):
+    with pytest.raises(ModelError, match=r"the file declares (float32|int32), but the runtime gives"):
+        Model.load(content, isolated=isolated)
+
+
+def test_a_signature_gives_the_types_that_it_declares_or_is_refused():
+    b = Builder()
+    b.output(b.input((3,)))
+    b.graph()
+    x = b.input((2, 3))
+    best = b.op("ARG_MAX", [x, b.constant([1])], (2,), outputType=INT)
+    b.output(best)
+    b.signature("best", 1, {"x": x}, {"best": best})
+    with (
+        Model.load(b.finish()) as model,
+        pytest.raises(ModelError, match="'best': the file declares float32, but the runtime gives int32"),
+    ):
+        model.run(np.ones((2, 3), np.float32), signature="best")
+
+
+MISREAD = [  # a kernel that reads int64 as int32, or as float32
+    ("space_to_batch_nd", 2, "a list that is not int32"),
+    ("batch_to_space_nd", 2, "a list that is not int32"),
+    ("conv_2d", 1, "a filter of integers without a scale"),
+]
+
+
+@pytest.mark.parametrize(("name", "position", "doubt"), MISREAD)
+def test_operands_that_a_kernel_reads_as_another_type_run_apart(name, position, doubt):
+    def widen(model):
+        graph = model.subgraphs[0]
+        tensor = graph.tensors[graph.operators[0].inputs[position]]
+        tensor.type = INT64
+        buffer = model.buffers[tensor.buffer]
+        buffer.data = np.zeros(8 * int(np.prod(tensor.shape)), np.uint8)
+
+    assert doubt in read(changed(zoo.models()[name](), widen), "x").doubts[0]
 
 
 def test_a_comparison_by_bool_is_accepted():

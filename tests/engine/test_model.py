@@ -145,7 +145,7 @@ def test_files_that_cannot_be_opened(tmp_path):
     (tmp_path / "text.tflite").write_text("version https://git-lfs.github.com/spec/v1")
     with pytest.raises(ModelError, match=r"text.tflite \(\d+ bytes\): root: identifier is b'ion '"):
         Model.open(tmp_path / "text.tflite")
-    with pytest.raises(InputError, match="threads is 0"):
+    with pytest.raises(InputError, match="threads is 0, expected a whole number"):
         Model.open(tmp_path / "text.tflite", threads=0)
 
 

@@ -137,8 +137,9 @@ def test_a_picture_that_does_not_fit_is_named(tmp_path, shape, given, message):
 def test_a_missing_file_threads_and_package(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match="no such file"):
         open_onnx(tmp_path / "no.onnx")
-    with pytest.raises(InputError, match="threads is -1"):
-        open_onnx(tmp_path / "no.onnx", threads=-1)
+    for threads in (-1, "2"):
+        with pytest.raises(InputError, match=f"threads is {threads!r}"):
+            open_onnx(tmp_path / "no.onnx", threads=threads)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match=r"pip install .*\[onnx\]"):
         open_onnx(save(tmp_path / "m.onnx"))
@@ -172,6 +173,6 @@ def test_a_run_without_an_end_is_stopped(tmp_path):
     run, _ = open_onnx(save(tmp_path / "m.onnx", nodes=nodes, weights=[turns, always]), threads=1, seconds=0.5)
     with pytest.raises(ModelError, match=r"took longer than 0\.5 s and was stopped"):
         run(picture())
-    for seconds in (0, -1, float("nan"), float("inf")):
+    for seconds in (0, -1, float("nan"), float("inf"), "1"):
         with pytest.raises(InputError, match="seconds is"):
             open_onnx(tmp_path / "m.onnx", seconds=seconds)

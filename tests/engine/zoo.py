@@ -132,6 +132,53 @@ _INT_VERSION = {
 }
 
 
+# Operators of types of their own: operands and outputs are (shape, dtype), or an array that is a constant.
+_TWO, _SIX = ((2, 3), "bool"), ((6,), "float32")
+_BYTES = {"scale": [0.5], "zero_point": [3]}
+_BOXES, _SCORES = ((5, 4), "float32"), ((5,), "float32")
+_LIMITS = [np.int32(3), np.float32(0.5), np.float32(0.1)]  # boxes at most, overlap, score
+_CHOSEN = [((3,), "int32"), ((), "int32")]
+_FILTERS = [_ones(6, 8), _ones(6, 4), _ones(3), ((1, 24), "float32")]  # by feature, by time, bias, state
+TYPED: list[tuple[str, list[Any], list[tuple[Any, ...]], str, dict[str, Any]]] = [
+    *((op, [_TWO, _TWO], [_TWO], "", {}) for op in ("LOGICAL_AND", "LOGICAL_OR")),
+    ("LOGICAL_NOT", [_TWO], [_TWO], "", {}),
+    *((op, [_TWO, _ints(1)], [((2,), "bool")], "ReducerOptions", {}) for op in ("REDUCE_ANY", "REDUCE_ALL")),
+    ("DEQUANTIZE", [((2, 3), "int8", _BYTES)], [((2, 3), "float32")], "", {}),
+    ("FAKE_QUANT", [_SIX], [_SIX], "FakeQuantOptions", {"min": -1.0, "max": 1.0, "numBits": 8}),
+    ("SVDF", [((1, 8), "float32"), *_FILTERS], [((1, 3), "float32")], "SVDFOptions", {"rank": 2}),
+    ("NON_MAX_SUPPRESSION_V4", [_BOXES, _SCORES, *_LIMITS], _CHOSEN, "", {}),
+    ("NON_MAX_SUPPRESSION_V5", [_BOXES, _SCORES, *_LIMITS, np.float32(0.5)],
+     [_CHOSEN[0], ((3,), "float32"), _CHOSEN[1]], "", {}),
+    ("RFFT2D", [((4, 8), "float32"), _ints(4, 8)], [((4, 5), "complex64")], "", {}),
+    *((op, [((4, 5), "complex64")], [((4, 5), "float32")], "", {}) for op in ("COMPLEX_ABS", "REAL", "IMAG")),
+    ("BUCKETIZE", [_SIX], [((6,), "int32")], "BucketizeOptions", {"boundaries": [0.0, 2.0, 4.0]}),
+    *((f"UNSORTED_SEGMENT_{op}", [((4, 2), "float32"), _ints(0, 2, 0, 1), np.int32(3)], [((3, 2), "float32")], "", {})
+      for op in ("MAX", "MIN", "PROD", "SUM")),
+    ("BITCAST", [((2, 3), "float32")], [((2, 3), "int32")], "", {}),
+    *((op, [((4,), "int32"), ((4,), "int32")], [((4,), "int32")], "", {}) for op in ("BITWISE_XOR", "RIGHT_SHIFT")),
+]  # fmt: skip
+
+
+def make_typed(entry: tuple[str, list[Any], list[tuple[Any, ...]], str, dict[str, Any]]) -> bytes:
+    """The model with the one operator of ``entry``, of the types that it says."""
+    op, operands, results, options, values = entry
+    g = fixtures_module().Graph(op.lower())
+    inputs, indices = [], []
+    for i, operand in enumerate(operands):
+        if isinstance(operand, tuple):
+            shape, dtype, *scales = operand
+            inputs.append(g.tensor(f"in{i}", shape, dtype, **(scales[0] if scales else {})))
+            indices.append(inputs[-1])
+        else:
+            indices.append(g.constant(f"constant{i}", operand, np.asarray(operand).dtype.name))
+    outputs = [g.tensor(f"out{i}", *result) for i, result in enumerate(results)]
+    g.op(op, indices, outputs[0], options, **values)
+    g.sub.operators[0].outputs = outputs
+    if op == "SVDF":  # its state
+        g.sub.tensors[inputs.pop()].isVariable = True
+    return bytes(g.finish(inputs, outputs))
+
+
 def make(entry: tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]], *, quantised: bool) -> bytes:
     """The model with the one operator of ``entry``, in float32 or with int8 activations and weights."""
     op, operands, shapes, options, values = entry
@@ -192,4 +239,6 @@ def models() -> dict[str, Callable[[], bytes]]:
             while name in found:
                 name += "_again"
             found[name] = lambda entry=entry, quantised=quantised: make(entry, quantised=quantised)
+    for entry in TYPED:
+        found[entry[0].lower()] = lambda entry=entry: make_typed(entry)
     return found

@@ -26,10 +26,24 @@ def test_a_folder_with_mediapipes_files(tmp_path, fixtures):
     assert load_pack(tmp_path).palm.name == "palm_detection_lite.tflite"
 
 
+BOTH = 'palm="a"\nlandmark="b"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("palm = 1", "landmark"), ("palm = [", "expected palm"), ('palm="a"\nlandmark="b"\nsize=3', "unknown keys"),
-     ('palm="a"\nlandmark="b"\n[palm_geometry]\nsizes=3', "sizes")],
+    [("palm = 1", "palm: expected the name of a model file, got 1"), ("palm = [", "expected palm"),
+     ('palm="a"', "landmark: expected the name of a model file, got None"),
+     (BOTH + "size=3", "unknown keys"), (BOTH + "palm_geometry=3", "palm_geometry: expected a table"),
+     (BOTH + "[palm_geometry]\nsizes=3", "no entry 'sizes'; expected size, grids, keypoints"),
+     (BOTH + "[palm_geometry]\nsize='big'", "palm_geometry.size: expected a whole number of 1 or more, got 'big'"),
+     (BOTH + "[palm_geometry]\nsize=0", "palm_geometry.size: expected a whole number"),
+     (BOTH + "[palm_geometry]\ngrids=3", "palm_geometry.grids: expected pairs"),
+     (BOTH + "[palm_geometry]\ngrids=[[24, 2, 1]]", "palm_geometry.grids: expected pairs"),
+     (BOTH + "[palm_geometry]\ngrids=[24, 2]", "palm_geometry.grids: expected pairs"),
+     (BOTH + "[palm_geometry]\nkeypoints=true", "palm_geometry.keypoints: expected a whole number"),
+     (BOTH + "[landmark_geometry]\ndepth_scale='deep'", "landmark_geometry.depth_scale: expected a number above 0"),
+     (BOTH + "[landmark_geometry]\ndepth_scale=nan", "landmark_geometry.depth_scale: expected a number above 0"),
+     (BOTH + "[landmark_geometry]\nright_if_mirrored=1", "right_if_mirrored: expected True or False, got 1")],
 )  # fmt: skip
 def test_a_wrong_description(tmp_path, text, message):
     (tmp_path / "pack.toml").write_text(text)
@@ -72,3 +86,9 @@ def test_mediapipes_hashes_are_the_published_ones():
     hashes = {file: sha256 for file, (_, sha256) in MEDIAPIPE_HANDS.files.items()}
     assert hashes["palm_detection_full.tflite"].startswith("1b14e942")
     assert hashes["hand_landmark_full.tflite"].startswith("11c272b8")
+
+
+def test_a_description_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "pack.toml").write_bytes(b"palm = '\xff'")
+    with pytest.raises(ModelError, match=r"pack\.toml: cannot be read"):
+        load_pack(tmp_path)

@@ -42,10 +42,14 @@ def test_time_must_increase():
         low_pass(np.zeros(1, np.float32), 10)
 
 
-@pytest.mark.parametrize("options", [{"min_cutoff": 0.0}, {"beta": -1.0}, {"speed_cutoff": float("nan")}])
-def test_settings_are_checked(options):
-    with pytest.raises(InputError):
-        OneEuroOptions(**options)
+WRONG = [("min_cutoff", 0.0), ("min_cutoff", "1.5"), ("min_cutoff", float("inf"))]
+WRONG += [("beta", -1.0), ("beta", None), ("speed_cutoff", float("nan")), ("speed_cutoff", True)]
+
+
+@pytest.mark.parametrize(("option", "value"), WRONG)
+def test_settings_are_checked(option, value):
+    with pytest.raises(InputError, match=f"{option}: expected a number"):
+        OneEuroOptions(**{option: value})
 
 
 def test_a_filter_shares_no_memory_with_its_callers():

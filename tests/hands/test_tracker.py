@@ -126,7 +126,7 @@ def test_smoothing_steadies_and_can_be_left_out(tiny_pack):
     [
         picture((70, 120))[:, :, 0],
         picture((70, 120))[:, :, :1],
-        np.dstack([picture((70, 120)), np.zeros((240, 320), np.uint8)]),
+        np.dstack([picture((70, 120)), np.full((240, 320), 255, np.uint8)]),
         (picture((70, 120)) / 255).astype(np.float32),
         picture((70, 120)).astype(np.uint16) * 257,
         picture((70, 120))[:, ::-1][:, ::-1],
@@ -294,6 +294,12 @@ def test_after_an_interrupt_the_tracker_goes_on_and_gives_no_id_twice(tracker, m
     assert ids_of(tracker, 0) == [[0]]
 
 
+@pytest.mark.parametrize("threads", ["2", 1.5, None, 0])
+def test_threads_are_a_whole_number(tiny_pack, threads):
+    with pytest.raises(InputError, match=r"threads is .*, expected a whole number of 1 or more"):
+        HandTracker(pack=tiny_pack, threads=threads)
+
+
 @pytest.mark.parametrize("smoothing", [True, False])
 def test_results_are_the_users_to_change(tiny_pack, smoothing):
     with HandTracker(pack=tiny_pack, smoothing=smoothing) as one, HandTracker(pack=tiny_pack, smoothing=smoothing) as other:
@@ -310,8 +316,10 @@ def test_results_are_the_users_to_change(tiny_pack, smoothing):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("max_hands", "2"), ("max_hands", 0), ("redetect_every", 1.5), ("min_palm_score", 1.0), ("min_hand_score", float("nan"))],
-)
+    [("max_hands", "2"), ("max_hands", 0), ("redetect_every", 1.5), ("min_palm_score", 1.0), ("min_hand_score", float("nan")),
+     ("min_palm_score", "half"), ("smoothing", "much"), ("smoothing", 3), ("mirrored", "no"), ("palms_only", 1),
+     ("max_hands", True)],
+)  # fmt: skip
 def test_a_wrong_option_is_named(tiny_pack, option, value):
     with pytest.raises(InputError, match=f"{option}: expected"):
         HandTracker(pack=tiny_pack, **{option: value})

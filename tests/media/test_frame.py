@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image as PillowImage
 
 from handheld.errors import InputError
 from handheld.media import as_rgb
@@ -19,7 +20,7 @@ def test_rgb_is_not_copied():
     [
         (np.array([[7]], np.uint8), [[[7, 7, 7]]]),
         (np.array([[[9]]], np.uint8), [[[9, 9, 9]]]),
-        (np.array([[[1, 2, 3, 200]]], np.uint8), [[[1, 2, 3]]]),
+        (np.array([[[1, 2, 3, 255]]], np.uint8), [[[1, 2, 3]]]),
         (np.array([[0.0, 1.0, 0.5]]), [[[0] * 3, [255] * 3, [128] * 3]]),
         (np.array([[65535, 256]], np.uint16), [[[255] * 3, [1] * 3]]),
         (np.array([[True, False]]), [[[255] * 3, [0] * 3]]),
@@ -55,3 +56,20 @@ def test_what_is_no_picture(given, message):
 def test_grey_stays_grey(grey, trailing):
     picture = as_rgb(grey[:, :, None] if trailing else grey)
     assert (picture == grey[:, :, None]).all()
+
+
+SEE_THROUGH = np.array([[[10, 20, 30, 0], [10, 20, 30, 255], [0, 0, 0, 51]]], np.uint8)
+ON_WHITE = [[[255, 255, 255], [10, 20, 30], [204, 204, 204]]]
+
+
+@pytest.mark.parametrize("form", [SEE_THROUGH, SEE_THROUGH / 255.0, SEE_THROUGH.astype(np.uint16) * 257])
+def test_what_is_see_through_is_laid_on_white(form):
+    np.testing.assert_array_equal(as_rgb(form), ON_WHITE)
+
+
+@pytest.mark.parametrize("modes", [["LA"], ["LA", "La"], ["RGBA"], ["RGBA", "RGBa"], ["RGBA", "PA"], ["RGBA", "P"]])
+def test_pictures_of_pillow_that_are_see_through_are_laid_on_white(modes):
+    picture = PillowImage.new(modes[0], (1, 1), 0)
+    if modes[-1] == "P":
+        picture = picture.quantize(2)
+    np.testing.assert_array_equal(as_rgb(picture.convert(modes[-1])), [[[255, 255, 255]]])

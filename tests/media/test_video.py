@@ -23,7 +23,10 @@ def write(path, times=TIMES, **size):
     return path
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+SUFFIXES = [".mp4", ".mkv", ".webm", ".mov", ".m4v", ".ts"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_times_and_pictures_survive(tmp_path, suffix):
     reader = open_video(write(tmp_path / f"a{suffix}"))
     frames = list(reader)
@@ -175,3 +178,87 @@ def test_a_time_that_is_none_is_refused_and_the_film_goes_on(tmp_path, t_us):
             writer.write(picture(1), t_us)
         writer.write(picture(1), 40_000)
     assert [frame.t_us for frame in open_video(tmp_path / "a.mp4")] == [0, 40_000]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("start", [1234, 40_000_000, 10**10])
+def test_a_film_begins_when_its_first_frame_does(tmp_path, suffix, start):
+    path = write(tmp_path / f"a{suffix}", [start + t_us for t_us in TIMES])
+    offsets = np.array([frame.t_us for frame in open_video(path)]) - start - TIMES
+    assert np.abs(offsets).max() <= {".mkv": 500, ".webm": 500, ".ts": 6}.get(suffix, 0)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_film_that_begins_before_0_is_moved(tmp_path, suffix):
+    with pytest.warns(MediaWarning, match="moved by 100000 us"):
+        write(tmp_path / f"a{suffix}", [t_us - 100_000 for t_us in TIMES])
+    offsets = np.array([frame.t_us for frame in open_video(tmp_path / f"a{suffix}")]) - TIMES
+    assert np.abs(offsets).max() <= 6
+
+
+UNTELLABLE = [
+    (".mkv", [0, 400], "one time in a file that counts in steps of 1000 us"),
+    (".webm", [0, 400], "one time in a file"),
+    (".ts", [0, 4], "one time in a file"),
+    (".ts", [0, 10**11], "ends at 95000000000 us"),
+    (".mp4", [0, 300_000_001], "at most 300000000 in this form of file"),
+    (".mov", [40_000, 40_000], "does not follow"),
+    (".mkv", [40_000, 0], "does not follow"),
+]
+
+
+@pytest.mark.parametrize(("suffix", "times", "message"), UNTELLABLE)
+def test_a_time_that_the_file_could_not_give_back_is_refused(tmp_path, suffix, times, message):
+    with pytest.raises(InputError, match=message):
+        write(tmp_path / f"a{suffix}", times)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_long_pauses_survive(tmp_path):
+    times = list(np.cumsum([0, *[300_000_000] * 8, 40_000]))
+    assert [frame.t_us for frame in open_video(write(tmp_path / "a.mp4", times))] == times
+
+
+PAINT = (200, 60, 30)
+
+
+def painted(path, size, matrix, tag=None):
+    """A film of one colour, with that matrix."""
+    width, height = size
+    image = np.full((height, width, 3), PAINT, np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        if tag is not None:
+            stream.codec_context.colorspace = tag
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p", dst_colorspace=matrix)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("size", "matrix", "tag"),
+    [
+        ((640, 480), "ITU601", None),
+        ((720, 576), "ITU601", None),
+        ((960, 720), "ITU709", None),
+        ((1280, 544), "ITU709", None),
+        ((960, 720), "ITU601", 6),
+        ((640, 480), "ITU709", 1),
+    ],
+)
+def test_colours_are_those_that_players_show(tmp_path, size, matrix, tag):
+    image = next(iter(open_video(painted(tmp_path / "a.mp4", size, matrix, tag)))).image
+    assert np.abs(image[10, 10].astype(int) - PAINT).max() <= 4
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".ts"])
+@pytest.mark.parametrize(("size", "number"), [((64, 48), 6), ((1280, 720), 1)])
+def test_colours_survive_and_the_file_says_their_matrix(tmp_path, suffix, size, number):
+    path = tmp_path / f"a{suffix}"
+    with VideoWriter(path) as writer:
+        writer.write(np.full((size[1], size[0], 3), PAINT, np.uint8), 0)
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).colorspace == number
+    assert np.abs(next(iter(open_video(path))).image[10, 10].astype(int) - PAINT).max() <= 4

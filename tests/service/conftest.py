@@ -37,6 +37,7 @@ KINDS = {
         JobKind(
             name="escape", title="Escape", entry="job_functions:escape", fields=(Field(name="go", label="Go", required=False),)
         ),
+        JobKind(name="orphan", title="Orphan", entry="job_functions:orphan"),
         JobKind(name="imports", title="Imports", entry="job_functions:imports"),
         JobKind(
             name="archive",

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from pathlib import Path
@@ -72,6 +73,11 @@ def fail(folder, spec, report):
         case "disk":
             (folder / "work" / "large").write_bytes(bytes(200_000))
             threading.Event().wait()
+        case "disk without a name":
+            with tempfile.TemporaryFile(dir=folder / "work") as file:
+                file.write(bytes(200_000))
+                file.flush()
+                threading.Event().wait()
         case "long words":
             raise InputError("A" * 3_000_000)
         case "no text":
@@ -93,6 +99,15 @@ def fail(folder, spec, report):
             os.write(2, b"another\n")
             report(float("nan"), "odd")
             report(7, "far")
+
+
+def orphan(folder, spec, report):
+    """Start a process in a session of its own, and end the keeper, which ends this process too."""
+    subprocess.run([sys.executable, "-c", DAEMON, str(folder / "work" / "escaped")], check=True)
+    while not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text():
+        threading.Event().wait(0.02)
+    os.kill(os.getppid(), signal.SIGKILL)
+    threading.Event().wait()
 
 
 def escape(folder, spec, report):

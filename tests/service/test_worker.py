@@ -82,6 +82,7 @@ FAILURES = {
     "killed": "ended by SIGKILL; it may have used more memory than there is",
     "memory": r"ran out of memory \(it may use 4096 MiB\)",
     "disk": "take more than the 100000 bytes allowed",
+    "disk without a name": "take more than the 100000 bytes allowed",
 }
 
 
@@ -247,6 +248,19 @@ def test_a_process_that_left_its_session_ends_with_its_job(room, until, go):
             house.queue.cancel(key)
         assert house.end(key).state == ("done" if go else "cancelled")
         until(lambda: gone(pid))
+
+
+def test_a_job_that_ends_its_keeper_leaves_nothing_and_holds_nobody_up(room, until):
+    with room() as house:
+        key = house.submit("orphan")
+        job = house.end(key)
+        assert (job.state, job.error) == (
+            "failed",
+            "the job's process was ended by SIGKILL; it may have used more memory than there is",
+        )
+        pid = (house.folders.of(key) / "work" / "escaped").read_text()
+        until(lambda: gone(pid))
+        assert house.end(house.submit("imports")).state == "done"
 
 
 def test_a_verdict_that_cannot_be_stored_makes_room_and_comes_later(room, monkeypatch):

@@ -22,7 +22,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter gets another, and no trace
     try:
-        app()
+        app(prog_name="handheld")  # also as "python -m handheld", for which completion has no name
     except HandheldError as error:
         from rich.console import Console
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from handheld.cli._output import Json, Output, Quiet
+
 
 class _ConfigOrCommand(TyperGroup):
     """``compress CONFIG.toml`` is short for ``compress run CONFIG.toml``."""
@@ -28,36 +30,39 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder of the family, instead of the configuration's.")] = None,
     engine: Annotated[str, typer.Option(help="Where members learn: local, or ray, on a cluster.")] = "local",
     address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")] = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Make a family. Ctrl-C stops it; the same command goes on where it was."""
-    from rich.console import Console
+    import json as coded
 
     from handheld.cli._bars import stage_bars
     from handheld.compress.config import read
     from handheld.compress.report import markdown
     from handheld.compress.run import compress
 
-    console, wanted = Console(stderr=True), read(config)
+    output = Output(json=json, quiet=quiet)
+    wanted = read(config)
     data = wanted.load()
     for skipped in data.skipped:
-        console.print(f"left out {skipped.name}: {skipped.reason}", highlight=False, soft_wrap=True, markup=False)
+        output.say(f"left out {skipped.name}: {skipped.reason}")
     for note in data.notes:
-        console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
-    with stage_bars(console) as progress, _notes(console):
+        output.say(f"note: {note}")
+    with stage_bars(output.console) as progress, _notes(output):
         family = compress(
             wanted.found_teacher, data, out=out or wanted.out, targets=wanted.targets, settings=wanted.settings,
             base=wanted.folder, engine=engine, address=address, progress=progress,
         )  # fmt: skip
-    typer.echo(markdown(family))
-    console.print(f"wrote {family.folder / 'report.html'}", soft_wrap=True)
+    output.result(markdown(family), coded.loads((family.folder / "family.json").read_text("utf-8")))
+    output.say(f"wrote {family.folder / 'report.html'}")
 
 
 @contextmanager
-def _notes(console: Any) -> Iterator[None]:
+def _notes(output: Output) -> Iterator[None]:
     """Say what is warned of in a line, when it is found."""
 
     def show(message: Warning | str, *where: object, **more: object) -> None:
-        console.print(f"note: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        output.say(f"note: {message}")
 
     from handheld.compress.teacher_file import TeacherWarning
 
@@ -74,6 +79,7 @@ def pick(
     max_latency: Annotated[str | None, typer.Option(help="Longest time of one example, such as 5ms.")] = None,
     min_accuracy: Annotated[str | None, typer.Option(help="Lowest validation accuracy, such as 92%.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to copy the file; the member's own name if left out.")] = None,
+    json: Json = None,
 ) -> None:
     """Copy the most accurate member that fits."""
     from handheld.compress import Family, Target
@@ -85,9 +91,10 @@ def pick(
     made = Family.open(family)
     member = made.pick(Target.of(", ".join(limits)))
     path = made.copy(member, out or Path(member.file))
-    typer.echo(
-        f"{path}: {member.size:,} bytes, {member.latency.median * 1e3:.3g} ms, "
-        f"{member.accuracy:.2%} of the test split right ({member.how})"
+    latency = member.latency.median * 1e3
+    Output(json=json).result(
+        f"{path}: {member.size:,} bytes, {latency:.3g} ms, {member.accuracy:.2%} of the test split right ({member.how})",
+        {"file": path, "bytes": member.size, "latency_ms": latency, "accuracy": member.accuracy, "how": member.how},
     )
 
 

@@ -2,39 +2,23 @@
 
 import importlib.metadata
 import importlib.util
-import sys
 from collections.abc import Callable
-from typing import Annotated
-
-import typer
 
 from handheld._extras import EXTRAS
 from handheld._rooms import ROOMS
+from handheld.cli._output import Json, Output, table_of
 from handheld.errors import advice
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(json: Json = None) -> None:
     """Say which parts can run here, and what to install for the rest."""
-    from json import dumps
-
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from handheld import __version__
 
     rows = [*check_parts(), check_isolation(), check_models()]
-    if json:
-        shown = {"version": __version__, "parts": [{"part": part, "can_run": works, "how": how} for part, works, how in rows]}
-        typer.echo(dumps(shown, ensure_ascii=False, indent=1))
-        return
-    table = Table("part", "can run", "how", show_lines=False)
-    for part, works, how in rows:
-        table.add_row(part, "[green]yes[/]" if works else "[red]no[/]", escape(how))
-    # A table in a pipe is for programs: as wide as it needs to be, so that no path is cut.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
-    console.print(f"handheld {__version__}")
-    console.print(table)
+    cells = [[part, "yes" if works else "no", how] for part, works, how in rows]
+    words = f"handheld {__version__}\n{table_of(['part', 'can run', 'how'], cells)}"
+    parts = [{"part": part, "can_run": works, "how": how} for part, works, how in rows]
+    Output(json=json).result(words, {"version": __version__, "parts": parts})
 
 
 def check_parts(find: Callable[[str], object | None] = importlib.util.find_spec) -> list[tuple[str, bool, str]]:

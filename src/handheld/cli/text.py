@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from handheld.cli._output import Json, Output, Quiet
+
 if TYPE_CHECKING:
     from handheld.data import Dataset
     from handheld.projection.training.plan import FitFigures
@@ -48,12 +50,12 @@ def train(
     bits: Annotated[int, typer.Option(help="Of a number in a table that learns: 4 or 8.")] = 4,
     licence: Annotated[str, typer.Option(help="Licence of the model, for its card.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of weights and order.")] = 0,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Train a classifier that keeps a size. Ctrl-C stops it; the same command goes on where it was."""
     import shutil
-    from dataclasses import replace
-
-    from rich.console import Console
+    from dataclasses import asdict, replace
 
     from handheld.cli._bars import stage_bars
     from handheld.cli._text_page import training_page
@@ -64,16 +66,16 @@ def train(
     from handheld.projection.training.plan import Plan
     from handheld.projection.training.recipe import recipe_for
 
-    console = Console(stderr=True)
+    output = Output(json=json, quiet=quiet)
     limit = _bytes(max_size)
     columns = _Columns(label_column, tuple(text_column or ()))
-    known = _read(texts, console, columns)
+    known = _read(texts, output, columns)
     if valid is None:
         known, held_out = known.split(0.1, seed=seed)
     else:
-        held_out = _read(valid, console, columns, known.classes)
+        held_out = _read(valid, output, columns, known.classes)
     if note := overlap_note(known, held_out, "validation"):
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+        output.say(f"note: {note}")
     data = TextData.of(known, oos)
     judged_by = TextData.of(held_out, oos)
     classes = len(data.known.classes)
@@ -86,17 +88,19 @@ def train(
         class_weight=class_weight, high_effort=_is_high(effort),
     )  # fmt: skip
     state = out.with_name(f".{out.name}.training")
-    with stage_bars(console) as progress:
+    with stage_bars(output.console) as progress:
         made = make_text_model(data, judged_by, plan, state=state, progress=progress)
     with atomic_path(out) as temporary:
         temporary.write_bytes(made.content)
     page = training_page(made, out)
     shutil.rmtree(state, ignore_errors=True)
-    typer.echo(f"{out}: {len(made.content):,} bytes, {_figures(made.valid)}")
-    typer.echo(_fit_line(made.fit))
+    output.result(
+        f"{out}: {len(made.content):,} bytes, {_figures(made.valid)}\n{_fit_line(made.fit)}",
+        {"file": out, "bytes": len(made.content), **_values(made.valid), "fit": asdict(made.fit), "report": page},
+    )
     for warning in made.fit.warnings:
-        console.print(f"note: {warning}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"wrote {page}", soft_wrap=True, highlight=False)
+        output.say(f"note: {warning}")
+    output.say(f"wrote {page}")
 
 
 @app.command()
@@ -107,24 +111,24 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Report to write; beside the model if left out.")] = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Say how many texts a model labels right, and write a report of its mistakes."""
-    from rich.console import Console
-
     from handheld.cli._text_page import evaluation_page
     from handheld.projection import TextClassifier
     from handheld.projection.judging import TextData, judge
 
-    console = Console(stderr=True)
+    output = Output(json=json, quiet=quiet)
     with TextClassifier.open(model) as classifier:
         columns = _Columns(label_column, tuple(text_column or ()))
         known = classifier.labels if oos is None else (*classifier.labels, oos)
-        data = _read(texts, console, columns, known, keep_unknown=True)
-        _tell_unknown(data, known, texts, console)
+        data = _read(texts, output, columns, known, keep_unknown=True)
+        _tell_unknown(data, known, texts, output)
         judged = judge(classifier, TextData.of(data, oos))
     page = evaluation_page(judged, model, texts, out)
-    typer.echo(f"{model}: {_figures(judged)}")
-    console.print(f"wrote {page}", soft_wrap=True, highlight=False)
+    output.result(f"{model}: {_figures(judged)}", {"file": model, **_values(judged), "report": page})
+    output.say(f"wrote {page}")
 
 
 @app.command()
@@ -133,19 +137,32 @@ def predict(
     reject: Annotated[
         bool, typer.Option(help="Answer ? where the largest probability is below the model's threshold.")
     ] = False,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write JSON lines, one a text; - writes them to standard output as they come, in place of words."),
+    ] = None,
 ) -> None:
     """Label each line of standard input: label TAB probability TAB text. A line without text has the label ?."""
+    import json as coded
+    from contextlib import nullcontext
+
+    from handheld.media import open_lines
     from handheld.projection import TextClassifier
 
-    with TextClassifier.open(model) as classifier:
+    words = not Output(json=json).is_json
+    with TextClassifier.open(model) as classifier, open_lines(json) if json else nullcontext() as lines:
         least = classifier.threshold if reject else 0.0
         try:
             for number, line in enumerate(sys.stdin.buffer, 1):
                 text = _line(line, number)
                 label, share = classifier.classify(text, top=1)[0] if text.strip() else (NO_ANSWER, 0.0)
-                answer = f"{label if share >= least else NO_ANSWER}\t{share:.4f}\t{text}\n"
-                sys.stdout.buffer.write(answer.encode("utf-8", "replace"))
-                sys.stdout.buffer.flush()  # so that whoever asks line by line is answered line by line
+                label = label if share >= least else NO_ANSWER
+                if lines is not None:
+                    values = {"label": label, "probability": round(float(share), 4), "text": text}
+                    lines.write(coded.dumps(values, ensure_ascii=False) + "\n")
+                if words:
+                    sys.stdout.buffer.write(f"{label}\t{share:.4f}\t{text}\n".encode("utf-8", "replace"))
+                    sys.stdout.buffer.flush()  # so that whoever asks line by line is answered line by line
         except BrokenPipeError:
             _leave_quietly()
 
@@ -181,7 +198,7 @@ class _Columns(NamedTuple):
 
 def _read(
     path: Path,
-    console: Any,
+    output: Output,
     columns: _Columns,
     classes: tuple[str, ...] | None = None,
     *,
@@ -196,13 +213,13 @@ def _read(
         why = f"; the first of {len(skipped)} that were left out, {skipped[0].name}: {skipped[0].reason}" if skipped else ""
         raise InputError(f"{path}: expected lines of label TAB text, got none{why}")
     for one in skipped[:5]:
-        console.print(f"left out {one.name}: {one.reason}", highlight=False, soft_wrap=True, markup=False)
+        output.say(f"left out {one.name}: {one.reason}")
     if len(skipped) > 5:
-        console.print(f"left out {len(skipped) - 5} more, {len(skipped)} of {len(skipped) + len(data)} rows")
+        output.say(f"left out {len(skipped) - 5} more, {len(skipped)} of {len(skipped) + len(data)} rows")
     return data
 
 
-def _tell_unknown(data: "Dataset", known: tuple[str, ...], path: Path, console: Any) -> None:
+def _tell_unknown(data: "Dataset", known: tuple[str, ...], path: Path, output: Output) -> None:
     """Say which labels the model does not know. Raises :class:`InputError` if it knows none of them."""
     from handheld.errors import InputError
 
@@ -213,10 +230,7 @@ def _tell_unknown(data: "Dataset", known: tuple[str, ...], path: Path, console: 
     named = ", ".join(map(repr, unknown[:5])) + (" ..." if len(unknown) > 5 else "")
     if count == len(data):
         raise InputError(f"{path}: the model knows none of the labels {named}; it knows {', '.join(known[:5])} ...")
-    console.print(
-        f"{count} texts have labels that the model does not know and count as wrong: {named}",
-        highlight=False, soft_wrap=True, markup=False,
-    )  # fmt: skip
+    output.say(f"{count} texts have labels that the model does not know and count as wrong: {named}")
 
 
 def _bytes(text: str) -> int:
@@ -263,3 +277,11 @@ def _figures(judged: Any) -> str:
         f"{text}; out of scope: AUROC {scope.auroc:.4f}, at a probability of {scope.threshold:.3f} "
         f"{scope.accuracy:.2%} answered and right, {scope.recall:.2%} of those out of scope refused"
     )
+
+
+def _values(judged: Any) -> dict[str, Any]:
+    """Return the figures of :func:`_figures` by name."""
+    from dataclasses import asdict
+
+    scope = None if judged.scope is None else asdict(judged.scope)
+    return {"texts": len(judged.data.known), "accuracy": judged.accuracy, "out_of_scope": scope}

@@ -115,7 +115,7 @@ def main() -> None:
     try:
         shapes = {int(position): shape for position, shape in head["shapes"].items()}
         litert = _runtime(Path(__file__).with_name("_litert.py"))
-        model = litert.Runtime(content, threads=head["threads"], steady=False, shapes=shapes)
+        model = litert.Runtime(content, threads=head["threads"], steady=False, types=head["types"], shapes=shapes)
         _send(sink, {}, list(model.inputs))
     except (ValueError, RuntimeError, MemoryError) as error:
         _send(sink, {"error": str(error)[:4096]}, [])

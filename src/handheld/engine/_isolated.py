@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,10 @@ class RunLimits:
     memory: int = 4 << 30
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < math.inf:
-            raise InputError(f"seconds is {self.seconds}, expected more than 0")
-        if self.memory < _LEAST_MEMORY:
-            raise InputError(f"memory is {self.memory}, expected {_LEAST_MEMORY} bytes or more")
+        if not isinstance(self.seconds, Real) or not 0 < self.seconds < math.inf:
+            raise InputError(f"seconds is {self.seconds!r}, expected a number above 0")
+        if not isinstance(self.memory, Integral) or self.memory < _LEAST_MEMORY:
+            raise InputError(f"memory is {self.memory!r}, expected {_LEAST_MEMORY} bytes or more")
 
 
 _LEAST_MEMORY = 1 << 30
@@ -142,6 +143,7 @@ class IsolatedRuntime:
         content: a file that ``_verify`` has accepted.
         where: its path, for messages.
         threads: threads of the kernels.
+        types: names of the element types that the file declares for the outputs, in their order.
         shapes: of inputs that have other lengths than in the file, by position.
         limits: of the child.
 
@@ -155,6 +157,7 @@ class IsolatedRuntime:
         where: str,
         *,
         threads: int,
+        types: Sequence[str],
         shapes: Mapping[int, Sequence[int]] | None = None,
         limits: RunLimits,
     ) -> None:
@@ -166,6 +169,7 @@ class IsolatedRuntime:
         self._process = _start(where)
         head = {
             "threads": threads,
+            "types": list(types),
             "shapes": dict(shapes or {}),
             "memory": limits.memory,
             "parent": os.getpid(),
@@ -183,14 +187,14 @@ class IsolatedRuntime:
         return tuple(self._ask("ran", {"seconds": self._cpu_seconds}, parts))
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Sequence[str]
+        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
     ) -> tuple[np.ndarray, ...]:
-        """Run the signature ``key`` on inputs by name; the outputs are copies, as listed."""
+        """Run the signature ``key`` on inputs by name, as ``_litert.Runtime`` does."""
         head = {
             "seconds": self._cpu_seconds,
             "signature": key,
             "names": list(names),
-            "outputs": list(outputs),
+            "outputs": dict(outputs),
             "arrays": [[array.dtype.str, list(array.shape)] for array in arrays],
         }
         return tuple(self._ask("ran", head, [array.tobytes() for array in arrays]))

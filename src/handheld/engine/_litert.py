@@ -35,10 +35,12 @@ class Runtime:
         content: a file that ``_verify`` has accepted; it is not copied, and kept alive.
         threads: threads of the kernels.
         steady: whether no tensor ever moves.
+        types: names of the element types that the file declares for the outputs, in
+            their order; (): they are not compared.
         shapes: of inputs that have other lengths than in the file, by position.
 
     Raises:
-        ValueError, RuntimeError: the runtime refuses the model, in its own words.
+        ValueError, RuntimeError: the runtime refuses the model, in its own words, or gives outputs of other types.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Runtime:
         *,
         threads: int,
         steady: bool,
+        types: Sequence[str] = (),
         shapes: Mapping[int, Sequence[int]] | None = None,
     ) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -56,7 +59,10 @@ class Runtime:
         for position, shape in (shapes or {}).items():
             self._interpreter.resize_tensor_input(self._inputs[position], list(shape))
         self._interpreter.allocate_tensors()
-        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+        details = self._interpreter.get_output_details()
+        for detail, declared in zip(details, types, strict=False):
+            _ensure_type(detail["name"], declared, np.dtype(detail["dtype"]))
+        self._outputs = [detail["index"] for detail in details]
         self.inputs = tuple(self._array(index, steady) for index in self._inputs)
         """Arrays to write the inputs into, in the order of the model's list."""
         self._staged = [i for i, array in enumerate(self.inputs) if array.flags.owndata]
@@ -75,13 +81,24 @@ class Runtime:
         return tuple(self._interpreter.get_tensor(index) for index in self._outputs)
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Sequence[str]
+        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
     ) -> tuple[np.ndarray, ...]:
-        """Run the signature ``key`` on inputs by name; the outputs are copies, as listed."""
+        """Run the signature ``key`` on inputs by name.
+
+        ``outputs`` are the types that the file declares, by name; the results are copies in that order.
+        """
         # A runner that is kept would count as a view: the interpreter then refuses to run.
         runner = self._interpreter.get_signature_runner(key)
         results = runner(**dict(zip(names, arrays, strict=True)))
+        for name, declared in outputs.items():
+            _ensure_type(name, declared, results[name].dtype)
         return tuple(np.asarray(results[name]) for name in outputs)
 
     def close(self) -> None:
         """Nothing to do: memory goes back with the last array that is held."""
+
+
+def _ensure_type(name: str, declared: str, given: np.dtype[Any]) -> None:
+    """Refuse an output whose kernel sets its type itself, as ARG_MAX does, to another than the file's."""
+    if given.name != declared:
+        raise ValueError(f"output {name!r}: the file declares {declared}, but the runtime gives {given.name}; export it anew")

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from threading import RLock
@@ -30,7 +31,7 @@ class _AnyRuntime(Protocol):
     def invoke(self) -> tuple[np.ndarray, ...]: ...
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Sequence[str]
+        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
     ) -> tuple[np.ndarray, ...]: ...
 
     def close(self) -> None: ...
@@ -124,8 +125,8 @@ class Model:
 
         Takes and raises what ``open`` does.
         """
-        if threads < 1:
-            raise InputError(f"threads is {threads}, expected 1 or more")
+        if not isinstance(threads, Integral) or threads < 1:
+            raise InputError(f"threads is {threads!r}, expected a whole number of 1 or more")
         content = unpacked(content, str(path), unpack_limit)
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
@@ -135,11 +136,12 @@ class Model:
     def _start(self, file: ModelFile) -> _AnyRuntime:
         """A runtime for the file, in this process if nothing speaks against it."""
         where = str(self.path)
+        types = [info.dtype.name for info in file.outputs]
         if self._isolated or (self._isolated is None and file.doubts):
             limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
-            return IsolatedRuntime(self._content, where, threads=self._threads, shapes=self._shapes, limits=limits)
+            return IsolatedRuntime(self._content, where, threads=self._threads, types=types, shapes=self._shapes, limits=limits)
         try:
-            return Runtime(self._content, threads=self._threads, steady=file.steady, shapes=self._shapes)
+            return Runtime(self._content, threads=self._threads, steady=file.steady, types=types, shapes=self._shapes)
         except (ValueError, RuntimeError, MemoryError) as error:
             problem = f"the runtime refuses the model: {str(error).strip()}"
             raise ModelError(f"{where}: {problem}") from error
@@ -356,7 +358,7 @@ class Model:
                 raise InputError(f"{self.path}: input of {key!r} is {info}, {got}")
             if array.dtype.kind == "f":
                 self._ensure_finite(info, array)
-        outputs = [info.name for info in signature.outputs]
+        outputs = {info.name: info.dtype.name for info in signature.outputs}
         with self.lock:
             try:
                 return self._ensure_runtime().call(key, names, ordered, outputs)

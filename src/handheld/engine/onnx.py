@@ -8,6 +8,7 @@ As with every parser of native code, give models of strangers a process of their
 import math
 import os
 from collections.abc import Callable
+from numbers import Integral, Real
 from pathlib import Path
 from threading import Timer
 from typing import Any, NamedTuple
@@ -54,10 +55,10 @@ def open_onnx(path: str | os.PathLike[str], *, threads: int = 0, seconds: float 
         InputError: ``threads`` is less than 0, or ``seconds`` not more than 0.
         MissingDependencyError: ONNX Runtime is not installed.
     """
-    if threads < 0:
-        raise InputError(f"threads is {threads}, expected 0 (all cores) or more")
-    if not 0 < seconds < math.inf:
-        raise InputError(f"seconds is {seconds}, expected more than 0")
+    if not isinstance(threads, Integral) or threads < 0:
+        raise InputError(f"threads is {threads!r}, expected a whole number of 0 (all cores) or more")
+    if not isinstance(seconds, Real) or not 0 < seconds < math.inf:
+        raise InputError(f"seconds is {seconds!r}, expected a number above 0")
     if not Path(path).is_file():
         raise ModelError(f"{os.fspath(path)}: no such file; expected a .onnx file")
     where = os.fspath(path)

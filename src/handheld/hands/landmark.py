@@ -5,6 +5,7 @@ from math import cos, sin
 
 import numpy as np
 
+from handheld.hands._checks import require_flag, require_real, require_whole
 from handheld.hands.result import Points
 from handheld.media import Rect
 
@@ -18,11 +19,19 @@ class LandmarkGeometry:
         depth_scale: raw depth is divided by it (MediaPipe's ``normalize_z``).
         right_if_mirrored: whether the handedness output is the probability of a right hand in a mirrored (selfie) picture;
             MediaPipe's is that of a right hand in a picture that is not (its label file names the output "Left", mirrored).
+
+    Raises:
+        InputError: one of them is of another type or out of range.
     """
 
     size: int = 224
     depth_scale: float = 0.4
     right_if_mirrored: bool = False
+
+    def __post_init__(self) -> None:
+        require_whole("size", self.size)
+        require_real("depth_scale", self.depth_scale)
+        require_flag("right_if_mirrored", self.right_if_mirrored)
 
 
 def project_landmarks(raw: Points, region: Rect, geometry: LandmarkGeometry) -> Points:

@@ -3,15 +3,15 @@
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from handheld.engine import Model
 from handheld.engine.store import Bundle, stored
-from handheld.errors import ModelError
+from handheld.errors import InputError, ModelError
 from handheld.hands.landmark import LandmarkGeometry
 from handheld.hands.palm import PalmGeometry
 
@@ -39,6 +39,8 @@ MEDIAPIPE_HANDS = Bundle(
     licence="Apache-2.0",
 )
 """MediaPipe's hand models, full and lite, out of its own wheel."""
+
+Geometry = TypeVar("Geometry", PalmGeometry, LandmarkGeometry)
 
 _NAMED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
 
@@ -112,18 +114,39 @@ def _from_toml(folder: Path) -> ModelPack:
     path = folder / "pack.toml"
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-        palm, landmark = folder / str(table.pop("palm")), folder / str(table.pop("landmark"))
-        palm_geometry = replace(PalmGeometry(), **_tuples(table.pop("palm_geometry", {})))
-        landmark_geometry = replace(LandmarkGeometry(), **table.pop("landmark_geometry", {}))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, LookupError, TypeError, AttributeError, ValueError) as error:
-        raise ModelError(f"{path}: expected palm, landmark and optional geometry tables: {error}") from error
-    if table:
-        raise ModelError(f"{path}: unknown keys {sorted(table)}")
-    return ModelPack(str(folder), palm, landmark, palm_geometry, landmark_geometry)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}; expected palm, landmark and optional geometry tables") from error
+    if unknown := table.keys() - {"palm", "landmark", "palm_geometry", "landmark_geometry"}:
+        raise ModelError(f"{path}: unknown keys {sorted(unknown)}")
+    for key in ("palm", "landmark"):
+        if not isinstance(table.get(key), str):
+            raise ModelError(f"{path}: {key}: expected the name of a model file, got {table.get(key)!r}")
+    return ModelPack(
+        name=str(folder),
+        palm=folder / table["palm"],
+        landmark=folder / table["landmark"],
+        palm_geometry=_geometry(PalmGeometry, "palm_geometry", table, path),
+        landmark_geometry=_geometry(LandmarkGeometry, "landmark_geometry", table, path),
+    )
 
 
-def _tuples(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(map(tuple, value)) if key == "grids" else value for key, value in table.items()}
+def _geometry(kind: type[Geometry], key: str, table: dict[str, Any], path: Path) -> Geometry:
+    """Return a table of a pack as a geometry."""
+    values = table.get(key, {})
+    if not isinstance(values, dict):
+        raise ModelError(f"{path}: {key}: expected a table, got {values!r}")
+    known = [entry.name for entry in fields(kind)]
+    if unknown := values.keys() - known:
+        raise ModelError(f"{path}: {key}: no entry {min(unknown)!r}; expected {', '.join(known)}")
+    try:
+        return kind(**{name: _frozen(value) for name, value in values.items()})
+    except InputError as error:
+        raise ModelError(f"{path}: {key}.{error}") from error
+
+
+def _frozen(value: Any) -> Any:
+    """Return TOML's lists as tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _open(path: Path, size: int, outputs: Sequence[tuple[int, ...]], *, threads: int, what: str) -> Model:

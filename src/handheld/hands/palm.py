@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.hands._checks import require_whole
 from handheld.hands.geometry import overlap
 from handheld.hands.result import Palm
 from handheld.media import Rect
@@ -26,11 +27,20 @@ class PalmGeometry:
         size: side of the square input, pixels; RGB in 0 to 1, letterboxed with black.
         grids: (cells along a side, anchors in each cell) in the order of the output.
         keypoints: number of keypoints behind the box in each row.
+
+    Raises:
+        InputError: one of them is no such number.
     """
 
     size: int = 192
     grids: tuple[tuple[int, int], ...] = ((24, 2), (12, 6))
     keypoints: int = 7
+
+    def __post_init__(self) -> None:
+        require_whole("size", self.size)
+        require_whole("keypoints", self.keypoints, least=0)
+        if not isinstance(self.grids, tuple) or not self.grids or not all(map(_is_grid, self.grids)):
+            raise InputError(f"grids: expected pairs of cells along a side and anchors in each cell, got {self.grids!r}")
 
     @property
     def anchors(self) -> int:
@@ -41,6 +51,10 @@ class PalmGeometry:
     def values(self) -> int:
         """Number of values in a row: the box's centre and size, and the keypoints."""
         return 4 + 2 * self.keypoints
+
+
+def _is_grid(pair: object) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and all(type(count) is int and count > 0 for count in pair)
 
 
 def anchor_centres(geometry: PalmGeometry) -> Floats:

@@ -1,11 +1,11 @@
 """The tracker as a graph: the pipeline of the 2019 post."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.graph import BackEdge, FlowLimiter, Gate, GraphConfig, Node, PreviousLoopback
+from handheld.hands._checks import require_flag, require_score, require_whole
 from handheld.hands.calculators import (
     AssignIds,
     AssociateRegions,
@@ -48,19 +48,14 @@ class HandOptions:
     palms_only: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("max_hands", "redetect_every"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
-                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
-        _require_score("min_palm_score", self.min_palm_score, ends=False)
-        _require_score("min_hand_score", self.min_hand_score, ends=True)
-
-
-def _require_score(name: str, value: float, *, ends: bool) -> None:
-    """Raise :class:`InputError` unless a score is between 0 and 1, with or without these two."""
-    is_inside = isinstance(value, Real) and (0 <= value <= 1 if ends else 0 < value < 1)
-    if not is_inside:
-        raise InputError(f"{name}: expected a number in {'[0, 1]' if ends else '(0, 1)'}, got {value!r}")
+        require_whole("max_hands", self.max_hands)
+        require_whole("redetect_every", self.redetect_every)
+        require_score("min_palm_score", self.min_palm_score, ends=False)
+        require_score("min_hand_score", self.min_hand_score, ends=True)
+        require_flag("mirrored", self.mirrored)
+        require_flag("palms_only", self.palms_only)
+        if not isinstance(self.smoothing, OneEuroOptions | None):
+            raise InputError(f"smoothing: expected True, False or OneEuroOptions, got {self.smoothing!r}")
 
 
 def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> GraphConfig:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError, TimestampError
+from handheld.errors import TimestampError
+from handheld.hands._checks import require_real
 
 Floats = NDArray[np.float32]
 
@@ -25,6 +26,9 @@ class OneEuroOptions:
         min_cutoff: hertz, of a value at rest; lower is steadier.
         beta: hertz of cut-off for each hand size per second; higher follows fast motion more closely.
         speed_cutoff: hertz, of the low-pass on the speed itself.
+
+    Raises:
+        InputError: one of them is no finite number above 0 (``beta``: of 0 or more).
     """
 
     min_cutoff: float = 1.5
@@ -32,8 +36,9 @@ class OneEuroOptions:
     speed_cutoff: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.min_cutoff > 0 and self.beta >= 0 and self.speed_cutoff > 0):
-            raise InputError(f"expected min_cutoff > 0, beta >= 0 and speed_cutoff > 0, got {self}")
+        require_real("min_cutoff", self.min_cutoff)
+        require_real("beta", self.beta, zero=True)
+        require_real("speed_cutoff", self.speed_cutoff)
 
 
 class OneEuroFilter:

@@ -7,4 +7,17 @@ try:
 except ImportError as error:
     raise MissingDependencyError("av", "hands", "reading and writing video") from error
 
-__all__ = ["av"]
+__all__ = ["av", "usual_matrix"]
+
+_BT709 = 1  # numbers of ITU-T H.273
+_BT601 = 6
+_WIDEST_SD = 1279
+_TALLEST_SD = 576
+
+
+def usual_matrix(width: int, height: int) -> int:
+    """Return the colour matrix of a film that names none: BT.709 from 1280 columns or 577 lines on, else BT.601.
+
+    So mpv and SDL's players guess; FFmpeg's own conversions, and OpenCV, take BT.601 for all.
+    """
+    return _BT601 if width <= _WIDEST_SD and height <= _TALLEST_SD else _BT709

@@ -35,10 +35,14 @@ def as_rgb(array: Any) -> Image:
     """Return a picture as (height, width, 3) uint8 RGB, without a copy if it is one.
 
     Takes uint8 in 0 to 255, uint16 in 0 to 65535, bool, or float in 0 to 1, of shape (h, w), (h, w, 1), (h, w, 3) or
-    (h, w, 4); alpha is dropped. Raises :class:`InputError` for any other type or shape, an empty picture, and floats
-    outside 0 to 1 or NaN.
+    (h, w, 4), the last being alpha, and pictures of Pillow. What is see-through is laid on white, as
+    :func:`handheld.pictures.decode` does. Raises :class:`InputError` for any other type or shape, an empty picture, and
+    floats outside 0 to 1 or NaN.
     """
-    if getattr(array, "mode", None) in _INDEXED:  # a picture of Pillow whose numbers are no colours
+    if getattr(array, "has_transparency_data", False):  # a picture of Pillow
+        plain = array.convert("LA") if array.mode == "La" else array  # Pillow has no way from La to RGBA
+        array = plain.convert("RGBA")
+    elif getattr(array, "mode", None) in _INDEXED:  # one whose numbers are no colours
         array = array.convert("RGB")
     picture = np.asarray(array)
     if (
@@ -58,7 +62,16 @@ def as_rgb(array: Any) -> Image:
     picture = _as_uint8(picture)
     if picture.shape[2] == 1:
         picture = np.repeat(picture, 3, axis=2)
-    return np.ascontiguousarray(picture[:, :, :3])
+    if picture.shape[2] == 4:
+        picture = _on_white(picture)
+    return np.ascontiguousarray(picture)
+
+
+def _on_white(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (h, w, 4) with alpha of 0 to 255, straight, as what is seen of it on white."""
+    alpha = picture[:, :, 3:].astype(np.uint16)
+    seen = picture[:, :, :3] * alpha + 255 * (255 - alpha)
+    return ((seen + 127) // 255).astype(np.uint8)
 
 
 def _as_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:

@@ -12,12 +12,13 @@ from typing import Any, Self
 import numpy as np
 
 from handheld.errors import MediaError
-from handheld.media._pyav import av
+from handheld.media._pyav import av, usual_matrix
 from handheld.media.atomic import STANDARD_OUTPUT, is_special
 from handheld.media.frame import Frame, Image
 from handheld.pictures import MAX_PIXELS
 
 _MICROSECONDS = Fraction(1, 1_000_000)
+_UNSPECIFIED = 2  # colour matrix, ITU-T H.273
 _STANDARD_INPUT = STANDARD_OUTPUT  # the same sign, "-", means either
 
 
@@ -28,7 +29,8 @@ class MediaWarning(UserWarning):
 class VideoReader:
     """The frames of a video, in order; each ``for`` starts anew. Made by :func:`open_video`. A context manager.
 
-    What can be read only once (``-`` for standard input, a pipe) gives its frames to the first ``for``.
+    What can be read only once (``-`` for standard input, a pipe) gives its frames to the first ``for``. Colours of a film
+    that does not name its matrix are BT.709 from 1280 columns or 577 lines on and BT.601 below, as players take them.
 
     Attributes:
         name: of the file, for messages.
@@ -252,6 +254,8 @@ def _aspect(stream: Any) -> float:
 
 def _as_shown(picture: Any, aspect: float) -> Image:
     """Return a decoded picture as a player shows it: pixels square, upright, mirrored where the file says so."""
+    if picture.colorspace == _UNSPECIFIED:
+        picture.colorspace = usual_matrix(picture.width, picture.height)
     width = max(1, round(picture.width * aspect))
     if width != picture.width:
         picture = picture.reformat(width=width, height=picture.height, format="rgb24")

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Integral, Real
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from handheld.errors import InputError, MediaError
-from handheld.media._pyav import av
+from handheld.media._pyav import av, usual_matrix
 from handheld.media.atomic import atomic_path, uninterrupted
 from handheld.media.frame import Image, as_rgb
 from handheld.media.video_reader import MediaWarning
@@ -21,14 +22,54 @@ _FASTEST = 10_000  # frames a second; beyond, files lose frames in silence
 _LATEST = 1 << 53  # microseconds, 285 years: formats count in 64 bits, some of them in smaller steps
 _H264 = "libx264"
 _VP9 = "libvpx-vp9"
-_CODECS = {".mp4": _H264, ".m4v": _H264, ".mov": _H264, ".mkv": _H264, ".ts": _H264, ".webm": _VP9}
+_MATRICES = {1: "ITU709", 6: "ITU601"}  # PyAV's names
+_LIMITED = 1  # range of colours: 16 to 235
+
+
+@dataclass(frozen=True)
+class _FilmFormat:
+    """A form of files.
+
+    Attributes:
+        name: FFmpeg's.
+        codec: of the frames.
+        tick: microseconds to which it rounds times.
+        longest: microseconds that may lie between two frames.
+        latest: microseconds of the last frame.
+        options: of FFmpeg's writer.
+        codec_options: of the encoder.
+    """
+
+    name: str
+    codec: str = _H264
+    tick: Fraction = Fraction(1)
+    longest: int = _LATEST
+    latest: int = _LATEST
+    options: dict[str, str] = field(default_factory=dict)
+    codec_options: dict[str, str] = field(default_factory=dict)
+
+
+# MP4 counts the steps between frames in 32 bits, and some four of them together; the start of a film in thousandths of a
+# second unless it is told.
+_MP4 = _FilmFormat("mp4", longest=300_000_000, options={"movie_timescale": "1000000"})
+_FORMATS = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": replace(_MP4, name="mov"),
+    ".mkv": _FilmFormat("matroska", tick=Fraction(1000)),
+    ".webm": _FilmFormat("webm", codec=_VP9, tick=Fraction(1000)),
+    # Steps of 1/90000 s in 33 bits. Frames that wait for later ones would move all times by as many.
+    ".ts": _FilmFormat("mpegts", tick=Fraction(100, 9), latest=95_000_000_000, codec_options={"bf": "0"}),
+}
 
 
 class VideoWriter:
     """Writes frames to a video file (H.264; VP9 for ``.webm``) at the frames' own times. A context manager.
 
     The file appears when the writer closes without an error. An odd width or height is padded by one pixel. Frames of another
-    size than the first are scaled to it, with one :class:`MediaWarning`.
+    size than the first are scaled to it, with one :class:`MediaWarning`. Times are kept to a microsecond, in .mkv and .webm to
+    a thousandth of a second, in .ts to 1/90000 s. A film that begins before 0, which no file can, is moved to begin at 0, with
+    one warning. Colours are written as BT.709 from 1280 columns or 577 lines on, else as BT.601, and the file says so.
 
     Args:
         path: ends in .mp4, .mkv, .webm, .mov, .m4v or .ts, in capitals or not.
@@ -42,8 +83,8 @@ class VideoWriter:
 
     def __init__(self, path: str | os.PathLike[str], *, fps: float = 30.0, quality: int = 23) -> None:
         self.path = Path(path)
-        codec = _CODECS.get(self.path.suffix.lower())
-        if codec is None:
+        form = _FORMATS.get(self.path.suffix.lower())
+        if form is None:
             raise MediaError(
                 f"{self.path}: no video format has this suffix; use .mp4, .mkv or .webm "
                 "(media.write_animation makes .webp and .gif)"
@@ -52,10 +93,11 @@ class VideoWriter:
             raise InputError(f"fps: expected a number in (0, {_FASTEST}], got {fps!r}")
         if not _is_whole(quality) or not 0 <= quality <= 51:
             raise InputError(f"quality: expected a whole number in [0, 51], got {quality!r}")
-        self._codec = codec
+        self._form = form
         self._fps = Fraction(fps).limit_denominator(1001)
         self._quality = quality
         self._last: int | None = None
+        self._moved = 0  # microseconds, of all frames
         self._stream: Any = None
         self._size = (0, 0)
         self._has_scaled = False
@@ -63,11 +105,8 @@ class VideoWriter:
     def __enter__(self) -> Self:
         self._atomic = atomic_path(self.path)
         temporary = self._atomic.__enter__()
-        # FFmpeg looks at the suffix, and knows it in small letters only.
-        form = {".mkv": "matroska", ".ts": "mpegts", ".m4v": "mp4"}.get(self.path.suffix.lower())
-        form = form or self.path.suffix.lower().removeprefix(".")
         try:
-            self._container = av.open(str(temporary), mode="w", format=form)
+            self._container = av.open(str(temporary), mode="w", format=self._form.name, options=self._form.options)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             failure = MediaError(f"{self.path}: cannot be written: {error}")
             self._leave(MediaError, failure, None)
@@ -114,57 +153,81 @@ class VideoWriter:
             t_us: microseconds, larger than the one before.
 
         Raises:
-            InputError: a time that does not follow the one before.
+            InputError: a time that does not follow the one before, or that this form of file cannot tell from it, or that
+                lies too far behind it (5 minutes in .mp4, .m4v and .mov) or too late (26 hours in .ts).
             MediaError: the file cannot be written.
         """
         image = as_rgb(image)
-        if not _is_whole(t_us) or not abs(t_us) < _LATEST:
-            raise InputError(f"{self.path}: expected a time in whole microseconds on a frame, got {t_us!r}")
-        if self._last is not None and t_us <= self._last:
-            raise InputError(f"{self.path}: frame at {t_us} us does not follow the one at {self._last} us")
+        self._ensure_follows(t_us)
         if self._stream is None:
             self._size = image.shape[:2]
             self._stream = self._add_stream(*self._size)
         frame = self._encodable(image)
-        frame.pts = t_us
+        frame.pts = int(t_us) + self._moved
         frame.time_base = _MICROSECONDS
-        self._last = t_us
+        self._last = int(t_us)
         try:
             with uninterrupted():  # between these two a packet would be lost, and all that builds on it
                 self._container.mux(self._stream.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
             raise MediaError(f"{self.path}: cannot be written: {error}") from error
 
+    def _ensure_follows(self, t_us: int) -> None:
+        """Refuse a time that the file could not give back."""
+        if not _is_whole(t_us) or not abs(t_us) < _LATEST:
+            raise InputError(f"{self.path}: expected a time in whole microseconds on a frame, got {t_us!r}")
+        form = self._form
+        if self._last is None:
+            self._moved = max(0, -int(t_us))
+            if self._moved:
+                self._warn(f"begins at {t_us} us; no file begins before 0, so all frames are moved by {self._moved} us")
+        elif t_us <= self._last:
+            raise InputError(f"{self.path}: frame at {t_us} us does not follow the one at {self._last} us")
+        elif round(t_us / form.tick) == round(self._last / form.tick):
+            raise InputError(
+                f"{self.path}: frames at {self._last} and {t_us} us are one time in a file that counts in steps of "
+                f"{float(form.tick):g} us; leave one out, or write .mp4"
+            )
+        elif t_us - self._last > form.longest:
+            raise InputError(
+                f"{self.path}: frame at {t_us} us comes {t_us - self._last} us after the one before; at most {form.longest} "
+                "in this form of file: write .mkv"
+            )
+        if t_us + self._moved > form.latest:
+            raise InputError(f"{self.path}: frame at {t_us} us; this form of file ends at {form.latest} us: write .mkv")
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(f"{self.path}: {text}", MediaWarning, stacklevel=4)
+
     def _encodable(self, image: Image) -> Any:
         """Return a picture as a frame of the film's size, with even sides."""
         height, width = self._size
         if image.shape[:2] != self._size:
             if not self._has_scaled:
-                warnings.warn(
-                    f"{self.path}: frames of {image.shape[1]} x {image.shape[0]} pixels are scaled to {width} x {height}, "
-                    "the size of the first",
-                    MediaWarning,
-                    stacklevel=3,
-                )
+                sizes = f"{image.shape[1]} x {image.shape[0]} pixels are scaled to {width} x {height}"
+                self._warn(f"frames of {sizes}, the size of the first")
             self._has_scaled = True
             scaled = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(width=width, height=height)
             image = np.asarray(scaled.to_ndarray(format="rgb24"), np.uint8)
         if height % 2 or width % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        return frame.reformat(format="yuv420p", dst_colorspace=_MATRICES[usual_matrix(width, height)])
 
     def _add_stream(self, height: int, width: int) -> Any:
         stream: Any
         try:
-            stream = self._container.add_stream(self._codec, rate=self._fps)
+            stream = self._container.add_stream(self._form.codec, rate=self._fps)
         except (av.error.FFmpegError, ValueError) as error:
-            raise MediaError(f"{self.path}: this build of FFmpeg cannot write {self._codec}: {error}") from error
+            raise MediaError(f"{self.path}: this build of FFmpeg cannot write {self._form.codec}: {error}") from error
         stream.width = width + width % 2
         stream.height = height + height % 2
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = _MICROSECONDS
-        h264 = {"crf": str(self._quality), "preset": "veryfast"}
-        stream.options = h264 if self._codec == _H264 else {"crf": "32", "b:v": "0"}
+        stream.codec_context.colorspace = usual_matrix(width, height)
+        stream.codec_context.color_range = _LIMITED
+        h264 = {"crf": str(self._quality), "preset": "veryfast", **self._form.codec_options}
+        stream.options = h264 if self._form.codec == _H264 else {"crf": "32", "b:v": "0"}
         return stream
 
 

@@ -1,12 +1,14 @@
 """A job's process, seen from the server.
 
 What runs is a small keeper (``child``), which runs the job in a process below it. Closing the keeper's standard input, as the
-death of this server does too, makes it end every process that the job started, wherever these went.
+death of this server does too, makes it end every process that the job started, wherever these went. What is left where a job
+ended its keeper is found by a mark in the environment.
 """
 
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handheld.service._marked import end_marked, unlinked_bytes
 from handheld.service.kinds import Spec
 
 _CHUNK = 1 << 16
@@ -39,6 +42,8 @@ class JobProcess:
 
     def __init__(self, entry: str, folder: Path, spec: Spec, *, memory_bytes: int | None, progress: Progress) -> None:
         # -P: a file called json.py that somebody uploaded must not be imported from the folder that the job works in.
+        self._mark = f"HANDHELD_JOB={secrets.token_hex(16)}"
+        self._folder = folder
         command = [sys.executable, "-P", "-m", "handheld.service.child"]
         self._process = subprocess.Popen(
             command,
@@ -46,7 +51,7 @@ class JobProcess:
             stdout=subprocess.PIPE,
             cwd=folder / "work",
             start_new_session=True,
-            env=_environment(),
+            env=_environment() | dict([self._mark.split("=")]),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -95,6 +100,11 @@ class JobProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        end_marked(self._mark)  # a job may have ended its keeper, which then ended nothing
+
+    def unlinked_bytes(self) -> int:
+        """Return the bytes of files on the job's disk that its processes hold open, but that have no name any more."""
+        return unlinked_bytes(self._mark, self._folder)
 
     def _read(self) -> None:
         if self._process.stdout is None or self._process.stdout.closed:

@@ -27,5 +27,5 @@ class Running:
         """Measure the job's folder, unless that took long and was not long ago: there may be 100,000 files in it."""
         start = timer()
         if start >= self.next_measure:
-            self.bytes = folders.bytes_of(self.job.key)
+            self.bytes = folders.bytes_of(self.job.key) + self.process.unlinked_bytes()
             self.next_measure = timer() + _PAUSES * (timer() - start)

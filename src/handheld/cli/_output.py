@@ -1,0 +1,102 @@
+"""What commands say: results on standard output, as words or as JSON, and all else on standard error."""
+
+import json as coded
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the results as JSON; - writes them to standard output, in place of words."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes: results, warnings and errors alone.")]
+
+
+class Output:
+    """The two ways out of a command.
+
+    Args:
+        json: file for the results, ``-`` for standard output, or None.
+        quiet: whether notes and progress are left out.
+
+    Attributes:
+        console: on standard error, for progress.
+    """
+
+    def __init__(self, *, json: Path | None = None, quiet: bool = False) -> None:
+        from rich.console import Console
+
+        self._json = json
+        self.console = Console(stderr=True, quiet=quiet)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether standard output is for JSON alone."""
+        from handheld.media import STANDARD_OUTPUT
+
+        return str(self._json) == STANDARD_OUTPUT
+
+    def say(self, text: str) -> None:
+        """Print a note, unless the command is quiet."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print what may make the results other than they seem."""
+        typer.echo(f"warning: {text}", err=True)
+
+    def complain(self, text: str) -> None:
+        """Print an error that does not end the command."""
+        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(text, err=True)
+
+    def result(self, words: str, values: Any) -> None:
+        """Print the results in words, write them as JSON, or both.
+
+        Args:
+            words: lines of text.
+            values: the same as dictionaries, lists, texts and numbers, of numpy too; what is not finite becomes null.
+        """
+        if words and not self.is_json:
+            typer.echo(words)
+        if self._json is None:
+            return
+        text = coded.dumps(_plain(values), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        if self.is_json:
+            typer.echo(text, nl=False)
+            return
+        from handheld.media import atomic_path
+
+        with atomic_path(self._json) as temporary:
+            temporary.write_text(text, "utf-8")
+
+
+def table_of(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table as text, as wide as it needs to be in a pipe, so that no path is cut."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get().rstrip("\n")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in JSON's own types."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "tolist"):  # of numpy
+        return _plain(value.tolist())
+    if isinstance(value, Path):
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

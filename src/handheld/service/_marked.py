@@ -1,0 +1,56 @@
+"""Processes found by a mark in their environment, which children inherit: those of a job, wherever they went.
+
+The job's keeper ends what the job started, but runs as the same user, so the job can end its keeper. What then remains is found
+here, on Linux. Only what throws its whole environment away, and ended its keeper too, is not.
+"""
+
+import contextlib
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+_MOST_ROUNDS = 100  # against processes that start others as fast as they are ended
+
+
+def marked(mark: str) -> Iterator[Path]:
+    """Yield the folders in ``/proc`` of the processes whose environment, at their start, held ``mark``."""
+    processes = Path("/proc")
+    if not (processes / "self/environ").exists():  # no Linux
+        return
+    wanted = mark.encode()
+    for folder in processes.iterdir():
+        if not folder.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                yield folder
+
+
+def end_marked(mark: str) -> None:
+    """End the processes with a mark, and those that they start meanwhile."""
+    for _ in range(_MOST_ROUNDS):
+        found = False
+        for folder in marked(mark):
+            found = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(folder.name), signal.SIGKILL)
+        if not found:
+            return
+
+
+def unlinked_bytes(mark: str, root: Path) -> int:
+    """Return the bytes of files that have no name any more, but are held open by processes with a mark.
+
+    Counted are those on the disk that ``root`` lies on, each once.
+    """
+    disk = root.stat().st_dev
+    sizes: dict[int, int] = {}
+    for folder in marked(mark):
+        with contextlib.suppress(OSError):
+            for link in (folder / "fd").iterdir():
+                info = link.stat()
+                if stat.S_ISREG(info.st_mode) and not info.st_nlink and info.st_dev == disk:
+                    sizes[info.st_ino] = 512 * info.st_blocks
+    return sum(sizes.values())
