@@ -1,14 +1,24 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from markupsafe import Markup
+from rich.console import Console
 
 from handheld.errors import MissingDependencyError
 from handheld.web.demo.__main__ import main
+from handheld.web.demo.devices import learn
 from handheld.web.demo.hands import choose_clip
+from handheld.web.demo.propagated import spread
+from handheld.web.demo.texts import classify
+
+
+@pytest.fixture
+def console():
+    return Console(quiet=True)
 
 
 def test_the_clip_given_comes_first_then_a_real_one_then_the_one_that_ships(tmp_path):
@@ -35,9 +45,16 @@ def test_a_part_whose_packages_are_missing_is_left_out_and_named(tmp_path, monke
 
     monkeypatch.setattr("handheld.web.demo.hands.track", lambda *_: Markup("<p>hands</p>"))
     monkeypatch.setattr("handheld.web.demo.digits.shrink", missing)
+    for part in ("texts.classify", "propagated.spread", "devices.learn"):
+        monkeypatch.setattr(f"handheld.web.demo.{part}", missing)
     assert main(["--out", str(tmp_path / "report")]) == 0
     assert "left out: this part needs 'torch'" in capsys.readouterr().out
-    assert "<p>hands</p>" in (tmp_path / "report" / "index.html").read_text()
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "<p>hands</p>" in page
+    assert page.count("Left out: this part needs") == 4
+    assert "Suggested replies" in page
+    for raw in ("sensitive: ", ">0%<"):
+        assert raw not in page
 
 
 def test_the_page_of_the_shipped_clip(tmp_path):
@@ -59,3 +76,32 @@ def test_the_page_of_the_shipped_clip(tmp_path):
     named = {member["file"] for member in (family["teacher"], *family["members"], family["quantised"]) if member}
     assert len(family["members"]) == 3
     assert {file.name for file in (tmp_path / "digits").glob("*.tflite")} == named
+
+
+def cells(section):
+    """The rows of a section's table, without its head."""
+    rows = re.findall(r"<tr>(<td>.*?)</tr>", str(section), re.DOTALL)
+    return [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in rows]
+
+
+def share(text):
+    return float(text.removesuffix("%")) / 100
+
+
+def test_labels_spread_further_than_the_nearest_neighbour(console):
+    rows = cells(spread(console))
+    assert [row[0] for row in rows] == ["10", "50", "200"]
+    assert all(share(row[2]) > max(0.8, share(row[3])) for row in rows)
+
+
+def test_devices_learn_and_two_bits_send_less(console):
+    section = learn(console)
+    whole, few = cells(section)
+    assert min(share(whole[1]), share(few[1])) > 0.7
+    kilobytes = [float(row[2].removesuffix(" KB").replace(",", "")) for row in (whole, few)]
+    assert kilobytes[1] < kilobytes[0] / 10
+    assert "<svg" in section
+
+
+def test_texts_that_were_not_seen_are_sorted(console):
+    assert [row[1] for row in cells(classify(console))] == ["light", "alarm", "music", "alarm", "light"]

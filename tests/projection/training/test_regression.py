@@ -50,6 +50,16 @@ def test_texts_are_counted_and_divided_by_the_root_of_their_number_of_ngrams():
     assert sorted(given.values.tolist()) == pytest.approx([1 / np.sqrt(3), 2 / np.sqrt(3)])
 
 
+def test_a_prior_of_zero_holds_a_coefficient_at_zero():
+    given = lessons()
+    prior = np.ones((given.texts.width, 2), np.float32)
+    prior[0] = 0
+    model = fitted(given, 0.1, prior=prior)
+    assert np.isfinite(model.coefficients).all()
+    assert not model.coefficients[0].any()
+    assert model.coefficients[1:].any()
+
+
 @pytest.mark.parametrize("with_prior", [False, True])
 def test_the_regression_has_the_least_penalised_loss(with_prior: bool):
     given = lessons()

@@ -193,7 +193,9 @@ def fitted(
         penalty = alpha / 2 * float(np.square(unscaled).sum())
         return value / count + penalty, np.concatenate([slope.ravel(), tilt / count]).astype(np.float64)
 
-    begin = np.concatenate([(first.coefficients / scale).ravel(), first.bias]).astype(np.float64)
+    # A scale of 0 holds its coefficient at 0: there is nothing to begin from.
+    unscaled_start = np.divide(first.coefficients, scale, out=np.zeros(shape, np.float32), where=scale != 0)
+    begin = np.concatenate([unscaled_start.ravel(), first.bias]).astype(np.float64)
     accuracy: Any = TOLERANCE / np.finfo(np.float64).eps
     best, _, _ = fmin_l_bfgs_b(loss, begin, m=MEMORY, maxiter=steps, pgtol=0, factr=accuracy)
     coefficients = best[:size].astype(np.float32).reshape(shape) * scale

@@ -47,6 +47,38 @@ def _replies(options: argparse.Namespace, console: Console) -> Markup:
     return suggest(console)
 
 
+def _texts(options: argparse.Namespace, console: Console) -> Markup:
+    from handheld.web.demo.texts import classify
+
+    return classify(console)
+
+
+def _labels(options: argparse.Namespace, console: Console) -> Markup:
+    from handheld.web.demo.propagated import spread
+
+    return spread(console)
+
+
+def _devices(options: argparse.Namespace, console: Console) -> Markup:
+    from handheld.web.demo.devices import learn
+
+    return learn(console)
+
+
+_SECTIONS = {
+    "Hands in a clip": _hands,
+    "A family of small networks": _digits,
+    "Suggested replies": _replies,
+    "Texts that are sorted": _texts,
+    "Labels that spread": _labels,
+    "Learning across devices": _devices,
+}
+
+
+def _left_out(title: str, error: MissingDependencyError) -> Markup:
+    return Markup("<h2>{}</h2>\n<p class='left-out'>Left out: {}</p>").format(title, str(error))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m handheld.web.demo", description=__doc__)
@@ -58,10 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sections = []
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        for section in (_hands, _digits, _replies):
+        for title, section in _SECTIONS.items():
             try:
                 sections.append(section(options, console))
             except MissingDependencyError as error:
+                sections.append(_left_out(title, error))
                 console.print(escape(f"left out: {error}"), highlight=False, soft_wrap=True)
         page = options.out / "index.html"
         with atomic_path(page) as temporary:

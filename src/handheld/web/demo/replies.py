@@ -15,7 +15,7 @@ _CONVERSATIONS = (
     [Message("grandpa passed away this morning")],
 )
 _OWN = ([Message("what would you like to eat tonight?")], "pancakes, what else")
-_HEAD = "<tr><th>message</th><th>suggested</th><th>means</th><th>confidence</th></tr>"
+_HEAD = "<tr><th>message</th><th>suggested</th><th>means</th><th>chance that one is sent</th></tr>"
 _ROW = "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"
 
 
@@ -43,6 +43,15 @@ def _row(said: list[Message], found: Suggestions, note: str = "") -> Markup:
     lines = [Markup("{}{}").format("me: " if message.mine else "", message.text) for message in said]
     if note:
         lines.append(Markup("<small>{}</small>").format(note))
-    replies = Markup("<br>").join(found.texts) if found.replies else Markup("<em>{}</em>").format(found.reason)
-    intents = Markup("<br>").join(reply.intent for reply in found.replies)
-    return Markup(_ROW).format(Markup("<br>").join(lines), replies, intents, f"{found.confidence:.0%}")
+    replies = Markup("<br>").join(found.texts) if found.replies else Markup("<em>{}</em>").format(_silence(found.reason))
+    intents = Markup("<br>").join(reply.intent.replace("_", " ") for reply in found.replies)
+    sure = f"{found.confidence:.0%}" if found.replies else "none"
+    return Markup(_ROW).format(Markup("<br>").join(lines), replies, intents, sure)
+
+
+def _silence(reason: str) -> str:
+    """Return in words why nothing is suggested."""
+    kind, _, topic = reason.partition(": ")
+    if kind == "sensitive":
+        return f"nothing: a machine should not answer for you here ({topic.replace('_', ' ')})"
+    return f"nothing: {reason}"
