@@ -37,6 +37,9 @@ class _Rebuilt:
     def __init__(self, module: nn.Module, program: torch.export.ExportedProgram):
         self._module, self._program, self._graph = module, program, fx.Graph()
         self._layers = dict(module.named_modules())
+        self._calls: dict[tuple[str, str] | None, list[fx.Node]] = {}
+        for node in program.graph.nodes:
+            self._calls.setdefault(_call_of(node), []).append(node)
         self._new: dict[fx.Node, fx.Node] = {}
 
     def graph_module(self) -> fx.GraphModule:
@@ -79,7 +82,7 @@ class _Rebuilt:
         if call is None or not self._is_layer(call):
             self._new[node] = self._graph.node_copy(node, self._new.__getitem__)
             return
-        calls = [other for other in self._program.graph.nodes if _call_of(other) == call]
+        calls = self._calls[call]
         inside, name = set(calls), call[1]
         read = {source for other in calls for source in other.all_input_nodes} - inside
         sources = [source for source in read if not self._is_own(source, name)]
