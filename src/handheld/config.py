@@ -48,7 +48,7 @@ def from_table(kind: type[Any], table: Any, where: str, **fixed: Any) -> Any:
     for key, value in table.items():
         if key not in known:
             raise InputError(f"{where}: no entry {key!r}; expected {', '.join(sorted(known))}")
-        values[key] = _typed(hints[key], value, f"{where}.{key}")
+        values[key] = _typed(hints[key], value, f"{where}.{key}".lstrip("."))
     needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     if missing := [name for name in needed if name not in values]:
         raise InputError(f"{where}: entry {missing[0]!r} is missing")

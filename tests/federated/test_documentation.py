@@ -30,7 +30,7 @@ def test_the_first_block_is_a_script_that_runs_in_two_processes(tmp_path):
     done = run(tmp_path, BLOCKS[0])
     assert done.returncode == 0, done.stderr
     assert "rounds until 85 %" in done.stdout
-    names = {path.name for path in (tmp_path / "run").iterdir()}
+    names = {path.name for path in (tmp_path / "run").iterdir()} - {".lock"}
     assert names == {"state.npz", "model.safetensors", "rounds.parquet", "report.html"}
 
 

@@ -218,11 +218,12 @@ def _written(run: Run, exporter: Exporter, member: Member, content: bytes) -> Me
 
 def _write_weights(run: Run) -> None:
     """Write the teacher's weights, to go on from with other data."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {name: tensor.contiguous() for name, tensor in run.large.state_dict().items()}
     with atomic_path(run.space.folder / "teacher.safetensors") as temporary:
-        save_file(weights, temporary)
+        # safetensors' own way to write replaces the file, by one that nobody else may read
+        temporary.write_bytes(save(weights))
 
 
 def record(run: Run) -> dict[str, Any]:

@@ -306,7 +306,7 @@ def read(path: str | os.PathLike[str]) -> Config:
         values["robust"] = named(_ROBUST, table["robust"], "robust")
     learner = named(_LEARNER, table["learner"], "learner") if "learner" in table else None
     return Config(
-        Path(str(table.get("out", "run"))),
+        _folder(table.get("out", "run")),
         from_table(Plan, {name: values.pop(name) for name in _PLAIN if name in values}, "", **values),
         None if learner is not None else from_table(Source, table.get("data", {}), "data"),
         from_table(Model, table.get("model", {}), "model"),
@@ -314,6 +314,12 @@ def read(path: str | os.PathLike[str]) -> Config:
         learner,
         _target(table.get("target_epsilon")),
     )
+
+
+def _folder(value: Any) -> Path:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"out: expected the name of a folder, got {value!r}")
+    return Path(value)
 
 
 def _target(value: Any) -> float | None:

@@ -122,6 +122,8 @@ def test_the_command_makes_all_files_and_goes_on(tmp_path, monkeypatch):
     assert len(parquet.read_table(tmp_path / "run" / "rounds.parquet")) == 5
     from safetensors.torch import load_file
 
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "run").glob("*.*") if path.name != ".lock"}
+    assert len(modes) == 1  # who may read the state may read the model
     with np.load(tmp_path / "run" / "state.npz") as state:
         weights = np.concatenate(
             [value.numpy().ravel() for value in load_file(tmp_path / "run" / "model.safetensors").values()]

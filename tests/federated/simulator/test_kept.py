@@ -1,6 +1,8 @@
 """What a folder's run is told from others by: plan, data and network, by content."""
 
 import functools
+import signal
+import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -209,3 +211,42 @@ def test_a_loss_made_on_the_spot_is_told_by_what_it_does(tmp_path):
     module = functools.partial(nn.functional.cross_entropy, reduction="none")
     simulate(PLAN, linear(loss=module), out=tmp_path / "partial")
     simulate(PLAN, linear(loss=nn.CrossEntropyLoss(reduction="none")), out=tmp_path / "module")
+
+
+def test_a_folder_is_one_runs_at_a_time(tmp_path):
+    def second(done, rounds, row):
+        with pytest.raises(InputError, match=r"another run uses .*: wait for it, stop it, or name another folder"):
+            simulate(PLAN, Steady(), out=tmp_path)
+
+    simulate(PLAN, Steady(), out=tmp_path, progress=second)
+    assert len(simulate(replace(PLAN, rounds=4), Steady(), out=tmp_path).rows) == 4  # it is free again
+
+
+@pytest.mark.parametrize("within", ["file", "file/run"])
+def test_a_folder_that_cannot_be_written_is_told_before_anybody_learns(within, tmp_path):
+    (tmp_path / "file").write_text("")
+    learner = Steady()
+    with pytest.raises(InputError, match="cannot be written"):
+        simulate(PLAN, learner, out=tmp_path / within)
+    assert not learner.learned
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path):
+    """By SIGKILL, so that nothing can be done at the end: the lock is free, and the newest whole state is taken."""
+    script = (
+        "import os, signal, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from made_learners import Steady\n"
+        "from handheld.federated.simulator import Plan, rounds, simulate\n"
+        "rounds._SAVE_SECONDS = -1\n"
+        "def kill(done, of, row):\n"
+        "    if done == 3:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"simulate(Plan(rounds=5, cohort=4), Steady(), out={str(tmp_path)!r}, progress=kill)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    seen = []
+    plan = Plan(rounds=5, cohort=4)
+    run = simulate(plan, Steady(), out=tmp_path, progress=lambda done, of, row: seen.append(done))
+    assert seen == [3, 4, 5]
+    assert (run.state.weights == simulate(plan, Steady()).state.weights).all()

@@ -172,7 +172,9 @@ def test_broken_updates_are_named_and_counted_and_the_round_survives(robust):
 
 
 def test_a_round_in_which_nothing_counts_leaves_the_model():
-    run = simulate(Plan(rounds=2, cohort=3), Steady(users=3, sizes={0: 0, 1: 0, 2: 0}))
+    empty = dict.fromkeys(range(99), 0)  # the hundredth has examples, and is not asked
+    run = simulate(Plan(rounds=2, cohort=3), Steady(users=100, sizes=empty))
+    assert run.times[99] == 0
     assert run.state.weights.tolist() == [0.0] * 6
     assert [row["given_up"] for row in run.rows] == [1, 1]
 
@@ -386,3 +388,9 @@ def test_updates_within_a_subspace_take_fewer_bytes_and_still_learn():
     whole, some = simulate(plan, learner()), simulate(few, learner())
     assert some.rows[0]["bytes_up"] < 0.5 * whole.rows[0]["bytes_up"]
     assert whole.rows[-1]["test_loss"] < some.rows[-1]["test_loss"] < 0.25 * some.rows[0]["test_loss"]
+
+
+@pytest.mark.parametrize("users", [0, 4])
+def test_devices_of_which_none_has_an_example_are_refused(users):
+    with pytest.raises(InputError, match=f"expected a device or more with examples, got {users} devices and no example"):
+        simulate(Plan(rounds=1, cohort=2), Steady(users=users, sizes=dict.fromkeys(range(users), 0)))

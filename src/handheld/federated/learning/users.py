@@ -51,7 +51,10 @@ class Examples:
 
 def _require_finite(name: str, array: NDArray[Any]) -> None:
     if not np.isfinite(array).all():
-        raise InputError(f"{name} hold values that are not finite")
+        rows = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+        raise InputError(
+            f"{name} hold values that are not finite, in {len(rows):,} of {len(array):,} examples, first {rows[0]}"
+        )
     largest = float(max(array.max(initial=0), -array.min(initial=0)))
     if largest > float(np.finfo(np.float32).max):
         raise InputError(f"{name} hold {largest:g}, more than float32 does: scale them")

@@ -71,15 +71,16 @@ def write_run(
 
 def _write_model(path: Path, learner: Learner, run: Run) -> None:
     if isinstance(learner, ModuleLearner):
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         module = learner.fresh()
         learner.layout.load(module, run.state.weights, run.state.statistics)
         with atomic_path(path) as temporary:
-            save_file({name: value.clone() for name, value in module.state_dict().items()}, temporary)
+            # safetensors' own way to write replaces the file, by one that nobody else may read
+            temporary.write_bytes(save({name: value.clone() for name, value in module.state_dict().items()}))
         return
-    from safetensors.numpy import save_file as save_arrays
+    from safetensors.numpy import save as save_arrays
 
     statistics = np.asarray(run.state.statistics, np.float64)
     with atomic_path(path) as temporary:
-        save_arrays({"weights": run.state.weights, "statistics": statistics}, temporary)
+        temporary.write_bytes(save_arrays({"weights": run.state.weights, "statistics": statistics}))

@@ -3,10 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.learning.learner import Doubles, Learner, check, statistics_of
@@ -57,8 +60,8 @@ def simulate(
         until: tells from the figures of a round whether the run may end before its last one.
 
     Raises:
-        InputError: a plan that makes no sense, what the learner's ``check`` says, or a folder with a run of another plan, data
-            or model.
+        InputError: a plan that makes no sense, what the learner's ``check`` says, devices of which none has an example, or a
+            folder with a run of another plan, data or model, that another run has now, or that cannot be written.
         TrainingError: the model's weights are not finite any more, or a class of the user's own
             raised; it is named.
         StoppedRunError: no update of three rounds in a row, or of the last, was taken, or a loss is no finite number.
@@ -69,51 +72,66 @@ def simulate(
         first = learner.start()
         statistics = statistics_of(learner)
         population = len(learner.examples)
-        _require_fitting(plan, population)
+        _require_fitting(plan, learner.examples)
         _require_no_leak(plan, statistics)
         equal = plan.alike and plan.buffer is None
         stages = Stages(plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population))
-        keeper = _Keeper(None if out is None else Path(out), identity_of(plan, learner) if out else {})
-        now = keeper.load(len(first))
-        if now is None:
-            state = replace(plan.algorithm.init(first), statistics=statistics)
-            now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
-        now = replace(now, rows=_of_this_delta(plan, population, now.rows))
+        identity = identity_of(plan, learner) if out else {}
         up = _bytes_up(stages, plan, len(statistics))
-    if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
-        return Run(now.state, tuple(now.rows), now.times, {})
     rejected: dict[int, str] = {}
     one_more = _round if plan.buffer is None else arrivals_round
-    with engine_of(engine, learner, stages, workers=workers, address=address) as where:
-        try:
-            ends = False
-            while not ends:
-                with naming_own_code():
-                    then, refused = one_more(plan, learner, stages, where, now, up)
-                rejected |= refused
-                if problem := problem_of(plan, then.rows, refused):
-                    run = Run(then.state, tuple(then.rows), then.times, rejected)
-                    raise StoppedRunError(problem, run)
-                now = then
-                if progress is not None:
-                    progress(now.state.round, plan.rounds, now.rows[-1])
-                ends = now.state.round == plan.rounds or bool(until and until(now.rows[-1]))
-                keeper.keep(now, at_once=ends)
-        except BaseException:
-            # Ctrl-C, a worker that died, a round that came to nothing: the rounds before are kept.
-            keeper.keep(now, at_once=True)
-            raise
+    with _Keeper(None if out is None else Path(out), identity) as keeper:
+        with naming_own_code():
+            now = keeper.load(len(first))
+            if now is None:
+                state = replace(plan.algorithm.init(first), statistics=statistics)
+                now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
+        now = replace(now, rows=_of_this_delta(plan, population, now.rows))
+        if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
+            return Run(now.state, tuple(now.rows), now.times, {})
+        with engine_of(engine, learner, stages, workers=workers, address=address) as where:
+            try:
+                ends = False
+                while not ends:
+                    with naming_own_code():
+                        then, refused = one_more(plan, learner, stages, where, now, up)
+                    rejected |= refused
+                    if problem := problem_of(plan, then.rows, refused):
+                        run = Run(then.state, tuple(then.rows), then.times, rejected)
+                        raise StoppedRunError(problem, run)
+                    now = then
+                    if progress is not None:
+                        progress(now.state.round, plan.rounds, now.rows[-1])
+                    ends = now.state.round == plan.rounds or bool(until and until(now.rows[-1]))
+                    keeper.keep(now, at_once=ends)
+            except BaseException:
+                # Ctrl-C, a worker that died, a round that came to nothing: the rounds before are kept.
+                keeper.keep(now, at_once=True)
+                raise
     return Run(now.state, tuple(now.rows), now.times, rejected)
 
 
 class _Keeper:
-    """Writes a run's newest checkpoint now and then; nothing without a folder."""
+    """Writes a run's newest checkpoint now and then, into a folder that is its alone; nothing without one.
+
+    Entering it raises :class:`InputError` where another run has the folder, or it cannot be written:
+    not after the first rounds.
+    """
 
     def __init__(self, folder: Path | None, identity: Identity):
         self._folder = folder
         self._identity = identity
         self._kept: Checkpoint | None = None
         self._at = time.monotonic()
+        self._lock = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._folder is not None:
+            self._lock.enter_context(checkpoint.alone_in(self._folder))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._lock.close()
 
     def load(self, size: int) -> Checkpoint | None:
         """Return what the folder holds of this run, for a model of so many weights."""
@@ -139,8 +157,11 @@ def _of_this_delta(plan: Plan, population: int, rows: Sequence[Row]) -> tuple[Ro
     return tuple({**row, **epsilons(plan, population, row)} for row in rows)
 
 
-def _require_fitting(plan: Plan, population: int) -> None:
-    """Raise :class:`InputError` where a plan does not fit the number of devices."""
+def _require_fitting(plan: Plan, examples: NDArray[np.int64]) -> None:
+    """Raise :class:`InputError` where a plan does not fit devices with so many examples."""
+    population = len(examples)
+    if not examples.any():
+        raise InputError(f"expected a device or more with examples, got {population} devices and no example")
     plan.promised(population, 1, 1)  # raises where delta is none for so many
     if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
         raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
