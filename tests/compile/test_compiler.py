@@ -1,3 +1,4 @@
+import contextlib
 import re
 
 import numpy as np
@@ -341,3 +342,48 @@ def test_structures_are_given_one_after_the_other_and_arguments_may_be_named():
 def test_what_devices_do_not_compute_in(module, example, message):
     with pytest.raises(CompileError, match=message):
         to_tflite(module, example, metadata={})
+
+
+def test_inputs_by_name_are_matched_by_name():
+    torch.manual_seed(0)
+
+    class Apart(torch.nn.Module):
+        def forward(self, small, large):
+            return torch.relu(small) + large / 50
+
+    def example(seed):
+        torch.manual_seed(seed)
+        return {"small": torch.randn(1, 8), "large": 50 * torch.randn(1, 8)}
+
+    turned = [dict(reversed(example(seed).items())) for seed in range(20)]
+    there = [example(seed) for seed in range(20)]
+    one, other = (
+        to_tflite(Apart(), example(99), metadata={}, precision="int8", calibration=samples) for samples in (there, turned)
+    )
+    assert one.content == other.content
+    for wrong in ({"a": torch.zeros(1, 8), "b": torch.zeros(1, 8)}, (torch.zeros(1, 8), torch.zeros(1, 8))):
+        with pytest.raises(InputError, match="by the example's names, 'small', 'large'"):
+            to_tflite(Apart(), example(0), metadata={}, checks=[wrong])
+
+
+def test_what_a_module_writes_into_its_input_does_not_reach_the_caller():
+    class Writes(torch.nn.Module):
+        def forward(self, x):
+            return x.mul_(2) + 1
+
+    given = torch.ones(2, 4)
+    with contextlib.suppress(CompileError):
+        to_tflite(Writes(), given, metadata={})
+    assert given.eq(1).all()
+
+
+def test_numbers_that_float16_does_not_hold_are_named():
+    module = torch.nn.Linear(4, 2)
+    module.weight.data[:] = 1e6
+    with pytest.raises(CompileError, match=r"not finite in output 0.*float16 ends at 65,504"):
+        to_tflite(module, torch.randn(1, 4), metadata={}, precision="float16")
+
+
+def test_a_type_that_files_lack_is_named():
+    with pytest.raises(InputError, match="bfloat16"):
+        to_tflite(torch.nn.ReLU(), torch.ones(1, 4, dtype=torch.bfloat16), metadata={})

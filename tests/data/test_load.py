@@ -1,4 +1,6 @@
 import io
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -335,3 +337,42 @@ def test_broken_files(tmp_path):
     for name in ("a.npz", "b.tsv", "c.csv"):
         with pytest.raises(InputError, match="cannot be read"):
             load(tmp_path / name)
+
+
+def test_a_class_that_nothing_teaches_is_none(tmp_path: Path) -> None:
+    for name in ("train/a", "train/b", "train/empty", "test/a", "test/b", "test/c"):
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(0 if "empty" in name else 12):
+            Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(tmp_path / name / f"{number}.png")
+    found = load(tmp_path)
+    assert found.classes == ("a", "b")
+    assert len(found.test) == 24
+    told = {Path(one.name).name: one.reason for one in found.skipped}
+    assert "no picture to train on" in told["c"]
+    assert told["empty"] == "holds no picture"
+
+
+@pytest.mark.parametrize("text", ['{"label": NaN, "text": "x y z"}', '{"label": null, "text": "x y z"}'])
+def test_a_label_that_is_no_number_is_none(tmp_path: Path, text: str) -> None:
+    lines = [f'{{"label": "{label}", "text": "text {n} of {label}"}}' for label in "ab" for n in range(10)]
+    (tmp_path / "x.jsonl").write_text("\n".join([*lines, text]), "utf-8")
+    found = load(tmp_path / "x.jsonl")
+    assert found.classes == ("a", "b")
+    assert len(found.skipped) == 1
+
+
+def test_nested_beyond_measure_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[" * 100_000, "utf-8")
+    with pytest.raises(InputError, match="no JSON"):
+        load(tmp_path / "x.json")
+
+
+def test_arrays_that_are_none(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x", b"no array")
+        archive.writestr("y", b"nor this")
+    with pytest.raises(InputError, match="no array"):
+        load(tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", x=np.zeros((20, 4), "datetime64[s]"), y=np.arange(20) % 2)
+    with pytest.raises(InputError, match="neither numbers nor texts"):
+        load(tmp_path / "y.npz")

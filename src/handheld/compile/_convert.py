@@ -39,6 +39,15 @@ class Flat(torch.nn.Module):
         return tuple(leaf for leaf in tree_leaves(given) if leaf is not None)
 
 
+def _array(part: Any) -> Array:
+    if not isinstance(part, torch.Tensor):
+        return np.asarray(part)
+    if part.dtype == torch.bfloat16:
+        raise InputError("expected a tensor that a file can hold, got bfloat16: give it as float32")
+    array: Array = part.detach().cpu().numpy()
+    return array
+
+
 class _Rows(torch.nn.Linear):
     """A dense layer that reads inputs of more than three axes as rows; of others the converter makes what it then refuses."""
 
@@ -62,10 +71,22 @@ def names_of(example: Any) -> tuple[str, ...]:
     return tuple(example) if isinstance(example, Mapping) else ()
 
 
-def as_inputs(example: Any) -> tuple[Array, ...]:
-    """Return a module's inputs as arrays, in the layout of the module. Raises :class:`InputError` for what is no array."""
-    parts = example if isinstance(example, (tuple, list)) else tuple(example.values()) if names_of(example) else (example,)
-    arrays = tuple(part.detach().cpu().numpy() if isinstance(part, torch.Tensor) else np.asarray(part) for part in parts)
+def as_inputs(example: Any, names: tuple[str, ...] = ()) -> tuple[Array, ...]:
+    """Return a module's inputs as arrays, in the layout of the module.
+
+    Args:
+        example: a tensor or array, or several in a tuple or by name.
+        names: of the arguments, in their order; empty: as the example has them.
+
+    Raises:
+        InputError: something is no array of finite numbers, or the names are others.
+    """
+    if names and set(names) != set(names_of(example)):
+        given = ", ".join(map(repr, names_of(example))) or "inputs without names"
+        raise InputError(f"expected inputs by the example's names, {', '.join(map(repr, names))}, got {given}")
+    by_name = tuple(example[name] for name in names or names_of(example)) if names_of(example) else None
+    parts = by_name or (example if isinstance(example, (tuple, list)) else (example,))
+    arrays = tuple(map(_array, parts))
     for array in arrays:
         if array.dtype.kind not in "fiub" or not array.size:
             raise InputError(f"expected tensors of numbers, got {array.dtype} {list(array.shape)}")
@@ -86,7 +107,7 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
     converter = _converter()
     network = _channels_last(converter, module, inputs, outputs)
     prefix = ("wrapped." if network is not module else "") + ("module." if isinstance(module, Flat) else "")
-    tensors = tuple(_to_last(torch.from_numpy(np.ascontiguousarray(array))) for array in inputs)
+    tensors = tuple(_to_last(torch.from_numpy(np.array(array))) for array in inputs)
     exported = _export(network, tensors)
     with quiet():
         try:
@@ -102,7 +123,7 @@ def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]
     """Return what a module gives, as arrays. Raises :class:`CompileError` if it raises, or gives no tensors."""
     try:
         with torch.inference_mode():
-            result = module(*(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs))
+            result = module(*(torch.from_numpy(np.array(array)) for array in inputs))
     except Exception as error:
         raise CompileError(f"the module fails on its inputs: {type(error).__name__}: {error}") from error
     results = tree_leaves(result)
@@ -117,7 +138,7 @@ def is_flat(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bool:
     """Whether a module gives a tensor or a plain tuple of them. Raises :class:`CompileError` if it fails."""
     with torch.inference_mode():
         try:
-            result = module(*(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs))
+            result = module(*(torch.from_numpy(np.array(array)) for array in inputs))
         except Exception as error:
             raise CompileError(f"the module fails on its inputs: {type(error).__name__}: {error}") from error
     parts = result if type(result) in (tuple, list) else (result,)

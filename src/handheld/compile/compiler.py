@@ -1,5 +1,6 @@
 """From a torch module to a verified model file."""
 
+import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -107,20 +108,26 @@ def to_tflite(
         raise InputError(f"expected a precision of {', '.join(TOLERANCE)}, got {precision!r}")
     _check_names(module, keep_float)
     inputs = as_inputs(example)
-    samples = [_like(as_inputs(sample), inputs) for sample in calibration]
+    names = names_of(example)
+    samples = [_like(as_inputs(sample, names), inputs) for sample in calibration]
     if precision == "int8" and not samples:
         raise InputError("int8 needs calibration inputs: pass calibration=[...] with some of the training data")
     network = by_rows(_in_order(deepcopy(module).cpu().eval()))
-    if names_of(example) or not is_flat(network, inputs):
-        network = Flat(network, names_of(example))
+    if names or not is_flat(network, inputs):
+        network = Flat(network, names)
     content = convert(network, inputs)
-    given = [inputs, *(_like(as_inputs(check), inputs) for check in checks)]
+    given = [inputs, *(_like(as_inputs(check, names), inputs) for check in checks)]
     seeds = range(_RANDOM_CHECKS if precision != "int8" else 0)
     if precision != "float32":
         content = quantise(content, precision, samples, keep_float)
     tests = [*given, *(random_like(inputs, seed) for seed in seeds), *samples[:_RANDOM_CHECKS]]
     worst, output = difference(network, content, tests, _FLOOR.get(precision, _ROUNDED_FLOOR))
     limit = TOLERANCE[precision] if tolerance is None else tolerance
+    if not math.isfinite(worst):
+        raise CompileError(
+            f"the {precision} file gives numbers that are not finite in output {output}, the module's are; nothing was written"
+            + (". float16 ends at 65,504: a weight or a sum is larger" if precision == "float16" else "")
+        )
     if not worst <= limit:
         raise CompileError(
             f"the {precision} file does not agree with the module: output {output} differs by {worst:.3g} of its spread, "

@@ -11,7 +11,7 @@ from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
 from handheld.compress.networks import PictureShape, make
-from handheld.compress.structure import shape_of, trace
+from handheld.compress.structure import shape_of, trace, without_unread
 from handheld.compress.training.features import last_linear
 from handheld.config import factory
 from handheld.errors import InputError, MissingDependencyError
@@ -112,9 +112,7 @@ def traced(network: nn.Module, shape: PictureShape, classes: int) -> fx.GraphMod
     logits = logits_in(output.args[0], lambda one: isinstance(one, fx.Node) and shape_of(one) == (2, classes))
     if logits is not None and logits is not output.args[0]:
         output.args = (logits,)
-        graph.graph.eliminate_dead_code()
-        graph.delete_all_unused_submodules()
-        graph.recompile()
+        without_unread(graph)
     return graph
 
 

@@ -23,7 +23,13 @@ def read_npz(path: Path, reading: Reading) -> RawSplits:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            strangers = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+            if strangers:
+                raise ValueError(f"{strangers[0]!r} in it is no array")
+            odd = [name for name, array in arrays.items() if array.dtype.kind not in "biufUS"]
+            if odd:
+                raise ValueError(f"{odd[0]!r} holds {arrays[odd[0]].dtype}, neither numbers nor texts")
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read as arrays: {error}") from error
     if "x" in arrays and "y" in arrays:
         arrays |= {"x_train": arrays["x"], "y_train": arrays["y"]}

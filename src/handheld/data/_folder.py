@@ -24,11 +24,16 @@ def read_folder(path: Path, reading: Reading) -> RawSplits:
     if _are_splits(folders):
         splits, unknown = by_split([(folder.name, folder) for folder in folders], str(path))
         skipped = tuple(Skipped(str(path / name), reason) for name, reason in unknown)
-    classes = tuple(sorted({folder.name for split in splits.values() for folder in _folders(split)}))
-    if not classes:
+    labelled = _folders(splits.get("train", path))
+    if not labelled:
         raise InputError(f"{path}: expected a folder for each class in {', '.join(map(str, splits.values()))}")
+    taught = [folder for folder in labelled if any(map(_is_picture, folder.rglob("*")))]
+    classes = tuple(folder.name for folder in taught or labelled)
     parts: dict[str, Dataset] = {}
     for name, folder in splits.items():
+        strangers = [other for other in _folders(folder) if other.name not in classes]
+        reason = "holds no picture" if name == "train" else "is of a class that no picture to train on has"
+        skipped += tuple(Skipped(str(other), reason) for other in strangers)
         parts[name], left_out = decode(_pictures(folder, classes), classes, reading)
         skipped += tuple(left_out)
     return RawSplits(parts, skipped, notes_of(parts.values(), reading))

@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -159,14 +160,14 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield number, json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"{path}, line {number}: no JSON: {error}") from error
 
 
 def _json_list(text: str, path: Path) -> list[tuple[int, Any]]:
     try:
         entries = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no JSON: {error}") from error
     if not isinstance(entries, list):
         raise InputError(f"{path}: expected a JSON list of objects, got {type(entries).__name__}")
@@ -189,5 +190,7 @@ def _json_table(entries: Iterator[tuple[int, Any]] | list[tuple[int, Any]], path
 def _field(value: Any) -> str | None:
     """Return a value as a field; whole numbers are labels in many sets, nested values none."""
     if value is None or isinstance(value, list | dict):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, str) else json.dumps(value)

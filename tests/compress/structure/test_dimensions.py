@@ -4,6 +4,7 @@ Statistics of layer and group normalisation are those of the channels that stay,
 of them too.
 """
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -11,7 +12,17 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
-from handheld.compress.structure import channels_of, macs, slim, trace, with_shapes  # noqa: E402
+from handheld.compress.pruning import prune  # noqa: E402
+from handheld.compress.structure import (  # noqa: E402
+    channels_of,
+    macs,
+    removable_blocks,
+    slim,
+    trace,
+    with_shapes,
+    without_blocks,
+)
+from handheld.compress.training.supernet import narrow  # noqa: E402
 from handheld.errors import CompileError  # noqa: E402
 
 
@@ -294,3 +305,138 @@ def test_products_of_activations_count(build):
     assert {name: count for name, count in found.items() if "matmul" in name} == {"matmul": 5 * 5 * 8, "matmul_1": 5 * 5 * 8}
     found = macs(trace(build.lively(vit(literally)(build)), example))
     assert found["scaled_dot_product_attention"] == 2 * 5 * 5 * 8
+
+
+def written(run, **layers):
+    return lambda b: b.net(
+        run, **{"a": b.conv(3, 8, 1), "b": b.conv(8, 8, 1), **{k: v(b) for k, v in layers.items()}, "out": b.head(8)}
+    )
+
+
+def statement(net, x):
+    y = net.a(x)
+    y.sigmoid_()
+    return net.out(y)
+
+
+def behind_a_sum(net, x):
+    y = net.a(x)
+    z = y + net.b(y)
+    z = F.relu(z, inplace=True)
+    return net.out(torch.cat([z[:, :4], y[:, 4:]], 1))
+
+
+def read_again(net, x):
+    y = net.a(x)
+    z = net.act(y)
+    return net.out(net.b(z) + y)
+
+
+def through_a_view(net, x):
+    y = net.a(x)
+    y[:, :, :2].neg_()
+    y[:, :, 3:] = 0.5
+    return net.out(y)
+
+
+def added(net, x):
+    y = net.a(x)
+    kept = y * 2
+    y += net.b(y)
+    return net.out(y * kept)
+
+
+WRITTEN = {
+    "a statement": written(statement),
+    "behind a sum": written(behind_a_sum),
+    "a layer": written(read_again, act=lambda b: nn.ReLU(inplace=True)),
+    "through a view": written(through_a_view),
+    "added": written(added),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_in_place_stays_written(name, build, law):
+    torch.manual_seed(0)
+    module, example = build.lively(WRITTEN[name](build)), torch.randn(2, 3, 8, 8)
+    network = trace(module, example)
+    with torch.no_grad():
+        torch.testing.assert_close(network(example), module(example))
+        torch.testing.assert_close(without_blocks(network, ())(example), module(example))
+        blocks = removable_blocks(network)
+        for block in blocks:
+            without_blocks(network, [block])(example)
+        channels = channels_of(network)
+        kept = law.choose(channels, 0)
+        torch.testing.assert_close(
+            slim(network, channels, kept).network(example), law.masked(network, channels, kept)(example), atol=1e-5, rtol=1e-5
+        )
+
+
+def test_a_block_before_a_rectifier_in_place_is_left_out_alone(build):
+    torch.manual_seed(0)
+    module = build.lively(WRITTEN["behind a sum"](build))
+    network, x = trace(module, torch.randn(2, 3, 8, 8)), torch.randn(2, 3, 8, 8)
+    assert removable_blocks(network) == ("add",)
+    with torch.no_grad():
+        y = module.a(x)
+        expected = module.out(torch.cat([y.relu()[:, :4], y[:, 4:]], 1))
+        torch.testing.assert_close(without_blocks(network, ["add"])(x), expected)
+
+
+def over_the_batch(b):
+    def run(net, x):
+        return net.out(net.b(net.a(x).transpose(0, 1)).mean((0, 2)))
+
+    return b.net(run, a=nn.Conv1d(3, 4, 1), b=nn.Conv1d(2, 6, 3), out=nn.Linear(6, 5))
+
+
+def test_channels_in_place_of_the_batch_are_kept_in_mind(build, law):
+    torch.manual_seed(0)
+    network = trace(build.lively(over_the_batch(build)), torch.randn(2, 3, 16))
+    channels = channels_of(network)
+    assert "a" not in {layer for group in channels.free for layer in group.layers}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda net, x: torch.cat([net.a(x), net.b(x)], axis=1),
+        lambda net, x: torch.stack([net.a(x), net.b(x)], axis=2).flatten(1, 2),
+        lambda net, x: torch.cat([net.a(x), net.b(x).sum(axis=2, keepdim=True).expand(-1, -1, 8, -1)], axis=-3),
+    ],
+)
+def test_an_axis_has_two_names(run, build, law):
+    torch.manual_seed(0)
+    net = build.net(lambda net, x: net.out(run(net, x)), a=build.conv(3, 2, 1), b=build.conv(3, 2, 1), out=build.head(4))
+    example = torch.randn(2, 3, 8, 8)
+    network = trace(build.lively(net), example)
+    channels = channels_of(network)
+    kept = np.array([int(group.units[0]) for group in channels.free])
+    with torch.no_grad():
+        small = slim(network, channels, kept).network
+        torch.testing.assert_close(small(example), law.masked(network, channels, kept)(example), atol=1e-5, rtol=1e-5)
+
+
+def inception_depthwise(b):
+    def run(net, x):
+        y = net.a(x)
+        p, q, r = y.split((4, 2, 2), 1)
+        return net.out(y + net.b(torch.cat([p, net.one(q), net.two(r)], 1)))
+
+    return b.net(run, a=b.conv(3, 8), b=b.conv(8, 8), one=b.conv(2, 2, groups=2), two=b.conv(2, 2, groups=2), out=b.head(8))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("keep", [0.5, 0.3, 0.05])
+def test_no_layer_is_left_without_a_channel_to_read(seed, keep, build):
+    torch.manual_seed(seed)
+    module, example = inception_depthwise(build).eval(), torch.randn(2, 3, 8, 8)
+    assert prune(module, example, keep=keep).network(example).shape == (2, 3)
+    assert narrow(trace(module, example), example, width=keep).network(example).shape == (2, 3)
+
+
+def test_a_squeeze_of_several_channels_does_not_become_one_of_a_channel(build):
+    net = build.net(lambda net, x: net.out(net.a(x).mean((2, 3)).squeeze(1)), a=build.conv(3, 4), out=nn.Linear(4, 3))
+    example = torch.randn(2, 3, 8, 8)
+    assert prune(net, example, keep=0.25).network(example).shape == (2, 3)

@@ -7,7 +7,7 @@ from torch import fx
 
 from handheld.compress.pruning.cost import CostKind, cost_of
 from handheld.compress.pruning.importance import Scores
-from handheld.compress.structure import Channels, Group
+from handheld.compress.structure import Channels, Group, needed
 from handheld.compress.structure.variables import Ids
 from handheld.errors import InputError
 
@@ -86,13 +86,14 @@ def _check(channels: Channels, importance: Scores, keep: float, round_to: int) -
 
 
 def _protected(channels: Channels, order: Ids, least: Mapping[str, int]) -> Ids:
-    """The best units of each group, and the best of each layer."""
+    """The best units of each group, and the best of all that each layer makes or reads."""
     best_first = order[::-1]
     kept = [np.empty(0, np.int64)]
     for group in channels.free:
         ranked = best_first[np.isin(best_first, group.units)]
         kept.append(ranked[: least.get(group.layers[0], 0)])
-        kept.extend(ranked[np.isin(ranked, channels.made[layer])][:1] for layer in group.layers)
+    free = set(order.tolist())
+    kept.extend(best_first[np.isin(best_first, units)][:1] for _, units in needed(channels) if free.issuperset(units.tolist()))
     return np.concatenate(kept)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from torch import fx
 from handheld.compress.structure import Channels, example_of, macs, products_of
 from handheld.compress.structure.layers import Normalisation
 from handheld.compress.structure.variables import Axes, Ids
+from handheld.errors import InputError
 
 CostKind = Literal["macs", "parameters", "size"]
 
@@ -56,6 +57,8 @@ def cost_of(network: fx.GraphModule, channels: Channels, of: CostKind) -> Cost:
         of: ``macs`` of one example, ``parameters``, or ``size``: the numbers in a compiled file, where batch normalisation is
             folded into the layer before it and each such layer has a bias.
     """
+    if of not in get_args(CostKind):
+        raise InputError(f"no cost {of!r}: expected {', '.join(get_args(CostKind))}")
     terms = {"macs": _macs, "parameters": _parameters, "size": _size}[of](network, channels)
     return Cost(channels.count, tuple(terms))
 

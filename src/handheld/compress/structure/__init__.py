@@ -5,9 +5,10 @@
 
 from handheld.compress.structure.blocks import removable_blocks, without_blocks
 from handheld.compress.structure.channels import Channels, Group, channels_of
+from handheld.compress.structure.inplace import without_unread
 from handheld.compress.structure.layers import kind_of
 from handheld.compress.structure.nodes import rank_of, shape_of
-from handheld.compress.structure.slim import Slim, slim, take
+from handheld.compress.structure.slim import Slim, needed, slim, take
 from handheld.compress.structure.trace import evaluating, example_of, macs, products_of, trace, with_shapes
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "example_of",
     "kind_of",
     "macs",
+    "needed",
     "products_of",
     "rank_of",
     "removable_blocks",
@@ -28,4 +30,5 @@ __all__ = [
     "trace",
     "with_shapes",
     "without_blocks",
+    "without_unread",
 ]

@@ -5,6 +5,7 @@ from copy import deepcopy
 
 from torch import fx
 
+from handheld.compress.structure.inplace import is_in_place, without_unread
 from handheld.compress.structure.nodes import shape_of
 from handheld.compress.structure.operators import SUMS
 from handheld.compress.structure.trace import example_of, with_shapes
@@ -27,10 +28,7 @@ def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.Graph
         source = _shortcut(small, node)
         assert source is not None  # what surrounds a block stays as it is when another is left out
         node.replace_all_uses_with(source)
-    small.graph.eliminate_dead_code()
-    small.delete_all_unused_submodules()
-    small.recompile()
-    return with_shapes(small, example_of(network))
+    return with_shapes(without_unread(small), example_of(network))
 
 
 def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
@@ -43,7 +41,7 @@ def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
         if (
             same
             and _reads_only(branch, source)
-            and not any(_in_place(network, user) for user in source.users if user is not node)
+            and not any(is_in_place(network, user) for user in (*source.users, *node.users) if user is not node)
         ):
             return source
     return None
@@ -62,11 +60,3 @@ def _reads_only(branch: fx.Node, source: fx.Node) -> bool:
             return False
         waiting.extend(node.all_input_nodes)
     return source in seen
-
-
-def _in_place(network: fx.GraphModule, user: fx.Node) -> bool:
-    """Whether a node changes what it reads, so that leaving it out would change the source too."""
-    if user.op == "call_module":
-        return bool(getattr(network.get_submodule(str(user.target)), "inplace", False))
-    name = str(getattr(user.target, "__name__", user.target))
-    return bool(user.kwargs.get("inplace", False)) or (name.endswith("_") and not name.endswith("__"))

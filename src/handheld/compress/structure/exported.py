@@ -12,6 +12,7 @@ import torch
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
+from handheld.compress.structure.inplace import without_unread
 from handheld.compress.structure.layers import kind_of
 
 
@@ -53,9 +54,7 @@ class _Rebuilt:
             else:
                 self._operator(node)
         network = fx.GraphModule(self._module, self._graph, type(self._module).__name__)
-        network.graph.eliminate_dead_code()
-        network.recompile()
-        return network
+        return without_unread(network)
 
     def _input(self, node: fx.Node, spec: Any) -> None:
         if spec.target is None:

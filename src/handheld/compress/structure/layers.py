@@ -74,7 +74,7 @@ def layer_axes(walk: Walk, name: str, layer: nn.Module, source: Axes, before: Le
     if isinstance(layer, Convolution | Transposed):
         if rank != layer.weight.dim() or not places_stay(source):
             return None
-        return (None, _convolution(walk, name, layer, source[1]), *[None] * (rank - 2))
+        return (source[0], _convolution(walk, name, layer, source[1]), *[None] * (rank - 2))
     if isinstance(layer, nn.Linear):
         return (*source[:-1], _dense(walk, name, layer.out_features, source[-1]))
     if isinstance(layer, _OverLast):

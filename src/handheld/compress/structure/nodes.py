@@ -19,8 +19,10 @@ def rank_of(node: fx.Node) -> int:
 
 
 def argument(node: fx.Node, place: int, name: str, default: Any = None) -> Any:
-    """Return an argument that may be given by place or by name."""
-    return node.args[place] if len(node.args) > place else node.kwargs.get(name, default)
+    """Return an argument that may be given by place or by name; an axis has two names."""
+    if len(node.args) > place:
+        return node.args[place]
+    return node.kwargs.get(name, node.kwargs.get("axis", default) if name == "dim" else default)
 
 
 def numbers(node: fx.Node, place: int, name: str) -> tuple[tuple[Any, ...], tuple[int | str, ...]]:

@@ -106,9 +106,9 @@ def squeeze(walk: Walk, node: fx.Node) -> Axes | None:
     if source is None or not axes:
         return None
     known = walk.known[source]
-    gone = {axis % len(known) for axis in axes if length(source, axis) == 1}
-    if any(known[axis] is not None for axis in gone):
+    if any(known[axis] is not None for axis in axes):  # of one channel, or once only one is left
         return None
+    gone = {axis % len(known) for axis in axes if length(source, axis) == 1}
     return tuple(ids for axis, ids in enumerate(known) if axis not in gone)
 
 

@@ -1,6 +1,6 @@
 """A narrower copy of a network, and where each of its numbers comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -47,15 +47,25 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
     """
     free = np.concatenate([np.empty(0, np.int64), *(group.units for group in channels.free)])
     gone = np.setdiff1d(free, kept)
-    for layer, units in channels.made.items():
-        if np.isin(units, gone).all():
-            raise InputError(f"layer {layer!r} would lose all of its {len(units)} channels; keep one of its units at least")
+    for name, held in needed(channels):
+        if np.isin(held, gone).all():
+            raise InputError(f"{name} would lose all of its {len(held)} channels; keep one of its units at least")
     small = deepcopy(network)
     places = {name: _places(axes, gone) for name, axes in channels.axes.items()}
     taken = {name: chosen for name, chosen in places.items() if any(axis is not None for axis in chosen)}
     _cut(small, taken)
     set_lengths(small, lengths_after(channels, gone))
     return Slim(with_shapes(small, example_of(network)), taken)
+
+
+def needed(channels: Channels) -> Iterator[tuple[str, Ids]]:
+    """Yield units of which one has to stay: those that a layer makes, and those that an axis of a parameter is of, named."""
+    for layer, units in channels.made.items():
+        yield f"layer {layer!r}", units
+    for parameter, axes in channels.axes.items():
+        for held in axes:
+            if held is not None and len(held):
+                yield f"{parameter!r}", held
 
 
 def take(tensor: torch.Tensor, places: Places) -> torch.Tensor:

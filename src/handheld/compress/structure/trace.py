@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from handheld.compress.structure.channels import channels_of
 from handheld.compress.structure.exported import as_graph
+from handheld.compress.structure.inplace import make_plain
 from handheld.compress.structure.layers import kind_of
 from handheld.compress.structure.lengths import lengths_after, set_lengths
 from handheld.compress.structure.nodes import argument, shape_of, spelled
@@ -41,7 +42,7 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
         network = _Tracer().graph_module(own)
     except Exception:  # whatever the module's own code raises when it is given a stand-in for a tensor
         network = _exported(own, example)
-    return _settled(with_shapes(network, example))
+    return _settled(with_shapes(make_plain(network), example))
 
 
 class _Tracer(fx.Tracer):

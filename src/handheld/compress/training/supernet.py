@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from torch import fx, nn
 from torch.func import functional_call
 
-from handheld.compress.structure import Channels, Slim, channels_of, removable_blocks, slim, take, with_shapes, without_blocks
+from handheld.compress.structure import (
+    Channels,
+    Slim,
+    channels_of,
+    needed,
+    removable_blocks,
+    slim,
+    take,
+    with_shapes,
+    without_blocks,
+)
 from handheld.compress.training.pictures import resized
 from handheld.errors import InputError
 
@@ -93,4 +103,8 @@ def first_units(channels: Channels, width: float) -> NDArray[np.int64]:
     for group in channels.free:
         count = len(group.units)
         kept.append(group.units[: min(count, max(_FEWEST, 2 * round(width * count / 2)))])
-    return np.concatenate(kept)
+    chosen, free = set(np.concatenate(kept).tolist()), {int(unit) for group in channels.free for unit in group.units}
+    for _, units in needed(channels):  # a part that is split off may lie behind the first
+        if free.issuperset(units.tolist()) and chosen.isdisjoint(units.tolist()):
+            chosen.add(int(units[0]))
+    return np.array(sorted(chosen), np.int64)
