@@ -8,6 +8,7 @@ import pytest
 from markupsafe import Markup
 from rich.console import Console
 
+import handheld
 from handheld.errors import MissingDependencyError
 from handheld.web.demo.__main__ import main
 from handheld.web.demo.devices import learn
@@ -105,3 +106,13 @@ def test_devices_learn_and_two_bits_send_less(console):
 
 def test_texts_that_were_not_seen_are_sorted(console):
     assert [row[1] for row in cells(classify(console))] == ["light", "alarm", "music", "alarm", "light"]
+
+
+@pytest.mark.parametrize("page", ["web/templates/demo.html", "drawing/templates/style.css"])
+def test_pages_have_the_colours_of_pictures(page: str) -> None:
+    """A line of a colour that a page does not define is not drawn."""
+    package = Path(handheld.__file__).parent
+    used = set(re.findall(r"var\((--\w+)\)", (package / "drawing/templates/picture.css").read_text("utf-8")))
+    assert "--c0" in used
+    text = (package / page).read_text("utf-8")
+    assert {name: len(re.findall(rf"{name}:", text)) for name in used} == dict.fromkeys(used, 2)  # light, and dark
