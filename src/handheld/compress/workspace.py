@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from handheld.errors import InputError
-from handheld.media import atomic_path
+from handheld.media import alone_in, atomic_path
 
 
 class Workspace:
@@ -47,19 +45,9 @@ def workspace(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterat
         InputError: another run uses the folder, it holds the run of another plan, or it cannot be written.
     """
     space = Workspace(Path(folder))
-    lock = FileLock(space.state / "lock", blocking=False)
-    try:
-        space.state.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise InputError(f"another run uses {folder}: wait for it, stop it, or name another folder") from error
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error}") from error
-    try:
+    with alone_in(space.folder, "run/lock"):
         _claim(space, plan)
         yield space
-    finally:
-        lock.release()
 
 
 def _claim(space: Workspace, plan: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ cameras, crops and drawing through OpenCV; each is imported in one file when it 
 from typing import TYPE_CHECKING, Any
 
 from handheld._extras import lazily
+from handheld.media.alone import alone_in
 from handheld.media.atomic import STANDARD_OUTPUT, atomic_path, open_lines, uninterrupted
 from handheld.media.frame import Frame, Image, as_rgb
 from handheld.media.rect import Rect, letterbox
@@ -51,6 +52,7 @@ __all__ = [
     "Rect",
     "VideoReader",
     "VideoWriter",
+    "alone_in",
     "as_rgb",
     "atomic_path",
     "crop",

@@ -4,13 +4,11 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
@@ -20,7 +18,10 @@ from handheld.federated.learning.learner import Floats
 from handheld.federated.stages import CentralNoise, Memory
 from handheld.media import atomic_path
 
-_NEWEST, _BEFORE, _LOCK = "state.npz", "state_before.npz", ".lock"
+LOCK = ".lock"
+"""The file that a run holds while it lasts."""
+
+_NEWEST, _BEFORE = "state.npz", "state_before.npz"
 
 Row = dict[str, float]
 """Figures of a round."""
@@ -69,27 +70,6 @@ class Checkpoint:
     flights: tuple[Flight, ...] = ()
     versions: Mapping[int, State] = field(default_factory=dict)
     started: int = 0
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a run's folder for this process; it is made if it is not there.
-
-    Raises:
-        InputError: another run holds it, or it cannot be written.
-    """
-    lock = FileLock(folder / _LOCK, blocking=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise InputError(f"another run uses {folder}: wait for it, stop it, or name another folder") from error
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class KeptNoise(NamedTuple):
