@@ -121,19 +121,25 @@ def test_members_are_those_of_one_process_and_are_kept(ray, run, lesson, started
     assert list(there) == [HALF, OTHER, CUT]
     assert run.told == pytest.approx([1 / 3, 2 / 3, 1])
     kept = sorted(path.name for path in run.space.state.iterdir())
-    assert kept == ["cluster_nested_1.pt", "cluster_plain_2.pt", "cluster_pruned_3.pt"]
+    assert kept == ["member_nested_1.pt", "member_plain_2.pt", "member_pruned_3.pt"]
     for path in run.space.state.iterdir():
         torch.load(path, weights_only=True)  # holds no code
-    here = finish_members(SimpleNamespace(space=Workspace(run.space.folder / "local"), clock=run.clock), lesson, started)
+    here = finish_members(elsewhere(run), lesson, started)
     for candidate in started:
         same(there[candidate], here[candidate])
+
+
+def elsewhere(run) -> SimpleNamespace:
+    """A run in another folder, where no member is kept."""
+    space = Workspace(run.space.folder / "elsewhere")
+    space.state.mkdir(parents=True)
+    return SimpleNamespace(space=space, clock=run.clock)
 
 
 def test_what_came_back_is_not_asked_for_again(run, lesson, started, monkeypatch) -> None:
     """A driver that was killed after all members came back does not even connect."""
     local = {HALF: started[HALF]}
     here = finish_members(run, lesson, local)
-    save_state(run.space.file("cluster_nested_1.pt"), pack(here[HALF]))
     monkeypatch.setattr(cluster, "connected", None)
     same(cluster.on_cluster()(run, lesson, local)[HALF], here[HALF])
 
@@ -148,7 +154,7 @@ def test_a_worker_that_dies_is_replaced(ray, run, lesson, started, tmp_path: Pat
     dying = with_batches(Dying, lesson, marker=tmp_path / "died")
     there = cluster.on_cluster()(run, dying, {OTHER: started[OTHER]})
     assert (tmp_path / "died").exists()
-    here = finish_members(run, with_batches(Batches, lesson), {OTHER: started[OTHER]})
+    here = finish_members(elsewhere(run), with_batches(Batches, lesson), {OTHER: started[OTHER]})
     same(there[OTHER], here[OTHER])
 
 

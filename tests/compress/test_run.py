@@ -13,12 +13,13 @@ from torch import nn
 
 from handheld.compress import Family, Target, TeacherWarning, compress
 from handheld.compress.measuring import latencies
+from handheld.compress.progress import Progress
 from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.teachers import Teacher
 from handheld.compress.training.batches import Augmentation
 from handheld.data import Dataset, Splits
 from handheld.engine import Model, classify
-from handheld.errors import CompileError, InputError, TrainingError
+from handheld.errors import CompileError, InputError, MissingDependencyError, TrainingError
 from handheld.training import Distillation, Schedule
 
 SETTINGS = Settings(
@@ -222,6 +223,33 @@ def test_a_run_killed_again_and_again_ends_the_same(family: Family, tmp_path: Pa
     assert [member.name for member in again.members] == [member.name for member in family.members]
     for name in ("teacher.safetensors", *(member.file for member in family.members)):
         assert (tmp_path / name).read_bytes() == (family.folder / name).read_bytes()
+
+
+def test_what_is_planned_learns_on_a_machine_without_converter(
+    family: Family, splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def run(die: Progress = lambda *what: None) -> Family:
+        return compress(TEACHER, splits, out=tmp_path, targets=TARGETS, settings=SETTINGS, progress=die)
+
+    def stop(stage: str, done: float, text: str) -> None:
+        if stage == "joint training":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop)
+    with monkeypatch.context() as machine:
+        for package in ("litert_torch", "ai_edge_quantizer"):
+            machine.setitem(sys.modules, package, None)
+        with pytest.raises(MissingDependencyError, match="compile"):
+            run()
+    learned = {path.name for path in (tmp_path / "run").glob("member_*.pt")}
+    assert len(learned) == len(TARGETS)
+    with monkeypatch.context() as back:
+        back.setattr("handheld.compress.finishing.follow", None)  # nothing learns again
+        again = run()
+    for member in family.members:
+        assert (tmp_path / member.file).read_bytes() == (family.folder / member.file).read_bytes()
+    assert [member.name for member in again.members] == [member.name for member in family.members]
 
 
 class Unreadable(nn.Module):

@@ -24,7 +24,7 @@ from handheld.cluster import connected, ray_module, saying_most
 from handheld.compress.candidates import Candidate
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.packing import pack, unpack
-from handheld.compress.stages import Engine, Run, reshaped
+from handheld.compress.stages import Engine, Run, kept_member, reshaped
 from handheld.compress.training.failure import Failure
 from handheld.errors import HandheldError, TrainingError
 from handheld.training import device, load_state, save_state
@@ -49,7 +49,7 @@ def on_cluster(address: str | None = None) -> Engine:
             pass
 
     def finish_there(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
-        kept = {candidate: run.space.file(f"cluster_{candidate.name}.pt") for candidate in started}
+        kept = {candidate: kept_member(run, candidate) for candidate in started}
         missing = {candidate: network for candidate, network in started.items() if not kept[candidate].exists()}
         if missing:
             with connected(address) as ray:

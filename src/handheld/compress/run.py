@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -202,10 +203,14 @@ def _stages(run: Run, finish: Engine) -> Family:
             tested=len(run.data.test),
             seed=settings.seed,
         )
-        draft = exporter.compile(fold(run.large), run.side, "float32")
-        probe = Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32", run.answerer)
         run.notes.extend(_doubts(run))
         warn(run.notes)
+
+    @cache
+    def probe() -> Probe:
+        draft = exporter.compile(fold(run.large.cpu()), run.side, "float32")
+        return Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32", run.answerer)
+
     builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed, settings.sparsity)
     with clock.of("candidates"):
         candidates = plan(run, builder, probe)
@@ -216,7 +221,7 @@ def _stages(run: Run, finish: Engine) -> Family:
     with clock.of("members"):
         finished = finish(run, lesson, started)
     with clock.of("files"):
-        exported = export_members(run, exporter, probe, finished)
+        exported = export_members(run, exporter, probe(), finished)
     with clock.of("measuring"):
         family = assemble(run, exporter, exported)
     family = replace(family, record=record(run))

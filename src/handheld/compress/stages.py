@@ -16,6 +16,7 @@ from handheld.compress.candidates import SHARING, Builder, Candidate, search
 from handheld.compress.exporting import Exported, Exporter, FileLimits, FilePurpose
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
+from handheld.compress.packing import pack, unpack
 from handheld.compress.progress import Clock
 from handheld.compress.settings import Settings
 from handheld.compress.structure import Slim, macs, shape_of, with_shapes
@@ -32,7 +33,7 @@ from handheld.compress.training.supernet import Nested
 from handheld.compress.workspace import Workspace
 from handheld.data import Splits
 from handheld.media import atomic_path
-from handheld.training import device
+from handheld.training import device, load_state, save_state
 
 _VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
 _NORM_BATCHES = 20
@@ -104,12 +105,16 @@ class Run:
         )
 
 
-def plan(run: Run, builder: Builder, probe: Probe) -> tuple[Candidate, ...]:
-    """Find the candidates for each target; a target has several, of different depths and resolutions."""
+def plan(run: Run, builder: Builder, measured: Callable[[], Probe]) -> tuple[Candidate, ...]:
+    """Find the candidates for each target; a target has several, of different depths and resolutions.
+
+    Only that needs the converter and the runtime before the files do: what is planned can learn on a machine without them.
+    """
     path = run.space.file("candidates.json")
     if path.exists():
         return planned(path)
     found: list[Candidate] = []
+    probe = measured()
     for number, target in enumerate(run.targets):
         name = f"{target.kind}_{number + 1}"
         found += search(builder, probe, probe.reference, target, name, variants=run.settings.variants)
@@ -220,9 +225,17 @@ def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.Grap
     """Let each member learn for itself, one after another: the engine of one process."""
     finished = {}
     for number, (candidate, network) in enumerate(started.items()):
+        kept = kept_member(run, candidate)
         with run.clock.part(number, len(started), candidate.name):
-            finished[candidate] = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
+            if not kept.exists():
+                save_state(kept, pack(finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)))
+            finished[candidate] = unpack(network, load_state(kept))
     return finished
+
+
+def kept_member(run: Run, candidate: Candidate) -> Path:
+    """Return the file of a member that has learned for itself, wherever that was."""
+    return run.space.file(f"member_{candidate.name}.pt")
 
 
 def export_members(

@@ -3,11 +3,17 @@
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import nn
 
 
 def device() -> torch.device:
     """Return the accelerator, if there is one, or else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return where the weights of a network are; one without weights is on the CPU."""
+    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
 
 
 def autocast(where: torch.device) -> AbstractContextManager[None]:

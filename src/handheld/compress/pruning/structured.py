@@ -13,6 +13,7 @@ from handheld.compress.pruning.schedule import cubic
 from handheld.compress.structure import Channels, Slim, channels_of, slim, trace
 from handheld.compress.structure.slim import Places
 from handheld.errors import InputError
+from handheld.training import device_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ def prune(
     """
     _check_rounds(keep, minimum, steps)
     minimum = keep**0.5 / 2 if minimum is None else minimum
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    device = device_of(network)
     now = Slim(trace(network, example).to(device), {})
     channels = channels_of(now.network)
     start = cost = max(1.0, cost_of(now.network, channels, of).total)

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from handheld.compress.training.batches import Batch, Batches
 from handheld.media import atomic_path
-from handheld.training import autocast
+from handheld.training import autocast, device_of
 
 _CHUNK = 512
 _MOST_BYTES = 2**30
@@ -71,7 +72,9 @@ def _read(file: Path, found: NDArray[np.float16]) -> bool:
 
 
 def ask(network: Network, inputs: torch.Tensor) -> NDArray[np.float32]:
-    """Return a network's logits without gradients, as an array."""
+    """Return a network's logits without gradients, as an array; inputs go to where its weights are."""
+    if isinstance(network, nn.Module):
+        inputs = inputs.to(device_of(network))
     with torch.inference_mode(), autocast(inputs.device):
         answers: NDArray[np.float32] = network(inputs).float().cpu().numpy()
     return answers
