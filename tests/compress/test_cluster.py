@@ -18,7 +18,6 @@ from handheld.compress import cluster
 from handheld.compress.candidates import Builder, Candidate
 from handheld.compress.finishing import Finished, Lesson
 from handheld.compress.networks import PictureShape, make
-from handheld.compress.packing import pack
 from handheld.compress.progress import Clock
 from handheld.compress.quantisation import fold
 from handheld.compress.run import compress
@@ -33,7 +32,7 @@ from handheld.compress.training.pictures import Preparation
 from handheld.compress.workspace import Workspace
 from handheld.data import Splits
 from handheld.errors import InputError, MissingDependencyError, TrainingError
-from handheld.training import Distillation, Schedule, save_state
+from handheld.training import Distillation, Schedule
 
 pytest.importorskip("ray", reason="the extra cluster is not installed")
 

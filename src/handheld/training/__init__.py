@@ -8,4 +8,15 @@ from handheld.training.hardware import autocast, device, device_of
 from handheld.training.loop import Report, Schedule, fit
 from handheld.training.state import load_state, save_state
 
-__all__ = ["Distillation", "Report", "Schedule", "autocast", "device", "device_of", "fit", "load_state", "save_state", "student_loss"]
+__all__ = [
+    "Distillation",
+    "Report",
+    "Schedule",
+    "autocast",
+    "device",
+    "device_of",
+    "fit",
+    "load_state",
+    "save_state",
+    "student_loss",
+]
