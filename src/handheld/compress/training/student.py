@@ -13,7 +13,7 @@ from handheld.compress.training.batches import Batches
 from handheld.compress.training.features import Features
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
-from handheld.training import Distillation, Report, Schedule, autocast, device, fit, student_loss
+from handheld.training import Distillation, Report, Schedule, autocast, device, device_of, fit, student_loss
 
 Curve = list[tuple[int, float]]
 
@@ -95,7 +95,7 @@ def learn_int8(
     report: Report = lambda step, steps, loss: None,
 ) -> fx.GraphModule:
     """Return a folded network whose weights were trained while rounded; it rounds nothing itself. Zeros stay zeros."""
-    fake = fake_quantise(fold(network))
+    fake = fake_quantise(fold(network)).to(device_of(network))  # what watches ranges is made on the CPU
     pruned = [(weight, weight.detach() == 0) for weight in fake.parameters() if weight.ndim > 1]
 
     def keep_zeros() -> None:
