@@ -252,6 +252,24 @@ def test_what_is_planned_learns_on_a_machine_without_converter(
     assert [member.name for member in again.members] == [member.name for member in family.members]
 
 
+def test_channels_that_are_gone_stay_gone_when_a_run_goes_on(
+    splits: Splits, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Another kind of machine might choose other channels, which the member's state would not fit."""
+
+    def run(progress: Progress = lambda *what: None) -> Family:
+        return compress(TEACHER, splits, out=tmp_path, targets=["3x smaller, pruned"], settings=short, progress=progress)
+
+    def stop(stage: str, done: float, text: str) -> None:
+        if stage == "members" and done > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop)
+    monkeypatch.setattr("handheld.compress.finishing.prune", None)  # it is not asked again
+    assert [member.name for member in run().members] == ["pruned_1"]
+
+
 class Unreadable(nn.Module):
     """Its way depends on values."""
 

@@ -23,7 +23,6 @@ from torch import fx
 from handheld.cluster import connected, ray_module, saying_most
 from handheld.compress.candidates import Candidate
 from handheld.compress.finishing import Finished, Lesson, finish
-from handheld.compress.packing import pack, unpack
 from handheld.compress.stages import Engine, Run, kept_member, reshaped
 from handheld.compress.training.failure import Failure
 from handheld.errors import HandheldError, TrainingError
@@ -56,7 +55,7 @@ def on_cluster(address: str | None = None) -> Engine:
                 for candidate, state in _learned(ray, lesson, missing):
                     save_state(kept[candidate], state)
                     run.clock.share(sum(path.exists() for path in kept.values()) / len(kept))
-        return {candidate: unpack(network, load_state(kept[candidate])) for candidate, network in started.items()}
+        return {candidate: Finished.unpacked(network, load_state(kept[candidate])) for candidate, network in started.items()}
 
     return finish_there
 
@@ -105,6 +104,6 @@ def _learn(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, thread
     try:
         # A graph that was sent knows no shapes.
         network = reshaped(network, lesson.preparation, candidate.side)
-        return pack(finish(candidate, network.to(device()), lesson))
+        return finish(candidate, network.to(device()), lesson).packed()
     except HandheldError as error:
         return Failure.of(error)

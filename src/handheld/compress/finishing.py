@@ -1,22 +1,25 @@
 """A member's own training: from what the joint run left to a network ready for its file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import fx
 
 from handheld.compress.candidates import SHARING, Candidate
 from handheld.compress.family import Step
+from handheld.compress.packing import filled, pack, unpack
 from handheld.compress.pruning import Masks, ends, prune
+from handheld.compress.quantisation import fold
 from handheld.compress.settings import Settings
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, Curve, accuracy, follow, learn_int8
 from handheld.data import Dataset
-from handheld.training import Distillation, Report, Schedule, device, student_loss
+from handheld.training import Distillation, Report, Schedule, device, device_of, load_state, save_state, student_loss
 
 _PRUNING_STEPS = 3
 _PRUNING_EPOCHS = 0.5  # of training between them
@@ -58,6 +61,23 @@ class Finished:
     steps: tuple[Step, ...]
     curve: Curve
 
+    def packed(self) -> dict[str, Any]:
+        """Describe it by tensors, numbers and texts."""
+        return {
+            "network": pack(self.network),
+            "aware": None if self.aware is None else self.aware.state_dict(),
+            "steps": [list(step) for step in self.steps],
+            "curve": [list(point) for point in self.curve],
+        }
+
+    @classmethod
+    def unpacked(cls, started: fx.GraphModule, state: Mapping[str, Any]) -> "Finished":
+        """Return it again, given the network that it began with; a pruned one has fewer channels than that."""
+        network = unpack(started, state["network"])
+        aware = None if state["aware"] is None else filled(fold(network), state["aware"])
+        steps = tuple(Step(*step) for step in state["steps"])
+        return cls(network, aware, steps, [(int(step), float(loss)) for step, loss in state["curve"]])
+
 
 def finish(
     candidate: Candidate,
@@ -90,7 +110,7 @@ def finish(
     settings = lesson.settings
     if candidate.kind == "pruned":
         note("teacher", network)
-        network = _pruned(candidate, network, lesson)
+        network = _pruned(candidate, network, lesson, save / f"pruned_{candidate.name}.pt" if save else None)
         note("pruning", network)
     elif candidate.kind in SHARING:
         note("joint training", network)
@@ -119,8 +139,13 @@ def finish(
     return Finished(network.cpu(), aware.cpu() if aware is not None else None, tuple(steps), curve)
 
 
-def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx.GraphModule:
-    """Remove the channels that matter least to the loss, in steps with a little training between them."""
+def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, save: Path | None) -> fx.GraphModule:
+    """Remove the channels that matter least to the loss, in steps with a little training between them.
+
+    What is left is kept: a run that goes on, on another kind of machine perhaps, might choose other channels.
+    """
+    if save is not None and save.exists():
+        return unpack(network, load_state(save)).to(device_of(network))
     short = replace(lesson.settings.finish, epochs=_PRUNING_EPOCHS, rate=lesson.settings.finish.rate / 4)
 
     def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -129,7 +154,7 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx
     def tune(smaller: fx.GraphModule) -> None:
         follow(AtSide(smaller, candidate.side), lesson.batches, lesson.answers, lesson.how, short)
 
-    return prune(
+    cut = prune(
         network,
         torch.zeros(2, *lesson.preparation.shape),
         keep=candidate.share**2,
@@ -140,6 +165,9 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson) -> fx
         steps=_PRUNING_STEPS,
         fine_tune=tune,
     ).network
+    if save is not None:
+        save_state(save, pack(cut))
+    return cut
 
 
 def taylor_batches(batches: Batches) -> Sequence[tuple[torch.Tensor, torch.Tensor]]:

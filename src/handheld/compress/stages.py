@@ -16,7 +16,6 @@ from handheld.compress.candidates import SHARING, Builder, Candidate, search
 from handheld.compress.exporting import Exported, Exporter, FileLimits, FilePurpose
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
-from handheld.compress.packing import pack, unpack
 from handheld.compress.progress import Clock
 from handheld.compress.settings import Settings
 from handheld.compress.structure import Slim, macs, shape_of, with_shapes
@@ -228,8 +227,9 @@ def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.Grap
         kept = kept_member(run, candidate)
         with run.clock.part(number, len(started), candidate.name):
             if not kept.exists():
-                save_state(kept, pack(finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)))
-            finished[candidate] = unpack(network, load_state(kept))
+                one = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
+                save_state(kept, one.packed())
+            finished[candidate] = Finished.unpacked(network, load_state(kept))
     return finished
 
 
