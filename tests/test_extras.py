@@ -145,6 +145,7 @@ NEEDY = [
     "compress run x.toml",
     "federated simulate x.toml",
     "reply train x.toml",
+    "compress serve --port 0",
     "hands track x.mp4",
 ]
 
@@ -158,6 +159,16 @@ def test_a_command_without_its_extra_ends_with_one_line(command: str) -> None:
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert "pip install '.[" in done.stderr
+
+
+def test_what_a_run_writes_for_is_asked_for_before_it_learns() -> None:
+    done = run(
+        "import sys\nsys.argv = ['handheld', 'federated', 'simulate', 'x.toml', '--tensorboard']\n"
+        "from handheld.cli import main\nmain()",
+        "tensorboard",
+    )
+    assert done.returncode == 1
+    assert "writing for TensorBoard needs 'tensorboard'" in done.stderr
 
 
 def test_windows_has_no_fcntl_and_rooms_are_imported_all_the_same() -> None:

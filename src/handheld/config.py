@@ -31,12 +31,14 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
 
 
 def find(path: str, folder: Path) -> Path:
-    """Return where a path of a configuration leads: from its folder, or from ``HANDHELD_DATA``."""
+    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or from the working folder."""
     data = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
     for place in (folder / path, data / path, Path(path)):
         if place.exists():
             return place
-    raise InputError(f"no {path} in {folder}, nor in HANDHELD_DATA ({data}): name where it is")
+    raise InputError(
+        f"no {path} in {folder}, nor in HANDHELD_DATA ({data}), nor in the working folder ({Path.cwd()}): name where it is"
+    )
 
 
 def from_table(kind: type[Any], table: Any, where: str, **fixed: Any) -> Any:

@@ -1,5 +1,6 @@
 import pytest
 
+from handheld.errors import GraphError
 from handheld.graph import Default, Immediate, InputPolicy, SyncSets
 
 
@@ -15,3 +16,9 @@ from handheld.graph import Default, Immediate, InputPolicy, SyncSets
 )
 def test_policies_group_ports(policy: InputPolicy, groups: tuple[tuple[str, ...], ...]) -> None:
     assert policy.groups(["a", "b", "c"]) == groups
+
+
+@pytest.mark.parametrize("sets", [("ab", "c"), "ab", None])
+def test_names_are_not_taken_for_sets(sets):
+    with pytest.raises(GraphError, match="one tuple of port names for each set"):
+        SyncSets(sets)

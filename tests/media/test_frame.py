@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -73,3 +75,9 @@ def test_pictures_of_pillow_that_are_see_through_are_laid_on_white(modes):
     if modes[-1] == "P":
         picture = picture.quantize(2)
     np.testing.assert_array_equal(as_rgb(picture.convert(modes[-1])), [[[255, 255, 255]]])
+
+
+@pytest.mark.parametrize("nothing", ["photo.jpg", b"photo.jpg", Path("photo.jpg")])
+def test_a_name_is_no_picture(nothing):
+    with pytest.raises(InputError, match="read_image reads one from a file"):
+        as_rgb(nothing)

@@ -169,3 +169,10 @@ def test_huge_frames_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr("handheld.media.video_reader.MAX_PIXELS", WIDTH * HEIGHT - 1)
     with pytest.raises(MediaError, match="has frames of 64 x 48 pixels; at most 3,071 are read"):
         open_video(path)
+
+
+@pytest.mark.parametrize("start", [b"ffconcat version 1.0\nfile real.mp4\n", b"\xef\xbb\xbf#EXTM3U\nreal.mp4\n"])
+def test_a_list_of_other_files_is_no_video(tmp_path, start):
+    (tmp_path / "clip.mp4").write_bytes(start)
+    with pytest.raises(MediaError, match="list of other files"):
+        open_video(tmp_path / "clip.mp4")

@@ -1,5 +1,7 @@
+import contextlib
 import io
 import json
+import random
 import shutil
 import zipfile
 from pathlib import Path
@@ -84,11 +86,28 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
         ("ranker.npz", lambda content: b"\x80\x04N.", "no bundle of replies"),
         ("detector.npz", lambda content: b"", "no bundle of replies"),
         ("detector.npz", lambda content: bytes(17 << 20), "unpacks to more than"),
+        (
+            "detector.npz",
+            lambda content: with_arrays(lambda a: a.update(more=np.zeros(17 << 20, np.uint8)))(content),
+            "unpacks to",
+        ),
+        ("card.json", with_card(fallback=[float("inf")]), "no bundle of replies"),
+        ("card.json", lambda content: b'{"a":' * 200_000, "no bundle of replies"),
     ],
 )
 def test_what_is_damaged_or_of_another_version_is_refused(bundle_file: Path, tmp_path: Path, part, change, expected):
     with pytest.raises(ModelError, match=expected):
         ReplyBundle.read(rewritten(bundle_file, tmp_path / "bad.replies", part, change))
+
+
+def test_any_damaged_byte_is_a_model_error_or_harmless(bundle_file: Path, tmp_path: Path):
+    whole, rng = bundle_file.read_bytes(), random.Random(0)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        (tmp_path / "bad.replies").write_bytes(damaged)
+        with contextlib.suppress(ModelError):
+            ReplyBundle.read(tmp_path / "bad.replies")
 
 
 def with_arrays(change):
@@ -97,7 +116,7 @@ def with_arrays(change):
             arrays = dict(file)
         change(arrays)
         out = io.BytesIO()
-        np.savez(out, **arrays)
+        np.savez_compressed(out, **arrays)
         return out.getvalue()
 
     return changed

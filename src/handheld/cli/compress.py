@@ -1,5 +1,6 @@
 """``handheld compress``: one big model in, a family of small ones out."""
 
+import importlib.util
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from handheld.cli._hosts import LOCAL
 from handheld.cli._output import Json, Output, Quiet
 
 
@@ -124,10 +126,14 @@ def serve(
 ) -> None:
     """Make families from what others upload, in pages and over HTTP; Ctrl-C stops it, and its jobs go on next time."""
     from handheld.compress.serving import CompressLimits, job_kind
+    from handheld.errors import MissingDependencyError
     from handheld.service import Limits
     from handheld.service import serve as answer
 
-    if token is None and host not in ("127.0.0.1", "::1", "localhost"):
+    for module, package in (("torch", "torch"), ("litert_torch", "litert-torch"), ("PIL", "pillow")):
+        if importlib.util.find_spec(module) is None:  # told now, and not by each job
+            raise MissingDependencyError(package, "train", "making families")
+    if token is None and host not in LOCAL:
         typer.echo("without --token, everybody who reaches this address may submit jobs", err=True)
     gigabyte = 10**9
     kind = job_kind(

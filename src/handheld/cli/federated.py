@@ -48,11 +48,13 @@ def simulate(
 
     from handheld.cli._bars import stage_bars
     from handheld.federated.config import read
-    from handheld.federated.report import TensorBoard, write_run
+    from handheld.federated.report import TensorBoard, require_tensorboard, write_run
     from handheld.federated.simulator import StoppedRunError
     from handheld.federated.simulator import simulate as run_plan
 
     output = Output(json=json, quiet=quiet)
+    if tensorboard:
+        require_tensorboard()
     wanted = read(config)
     plan = wanted.plan if rounds is None else replace(wanted.plan, rounds=rounds)
     plan = plan if delta is None else replace(plan, delta=delta)

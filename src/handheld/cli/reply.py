@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from handheld.cli._hosts import LOCAL
 from handheld.cli._output import Json, Output, Quiet
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def serve(
     """Chat in a page on this machine; Ctrl-C stops it."""
     from handheld.reply.page import serve as answer
 
+    if host not in LOCAL:
+        typer.echo("everybody who reaches this address may chat here, and read and change what was learned from you", err=True)
     answer(_open(bundle, personal), personal=personal, host=host, port=port, on_start=typer.echo)
 
 

@@ -34,6 +34,9 @@ class GraphConfig:
     side_inputs: Ports = field(default_factory=dict)
     name: str = "graph"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(self.nodes))  # a generator could be walked once only
+
 
 @dataclass(frozen=True)
 class Node:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from handheld.errors import GraphError
+
 Ports = Mapping[str, Any]
 
 
@@ -38,6 +40,13 @@ class SyncSets:
     """Synchronise within each set of ports, not between sets. Ports in no set form one more."""
 
     sets: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sets, tuple | list) or not all(isinstance(ports, tuple | list) for ports in self.sets):
+            raise GraphError(
+                f'expected SyncSets((("a", "b"), ("c",))), one tuple of port names for each set, got {self.sets!r}'
+            )
+        object.__setattr__(self, "sets", tuple(map(tuple, self.sets)))
 
     def groups(self, ports: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         """Return the sets, and behind them the set of the ports that they leave out."""

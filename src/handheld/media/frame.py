@@ -1,5 +1,6 @@
 """Frames, and the one form of picture that the rest of the package speaks: (height, width, 3) uint8 RGB."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,8 @@ def as_rgb(array: Any) -> Image:
         array = plain.convert("RGBA")
     elif getattr(array, "mode", None) in _INDEXED:  # one whose numbers are no colours
         array = array.convert("RGB")
+    if isinstance(array, str | bytes | os.PathLike):
+        raise InputError(f"expected a picture as an array, got {array!r}: read_image reads one from a file")
     picture = np.asarray(array)
     if (
         picture.dtype == np.uint8

@@ -20,6 +20,7 @@ from handheld.pictures import MAX_PIXELS
 _MICROSECONDS = Fraction(1, 1_000_000)
 _UNSPECIFIED = 2  # colour matrix, ITU-T H.273
 _STANDARD_INPUT = STANDARD_OUTPUT  # the same sign, "-", means either
+_LISTS = {b"ffconcat": (".ffconcat",), b"#EXTM3U": (".m3u8", ".m3u"), b"<?xml": (".mpd",), b"<MPD": (".mpd",)}
 
 
 class MediaWarning(UserWarning):
@@ -102,6 +103,8 @@ class VideoReader:
             source = self._source
             if os.path.isfile(source) and not os.path.getsize(source):
                 raise MediaError(f"{self.name}: expected a video, got an empty file")
+            if os.path.isfile(source) and _is_list(source):
+                raise MediaError(f"{self.name}: is a list of other files, not a video; name these")
         try:
             return av.open(source, mode="r", metadata_errors="replace")  # an odd title is no reason
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -245,6 +248,13 @@ class _Timeline:
             if below >= 0.9 * (self.count - 1):
                 break
         return self.longest.length / 1000 > 3 * max(usual, 1)
+
+
+def _is_list(path: str) -> bool:
+    """Whether a file is a list of others, which FFmpeg would open, under a name that does not say so."""
+    with open(path, "rb") as file:
+        start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return any(start.startswith(sign) and not path.lower().endswith(names) for sign, names in _LISTS.items())
 
 
 def _aspect(stream: Any) -> float:

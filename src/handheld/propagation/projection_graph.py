@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.arrays import read_npz
 from handheld.errors import InputError, ModelError
 from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
@@ -22,6 +23,7 @@ from handheld.propagation.labels import Labels
 _FORMAT = 1
 _FULL = 255  # a vote of 1, as stored
 _MOST_CLASSES = 1 << 20  # of a file
+_MOST_BYTES = 1 << 28  # of the arrays of a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,15 +162,15 @@ class ProjectionGraph:
     def of_bytes(cls, content: bytes) -> "ProjectionGraph":
         """Read what :meth:`to_bytes` wrote. Raises :class:`ModelError` for anything else."""
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                card: dict[str, Any] = json.loads(file["card"].tobytes())
-                if card["format"] != _FORMAT:
-                    raise ModelError(f"the table has format {card['format']!r}; this version reads {_FORMAT}")
-                features = Features(**{**card["features"], "letters": tuple(card["features"]["letters"])})
-                keys, labels = file["keys"].astype(np.uint64), file["labels"].astype(np.int32)
-                stored = file["votes"]
-                votes = stored / np.float32(_FULL)
-                table = cls(features, Signs(**card["signs"]), int(card["classes"]), keys, labels, votes)
+            arrays = read_npz(content, _MOST_BYTES)
+            card: dict[str, Any] = json.loads(arrays["card"].tobytes())
+            if card["format"] != _FORMAT:
+                raise ModelError(f"the table has format {card['format']!r}; this version reads {_FORMAT}")
+            features = Features(**{**card["features"], "letters": tuple(card["features"]["letters"])})
+            keys, labels = arrays["keys"].astype(np.uint64), arrays["labels"].astype(np.int32)
+            stored = arrays["votes"]
+            votes = stored / np.float32(_FULL)
+            table = cls(features, Signs(**card["signs"]), int(card["classes"]), keys, labels, votes)
         except ModelError:
             raise
         except Exception as error:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.arrays import read_npz
 from handheld.errors import HandheldError, ModelError
 from handheld.media import atomic_path
 from handheld.projection.inputs import Rows, reader_of
@@ -125,25 +127,25 @@ class ReplyBundle:
         try:
             with zipfile.ZipFile(path) as archive:
                 parts = [_part(archive, name) for name in _PARTS]
-        except (OSError, zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+        except (OSError, zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
             raise ModelError(f"{os.fspath(path)} cannot be read as a bundle of replies: {error}") from error
         except ValueError as error:
             raise ModelError(f"{os.fspath(path)} is no bundle of replies: {error}") from error
         try:
             return _bundle(*parts)
-        except (HandheldError, LookupError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (HandheldError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise ModelError(f"{os.fspath(path)} is no bundle of replies, or it is damaged: {error}") from error
 
 
 def _bundle(text: bytes, ranker: bytes, detector: bytes) -> ReplyBundle:
-    card, others = json.loads(text), _unpacked(detector)
+    card, others = json.loads(text), read_npz(detector, _MOST_BYTES)
     if card["format"] != FORMAT:
         raise ModelError(
             f"it has format {card['format']!r}; this version reads {FORMAT}: train it again, or take the one that is shipped"
         )
     bundle = ReplyBundle(
         card=card["card"],
-        ranker=Ranker.of_arrays(_rows(card["ranker"]), _unpacked(ranker)),
+        ranker=Ranker.of_arrays(_rows(card["ranker"]), read_npz(ranker, _MOST_BYTES)),
         detector=SafetyDetector.of_arrays(card["detector"], others),
         trigger=Trigger(tuple(map(float, card["trigger"]["weights"])), float(card["trigger"]["threshold"])),
         intents=tuple(map(str, card["intents"])),
@@ -188,8 +190,3 @@ def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]  # names of arrays are not those of its options
     return file.getvalue()
-
-
-def _unpacked(content: bytes) -> dict[str, NDArray[Any]]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}

@@ -181,7 +181,7 @@ def read_conversations(path: str | os.PathLike[str]) -> Conversations:
                 continue
             try:
                 found.append(_conversation(line, number))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:  # brackets without end are no ValueError
                 skipped.append(Skipped(f"{os.fspath(path)}:{number}", str(error)))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         skipped.append(Skipped(os.fspath(path), f"the file ends early, or is damaged: {error}"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from itertools import pairwise
+from numbers import Integral
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -150,10 +151,10 @@ class Replier:
                 speaks against it.
 
         Raises:
-            InputError: no messages, or ``n`` below 1.
+            InputError: no messages, or an ``n`` that is no whole number of 1 or more.
         """
-        if n < 1:
-            raise InputError(f"expected n, the number of replies, to be 1 or more, got {n}")
+        if not isinstance(n, Integral) or n < 1:
+            raise InputError(f"expected n, the number of replies, to be a whole number of 1 or more, got {n!r}")
         turns = turns_of(messages, CONTEXT)
         if turns[0].mine:
             return Suggestions((), 0.0, OWN_MESSAGE)

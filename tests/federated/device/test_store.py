@@ -141,3 +141,11 @@ def test_limits_that_make_no_sense(tmp_path, limits):
     with pytest.raises(InputError, match="limits"):
         Store(tmp_path / "examples.sqlite", **limits)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["file/examples.sqlite", "folder"])
+def test_a_place_where_nothing_can_be_is_named(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="cannot be used as a store of examples"):
+        Store(tmp_path / place)

@@ -8,7 +8,6 @@ interpolation, "Three Approaches for Personalization with Applications to Federa
 import hashlib
 import math
 import os
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg, State
 from handheld.federated.learning.descent import Loss, batch_of, cross_entropy, descend
@@ -29,6 +29,7 @@ from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import Layout, Vector
 from handheld.media import atomic_path
 
+_MOST_BESIDE = 1 << 24  # bytes of statistics beside the weights
 _TRIED = 4  # examples that tell which buffers a module moves in training
 
 
@@ -266,11 +267,11 @@ def load(path: str | os.PathLike[str], shared: Floats) -> tuple[Floats, Doubles]
     None if there are none, or none that are whole.
     """
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            weights: Floats = file["weights"]
-            statistics: Doubles = file["statistics"]
-            of = str(file["shared"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        kept = read_npz(path, 2 * shared.nbytes + _MOST_BESIDE)
+        weights: Floats = kept["weights"]
+        statistics: Doubles = kept["statistics"]
+        of = str(kept["shared"])
+    except (OSError, ValueError, KeyError):
         return None
     fits = weights.shape == shared.shape and weights.dtype == np.float32
     whole = fits and bool(np.isfinite(weights).all() and np.isfinite(statistics).all())

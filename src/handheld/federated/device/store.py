@@ -61,8 +61,11 @@ class Store:
         self.classes = classes
         self.path, self.most, self.bytes, self.seconds = Path(path), most, megabytes * 1e6, days * 86_400
         self._clock = clock
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be used as a store of examples: {error.strerror}") from error
         with self._open() as connection:
             connection.executescript(_TABLES)
 

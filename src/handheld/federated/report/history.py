@@ -1,5 +1,6 @@
 """Figures of rounds for other programs: Parquet, and TensorBoard."""
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,12 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
     return path
 
 
+def require_tensorboard() -> None:
+    """Raise :class:`MissingDependencyError` where TensorBoard is not installed, before rounds are learned."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise MissingDependencyError("tensorboard", "federated", "writing for TensorBoard")
+
+
 class TensorBoard:
     """Writes figures as they come.
 
@@ -42,10 +49,9 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, start: int = 1):
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise MissingDependencyError("tensorboard", "federated", "writing for TensorBoard") from error
+        require_tensorboard()
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer: Any = SummaryWriter(str(folder), purge_step=start)
 
     def add(self, row: Mapping[str, float]) -> None:
