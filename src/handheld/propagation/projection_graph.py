@@ -169,7 +169,7 @@ class ProjectionGraph:
             features = Features(**{**card["features"], "letters": tuple(card["features"]["letters"])})
             keys, labels = arrays["keys"].astype(np.uint64), arrays["labels"].astype(np.int32)
             stored = arrays["votes"]
-            votes = stored / np.float32(_FULL)
+            votes = (stored / _FULL).astype(np.float32)
             table = cls(features, Signs(**card["signs"]), int(card["classes"]), keys, labels, votes)
         except ModelError:
             raise
