@@ -116,6 +116,15 @@ def test_nothing_cheerful_is_offered_at_a_sign_of_something_grave(shipped: Repli
         assert (tones and tones.have(CHEERFUL)) is fits
 
 
+def test_pity_and_cheer_are_never_offered_together(shipped: Replier):
+    detector = shipped.bundle.detector
+    for mild in (0.0, detector.sorry, detector.mild):
+        tones = detector.tones(Verdict("harmless", 0.0, mild), CHEERFUL)
+        assert tones is not None
+        assert tones.have(SORRY) is (mild > 0)
+        assert tones.have(CHEERFUL) is (mild == 0)
+
+
 @pytest.mark.parametrize("emoji", [*"😂👍😭🎉😊🙏🔥😴👏🤔😘🥺😡💔🍕☕👋🙄😱💀🔪🍆🤢🐶🌹", "❤️", "✈️", "1️⃣"])
 def test_an_emoji_is_never_sensitive(shipped: Replier, emoji):
     for text in (emoji, emoji * 3, f" {emoji}! "):

@@ -62,8 +62,9 @@ class SafetyDetector:
         careful: risk from which on nothing but gentle replies to small bad news is, 0 to 1; not
             above ``silent``.
         mild: probability of small bad news from which on only gentle replies are suggested, 0 to 1.
-        sorry: probability of it below which none that is sorry is, 0 to 1; not above ``mild``. To
-            good news "That's too bad" would hurt.
+        sorry: probability of it below which none that is sorry is, and from which on none that
+            agrees, thanks, laughs or cheers is, 0 to 1; not above ``mild``. To good news "That's
+            too bad" would hurt, and to bad news "Great".
         wary: risk from which on nothing that agrees, thanks, laughs or cheers is, 0 to 1; not above
             ``careful``.
 
@@ -128,8 +129,9 @@ class SafetyDetector:
             return Tones(SORRY, GENTLE)
         if verdict.risk >= self.careful:
             return None
-        saddest = SORRY if verdict.mild >= self.sorry else GENTLE
-        return Tones(saddest, min(earlier, NEUTRAL) if verdict.risk >= self.wary else earlier)
+        is_sorry = verdict.mild >= self.sorry
+        in_doubt = is_sorry or verdict.risk >= self.wary
+        return Tones(SORRY if is_sorry else GENTLE, min(earlier, NEUTRAL) if in_doubt else earlier)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps."""

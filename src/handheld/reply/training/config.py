@@ -90,6 +90,7 @@ class Settings:
         silent, careful, mild, sorry, wary: thresholds of the detector, see ``safety.SafetyDetector``.
         expanded: messages that a line of the situations stands for, at most.
         asked: messages of each line that a teacher is asked about.
+        composed: texts made of hand-written messages that it is asked about too.
         drawn: messages that a line of the safety files stands for, at most.
         seed: of everything.
         division: who is learned from.
@@ -117,6 +118,7 @@ class Settings:
     expanded: int = 60
     drawn: int = 14
     asked: int = 5
+    composed: int = 100_000
     seed: int = 0
     division: Division = field(default_factory=Division)
 

@@ -2,7 +2,6 @@
 what is said in small talk.
 """
 
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from handheld.reply.training.guide import Situations
 from handheld.reply.training.message_network import BatchReader, NetworkShape, TrainedNetwork, exported
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
+from handheld.reply.training.vectors import read_vectors
 from handheld.training import Report, Schedule, fit
 
 Floats = NDArray[np.float32]
@@ -88,12 +88,8 @@ def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: i
         words = [word for word, _ in known.most_common(count)]
         vectors = np.random.default_rng(seed).normal(size=(len(words), size))
     else:
-        try:
-            with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-                words = file["words"][:count].tolist()
-                vectors = file["vectors"][:count, :size].astype(np.float64)
-        except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} cannot be read as words and their vectors: {error}") from error
+        words, vectors = read_vectors(path, count)
+        vectors = vectors[:, :size]
     keys, first = np.unique(short_keys(fingerprints(words)), return_index=True)
     vectors = vectors[first]
     step = _LEVEL * float(np.sqrt(np.square(vectors).mean()))

@@ -25,6 +25,7 @@ from handheld.reply.replier import Replier
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import GENTLE, read_tones
 from handheld.reply.training import detector, guide, settle, vectors
+from handheld.reply.training.compositions import NearWords, composed
 from handheld.reply.training.config import Config, Settings
 from handheld.reply.training.examples import Batches, Texts
 from handheld.reply.training.intents import WEIGHTS, Replies, relations, spread
@@ -151,6 +152,10 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
             with clock.of("ask a teacher"):
                 others = read_messages(config.safety, how.asked, how.seed + 1)
                 asked = [*(message.text for message in others), *situations.texts[:: how.asked]]
+                if words is not None:
+                    near = NearWords.read(words, how.vocabulary)
+                    rng = np.random.default_rng(how.seed)
+                    asked += composed(_english(written), near, how.composed, rng)
                 taught = ask_teacher(
                     config.encoder, written, topics, quiet, [*asked, *said],
                     seed=how.seed, state=state, report=clock.steps,
@@ -170,12 +175,17 @@ def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, cloc
         return config.words
     path = _state(config) / vectors.WORDS
     with clock.of("read words"):
-        english = [message.text for message in written if message.topic != detector.LANGUAGE]
+        ours = [message.text for message in _english(written)]
         vectors.make_vectors(
-            path, config.encoder, pairs.texts, english,
+            path, config.encoder, pairs.texts, ours,
             size=config.settings.vector, count=config.settings.vocabulary, report=clock.steps,
         )  # fmt: skip
     return path
+
+
+def _english(written: Sequence[WrittenMessage]) -> list[WrittenMessage]:
+    """Return the messages in the language of the others; the encoder knows one alone."""
+    return [message for message in written if message.topic != detector.LANGUAGE]
 
 
 def _quiet(

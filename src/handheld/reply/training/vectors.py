@@ -2,6 +2,7 @@
 differs most between them.
 """
 
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from handheld.errors import InputError
 from handheld.media import atomic_path
 from handheld.projection.words import words_of
 from handheld.reply.training.encoder import Encoder
@@ -54,6 +56,28 @@ def make_vectors(
     kept /= max(float(kept.std()), 1e-6)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, words=np.array(words), vectors=kept.astype(np.float16))
+
+
+def read_vectors(path: Path, count: int) -> tuple[list[str], NDArray[np.float64]]:
+    """Read what :func:`make_vectors` wrote.
+
+    Args:
+        path: of an ``.npz`` file with ``words``, the most useful first, and their ``vectors``.
+        count: words, at most.
+
+    Returns:
+        The words, and (words, size) vectors.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            words = file["words"][:count].tolist()
+            vectors = file["vectors"][:count].astype(np.float64)
+    except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} cannot be read as words and their vectors: {error}") from error
+    return words, vectors
 
 
 def useful_words(said: Iterable[str], written: Iterable[str], common: Iterable[str]) -> list[str]:
