@@ -55,7 +55,8 @@ ROOT = Path(__file__).parents[1]
 ALARMS = 2000  # messages of each kind of everyday talk
 SPOKEN = ("silent", "not confident", "gentle", "answered")
 HARM = Path(__file__).parent / "reply_harm"
-SETS = ("first", "second")  # of messages; the second was written when what the first showed was mended
+# of messages; the second was written when what the first showed was mended, the third before the detector learned again
+SETS = ("first", "second", "third")
 VERDICTS = ("fits", "odd", "hurts")  # one could send it; out of place; it would hurt or embarrass
 CARD = """# Model card: the English replies
 
@@ -65,7 +66,7 @@ know each other, on the device, in English. Data: {data}. Licence: {licence}. La
 
 ## When it keeps silent
 
-A small network reads each clause of a message, up to three clauses in a row, and windows of eight
+A small network reads each clause of a message, up to three clauses in a row, and windows of twelve
 words in longer ones; the worst
 of them decides. From a risk of {silent} on nothing is suggested, from {wary} on, as
 where something grave was said in one of the two turns before, nothing that

@@ -73,9 +73,9 @@ def test_the_spans_of_some_clauses_are_among_those_of_more(pieces, start, count)
 
 
 def test_a_clause_that_runs_on_is_read_in_windows():
-    text = "one two three four five six seven eight nine ten eleven"
-    assert "four five six seven eight nine ten eleven" in _texts(text)
-    assert "one two three four five six seven eight" in _texts(text)
+    text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    assert "three four five six seven eight nine ten eleven twelve thirteen fourteen" in _texts(text)
+    assert "one two three four five six seven eight nine ten eleven twelve" in _texts(text)
     assert len(clauses("hello, my friend and so on - right")) == 4
 
 

@@ -10,7 +10,7 @@ from handheld.projection.words import fingerprints  # noqa: E402
 from handheld.reply.clauses import spans_of  # noqa: E402
 from handheld.reply.message_network import MessageNetwork, Vocabulary, short_keys  # noqa: E402
 from handheld.reply.training import message_network as training  # noqa: E402
-from handheld.reply.training.detector import read_vocabulary, topics_of  # noqa: E402
+from handheld.reply.training.detector import read_vocabulary, topic_losses, topics_of  # noqa: E402
 from handheld.reply.training.messages import WrittenMessage, drawn, read_messages  # noqa: E402
 from handheld.reply.training.registers import varied  # noqa: E402
 from handheld.reply.training.teacher import Taught, Teacher, ask_teacher, read_taught, write_taught  # noqa: E402
@@ -103,10 +103,23 @@ def test_words_are_read_and_bad_files_named(tmp_path: Path):
     vectors, known = found.of(fingerprints(["dad", "zebra"]))
     assert known.tolist() == [True, False]
     assert vectors == pytest.approx(np.array([[-1.0, 0.0], [0.0, 0.0]]), abs=0.15)  # in four bits
+    taught = Taught(("dad", "mum"), np.array([[0.9, 0.1], [0.1, 0.9]], np.float32))
+    heard = read_vocabulary(tmp_path / "words.npz", [], 2, 5, 0, taught=taught, heard=1)
+    assert heard.vectors.shape == (2, 3)
+    with pytest.raises(InputError, match="was not asked about the word 'mum'"):
+        read_vocabulary(tmp_path / "words.npz", [], 2, 5, 0, taught=taught._replace(texts=("dad", "a")), heard=1)
     assert len(read_vocabulary(None, ["a b", "b c"], 2, 2, 0).keys) == 2
     (tmp_path / "bad.npz").write_bytes(b"no")
     with pytest.raises(InputError, match=r"bad\.npz cannot be read as words"):
         read_vocabulary(tmp_path / "bad.npz", [], 2, 5, 0)
+
+
+def test_to_call_a_grave_text_harmless_costs_more_than_to_call_it_by_another_grave_topic():
+    wanted = torch.tensor([[1.0, 0.0, 0.0]]).repeat(2, 1)  # death, illness, harmless
+    logits = torch.log(torch.tensor([[0.2, 0.6, 0.2], [0.2, 0.2, 0.6]]))
+    other, harmless = topic_losses(logits, wanted, torch.tensor([True, True, False])).tolist()
+    assert other == pytest.approx(-0.5 * np.log(0.2) - np.log(0.8))
+    assert harmless == pytest.approx(-0.5 * np.log(0.2) - np.log(0.4))
 
 
 def test_what_a_teacher_said_is_kept_in_the_order_of_the_topics(tmp_path: Path):

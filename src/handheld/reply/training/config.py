@@ -63,7 +63,7 @@ def _first() -> Schedule:
 
 
 def _detector() -> Schedule:
-    return Schedule(80, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(40, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
@@ -84,7 +84,8 @@ class Settings:
         detector: schedule of the network behind the detector.
         shape: its sizes.
         vocabulary: words whose vectors it knows.
-        vector: numbers of a word's vector.
+        vector: numbers of a word's vector that tell what it means.
+        heard: numbers of it that tell what a teacher, if there is one, says it is about.
         sentences: of conversations, that the detector learns to be quiet on.
         trigger: calibrated probability from which on replies are suggested.
         silent, careful, mild, sorry, wary: thresholds of the detector, see ``safety.SafetyDetector``.
@@ -108,6 +109,7 @@ class Settings:
     shape: NetworkShape = field(default_factory=NetworkShape)
     vocabulary: int = 9_000
     vector: int = 16
+    heard: int = 8
     sentences: int = 90_000
     trigger: float = 0.5
     silent: float = 0.45

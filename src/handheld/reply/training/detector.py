@@ -22,19 +22,21 @@ from handheld.reply.training.guide import Situations
 from handheld.reply.training.message_network import BatchReader, NetworkShape, TrainedNetwork, exported
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
-from handheld.reply.training.vectors import read_vectors
+from handheld.reply.training.teacher import TAUGHT, Taught
+from handheld.reply.training.vectors import read_vectors, with_topics
 from handheld.training import Report, Schedule, fit
 
 Floats = NDArray[np.float32]
 
 LANGUAGE = "language"
-_GRAVE, _FOREIGN, _FINE, _SAID, _ANSWERED = 32, 6, 28, 72, 48  # messages of each kind in a step
+_GRAVE, _FOREIGN, _FINE, _SAID, _ANSWERED = 32, 6, 28, 112, 48  # messages of each kind in a step
 _JOINS = (". ", ", ", " ", " and ", " but ", "\n")
 _JOINED = 0.24  # of the grave messages, those that stand beside a harmless one
 _PIECES = 0.35  # of the harmless messages, those of which a few words are taken: no piece of them may alarm
 _SURE = 0.9  # share of the harmless topic from which on pieces of a sentence are taken to be harmless
 _SMOOTHED = 0.02  # of each label, given to all topics alike
 _ANSWERS = 0.5  # of the loss
+_TOPICS = 0.5  # of the loss of what a message is about: whether it is grave at all matters more than what it is called
 _LEVEL, _LEVELS = 0.4, 7  # of the words' vectors in four bits: see projection.training.grid
 
 
@@ -68,7 +70,9 @@ def topics_of(written: Sequence[WrittenMessage]) -> tuple[str, ...]:
     return (*topics, HARMLESS)
 
 
-def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: int, seed: int) -> Vocabulary:
+def read_vocabulary(
+    path: Path | None, texts: Sequence[str], size: int, count: int, seed: int, *, taught: Taught | None = None, heard: int = 0
+) -> Vocabulary:
     """Return vectors of words.
 
     Args:
@@ -79,9 +83,11 @@ def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: i
         size: of a vector.
         count: of words, at most.
         seed: of the random directions.
+        taught: what a teacher said, of each of the file's words too.
+        heard: numbers of a vector that tell it, behind the others; see ``vectors.with_topics``.
 
     Raises:
-        InputError: a file that cannot be read.
+        InputError: a file that cannot be read, or a word of it that the teacher was not asked about.
     """
     if path is None:
         known = Counter(token for text in texts for token in words_of([text]).tokens)
@@ -90,11 +96,22 @@ def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: i
     else:
         words, vectors = read_vectors(path, count)
         vectors = vectors[:, :size]
+        if taught is not None and heard:
+            vectors = with_topics(vectors, _heard(taught, words), heard)
     keys, first = np.unique(short_keys(fingerprints(words)), return_index=True)
     vectors = vectors[first]
     step = _LEVEL * float(np.sqrt(np.square(vectors).mean()))
     levels = np.clip(np.rint(vectors / step), -_LEVELS, _LEVELS).astype(np.int8)
     return Vocabulary(keys, levels, step)
+
+
+def _heard(taught: Taught, words: Sequence[str]) -> Floats:
+    """Return (words, topics) what a teacher said of each word."""
+    numbers = {text: number for number, text in enumerate(taught.texts)}
+    try:
+        return taught.shares[[numbers[word] for word in words]]
+    except KeyError as error:
+        raise InputError(f"the teacher was not asked about the word {error}; remove {TAUGHT} to ask it again") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +148,7 @@ class DetectorStep:
             shares = weights[numbers] / weights[numbers].sum()
             object.__setattr__(self, f"_{name}", (numbers, shares))
         object.__setattr__(self, "_labels", labels)
+        object.__setattr__(self, "_is_grave", torch.tensor([topic not in (HARMLESS, MILD) for topic in self.topics]))
 
     def __call__(self, number: int) -> float:
         """Return the loss of a step."""
@@ -149,7 +167,7 @@ class DetectorStep:
         )
         wanted = (1 - _SMOOTHED) * wanted + _SMOOTHED / len(self.topics)
         topics, answers = self.network(self.reader([varied(text, rng) for text in texts]))
-        losses = functional.cross_entropy(topics, torch.from_numpy(wanted.astype(np.float32)), reduction="none")
+        losses = topic_losses(topics, torch.from_numpy(wanted.astype(np.float32)), self._is_grave)  # type: ignore[attr-defined]  # set once
         # hand-written messages are few and right; what the teacher says of others is neither
         loss = (losses.sum() + losses[: len(labels)].sum()) / (len(losses) + len(labels))
         intents = self.material.situations.intents[answered]
@@ -219,6 +237,23 @@ class DetectorStep:
 
     def _label(self, place: int) -> int:
         return int(self._labels[place])  # type: ignore[attr-defined]  # set once, in __post_init__
+
+
+def topic_losses(logits: torch.Tensor, wanted: torch.Tensor, is_grave: torch.Tensor) -> torch.Tensor:
+    """Return (texts,) cross entropies of topics, and of whether a text is grave.
+
+    Args:
+        logits: (texts, topics) that the network gives.
+        wanted: (texts, topics) what the texts are about; rows add up to 1.
+        is_grave: (topics,) whether nothing may be answered to a topic.
+    """
+    logs = functional.log_softmax(logits, dim=1)
+    of_topics = -(wanted * logs).sum(dim=1)
+    grave = wanted[:, is_grave].sum(dim=1)
+    said_grave = torch.logsumexp(logs[:, is_grave], dim=1)
+    said_fine = torch.logsumexp(logs[:, ~is_grave], dim=1)
+    of_gravity = -(grave * said_grave + (1 - grave) * said_fine)
+    return _TOPICS * of_topics + of_gravity
 
 
 def train_network(

@@ -27,6 +27,7 @@ from handheld.reply.tones import GENTLE, read_tones
 from handheld.reply.training import detector, guide, settle, vectors
 from handheld.reply.training.compositions import NearWords, composed
 from handheld.reply.training.config import Config, Settings
+from handheld.reply.training.detector import Material
 from handheld.reply.training.examples import Batches, Texts
 from handheld.reply.training.intents import WEIGHTS, Replies, relations, spread
 from handheld.reply.training.learn import Lesson, TaughtMessages, learn
@@ -142,24 +143,18 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
         gentle = np.array(read_tones(config.tones, stages.intents)) <= GENTLE
     words = _words(config, written, pairs, clock)
     vocabulary = detector.read_vocabulary(words, texts, how.vector, how.vocabulary, how.seed)
-    material = detector.Material(written, said, _harmless(len(said), len(topics)), situations, gentle)
+    material = Material(written, said, _harmless(len(said), len(topics)), situations, gentle)
     if config.encoder is not None and (state / TAUGHT).exists():
         taught = read_taught(state / TAUGHT, topics)
     else:
         quiet = _quiet(config, material, vocabulary, topics, clock)
         taught = Taught(tuple(quiet), _harmless(len(quiet), len(topics)))
         if config.encoder is not None:
-            with clock.of("ask a teacher"):
-                others = read_messages(config.safety, how.asked, how.seed + 1)
-                asked = [*(message.text for message in others), *situations.texts[:: how.asked]]
-                if words is not None:
-                    near = NearWords.read(words, how.vocabulary)
-                    rng = np.random.default_rng(how.seed)
-                    asked += composed(_english(written), near, how.composed, rng)
-                taught = ask_teacher(
-                    config.encoder, written, topics, quiet, [*asked, *said],
-                    seed=how.seed, state=state, report=clock.steps,
-                )  # fmt: skip
+            taught = _ask(config, material, topics, quiet, clock)
+    if config.encoder is not None:
+        vocabulary = detector.read_vocabulary(
+            words, texts, how.vector, how.vocabulary, how.seed, taught=taught, heard=how.heard
+        )
     material = replace(material, said=taught.texts, shares=taught.shares)
     with clock.of("learn topics again"):
         network = detector.train_network(
@@ -183,14 +178,32 @@ def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, cloc
     return path
 
 
+def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Sequence[str], clock: Clock) -> Taught:
+    """Return what a teacher says of messages, of texts composed of them, of small talk and of words."""
+    how = config.settings
+    assert config.encoder is not None
+    path = config.words or _state(config) / vectors.WORDS
+    with clock.of("ask a teacher"):
+        near = NearWords.read(path, how.vocabulary)
+        others = read_messages(config.safety, how.asked, how.seed + 1)
+        asked = [
+            *(message.text for message in others),
+            *material.situations.texts[:: how.asked],
+            *composed(_english(material.written), near, how.composed, np.random.default_rng(how.seed)),
+            *material.said,
+        ]
+        return ask_teacher(
+            config.encoder, material.written, topics, quiet, asked,
+            words=near.words, seed=how.seed, state=_state(config), report=clock.steps,
+        )  # fmt: skip
+
+
 def _english(written: Sequence[WrittenMessage]) -> list[WrittenMessage]:
     """Return the messages in the language of the others; the encoder knows one alone."""
     return [message for message in written if message.topic != detector.LANGUAGE]
 
 
-def _quiet(
-    config: Config, material: detector.Material, vocabulary: Vocabulary, topics: Sequence[str], clock: Clock
-) -> list[str]:
+def _quiet(config: Config, material: Material, vocabulary: Vocabulary, topics: Sequence[str], clock: Clock) -> list[str]:
     """Return the sentences of small talk that a first network finds harmless: people do speak of
     death and illness there.
     """
