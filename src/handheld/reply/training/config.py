@@ -112,11 +112,11 @@ class Settings:
     heard: int = 8
     sentences: int = 90_000
     trigger: float = 0.5
-    silent: float = 0.45
-    careful: float = 0.45
+    silent: float = 0.75
+    careful: float = 0.75
     mild: float = 0.5
-    sorry: float = 0.05
-    wary: float = 0.4
+    sorry: float = 0.2
+    wary: float = 0.35
     expanded: int = 60
     drawn: int = 14
     asked: int = 5
