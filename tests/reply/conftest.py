@@ -127,7 +127,6 @@ wary = 0.3
 vocabulary = 200
 composed = 100
 vector = 8
-heard = 2
 division = {{ valid = 0.2, test = 0.1, held_out = 0.0 }}
 [settings.shape]
 rows = 512

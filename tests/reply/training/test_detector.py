@@ -103,11 +103,6 @@ def test_words_are_read_and_bad_files_named(tmp_path: Path):
     vectors, known = found.of(fingerprints(["dad", "zebra"]))
     assert known.tolist() == [True, False]
     assert vectors == pytest.approx(np.array([[-1.0, 0.0], [0.0, 0.0]]), abs=0.15)  # in four bits
-    taught = Taught(("dad", "mum"), np.array([[0.9, 0.1], [0.1, 0.9]], np.float32))
-    heard = read_vocabulary(tmp_path / "words.npz", [], 2, 5, 0, taught=taught, heard=1)
-    assert heard.vectors.shape == (2, 3)
-    with pytest.raises(InputError, match="was not asked about the word 'mum'"):
-        read_vocabulary(tmp_path / "words.npz", [], 2, 5, 0, taught=taught._replace(texts=("dad", "a")), heard=1)
     assert len(read_vocabulary(None, ["a b", "b c"], 2, 2, 0).keys) == 2
     (tmp_path / "bad.npz").write_bytes(b"no")
     with pytest.raises(InputError, match=r"bad\.npz cannot be read as words"):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from handheld.cli.app import app
 from handheld.reply.bundle import ReplyBundle
 from handheld.reply.training import settle, vectors
-from handheld.reply.training.vectors import make_vectors, useful_words, with_topics
+from handheld.reply.training.vectors import make_vectors, useful_words
 
 pytest.importorskip("torch")
 STAGES = {"first.pt", "second.pt", "words.npz", "topics.pt", "teacher.pt", "taught.npz", "detector.pt"}
@@ -32,7 +32,7 @@ def test_one_command_makes_everything_and_goes_on_without_what_it_has_done(
     assert {name: (tmp_path / "tiny.run" / name).read_bytes() for name in STAGES} == before
     network = ReplyBundle.read(tmp_path / "tiny.replies").detector.network
     with np.load(tmp_path / "tiny.run" / "words.npz") as kept:
-        assert network.vocabulary.vectors.shape == (len(kept["words"]), 8 + 2)  # what they mean, and what the teacher heard
+        assert len(network.vocabulary.keys) == len(kept["words"])
 
 
 def test_the_most_useful_words_come_first():
@@ -50,12 +50,3 @@ def test_vectors_of_words_are_made_once(encoder: Path, tmp_path: Path, monkeypat
         assert kept["vectors"].astype(float).std() == pytest.approx(1, abs=0.01)
     monkeypatch.setattr(vectors, "Encoder", None)
     make_vectors(path, encoder, [], [], size=4, count=6, report=lambda *_: None)
-
-
-def test_what_a_teacher_hears_stands_behind_what_a_word_means():
-    vectors = np.array([[2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [0.0, 0.0]])
-    shares = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]], np.float32)  # mum, dad are fine; died, buried are not
-    both = with_topics(vectors, shares, 1)
-    assert both[:, :2] == pytest.approx(vectors)
-    assert np.abs(both[:, 2]) == pytest.approx(np.ones(4))
-    assert (both[:, 2] * both[0, 2]).round(6).tolist() == [1, 1, -1, -1]

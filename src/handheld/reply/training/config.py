@@ -84,8 +84,7 @@ class Settings:
         detector: schedule of the network behind the detector.
         shape: its sizes.
         vocabulary: words whose vectors it knows.
-        vector: numbers of a word's vector that tell what it means.
-        heard: numbers of it that tell what a teacher, if there is one, says it is about.
+        vector: numbers of a word's vector.
         sentences: of conversations, that the detector learns to be quiet on.
         trigger: calibrated probability from which on replies are suggested.
         silent, careful, mild, sorry, wary: thresholds of the detector, see ``safety.SafetyDetector``.
@@ -109,7 +108,6 @@ class Settings:
     shape: NetworkShape = field(default_factory=NetworkShape)
     vocabulary: int = 9_000
     vector: int = 16
-    heard: int = 8
     sentences: int = 90_000
     trigger: float = 0.5
     silent: float = 0.75
@@ -120,7 +118,7 @@ class Settings:
     expanded: int = 60
     drawn: int = 14
     asked: int = 5
-    composed: int = 100_000
+    composed: int = 30_000
     seed: int = 0
     division: Division = field(default_factory=Division)
 

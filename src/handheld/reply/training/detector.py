@@ -22,8 +22,7 @@ from handheld.reply.training.guide import Situations
 from handheld.reply.training.message_network import BatchReader, NetworkShape, TrainedNetwork, exported
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
-from handheld.reply.training.teacher import TAUGHT, Taught
-from handheld.reply.training.vectors import read_vectors, with_topics
+from handheld.reply.training.vectors import read_vectors
 from handheld.training import Report, Schedule, fit
 
 Floats = NDArray[np.float32]
@@ -70,9 +69,7 @@ def topics_of(written: Sequence[WrittenMessage]) -> tuple[str, ...]:
     return (*topics, HARMLESS)
 
 
-def read_vocabulary(
-    path: Path | None, texts: Sequence[str], size: int, count: int, seed: int, *, taught: Taught | None = None, heard: int = 0
-) -> Vocabulary:
+def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: int, seed: int) -> Vocabulary:
     """Return vectors of words.
 
     Args:
@@ -83,11 +80,9 @@ def read_vocabulary(
         size: of a vector.
         count: of words, at most.
         seed: of the random directions.
-        taught: what a teacher said, of each of the file's words too.
-        heard: numbers of a vector that tell it, behind the others; see ``vectors.with_topics``.
 
     Raises:
-        InputError: a file that cannot be read, or a word of it that the teacher was not asked about.
+        InputError: a file that cannot be read.
     """
     if path is None:
         known = Counter(token for text in texts for token in words_of([text]).tokens)
@@ -96,22 +91,11 @@ def read_vocabulary(
     else:
         words, vectors = read_vectors(path, count)
         vectors = vectors[:, :size]
-        if taught is not None and heard:
-            vectors = with_topics(vectors, _heard(taught, words), heard)
     keys, first = np.unique(short_keys(fingerprints(words)), return_index=True)
     vectors = vectors[first]
     step = _LEVEL * float(np.sqrt(np.square(vectors).mean()))
     levels = np.clip(np.rint(vectors / step), -_LEVELS, _LEVELS).astype(np.int8)
     return Vocabulary(keys, levels, step)
-
-
-def _heard(taught: Taught, words: Sequence[str]) -> Floats:
-    """Return (words, topics) what a teacher said of each word."""
-    numbers = {text: number for number, text in enumerate(taught.texts)}
-    try:
-        return taught.shares[[numbers[word] for word in words]]
-    except KeyError as error:
-        raise InputError(f"the teacher was not asked about the word {error}; remove {TAUGHT} to ask it again") from error
 
 
 @dataclass(frozen=True, eq=False)

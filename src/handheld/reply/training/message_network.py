@@ -33,7 +33,7 @@ class NetworkShape:
         dropout: share of features, and of what layers give, that is left out while learning.
     """
 
-    rows: int = 3600
+    rows: int = 4800
     width: int = 32
     filters: int = 64
     hidden: int = 64

@@ -151,10 +151,6 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
         taught = Taught(tuple(quiet), _harmless(len(quiet), len(topics)))
         if config.encoder is not None:
             taught = _ask(config, material, topics, quiet, clock)
-    if config.encoder is not None:
-        vocabulary = detector.read_vocabulary(
-            words, texts, how.vector, how.vocabulary, how.seed, taught=taught, heard=how.heard
-        )
     material = replace(material, said=taught.texts, shares=taught.shares)
     with clock.of("learn topics again"):
         network = detector.train_network(
@@ -194,7 +190,7 @@ def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Seque
         ]
         return ask_teacher(
             config.encoder, material.written, topics, quiet, asked,
-            words=near.words, seed=how.seed, state=_state(config), report=clock.steps,
+            seed=how.seed, state=_state(config), report=clock.steps,
         )  # fmt: skip
 
 

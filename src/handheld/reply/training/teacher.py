@@ -87,7 +87,7 @@ class Teacher(nn.Module):
 
 def ask_teacher(
     folder: Path, written: Sequence[WrittenMessage], topics: Sequence[str], quiet: Sequence[str], asked: Sequence[str], *,
-    words: Sequence[str] = (), seed: int, state: Path, report: Report,
+    seed: int, state: Path, report: Report,
 ) -> Taught:  # fmt: skip
     """Tune an encoder, and return what it says of some texts.
 
@@ -97,7 +97,6 @@ def ask_teacher(
         topics: their names, the harmless one last.
         quiet: sentences of small talk that are taken to be harmless.
         asked: texts, which become what many people might write.
-        words: further texts, which stay as they are.
         seed: of weights and draws.
         state: folder with the states of this run; what was answered once is read from there.
         report: called after each step.
@@ -128,7 +127,7 @@ def ask_teacher(
 
     steps = round(_SCHEDULE.epochs * len(lessons) / _SCHEDULE.batch)
     fit(teacher.train(), step, _SCHEDULE, steps, save=state / "teacher.pt", report=report, seed=seed)
-    texts = tuple(dict.fromkeys([*(varied(text, rng) for text in asked), *words]))
+    texts = tuple(dict.fromkeys(varied(text, rng) for text in asked))
     taught = Taught(texts, teacher.eval().shares(texts, report))
     write_taught(kept, taught, topics)
     return taught

@@ -24,7 +24,6 @@ _SEEN = 5  # messages in which a word must stand
 _OFTEN = 5_000  # uses beyond which a word is no more useful
 _WRITTEN, _COMMON = 40, 6  # uses that a word of our messages, and one of the encoder's own, counts for
 _BATCH = 256
-_LEAST = 1e-4  # share of a topic, below which all are alike
 _FITTED = 8_000  # words that the components are fitted to
 
 
@@ -79,29 +78,6 @@ def read_vectors(path: Path, count: int) -> tuple[list[str], NDArray[np.float64]
     except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} cannot be read as words and their vectors: {error}") from error
     return words, vectors
-
-
-def with_topics(vectors: NDArray[np.float64], shares: NDArray[np.float32], size: int) -> NDArray[np.float64]:
-    """Return vectors of words with what a teacher says of each word by itself behind them.
-
-    What an encoder tells of a word in general leaves little room for how grave it is.
-
-    Args:
-        vectors: (words, n).
-        shares: (words, topics) probabilities of what each word is about.
-        size: numbers that are added, at most as many as there are topics.
-
-    Returns:
-        (words, n + size) vectors, both parts of them alike in size.
-    """
-    logs = np.log(np.maximum(shares.astype(np.float64), _LEAST))
-    logs -= logs.mean(axis=0)
-    _, _, directions = np.linalg.svd(logs, full_matrices=False)
-    kept = logs @ directions[:size].T
-    # the rarer topics count more than their share of the variance
-    kept /= np.sqrt(np.maximum(kept.std(axis=0), 1e-6))
-    kept /= max(float(kept.std()), 1e-6)
-    return np.hstack([vectors / max(float(vectors.std()), 1e-6), kept])
 
 
 def useful_words(said: Iterable[str], written: Iterable[str], common: Iterable[str]) -> list[str]:
