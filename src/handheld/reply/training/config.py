@@ -110,11 +110,11 @@ class Settings:
     vector: int = 16
     sentences: int = 90_000
     trigger: float = 0.5
-    silent: float = 0.75
-    careful: float = 0.75
+    silent: float = 0.55
+    careful: float = 0.55
     mild: float = 0.5
     sorry: float = 0.2
-    wary: float = 0.35
+    wary: float = 0.3
     expanded: int = 60
     drawn: int = 14
     asked: int = 5
