@@ -175,7 +175,7 @@ def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, cloc
 
 
 def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Sequence[str], clock: Clock) -> Taught:
-    """Return what a teacher says of messages, of texts composed of them, of small talk and of words."""
+    """Return what a teacher says of messages, of texts composed of them and of small talk."""
     how = config.settings
     assert config.encoder is not None
     path = config.words or _state(config) / vectors.WORDS
