@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,11 @@ def hidden() -> HiddenModel:
 MODELS = [linear(4), linear(8, 3), linear(8, 1), hidden()]
 
 
+CARD = {"labels": [f"label {number}" for number in range(5)], "output": "logits"}
+
+
 def file_of(model: PooledModel | HiddenModel, picked: Picked) -> bytes:
-    labels = [f"label {number}" for number in range(model.classes)]
-    return embed(model.content(picked), {"labels": labels, "text": picked.card(), "output": "logits"})
+    return embed(model.content(picked), {**CARD, "text": picked.card()})
 
 
 def test_logits_are_the_sum_of_rows_over_the_root_of_their_number():
@@ -107,6 +110,19 @@ def test_compiled_or_not_alone_or_not_the_numbers_are_the_same(model: PooledMode
         assert np.array_equal(plain.logits([text])[0], expected[number])
 
 
+@pytest.mark.skipif(not has_numba(), reason="needs numba")
+def test_where_rows_are_shared_all_ways_answer_the_same():
+    whole = hidden()
+    model = replace(whole, table=whole.table[-4:])
+    picked = replace(reader(), shared_rows=3)
+    with TextClassifier(Model.load(file_of(model, picked))) as classifier:
+        expected = classifier.logits(TEXTS)
+        compiled = classifier.logits(TEXTS * (WORTH_COMPILING // len(TEXTS) + 1))
+        by_graph = np.concatenate([classifier.model.run(picked.of([text]))[0] for text in TEXTS])
+    assert np.array_equal(compiled[: len(TEXTS)], expected)
+    assert np.allclose(by_graph, expected, atol=0.05)
+
+
 @pytest.mark.parametrize("model", [MODELS[0], MODELS[3]])
 def test_a_file_says_all_and_a_classifier_can_be_pickled(model: PooledModel | HiddenModel, tmp_path: Path):
     (tmp_path / "m.tflite").write_bytes(file_of(model, reader()))
@@ -144,9 +160,27 @@ def test_a_file_without_its_buckets_is_refused():
     card = json.loads(json.dumps(picked.card()))
     with pytest.raises(InputError, match=BUCKETS):
         reader_of(card, {})
-    with pytest.raises(InputError, match=r"text\.rows is 3"):
-        reader_of({**card, "rows": 3}, {BUCKETS: picked.content()})
+    for rows in (0, picked.rows + 1):
+        with pytest.raises(InputError, match=rf"text\.rows is {rows}"):
+            reader_of({**card, "rows": rows}, {BUCKETS: picked.content()})
     assert reader_of(card, {BUCKETS: picked.content()}).card() == picked.card()
+
+
+def test_n_grams_take_the_rows_in_turn():
+    picked = replace(reader(), shared_rows=3)
+    assert picked.rows == 3
+    assert picked.row_of[picked.buckets].tolist() == [number % 3 for number in range(len(picked.buckets))]
+    assert (picked.row_of >= 0).sum() == len(picked.buckets)
+    for rows in (0, len(picked.buckets) + 1):
+        with pytest.raises(InputError, match=f"shared_rows is {rows}, expected 1 to"):
+            replace(picked, shared_rows=rows)
+
+
+def test_a_table_with_more_or_fewer_rows_than_the_card_says_is_refused():
+    picked = reader()
+    content = embed(linear().content(picked), {**CARD, "text": {**picked.card(), "rows": 3}})
+    with pytest.raises(ModelError, match=f"its table has {picked.rows} rows, its card says 3"):
+        TextClassifier(Model.load(content))
 
 
 def test_a_file_without_a_table_is_refused():

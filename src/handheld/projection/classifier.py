@@ -51,7 +51,13 @@ class TextClassifier:
         self.temperature = self._number("temperature", 1.0)
         if not 0 < self.temperature < float("inf"):
             raise ModelError(f"{model.path}: card entry temperature is {self.temperature!r}, expected a number above 0")
-        self._pooled = PooledReader(row_model(model), self.reader) if isinstance(self.reader, Picked) else None
+        self._pooled = self._reader_of_rows(self.reader) if isinstance(self.reader, Picked) else None
+
+    def _reader_of_rows(self, reader: Picked) -> PooledReader:
+        rows = row_model(self.model)
+        if len(rows.table) != reader.rows + 1:
+            raise ModelError(f"{self.model.path}: its table has {len(rows.table) - 1} rows, its card says {reader.rows}")
+        return PooledReader(rows, reader)
 
     def _number(self, entry: str, default: float) -> float:
         value = self.model.card.get(entry, default)

@@ -147,8 +147,9 @@ class Picked:
 
     Attributes:
         ngrams: that are counted.
-        buckets: (rows,) numbers of the n-grams' buckets that have a row, rising.
+        buckets: (n,) numbers of the n-grams' buckets that have a row, rising.
         length: n-grams of a text that are read, 1 to 65,536; of more, so many are taken at even distances.
+        shared_rows: that the buckets take in turn, 1 to n; None: a row for each.
 
     Raises:
         InputError: numbers outside of these.
@@ -157,23 +158,26 @@ class Picked:
     ngrams: NGrams
     buckets: Numbers
     length: int = 1024
+    shared_rows: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.length <= 1 << 16:
             raise InputError(f"length is {self.length}, expected 1 to 65536")
+        if self.shared_rows is not None and not 1 <= self.shared_rows <= len(self.buckets):
+            raise InputError(f"shared_rows is {self.shared_rows}, expected 1 to {len(self.buckets)}, the number of buckets")
         if not len(self.buckets) or not 0 <= self.buckets[0] <= self.buckets[-1] < 1 << self.ngrams.bits:
             raise InputError(f"expected buckets of 0 to {(1 << self.ngrams.bits) - 1}, one or more")
 
     @property
     def rows(self) -> int:
         """How many rows there are; one more, of zeros, stands for nothing."""
-        return len(self.buckets)
+        return self.shared_rows or len(self.buckets)
 
     @cached_property
     def row_of(self) -> NDArray[np.int32]:
         """(buckets,) row of each bucket, -1 for those that have none."""
         rows = np.full(1 << self.ngrams.bits, -1, np.int32)
-        rows[self.buckets] = np.arange(self.rows, dtype=np.int32)
+        rows[self.buckets] = np.arange(len(self.buckets), dtype=np.int32) % self.rows
         return rows
 
     def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
@@ -254,10 +258,11 @@ def _picked(entry: Mapping[str, Any], metadata: Mapping[str, bytes]) -> Picked:
     ngrams = NGrams(
         _whole(entry, "words"), tuple(_items(entry, "letters", int)), _whole(entry, "bits"), _whole(entry, "longest")
     )
-    picked = Picked(ngrams, decoded(metadata[BUCKETS], 1 << ngrams.bits), _whole(entry, "length"))
-    if picked.rows != _whole(entry, "rows"):
-        raise InputError(f"entry text.rows is {entry['rows']}, but {BUCKETS} has {picked.rows}")
-    return picked
+    buckets = decoded(metadata[BUCKETS], 1 << ngrams.bits)
+    rows = _whole(entry, "rows")
+    if not 1 <= rows <= len(buckets):
+        raise InputError(f"entry text.rows is {rows}, but {BUCKETS} has {len(buckets)}")
+    return Picked(ngrams, buckets, _whole(entry, "length"), rows)
 
 
 def _folding(entry: Mapping[str, Any]) -> int:

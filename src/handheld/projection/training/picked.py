@@ -216,12 +216,13 @@ class PickedMaker:
         model = picking.rounded(pick, form)
         if form.bits == 4:
             model = picking.refitted(model, texts, pick.model.scores(texts, pick.lessons.values))
-        return Made(model, self._reader(pick.columns), f"{form.width} numbers of {form.bits} bits a row", {})
+        reader = Picked(self.ngrams, self.matrix.buckets[pick.columns], length_of(texts))
+        return Made(model, reader, f"{form.width} numbers of {form.bits} bits a row", {})
 
     def _deep(self) -> Made:
         """Return a network with a hidden layer that learned from a regression and two larger
         networks."""
-        rows = deep.rows_in(self.size, self.buckets, self.classes)
+        rows = min(deep.rows_in(self.size, self.buckets, self.classes, self.matrix.width), self.matrix.width)
         count = len(self.lesson)
         teacher: SoftmaxRegression | None = None
         least = np.inf
@@ -233,33 +234,37 @@ class PickedMaker:
             if loss < least:
                 teacher, least, best = tried, loss, inverse_alpha
         assert teacher is not None
-        self.taught = self._taught(teacher)
-        lesson = replace(
-            self.lesson,
-            answers=self.taught,
-            labels=np.asarray(self.lesson.labels * self.weights[:, None], np.float32),
-        )
-        columns = np.sort(np.argsort(-picking.importance(teacher, self.lessons), kind="stable")[:rows])
+        texts = (*self.lesson.texts, *deep.varied(self.lesson.texts, self.plan.seed))
+        answers = self._answers(teacher, texts)
+        self.taught = answers[:count]
+        labels = np.concatenate([self.lesson.labels * self.weights[:, None], softmax(answers[count:])])
+        lesson = Lesson(texts, np.asarray(labels, np.float32), answers)
+        most = deep.NGRAMS_A_ROW * rows
+        columns = np.sort(np.argsort(-picking.importance(teacher, self.lessons), kind="stable")[:most])
         network, self.curves["model"] = deep.trained(
-            self.matrix.only(columns), lesson, self.valid.texts.only(columns), self._valid_loss,
-            seed=self.plan.seed, **self._stage("model", rows, best),
+            TextMatrix.of(texts, self.ngrams, self.matrix.buckets[columns]), lesson, self.valid.texts.only(columns),
+            self._valid_loss, rows=rows, seed=self.plan.seed, **self._stage("model", rows, best, deep.EPOCHS),
         )  # fmt: skip
-        reader = self._reader(columns)
+        length = length_of(self.matrix.only(columns))
+        reader = Picked(self.ngrams, self.matrix.buckets[columns], length, rows)
         choice = f"a hidden layer of {deep.HIDDEN}, {deep.WIDTH} numbers of 4 bits a row, regression of C {best:g}"
-        return Made(deep.whole(network, Rows(NGRAMS, len(columns))), reader, choice, self.curves)
+        return Made(deep.whole(network, Rows(NGRAMS, rows)), reader, choice, self.curves)
 
-    def _taught(self, teacher: SoftmaxRegression) -> Floats:
-        """Return the mean of the teachers' log-shares of all texts."""
-        logits = [teacher.scores(self.matrix, self.lessons.values)]
+    def _answers(self, teacher: SoftmaxRegression, texts: Sequence[str]) -> Floats:
+        """Return the mean of the teachers' log-shares of texts, which begin with the lesson's."""
+        matrix = TextMatrix.of(texts, self.ngrams, self.matrix.buckets)
+        logits = [teacher.scores(matrix, matrix.weighted(self.idf))]
         for number in range(len(deep.TEACHERS)):
             name = f"teacher {number + 1}"
             found, self.curves[name] = deep.teacher_logits(
-                self.lesson, number, seed=self.plan.seed + number, **self._stage(name, number)
+                self.lesson, number, texts, seed=self.plan.seed + number, **self._stage(name, number)
             )
             logits.append(found)
+        answers = np.mean([_log_shares(some) for some in logits], axis=0)
         if self.answers is not None:
-            logits.append(self.answers)
-        return np.asarray(np.mean([_log_shares(some) for some in logits], axis=0), np.float32)
+            theirs = _log_shares(self.answers)
+            answers[: len(theirs)] += (theirs - answers[: len(theirs)]) / (len(logits) + 1)
+        return np.asarray(answers, np.float32)
 
     def _stage(self, name: str, *what: object) -> dict[str, Any]:
         """Return where a training keeps its state, and what it reports to."""
@@ -274,9 +279,6 @@ class PickedMaker:
             return None
         key = digest(self.lesson.texts, self.lesson.labels.tobytes(), self.plan.seed, self.plan.class_weight, name, *what)
         return self.state / f"{key}.pt"
-
-    def _reader(self, columns: NDArray[np.intp]) -> Picked:
-        return Picked(self.ngrams, self.matrix.buckets[columns], length_of(self.matrix.only(columns)))
 
     def _valid_loss(self, logits: Floats) -> float:
         return cross_entropy(logits, self.valid.labels, self.valid.weights)
