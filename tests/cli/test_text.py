@@ -115,7 +115,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(folder: Path):
         ("", (), "expected lines of label TAB text, got none"),
         ("no label here\n", (), "got none; the first of 1 that were left out"),
         ("a\tone\na\ttwo\na\tthree\n", (), "expected two labels or more"),
-        ("a\tone\nb\ttwo\n", (), "class 'a' has one example"),
+        ("a\tone\nb\ttwo\n", (), "no label has two texts"),
+        ("a\t\u200b\nb\t\u200d\n" * 20, (), "no words or letters are in any of the 36 texts"),
         ("a\tone\nb\ttwo\n" * 20, ("--max-size", "2KB"), "2000 bytes are too few for 2 labels"),
         ("a\tone\nb\ttwo\n" * 20, ("--max-size", "5ms"), "expected bytes, such as 100KB"),
         ("a\tone\nb\ttwo\n" * 20, ("--trainer", "large"), "no trainer 'large'"),
@@ -129,6 +130,15 @@ def test_what_cannot_be_learned_is_named(tmp_path: Path, lines: str, options: tu
     assert done.returncode == 1
     assert message in " ".join(done.stderr.decode().split())
     assert not (tmp_path / "m.tflite").exists()
+
+
+def test_the_only_text_of_a_label_is_learned(tmp_path: Path):
+    (tmp_path / "t.tsv").write_text("a\tone fish\nb\ttwo birds\n" * 20 + "c\tthree horses\n")
+    done = handheld("train", tmp_path / "t.tsv", "--out", tmp_path / "m.tflite")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 3 labels have one text, which is learned" in " ".join(done.stderr.decode().split())
+    labels = handheld("predict", tmp_path / "m.tflite", stdin=b"three horses\n").stdout
+    assert labels.startswith(b"c\t")
 
 
 def test_a_truncated_model_is_refused(folder: Path, tmp_path: Path):

@@ -46,6 +46,13 @@ def test_a_class_of_one_cannot_be_divided():
         made(0, 0, 1, 1).split(1.0, seed=0)
 
 
+def test_the_only_example_of_a_class_is_kept_if_asked():
+    rest, part = made(0, 0, 1).split(0.5, seed=0, keep_single=True)
+    assert (rest.counts.tolist(), part.counts.tolist()) == ([1, 1], [1, 0])
+    rest, part = made(0, 1).split(0.5, seed=0, keep_single=True)
+    assert (len(rest), len(part)) == (2, 0)
+
+
 def test_digests_tell_data_apart():
     digests = {
         made(0, 1).digest,

@@ -71,7 +71,7 @@ def train(
     columns = _Columns(label_column, tuple(text_column or ()))
     known = _read(texts, output, columns)
     if valid is None:
-        known, held_out = known.split(0.1, seed=seed)
+        known, held_out = _set_apart(known, seed, output)
     else:
         held_out = _read(valid, output, columns, known.classes)
     if note := overlap_note(known, held_out, "validation"):
@@ -194,6 +194,19 @@ class _Columns(NamedTuple):
 
     label: str | None
     texts: tuple[str, ...]
+
+
+def _set_apart(known: "Dataset", seed: int, output: Output) -> tuple["Dataset", "Dataset"]:
+    """Return texts to learn from, and a tenth of each label's to validate by. Raises
+    :class:`InputError` where no label has two texts."""
+    from handheld.errors import InputError
+
+    learned, apart = known.split(0.1, seed=seed, keep_single=True)
+    if not len(apart):
+        raise InputError("no label has two texts: expected more, or texts to validate by (--valid)")
+    if single := int((known.counts == 1).sum()):
+        output.say(f"note: {single} of {len(known.classes)} labels have one text, which is learned and not validated by")
+    return learned, apart
 
 
 def _read(

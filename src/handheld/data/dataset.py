@@ -80,16 +80,17 @@ class Dataset:
         inputs = self.inputs[chosen] if isinstance(self.inputs, np.ndarray) else tuple(self.inputs[i] for i in chosen)
         return Dataset(inputs, self.labels[chosen], self.classes)
 
-    def split(self, fraction: float, *, seed: int) -> tuple["Dataset", "Dataset"]:
+    def split(self, fraction: float, *, seed: int, keep_single: bool = False) -> tuple["Dataset", "Dataset"]:
         """Return the rest and a random part that holds ``fraction`` of each class, one example of each at least.
 
-        The same seed gives the same split on every machine. Raises :class:`InputError` for a class of fewer than two examples.
+        The same seed gives the same split on every machine. The only example of a class is refused with an
+        :class:`InputError`, or with ``keep_single`` belongs to the rest.
         """
         if not 0 < fraction < 1:
             raise InputError(f"expected a fraction between 0 and 1, got {fraction}")
         rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
         for label, count in enumerate(self.counts):
-            if count == 1:
+            if count == 1 and not keep_single:
                 raise InputError(f"class {self.classes[label]!r} has one example: it cannot be divided")
             members = rng.permutation(np.flatnonzero(self.labels == label))
             taken[members[: min(count - 1, max(1, round(fraction * int(count))))] if count else members] = True

@@ -163,7 +163,13 @@ class PickedMaker:
         """The training texts, and those out of scope behind them."""
         everything = TextMatrix.of(self.lesson.texts, self.ngrams)
         least = 2 if len(self.labels) >= _FREQUENT else 1
-        return everything.only(np.flatnonzero(everything.document_frequency() >= least))
+        frequent = np.flatnonzero(everything.document_frequency() >= least)
+        if not len(frequent):
+            texts = "any" if least == 1 else "two"
+            raise InputError(
+                f"no words or letters are in {texts} of the {len(everything)} texts: there is nothing to learn from"
+            )
+        return everything.only(frequent)
 
     @cached_property
     def idf(self) -> Floats:
