@@ -265,12 +265,17 @@ def _float_doubt(name: str, operands: Sequence[Table], outputs: Sequence[Table])
 def _mark_doubt(name: str, operands: Sequence[Table], data: Table | None, outputs: Sequence[Table]) -> str:
     if name in _OUTPUT_LIKE_DATA and data and outputs[0]["type"] != data["type"]:
         return "an output of another type than the data"
-    by_channel = any(len((t["quantization"] or {}).get("scale", ())) > 1 for t in operands)
-    if by_channel and name not in (*_SCALE_AXES, "DEQUANTIZE"):
+    if any(map(_is_by_channel, operands)) and name not in (*_SCALE_AXES, "DEQUANTIZE"):
         return "an operand with scales by channel"
+    if any(map(_is_by_channel, outputs)):  # a kernel that knows one scale finds 0 there, and stops the process
+        return "an output with scales by channel"
     if name != "UNIDIRECTIONAL_SEQUENCE_LSTM" and any(t["is_variable"] for t in operands):
         return "a variable tensor as operand"
     return ""
+
+
+def _is_by_channel(tensor: Table) -> bool:
+    return len((tensor["quantization"] or {}).get("scale", ())) > 1
 
 
 def _picked(inputs: Sequence[Table | None], positions: Iterable[int]) -> list[Table]:
