@@ -15,7 +15,7 @@ import pytest
 import structures
 
 from handheld.engine import Model, RunLimits, isolation
-from handheld.engine import _isolated as isolated
+from handheld.engine import _sandbox as sandbox
 from handheld.errors import InputError, ModelError
 
 ONES = np.ones((1, 4), np.float32)
@@ -24,10 +24,10 @@ ONES = np.ones((1, 4), np.float32)
 @pytest.fixture(params=["bubblewrap", "limits alone"])
 def wrapper(request, monkeypatch):
     if request.param == "bubblewrap":
-        if not isolated.bubblewrap():
+        if not sandbox.bubblewrap():
             pytest.skip("bubblewrap does not work here")
     else:
-        monkeypatch.setattr(isolated, "bubblewrap", lambda: "")
+        monkeypatch.setattr(sandbox, "bubblewrap", lambda: "")
     return request.param
 
 
@@ -46,7 +46,7 @@ def child_of(parent):
 
 
 def process(model):
-    return model._runtime._process
+    return model._runtime._process._process
 
 
 def test_it_has_the_same_face(add, fixtures):
@@ -104,7 +104,7 @@ def test_a_loop_runs_apart_without_being_asked_to():
 def test_a_crash_is_an_error_and_harms_nobody_else(add, fixtures):
     with Model.open(fixtures / "tiny_add.tflite", isolated=True) as other:
         child = process(add).pid
-        if isolated.bubblewrap():  # the sandbox waits for its own child, the interpreter
+        if sandbox.bubblewrap():  # the sandbox waits for its own child, the interpreter
             child = child_of(child_of(child))
         os.kill(child, signal.SIGSEGV)
         with pytest.raises(ModelError, match=r"crashed|ended"):
@@ -150,7 +150,7 @@ ANSWERS = {
 @pytest.mark.parametrize(("action", "message"), ANSWERS.values(), ids=ANSWERS)
 def test_whatever_a_child_answers_is_an_error(fixtures, monkeypatch, action, message):
     command = [sys.executable, "-S", "-c", f"{CHILD}\n{action}\n"]
-    monkeypatch.setattr(isolated, "_command", lambda: (command, {}))
+    monkeypatch.setattr(sandbox, "command", lambda *_: (command, {}))
     limits = RunLimits(seconds=20)
     with Model.open(fixtures / "tiny_add.tflite", isolated=limits) as model, pytest.raises(ModelError, match=message):
         model.run(ONES, ONES)
@@ -158,13 +158,13 @@ def test_whatever_a_child_answers_is_an_error(fixtures, monkeypatch, action, mes
 
 def test_a_child_that_does_not_read_is_no_trap(fixtures, monkeypatch):
     command = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
-    monkeypatch.setattr(isolated, "_command", lambda: (command, {}))
+    monkeypatch.setattr(sandbox, "command", lambda *_: (command, {}))
     with pytest.raises(ModelError, match=r"took longer than 0\.5 s"):
         Model.open(fixtures / "tiny_palm.tflite", isolated=RunLimits(seconds=0.5))
 
 
 def test_a_program_that_is_not_there_is_an_error(fixtures, monkeypatch):
-    monkeypatch.setattr(isolated, "_command", lambda: (["/nowhere/python"], {}))
+    monkeypatch.setattr(sandbox, "command", lambda *_: (["/nowhere/python"], {}))
     with pytest.raises(ModelError, match="no process of its own can be started"):
         Model.open(fixtures / "tiny_add.tflite", isolated=True)
 
@@ -215,7 +215,7 @@ def test_the_child_ends_with_its_parent(fixtures, tmp_path):
     code = (
         "import os, sys, handheld.engine as e\n"
         f"m = e.Model.open({str(fixtures / 'tiny_add.tflite')!r}, isolated=True)\n"
-        "print(m._runtime._process.pid, flush=True)\n"
+        "print(m._runtime._process._process.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -252,7 +252,7 @@ def test_the_environment_isolates_every_file_that_is_opened(fixtures, monkeypatc
 
 
 def test_a_fork_does_not_read_its_parents_answers(add, monkeypatch):
-    monkeypatch.setattr(add._runtime, "_owner", -1)
+    monkeypatch.setattr(add._runtime._process, "_owner", -1)
     with pytest.raises(ModelError, match="of which this one is a fork"):
         add.run(ONES, ONES)
     monkeypatch.undo()
@@ -261,6 +261,6 @@ def test_a_fork_does_not_read_its_parents_answers(add, monkeypatch):
 
 def test_the_child_sees_the_folders_of_its_packages_alone(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(tmp_path))
-    words = isolated._command()[0]
+    words = sandbox.command(("numpy",))[0]
     assert str(tmp_path) not in words
     assert not any(str(tmp_path) in word for word in words)

@@ -240,7 +240,7 @@ def record(run: Run) -> dict[str, Any]:
 
 def teacher_record(source: Teacher, *, trained: bool) -> dict[str, Any]:
     """Return what a family's record says of its teacher; of paths their last part, since others may read it."""
-    said: dict[str, Any] = {name: value for name, value in asdict(source).items() if value not in ((), None)}
+    said = {name: value for name, value in source.record.items() if value is not None}
     if source.network not in NETWORKS:
         said.pop("width")  # which is that of networks of this package
     for name in ("checkpoint", "file"):

@@ -105,8 +105,7 @@ def compress(
     _check_shapes(data)
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
     what: dict[str, Any] = {
-        # What was not said is left out, so that a folder outlives new options; so is what shares the work.
-        "teacher": {key: value for key, value in asdict(source).items() if value != ()},
+        "teacher": source.record,
         "trained": trained or source.trained,
         "settings": _said(settings),
         "targets": [str(target) for target in wanted],
@@ -119,7 +118,7 @@ def compress(
         network = build(source, preparation.shape, classes, seed=settings.seed, folder=Path(base))
     answerer = None
     if source.file:
-        answerer = ReadOnly(Path(base) / source.file, data.classes, preparation, source.mean, source.std, source.classes)
+        answerer = ReadOnly.of(source, Path(base), data.classes, preparation)
     large = traced(network, preparation.shape, classes)
     weighted = settings.weighted(data.train.counts.tolist())
     with workspace(out, json.loads(json.dumps(what))) as space, _on_threads(settings.threads):

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from handheld.compress.chance import answers_fewer, is_no_guess
+from handheld.compress.teachers import Teacher
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
 from handheld.drawing.amounts import percent
@@ -52,6 +53,7 @@ class ReadOnly:
         mean: that the file expects, in 0 to 1; empty: what its card says, or else that of the preparation.
         std: likewise.
         classes: of the file's values those of the data's classes, as in :class:`~handheld.compress.teachers.Teacher`.
+        isolated: whether it runs in a process of its own even where it is timed.
 
     Raises:
         InputError: the file gives another number of values, or takes no picture, or one of another shape.
@@ -66,12 +68,14 @@ class ReadOnly:
         mean: tuple[float, ...] = (),
         std: tuple[float, ...] = (),
         classes: Sequence[int | str] = (),
+        isolated: bool = False,
     ):
-        self._made_of = path, labels, preparation, mean, std, classes
+        self._made_of = path, labels, preparation, mean, std, classes, isolated
         self.path = os.fspath(path)
+        self._isolated = isolated
         self.preparation = preparation
         self._labels = tuple(labels)
-        self._run, self._side, said, theirs = _opened(path)
+        self._run, self._side, said, theirs = _opened(path, isolated=isolated or None)
         self.norm: Norm = (mean, std) if mean else said or (preparation.mean, preparation.std)
         self.is_norm_known = bool(mean) or said is not None
         if any(len(value) not in (1, preparation.shape.channels) for value in self.norm):
@@ -80,6 +84,13 @@ class ReadOnly:
         self._scale, self._shift = _rescaling((preparation.mean, preparation.std), self.norm)
         self._columns = _columns(classes, labels, theirs, self.path)
         self._see_that_it_fits()
+
+    @classmethod
+    def of(cls, teacher: Teacher, base: Path, labels: Sequence[str], preparation: Preparation) -> "ReadOnly":
+        """Open a teacher's file. Its path is relative to ``base``; raises what the class does."""
+        assert teacher.file is not None
+        path, more = base / teacher.file, (teacher.mean, teacher.std, teacher.classes, teacher.isolated)
+        return cls(path, labels, preparation, *more)
 
     def __reduce__(self) -> tuple[type["ReadOnly"], tuple[Any, ...]]:
         return ReadOnly, self._made_of
@@ -112,8 +123,12 @@ class ReadOnly:
         return torch.cat(logits).argmax(dim=1).numpy()
 
     def one_call(self) -> Callable[[], object]:
-        """Return a function that runs the file, opened anew for one thread, on one picture: to be timed."""
-        run = _opened(self.path, threads=1)[0]
+        """Return a function that runs the file, opened anew for one thread, on one picture: to be timed.
+
+        Unless it is a stranger's it then runs in this process, so that no pipe is timed: it has answered the validation split.
+        """
+        apart = self._isolated or os.environ.get("HANDHELD_ISOLATED") == "1"
+        run = _opened(self.path, threads=1, isolated=apart)[0]
         (picture,) = self._pictures(torch.randn((1, *self.preparation.shape), generator=torch.Generator().manual_seed(0)))
         return partial(run, picture)
 
@@ -124,9 +139,8 @@ class ReadOnly:
 
     @property
     def size(self) -> int:
-        """Bytes of the file, and of the one beside it in which ONNX may keep weights."""
-        beside = Path(f"{self.path}.data")
-        return Path(self.path).stat().st_size + (beside.stat().st_size if beside.is_file() else 0)
+        """Bytes of the file, and of those beside it in which ONNX may keep weights."""
+        return sum(file.stat().st_size for file in _files(self.path))
 
     def _pictures(self, inputs: torch.Tensor) -> Iterator[NDArray[np.float32]]:
         sized = resized(inputs, self._side) if self._side else inputs
@@ -257,16 +271,24 @@ _Opened = tuple[Callable[[Any], Any], int, Norm | None, tuple[str, ...]]
 """What runs a picture; the shorter side of pictures, 0: any; what the card says of mean and std, and its labels."""
 
 
-def _opened(path: str | os.PathLike[str], threads: int = 0) -> _Opened:
+def _opened(path: str | os.PathLike[str], *, threads: int = 0, isolated: bool | None) -> _Opened:
     if Path(path).suffix == ".onnx":
         from handheld.engine.onnx import open_onnx
 
-        return *open_onnx(path, threads=threads), None, ()
-    return _tflite(path)
+        return *open_onnx(path, threads=threads, isolated=isolated), None, ()
+    return _tflite(path, isolated or None)
 
 
-def _tflite(path: str | os.PathLike[str]) -> _Opened:
-    model = Model.open(path)
+def _files(path: str) -> list[Path]:
+    if Path(path).suffix == ".onnx":
+        from handheld.engine.onnx import onnx_files
+
+        return list(onnx_files(path).values())
+    return [Path(path)]
+
+
+def _tflite(path: str | os.PathLike[str], isolated: bool | None) -> _Opened:
+    model = Model.open(path, isolated=isolated)
     info = model.inputs[0]
     if len(model.inputs) != 1 or len(info.shape) != 4:
         raise InputError(f"{os.fspath(path)}: expected one picture input, got {', '.join(map(str, model.inputs))}")

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ class Teacher:
         std: likewise. A file that takes values of 0 to 255 has mean 0 and std 1/255.
         classes: of the file's values those that are the data's classes, in the order of the data's: numbers from 0, or names
             where the file's card has labels; empty: all of them, or, where the card has the data's names, those.
+        isolated: that file is a stranger's: it runs in a process of its own even where its latency is taken, which then has a
+            pipe in it. Otherwise an ``.onnx`` file, for which no rule vouches, runs apart everywhere but there, and a
+            ``.tflite`` file where :meth:`handheld.engine.Model.open` finds doubts.
     """
 
     network: str = "residual"
@@ -45,6 +48,7 @@ class Teacher:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     classes: tuple[int | str, ...] = ()
+    isolated: bool = False
 
     def __post_init__(self) -> None:
         if self.trained and self.checkpoint is None:
@@ -53,6 +57,11 @@ class Teacher:
             raise InputError(f"expected both mean and std, and std above 0, got mean {list(self.mean)}, std {list(self.std)}")
         if (self.mean or self.classes) and self.file is None:
             raise InputError("mean, std and classes are those of a teacher's file; no file is given")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a family depends on, by name: what was not said is left out, so that its folder outlives new options."""
+        return {name: value for name, value in asdict(self).items() if value != () and name != "isolated"}
 
 
 def build(teacher: Teacher, shape: PictureShape, classes: int, *, seed: int, folder: Path) -> nn.Module:

@@ -8,9 +8,10 @@ opened like any other. No other room imports an inference runtime.
 """
 
 from handheld.engine._file import ModelSignature, Quantization, TensorInfo
-from handheld.engine._isolated import RunLimits, isolation
+from handheld.engine._isolated import RunLimits
 from handheld.engine._model import Model
 from handheld.engine._packed import compact
+from handheld.engine._sandbox import isolation
 from handheld.engine.classify import Prediction, classify
 from handheld.engine.metadata import embed
 

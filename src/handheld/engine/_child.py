@@ -1,6 +1,6 @@
 """The program of the process that runs one model on behalf of another process.
 
-It imports numpy and LiteRT alone, obeys what comes on its standard input, and answers on what was
+It imports numpy and one runtime alone, obeys what comes on its standard input, and answers on what was
 its standard output. Messages are a length, a JSON object, then the bytes of its arrays; nothing is
 ever unpickled. ``_isolated`` is the other side.
 """
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 _LENGTH = struct.Struct("<Q")
+_LONGEST_ERROR = 4096  # characters
 _PDEATHSIG = 1  # prctl's number, <linux/prctl.h>
 
 
@@ -83,8 +84,9 @@ def _send(stream: BinaryIO, head: dict[str, Any], arrays: list[np.ndarray]) -> N
     stream.flush()
 
 
-def _runtime(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("_litert", path)
+def _module(name: str) -> Any:
+    """A file beside this one, which imports nothing of ours either."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -92,13 +94,41 @@ def _runtime(path: Path) -> Any:
     return module
 
 
-def _answer(model: Any, head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
-    if "signature" in head:
-        arrays = [np.frombuffer(data, dtype).reshape(shape) for data, (dtype, shape) in zip(parts, head["arrays"], strict=True)]
-        return list(model.call(head["signature"], head["names"], arrays, head["outputs"]))
-    for target, data in zip(model.inputs, parts, strict=True):
-        target[...] = np.frombuffer(data, target.dtype).reshape(target.shape)
-    return list(model.invoke())
+def _arrays(head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
+    return [np.frombuffer(data, dtype).reshape(shape) for data, (dtype, shape) in zip(parts, head["arrays"], strict=True)]
+
+
+class _LiteRt:
+    """A ``.tflite`` model; its bytes come with the message that opens it."""
+
+    def __init__(self, head: dict[str, Any], parts: list[bytes]) -> None:
+        shapes = {int(position): shape for position, shape in head["shapes"].items()}
+        runtime = _module("_litert").Runtime
+        self._model = runtime(parts[0], threads=head["threads"], steady=False, types=head["types"], shapes=shapes)
+        self.opened: tuple[dict[str, Any], list[np.ndarray]] = ({}, list(self._model.inputs))
+
+    def answer(self, head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
+        if "signature" in head:
+            return list(self._model.call(head["signature"], head["names"], _arrays(head, parts), head["outputs"]))
+        for target, data in zip(self._model.inputs, parts, strict=True):
+            target[...] = np.frombuffer(data, target.dtype).reshape(target.shape)
+        return list(self._model.invoke())
+
+
+class _OnnxRuntime:
+    """An ``.onnx`` model, read from its path."""
+
+    def __init__(self, head: dict[str, Any], parts: list[bytes]) -> None:
+        self._session = _module("_onnxruntime").Session(head["path"], threads=head["threads"])
+        self.opened: tuple[dict[str, Any], list[np.ndarray]] = ({"inputs": self._session.inputs}, [])
+
+    def answer(self, head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
+        (array,) = _arrays(head, parts)
+        return [self._session.run(head["name"], array, _FOREVER)]
+
+
+_RUNTIMES: dict[str, type[_LiteRt] | type[_OnnxRuntime]] = {"litert": _LiteRt, "onnxruntime": _OnnxRuntime}
+_FOREVER = 1e6  # seconds: the parent ends this process long before
 
 
 def main() -> None:
@@ -109,24 +139,25 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
-    head, (content,) = _receive(source)
+    head, parts = _receive(source)
     _limit(head["memory"], head["parent"])
     _limit_cpu(head["seconds"])
     try:
-        shapes = {int(position): shape for position, shape in head["shapes"].items()}
-        litert = _runtime(Path(__file__).with_name("_litert.py"))
-        model = litert.Runtime(content, threads=head["threads"], steady=False, types=head["types"], shapes=shapes)
-        _send(sink, {}, list(model.inputs))
-    except (ValueError, RuntimeError, MemoryError) as error:
-        _send(sink, {"error": str(error)[:4096]}, [])
+        model = _RUNTIMES[head["runtime"]](head, parts)
+    except Exception as error:  # ONNX Runtime's classes have no other base
+        _send(sink, {"error": str(error)[:_LONGEST_ERROR]}, [])
         return
+    _send(sink, *model.opened)
     while True:
         head, parts = _receive(source)
         _limit_cpu(head["seconds"])
+        said: dict[str, Any] = {}
+        arrays: list[np.ndarray] = []
         try:
-            _send(sink, {}, _answer(model, head, parts))
-        except (ValueError, RuntimeError, MemoryError) as error:
-            _send(sink, {"error": str(error)[:4096]}, [])
+            arrays = model.answer(head, parts)
+        except Exception as error:  # as above
+            said = {"error": str(error)[:_LONGEST_ERROR]}
+        _send(sink, said, arrays)
 
 
 if __name__ == "__main__":

@@ -6,28 +6,26 @@ it sends back is bounded, and is never unpickled. A crash, an endless run or a f
 process and becomes a ``ModelError``; nothing else is touched.
 """
 
-import importlib.util
 import json
 import math
 import os
 import select
-import shutil
 import signal
 import struct
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
-from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from handheld.engine import _sandbox
 from handheld.errors import InputError, ModelError
 
 
@@ -54,79 +52,10 @@ class RunLimits:
 
 
 _LEAST_MEMORY = 1 << 30
-_CHILD = Path(__file__).with_name("_child.py")
 _LENGTH = struct.Struct("<Q")
 _MOST_HEAD = 1 << 20
 _MOST_ANSWER = 1 << 31  # bytes; no output of a file that passes the checks is larger
 _CHUNK = 1 << 20
-_PACKAGES = ("numpy", "ai_edge_litert")
-_SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/ld.so.conf")
-
-
-@cache
-def bubblewrap() -> str:
-    """Path of a ``bwrap`` that works here, or ""."""
-    path = shutil.which("bwrap")
-    if not path:
-        return ""
-    command = [path, *_namespace(), sys.executable, "-S", "-c", "pass"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=20, check=False, env={})
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return path if done.returncode == 0 else ""
-
-
-def isolation() -> str:
-    """What holds a model that is opened with ``isolated=True`` on this machine, in words."""
-    if bubblewrap():
-        return "bubblewrap: no network, no files but the interpreter's, limits on memory and time"
-    if sys.platform.startswith("linux"):
-        return "limits on memory and time (install bubblewrap to take network and files away too)"
-    return "a process of its own with a time-out (no limit on memory on this system)"
-
-
-def _namespace() -> list[str]:
-    """What the process sees of the file system: the interpreter and its packages, to read."""
-    options = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
-    options += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    readable = [*_SYSTEM, sys.prefix, sys.base_prefix, *_search_path(), str(_CHILD.parent)]
-    for path in dict.fromkeys(readable):
-        if os.path.islink(path) and path in _SYSTEM:
-            options += ["--symlink", os.readlink(path), path]
-        elif os.path.exists(path):
-            options += ["--ro-bind", path, path]
-    return options
-
-
-def _search_path() -> list[str]:
-    """Folders of the packages that the child imports, and no others: a script's own folder, which
-    Python searches too, may be a home."""
-    folders = []
-    for package in _PACKAGES:
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None:
-            folders.append(str(Path(spec.origin).parents[1]))
-    return list(dict.fromkeys(folders))
-
-
-def _command() -> tuple[list[str], dict[str, str]]:
-    """The command that starts the child, and its whole environment."""
-    # numpy's and LiteRT's helper threads would spin on a small machine beside the parent's.
-    variables = {
-        "PYTHONPATH": os.pathsep.join(_search_path()),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "LANG": "C.UTF-8",
-    }
-    if os.name == "nt":  # without it Windows cannot load a library of its own
-        variables["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", "")
-    python = [sys.executable, "-P", "-s", "-B", str(_CHILD)]
-    wrapper = bubblewrap()
-    if not wrapper:
-        return python, variables
-    settings = [word for item in variables.items() for word in ("--setenv", *item)]
-    return [wrapper, *_namespace(), *settings, *python], {}
 
 
 @cache
@@ -136,68 +65,52 @@ def _starter(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="handheld-isolated")
 
 
-class IsolatedRuntime:
-    """The same face as ``_litert.Runtime``, of a model that runs in a child process.
+class IsolatedProcess:
+    """A child that runs one model on our behalf. Not thread safe: its owner locks.
 
     Args:
-        content: a file that ``_verify`` has accepted.
-        where: its path, for messages.
-        threads: threads of the kernels.
-        types: names of the element types that the file declares for the outputs, in their order.
-        shapes: of inputs that have other lengths than in the file, by position.
+        where: the model's path, for messages.
         limits: of the child.
+        threads: of the kernels, 1 or more; each may use the CPU for as long as a run may take.
+        packages: that the child imports, by name.
+        files: that it may read beside these: where it finds them, and where they are.
 
     Raises:
-        ModelError: the child cannot be started, or the model cannot be opened in it.
+        ModelError: the child cannot be started.
     """
 
     def __init__(
         self,
-        content: bytes,
         where: str,
-        *,
-        threads: int,
-        types: Sequence[str],
-        shapes: Mapping[int, Sequence[int]] | None = None,
         limits: RunLimits,
+        threads: int,
+        packages: Sequence[str],
+        files: Mapping[str, str] | None = None,
     ) -> None:
         self._where = where
         self._limits = limits
         self._cpu_seconds = limits.seconds * threads
         self._ended = ""
         self._owner = os.getpid()
-        self._process = _start(where)
-        head = {
-            "threads": threads,
-            "types": list(types),
-            "shapes": dict(shapes or {}),
-            "memory": limits.memory,
-            "parent": os.getpid(),
-            "seconds": self._cpu_seconds,
-        }
+        self._process = _start(where, *_sandbox.command(("numpy", *packages), files))
+
+    def open(self, head: Mapping[str, Any], parts: Sequence[Any] = ()) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """Send the first message, which opens the model; returns the head of the answer and its arrays.
+
+        Raises:
+            ModelError: the child died, hung, or answered with something else.
+            RuntimeError: the runtime refuses the model, in its own words.
+        """
+        limits = {"memory": self._limits.memory, "parent": os.getpid()}
         try:
-            self.inputs = tuple(self._ask("was opened", head, [content]))
-        except ModelError:
+            return self._ask("was opened", {**head, **limits}, parts)
+        except (ModelError, RuntimeError):
             self.close()
             raise
 
-    def invoke(self) -> tuple[np.ndarray, ...]:
-        """Run once on what ``inputs`` hold; the outputs belong to the caller."""
-        parts = [_view(array) for array in self.inputs]
-        return tuple(self._ask("ran", {"seconds": self._cpu_seconds}, parts))
-
-    def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
-    ) -> tuple[np.ndarray, ...]:
-        """Run the signature ``key`` on inputs by name, as ``_litert.Runtime`` does."""
-        head = {
-            "seconds": self._cpu_seconds,
-            "signature": key,
-            "names": list(names),
-            "outputs": dict(outputs),
-            "arrays": [[array.dtype.str, list(array.shape)] for array in arrays],
-        }
-        return tuple(self._ask("ran", head, [array.tobytes() for array in arrays]))
+    def run(self, head: Mapping[str, Any], parts: Sequence[Any]) -> list[np.ndarray]:
+        """Send a message that runs the model; returns the arrays of the answer. Raises what ``open`` does."""
+        return self._ask("ran", head, parts)[1]
 
     def close(self) -> None:
         """End the process; may be called twice."""
@@ -216,15 +129,15 @@ class IsolatedRuntime:
             self._process.kill()
         self._process.wait()
 
-    def _ask(self, doing: str, head: dict[str, Any], parts: Sequence[Any]) -> list[np.ndarray]:
-        """Send one message and return the arrays of its answer."""
+    def _ask(self, doing: str, message: Mapping[str, Any], parts: Sequence[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """Send one message; returns the head of its answer, and its arrays."""
         if self._ended:
             raise ModelError(f"{self._where}: {self._ended}; open the model again")
         if os.getpid() != self._owner:  # two processes on one pipe would read each other's answers
             problem = "it was opened in another process, of which this one is a fork"
             raise ModelError(f"{self._where}: {problem}; open the model again")
         deadline = time.monotonic() + self._limits.seconds
-        head["lengths"] = [len(chunk) for chunk in parts]
+        head = {**message, "seconds": self._cpu_seconds, "lengths": [len(chunk) for chunk in parts]}
         text = json.dumps(head).encode()
         try:
             self._write(_LENGTH.pack(len(text)) + text, deadline)
@@ -238,6 +151,11 @@ class IsolatedRuntime:
         except (ValueError, RecursionError, OverflowError) as error:
             problem = f"its process answered with something else than arrays ({error})"
             raise self._end(problem) from error
+        except RuntimeError:  # what the runtime says of the model; the child waits for the next message
+            raise
+        except BaseException:  # Ctrl-C: an answer that nobody waits for would be taken for the next one
+            self._end("its last run was interrupted")
+            raise
 
     def _end(self, reason: str) -> ModelError:
         """End the child for good; returns what to raise."""
@@ -287,7 +205,7 @@ class IsolatedRuntime:
             view = view[count:]
         return data
 
-    def _answer(self, deadline: float) -> list[np.ndarray]:
+    def _answer(self, deadline: float) -> tuple[dict[str, Any], list[np.ndarray]]:
         (size,) = _LENGTH.unpack(self._read(_LENGTH.size, deadline))
         if size > _MOST_HEAD:
             raise ValueError(f"a head of {size} bytes")
@@ -295,20 +213,120 @@ class IsolatedRuntime:
         if not isinstance(head, dict):
             raise ValueError("no object")
         if "error" in head:
-            raise ModelError(f"{self._where}: the runtime failed: {str(head['error']).strip()}")
+            raise RuntimeError(str(head["error"]).strip())
         layout = [_layout(entry) for entry in head.get("arrays", ())]
         total = sum(_bytes(dtype, shape) for dtype, shape in layout)
         if total > _MOST_ANSWER:
             raise ValueError(f"{total} bytes")
-        return [np.frombuffer(self._read(_bytes(dtype, shape), deadline), dtype).reshape(shape) for dtype, shape in layout]
+        arrays = [np.frombuffer(self._read(_bytes(dtype, shape), deadline), dtype).reshape(shape) for dtype, shape in layout]
+        return head, arrays
 
 
-def _start(where: str) -> subprocess.Popen[bytes]:
+class IsolatedRuntime:
+    """The same face as ``_litert.Runtime``, of a model that runs in a child process.
+
+    Args:
+        content: a file that ``_verify`` has accepted.
+        where: its path, for messages.
+        threads: threads of the kernels.
+        types: names of the element types that the file declares for the outputs, in their order.
+        shapes: of inputs that have other lengths than in the file, by position.
+        limits: of the child.
+
+    Raises:
+        ModelError: the child cannot be started, or the model cannot be opened in it.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        where: str,
+        *,
+        threads: int,
+        types: Sequence[str],
+        shapes: Mapping[int, Sequence[int]] | None = None,
+        limits: RunLimits,
+    ) -> None:
+        self._where = where
+        self._process = IsolatedProcess(where, limits, threads, ("ai_edge_litert",))
+        head = {"runtime": "litert", "threads": threads, "types": list(types), "shapes": dict(shapes or {})}
+        with self._failures():
+            self.inputs = tuple(self._process.open(head, [content])[1])
+
+    def invoke(self) -> tuple[np.ndarray, ...]:
+        """Run once on what ``inputs`` hold; the outputs belong to the caller."""
+        parts = [_view(array) for array in self.inputs]
+        with self._failures():
+            return tuple(self._process.run({}, parts))
+
+    def call(
+        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
+    ) -> tuple[np.ndarray, ...]:
+        """Run the signature ``key`` on inputs by name, as ``_litert.Runtime`` does."""
+        head = {
+            "signature": key,
+            "names": list(names),
+            "outputs": dict(outputs),
+            "arrays": [[array.dtype.str, list(array.shape)] for array in arrays],
+        }
+        with self._failures():
+            return tuple(self._process.run(head, [array.tobytes() for array in arrays]))
+
+    def close(self) -> None:
+        """End the process; may be called twice."""
+        self._process.close()
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            raise ModelError(f"{self._where}: the runtime failed: {error}") from error
+
+
+class IsolatedSession:
+    """The same face as ``_onnxruntime.Session``, of a model that runs in a child process.
+
+    Args:
+        path: where the child finds the file.
+        where: what messages call it.
+        threads: of the kernels, 1 or more.
+        limits: of the child.
+        files: that the child may read: where it finds them, and where they are.
+
+    Raises:
+        ModelError: the child cannot be started, died or hung.
+        RuntimeError: the runtime refuses the model, in its own words.
+    """
+
+    def __init__(self, path: str, where: str, *, threads: int, limits: RunLimits, files: Mapping[str, str]) -> None:
+        self._process = IsolatedProcess(where, limits, threads, ("onnxruntime",), files)
+        self._lock = Lock()
+        head, _ = self._process.open({"runtime": "onnxruntime", "path": path, "threads": threads})
+        try:
+            self.inputs = [_described(entry) for entry in head["inputs"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{where}: its process answered with something else than its inputs") from error
+
+    def run(self, name: str, array: np.ndarray, seconds: float) -> np.ndarray:
+        """Return the first output, float32; ``seconds`` are those of the limits."""
+        head = {"name": name, "arrays": [[array.dtype.str, list(array.shape)]]}
+        with self._lock:
+            outputs = self._process.run(head, [_view(array)])
+        return np.asarray(outputs[0] if outputs else (), np.float32)
+
+
+def _described(entry: Any) -> tuple[str, list[int | None], str]:
+    """Name, shape and type of an input, as a child says it; ValueError and TypeError for something else."""
+    name, shape, dtype = entry
+    return str(name), [side if isinstance(side, int) else None for side in shape], str(dtype)
+
+
+def _start(where: str, command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start a child that waits for its model."""
     if not hasattr(select, "poll"):
         problem = "a process of its own needs Linux or macOS"
         raise ModelError(f"{where}: {problem}; with isolated=False it runs in this process")
-    command, variables = _command()
     start = _starter(os.getpid()).submit(
         subprocess.Popen,
         command,

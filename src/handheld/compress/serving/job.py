@@ -116,6 +116,7 @@ def teacher_of(spec: Spec, upload: Path) -> "Teacher":
         checkpoint=str(path) if path and not onnx else None,
         trained=spec["trained"],
         file=str(path) if onnx else None,
+        isolated=onnx,
     )
 
 

@@ -3,31 +3,16 @@
 import json
 import mmap
 import struct
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from handheld.compress.serving.limits import CompressLimits
+from handheld.engine.onnx_fields import GRAPH, leads_elsewhere, onnx_fields
 from handheld.errors import InputError
 
 _ZIP, _GZIP = (b"PK\x03\x04", b"PK\x05\x06"), b"\x1f\x8b"
 _LARGEST_HEADER = 4_000_000
 _MOST_FIELDS = 300_000
-_DEEPEST = 24
-_MOST_KEY = 1 << 32
-
-# Of ONNX's messages, the fields that lead to tensors: message -> field number -> message (onnx.proto).
-_ONNX: Mapping[str, Mapping[int, str]] = {
-    "model": {7: "graph", 20: "training", 25: "function"},
-    "training": {1: "graph", 2: "graph"},
-    "function": {7: "node", 11: "attribute"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
-    "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": {},
-}
-_GRAPH, _EXTERNAL_DATA, _DATA_LOCATION = 7, 13, 14
 
 
 def check_archive(path: Path) -> None:
@@ -79,53 +64,17 @@ def _check_onnx(path: Path) -> None:
     """A protobuf message with a graph, whose tensors lie in the file: others would be read from paths that it names."""
     if not path.stat().st_size:
         raise _broken("an ONNX", "it is empty")
+    has_graph = False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        seen, has_graph, waiting = 0, False, [("model", 0, len(content), 0)]
-        while waiting:
-            message, start, end, depth = waiting.pop()
-            for number, value in _fields(content, start, end):
-                seen += 1
-                if seen > _MOST_FIELDS or depth > _DEEPEST:
-                    raise _broken("an ONNX", f"it has more than {_MOST_FIELDS:,} parts, or parts {_DEEPEST} deep")
-                has_graph |= message == "model" and number == _GRAPH and isinstance(value, tuple)
-                if message == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)):
+        try:
+            for message, number, value in onnx_fields(content, most=_MOST_FIELDS):
+                has_graph |= message == "model" and number == GRAPH and isinstance(value, tuple)
+                if leads_elsewhere(message, number, value):
                     raise _broken("an ONNX", "it keeps tensors in other files; save it with all tensors inside")
-                if isinstance(value, tuple) and (inner := _ONNX[message].get(number)):
-                    waiting.append((inner, *value, depth + 1))
+        except ValueError as error:
+            raise error if isinstance(error, InputError) else _broken("an ONNX", str(error)) from error
     if not has_graph:
         raise _broken("an ONNX", "it holds no graph")
-
-
-def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int | tuple[int, int]]]:
-    """Give the fields of a protobuf message: number, and value or the place (start, end) of what it holds."""
-    while at < end:
-        key, at = _varint(content, at, end)
-        number, wire = key >> 3, key & 7
-        # Protobuf's readers drop the bits above 32 of a key, so a larger one is another field to
-        # them than to us: a tensor's place in another file was once hidden in that way.
-        if number == 0 or key >= _MOST_KEY:
-            raise _broken("an ONNX", f"it is no protobuf message at byte {at}")
-        if wire == 0:
-            value, at = _varint(content, at, end)
-            yield number, value
-            continue
-        if wire == 2:
-            length, at = _varint(content, at, end)
-        else:
-            length = {1: 8, 5: 4}.get(wire, end)
-        if at + length > end:
-            raise _broken("an ONNX", f"it is no protobuf message at byte {at}")
-        yield number, (at, at + length)
-        at += length
-
-
-def _varint(content: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    value = 0
-    for place in range(at, min(end, at + 10)):
-        value |= (content[place] & 0x7F) << 7 * (place - at)
-        if content[place] < 0x80:
-            return value, place + 1
-    raise _broken("an ONNX", f"it is no protobuf message at byte {at}")
 
 
 def _broken(kind: str, why: str) -> InputError:

@@ -88,7 +88,7 @@ def compress_texts(
     if source.mean or source.classes:
         raise InputError("mean, std and classes of [teacher] are of a file that takes pictures; these are texts")
     plan: dict[str, Any] = {
-        "teacher": {key: value for key, value in asdict(source).items() if value != ()},
+        "teacher": source.record,
         "trained": trained or source.trained,
         "seed": settings.seed,
         **({} if settings.texts == TextEpochs() else {"texts": asdict(settings.texts)}),
