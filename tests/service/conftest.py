@@ -38,6 +38,8 @@ KINDS = {
             name="escape", title="Escape", entry="job_functions:escape", fields=(Field(name="go", label="Go", required=False),)
         ),
         JobKind(name="orphan", title="Orphan", entry="job_functions:orphan"),
+        JobKind(name="ghost", title="Ghost", entry="job_functions:ghost"),
+        JobKind(name="swarm", title="Swarm", entry="job_functions:swarm", fields=(Field(name="count", label="How many"),)),
         JobKind(name="imports", title="Imports", entry="job_functions:imports"),
         JobKind(
             name="archive",

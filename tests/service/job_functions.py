@@ -21,6 +21,35 @@ time.sleep(600)
 """
 
 
+# Empties its environment and ignores what asks it to end; a daemon in a session of its own.
+GHOST = """
+import os, signal, sys, time
+if "HANDHELD_JOB" in os.environ:
+    os.execve(sys.executable, [sys.executable, "-S", "-c", sys.argv[1], *sys.argv[1:]], {})
+os.setsid()
+if os.fork():
+    os._exit(0)
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_IGN)
+open(sys.argv[2], "w").write(str(os.getpid()))
+time.sleep(600)
+"""
+
+# Processes that start another before they end, so that there always are as many.
+SWARM = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for _ in range(int(sys.argv[1])):
+    if not os.fork():
+        os.setsid()
+        while True:
+            time.sleep(0.05)
+            if os.fork():
+                os._exit(0)
+time.sleep(600)
+"""
+
+
 def shout(folder, spec, report):
     """Write what was uploaded, in capitals."""
     report(0.5, "shouting")
@@ -107,6 +136,22 @@ def orphan(folder, spec, report):
     while not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text():
         threading.Event().wait(0.02)
     os.kill(os.getppid(), signal.SIGKILL)
+    threading.Event().wait()
+
+
+def ghost(folder, spec, report):
+    """Leave a process without a mark, and end the keeper, which ends this process too."""
+    subprocess.run([sys.executable, "-S", "-c", GHOST, GHOST, str(folder / "work" / "escaped")], check=True)
+    while not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text():
+        threading.Event().wait(0.02)
+    os.kill(os.getppid(), signal.SIGKILL)
+    threading.Event().wait()
+
+
+def swarm(folder, spec, report):
+    """Start many processes that replace each other, and wait."""
+    subprocess.Popen([sys.executable, "-S", "-c", SWARM, spec["count"]])
+    report(0.5, "swarming")
     threading.Event().wait()
 
 

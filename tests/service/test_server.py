@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -57,6 +58,22 @@ def test_an_orderly_stop_puts_its_job_back_and_lets_followers_go(start_server, u
     work(tmp_path, "go").touch()
     until(lambda: job_of(second, url)["state"] == "done")
     assert starts(tmp_path) == ["0", "31"]
+
+
+def test_a_job_without_mark_and_keeper_leaves_nothing(start_server, until, tmp_path):
+    """It throws its environment away and kills what watches over it: the server has adopted what it left."""
+    server = start_server("ghost", "count", limits={"running": 2})
+    other = server.submit("count").json["url"]
+    until(lambda: job_of(server, other)["message"] == "counted to 31")
+    url = server.submit("ghost").json["url"]
+    job = until(lambda: (job := job_of(server, url))["state"] == "failed" and job)
+    assert "ended by SIGKILL" in job["error"]
+    (escaped,) = (tmp_path / "server" / "jobs").glob("*/work/escaped")
+    until(lambda: not Path("/proc", escaped.read_text()).exists())
+    assert job_of(server, other)["state"] == "running", "another job's keeper is no stray"
+    work_of = next(folder for folder in (tmp_path / "server" / "jobs").iterdir() if (folder / "work" / "steps").exists())
+    (work_of / "work" / "go").touch()
+    until(lambda: job_of(server, other)["state"] == "done")
 
 
 def test_two_servers_share_the_jobs_of_a_database(start_server, until, tmp_path, postgres):

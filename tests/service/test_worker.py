@@ -263,6 +263,32 @@ def test_a_job_that_ends_its_keeper_leaves_nothing_and_holds_nobody_up(room, unt
         assert house.end(house.submit("imports")).state == "done"
 
 
+def test_a_job_may_have_so_many_processes(room, until):
+    with room(processes=20) as house:
+        job = house.end(house.submit("swarm", count="30"))
+        assert (job.state, job.error) == ("failed", "the job started more than the 20 processes allowed")
+        assert house.end(house.submit("imports")).state == "done"
+
+
+def test_processes_that_replace_each_other_end_with_their_job(room, until):
+    with room() as house:
+        key = house.submit("swarm", count="30")
+        until(lambda: house.worker.tick() or (house.queue.get(key).message == "swarming" and len(swarm()) > 25))
+        house.queue.cancel(key)
+        assert house.end(key).state == "cancelled"
+        assert swarm() == []
+
+
+def swarm():
+    """The processes of the job of that name."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"for _ in range(int(sys.argv[1]))" in (folder / "cmdline").read_bytes():
+                found.append(folder)
+    return found
+
+
 def test_a_verdict_that_cannot_be_stored_makes_room_and_comes_later(room, monkeypatch):
     with room() as house:
         key = house.submit("fail", how="input")

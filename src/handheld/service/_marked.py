@@ -1,7 +1,7 @@
 """Processes found by a mark in their environment, which children inherit: those of a job, wherever they went.
 
 The job's keeper ends what the job started, but runs as the same user, so the job can end its keeper. What then remains is found
-here, on Linux. Only what throws its whole environment away, and ended its keeper too, is not.
+here, on Linux; what threw its environment away too, by ``_strays``.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _MOST_ROUNDS = 100  # against processes that start others as fast as they are ended
 
@@ -40,17 +41,23 @@ def end_marked(mark: str) -> None:
             return
 
 
-def unlinked_bytes(mark: str, root: Path) -> int:
-    """Return the bytes of files that have no name any more, but are held open by processes with a mark.
+class Use(NamedTuple):
+    """What the processes with a mark use: how many there are, and the bytes of the files without a name that they hold open."""
 
-    Counted are those on the disk that ``root`` lies on, each once.
-    """
+    processes: int = 0
+    unlinked_bytes: int = 0
+
+
+def use_of(mark: str, root: Path) -> Use:
+    """Return what the processes with a mark use; of files those on the disk that ``root`` lies on, each once."""
     disk = root.stat().st_dev
     sizes: dict[int, int] = {}
+    processes = 0
     for folder in marked(mark):
+        processes += 1
         with contextlib.suppress(OSError):
             for link in (folder / "fd").iterdir():
                 info = link.stat()
                 if stat.S_ISREG(info.st_mode) and not info.st_nlink and info.st_dev == disk:
                     sizes[info.st_ino] = 512 * info.st_blocks
-    return sum(sizes.values())
+    return Use(processes, sum(sizes.values()))

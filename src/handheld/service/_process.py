@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handheld.service._marked import end_marked, unlinked_bytes
+from handheld.service._marked import Use, end_marked, use_of
 from handheld.service.kinds import Spec
+from handheld.service.limits import Limits
 
 _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 20  # bytes; a report of our own child is far below
+_TASKS = 8  # that a process may have on average: libraries start a thread for each core
 _GOODBYE_SECONDS = 5.0  # in which a keeper ends what it keeps
 _STRANGE = "the job's process reports what no job reports"
 
@@ -40,7 +42,7 @@ class Progress:
 class JobProcess:
     """A running job. ``poll`` takes in its reports; after it has ``ended``, ``error`` is None if the job was done."""
 
-    def __init__(self, entry: str, folder: Path, spec: Spec, *, memory_bytes: int | None, progress: Progress) -> None:
+    def __init__(self, entry: str, folder: Path, spec: Spec, *, limits: Limits, progress: Progress) -> None:
         # -P: a file called json.py that somebody uploaded must not be imported from the folder that the job works in.
         self._mark = f"HANDHELD_JOB={secrets.token_hex(16)}"
         self._folder = folder
@@ -55,7 +57,8 @@ class JobProcess:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        order = {"entry": entry, "folder": str(folder), "spec": spec, "memory_bytes": memory_bytes}
+        bounds = {"memory_bytes": limits.memory_bytes, "tasks": _TASKS * limits.processes}
+        order = {"entry": entry, "folder": str(folder), "spec": spec} | bounds
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
@@ -102,9 +105,14 @@ class JobProcess:
         self._process.wait()
         end_marked(self._mark)  # a job may have ended its keeper, which then ended nothing
 
-    def unlinked_bytes(self) -> int:
-        """Return the bytes of files on the job's disk that its processes hold open, but that have no name any more."""
-        return unlinked_bytes(self._mark, self._folder)
+    @property
+    def keeper(self) -> int:
+        """Id of the process that keeps the job."""
+        return self._process.pid
+
+    def use(self) -> Use:
+        """Return how many processes the job has, and what their files without a name take on its disk."""
+        return use_of(self._mark, self._folder)
 
     def _read(self) -> None:
         if self._process.stdout is None or self._process.stdout.closed:

@@ -18,14 +18,17 @@ class Running:
     process: JobProcess
     deadline: float
     bytes: int
+    processes: int = 0
     next_beat: float = 0.0
     next_measure: float = 0.0
     verdict: tuple[str, str | None] | None = None
     has_made_room: bool = False  # whether what it worked with was removed from a full disk
 
     def measure(self, folders: Folders, timer: Callable[[], float]) -> None:
-        """Measure the job's folder, unless that took long and was not long ago: there may be 100,000 files in it."""
+        """Measure the job's folder and count its processes, unless that took long and was not long ago: there may be 100,000 files in it."""
         start = timer()
         if start >= self.next_measure:
-            self.bytes = folders.bytes_of(self.job.key) + self.process.unlinked_bytes()
+            use = self.process.use()
+            self.processes = use.processes
+            self.bytes = folders.bytes_of(self.job.key) + use.unlinked_bytes
             self.next_measure = timer() + _PAUSES * (timer() - start)

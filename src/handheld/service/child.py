@@ -1,13 +1,12 @@
 """The processes of one job: ``python -m handheld.service.child``, started by the server, and the job's own below it.
 
-It reads ``{"entry", "folder", "spec", "memory_bytes"}`` as one line on standard input, which then stays open for as long as
+It reads ``{"entry", "folder", "spec", "memory_bytes", "tasks"}`` as one line on standard input, which then stays open for as long as
 the server lives. The job writes a JSON line for each report, and for its end, to what was its standard output. The first
 process is the job's keeper: once the job has ended, or the server is gone, it ends every process that the job started, also
 those that left its session or whose parents have died, and then ends as the job did.
 """
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -21,11 +20,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from handheld.errors import HandheldError
+from handheld.service._strays import adopt_orphans, prctl
 from handheld.service._texts import storable
 
 _PAUSE_SECONDS = 0.1
 _SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
-_SET_CHILD_SUBREAPER = 36
 _CHILDREN = Path("/proc/thread-self/children")
 """Linux's list of a process's children. Elsewhere the server ends those in the job's own session."""
 
@@ -33,10 +32,10 @@ _CHILDREN = Path("/proc/thread-self/children")
 def main() -> None:
     """Keep the job, and end as it did: with status 0 if it was done, 1 if it failed and said why, or by a signal."""
     order = json.loads(sys.stdin.buffer.readline())
-    _prctl(_SET_CHILD_SUBREAPER, 1)  # orphans of the job become children of this process, not of the system's first
+    adopt_orphans()  # those of the job become children of this process, not of the system's first
     job = os.fork()
     if not job:
-        _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         _work(order)
     status = _wait(job)
     if _CHILDREN.exists():
@@ -54,6 +53,7 @@ def _work(order: dict[str, Any]) -> None:
     """Run the job in this process, and end it."""
     say = _channel(Path(order["folder"]))
     _limit_memory(order["memory_bytes"])
+    _limit_tasks(order["tasks"])
     with _alone(Path(order["folder"])):
         error = _run(order, say)
     say({"error": error} if error is not None else {"done": True})
@@ -128,11 +128,6 @@ def _die_by(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
 def _limit_memory(limit: int | None) -> None:
     with contextlib.suppress(OSError):  # where the machine runs out of memory, let it end this process and not the server
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -140,6 +135,15 @@ def _limit_memory(limit: int | None) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _limit_tasks(more: int) -> None:
+    """Let the user's processes and threads become so many more than all that run now; Linux does not count those of root."""
+    with contextlib.suppress(OSError, ValueError):  # no Linux, or fewer are allowed already
+        import resource
+
+        running = int(Path("/proc/loadavg").read_text("utf-8").split()[3].partition("/")[2])
+        resource.setrlimit(resource.RLIMIT_NPROC, (running + more, running + more))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ class Limits:
     """The limits of a server, each a positive number.
 
     ``running`` and ``uploads`` count for each server process, the others for all that share a database.
+    ``processes`` are those of one job; it may have eight times as many threads (not counted for root, who may have any number).
     A job is started again at most ``attempts`` times after its server died under it; each start has ``seconds`` of its own.
     ``lease_seconds`` is how long a server may be silent before others take its jobs, so clocks of servers must agree within it.
 
@@ -29,6 +30,7 @@ class Limits:
     job_bytes: int = 16 * GIGABYTE
     total_bytes: int = 100 * GIGABYTE
     memory_bytes: int | None = None
+    processes: int = 512
     seconds: float = DAY
     attempts: int = 3
     lease_seconds: float = 15.0

@@ -13,6 +13,7 @@ from handheld.service._cleaning import clean
 from handheld.service._jobs import Job
 from handheld.service._process import JobProcess, Progress
 from handheld.service._running import Running
+from handheld.service._strays import end_strays
 from handheld.service.folders import Folders
 from handheld.service.kinds import JobKind
 from handheld.service.queue import JobQueue
@@ -115,7 +116,7 @@ class Worker:
         """End the processes of all running jobs and put these back into the queue."""
         while self._running:
             running = self._running.pop()
-            running.process.kill()
+            self._kill(running)
             self._queue.release(running.job)
 
     def _run(self) -> None:
@@ -145,10 +146,10 @@ class Worker:
             running.verdict = ("failed", f"the job cannot be watched: {type(error).__name__}")
 
     def _begin(self, job: Job) -> None:
-        memory, progress = self._limits.memory_bytes, Progress(job.fraction, job.message)
+        progress = Progress(job.fraction, job.message)
         try:
             folder = self._folders.of(job.key)
-            process = JobProcess(self._kinds[job.kind].entry, folder, job.spec, memory_bytes=memory, progress=progress)
+            process = JobProcess(self._kinds[job.kind].entry, folder, job.spec, limits=self._limits, progress=progress)
         except OSError as error:
             self._queue.finish(job, "failed", error=f"the job cannot be started: {error.strerror}", size=job.bytes)
             return
@@ -174,20 +175,27 @@ class Worker:
             return
         job = self._queue.beat(running.job, fraction=progress.fraction, message=progress.message, size=running.bytes)
         if job is None:  # this server was silent for too long and another has the job now
-            running.process.kill()
+            self._kill(running)
             self._running.remove(running)
         elif job.cancelling:
             self._end(running, "cancelled", None)
+        elif running.processes > self._limits.processes:
+            self._end(running, "failed", f"the job started more than the {self._limits.processes} processes allowed")
         elif running.bytes > self._limits.job_bytes:
-            running.process.kill()
+            self._kill(running)
             self._folders.make_room(running.job.key, everything=False)
             if self._folders.bytes_of(running.job.key) > self._limits.job_bytes:
                 self._folders.make_room(running.job.key, everything=True)
             self._end(running, "failed", f"the job's files take more than the {self._limits.job_bytes} bytes allowed")
 
+    def _kill(self, running: Running) -> None:
+        """End a job's processes, wherever they went."""
+        running.process.kill()
+        end_strays({other.process.keeper for other in self._running if other is not running})
+
     def _end(self, running: Running, state: str, error: str | None) -> None:
         running.verdict = (state, error)
-        running.process.kill()
+        self._kill(running)
         size = self._folders.bytes_of(running.job.key)
         message = running.process.progress.message
         try:
