@@ -1,11 +1,7 @@
 import json
 import os
-import secrets
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -18,6 +14,10 @@ import pytest
 from handheld.service import Field, JobKind, Limits
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for "private_postgres"; pytest's importlib mode leaves the path alone
+
+from private_postgres import missing, private_postgres  # noqa: E402
+
 TEXT = Field(name="text", label="Text", type="file", accept=(".txt", ".md"), help="A plain text.")
 KINDS = {
     kind.name: kind
@@ -40,6 +40,9 @@ KINDS = {
         JobKind(name="orphan", title="Orphan", entry="job_functions:orphan"),
         JobKind(name="ghost", title="Ghost", entry="job_functions:ghost"),
         JobKind(name="swarm", title="Swarm", entry="job_functions:swarm", fields=(Field(name="count", label="How many"),)),
+        JobKind(
+            name="fill", title="Fill", entry="job_functions:fill", fields=(Field(name="name", label="A name", required=False),)
+        ),
         JobKind(name="imports", title="Imports", entry="job_functions:imports"),
         JobKind(
             name="archive",
@@ -84,50 +87,13 @@ def fast_limits():
     return make
 
 
-def _postgres_programs():
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    if not found:
-        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-    if os.getuid() == 0 and not shutil.which("runuser"):
-        pytest.skip("PostgreSQL does not run as root, and there is no runuser")
-    return found[-1]
-
-
 @pytest.fixture(scope="session")
 def postgres():
     """A private PostgreSQL on loopback; gives a function that makes an empty database and returns its URL."""
-    programs = _postgres_programs()
-    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="handheld-pg-"))
-    password = secrets.token_hex(8)
-    (folder / "password").write_text(password)
-    if as_user:
-        for path in (folder, folder / "password"):
-            shutil.chown(path, "postgres")
-
-    def run(*command):
-        subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/", timeout=60)
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    data = folder / "data"
-    options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off -c shared_buffers=16MB"
-    try:
-        run(programs / "initdb", "-D", data, "-U", "tester", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "-N")
-        run(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-        yield lambda: _new_database(f"postgresql://tester:{password}@127.0.0.1:{port}")
-        run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _new_database(server):
-    import psycopg
-
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"{server}/{name}"
+    if problem := missing():
+        pytest.skip(problem)
+    with private_postgres() as new_database:
+        yield new_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -43,7 +43,7 @@ for _ in range(int(sys.argv[1])):
     if not os.fork():
         os.setsid()
         while True:
-            time.sleep(0.05)
+            time.sleep(0.3)
             if os.fork():
                 os._exit(0)
 time.sleep(600)
@@ -153,6 +153,16 @@ def swarm(folder, spec, report):
     subprocess.Popen([sys.executable, "-S", "-c", SWARM, spec["count"]])
     report(0.5, "swarming")
     threading.Event().wait()
+
+
+def fill(folder, spec, report):
+    """Write until the disk is full, into a file with a name or without."""
+    with (folder / "work" / "large").open("wb", buffering=0) as file:
+        if not spec["name"]:
+            (folder / "work" / "large").unlink()
+        while True:
+            file.write(bytes(1_000_000))
+            threading.Event().wait(0.002)
 
 
 def escape(folder, spec, report):

@@ -279,13 +279,35 @@ def test_processes_that_replace_each_other_end_with_their_job(room, until):
         assert swarm() == []
 
 
+def test_orphans_that_ended_give_their_numbers_back(room, until):
+    """A job that starts and forgets processes for hours would else leave none for the machine."""
+    with room() as house:
+        key = house.submit("swarm", count="30")
+        until(lambda: house.worker.tick() or house.queue.get(key).message == "swarming")
+        keeper = house.worker._running[0].process.keeper
+        seen = set()
+        until(lambda: house.worker.tick() or seen.update(swarm()) or len(seen) > 150)
+        assert len(waiting(keeper)) < 60
+
+
+def waiting(keeper):
+    """The ids of processes that ended and were not waited for by a job's keeper."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state == "Z" and int(parent) == keeper:
+                found.add(folder.name)
+    return found
+
+
 def swarm():
     """The processes of the job of that name."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if b"for _ in range(int(sys.argv[1]))" in (folder / "cmdline").read_bytes():
-                found.append(folder)
+                found.append(folder.name)
     return found
 
 

@@ -124,7 +124,7 @@ class _OnnxRuntime:
 
     def answer(self, head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
         (array,) = _arrays(head, parts)
-        return [self._session.run(head["name"], array, _FOREVER)]
+        return [self._session.run(array, _FOREVER)]
 
 
 _RUNTIMES: dict[str, type[_LiteRt] | type[_OnnxRuntime]] = {"litert": _LiteRt, "onnxruntime": _OnnxRuntime}

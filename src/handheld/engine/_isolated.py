@@ -308,9 +308,9 @@ class IsolatedSession:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{where}: its process answered with something else than its inputs") from error
 
-    def run(self, name: str, array: np.ndarray, seconds: float) -> np.ndarray:
-        """Return the first output, float32; ``seconds`` are those of the limits."""
-        head = {"name": name, "arrays": [[array.dtype.str, list(array.shape)]]}
+    def run(self, array: np.ndarray, seconds: float) -> np.ndarray:
+        """Return the first output for the first input, float32; ``seconds`` are those of the limits."""
+        head = {"arrays": [[array.dtype.str, list(array.shape)]]}
         with self._lock:
             outputs = self._process.run(head, [_view(array)])
         return np.asarray(outputs[0] if outputs else (), np.float32)

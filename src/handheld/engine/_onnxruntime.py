@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 _ERRORS_ONLY = 3  # of the runtime's log
+_LONGEST_NAME = 100  # letters that are shown
 
 
 class Session:
@@ -31,11 +32,13 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads would hold up the training
         self._new_options = onnxruntime.RunOptions
         self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.inputs = [(entry.name, list(entry.shape), entry.type) for entry in self._session.get_inputs()]
+        inputs = self._session.get_inputs()
+        self._name = inputs[0].name if inputs else ""
+        self.inputs = [(entry.name[:_LONGEST_NAME], list(entry.shape), entry.type) for entry in inputs]
         """Name, shape and type of each input; a side that is open is a name or None."""
 
-    def run(self, name: str, array: np.ndarray, seconds: float) -> np.ndarray:
-        """Return the model's first output for one input, as float32; it is stopped at the next operator after ``seconds``.
+    def run(self, array: np.ndarray, seconds: float) -> np.ndarray:
+        """Return the first output for the first input, as float32; it is stopped at the next operator after ``seconds``.
 
         Raises:
             TimeoutError: it takes longer.
@@ -46,7 +49,7 @@ class Session:
         timer.daemon = True
         timer.start()
         try:
-            return np.asarray(self._session.run(None, {name: array}, options)[0], np.float32)
+            return np.asarray(self._session.run(None, {self._name: array}, options)[0], np.float32)
         except Exception:
             if options.terminate:
                 raise TimeoutError from None

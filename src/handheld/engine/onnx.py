@@ -34,7 +34,6 @@ RUN_SECONDS = 60.0
 
 
 class _Input(NamedTuple):
-    name: str
     dtype: type[np.generic]
     channels_last: bool
     channels: int
@@ -46,7 +45,7 @@ class _AnySession(Protocol):
 
     inputs: Any
 
-    def run(self, name: str, array: NDArray[Any], seconds: float) -> NDArray[np.float32]: ...
+    def run(self, array: NDArray[Any], seconds: float) -> NDArray[np.float32]: ...
 
 
 def open_onnx(
@@ -96,7 +95,7 @@ def open_onnx(
     def run(picture: NDArray[np.float32]) -> NDArray[np.float32]:
         array = _fed(picture, wanted, where)
         try:
-            return session.run(wanted.name, array, seconds)
+            return session.run(array, seconds)
         except TimeoutError:
             raise ModelError(f"{where}: it took longer than {seconds:g} s and was stopped") from None
         except ModelError:  # of a process of its own, with all that there is to say
@@ -177,7 +176,7 @@ def _has_runtime() -> bool:
 
 def _input(inputs: Any, path: str) -> _Input:
     listed = ", ".join(f"{name} {shape} {dtype}" for name, shape, dtype in inputs) or "none"
-    name, axes, dtype = inputs[0] if len(inputs) == 1 else ("", (), "")
+    _, axes, dtype = inputs[0] if len(inputs) == 1 else ("", (), "")
     if len(axes) != 4 or dtype not in _TYPES:
         raise ModelError(f"{path}: expected one picture input of 4 axes, float or uint8, got {listed}")
     shape = [axis if isinstance(axis, int) else 0 for axis in axes]  # a name or None stands for any length
@@ -187,7 +186,7 @@ def _input(inputs: Any, path: str) -> _Input:
     if last and shape[3] not in (1, 3):
         raise ModelError(f"{path}: expected 1 or 3 channels at the second or the last axis, got {listed}")
     sides = [side for side in (shape[1:3] if last else shape[2:4]) if side]
-    return _Input(name, _TYPES[dtype], last, shape[3] if last else shape[1], min(sides, default=0))
+    return _Input(_TYPES[dtype], last, shape[3] if last else shape[1], min(sides, default=0))
 
 
 def _fed(picture: NDArray[np.float32], wanted: _Input, path: str) -> NDArray[Any]:

@@ -25,7 +25,10 @@ class Running:
     has_made_room: bool = False  # whether what it worked with was removed from a full disk
 
     def measure(self, folders: Folders, timer: Callable[[], float]) -> None:
-        """Measure the job's folder and count its processes, unless that took long and was not long ago: there may be 100,000 files in it."""
+        """Measure the job's folder and count its processes, unless that took long and was not long ago.
+
+        There may be 100,000 files in it.
+        """
         start = timer()
         if start >= self.next_measure:
             use = self.process.use()

@@ -1,9 +1,9 @@
 """The processes of one job: ``python -m handheld.service.child``, started by the server, and the job's own below it.
 
-It reads ``{"entry", "folder", "spec", "memory_bytes", "tasks"}`` as one line on standard input, which then stays open for as long as
-the server lives. The job writes a JSON line for each report, and for its end, to what was its standard output. The first
-process is the job's keeper: once the job has ended, or the server is gone, it ends every process that the job started, also
-those that left its session or whose parents have died, and then ends as the job did.
+It reads ``{"entry", "folder", "spec", "memory_bytes", "tasks"}`` as one line on standard input, which then stays open for as
+long as the server lives. The job writes a JSON line for each report, and for its end, to what was its standard output. The
+first process is the job's keeper: once the job has ended, or the server is gone, it ends every process that the job started,
+also those that left its session or whose parents have died, and then ends as the job did.
 """
 
 import contextlib
@@ -99,9 +99,10 @@ def _channel(folder: Path) -> Callable[[dict[str, Any]], None]:
 def _wait(job: int) -> int | None:
     """Return how the job ended, or None at the end of standard input, which comes when the server is gone, however it went."""
     while True:
-        ended, status = os.waitpid(job, os.WNOHANG)
-        if ended:
-            return status
+        # Orphans that ended too: each keeps its number until it is waited for, and the machine has 32,768 of them or so.
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == job:
+                return ended[1]
         readable, _, _ = select.select([0], [], [], _PAUSE_SECONDS)
         if readable and not os.read(0, 1 << 12):
             return None
@@ -115,6 +116,8 @@ def _end_all() -> None:
                 os.kill(int(child), signal.SIGKILL)
         try:
             os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         except ChildProcessError:
             return
 
