@@ -31,6 +31,12 @@ def test_every_command_that_has_results_writes_them_as_json():
     assert without == WITHOUT_RESULTS
 
 
+def test_every_command_that_has_results_can_be_quiet():
+    for name, command in commands():
+        if name not in WITHOUT_RESULTS:
+            assert any({"--quiet", "-q"} <= set(parameter.opts) for parameter in command.params), name
+
+
 def test_json_is_always_a_file_or_standard_output():
     for name, command in commands():
         for parameter in command.params:

@@ -82,6 +82,7 @@ def pick(
     min_accuracy: Annotated[str | None, typer.Option(help="Lowest validation accuracy, such as 92%.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to copy the file; the member's own name if left out.")] = None,
     json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Copy the most accurate member that fits."""
     from handheld.compress import Family, Target
@@ -94,7 +95,7 @@ def pick(
     member = made.pick(Target.of(", ".join(limits)))
     path = made.copy(member, out or Path(member.file))
     latency = member.latency.median * 1e3
-    Output(json=json).result(
+    Output(json=json, quiet=quiet).result(
         f"{path}: {member.size:,} bytes, {latency:.3g} ms, {member.accuracy:.2%} of the test split right ({member.how})",
         {"file": path, "bytes": member.size, "latency_ms": latency, "accuracy": member.accuracy, "how": member.how},
     )

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from handheld._extras import EXTRAS
 from handheld._rooms import ROOMS
-from handheld.cli._output import Json, Output, table_of
+from handheld.cli._output import Json, Output, Quiet, table_of
 from handheld.errors import advice
 
 
-def doctor(json: Json = None) -> None:
+def doctor(json: Json = None, quiet: Quiet = False) -> None:
     """Say which parts can run here, and what to install for the rest."""
     from handheld import __version__
 
@@ -18,7 +18,7 @@ def doctor(json: Json = None) -> None:
     cells = [[part, "yes" if works else "no", how] for part, works, how in rows]
     words = f"handheld {__version__}\n{table_of(['part', 'can run', 'how'], cells)}"
     parts = [{"part": part, "can_run": works, "how": how} for part, works, how in rows]
-    Output(json=json).result(words, {"version": __version__, "parts": parts})
+    Output(json=json, quiet=quiet).result(words, {"version": __version__, "parts": parts})
 
 
 def check_parts(find: Callable[[str], object | None] = importlib.util.find_spec) -> list[tuple[str, bool, str]]:

@@ -98,6 +98,7 @@ def detect(
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,
     threads: Threads = 1,
+    quiet: Quiet = False,
 ) -> None:
     """Find hands in pictures; writes one JSON object a picture. A picture that cannot be read is named and skipped."""
     import json as coded
@@ -106,7 +107,7 @@ def detect(
     from handheld.hands import HandTracker, draw_hands
     from handheld.media import open_lines, read_image, write_image
 
-    output = Output()
+    output = Output(quiet=quiet)
     failed = 0
     names = _names_of_outputs(images)
     tracker = HandTracker(
@@ -125,6 +126,8 @@ def detect(
             lines.write(coded.dumps(line, ensure_ascii=False) + "\n")
             if out is not None:
                 write_image(out / name, draw_hands(image, hands))
+    if out is not None:
+        output.say(f"wrote {len(images) - failed} of {len(images)} pictures to {out}")
     if failed:
         raise typer.Exit(1)
 

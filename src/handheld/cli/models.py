@@ -42,7 +42,7 @@ def fetch(
 
 
 @app.command("list")
-def list_bundles(json: Json = None) -> None:
+def list_bundles(json: Json = None, quiet: Quiet = False) -> None:
     """List the bundles that can be fetched, and whether they are here."""
     from handheld.engine import store
 
@@ -51,7 +51,7 @@ def list_bundles(json: Json = None) -> None:
         for bundle in _bundles().values()
     ]
     cells = [[str(row["bundle"]), str(row["from"]), str(row["licence"]), "yes" if row["fetched"] else "no"] for row in rows]
-    Output(json=json).result(table_of(["bundle", "from", "licence", "fetched"], cells), rows)
+    Output(json=json, quiet=quiet).result(table_of(["bundle", "from", "licence", "fetched"], cells), rows)
 
 
 def _bundles() -> "dict[str, Bundle]":

@@ -141,6 +141,7 @@ def predict(
         Path | None,
         typer.Option(help="Write JSON lines, one a text; - writes them to standard output as they come, in place of words."),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Label each line of standard input: label TAB probability TAB text. A line without text has the label ?."""
     import json as coded
@@ -149,7 +150,7 @@ def predict(
     from handheld.media import open_lines
     from handheld.projection import TextClassifier
 
-    words = not Output(json=json).is_json
+    words = not Output(json=json, quiet=quiet).is_json
     with TextClassifier.open(model) as classifier, open_lines(json) if json else nullcontext() as lines:
         least = classifier.threshold if reject else 0.0
         try:
