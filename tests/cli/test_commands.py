@@ -227,6 +227,27 @@ def test_detect_writes_its_lines_to_a_file(pack, tmp_path):
     assert len(json.loads((tmp_path / "a.jsonl").read_text())["hands"]) == 1
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_streams_are_no_files_of_others(closed, tmp_path):
+    """A file that is opened next would get their number, and what a library prints be written into it."""
+    numbers = ", ".join(f"os.close({number})" for number in closed)
+    code = f"import os, sys; {numbers}; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    command = [sys.executable, "-c", code, *command_of("models", "list", "--json", tmp_path / "m.json")[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "m.json").read_text())[0]["bundle"] == "mediapipe-hands"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+@pytest.mark.parametrize("words", [["models", "list"], ["models", "list", "--json", "-"], ["--help"]])
+def test_a_full_disk_behind_standard_output_is_one_line(words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command_of(*words), stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment()
+        )
+    assert (done.returncode, done.stderr) == (1, "error: what the command says: No space left on device\n")
+
+
 def test_completion_is_of_one_name_however_it_is_asked_for():
     done = subprocess.run(
         [sys.executable, "-m", "handheld", "--show-completion", "bash"],

@@ -107,6 +107,10 @@ def test_arrays(tmp_path):
         ({"a": np.zeros(3)}, "expected arrays x_train"),
         ({"x": np.zeros((4, 2)), "y": np.array([0, 1, 2, 2**40])}, "need names"),
         ({"x": np.zeros((4, 2)), "y": np.arange(4) % 2, "classes": np.array(["one"])}, "there are 1 classes"),
+        (
+            {"x": np.zeros((4, 2)), "y": np.arange(4) % 2, "classes": np.array([b"\xff", b"\xfe"])},
+            "the name of a class is no UTF-8 .* save classes as texts",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit(tmp_path, arrays, message):

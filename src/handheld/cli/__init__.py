@@ -17,6 +17,7 @@ def main() -> None:
     """
     from handheld.cli.app import app
 
+    _open_closed_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -29,8 +30,28 @@ def main() -> None:
         Console(stderr=True).print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except BrokenPipeError:  # nobody reads on, as behind "| head": no trace, and none at exit when Python flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         sys.exit(1)
+    except OSError as error:  # a full disk behind standard output, a folder that may not be read: the machine's, not ours
+        _write_no_more()
+        sys.stderr.write(f"error: {error.filename or 'what the command says'}: {error.strerror or error}\n")
+        sys.exit(1)
+
+
+def _open_closed_streams() -> None:
+    """Open what is closed of standard input, output and error: the next file would else become one, and be written over."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest free number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _write_no_more() -> None:
+    """Let standard output lead nowhere, so that Python's last flush has no trace to print."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -66,7 +66,10 @@ def _classes(
     if named is not None:
         if named.ndim != 1 or named.dtype.kind not in "US":
             raise InputError(f"{path}: expected classes to be a list of names, got {named.dtype} {list(named.shape)}")
-        return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in named.tolist()), labels, ()
+        try:
+            return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in named.tolist()), labels, ()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: the name of a class is no UTF-8 ({error}); save classes as texts") from error
     try:
         return numbered(labels)
     except InputError as error:

@@ -145,7 +145,11 @@ def test_arrays_that_are_fine(tmp_path):
 def test_tables(tmp_path):
     path = laid_out(tmp_path, {"texts.csv": b"label,text\n" + b"a,b\n" * 10}) / "texts.csv"
     check_data(path, None, CompressLimits())
-    with pytest.raises(InputError, match="Data, rows: this server takes at most 10, got 11"):
-        check_data(path, None, CompressLimits(pictures=10))
+    for end in (b"\n", b"\r\n", b"\r"):
+        path.write_bytes(b"label,text" + end + (b"a,b" + end) * 10)
+        check_data(path, None, CompressLimits(pictures=11))
+        with pytest.raises(InputError, match="Data, rows: this server takes at most 10, got 11"):
+            check_data(path, None, CompressLimits(pictures=10))
+    path.write_bytes(b"label,text\n" + b"a,b\n" * 10)
     with pytest.raises(InputError, match=r"texts.csv has 51 bytes, at most 12 are taken"):
         check_data(path, None, CompressLimits(unpacked_bytes=100))

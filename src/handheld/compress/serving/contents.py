@@ -139,8 +139,8 @@ def _check_array(path: Path, side: int | None, limits: CompressLimits) -> int:
 def _check_table(data: Path, limits: CompressLimits) -> None:
     if (size := data.stat().st_size) * _TEXT_COSTS > limits.unpacked_bytes:
         raise InputError(f"Data: {data.name} has {size:,} bytes, at most {limits.unpacked_bytes // _TEXT_COSTS:,} are taken")
-    with data.open("rb") as file:
-        limits.require("Data, rows", sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")), "pictures")
+    with data.open(encoding="latin-1") as file:  # for which lines may end in LF, CRLF or CR, as for the reader of tables
+        limits.require("Data, rows", sum(chunk.count("\n") for chunk in iter(lambda: file.read(1 << 20), "")), "pictures")
 
 
 def _names(paths: list[Path], folder: Path) -> str:
