@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -112,6 +114,30 @@ def test_a_truncated_mkv_gives_what_it_has_and_says_so(tmp_path):
     with pytest.warns(MediaWarning, match="truncated: frames end at"):
         frames = list(open_video(tmp_path / "a.mkv"))
     assert 10 < len(frames) < 60
+
+
+FULL = """
+import resource, signal, sys
+import numpy as np
+from handheld.media import VideoWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with VideoWriter(sys.argv[1]) as writer:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+    for index in range(60):
+        writer.write(np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8), index * 40_000)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files as Unix does")
+@pytest.mark.parametrize("most", [0, 30_000])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_disk_that_fills_is_an_error_and_no_crash(tmp_path, suffix, most):
+    """FFmpeg's code crashed over the frames that came after a header that could not be written."""
+    command = [sys.executable, "-c", FULL, str(tmp_path / f"a{suffix}"), str(most)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "MediaError" in done.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_times_must_increase(tmp_path):

@@ -101,6 +101,7 @@ class VideoWriter:
         self._stream: Any = None
         self._size = (0, 0)
         self._has_scaled = False
+        self._is_broken = False  # FFmpeg crashes on packets behind a header that could not be written
 
     def __enter__(self) -> Self:
         self._atomic = atomic_path(self.path)
@@ -121,10 +122,14 @@ class VideoWriter:
         try:
             if kind is None and self._stream is None:
                 raise MediaError(f"{self.path}: no frame was written")
-            if self._stream is not None:
+            if kind is None and self._is_broken:
+                raise MediaError(f"{self.path}: cannot be finished: a frame could not be written")
+            if self._stream is not None and not self._is_broken:
                 self._container.mux(self._stream.encode(None))
             self._container.close()
         except (av.error.FFmpegError, OSError) as failure:
+            if self._is_broken:  # which was said when it happened
+                return
             error = MediaError(f"{self.path}: cannot be finished: {failure}")
             kind = MediaError
             raise error from failure
@@ -170,6 +175,7 @@ class VideoWriter:
             with uninterrupted():  # between these two a packet would be lost, and all that builds on it
                 self._container.mux(self._stream.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
+            self._is_broken = True
             raise MediaError(f"{self.path}: cannot be written: {error}") from error
 
     def _ensure_follows(self, t_us: int) -> None:
