@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -90,6 +91,11 @@ class Target:
         """End the server."""
         assert self.server is not None
         self.server.end(how)
+
+    def kill(self) -> None:
+        """End the server, if it still runs."""
+        if self.server is not None and self.server.process.poll() is None:
+            self.server.process.kill()
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:
         """One request; TimeoutError if nobody answers."""
@@ -525,6 +531,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="attacks whose names hold this")
     parser.add_argument("--without-postgresql", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # servers and databases end with it
     attacks = [attack for attack in ATTACKS if options.only in attack.name]
     limits = {"running": 2, "memory_bytes": 6 << 30, "job_bytes": 100_000_000, "seconds": PATIENCE}
     columns: dict[str, dict[str, tuple[str, bool]]] = {}
@@ -539,6 +546,7 @@ def main() -> None:
             print(f"--- {name}")
             target = Target(scratch / name, new_database(), limits)
             target.start()
+            stack.callback(target.kill)
             columns[name] = attack_all(target, attacks)
             if not options.only:
                 columns[name]["a job fills the server's disk"] = full_disk(new_database())
