@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from handheld._kernels import kernel
+
 _PLANES = 32
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def above(hashes: Any, offsets: Any, keys: Any, limits: Any) -> Any:
     """Return (texts, keys) words: of each text's hashes, whether more than ``limits`` of them have a bit set.
 

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from handheld._kernels import kernel
 
-@njit(nogil=True, cache=True)
+
+@kernel()
 def compare(words: Any, order: Any, reach: int, neighbours: Any, distance: Any) -> None:
     """Compare each code with the ``reach`` that come after it in an order; keep the nearest."""
     count = len(order)
@@ -21,7 +23,7 @@ def compare(words: Any, order: Any, reach: int, neighbours: Any, distance: Any) 
             _keep(neighbours[other], distance[other], one, apart)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def expand(numbers: Any, members: Any, offsets: Any, others: Any, distance: Any, neighbours: Any, apart: Any) -> None:
     """Write copies of each code, and then of its near codes, as neighbours until there is no room.
 

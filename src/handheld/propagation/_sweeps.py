@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from handheld._kernels import kernel
+
 _AHEAD = 64  # edges whose ends are read before they are needed; 16 and 256 were slower
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def sweep_all(
     offsets: Any, neighbours: Any, weights: Any, free: Any, scale: Any, gap: Any,
     now: Any, after: Any, first: int, last: int, omega: float,
@@ -74,7 +76,7 @@ def _add_all(neighbours: Any, weights: Any, now: Any, begin: int, end: int, sums
                 sums[label] += weight * now[row, label]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def sweep_kept(
     offsets: Any, neighbours: Any, weights: Any, free: Any, scale: Any, gap: Any,
     names: Any, now: Any, new_names: Any, after: Any, first: int, last: int, omega: float,

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from handheld._kernels import kernel
 from handheld.propagation._sweeps import take_largest
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def waves(offsets: Any, targets: Any, seeds: Any) -> Any:
     """Go from node to node breadth first (Moore 1959).
 
@@ -42,7 +43,7 @@ def waves(offsets: Any, targets: Any, seeds: Any) -> Any:
     return order[:reached], level
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def pendant(
     offsets: Any, neighbours: Any, weights: Any, free: Any, smooth: float, prior: float,
     parents: Any, factors: Any, leaks: Any,
@@ -95,7 +96,7 @@ def pendant(
     return order[:count]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def cut(offsets: Any, neighbours: Any, weights: Any, gone: Any) -> None:
     """Set the weights of all edges from and to nodes that are gone to 0."""
     for node in range(len(offsets) - 1):
@@ -104,7 +105,7 @@ def cut(offsets: Any, neighbours: Any, weights: Any, gone: Any) -> None:
                 weights[edge] = 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def follow(order: Any, parents: Any, factors: Any, names: Any, masses: Any) -> None:
     """Give eliminated nodes what follows from their parents, the last eliminated first."""
     for position in range(len(order) - 1, -1, -1):
@@ -115,7 +116,7 @@ def follow(order: Any, parents: Any, factors: Any, names: Any, masses: Any) -> N
             masses[node, label] = factors[node] * masses[parent, label]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def row_sums(offsets: Any, neighbours: Any, weights: Any, values: Any, sums: Any) -> None:
     """Write what the neighbours of each node have together, by weight."""
     for node in range(len(offsets) - 1):
@@ -125,7 +126,7 @@ def row_sums(offsets: Any, neighbours: Any, weights: Any, values: Any, sums: Any
         sums[node] = total
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def arrive(
     order: Any, level: Any, offsets: Any, neighbours: Any, weights: Any, ratio: float, far: Any,
     names: Any, masses: Any, classes: int,

@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from handheld._kernels import kernel
 
 
-@njit(nogil=True, fastmath=True, cache=True)
+@kernel(fastmath=True)
 def loss_and_gradient(
     starts: Any, columns: Any, values: Any, coefficients: Any, bias: Any, targets: Any, weights: Any, gradient: Any, tilt: Any
 ) -> float:
@@ -49,7 +50,7 @@ def loss_and_gradient(
     return loss
 
 
-@njit(nogil=True, fastmath=True, cache=True)
+@kernel(fastmath=True)
 def scores_of(starts: Any, columns: Any, values: Any, coefficients: Any, bias: Any) -> Any:
     """Return (texts, classes) float32 scores of sparse texts."""
     texts = len(starts) - 1

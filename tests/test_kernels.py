@@ -1,0 +1,27 @@
+"""Compiled functions on machines where nothing can be kept."""
+
+import numba
+
+from handheld._kernels import kernel
+
+
+def add(x, y):
+    return x + y
+
+
+def test_a_kernel_is_compiled_and_kept():
+    compiled = kernel()(add)
+    assert compiled(2, 3) == 5
+    assert type(compiled._cache).__name__ == "FunctionCache"
+
+
+def test_a_kernel_works_where_no_folder_can_be_written(monkeypatch):
+    njit = numba.njit
+
+    def refusing(**options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function 'add': no locator available for file 'add.py'")
+        return njit(**options)
+
+    monkeypatch.setattr(numba, "njit", refusing)
+    assert kernel(fastmath=True)(add)(2, 3) == 5
