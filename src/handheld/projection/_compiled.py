@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from handheld._kernels import kernel
 from handheld.projection.folding import ALONE, BLANK, CLASS_SHIFT, DROPPED, MARK, WORD
 from handheld.projection.hashing import GOLDEN
 from handheld.projection.ngrams import BASE, WORD_SALT
@@ -20,7 +21,7 @@ _BASE, _GOLDEN = BASE, GOLDEN
 _SALT = np.uint64(int(WORD_SALT) * int(GOLDEN) % (1 << 64))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def pooled(
     points: Any, begins: Any, codes: Any, letters: Any, words: int, shift: Any, row_of: Any, length: int, table: Any
 ) -> Any:
@@ -73,7 +74,7 @@ def _mix(value: Any) -> Any:
     return value ^ (value >> np.uint64(31))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _collapse(points: Any, begin: int, end: int, codes: Any, piece: Any) -> int:
     """Write a text's codes between blanks, one blank between pieces; return how many, 1 for a text
     without any."""
@@ -91,7 +92,7 @@ def _collapse(points: Any, begin: int, end: int, codes: Any, piece: Any) -> int:
     return size
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _hash_words(piece: Any, size: int, starts: Any, is_start: Any) -> None:
     """Write the hash of each word at the place of its first letter."""
     is_start[:size] = False
@@ -117,7 +118,7 @@ def _hash_words(piece: Any, size: int, starts: Any, is_start: Any) -> None:
         place = end
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _find(
     piece: Any, size: int, letters: Any, words: int, shift: Any, row_of: Any, starts: Any, is_start: Any, rows: Any
 ) -> int:
@@ -144,7 +145,7 @@ def _find(
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _find_words(
     place: int, size: int, words: int, shift: Any, row_of: Any, starts: Any, is_start: Any, rows: Any, count: int
 ) -> int:

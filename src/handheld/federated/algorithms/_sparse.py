@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from handheld._kernels import kernel
+
 
 @njit(nogil=True, inline="always")
 def _slope(label: Any, margin: Any) -> Any:
@@ -25,7 +27,7 @@ def _later(u: Any, push: Any, shrink: Any, steps: int) -> Any:
     return power * u - push * sums
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def gradient(offsets: Any, columns: Any, values: Any, labels: Any, weights: Any, out: Any) -> Any:
     """Add each example's gradient to ``out``, by local column; return the sum of their losses."""
     loss = 0.0
@@ -40,7 +42,7 @@ def gradient(offsets: Any, columns: Any, values: Any, labels: Any, weights: Any,
     return loss
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def descend(
     offsets: Any, columns: Any, values: Any, labels: Any, order: Any, weights: Any, push: Any, scale: Any, shrink: Any,
     rate: Any, reduced: bool, change: Any,

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from handheld._kernels import kernel
+
 _GOLDEN, _ONE = np.uint64(0x9E3779B97F4A7C15), np.uint64(1)
 _UNIT = np.float32(2.0**-24)
 _ZERO: Any = np.float32(0)
@@ -31,7 +33,7 @@ def _uniform(seed: Any, place: Any) -> Any:
     return np.float32(_hash(seed, place) >> np.uint64(40)) * _UNIT
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def flip(x: Any, seed: Any, factor: Any, out: Any) -> None:
     """Write ``factor`` times ``x``, the sign of each number turned at random; (n,), n a multiple of 64."""
     for word in range(len(x) // 64):
@@ -41,7 +43,7 @@ def flip(x: Any, seed: Any, factor: Any, out: Any) -> None:
             out[64 * word + place] = x[64 * word + place] * sign * factor
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def walsh_hadamard(x: Any, out: Any) -> None:
     """Transform (rows, columns), both powers of two, into (columns, rows), longer by the root of its size; ``x`` is spoilt.
 
@@ -53,7 +55,7 @@ def walsh_hadamard(x: Any, out: Any) -> None:
     _columns(out)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _columns(x: Any) -> None:
     """Transform each column, two stages at once."""
     rows, width = x.shape
@@ -73,7 +75,7 @@ def _columns(x: Any) -> None:
                 a[j], b[j] = a[j] + b[j], a[j] - b[j]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _transpose(x: Any, out: Any) -> None:
     rows, width = x.shape
     for top in range(0, rows, 16):
@@ -83,14 +85,14 @@ def _transpose(x: Any, out: Any) -> None:
                     out[column, row] = x[row, column]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def add_weighted(x: Any, weight: float, out: Any) -> None:
     """Add ``weight`` times ``x`` to ``out``, in the precision of ``out``."""
     for i in range(len(x)):
         out[i] += weight * x[i]
 
 
-@njit(nogil=True, cache=True, fastmath=_SUMS)
+@kernel(fastmath=_SUMS)
 def squares(x: Any) -> Any:
     """Return the sum of the squares of (n,) numbers."""
     found = 0.0
@@ -102,7 +104,7 @@ def squares(x: Any) -> Any:
     return found
 
 
-@njit(nogil=True, cache=True, fastmath=_SUMS)
+@kernel(fastmath=_SUMS)
 def peakedness(x: Any) -> Any:
     """Return the sum of (n,) numbers' fourth powers over that of their squares squared.
 
@@ -118,7 +120,7 @@ def peakedness(x: Any) -> Any:
     return fourths / (seconds * seconds) if seconds > 0 else 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def distances(x: Any) -> Any:
     """Return (k, k) squared distances of (k, n) vectors, by differences in double precision."""
     count = len(x)
@@ -136,7 +138,7 @@ def distances(x: Any) -> Any:
     return apart
 
 
-@njit(nogil=True, cache=True, fastmath=_SUMS)
+@kernel(fastmath=_SUMS)
 def nearest_of_few(x: Any, unit: Any, borders: Any, centres: Any, codes: Any) -> Any:
     """Write which centre, times ``unit``, is nearest to each number; return the sum of numbers times their centres.
 
@@ -167,7 +169,7 @@ def nearest_of_few(x: Any, unit: Any, borders: Any, centres: Any, codes: Any) ->
     return found
 
 
-@njit(nogil=True, cache=True, fastmath=_SUMS)
+@kernel(fastmath=_SUMS)
 def nearest_of_many(x: Any, unit: Any, borders: Any, centres: Any, codes: Any, guesses: Any) -> Any:
     """Do the same for many levels: ``guesses`` (m,) says the level at the lower end of each part of the borders' range."""
     low, found, last = borders[0], 0.0, len(borders) - 1
@@ -188,7 +190,7 @@ def nearest_of_many(x: Any, unit: Any, borders: Any, centres: Any, codes: Any, g
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def round_randomly(x: Any, low: Any, step: Any, levels: int, seed: Any, codes: Any) -> None:
     """Write (n,) numbers as multiples of ``step`` above ``low``, rounded up as likely as they are far from the one below."""
     for place in range(len(x)):
@@ -196,7 +198,7 @@ def round_randomly(x: Any, low: Any, step: Any, levels: int, seed: Any, codes: A
         codes[place] = min(max(int(value), 0), levels - 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def pack(codes: Any, bits: int, out: Any) -> None:
     """Write (n,) codes below 2^bits one after another, the lowest bit first; eight of them fill ``bits`` bytes of ``out``."""
     for group in range(len(codes) // 8):
@@ -207,7 +209,7 @@ def pack(codes: Any, bits: int, out: Any) -> None:
             out[bits * group + place] = word >> np.uint64(8 * place)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def unpack(content: Any, bits: int, codes: Any) -> None:
     """Write the (n,) codes that :func:`pack` wrote."""
     mask = (_ONE << np.uint64(bits)) - _ONE
@@ -219,7 +221,7 @@ def unpack(content: Any, bits: int, codes: Any) -> None:
             codes[8 * group + place] = word >> np.uint64(bits * place) & mask
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def chosen(count: int, share: Any, seed: Any) -> Any:
     """Return which of so many places are chosen, each with probability ``share``: rising."""
     found, size = np.empty(count, np.int64), 0
@@ -230,7 +232,7 @@ def chosen(count: int, share: Any, seed: Any) -> Any:
     return found[:size].copy()
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def write_gaps(places: Any, low: int, out: Any) -> int:
     """Write rising places by the gaps between them (Rice, 1979): ones, a zero, ``low`` bits. Return the bits that are used.
 
@@ -250,7 +252,7 @@ def write_gaps(places: Any, low: int, out: Any) -> int:
     return bit
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def read_gaps(content: Any, low: int, limit: int, places: Any) -> bool:
     """Write the places that :func:`write_gaps` wrote; return whether there are as many below ``limit`` and no bytes behind."""
     bit, before, end = 0, -1, 8 * len(content)
@@ -273,7 +275,7 @@ def read_gaps(content: Any, low: int, limit: int, places: Any) -> bool:
     return end - bit < 8
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def encode_bytes(values: Any, shares: Any, bits: int, out: Any) -> int:
     """Write bytes by their shares of 2^bits, and return how many bytes that takes; 0 if it is no fewer than ``values`` has."""
     starts = np.zeros(257, np.int64)
@@ -299,7 +301,7 @@ def encode_bytes(values: Any, shares: Any, bits: int, out: Any) -> int:
     return used
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def decode_bytes(content: Any, shares: Any, bits: int, out: Any) -> bool:
     """Write the bytes that :func:`encode_bytes` was given; return whether they were read to the end, and no further."""
     symbols, starts = np.empty(1 << bits, np.uint8), np.zeros(257, np.int64)
@@ -324,7 +326,7 @@ def decode_bytes(content: Any, shares: Any, bits: int, out: Any) -> bool:
     return place == len(content) and state == np.uint64(_LOWEST)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def round_to_grid(x: Any, step: Any, highest: int, seed: Any, out: Any) -> None:
     """Write (n,) numbers as multiples of ``step``, rounded at random, at most ``highest``; those below zero modulo 2^32."""
     for place in range(len(x)):
