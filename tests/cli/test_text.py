@@ -62,6 +62,13 @@ def test_training_leaves_a_model_and_its_report(folder: Path):
     assert not re.search(r"(src|href)=[\"']?http", page)
 
 
+def test_a_model_that_could_not_be_written_is_not_learned(folder: Path):
+    done = handheld("train", folder / "train.tsv", "--out", folder / "train.tsv" / "model.tflite")
+    assert done.returncode == 1
+    assert b"no file can be made in" in done.stderr
+    assert b"train.tsv/model.tflite" in done.stderr
+
+
 def test_evaluation_says_how_many_are_right_and_shows_the_wrong(folder: Path):
     odd = folder / "odd.tsv"
     odd.write_text("colour\tred and <b>blue</b>\nnumber\thello and hi\ntree\toak\nnumber\n")

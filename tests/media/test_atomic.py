@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from handheld.errors import MediaError
-from handheld.media import atomic_path, open_lines
+from handheld.media import atomic_path, ensure_writable, open_lines
 
 
 def test_a_file_appears_at_the_end_with_usual_permissions(tmp_path):
@@ -19,6 +19,20 @@ def test_a_file_appears_at_the_end_with_usual_permissions(tmp_path):
     assert (tmp_path / "new" / "a.txt").read_text() == "done"
     assert stat.S_IMODE((tmp_path / "new" / "a.txt").stat().st_mode) & 0o400
     assert len(list((tmp_path / "new").iterdir())) == 1
+
+
+def test_what_cannot_be_written_is_known_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for path in ("-", "/dev/stdout", tmp_path / "new" / "folder" / "a.txt", tmp_path / "file"):
+        ensure_writable(path)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(MediaError, match="it is a folder"):
+        ensure_writable(tmp_path)
+    with pytest.raises(MediaError, match=r"no file can be made in .*file"):
+        ensure_writable(tmp_path / "file" / "a.txt")
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)  # root may write anywhere
+    with pytest.raises(MediaError, match="no file can be made in"):
+        ensure_writable(tmp_path / "new" / "a.txt")
 
 
 def test_an_error_keeps_the_old_file(tmp_path):

@@ -20,14 +20,23 @@ class Output:
     Args:
         json: file for the results, ``-`` for standard output, or None.
         quiet: whether notes and progress are left out.
+        out: another file that the command will write.
 
     Attributes:
         console: on standard error, for progress.
+
+    Raises:
+        MediaError: one of the files could not be written, which is known before the work for it begins.
     """
 
-    def __init__(self, *, json: Path | None = None, quiet: bool = False) -> None:
+    def __init__(self, *, json: Path | None = None, quiet: bool = False, out: Path | None = None) -> None:
         from rich.console import Console
 
+        from handheld.media import ensure_writable
+
+        for path in (json, out):
+            if path is not None:
+                ensure_writable(path)
         self._json = json
         self.console = Console(stderr=True, quiet=quiet)
 

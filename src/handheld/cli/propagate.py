@@ -43,7 +43,7 @@ def propagate(
     from handheld.propagation import ConvergenceWarning, Graph, read_seeds, write_labels
     from handheld.propagation import propagate as spread
 
-    output = Output(json=json, quiet=quiet)
+    output = Output(json=json, quiet=quiet, out=out)
     joined = Graph.read(graph, _weights(relation), directed=directed)
     given_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
     columns = TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("{task.fields[text]}")

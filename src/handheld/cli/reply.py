@@ -93,9 +93,9 @@ def train(
     from handheld.reply.training.config import read
     from handheld.reply.training.run import train as make
 
-    output = Output(json=json, quiet=quiet)
     wanted = read(config)
     wanted = wanted if out is None else replace(wanted, out=out)
+    output = Output(json=json, quiet=quiet, out=wanted.out)
     wanted = wanted if base is None else replace(wanted, base=base)
     wanted = wanted if encoder is None else replace(wanted, encoder=encoder)
     with stage_bars(output.console) as progress:

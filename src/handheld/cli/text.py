@@ -66,7 +66,7 @@ def train(
     from handheld.projection.training.plan import Plan
     from handheld.projection.training.recipe import recipe_for
 
-    output = Output(json=json, quiet=quiet)
+    output = Output(json=json, quiet=quiet, out=out)
     limit = _bytes(max_size)
     columns = _Columns(label_column, tuple(text_column or ()))
     known = _read(texts, output, columns)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from handheld._extras import lazily
 from handheld.media.alone import alone_in
-from handheld.media.atomic import STANDARD_OUTPUT, atomic_path, open_lines, uninterrupted
+from handheld.media.atomic import STANDARD_OUTPUT, atomic_path, ensure_writable, open_lines, uninterrupted
 from handheld.media.frame import Frame, Image, as_rgb
 from handheld.media.rect import Rect, letterbox
 
@@ -60,6 +60,7 @@ __all__ = [
     "draw_polygon",
     "draw_skeleton",
     "draw_trace",
+    "ensure_writable",
     "label_box",
     "letterbox",
     "open_animation",

@@ -64,6 +64,19 @@ def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Ite
         temporary.unlink(missing_ok=True)
 
 
+def ensure_writable(path: str | os.PathLike[str]) -> None:
+    """Say before an hour's work that its result could not be written.
+
+    Raises:
+        MediaError: it is a folder, or no file may be made where it is to be. A disk may still fill up meanwhile.
+    """
+    if str(path) == STANDARD_OUTPUT or is_special(path):
+        return
+    folder = next(parent for parent in _target(path).parents if parent.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise MediaError(f"{path}: cannot be written: no file can be made in {folder}")
+
+
 @contextmanager
 def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a file for lines of UTF-8 text that are seen as they come where somebody reads them.
