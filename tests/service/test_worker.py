@@ -338,6 +338,16 @@ def test_a_job_is_ended_before_it_fills_the_disk(room, monkeypatch):
         assert "the server's disk is nearly full" in house.end(key).error
 
 
+def test_a_job_that_failed_on_a_full_disk_makes_room(room, monkeypatch):
+    with room() as house:
+        key = house.submit("fail", how="input")
+        monkeypatch.setattr(type(house.folders), "is_nearly_full", lambda _: bool(house.worker._running[0].verdict))
+        (house.folders.of(key) / "work" / "large").write_bytes(bytes(100_000))
+        assert house.end(key).error == "labels.csv: expected 10 labels, got 9; the server's disk was nearly full"
+        assert not (house.folders.of(key) / "work").exists()
+        assert (house.folders.of(key) / "result" / "partial.txt").exists()
+
+
 def test_the_reserve_of_a_disk_is_a_share_of_a_small_one(tmp_path, monkeypatch):
     folders = Folders(tmp_path)
     usage = namedtuple("usage", "total used free")

@@ -196,6 +196,10 @@ class Worker:
     def _end(self, running: Running, state: str, error: str | None) -> None:
         running.verdict = (state, error)
         self._kill(running)
+        if state == "failed" and not running.has_made_room and self._folders.is_nearly_full():
+            # Nobody goes on from what a failed job worked with, and until it expires it would let no upload in.
+            self._folders.make_room(running.job.key, everything=False)
+            error = f"{error}; the server's disk was nearly full"
         size = self._folders.bytes_of(running.job.key)
         message = running.process.progress.message
         try:
