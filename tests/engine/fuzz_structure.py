@@ -511,7 +511,7 @@ def _work(content: bytes, pattern: int, doubtful: bool) -> str:
         return f"ran {digest.hexdigest()[:16]}"
     try:
         types = [info.dtype.name for info in file.outputs]
-        runtime = Runtime(content, threads=1, steady=file.steady, types=types)
+        runtime = Runtime(content, threads=1, steady=file.steady, layout=file.layout, types=types)
         _digest(runtime, digest, rng)
         for signature in file.signatures.values():
             names = [info.name for info in signature.inputs]
@@ -554,7 +554,7 @@ def _run_resized(content: bytes, file: Any, digest: Any, rng: Rng) -> None:
         other = resized(file, shapes, "case")
         if not other.doubts:
             types = [info.dtype.name for info in other.outputs]
-            runtime = Runtime(content, threads=1, steady=other.steady, types=types, shapes=shapes)
+            runtime = Runtime(content, threads=1, steady=other.steady, layout=other.layout, types=types, shapes=shapes)
             _digest(runtime, digest, rng)
     except (ModelError, ValueError, RuntimeError, MemoryError):
         return
@@ -562,14 +562,19 @@ def _run_resized(content: bytes, file: Any, digest: Any, rng: Rng) -> None:
 
 def judge(content: bytes, *, doubtful: bool = False) -> str:
     """What becomes of a file: "died ...", "hung" and "leaked" are findings."""
-    first = run_once(content, 0x55, doubtful=doubtful)
-    if first == "hung" and _bytes(content) > _LARGE:
-        return "slow"  # gigabytes that are filled, computed and hashed take their time
-    if not first.startswith("ran"):
-        return first
-    if first == run_once(content, 0xAA, doubtful=doubtful):
+    first = _run_once(content, 0x55, doubtful)
+    second = _run_once(content, 0xAA, doubtful) if first.startswith("ran") else first
+    if not second.startswith("ran"):
+        return second
+    if first == second:
         return "ran"
     return "random" if _is_random(content) else "leaked"
+
+
+def _run_once(content: bytes, pattern: int, doubtful: bool) -> str:
+    """As ``run_once``; gigabytes that are filled, computed and hashed may take their time."""
+    verdict = run_once(content, pattern, doubtful=doubtful)
+    return "slow" if verdict == "hung" and _bytes(content) > _LARGE else verdict
 
 
 def _bytes(content: bytes) -> int:

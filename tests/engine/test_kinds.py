@@ -15,6 +15,8 @@ from structures import BOOL, FLOAT, INT, INT64, RESOURCE, Builder
 
 from handheld.engine import Model, RunLimits
 from handheld.engine._file import read
+from handheld.engine._verify import layers
+from handheld.engine._verify import shapes as rules
 from handheld.errors import ModelError
 
 
@@ -410,3 +412,60 @@ def test_the_corpus_of_found_files_is_refused_or_runs_apart(corpus_file):
     except ModelError:
         return
     assert file.doubts, "a file that once got through shares the process again"
+
+
+BROADCASTING = {
+    "ADD": np.add,
+    "BITWISE_XOR": np.bitwise_xor,
+    "DIV": np.divide,
+    "EQUAL": np.equal,
+    "FLOOR_DIV": np.floor_divide,
+    "FLOOR_MOD": np.mod,
+    "GREATER": np.greater,
+    "GREATER_EQUAL": np.greater_equal,
+    "LESS": np.less,
+    "LESS_EQUAL": np.less_equal,
+    "LOGICAL_AND": np.logical_and,
+    "LOGICAL_OR": np.logical_or,
+    "MAXIMUM": np.maximum,
+    "MINIMUM": np.minimum,
+    "MUL": np.multiply,
+    "NOT_EQUAL": np.not_equal,
+    "POW": np.power,
+    "RIGHT_SHIFT": np.right_shift,
+    "SQUARED_DIFFERENCE": lambda x, y: (x - y) ** 2,
+    "SUB": np.subtract,
+}
+
+
+@pytest.mark.parametrize("shapes", [((1, 6, 6, 4), (5, 1, 1, 1)), ((4,), (2, 3, 4)), ((2, 1), (1, 3))], ids=str)
+@pytest.mark.parametrize("name", BROADCASTING)
+def test_kernels_that_broadcast_by_our_rules_do(name, shapes):
+    """ATAN2's did not, and read behind the smaller operand."""
+    whole = name in ("BITWISE_XOR", "RIGHT_SHIFT")
+    kind, dtype = (INT, np.int32) if whole else (FLOAT, np.float32)
+    if name.startswith("LOGICAL"):
+        kind, dtype = BOOL, np.bool_
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(1, 3, shape).astype(dtype) for shape in shapes]
+    expected = BROADCASTING[name](*arrays)
+    b = Builder()
+    indices = [b.input(shape, kind) for shape in shapes]
+    b.output(b.op(name, indices, expected.shape, BOOL if expected.dtype == bool else kind))
+    with Model.load(b.finish(), isolated=False) as model:
+        (given,) = model.run(*arrays)
+    np.testing.assert_allclose(given, expected, rtol=1e-6)
+
+
+def test_all_that_broadcast_are_named():
+    assert set(BROADCASTING) | {"SELECT_V2"} == set(rules._BROADCAST.split())
+
+
+def test_a_rule_that_the_runtime_does_not_share_is_found_out(monkeypatch):
+    """Before a kernel runs: ATAN2's makes the first operand's shape."""
+    content = one("ATAN2", [(1, 6, 6, 4), (5, 1, 1, 1)], (5, 6, 6, 4))
+    with pytest.raises(ModelError, match="inputs have unequal shapes"):
+        Model.load(content)
+    monkeypatch.setitem(rules._RULES, "ATAN2", layers.broadcast)
+    with pytest.raises(ModelError, match=r"the runtime computes a shape of \[1, 6, 6, 4\] for it, the file \[5, 6, 6, 4\]"):
+        Model.load(content)

@@ -111,6 +111,8 @@ class ModelFile:
 
     Args:
         steady: no shape depends on values, so the runtime never moves a tensor.
+        layout: shape of each tensor of the main graph, as the rules compute it; None where only a
+            run can tell, () if the file is not steady.
         doubts: why only a process of its own may run it; () if there is no reason.
         unsized: why it cannot be run before its open axes have other lengths; "" if it can.
         keeps_state: whether it has variables.
@@ -127,6 +129,7 @@ class ModelFile:
     description: str
     version: int
     steady: bool
+    layout: tuple[Shape | None, ...]
     doubts: tuple[str, ...]
     unsized: str
     keeps_state: bool
@@ -208,6 +211,7 @@ def resized(file: ModelFile, shapes: Mapping[int, Shape], where: str) -> ModelFi
         inputs=_infos(graph, "inputs", verdict.shapes[0]),
         outputs=_infos(graph, "outputs", verdict.shapes[0]),
         steady=verdict.steady,
+        layout=verdict.shapes[0] if verdict.steady else (),
         doubts=verdict.doubts,
         unsized="",
     )
@@ -241,6 +245,7 @@ def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
         description=_text(model["description"]),
         version=model["version"],
         steady=verdict.steady,
+        layout=verdict.shapes[0] if verdict.steady else (),
         doubts=verdict.doubts,
         unsized=unsized,
         keeps_state=_keeps_state(model, codes),

@@ -141,7 +141,14 @@ class Model:
             limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
             return IsolatedRuntime(self._content, where, threads=self._threads, types=types, shapes=self._shapes, limits=limits)
         try:
-            return Runtime(self._content, threads=self._threads, steady=file.steady, types=types, shapes=self._shapes)
+            return Runtime(
+                self._content,
+                threads=self._threads,
+                steady=file.steady,
+                layout=file.layout,
+                types=types,
+                shapes=self._shapes,
+            )
         except (ValueError, RuntimeError, MemoryError) as error:
             problem = f"the runtime refuses the model: {str(error).strip()}"
             raise ModelError(f"{where}: {problem}") from error

@@ -20,7 +20,7 @@ QUANTIZE REAL RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 ROUND RSQRT SIGN SIN SQRT SQUA
 ZEROS_LIKE
 """
 _BROADCAST = """
-ADD ATAN2 BITWISE_XOR DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL
+ADD BITWISE_XOR DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL
 LOGICAL_AND LOGICAL_OR MAXIMUM MINIMUM MUL NOT_EQUAL POW RIGHT_SHIFT SELECT_V2 SQUARED_DIFFERENCE
 SUB
 """
@@ -45,6 +45,7 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"), lookups.boxes),
     **dict.fromkeys(_UNSORTED.split(), lookups.unsorted_segments),
     "ADD_N": layers.equal,
+    "ATAN2": layers.equal,  # the one of its kind whose kernel does not broadcast: it reads behind the shorter operand
     "BATCH_MATMUL": layers.matmul,
     "BATCH_TO_SPACE_ND": moves.from_batch,
     "BROADCAST_ARGS": lookups.broadcast_args,
