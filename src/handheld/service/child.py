@@ -24,6 +24,7 @@ from handheld.service._strays import adopt_orphans, prctl
 from handheld.service._texts import storable
 
 _PAUSE_SECONDS = 0.1
+_NICENESS = 5  # so that the server answers, and the keeper ends a job, beside hundreds of processes that compute
 _SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _CHILDREN = Path("/proc/thread-self/children")
 """Linux's list of a process's children. Elsewhere the server ends those in the job's own session."""
@@ -36,6 +37,7 @@ def main() -> None:
     job = os.fork()
     if not job:
         prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        os.nice(_NICENESS)
         _work(order)
     status = _wait(job)
     if _CHILDREN.exists():
