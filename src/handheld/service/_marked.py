@@ -52,12 +52,11 @@ def use_of(mark: str, root: Path) -> Use:
     """Return what the processes with a mark use; of files those on the disk that ``root`` lies on, each once."""
     disk = root.stat().st_dev
     sizes: dict[int, int] = {}
-    processes = 0
-    for folder in marked(mark):
-        processes += 1
+    folders = list(marked(mark))  # at once: some live for less time than it takes to look through the files of all
+    for folder in folders:
         with contextlib.suppress(OSError):
             for link in (folder / "fd").iterdir():
                 info = link.stat()
                 if stat.S_ISREG(info.st_mode) and not info.st_nlink and info.st_dev == disk:
                     sizes[info.st_ino] = 512 * info.st_blocks
-    return Use(processes, sum(sizes.values()))
+    return Use(len(folders), sum(sizes.values()))
