@@ -6,6 +6,7 @@ import sys
 import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from handheld.compress.training.batches import Augmentation
 from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.training.student import accuracy
 from handheld.data import Splits
+from handheld.engine.onnx import open_onnx
 from handheld.errors import InputError, MissingDependencyError, ModelError
 from handheld.training import Schedule
 
@@ -247,6 +249,34 @@ def test_a_file_is_asked_with_pictures_as_it_takes_them(
             np.testing.assert_allclose(given, wanted, atol=5e-4)  # 1e-4 is the least that is told apart
         else:
             np.testing.assert_allclose(given, expected(splits), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("isolated", "variable", "here"),
+    [(False, None, [None, False]), (True, None, [True, True]), (False, "1", [None, True])],
+)
+def test_a_strangers_file_runs_apart_where_it_is_timed_too(
+    files: dict[str, Path],
+    preparation: Preparation,
+    monkeypatch: pytest.MonkeyPatch,
+    isolated: bool,
+    variable: str | None,
+    here: list[bool | None],
+) -> None:
+    asked = []
+
+    def remembered(path: Path, *, threads: int, isolated: bool | None) -> Any:
+        asked.append(isolated)
+        return open_onnx(path, threads=threads, isolated=isolated)
+
+    monkeypatch.setattr("handheld.engine.onnx.open_onnx", remembered)
+    monkeypatch.delenv("HANDHELD_ISOLATED", raising=False)
+    if variable:
+        monkeypatch.setenv("HANDHELD_ISOLATED", variable)
+    teacher = Teacher(file=files["onnx"].name, isolated=isolated)
+    ReadOnly.of(teacher, files["onnx"].parent, NAMES, preparation).one_call()()
+    assert asked == here
+    assert teacher.record == Teacher(file=files["onnx"].name).record, "a run goes on in either way"
 
 
 def test_a_file_is_asked_as_the_data_is_prepared_where_nothing_is_said(

@@ -55,8 +55,8 @@ class Teacher:
             raise InputError("trained = true needs a checkpoint: a network with fresh weights can teach nothing")
         if bool(self.mean) != bool(self.std) or not all(value > 0 for value in self.std):
             raise InputError(f"expected both mean and std, and std above 0, got mean {list(self.mean)}, std {list(self.std)}")
-        if (self.mean or self.classes) and self.file is None:
-            raise InputError("mean, std and classes are those of a teacher's file; no file is given")
+        if (self.mean or self.classes or self.isolated) and self.file is None:
+            raise InputError("mean, std, classes and isolated are those of a teacher's file; no file is given")
 
     @property
     def record(self) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def test_an_onnx_model_is_only_read(prepare, runs):
     told(folder, spec)
     teacher = runs[0][0]
     assert (teacher.file, teacher.checkpoint, teacher.trained) == (str(folder / "upload" / "model.onnx"), None, False)
+    assert teacher.isolated, "it is a stranger's"
 
 
 @pytest.mark.parametrize("trained", [True, False])

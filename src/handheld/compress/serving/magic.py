@@ -71,8 +71,10 @@ def _check_onnx(path: Path) -> None:
                 has_graph |= message == "model" and number == GRAPH and isinstance(value, tuple)
                 if leads_elsewhere(message, number, value):
                     raise _broken("an ONNX", "it keeps tensors in other files; save it with all tensors inside")
+        except InputError:
+            raise
         except ValueError as error:
-            raise error if isinstance(error, InputError) else _broken("an ONNX", str(error)) from error
+            raise _broken("an ONNX", str(error)) from error
     if not has_graph:
         raise _broken("an ONNX", "it holds no graph")
 
