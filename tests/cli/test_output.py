@@ -1,6 +1,8 @@
 """One way for all commands: results on standard output, in words or as JSON; the rest on standard error, or not at all."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from typer.testing import CliRunner
 
 from handheld.cli._output import Output
 from handheld.cli.app import app
+from handheld.media import open_lines
 
 RUNNER = CliRunner()
 
@@ -55,6 +58,15 @@ def test_json_in_a_file_comes_beside_the_words(tmp_path):
     done = RUNNER.invoke(app, ["models", "list", "--json", str(tmp_path / "m.json")])
     assert "mediapipe-hands" in done.stdout
     assert json.loads((tmp_path / "m.json").read_text())[0]["bundle"] == "mediapipe-hands"
+
+
+def test_names_that_are_no_text_come_back_as_they_were(tmp_path):
+    name = os.fsdecode(b"a\xff.png")
+    Output(json=tmp_path / "a.json").result("", {"file": Path(name)})
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"file": name}
+    with open_lines(tmp_path / "a.jsonl") as lines:
+        lines.write(json.dumps({"file": name}, ensure_ascii=False) + "\n")
+    assert json.loads((tmp_path / "a.jsonl").read_text("utf-8")) == {"file": name}
 
 
 def test_what_is_quiet_says_results_and_warnings(capsys):

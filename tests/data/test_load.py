@@ -1,4 +1,6 @@
 import io
+import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -82,6 +84,18 @@ def test_sizes_that_differ_need_one(tmp_path):
 def save(path, **arrays):
     np.savez(path, **arrays)
     return path
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are Unicode there")
+def test_names_that_are_no_utf8(tmp_path):
+    write_classes(tmp_path)
+    broken = tmp_path / "cat" / os.fsdecode(b"br\xffoken.png")
+    broken.write_bytes(b"no picture")
+    (skipped,) = load(tmp_path).skipped
+    assert skipped.name.endswith(r"br\udcffoken.png")
+    (tmp_path / "cat").rename(tmp_path / os.fsdecode(b"c\xfft"))
+    with pytest.raises(InputError, match="is no text that UTF-8 can write; rename it"):
+        load(tmp_path)
 
 
 def test_arrays(tmp_path):

@@ -78,7 +78,7 @@ class Output:
         from handheld.media import atomic_path
 
         with atomic_path(self._json) as temporary:
-            temporary.write_text(text, "utf-8")
+            temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # of names that are no text, as JSON writes them
 
 
 def table_of(head: list[str], rows: list[list[str]]) -> str:

@@ -40,6 +40,9 @@ class Dataset:
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             low, high = self.labels.min(), self.labels.max()
             raise InputError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
+        for name in self.classes:
+            if name != name.encode("utf-8", "replace").decode("utf-8"):
+                raise InputError(f"the name of class {name!r} is no text that UTF-8 can write; rename it")
         if isinstance(self.inputs, np.ndarray) and self.inputs.dtype.kind == "f" and not np.isfinite(self.inputs).all():
             bad = int(np.flatnonzero(~np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(axis=1))[0])
             raise InputError(f"example {bad} holds values that are not finite")

@@ -68,6 +68,7 @@ def load(
     path = Path(path)
     reading = Reading(size, grey, channels, white, label_column, tuple(text_columns))
     parts, skipped, notes = _read(path, reading)
+    skipped = tuple(Skipped(_as_text(each.name), _as_text(each.reason)) for each in skipped)
     if "train" not in parts:
         others = f"; {skipped[0].name} {skipped[0].reason}" if skipped else ""
         raise InputError(f"{path}: holds {', '.join(parts) or 'no split'}, but nothing to train on{others}")
@@ -80,6 +81,11 @@ def load(
         return Splits.of(parts, skipped, notes, valid=valid, test=test, seed=seed)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _as_text(words: str) -> str:
+    """Return words that can be written anywhere: a file's name may be no UTF-8, and a run that names it fail at its end."""
+    return words.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _read(path: Path, reading: Reading) -> RawSplits:

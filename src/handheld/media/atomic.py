@@ -27,6 +27,7 @@ STANDARD_OUTPUT = "-"
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _MODE = 0o666  # less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all threads
+_UNSAYABLE = "backslashreplace"  # of a file's name that is no text: \\udcff, which JSON reads as the name that it was
 _STEM = 100  # letters of a name that a temporary name begins with: file systems end at 255 bytes
 _LOOK_AT = 1000  # entries of a folder that are looked through for what killed processes left: not all of a hundred thousand
 _OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
@@ -91,10 +92,10 @@ def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
             yield sys.stdout
             sys.stdout.flush()
     elif is_special(path):
-        with _explained(path), Path(path).open("w", encoding="utf-8", buffering=1) as lines:
+        with _explained(path), Path(path).open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=1) as lines:
             yield lines
     else:
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as lines:
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", errors=_UNSAYABLE) as lines:
             yield lines
 
 

@@ -58,9 +58,9 @@ def _adopts() -> bool:
 
 def _children() -> Iterator[int]:
     """Give the ids of this process's children; Linux keeps a list for each thread."""
-    for thread in Path("/proc/self/task").iterdir():
+    for listed in Path("/proc/self/task").glob("*/children"):  # none where there is no /proc
         with contextlib.suppress(OSError):  # the thread has ended
-            yield from map(int, (thread / "children").read_text("utf-8").split())
+            yield from map(int, listed.read_text("utf-8").split())
 
 
 def _is_elsewhere(child: int) -> bool:
