@@ -44,6 +44,7 @@ TEXTS = {"targets": "100KB", "network": "lstm"}
 PATIENCE = 240.0  # seconds that a job may take to end
 HONEST = 20
 SILENT = 20
+_LONGEST_TRACE = 10_000
 SHOUT = "POST /jobs?kind=shout HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
 AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -495,7 +496,10 @@ def afterwards(target: Target) -> dict[str, tuple[str, bool]]:
     modes = {path.name for path in target.folder.iterdir() if path.name != "go" and stat.S_IMODE(path.stat().st_mode) & 0o077}
     target.end()
     left = len(processes_of(target.folder))
-    traces = target.log.read_text().count("Traceback")
+    log = target.log.read_text()
+    traces = log.count("Traceback")
+    if traces:
+        print(log[log.index("Traceback") :][:_LONGEST_TRACE])
     return {
         "honest jobs after it all": (
             f"{done} of {HONEST} done, a family {family}, {seconds:.0f} s",
