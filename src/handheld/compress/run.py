@@ -102,7 +102,8 @@ def compress(
     if not_allowed := [str(target) for target in wanted if not settings.allows(target.kind)]:
         raise InputError(f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}")
     preparation, classes = Preparation.of(data.train), len(data.classes)
-    _check_shapes(data)
+    for part in (data.valid, data.test):
+        pixels(part)  # of the training pictures' shape, and of their type too
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
     what: dict[str, Any] = {
         # What was not said is left out, so that a folder outlives new options; so is what shares the work.
@@ -126,23 +127,6 @@ def compress(
         clock = Clock(progress, kept=space.file("seconds.json"))
         run = Run(data, weighted, wanted, space, clock, preparation, large, not what["trained"], source, answerer)
         return _stages(run, finish)
-
-
-def _check_shapes(data: Splits) -> None:
-    """Raise :class:`InputError` for a split whose pictures differ from those to learn from."""
-    height, width, channels = pixels(data.train).shape[1:]
-    for name, part in (("validation", data.valid), ("test", data.test)):
-        *size, count = pixels(part).shape[1:]
-        if count != channels:
-            raise InputError(
-                f"the {name} pictures have {count} channel{'s' * (count != 1)}, the training pictures {channels}: make them "
-                "alike; pictures of files are with grey=True (grey = true under [data]), or without it"
-            )
-        if size != [height, width]:
-            raise InputError(
-                f"the {name} pictures are {size[0]} x {size[1]}, the training pictures {height} x {width}: load them with "
-                "size=(height, width), in a configuration size = [height, width] under [data]"
-            )
 
 
 def _doubts(run: Run) -> list[str]:

@@ -1,6 +1,7 @@
 """Examples with labels, and how they are divided."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.data._checks import require_share, require_whole
 from handheld.errors import InputError
 
 
@@ -40,6 +42,8 @@ class Dataset:
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             low, high = self.labels.min(), self.labels.max()
             raise InputError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
+        if twice := [name for name, count in Counter(self.classes).items() if count > 1]:
+            raise InputError(f"two classes have the name {twice[0]!r}: give each a name of its own")
         if isinstance(self.inputs, np.ndarray) and self.inputs.dtype.kind == "f" and not np.isfinite(self.inputs).all():
             bad = int(np.flatnonzero(~np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(axis=1))[0])
             raise InputError(f"example {bad} holds values that are not finite")
@@ -85,8 +89,10 @@ class Dataset:
 
         The same seed gives the same split on every machine. Raises :class:`InputError` for a class of fewer than two examples.
         """
-        if not 0 < fraction < 1:
-            raise InputError(f"expected a fraction between 0 and 1, got {fraction}")
+        require_share("fraction", fraction)
+        require_whole("seed", seed, least=0)
+        if fraction == 0:
+            raise InputError("expected a fraction above 0: nothing else is set apart")
         rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
         for label, count in enumerate(self.counts):
             if count == 1:
@@ -118,6 +124,7 @@ class Splits:
                 raise InputError(f"the {name} split is empty" + _why(self.skipped))
             if part.classes != self.train.classes:
                 raise InputError(f"the {name} split has classes {list(part.classes)}, train has {list(self.train.classes)}")
+            _check_form(name, part, self.train)
         if (present := int((self.train.counts > 0).sum())) < 2:
             raise InputError(f"expected examples of two classes or more to learn from, got {present}" + _why(self.skipped))
 
@@ -147,6 +154,27 @@ class Splits:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.train.classes
+
+
+def _check_form(name: str, part: Dataset, train: Dataset) -> None:
+    """Raise :class:`InputError` for a split whose examples have another shape than those to learn from."""
+    here = _form_of(part)
+    there = _form_of(train)
+    if here == there:
+        return
+    is_of_pictures = isinstance(train.inputs, np.ndarray) and train.inputs.ndim == 4
+    remedy = "make them alike"
+    if is_of_pictures:
+        remedy += (
+            "; pictures of files are with size=(height, width) and grey=True, under [data] of a configuration size and grey"
+        )
+    raise InputError(f"the {name} examples are {here}, the train examples {there}: {remedy}")
+
+
+def _form_of(part: Dataset) -> str:
+    if not isinstance(part.inputs, np.ndarray):
+        return "texts"
+    return " x ".join(map(str, part.inputs.shape[1:])) or "single numbers"
 
 
 def overlap_note(train: Dataset, other: Dataset, name: str, beside: str = "training") -> str:
