@@ -22,9 +22,14 @@ def require_whole(name: str, value: Any, *, least: int) -> None:
         raise InputError(f"{name}: expected a whole number of {least} or more, got {value!r}")
 
 
+def is_real(value: Any) -> bool:
+    """Whether an argument is a number; True and False are none that anybody means."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def require_share(name: str, value: Any) -> None:
     """Raise :class:`InputError` unless an argument is a number in [0, 1)."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < 1:
+    if not is_real(value) or not 0 <= float(value) < 1:
         raise InputError(f"{name}: expected a share of 0 to 1, 1 excluded, got {value!r}")
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, NamedTuple
 
-from handheld.data._checks import require_flag, require_names, require_text, require_whole
+from handheld.data._checks import is_real, require_flag, require_names, require_text, require_whole
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
@@ -54,8 +53,7 @@ class Reading:
         require_names("text_columns", self.text_columns)
         if self.channels not in (None, FIRST, LAST):
             raise InputError(f"channels: expected {FIRST!r} or {LAST!r}, got {self.channels!r}")
-        is_number = isinstance(self.white, Real) and not isinstance(self.white, bool)
-        if self.white is not None and not (is_number and 0 < self.white < float("inf")):
+        if self.white is not None and not (is_real(self.white) and 0 < self.white < float("inf")):
             raise InputError(f"white: expected a number above 0, got {self.white!r}")
 
     def require(self, where: str, kind: str, *known: str) -> None:
