@@ -1,6 +1,5 @@
 """The last stage: all files measured side by side, judged on the test split, and written with what is known of them."""
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from handheld.compress.finishing import Finished
 from handheld.compress.measuring import answers, confusion, latencies
 from handheld.compress.networks import NETWORKS
 from handheld.compress.quantisation import fold
-from handheld.compress.stages import Run, reshaped
+from handheld.compress.stages import Run, joint_ratio, reshaped
 from handheld.compress.structure import macs
 from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.teachers import Teacher
@@ -229,13 +228,14 @@ def _write_weights(run: Run) -> None:
 def record(run: Run) -> dict[str, Any]:
     """Return how the family came about."""
     settings = {**asdict(run.settings), "targets": [str(target) for target in run.targets]}
-    return {
+    made = {
         **origin(run.data, run.settings.seed, settings, run.clock.seconds),
         "teacher": teacher_record(run.source, trained=not run.trains_large),
         "notes": run.notes,
         "tried": run.tried,
-        **({"joint": json.loads(ratio.read_text("utf-8"))} if (ratio := run.space.file("joint.json")).exists() else {}),
     }
+    ratio = joint_ratio(run.space)
+    return made if ratio is None else {**made, "joint": {"ratio": ratio}}
 
 
 def teacher_record(source: Teacher, *, trained: bool) -> dict[str, Any]:

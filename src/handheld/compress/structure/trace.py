@@ -16,7 +16,7 @@ from handheld.compress.structure.inplace import make_plain
 from handheld.compress.structure.layers import kind_of
 from handheld.compress.structure.lengths import lengths_after, set_lengths
 from handheld.compress.structure.nodes import argument, shape_of, spelled
-from handheld.errors import CompileError
+from handheld.errors import CompileError, InputError
 
 _PRODUCTS = spelled("matmul", "bmm") | {operator.matmul}
 _ATTENTION = spelled("scaled_dot_product_attention")
@@ -36,7 +36,11 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 
     Raises:
         CompileError: the module cannot be traced, or fails on the example.
+        InputError: the example is no tensor.
     """
+    if not isinstance(example, torch.Tensor):
+        what = "a tuple, of which the module would have to take one" if isinstance(example, tuple) else type(example).__name__
+        raise InputError(f"expected one tensor (batch, ...) as an example, got {what}")
     own = deepcopy(module).cpu().eval()
     try:
         network = _Tracer().graph_module(own)
