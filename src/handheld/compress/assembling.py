@@ -20,7 +20,7 @@ from handheld.compress.measuring import answers, confusion, latencies
 from handheld.compress.networks import NETWORKS
 from handheld.compress.quantisation import fold
 from handheld.compress.stages import Run, joint_ratio, reshaped
-from handheld.compress.structure import macs
+from handheld.compress.structure import macs, module_state
 from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.teachers import Teacher
 from handheld.data import Splits
@@ -219,7 +219,7 @@ def _write_weights(run: Run) -> None:
     """Write the teacher's weights, to go on from with other data."""
     from safetensors.torch import save
 
-    weights = {name: tensor.contiguous() for name, tensor in run.large.state_dict().items()}
+    weights = module_state(run.large)  # each in memory of its own, as safetensors wants it
     with atomic_path(run.space.folder / "teacher.safetensors") as temporary:
         # safetensors' own way to write replaces the file, by one that nobody else may read
         temporary.write_bytes(save(weights))
