@@ -461,3 +461,35 @@ def test_pictures_of_every_format_that_is_known_are_read(tmp_path):
     splits = load(tmp_path)
     assert len(splits.train) + len(splits.valid) + len(splits.test) == 20
     assert splits.skipped == ()
+
+
+def test_pictures_that_are_all_dark_are_told(tmp_path):
+    for number in range(20):
+        folder = tmp_path / ("a", "b")[number % 2]
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(RNG.integers(0, 4096, (6, 8), dtype=np.uint16)).save(folder / f"{number}.png")
+    notes = load(tmp_path, grey=True).notes
+    assert notes == ("the brightest of all 20 pictures has 15 of 255: if their numbers have 10 or 12 bits in files of 16, "
+                     "bring them to 16 first",)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.array(3), "y": np.arange(4) % 2}, r"x_train has the shape \[\]: expected \(examples, ...\)"),
+        ({"x": np.zeros((4, 0, 5), np.uint8), "y": np.arange(4) % 2}, r"x_train has the shape \[4, 0, 5\]"),
+        (
+            {"x": np.zeros((4, 5, 5), np.uint8), "y": np.array([2**63, 1, 0, 1], np.uint64)},
+            "labels run up to 9223372036854775808",
+        ),
+        ({"x": np.zeros((20, 5, 5), np.uint8), "y": 37 * np.arange(20)}, "20 of 20 examples have a label that no other has"),
+    ],
+)
+def test_arrays_of_no_examples_or_classes_are_named(tmp_path, arrays, message):
+    with pytest.raises(InputError, match=message):
+        load(save(tmp_path / "a.npz", **arrays))
+
+
+def test_a_path_that_no_system_takes_is_refused():
+    with pytest.raises(InputError, match=r"path: a+ cannot be looked at: File name too long"):
+        load("a" * 5000)

@@ -13,6 +13,10 @@ def path_of(path: Any) -> Path:
     """Return a path. Raises :class:`InputError` for what is none."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"path: expected the path of a file or folder, got {path!r}")
+    try:
+        Path(path).exists()
+    except OSError as error:  # a name that is too long, or a folder that may not be looked into
+        raise InputError(f"path: {str(path)[:100]} cannot be looked at: {error.strerror}") from error
     return Path(path)
 
 

@@ -144,10 +144,15 @@ def _quoted_rows(text: str, path: Path) -> Iterator[Row]:
 
 
 def _delimiter(text: str) -> str:
-    """Return what stands between fields: a comma, or the semicolon of spreadsheets where commas are decimal points."""
+    """Return what stands between fields: a comma, or what divides the first line where no comma does.
+
+    Spreadsheets write semicolons where commas are decimal points.
+    """
     first = next((line for line in lines_of(text) if line.strip()), "")
-    widths = {delimiter: len(next(csv.reader([first], delimiter=delimiter), [])) for delimiter in ",;"}
-    return ";" if widths[","] == 1 and widths[";"] > 1 else ","
+    for delimiter in ",;\t|":
+        if len(next(csv.reader([first], delimiter=delimiter), [])) > 1:
+            return delimiter
+    return ","
 
 
 def _fasttext_rows(lines: Sequence[str], path: Path) -> Iterator[Row]:

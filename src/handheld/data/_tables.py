@@ -61,6 +61,8 @@ def read_table(
     path = path_of(path)
     require_text("label_column", label_column)
     require_names("text_columns", text_columns)
+    if classes is not None:
+        require_names("classes", classes)
     table = read_rows(path)
     table = table._replace(rows=list(dropwhile(_is_blank, table.rows)))
     columns = _columns(table, Wanted(label_column, tuple(text_columns)), path, doubt=classes is None)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from handheld.data._checks import require_share, require_whole
 from handheld.errors import InputError
 
+_MOSTLY = 0.5  # of the examples with a label of their own: then they are no classes
+
 
 class Skipped(NamedTuple):
     """Something that was left out, and why."""
@@ -94,9 +96,17 @@ class Dataset:
         if fraction == 0:
             raise InputError("expected a fraction above 0: nothing else is set apart")
         rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
+        alone = np.flatnonzero(self.counts == 1)
+        if len(alone) > _MOSTLY * len(self):
+            raise InputError(
+                f"{len(alone)} of {len(self)} examples have a label that no other has: expected classes; a quantity is to be "
+                "put into a few ranges first"
+            )
         for label, count in enumerate(self.counts):
             if count == 1:
-                raise InputError(f"class {self.classes[label]!r} has one example: it cannot be divided")
+                raise InputError(
+                    f"class {self.classes[label]!r} has one example: it cannot be divided; add another, or leave the class out"
+                )
             members = rng.permutation(np.flatnonzero(self.labels == label))
             taken[members[: min(count - 1, max(1, round(fraction * int(count))))] if count else members] = True
         return self.subset(np.flatnonzero(~taken)), self.subset(np.flatnonzero(taken))
