@@ -205,7 +205,7 @@ def test_a_name_that_only_begins_like_a_split_is_none(tmp_path):
 
 
 def test_grey_pictures_are_told(tmp_path):
-    pictures = [{"bytes": png(value, "L"), "path": None} for value in range(20)]
+    pictures = [{"bytes": png(13 * value, "L"), "path": None} for value in range(20)]
     path = write(tmp_path / "saved", {"image": pictures, "label": HALVES}, {"label": LABEL})
     assert "all 20 pictures are grey: grey=True" in load(path).notes[-1]
     assert load(path, grey=True).notes == ()
