@@ -101,6 +101,26 @@ def together(net, x):
     return F.scaled_dot_product_attention(q, k, v, scale=0.3).transpose(1, 2).reshape(x.shape[0], 5, -1)
 
 
+def registers(attend):
+    """A transformer with several tokens of its own, which no cut may take."""
+
+    def run(net, x):
+        x = net.a(x).flatten(2).transpose(1, 2)
+        x = torch.cat([net.tokens.expand(x.shape[0], -1, -1), x], 1)
+        x = x + net.back(attend(net, x))
+        return net.out((x + net.mlp(x))[:, 0])
+
+    layers = {name: nn.Linear(8, 8) for name in ("q", "k", "v", "back")}
+    return lambda b: b.net(
+        run, a=nn.Conv2d(3, 8, 4, 4), tokens=nn.Parameter(torch.rand(1, 3, 8)), mlp=mlp(8, 12), out=nn.Linear(8, 3), **layers
+    )
+
+
+def in_one_call(net, x):
+    answers = F.scaled_dot_product_attention(*[heads(layer(x)) for layer in (net.q, net.k, net.v)])
+    return answers.transpose(1, 2).flatten(2)
+
+
 def mixer(b):
     def run(net, x):
         x = net.a(x).flatten(2).transpose(1, 2)
@@ -260,6 +280,8 @@ CASES = {
     "attention by hand": (vit(by_hand), ATTENTION),
     "attention with literal lengths": (vit(literally), ATTENTION),
     "attention from one layer": (vit(together), ["a back mlp.3", "qkv", "mlp.1"]),
+    "attention with registers": (registers(in_one_call), ATTENTION),
+    "attention with registers by hand": (registers(by_hand), ATTENTION),
     "attention of torch": (of_torch(), OPENED),
     "attention of torch, tokens first": (of_torch(last=False), OPENED),
     "attention of torch without biases": (of_torch(bias=False), OPENED),

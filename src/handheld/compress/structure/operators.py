@@ -51,27 +51,30 @@ def _elementwise(walk: Walk, node: fx.Node) -> Axes | None:
 
 
 def _reduced(walk: Walk, node: fx.Node) -> Axes | None:
-    """What is summed over axes: none of them of channels."""
+    """What is summed over axes: channels along these stay."""
     source, axes = source_of(walk, node), argument(node, 1, "dim")
     axes = (axes,) if isinstance(axes, int) else axes
     if source is None or not axes or not all(isinstance(axis, int) for axis in axes):
         return None
     known = walk.known[source]
     gone = {axis % len(known) for axis in axes}
-    if any(known[axis] is not None for axis in gone):
-        return None
-    keeps = rank_of(node) == len(known)
-    return known if keeps else tuple(ids for axis, ids in enumerate(known) if axis not in gone)
+    for axis in gone:
+        walk.variables.pin(known[axis], f"operator {node.name} looks at all of them together")
+    if rank_of(node) == len(known):
+        return tuple(None if axis in gone else ids for axis, ids in enumerate(known))
+    return tuple(ids for axis, ids in enumerate(known) if axis not in gone)
 
 
 def _over(place: int, name: str) -> Rule:
-    """The rule for what looks along axes, none of which may be one of channels."""
+    """The rule for what looks along axes: channels along these stay."""
 
     def rule(walk: Walk, node: fx.Node) -> Axes | None:
         source, axes = source_of(walk, node), argument(node, place, name)
         axes = (axes,) if isinstance(axes, int) else axes
-        if source is None or not axes or any(walk.known[source][axis] is not None for axis in axes):
+        if source is None or not axes or counts_channels(walk, node):
             return None
+        for axis in axes:
+            walk.variables.pin(walk.known[source][axis], f"operator {node.name} looks at all of them together")
         return walk.known[source]
 
     return rule
