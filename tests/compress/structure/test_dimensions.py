@@ -121,6 +121,17 @@ def in_one_call(net, x):
     return answers.transpose(1, 2).flatten(2)
 
 
+def positions(b):
+    """Positions of another grid than the picture's."""
+
+    def run(net, x):
+        x = net.a(x)
+        grid = net.places.reshape(1, 3, 3, 8).permute(0, 3, 1, 2)
+        return net.out(net.c((x + F.interpolate(grid, size=(2, 2), mode="bilinear")).relu()))
+
+    return b.net(run, a=nn.Conv2d(3, 8, 4, 4), places=nn.Parameter(torch.rand(1, 9, 8)), c=b.conv(8, 6), out=b.head(6))
+
+
 def mixer(b):
     def run(net, x):
         x = net.a(x).flatten(2).transpose(1, 2)
@@ -280,6 +291,7 @@ CASES = {
     "attention by hand": (vit(by_hand), ATTENTION),
     "attention with literal lengths": (vit(literally), ATTENTION),
     "attention from one layer": (vit(together), ["a back mlp.3", "qkv", "mlp.1"]),
+    "positions of another grid": (positions, ["a", "c"]),
     "attention with registers": (registers(in_one_call), ATTENTION),
     "attention with registers by hand": (registers(by_hand), ATTENTION),
     "attention of torch": (of_torch(), OPENED),

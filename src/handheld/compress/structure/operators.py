@@ -7,7 +7,7 @@ from typing import Any
 from torch import fx
 
 from handheld.compress.structure import dividing, products, shapes
-from handheld.compress.structure.arranging import gated, places_stay, shuffled, unfolded
+from handheld.compress.structure.arranging import gated, shuffled, unfolded
 from handheld.compress.structure.meeting import all_joined, counts_channels, source_of
 from handheld.compress.structure.nodes import argument, rank_of, shape_of, spelled
 from handheld.compress.structure.variables import Axes, Walk
@@ -36,7 +36,11 @@ def _of_places(rank: int | None = None) -> Rule:
 
     def rule(walk: Walk, node: fx.Node) -> Axes | None:
         axes = _alone(walk, node)
-        return axes if axes is not None and rank in (None, len(axes)) and places_stay(axes) else None
+        if axes is None or rank not in (None, len(axes)):
+            return None
+        for ids in axes[2:]:  # of positions that are numbers of the network
+            walk.variables.pin(ids, f"operator {node.name} looks at all of them together")
+        return (*axes[:2], *[None] * (len(axes) - 2))
 
     return rule
 
