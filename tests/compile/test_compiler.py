@@ -332,6 +332,95 @@ def test_structures_are_given_one_after_the_other_and_arguments_may_be_named():
     assert given[2] == pytest.approx(expected["rest"][1][0].numpy(), abs=0.05)
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_names_of_inputs_and_outputs_are_in_the_signature(precision):
+    torch.manual_seed(0)
+    module = Nested().eval()
+    example = {"mask": torch.rand(1, 4), "pixels": torch.randn(1, 3, 8, 8)}
+    compiled = to_tflite(module, example, metadata={}, precision=precision, calibration=[example] * 5)
+    with Model.load(compiled.content) as model, torch.inference_mode():
+        (signature,) = model.signatures.values()
+        assert [one.name for one in signature.inputs] == ["mask", "pixels"]
+        assert [one.name for one in signature.outputs] == ["map", "rest.0", "rest.1.0"]
+        fed = {"mask": example["mask"].numpy(), "pixels": example["pixels"].permute(0, 2, 3, 1).numpy()}
+        stored = {info.name: info.to_stored(fed[info.name]) for info in signature.inputs}
+        given = model.run_named(signature=signature.key, **stored)
+        last = signature.outputs[-1].to_real(given["rest.1.0"])
+        assert last == pytest.approx(module(**example)["rest"][1][0].numpy(), abs=0.05)
+
+
+def test_outputs_that_are_one_tensor_keep_their_names():
+    class Same(torch.nn.Module):
+        def forward(self, x):
+            twice = x * 2
+            return {"a": twice, "b": twice, "c": x, "d": twice + 1}
+
+    compiled = to_tflite(Same(), torch.ones(1, 4), metadata={})
+    with Model.load(compiled.content) as model:
+        given = model.run_named(np.ones((1, 4), np.float32), signature="serving_default")
+    assert {name: array[0, 0] for name, array in given.items()} == {"a": 2, "b": 2, "c": 1, "d": 3}
+
+
+def test_a_module_of_names_that_stand_twice_has_none_in_the_file():
+    class Twice(torch.nn.Module):
+        def forward(self, x):
+            return {"a": {"b": x + 1}, "a.b": x + 2}
+
+    compiled = to_tflite(Twice(), torch.ones(1, 4), metadata={})
+    with Model.load(compiled.content) as model:
+        assert [one.name for one in model.signatures["serving_default"].outputs] == ["output_0", "output_1"]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_table_has_a_byte_for_each_number_in_int8_and_is_stored_once(tied):
+    torch.manual_seed(0)
+    module = Words().eval()
+    if not tied:
+        module.out = torch.nn.Linear(16, 50)
+    inputs = [torch.randint(0, 50, (1, 6)) for _ in range(30)]
+    compiled = to_tflite(module, inputs[0], metadata={}, precision="int8", calibration=inputs)
+    tables = [tensor for tensor in unpack(compiled.content).subgraphs[0].tensors if list(tensor.shape) == [50, 16]]
+    assert [tensor.type for tensor in tables] == [schema.TensorType.INT8] * (1 if tied else 2)
+
+
+@pytest.mark.parametrize("size", [1e30, 1e38])
+def test_large_numbers_are_inputs(size):
+    torch.manual_seed(0)
+    compiled = to_tflite(torch.nn.Hardtanh(-1e38, 1e38), size * torch.randn(1, 8).clip(-1, 1), metadata={})
+    assert compiled.difference < 1e-4
+
+
+@pytest.mark.parametrize("number", [2**31, -(2**31), 2**40, -(2**63)])
+def test_whole_numbers_that_files_lack_are_named(number):
+    class Next(torch.nn.Module):
+        def forward(self, x):
+            return x + 1
+
+    with pytest.raises(InputError, match=r"expected whole numbers of at most 2,147,483,647, for 32 bits, got .*"):
+        to_tflite(Next(), torch.tensor([[number, 1]]), metadata={})
+    assert to_tflite(Next(), torch.tensor([[2**31 - 2, 1 - 2**31]]), metadata={}).difference == 0
+
+
+def test_one_number_without_axes_is_an_input():
+    class Scaled(torch.nn.Module):
+        def forward(self, x, by):
+            return x * by
+
+    samples = [(torch.rand(1, 4), torch.rand(())) for _ in range(30)]
+    for precision in PRECISIONS:
+        compiled = to_tflite(
+            Scaled(), (torch.full((1, 4), 0.5), torch.tensor(0.5)), metadata={}, precision=precision, calibration=samples
+        )
+        assert compiled.difference < 0.1
+
+
+def test_a_sparse_example_is_one_like_any_other():
+    sparse = torch.eye(4).to_sparse()
+    assert (
+        to_tflite(torch.nn.ReLU(), sparse, metadata={}).content == to_tflite(torch.nn.ReLU(), torch.eye(4), metadata={}).content
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "example", "message"),
     [

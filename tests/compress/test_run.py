@@ -323,8 +323,11 @@ def test_a_rate_that_breaks_the_run_is_named(splits: Splits, tmp_path: Path):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((8, 8, 1), r"the test pictures are 8 x 8, the training pictures 12 x 12: .*size = \[height, width\] under \[data\]"),
-        ((12, 12, 3), r"the test pictures have 3 channels, the training pictures 1: .*grey = true under \[data\]"),
+        (
+            (8, 8, 1),
+            "the test examples are 8 x 8 x 1, the train examples 12 x 12 x 1: .* under .data. of a configuration size and grey",
+        ),
+        ((12, 12, 3), "the test examples are 12 x 12 x 3, the train examples 12 x 12 x 1: .*grey=True"),
     ],
 )
 def test_pictures_of_another_shape_are_refused(splits: Splits, tmp_path: Path, shape: tuple[int, ...], message: str):
@@ -335,7 +338,7 @@ def test_pictures_of_another_shape_are_refused(splits: Splits, tmp_path: Path, s
 
 def test_texts_among_pictures_are_refused(splits: Splits, tmp_path: Path):
     odd = Dataset(("a", "b", "c"), np.arange(3), splits.classes)
-    with pytest.raises(InputError, match="these are texts"):
+    with pytest.raises(InputError, match="the test examples are texts, the train examples 12 x 12 x 1"):
         compress(Teacher(width=4), Splits(splits.train, splits.valid, odd), out=tmp_path, targets=1, settings=SETTINGS)
 
 

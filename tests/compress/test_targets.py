@@ -63,6 +63,10 @@ BAD_TEXTS = [
     "giant, 5ms",
     "\u0665ms",
     "5 ms\x00",
+    "",
+    " , ",
+    "plain",
+    "2x slower device",
 ]
 
 
@@ -86,6 +90,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     [
         {},
         {"size": 0},
+        {"size": "70"},
+        {"latency": True},
+        {"size": 9, "slowdown": "2"},
         {"latency": math.nan},
         {"smaller": math.inf},
         {"size": 9, "slowdown": math.nan},
@@ -154,3 +161,21 @@ def test_each_missed_limit_is_named() -> None:
     ]
     assert target.misses(figures(valid=0.93), TEACHER) == []
     assert target.excess(figures(140_000, 0.0001, 0.99), TEACHER) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "target '' says no limit: expected one or more such as 70KB, 5ms"),
+        ("plain", "target 'plain' says no limit"),
+        (5, "target 5: expected a text such as 70KB, 5ms"),
+    ],
+)
+def test_a_target_without_a_limit_is_told_in_its_own_words(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}"):
+        Target.of(text)
+
+
+def test_a_field_that_is_wrong_is_named() -> None:
+    with pytest.raises(InputError, match=r"^size of a target: expected a number above 0, got '70'"):
+        Target(size="70")  # type: ignore[arg-type]

@@ -227,6 +227,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "onnx": to_onnx(Sure(), folder / "t.onnx"),
         "probabilities": to_onnx(Sure(probabilities=True), folder / "p.onnx"),
+        "without labels": to_file(Sure(), folder / "n.tflite", image=image),
         "tflite": to_file(Sure(), folder / "t.tflite", image=image, labels=["bar", "cross", "disc"], output="logits"),
     }
 
@@ -236,7 +237,10 @@ def expected(splits: Splits, count: int = 20) -> torch.Tensor:
         return Sure()(torch.from_numpy(pixels(splits.train)[:count]).permute(0, 3, 1, 2) / 255)
 
 
-@pytest.mark.parametrize(("name", "said"), [("onnx", ((0.0,), (1.0,))), ("probabilities", ((0.0,), (1.0,))), ("tflite", ())])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("onnx", ((0.0,), (1.0,))), ("probabilities", ((0.0,), (1.0,))), ("tflite", ()), ("without labels", ())],
+)
 def test_a_file_is_asked_with_pictures_as_it_takes_them(
     files: dict[str, Path], splits: Splits, preparation: Preparation, name: str, said: tuple[tuple[float, ...], ...]
 ) -> None:

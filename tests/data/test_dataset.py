@@ -42,8 +42,31 @@ def test_a_split_loses_nothing_and_holds_its_share_of_each_class(labels, fractio
 def test_a_class_of_one_cannot_be_divided():
     with pytest.raises(InputError, match="'b' has one example"):
         made(0, 0, 1).split(0.5, seed=0)
-    with pytest.raises(InputError, match="between 0 and 1"):
-        made(0, 0, 1, 1).split(1.0, seed=0)
+    for fraction, message in [(1.0, "share of 0 to 1"), ("0.1", "got '0.1'"), (0.0, "above 0"), (float("nan"), "share of 0")]:
+        with pytest.raises(InputError, match=message):
+            made(0, 0, 1, 1).split(fraction, seed=0)
+    with pytest.raises(InputError, match="seed: expected a whole number of 0 or more, got -1"):
+        made(0, 0, 1, 1).split(0.5, seed=-1)
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(InputError, match="two classes have the name 'a': give each a name of its own"):
+        made(0, 1, classes=("a", "b", "a"))
+
+
+def test_splits_of_other_shapes_are_refused():
+    def shaped(*shape):
+        return Dataset(np.zeros((2, *shape), np.uint8), np.array([0, 1]), ("a", "b"))
+
+    with pytest.raises(
+        InputError, match=r"the valid examples are 4 x 5 x 3, the train examples 4 x 4 x 3: .*size=.height, width"
+    ):
+        Splits(shaped(4, 4, 3), shaped(4, 5, 3), shaped(4, 4, 3))
+    with pytest.raises(InputError, match=r"the test examples are 7, the train examples 6: make them alike$"):
+        Splits(shaped(6), shaped(6), shaped(7))
+    texts = Dataset(("x", "y"), np.array([0, 1]), ("a", "b"))
+    with pytest.raises(InputError, match=r"the test examples are texts, the train examples 6"):
+        Splits(shaped(6), shaped(6), texts)
 
 
 def test_the_only_example_of_a_class_is_kept_if_asked():

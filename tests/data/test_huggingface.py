@@ -205,9 +205,9 @@ def test_a_name_that_only_begins_like_a_split_is_none(tmp_path):
 
 
 def test_grey_pictures_are_told(tmp_path):
-    pictures = [{"bytes": png(value, "L"), "path": None} for value in range(20)]
+    pictures = [{"bytes": png(13 * value, "L"), "path": None} for value in range(20)]
     path = write(tmp_path / "saved", {"image": pictures, "label": HALVES}, {"label": LABEL})
-    assert "all 20 pictures are grey: grey=True" in load(path).notes[0]
+    assert "all 20 pictures are grey: grey=True" in load(path).notes[-1]
     assert load(path, grey=True).notes == ()
 
 
@@ -231,3 +231,48 @@ def test_it_may_not_point_elsewhere(tmp_path):
         (path / "state.json").write_text(content)
         with pytest.raises(InputError, match=message):
             load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("state.json", {"_data_files": 5}, "state.json: _data_files: expected a list, got 5"),
+        ("state.json", {"_data_files": ["a.arrow"]}, 'state.json: _data_files: expected objects with a "filename"'),
+        ("state.json", {"_data_files": [{"filename": 3}]}, 'state.json: _data_files: expected objects with a "filename"'),
+        ("state.json", {"_data_files": [{}]}, 'state.json: _data_files: expected objects with a "filename"'),
+        ("state.json", {}, "state.json names no files"),
+        ("state.json", [], "state.json: expected a JSON object"),
+        ("dataset_info.json", {"features": ["text"]}, "dataset_info.json: features: expected an object, got .'text'."),
+        (
+            "dataset_info.json",
+            {"features": {"label": {"_type": "ClassLabel", "names": 2}}},
+            "dataset_info.json: features: expected names of the class labels 'label', got 2",
+        ),
+        ("dataset_info.json", {"features": {"label": {"_type": "ClassLabel"}}}, "names of the class labels 'label', got None"),
+    ],
+)
+def test_what_the_library_would_not_have_written_is_named(tmp_path, name, content, message):
+    folder = write(tmp_path / "set", {"text": TEXTS, "label": HALVES})
+    (folder / name).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        load(folder)
+
+
+@pytest.mark.parametrize("splits", [5, "train", {"train": 1}])
+def test_splits_that_are_no_list_are_named(tmp_path, splits):
+    folder = write_splits(tmp_path / "set", ["train"], {"text": TEXTS, "label": HALVES})
+    (folder / "dataset_dict.json").write_text(json.dumps({"splits": splits}))
+    with pytest.raises(InputError, match=r"dataset_dict\.json: splits: expected a list"):
+        load(folder)
+
+
+def test_features_of_other_kinds_say_nothing(tmp_path):
+    folder = write(tmp_path / "set", {"text": TEXTS, "label": HALVES})
+    (folder / "dataset_info.json").write_text(json.dumps({"features": {"label": "int64", "text": [1]}}))
+    assert load(folder).classes == ("0", "1")
+
+
+def test_bytes_that_are_none_are_no_pictures(tmp_path):
+    pictures = [{"bytes": "text", "path": None}] * 20
+    with pytest.raises(InputError, match="expected a column of labels and one of pictures or texts"):
+        load(write(tmp_path / "set", {"image": pictures, "label": HALVES}))

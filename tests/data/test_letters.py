@@ -79,9 +79,9 @@ def test_letters_that_are_not_known_are_one_letter():
     assert numbers("aé€b").tolist() == [*numbers("a"), 0, 0, *numbers("b")]
 
 
-@pytest.mark.parametrize("values", [{"test": 1.0}, {"length": 0}])
+@pytest.mark.parametrize("values", [{"test": 1.0}, {"test": "0.2"}, {"length": 0}, {"length": 1.5}, {"least": "2"}])
 def test_windows_that_cannot_be(values):
-    with pytest.raises(InputError, match="expected a test share"):
+    with pytest.raises(InputError, match=f"{next(iter(values))}: expected a"):
         windows({"a": ["b", "c"]}, **values)
     with pytest.raises(InputError, match="no user has 2 lines"):
         windows({"a": ["b"]})

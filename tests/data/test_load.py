@@ -316,7 +316,7 @@ def test_examples_in_two_splits_are_noted(tmp_path):
         ("pets", {"white": 255}, "white says nothing of a folder of pictures"),
         ("a.npz", {"size": (4, 4)}, "size says nothing of arrays"),
         ("a.csv", {"grey": True}, "grey says nothing of a table of texts"),
-        ("pets", {"size": (0, 4)}, "size: expected height and width of 1 or more"),
+        ("pets", {"size": (0, 4)}, "size: expected a whole number of 1 or more, got 0"),
     ],
 )
 def test_an_option_of_another_form_is_refused(tmp_path, name, how, message):
@@ -394,3 +394,119 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
     np.savez(tmp_path / "y.npz", x=np.zeros((20, 4), "datetime64[s]"), y=np.arange(20) % 2)
     with pytest.raises(InputError, match="neither numbers nor texts"):
         load(tmp_path / "y.npz")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"valid": "0.1"}, "valid: expected a share of 0 to 1, 1 excluded, got '0.1'"),
+        ({"valid": None}, "valid: expected a share of 0 to 1, 1 excluded, got None"),
+        ({"test": 1}, "test: expected a share of 0 to 1, 1 excluded, got 1"),
+        ({"test": 0}, "expected a fraction above 0: nothing else is set apart"),
+        ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
+        ({"seed": 0.5}, "seed: expected a whole number of 0 or more, got 0.5"),
+        ({"size": 8}, "size: expected .height, width., got 8"),
+        ({"size": (8,)}, "size: expected .height, width., got .8,."),
+        ({"size": ("8", "8")}, "size: expected a whole number of 1 or more, got '8'"),
+        ({"size": (100_000, 100_000)}, "size: 100,000 x 100,000 is more than 67,108,864 pixels a picture"),
+        ({"grey": "yes"}, "grey: expected True or False, got 'yes'"),
+        ({"white": "255"}, "white: expected a number above 0, got '255'"),
+        ({"white": float("nan")}, "white: expected a number above 0, got nan"),
+        ({"channels": 3}, "channels: expected 'first' or 'last', got 3"),
+        ({"label_column": 1}, "label_column: expected a text, got 1"),
+        ({"text_columns": "text"}, "text_columns: expected a list of names, got the text 'text': give .'text'."),
+        ({"text_columns": (1,)}, "text_columns: expected a list of names, got .1,."),
+    ],
+)
+def test_an_argument_that_says_nothing_is_named(tmp_path, how, message):
+    with pytest.raises(InputError, match=message):
+        load(write_classes(tmp_path / "pets"), **how)
+
+
+def test_a_path_that_is_none_is_refused():
+    with pytest.raises(InputError, match="path: expected the path of a file or folder, got None"):
+        load(None)
+
+
+def test_splits_of_another_size_are_refused(tmp_path):
+    write_classes(tmp_path / "train")
+    write_classes(tmp_path / "test", size=(5, 8))
+    with pytest.raises(
+        InputError, match=r"the test examples are 5 x 8 x 3, the train examples 6 x 8 x 3: .*size=.height, width"
+    ):
+        load(tmp_path)
+    assert load(tmp_path, size=(5, 5)).test.inputs.shape[1:] == (5, 5, 3)
+    save(
+        tmp_path / "a.npz",
+        x_train=np.zeros((8, 5, 5), np.uint8), y_train=np.arange(8) % 2,
+        x_test=np.zeros((2, 5, 6), np.uint8), y_test=np.arange(2),
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"a\.npz: the test examples are 5 x 6 x 1, the train examples 5 x 5 x 1"):
+        load(tmp_path / "a.npz")
+
+
+def test_names_of_classes_that_stand_twice_are_refused(tmp_path):
+    save(tmp_path / "a.npz", x=np.zeros((8, 5, 5), np.uint8), y=np.arange(8) % 2, classes=np.array(["cat", "cat"]))
+    with pytest.raises(InputError, match=r"a\.npz: two classes have the name 'cat': give each a name of its own"):
+        load(tmp_path / "a.npz")
+
+
+def test_what_has_the_name_of_a_picture_and_is_none_is_named(tmp_path):
+    folder = write_classes(tmp_path / "pets")
+    (folder / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "cat" / "more").symlink_to(folder / "dog")
+    (folder / "cat" / "album.png").mkdir()
+    os.mkfifo(folder / "dog" / "pipe.jpg")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "loose.png").write_bytes(png(3))
+    splits = load(folder)
+    assert {Path(name).name: reason for name, reason in splits.skipped} == {
+        "loose.png": "lies beside the folders of the classes, so it has none",
+        "gone.png": "is a link to nothing",
+        "more": "is a link to a folder, and such are not followed",
+        "pipe.jpg": "is no file",
+    }
+    assert len(splits.train) + len(splits.valid) + len(splits.test) == 20
+
+
+def test_pictures_of_every_format_that_is_known_are_read(tmp_path):
+    for number, suffix in enumerate(("ppm", "tga", "jp2", "pgm") * 5):
+        folder = tmp_path / ("a", "b")[number % 2]
+        folder.mkdir(exist_ok=True)
+        mode = "L" if suffix == "pgm" else "RGB"
+        Image.new(mode, (8, 6), number).save(folder / f"{number}.{suffix}")
+    splits = load(tmp_path)
+    assert len(splits.train) + len(splits.valid) + len(splits.test) == 20
+    assert splits.skipped == ()
+
+
+def test_pictures_that_are_all_dark_are_told(tmp_path):
+    for number in range(20):
+        folder = tmp_path / ("a", "b")[number % 2]
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(RNG.integers(0, 4096, (6, 8), dtype=np.uint16)).save(folder / f"{number}.png")
+    notes = load(tmp_path, grey=True).notes
+    assert notes == ("the brightest of all 20 pictures has 15 of 255: if their numbers have 10 or 12 bits in files of 16, "
+                     "bring them to 16 first",)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.array(3), "y": np.arange(4) % 2}, r"x_train has the shape \[\]: expected \(examples, ...\)"),
+        ({"x": np.zeros((4, 0, 5), np.uint8), "y": np.arange(4) % 2}, r"x_train has the shape \[4, 0, 5\]"),
+        (
+            {"x": np.zeros((4, 5, 5), np.uint8), "y": np.array([2**63, 1, 0, 1], np.uint64)},
+            "labels run up to 9223372036854775808",
+        ),
+        ({"x": np.zeros((20, 5, 5), np.uint8), "y": 37 * np.arange(20)}, "20 of 20 examples have a label that no other has"),
+    ],
+)
+def test_arrays_of_no_examples_or_classes_are_named(tmp_path, arrays, message):
+    with pytest.raises(InputError, match=message):
+        load(save(tmp_path / "a.npz", **arrays))
+
+
+def test_a_path_that_no_system_takes_is_refused():
+    with pytest.raises(InputError, match=r"path: a+ cannot be looked at: File name too long"):
+        load("a" * 5000)

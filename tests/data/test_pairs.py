@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,9 @@ from handheld.data import from_pairs
 from handheld.errors import InputError
 
 Array = np.ndarray
+
+
+RAMP = np.linspace(0, 1, 12).reshape(3, 4)
 
 
 class Squares(TorchDataset):  # type: ignore[type-arg]
@@ -84,11 +89,65 @@ def test_what_cannot_be_read_is_named_left_out_and_counted():
         ([(np.zeros((4, 4), np.uint8), -1)] * 4, "labels run from -1"),
         ([(np.zeros((4, 4), np.uint8), n * 2**40) for n in range(4)], "so many classes need names: give them as `classes`"),
         ([(np.zeros((4, 4), np.uint8), 0)] * 4, "two classes or more"),
+        ([(RAMP, 0, "path")] * 4, "example 0: expected a pair .example, label., got 3 values: give the two that are meant"),
+        ([{"image": RAMP, "label": 0}] * 4, "expected a pair .*, got a dictionary of 'image', 'label': give the two of them"),
+        (["text", "other"], "train example 0: expected a pair .example, label., got a str"),
+        ([7, 8], "train example 0: expected a pair .example, label., got a int"),
+        ({"train": [(RAMP, 0)]}, "train: expected a list of .example, label., .* got a dict"),
+        ((pair for pair in [(RAMP, 0)]), "train: expected a list of .example, label., .* got a generator"),
+        (0.5, "train: expected a list of .example, label., .* got a float"),
+        ([(object(), 0)] * 4, "train example 0: expected a picture .* or a text, got object"),
     ],
 )
 def test_what_no_data_can_be_made_of(train: object, message: str):
     with pytest.raises(InputError, match=message):
         from_pairs(train)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"valid": "0.1"}, "valid: expected a list of .example, label., .* got a str"),
+        ({"valid": None}, "valid: expected a list .* got a NoneType"),
+        ({"test": 1.5}, "test: expected a share of 0 to 1, 1 excluded, got 1.5"),
+        ({"test": True}, "test: expected a share of 0 to 1, 1 excluded, got True"),
+        ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
+        ({"white": "255"}, "white: expected a number above 0, got '255'"),
+        ({"classes": "ab"}, "classes: expected a list of names, got 'ab'"),
+        ({"classes": ["a", "a"]}, "two classes have the name 'a'"),
+    ],
+)
+def test_arguments_that_say_nothing_are_named(how: dict[str, object], message: str):
+    with pytest.raises(InputError, match=message):
+        from_pairs([(RAMP, 0), (1 - RAMP, 1)] * 5, **how)  # type: ignore[arg-type]
+
+
+def test_names_of_classes_may_be_an_array():
+    assert from_pairs([(RAMP, 0), (1 - RAMP, 1)] * 5, classes=np.array([7, 9])).classes == ("7", "9")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda tensor: tensor.clone().requires_grad_(),
+        lambda tensor: tensor.to(torch.bfloat16),
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.half(),
+    ],
+    ids=["learning", "bfloat16", "sparse", "half"],
+)
+def test_tensors_of_every_kind_are_pictures(kind: Callable[[torch.Tensor], torch.Tensor]):
+    tensor = torch.tensor([[[0.0, 0.25], [0.5, 1.0]]])
+    assert of_one(kind(tensor))[..., 0].tolist() == [[0, 64], [128, 255]]
+
+
+def test_texts_that_say_nothing_are_left_out_and_named():
+    data = from_pairs([("yes", 0), ("no", 1), (" ", 0)] * 5)
+    assert [(one.name, one.reason) for one in data.skipped[:2]] == [
+        ("train example 2", "expected a text, got none"),
+        ("train example 5", "expected a text, got none"),
+    ]
+    assert len(data.train) + len(data.valid) + len(data.test) == 10
 
 
 def of_one(*pictures: object, **how: object) -> Array:
@@ -98,7 +157,6 @@ def of_one(*pictures: object, **how: object) -> Array:
     return np.asarray(data.test.inputs[0])
 
 
-RAMP = np.linspace(0, 1, 12).reshape(3, 4)
 IN_BYTES = np.rint(RAMP * 255).astype(np.uint8)
 
 

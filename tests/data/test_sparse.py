@@ -82,7 +82,9 @@ def test_users_meet_their_own_features_again_and_again():
     assert np.mean([len(users) for users in seen.values()]) < 1.7
 
 
-@pytest.mark.parametrize("values", [{"users": 0}, {"features": 99}, {"shown": 1}, {"examples": 0.5}])
+@pytest.mark.parametrize(
+    "values", [{"users": 0}, {"users": 1.5}, {"features": 99}, {"shown": 1}, {"examples": 0.5}, {"examples": "9"}, {"seed": -1}]
+)
 def test_clicks_that_cannot_be(values):
-    with pytest.raises(InputError, match="expected users"):
+    with pytest.raises(InputError, match=f"{next(iter(values))}: expected a"):
         clicks(**{"users": 5, "features": 100, "seed": 0, **values})

@@ -34,6 +34,11 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
         ("t.tsv", "\ufeffa\tone two\nb\tthree\n".encode("utf-16-be")),
         ("t.CSV", 'a,"one two"\nb,three\n'),
         ("t.csv", "text,label\none two,a\nthree,b\n"),
+        ("t.csv", "\ntext;label\none two;a\nthree;b\n"),
+        ("t.csv", "\n,\ntext,label\none two,a\nthree,b\n"),
+        ("t.csv", "text\tlabel\none two\ta\nthree\tb\n"),
+        ("t.csv", "text|label\none two|a\nthree|b\n"),
+        ("t.csv", 'a;"one two"\nb;three\n'),
         ("t.csv", "v1,v2,,,\na,one two,,,\nb,three,,,\n"),
         ("t.csv", "utterance,intent\none two,a\nthree,b\n"),
         ("t.csv", "Class Index,Title,Description\na,one,two\nb,three,\n"),
@@ -108,6 +113,7 @@ SHORT = "".join(f"{'ab'[number % 2]},some text {number}\n" for number in range(1
         ("t.csv", 'a,one\nb,"two\nc,three\n', "line 2: cannot be read as a table"),
         ("t.csv", 'a,one\nb,"two\nc,"three"\n', "line 2: cannot be read as a table"),
         ("t.csv", "a,one,two\nb,three,four\n", "3 columns, and nothing says which"),
+        ("t.csv", "a;one;two\nb;three;four\n", "3 columns, and nothing says which"),
         ("t.csv", "label,text\na,one,two\n", "line 2: 3 columns, expected 2"),
         ("t.tsv", "text\tlabel\none\ttwo\ta\n", "line 2: 3 columns, expected 2"),
         ("t.csv", "label,category,text\na,b,c\n", "'label', 'category' could all be the labels"),
@@ -192,3 +198,21 @@ def test_two_files_of_one_split_are_refused(tmp_path: Path):
         written(tmp_path, name, "a\tone\n")
     with pytest.raises(InputError, match=r"train\.csv and train\.tsv are both the train split"):
         load(tmp_path)
+
+
+def test_labels_that_are_a_quantity_are_told(tmp_path: Path):
+    path = written(tmp_path, "t.csv", "text,label\n" + "".join(f"text {number},{number / 3:.3f}\n" for number in range(20)))
+    with pytest.raises(InputError, match="20 of 20 examples have a label that no other has: expected classes; a quantity is"):
+        load(path)
+
+
+def test_one_column_is_not_both(tmp_path: Path):
+    path = written(tmp_path, "t.csv", "text,label\none,a\ntwo,b\n")
+    with pytest.raises(InputError, match="column 'text' is said to be both the labels and a text: name another"):
+        read_table(path, label_column="text", text_columns=["text"])
+
+
+def test_classes_that_are_one_text_are_refused(tmp_path: Path):
+    path = written(tmp_path, "t.csv", "text,label\none,a\ntwo,b\n")
+    with pytest.raises(InputError, match="classes: expected a list of names, got the text 'ab'"):
+        read_table(path, "ab")  # type: ignore[arg-type]

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError, TrainingError
-from handheld.training import Schedule, fit
+from handheld.training import Schedule, fit, load_state, save_state
 
 
 class Problem:
@@ -95,6 +96,29 @@ def test_a_damaged_state_is_named(tmp_path: Path):
     save, problem = tmp_path / "state.pt", Problem()
     save.write_bytes(b"no state at all")
     with pytest.raises(InputError, match=r"state\.pt cannot be read .*damaged.*delete it"):
+        fit(problem.network, problem.step, SCHEDULE, 10, save=save)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state.pop("network"),
+        lambda state: state.pop("done"),
+        lambda state: state.update(done="many"),
+        lambda state: state.update(curve=[1]),
+        lambda state: state.update(network={"other": torch.zeros(3)}),
+        lambda state: state.update(network=5),
+        lambda state: state.update(optimiser={"state": {}}),
+    ],
+    ids=["no network", "no number", "another number", "another curve", "another network", "none", "another optimiser"],
+)
+def test_a_state_that_is_not_whole_is_named(tmp_path: Path, damage: Callable[[dict[str, object]], object]):
+    save, problem = tmp_path / "state.pt", Problem()
+    fit(problem.network, problem.step, SCHEDULE, 10, save=save)
+    state = load_state(save)
+    damage(state)
+    save_state(save, state)
+    with pytest.raises(InputError, match=r"state\.pt is damaged, or the state of another network: delete it to begin again"):
         fit(problem.network, problem.step, SCHEDULE, 10, save=save)
 
 

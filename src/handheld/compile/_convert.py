@@ -14,11 +14,13 @@ from handheld.errors import CompileError, InputError, MissingDependencyError
 
 try:
     import torch
-    from torch.utils._pytree import tree_leaves
+    from torch.utils._pytree import tree_leaves, tree_leaves_with_path
 except ImportError as error:
     raise MissingDependencyError("torch", "torch", "compiling a network") from error
 
 Array = NDArray[Any]
+
+_MOST = np.iinfo(np.int32).max
 
 
 class Flat(torch.nn.Module):
@@ -35,7 +37,7 @@ class Flat(torch.nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the tensors of what the module gives, in its own order."""
-        given = self.module(**dict(zip(self._names, inputs, strict=True))) if self._names else self.module(*inputs)
+        given = _by_name(self.module, self._names, inputs)
         return tuple(leaf for leaf in tree_leaves(given) if leaf is not None)
 
 
@@ -44,7 +46,8 @@ def _array(part: Any) -> Array:
         return np.asarray(part)
     if part.dtype == torch.bfloat16:
         raise InputError("expected a tensor that a file can hold, got bfloat16: give it as float32")
-    array: Array = part.detach().cpu().numpy()
+    dense = part.detach().cpu() if part.layout == torch.strided else part.detach().cpu().to_dense()
+    array: Array = dense.numpy()
     return array
 
 
@@ -92,6 +95,10 @@ def as_inputs(example: Any, names: tuple[str, ...] = ()) -> tuple[Array, ...]:
             raise InputError(f"expected tensors of numbers, got {array.dtype} {list(array.shape)}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError("an input holds values that are not finite")
+        if array.dtype == np.int64 and not -_MOST <= array.min() <= array.max() <= _MOST:
+            raise InputError(
+                f"expected whole numbers of at most {_MOST:,}, for 32 bits, got {array.min():,} to {array.max():,}"
+            )
     return arrays
 
 
@@ -119,13 +126,19 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
     return renamed(content, lambda graph: tensor_names(graph, layers))
 
 
-def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Return what a module gives, as arrays. Raises :class:`CompileError` if it raises, or gives no tensors."""
+def call(module: torch.nn.Module, inputs: tuple[Array, ...], names: tuple[str, ...] = ()) -> Any:
+    """Return what a module gives, in its own structure. Raises :class:`CompileError` if it raises."""
+    tensors = tuple(torch.from_numpy(np.array(array)) for array in inputs)
     try:
         with torch.inference_mode():
-            result = module(*(torch.from_numpy(np.array(array)) for array in inputs))
+            return _by_name(module, names, tensors)
     except Exception as error:
         raise CompileError(f"the module fails on its inputs: {type(error).__name__}: {error}") from error
+
+
+def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return what a module gives, as arrays. Raises :class:`CompileError` if it raises, or gives no tensors."""
+    result = call(module, inputs)
     results = tree_leaves(result)
     if other := [type(part).__name__ for part in results if not isinstance(part, torch.Tensor | None)]:
         raise CompileError(f"expected a module that returns tensors, alone or in tuples and dictionaries, got {other[0]}")
@@ -134,15 +147,27 @@ def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]
     return tuple(part.numpy() for part in results if part is not None)
 
 
-def is_flat(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bool:
-    """Whether a module gives a tensor or a plain tuple of them. Raises :class:`CompileError` if it fails."""
-    with torch.inference_mode():
-        try:
-            result = module(*(torch.from_numpy(np.array(array)) for array in inputs))
-        except Exception as error:
-            raise CompileError(f"the module fails on its inputs: {type(error).__name__}: {error}") from error
+def is_flat(result: Any) -> bool:
+    """Whether a module gave a tensor or a plain tuple of them."""
     parts = result if type(result) in (tuple, list) else (result,)
     return all(isinstance(part, torch.Tensor) for part in parts)
+
+
+def output_names(result: Any) -> tuple[str, ...]:
+    """Return what a module calls its outputs, ``boxes`` or ``hidden.0``; () where it gave them without names of their own."""
+    if not isinstance(result, Mapping):
+        return ()
+    names = [".".join(map(_said, path)) for path, leaf in tree_leaves_with_path(result) if leaf is not None]
+    return tuple(names) if len(set(names)) == len(names) else ()
+
+
+def _said(key: Any) -> str:
+    """Return a step of a path: a dictionary's key, a place, or a field's name."""
+    return next(str(getattr(key, name)) for name in ("key", "idx", "name") if hasattr(key, name))
+
+
+def _by_name(module: torch.nn.Module, names: tuple[str, ...], inputs: tuple[torch.Tensor, ...]) -> Any:
+    return module(**dict(zip(names, inputs, strict=True))) if names else module(*inputs)
 
 
 def _check_type(module: torch.nn.Module, inputs: tuple[Array, ...]) -> None:

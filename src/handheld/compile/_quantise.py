@@ -51,18 +51,37 @@ def quantise(
 
 
 def _ask(maker: Any, precision: str, kept: Sequence[str]) -> None:
-    from ai_edge_quantizer import qtyping, recipe
+    from ai_edge_quantizer import qtyping
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
     if precision == "float16":
         _ask_for_float16(maker)
     elif precision == "int8":
-        maker.load_quantization_recipe(recipe.static_wi8_ai8())
+        maker.load_quantization_recipe(_int8())
     else:
         maker.load_quantization_recipe(_int8_weights({"int8_tables": 8, "int4_tables": 4}.get(precision)))
     for scope in kept:
         every = qtyping.TFLOperationName.ALL_SUPPORTED
         maker.update_quantization_recipe(scope, every, algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+def _int8() -> Any:
+    """Everything in integers; of tables, whose kernel gives float32, the rows, with a scale for each.
+
+    A dense layer has the same scales, so a table that is a layer's weights too is stored once.
+    """
+    from ai_edge_quantizer import qtyping, recipe_manager
+
+    names = qtyping.TFLOperationName
+    manager = recipe_manager.RecipeManager()
+    manager.add_static_config(regex=".*", operation_name=names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+    manager.add_dynamic_config(
+        regex=".*",
+        operation_name=names.EMBEDDING_LOOKUP,
+        num_bits=8,
+        granularity=qtyping.QuantGranularity.CHANNELWISE,
+    )
+    return manager.get_quantization_recipe()
 
 
 def _int8_weights(tables: int | None) -> Any:

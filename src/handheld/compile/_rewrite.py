@@ -1,6 +1,6 @@
 """The one file that rewrites a converted file's FlatBuffer: its tensors' names, notes that nobody reads, where weights lie."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from handheld.errors import MissingDependencyError
@@ -55,6 +55,27 @@ def renamed(content: bytes, names: Callable[[Any], Mapping[int, str]]) -> bytes:
                 used.add(tensor.name)
     _drop_notes(model)
     return pack(model)
+
+
+def with_signature(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+    """Give inputs and outputs the names that a module has for them, in the file's one signature; none: as they are."""
+    model = unpack(content)
+    (signature,) = model.signatureDefs
+    graph = model.subgraphs[signature.subgraphIndex]
+    _name(signature.inputs, graph.inputs, inputs)
+    _name(signature.outputs, graph.outputs, outputs)
+    return pack(model)
+
+
+def _name(entries: Sequence[Any], places: Sequence[int], names: Sequence[str]) -> None:
+    """Name the entries of a signature by the tensors that they are of; two of one tensor in their order."""
+    if not names:
+        return
+    left = list(zip(map(int, places), names, strict=True))
+    for entry in entries:
+        pair = next(pair for pair in left if pair[0] == int(entry.tensorIndex))
+        left.remove(pair)
+        entry.name = pair[1].encode()
 
 
 def _unused(name: bytes, used: set[bytes]) -> bytes:

@@ -9,8 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from handheld.compile._convert import Array, Flat, as_inputs, by_rows, convert, is_flat, names_of
+from handheld.compile._convert import Array, Flat, as_inputs, by_rows, call, convert, is_flat, names_of, output_names
 from handheld.compile._quantise import quantise
+from handheld.compile._rewrite import with_signature
 from handheld.compile.verify import difference, random_like
 from handheld.engine import embed
 from handheld.errors import CompileError, InputError
@@ -82,7 +83,9 @@ def to_tflite(
     (batch, height, width, channels) in the file, the order in which devices keep them and in which kernels are fastest.
 
     Args:
-        module: not changed. What it returns in nested tuples or dictionaries, the file gives one after the other.
+        module: not changed. What it returns in nested tuples or dictionaries, the file gives one after the other. The names of
+            a dictionary's entries, such as ``boxes`` or ``hidden.0``, are in the file's signature, for ``Model.run_named``; so
+            are those of inputs that are given by name.
         example: a tensor or array, a tuple of them, or a dictionary of them by the names of the module's arguments; its shapes
             become the file's.
         metadata: stored in the file as its card, for ``Model.card``: labels, preprocessing, licence, training record, accuracy.
@@ -113,14 +116,15 @@ def to_tflite(
     if precision == "int8" and not samples:
         raise InputError("int8 needs calibration inputs: pass calibration=[...] with some of the training data")
     network = by_rows(_in_order(deepcopy(module).cpu().eval()))
-    if names or not is_flat(network, inputs):
+    given = call(network, inputs, names)
+    if names or not is_flat(given):
         network = Flat(network, names)
     content = convert(network, inputs)
-    given = [inputs, *(_like(as_inputs(check, names), inputs) for check in checks)]
+    checked = [inputs, *(_like(as_inputs(check, names), inputs) for check in checks)]
     seeds = range(_RANDOM_CHECKS if precision != "int8" else 0)
     if precision != "float32":
         content = quantise(content, precision, samples, keep_float)
-    tests = [*given, *(random_like(inputs, seed) for seed in seeds), *samples[:_RANDOM_CHECKS]]
+    tests = [*checked, *(random_like(inputs, seed) for seed in seeds), *samples[:_RANDOM_CHECKS]]
     worst, output = difference(network, content, tests, _FLOOR.get(precision, _ROUNDED_FLOOR))
     limit = TOLERANCE[precision] if tolerance is None else tolerance
     if not math.isfinite(worst):
@@ -134,6 +138,8 @@ def to_tflite(
             f"at most {limit:g} is accepted; nothing was written. {_ADVICE.get(precision, '')}"
             f"tolerance={1.1 * worst:.2g} accepts it"
         )
+    if names or output_names(given):
+        content = with_signature(content, names, output_names(given))
     content = embed(content, metadata)
     return Compiled(content, precision, worst, None if out is None else _write(Path(out), content))
 

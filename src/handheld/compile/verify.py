@@ -73,9 +73,13 @@ def _of_output(number: int, given: Sequence[Sequence[Array]], expected: Sequence
 def random_like(inputs: tuple[Array, ...], seed: int) -> tuple[Array, ...]:
     """Return inputs of the same shapes: normal with the mean and spread of each, or, for integers, drawn from its values."""
     rng = np.random.default_rng(seed)
-    return tuple(
-        (array.mean() + (array.std() or 1.0) * rng.standard_normal(array.shape)).astype(array.dtype)
-        if array.dtype.kind == "f"
-        else rng.choice(array.ravel(), array.shape).astype(array.dtype)
-        for array in inputs
-    )
+    return tuple(_random_like(array, rng) for array in inputs)
+
+
+def _random_like(array: Array, rng: np.random.Generator) -> Array:
+    if array.dtype.kind != "f":
+        return np.asarray(rng.choice(array.ravel(), array.shape)).astype(array.dtype)
+    wide = array.astype(np.float64)  # in which large numbers have a square
+    drawn = wide.mean() + (wide.std() or 1.0) * rng.standard_normal(array.shape)
+    most = np.finfo(array.dtype).max
+    return np.asarray(drawn.clip(-most, most)).astype(array.dtype)

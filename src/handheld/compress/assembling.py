@@ -1,6 +1,5 @@
 """The last stage: all files measured side by side, judged on the test split, and written with what is known of them."""
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -20,8 +19,8 @@ from handheld.compress.finishing import Finished
 from handheld.compress.measuring import answers, confusion, latencies
 from handheld.compress.networks import NETWORKS
 from handheld.compress.quantisation import fold
-from handheld.compress.stages import Run, reshaped
-from handheld.compress.structure import macs
+from handheld.compress.stages import Run, joint_ratio, reshaped
+from handheld.compress.structure import macs, module_state
 from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.teachers import Teacher
 from handheld.data import Splits
@@ -220,7 +219,7 @@ def _write_weights(run: Run) -> None:
     """Write the teacher's weights, to go on from with other data."""
     from safetensors.torch import save
 
-    weights = {name: tensor.contiguous() for name, tensor in run.large.state_dict().items()}
+    weights = module_state(run.large)  # each in memory of its own, as safetensors wants it
     with atomic_path(run.space.folder / "teacher.safetensors") as temporary:
         # safetensors' own way to write replaces the file, by one that nobody else may read
         temporary.write_bytes(save(weights))
@@ -229,13 +228,14 @@ def _write_weights(run: Run) -> None:
 def record(run: Run) -> dict[str, Any]:
     """Return how the family came about."""
     settings = {**asdict(run.settings), "targets": [str(target) for target in run.targets]}
-    return {
+    made = {
         **origin(run.data, run.settings.seed, settings, run.clock.seconds),
         "teacher": teacher_record(run.source, trained=not run.trains_large),
         "notes": run.notes,
         "tried": run.tried,
-        **({"joint": json.loads(ratio.read_text("utf-8"))} if (ratio := run.space.file("joint.json")).exists() else {}),
     }
+    ratio = joint_ratio(run.space)
+    return made if ratio is None else {**made, "joint": {"ratio": ratio}}
 
 
 def teacher_record(source: Teacher, *, trained: bool) -> dict[str, Any]:

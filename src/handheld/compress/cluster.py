@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,10 +24,11 @@ from torch import fx
 from handheld.cluster import connected, ray_module, saying_most
 from handheld.compress.candidates import Candidate
 from handheld.compress.finishing import Finished, Lesson, finish
+from handheld.compress.packing import read_packed
 from handheld.compress.stages import Engine, Run, kept_member, reshaped
 from handheld.compress.training.failure import Failure
 from handheld.errors import HandheldError, TrainingError
-from handheld.training import device, load_state, save_state
+from handheld.training import device, save_state
 
 _RETRIES = 3  # of a member whose worker died
 
@@ -55,7 +57,7 @@ def on_cluster(address: str | None = None) -> Engine:
                 for candidate, state in _learned(ray, lesson, missing):
                     save_state(kept[candidate], state)
                     run.clock.share(sum(path.exists() for path in kept.values()) / len(kept))
-        return {candidate: Finished.unpacked(network, load_state(kept[candidate])) for candidate, network in started.items()}
+        return {one: read_packed(kept[one], partial(Finished.unpacked, network)) for one, network in started.items()}
 
     return finish_there
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import fx
 
 from handheld.compress.candidates import SHARING, Candidate
 from handheld.compress.family import Step
-from handheld.compress.packing import filled, pack, unpack
+from handheld.compress.packing import filled, pack, read_packed, unpack
 from handheld.compress.pruning import Masks, ends, prune
 from handheld.compress.quantisation import fold
 from handheld.compress.settings import Settings
@@ -19,7 +20,7 @@ from handheld.compress.training.batches import Batches
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, Curve, accuracy, follow, learn_int8
 from handheld.data import Dataset
-from handheld.training import Distillation, Report, Schedule, device, device_of, load_state, save_state, student_loss
+from handheld.training import Distillation, Report, Schedule, device, device_of, save_state, student_loss
 
 _PRUNING_STEPS = 3
 _PRUNING_EPOCHS = 0.5  # of training between them
@@ -145,7 +146,7 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, save:
     What is left is kept: a run that goes on, on another kind of machine perhaps, might choose other channels.
     """
     if save is not None and save.exists():
-        return unpack(network, load_state(save)).to(device_of(network))
+        return read_packed(save, partial(unpack, network)).to(device_of(network))
     short = replace(lesson.settings.finish, epochs=_PRUNING_EPOCHS, rate=lesson.settings.finish.rate / 4)
 
     def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """Networks as tensors, numbers and texts: to be sent and kept without any code."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +12,10 @@ from torch import fx, nn
 from handheld.compress.structure import channels_of, example_of, with_shapes
 from handheld.compress.structure.layers import resize
 from handheld.compress.structure.lengths import Lengths, lengths_after, set_lengths
+from handheld.errors import CompileError, InputError
+from handheld.training import load_state
+
+Unpacked = TypeVar("Unpacked")
 
 
 def pack(network: fx.GraphModule) -> dict[str, Any]:
@@ -25,6 +30,15 @@ def unpack(started: fx.GraphModule, state: Mapping[str, Any]) -> fx.GraphModule:
     # In the order of the graph: on its way to another machine a network's nodes may get other names.
     set_lengths(network, dict(zip(_lengths(started), state["lengths"], strict=True)))
     return with_shapes(network, example_of(network))
+
+
+def read_packed(path: Path, unpacked: Callable[[dict[str, Any]], Unpacked]) -> Unpacked:
+    """Return what a file keeps, put together again. Raises :class:`InputError` for a damaged file."""
+    state = load_state(path)
+    try:
+        return unpacked(state)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, CompileError) as error:
+        raise InputError(f"{path} is damaged, or of another network: delete it, and it is learned again ({error})") from error
 
 
 def filled(network: fx.GraphModule, weights: Mapping[str, torch.Tensor]) -> fx.GraphModule:

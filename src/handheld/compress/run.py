@@ -20,7 +20,7 @@ from handheld.compress.measuring import Probe
 from handheld.compress.progress import Clock, Progress, silent
 from handheld.compress.quantisation import fold
 from handheld.compress.report import write_report
-from handheld.compress.settings import Settings, TextEpochs
+from handheld.compress.settings import Settings, TextEpochs, listed
 from handheld.compress.stages import Engine, Run, export_members, finish_members, plan, teach, together
 from handheld.compress.targets import Target
 from handheld.compress.teacher_file import ReadOnly, doubts, guesses, warn
@@ -81,15 +81,10 @@ def compress(
             answer more of them with another mean and std.
     """
     settings, finish = settings or Settings(), _engine(engine, address)
-    settings = replace(settings, techniques=tuple(techniques)) if techniques is not None else settings
+    if techniques is not None:
+        settings = replace(settings, techniques=listed(techniques))
     is_text = data.train.is_text
-    wanted = (
-        (text_ladder(targets) if is_text else ladder(targets, settings.allows))
-        if isinstance(targets, int)
-        else tuple(t if isinstance(t, Target) else Target.of(t) for t in targets)
-    )
-    if not wanted:
-        raise InputError("no targets: expected one or more, or a number of members")
+    wanted = _wanted(targets, settings, is_text)
     if is_text:
         if engine != "local":
             raise InputError(f"members for texts learn in this process: expected the engine local, got {engine}")
@@ -102,7 +97,8 @@ def compress(
     if not_allowed := [str(target) for target in wanted if not settings.allows(target.kind)]:
         raise InputError(f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}")
     preparation, classes = Preparation.of(data.train), len(data.classes)
-    _check_shapes(data)
+    for part in (data.valid, data.test):
+        pixels(part)  # of the training pictures' shape, and of their type too
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
     what: dict[str, Any] = {
         "teacher": source.record,
@@ -127,21 +123,16 @@ def compress(
         return _stages(run, finish)
 
 
-def _check_shapes(data: Splits) -> None:
-    """Raise :class:`InputError` for a split whose pictures differ from those to learn from."""
-    height, width, channels = pixels(data.train).shape[1:]
-    for name, part in (("validation", data.valid), ("test", data.test)):
-        *size, count = pixels(part).shape[1:]
-        if count != channels:
-            raise InputError(
-                f"the {name} pictures have {count} channel{'s' * (count != 1)}, the training pictures {channels}: make them "
-                "alike; pictures of files are with grey=True (grey = true under [data]), or without it"
-            )
-        if size != [height, width]:
-            raise InputError(
-                f"the {name} pictures are {size[0]} x {size[1]}, the training pictures {height} x {width}: load them with "
-                "size=(height, width), in a configuration size = [height, width] under [data]"
-            )
+def _wanted(targets: int | Sequence[Target | str], settings: Settings, is_text: bool) -> tuple[Target, ...]:
+    """Return targets, of which a number of members or texts may be said. Raises :class:`InputError`."""
+    if isinstance(targets, int) and not isinstance(targets, bool):
+        return text_ladder(targets) if is_text else ladder(targets, settings.allows)
+    if not isinstance(targets, Sequence) or isinstance(targets, str):
+        raise InputError(f"targets: expected a list such as ['70KB', '5ms'], or a number of members, got {targets!r}")
+    wanted = tuple(one if isinstance(one, Target) else Target.of(one) for one in targets)
+    if not wanted:
+        raise InputError("no targets: expected one or more, or a number of members")
+    return wanted
 
 
 def _doubts(run: Run) -> list[str]:

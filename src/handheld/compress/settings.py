@@ -77,6 +77,9 @@ class Settings:
     processes: int = 1
 
     def __post_init__(self) -> None:
+        listed(self.techniques)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError(f"seed: expected a whole number of 0 or more, got {self.seed!r}")
         if unknown := [name for name in self.techniques if name not in TECHNIQUES]:
             raise InputError(f"no technique {unknown[0]!r}: expected some of {', '.join(TECHNIQUES)}")
         if not (
@@ -122,3 +125,10 @@ class Settings:
     def uses(self, technique: str) -> bool:
         """Whether a technique is asked for."""
         return technique in self.techniques
+
+
+def listed(techniques: Sequence[str]) -> tuple[str, ...]:
+    """Return techniques as a tuple. Raises :class:`InputError` for one text, which would be read letter by letter."""
+    if isinstance(techniques, str) or not isinstance(techniques, Sequence):
+        raise InputError(f"techniques: expected a list of some of {', '.join(TECHNIQUES)}, got {techniques!r}")
+    return tuple(techniques)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +17,7 @@ from handheld.compress.candidates import SHARING, Builder, Candidate, search
 from handheld.compress.exporting import Exported, Exporter, FileLimits, FilePurpose
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
+from handheld.compress.packing import read_packed
 from handheld.compress.progress import Clock
 from handheld.compress.settings import Settings
 from handheld.compress.structure import Slim, macs, shape_of, with_shapes
@@ -29,10 +31,12 @@ from handheld.compress.training.joint import JointStep, Together, recalibrate, s
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, accuracy
 from handheld.compress.training.supernet import Nested
-from handheld.compress.workspace import Workspace
+from handheld.compress.workspace import Workspace, damaged, read_kept
+from handheld.config import from_table
 from handheld.data import Splits
+from handheld.errors import InputError
 from handheld.media import atomic_path
-from handheld.training import device, load_state, save_state
+from handheld.training import device, save_state
 
 _VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
 _NORM_BATCHES = 20
@@ -124,8 +128,20 @@ def plan(run: Run, builder: Builder, measured: Callable[[], Probe]) -> tuple[Can
 
 
 def planned(path: Path) -> tuple[Candidate, ...]:
-    """Read the candidates that a run found."""
-    return tuple(Candidate(**{**entry, "target": Target(**entry["target"])}) for entry in json.loads(path.read_text("utf-8")))
+    """Read the candidates that a run found. Raises :class:`InputError` for a damaged file."""
+    entries = read_kept(path)
+    try:
+        return tuple(from_table(Candidate, entry, f"$[{place}]") for place, entry in enumerate(entries))
+    except (TypeError, InputError) as error:
+        raise damaged(path, error) from error
+
+
+def joint_ratio(space: Workspace) -> float | None:
+    """Return what a step of the joint run takes over one of the teacher alone; None where it was not measured."""
+    try:
+        return float(read_kept(space.file("joint.json"))["ratio"])
+    except (InputError, KeyError, TypeError, ValueError):
+        return None
 
 
 def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dict[Candidate, fx.GraphModule]:
@@ -140,8 +156,8 @@ def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dic
     if not run.trains_large and not any(one.kind in SHARING for one in candidates):
         return _best(run, candidates, step.together, batches)
     save = run.space.file("joint.pt")
-    if not (ratio := run.space.file("joint.json")).exists() and run.trains_large:
-        with atomic_path(ratio) as temporary:
+    if run.trains_large and joint_ratio(run.space) is None:
+        with atomic_path(run.space.file("joint.json")) as temporary:
             temporary.write_text(json.dumps({"ratio": round(time_ratio(step, _PAIRS), 3)}))
     run.curves["joint training"] = fit_on(
         settings.processes, step, settings.training, steps, save=save, report=run.clock.steps, seed=settings.seed
@@ -229,7 +245,7 @@ def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.Grap
             if not kept.exists():
                 one = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
                 save_state(kept, one.packed())
-            finished[candidate] = Finished.unpacked(network, load_state(kept))
+            finished[candidate] = read_packed(kept, partial(Finished.unpacked, network))
     return finished
 
 

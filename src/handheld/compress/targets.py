@@ -17,6 +17,7 @@ _UNITS = {
     "x smaller": ("smaller", "1"), "x faster": ("faster", "1"), "x slower device": ("slowdown", "1"),
 }  # fmt: skip
 _PART = re.compile(r"(?:at (?:least|most) )?([0-9]{1,20}(?:\.[0-9]{1,40})?)\s*(\D+)")
+_SOME = "70KB, 5ms, 94x smaller, 27x faster, 92%"
 _KINDS = ("nested", "pruned", "sparse", "residual", "mobile", "plain", "projected")
 
 
@@ -58,11 +59,14 @@ class Target:
 
     def __post_init__(self) -> None:
         limits = (self.size, self.latency, self.smaller, self.faster, self.accuracy)
-        if all(limit is None for limit in limits) or any(limit is not None and not 0 < limit < 1e15 for limit in limits):
-            raise InputError(f"expected a target of one limit or more (70KB, 5ms, 94x smaller), each above 0, got {self!r}")
+        if all(limit is None for limit in limits):
+            raise InputError(f"a target says no limit: expected one or more such as {_SOME}")
+        for name, limit in zip(("size", "latency", "smaller", "faster", "accuracy"), limits, strict=True):
+            if limit is not None and not (_is_number(limit) and 0 < limit < 1e15):
+                raise InputError(f"{name} of a target: expected a number above 0, got {limit!r}")
         if self.accuracy is not None and self.accuracy > 1:
             raise InputError(f"expected an accuracy of at most 100 %, got {self.accuracy:.6g} (0.92 is 92 %)")
-        if self.kind not in _KINDS or not 0 < self.slowdown < 1e6:
+        if self.kind not in _KINDS or not (_is_number(self.slowdown) and 0 < self.slowdown < 1e6):
             raise InputError(
                 f"expected a kind of {', '.join(_KINDS)} and a slowdown above 0, got {self.kind!r}, {self.slowdown}"
             )
@@ -81,12 +85,16 @@ class Target:
         Raises:
             InputError: for a text that is no target, or says a thing twice.
         """
+        if not isinstance(text, str):
+            raise InputError(f"target {text!r}: expected a text such as {_SOME}")
         values: dict[str, Any] = {}
         for part in filter(None, (part.strip() for part in text.lower().split(","))):
             name, value = ("kind", part) if part in _KINDS else _limit(part, text)
             if name in values:
                 raise InputError(f"target {text!r} says its {name} twice; expected it once")
             values[name] = value
+        if values.keys() <= {"kind", "slowdown"}:
+            raise InputError(f"target {text!r} says no limit: expected one or more such as {_SOME}")
         return cls(**{"kind": kind or "nested", "slowdown": slowdown, **values})
 
     def __str__(self) -> str:
@@ -136,12 +144,15 @@ class Target:
         return min(limits, default=None)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _limit(part: str, text: str) -> tuple[str, float]:
     found = _PART.fullmatch(part.replace("\u00d7", "x"))
     name, unit = _UNITS.get(" ".join(found[2].split()) if found else "", ("", ""))
     if not found or not name:
-        some = "70KB, 5ms, 94x smaller, 27x faster, 92%, 3x slower device"
-        raise InputError(f"target {text!r}: {part!r} is none of {some}, {', '.join(_KINDS)}")
+        raise InputError(f"target {text!r}: {part!r} is none of {_SOME}, 3x slower device, {', '.join(_KINDS)}")
     value = Decimal(found[1]) * Decimal(unit)  # exact, so that a target's text gives the target back
     return name, round(value) if name == "size" else float(value)
 

@@ -297,7 +297,8 @@ def _tflite(path: str | os.PathLike[str], isolated: bool | None) -> _Opened:
         stored = info.to_stored(np.ascontiguousarray(np.moveaxis(picture, 1, -1)))
         return model.outputs[0].to_real(model.run(stored)[0])
 
-    card = ImageCard.of(model) if "image" in model.card else None
-    said = None if card is None else (tuple(map(float, card.mean)), tuple(map(float, card.std)))
-    labels = labels_of(model) if "labels" in model.card else ()
-    return run, min(info.shape[1:3]), said, labels
+    if "image" not in model.card:
+        return run, min(info.shape[1:3]), None, labels_of(model) if "labels" in model.card else ()
+    card = ImageCard.of(model, needs_labels=False)
+    said = tuple(map(float, card.mean)), tuple(map(float, card.std))
+    return run, min(info.shape[1:3]), said, card.labels

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from handheld.errors import InputError
 from handheld.media import alone_in, atomic_path
@@ -42,7 +43,7 @@ def workspace(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterat
         plan: what the run will do, in JSON; a state of another plan is not gone on from.
 
     Raises:
-        InputError: another run uses the folder, it holds the run of another plan, or it cannot be written.
+        InputError: another run uses the folder, it holds the run of another plan or files of no run, or it cannot be written.
     """
     space = Workspace(Path(folder))
     with alone_in(space.folder, "run/lock"):
@@ -51,15 +52,19 @@ def workspace(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterat
 
 
 def _claim(space: Workspace, plan: dict[str, object]) -> None:
-    """Write the plan, or check that the folder's is the same."""
+    """Write the plan, or check that the folder's is the same; a folder without one must be empty, since files are replaced."""
     path, text = space.file("plan.json"), json.dumps(plan, indent=1, sort_keys=True, default=str)
     if path.exists():
-        if (before := path.read_text("utf-8")) != text:
+        if (before := path.read_text("utf-8", errors="replace")) != text:
             changed = _changed(before, plan)
             raise InputError(
                 f"{space.folder} holds a run with other settings ({changed}): name another folder, or delete that one"
             )
         return
+    if others := sorted(one.name for one in space.folder.iterdir() if one != space.state and not one.name.startswith(".")):
+        raise InputError(
+            f"{space.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there"
+        )
     with atomic_path(path) as temporary:
         temporary.write_text(text)
 
@@ -71,6 +76,19 @@ def _changed(before: str, plan: dict[str, object]) -> str:
         return ", ".join(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))) or "its plan"
     except (ValueError, AttributeError):
         return "its plan cannot be read"
+
+
+def read_kept(path: Path) -> Any:
+    """Return what a run kept as JSON. Raises :class:`InputError` for a damaged file."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """Return what to say of a file from which a run cannot go on."""
+    return InputError(f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again ({error})")
 
 
 def digest(*parts: object) -> str:

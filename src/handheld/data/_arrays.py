@@ -51,11 +51,15 @@ def read_npz(path: Path, reading: Reading) -> RawSplits:
 def _labels(arrays: Arrays, split: str, path: Path) -> Labels:
     if f"y_{split}" not in arrays:
         raise InputError(f"{path}: x_{split} has no y_{split}")
+    if 0 in arrays[f"x_{split}"].shape[1:] or arrays[f"x_{split}"].ndim == 0:
+        raise InputError(f"{path}: x_{split} has the shape {list(arrays[f'x_{split}'].shape)}: expected (examples, ...)")
     labels = arrays[f"y_{split}"]
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise InputError(f"{path}: expected y_{split} of shape (n,) and whole numbers, got {labels.dtype} {list(labels.shape)}")
+    if labels.size and labels.max() > np.iinfo(np.int64).max:
+        raise InputError(f"{path}: labels run up to {labels.max()}, expected numbers of classes")
     return labels.astype(np.int64)
 
 

@@ -97,6 +97,8 @@ def _as_said(names: list[str], wanted: Wanted, where: str) -> Columns:
     )
     places = [None if name is None else _place(name, names, by_number, where) for name in said]
     label, texts = places[0], tuple(place for place in places[1:] if place is not None)
+    if label in texts:
+        raise InputError(f"{where}: column {wanted.label!r} is said to be both the labels and a text: name another")
     if label is None:
         label = _only(names, [place for place in range(len(names)) if place not in texts], LABEL_NAMES, "labels", where)
     if not texts:

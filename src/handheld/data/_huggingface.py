@@ -56,7 +56,7 @@ def read_saved_dataset(path: Path, reading: Reading) -> RawSplits:
     folders = {"train": path}
     skipped: tuple[Skipped, ...] = ()
     if (path / "dataset_dict.json").is_file():
-        named = [str(name) for name in _json(path / "dataset_dict.json").get("splits", [])]
+        named = [str(name) for name in _entry(path / "dataset_dict.json", "splits", list)]
         folders, unknown = by_split([(name, path / name) for name in named], str(path))
         skipped = tuple(Skipped(str(path / name), reason) for name, reason in unknown)
     parts: dict[str, Dataset] = {}
@@ -232,16 +232,17 @@ def _reason_against(picture: Any) -> str:
 
 def _columns(table: Any, folder: Path) -> list[_Column]:
     """Return what each column holds, by its type and by what the library says of it."""
-    features: dict[str, Any] = _json(folder / "dataset_info.json").get("features") or {}
-    return [_column(field.name, field.type, features.get(field.name)) for field in table.schema]
+    info = folder / "dataset_info.json"
+    features = _entry(info, "features", dict)
+    return [_column(field.name, field.type, features.get(field.name), str(info)) for field in table.schema]
 
 
-def _column(name: str, kind: Any, feature: Any) -> _Column:
+def _column(name: str, kind: Any, feature: Any, where: str) -> _Column:
     from pyarrow import types
 
     if types.is_dictionary(kind):
         kind = kind.value_type
-    if types.is_struct(kind) and any(field.name == "bytes" for field in kind):
+    if types.is_struct(kind) and any(field.name == "bytes" and _is_binary(field.type) for field in kind):
         return _Column(name, "a picture", "picture")
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _Column(name, str(kind), "text")
@@ -249,8 +250,18 @@ def _column(name: str, kind: Any, feature: Any) -> _Column:
         return _Column(name, str(kind), "flag")
     if types.is_integer(kind):
         is_class = isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
-        return _Column(name, str(kind), "number", tuple(map(str, feature.get("names") or ())) if is_class else None)
+        names = feature.get("names") if is_class else None
+        if is_class and not isinstance(names, list):
+            raise InputError(f"{where}: features: expected names of the class labels {name!r}, got {names!r}")
+        return _Column(name, str(kind), "number", None if names is None else tuple(map(str, names)))
     return _Column(name, str(kind), "")
+
+
+def _is_binary(kind: Any) -> bool:
+    from pyarrow import types
+
+    # Of pictures that are stored as paths alone the bytes have the type of nothing.
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_null(kind))
 
 
 def _table(folder: Path) -> Any:
@@ -259,7 +270,11 @@ def _table(folder: Path) -> Any:
         import pyarrow as arrow
     except ImportError as error:
         raise MissingDependencyError("pyarrow", "graphs", "reading a saved data set") from error
-    files = [folder / str(entry["filename"]) for entry in _json(folder / "state.json").get("_data_files", [])]
+    entries = _entry(folder / "state.json", "_data_files", list)
+    names = [entry.get("filename") if isinstance(entry, dict) else None for entry in entries]
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f'{folder / "state.json"}: _data_files: expected objects with a "filename", got {entries!r}')
+    files = [folder / str(name) for name in names]
     parts = []
     for file in files:
         if file.resolve().parent != folder.resolve():
@@ -280,8 +295,19 @@ def _table(folder: Path) -> Any:
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object")
     return content
+
+
+def _entry(path: Path, key: str, kind: type[Any]) -> Any:
+    """Return an entry of a file, an empty one where there is none. Raises :class:`InputError` for one of another kind."""
+    value = _json(path).get(key)
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        expected = "a list" if kind is list else "an object"
+        raise InputError(f"{path}: {key}: expected {expected}, got {value!r}")
+    return value

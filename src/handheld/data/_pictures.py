@@ -14,6 +14,7 @@ from handheld.pictures import resize, to_grey
 
 _ODD = 0.01  # share of pictures of another size that are left out: more are no accident
 SAY_SIZE = "give size=(height, width), in a configuration size = [height, width] under [data]"
+_DARK = 128  # half of white: among many pictures some number is above it
 _LOOK = 100  # pictures between two looks at their sizes; one odd picture of these is still an accident
 
 
@@ -81,9 +82,21 @@ def notes_of(parts: Iterable[Dataset], reading: Reading) -> tuple[str, ...]:
     """Return what to say of pictures: that none of them has a colour, which three channels are for."""
     pictures = [np.asarray(part.inputs) for part in parts]
     count = sum(map(len, pictures))
-    if reading.grey or not count or not all(_is_grey(array) for array in pictures):
+    if not count:
         return ()
-    return (f"all {count} pictures are grey: grey=True (grey = true under [data]) reads one channel instead of three",)
+    brightest = max(int(array.max(initial=0)) for array in pictures)
+    notes = () if brightest >= _DARK else (_dark(brightest, count),)
+    if reading.grey or not all(_is_grey(array) for array in pictures):
+        return notes
+    return (
+        *notes,
+        f"all {count} pictures are grey: grey=True (grey = true under [data]) reads one channel instead of three",
+    )
+
+
+def _dark(brightest: int, count: int) -> str:
+    what = f"the brightest of all {count} pictures has {brightest} of 255"
+    return f"{what}: if their numbers have 10 or 12 bits in files of 16, bring them to 16 first"
 
 
 def _is_grey(pictures: NDArray[np.uint8]) -> bool:

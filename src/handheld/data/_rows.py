@@ -130,7 +130,7 @@ def lines_of(text: str) -> list[str]:
 def _quoted_rows(text: str, path: Path) -> Iterator[Row]:
     # The limit is one for the process, and only ever raised: a field may be as long as the file.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
     line = 1
     try:
         for fields in reader:
@@ -139,8 +139,20 @@ def _quoted_rows(text: str, path: Path) -> Iterator[Row]:
     except csv.Error as error:
         raise InputError(
             f"{path}, line {line}: cannot be read as a table: {error}: a field that begins with a quotation "
-            'mark must end with one before the next comma, and marks inside it are doubled, ""'
+            'mark must end with one before the next separator, and marks inside it are doubled, ""'
         ) from error
+
+
+def _delimiter(text: str) -> str:
+    """Return what stands between fields: a comma, or what divides the first line where no comma does.
+
+    Spreadsheets write semicolons where commas are decimal points.
+    """
+    first = next((line for line in lines_of(text) if line.strip()), "")
+    for delimiter in ",;\t|":
+        if len(next(csv.reader([first], delimiter=delimiter), [])) > 1:
+            return delimiter
+    return ","
 
 
 def _fasttext_rows(lines: Sequence[str], path: Path) -> Iterator[Row]:

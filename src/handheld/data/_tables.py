@@ -3,10 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from pathlib import Path
 
 import numpy as np
 
+from handheld.data._checks import path_of, require_names, require_text
 from handheld.data._columns import HOW, Columns, Wanted, columns_of
 from handheld.data._rows import Row, Table, read_rows
 from handheld.data.dataset import Dataset, Skipped
@@ -56,7 +58,13 @@ def read_table(
         InputError: no such file, no text, columns that nothing says the meaning of, a row that is
             broken; with its line.
     """
+    path = path_of(path)
+    require_text("label_column", label_column)
+    require_names("text_columns", text_columns)
+    if classes is not None:
+        require_names("classes", classes)
     table = read_rows(path)
+    table = table._replace(rows=list(dropwhile(_is_blank, table.rows)))
     columns = _columns(table, Wanted(label_column, tuple(text_columns)), path, doubt=classes is None)
     rows = table.rows[1:] if columns.has_header and not table.names else table.rows
     pairs: list[tuple[str, str]] = []
@@ -65,7 +73,7 @@ def read_table(
     for row, label, text in _fields(rows, columns, table, path):
         where = f"{path}, line {row.line}"
         if not label or not text:
-            if any(field and field.strip() for field in row.fields):
+            if not _is_blank(row):
                 skipped.append(Skipped(where, "expected a label and a text"))
         elif known is not None and label not in known:
             skipped.append(Skipped(where, f"label {label!r} is not among the classes"))
@@ -75,6 +83,10 @@ def read_table(
     number_of = {name: number for number, name in enumerate(names)}
     labels = np.array([number_of[label] for label, _ in pairs], dtype=np.int64)
     return Dataset(tuple(text for _, text in pairs), labels, names), skipped
+
+
+def _is_blank(row: Row) -> bool:
+    return not any(field and field.strip() for field in row.fields)
 
 
 def _names(pairs: list[tuple[str, str]], classes: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -90,9 +102,9 @@ def _columns(table: Table, wanted: Wanted, path: Path, *, doubt: bool) -> Column
         if columns is None:
             raise InputError(f"{path}: nothing says which of {', '.join(map(repr, table.names))} are label and text: {HOW}")
         return columns
-    first = next((row for row in table.rows if any(field and field.strip() for field in row.fields)), None)
-    if first is None:
+    if not table.rows:
         return Columns(0, (1,), has_header=False)
+    first = table.rows[0]
     columns = columns_of([field or "" for field in first.fields], wanted, str(path))
     if columns is not None:
         return columns

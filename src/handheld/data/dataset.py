@@ -1,6 +1,7 @@
 """Examples with labels, and how they are divided."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -8,7 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.data._checks import require_share, require_whole
 from handheld.errors import InputError
+
+_MOSTLY = 0.5  # of the examples with a label of their own: then they are no classes
 
 
 class Skipped(NamedTuple):
@@ -43,6 +47,8 @@ class Dataset:
         for name in self.classes:
             if name != name.encode("utf-8", "replace").decode("utf-8"):
                 raise InputError(f"the name of class {name!r} is no text that UTF-8 can write; rename it")
+        if twice := [name for name, count in Counter(self.classes).items() if count > 1]:
+            raise InputError(f"two classes have the name {twice[0]!r}: give each a name of its own")
         if isinstance(self.inputs, np.ndarray) and self.inputs.dtype.kind == "f" and not np.isfinite(self.inputs).all():
             bad = int(np.flatnonzero(~np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(axis=1))[0])
             raise InputError(f"example {bad} holds values that are not finite")
@@ -89,12 +95,22 @@ class Dataset:
         The same seed gives the same split on every machine. The only example of a class is refused with an
         :class:`InputError`, or with ``keep_single`` belongs to the rest.
         """
-        if not 0 < fraction < 1:
-            raise InputError(f"expected a fraction between 0 and 1, got {fraction}")
+        require_share("fraction", fraction)
+        require_whole("seed", seed, least=0)
+        if fraction == 0:
+            raise InputError("expected a fraction above 0: nothing else is set apart")
         rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
+        alone = np.flatnonzero(self.counts == 1)
+        if len(alone) > _MOSTLY * len(self):
+            raise InputError(
+                f"{len(alone)} of {len(self)} examples have a label that no other has: expected classes; a quantity is to be "
+                "put into a few ranges first"
+            )
         for label, count in enumerate(self.counts):
             if count == 1 and not keep_single:
-                raise InputError(f"class {self.classes[label]!r} has one example: it cannot be divided")
+                raise InputError(
+                    f"class {self.classes[label]!r} has one example: it cannot be divided; add another, or leave the class out"
+                )
             members = rng.permutation(np.flatnonzero(self.labels == label))
             taken[members[: min(count - 1, max(1, round(fraction * int(count))))] if count else members] = True
         return self.subset(np.flatnonzero(~taken)), self.subset(np.flatnonzero(taken))
@@ -122,6 +138,7 @@ class Splits:
                 raise InputError(f"the {name} split is empty" + _why(self.skipped))
             if part.classes != self.train.classes:
                 raise InputError(f"the {name} split has classes {list(part.classes)}, train has {list(self.train.classes)}")
+            _check_form(name, part, self.train)
         if (present := int((self.train.counts > 0).sum())) < 2:
             raise InputError(f"expected examples of two classes or more to learn from, got {present}" + _why(self.skipped))
 
@@ -151,6 +168,27 @@ class Splits:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.train.classes
+
+
+def _check_form(name: str, part: Dataset, train: Dataset) -> None:
+    """Raise :class:`InputError` for a split whose examples have another shape than those to learn from."""
+    here = _form_of(part)
+    there = _form_of(train)
+    if here == there:
+        return
+    is_of_pictures = isinstance(train.inputs, np.ndarray) and train.inputs.ndim == 4
+    remedy = "make them alike"
+    if is_of_pictures:
+        remedy += (
+            "; pictures of files are with size=(height, width) and grey=True, under [data] of a configuration size and grey"
+        )
+    raise InputError(f"the {name} examples are {here}, the train examples {there}: {remedy}")
+
+
+def _form_of(part: Dataset) -> str:
+    if not isinstance(part.inputs, np.ndarray):
+        return "texts"
+    return " x ".join(map(str, part.inputs.shape[1:])) or "single numbers"
 
 
 def overlap_note(train: Dataset, other: Dataset, name: str, beside: str = "training") -> str:

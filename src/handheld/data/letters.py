@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.data._checks import require_share, require_whole
 from handheld.data.partitions import Partition
 from handheld.errors import InputError
 
@@ -83,8 +84,9 @@ def windows(texts: Mapping[str, Sequence[str]], *, length: int = 80, test: float
     Raises:
         InputError: nobody has as many lines, or a share that is none.
     """
-    if not 0 <= test < 1 or length < 1:
-        raise InputError(f"expected a test share of 0 to 1, 1 excluded, and a length of 1 or more, got {test} and {length}")
+    require_share("test", test)
+    require_whole("length", length, least=1)
+    require_whole("least", least, least=0)
     kept = {user: list(lines) for user, lines in sorted(texts.items()) if len(lines) >= max(1, least)}
     if not kept:
         raise InputError(f"no user has {least} lines or more")

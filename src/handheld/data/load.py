@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from handheld.data._arrays import read_npz
+from handheld.data._checks import path_of, require_names, require_share, require_whole
 from handheld.data._folder import read_folder
 from handheld.data._huggingface import is_saved_dataset, read_saved_dataset
 from handheld.data._reading import RawSplits, Reading
@@ -65,8 +66,12 @@ def load(
             columns that could be read in several ways, an option that says nothing of this form of data; it says what was
             left out and why.
     """
-    path = Path(path)
+    path = path_of(path)
+    require_names("text_columns", text_columns)
     reading = Reading(size, grey, channels, white, label_column, tuple(text_columns))
+    require_share("valid", valid)
+    require_share("test", test)
+    require_whole("seed", seed, least=0)
     parts, skipped, notes = _read(path, reading)
     skipped = tuple(Skipped(_as_text(each.name), _as_text(each.reason)) for each in skipped)
     if "train" not in parts:

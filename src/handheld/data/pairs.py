@@ -1,12 +1,14 @@
 """Data that a program holds already: pairs of an example and its label, as a torch ``Dataset`` gives them."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.data._checks import require_share, require_whole
 from handheld.data._numbers import Labels, numbered
 from handheld.data._pixels import COUNTS, SAY_WHITE, bounds, channels_last, to_bytes, white_of
 from handheld.data._reading import FIRST, Reading
@@ -53,22 +55,59 @@ def from_pairs(
         InputError: pictures of different sizes, of values that are none of a picture or that could be read in several ways,
             labels that are no class, an empty split. A single pair that cannot be read is left out and named in ``skipped``.
     """
-    given = {"train": train, "valid": valid, "test": test}
-    fractions = {name: pairs for name, pairs in given.items() if isinstance(pairs, int | float)}
+    given: dict[str, Any] = {"train": train, "valid": valid, "test": test}
+    fractions = {name: pairs for name, pairs in given.items() if name != "train" and isinstance(pairs, Real)}
+    for name, pairs in given.items():
+        if name in fractions:
+            require_share(name, pairs)
+        else:
+            _require_pairs(name, pairs)
+    require_whole("seed", seed, least=0)
     reader = _Reader(Reading(channels=channels, white=white))
-    read = {name: reader.read(name, pairs) for name, pairs in given.items() if not isinstance(pairs, int | float)}
+    read = {name: reader.read(name, pairs) for name, pairs in given.items() if name not in fractions}
     if not read["train"][1]:
         raise InputError("no pair of the training data could be read" if reader.skipped else "the training data holds no pairs")
     examples = {name: reader.scaled(pictures) for name, (pictures, _) in read.items()}
     labels = {name: np.array(numbers, np.int64) for name, (_, numbers) in read.items()}
-    names = classes or getattr(train, "classes", None)
+    names = _class_names(getattr(train, "classes", None) if classes is None else classes)
     notes: tuple[str, ...] = ()
-    if names is None:
+    if not names:
         names, labels, notes = numbered(labels)
-    parts = {name: _dataset(name, examples[name], labels[name], tuple(map(str, names))) for name in read}
-    return Splits.of(
-        parts, reader.skipped, notes, valid=fractions.get("valid", 0.1), test=fractions.get("test", 0.1), seed=seed
-    )
+    parts = {name: _dataset(name, examples[name], labels[name], names) for name in read}
+    shares = {name: float(fractions.get(name, 0.0)) for name in ("valid", "test")}
+    return Splits.of(parts, reader.skipped, notes, valid=shares["valid"], test=shares["test"], seed=seed)
+
+
+def _require_pairs(name: str, pairs: Any) -> None:
+    """Raise :class:`InputError` for what has no pairs by number."""
+    is_none = isinstance(pairs, Mapping | str | bytes)
+    if is_none or not (hasattr(pairs, "__len__") and hasattr(pairs, "__getitem__")):
+        raise InputError(
+            f"{name}: expected a list of (example, label), a torch Dataset or the like, with a length and pairs by number, "
+            f"got a {type(pairs).__name__}"
+        )
+
+
+def _class_names(classes: Any) -> tuple[str, ...]:
+    """Return names of classes, whatever list they are in. Raises :class:`InputError` for what is no list."""
+    if classes is None:
+        return ()
+    if isinstance(classes, str) or not hasattr(classes, "__len__"):
+        raise InputError(f"classes: expected a list of names, got {classes!r}")
+    return tuple(map(str, classes))
+
+
+def _pair(pair: Any, where: str) -> tuple[Any, Any]:
+    """Return an example and its label. Raises :class:`InputError` for what is no pair."""
+    wanted = f"{where}: expected a pair (example, label)"
+    if isinstance(pair, Mapping):
+        raise InputError(f"{wanted}, got a dictionary of {', '.join(map(repr, pair))}: give the two of them as a tuple")
+    if isinstance(pair, str) or not hasattr(pair, "__len__"):
+        raise InputError(f"{wanted}, got a {type(pair).__name__}")
+    if len(pair) != 2:
+        raise InputError(f"{wanted}, got {len(pair)} values: give the two that are meant")
+    example, label = pair
+    return example, label
 
 
 class _Reader:
@@ -91,8 +130,8 @@ class _Reader:
         for index in range(len(pairs)):
             where = f"{name} example {index}"
             try:
-                example, label = pairs[index]
-                read = example if isinstance(example, str) else self._picture(example, where)
+                example, label = _pair(pairs[index], where)
+                read = _text(example) if isinstance(example, str) else self._picture(example, where)
             except InputError:
                 raise
             except (MediaError, OSError, ValueError, SyntaxError) as error:
@@ -123,7 +162,7 @@ class _Reader:
             from handheld.pictures import of_image  # late: it needs Pillow, which is there where its pictures are
 
             return of_image(example, where)
-        array = np.asarray(example)
+        array = _array(example, where)
         if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
             raise InputError(f"{where}: expected a picture (height, width, channels) or a text, got {type(example).__name__}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -137,6 +176,25 @@ class _Reader:
             return np.ascontiguousarray(to_bytes(array, white, where))
         self._unknown.append((where, array))
         return array
+
+
+def _text(example: str) -> str:
+    """Return a text. Raises ``ValueError`` for one that says nothing."""
+    if not example.strip():
+        raise ValueError("expected a text, got none")
+    return example
+
+
+def _array(example: Any, where: str) -> NDArray[Any]:
+    """Return what holds numbers as an array. Raises :class:`InputError` for what does not."""
+    if hasattr(example, "detach"):  # a torch tensor, maybe one that learns, or lies elsewhere
+        example = example.detach().cpu()
+        example = example.to_dense() if str(example.layout) != "torch.strided" else example
+        example = example.float() if str(example.dtype) == "torch.bfloat16" else example  # which numpy does not know
+    try:
+        return np.asarray(example)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{where}: expected a picture or a text, got a {type(example).__name__}: {error}") from error
 
 
 def _habit(example: Any) -> str | None:

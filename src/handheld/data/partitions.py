@@ -3,12 +3,12 @@
 import heapq
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.data._checks import is_real, require_whole
 from handheld.errors import InputError
 
 _MOST = np.iinfo(np.int64).max
@@ -78,7 +78,7 @@ class Partition:
 def evenly(count: int, users: int, *, seed: int) -> Partition:
     """Deal ``count`` examples out at random, to each user as many, or one more. Raises :class:`InputError` for too few."""
     _require(count, users)
-    return of_parts(np.array_split(np.random.default_rng(seed).permutation(count), users))
+    return of_parts(np.array_split(_rng(seed).permutation(count), users))
 
 
 def by_user(owners: Sequence[Hashable]) -> Partition:
@@ -114,10 +114,10 @@ def by_shards(labels: NDArray[np.int64], users: int, *, each: int = 2, seed: int
     Raises:
         InputError: fewer examples than shards, or no shard for a user.
     """
-    if each < 1:
-        raise InputError(f"each: expected 1 shard or more of a user, got {each}")
+    require_whole("each", each, least=1)
+    require_whole("users", users, least=1)
     _require(len(labels), users * each)
-    rng = np.random.default_rng(seed)
+    rng = _rng(seed)
     shards = np.array_split(np.argsort(labels, kind="stable"), users * each)
     order = rng.permutation(users * each).reshape(users, each)
     return of_parts([np.concatenate([shards[shard] for shard in own]) for own in order])
@@ -141,7 +141,7 @@ def by_dirichlet(labels: NDArray[np.int64], users: int, *, alpha: float, seed: i
     """
     _require(len(labels), users)
     _require_alpha(alpha)
-    rng = np.random.default_rng(seed)
+    rng = _rng(seed)
     classes, codes = np.unique(labels, return_inverse=True)
     left = np.bincount(codes, minlength=len(classes))
     stacks = [rng.permutation(np.flatnonzero(codes == code)) for code in range(len(classes))]
@@ -173,9 +173,11 @@ def by_dirichlet_shares(labels: NDArray[np.int64], users: int, *, alpha: float, 
     Raises:
         InputError: fewer examples than users need, or an alpha that is not above 0.
     """
+    require_whole("least", least, least=0)
+    require_whole("users", users, least=1)
     _require(len(labels), users * max(1, least))
     _require_alpha(alpha)
-    rng = np.random.default_rng(seed)
+    rng = _rng(seed)
     parts: list[list[NDArray[np.int64]]] = [[] for _ in range(users)]
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
@@ -193,9 +195,9 @@ def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Part
         InputError: fewer examples than users, or a skew below 0.
     """
     _require(count, users)
-    if not 0 <= skew < np.inf:
-        raise InputError(f"expected a skew of 0 or more, got {skew}")
-    rng = np.random.default_rng(seed)
+    if not is_real(skew) or not 0 <= skew < np.inf:
+        raise InputError(f"skew: expected a number of 0 or more, got {skew!r}")
+    rng = _rng(seed)
     shares = np.arange(1, users + 1, dtype=float) ** -skew
     cuts = np.arange(1, users + 1) + np.floor(np.cumsum(shares / shares.sum()) * (count - users) + 1e-9).astype(int)
     sizes = rng.permutation(np.diff(cuts, prepend=0))
@@ -263,8 +265,8 @@ def _with_least(parts: list[NDArray[np.int64]], least: int, rng: np.random.Gener
 
 
 def _require_alpha(alpha: float) -> None:
-    if not 0 < alpha < np.inf:
-        raise InputError(f"expected an alpha above 0, got {alpha}")
+    if not is_real(alpha) or not 0 < alpha < np.inf:
+        raise InputError(f"alpha: expected a number above 0, got {alpha!r}")
 
 
 def _require_numbers(name: str, numbers: NDArray[Any]) -> None:
@@ -277,12 +279,16 @@ def _require_numbers(name: str, numbers: NDArray[Any]) -> None:
         raise InputError(f"{name}: expected numbers of 0 or more, of examples, got {wrong[0]}")
 
 
+def _rng(seed: int) -> np.random.Generator:
+    require_whole("seed", seed, least=0)
+    return np.random.default_rng(seed)
+
+
 def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _require(count: int, users: int) -> None:
-    if isinstance(users, bool) or not isinstance(users, Integral):
-        raise InputError(f"users: expected a whole number of 1 or more, got {users!r}")
-    if users < 1 or count < users:
+    require_whole("users", users, least=1)
+    if count < users:
         raise InputError(f"expected a user or more, and an example or more for each part, got {count} examples for {users}")

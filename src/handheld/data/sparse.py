@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.data._checks import is_real, path_of, require_whole
 from handheld.data.dataset import Skipped
 from handheld.errors import InputError
 
@@ -55,22 +56,25 @@ def read_libsvm(path: str | os.PathLike[str], *, features: int | None = None) ->
     Raises:
         InputError: no such file, no examples, or labels of other than two kinds; the larger becomes 1, the other -1.
     """
+    path = path_of(path)
+    if features is not None:
+        require_whole("features", features, least=1)
     rows: list[tuple[float, list[int], list[float]]] = []
     skipped: list[Skipped] = []
     try:
-        for number, line in enumerate(_lines(Path(path)), 1):
+        for number, line in enumerate(_lines(path), 1):
             if not line.partition("#")[0].strip():
                 continue
             try:
                 rows.append(_row(line, features))
             except ValueError as error:
-                skipped.append(Skipped(f"{os.fspath(path)}:{number}", str(error)))
+                skipped.append(Skipped(f"{path}:{number}", str(error)))
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{os.fspath(path)} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {error}") from error
     labels = np.array([label for label, _, _ in rows])
     kinds = np.unique(labels)
     if len(kinds) != 2:
-        raise InputError(f"{os.fspath(path)}: expected examples of two labels, got {kinds[:5].tolist()}")
+        raise InputError(f"{path}: expected examples of two labels, got {kinds[:5].tolist()}")
     columns = np.array([column for _, some, _ in rows for column in some], np.int32)
     values = np.array([value for _, _, some in rows for value in some], np.float32)
     offsets = np.concatenate([[0], np.cumsum([len(some) for _, some, _ in rows])]).astype(np.int64)
@@ -125,8 +129,12 @@ def clicks(
     Raises:
         InputError: numbers below these.
     """
-    if users < 1 or features < 100 or shown < 2 or examples < 1:
-        raise InputError(f"expected users, 100 features and 2 shown at least, got {users}, {features}, {shown}, {examples}")
+    require_whole("users", users, least=1)
+    require_whole("features", features, least=100)
+    require_whole("shown", shown, least=2)
+    require_whole("seed", seed, least=0)
+    if not is_real(examples) or not 1 <= examples < np.inf:
+        raise InputError(f"examples: expected a number of 1 or more, got {examples!r}")
     rng = np.random.default_rng(seed)
     counts = np.maximum(1, rng.permutation(np.arange(1, users + 1, dtype=float) ** -0.7 * examples * 0.3 * users**0.7))
     owners = np.arange(users).repeat(counts.astype(int))

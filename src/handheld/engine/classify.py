@@ -41,9 +41,16 @@ class ImageCard:
     is_logits: bool
 
     @classmethod
-    def of(cls, model: Model) -> "ImageCard":
-        """Read a model's card. Raises :class:`ModelError` that names the entry that is missing or wrong."""
-        labels, image, output = labels_of(model), model.card.get("image"), model.card.get("output", "logits")
+    def of(cls, model: Model, *, needs_labels: bool = True) -> "ImageCard":
+        """Read a model's card. Raises :class:`ModelError` that names the entry that is missing or wrong.
+
+        Args:
+            model: whose card it is.
+            needs_labels: whether a card without labels is refused; else it has none.
+        """
+        labels = labels_of(model) if needs_labels or "labels" in model.card else ()
+        image = model.card.get("image")
+        output = model.card.get("output", "logits")
         if (
             not isinstance(image, dict)
             or output not in ("logits", "probabilities")

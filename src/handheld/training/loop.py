@@ -171,7 +171,13 @@ def _resume(
         return 0, [], 0.0
     if state.get("plan") != _plan(schedule, steps):
         raise InputError(f"{path} holds a run of another schedule or length: delete it to begin again, or save elsewhere")
-    network.load_state_dict(state["network"])
-    if state["optimiser"]:
-        optimiser.load_state_dict(state["optimiser"])
-    return int(state["done"]), [(int(step), float(loss)) for step, loss in state["curve"]], float(state["mean"])
+    try:
+        done = int(state["done"])
+        mean = float(state["mean"])
+        curve = [(int(step), float(loss)) for step, loss in state["curve"]]
+        network.load_state_dict(state["network"])
+        if state["optimiser"]:
+            optimiser.load_state_dict(state["optimiser"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise InputError(f"{path} is damaged, or the state of another network: delete it to begin again ({error})") from error
+    return done, curve, mean

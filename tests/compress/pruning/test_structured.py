@@ -101,6 +101,9 @@ def test_errors(mixed, example):
             prune(mixed, example, **wrong)
     with pytest.raises(CompileError):
         prune(mixed, torch.randn(2, 3, 8, 8), keep=0.5)
+    for wrong, what in (((example,), "a tuple"), (example.numpy(), "ndarray"), (None, "NoneType")):
+        with pytest.raises(InputError, match=rf"expected one tensor \(batch, ...\) as an example, got {what}"):
+            prune(mixed, wrong, keep=0.5)
     with torch.no_grad():
         mixed.head.bias[0] = torch.nan
     with pytest.raises(InputError, match=r"'head\.bias'"):

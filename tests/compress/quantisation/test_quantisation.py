@@ -36,6 +36,39 @@ def test_a_folded_network_computes_the_same_without_normalisation(name: str):
     assert torch.allclose(Plain(folded)(inputs), network(inputs), atol=1e-5)
 
 
+def test_weights_that_are_read_elsewhere_stay_as_they_are():
+    class Decayed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)
+            self.other, self.second = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.other(self.norm(self.conv(x)))) + self.conv.weight.sum()
+
+    network = trace(Decayed(), torch.randn(2, *SHAPE)).train()
+    network(torch.randn(16, *SHAPE) * 2 + 1)
+    folded, inputs = fold(network.eval()), torch.randn(4, *SHAPE)
+    assert torch.allclose(folded(inputs), network(inputs), atol=1e-5)
+    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules()) == 1
+
+
+def test_a_number_among_the_outputs_is_left_as_it_is():
+    class Counted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, int, None]:
+            y = self.norm(self.conv(x))
+            return y, y.shape[1], None
+
+    network, inputs = trace(Counted().eval(), torch.randn(2, *SHAPE)), torch.randn(4, *SHAPE)
+    given, *others = fold(network)(inputs)
+    assert torch.allclose(given, network(inputs)[0], atol=1e-5)
+    assert others == [4, None]
+
+
 def test_normalisation_that_others_read_past_stays():
     class Odd(nn.Module):
         def __init__(self) -> None:

@@ -60,7 +60,7 @@ def test_one_pinned_channel_pins_its_group_with_the_reason(build):
     net = build.net(lambda net, x: net.b(net.a(x).cumsum(1)), a=nn.Linear(2, 3), b=nn.Linear(3, 1))
     channels = channels_of(trace(net, torch.randn(2, 2)))
     assert channels.free == ()
-    assert channels.groups[0].pinned == "operator cumsum (cumsum) is not known to treat its channels one by one"
+    assert channels.groups[0].pinned == "operator cumsum looks at all of them together"
 
 
 def test_a_network_of_one_layer():

@@ -16,6 +16,7 @@ from handheld.compress.pruning import prune  # noqa: E402
 from handheld.compress.structure import (  # noqa: E402
     channels_of,
     macs,
+    module_state,
     removable_blocks,
     slim,
     trace,
@@ -100,6 +101,37 @@ def together(net, x):
     return F.scaled_dot_product_attention(q, k, v, scale=0.3).transpose(1, 2).reshape(x.shape[0], 5, -1)
 
 
+def registers(attend):
+    """A transformer with several tokens of its own, which no cut may take."""
+
+    def run(net, x):
+        x = net.a(x).flatten(2).transpose(1, 2)
+        x = torch.cat([net.tokens.expand(x.shape[0], -1, -1), x], 1)
+        x = x + net.back(attend(net, x))
+        return net.out((x + net.mlp(x))[:, 0])
+
+    layers = {name: nn.Linear(8, 8) for name in ("q", "k", "v", "back")}
+    return lambda b: b.net(
+        run, a=nn.Conv2d(3, 8, 4, 4), tokens=nn.Parameter(torch.rand(1, 3, 8)), mlp=mlp(8, 12), out=nn.Linear(8, 3), **layers
+    )
+
+
+def in_one_call(net, x):
+    answers = F.scaled_dot_product_attention(*[heads(layer(x)) for layer in (net.q, net.k, net.v)])
+    return answers.transpose(1, 2).flatten(2)
+
+
+def positions(b):
+    """Positions of another grid than the picture's."""
+
+    def run(net, x):
+        x = net.a(x)
+        grid = net.places.reshape(1, 3, 3, 8).permute(0, 3, 1, 2)
+        return net.out(net.c((x + F.interpolate(grid, size=(2, 2), mode="bilinear")).relu()))
+
+    return b.net(run, a=nn.Conv2d(3, 8, 4, 4), places=nn.Parameter(torch.rand(1, 9, 8)), c=b.conv(8, 6), out=b.head(6))
+
+
 def mixer(b):
     def run(net, x):
         x = net.a(x).flatten(2).transpose(1, 2)
@@ -149,6 +181,83 @@ def embedded(b):
     return b.net(run, words=nn.Embedding(10, 8), position=nn.Parameter(torch.rand(6, 8)), mlp=mlp(8, 12), out=nn.Linear(8, 3))
 
 
+def of_torch(last=True, **options):
+    """A transformer around torch's own attention."""
+
+    def run(net, x):
+        x = net.a(x).flatten(2).transpose(1, 2)
+        y = net.first(x)
+        y = net.mid(y, y, y)[0] if last else net.mid(*[y.transpose(0, 1)] * 3)[0].transpose(0, 1)
+        return net.out((x + y + net.mlp(x)).mean(1))
+
+    def make(b):
+        attention = nn.MultiheadAttention(8, 2, batch_first=last, **options)
+        return b.net(run, a=nn.Conv2d(3, 8, 4, 4), first=nn.LayerNorm(8), mid=attention, mlp=mlp(8, 12), out=nn.Linear(8, 3))
+
+    return make
+
+
+def across(b):
+    """Attention to what has another number of channels, with all that can be said of it."""
+
+    def run(net, x):
+        asks, tells = net.a(x).flatten(2).transpose(1, 2), net.c(x).flatten(2).transpose(1, 2)
+        mask = torch.tensor([[True, False, False, False]]).expand(x.shape[0], 4)
+        found, weights = net.mid(asks, tells, tells, key_padding_mask=mask, attn_mask=net.mask)
+        return net.out(found.mean(1)) + weights.flatten(1)[:, :3]
+
+    return b.net(
+        run,
+        a=nn.Conv2d(3, 8, 4, 4),
+        c=nn.Conv2d(3, 6, 4, 4),
+        mid=nn.MultiheadAttention(8, 2, batch_first=True, kdim=6, vdim=6),
+        mask=nn.Parameter(torch.rand(4, 4), requires_grad=False),
+        out=nn.Linear(8, 3),
+    )
+
+
+def encoder(b):
+    layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)
+    return b.net(
+        lambda net, x: net.out(net.mid(net.a(x).flatten(2).transpose(1, 2)).mean(1)),
+        a=nn.Conv2d(3, 8, 4, 4),
+        mid=nn.TransformerEncoder(layer, 1),
+        out=nn.Linear(8, 3),
+    )
+
+
+def with_own_weights(b):
+    """Functions in place of layers, one of them called twice, and a layer whose weights are read by hand."""
+
+    def run(net, x):
+        x = F.conv2d(net.a(x), net.w, net.bias, stride=2, padding=1, groups=2).relu()
+        x = F.conv2d(F.conv2d(x, net.v).relu(), net.v).mean((2, 3))
+        return F.linear(x, net.out.weight, net.out.bias)
+
+    weights = {"w": torch.rand(8, 4, 3, 3), "bias": torch.rand(8), "v": torch.rand(8, 8, 1, 1)}
+    return b.net(run, a=b.conv(3, 8), out=nn.Linear(8, 3), **{name: nn.Parameter(value) for name, value in weights.items()})
+
+
+class Repeated(nn.Module):
+    """One layer in several places, in code that cannot be followed with a stand-in."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, layer = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 1)
+        self.mid = nn.Sequential(layer, nn.ReLU(), layer)
+        self.others = nn.ModuleList([layer] * 2)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x):
+        if not isinstance(x, torch.Tensor):
+            raise TypeError("expected a tensor")
+        x = self.mid(self.a(x))
+        for layer in self.others:
+            x = layer(x).relu()
+        return self.out(x.mean((2, 3)))
+
+
+OPENED = ["a mid.out_proj mlp.3", "mid.q_proj mid.k_proj", "mid.v_proj", "mlp.1"]
 ATTENTION = ["a back mlp.3", "q k", "v", "mlp.1"]
 CASES = {
     "group norm": (between(lambda: nn.GroupNorm(2, 8)), ["a"]),
@@ -182,6 +291,19 @@ CASES = {
     "attention by hand": (vit(by_hand), ATTENTION),
     "attention with literal lengths": (vit(literally), ATTENTION),
     "attention from one layer": (vit(together), ["a back mlp.3", "qkv", "mlp.1"]),
+    "positions of another grid": (positions, ["a", "c"]),
+    "attention with registers": (registers(in_one_call), ATTENTION),
+    "attention with registers by hand": (registers(by_hand), ATTENTION),
+    "attention of torch": (of_torch(), OPENED),
+    "attention of torch, tokens first": (of_torch(last=False), OPENED),
+    "attention of torch without biases": (of_torch(bias=False), OPENED),
+    "attention of torch to others": (across, ["a", "c", "mid.q_proj mid.k_proj", "mid.v_proj", "mid.out_proj"]),
+    "encoder of torch": (encoder, [
+        "a mid.layers.0.self_attn.out_proj mid.layers.0.linear2", "mid.layers.0.self_attn.q_proj mid.layers.0.self_attn.k_proj",
+        "mid.layers.0.self_attn.v_proj", "mid.layers.0.linear1",
+    ]),
+    "functions": (with_own_weights, ["a", "w_ v_"]),
+    "one layer in several places": (lambda _: Repeated(), ["a mid.0"]),
     "mixer": (mixer, ["a mlp.3", "spread.0", "mlp.1"]),
     "convnext": (convnext, ["a mlp.3", "mlp.1"]),
     "C2f": (c2f, ["a.0", "one.0", "two.0"]),
@@ -218,7 +340,8 @@ def test_computes_what_the_masked_network_computes(case, law, seed):
     with torch.no_grad():
         expected = law.masked(traced, channels, kept)(inputs)
         torch.testing.assert_close(small.network(inputs), expected, atol=1e-5, rtol=1e-5)
-    assert macs(small.network) == macs(trace(small.network, example))
+    again = macs(trace(small.network, example))  # of exported operators under other names
+    assert sorted(macs(small.network).values()) == sorted(again.values())
 
 
 def test_a_slimmed_network_is_slimmed_again(case, law):
@@ -440,3 +563,63 @@ def test_a_squeeze_of_several_channels_does_not_become_one_of_a_channel(build):
     net = build.net(lambda net, x: net.out(net.a(x).mean((2, 3)).squeeze(1)), a=build.conv(3, 4), out=nn.Linear(4, 3))
     example = torch.randn(2, 3, 8, 8)
     assert prune(net, example, keep=0.25).network(example).shape == (2, 3)
+
+
+FLAGS = torch.rand((5, 5), generator=torch.Generator().manual_seed(1)) > 0.7
+CAUSAL = torch.ones(5, 5).triu(1).bool()
+LAST = torch.tensor([[False, False, False, True, True]])
+
+
+class Asked(nn.Module):
+    def __init__(self, options, arguments):
+        super().__init__()
+        self.attention, self.arguments = nn.MultiheadAttention(8, 2, batch_first=True, **options), arguments
+
+    def forward(self, x):
+        return self.attention(x, x.flip(1), x * 2, **self.arguments(x))
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"kdim": 8, "vdim": 8, "bias": True}, {"add_zero_attn": True}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        lambda x: {},
+        lambda x: {"need_weights": False},
+        lambda x: {"average_attn_weights": False},
+        lambda x: {"attn_mask": FLAGS},
+        lambda x: {"attn_mask": FLAGS.repeat(2 * x.shape[0], 1, 1), "need_weights": False},
+        lambda x: {"attn_mask": FLAGS.float()},
+        lambda x: {"key_padding_mask": LAST.repeat(x.shape[0], 1)},
+        lambda x: {"key_padding_mask": LAST.repeat(x.shape[0], 1), "attn_mask": CAUSAL, "is_causal": True},
+    ],
+    ids=["plain", "no weights", "of each head", "flags", "of all heads", "numbers", "padding", "causal"],
+)
+def test_attention_of_torch_answers_as_before(options, arguments):
+    torch.manual_seed(0)
+    module, inputs = Asked(options, arguments).eval(), torch.randn(3, 5, 8)
+    with torch.no_grad():
+        given, weights = trace(module, inputs)(inputs)
+        expected, wanted = module(inputs)
+    torch.testing.assert_close(given, expected, atol=1e-5, rtol=1e-5)
+    assert (weights is None) == (wanted is None)
+    if wanted is not None:
+        torch.testing.assert_close(weights, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["attention of torch", "attention of torch to others", "encoder of torch", "functions"])
+def test_a_networks_state_can_be_had_under_its_modules_names(name, build):
+    torch.manual_seed(0)
+    module = build.lively(CASES[name][0](build))
+    state = module_state(trace(module, torch.randn(2, 3, 8, 8)))
+    given = {key: tensor for key, tensor in module.state_dict().items() if key != "mask"}  # read as a constant
+    assert {key: tensor.tolist() for key, tensor in state.items() if key in given} == {
+        key: tensor.tolist() for key, tensor in given.items()
+    }
+
+
+def test_a_transformer_that_does_not_learn_is_opened_too(build):
+    module = build.lively(encoder(build)).requires_grad_(False)
+    with torch.no_grad():
+        channels = channels_of(trace(module, torch.randn(2, 3, 8, 8)))
+    assert [" ".join(group.layers) for group in channels.free] == CASES["encoder of torch"][1]
+    assert torch.backends.mha.get_fastpath_enabled()

@@ -21,9 +21,11 @@ class Scaled(nn.Conv2d):
 
 
 class Attention(nn.Module):
+    """With keys of its own beside those of its input."""
+
     def __init__(self):
         super().__init__()
-        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True, add_bias_kv=True)
 
     def forward(self, x):
         return self.attention(x, x, x, need_weights=False)[0]

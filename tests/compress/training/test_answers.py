@@ -47,6 +47,32 @@ def test_views_that_are_missing_or_damaged_are_asked_for(tmp_path):
     assert (again.kept == first.kept).all()
 
 
+def as_zip(path):
+    np.savez(path.with_suffix(".npz"), a=np.zeros(3))
+    path.with_suffix(".npz").replace(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\x03\x04 no archive"),
+        lambda path: path.write_bytes(path.read_bytes()[:200]),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"<f2", b"|O8")),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"(600, 2)", b"(9" + b"9" * 14 + b",)")),
+        as_zip,
+    ],
+    ids=["empty", "half a zip", "cut", "objects", "huge", "a zip"],
+)
+def test_no_damage_ends_the_run(tmp_path, damage):
+    first = Answers(Teacher(), Pictures(), 2, save=tmp_path)
+    damage(tmp_path / "answers_1.npy")
+    teacher = Teacher()
+    again = Answers(teacher, Pictures(), 2, save=tmp_path)
+    assert teacher.asked == 600
+    assert (again.kept == first.kept).all()
+
+
 def test_without_a_folder_nothing_is_kept(tmp_path):
     Answers(Teacher(), Pictures(), 2)
     assert not list(tmp_path.iterdir())

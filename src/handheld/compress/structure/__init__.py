@@ -8,6 +8,7 @@ from handheld.compress.structure.channels import Channels, Group, channels_of
 from handheld.compress.structure.inplace import without_unread
 from handheld.compress.structure.layers import kind_of
 from handheld.compress.structure.nodes import rank_of, shape_of
+from handheld.compress.structure.renamed import module_state
 from handheld.compress.structure.slim import Slim, needed, slim, take
 from handheld.compress.structure.trace import evaluating, example_of, macs, products_of, trace, with_shapes
 
@@ -20,6 +21,7 @@ __all__ = [
     "example_of",
     "kind_of",
     "macs",
+    "module_state",
     "needed",
     "products_of",
     "rank_of",

@@ -119,9 +119,10 @@ def part(walk: Walk, node: fx.Node) -> Axes | None:
 def select(walk: Walk, node: fx.Node) -> Axes | None:
     """One place of an axis."""
     source, axis = source_of(walk, node), argument(node, 1, "dim")
-    if source is None or not isinstance(axis, int) or walk.known[source][axis] is not None:
+    if source is None or not isinstance(axis, int):
         return None
     axes, axis = walk.known[source], axis % rank_of(source)
+    walk.variables.pin(axes[axis], f"operator {node.name} takes one of them by its number")
     return (*axes[:axis], *axes[axis + 1 :])
 
 
@@ -134,10 +135,10 @@ def item(walk: Walk, node: fx.Node) -> Axes | None:
         return walk.parts[source][index] if isinstance(index, int) else None
     if source_of(walk, node) is None:
         return None
-    return _indexed(walk.known[source], index if isinstance(index, tuple) else (index,))
+    return _indexed(walk, node, walk.known[source], index if isinstance(index, tuple) else (index,))
 
 
-def _indexed(axes: Axes, index: Sequence[Any]) -> Axes | None:
+def _indexed(walk: Walk, node: fx.Node, axes: Axes, index: Sequence[Any]) -> Axes | None:
     if Ellipsis in index:
         at = index.index(Ellipsis)
         missing = len(axes) - sum(entry is not None for entry in index) + 1
@@ -149,10 +150,13 @@ def _indexed(axes: Axes, index: Sequence[Any]) -> Axes | None:
             found.append(None)
             continue
         ids = rest.pop(0)
+        if isinstance(entry, int):
+            walk.variables.pin(ids, f"operator {node.name} takes one of them by its number")
+            continue
         if ids is not None and entry != slice(None):
             return None
         if isinstance(entry, slice):
             found.append(ids)
-        elif not isinstance(entry, int | fx.Node):
+        elif not isinstance(entry, fx.Node):
             return None
     return (*found, *rest)

@@ -4,7 +4,8 @@ The exported program knows operators alone. Here the operators of each of torch'
 again, so that batch normalisation has two modes, a layer keeps its name, and one table of layers serves both ways to trace.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -28,8 +29,20 @@ def as_graph(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     """
     auto = torch.export.Dim.AUTO
     axes = {0: torch.export.Dim.DYNAMIC, **dict.fromkeys(range(2, example.dim()) if example.dim() > 3 else (), auto)}
-    program = torch.export.export(module, (example,), dynamic_shapes=(axes,), strict=False)
+    with _by_layers():
+        program = torch.export.export(module, (example,), dynamic_shapes=(axes,), strict=False)
     return _Rebuilt(module, program).graph_module()
+
+
+@contextmanager
+def _by_layers() -> Iterator[None]:
+    """Let torch's transformers call their layers: where nothing learns they would become one operator."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 class _Rebuilt:
@@ -37,7 +50,9 @@ class _Rebuilt:
 
     def __init__(self, module: nn.Module, program: torch.export.ExportedProgram):
         self._module, self._program, self._graph = module, program, fx.Graph()
-        self._layers = dict(module.named_modules())
+        names = {layer: name for name, layer in reversed(list(module.named_modules()))}
+        everywhere = module.named_modules(remove_duplicate=False)
+        self._layers = {name: (names[layer], layer) for name, layer in everywhere}  # one name for a layer that has several
         self._calls: dict[tuple[str, str] | None, list[fx.Node]] = {}
         for node in program.graph.nodes:
             self._calls.setdefault(_call_of(node), []).append(node)
@@ -82,7 +97,8 @@ class _Rebuilt:
             self._new[node] = self._graph.node_copy(node, self._new.__getitem__)
             return
         calls = self._calls[call]
-        inside, name = set(calls), call[1]
+        inside = set(calls)
+        name, _ = self._layers[call[1]]
         read = {source for other in calls for source in other.all_input_nodes} - inside
         sources = [source for source in read if not self._is_own(source, name)]
         results = [other for other in calls if any(user not in inside for user in other.users)]
@@ -92,7 +108,7 @@ class _Rebuilt:
             self._new[results[0]] = self._graph.call_module(name, (self._new[sources[0]],))
 
     def _is_layer(self, call: tuple[str, str]) -> bool:
-        layer = self._layers.get(call[1])
+        _, layer = self._layers.get(call[1], ("", None))
         return layer is not None and kind_of(layer) is not None
 
     def _is_own(self, source: fx.Node, layer: str) -> bool:

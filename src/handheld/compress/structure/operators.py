@@ -7,7 +7,7 @@ from typing import Any
 from torch import fx
 
 from handheld.compress.structure import dividing, products, shapes
-from handheld.compress.structure.arranging import gated, places_stay, shuffled, unfolded
+from handheld.compress.structure.arranging import gated, shuffled, unfolded
 from handheld.compress.structure.meeting import all_joined, counts_channels, source_of
 from handheld.compress.structure.nodes import argument, rank_of, shape_of, spelled
 from handheld.compress.structure.variables import Axes, Walk
@@ -36,7 +36,11 @@ def _of_places(rank: int | None = None) -> Rule:
 
     def rule(walk: Walk, node: fx.Node) -> Axes | None:
         axes = _alone(walk, node)
-        return axes if axes is not None and rank in (None, len(axes)) and places_stay(axes) else None
+        if axes is None or rank not in (None, len(axes)):
+            return None
+        for ids in axes[2:]:  # of positions that are numbers of the network
+            walk.variables.pin(ids, f"operator {node.name} looks at all of them together")
+        return (*axes[:2], *[None] * (len(axes) - 2))
 
     return rule
 
@@ -51,27 +55,30 @@ def _elementwise(walk: Walk, node: fx.Node) -> Axes | None:
 
 
 def _reduced(walk: Walk, node: fx.Node) -> Axes | None:
-    """What is summed over axes: none of them of channels."""
+    """What is summed over axes: channels along these stay."""
     source, axes = source_of(walk, node), argument(node, 1, "dim")
     axes = (axes,) if isinstance(axes, int) else axes
     if source is None or not axes or not all(isinstance(axis, int) for axis in axes):
         return None
     known = walk.known[source]
     gone = {axis % len(known) for axis in axes}
-    if any(known[axis] is not None for axis in gone):
-        return None
-    keeps = rank_of(node) == len(known)
-    return known if keeps else tuple(ids for axis, ids in enumerate(known) if axis not in gone)
+    for axis in gone:
+        walk.variables.pin(known[axis], f"operator {node.name} looks at all of them together")
+    if rank_of(node) == len(known):
+        return tuple(None if axis in gone else ids for axis, ids in enumerate(known))
+    return tuple(ids for axis, ids in enumerate(known) if axis not in gone)
 
 
 def _over(place: int, name: str) -> Rule:
-    """The rule for what looks along axes, none of which may be one of channels."""
+    """The rule for what looks along axes: channels along these stay."""
 
     def rule(walk: Walk, node: fx.Node) -> Axes | None:
         source, axes = source_of(walk, node), argument(node, place, name)
         axes = (axes,) if isinstance(axes, int) else axes
-        if source is None or not axes or any(walk.known[source][axis] is not None for axis in axes):
+        if source is None or not axes or counts_channels(walk, node):
             return None
+        for axis in axes:
+            walk.variables.pin(walk.known[source][axis], f"operator {node.name} looks at all of them together")
         return walk.known[source]
 
     return rule

@@ -29,13 +29,13 @@ def attention(walk: Walk, node: fx.Node) -> Axes | None:
     if not all(is_known(walk, one) and rank_of(one) == rank_of(node) for one in parts):
         return None
     query, key, value = (walk.known[one] for one in parts)
-    places = [query[-2], key[-2], value[-2], *(ids for mask in masks for ids in walk.known.get(mask, ()))]
-    if any(ids is not None for ids in places):
-        return None
+    # Tokens that are numbers of the network, such as registers beside the picture's, are looked at together: they stay.
+    for ids in (query[-2], key[-2], value[-2], *(ids for mask in masks for ids in walk.known.get(mask, ()))):
+        walk.variables.pin(ids, f"operator {node.name} looks at all of them together")
     inner = walk.same_axis(query[-1], key[-1], why(walk, *parts))
     outer = all_joined(walk, parts, tuple(shape_of(node) or ()), below=2)
     walk.products[node] = ((None, inner, None), (None, None, value[-1]))
-    return (*outer, None, value[-1])
+    return (*outer, query[-2], value[-1])
 
 
 def over_last(walk: Walk, node: fx.Node) -> Axes | None:

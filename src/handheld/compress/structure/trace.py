@@ -10,16 +10,26 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from handheld.compress.structure.attention import open_attention
 from handheld.compress.structure.channels import channels_of
 from handheld.compress.structure.exported import as_graph
-from handheld.compress.structure.inplace import make_plain
+from handheld.compress.structure.functional import call_layers
+from handheld.compress.structure.inplace import make_plain, without_unread
 from handheld.compress.structure.layers import kind_of
 from handheld.compress.structure.lengths import lengths_after, set_lengths
 from handheld.compress.structure.nodes import argument, shape_of, spelled
-from handheld.errors import CompileError
+from handheld.compress.structure.renamed import note_packed
+from handheld.errors import CompileError, InputError
 
 _PRODUCTS = spelled("matmul", "bmm") | {operator.matmul}
 _ATTENTION = spelled("scaled_dot_product_attention")
+_OF_LAYERS = (
+    nn.Transformer,
+    nn.TransformerEncoder,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoder,
+    nn.TransformerDecoderLayer,
+)
 _COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
 
 
@@ -36,13 +46,20 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 
     Raises:
         CompileError: the module cannot be traced, or fails on the example.
+        InputError: the example is no tensor.
     """
+    if not isinstance(example, torch.Tensor):
+        what = "a tuple, of which the module would have to take one" if isinstance(example, tuple) else type(example).__name__
+        raise InputError(f"expected one tensor (batch, ...) as an example, got {what}")
     own = deepcopy(module).cpu().eval()
+    packed = open_attention(own)
     try:
         network = _Tracer().graph_module(own)
     except Exception:  # whatever the module's own code raises when it is given a stand-in for a tensor
         network = _exported(own, example)
-    return _settled(with_shapes(make_plain(network), example))
+    note_packed(network, packed)
+    network = call_layers(without_unread(make_plain(network)), own)
+    return _settled(with_shapes(network, example))
 
 
 class _Tracer(fx.Tracer):
@@ -50,7 +67,8 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one node."""
-        return kind_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+        is_layer = super().is_leaf_module(m, module_qualified_name) and not isinstance(m, _OF_LAYERS)
+        return kind_of(m) is not None or is_layer
 
     def graph_module(self, module: nn.Module) -> fx.GraphModule:
         """Trace a module."""

@@ -105,7 +105,10 @@ def learned(
 
 def read_only(path: Path, lesson: Lesson, classes: tuple[str, ...]) -> Taught:
     """Let a text model that is only read answer. Raises :class:`InputError` for one with other labels."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"the teacher's file {path} cannot be read: {error.strerror}") from error
     with TextClassifier(Model.load(content, path=str(path))) as model:
         if model.labels != classes:
             raise InputError(f"{path} has {len(model.labels)} labels, the data {len(classes)}: expected the same, in order")

@@ -1,0 +1,57 @@
+"""What a caller gives, looked at before anything is read by it: each error names the argument that is wrong."""
+
+import os
+from collections.abc import Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from handheld.errors import InputError
+
+
+def path_of(path: Any) -> Path:
+    """Return a path. Raises :class:`InputError` for what is none."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"path: expected the path of a file or folder, got {path!r}")
+    try:
+        Path(path).exists()
+    except OSError as error:  # a name that is too long, or a folder that may not be looked into
+        raise InputError(f"path: {str(path)[:100]} cannot be looked at: {error.strerror}") from error
+    return Path(path)
+
+
+def require_whole(name: str, value: Any, *, least: int) -> None:
+    """Raise :class:`InputError` unless an argument is a whole number of ``least`` or more."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name}: expected a whole number of {least} or more, got {value!r}")
+
+
+def is_real(value: Any) -> bool:
+    """Whether an argument is a number; True and False are none that anybody means."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def require_share(name: str, value: Any) -> None:
+    """Raise :class:`InputError` unless an argument is a number in [0, 1)."""
+    if not is_real(value) or not 0 <= float(value) < 1:
+        raise InputError(f"{name}: expected a share of 0 to 1, 1 excluded, got {value!r}")
+
+
+def require_flag(name: str, value: Any) -> None:
+    """Raise :class:`InputError` unless an argument is True or False."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name}: expected True or False, got {value!r}")
+
+
+def require_names(name: str, values: Any) -> None:
+    """Raise :class:`InputError` unless an argument is a list of texts; a text alone would be read letter by letter."""
+    if isinstance(values, str):
+        raise InputError(f"{name}: expected a list of names, got the text {values!r}: give [{values!r}]")
+    if not isinstance(values, Sequence) or not all(isinstance(value, str) for value in values):
+        raise InputError(f"{name}: expected a list of names, got {values!r}")
+
+
+def require_text(name: str, value: Any) -> None:
+    """Raise :class:`InputError` unless an argument is a text, or None."""
+    if not isinstance(value, str | None):
+        raise InputError(f"{name}: expected a text, got {value!r}")
