@@ -2,7 +2,8 @@
 
     handheld compress examples/compress/fashion_mnist.toml            # and with other seeds, if wanted
     python benchmarks/compress_ablation.py [families/fashion_mnist ...]
-        [--config examples/compress/fashion_mnist.toml] [--seeds 3] [--epochs E] [--pictures N]
+        [--config examples/compress/fashion_mnist.toml] [--seeds 3] [--sources labels answers]
+        [--epochs E] [--pictures N]
 
 For each member of the family that is no pruned one (those begin with the whole teacher), the same
 network with fresh weights learns for as many epochs as the member had, together and for itself:
@@ -40,7 +41,7 @@ from handheld.compress.training.student import AtSide, accuracy, follow
 from handheld.data import Dataset, Splits
 from handheld.training import device
 
-COLUMNS = ("member", "float32 bytes", "epochs", "from labels %", "from answers %", "in the family %")
+SOURCES = ("labels", "answers")
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,22 @@ def main() -> None:
     options.add_argument("families", type=Path, nargs="*", default=[Path("families/fashion_mnist")])
     options.add_argument("--config", type=Path, default=Path("examples/compress/fashion_mnist.toml"))
     options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES), help="what networks alone learn from")
     options.add_argument("--epochs", type=float, help="instead of as many as members had")
     options.add_argument("--pictures", type=int, help="to learn from, instead of all")
     given = options.parse_args()
     families = [Family.open(folder) for folder in given.families]
     ablation = prepared(families[0], given.config, given.seeds, given.epochs, given.pictures)
     with Progress() as progress:
-        rows = list(compared(ablation, families, progress))
-    show("each member's network, alone and in the family", rows, COLUMNS)
+        rows = list(compared(ablation, families, given.sources, progress))
+    columns = ("member", "float32 bytes", "epochs", *map(column, given.sources), "in the family %")
+    show("each member's network, alone and in the family", rows, columns)
     if given.epochs is None and given.pictures is None:
-        write(f"compress_ablation_{families[0].folder.name}", rows, COLUMNS)
+        write(f"compress_ablation_{families[0].folder.name}", rows, columns)
+
+
+def column(source: str) -> str:
+    return f"from {source} %"
 
 
 def prepared(family: Family, config: Path, seeds: int, epochs: float | None, pictures: int | None) -> Ablation:
@@ -129,21 +136,21 @@ def first(dataset: Dataset, count: int) -> Dataset:
     return replace(dataset, inputs=dataset.inputs[:count], labels=dataset.labels[:count])
 
 
-def compared(ablation: Ablation, families: Sequence[Family], progress: Progress) -> Iterator[dict[str, Any]]:
+def compared(
+    ablation: Ablation, families: Sequence[Family], sources: Sequence[str], progress: Progress
+) -> Iterator[dict[str, Any]]:
     by_name = {one.name: one for one in planned(families[0].folder / "run" / "candidates.json")}
     for member in families[0].members:
         candidate = by_name[member.name]
         if candidate.kind == "pruned":
             continue
         in_family = [other.accuracy_float for family in families for other in named(family, member.name)]
-        labels = trained(ablation, candidate, "labels", progress)
-        answers = trained(ablation, candidate, "answers", progress)
+        alone = {column(source): text_of(trained(ablation, candidate, source, progress)) for source in sources}
         yield {
             "member": f"{member.name}: {member.how}",
             "float32 bytes": member.size_float,
             "epochs": ablation.schedule.epochs,
-            "from labels %": text_of(labels),
-            "from answers %": text_of(answers),
+            **alone,
             "in the family %": text_of(in_family),
         }
 

@@ -1,12 +1,13 @@
 """``.npz`` files."""
 
-import zipfile
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.arrays import read_npz as read_archive
 from handheld.data._numbers import Labels, numbered
 from handheld.data._pixels import bounds, channels_last, to_bytes, white_of
 from handheld.data._reading import RawSplits, Reading
@@ -21,15 +22,11 @@ def read_npz(path: Path, reading: Reading) -> RawSplits:
     """Read ``x_train``, ``y_train`` and so on; classes are named by an array ``classes``, else by the numbers that occur."""
     reading.require(str(path), "arrays", "channels", "white")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-            strangers = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
-            if strangers:
-                raise ValueError(f"{strangers[0]!r} in it is no array")
-            odd = [name for name, array in arrays.items() if array.dtype.kind not in "biufUS"]
-            if odd:
-                raise ValueError(f"{odd[0]!r} holds {arrays[odd[0]].dtype}, neither numbers nor texts")
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        arrays = read_archive(path, most=sys.maxsize)  # a user's own data may be as large as memory
+        odd = [name for name, array in arrays.items() if array.dtype.kind not in "biufUS"]
+        if odd:
+            raise ValueError(f"{odd[0]!r} holds {arrays[odd[0]].dtype}, neither numbers nor texts")
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as arrays: {error}") from error
     if "x" in arrays and "y" in arrays:
         arrays |= {"x_train": arrays["x"], "y_train": arrays["y"]}
