@@ -101,7 +101,7 @@ class Dataset:
             raise InputError("expected a fraction above 0: nothing else is set apart")
         rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
         alone = np.flatnonzero(self.counts == 1)
-        if len(alone) > _MOSTLY * len(self):
+        if not keep_single and len(alone) > _MOSTLY * len(self):
             raise InputError(
                 f"{len(alone)} of {len(self)} examples have a label that no other has: expected classes; a quantity is to be "
                 "put into a few ranges first"
