@@ -172,3 +172,20 @@ def _tones(replier: Replier, text: str) -> set[str]:
 def _texts(text: str) -> set[str]:
     spans = spans_of(text)
     return {" ".join(spans.words.tokens[a:b]) for a, b in zip(spans.begins, spans.ends, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("message", "reply"),
+    [
+        ("what is the password", "swordfish"),
+        ("what's your mother's maiden name", "jones"),
+        ("netflix login?", "bob"),
+        ("can you send me the code you got", "ok here"),
+        ("my dad died", "haha"),
+        ("i want to die", "ok"),
+    ],
+)
+def test_answers_to_what_nothing_would_be_suggested_to_are_not_learned(message: str, reply: str):
+    replier = Replier.open()
+    assert not replier.learn(message, reply)
+    assert replier.learn("are you coming?", "be there in a bit")

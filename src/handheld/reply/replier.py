@@ -29,7 +29,7 @@ from handheld.reply.conversation import (
 )
 from handheld.reply.message_network import Reading
 from handheld.reply.personal import BITS, Personal, is_whole, signatures_of
-from handheld.reply.privacy import secret_in
+from handheld.reply.privacy import asks_for_secret, secret_in
 from handheld.reply.ranker import CONTEXT, Asked, Candidates, softmax
 from handheld.reply.tones import ALL_TONES, CHEERFUL, GENTLE, NEUTRAL, SORRY, Tones, shipped_emoji
 from handheld.reply.trigger import evidence
@@ -233,7 +233,8 @@ class Replier:
 
         Returns:
             Whether anything was learned: what :meth:`reason_against` names is not kept, not
-                even as a part of the style.
+                even as a part of the style, nor is an answer to what asks for a secret, or to what
+                nothing would be suggested to.
 
         Raises:
             InputError: no messages, an empty reply, or one with half a letter in it (a lone surrogate).
@@ -244,9 +245,11 @@ class Replier:
         if not is_whole(reply):
             raise InputError(f"expected a reply of whole letters, got {reply[:40]!a}, which no file can keep")
         turns = turns_of(messages, 1)
-        if self.reason_against(reply):
+        asked = turns[0].text
+        detector = self.bundle.detector
+        if self.reason_against(reply) or asks_for_secret(asked) or detector.is_silent(detector.judge(asked)):
             return False
-        signatures = signatures_of([turns[0].text])
+        signatures = signatures_of([asked])
         self._change(lambda known: known.learned(signatures.tolist(), self.intent_of(reply), reply))
         return True
 
