@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from handheld.errors import InputError, ServiceError
 from handheld.service import Field, JobKind, create_app, serve
+from handheld.service._strays import adopts
 from handheld.service._cleaning import clean
 
 PAGE = {"Accept": "text/html,*/*;q=0.8"}
@@ -311,6 +312,7 @@ def test_what_cannot_be_served(tmp_path, kinds):
         create_app(kinds.values(), folder=tmp_path, token="short")
     with pytest.raises(ServiceError, match="cannot be listened on"):
         serve(kinds.values(), folder=tmp_path, host="192.0.2.1", port=1)
+    assert not adopts()  # what this process starts from here on is no job's, and nobody ends it
 
 
 def test_a_database_that_is_away_is_said(client, monkeypatch):

@@ -22,13 +22,23 @@ def adopt_orphans() -> None:
     prctl(SET_CHILD_SUBREAPER, 1)
 
 
+@contextlib.contextmanager
+def adopting_orphans() -> Iterator[None]:
+    """Adopt for a while: what this process starts afterwards, a database that goes its own way, is no job's."""
+    adopt_orphans()
+    try:
+        yield
+    finally:
+        prctl(SET_CHILD_SUBREAPER, 0)
+
+
 def end_strays(keepers: Collection[int]) -> None:
     """End the orphans that this process adopted, and those that they leave behind. Does nothing where it adopts none.
 
     Args:
         keepers: the ids of the processes that keep jobs which run.
     """
-    if not _adopts():
+    if not adopts():
         return
     for _ in range(_MOST_ROUNDS):
         strays = [child for child in _children() if child not in keepers and _is_elsewhere(child)]
@@ -48,7 +58,8 @@ def prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _adopts() -> bool:
+def adopts() -> bool:
+    """Whether this process adopts the orphans of its descendants."""
     if sys.platform != "linux":
         return False
     answer = ctypes.c_int(0)

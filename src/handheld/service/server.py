@@ -72,12 +72,13 @@ def serve(
     ``on_start`` is called with the address; port 0 takes a free one.
     Raises :class:`ServiceError` if the folder, the database or the port cannot be used.
     """
-    from handheld.service._strays import adopt_orphans
+    from handheld.service._strays import adopting_orphans
 
-    adopt_orphans()  # of jobs that ended their keepers; an application in a process of others must not, it may not end them
-    app = create_app(kinds, folder=folder, database=database, limits=limits, token=token, hosts=(*hosts, host), title=title)
-    # pages that follow a job would else keep the server from ending
-    run_app(app, host=host, port=port, on_start=on_start, on_end=app.state.context.stopping.set)
+    # Orphans of jobs that ended their keepers; an application in a process of others must not adopt, it may not end them.
+    with adopting_orphans():
+        app = create_app(kinds, folder=folder, database=database, limits=limits, token=token, hosts=(*hosts, host), title=title)
+        # pages that follow a job would else keep the server from ending
+        run_app(app, host=host, port=port, on_start=on_start, on_end=app.state.context.stopping.set)
 
 
 def run_app(
