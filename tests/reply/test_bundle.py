@@ -92,6 +92,9 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
             "unpacks to",
         ),
         ("card.json", with_card(fallback=[float("inf")]), "no bundle of replies"),
+        ("card.json", with_card(mixing={"network": "much"}), "shares of 0 to 1"),
+        ("card.json", with_card(mixing={"fit": None}), "shares of 0 to 1"),
+        ("card.json", with_card(mixing={"share": float("nan")}), "shares of 0 to 1"),
         ("card.json", lambda content: b'{"a":' * 200_000, "no bundle of replies"),
     ],
 )

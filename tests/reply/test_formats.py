@@ -77,3 +77,9 @@ def test_mathematical_and_wide_letters_are_latin():
     assert latin_share("\uff48\uff45\uff4c\uff4c\uff4f") == 1
     assert latin_share("\U0001d4bd\U0001d452") == 1
     assert latin_share("ab\u0431\u0430") == 0.5
+
+
+@pytest.mark.parametrize("piece", ["A.", "a", "http://a", "😂", "\u200b", "1 ", "a@"])
+def test_a_message_without_end_is_long_and_nothing_looks_for_links_in_it(piece, monkeypatch):
+    monkeypatch.setattr("handheld.reply.formats._LINK", None)
+    assert format_of(piece * 100_000) == "long"

@@ -6,7 +6,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,8 @@ def _check(bundle: ReplyBundle) -> None:
         raise ModelError("its replies and intents do not fit together")
     if len(bundle.tones) != count or not all(map(ALL_TONES.have, bundle.tones)):
         raise ModelError(f"it names {count} intents and the tones {bundle.tones}")
+    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in astuple(bundle.mixing)):
+        raise ModelError(f"expected shares of 0 to 1 of the judges, got {bundle.mixing}")
     if bundle.style.shape != (style.SIZE,) or not (np.isfinite(bundle.style) & (bundle.style >= 0)).all():
         raise ModelError("its counts of how people write are damaged")
     if len(bundle.ranker.layers["intent"][1]) != count + 1 or bundle.detector.network.intents != count + 1:

@@ -11,6 +11,7 @@ EMPTY, EMOJI, MARKS = "nothing said", "emoji", "no words"
 CODE, LINK, NUMBER, AUTOMATIC, LANGUAGE, LONG = "code", "link", "number", "automatic", "language", "long"
 
 LONGEST = 50  # words of a message that a few words can answer
+_MOST = 1000  # letters of one: rules that look for links and numbers take time with the square of them
 _LATIN = 0.7  # share of Latin letters from which on a text may be English
 
 _LINK = re.compile(
@@ -56,6 +57,8 @@ def format_of(text: str) -> str:
     >>> [format_of(text) for text in ("", "\u200b", "😂❤️", "...", "7:30?", "0161 496 0999", "see you at 7")]
     ['nothing said', 'nothing said', 'emoji', 'no words', '', 'number', '']
     """
+    if len(text) > _MOST:
+        return LONG
     shown = visible(text)
     if not shown:
         return EMPTY

@@ -264,9 +264,11 @@ class Replier:
         suggested to: insults, threats,
         despair, other languages, links, code.
         """
+        form = formats.format_of(reply)
+        if form == formats.LONG:
+            return form
         if secret := secret_in(reply):
             return secret
-        form = formats.format_of(reply)
         if form not in ("", formats.EMOJI, formats.MARKS):
             return form
         if self.intent_of(reply) >= 0 or form:
