@@ -74,7 +74,7 @@ something else
 TONES = """\
 [gentle]
 sorry to hear that
-[neutral]
+[kind]
 at home
 on my way
 """

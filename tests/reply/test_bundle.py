@@ -67,7 +67,7 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
 @pytest.mark.parametrize(
     ("part", "change", "expected"),
     [
-        ("card.json", with_card(format=1), "has format 1; this version reads 2"),
+        ("card.json", with_card(format=1), "has format 1; this version reads 3"),
         ("card.json", with_card(intents=["a", "b"]), "do not fit together"),
         ("card.json", with_card(replies=[]), "do not fit together"),
         ("card.json", with_card(replies=[["Hi", 0, 0.0]]), "do not fit together"),

@@ -23,7 +23,7 @@ from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import ALL_TONES
 from handheld.reply.trigger import Trigger
 
-FORMAT = 2
+FORMAT = 3
 _MOST_BYTES = 16 << 20  # of what a part unpacks to
 _PARTS = ("card.json", "ranker.npz", "detector.npz")
 
@@ -70,7 +70,8 @@ class ReplyBundle:
             as well.
         trigger: when to suggest anything.
         intents: their names.
-        tones: of each intent: ``tones.SORRY``, ``GENTLE``, ``NEUTRAL`` or ``CHEERFUL``.
+        tones: of each intent: ``tones.SORRY``, ``GENTLE``, ``KIND``, ``NEUTRAL`` or
+            ``CHEERFUL``.
         replies: that can be suggested.
         fallback: numbers of replies for when nothing is suggested, and the caller wants
             something all the same.

@@ -31,7 +31,7 @@ from handheld.reply.message_network import Reading
 from handheld.reply.personal import BITS, Personal, is_whole, signatures_of
 from handheld.reply.privacy import asks_for_secret, secret_in
 from handheld.reply.ranker import CONTEXT, Asked, Candidates, softmax
-from handheld.reply.tones import ALL_TONES, CHEERFUL, GENTLE, NEUTRAL, SORRY, Tones, shipped_emoji
+from handheld.reply.tones import ALL_TONES, CHEERFUL, GENTLE, KIND, SORRY, Tones, shipped_emoji
 from handheld.reply.trigger import evidence
 
 YOURS = "yours"
@@ -319,11 +319,11 @@ class Replier:
 
     def _earlier(self, turns: Sequence[Turn]) -> int:
         """Return the most cheerful tone that fits what was said before: something grave forbids
-        jokes and thanks.
+        jokes and thanks, and refusals: who needs help must not read "Sorry, I'm busy".
         """
         detector = self.bundle.detector
         grave = any(detector.is_silent(detector.judge(turn.text)) for turn in turns)
-        return NEUTRAL if grave else CHEERFUL
+        return KIND if grave else CHEERFUL
 
     def _heard(self, turns: Sequence[Turn], reading: Reading, tones: Tones) -> "_Heard":
         """Return what the judges say of a conversation.

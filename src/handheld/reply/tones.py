@@ -8,11 +8,11 @@ from typing import NamedTuple
 from handheld.errors import InputError
 from handheld.reply.sections import read_sections
 
-SORRY, GENTLE, NEUTRAL, CHEERFUL = range(-1, 3)
+SORRY, GENTLE, KIND, NEUTRAL, CHEERFUL = range(-1, 4)
 """Fit for bad news and for nothing else; fit for bad news too; fit in a conversation in which
-something grave was said before; for all else only.
+something grave was said before; fit where there is a doubt; for all else only.
 """
-_NAMES: Mapping[str, int] = {"sorry": SORRY, "gentle": GENTLE, "neutral": NEUTRAL}
+_NAMES: Mapping[str, int] = {"sorry": SORRY, "gentle": GENTLE, "kind": KIND, "neutral": NEUTRAL}
 
 
 class Tones(NamedTuple):

@@ -5,7 +5,7 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.reply.sections import read_sections
-from handheld.reply.tones import CHEERFUL, GENTLE, NEUTRAL, SORRY, read_tones
+from handheld.reply.tones import CHEERFUL, GENTLE, KIND, NEUTRAL, SORRY, read_tones
 from handheld.reply.training import guide
 from handheld.reply.training.config import ASSETS
 
@@ -44,7 +44,7 @@ def test_the_files_that_are_shipped_fit_together():
     situations = guide.read_situations(ASSETS / "situations.txt", names, 60)
     assert len(situations.texts) > 5000
     tones = read_tones(ASSETS / "tones.txt", names)
-    assert set(tones) == {SORRY, GENTLE, NEUTRAL, CHEERFUL}
+    assert set(tones) == {SORRY, GENTLE, KIND, NEUTRAL, CHEERFUL}
     named = {line.text for line in read_sections(ASSETS / "tones.txt")}
     assert named <= set(names)
     for cheerful in ("thanks", "funny", "nice", "sure", "sounds good", "I agree", "congratulations", "doing well"):
