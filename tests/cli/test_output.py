@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from handheld.cli._output import Output
+from handheld.cli._output import Output, shown
 from handheld.cli.app import app
 from handheld.media import open_lines
 
@@ -100,3 +100,16 @@ def test_the_end_of_a_chat(monkeypatch):
 
     monkeypatch.setattr("builtins.input", interrupt)
     assert RUNNER.invoke(app, ["reply", "chat"]).exit_code == 130
+
+
+def test_names_of_a_strangers_file_move_no_cursor(capsys):
+    name = "evil\x1b[31m\x9b2J\x07\rgood"
+    output = Output()
+    output.say(name)
+    output.warn(name)
+    output.complain(name)
+    output.result(f"{name}\n👨‍👩‍👧\t1", {})
+    said = capsys.readouterr()
+    assert not set("\x1b\x9b\x07\r") & set(said.out + said.err)
+    assert said.out == "evil\\x1b[31m\\x9b2J\\x07\\x0dgood\n👨‍👩‍👧\t1\n"
+    assert shown("a\tb\n", lines=False) == "a\\tb\\n"

@@ -27,7 +27,9 @@ def main() -> None:
     except HandheldError as error:
         from rich.console import Console
 
-        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
+        from handheld.cli._output import shown
+
+        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(shown(str(error)))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except BrokenPipeError:  # nobody reads on, as behind "| head": no trace, and none at exit when Python flushes
         _write_no_more()

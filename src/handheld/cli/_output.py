@@ -2,6 +2,7 @@
 
 import json as coded
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,19 @@ Json = Annotated[
     typer.Option("--json", help="Write the results as JSON; - writes them to standard output, in place of words."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes: results, warnings and errors alone.")]
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def shown(text: str, *, lines: bool = True) -> str:
+    """Return a text as a terminal may show it: what a stranger's file names must not move the cursor or colour what follows.
+
+    Args:
+        text: of any letters.
+        lines: whether tabs and ends of lines stay as they are.
+    """
+    text = _CONTROLS.sub(lambda letter: f"\\x{ord(letter[0]):02x}", text)
+    return text if lines else text.replace("\n", "\\n").replace("\t", "\\t")
 
 
 class Output:
@@ -49,16 +63,16 @@ class Output:
 
     def say(self, text: str) -> None:
         """Print a note, unless the command is quiet."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(shown(text), highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print what may make the results other than they seem."""
-        typer.echo(f"warning: {text}", err=True)
+        typer.echo(f"warning: {shown(text)}", err=True)
 
     def complain(self, text: str) -> None:
         """Print an error that does not end the command."""
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(text, err=True)
+        typer.echo(shown(text), err=True)
 
     def result(self, words: str, values: Any) -> None:
         """Print the results in words, write them as JSON, or both.
@@ -68,7 +82,7 @@ class Output:
             values: the same as dictionaries, lists, texts and numbers, of numpy too; what is not finite becomes null.
         """
         if words and not self.is_json:
-            typer.echo(words)
+            typer.echo(shown(words))
         if self._json is None:
             return
         text = coded.dumps(_plain(values), ensure_ascii=False, indent=1, allow_nan=False) + "\n"

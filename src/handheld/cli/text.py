@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from handheld.cli._output import Json, Output, Quiet
+from handheld.cli._output import Json, Output, Quiet, shown
 
 if TYPE_CHECKING:
     from handheld.data import Dataset
@@ -162,7 +162,7 @@ def predict(
                     values = {"label": label, "probability": round(float(share), 4), "text": text}
                     lines.write(coded.dumps(values, ensure_ascii=False) + "\n")
                 if words:
-                    sys.stdout.buffer.write(f"{label}\t{share:.4f}\t{text}\n".encode("utf-8", "replace"))
+                    sys.stdout.buffer.write(f"{shown(label, lines=False)}\t{share:.4f}\t{text}\n".encode("utf-8", "replace"))
                     sys.stdout.buffer.flush()  # so that whoever asks line by line is answered line by line
         except BrokenPipeError:
             _leave_quietly()
