@@ -68,11 +68,11 @@ know each other, on the device, in English. Data: {data}. Licence: {licence}. La
 
 A small network reads each clause of a message, up to three clauses in a row, and windows of twelve
 words in longer ones; the worst
-of them decides. From a risk of {silent} on nothing is suggested, from {wary} on, as
-where something grave was said in one of the two turns before, nothing that
-agrees, thanks, laughs or cheers; to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
+of them decides. From a risk of {silent} on nothing is suggested, from {wary} on nothing
+that agrees, thanks, laughs or cheers; where something grave was said in one of the two turns
+before, nothing that refuses either; to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
 Rules stop code, links, numbers, addresses, messages of machines, other scripts, and messages of
-more than fifty words.
+more than fifty words or a thousand letters.
 Topics that it knows: {names}.
 
 By topic, on messages written for the tests by the author of the training messages, none of which is

@@ -10,7 +10,7 @@ a configuration names one: a folder in the form of the library ``transformers``,
 """
 
 import json
-import zipfile
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.media import atomic_path
 from handheld.reply.training.encoder import Encoder
@@ -149,11 +150,11 @@ def read_taught(path: Path, topics: Sequence[str]) -> Taught:
     other topics.
     """
     try:
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            texts = tuple(map(str, json.loads(str(file["texts"]))))
-            known = file["topics"].tolist()
-            shares = file["shares"].astype(np.float32)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        kept = read_npz(path, sys.maxsize)
+        texts = tuple(map(str, json.loads(str(kept["texts"]))))
+        known = kept["topics"].tolist()
+        shares = kept["shares"].astype(np.float32)
+    except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be read as what a teacher said: {error}") from error
     if set(known) != set(topics) or shares.shape != (len(texts), len(known)):
         raise InputError(f"{path} is of a run with the topics {', '.join(known)}; remove it to ask the teacher again")

@@ -2,7 +2,7 @@
 differs most between them.
 """
 
-import zipfile
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.media import atomic_path
 from handheld.projection.words import words_of
@@ -72,10 +73,10 @@ def read_vectors(path: Path, count: int) -> tuple[list[str], NDArray[np.float64]
         InputError: a file that cannot be read.
     """
     try:
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            words = file["words"][:count].tolist()
-            vectors = file["vectors"][:count].astype(np.float64)
-    except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
+        kept = read_npz(path, sys.maxsize)
+        words = kept["words"][:count].tolist()
+        vectors = kept["vectors"][:count].astype(np.float64)
+    except (OSError, KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path} cannot be read as words and their vectors: {error}") from error
     return words, vectors
 
