@@ -59,6 +59,12 @@ from handheld.reply.formats import emoji_in, format_of, latin_share
         ("Can't wait (so excited)!", ""),
         ("let me know", ""),
         ("import the wine please", ""),
+        ("imgoingtokillmyself", "run together"),
+        ("so wearemeetingatthepub at 7", "run together"),
+        ("hahahahahahahahahahahahaha", ""),
+        ("noooooooooooooooooooooo", ""),
+        ("congratulations on your responsibilities", ""),
+        ("my mother-in-law's-birthday-cake", ""),
         ("class is at 9; bring a pen", ""),
     ],
 )

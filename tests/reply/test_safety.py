@@ -79,6 +79,34 @@ def test_a_clause_that_runs_on_is_read_in_windows():
     assert len(clauses("hello, my friend and so on - right")) == 4
 
 
+def test_clauses_of_two_texts_are_never_read_as_one():
+    spans = spans_of("he fell", "it was funny. very funny")
+    ranges = {(begin, end) for begin, end in zip(spans.begins.tolist(), spans.ends.tolist(), strict=True)}
+    assert ranges == {(0, 2), (2, 5), (2, 7), (5, 7)}
+    assert spans.words.tokens == ["he", "fell", "it", "was", "funny", "very", "funny"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [Message("is my dad dead", mine=True)],
+        [Message("did she kill herself", mine=True)],
+        [Message("is it cancer", mine=True)],
+    ],
+)
+@pytest.mark.parametrize("answer", ["yes", "yep", "yeah", "i think so"])
+def test_an_answer_is_read_with_its_question(shipped: Replier, before: list[Message], answer: str):
+    for reply in shipped.suggest([*before, Message(answer)], always=True, n=5).replies:
+        assert shipped.bundle.tones[shipped.bundle.intents.index(reply.intent)] <= KIND, reply.text
+
+
+def test_what_is_grave_beyond_doubt_is_remembered_for_six_turns(shipped: Replier):
+    said = [Message("my mum died this morning"), Message("what", mine=True), Message("in her sleep")]
+    said += [Message("where are you", mine=True), Message("at the house"), Message("ok", mine=True), Message("thanks")]
+    for reply in shipped.suggest(said, always=True, n=5).replies:
+        assert shipped.bundle.tones[shipped.bundle.intents.index(reply.intent)] <= KIND, reply.text
+
+
 @pytest.mark.parametrize("join", [". ", " "])
 def test_nothing_cheerful_is_offered_where_something_grave_was_said_before(shipped: Replier, join):
     said = [Message("my mum died this morning", mine=True), Message(f"oh no{join}how are you holding up?")]

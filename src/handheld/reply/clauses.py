@@ -7,6 +7,8 @@ of the message with more clauses before or behind it: adding clauses never makes
 """
 
 import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -62,22 +64,33 @@ def joined(text: str) -> str:
     return " ".join(clauses(text))
 
 
-def spans_of(text: str) -> Spans:
-    """Return one to three clauses that follow each other, and windows of twelve words in longer
-    clauses.
+def spans_of(*texts: str) -> Spans:
+    """Return one to three clauses that follow each other within one of some texts, and windows of
+    twelve words in longer clauses.
     """
-    words = words_of(clauses(text))
+    pieces = [clauses(text) for text in texts]
+    words = words_of(list(chain.from_iterable(pieces)))
     borders = words.offsets.tolist()
     ranges: dict[tuple[int, int], None] = {}
-    for first, begin in enumerate(borders[:-1]):
-        for end in borders[first + 1 : first + 1 + CLAUSES]:
-            if end == borders[first + 1] or end - begin <= _LONGEST:
-                ranges[begin, end] = None
-        for start in _windows(begin, borders[first + 1]):
-            ranges[start, start + WINDOW] = None
-    found = [(begin, end) for begin, end in ranges if begin < end] or [(0, len(words.tokens))]
-    both = np.array(found, np.intp)
+    first = 0
+    for text in pieces:
+        last = first + len(text)
+        for clause in range(first, last):
+            ranges.update(dict.fromkeys(_from(clause, borders[: last + 1])))
+        first = last
+    filled = [(begin, end) for begin, end in ranges if begin < end] or [(0, len(words.tokens))]
+    both = np.array(filled, np.intp)
     return Spans(words, both[:, 0], both[:, 1])
+
+
+def _from(clause: int, borders: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the ranges that begin with a clause, given where each clause begins and the last one ends."""
+    begin, end_of_clause = borders[clause], borders[clause + 1]
+    for end in borders[clause + 1 : clause + 1 + CLAUSES]:
+        if end == end_of_clause or end - begin <= _LONGEST:
+            yield begin, end
+    for start in _windows(begin, end_of_clause):
+        yield start, start + WINDOW
 
 
 def _windows(begin: int, end: int) -> list[int]:

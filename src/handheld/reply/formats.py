@@ -9,9 +9,14 @@ import unicodedata
 
 EMPTY, EMOJI, MARKS = "nothing said", "emoji", "no words"
 CODE, LINK, NUMBER, AUTOMATIC, LANGUAGE, LONG = "code", "link", "number", "automatic", "language", "long"
+RUN_TOGETHER = "run together"
 
 LONGEST = 50  # words of a message that a few words can answer
 _MOST = 1000  # letters of one: rules that look for links and numbers take time with the square of them
+# Letters of a word from which on it is many words without blanks, which no network reads: the longest that people
+# write to each other ("congratulations", "misunderstandings") have 15 to 17
+_RUN = 18
+_AGAIN = re.compile(r"(.{1,4}?)\1+", re.DOTALL)  # laughter and drawn-out vowels are long words that anybody reads
 _LATIN = 0.7  # share of Latin letters from which on a text may be English
 
 _LINK = re.compile(
@@ -21,6 +26,7 @@ _LINK = re.compile(
 # six digits or more, however they are grouped: telephone, account, card, parcel
 _NUMBER = re.compile(r"(?:\d[\s().+/-]{0,2}){6,}")
 _ONLY_NUMBERS = re.compile(r"[\d\s.,:;#*+()/€$£₹%-]+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _CLOCK = re.compile(r"\s*(?:\d{1,2}(?:[.:]\d\d)?|\d{1,3}\s?%|\d{1,2}[-/:]\d{1,2})\s*[?!.]*\s*")
 _POSTCODE = re.compile(
     r"\s*[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\s*|\s*\d{5}(?:-\d{4})?\s*|.{0,40}\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\s*"
@@ -77,7 +83,20 @@ def format_of(text: str) -> str:
         return NUMBER
     if latin_share(shown) < _LATIN:
         return LANGUAGE
+    if any(_is_run_together(word) for word in shown.split()):
+        return RUN_TOGETHER
     return LONG if len(shown.split()) > LONGEST else ""
+
+
+def _is_run_together(word: str) -> bool:
+    """Return whether a word is a sentence without blanks.
+
+    >>> [_is_run_together(word) for word in ("imgoingtokillmyself", "hahahahahahahahahaha", "mother-in-law's-birthday")]
+    [True, False, False]
+    """
+    if len(word) < _RUN:
+        return False
+    return any(len(_AGAIN.sub(r"\1", piece)) >= _RUN for piece in _LETTERS.findall(word))
 
 
 def visible(text: str) -> str:

@@ -38,6 +38,9 @@ YOURS = "yours"
 """Intent of a reply that the user typed, and that is like none of ours."""
 OWN_MESSAGE, NOT_CONFIDENT = "own message", "not confident"
 
+_REMEMBERED = 7  # turns, the last one included, in which something grave changes what fits
+_BEYOND_DOUBT = 0.97  # risk of what was said more than two turns ago from which on it does
+_SHORT = 3  # words of an answer that says little without its question
 _WHY = 3  # words that speak for a suggestion
 _FEWEST = 0.02  # share of an intent below which it is no suggestion where others are ruled out
 _EXPECTED = 4  # power of the ranker's probability of any intent: see mixed
@@ -76,7 +79,7 @@ class Suggestions:
             message``, or what form the message
             has: ``nothing said``, ``emoji``, ``no words``, ``code``, ``link``, ``number``,
                 ``automatic``, ``language``,
-            ``long``; empty if something is.
+            ``run together``, ``long``; empty if something is.
         fallback: whether the replies are the fixed ones.
     """
 
@@ -155,7 +158,8 @@ class Replier:
         """
         if not isinstance(n, Integral) or n < 1:
             raise InputError(f"expected n, the number of replies, to be a whole number of 1 or more, got {n!r}")
-        turns = turns_of(messages, CONTEXT)
+        remembered = turns_of(messages, _REMEMBERED)
+        turns = remembered[:CONTEXT]
         if turns[0].mine:
             return Suggestions((), 0.0, OWN_MESSAGE)
         form = formats.format_of(turns[0].last)
@@ -163,14 +167,14 @@ class Replier:
             return Suggestions((), 0.0, form)
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
         verdict = self.bundle.detector.verdict(reading)
-        earlier = self._earlier(turns[1:])
+        earlier = self._earlier(remembered)
         if form == formats.EMOJI:
             return self._to_emoji(turns[0], calm=earlier == CHEERFUL, n=n)
         if self.bundle.detector.is_silent(verdict):
             return Suggestions((), 0.0, verdict.reason)
         # of a turn of one message the form is known already
         worst = form if turns[0].text == turns[0].last else formats.format_of(turns[0].text)
-        if worst in (formats.AUTOMATIC, formats.CODE, formats.LONG):
+        if worst in (formats.AUTOMATIC, formats.CODE, formats.RUN_TOGETHER, formats.LONG):
             return Suggestions((), 0.0, worst)
         tones = self.bundle.detector.tones(verdict, earlier)
         if tones is None:
@@ -208,7 +212,7 @@ class Replier:
         """Return what the trigger judges a conversation by; see ``trigger.evidence``."""
         turns = turns_of(messages, CONTEXT)
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
-        tones = self.bundle.detector.tones(self.bundle.detector.verdict(reading), self._earlier(turns[1:]))
+        tones = self.bundle.detector.tones(self.bundle.detector.verdict(reading), self._earlier(turns))
         return self._heard(turns, reading, tones or Tones(SORRY, GENTLE)).evidence
 
     def rank(self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]) -> NDArray[np.float32]:
@@ -318,12 +322,22 @@ class Replier:
         return Suggestions(replies, 1.0 if replies else 0.0, "" if replies else formats.EMOJI)
 
     def _earlier(self, turns: Sequence[Turn]) -> int:
-        """Return the most cheerful tone that fits what was said before: something grave forbids
-        jokes and thanks, and refusals: who needs help must not read "Sorry, I'm busy".
+        """Return the most cheerful tone that fits what was said before the first of some turns.
+
+        Something grave forbids jokes and thanks, and refusals: who needs help must not read "Sorry,
+        I'm busy". What stands longer back must be grave beyond doubt, as small talk touches on much.
         """
         detector = self.bundle.detector
-        grave = any(detector.is_silent(detector.judge(turn.text)) for turn in turns)
-        return KIND if grave else CHEERFUL
+        last, *near = [turn.text for turn in turns[:CONTEXT]]
+        if near and len(last.split()) <= _SHORT:
+            # a question and its answer say more than either: "is he dead?" "yes"
+            near[0] = f"{near[0]}\n{last}"
+        if near and detector.is_silent(detector.judge(*near)):
+            return KIND
+        far = [turn.text for turn in turns[CONTEXT:]]
+        if far and detector.judge(*far).risk >= _BEYOND_DOUBT:
+            return KIND
+        return CHEERFUL
 
     def _heard(self, turns: Sequence[Turn], reading: Reading, tones: Tones) -> "_Heard":
         """Return what the judges say of a conversation.

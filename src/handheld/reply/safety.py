@@ -92,9 +92,9 @@ class SafetyDetector:
         grave = np.array([topic not in (HARMLESS, MILD) for topic in self.topics])
         object.__setattr__(self, "_weights", np.where(grave, weights, 0.0).astype(np.float32))
 
-    def judge(self, text: str) -> Verdict:
-        """Judge a text by its worst span."""
-        return self.verdict(self.network.read(spans_of(text)))
+    def judge(self, *texts: str) -> Verdict:
+        """Judge some texts, one or more, by their worst span."""
+        return self.verdict(self.network.read(spans_of(*texts)))
 
     def verdict(self, reading: Reading) -> Verdict:
         """Judge a text whose spans were read."""

@@ -95,6 +95,13 @@ def test_registers_keep_most_letters_and_change_some_texts():
     assert 80 < written.count(text) < 160  # four in ten stay as they are, and some changes change nothing
     assert len(set(written)) > 60
     assert all(len(each) > 0.5 * len(text) for each in written)
+    assert any(" " not in each for each in [varied(text, rng) for _ in range(600)])  # some people leave blanks out
+
+
+def test_registers_keep_something_of_any_text():
+    rng = np.random.default_rng(0)
+    for text in ("?", "a", "...", "no!", "😂"):
+        assert all(varied(text, rng).strip() for _ in range(300)), text
 
 
 def test_words_are_read_and_bad_files_named(tmp_path: Path):

@@ -1,5 +1,5 @@
 """How different people write the same message: spelling, capitals, short forms, slips of the
-finger, words before and behind.
+finger, blanks and marks left out, words before and behind.
 """
 
 import re
@@ -47,6 +47,12 @@ def varied(text: str, rng: np.random.Generator) -> str:
         text = f"{_one_of(_BEFORE, rng)} {text}"
     if rng.random() < 0.15:
         text = f"{text} {_one_of(_BEHIND, rng)}"
+    if rng.random() < 0.06:
+        text = _run_together(text, rng)
+    if rng.random() < 0.05:
+        text = _unmarked(text)
+    if rng.random() < 0.03:
+        text = _stretched(text, rng)
     return _in_capitals(text, rng)
 
 
@@ -70,6 +76,27 @@ def _slipped(word: str, rng: np.random.Generator) -> str:
         before + _one_of(_LETTERS, rng) + behind,
     )
     return _one_of(slips, rng)
+
+
+def _run_together(text: str, rng: np.random.Generator) -> str:
+    """Return a text with some of its blanks left out; one time in three with none of them."""
+    share = 1.0 if rng.random() < 1 / 3 else 0.3
+    first, *words = text.split()
+    return first + "".join(word if rng.random() < share else f" {word}" for word in words)
+
+
+def _unmarked(text: str) -> str:
+    """Return a text as a machine hears it: without marks."""
+    return re.sub(r"[.,;:!?]+(?=\s|$)", "", text) or text
+
+
+def _stretched(text: str, rng: np.random.Generator) -> str:
+    """Return a text with one of its vowels drawn out, as in "nooo"."""
+    vowels = [place for place, letter in enumerate(text) if letter in "aeiou"]
+    if not vowels:
+        return text
+    place = vowels[int(rng.integers(len(vowels)))]
+    return text[:place] + int(rng.integers(2, 6)) * text[place] + text[place:]
 
 
 def _in_capitals(text: str, rng: np.random.Generator) -> str:
