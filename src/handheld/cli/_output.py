@@ -19,6 +19,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 INTERRUPTED = 130
 """Exit status of a command that Ctrl-C or a polite end stopped."""
 
+STOPPED = "stopped"
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 

@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 
 from handheld import __version__
 from handheld.cli import compress, federated, graph, hands, models, reply, text
-from handheld.cli._output import INTERRUPTED
+from handheld.cli._output import INTERRUPTED, STOPPED
 from handheld.cli.doctor import doctor
 from handheld.cli.propagate import propagate
 
@@ -20,7 +20,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo("stopped before the end", err=True)
+            typer.echo(STOPPED, err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
