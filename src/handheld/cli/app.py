@@ -12,7 +12,6 @@ from handheld.cli.doctor import doctor
 from handheld.cli.propagate import propagate
 
 
-
 class _Commands(TyperGroup):
     """Says a word where Ctrl-C or a polite end stops a command that has none of its own."""
 
