@@ -24,8 +24,8 @@ _PICTURES = ("cv2", "av", "PIL")
 
 ROOMS = (
     Room("errors", 0, "every error that a person can cause"),
-    Room("arrays", 0, "archives of arrays, bounded"),
     Room("untrusted", 0, "files and JSON of others, checked"),
+    Room("arrays", 0, "archives of arrays, bounded"),
     Room("pictures", 0, "pictures decoded, turned, resized", ("PIL",)),
     Room("cluster", 1, "a Ray cluster", ("ray",)),
     Room("config", 1, "configurations: tables that become values"),
