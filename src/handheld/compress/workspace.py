@@ -10,6 +10,7 @@ from typing import Any
 
 from handheld.errors import InputError
 from handheld.media import alone_in, atomic_path
+from handheld.untrusted import read_json, require_file
 
 
 class Workspace:
@@ -53,6 +54,11 @@ def workspace(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterat
 
 def _claim(space: Workspace, plan: dict[str, object]) -> None:
     """Write the plan, or check that the folder's is the same; a folder without one must be empty, since files are replaced."""
+    for kept in space.state.iterdir():
+        try:
+            require_file(kept)
+        except OSError as error:
+            raise damaged(kept, error) from error
     path, text = space.file("plan.json"), json.dumps(plan, indent=1, sort_keys=True, default=str)
     if path.exists():
         if (before := path.read_text("utf-8", errors="replace")) != text:
@@ -81,8 +87,8 @@ def _changed(before: str, plan: dict[str, object]) -> str:
 def read_kept(path: Path) -> Any:
     """Return what a run kept as JSON. Raises :class:`InputError` for a damaged file."""
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise damaged(path, error) from error
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handheld.errors import FetchError
+from handheld.untrusted import require_file
 
 try:
     import ensurepip
@@ -151,6 +152,7 @@ def _is_whole(path: Path, sha256: str) -> bool:
 
 def _extract(wheel: Path, member: str, sha256: str, target: Path) -> None:
     try:
+        require_file(wheel)
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(member)
     except (KeyError, zipfile.BadZipFile) as error:

@@ -8,6 +8,7 @@ from handheld.media._pillow import Image as PillowImage
 from handheld.media.atomic import atomic_path
 from handheld.media.frame import Image, as_rgb
 from handheld.pictures import decode
+from handheld.untrusted import require_file
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:
@@ -16,6 +17,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     Raises :class:`MediaError` for a missing, empty, truncated or foreign file; see :func:`handheld.pictures.decode`.
     """
     try:
+        require_file(path)
         content = Path(path).read_bytes()
     except OSError as error:
         raise MediaError(f"{path}: cannot be read as a picture: {error}") from error
