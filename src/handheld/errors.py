@@ -2,6 +2,7 @@
 
 HandheldError
 ├── MissingDependencyError   an optional package is not installed; says which extra brings it
+├── FileError                a file that cannot be written: no such place, no permission, a full disk
 ├── MediaError               a picture, video or camera that cannot be read or written
 ├── ModelError               a model file that is corrupt, unsupported or of the wrong geometry
 ├── CompileError             a network that cannot become a model file, or whose file does not agree with it
@@ -42,6 +43,10 @@ class MissingDependencyError(HandheldError, ImportError):
     def __reduce__(self) -> tuple[Any, ...]:
         # BaseException is rebuilt from its message alone, which is not what this class takes.
         return type(self), (self.package, self.extra, self.purpose)
+
+
+class FileError(HandheldError):
+    """A file cannot be written; what was there before is kept."""
 
 
 class MediaError(HandheldError):

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from handheld.errors import MediaError
+from handheld.files import atomic_path
 from handheld.media._pillow import Image as PillowImage
-from handheld.media.atomic import atomic_path
 from handheld.media.frame import Frame
 
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from handheld.errors import MediaError
+from handheld.files import atomic_path
 from handheld.media._pillow import Image as PillowImage
-from handheld.media.atomic import atomic_path
 from handheld.media.frame import Image, as_rgb
 from handheld.pictures import decode
 

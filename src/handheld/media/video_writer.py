@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from handheld.errors import InputError, MediaError
+from handheld.files import atomic_path, uninterrupted
 from handheld.media._pyav import av, usual_matrix
-from handheld.media.atomic import atomic_path, uninterrupted
 from handheld.media.frame import Image, as_rgb
 from handheld.media.video_reader import MediaWarning
 
