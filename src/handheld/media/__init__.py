@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from handheld._extras import lazily
 from handheld.media.alone import alone_in
-from handheld.media.frame import Frame, Image, as_rgb
+from handheld.media.frame import Frame, Image
 from handheld.media.rect import Rect, letterbox
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ __all__ = [
     "VideoReader",
     "VideoWriter",
     "alone_in",
-    "as_rgb",
     "crop",
     "draw_label",
     "draw_polygon",
