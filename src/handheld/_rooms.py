@@ -1,10 +1,9 @@
 """The rooms of the house, in one table: what the package offers, ``doctor``, the test of layers and CONTRIBUTING go by it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Room:
+class Room(NamedTuple):
     """One sub-package or module of the package.
 
     Attributes:
