@@ -19,7 +19,7 @@ def silent(stage: str, done: float, text: str) -> None:
     """Say nothing."""
 
 
-class Clock:
+class StageClock:
     """Reports stages to a :data:`Progress` and adds up their seconds.
 
     Args:
