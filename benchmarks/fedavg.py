@@ -24,7 +24,6 @@ from _report import show, write
 from handheld.config import find
 from handheld.data import load, partitions
 from handheld.data.letters import ALPHABET, plays, windows
-from handheld.drawing.curves import Curve
 from handheld.federated.algorithms import FedAvg, FedSGD
 from handheld.federated.learning import Examples, Users, Work
 from handheld.federated.learning.evaluation import answers
@@ -34,6 +33,7 @@ from handheld.federated.simulator import Plan, simulate
 from handheld.federated.simulator.checkpoint import Row
 from handheld.federated.stages import Compressed, Stage
 from handheld.federated.updates import Eden
+from handheld.reports import Curve
 
 COLUMNS = (
     "task", "algorithm", "E", "B", "C", "rate", "target", "rounds", "times fewer", "MB up", "times less up", "test accuracy",
