@@ -22,8 +22,9 @@ from _curves import write_curves
 from _report import show, write
 
 from handheld.config import find
-from handheld.data import load, partitions
-from handheld.data.letters import ALPHABET, plays, windows
+from handheld.data import load
+from handheld.data.users import partitions
+from handheld.data.users.letters import ALPHABET, plays, windows
 from handheld.federated.algorithms import FedAvg, FedSGD
 from handheld.federated.learning import Examples, Users, Work
 from handheld.federated.learning.evaluation import answers

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from rich.console import Console
 
-from handheld.data.partitions import by_shards
+from handheld.data.users.partitions import by_shards
 from handheld.demo.digits import digits
 from handheld.reports import AxisWords, Figure, draw_curves, html_figure, html_section, html_table, in_two_widths
 

@@ -12,7 +12,7 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from handheld.cli.app import app
-from handheld.data.partitions import evenly
+from handheld.data.users.partitions import evenly
 from handheld.federated.learning import Examples, Users
 from handheld.federated.learning.evaluation import PerUser
 from handheld.federated.report import TensorBoard, write_parquet, write_report

@@ -4,8 +4,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from handheld.data.partitions import Partition
-from handheld.data.skew import skew_of
+from handheld.data.users.partitions import Partition
+from handheld.data.users.skew import skew_of
 from handheld.reports import AxisWords, ChartBar, HeatRow, draw_bars
 
 _MOST = 60  # users that are shown

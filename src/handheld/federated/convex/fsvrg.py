@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import _sparse
-from handheld.federated.algorithms.logistic import Doubles, Logistic, Traffic, examples_of
+from handheld.federated.convex import _steps
+from handheld.federated.convex.logistic import Doubles, Logistic, Traffic, examples_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class FSVRG:
             order = np.random.default_rng((seed, number)).permutation(count)
             shrinks = np.full(len(own), shrink)
             scale = problem.shares[own] * count / device.occurrences
-            _sparse.descend(
+            _steps.descend(
                 *examples_of(device.rows), order, weights[own], rate * slopes[own], scale, shrinks, rate, True, found
             )  # fmt: skip
             change[own] += share * found

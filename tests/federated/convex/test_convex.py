@@ -6,14 +6,14 @@ import pytest
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
 
-from handheld.data.partitions import by_user, evenly
-from handheld.data.sparse import clicks
+from handheld.data.users.partitions import by_user, evenly
+from handheld.data.users.sparse import clicks
 from handheld.errors import InputError, TrainingError
-from handheld.federated.algorithms import _sparse
-from handheld.federated.algorithms.fsvrg import FSVRG
-from handheld.federated.algorithms.logistic import Logistic, examples_of
-from handheld.federated.algorithms.sparse import rounds, until
-from handheld.federated.algorithms.sparse_fedavg import SparseFedAvg
+from handheld.federated.convex import _steps
+from handheld.federated.convex.fsvrg import FSVRG
+from handheld.federated.convex.logistic import Logistic, examples_of
+from handheld.federated.convex.simulation import rounds, until
+from handheld.federated.convex.sparse_fedavg import SparseFedAvg
 
 
 def problem(users=60, l2=1e-3, features=2000):
@@ -53,7 +53,7 @@ def test_lazy_steps_are_those_that_touch_every_weight(reduced):
     scale, shrink, order, rate = np.abs(scale), rng.uniform(0.9, 1, 100), rng.permutation(len(data)), 0.2
     push, x = rate * slopes, dense(data)
     found = np.empty(100)
-    _sparse.descend(*examples_of(data), order, weights, push, scale, shrink, rate, reduced, found)
+    _steps.descend(*examples_of(data), order, weights, push, scale, shrink, rate, reduced, found)
     change = np.zeros(100)
     for row in order:
         label, features = float(data.labels[row]), x[row]

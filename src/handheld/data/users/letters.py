@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.data._checks import require_share, require_whole
-from handheld.data.partitions import Partition
+from handheld.data.users.partitions import Partition
 from handheld.errors import InputError
 
 ALPHABET = "\n !\"&'(),-.0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"

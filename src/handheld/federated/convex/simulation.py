@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from handheld.errors import InputError, TrainingError
-from handheld.federated.algorithms.logistic import Doubles, Logistic, Traffic
+from handheld.federated.convex.logistic import Doubles, Logistic, Traffic
 
 
 class Rounds(Protocol):

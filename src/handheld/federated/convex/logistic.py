@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data.partitions import Partition
-from handheld.data.sparse import Sparse
+from handheld.data.users.partitions import Partition
+from handheld.data.users.sparse import Sparse
 from handheld.errors import InputError, MissingDependencyError
-from handheld.federated.algorithms import _sparse
+from handheld.federated.convex import _steps
 
 Doubles = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ class Logistic:
     def gradient(self, weights: Doubles) -> tuple[Doubles, float]:
         """Return (features,) the gradient, and the loss: sums to which each device adds what it touches."""
         total, count = np.zeros(self.data.features), len(self.data)
-        loss = float(_sparse.gradient(*examples_of(self.data), weights, total))
+        loss = float(_steps.gradient(*examples_of(self.data), weights, total))
         return total / count + self.l2 * weights, loss / count + self.l2 / 2 * float(weights @ weights)
 
     def central(self, *, rounds: int = 1000) -> tuple[Doubles, float]:

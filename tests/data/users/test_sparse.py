@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from handheld.data.sparse import clicks, read_libsvm
+from handheld.data.users.sparse import clicks, read_libsvm
 from handheld.errors import InputError
 
 LINES = "# a comment\n+1 3:1 7:0.5 # more\n-1 1:2\n\n-1\n"

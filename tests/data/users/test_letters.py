@@ -4,7 +4,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from handheld.data.letters import ALPHABET, numbers, one_each, plays, windows
+from handheld.data.users.letters import ALPHABET, numbers, one_each, plays, windows
 from handheld.errors import InputError
 
 PLAY = """\tHAMLET

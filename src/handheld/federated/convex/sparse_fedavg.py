@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import _sparse
-from handheld.federated.algorithms.logistic import Doubles, Logistic, Traffic, examples_of
+from handheld.federated.convex import _steps
+from handheld.federated.convex.logistic import Doubles, Logistic, Traffic, examples_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SparseFedAvg:
             order = np.concatenate([rng.permutation(count) for _ in range(-(-self.steps // count))])[: self.steps]
             found, shrink = np.empty(len(own)), 1 / (1 + rate * problem.l2 * len(problem.data) / held[own])
             push = (1 - shrink) * weights[own]
-            _sparse.descend(*examples_of(device.rows), order, weights[own], push, np.ones(len(own)), shrink, rate, False, found)
+            _steps.descend(*examples_of(device.rows), order, weights[own], push, np.ones(len(own)), shrink, rate, False, found)
             change[own] += count * found
         sent = sum(len(device.touched) for device in problem.devices)
         traffic = Traffic(sent, sent, len(weights) * len(problem.devices))

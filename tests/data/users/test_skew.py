@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from handheld.data.partitions import Partition, by_quantity, by_shards, evenly
-from handheld.data.skew import skew_of
+from handheld.data.users.partitions import Partition, by_quantity, by_shards, evenly
+from handheld.data.users.skew import skew_of
 
 
 def test_dealt_out_evenly():

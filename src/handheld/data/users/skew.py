@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data.partitions import Partition
+from handheld.data.users.partitions import Partition
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def skew_of(partition: Partition, labels: NDArray[np.int64] | None = None) -> Sk
         partition: users without examples are left out.
         labels: (n,) classes of the examples, if they have any.
 
-    >>> from handheld.data.partitions import by_shards
+    >>> from handheld.data.users.partitions import by_shards
     >>> skew_of(by_shards(np.arange(100) // 10, 10, each=1, seed=0), np.arange(100) // 10)
     Skew(users=10, examples=100, fewest=10, median=10.0, most=10, richest=0.1, classes=1.0, distance=0.9)
     """

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handheld.data.partitions import (
+from handheld.data.users.partitions import (
     Partition,
     by_dirichlet,
     by_dirichlet_shares,
