@@ -1,0 +1,270 @@
+"""Files and folders that appear whole or not at all; what is no regular file (a device, a pipe) is written into."""
+
+import errno
+import io
+import os
+import platform
+import re
+import secrets
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import IO
+from zlib import crc32
+
+from handheld.errors import FileError
+
+STANDARD_OUTPUT = "-"
+"""The name by which commands mean standard output."""
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_MODE = 0o666  # less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all threads
+_UNSAYABLE = "backslashreplace"  # of a file's name that is no text: \\udcff, which JSON reads as the name that it was
+_STEM = 100  # letters of a name that a temporary name begins with: file systems end at 255 bytes
+_LOOK_AT = 1000  # entries of a folder that are looked through for what killed processes left: not all of a hundred thousand
+_OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None, durable: bool = True) -> Iterator[Path]:
+    """Give a temporary path with the same suffix, which becomes ``path`` at the end, and is removed on an error.
+
+    A link is followed, and a file that is there keeps its mode and owner. What is no regular file (a device, a pipe,
+    ``/dev/stdout``) is not replaced: at the end all is written into it. What a killed process left beside ``path`` is removed.
+
+    Args:
+        path: to be written; folders are made.
+        mode: permissions of the file, such as 0o600 for what is private; by default those of the file that is there, or
+            the usual ones.
+        durable: the content is on the disk before the name leads to it, so that a power cut leaves the old file or the
+            new one, never an empty one. It takes some milliseconds; False for what may be lost.
+
+    Raises:
+        FileError: the folder or the file cannot be written, or the disk is full; what was there before is kept.
+    """
+    if is_special(path):
+        with _written_into(Path(path)) as temporary:
+            yield temporary
+        return
+    target = _target(path)
+    temporary = _beside(target, path, mode)
+    try:
+        yield temporary
+        if durable:
+            _flush_file(temporary)
+        _settle(temporary, target, mode)
+        if durable:
+            _flush_folder(target.parent)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise FileError(f"{path}: cannot be written: {error.strerror}; what was there before is kept") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give an empty folder for its owner alone, which becomes ``path`` at the end, and is removed on an error.
+
+    Args:
+        path: not there, or an empty folder; folders above it are made.
+
+    Raises:
+        FileError: it cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:_STEM]}.", dir=target.parent))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error}") from error
+    try:
+        with _explained(path):
+            yield temporary
+        temporary.replace(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def ensure_writable(path: str | os.PathLike[str]) -> None:
+    """Say before an hour's work that its result could not be written.
+
+    Raises:
+        FileError: it is a folder, or no file may be made where it is to be. A disk may still fill up meanwhile.
+    """
+    if str(path) == STANDARD_OUTPUT or is_special(path):
+        return
+    folder = next(parent for parent in _target(path).parents if parent.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise FileError(f"{path}: cannot be written: no file can be made in {folder}")
+
+
+@contextmanager
+def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+    """Open a file for lines of UTF-8 text that are seen as they come where somebody reads them.
+
+    ``-`` is standard output. There, and in what is no regular file, each line is written at once; a regular file appears at
+    the end, whole, as with :func:`atomic_path`.
+    """
+    if str(path) == STANDARD_OUTPUT:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # in a pipe it would wait for 8 KB otherwise
+        with _explained(path):
+            yield sys.stdout
+            sys.stdout.flush()
+    elif is_special(path):
+        with _explained(path), Path(path).open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=1) as lines:
+            yield lines
+    else:
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", errors=_UNSAYABLE) as lines:
+            yield lines
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Return the file that a path leads to. Raises :class:`FileError` where that is a folder, or a link in a circle."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise FileError(f"{path}: cannot be written: it is a folder")
+    if target.is_symlink():  # realpath gives up where a link leads to itself
+        raise FileError(f"{path}: cannot be written: its links lead in a circle")
+    return target
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether a path names something that must be written into rather than replaced: a device, a pipe, an open file."""
+    if _OPEN_FILES.fullmatch(os.path.abspath(path)):
+        return True
+    try:
+        kind = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost. In threads they never come anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: waiting.append(got)) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for late in waiting[:1]:
+            signal.raise_signal(late)
+
+
+@contextmanager
+def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say of a full disk or device which one it is; a reader that has gone is another matter."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def _written_into(path: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="handheld-") as folder:
+        temporary = Path(folder) / f"output{path.suffix}"
+        temporary.touch()
+        yield temporary
+        try:
+            with temporary.open("rb") as content, path.open("wb") as special:
+                shutil.copyfileobj(content, special)
+        except OSError as error:
+            raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Path:
+    """Make an empty temporary file beside a target, whose name says which process made it."""
+    temporary = target.with_name(f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(target)
+        before = target.stat().st_mode if target.exists() else _MODE
+        # Private from the first moment on, not only at the end.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(before if mode is None else mode)))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error}") from error
+    return temporary
+
+
+def _settle(temporary: Path, target: Path, mode: int | None) -> None:
+    """Give the temporary file the mode and owner that the target shall have, and put it in the target's place."""
+    with suppress(FileNotFoundError):
+        before = target.stat()
+        temporary.chmod(stat.S_IMODE(before.st_mode))
+        if hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            with suppress(PermissionError):  # only root may give files away
+                os.chown(temporary, before.st_uid, before.st_gid)
+    if mode is not None:
+        temporary.chmod(mode)
+    temporary.replace(target)
+
+
+def _flush_file(path: Path) -> None:
+    """Wait until a file's content is on the disk: most file systems may otherwise write its new name first."""
+    file = os.open(path, os.O_RDWR)  # not for reading alone, which Windows does not flush
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    # Some file systems have no such thing, and some folders may be written but not read: either file is whole there too.
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def _prefix(target: Path) -> str:
+    # Shared folders: another machine's processes have numbers of their own.
+    host = crc32(platform.node().encode()) % 10_000
+    return f".{target.stem[:_STEM]}.{host:04d}-"
+
+
+def _remove_left_over(target: Path) -> None:
+    """Remove temporary files of this target whose process was killed."""
+    prefix = _prefix(target)
+    for entry in islice(os.scandir(target.parent), _LOOK_AT):
+        if not (entry.name.startswith(prefix) and entry.name.endswith(target.suffix)):
+            continue
+        number = re.match(r"(\d+)-[0-9a-f]{8}", entry.name[len(prefix) :])
+        if number and not _is_alive(int(number[1])):
+            with suppress(OSError):
+                os.unlink(entry)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":  # elsewhere there is no signal that only asks
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
