@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import threading
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -140,16 +141,28 @@ def test_a_signal_that_is_ignored_stays_so(monkeypatch):
         signal.signal(signal.SIGINT, before)
 
 
+def drop_an_interrupt(number):
+    value = Event()
+    reference = weakref.ref(value, lambda _: signal.raise_signal(number))
+    del value
+    assert reference() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_comes_again_does_not_come_after_the_end(number, monkeypatch):
+    monkeypatch.setattr("handheld.cli.app.app", lambda **_: drop_an_interrupt(number))
+    before = threading.active_count()
+    main()
+    assert threading.active_count() == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_that_a_callback_drops_comes_again(number, monkeypatch, capsys):
     """Python can raise nothing out of a callback of a weak reference."""
     went_on = Event()
 
     def busy(**_):
-        value = Event()
-        reference = weakref.ref(value, lambda _: signal.raise_signal(number))
-        del value
-        assert reference() is None
+        drop_an_interrupt(number)
         went_on.set()
         while True:
             Event().wait(0.01)

@@ -69,10 +69,12 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
     def dropped(lost: "sys.UnraisableHookArgs") -> None:
         if stops and issubclass(lost.exc_type, KeyboardInterrupt):
             # Not at once, or it would come in here.
-            threading.Timer(_AGAIN_S, signal.raise_signal, stops[-1:]).start()
+            timers.append(threading.Timer(_AGAIN_S, signal.raise_signal, stops[-1:]))
+            timers[-1].start()
         else:
             before(lost)
 
+    timers: list[threading.Timer] = []
     before = sys.unraisablehook
     sys.unraisablehook = dropped
     heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
@@ -80,6 +82,9 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
     try:
         yield
     finally:
+        for timer in timers:  # first: with the handlers of before, a signal that comes late ends the process
+            timer.cancel()
+            timer.join()
         sys.unraisablehook = before
         for number, handler in handlers.items():
             signal.signal(number, handler)
