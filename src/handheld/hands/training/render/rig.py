@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handheld.hands.training.mesh import HandMesh, Integers
-from handheld.hands.training.skinning import Doubles, forward, relative, rotation
+from handheld.hands.training.render.mesh import HandMesh, Integers
+from handheld.hands.training.render.skinning import Doubles, forward, relative, rotation
 
 FINGERS = ("finger1", "finger2", "finger3", "finger4", "finger5")
 _WRIST, _MIDDLE_KNUCKLE, _KNUCKLES = 0, 9, (5, 9, 13, 17)

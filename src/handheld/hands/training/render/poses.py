@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handheld.hands.training.rig import HandPose
-from handheld.hands.training.skinning import Doubles
+from handheld.hands.training.render.rig import HandPose
+from handheld.hands.training.render.skinning import Doubles
 
 _STRAIGHT = (4, 5, 4)
 _CURLED = (82, 98, 58)

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.hands.training.mesh import Floats
-from handheld.hands.training.raster import rasterise
-from handheld.hands.training.shade import Body, Light, Picture, paint
-from handheld.hands.training.skinning import Doubles
+from handheld.hands.training.render.mesh import Floats
+from handheld.hands.training.render.raster import rasterise
+from handheld.hands.training.render.shade import Body, Light, Picture, paint
+from handheld.hands.training.render.skinning import Doubles
 
 SUPERSAMPLING = 2
 _CREVICE = 0.06

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.hands.training.mesh import Floats, HandMesh, Integers
+from handheld.hands.training.render.mesh import Floats, HandMesh, Integers
 
 Picture: TypeAlias = NDArray[np.uint8]
 

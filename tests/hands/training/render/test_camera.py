@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handheld.hands.training.mesh import HandMesh
-from handheld.hands.training.render import Camera, Rendering, render
-from handheld.hands.training.shade import Body, Light
+from handheld.hands.training.render.mesh import HandMesh
+from handheld.hands.training.render.camera import Camera, Rendering, render
+from handheld.hands.training.render.shade import Body, Light
 
 CAMERA = Camera(focal=10, width=20, height=16)
 SKIN = np.full((4, 4, 3), (200, 100, 50), np.uint8)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.hands.training.mesh import Floats, Integers
-from handheld.hands.training.skinning import Doubles
+from handheld.hands.training.render.mesh import Floats, Integers
+from handheld.hands.training.render.skinning import Doubles
 
 NEAR = 0.02
 """Metres: a triangle that comes nearer to the camera is left out, as its projection is no triangle any more."""
