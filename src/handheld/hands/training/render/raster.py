@@ -1,8 +1,7 @@
-"""Which triangle covers which pixel: a z-buffer in numpy, vectorised over all triangles at once.
+"""Which triangle covers which pixel: a z-buffer, compiled by numba.
 
-Each triangle is cut into one span a row, each span into its pixels, both by ``np.repeat``, so that only
-covered pixels are ever touched. The nearest fragment of each pixel is found by ``np.maximum.at`` on the
-inverse depth, which, unlike the depth, is linear over the picture (Blinn, "Hyperbolic interpolation", 1992).
+Each triangle is cut into one span a row, and the spans' pixels are compared by inverse depth, which,
+unlike the depth, is linear over the picture (Blinn, "Hyperbolic interpolation", 1992).
 """
 
 from dataclasses import dataclass
@@ -10,17 +9,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld._kernels import kernel
 from handheld.hands.training.render.mesh import Floats, Integers
-from handheld.hands.training.render.skinning import Doubles
 
 NEAR = 0.02
-"""Metres: a triangle that comes nearer to the camera is left out, as its projection is no triangle any more."""
+"""Metres: a triangle that comes nearer to the camera is left out: its projection is none any more."""
+
+_NOTHING = -1
+_EDGE_ON = np.float32(-1e-6)
+_HALF = np.float32(0.5)
+_ONE = np.float32(1)
 
 
 @dataclass(frozen=True)
 class Fragments:
-    """The N covered pixels: ``pixel`` (N,) flat index, ``triangle`` (N,), ``weights`` (N, 3) perspective-correct
-    barycentric, ``depth`` (N,) along the optical axis, in the unit of the input.
+    """The N covered pixels.
+
+    Attributes:
+        pixel: (N,) flat index, ascending.
+        triangle: (N,) index of the nearest triangle.
+        weights: (N, 3) perspective-correct barycentric weights of its corners.
+        depth: (N,) along the optical axis, in the unit of the input.
     """
 
     pixel: Integers
@@ -32,98 +41,157 @@ class Fragments:
 def rasterise(corners: Floats, depths: Floats, width: int, height: int) -> Fragments:
     """Find the nearest front-facing triangle of every pixel.
 
-    ``corners`` (T, 3, 2): pixels, with the centre of the first pixel at (0.5, 0.5) and y downward; ``depths``
-    (T, 3) along the optical axis. A triangle faces the camera if its corners run counter-clockwise in the
-    picture as a person sees it.
+    A triangle faces the camera if its corners run counter-clockwise in the picture as a person sees it.
+
+    Args:
+        corners: (T, 3, 2) pixels, the centre of the first pixel at (0.5, 0.5), y downward.
+        depths: (T, 3) along the optical axis.
+        width, height: of the picture, pixels.
     """
-    kept = np.flatnonzero(_facing(corners) & (depths.min(axis=1) > NEAR) & _inside(corners, width, height))
-    corners, depths = corners[kept], depths[kept]
-    planes = _planes(corners.astype(np.float64), 1 / depths.astype(np.float64))
-    triangle, row, first, last = _spans(corners, width, height)
-    span, offset = _unroll(last - first)
-    pixel = (row * width + first)[span] + offset
-    owner = triangle[span]
-    slope = planes[:, 0, 0].take(owner)
-    inverse = _at(planes[:, 0], triangle, first, row)[span] + slope * offset.astype(np.float32)
     nearest = np.zeros(width * height, np.float32)
-    np.maximum.at(nearest, pixel, inverse)
-    won = np.flatnonzero(inverse == nearest.take(pixel))
-    pixel, owner, inverse = pixel[won], owner[won], inverse[won]
-    row, column = np.divmod(pixel, width)
-    weights = np.empty((len(won), 3), np.float32)
-    for corner in (1, 2):
-        weights[:, corner] = _at(planes[:, corner], owner, column, row) / inverse
-    weights[:, 0] = 1 - weights[:, 1] - weights[:, 2]
-    return Fragments(pixel, kept[owner], weights, np.reciprocal(inverse))
+    owner = np.full(width * height, _NOTHING, np.int32)
+    planes = np.empty((len(corners), 3, 3), np.float32)
+    _cover(np.asarray(corners, np.float32), np.asarray(depths, np.float32), planes, width, nearest, owner)
+    pixel = np.flatnonzero(owner >= 0)
+    triangle = owner[pixel].astype(np.int64)
+    weights = np.empty((len(pixel), 3), np.float32)
+    _weigh(pixel, triangle, planes, width, nearest, weights)
+    return Fragments(pixel, triangle, weights, np.reciprocal(nearest[pixel]))
 
 
-def _facing(corners: Floats) -> NDArray[np.bool_]:
-    facing: NDArray[np.bool_] = _doubled_area(corners) < -1e-6
-    return facing
+@kernel()
+def _cover(
+    corners: Floats,
+    depths: Floats,
+    planes: Floats,
+    width: int,
+    nearest: Floats,
+    owner: NDArray[np.int32],
+) -> None:
+    """Fill in the inverse depth and the triangle of each pixel, and each drawn triangle's planes."""
+    height = len(nearest) // width
+    for triangle in range(len(corners)):
+        if depths[triangle].min() <= NEAR or not _is_seen(corners[triangle], width, height):
+            continue
+        _plane(corners[triangle], depths[triangle], planes[triangle])
+        _fill(corners[triangle], planes[triangle, 0], triangle, width, nearest, owner)
 
 
-def _doubled_area(corners: Floats | Doubles) -> Floats | Doubles:
-    (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
-    area: Floats | Doubles = ax * by - ay * bx
-    return area
+@kernel(inline="always")
+def _is_seen(corners: Floats, width: int, height: int) -> bool:
+    """Whether a triangle faces the camera and touches the picture."""
+    ax = corners[1, 0] - corners[0, 0]
+    ay = corners[1, 1] - corners[0, 1]
+    bx = corners[2, 0] - corners[0, 0]
+    by = corners[2, 1] - corners[0, 1]
+    if ax * by - ay * bx >= _EDGE_ON:
+        return False
+    x = corners[:, 0]
+    y = corners[:, 1]
+    return x.max() > 0 and y.max() > 0 and x.min() < width and y.min() < height
 
 
-def _inside(corners: Floats, width: int, height: int) -> NDArray[np.bool_]:
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    inside: NDArray[np.bool_] = ((high > 0) & (low < (width, height))).all(axis=1)
-    return inside
+@kernel()
+def _plane(corners: Floats, depths: Floats, planes: Floats) -> None:
+    """Coefficients of ``a x + b y + c``: inverse depth, then corner 1's and 2's share of it."""
+    x = corners[:, 0].astype(np.float64)
+    y = corners[:, 1].astype(np.float64)
+    inverse = 1 / depths.astype(np.float64)
+    ax = x[1] - x[0]
+    ay = y[1] - y[0]
+    bx = x[2] - x[0]
+    by = y[2] - y[0]
+    area = ax * by - ay * bx
+    for quantity in range(3):
+        # The depth's own values at the corners, or one corner's value with zero at the others.
+        first = inverse[0] if quantity == 0 else 0.0
+        rise_a = (inverse[1] if quantity < 2 else 0.0) - first
+        rise_b = (inverse[2] if quantity != 1 else 0.0) - first
+        slope_x = (rise_a * by - rise_b * ay) / area
+        slope_y = (rise_b * ax - rise_a * bx) / area
+        planes[quantity, 0] = slope_x
+        planes[quantity, 1] = slope_y
+        planes[quantity, 2] = first - slope_x * x[0] - slope_y * y[0]
 
 
-def _planes(corners: Doubles, inverse: Doubles) -> Floats:
-    """Coefficients (T, 3, 3) of ``a x + b y + c``: inverse depth, then corner 1's and 2's share of it."""
-    share = np.stack([inverse, np.zeros_like(inverse), np.zeros_like(inverse)], axis=1)
-    share[:, 1, 1], share[:, 2, 2] = inverse[:, 1], inverse[:, 2]
-    (ax, ay), (bx, by) = (
-        (corners[:, 1] - corners[:, 0]).T[..., None],
-        (corners[:, 2] - corners[:, 0]).T[..., None],
-    )
-    rise_a, rise_b = share[..., 1] - share[..., 0], share[..., 2] - share[..., 0]
-    area = _doubled_area(corners)[:, None]
-    slope_x, slope_y = (rise_a * by - rise_b * ay) / area, (rise_b * ax - rise_a * bx) / area
-    base = share[..., 0] - slope_x * corners[:, :1, 0] - slope_y * corners[:, :1, 1]
-    return np.stack([slope_x, slope_y, base], axis=2).astype(np.float32)
+@kernel()
+def _fill(
+    corners: Floats,
+    plane: Floats,
+    triangle: int,
+    width: int,
+    nearest: Floats,
+    owner: NDArray[np.int32],
+) -> None:
+    """Fill in the pixels of one triangle, row by row, where nothing nearer is known."""
+    height = len(nearest) // width
+    top, middle, bottom = _by_row(corners[:, 1])
+    upper_slope = _slope(corners[top], corners[middle])
+    lower_slope = _slope(corners[middle], corners[bottom])
+    long_slope = _slope(corners[top], corners[bottom])
+    for row in range(_first(corners[top, 1], height), _first(corners[bottom, 1], height)):
+        y = np.float32(row) + _HALF
+        one = corners[top, 0] + long_slope * (y - corners[top, 1])
+        if y < corners[middle, 1]:
+            other = corners[top, 0] + upper_slope * (y - corners[top, 1])
+        else:
+            other = corners[middle, 0] + lower_slope * (y - corners[middle, 1])
+        start = _first(min(one, other), width)
+        begin = plane[0] * (np.float32(start) + _HALF) + plane[1] * y + plane[2]
+        for column in range(start, _first(max(one, other), width)):
+            inverse = begin + plane[0] * np.float32(column - start)
+            place = row * width + column
+            # Of two triangles at one depth the later one wins.
+            if inverse >= nearest[place]:
+                nearest[place] = inverse
+                owner[place] = triangle
 
 
-def _at(plane: Floats, triangle: Integers, column: Integers, row: Integers) -> Floats:
-    """Value of each one's plane at its pixel's centre."""
-    x, y = column.astype(np.float32) + np.float32(0.5), row.astype(np.float32) + np.float32(0.5)
-    slope_x, slope_y, base = np.ascontiguousarray(plane.T)
-    value: Floats = slope_x.take(triangle) * x + slope_y.take(triangle) * y + base.take(triangle)
-    return value
+@kernel()
+def _by_row(y: Floats) -> tuple[int, int, int]:
+    """Indices of three corners from top to bottom."""
+    top, middle, bottom = 0, 1, 2
+    if y[middle] < y[top]:
+        top, middle = middle, top
+    if y[bottom] < y[middle]:
+        middle, bottom = bottom, middle
+    if y[middle] < y[top]:
+        top, middle = middle, top
+    return top, middle, bottom
 
 
-def _spans(corners: Floats, width: int, height: int) -> tuple[Integers, Integers, Integers, Integers]:
-    """Cut triangles into rows: triangle, row, first column, and the column after the last."""
-    order = np.argsort(corners[..., 1], axis=1)
-    top, middle, bottom = np.moveaxis(np.take_along_axis(corners, order[..., None], axis=1), 1, 0)
-    first = np.ceil(np.clip(top[:, 1], 0, height) - 0.5).astype(np.int64)
-    last = np.ceil(np.clip(bottom[:, 1], 0, height) - 0.5).astype(np.int64)
-    triangle, offset = _unroll(last - first)
-    row = first[triangle] + offset
-    y = row.astype(np.float32) + np.float32(0.5)
-    long_edge = _crossing(top, bottom, triangle, y)
-    upper = y < middle[triangle, 1]
-    short_edge = np.where(upper, _crossing(top, middle, triangle, y), _crossing(middle, bottom, triangle, y))
-    left, right = np.minimum(long_edge, short_edge), np.maximum(long_edge, short_edge)
-    start = np.ceil(np.clip(left, 0, width) - 0.5).astype(np.int64)
-    return triangle, row, start, np.ceil(np.clip(right, 0, width) - 0.5).astype(np.int64)
+@kernel()
+def _slope(start: Floats, end: Floats) -> np.float32:
+    rise = end[1] - start[1]
+    # A level edge is never asked for.
+    if rise == 0:
+        rise = _ONE
+    return (end[0] - start[0]) / rise
 
 
-def _crossing(start: Floats, end: Floats, triangle: Integers, y: Floats) -> Floats:
-    """x at which each edge crosses ``y``; a level edge is never asked for, only kept from dividing by zero."""
-    rise = end[:, 1] - start[:, 1]
-    slope = (end[:, 0] - start[:, 0]) / np.where(rise == 0, 1, rise)
-    x: Floats = start[triangle, 0] + slope[triangle] * (y - start[triangle, 1])
-    return x
+@kernel()
+def _first(edge: np.float32, size: int) -> int:
+    """Return the first pixel whose centre is at or past an edge, 0 to ``size``."""
+    return int(np.ceil(min(max(edge, np.float32(0)), np.float32(size)) - _HALF))
 
 
-def _unroll(counts: Integers) -> tuple[Integers, Integers]:
-    """For ``[2, 0, 3]``: owners ``[0, 0, 2, 2, 2]`` and places within them ``[0, 1, 0, 1, 2]``."""
-    owner = np.repeat(np.arange(len(counts)), counts)
-    before = np.cumsum(counts) - counts
-    return owner, np.arange(len(owner)) - before[owner]
+@kernel()
+def _weigh(
+    pixel: Integers,
+    triangle: Integers,
+    planes: Floats,
+    width: int,
+    nearest: Floats,
+    weights: Floats,
+) -> None:
+    """Fill in the corners' weights (N, 3) of each covered pixel."""
+    for index in range(len(pixel)):
+        x = np.float32(pixel[index] % width) + _HALF
+        y = np.float32(pixel[index] // width) + _HALF
+        inverse = nearest[pixel[index]]
+        shares = planes[triangle[index]]
+        second = (shares[1, 0] * x + shares[1, 1] * y + shares[1, 2]) / inverse
+        third = (shares[2, 0] * x + shares[2, 1] * y + shares[2, 2]) / inverse
+        weights[index, 0] = _ONE - second - third
+        weights[index, 1] = second
+        weights[index, 2] = third
