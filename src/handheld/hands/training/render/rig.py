@@ -23,13 +23,14 @@ class HandPose:
     ``bend`` (5, 3): thumb to little finger, first joint to last, towards the palm; the thumb's first joint
     counts from where the mesh rests. ``spread`` (5,): sideways at the first joint, towards the thumb's side,
     from where the mesh rests. ``opposition``: the thumb's swing in front of the palm. ``wrist``: (flexion
-    towards the palm, deviation towards the thumb).
+    towards the palm, deviation towards the thumb). ``elbow``: 0 with a straight arm.
     """
 
     bend: Doubles
     spread: Doubles
     opposition: float = 0.0
     wrist: tuple[float, float] = (0.0, 0.0)
+    elbow: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,9 @@ def _rotations(rig: Rig, pose: HandPose) -> Doubles:
     turn[knuckles] = swing @ turn[knuckles]
     flexion, deviation = pose.wrist
     # A straight elbow keeps the upper arm, and the cut end of it, behind the forearm and out of the picture.
-    turn[rig.mesh.bones.index("lowerarm01.R")] = rotation(rig.elbow_axis, -rig.rest_elbow)
+    turn[rig.mesh.bones.index("lowerarm01.R")] = rotation(
+        rig.elbow_axis, pose.elbow - rig.rest_elbow
+    )
     turn[rig.mesh.bones.index("wrist.R")] = rotation(rig.frame[2], -rig.thumbward * deviation) @ rotation(rig.frame[0], flexion)
     return turn
 
