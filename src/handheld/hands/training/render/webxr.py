@@ -101,6 +101,7 @@ def _assemble(description: dict[str, Any], numbers: bytes) -> HandMesh:
         weights=(shares / shares.sum(axis=1, keepdims=True)).astype(np.float32),
         keypoints=_keypoints(skeleton.bones),
         targets={},
+        family="webxr",
     )
 
 
