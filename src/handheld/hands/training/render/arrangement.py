@@ -67,9 +67,7 @@ def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
     return limited(shaken)
 
 
-def lay_by(
-    first: PlacedHand, way: TwoHands, random: np.random.Generator
-) -> tuple[Doubles, Doubles]:
+def lay_by(first: PlacedHand, way: TwoHands, random: np.random.Generator) -> tuple[Doubles, Doubles]:
     """Return axes (3, 3) and the middle (3,) of the palm of a hand that lies by another."""
     across, along, out = first.axes
     thumbward = across * first.rig.thumbward
@@ -83,9 +81,7 @@ def lay_by(
     return axes, first.centre + gap * out + slide[0] * across + slide[1] * along
 
 
-def lay_apart(
-    first: PlacedHand, random: np.random.Generator
-) -> tuple[HandPose, Doubles, Doubles]:
+def lay_apart(first: PlacedHand, random: np.random.Generator) -> tuple[HandPose, Doubles, Doubles]:
     """Return pose, axes (3, 3) and the middle (3,) of a hand beside, before or behind another."""
     side = "palm" if random.random() < 0.5 else "back"
     axes = draw_axes(random, "palm" if side == "palm" else "back")

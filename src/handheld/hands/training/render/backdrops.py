@@ -17,9 +17,7 @@ from handheld.hands.training.render.sources import (
 )
 
 
-def draw_backdrop(
-    sources: RenderSources, random: np.random.Generator, width: int, height: int
-) -> Picture:
+def draw_backdrop(sources: RenderSources, random: np.random.Generator, width: int, height: int) -> Picture:
     """Choose a background (height, width, 3): a piece of a photo, a surface, or plain."""
     choice = random.random()
     if sources.backdrops and choice < 0.88:
@@ -99,9 +97,7 @@ def draw_billboard(
     return Billboard(placed[..., :3] * (gain * coverage[..., None]), coverage, depth)
 
 
-def cover(
-    colour: Floats, coverage: Floats, depth: Floats, billboard: Billboard
-) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def cover(colour: Floats, coverage: Floats, depth: Floats, billboard: Billboard) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Put a billboard among the hands.
 
     Args:

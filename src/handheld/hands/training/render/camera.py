@@ -95,9 +95,7 @@ class Rendering:
         return cast(NDArray[np.bool_], inside & (depths - surface < flesh))
 
 
-def render(
-    bodies: Sequence[Body], camera: Camera, light: Light, *, merged: bool = False
-) -> Rendering:
+def render(bodies: Sequence[Body], camera: Camera, light: Light, *, merged: bool = False) -> Rendering:
     """Draw bodies that hide each other, with ``SUPERSAMPLING`` squared samples a pixel.
 
     Args:
@@ -185,9 +183,7 @@ def _add_up(
             owner[place] = number
 
 
-def _colours(
-    bodies: Sequence[Body], fragments: Fragments, light: Light
-) -> Iterator[tuple[int, Integers, Picture]]:
+def _colours(bodies: Sequence[Body], fragments: Fragments, light: Light) -> Iterator[tuple[int, Integers, Picture]]:
     """Paint body by body: its number from 1, which fragments are its, and their colours."""
     start = 0
     for number, body in enumerate(bodies, 1):

@@ -27,9 +27,7 @@ _PALM_DEPTH = 0.16
 _CLOTH_GLOSS = 0.2
 
 
-def dress(
-    hand: PlacedHand, sources: RenderSources, random: np.random.Generator, *, with_body: bool
-) -> list[Body]:
+def dress(hand: PlacedHand, sources: RenderSources, random: np.random.Generator, *, with_body: bool) -> list[Body]:
     """Choose what the arm wears, and the body that it hangs on.
 
     Args:
@@ -110,9 +108,7 @@ def hold(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) 
     return Body(surface, vertices, draw_surface(sources, random), tint, gloss)
 
 
-def _thing(
-    middle: Doubles, axis: Doubles, out: Doubles, radius: float, random: np.random.Generator
-) -> tuple[Surface, Floats]:
+def _thing(middle: Doubles, axis: Doubles, out: Doubles, radius: float, random: np.random.Generator) -> tuple[Surface, Floats]:
     choice = random.random()
     if choice < 0.2:
         axes = np.stack([axis, np.cross(out, axis), out])

@@ -12,9 +12,7 @@ from handheld.hands.training.render.skinning import Doubles
 
 _GRAIN_SIDE = 1024
 _GRAIN_SPREAD = 24
-_FILM = np.clip(
-    np.random.default_rng(0).normal(0, _GRAIN_SPREAD, (_GRAIN_SIDE, _GRAIN_SIDE, 3)), -127, 127
-).astype(np.int16)
+_FILM = np.clip(np.random.default_rng(0).normal(0, _GRAIN_SPREAD, (_GRAIN_SIDE, _GRAIN_SIDE, 3)), -127, 127).astype(np.int16)
 """Grain to cut pieces from, of a standard deviation of 24 levels."""
 
 
@@ -83,9 +81,7 @@ def _gains(random: np.random.Generator) -> tuple[float, float, float]:
     return float(red), float(np.exp(exposure + green)), float(blue)
 
 
-def expose(
-    colour: Floats, coverage: Floats, background: Picture, effects: CameraEffects
-) -> Picture:
+def expose(colour: Floats, coverage: Floats, background: Picture, effects: CameraEffects) -> Picture:
     """Lay the hands over a background and photograph both.
 
     Args:

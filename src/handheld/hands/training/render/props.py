@@ -29,9 +29,7 @@ class Surface:
     uv: Floats
 
 
-def tube(
-    stations: Doubles, across: Doubles, out: Doubles, radii: Doubles, sides: int = 20
-) -> tuple[Surface, Floats]:
+def tube(stations: Doubles, across: Doubles, out: Doubles, radii: Doubles, sides: int = 20) -> tuple[Surface, Floats]:
     """Make a tube of elliptic rings, closed at both ends.
 
     Args:
