@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handheld.hands.training.render.mesh import HandMesh
 from handheld.hands.training.render.camera import Camera, Rendering, render
+from handheld.hands.training.render.mesh import HandMesh
 from handheld.hands.training.render.shade import Body, Light
 
 CAMERA = Camera(focal=10, width=20, height=16)

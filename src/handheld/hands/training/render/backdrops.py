@@ -91,8 +91,8 @@ def draw_billboard(
     angle = random.uniform(0, 360)
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
     turn[:, 2] += np.array(centre) - (width / 2, height / 2)
-    placed = cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR).astype(np.float32)
-    coverage = placed[..., 3] / 255
+    placed = cast(Floats, cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR).astype(np.float32))
+    coverage = placed[..., 3] / np.float32(255)
     gain = np.float32(random.uniform(0.5, 1.1))
     return Billboard(placed[..., :3] * (gain * coverage[..., None]), coverage, depth)
 

@@ -234,4 +234,5 @@ def _blur(values: Floats, spread: float, step: int = 1) -> Floats:
 def _largest(samples: NDArray[Any]) -> NDArray[Any]:
     """Return the largest sample of each pixel."""
     rows = np.maximum(samples[0::SUPERSAMPLING], samples[1::SUPERSAMPLING])
-    return np.maximum(rows[:, 0::SUPERSAMPLING], rows[:, 1::SUPERSAMPLING])
+    largest: NDArray[Any] = np.maximum(rows[:, 0::SUPERSAMPLING], rows[:, 1::SUPERSAMPLING])
+    return largest

@@ -191,4 +191,5 @@ def _vertex_colours(mesh: HandMesh, skin: Picture) -> Floats:
     place[mesh.faces.ravel()] = mesh.uv[mesh.texture_faces.ravel()]
     column = (place[:, 0] * len(skin)).astype(np.int64).clip(0, len(skin) - 1)
     row = ((1 - place[:, 1]) * len(skin)).astype(np.int64).clip(0, len(skin) - 1)
-    return (skin[row, column] / np.float32(255)) ** np.float32(2.2)
+    linear: Floats = (skin[row, column] / np.float32(255)) ** np.float32(2.2)
+    return linear

@@ -6,8 +6,10 @@ Each is a surface with vertices in metres, in the axes of the resting mesh or of
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.hands.training.render.mesh import Floats, HandMesh, Integers
 from handheld.hands.training.render.rig import Rig
@@ -59,7 +61,8 @@ _BOX_SIDES = 6
 
 
 def _angles(sides: int) -> Doubles:
-    return np.arange(sides) * (2 * np.pi / sides)
+    angles: Doubles = np.arange(sides, dtype=np.float64) * (2 * np.pi / sides)
+    return angles
 
 
 @lru_cache(16)
@@ -194,11 +197,12 @@ def _behind(rig: Rig) -> Doubles:
     return np.where(on_arm(mesh), distance, -1.0)
 
 
-def on_arm(mesh: HandMesh) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def on_arm(mesh: HandMesh) -> NDArray[np.bool_]:
     """Whether each drawn vertex (drawn,) hangs on the arm rather than on the hand."""
     arm = np.array([bone in _ARM_BONES for bone in mesh.bones])
     strongest = mesh.influences[np.arange(mesh.drawn), mesh.weights.argmax(axis=1)]
-    return arm[strongest]
+    hanging: NDArray[np.bool_] = arm[strongest]
+    return hanging
 
 
 def _cloth_uv(rig: Rig) -> Floats:
@@ -206,4 +210,4 @@ def _cloth_uv(rig: Rig) -> Floats:
     wrist = rig.heads[rig.mesh.bones.index("wrist.R")]
     local = (rig.mesh.vertices[: rig.mesh.drawn] - wrist) @ rig.frame.T
     uv = 0.5 + local[:, [0, 1]] / (4 * _CLOTH)
-    return uv.clip(0.01, 0.99).astype(np.float32)
+    return cast(Floats, uv.clip(0.01, 0.99).astype(np.float32))

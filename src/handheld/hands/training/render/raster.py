@@ -72,7 +72,7 @@ def rasterise_merged(corners: Floats, depths: Floats, width: int, height: int) -
         depths: (T, 3) along the optical axis.
         width, height: of the picture, pixels.
     """
-    nearest, owner, planes = _covered(corners, depths, 2 * width, 2 * height)
+    _, owner, planes = _covered(corners, depths, 2 * width, 2 * height)
     most = int(np.count_nonzero(owner >= 0))
     pixel = np.empty(most, np.int64)
     triangle = np.empty(most, np.int64)
@@ -222,7 +222,8 @@ def _slope(start: Floats, end: Floats) -> np.float32:
     # A level edge is never asked for.
     if rise == 0:
         rise = _ONE
-    return (end[0] - start[0]) / rise
+    slope: np.float32 = (end[0] - start[0]) / rise
+    return slope
 
 
 @kernel()

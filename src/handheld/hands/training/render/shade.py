@@ -50,11 +50,16 @@ class Textured(Protocol):
     """
 
     @property
-    def faces(self) -> Integers: ...
+    def faces(self) -> Integers:
+        """(T, 3)."""
+
     @property
-    def texture_faces(self) -> Integers: ...
+    def texture_faces(self) -> Integers:
+        """(T, 3)."""
+
     @property
-    def uv(self) -> Floats: ...
+    def uv(self) -> Floats:
+        """(U, 2)."""
 
 
 @dataclass(frozen=True)

@@ -192,8 +192,7 @@ def _keypoints(bones: list[str]) -> Integers:
     """Return bone and end (0 head, 1 tail) of each of the 21 keypoints."""
     rows = [(bones.index("wrist.R"), 0)]
     for finger in range(1, 6):
-        for phalanx in (1, 2, 3):
-            rows.append((bones.index(f"finger{finger}-{phalanx}.R"), 0))
+        rows.extend((bones.index(f"finger{finger}-{phalanx}.R"), 0) for phalanx in (1, 2, 3))
         rows.append((bones.index(f"finger{finger}-3.R"), 1))
     return np.array(rows)
 
