@@ -47,7 +47,9 @@ def carry(transforms: Doubles, points: Doubles) -> Doubles:
 def rotation(axis: Doubles, angle: Doubles | float) -> Doubles:
     """Rotation matrices (..., 3, 3) about unit axes (..., 3), right-handed, in radians (Rodrigues' formula)."""
     axis, angle = np.broadcast_arrays(axis, np.asarray(angle, np.float64)[..., None])
-    x, y, z = np.moveaxis(axis, -1, 0)
+    x = axis[..., 0]
+    y = axis[..., 1]
+    z = axis[..., 2]
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
     sine, cosine = np.sin(angle[..., :1, None]), np.cos(angle[..., :1, None])
