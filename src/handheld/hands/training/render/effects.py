@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld._kernels import kernel
 from handheld.hands.training.render.mesh import Floats
 from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.skinning import Doubles
@@ -15,6 +16,9 @@ from handheld.hands.training.render.skinning import Doubles
 _GRAIN_SIDE = 1024
 _GRAIN_SPREAD = 24
 """Standard deviation of the film's grain, levels: enough steps for what is scaled down from it."""
+_ONE = np.float32(1)
+_HALF = np.float32(0.5)
+_MOST = np.float32(255)
 _SHARP = 0.3
 """Pixels: a blur of less is none."""
 _CLEAN = 0.5
@@ -118,9 +122,20 @@ def _smeared(values: Floats, kernel: Floats) -> Floats:
 
 
 def _blended(colour: Floats, coverage: Floats, background: Picture) -> Picture:
-    behind = background * (np.float32(1) - coverage)[..., None]
-    cv2.add(behind, colour, dst=behind)
-    return cast(Picture, cv2.convertScaleAbs(behind))
+    blended = np.empty(background.shape, np.uint8)
+    _blend(colour, coverage, background, blended)
+    return blended
+
+
+@kernel()
+def _blend(colour: Floats, coverage: Floats, background: Picture, blended: Picture) -> None:
+    rows, columns = coverage.shape
+    for row in range(rows):
+        for column in range(columns):
+            rest = _ONE - coverage[row, column]
+            for channel in range(3):
+                level = colour[row, column, channel] + background[row, column, channel] * rest
+                blended[row, column, channel] = int(min(level + _HALF, _MOST))
 
 
 def _softened(picture: Picture, spread: float) -> Picture:

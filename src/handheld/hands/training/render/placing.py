@@ -9,7 +9,6 @@ from handheld.hands.skeleton import PALM_POINTS
 from handheld.hands.training.render.convention import FLESH
 from handheld.hands.training.render.mesh import Floats, Handedness
 from handheld.hands.training.render.people import RenderedPerson
-from handheld.hands.training.render.props import on_arm
 from handheld.hands.training.render.rig import HandPose, Rig, posed
 from handheld.hands.training.render.skinning import Doubles, carry, relative, skin
 
@@ -64,7 +63,7 @@ class PlacedHand:
     @property
     def hand_vertices(self) -> Floats:
         """(N, 3): the hand without its arm."""
-        hand: Floats = self.vertices[~on_arm(self.rig.mesh)]
+        hand: Floats = self.vertices[~self.person.arms[self.handedness].on_arm]
         return hand
 
     @property
