@@ -29,6 +29,9 @@ _PEOPLE, _CROPS, _SCENES = range(3)
 """Purposes of the random numbers, so that no two pictures share them."""
 _HAND_LENGTH = 0.19
 """Metres from wrist to middle fingertip of an adult."""
+_CROP_TRIES = 4
+_FEWEST_SEEN = 5
+"""Keypoints of 21: with fewer in sight, behind another hand or a sleeve, a crop teaches to guess."""
 _NEAREST = 0.22
 """Metres: nearer than this no hand is whole in a picture."""
 
@@ -88,6 +91,14 @@ class Studio:
         """
         options = options or CropOptions()
         random = self._generator(_CROPS, index)
+        for _ in range(_CROP_TRIES):
+            picture = self._crop(options, random)
+            visible = picture.hands[0].visible
+            if visible is not None and visible.sum() >= _FEWEST_SEEN:
+                break
+        return picture
+
+    def _crop(self, options: CropOptions, random: np.random.Generator) -> LabelledPicture:
         person = self._person(random)
         hands, props = draw_hands(person, self._sources, random, options.second_hand, draw_close_centre)
         region = crop_region(hands[0], options.jitter, random)
