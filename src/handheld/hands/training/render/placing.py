@@ -71,7 +71,8 @@ class PlacedHand:
         """(3,) where the arm, or what stands for it, ends."""
         rig = self.rig
         if self.person.has_arm:
-            bone = rig.mesh.bones.index("upperarm01.R")
+            # The root of the bones: a parent comes before its children.
+            bone = 0
             point = rig.heads[bone]
         else:
             bone = rig.mesh.bones.index("lowerarm02.R")
