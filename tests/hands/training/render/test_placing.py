@@ -54,7 +54,7 @@ def test_what_is_fixed_to_the_forearm_goes_with_it(person: RenderedPerson) -> No
     ends = np.stack([rig.heads[bone], rig.tails[bone]])
     moved = hand.with_forearm(ends)
     np.testing.assert_allclose(moved[1], hand.wrist, atol=1e-6)
-    vertices = np.flatnonzero((rig.mesh.influences[:, 0] == bone))
+    vertices = np.flatnonzero(rig.mesh.influences[:, 0] == bone)
     np.testing.assert_allclose(hand.with_forearm(rig.mesh.vertices[vertices]), hand.vertices[vertices], atol=1e-5)
 
 

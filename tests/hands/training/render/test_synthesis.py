@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from handheld.cli.hands import app
 from handheld.errors import InputError
 from handheld.hands.training.labels import LabelledHand
-from handheld.hands.training.render.stream import RenderRecipe
+from handheld.hands.training.render.recipe import RenderRecipe
 from handheld.hands.training.render.studio import CropOptions
 from handheld.hands.training.render.synthesis import hand_to_json, synthesise
 from handheld.media import read_image

@@ -7,17 +7,14 @@ them in turn. A stream can begin anywhere, which is what a resumed training run 
 import multiprocessing
 import queue
 import signal
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from multiprocessing.queues import Queue
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from handheld.errors import HandheldError, TrainingError
-from handheld.hands.training.labels import LabelledPicture
-from handheld.hands.training.render.sources import open_sources
-from handheld.hands.training.render.studio import CropOptions, SceneOptions, Studio
 
 Example = TypeVar("Example", covariant=True)
 
@@ -32,36 +29,6 @@ class Recipe(Protocol[Example]):
 
     def open(self) -> Callable[[int], Example]:
         """Return the function that makes example i, 0 and up."""
-
-
-@dataclass(frozen=True)
-class RenderRecipe:
-    """Rendered pictures of one seed.
-
-    Attributes:
-        seed: of all of them.
-        options: says whether they are crops or scenes.
-        folder: of meshes and pictures; by default ``hands`` in ``HANDHELD_DATA``.
-        people: how many persons there are.
-    """
-
-    seed: int = 0
-    options: CropOptions | SceneOptions = field(default_factory=CropOptions)
-    folder: Path | None = None
-    people: int = 256
-
-    def open(self) -> Callable[[int], LabelledPicture]:
-        """Read what there is to draw, and return the function that makes picture i.
-
-        Raises:
-            InputError: no folder of meshes.
-            ModelError: a mesh is missing or damaged.
-        """
-        studio = Studio(open_sources(self.folder), self.seed, self.people)
-        options = self.options
-        if isinstance(options, CropOptions):
-            return lambda index: studio.crop(index, options)
-        return lambda index: studio.scene(index, options)
 
 
 def stream(
@@ -156,9 +123,9 @@ def _work(recipe: Recipe[Any], index: int, stop: int | None, step: int, examples
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Examples that nobody will read must not keep the process.
     examples.cancel_join_thread()
-    _use_one_thread()
     try:
         make = recipe.open()
+        _use_one_thread()
         while stop is None or index < stop:
             if not _put(examples, make(index)):
                 return
@@ -190,6 +157,6 @@ def _portable(error: Exception) -> Exception:
 
 
 def _use_one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
+    """Keep OpenCV, if the recipe uses it, from starting threads for every core in every worker."""
+    if cv2 := sys.modules.get("cv2"):
+        cv2.setNumThreads(1)

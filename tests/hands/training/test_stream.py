@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from handheld.errors import InputError, TrainingError
-from handheld.hands.training.render.stream import stream
+from handheld.hands.training.stream import stream
 
-RECIPES = '''
+RECIPES = """
 import os
 import time
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ class Squares:
         if index == self.dies_at:
             os._exit(9)
         return index * index, os.getpid()
-'''
+"""
 
 READER = """
 import sys
 from recipes import Squares
-from handheld.hands.training.render.stream import stream
+from handheld.hands.training.stream import stream
 
 if __name__ == "__main__":
     for square, pid in stream(Squares(), workers=2, ahead=4):
