@@ -166,7 +166,8 @@ def _curves(effects: CameraEffects) -> Picture:
     level = np.arange(256)[:, None] / 255
     curve = (level * np.array(effects.gain)).clip(0, 1) ** effects.gamma
     curve = 0.5 + effects.contrast * (curve - 0.5)
-    return np.clip(255 * curve + 0.5, 0, 255).astype(np.uint8)[None]
+    levels: Picture = np.clip(255 * curve + 0.5, 0, 255).astype(np.uint8)
+    return levels[None]
 
 
 def _noisy(picture: Picture, effects: CameraEffects) -> Picture:

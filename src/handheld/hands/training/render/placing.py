@@ -77,7 +77,8 @@ class PlacedHand:
         else:
             bone = rig.mesh.bones.index("lowerarm02.R")
             point = rig.heads[rig.mesh.bones.index("wrist.R")] - ARM_LENGTH * rig.frame[1]
-        return self.to_camera(carry(self.transforms[bone][None], point[None]))[0]
+        end: Doubles = self.to_camera(carry(self.transforms[bone][None], point[None]))[0]
+        return end
 
     def to_camera(self, points: Doubles | Floats) -> Doubles:
         """Bring points (N, 3) of the resting mesh, where they stay with the palm, before the camera."""

@@ -16,7 +16,7 @@ from handheld.hands.training.render.backdrops import Billboard, draw_backdrop, d
 from handheld.hands.training.render.camera import Camera
 from handheld.hands.training.render.casting import draw_hands
 from handheld.hands.training.render.effects import draw_effects
-from handheld.hands.training.render.people import RenderedPerson, draw_person
+from handheld.hands.training.render.people import SECOND_MESH, RenderedPerson, draw_person
 from handheld.hands.training.render.placing import PlacedHand
 from handheld.hands.training.render.sampling import CropJitter, draw_light
 from handheld.hands.training.render.scene import Scene, draw, mean_colour
@@ -75,13 +75,27 @@ class SceneOptions:
 
 
 class Studio:
-    """Makes pictures of one seed."""
+    """Makes pictures of one seed.
 
-    def __init__(self, sources: RenderSources, seed: int = 0, people: int = 256) -> None:
+    Args:
+        sources: what can be drawn.
+        seed: of everything.
+        people: number of persons.
+        second_mesh: share of them with another mesh than the first.
+    """
+
+    def __init__(
+        self,
+        sources: RenderSources,
+        seed: int = 0,
+        people: int = 256,
+        second_mesh: float = SECOND_MESH,
+    ) -> None:
         self._sources = sources
         self._seed = seed
         self._people = people
-        # Made when first drawn: a picture needs one or two of them, and each takes milliseconds.
+        self._second_mesh = second_mesh
+        # Made when first drawn: a picture needs one of them, and each takes milliseconds.
         self._known: dict[int, RenderedPerson] = {}
 
     def crop(self, index: int, options: CropOptions | None = None) -> LabelledPicture:
@@ -132,7 +146,7 @@ class Studio:
         if number not in self._known:
             name = f"rendered-{self._seed}-{number}"
             generator = self._generator(_PEOPLE, number)
-            self._known[number] = draw_person(self._sources, name, generator)
+            self._known[number] = draw_person(self._sources, name, generator, self._second_mesh)
         return self._known[number]
 
     def _photograph(
