@@ -191,11 +191,24 @@ def _add_up(
 def _colours(bodies: Sequence[Body], fragments: Fragments, light: Light) -> Iterator[tuple[int, Integers, Picture]]:
     """Paint body by body: its number from 1, which fragments are its, and their colours."""
     start = 0
+    chosen = np.empty(len(fragments.triangle), np.int64)
     for number, body in enumerate(bodies, 1):
         end = start + len(body.mesh.faces)
-        shown = np.flatnonzero((fragments.triangle >= start) & (fragments.triangle < end))
-        yield number, shown, paint(body, fragments.triangle[shown] - start, fragments.weights[shown], light)
+        shown = chosen[: _choose(fragments.triangle, start, end, chosen)]
+        triangle = fragments.triangle[shown] - start
+        yield number, shown, paint(body, triangle, fragments.weights[shown], light)
         start = end
+
+
+@kernel()
+def _choose(triangle: Integers, start: int, end: int, chosen: Integers) -> int:
+    """Fill in which fragments show one of these triangles; return how many there are."""
+    count = 0
+    for index in range(len(triangle)):
+        if start <= triangle[index] < end:
+            chosen[count] = index
+            count += 1
+    return count
 
 
 def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:

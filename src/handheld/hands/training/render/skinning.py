@@ -80,10 +80,12 @@ def carry(transforms: Doubles, points: Doubles) -> Doubles:
 
 def rotation(axis: Doubles, angle: Doubles | float) -> Doubles:
     """Rotation matrices (..., 3, 3) about unit axes (..., 3), right-handed, in radians (Rodrigues' formula)."""
-    shape = np.broadcast_shapes(axis.shape[:-1], np.shape(angle))
+    shape = np.broadcast(axis[..., 0], angle).shape
+    axes = np.empty((*shape, 3))
+    axes[...] = axis
+    angles = np.empty(shape)
+    angles[...] = angle
     turned = np.empty((*shape, 3, 3))
-    axes = np.ascontiguousarray(np.broadcast_to(axis, (*shape, 3)))
-    angles = np.ascontiguousarray(np.broadcast_to(angle, shape))
     _rodrigues(axes.reshape(-1, 3), angles.reshape(-1), turned.reshape(-1, 3, 3))
     return turned
 
