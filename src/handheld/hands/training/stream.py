@@ -82,12 +82,21 @@ class _Failure:
 class _Worker(Generic[Example]):
     """The reader's side of one process."""
 
-    def __init__(self, recipe: Recipe[Example], first: int, stop: int | None, step: int, ahead: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe[Example],
+        first: int,
+        stop: int | None,
+        step: int,
+        ahead: int,
+    ) -> None:
         # Not forked: numba, OpenCV and torch keep threads, of which a fork has only the locks.
         context = multiprocessing.get_context("spawn")
         self._examples: Queue[Any] = context.Queue(ahead)
         self._process: SpawnProcess = context.Process(
-            target=_work, args=(recipe, first, stop, step, self._examples), daemon=True
+            target=_work,
+            args=(recipe, first, stop, step, self._examples),
+            daemon=True,
         )
         self._process.start()
 
@@ -117,7 +126,13 @@ class _Worker(Generic[Example]):
         self._examples.cancel_join_thread()
 
 
-def _work(recipe: Recipe[Any], index: int, stop: int | None, step: int, examples: "Queue[Any]") -> None:
+def _work(
+    recipe: Recipe[Any],
+    index: int,
+    stop: int | None,
+    step: int,
+    examples: "Queue[Any]",
+) -> None:
     """Make examples in a process of its own until nobody wants them."""
     # Ctrl-C reaches every process of a terminal; the reader ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

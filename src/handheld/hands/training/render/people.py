@@ -120,7 +120,10 @@ def _graded(quantity: str, amount: float) -> dict[str, float]:
     return {extreme: abs(amount), f"average{quantity}": 1 - abs(amount)}
 
 
-def _products(first: Mapping[str, float], second: Mapping[str, float]) -> dict[tuple[str, str], float]:
+def _products(
+    first: Mapping[str, float],
+    second: Mapping[str, float],
+) -> dict[tuple[str, str], float]:
     products = {}
     for name, share in first.items():
         for other, other_share in second.items():

@@ -145,6 +145,7 @@ def _behind_limb(points: Doubles, wrist: Doubles, elbow: Doubles) -> NDArray[np.
     """Tell which points (N, 3) a camera at the origin sees only through a limb, its first part aside."""
     limb = wrist + np.linspace(0.2, 1, 24)[:, None] * (elbow - wrist)
     distance = np.linalg.norm(points, axis=1)
+    # The first fifth of the limb is the wrist itself, which hides nothing of its hand.
     ray = points / distance[:, None]
     along = limb @ ray.T
     beside = np.linalg.norm(limb[:, None] - along[..., None] * ray, axis=2)

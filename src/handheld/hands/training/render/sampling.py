@@ -69,6 +69,7 @@ def draw_grasp(random: np.random.Generator) -> HandPose:
 
 def _anything(random: np.random.Generator) -> HandPose:
     """Bend each finger as a whole by chance, its joints together, and the thumb as in some posture."""
+    # A thumb at random is mostly rubber: it goes between where thumbs are seen.
     thumb = blend(pick(random, _POSTURES), pick(random, _POSTURES), random.random())
     curl = random.beta(0.8, 0.8, 4)
     bend = thumb.bend.copy()

@@ -17,7 +17,10 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 def forward(mesh: HandMesh, heads: Doubles, turn: Doubles) -> Doubles:
     """Chain the bones' rotations (B, 3, 3) from the root on: (B, 3, 4) transforms of resting to posed metres."""
-    local = np.concatenate([turn, (heads - np.einsum("bij,bj->bi", turn, heads))[..., None]], axis=2)
+    local = np.concatenate(
+        [turn, (heads - np.einsum("bij,bj->bi", turn, heads))[..., None]],
+        axis=2,
+    )
     chained = np.empty_like(local)
     _chain(local, mesh.parents, chained)
     return chained
@@ -55,7 +58,13 @@ def skin(mesh: HandMesh, transforms: Doubles) -> Floats:
 
 
 @kernel()
-def _skin(vertices: Floats, influences: Integers, weights: Floats, transforms: Floats, moved: Floats) -> None:
+def _skin(
+    vertices: Floats,
+    influences: Integers,
+    weights: Floats,
+    transforms: Floats,
+    moved: Floats,
+) -> None:
     """Fill in the moved vertices (drawn, 3): each by the mean of its bones' transforms."""
     blended = np.empty((3, 4), np.float32)
     for vertex in range(len(moved)):

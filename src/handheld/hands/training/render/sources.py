@@ -83,8 +83,8 @@ def _data_folder() -> Path:
         return find("hands/mesh", Path()).parent
     except InputError as error:
         raise InputError(
-            "rendered hands need the hand's mesh: set HANDHELD_DATA to a folder that holds hands/mesh "
-            f"(docs/data.md says where it is from); {error}"
+            "rendered hands need the hand's mesh: set HANDHELD_DATA to a folder that holds "
+            f"hands/mesh (docs/data.md says where it is from); {error}"
         ) from error
 
 

@@ -114,7 +114,13 @@ class Studio:
 
     def _crop(self, options: CropOptions, random: np.random.Generator) -> LabelledPicture:
         person = self._person(random)
-        hands, props = draw_hands(person, self._sources, random, options.second_hand, draw_close_centre)
+        hands, props = draw_hands(
+            person,
+            self._sources,
+            random,
+            options.second_hand,
+            draw_close_centre,
+        )
         region = crop_region(hands[0], options.jitter, random)
         camera = Camera(1.0, options.size, options.size, view_of(region, options.size))
         return self._photograph(hands, props, camera, options.occluded, random)
@@ -143,6 +149,7 @@ class Studio:
 
     def _person(self, random: np.random.Generator) -> RenderedPerson:
         number = int(random.integers(self._people))
+        # By its own generator: who else was drawn before must not matter.
         if number not in self._known:
             name = f"rendered-{self._seed}-{number}"
             generator = self._generator(_PEOPLE, number)
@@ -196,7 +203,11 @@ def draw_close_centre(random: np.random.Generator) -> Doubles:
     return distance * np.array([aside[0], aside[1], 1.0])
 
 
-def draw_scene_centre(camera: Camera, options: SceneOptions, random: np.random.Generator) -> Doubles:
+def draw_scene_centre(
+    camera: Camera,
+    options: SceneOptions,
+    random: np.random.Generator,
+) -> Doubles:
     """Choose where a palm is in a scene, (3,) metres: anywhere in the picture, at any size."""
     share = exp(random.uniform(log(options.smallest), log(options.largest)))
     length = share * min(camera.width, camera.height)

@@ -103,7 +103,9 @@ def _make(
                 _write_picture(out, index, picture, lines)
                 on_picture(index + 1)
     except OSError as error:
-        raise MediaError(f"{out} cannot be written: {error}; the pictures of whole lines in {_LABELS} are kept") from error
+        raise MediaError(
+            f"{out} cannot be written: {error}; the pictures of whole lines in {_LABELS} are kept",
+        ) from error
 
 
 def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[str]) -> None:
