@@ -6,7 +6,7 @@
 but ``JobKind``, ``Limits`` and ``unpack`` need the extra ``server``.
 """
 
-from handheld.service.archive import unpack
+from handheld.service.archives import unpack
 from handheld.service.kinds import Field, JobKind
 from handheld.service.limits import Limits
 from handheld.service.server import create_app, run_app, serve

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.service._jobs import Job
-from handheld.service._zipstream import stream_zip
+from handheld.service.archives import stream_zip
 from handheld.service.folders import Folders
 
 try:
