@@ -59,7 +59,7 @@ def run(code: str, *hidden: str) -> "subprocess.CompletedProcess[str]":
 
 
 WITHOUT_TORCH = {
-    "training": "import handheld.training",
+    "training": "from handheld.training import fit",
     "compress": "from handheld.compress import compress",
     "compress, the module": "import handheld.compress.run",
     "federated.device": "import handheld.federated.device",
