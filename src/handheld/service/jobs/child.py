@@ -1,4 +1,4 @@
-"""The processes of one job: ``python -m handheld.service.child``, started by the server, and the job's own below it.
+"""The processes of one job: ``python -m handheld.service.jobs.child``, started by the server, and the job's own below it.
 
 It reads ``{"entry", "folder", "spec", "memory_bytes", "tasks"}`` as one line on standard input, which then stays open for as
 long as the server lives. The job writes a JSON line for each report, and for its end, to what was its standard output. The
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from handheld.errors import HandheldError
-from handheld.service._strays import adopt_orphans, prctl
-from handheld.service._texts import storable
+from handheld.service.jobs._strays import adopt_orphans, prctl
+from handheld.service.jobs._texts import storable
 
 _PAUSE_SECONDS = 0.1
 _NICENESS = 5  # so that the server answers, and the keeper ends a job, beside hundreds of processes that compute

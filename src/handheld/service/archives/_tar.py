@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, cast
 
-from handheld.service._entries import Unpacking
-from handheld.service._xz import XZReader
+from handheld.service.archives._entries import Unpacking
+from handheld.service.archives._xz import XZReader
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1 << 16

@@ -14,9 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from handheld.service import JobKind
 from handheld.service.database import Database
-from handheld.service.folders import Folders, key_of, new_id
-from handheld.service.queue import JobQueue, metadata
-from handheld.service.worker import Worker, end_process
+from handheld.service.jobs.folders import Folders, key_of, new_id
+from handheld.service.jobs.queue import JobQueue, metadata
+from handheld.service.jobs.worker import Worker, end_process
 
 
 @pytest.fixture

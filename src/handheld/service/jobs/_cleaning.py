@@ -1,7 +1,7 @@
 """Removing what was kept long enough."""
 
-from handheld.service.folders import Folders
-from handheld.service.queue import JobQueue
+from handheld.service.jobs.folders import Folders
+from handheld.service.jobs.queue import JobQueue
 
 _ORPHAN_UPLOADS = 2  # times the time that an upload may take
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from handheld.errors import MissingDependencyError
-from handheld.service.kinds import Spec
+from handheld.service.jobs.kinds import Spec
 
 try:
     import sqlalchemy as sql

@@ -7,9 +7,9 @@ import pytest
 from handheld.errors import BusyError, ServiceError
 from handheld.service import Limits
 from handheld.service.database import Database
-from handheld.service.folders import key_of, new_id
-from handheld.service.limits import DAY
-from handheld.service.queue import JobQueue, metadata
+from handheld.service.jobs.folders import key_of, new_id
+from handheld.service.jobs.limits import DAY
+from handheld.service.jobs.queue import JobQueue, metadata
 
 
 class Clock:

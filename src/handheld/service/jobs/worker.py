@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Iterable
 
 from handheld.errors import HandheldError, MissingDependencyError
-from handheld.service._cleaning import clean
-from handheld.service._jobs import Job
-from handheld.service._process import JobProcess, Progress
-from handheld.service._running import Running
-from handheld.service._strays import end_strays
-from handheld.service.folders import Folders
-from handheld.service.kinds import JobKind
-from handheld.service.queue import JobQueue
+from handheld.service.jobs._cleaning import clean
+from handheld.service.jobs._process import JobProcess, Progress
+from handheld.service.jobs._running import Running
+from handheld.service.jobs._strays import end_strays
+from handheld.service.jobs._table import Job
+from handheld.service.jobs.folders import Folders
+from handheld.service.jobs.kinds import JobKind
+from handheld.service.jobs.queue import JobQueue
 
 try:
     from sqlalchemy.exc import DataError, SQLAlchemyError

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from handheld.errors import InputError, ServiceError
-from handheld.service.folders import Folders, key_of, new_id
+from handheld.service.jobs.folders import Folders, key_of, new_id
 
 
 @pytest.fixture

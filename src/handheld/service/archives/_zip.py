@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from handheld.errors import ArchiveError
-from handheld.service._entries import Unpacking
+from handheld.service.archives._entries import Unpacking
 
 CHUNK = 1 << 16
 _ENCRYPTED, _MASKED = 0x1 | 0x40, 0x2000

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handheld.service._marked import Use, end_marked, use_of
-from handheld.service.kinds import Spec
-from handheld.service.limits import Limits
+from handheld.service.jobs._marked import Use, end_marked, use_of
+from handheld.service.jobs.kinds import Spec
+from handheld.service.jobs.limits import Limits
 
 _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 20  # bytes; a report of our own child is far below
@@ -46,7 +46,7 @@ class JobProcess:
         # -P: a file called json.py that somebody uploaded must not be imported from the folder that the job works in.
         self._mark = f"HANDHELD_JOB={secrets.token_hex(16)}"
         self._folder = folder
-        command = [sys.executable, "-P", "-m", "handheld.service.child"]
+        command = [sys.executable, "-P", "-m", "handheld.service.jobs.child"]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handheld.service._jobs import Job
-from handheld.service._process import JobProcess
-from handheld.service.folders import Folders
+from handheld.service.jobs._process import JobProcess
+from handheld.service.jobs._table import Job
+from handheld.service.jobs.folders import Folders
 
 _PAUSES = 20  # how much longer it is not measured than measuring took
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from handheld.errors import ArchiveError, InputError
 from handheld.files import atomic_folder
-from handheld.service._entries import Unpacking
-from handheld.service._tar import unpack_tar
-from handheld.service._zip import unpack_zip
+from handheld.service.archives._entries import Unpacking
+from handheld.service.archives._tar import unpack_tar
+from handheld.service.archives._zip import unpack_zip
 from handheld.untrusted import require_file
 
 _TAR_MAGIC_AT = 257

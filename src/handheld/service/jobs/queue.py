@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Collection
 
 from handheld.errors import BusyError, MissingDependencyError
-from handheld.service._jobs import Job, as_job, columns, jobs, metadata
-from handheld.service._texts import storable
 from handheld.service.database import Database
-from handheld.service.kinds import Spec
-from handheld.service.limits import DAY, Limits
+from handheld.service.jobs._table import Job, as_job, columns, jobs, metadata
+from handheld.service.jobs._texts import storable
+from handheld.service.jobs.kinds import Spec
+from handheld.service.jobs.limits import DAY, Limits
 
 try:
     import sqlalchemy as sql
