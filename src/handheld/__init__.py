@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which run nothing; a test ho
         reply,
         service,
         training,
+        untrusted,
         web,
     )
 

@@ -15,14 +15,15 @@ def main() -> None:
     Exit status: 0 done, 1 an error that a person caused (one line says which), 2 a wrong call, 130 interrupted. A polite end
     (SIGTERM, as from ``timeout`` or ``docker stop``) is an interrupt too: what was done is kept, temporary files are removed.
     """
-    from handheld.cli.app import app
-
     _open_closed_streams()
-    signal.signal(signal.SIGTERM, _interrupt)
+    stops: list[int] = []
+    _stop_politely(stops)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter gets another, and no trace
     try:
+        from handheld.cli.app import app
+
         app(prog_name="handheld")  # also as "python -m handheld", for which completion has no name
     except HandheldError as error:
         from rich.console import Console
@@ -38,6 +39,26 @@ def main() -> None:
         _write_no_more()
         sys.stderr.write(f"error: {error.filename or 'what the command says'}: {error.strerror or error}\n")
         sys.exit(1)
+    except (Exception, KeyboardInterrupt):
+        # What was stopped may fail of it: numba loses the interrupt while it compiles, and finds no function afterwards.
+        if not stops:
+            raise
+        from handheld.cli._output import INTERRUPTED, STOPPED
+
+        sys.stderr.write(f"{STOPPED}\n")
+        sys.exit(INTERRUPTED)
+
+
+def _stop_politely(stops: list[int]) -> None:
+    """Let Ctrl-C and SIGTERM interrupt what runs, and keep the signals that came; what was told to ignore them still does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stops.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 def _open_closed_streams() -> None:
@@ -54,10 +75,6 @@ def _open_closed_streams() -> None:
 def _write_no_more() -> None:
     """Let standard output lead nowhere, so that Python's last flush has no trace to print."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _escaped(text: str) -> str:

@@ -88,7 +88,7 @@ def train(
         class_weight=class_weight, high_effort=_is_high(effort),
     )  # fmt: skip
     state = out.with_name(f".{out.name}.training")
-    with stage_bars(output.console) as progress:
+    with output.stoppable(state), stage_bars(output.console) as progress:
         made = make_text_model(data, judged_by, plan, state=state, progress=progress)
     with atomic_path(out) as temporary:
         temporary.write_bytes(made.content)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handheld.data._checks import require_share, require_whole
 from handheld.errors import InputError
+from handheld.untrusted import is_whole
 
 _MOSTLY = 0.5  # of the examples with a label of their own: then they are no classes
 
@@ -45,13 +46,17 @@ class Dataset:
             low, high = self.labels.min(), self.labels.max()
             raise InputError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
         for name in self.classes:
-            if name != name.encode("utf-8", "replace").decode("utf-8"):
+            if not is_whole(name):
                 raise InputError(f"the name of class {name!r} is no text that UTF-8 can write; rename it")
         if twice := [name for name, count in Counter(self.classes).items() if count > 1]:
             raise InputError(f"two classes have the name {twice[0]!r}: give each a name of its own")
-        if isinstance(self.inputs, np.ndarray) and self.inputs.dtype.kind == "f" and not np.isfinite(self.inputs).all():
-            bad = int(np.flatnonzero(~np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(axis=1))[0])
-            raise InputError(f"example {bad} holds values that are not finite")
+        if isinstance(self.inputs, np.ndarray):
+            _require_finite(self.inputs)
+        elif not is_whole("".join(self.inputs)):
+            cut = next(number for number, text in enumerate(self.inputs) if not is_whole(text))
+            raise InputError(
+                f"example {cut} holds half a letter, which no file can take: {self.inputs[cut]!r:.100}; leave it out"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -168,6 +173,13 @@ class Splits:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.train.classes
+
+
+def _require_finite(inputs: NDArray[Any]) -> None:
+    """Raise :class:`InputError` for the first example that holds no numbers."""
+    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+        bad = int(np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))[0])
+        raise InputError(f"example {bad} holds values that are not finite")
 
 
 def _check_form(name: str, part: Dataset, train: Dataset) -> None:

@@ -77,7 +77,8 @@ class StageClock:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._counted
         self._counted = now
         if self.kept:
-            with suppress(FileError), atomic_path(self.kept) as temporary:  # a full disk must not end a run for this
+            # A full disk must not end a run for this, and a damaged file is none.
+            with suppress(FileError), atomic_path(self.kept, durable=False) as temporary:
                 temporary.write_text(json.dumps(self.seconds))
 
 
