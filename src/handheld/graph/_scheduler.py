@@ -12,10 +12,10 @@ from typing import Any
 
 from handheld.errors import CalculatorError, InputError, TimestampError
 from handheld.graph._state import CLOSED, OPEN, QUEUED, RUNNING, Edge, Group, RunNode, Source, Stream
-from handheld.graph.calculator import _BOUND, Calculator, Context
+from handheld.graph.calculator import BOUND, Calculator, Context
 from handheld.graph.config import BackEdge
 from handheld.graph.packet import Packet
-from handheld.graph.plan import INPUT, Plan
+from handheld.graph.plan import INPUT, GraphPlan
 from handheld.graph.timestamp import Timestamp, bound_after
 
 _MIN, _MAX = int(Timestamp.MIN), int(Timestamp.MAX)
@@ -26,7 +26,7 @@ _END, _DONE = int(Timestamp.ONE_OVER_POST_STREAM), int(Timestamp.DONE)
 class Scheduler:
     """The running state of one graph."""
 
-    def __init__(self, plan: Plan, side: Mapping[str, Any], *, max_queue_size: int, clock: Callable[[], float]) -> None:
+    def __init__(self, plan: GraphPlan, side: Mapping[str, Any], *, max_queue_size: int, clock: Callable[[], float]) -> None:
         self.clock, self.max_queue_size = clock, max_queue_size
         self.side = dict(side)
         self.plan = plan
@@ -294,7 +294,7 @@ class Scheduler:
         if error is None:
             try:
                 for stream, packet in outbox:
-                    if packet[0] is _BOUND:
+                    if packet[0] is BOUND:
                         self.set_bound(stream, packet[1])
                     else:
                         self.deliver(stream, packet)

@@ -6,7 +6,7 @@ from html import escape
 
 from handheld.graph._layout import BOX_HEIGHT, lay_out
 from handheld.graph.config import BackEdge, GraphConfig
-from handheld.graph.plan import Plan, plan
+from handheld.graph.plan import GraphPlan, plan
 
 _MARGIN, _LANE, _LETTER = 16, 26, 7.4
 
@@ -67,7 +67,7 @@ def to_svg(config: GraphConfig) -> str:
     ) + "\n".join([*parts, "</svg>\n"])
 
 
-def _arrows(graph: Plan) -> list[_Arrow]:
+def _arrows(graph: GraphPlan) -> list[_Arrow]:
     arrows = [
         _Arrow(graph.streams[stream].node or "\0" + stream, node.name, stream, isinstance(stream, BackEdge))
         for node in graph.nodes
@@ -77,7 +77,7 @@ def _arrows(graph: Plan) -> list[_Arrow]:
     return arrows + [_Arrow(node or "\0" + stream, "\1" + stream, stream, False) for node, stream in sent]
 
 
-def _boxes(graph: Plan, arrows: list[_Arrow]) -> list[str]:
+def _boxes(graph: GraphPlan, arrows: list[_Arrow]) -> list[str]:
     """Name every box: graph inputs, nodes in the order of the plan, graph outputs."""
     inputs = ["\0" + name for name in graph.config.inputs]
     return list(dict.fromkeys([*inputs, *(node.name for node in graph.nodes), *(arrow.target for arrow in arrows)]))

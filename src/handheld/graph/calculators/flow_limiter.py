@@ -5,7 +5,7 @@ from typing import Any
 
 from handheld.errors import InputError
 from handheld.graph.calculator import Calculator, Context
-from handheld.graph.contract import Contract, Immediate
+from handheld.graph.contract import Contract, ImmediatePolicy
 from handheld.graph.packet import Packet
 
 
@@ -24,7 +24,7 @@ class FlowLimiter(Calculator):
     contract = Contract(
         inputs={"in": object, "finished": object},
         outputs={"out": object, "allow": bool},
-        policy=Immediate(),
+        policy=ImmediatePolicy(),
         timestamp_offset=None,
         process_bounds=True,
     )

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 from handheld.graph.calculator import Calculator, Context
-from handheld.graph.contract import Contract, Immediate
+from handheld.graph.contract import Contract, ImmediatePolicy
 from handheld.graph.packet import Packet
 from handheld.graph.timestamp import Timestamp
 
@@ -20,7 +20,7 @@ class PreviousLoopback(Calculator):
     contract = Contract(
         inputs={"main": object, "loop": object},
         outputs={"previous": object},
-        policy=Immediate(),
+        policy=ImmediatePolicy(),
         timestamp_offset=None,
         process_bounds=True,
     )
