@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 from handheld.errors import GraphError
 from handheld.graph._inspect import grow
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import Edge, Source
+from handheld.graph._state import Edge, PacketSource
 
-Wanted = list[Source] | None
+Wanted = list[PacketSource] | None
 
 
 class Executor(Protocol):
@@ -23,7 +23,7 @@ class Executor(Protocol):
         """Something changed from outside: see to it that it is handled."""
 
     def wait_for(
-        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: Source | None = None, timeout: float | None = None
+        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: PacketSource | None = None, timeout: float | None = None
     ) -> bool:
         """Run until the condition holds, or nothing can run and nothing more can come; return whether it holds.
 
@@ -59,7 +59,7 @@ class CallingThread:
             self._run(None, None)
 
     def wait_for(
-        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: Source | None = None, timeout: float | None = None
+        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: PacketSource | None = None, timeout: float | None = None
     ) -> bool:
         """Run nodes and sources until the condition holds or nothing can run."""
         if not self._running:
@@ -135,7 +135,7 @@ class ThreadPool:
         self._tell()
 
     def wait_for(
-        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: Source | None = None, timeout: float | None = None
+        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: PacketSource | None = None, timeout: float | None = None
     ) -> bool:
         """Wait until the condition holds, a node failed, or nothing can run and nothing can come; the caller holds the lock."""
         if self._resting or not self._asked:  # else some worker is awake, and looks at those who wait before it sleeps
@@ -266,7 +266,7 @@ class ThreadPool:
 class _Waiter(NamedTuple):
     condition: Callable[[], bool]
     wanted: Wanted
-    room: Source | None
+    room: PacketSource | None
     thread: threading.Thread
     over: threading.Event
 

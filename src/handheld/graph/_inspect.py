@@ -69,10 +69,10 @@ def _unmet(node: RunNode) -> list[Edge]:
 
 
 def _waiting(node: RunNode) -> Iterator[Waiting]:
-    for group in node.groups:
-        packet, _ = group.next()
+    for sync_set in node.sync_sets:
+        packet, _ = sync_set.next()
         at = None if packet == Timestamp.DONE else Timestamp(packet)
-        for edge in group.edges:
+        for edge in sync_set.edges:
             stream = edge.stream
             lacks = not edge.queue and stream.bound <= min(packet, Timestamp.POST_STREAM)
             if lacks and not (edge.back and at is None):

@@ -13,7 +13,7 @@ from handheld.errors import GraphError, GraphStuckError, GraphValidationError, I
 from handheld.graph._executors import CallingThread, Executor, ThreadPool
 from handheld.graph._inspect import grow, stats, tell_unmet, why_stuck
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, RunNode, Source
+from handheld.graph._state import CLOSED, OPEN, RunNode, PacketSource
 from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.config import GraphConfig
@@ -148,7 +148,7 @@ class Graph:
             self._raise_error()
         return True
 
-    def _make_room(self, executor: Executor, source: Source) -> None:
+    def _make_room(self, executor: Executor, source: PacketSource) -> None:
         scheduler = self._scheduler
         if not executor.wait_for(lambda: not source.blocked, room=source):
             self._raise_error()
@@ -274,7 +274,7 @@ class Graph:
         if self._scheduler.error is not None:
             raise self._scheduler.error
 
-    def _input(self, name: str) -> Source:
+    def _input(self, name: str) -> PacketSource:
         try:
             return self._scheduler.inputs[name]
         except KeyError:
