@@ -25,7 +25,7 @@ from handheld.graph.function import FunctionCalculator, calculator
 from handheld.graph.graph import Graph
 from handheld.graph.packet import Packet
 from handheld.graph.plan import stream_names
-from handheld.graph.reader import Reader
+from handheld.graph.reader import PacketReader
 from handheld.graph.stats import (
     GraphStats,
     NodeStats,
@@ -62,7 +62,7 @@ __all__ = [
     "PassThrough",
     "PreviousLoopback",
     "QueueStats",
-    "Reader",
+    "PacketReader",
     "SourceStats",
     "StreamStats",
     "SyncSetPolicy",

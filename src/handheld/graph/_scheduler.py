@@ -183,7 +183,7 @@ class Scheduler:
             if node is not None and node.state == OPEN:
                 self._pending.append(node)
         # Last, because Context.bound reads without the lock: below the bound, whatever came must
-        # be in the queue. 1 + timestamp, not timestamp + 1: Timestamp's own + is twenty times slower.
+        # be in the queue. Not timestamp + 1: Timestamp's own + takes twenty times as long.
         if _MIN <= timestamp < _MAX:
             stream.bound = 1 + timestamp
         else:
