@@ -251,8 +251,11 @@ class ThreadPool:
         That is a reader whose thread lives.
         """
         waiting = [waiter.thread for waiter in self._waiters if not waiter.condition()]
-        owners = [edge.owner for edge in queues if edge.owner is not None]
-        return any(owner not in waiting and owner.is_alive() for owner in owners)
+        for edge in queues:
+            owner = edge.owner
+            if owner is not None and owner not in waiting and owner.is_alive():
+                return True
+        return False
 
     def _tell(self) -> None:
         """Wake the callers whose wait is over.

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import NamedTuple
 
 BOX_HEIGHT = 40.0
@@ -163,9 +164,12 @@ def _columns(
             pulled = {stop: _pulled(stop, neighbours, x) for stop in layer}
             # Stable, so that stops pulled to one place stay in the order that they were in.
             layer.sort(key=pulled.__getitem__)
-            positions = [pulled[stop] for stop in layer]
-            halves = [half_widths[stop] for stop in layer]
-            x.update(zip(layer, _apart(positions, halves), strict=True))
+            # To both sides alike: to the left is to the right in a mirror.
+            pushed = _pushed(layer, pulled, half_widths)
+            mirrored = {stop: -position for stop, position in pulled.items()}
+            pushed_left = _pushed(layer[::-1], mirrored, half_widths)
+            for stop in layer:
+                x[stop] = (pushed[stop] - pushed_left[stop]) / 2
     return x
 
 
@@ -179,22 +183,15 @@ def _pulled(
     return sum(x[neighbour] for neighbour in around) / len(around)
 
 
-def _apart(positions: Sequence[float], halves: Sequence[float]) -> list[float]:
-    """Keep positions in a row apart, moving them to both sides alike."""
-    pushed_right = _pushed(positions, halves)
-    # The same to the left: in a mirror.
-    mirrored = _pushed([-position for position in reversed(positions)], halves[::-1])
-    pushed_left = [-position for position in reversed(mirrored)]
-    both = zip(pushed_left, pushed_right, strict=True)
-    return [(low + high) / 2 for low, high in both]
-
-
-def _pushed(positions: Sequence[float], halves: Sequence[float]) -> list[float]:
-    """Push positions to the right until neighbours have a gap between them."""
-    pushed: list[float] = []
-    for index, position in enumerate(positions):
-        if pushed:
-            lowest = pushed[-1] + halves[index - 1] + halves[index] + GAP
-            position = max(position, lowest)
-        pushed.append(position)
+def _pushed(
+    layer: Sequence[_Stop],
+    positions: Mapping[_Stop, float],
+    half_widths: Mapping[_Stop, float],
+) -> dict[_Stop, float]:
+    """Push the stops of a layer to the right until neighbours have a gap between them."""
+    pushed: dict[_Stop, float] = {}
+    right_edge = -inf  # of the stop before
+    for stop in layer:
+        pushed[stop] = max(positions[stop], right_edge + half_widths[stop] + GAP)
+        right_edge = pushed[stop] + half_widths[stop]
     return pushed

@@ -9,7 +9,6 @@ that packets leave the graph before new ones enter.
 from collections.abc import Callable, Mapping
 from copy import copy
 from heapq import heappop, heappush
-from itertools import chain
 from typing import Any
 
 from handheld.errors import CalculatorError, InputError, TimestampError
@@ -74,6 +73,7 @@ class Scheduler:
         self.inputs: dict[str, PacketSource] = {}
         self.source_nodes: list[RunNode] = []
         self._sources: dict[str, list[PacketSource]] = {}  # stream -> what feeds it
+        self._side_outputs: dict[str, Mapping[str, str]] = {}  # node -> port -> side packet
         self.looped: set[str] = set()  # streams below a back edge: see close_loop
         for name, producer in plan.streams.items():
             self.streams[name] = Stream(name, producer.node)
@@ -87,15 +87,18 @@ class Scheduler:
     def _add_planned(self, flat: FlatNode) -> None:
         """Add a node of the plan, and connect it."""
         ports: dict[str, Stream | None] = dict.fromkeys(flat.contract.outputs)
-        ports.update({port: self.streams[stream] for port, stream in flat.outputs.items()})
+        for port, stream in flat.outputs.items():
+            ports[port] = self.streams[stream]
         # A copy, so that graphs that run at the same time, of one config or not, never share what
         # open() sets.
         calculator = copy(flat.calculator)
         context = Context(flat.name, ports, flat.side_inputs, flat.contract)
         node = self.add_node(flat.name, calculator, context)
+        self._side_outputs[flat.name] = flat.side_outputs
+        edges: dict[str, Edge] = {}
         for port, stream in flat.inputs.items():
-            self.connect(node, port, stream, back=isinstance(stream, BackEdge))
-        context._edges = {edge.port: edge for edge in node.inputs}
+            edges[port] = self.connect(node, port, stream, back=isinstance(stream, BackEdge))
+        context._edges = edges
         node.connect(flat.policy.groups(list(flat.contract.inputs)))
         node.outputs = [stream for stream in ports.values() if stream is not None]
         if not node.inputs:
@@ -105,14 +108,17 @@ class Scheduler:
 
     def _trace(self, node: RunNode) -> None:
         """Note of a node's outputs which sources feed them, and whether a back edge does."""
-        # Each source once, in an order that does not depend on the run.
-        feeding = dict.fromkeys(chain.from_iterable(edge.sources for edge in node.close_edges))
+        # A dictionary for an ordered set: each source once, in an order that no run changes.
+        feeding: dict[PacketSource, None] = {}
+        looped = node.has_back
         if node.source is not None:
             feeding[node.source] = None
-        below_loop = any(edge.stream.name in self.looped for edge in node.close_edges)
+        for edge in node.close_edges:
+            feeding.update(dict.fromkeys(edge.sources))
+            looped = looped or edge.stream.name in self.looped
         for stream in node.outputs:
             self._sources[stream.name] = list(feeding)
-            if node.has_back or below_loop:
+            if looped:
                 self.looped.add(stream.name)
 
     def add_node(self, name: str, calculator: Calculator, context: Context) -> RunNode:
@@ -160,10 +166,10 @@ class Scheduler:
         return self.side[name]
 
     def _take_side_packets(self, node: RunNode) -> None:
-        flat = next(flat for flat in self.plan.nodes if flat.name == node.name)
+        names = self._side_outputs[node.name]
         for port, payload in node.context._side_outbox.items():
-            if port in flat.side_outputs:  # else nobody takes it
-                self.side[flat.side_outputs[port]] = payload
+            if port in names:  # else nobody takes it
+                self.side[names[port]] = payload
 
     def deliver(self, stream: Stream, packet: Packet[Any]) -> None:
         """Put a packet into every queue of a stream."""
@@ -318,16 +324,22 @@ class Scheduler:
 
     def held_back(self) -> list[PacketSource]:
         """Return the source nodes that wait for room in a full queue."""
-        sources = [node.source for node in self.source_nodes if node.state == OPEN]
-        return [source for source in sources if source is not None and source.blocked]
+        held = []
+        for node in self.source_nodes:
+            source = node.source
+            if node.state == OPEN and source is not None and source.blocked:
+                held.append(source)
+        return held
 
     def holding(self, sources: list[PacketSource]) -> list[Edge]:
         """Return the full queues that hold any of these sources back."""
         if not sources:  # as nearly always
             return []
-        edges = chain.from_iterable(stream.edges for stream in self.streams.values())
-        full = [edge for edge in edges if edge.full]
-        return [edge for edge in full if any(source in edge.sources for source in sources)]
+        any_of = set(sources)
+        full: list[Edge] = []
+        for stream in self.streams.values():
+            full += [e for e in stream.edges if e.full and not any_of.isdisjoint(e.sources)]
+        return full
 
     def close_loop(self) -> bool:
         """Queue the first node that only its back edges keep open to be closed.

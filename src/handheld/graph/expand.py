@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from handheld.errors import GraphValidationError
@@ -148,8 +147,10 @@ def _default_name(calculator: Any) -> str:
 def _unused(name: str, used: set[str]) -> str:
     if name not in used:
         return name
-    numbered = (f"{name}_{number}" for number in count(2))
-    return next(candidate for candidate in numbered if candidate not in used)
+    number = 2
+    while f"{name}_{number}" in used:
+        number += 1
+    return f"{name}_{number}"
 
 
 def _snake_case(name: str) -> str:

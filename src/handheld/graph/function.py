@@ -157,13 +157,13 @@ def _read_signature(function: Callable[..., Any]) -> _Signature:
         )
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters
+    inputs = []
     options = {}
-    inputs = {}
     for name, parameter in parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
-            options[name] = parameter
+            options[name] = parameter.default
         else:
-            inputs[name] = parameter
+            inputs.append(name)
     if not inputs:
         raise GraphValidationError(
             f"{_name(function)}() has no input: a source must be a Calculator class, which says "
@@ -172,7 +172,7 @@ def _read_signature(function: Callable[..., Any]) -> _Signature:
     _check_annotations(function, [*parameters.values()], hints)
     return _Signature(
         inputs={name: hints[name] for name in inputs},
-        options={name: parameter.default for name, parameter in options.items()},
+        options=options,
         result=without_none(hints["return"]),
     )
 

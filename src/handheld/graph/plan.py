@@ -92,8 +92,8 @@ class _ProducerTable:
             if not accepts(types[port], producer.type):
                 raise GraphValidationError(
                     f"{taker} takes {type_name(types[port])}, but {self.term} {str(name)!r} "
-                    f"carries {type_name(producer.type)} ({producer}); connect another {self.term}, "
-                    "or put a calculator between them that converts"
+                    f"carries {type_name(producer.type)} ({producer}); "
+                    f"connect another {self.term}, or put a calculator between them that converts"
                 )
 
 
@@ -154,10 +154,16 @@ def _needs(
     """Return node -> what it needs, back edges and the graph's inputs aside."""
     needs: dict[str, list[_Need]] = {}
     for node in nodes:
-        forward = [name for name in node.inputs.values() if not isinstance(name, BackEdge)]
-        producers = [(streams[name].node, name) for name in forward]
-        producers += [(sides[name].node, name) for name in node.side_inputs.values()]
-        needs[node.name] = [need for need in producers if need[0] != INPUT]
+        own_needs: list[_Need] = []
+        for name in node.inputs.values():
+            producer = streams[name].node
+            if producer != INPUT and not isinstance(name, BackEdge):
+                own_needs.append((producer, name))
+        for name in node.side_inputs.values():
+            producer = sides[name].node
+            if producer != INPUT:
+                own_needs.append((producer, name))
+        needs[node.name] = own_needs
     return needs
 
 

@@ -1,7 +1,7 @@
 """Whether what one port sends is what another takes."""
 
 import types
-from itertools import chain
+from itertools import chain, starmap
 from numbers import Complex, Integral, Real
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -70,7 +70,7 @@ def _accepts_class(input_type: Any, output_type: Any) -> bool:
     if input_class is output_class:
         # Not strict: list, without arguments, fits list[int].
         pairs = zip(get_args(input_type), get_args(output_type), strict=False)
-        return all(accepts(*pair) for pair in pairs)
+        return all(starmap(accepts, pairs))
     if input_class is float and output_class is int:
         return True
     return _is_subclass(output_class, input_class)
@@ -111,7 +111,7 @@ def runtime_classes(hint: Any) -> tuple[type, ...]:
 
 
 def _union_classes(members: tuple[Any, ...]) -> tuple[type, ...]:
-    classes = [runtime_classes(member) for member in members]
+    classes = list(map(runtime_classes, members))
     # One member that cannot be checked means that the union cannot.
     if not all(classes):
         return ()
