@@ -37,8 +37,8 @@ _DARK = (20, 20, 20)
 _BRIGHT = 140  # brightness, of 255, from which dark letters are easier to read than white ones
 
 _SUBPIXEL = 3  # OpenCV's fixed point: coordinates in eighths of a pixel
-# Pixels. OpenCV's lines count in 32 bits, 16 of them for fractions: what lies beyond 32767 would come
-# out somewhere else.
+# Pixels. OpenCV's lines count in 32 bits, 16 of them for fractions: what lies beyond 32767 would
+# come out somewhere else.
 _FARTHEST = (-8191, 32767)
 
 _PADDING = 3  # pixels between a label's box and its text, at the left and at the right
