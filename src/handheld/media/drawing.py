@@ -41,6 +41,9 @@ _SUBPIXEL = 3  # OpenCV's fixed point: coordinates in eighths of a pixel
 # come out somewhere else.
 _FARTHEST = (-8191, 32767)
 
+_STROKES = cv2.FONT_HERSHEY_SIMPLEX
+_STROKE_PIXELS = 1  # thicker letters run together at the usual scale
+
 _PADDING = 3  # pixels between a label's box and its text, at the left and at the right
 _LINE_GAP = 4  # pixels that a label's box is higher than its text
 
@@ -204,18 +207,10 @@ def draw_label(
     """
     box = label_box(image.shape[:2], text, corner, scale=scale)
     cv2.rectangle(image, (box.left, box.top), (box.right, box.bottom), colour, -1)
-    ink = _ink(colour)
-    x = box.left + _PADDING
     if text.isascii():
-        _, baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        origin = (x, box.bottom - baseline - 1)
-        cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 1, cv2.LINE_AA)
-        return image
-    canvas = PillowImage.fromarray(image)
-    font = _font(text, _font_pixels(scale))
-    ImageDraw.Draw(canvas).text((x, box.top + 1), text, fill=ink, font=font)
-    # Pillow draws on a copy of its own.
-    image[...] = np.asarray(canvas)
+        _write_strokes(image, text, box, _ink(colour), scale)
+    else:
+        _write_with_font(image, text, box, _ink(colour), scale)
     return image
 
 
@@ -245,10 +240,31 @@ def label_box(
     return LabelBox(left_edge, bottom - height, left_edge + width, bottom)
 
 
+def _write_strokes(image: Image, text: str, box: LabelBox, ink: Colour, scale: float) -> None:
+    _, baseline = _stroked_size(text, scale)
+    origin = (box.left + _PADDING, box.bottom - baseline - 1)
+    cv2.putText(image, text, origin, _STROKES, scale, ink, _STROKE_PIXELS, cv2.LINE_AA)
+
+
+def _write_with_font(image: Image, text: str, box: LabelBox, ink: Colour, scale: float) -> None:
+    canvas = PillowImage.fromarray(image)
+    font = _font(text, _font_pixels(scale))
+    origin = (box.left + _PADDING, box.top + 1)
+    ImageDraw.Draw(canvas).text(origin, text, fill=ink, font=font)
+    # Pillow draws on a copy of its own.
+    image[...] = np.asarray(canvas)
+
+
+def _stroked_size(text: str, scale: float) -> tuple[tuple[int, int], int]:
+    """Return (width, height) above the line, and the height of what reaches below it."""
+    (width, height), baseline = cv2.getTextSize(text, _STROKES, scale, _STROKE_PIXELS)
+    return (width, height), baseline
+
+
 def _text_size(text: str, scale: float) -> tuple[int, int]:
     """Return (width, height) of a text in pixels, with what reaches below its line."""
     if text.isascii():
-        (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+        (width, height), baseline = _stroked_size(text, scale)
         return width, height + baseline
     x0, y0, x1, y1 = _font(text, _font_pixels(scale)).getbbox(text)
     # A letter that begins behind the start of its line is moved there.

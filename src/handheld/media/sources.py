@@ -162,12 +162,8 @@ def open_camera(
         raise MediaError(
             f"camera {index} cannot be opened: is there one, is it free, and may this user read it?"
         )
-    fps = float(device.get(_CAP_PROP_FPS))
-    # 0, -1 or no number where the driver does not know.
-    if not (math.isfinite(fps) and fps > 0):
-        fps = _USUAL_FPS
     camera = _Camera(device, index, clock)
-    return FrameSource(camera.frames, fps, None, live=True, close=device.release)
+    return FrameSource(camera.frames, camera.fps, None, live=True, close=device.release)
 
 
 def open_source(source: str | Path, *, fps: float = 30.0) -> VideoReader | FrameSource:
@@ -207,6 +203,15 @@ class _Camera:
         self._start: float | None = None
         self._last = -1
         self._number = 0
+
+    @property
+    def fps(self) -> float:
+        """Nominal frames per second."""
+        fps = float(self._device.get(_CAP_PROP_FPS))
+        # 0, -1 or no number where the driver does not know.
+        if not (math.isfinite(fps) and fps > 0):
+            return _USUAL_FPS
+        return fps
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames as long as the camera gives any."""

@@ -97,19 +97,13 @@ class VideoWriter:
         self, path: str | os.PathLike[str], *, fps: float = 30.0, quality: int = 23
     ) -> None:
         self.path = Path(path)
-        film_format = _FORMATS.get(self.path.suffix.lower())
-        if film_format is None:
-            raise MediaError(
-                f"{self.path}: no video format has this suffix; use .mp4, .mkv or .webm "
-                "(media.write_animation makes .webp and .gif)"
-            )
+        self._format = _format_of(self.path)
         if not _is_real(fps) or not 0 < fps <= _FASTEST:
             raise InputError(f"fps: expected a number in (0, {_FASTEST}], got {fps!r}")
         if not _is_whole(quality) or not 0 <= quality <= _WORST_QUALITY:
             raise InputError(
                 f"quality: expected a whole number in [0, {_WORST_QUALITY}], got {quality!r}"
             )
-        self._format = film_format
         # 1001 is the largest denominator of a rate in use: 30000/1001, that of NTSC.
         self._fps = Fraction(fps).limit_denominator(1001)
         self._quality = quality
@@ -270,10 +264,8 @@ class VideoWriter:
                 )
             self._has_scaled = True
             image = _scaled(image, width, height)
-        # Colours are stored for squares of two by two pixels.
-        if height % 2 or width % 2:
-            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        pixels = np.ascontiguousarray(_even(image))
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         matrix = _MATRICES[usual_matrix(width, height)]
         return frame.reformat(format="yuv420p", dst_colorspace=matrix)
 
@@ -302,6 +294,24 @@ class VideoWriter:
             return {"crf": "32", "b:v": "0"}
         # Fast rather than small: a film is often written beside the work that it shows.
         return {"crf": str(self._quality), "preset": "veryfast", **self._format.codec_options}
+
+
+def _format_of(path: Path) -> _FilmFormat:
+    film_format = _FORMATS.get(path.suffix.lower())
+    if film_format is None:
+        raise MediaError(
+            f"{path}: no video format has this suffix; use .mp4, .mkv or .webm "
+            "(media.write_animation makes .webp and .gif)"
+        )
+    return film_format
+
+
+def _even(image: Image) -> Image:
+    """Pad a picture to even sides, since colours are stored for squares of two by two pixels."""
+    height, width = image.shape[:2]
+    if not (height % 2 or width % 2):
+        return image
+    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 def _scaled(image: Image, width: int, height: int) -> Image:
