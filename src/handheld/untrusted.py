@@ -23,7 +23,7 @@ def require_file(path: str | os.PathLike[str]) -> None:
     """
     refused = _NO_FILES.get(stat.S_IFMT(os.stat(path).st_mode))
     if refused and not _OPENED.fullmatch(os.path.abspath(path)):
-        raise OSError(errno.EINVAL, f"it is {refused}, expected a file", os.fspath(path))
+        raise OSError(errno.EINVAL, f"it is {refused}, expected a file")
 
 
 def read_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None = None) -> Any:

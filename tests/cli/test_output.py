@@ -4,8 +4,11 @@ import json
 import os
 import re
 import signal
+import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -106,18 +109,8 @@ def test_the_end_of_a_chat(monkeypatch):
     assert RUNNER.invoke(app, ["reply", "chat"]).exit_code == 130
 
 
-@pytest.fixture
-def signals():
-    """Handlers of signals are the process's: what a command sets is taken back."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
-    yield numbers
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_fails_because_it_was_stopped_is_no_trace(signals, number, monkeypatch, capsys):
+def test_what_fails_because_it_was_stopped_is_no_trace(number, monkeypatch, capsys):
     def swallowed(**_):
         with suppress(KeyboardInterrupt):
             signal.raise_signal(number)
@@ -129,7 +122,7 @@ def test_what_fails_because_it_was_stopped_is_no_trace(signals, number, monkeypa
     assert (ended.value.code, capsys.readouterr().err) == (130, "stopped\n")
 
 
-def test_what_fails_of_itself_keeps_its_trace(signals, monkeypatch):
+def test_what_fails_of_itself_keeps_its_trace(monkeypatch):
     def wrong(**_):
         raise RuntimeError("a fault of ours")
 
@@ -138,12 +131,47 @@ def test_what_fails_of_itself_keeps_its_trace(signals, monkeypatch):
         main()
 
 
-def test_a_signal_that_is_ignored_stays_so(signals, monkeypatch):
+def test_a_signal_that_is_ignored_stays_so(monkeypatch):
     """As behind ``nohup``, or in a script's background."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    monkeypatch.setattr("handheld.cli.app.app", lambda **_: None)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monkeypatch.setattr("handheld.cli.app.app", lambda **_: signal.raise_signal(signal.SIGINT))
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def drop_an_interrupt(number):
+    value = Event()
+    reference = weakref.ref(value, lambda _: signal.raise_signal(number))
+    del value
+    assert reference() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_comes_again_does_not_come_after_the_end(number, monkeypatch):
+    monkeypatch.setattr("handheld.cli.app.app", lambda **_: drop_an_interrupt(number))
+    before = threading.active_count()
     main()
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_callback_drops_comes_again(number, monkeypatch, capsys):
+    """Python can raise nothing out of a callback of a weak reference."""
+    went_on = Event()
+
+    def busy(**_):
+        drop_an_interrupt(number)
+        went_on.set()
+        while True:
+            Event().wait(0.01)
+
+    monkeypatch.setattr("handheld.cli.app.app", busy)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert went_on.is_set()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "stopped\n")
 
 
 def test_every_command_that_is_stopped_says_so(monkeypatch):

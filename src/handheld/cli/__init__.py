@@ -4,9 +4,14 @@ import io
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from handheld.errors import HandheldError
+
+_AGAIN_S = 0.05  # until an interrupt that was dropped comes again
 
 
 def main() -> None:
@@ -16,15 +21,15 @@ def main() -> None:
     (SIGTERM, as from ``timeout`` or ``docker stop``) is an interrupt too: what was done is kept, temporary files are removed.
     """
     _open_closed_streams()
-    stops: list[int] = []
-    _stop_politely(stops)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter gets another, and no trace
+    stops: list[int] = []
     try:
-        from handheld.cli.app import app
+        with _stopping_politely(stops):
+            from handheld.cli.app import app
 
-        app(prog_name="handheld")  # also as "python -m handheld", for which completion has no name
+            app(prog_name="handheld")  # also as "python -m handheld", for which completion has no name
     except HandheldError as error:
         from rich.console import Console
 
@@ -49,16 +54,40 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
-def _stop_politely(stops: list[int]) -> None:
-    """Let Ctrl-C and SIGTERM interrupt what runs, and keep the signals that came; what was told to ignore them still does."""
+@contextmanager
+def _stopping_politely(stops: list[int]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM interrupt what runs, and note which came; who was told to ignore them still does.
+
+    Python drops what is raised in a callback of its collector, or of a C library, which is where some libraries spend much
+    of their time: the interrupt comes again then.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         stops.append(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
+    def dropped(lost: "sys.UnraisableHookArgs") -> None:
+        if stops and issubclass(lost.exc_type, KeyboardInterrupt):
+            # Not at once, or it would come in here.
+            timers.append(threading.Timer(_AGAIN_S, signal.raise_signal, stops[-1:]))
+            timers[-1].start()
+        else:
+            before(lost)
+
+    timers: list[threading.Timer] = []
+    before = sys.unraisablehook
+    sys.unraisablehook = dropped
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {number: signal.signal(number, interrupt) for number in heard}
+    try:
+        yield
+    finally:
+        for timer in timers:  # first: with the handlers of before, a signal that comes late ends the process
+            timer.cancel()
+            timer.join()
+        sys.unraisablehook = before
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _open_closed_streams() -> None:

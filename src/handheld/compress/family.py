@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hin
 from handheld.compress.targets import Target
 from handheld.errors import InputError, ModelError
 from handheld.files import atomic_path
-from handheld.untrusted import read_json
+from handheld.untrusted import read_json, require_file
 
 FORMAT = 1
 
@@ -244,6 +244,7 @@ class Family:
         """Read a family's folder. Raises :class:`ModelError` for what is none, or was damaged."""
         path = Path(folder) / "family.json"
         try:
+            require_file(path)
             text = path.read_bytes()
             content = read_json(text, parse_constant=_refuse)
             json.dumps(content, allow_nan=False)  # refuses 1e999

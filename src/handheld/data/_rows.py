@@ -126,7 +126,8 @@ def lines_of(text: str) -> list[str]:
     to texts."""
     if "\n" not in text:
         return text.split("\r")
-    return [line.removesuffix("\r") for line in text.split("\n")]
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
 
 
 def _quoted_rows(text: str, path: Path) -> Iterator[Row]:

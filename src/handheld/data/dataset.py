@@ -106,7 +106,8 @@ class Dataset:
             raise InputError("expected a fraction above 0: nothing else is set apart")
         rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
         alone = np.flatnonzero(self.counts == 1)
-        if not keep_single and len(alone) > _MOSTLY * len(self):
+        is_quantity = len(alone) > _MOSTLY * len(self) and all(_is_number(self.classes[label]) for label in alone)
+        if is_quantity and not keep_single:
             raise InputError(
                 f"{len(alone)} of {len(self)} examples have a label that no other has: expected classes; a quantity is to be "
                 "put into a few ranges first"
@@ -173,6 +174,14 @@ class Splits:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.train.classes
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _require_finite(inputs: NDArray[Any]) -> None:

@@ -21,6 +21,7 @@ from handheld.engine._packed import UNPACK_LIMIT, unpacked
 from handheld.engine._verify.check import MAX_BYTES
 from handheld.engine._verify.tensors import bits as element_bits
 from handheld.errors import InputError, ModelError
+from handheld.untrusted import require_file
 
 
 class _AnyRuntime(Protocol):
@@ -105,6 +106,7 @@ class Model:
         if isolated is None and os.environ.get("HANDHELD_ISOLATED") == "1":
             isolated = True
         try:
+            require_file(path)
             content = path.read_bytes()
         except OSError as error:
             problem = f"cannot be read ({error.strerror}); expected a .tflite file"

@@ -22,7 +22,7 @@ from handheld.reply.ranker import Ranker
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import ALL_TONES
 from handheld.reply.trigger import Trigger
-from handheld.untrusted import read_json
+from handheld.untrusted import read_json, require_file
 
 FORMAT = 3
 _MOST_BYTES = 16 << 20  # of what a part unpacks to
@@ -127,6 +127,7 @@ class ReplyBundle:
         version.
         """
         try:
+            require_file(path)
             with zipfile.ZipFile(path) as archive:
                 parts = [_part(archive, name) for name in _PARTS]
         except (OSError, zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError) as error:

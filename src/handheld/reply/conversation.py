@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handheld.errors import InputError
 from handheld.projection.words import words_of
-from handheld.untrusted import read_json
+from handheld.untrusted import read_json, require_file
 
 if TYPE_CHECKING:
     from handheld.data import Skipped
@@ -194,6 +194,7 @@ def read_conversations(path: str | os.PathLike[str]) -> Conversations:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
+    require_file(path)
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     with gzip.open(path) if packed else path.open("rb") as file:
