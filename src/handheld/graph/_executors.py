@@ -361,7 +361,9 @@ def _useful(queues: list[Edge], asked: list[Sources]) -> list[Edge]:
 
 def _feeds_any(sources: list[PacketSource], asked: list[Sources]) -> bool:
     """Whether somebody asked for what one of these sources makes."""
-    for wanted_sources in asked:
-        if wanted_sources is None or not set(sources).isdisjoint(wanted_sources):
+    useful: set[PacketSource] = set()
+    for asked_sources in asked:
+        if asked_sources is None:
             return True
-    return False
+        useful.update(asked_sources)
+    return not useful.isdisjoint(sources)

@@ -337,8 +337,8 @@ def _is_list(path: str) -> bool:
     with open(path, "rb") as file:
         head = file.read(_LIST_HEAD).lstrip(_MARK_AND_SPACE)
     for sign, suffixes in _LISTS.items():
-        if head.startswith(sign) and not path.lower().endswith(suffixes):
-            return True
+        if head.startswith(sign):
+            return not path.lower().endswith(suffixes)
     return False
 
 
