@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, Edge, RunNode, Stream
+from handheld.graph._state import CLOSED, OPEN, Edge, PacketSource, RunNode, Stream
 from handheld.graph.function import FunctionCalculator
 from handheld.graph.stats import (
     GraphStats,
@@ -32,17 +32,16 @@ class GraphWarning(UserWarning):
 
 def stats(scheduler: Scheduler) -> GraphStats:
     """Return counts, times, queues and waits as of now."""
-    sources = dict(scheduler.inputs)
+    sources: dict[str, SourceStats] = {}
+    for name, source in scheduler.inputs.items():
+        sources[name] = _source_stats(source)
     for node in scheduler.source_nodes:
         if node.source is not None:
-            sources[node.name] = node.source
+            sources[node.name] = _source_stats(node.source)
     return GraphStats(
         nodes={node.name: _node_stats(node) for node in scheduler.by_rank.values()},
         streams={name: _stream_stats(stream) for name, stream in scheduler.streams.items()},
-        sources={
-            name: SourceStats(source.throttled, source.throttled_s)
-            for name, source in sources.items()
-        },
+        sources=sources,
         waiting=waiting(scheduler),
     )
 
@@ -152,6 +151,10 @@ def _stream_stats(stream: Stream) -> StreamStats:
         producer=stream.producer,
         readers=tuple(map(_queue_stats, readers)),
     )
+
+
+def _source_stats(source: PacketSource) -> SourceStats:
+    return SourceStats(throttled=source.throttled, throttled_s=source.throttled_s)
 
 
 def _queue_stats(edge: Edge) -> QueueStats:

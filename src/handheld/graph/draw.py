@@ -72,8 +72,11 @@ def to_svg(config: GraphConfig) -> str:
     """
     graph = plan(config)
     arrows = _arrows(graph)
-    forward = [arrow for arrow in arrows if not arrow.back]
-    backward = [arrow for arrow in arrows if arrow.back]
+    forward: list[_Arrow] = []
+    backward: list[_Arrow] = []
+    for arrow in arrows:
+        direction = backward if arrow.back else forward
+        direction.append(arrow)
     widths = {name: _box_width(name) for name in _boxes(graph, arrows)}
     layout = lay_out(widths, [(arrow.source, arrow.target) for arrow in forward])
     elements = [
@@ -107,10 +110,15 @@ def _sender(graph: GraphPlan, stream: str) -> str:
 
 def _boxes(graph: GraphPlan, arrows: list[_Arrow]) -> list[str]:
     """Name every box: graph inputs, nodes in the order of the plan, graph outputs."""
-    inputs = [_INPUT + name for name in graph.config.inputs]
-    nodes = [node.name for node in graph.nodes]
-    targets = [arrow.target for arrow in arrows]
-    return list(dict.fromkeys([*inputs, *nodes, *targets]))
+    names: dict[str, None] = {}  # an ordered set
+    for stream in graph.config.inputs:
+        names[_INPUT + stream] = None
+    for node in graph.nodes:
+        names[node.name] = None
+    # Only the outputs are new here.
+    for arrow in arrows:
+        names[arrow.target] = None
+    return list(names)
 
 
 def _is_end(name: str) -> bool:

@@ -181,8 +181,13 @@ def _check_annotations(
     function: Callable[..., Any], parameters: list[inspect.Parameter], hints: Mapping[str, Any]
 ) -> None:
     """Refuse parameters of which no port can be made."""
-    variadic = [p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    missing = [p.name for p in parameters if p.name not in hints]
+    variadic = []
+    missing = []
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            variadic.append(parameter.name)
+        elif parameter.name not in hints:
+            missing.append(parameter.name)
     # First: a port needs a name, and annotating *args would give it none.
     if variadic:
         advice = f"replace {variadic} by named parameters"
