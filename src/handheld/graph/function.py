@@ -111,8 +111,8 @@ def calculator(function: Callable[P, R]) -> FunctionCalculator[P, R]:
 
     Each parameter is an input port, each keyword-only parameter an option, and the result goes to
     the port ``out``; a ``NamedTuple`` gives one port for each field. ``None`` as a result or field
-    sends nothing. The function is called when every input has a packet; a parameter annotated ``X |
-    None`` may be missing. It can still be called as before.
+    sends nothing. The function is called when every input has a packet; a parameter annotated
+    ``X | None`` may be missing. It can still be called as before.
 
     >>> @calculator
     ... def scale(value: float, *, factor: float = 2.0) -> float:

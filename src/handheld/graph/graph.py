@@ -245,11 +245,10 @@ class Graph:
                 raise GraphStuckError(f"the graph cannot finish: {why_stuck(scheduler)}")
 
     def close(self) -> None:
-        """End the sources, handle what is under way, close every node. Raises what a calculator
-        raised.
+        """End the sources, handle what is under way, close every node.
 
-        A function that never ran, since the inputs that it needs had no timestamp in common, is
-        told by a :class:`GraphWarning`.
+        Raises what a calculator raised. A function that never ran, since the inputs that it needs
+        had no timestamp in common, is told by a :class:`GraphWarning`.
 
         Called by one of the graph's own nodes or observers, it ends the inputs and sources and
         returns: the graph cannot wait for the node that waits for it. What is under way is handled

@@ -195,8 +195,8 @@ def draw_label(
 ) -> Image:
     """Write text on a filled box, moved to stay inside the picture.
 
-    ASCII is written with OpenCV's own strokes, anything else with a font of this machine that knows
-    it.
+    ASCII is written with OpenCV's own strokes, anything else with a font of this machine that
+    knows it.
 
     Args:
         image: (height, width, 3) uint8.

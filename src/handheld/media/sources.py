@@ -94,12 +94,15 @@ def open_arrays(images: Iterable[Any], *, fps: float = 30.0) -> FrameSource:
 
 
 def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
-    """Open the pictures of a folder, in the order of their names, as a video of ``fps`` frames per
-    second.
+    """Open the pictures of a folder, in the order of their names, as a video of a steady rate.
 
     Hidden files and files that are no pictures are left out. So are pictures of a format that is
     not known (.heic) and those that cannot be read, but these are told in a :class:`MediaWarning`;
     the time of the latter passes without a frame.
+
+    Args:
+        folder: with the pictures.
+        fps: frames per second.
 
     Raises:
         MediaError: there is no picture in it, or none can be read.
