@@ -1,0 +1,133 @@
+"""Render the clip that ships with the package, and its truth.
+
+``python -m handheld.hands.training.render.clip --mesh FOLDER --backgrounds FOLDER --out demo.mp4`` writes
+``demo.mp4`` and, beside it, ``demo.truth.json``: {width, height, frames_per_second, convention, frames:
+[{t_us, hands: [{handedness, keypoints: 21 of [x, y, z], visible: 21 of 0 or 1}]}]}. x and y are pixels with
+the first pixel's centre at 0.5; z is the depth behind the wrist, in pixels at the wrist's scale, less being
+nearer to the camera. Handedness is the person's own. A hand is listed in every frame: where it has left the
+picture, nothing of it is visible. The keypoints follow MediaPipe's convention (see ``convention``).
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+from handheld.files import atomic_path
+from handheld.hands.training.render.camera import Camera, Rendering, render
+from handheld.hands.training.render.choreography import SECONDS, hand_at
+from handheld.hands.training.render.convention import FLESH, Keypoints, keypoints_of
+from handheld.hands.training.render.mesh import load_mesh, load_skin, mirrored, shaped
+from handheld.hands.training.render.rig import Rig, posed, rig_of
+from handheld.hands.training.render.shade import Body, Light, Picture
+from handheld.hands.training.render.skinning import Doubles, skin
+from handheld.media import VideoWriter, read_image
+
+FRAMES_PER_SECOND = 25
+CAMERA = Camera(focal=560.0)
+_PERSON = {f"macro/{people}-male-young": 1 / 3 for people in ("african", "asian", "caucasian")}
+_SKIN = "young_lightskinned_male"
+_BACKGROUND = "hdri_apartment_09.jpg"
+_GRAIN = 1.2
+
+
+@dataclass(frozen=True)
+class Actor:
+    """One hand of the clip: its rig, where its keypoints sit, its skin, and the phases of its sway (6,)."""
+
+    rig: Rig
+    keypoints: Keypoints
+    skin: Picture
+    sway: Doubles
+
+    def at(self, seconds: float) -> tuple[Body, Doubles]:
+        """Pose the hand: what to draw, and its keypoints (21, 3) in the camera's metres."""
+        pose, place = hand_at(self.rig.mesh.handedness, seconds, self.sway)
+        transforms = posed(self.rig, pose)
+        vertices = place.apply(self.rig, skin(self.rig.mesh, transforms).astype(np.float64))
+        points = place.apply(self.rig, self.keypoints.posed(transforms))
+        return Body(self.rig.mesh, vertices.astype(np.float32), self.skin), points
+
+
+def actors(folder: Path, random: np.random.Generator) -> list[Actor]:
+    """Read the mesh and make the two hands of one person."""
+    right, picture = shaped(load_mesh(folder), _PERSON), load_skin(folder, _SKIN)
+    rigs = [rig_of(right), rig_of(mirrored(right))]
+    return [Actor(rig, keypoints_of(rig), picture, random.uniform(0, 2 * np.pi, 6)) for rig in rigs]
+
+
+def frames(cast: Sequence[Actor], background: Picture, random: np.random.Generator) -> Iterator[tuple[Picture, dict[str, Any]]]:
+    """Render each frame (480, 640, 3) with its truth."""
+    for index in range(round(SECONDS * FRAMES_PER_SECOND)):
+        seen = [actor.at(index / FRAMES_PER_SECOND) for actor in cast]
+        rendering = render([body for body, _ in seen], CAMERA, Light())
+        hands = [_truth(actor.rig, points, rendering) for actor, (_, points) in zip(cast, seen, strict=True)]
+        picture = cv2.GaussianBlur(rendering.over(background), (0, 0), 0.6)
+        grain = random.normal(0, _GRAIN, (*picture.shape[:2], 1))
+        noisy: Picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
+        yield noisy, {"t_us": round(index * 1e6 / FRAMES_PER_SECOND), "hands": hands}
+
+
+def _truth(rig: Rig, points: Doubles, rendering: Rendering) -> dict[str, Any]:
+    flat = CAMERA.project(points.astype(np.float32))
+    behind = (points[:, 2:] - points[0, 2]) * CAMERA.focal / points[0, 2]
+    return {
+        "handedness": rig.mesh.handedness,
+        "keypoints": np.concatenate([flat.astype(np.float64), behind], axis=1).round(1).tolist(),
+        "visible": rendering.visible(flat, points[:, 2].astype(np.float32), rig.size * FLESH).astype(int).tolist(),
+    }
+
+
+def load_background(folder: Path) -> Picture:
+    """Read the room behind the hands, cut to 4:3, out of focus as a camera near the hands would see it.
+
+    Raises:
+        MediaError: the picture is missing.
+    """
+    small = read_image(folder / _BACKGROUND)
+    rows = small.shape[1] * CAMERA.height // CAMERA.width
+    top = (small.shape[0] - rows) // 2
+    large = cv2.resize(small[top : top + rows], (CAMERA.width, CAMERA.height), interpolation=cv2.INTER_CUBIC)
+    blurred: Picture = cv2.GaussianBlur(large, (0, 0), 4).astype(np.uint8)
+    return blurred
+
+
+def write_clip(out: Path, mesh: Path, backgrounds: Path, seed: int = 0) -> None:
+    """Render the clip to ``out`` and its truth beside it; the same seed gives the same frames."""
+    random = np.random.default_rng(seed)
+    cast, background = actors(mesh, random), load_background(backgrounds)
+    truth: list[dict[str, Any]] = []
+    total = round(SECONDS * FRAMES_PER_SECOND)
+    with VideoWriter(out, fps=FRAMES_PER_SECOND, quality=18) as writer:
+        for picture, entry in track(frames(cast, background, random), "Rendering", total):
+            writer.write(picture, entry["t_us"])
+            truth.append(entry)
+    head = {
+        "width": CAMERA.width,
+        "height": CAMERA.height,
+        "frames_per_second": FRAMES_PER_SECOND,
+        "convention": "mediapipe",
+    }
+    with atomic_path(out.with_suffix(".truth.json")) as temporary:
+        temporary.write_text(json.dumps({**head, "frames": truth}, separators=(",", ":")) + "\n")
+
+
+def main() -> None:
+    """Read the arguments and write the clip."""
+    parser = argparse.ArgumentParser(description="Render the demo clip of two hands and its truth.")
+    parser.add_argument("--mesh", type=Path, required=True, help="folder of mh_arm.npz, mh_arm.json and skin_*.jpg")
+    parser.add_argument("--backgrounds", type=Path, required=True, help=f"folder of {_BACKGROUND}")
+    parser.add_argument("--out", type=Path, required=True, help="the clip, .mp4; its truth goes beside it")
+    parser.add_argument("--seed", type=int, default=0, help="of sway and grain (default: 0)")
+    given = parser.parse_args()
+    write_clip(given.out, given.mesh, given.backgrounds, given.seed)
+
+
+if __name__ == "__main__":
+    main()

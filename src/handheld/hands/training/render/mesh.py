@@ -1,0 +1,155 @@
+"""The hand and arm mesh: reading it, shaping it into a person, mirroring it.
+
+The files are MakeHuman's CC0 base mesh, rig, targets and skins cut down to one arm (``mh_arm.npz``,
+``mh_arm.json``, ``skin_*.jpg``, ``skin_uv.json``). They are read from a folder that the caller names, and are
+no part of this package.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError, ModelError
+
+Floats: TypeAlias = NDArray[np.float32]
+Integers: TypeAlias = NDArray[np.int64]
+Handedness: TypeAlias = Literal["Left", "Right"]
+MeshFamily: TypeAlias = Literal["makehuman", "webxr"]
+
+METRES = 0.1
+"""Length of one unit of the files: MakeHuman models in decimetres."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandMesh:
+    """One arm at rest, with all that is needed to bend and to paint it.
+
+    ``vertices`` (V, 3): metres; the first ``drawn`` of them are skin, the others hold joints. ``faces`` (T,
+    3): indices into ``vertices``, counter-clockwise from outside; ``texture_faces`` (T, 3): indices into
+    ``uv`` (U, 2), fractions of the skin picture with v upward. ``bones``: B names, a parent always before its
+    child; ``parents`` (B,): -1 for the root. ``heads`` and ``tails`` (B, V): rows that average the vertices
+    around each bone's two joints; ``planes`` (B, 3, V): the same for three points whose plane the bone bends
+    in. ``influences`` (drawn, K): bones, ``weights`` (drawn, K): their shares, summing to one. ``keypoints``
+    (21, 2): bone, and 0 for its head or 1 for its tail. ``targets``: name to (V, 3), decimetres to add.
+    ``family``: whose mesh it is, which tells how its joints lie beside MediaPipe's keypoints.
+    """
+
+    handedness: Handedness
+    vertices: Floats
+    drawn: int
+    faces: Integers
+    texture_faces: Integers
+    uv: Floats
+    bones: tuple[str, ...]
+    parents: Integers
+    heads: Floats
+    tails: Floats
+    planes: Floats
+    influences: Integers
+    weights: Floats
+    keypoints: Integers
+    targets: Mapping[str, Floats]
+    family: MeshFamily = "makehuman"
+
+
+def load_mesh(folder: Path) -> HandMesh:
+    """Read the right arm at rest from ``mh_arm.npz`` and ``mh_arm.json``.
+
+    Raises:
+        ModelError: a file is missing or lacks an entry.
+    """
+    try:
+        rig = json.loads((folder / "mh_arm.json").read_text("utf-8"))
+        with np.load(folder / "mh_arm.npz") as arrays:
+            return _assemble({name: arrays[name] for name in arrays.files}, rig)
+    except (OSError, KeyError, ValueError) as error:
+        raise ModelError(f"{folder} should hold mh_arm.npz and mh_arm.json of the hand mesh: {error!r}") from error
+
+
+def _assemble(arrays: Mapping[str, NDArray[Any]], rig: Mapping[str, Any]) -> HandMesh:
+    bones: tuple[str, ...] = tuple(rig["bones"])
+    vertices = (arrays["V"] * METRES).astype(np.float32)
+    row = {joint: _averaging_row(members, len(vertices)) for joint, members in rig["joints"].items()}
+    return HandMesh(
+        handedness="Right",
+        vertices=vertices,
+        drawn=int(arrays["nv"]),
+        faces=arrays["FG"].astype(np.int64),
+        texture_faces=arrays["F"].astype(np.int64),
+        uv=arrays["UV"].astype(np.float32),
+        bones=bones,
+        parents=np.array([_index_or_root(bones, rig["parents"][bone]) for bone in bones]),
+        heads=np.stack([row[rig["head"][bone]] for bone in bones]),
+        tails=np.stack([row[rig["tail"][bone]] for bone in bones]),
+        planes=np.stack([[row[joint] for joint in rig["planes"][bone]] for bone in bones]),
+        influences=arrays["J"].astype(np.int64),
+        weights=(arrays["W"] / arrays["W"].sum(axis=1, keepdims=True)).astype(np.float32),
+        keypoints=np.array([(bones.index(bone), end) for bone, end in rig["kp"]]),
+        targets={name: values for name, values in arrays.items() if "/" in name},
+    )
+
+
+def _averaging_row(members: list[int], count: int) -> Floats:
+    row = np.zeros(count, np.float32)
+    row[members] = 1 / len(members)
+    return row
+
+
+def _index_or_root(bones: tuple[str, ...], parent: str) -> int:
+    return bones.index(parent) if parent in bones else -1
+
+
+def shaped(mesh: HandMesh, weights: Mapping[str, float]) -> HandMesh:
+    """Add shape targets to the rest vertices, for instance ``{"macro/caucasian-male-young": 1.0}``.
+
+    The bare mesh is nobody: the ``macro/<people>-<sex>-<age>`` weights should sum to one to make an adult.
+
+    Raises:
+        InputError: a target has no such name.
+    """
+    unknown = sorted(set(weights) - set(mesh.targets))
+    if unknown:
+        raise InputError(
+            f"unknown shape targets {unknown}; the mesh has {len(mesh.targets)}, such as {sorted(mesh.targets)[:3]}"
+        )
+    moved = mesh.vertices.copy()
+    for name, weight in weights.items():
+        moved += METRES * weight * mesh.targets[name].astype(np.float32)
+    return replace(mesh, vertices=moved)
+
+
+def mirrored(mesh: HandMesh) -> HandMesh:
+    """Make the other hand: x changes its sign, and each triangle turns so that its outside stays outside."""
+    flip = np.array([-1, 1, 1], np.float32)
+    return replace(
+        mesh,
+        handedness="Left" if mesh.handedness == "Right" else "Right",
+        vertices=mesh.vertices * flip,
+        faces=mesh.faces[:, ::-1],
+        texture_faces=mesh.texture_faces[:, ::-1],
+        targets={name: values * flip for name, values in mesh.targets.items()},
+    )
+
+
+def load_skin(folder: Path, name: str) -> NDArray[np.uint8]:
+    """Read ``skin_<name>.jpg`` and put its crop back where it lies in the full square picture: (N, N, 3) RGB.
+
+    Raises:
+        ModelError: the picture or ``skin_uv.json`` is missing.
+    """
+    path = folder / f"skin_{name}.jpg"
+    crop = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.exists() else None
+    if crop is None or not (folder / "skin_uv.json").exists():
+        known = sorted(found.stem.removeprefix("skin_") for found in folder.glob("skin_*.jpg"))
+        raise ModelError(f"no skin {name!r} (or no skin_uv.json) in {folder}; the skins there are {known}")
+    place = json.loads((folder / "skin_uv.json").read_text("utf-8"))
+    skin = np.empty((place["full"], place["full"], 3), np.uint8)
+    skin[:] = np.median(crop, axis=(0, 1))
+    skin[place["y0"] : place["y0"] + place["h"], place["x0"] : place["x0"] + place["w"]] = crop
+    return skin
