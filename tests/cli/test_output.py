@@ -23,7 +23,7 @@ from handheld.files import open_lines
 RUNNER = CliRunner()
 
 # Those whose result is a page, a conversation or a picture.
-WITHOUT_RESULTS = {"compress serve", "reply serve", "reply chat", "graph draw"}
+WITHOUT_RESULTS = {"compress serve", "hands synth", "reply serve", "reply chat", "graph draw"}
 
 
 def commands(group=None, before=""):

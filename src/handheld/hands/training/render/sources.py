@@ -124,7 +124,7 @@ def read_picture(path: Path) -> Picture:
 @lru_cache(_TILES_KEPT)
 def read_cutout(path: Path) -> NDArray[np.uint8]:
     """Return a cut-out object (H, W, 4), RGB and alpha."""
-    from PIL import Image
+    from handheld.pictures.pillow import Image
 
     # OpenCV drops the transparency of pictures with a palette.
     with Image.open(path) as picture:
