@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from handheld.graph import Calculator, Context, Contract, InputPolicy, SyncSets
+from handheld.graph import Calculator, Context, Contract, InputPolicy, SyncSetPolicy
 
 
 class Numbers(Calculator):
@@ -107,7 +107,7 @@ class TwoLanes(Calculator):
     contract = Contract(
         inputs={"a": int, "b": int},
         outputs={"a": int, "b": int},
-        policy=SyncSets((("a",), ("b",))),
+        policy=SyncSetPolicy((("a",), ("b",))),
         timestamp_offset=None,
     )
 

@@ -15,7 +15,18 @@ import pytest
 from graph_parts import Call, Log, Numbers, Shift
 
 from handheld.errors import CalculatorError, GraphError, GraphStuckError
-from handheld.graph import Calculator, Context, Contract, Graph, GraphConfig, GraphWarning, Merge, Node, PassThrough, Reader
+from handheld.graph import (
+    Calculator,
+    Context,
+    Contract,
+    Graph,
+    GraphConfig,
+    GraphWarning,
+    Merge,
+    Node,
+    PacketReader,
+    PassThrough,
+)
 
 pytestmark = pytest.mark.usefixtures("many_switches")
 
@@ -171,7 +182,7 @@ def test_what_ends_the_wait_of_another_thread(act: Any, error: type[Exception], 
     nodes = [Node(PassThrough(), inputs="in", outputs="out"), Node(Call(fail), inputs="bad", name="bad")]
     graph = Graph(GraphConfig(inputs={"in": int, "bad": int}, nodes=nodes), threads=2).__enter__()
 
-    def read(reader: Reader) -> BaseException | None:
+    def read(reader: PacketReader) -> BaseException | None:
         try:
             next(reader)
         except (StopIteration, GraphError) as caught:

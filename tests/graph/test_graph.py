@@ -344,10 +344,12 @@ def test_a_protocol_as_input_type() -> None:
 
 
 def test_a_sync_set_in_a_node_replaces_that_of_the_contract() -> None:
-    from handheld.graph import Immediate
+    from handheld.graph import ImmediatePolicy
 
     with Graph(
-        GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out", policy=Immediate())])
+        GraphConfig(
+            inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out", policy=ImmediatePolicy())]
+        )
     ) as graph:
         reader = graph.output("out")
         graph.add("a", 1, 5)

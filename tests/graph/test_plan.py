@@ -4,7 +4,7 @@ import pytest
 from graph_parts import Call, Join, Keep, Log
 
 from handheld.errors import GraphValidationError
-from handheld.graph import BackEdge, Contract, GraphConfig, Node, PassThrough, SyncSets, calculator, stream_names
+from handheld.graph import BackEdge, Contract, GraphConfig, Node, PassThrough, SyncSetPolicy, calculator, stream_names
 from handheld.graph.plan import plan
 
 
@@ -73,11 +73,11 @@ WRONG = {
     ),
     "no calculator": ([Node(len, inputs="images")], "node 'len': expected a Calculator object, a function decorated"),  # type: ignore[arg-type]
     "policy with an unknown port": (
-        [Node(Join(2), inputs=["images", "images"], policy=SyncSets((("in0", "in7"),)), name="join")],
+        [Node(Join(2), inputs=["images", "images"], policy=SyncSetPolicy((("in0", "in7"),)), name="join")],
         "node 'join': its input policy names port 'in7'; did you mean 'in1'?",
     ),
     "policy with a port twice": (
-        [Node(Join(2), inputs=["images", "images"], policy=SyncSets((("in0",), ("in0", "in1"))), name="join")],
+        [Node(Join(2), inputs=["images", "images"], policy=SyncSetPolicy((("in0",), ("in0", "in1"))), name="join")],
         "node 'join': its input policy puts a port into two sync sets",
     ),
     "unknown side packet": (

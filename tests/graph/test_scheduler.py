@@ -15,10 +15,10 @@ from handheld.graph import (
     Contract,
     Graph,
     GraphConfig,
-    Immediate,
+    ImmediatePolicy,
     Node,
     PassThrough,
-    SyncSets,
+    SyncSetPolicy,
     Timestamp,
 )
 
@@ -39,9 +39,9 @@ def log_of_two(feed: list[tuple[str, int]], contract: Contract = TWO, policy: An
     ("policy", "calls"),
     [
         (None, [(0, "a"), (1, "ab"), (2, "a"), (3, "b")]),
-        (Immediate(), [(0, "a"), (1, "a"), (2, "a"), (1, "b"), (3, "b")]),
-        (SyncSets((("a",), ("b",))), [(0, "a"), (1, "a"), (2, "a"), (1, "b"), (3, "b")]),
-        (SyncSets((("a", "b"),)), [(0, "a"), (1, "ab"), (2, "a"), (3, "b")]),
+        (ImmediatePolicy(), [(0, "a"), (1, "a"), (2, "a"), (1, "b"), (3, "b")]),
+        (SyncSetPolicy((("a",), ("b",))), [(0, "a"), (1, "a"), (2, "a"), (1, "b"), (3, "b")]),
+        (SyncSetPolicy((("a", "b"),)), [(0, "a"), (1, "ab"), (2, "a"), (3, "b")]),
     ],
 )
 def test_input_policies(policy: Any, calls: list[tuple[int, str]]) -> None:

@@ -1,8 +1,9 @@
 """Streams of timestamped packets through calculators, with the semantics of MediaPipe's framework.
 
-Describe a graph with ``GraphConfig`` and ``Node``, run it with ``Graph``; write nodes as a ``Calculator`` class or as a typed
-function under ``@calculator``. The inside is ``_scheduler`` (who may run next; knows no threads), ``_executors`` (on whose
-thread) and ``plan`` (validation before the run); the calculators in ``calculators`` use the public names only.
+Describe a graph with ``GraphConfig`` and ``Node``, run it with ``Graph``; write nodes as a
+``Calculator`` class or as a typed function under ``@calculator``. The inside is ``_scheduler`` (who
+may run next; knows no threads), ``_executors`` (on whose thread) and ``plan`` (validation before
+the run); the calculators in ``calculators`` use the public names only.
 """
 
 from handheld.graph._inspect import GraphWarning
@@ -12,14 +13,27 @@ from handheld.graph.calculators.flow_limiter import FlowLimiter
 from handheld.graph.calculators.loop import BeginLoop, EndLoop
 from handheld.graph.calculators.previous_loopback import PreviousLoopback
 from handheld.graph.config import BackEdge, GraphConfig, Node
-from handheld.graph.contract import Contract, Default, Immediate, InputPolicy, SyncSets
+from handheld.graph.contract import (
+    Contract,
+    DefaultPolicy,
+    ImmediatePolicy,
+    InputPolicy,
+    SyncSetPolicy,
+)
 from handheld.graph.draw import to_mermaid, to_svg
 from handheld.graph.function import FunctionCalculator, calculator
 from handheld.graph.graph import Graph
 from handheld.graph.packet import Packet
 from handheld.graph.plan import stream_names
-from handheld.graph.reader import Reader
-from handheld.graph.stats import GraphStats, NodeStats, QueueStats, SourceStats, StreamStats, Waiting
+from handheld.graph.reader import PacketReader
+from handheld.graph.stats import (
+    GraphStats,
+    NodeStats,
+    QueueStats,
+    SourceStats,
+    StreamStats,
+    Waiting,
+)
 from handheld.graph.timestamp import Timestamp
 
 __all__ = [
@@ -28,7 +42,7 @@ __all__ = [
     "Calculator",
     "Context",
     "Contract",
-    "Default",
+    "DefaultPolicy",
     "EndLoop",
     "FlowLimiter",
     "FunctionCalculator",
@@ -37,7 +51,7 @@ __all__ = [
     "GraphConfig",
     "GraphStats",
     "GraphWarning",
-    "Immediate",
+    "ImmediatePolicy",
     "InputPolicy",
     "Merge",
     "Mux",
@@ -45,13 +59,13 @@ __all__ = [
     "NodeStats",
     "Packet",
     "PacketCloner",
+    "PacketReader",
     "PassThrough",
     "PreviousLoopback",
     "QueueStats",
-    "Reader",
     "SourceStats",
     "StreamStats",
-    "SyncSets",
+    "SyncSetPolicy",
     "Timestamp",
     "Waiting",
     "calculator",

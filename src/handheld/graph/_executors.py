@@ -9,9 +9,10 @@ from typing import NamedTuple, Protocol
 from handheld.errors import GraphError
 from handheld.graph._inspect import grow
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import Edge, Source
+from handheld.graph._state import Edge, PacketSource, RunNode
 
-Wanted = list[Source] | None
+Sources = list[PacketSource] | None
+"""The sources of what a caller waits for; None for all."""
 
 
 class Executor(Protocol):
@@ -23,12 +24,23 @@ class Executor(Protocol):
         """Something changed from outside: see to it that it is handled."""
 
     def wait_for(
-        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: Source | None = None, timeout: float | None = None
+        self,
+        condition: Callable[[], bool],
+        *,
+        sources: Sources = None,
+        room: PacketSource | None = None,
+        timeout: float | None = None,
     ) -> bool:
-        """Run until the condition holds, or nothing can run and nothing more can come; return whether it holds.
+        """Run until the condition holds, or nothing can run and nothing more can come.
 
-        ``wanted`` are the sources of what the caller waits for, all by default. ``room`` is what the caller wants to feed, if
-        it waits for room there: it does not hope for more input meanwhile.
+        Returns whether it holds.
+
+        Args:
+            condition: asked again and again, under the lock.
+            sources: of what the caller waits for.
+            room: what the caller wants to feed, if it waits for room there: it does not hope for
+                more input meanwhile.
+            timeout: in seconds; None for ever.
         """
         ...
 
@@ -45,7 +57,10 @@ class Executor(Protocol):
 
 
 class CallingThread:
-    """Everything runs inside the caller's ``add``, ``next`` or ``close``: simplest, fastest, and one order for ever."""
+    """Everything runs inside the caller's ``add``, ``next`` or ``close``.
+
+    That is simplest, fastest, and one order for ever.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.lock: AbstractContextManager[object] = nullcontext()
@@ -59,11 +74,16 @@ class CallingThread:
             self._run(None, None)
 
     def wait_for(
-        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: Source | None = None, timeout: float | None = None
+        self,
+        condition: Callable[[], bool],
+        *,
+        sources: Sources = None,
+        room: PacketSource | None = None,
+        timeout: float | None = None,
     ) -> bool:
         """Run nodes and sources until the condition holds or nothing can run."""
         if not self._running:
-            self._run(condition, wanted if room is None else [room])
+            self._run(condition, sources if room is None else [room])
         return condition()
 
     def stop(self) -> None:
@@ -77,52 +97,62 @@ class CallingThread:
         """Whether a node that this thread runs is calling."""
         return self._running and self._runner == threading.get_ident()
 
-    def _run(self, condition: Callable[[], bool] | None, wanted: Wanted) -> None:
+    def _run(self, condition: Callable[[], bool] | None, sources: Sources) -> None:
+        """Run until a condition holds; without one, until no node is ready."""
         scheduler = self._scheduler
-        pick, begin, invoke, finish = scheduler.pick, scheduler.begin, scheduler.invoke, scheduler.finish
-        sources = condition is not None
+        asked = condition is not None
         self._running = True
         self._runner = threading.get_ident()
         node = None
         try:
             while not scheduler.stopped and (condition is None or not condition()):
-                node = pick(sources=sources)
-                if node is None:
-                    full = _useful(scheduler.holding(scheduler.held_back()), [wanted]) if sources else []
-                    grow(scheduler, full)
-                    if full or scheduler.close_loop():
-                        continue
+                node = scheduler.pick(sources=asked)
+                if node is not None:
+                    scheduler.begin(node)
+                    scheduler.invoke(node)
+                    scheduler.finish(node)
+                    continue
+                full = self._full(sources) if asked else []
+                grow(scheduler, full)
+                if not full and not scheduler.close_loop():
                     return
-                begin(node)
-                invoke(node)
-                finish(node)
         except GraphError as error:
             scheduler.error = error
             raise
-        except BaseException as error:  # Ctrl-C in the middle of a node, whose packets and state are lost
-            where = f"node {node.name!r}" if node else "the graph"
-            scheduler.error = GraphError(f"{where} was interrupted ({type(error).__name__}): make the graph anew")
+        except BaseException as error:
+            # Ctrl-C in the middle of a node, whose packets and state are lost.
+            scheduler.error = _interruption(node, error)
             raise
         finally:
             self._running = False
 
+    def _full(self, sources: Sources) -> list[Edge]:
+        """Return the full queues without which the caller would get what it waits for."""
+        scheduler = self._scheduler
+        return _useful(scheduler.holding(scheduler.held_back()), [sources])
+
 
 class ThreadPool:
-    """``threads`` workers; one lock guards the scheduler and is released while a node's own code runs.
+    """``threads`` workers; one lock guards the scheduler and is released while a node's code runs.
 
-    The workers start with the first packet or question, and sources with the first question: so whoever attaches readers and
-    observers right after opening the graph misses nothing, as on the calling thread.
+    The workers start with the first packet or question, and sources with the first question: so
+    whoever attaches readers and observers right after opening the graph misses nothing, as on the
+    calling thread.
     """
 
     def __init__(self, scheduler: Scheduler, threads: int) -> None:
-        self._scheduler, self._size = scheduler, threads
+        self._scheduler = scheduler
+        self._size = threads
         self._mutex = threading.Lock()
         self.lock: AbstractContextManager[object] = self._mutex
         self._threads: list[threading.Thread] = []
         self._waiters: list[_Waiter] = []  # callers that sleep until their condition holds
-        self._bells: list[threading.Lock] = []  # one for each worker that sleeps; the last to sleep, still warm, wakes first
+        # One for each worker that sleeps; the last to sleep, still warm, wakes first. Bare locks:
+        # a Condition makes one of these for each wait too, and does more besides.
+        self._bells: list[threading.Lock] = []
         self._running = 0
-        self._asked = self._stopping = False
+        self._asked = False
+        self._stopping = False
         self._resting = False  # a worker found that nothing can run, and nothing changed since
 
     def work(self) -> None:
@@ -131,32 +161,34 @@ class ThreadPool:
             self._start()
         self._resting = False
         if self._bells:
+            # One at least, which finds out whether anything can go on.
             self._wake(1 + self._scheduler.worth_a_thread(beyond=1))
         self._tell()
 
     def wait_for(
-        self, condition: Callable[[], bool], *, wanted: Wanted = None, room: Source | None = None, timeout: float | None = None
+        self,
+        condition: Callable[[], bool],
+        *,
+        sources: Sources = None,
+        room: PacketSource | None = None,
+        timeout: float | None = None,
     ) -> bool:
-        """Wait until the condition holds, a node failed, or nothing can run and nothing can come; the caller holds the lock."""
-        if self._resting or not self._asked:  # else some worker is awake, and looks at those who wait before it sleeps
+        """Wait until the condition holds, a node failed, or nothing can run and nothing can come.
+
+        The caller holds the lock.
+        """
+        # Else some worker is awake, and looks at those who wait before it sleeps.
+        if self._resting or not self._asked:
             self._asked = True
             self.work()
         me = threading.current_thread()
         if self.owns(me):
-            return condition()  # a calculator that feeds its own graph must not wait for itself
-        deadline = None if timeout is None else time.monotonic() + timeout
-        left = timeout
-        waiter = _Waiter(condition, wanted, room, me, threading.Event())
+            # A calculator that feeds its own graph must not wait for itself.
+            return condition()
+        waiter = _Waiter(condition, sources, room, me, threading.Event())
         self._waiters.append(waiter)
         try:
-            while not self._is_over(waiter) and (left is None or left > 0):
-                waiter.over.clear()
-                self._mutex.release()
-                try:
-                    waiter.over.wait(left)
-                finally:
-                    self._mutex.acquire()
-                left = None if deadline is None else deadline - time.monotonic()
+            self._await(waiter, timeout)
         finally:
             self._waiters.remove(waiter)
         return condition()
@@ -180,11 +212,29 @@ class ThreadPool:
         return self.owns(threading.current_thread())
 
     def _start(self) -> None:
+        # Daemons: a program that ends in the middle of a graph must not hang.
         self._threads = [
-            threading.Thread(target=self._work, name=f"handheld-graph-{i}", daemon=True) for i in range(self._size)
+            threading.Thread(target=self._work, name=f"handheld-graph-{number}", daemon=True)
+            for number in range(self._size)
         ]
+        # Only now: the first to run asks whether it is one of them.
         for thread in self._threads:
             thread.start()
+
+    def _await(self, waiter: "_Waiter", timeout: float | None) -> None:
+        """Sleep until a waiter's wait is over or ``timeout`` seconds are."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        remaining = timeout
+        while not self._is_over(waiter) and (remaining is None or remaining > 0):
+            # Under the lock, so that no worker's call between here and the wait is lost.
+            waiter.over.clear()
+            self._mutex.release()
+            try:
+                waiter.over.wait(remaining)
+            finally:
+                self._mutex.acquire()
+            if deadline is not None:
+                remaining = deadline - time.monotonic()
 
     def _is_over(self, waiter: "_Waiter") -> bool:
         scheduler = self._scheduler
@@ -196,55 +246,78 @@ class ThreadPool:
         return not self._will_be_read(scheduler.holding(held))
 
     def _will_be_read(self, queues: list[Edge]) -> bool:
-        """Whether one of the full queues belongs to a reader whose thread lives and does not itself wait for this graph."""
+        """Whether somebody who does not wait for this graph will read one of the full queues.
+
+        That is a reader whose thread lives.
+        """
         waiting = [waiter.thread for waiter in self._waiters if not waiter.condition()]
-        return any(e.owner is not None and e.owner not in waiting and e.owner.is_alive() for e in queues)
+        for edge in queues:
+            owner = edge.owner
+            if owner is not None and owner not in waiting and owner.is_alive():
+                return True
+        return False
 
     def _tell(self) -> None:
-        """Wake the callers whose wait is over. Workers ask for them, since waking a thread to ask costs ten times a call."""
+        """Wake the callers whose wait is over.
+
+        Workers ask for them, since waking a thread to ask costs ten times a call.
+        """
         for waiter in self._waiters:
             if self._is_over(waiter):
                 waiter.over.set()
 
     def _work(self) -> None:
-        scheduler, lock = self._scheduler, self._mutex
-        with lock:
+        """Run nodes until the pool is stopped; what each worker does."""
+        scheduler = self._scheduler
+        with self._mutex:
             while not self._stopping:
                 node = None if scheduler.error else scheduler.pick(sources=self._asked)
-                if node is None:
-                    if not self._go_on():
-                        self._sleep()
-                    continue
-                self._running += 1
-                scheduler.begin(node)
-                if self._bells:
-                    self._wake(scheduler.worth_a_thread(sources=self._asked))
-                lock.release()
-                try:
-                    scheduler.invoke(node)
-                except BaseException as error:  # SystemExit and its like would end this thread and leave the callers waiting
-                    node.error = error
-                finally:
-                    lock.acquire()
-                try:
-                    scheduler.finish(node)
-                except Exception as error:
-                    scheduler.error = scheduler.error or error
-                self._running -= 1
-                self._tell()
+                if node is not None:
+                    self._run(node)
+                elif not self._go_on():
+                    self._sleep()
+
+    def _run(self, node: RunNode) -> None:
+        """Run a node; the caller holds the lock, which is released meanwhile."""
+        scheduler = self._scheduler
+        self._running += 1
+        scheduler.begin(node)
+        if self._bells:
+            self._wake(scheduler.worth_a_thread(sources=self._asked))
+        self._mutex.release()
+        try:
+            scheduler.invoke(node)
+        except BaseException as error:
+            # SystemExit and its like would end this thread and leave the callers waiting.
+            node.error = error
+        finally:
+            self._mutex.acquire()
+        try:
+            scheduler.finish(node)
+        except Exception as error:
+            # The first counts: others may only follow from it.
+            scheduler.error = scheduler.error or error
+        self._running -= 1
+        self._tell()
 
     def _go_on(self) -> bool:
-        """Where nothing can run, give room to full queues or end a loop; return whether that helped."""
+        """Where nothing can run, give room to full queues or end a loop.
+
+        Returns whether that helped.
+        """
         scheduler = self._scheduler
         if self._running or scheduler.error is not None:
             return False
         full = scheduler.holding(scheduler.held_back())
         if self._will_be_read(full):
             return False
-        full = _useful(full, [waiter.wanted for waiter in self._waiters if waiter.room is None])
+        # Whoever waits for room makes it by himself, once his wait is over.
+        asked = [waiter.sources for waiter in self._waiters if waiter.room is None]
+        full = _useful(full, asked)
         try:
             grow(scheduler, full)
-        except Warning as warning:  # a filter makes errors of warnings: the callers must hear of it, not this thread
+        except Warning as warning:
+            # A filter makes errors of warnings: the callers must hear of it, not this thread.
             scheduler.error = warning
         return bool(full) or scheduler.close_loop()
 
@@ -264,13 +337,33 @@ class ThreadPool:
 
 
 class _Waiter(NamedTuple):
+    """A caller that sleeps; see :meth:`Executor.wait_for`."""
+
     condition: Callable[[], bool]
-    wanted: Wanted
-    room: Source | None
+    sources: Sources
+    room: PacketSource | None
     thread: threading.Thread
     over: threading.Event
 
 
-def _useful(queues: list[Edge], wanted: list[Wanted]) -> list[Edge]:
-    """Leave out readers whose growth would help nobody who waits: an endless source would fill them for ever."""
-    return [e for e in queues if e.owner is None or any(w is None or any(s in w for s in e.sources) for w in wanted)]
+def _interruption(node: RunNode | None, error: BaseException) -> GraphError:
+    name = "the graph" if node is None else f"node {node.name!r}"
+    return GraphError(f"{name} was interrupted ({type(error).__name__}): make the graph anew")
+
+
+def _useful(queues: list[Edge], asked: list[Sources]) -> list[Edge]:
+    """Leave out readers whose growth would help nobody who waits.
+
+    An endless source would fill them for ever.
+    """
+    return [edge for edge in queues if edge.owner is None or _feeds_any(edge.sources, asked)]
+
+
+def _feeds_any(sources: list[PacketSource], asked: list[Sources]) -> bool:
+    """Whether somebody asked for what one of these sources makes."""
+    useful: set[PacketSource] = set()
+    for asked_sources in asked:
+        if asked_sources is None:
+            return True
+        useful.update(asked_sources)
+    return not useful.isdisjoint(sources)

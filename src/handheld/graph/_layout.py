@@ -1,95 +1,197 @@
-"""Where the boxes of a drawn graph go: layers from top to bottom, after Sugiyama, Tagawa and Toda (1981).
+"""Where the boxes of a drawn graph go: into layers, from top to bottom.
 
-A box lies below every box that feeds it. An arrow that passes layers gets a waypoint in each, so that it goes around boxes.
+After Sugiyama, Tagawa and Toda (1981). A box lies below every box that feeds it. An arrow that
+passes layers gets a waypoint in each, so that it goes around boxes.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
+from typing import NamedTuple
 
-BOX_HEIGHT, LAYER_STEP, GAP = 40.0, 92.0, 28.0
-_WAYPOINT_WIDTH = 14.0
-_SWEEPS = 8
+BOX_HEIGHT = 40.0
+LAYER_STEP = 92.0  # from one layer's middle to the next: room for an arrow and its name
+GAP = 28.0  # between boxes of a layer
 
-Place = str | tuple[int, int]
-"""A box's name, or a waypoint (number of the arrow, layer)."""
+_WAYPOINT_WIDTH = 14.0  # so that arrows past each other can be told apart
+_START_STEP = 60.0  # any step will do: the sweeps move everything
+_SWEEPS = 8  # down and up four times, after which graphs of our size hardly move any more
+
+Point = tuple[float, float]
+
+
+class _Waypoint(NamedTuple):
+    """Where an arrow passes a layer."""
+
+    arrow: int
+    layer: int
+
+
+_Ends = tuple[str, str]
+"""The boxes that an arrow leads from and to."""
+
+_Stop = str | _Waypoint
+"""What has a position in a layer: a box, by its name, or a waypoint."""
+
+_Route = list[_Stop]
+"""The stops of an arrow, from box to box."""
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Centres of the boxes and the way of each arrow, as (x, y); the drawing's size."""
+class GraphLayout:
+    """Where everything is.
 
-    centres: Mapping[str, tuple[float, float]]
-    ways: Sequence[Sequence[tuple[float, float]]]
+    Attributes:
+        centres: box -> (x, y).
+        routes: of each arrow, the points from the centre of one box to that of the other.
+        width: of the drawing.
+        height: of the drawing.
+    """
+
+    centres: Mapping[str, Point]
+    routes: Sequence[Sequence[Point]]
     width: float
     height: float
 
 
-def lay_out(widths: Mapping[str, float], arrows: Sequence[tuple[str, str]]) -> Layout:
-    """Place boxes.
+def lay_out(widths: Mapping[str, float], arrows: Sequence[_Ends]) -> GraphLayout:
+    """Choose a position for each box.
 
     Args:
-        widths: box -> width, in an order in which boxes that feed others come first where nothing else decides.
+        widths: box -> width, in an order in which boxes that feed others come first where nothing
+            else decides.
         arrows: (from, to), without cycles; each target's arrows may come in any order.
     """
-    depth = _depths(list(widths), arrows)
-    layers: list[list[Place]] = [[] for _ in range(max(depth.values(), default=0) + 1)]
-    for box, level in depth.items():
-        layers[level].append(box)
-    routes: list[list[Place]] = []
-    for number, (source, target) in enumerate(arrows):
-        waypoints: list[Place] = [(number, level) for level in range(depth[source] + 1, depth[target])]
-        for waypoint, level in zip(waypoints, range(depth[source] + 1, depth[target]), strict=True):
-            layers[level].append(waypoint)
-        routes.append([source, *waypoints, target])
-    neighbours: dict[Place, list[Place]] = defaultdict(list)
-    for a, b in (pair for route in routes for pair in pairwise(route)):
-        neighbours[a].append(b)
-        neighbours[b].append(a)
-    half = {p: (widths[p] if isinstance(p, str) else _WAYPOINT_WIDTH) / 2 for layer in layers for p in layer}
-    x = _columns(layers, neighbours, half)
-    y = {place: (level + 0.5) * LAYER_STEP for level, layer in enumerate(layers) for place in layer}
-    left = min((x[p] - half[p] for p in x), default=0.0)
-    centres = {box: (x[box] - left, y[box]) for box in widths}
-    ways = [[(x[place] - left, y[place]) for place in route] for route in routes]
-    width = max((x[p] + half[p] for p in x), default=0.0) - left
-    return Layout(centres, ways, width, len(layers) * LAYER_STEP)
+    depths = _depths(widths, arrows)
+    routes = _routes(arrows, depths)
+    layers = _layers(depths, routes)
+    half_widths = _half_widths(widths, layers)
+    x = _columns(layers, _neighbours(routes), half_widths)
+    left_edge = min((x[stop] - half_widths[stop] for stop in x), default=0.0)
+    right_edge = max((x[stop] + half_widths[stop] for stop in x), default=0.0)
+    points: dict[_Stop, Point] = {}
+    for number, layer in enumerate(layers):
+        y = (number + 0.5) * LAYER_STEP
+        for stop in layer:
+            points[stop] = (x[stop] - left_edge, y)
+    return GraphLayout(
+        centres={box: points[box] for box in widths},
+        routes=[[points[stop] for stop in route] for route in routes],
+        width=right_edge - left_edge,
+        height=len(layers) * LAYER_STEP,
+    )
 
 
-def _depths(boxes: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, int]:
+def _depths(boxes: Iterable[str], arrows: Sequence[_Ends]) -> dict[str, int]:
     """Return the length of the longest path to each box."""
-    depth = dict.fromkeys(boxes, 0)
-    for _ in boxes:
-        deeper = {b: max(depth[b], depth[a] + 1) for a, b in arrows if depth[a] + 1 > depth[b]}
-        if not deeper:
-            break
+    depths = dict.fromkeys(boxes, 0)
+    # No path is longer than there are boxes, so this ends whatever the arrows are.
+    for _ in range(len(depths)):
+        changed = False
         for source, target in arrows:
-            depth[target] = max(depth[target], depth[source] + 1)
-    return depth
+            if depths[target] <= depths[source]:
+                depths[target] = depths[source] + 1
+                changed = True
+        if not changed:
+            break
+    return depths
+
+
+def _routes(arrows: Sequence[_Ends], depths: Mapping[str, int]) -> list[_Route]:
+    """Return the stops of each arrow: one in each layer from box to box."""
+    routes: list[_Route] = []
+    for number, (source, target) in enumerate(arrows):
+        between = range(depths[source] + 1, depths[target])
+        waypoints = [_Waypoint(number, layer) for layer in between]
+        routes.append([source, *waypoints, target])
+    return routes
+
+
+def _half_widths(
+    widths: Mapping[str, float],
+    layers: Sequence[Sequence[_Stop]],
+) -> dict[_Stop, float]:
+    half_widths: dict[_Stop, float] = {}
+    for layer in layers:
+        for stop in layer:
+            if isinstance(stop, _Waypoint):
+                half_widths[stop] = _WAYPOINT_WIDTH / 2
+            else:
+                half_widths[stop] = widths[stop] / 2
+    return half_widths
+
+
+def _layers(depths: Mapping[str, int], routes: Sequence[_Route]) -> list[list[_Stop]]:
+    """Return the stops of each layer, from left to right as they come."""
+    deepest = max(depths.values(), default=0)
+    layers: list[list[_Stop]] = [[] for _ in range(deepest + 1)]
+    for box, layer in depths.items():
+        layers[layer].append(box)
+    for route in routes:
+        for stop in route:
+            if isinstance(stop, _Waypoint):
+                layers[stop.layer].append(stop)
+    return layers
+
+
+def _neighbours(routes: Sequence[_Route]) -> Mapping[_Stop, Sequence[_Stop]]:
+    """Return the stops before and behind each stop, on all of its routes."""
+    neighbours: dict[_Stop, list[_Stop]] = defaultdict(list)
+    for route in routes:
+        for above, below in pairwise(route):
+            neighbours[above].append(below)
+            neighbours[below].append(above)
+    return neighbours
 
 
 def _columns(
-    layers: Sequence[list[Place]], neighbours: Mapping[Place, Sequence[Place]], half: Mapping[Place, float]
-) -> dict[Place, float]:
-    """Pull each place towards the mean of its neighbours, down and up again, and keep places of a layer apart."""
-    x: dict[Place, float] = {}
+    layers: Sequence[list[_Stop]],
+    neighbours: Mapping[_Stop, Sequence[_Stop]],
+    half_widths: Mapping[_Stop, float],
+) -> dict[_Stop, float]:
+    """Return an x for each stop, near those of its neighbours; ``layers`` are sorted by it."""
+    x: dict[_Stop, float] = {}
     for layer in layers:
-        x.update({place: 60.0 * index for index, place in enumerate(layer)})
+        for index, stop in enumerate(layer):
+            x[stop] = _START_STEP * index
     for sweep in range(_SWEEPS):
-        for layer in layers if sweep % 2 == 0 else reversed(layers):
-            wanted = {p: sum(x[n] for n in neighbours[p]) / len(neighbours[p]) if neighbours.get(p) else x[p] for p in layer}
-            layer.sort(key=wanted.__getitem__)
-            right = _packed([wanted[p] for p in layer], [half[p] for p in layer])
-            left = [-v for v in reversed(_packed([-wanted[p] for p in reversed(layer)], [half[p] for p in reversed(layer)]))]
-            x.update({p: (a + b) / 2 for p, a, b in zip(layer, left, right, strict=True)})
+        # Down and up in turn, so that a box goes by those that it feeds as well as by those that
+        # feed it.
+        order = layers if sweep % 2 == 0 else reversed(layers)
+        for layer in order:
+            pulled = {stop: _pulled(stop, neighbours, x) for stop in layer}
+            # Stable, so that stops pulled to one place stay in the order that they were in.
+            layer.sort(key=pulled.__getitem__)
+            # To both sides alike: to the left is to the right in a mirror.
+            pushed = _pushed(layer, pulled, half_widths)
+            mirrored = {stop: -position for stop, position in pulled.items()}
+            pushed_left = _pushed(layer[::-1], mirrored, half_widths)
+            for stop in layer:
+                x[stop] = (pushed[stop] - pushed_left[stop]) / 2
     return x
 
 
-def _packed(wanted: Sequence[float], half: Sequence[float]) -> list[float]:
-    """Push positions to the right until neighbours have a gap between them."""
-    placed: list[float] = []
-    for index, want in enumerate(wanted):
-        least = placed[-1] + half[index - 1] + half[index] + GAP if placed else want
-        placed.append(max(want, least))
-    return placed
+def _pulled(
+    stop: _Stop, neighbours: Mapping[_Stop, Sequence[_Stop]], x: Mapping[_Stop, float]
+) -> float:
+    """Return the mean of the neighbours' positions; where there are none, a stop stays."""
+    around = neighbours.get(stop)
+    if not around:
+        return x[stop]
+    return sum(x[neighbour] for neighbour in around) / len(around)
+
+
+def _pushed(
+    layer: Sequence[_Stop],
+    positions: Mapping[_Stop, float],
+    half_widths: Mapping[_Stop, float],
+) -> dict[_Stop, float]:
+    """Push the stops of a layer to the right until neighbours have a gap between them."""
+    pushed: dict[_Stop, float] = {}
+    right_edge = -inf  # of the stop before
+    for stop in layer:
+        pushed[stop] = max(positions[stop], right_edge + half_widths[stop] + GAP)
+        right_edge = pushed[stop] + half_widths[stop]
+    return pushed

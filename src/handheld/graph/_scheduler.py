@@ -1,66 +1,125 @@
 """The scheduler: which node may run next, and what its packets and bounds set in motion.
 
-Knows nothing of threads. An executor calls ``pick``, ``begin``, ``invoke`` and ``finish``; all but ``invoke`` are called by one
-thread at a time. A node runs when its input policy says so; among those that may, the one nearest to the output runs first,
-and sources run when nothing else can, so that packets leave the graph before new ones enter.
+Knows nothing of threads. An executor calls ``pick``, ``begin``, ``invoke`` and ``finish``; all but
+``invoke`` are called by one thread at a time. A node runs when its input policy says so; among
+those that may, the one nearest to the output runs first, and sources run when nothing else can, so
+that packets leave the graph before new ones enter.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from heapq import heappop, heappush
 from typing import Any
 
 from handheld.errors import CalculatorError, InputError, TimestampError
-from handheld.graph._state import CLOSED, OPEN, QUEUED, RUNNING, Edge, Group, RunNode, Source, Stream
-from handheld.graph.calculator import _BOUND, Calculator, Context
+from handheld.graph._state import (
+    CLOSED,
+    OPEN,
+    QUEUED,
+    RUNNING,
+    Edge,
+    PacketSource,
+    RunNode,
+    Stream,
+    SyncSet,
+)
+from handheld.graph.calculator import BOUND, Calculator, Context
 from handheld.graph.config import BackEdge
+from handheld.graph.expand import FlatNode
 from handheld.graph.packet import Packet
-from handheld.graph.plan import INPUT, Plan
+from handheld.graph.plan import INPUT, GraphPlan
 from handheld.graph.timestamp import Timestamp, bound_after
 
-_MIN, _MAX = int(Timestamp.MIN), int(Timestamp.MAX)
-_SHORT_S, _UNKNOWN = 30e-6, 5  # seconds of a call that is not worth a thread; calls before one can tell
-_END, _DONE = int(Timestamp.ONE_OVER_POST_STREAM), int(Timestamp.DONE)
+# Plain integers: a Timestamp takes half as long again to compare, and everything here is compared.
+_UNSET = int(Timestamp.UNSET)
+_MIN = int(Timestamp.MIN)
+_MAX = int(Timestamp.MAX)
+_POST_STREAM = int(Timestamp.POST_STREAM)
+_END = int(Timestamp.ONE_OVER_POST_STREAM)
+_DONE = int(Timestamp.DONE)
+
+# Seconds of a call below which it is not worth a thread: waking one takes about as long.
+_SHORT_S = 30e-6
+# Calls of a node before one can tell how long they are; until then it counts as long.
+_UNKNOWN = 5
 
 
 class Scheduler:
     """The running state of one graph."""
 
-    def __init__(self, plan: Plan, side: Mapping[str, Any], *, max_queue_size: int, clock: Callable[[], float]) -> None:
-        self.clock, self.max_queue_size = clock, max_queue_size
+    def __init__(
+        self,
+        plan: GraphPlan,
+        side: Mapping[str, Any],
+        *,
+        max_queue_size: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.clock = clock
+        self.max_queue_size = max_queue_size
         self.side = dict(side)
         self.plan = plan
         self.error: Exception | None = None
         self.ready: list[int] = []  # heap of ranks
         self.by_rank: dict[int, RunNode] = {}
+        # Time of the last call's end, which is when the nodes that it fed became ready: asking the
+        # clock for each of them would cost as much as running it.
         self.now = clock()
         self.unclosed = 0
         self.stopped = False
+        # Nodes whose input changed. A list rather than recursion, which a long chain would exhaust.
         self._pending: list[RunNode] = []
-        self.streams = {name: Stream(name, producer.node) for name, producer in plan.streams.items()}
-        self.inputs = {name: Source(clock) for name, producer in plan.streams.items() if producer.node == INPUT}
+        self.streams: dict[str, Stream] = {}
+        self.inputs: dict[str, PacketSource] = {}
         self.source_nodes: list[RunNode] = []
-        self._sources = {name: [source] for name, source in self.inputs.items()}  # stream -> what feeds it
-        self.looped: set[str] = set()  # streams below a back edge: they end when every source has, see close_loop
+        self._sources: dict[str, list[PacketSource]] = {}  # stream -> what feeds it
+        self._side_outputs: dict[str, Mapping[str, str]] = {}  # node -> port -> side packet
+        self.looped: set[str] = set()  # streams below a back edge: see close_loop
+        for name, producer in plan.streams.items():
+            self.streams[name] = Stream(name, producer.node)
+            if producer.node == INPUT:
+                self.inputs[name] = PacketSource(clock)
+                self._sources[name] = [self.inputs[name]]
+        # In the order of the plan, so that what feeds a node is known when it is connected.
         for flat in plan.nodes:
-            ports: dict[str, Stream | None] = dict.fromkeys(flat.contract.outputs)
-            ports.update({port: self.streams[stream] for port, stream in flat.outputs.items()})
-            # A copy, so that graphs which run at the same time, of one config or not, never share what open() sets.
-            calculator = copy(flat.calculator)
-            context = Context(flat.name, ports, flat.side_inputs, flat.contract)
-            node = self.add_node(flat.name, calculator, context)
-            for port, stream in flat.inputs.items():
-                self.connect(node, port, stream, back=isinstance(stream, BackEdge))
-            node.context._edges = {edge.port: edge for edge in node.inputs}
-            node.connect(flat.policy.groups(list(flat.contract.inputs)))
-            node.outputs = [stream for stream in ports.values() if stream is not None]
-            if not node.inputs:
-                node.source = Source(clock)
-                self.source_nodes.append(node)
-            if node.has_back or any(edge.stream.name in self.looped for edge in node.close_edges):
-                self.looped.update(stream.name for stream in node.outputs)
-            feeding = [node.source] if node.source else _union(edge.sources for edge in node.close_edges)
-            self._sources.update({stream.name: feeding for stream in node.outputs})
+            self._add_planned(flat)
+
+    def _add_planned(self, flat: FlatNode) -> None:
+        """Add a node of the plan, and connect it."""
+        ports: dict[str, Stream | None] = dict.fromkeys(flat.contract.outputs)
+        for port, stream in flat.outputs.items():
+            ports[port] = self.streams[stream]
+        # A copy, so that graphs that run at the same time, of one config or not, never share what
+        # open() sets.
+        calculator = copy(flat.calculator)
+        context = Context(flat.name, ports, flat.side_inputs, flat.contract)
+        node = self.add_node(flat.name, calculator, context)
+        self._side_outputs[flat.name] = flat.side_outputs
+        edges: dict[str, Edge] = {}
+        for port, stream in flat.inputs.items():
+            edges[port] = self.connect(node, port, stream, back=isinstance(stream, BackEdge))
+        context._edges = edges
+        node.connect(flat.policy.groups(list(flat.contract.inputs)))
+        node.outputs = [stream for stream in ports.values() if stream is not None]
+        if not node.inputs:
+            node.source = PacketSource(self.clock)
+            self.source_nodes.append(node)
+        self._trace(node)
+
+    def _trace(self, node: RunNode) -> None:
+        """Note of a node's outputs which sources feed them, and whether a back edge does."""
+        # A dictionary for an ordered set: each source once, in an order that no run changes.
+        feeding: dict[PacketSource, None] = {}
+        looped = node.has_back
+        if node.source is not None:
+            feeding[node.source] = None
+        for edge in node.close_edges:
+            feeding.update(dict.fromkeys(edge.sources))
+            looped = looped or edge.stream.name in self.looped
+        for stream in node.outputs:
+            self._sources[stream.name] = list(feeding)
+            if looped:
+                self.looped.add(stream.name)
 
     def add_node(self, name: str, calculator: Calculator, context: Context) -> RunNode:
         """Add a node that comes before all others in turn."""
@@ -72,6 +131,7 @@ class Scheduler:
     def connect(self, node: RunNode | None, port: str, stream: str, *, back: bool = False) -> Edge:
         """Let a node, or a reader outside (None), receive what comes on a stream from now on."""
         edge = Edge(self.streams[stream], node, port, back=back, limit=self.max_queue_size)
+        # A full queue at a back edge must not hold back the very nodes that would empty it.
         if not back:
             edge.sources = self._sources[stream]
         self.streams[stream].edges.append(edge)
@@ -82,12 +142,16 @@ class Scheduler:
     def open(self, node: RunNode) -> None:
         """Call a node's ``open`` and send what it sends."""
         context = node.context
+        # Up to here the context has the names of its side packets: those that a node makes come
+        # when that is opened, before this one.
         context.side = {port: self._side_packet(node, name) for port, name in context.side.items()}
-        self._call(node, node.calculator.open)
+        try:
+            node.calculator.open(context)
+        except Exception as error:
+            node.error = error
         node.opened = node.error is None
         if context._side_outbox:
-            sent = next(flat.side_outputs for flat in self.plan.nodes if flat.name == node.name)
-            self.side.update({sent[port]: value for port, value in context._side_outbox.items() if port in sent})
+            self._take_side_packets(node)
         self._flush(node)
         self._pending.append(node)
         self.settle()
@@ -95,8 +159,17 @@ class Scheduler:
     def _side_packet(self, node: RunNode, name: str) -> Any:
         if name not in self.side:
             producer = self.plan.sides[name].node
-            raise InputError(f"node {node.name!r}: side packet {name!r} was not set by node {producer!r} in open()")
+            raise InputError(
+                f"node {node.name!r}: side packet {name!r} was not set "
+                f"by node {producer!r} in open()"
+            )
         return self.side[name]
+
+    def _take_side_packets(self, node: RunNode) -> None:
+        names = self._side_outputs[node.name]
+        for port, payload in node.context._side_outbox.items():
+            if port in names:  # else nobody takes it
+                self.side[names[port]] = payload
 
     def deliver(self, stream: Stream, packet: Packet[Any]) -> None:
         """Put a packet into every queue of a stream."""
@@ -115,118 +188,164 @@ class Scheduler:
             node = edge.node
             if node is not None and node.state == OPEN:
                 self._pending.append(node)
-        # Last, because Context.bound reads without the lock: below the bound, whatever came must be in the queue.
-        stream.bound = timestamp + 1 if _MIN <= timestamp < _MAX else bound_after(timestamp)
+        # Last, because Context.bound reads without the lock: below the bound, whatever came must
+        # be in the queue. Not timestamp + 1: Timestamp's own + takes twenty times as long.
+        if _MIN <= timestamp < _MAX:
+            stream.bound = 1 + timestamp
+        else:
+            stream.bound = bound_after(timestamp)
 
     def set_bound(self, stream: Stream, bound: int) -> None:
-        """Settle every timestamp below ``bound``; a lower bound than the present one changes nothing."""
+        """Settle every timestamp below ``bound``; a bound below the present one changes nothing."""
         if bound > stream.bound:
             stream.bound = bound
-            self._pending.extend(edge.node for edge in stream.edges if edge.node is not None and edge.node.state == OPEN)
+            for edge in stream.edges:
+                node = edge.node
+                if node is not None and node.state == OPEN:
+                    self._pending.append(node)
 
     def settle(self) -> None:
-        """Queue each node whose input changed and that may run; pass bounds on through those that may not."""
+        """Queue each node whose input changed and that may run; pass bounds on through others."""
         pending = self._pending
         while pending:
             node = pending.pop()
             if node.state != OPEN or not node.opened:
                 continue
             lone = node.lone
-            if lone is not None:
-                if lone.queue:
-                    self._enqueue(node)
-                    continue
+            if lone is None:
+                settled = self._settle_sets(node)
+            elif not lone.queue:
                 settled = lone.stream.bound
             else:
-                settled = self._settle_groups(node)
-                if node.state != OPEN:
-                    continue
-            offset = node.offset
-            if settled >= _END:
-                if node.inputs:
-                    self.retire(node)
-            elif offset is not None and not (node.has_back and _at_end(node.close_edges)):
-                bound = settled + offset if offset and _MIN < settled <= _MAX else settled
-                for stream in node.outputs:
-                    if bound > stream.bound:
-                        self.set_bound(stream, bound)
+                # The short way of most calls: what comes on the only input may be taken at once.
+                self._enqueue(node)
+                continue
+            if node.state == OPEN:
+                self._pass_on(node, settled)
 
-    def _settle_groups(self, node: RunNode) -> int:
-        """Choose the sync set that may run, if one may; else return the bound to which all inputs are settled."""
-        first = lowest = _DONE
-        told: tuple[Group, int] | None = None
-        for group in node.groups:
-            packet, bound = group.next()
-            settled = bound
-            if packet < bound:
+    def _pass_on(self, node: RunNode, settled: int) -> None:
+        """Settle the outputs of a node that has no packet below the bound of its inputs."""
+        if settled >= _END:
+            if node.inputs:  # a source says itself when it ends
+                self.retire(node)
+            return
+        offset = node.offset
+        if offset is None:
+            return
+        # Its loop alone keeps it open, and what still comes around may be at any timestamp.
+        if node.has_back and _at_end(node.close_edges):
+            return
+        # Special values have no neighbours to be moved to.
+        if offset and _MIN < settled <= _MAX:
+            settled += offset
+        for stream in node.outputs:
+            if settled > stream.bound:
+                self.set_bound(stream, settled)
+
+    def _settle_sets(self, node: RunNode) -> int:
+        """Queue a node if one of its sync sets may run; return the bound that all inputs reached.
+
+        Among sets that may, the one with the earliest packet runs, whatever their order.
+        """
+        earliest = _DONE
+        lowest = _DONE
+        untold: SyncSet | None = None  # settled further than the node has been told
+        untold_bound = _DONE
+        for sync_set in node.sync_sets:
+            packet, settled = sync_set.next()
+            if packet < settled:
                 settled = packet
-                if packet < first:
-                    first, node.group = packet, group
-            if settled > group.seen and told is None:
-                told = group, settled
+                if packet < earliest:
+                    earliest = packet
+                    node.sync_set = sync_set
+            if settled > sync_set.seen and untold is None:
+                untold = sync_set
+                untold_bound = settled
             if settled < lowest:
                 lowest = settled
-        if first < _DONE:
-            node.timestamp = first
+        if earliest < _DONE:
+            node.timestamp = earliest
             self._enqueue(node)
-        elif node.process_bounds and told is not None:
-            node.group = None
-            node.timestamp = Timestamp(min(told[1] - 1, int(Timestamp.POST_STREAM)))
-            told[0].seen = told[1]
+        elif node.process_bounds and untold is not None:
+            untold.seen = untold_bound
+            node.sync_set = None
+            node.timestamp = Timestamp(min(untold_bound - 1, _POST_STREAM))
             self._enqueue(node)
         return lowest
 
     def retire(self, node: RunNode) -> None:
         """Queue a node to be closed."""
-        node.timestamp, node.group = _DONE, None
+        node.timestamp = _DONE
+        node.sync_set = None
         self._enqueue(node)
 
     def _enqueue(self, node: RunNode) -> None:
-        node.state, node.ready_at = QUEUED, self.now
+        node.state = QUEUED
+        node.ready_at = self.now
         heappush(self.ready, node.rank)
 
     def pick(self, *, sources: bool) -> RunNode | None:
-        """Take the node whose turn it is: the ready one nearest to the output, else the source that is furthest behind."""
+        """Take the node whose turn it is.
+
+        That is the ready one nearest to the output, else the source that is furthest behind.
+        """
         if self.ready:
             return self.by_rank[heappop(self.ready)]
         free = self._free_sources() if sources else []
         if not free:
             return None
         node = min(free, key=_progress)
-        node.timestamp = int(Timestamp.UNSET)
+        node.timestamp = _UNSET
         node.ready_at = self.now
         return node
 
     def _free_sources(self) -> list[RunNode]:
-        return [n for n in self.source_nodes if n.state == OPEN and n.opened and n.source and not n.source.blocked]
+        return [
+            node
+            for node in self.source_nodes
+            if node.state == OPEN and node.opened and node.source and not node.source.blocked
+        ]
 
     def worth_a_thread(self, *, beyond: int = 0, sources: bool = False) -> int:
-        """Count the nodes that could run now and are worth waking a thread for, ``beyond`` those that have one.
+        """Count the nodes that could run now and are worth waking a thread for.
 
-        Waking costs more than a short node takes: whoever runs now takes those one after the other.
+        ``beyond`` are left out, which have a thread already. Waking costs more than a short node
+        takes: whoever runs now takes those one after the other.
         """
         nodes = map(self.by_rank.__getitem__, self.ready)
         long = sum(node.calls < _UNKNOWN or node.busy_s > _SHORT_S * node.calls for node in nodes)
-        free = self._free_sources() if sources and self.source_nodes else []
-        return max(0, long + len(free) - beyond)
+        if sources and self.source_nodes:
+            long += len(self._free_sources())
+        return max(0, long - beyond)
 
     def is_fed(self) -> bool:
         """Whether more may come from outside."""
         return any(self.streams[name].bound < _END for name in self.inputs)
 
-    def held_back(self) -> list[Source]:
+    def held_back(self) -> list[PacketSource]:
         """Return the source nodes that wait for room in a full queue."""
-        return [node.source for node in self.source_nodes if node.state == OPEN and node.source and node.source.blocked]
+        held = []
+        for node in self.source_nodes:
+            source = node.source
+            if node.state == OPEN and source is not None and source.blocked:
+                held.append(source)
+        return held
 
-    def holding(self, sources: list[Source]) -> list[Edge]:
+    def holding(self, sources: list[PacketSource]) -> list[Edge]:
         """Return the full queues that hold any of these sources back."""
-        edges = [edge for stream in self.streams.values() for edge in stream.edges if edge.full] if sources else []
-        return [edge for edge in edges if any(source in edge.sources for source in sources)]
+        if not sources:  # as nearly always
+            return []
+        any_of = set(sources)
+        full: list[Edge] = []
+        for stream in self.streams.values():
+            full += [e for e in stream.edges if e.full and not any_of.isdisjoint(e.sources)]
+        return full
 
     def close_loop(self) -> bool:
-        """Queue the first node that only its back edges keep open to be closed; return whether there was one.
+        """Queue the first node that only its back edges keep open to be closed.
 
-        Only when nothing runs and nothing more can come: earlier, the result would depend on who came first.
+        Returns whether there was one. Only when nothing runs and nothing more can come: earlier,
+        the result would depend on who came first.
         """
         if self.is_fed() or any(node.state != CLOSED for node in self.source_nodes):
             return False
@@ -239,32 +358,38 @@ class Scheduler:
     def begin(self, node: RunNode) -> None:
         """Hand a node its packets."""
         node.state = RUNNING
-        context, timestamp = node.context, node.timestamp
+        context = node.context
+        timestamp = node.timestamp
         if timestamp == _DONE:
             context.inputs = {}
         elif node.lone is not None:
             packet = node.lone.pop()
             timestamp = packet[1]
             context.inputs = {node.lone.port: packet}
-        elif node.group is not None:
-            context.inputs = node.group.take(timestamp)
-            node.group.seen = timestamp + 1
+        elif node.sync_set is not None:
+            context.inputs = node.sync_set.take(timestamp)
+            node.sync_set.seen = 1 + timestamp  # not + 1: see deliver
         else:
             context.inputs = {}
         context.timestamp = timestamp
 
     def invoke(self, node: RunNode) -> None:
-        """Run a node's own code. The only step that may run on several threads at once, each with another node."""
+        """Run a node's own code.
+
+        The only step that may run on several threads at once, each with another node.
+        """
         start = self.clock()
         try:
             if node.context.timestamp == _DONE:
-                node.opened = False  # before the call: one that raises is not called again by Graph.cancel
+                # Before the call: one that raises is not called again by Graph.cancel.
+                node.opened = False
                 node.calculator.close(node.context)
             else:
                 node.process(node.context)
         except Exception as error:
-            node.error = error
-        self.now = end = self.clock()
+            node.error = error  # raised by finish, under the lock
+        end = self.clock()
+        self.now = end
         node.calls += 1
         node.busy_s += end - start
         node.wait_s += start - node.ready_at
@@ -279,39 +404,37 @@ class Scheduler:
             self.retire(node)
         else:
             node.state = OPEN
+            # More packets may wait for it already.
             self._pending.append(node)
         self.settle()
 
-    def _call(self, node: RunNode, method: Callable[[Context], None]) -> None:
-        try:
-            method(node.context)
-        except Exception as error:
-            node.error = error
-
     def _flush(self, node: RunNode) -> None:
+        """Deliver what a node sent, or raise what went wrong in its call."""
         outbox = node.context._outbox
         error = node.error
         if error is None:
             try:
                 for stream, packet in outbox:
-                    if packet[0] is _BOUND:
+                    if packet[0] is BOUND:
                         self.set_bound(stream, packet[1])
                     else:
                         self.deliver(stream, packet)
             except TimestampError as wrong:
                 error = wrong
+        # After an error too: it must not be sent by the next call.
         outbox.clear()
         if error is not None:
-            failure = CalculatorError(node.name, Timestamp(node.context.timestamp), error)
-            failure.__cause__ = error
-            raise failure
+            timestamp = Timestamp(node.context.timestamp)
+            raise CalculatorError(node.name, timestamp, error) from error
 
     def _closed(self, node: RunNode) -> None:
         node.state = CLOSED
         self.unclosed -= 1
         for edge in node.inputs:
+            # One by one, so that sources that a full queue held back go on.
             while edge.queue:
                 edge.pop()
+            # Nobody takes anything from it any more: it must not fill up again.
             edge.stream.edges = [other for other in edge.stream.edges if other is not edge]
         for stream in node.outputs:
             self.set_bound(stream, _DONE)
@@ -322,19 +445,21 @@ def _at_end(edges: list[Edge]) -> bool:
 
 
 def _progress(node: RunNode) -> tuple[int, int]:
-    return min((stream.bound for stream in node.outputs), default=0), -node.rank
-
-
-def _union(lists: Iterable[list[Source]]) -> list[Source]:
-    return list({id(source): source for sources in lists for source in sources}.values())
+    """Return how far a source is, by its slowest stream; of two as far, the first in the graph."""
+    bounds = [stream.bound for stream in node.outputs]
+    return min(bounds, default=0), -node.rank
 
 
 def _check_timestamp(stream: Stream, timestamp: int) -> None:
-    at, bound = Timestamp(timestamp), Timestamp(stream.bound)
+    at = Timestamp(timestamp)
+    bound = Timestamp(stream.bound)
     if not at.is_allowed_in_stream:
-        raise TimestampError(f"stream {stream.name!r}: a packet may not be sent at {at}; give it a timestamp in microseconds")
+        raise TimestampError(
+            f"stream {stream.name!r}: a packet may not be sent at {at}; "
+            "give it a timestamp in microseconds"
+        )
     if at < bound:
         raise TimestampError(
-            f"stream {stream.name!r}: a packet at {at} comes too late, since everything below {bound} is settled; "
-            "timestamps on a stream must increase"
+            f"stream {stream.name!r}: a packet at {at} comes too late, "
+            f"since everything below {bound} is settled; timestamps on a stream must increase"
         )

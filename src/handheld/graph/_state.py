@@ -1,4 +1,7 @@
-"""The state of a running graph: streams, input queues, nodes. Plain slots, since every packet passes here."""
+"""The state of a running graph: streams, input queues, nodes.
+
+Plain classes with slots, since every packet passes here. The scheduler alone changes them.
+"""
 
 import threading
 from collections import deque
@@ -9,8 +12,12 @@ from handheld.graph.calculator import Calculator, Context
 from handheld.graph.packet import Packet
 from handheld.graph.timestamp import Timestamp
 
+# Numbers rather than an Enum, whose members take twice as long to look up and compare.
 OPEN, QUEUED, RUNNING, CLOSED = range(4)
 """A node waits for input, waits for its turn, runs, or is closed."""
+
+_PRE_STREAM = int(Timestamp.PRE_STREAM)
+_DONE = int(Timestamp.DONE)
 
 
 class Stream:
@@ -19,31 +26,54 @@ class Stream:
     __slots__ = ("bound", "edges", "name", "packets", "producer")
 
     def __init__(self, name: str, producer: str) -> None:
-        self.name, self.producer = name, producer
-        self.bound: int = int(Timestamp.PRE_STREAM)
+        self.name = name
+        self.producer = producer
+        self.bound = _PRE_STREAM
         self.packets = 0
         self.edges: list[Edge] = []
 
 
 class Edge:
-    """The queue between a stream and one input port of a node, or a reader outside the graph (``node`` is None)."""
+    """The queue between a stream and one input port of a node.
 
-    __slots__ = ("back", "full", "limit", "node", "owner", "peak", "port", "queue", "sources", "stream")
+    Where ``node`` is None, it leads to a reader outside the graph.
+    """
 
-    def __init__(self, stream: Stream, node: "RunNode | None", port: str, *, back: bool, limit: int) -> None:
-        self.stream, self.node, self.port, self.back, self.limit = stream, node, port, back, limit
+    __slots__ = (
+        "back",
+        "full",
+        "limit",
+        "node",
+        "owner",
+        "peak",
+        "port",
+        "queue",
+        "sources",
+        "stream",
+    )
+
+    def __init__(
+        self, stream: Stream, node: "RunNode | None", port: str, *, back: bool, limit: int
+    ) -> None:
+        self.stream = stream
+        self.node = node
+        self.port = port
+        self.back = back
+        self.limit = limit
         self.queue: deque[Packet[Any]] = deque()
-        self.peak, self.full = 0, False
-        self.sources: list[Source] = []
+        self.peak = 0
+        # Apart from the length: a packet that comes to a full queue must not hold its sources
+        # back once more, since each of them counts the queues that do.
+        self.full = False
+        self.sources: list[PacketSource] = []
         self.owner: threading.Thread | None = None  # of a reader: the thread that reads
 
     def pop(self) -> Packet[Any]:
         """Take the oldest packet, and let the sources go on if this made room."""
         packet = self.queue.popleft()
+        # It may still be too long: what was under way already comes in beyond the limit.
         if self.full and len(self.queue) < self.limit:
-            self.full = False
-            for source in self.sources:
-                source.release()
+            self._release()
         return packet
 
     def block(self) -> None:
@@ -55,25 +85,35 @@ class Edge:
     def grow(self) -> None:
         """Double the room, since waiting for it would take for ever."""
         self.limit *= 2
+        self._release()
+
+    def _release(self) -> None:
         self.full = False
         for source in self.sources:
             source.release()
 
 
-class Source:
-    """Something that can be held back: a graph input, or a node without inputs. ``blocked`` counts full queues below."""
+class PacketSource:
+    """Something that can be held back: a graph input, or a node without inputs.
+
+    ``blocked`` counts the full queues below it that do.
+    """
 
     __slots__ = ("_clock", "_held_s", "_since", "blocked", "throttled")
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock, self._since = clock, 0.0
-        self.blocked = self.throttled = 0
+        self._clock = clock
+        self._since = 0.0
         self._held_s = 0.0
+        self.blocked = 0
+        self.throttled = 0
 
     @property
     def throttled_s(self) -> float:
         """Seconds for which it was held back, up to now."""
-        return self._held_s + (self._clock() - self._since if self.blocked else 0.0)
+        if not self.blocked:
+            return self._held_s
+        return self._held_s + self._clock() - self._since
 
     def hold(self) -> None:
         """Hold the source back for one more full queue."""
@@ -89,18 +129,26 @@ class Source:
             self._held_s += self._clock() - self._since
 
 
-class Group:
-    """A sync set of input edges. ``seen`` is the bound up to which the node has been told."""
+class SyncSet:
+    """Input edges that are synchronised with each other.
+
+    ``seen`` is the bound up to which the node has been told.
+    """
 
     __slots__ = ("edges", "seen")
 
     def __init__(self, edges: list[Edge]) -> None:
         self.edges = edges
-        self.seen: int = int(Timestamp.PRE_STREAM)
+        self.seen = _PRE_STREAM
 
     def next(self) -> tuple[int, int]:
-        """Return the lowest timestamp with a packet, and the lowest bound of the empty queues (``DONE`` for none)."""
-        packet = bound = _DONE
+        """Return the lowest timestamp with a packet, and the lowest bound of the empty queues.
+
+        Either is ``DONE`` where there is none.
+        """
+        # A loop without min() and without names of the packet's fields: it runs for each packet.
+        packet = _DONE
+        bound = _DONE
         for edge in self.edges:
             queue = edge.queue
             if queue:
@@ -112,47 +160,85 @@ class Group:
         return packet, bound
 
     def take(self, timestamp: int) -> dict[str, Packet[Any]]:
-        """Remove and return the packets at ``timestamp``."""
-        return {e.port: e.pop() for e in self.edges if e.queue and e.queue[0][1] == timestamp}
+        """Remove and return the packets at ``timestamp``, by port."""
+        return {
+            edge.port: edge.pop()
+            for edge in self.edges
+            if edge.queue and edge.queue[0][1] == timestamp
+        }
 
 
 class RunNode:
     """A node of a running graph. ``rank`` is its turn: nodes nearer to the output come first."""
 
     __slots__ = (
-        "busy_s", "calculator", "calls", "close_edges", "context", "error", "group", "groups", "has_back", "inputs", "lone",
-        "name", "offset", "opened", "outputs", "process", "process_bounds", "rank", "ready_at", "source", "state", "timestamp",
+        "busy_s",
+        "calculator",
+        "calls",
+        "close_edges",
+        "context",
+        "error",
+        "has_back",
+        "inputs",
+        "lone",
+        "name",
+        "offset",
+        "opened",
+        "outputs",
+        "process",
+        "process_bounds",
+        "rank",
+        "ready_at",
+        "source",
+        "state",
+        "sync_set",
+        "sync_sets",
+        "timestamp",
         "wait_s",
-    )  # fmt: skip
+    )
 
     def __init__(self, name: str, calculator: Calculator, rank: int, context: Context) -> None:
-        self.name, self.calculator, self.rank, self.context = name, calculator, rank, context
+        self.name = name
+        self.calculator = calculator
+        self.rank = rank
+        self.context = context
+        # Looked up once, not for each packet.
         self.process: Callable[[Context], None] = calculator.process
         self.offset = calculator.contract.timestamp_offset
         self.process_bounds = calculator.contract.process_bounds
         self.inputs: list[Edge] = []
         self.outputs: list[Stream] = []
-        self.groups: list[Group] = []
-        self.group: Group | None = None  # whose turn it is
+        self.sync_sets: list[SyncSet] = []
+        self.sync_set: SyncSet | None = None  # whose turn it is
         self.lone: Edge | None = None  # the only input, where there is one: the short way through
         self.close_edges: list[Edge] = []  # the node closes when these are at their end
         self.has_back = False
-        self.source: Source | None = None
-        self.state, self.opened = OPEN, False
-        self.timestamp: int = int(Timestamp.UNSTARTED)
+        self.source: PacketSource | None = None
+        self.state = OPEN
+        self.opened = False
+        self.timestamp = int(Timestamp.UNSTARTED)
         self.error: BaseException | None = None
         self.calls = 0
-        self.busy_s = self.wait_s = self.ready_at = 0.0
+        self.busy_s = 0.0
+        self.wait_s = 0.0
+        self.ready_at = 0.0
 
     def connect(self, groups: tuple[tuple[str, ...], ...]) -> None:
         """Put the input edges, once they are all there, into their sync sets."""
-        by_port = {edge.port: edge for edge in self.inputs}
-        self.groups = [Group([by_port[p] for p in ports if p in by_port]) for ports in groups]
-        self.groups = [group for group in self.groups if group.edges]
+        self.sync_sets = _sync_sets(self.inputs, groups)
         self.close_edges = [edge for edge in self.inputs if not edge.back]
         self.has_back = len(self.close_edges) < len(self.inputs)
-        if len(self.inputs) == 1 and self.close_edges and not self.process_bounds:
+        # With one input there is nothing to wait for, unless bounds without packets count too.
+        if len(self.inputs) == 1 and not self.has_back and not self.process_bounds:
             self.lone = self.inputs[0]
 
 
-_DONE = int(Timestamp.DONE)
+def _sync_sets(inputs: list[Edge], groups: tuple[tuple[str, ...], ...]) -> list[SyncSet]:
+    by_port = {edge.port: edge for edge in inputs}
+    sync_sets = []
+    for ports in groups:
+        # Optional ports may be unconnected, and a set of such ports alone would never be settled.
+        edges = [by_port[port] for port in ports if port in by_port]
+        if edges:
+            sync_sets.append(SyncSet(edges))
+    return sync_sets

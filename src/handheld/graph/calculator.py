@@ -11,6 +11,10 @@ from handheld.graph.packet import Packet
 from handheld.graph.timestamp import Timestamp
 from handheld.graph.types import full_type_name, runtime_classes, type_name
 
+BOUND = object()
+"""Payload that marks an outbox entry as a bound, not a packet."""
+
+# Packet(...) goes through a Python function of the named tuple, which takes twice as long.
 _new_packet = tuple.__new__
 
 
@@ -18,7 +22,8 @@ class Context:
     """What a calculator sees of its node during one call.
 
     Attributes:
-        timestamp: of the packets in ``inputs``; in a call without packets (``process_bounds``), the last settled one.
+        timestamp: of the packets in ``inputs``; in a call without packets (``process_bounds``), the
+            last settled one.
         inputs: port -> packet; a port without a packet at this timestamp is absent.
         side: port -> payload of the side packets.
     """
@@ -59,28 +64,34 @@ class Context:
         self._types = contract.outputs
         # What isinstance can tell of a payload: looked up once, since every packet is checked.
         self._classes = {port: runtime_classes(hint) for port, hint in contract.outputs.items()}
+        # Set by the scheduler once the node is connected; until then every input is at its end.
         self._edges: Mapping[str, Any] = {}
+        # What is sent waits here until the call is over: while it runs, on a thread of its own, it
+        # may not touch the queues of others.
         self._outbox: list[tuple[Any, Packet[Any]]] = []
         self._side_outbox: dict[str, Any] = {}
 
     def get(self, port: str) -> Any:
         """Return the payload on an input port, or ``None`` if there is no packet at this timestamp.
 
-        Raises :class:`InputError` for a port that the contract does not declare: a typing error must not look like a
-        packet that did not come.
+        Raises :class:`InputError` for a port that the contract does not declare: a typing error
+        must not look like a packet that did not come.
         """
         packet = self.inputs.get(port)
         if packet is None:
+            # Only here, off the usual way: a port that has a packet is declared.
             self._require_input(port)
             return None
         return packet[0]
 
     def send(self, port: str, payload: Any, timestamp: int | None = None) -> None:
-        """Send a packet at ``timestamp``, by default that of the inputs. An output that is not connected drops it.
+        """Send a packet at ``timestamp``, by default that of the inputs.
 
-        Raises :class:`InputError` where the contract declares no such port, or another type of payload for it.
+        An output that is not connected drops it. Raises :class:`InputError` where the contract
+        declares no such port, or another type of payload for it.
         """
         stream = self._stream(port)
+        # Before the question whether anybody listens: a wrong type is an error in any graph.
         classes = self._classes[port]
         if classes and not isinstance(payload, classes):
             raise InputError(
@@ -89,30 +100,41 @@ class Context:
             )
         if stream is None:
             return
-        at = self.timestamp
-        if timestamp is not None:
-            at = timestamp if type(timestamp) is Timestamp else Timestamp(index(timestamp))
-        self._outbox.append((stream, _new_packet(Packet, (payload, at))))
+        if timestamp is None:
+            timestamp = self.timestamp
+        elif type(timestamp) is not Timestamp:
+            # index refuses 0.5, which Timestamp alone would round down.
+            timestamp = Timestamp(index(timestamp))
+        self._outbox.append((stream, _new_packet(Packet, (payload, timestamp))))
 
     def advance(self, port: str, bound: int) -> None:
         """Promise that no packet below ``bound`` will be sent on an output port."""
         stream = self._stream(port)
         if stream is not None:
-            self._outbox.append((stream, _new_packet(Packet, (_BOUND, index(bound)))))
+            # In the outbox too, so that it takes effect after the packets sent before it.
+            self._outbox.append((stream, _new_packet(Packet, (BOUND, index(bound)))))
 
     def bound(self, port: str) -> Timestamp:
-        """Return the bound of an input: every packet below it has been handed to this calculator, and no other will come."""
+        """Return the bound of an input.
+
+        Every packet below it has been handed to this calculator, and no other will come.
+        """
         edge = self._edges.get(port)
         if edge is None:
             self._require_input(port)
             return Timestamp.DONE
-        bound = edge.stream.bound  # before the queue, which others fill meanwhile: see Scheduler.deliver
-        return Timestamp(min(bound, edge.queue[0][1]) if edge.queue else bound)
+        # Before the queue, which others fill meanwhile: see Scheduler.deliver.
+        bound = edge.stream.bound
+        if edge.queue:
+            bound = min(bound, edge.queue[0].timestamp)
+        return Timestamp(bound)
 
     def send_side(self, port: str, payload: Any) -> None:
         """Set a side output. Allowed in ``open`` only, once for each port."""
         if self.timestamp != Timestamp.UNSTARTED:
-            raise TimestampError(f"node {self._node!r}: side output {port!r} may be set in open() only")
+            raise TimestampError(
+                f"node {self._node!r}: side output {port!r} may be set in open() only"
+            )
         self._side_outbox[port] = payload
 
     def drop(self, count: int = 1) -> None:
@@ -131,6 +153,7 @@ class Context:
             )
 
     def _stream(self, port: str) -> Any:
+        # A failed look-up costs more than a question before it, but hardly ever happens.
         try:
             return self._ports[port]
         except KeyError:
@@ -140,27 +163,24 @@ class Context:
             ) from None
 
 
-_BOUND = object()
-"""Payload that marks an outbox entry as a bound, not a packet."""
-
-
 class Calculator(ABC):
     """Base class of calculators.
 
-    ``contract`` is a class attribute, or an attribute set in ``__init__`` where the ports depend on options. All state of a
-    run is set in ``open``: each running graph works with a copy of its own (``copy.copy``), so that one config can run any
-    number of times, in several threads too, but what ``__init__`` puts into a list or dictionary is shared by all copies.
-    A calculator without inputs is a source: ``process`` is called until it says ``context.finish()``.
+    ``contract`` is a class attribute, or an attribute set in ``__init__`` where the ports depend on
+    options. All state of a run is set in ``open``: each running graph works with a copy of its own
+    (``copy.copy``), so that one config can run any number of times, in several threads too, but
+    what ``__init__`` puts into a list or dictionary is shared by all copies. A calculator without
+    inputs is a source: ``process`` is called until it says ``context.finish()``.
     """
 
     contract: Contract = Contract()
 
-    def open(self, context: Context) -> None:  # noqa: B027  (nothing to do, unless a subclass has something)
+    def open(self, context: Context) -> None:  # noqa: B027  (few have something to do)
         """Prepare a run. ``context.side`` is known; packets may be sent."""
 
     @abstractmethod
     def process(self, context: Context) -> None:
         """Handle the packets of one timestamp, or produce some."""
 
-    def close(self, context: Context) -> None:  # noqa: B027
+    def close(self, context: Context) -> None:  # noqa: B027  (as open)
         """End a run. Packets may still be sent, at timestamps that are not yet settled."""

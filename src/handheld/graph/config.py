@@ -12,9 +12,10 @@ Connections = str | Sequence[str] | Mapping[str, str]
 
 
 class BackEdge(str):
-    """The name of a stream that an input takes from further down the graph, which makes a cycle on purpose.
+    """The name of a stream that an input takes from further down the graph: a cycle on purpose.
 
-    A back edge does not hold up the order in which nodes run, does not throttle sources and does not keep a node open.
+    A back edge does not hold up the order in which nodes run, does not throttle sources and does
+    not keep a node open.
     """
 
     __slots__ = ()
@@ -22,10 +23,13 @@ class BackEdge(str):
 
 @dataclass(frozen=True, kw_only=True)
 class GraphConfig:
-    """A graph as a value; runs in :class:`~handheld.graph.Graph`, or as a subgraph inside a :class:`Node`.
+    """A graph as a value, which a :class:`~handheld.graph.Graph` runs.
 
-    ``inputs`` and ``side_inputs`` map the names of streams and side packets that come from outside to their types.
-    ``outputs`` names the streams that leave (as a subgraph; a running graph lets one see any stream).
+    It may also stand as a subgraph inside a :class:`Node`.
+
+    ``inputs`` and ``side_inputs`` map the names of streams and side packets that come from outside
+    to their types. ``outputs`` names the streams that leave (as a subgraph; a running graph lets
+    one see any stream).
     """
 
     nodes: Sequence["Node"]
@@ -35,21 +39,24 @@ class GraphConfig:
     name: str = "graph"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes", tuple(self.nodes))  # a generator could be walked once only
+        # A generator could be walked once only, but one config runs any number of times.
+        object.__setattr__(self, "nodes", tuple(self.nodes))
 
 
 @dataclass(frozen=True)
 class Node:
     """One calculator or subgraph, and the streams that its ports are connected to.
 
-    ``policy`` replaces the input policy of the calculator's contract. Without ``name`` a node is called after its calculator.
+    ``policy`` replaces the input policy of the calculator's contract. Without ``name`` a node is
+    called after its calculator.
 
     >>> from handheld.graph import PassThrough
     >>> Node(PassThrough(), inputs="frame", outputs="same_frame").name
     ''
     """
 
-    calculator: Union[Calculator, GraphConfig]  # noqa: UP007  (a runtime alias would need both classes defined)
+    # A runtime alias of X | Y would need both classes defined, and GraphConfig has nodes.
+    calculator: Union[Calculator, GraphConfig]  # noqa: UP007
     inputs: Connections = field(default_factory=dict)
     outputs: Connections = field(default_factory=dict)
     side_inputs: Connections = field(default_factory=dict)

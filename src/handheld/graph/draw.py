@@ -4,11 +4,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from handheld.graph._layout import BOX_HEIGHT, lay_out
+from handheld.graph._layout import BOX_HEIGHT, GraphLayout, Point, lay_out
 from handheld.graph.config import BackEdge, GraphConfig
-from handheld.graph.plan import Plan, plan
+from handheld.graph.plan import GraphPlan, plan
 
-_MARGIN, _LANE, _LETTER = 16, 26, 7.4
+# Pixels of a letter in a box (13 px) and at an arrow (11 px): both 0.57 of the font's size, which
+# is rather too wide than too narrow for the fonts that system-ui stands for.
+_BOX_LETTER = 7.4
+_ARROW_LETTER = 6.2
+
+_BOX_PADDING = 20.0
+_NARROWEST_BOX = 80.0
+_MARGIN = 16
+_LANE = 26  # between two back edges at the side
+_BEND = 34  # how far a back edge swings out of its box ...
+_TURN = 26  # ... and how far it has come back where it is upright in its lane
+
+# Before the name of a graph's input or output, whose box must not be taken for that of a node or of
+# the other end with the same name. Characters that no name has.
+_INPUT = "\0"
+_OUTPUT = "\1"
+
+_NODE_STYLE = ("#eef2fb", 6.0)  # fill, and radius of the corners
+_END_STYLE = ("#eef6ee", BOX_HEIGHT / 2)
 
 
 @dataclass(frozen=True)
@@ -20,109 +38,198 @@ class _Arrow:
 
 
 def to_mermaid(config: GraphConfig) -> str:
-    """Return the graph as a Mermaid flowchart: boxes are nodes, rounded ends are inputs and outputs, dotted arrows back edges.
+    """Return the graph as a Mermaid flowchart.
+
+    Boxes are nodes, rounded ends are inputs and outputs, dotted arrows back edges.
 
     Raises :class:`~handheld.errors.GraphValidationError` for a graph that could not run.
     """
     graph = plan(config)
     arrows = _arrows(graph)
-    ids = {name: f"n{number}" for number, name in enumerate(_boxes(graph, arrows))}
     lines = ["flowchart TD"]
-    lines += [f"    {i}([{_quoted(n[1:])}])" if _is_end(n) else f"    {i}[{_quoted(n)}]" for n, i in ids.items()]
+    # Mermaid's own names are letters and digits only: numbers stand for ours.
+    ids: dict[str, str] = {}
+    for number, name in enumerate(_boxes(graph, arrows)):
+        ids[name] = f"n{number}"
+        label = f"[{_quoted(_label(name))}]"
+        if _is_end(name):
+            label = f"({label})"
+        lines.append(f"    {ids[name]}{label}")
     for arrow in arrows:
-        link = "-." if arrow.back else "--"
-        lines.append(f"    {ids[arrow.source]} {link} {_quoted(arrow.stream)} {link[::-1]}> {ids[arrow.target]}")
+        start, tip = ("-.", ".->") if arrow.back else ("--", "-->")
+        source = ids[arrow.source]
+        target = ids[arrow.target]
+        lines.append(f"    {source} {start} {_quoted(arrow.stream)} {tip} {target}")
     return "\n".join(lines) + "\n"
 
 
 def to_svg(config: GraphConfig) -> str:
-    """Return the graph as an SVG drawing of its own, inputs at the top, back edges dashed along the side.
+    """Return the graph as an SVG drawing of its own.
+
+    Inputs are at the top, back edges dashed along the side.
 
     Raises :class:`~handheld.errors.GraphValidationError` for a graph that could not run.
     """
     graph = plan(config)
     arrows = _arrows(graph)
-    forward = [arrow for arrow in arrows if not arrow.back]
-    backward = [arrow for arrow in arrows if arrow.back]
-    widths = {name: max(80.0, len(name) * _LETTER + 20) for name in _boxes(graph, arrows)}
+    forward: list[_Arrow] = []
+    backward: list[_Arrow] = []
+    for arrow in arrows:
+        direction = backward if arrow.back else forward
+        direction.append(arrow)
+    widths = {name: _box_width(name) for name in _boxes(graph, arrows)}
     layout = lay_out(widths, [(arrow.source, arrow.target) for arrow in forward])
-    shown: set[str] = set()  # a stream that goes to several nodes is named once
-    parts = []
-    for arrow, way in zip(forward, layout.ways, strict=True):
-        parts.append(_svg_way(way, "" if arrow.stream in shown else arrow.stream))
-        shown.add(arrow.stream)
-    for number, arrow in enumerate(backward):
-        lane = layout.width + _LANE * (number + 1)
-        parts.append(_svg_back(layout.centres[arrow.source], layout.centres[arrow.target], lane, arrow.stream))
-    parts += [_svg_box(name, *layout.centres[name], width) for name, width in widths.items()]
-    longest = max((len(arrow.stream) for arrow in backward), default=0)
-    width = layout.width + _LANE * len(backward) + longest * 6.2 + 2 * _MARGIN
-    height = layout.height + 2 * _MARGIN
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-_MARGIN} {-_MARGIN} {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}" font-family="system-ui, sans-serif" font-size="13">\n'
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M0 0L8 4L0 8z" fill="#567"/></marker></defs>\n'
-        f'<rect x="{-_MARGIN}" y="{-_MARGIN}" width="{width:.0f}" height="{height:.0f}" fill="white"/>\n'
-    ) + "\n".join([*parts, "</svg>\n"])
-
-
-def _arrows(graph: Plan) -> list[_Arrow]:
-    arrows = [
-        _Arrow(graph.streams[stream].node or "\0" + stream, node.name, stream, isinstance(stream, BackEdge))
-        for node in graph.nodes
-        for stream in node.inputs.values()
+    elements = [
+        *_svg_forward(forward, layout),
+        *_svg_backward(backward, layout),
+        # Last, so that they lie above the lines.
+        *(_svg_box(name, layout.centres[name], width) for name, width in widths.items()),
     ]
-    sent = [(graph.streams[stream].node, stream) for stream in graph.config.outputs]
-    return arrows + [_Arrow(node or "\0" + stream, "\1" + stream, stream, False) for node, stream in sent]
+    # The names of back edges stand to the right of the last lane.
+    longest = max((len(arrow.stream) for arrow in backward), default=0)
+    side = _LANE * len(backward) + longest * _ARROW_LETTER
+    return _svg(elements, layout.width + side + 2 * _MARGIN, layout.height + 2 * _MARGIN)
 
 
-def _boxes(graph: Plan, arrows: list[_Arrow]) -> list[str]:
+def _arrows(graph: GraphPlan) -> list[_Arrow]:
+    arrows = []
+    for node in graph.nodes:
+        for stream in node.inputs.values():
+            back = isinstance(stream, BackEdge)
+            arrows.append(_Arrow(_sender(graph, stream), node.name, stream, back))
+    outputs = [
+        _Arrow(_sender(graph, stream), _OUTPUT + stream, stream, back=False)
+        for stream in graph.config.outputs
+    ]
+    return arrows + outputs
+
+
+def _sender(graph: GraphPlan, stream: str) -> str:
+    return graph.streams[stream].node or _INPUT + stream
+
+
+def _boxes(graph: GraphPlan, arrows: list[_Arrow]) -> list[str]:
     """Name every box: graph inputs, nodes in the order of the plan, graph outputs."""
-    inputs = ["\0" + name for name in graph.config.inputs]
-    return list(dict.fromkeys([*inputs, *(node.name for node in graph.nodes), *(arrow.target for arrow in arrows)]))
+    names: dict[str, None] = {}  # an ordered set
+    for stream in graph.config.inputs:
+        names[_INPUT + stream] = None
+    for node in graph.nodes:
+        names[node.name] = None
+    # Only the outputs are new here.
+    for arrow in arrows:
+        names[arrow.target] = None
+    return list(names)
+
+
+def _is_end(name: str) -> bool:
+    return name.startswith((_INPUT, _OUTPUT))
+
+
+def _label(name: str) -> str:
+    return name.lstrip(_INPUT + _OUTPUT)
 
 
 def _quoted(label: str) -> str:
     return '"' + label.replace('"', "#quot;") + '"'
 
 
-def _is_end(name: str) -> bool:
-    return name[0] in "\0\1"
+def _box_width(name: str) -> float:
+    return max(_NARROWEST_BOX, len(name) * _BOX_LETTER + _BOX_PADDING)
 
 
-def _svg_way(way: Sequence[tuple[float, float]], stream: str) -> str:
+def _svg(elements: Sequence[str], width: float, height: float) -> str:
+    begin = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="{-_MARGIN} {-_MARGIN} {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" '
+        'font-family="system-ui, sans-serif" font-size="13">\n'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" '
+        'markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0L8 4L0 8z" fill="#567"/></marker></defs>\n'
+        f'<rect x="{-_MARGIN}" y="{-_MARGIN}" '
+        f'width="{width:.0f}" height="{height:.0f}" fill="white"/>\n'
+    )
+    return begin + "\n".join([*elements, "</svg>\n"])
+
+
+def _svg_forward(arrows: Sequence[_Arrow], layout: GraphLayout) -> list[str]:
+    elements = []
+    labelled: set[str] = set()
+    for arrow, route in zip(arrows, layout.routes, strict=True):
+        # A stream that goes to several nodes is named once.
+        label = "" if arrow.stream in labelled else arrow.stream
+        labelled.add(arrow.stream)
+        elements.append(_svg_route(route, label))
+    return elements
+
+
+def _svg_backward(arrows: Sequence[_Arrow], layout: GraphLayout) -> list[str]:
+    elements = []
+    for number, arrow in enumerate(arrows, start=1):
+        source = layout.centres[arrow.source]
+        target = layout.centres[arrow.target]
+        lane = layout.width + _LANE * number
+        elements.append(_svg_back(source, target, lane, arrow.stream))
+    return elements
+
+
+def _svg_route(route: Sequence[Point], label: str) -> str:
     """Draw a smooth line from below the first box, through waypoints, to above the last."""
-    (x, y), *rest = way
-    y += BOX_HEIGHT / 2
+    points = list(route)
+    first_x, first_y = points[0]
+    last_x, last_y = points[-1]
+    points[0] = (first_x, first_y + BOX_HEIGHT / 2)
+    points[-1] = (last_x, last_y - BOX_HEIGHT / 2)
+    x, y = points[0]
     path = f"M{x:.0f} {y:.0f}"
-    for number, (next_x, centre_y) in enumerate(rest, start=1):
-        next_y = centre_y - (BOX_HEIGHT / 2 if number == len(rest) else 0)
+    for next_x, next_y in points[1:]:
+        # Both handles half way down: the line leaves and enters each point upright.
         middle = (y + next_y) / 2
         path += f"C{x:.0f} {middle:.0f} {next_x:.0f} {middle:.0f} {next_x:.0f} {next_y:.0f}"
-        x, y = next_x, next_y
-    return _svg_line(path, stream, (way[0][0] + 2 * way[1][0]) / 3 + 5, way[1][1] - BOX_HEIGHT / 2 - 14)
+        x = next_x
+        y = next_y
+    # Near the second point, above its layer, where lines of one box have parted already.
+    second_x, second_y = route[1]
+    label_x = (first_x + 2 * second_x) / 3 + 5
+    label_y = second_y - BOX_HEIGHT / 2 - 14
+    return _svg_line(path, label, label_x, label_y)
 
 
-def _svg_back(source: tuple[float, float], target: tuple[float, float], lane: float, stream: str) -> str:
-    """Draw a dashed line out of the bottom of one box, up along a lane at the side, into the top of another."""
-    (x0, y0), (x1, y1) = source, target
-    y0, y1 = y0 + BOX_HEIGHT / 2, y1 - BOX_HEIGHT / 2
-    path = f"M{x0:.0f} {y0:.0f}C{x0:.0f} {y0 + 34:.0f} {lane:.0f} {y0 + 34:.0f} {lane:.0f} {y0 - 26:.0f}"
-    path += f"V{y1 + 26:.0f}C{lane:.0f} {y1 - 34:.0f} {x1:.0f} {y1 - 34:.0f} {x1:.0f} {y1:.0f}"
-    return _svg_line(path, stream, lane + 5, y0 - 30, dashed=True)
+def _svg_back(source: Point, target: Point, lane: float, label: str) -> str:
+    """Draw a dashed line out of the bottom of one box, up along a lane, into the top of another."""
+    x0, y0 = source
+    x1, y1 = target
+    bottom = y0 + BOX_HEIGHT / 2
+    top = y1 - BOX_HEIGHT / 2
+    below = bottom + _BEND
+    above = top - _BEND
+    path = (
+        f"M{x0:.0f} {bottom:.0f}"
+        f"C{x0:.0f} {below:.0f} {lane:.0f} {below:.0f} {lane:.0f} {bottom - _TURN:.0f}"
+        f"V{top + _TURN:.0f}"
+        f"C{lane:.0f} {above:.0f} {x1:.0f} {above:.0f} {x1:.0f} {top:.0f}"
+    )
+    return _svg_line(path, label, lane + 5, bottom - 30, dashed=True)
 
 
 def _svg_line(path: str, label: str, x: float, y: float, *, dashed: bool = False) -> str:
     dash = ' stroke-dasharray="5 4"' if dashed else ""
-    text = f'<text x="{x:.0f}" y="{y:.0f}" fill="#678" font-size="11">{escape(label)}</text>' if label else ""
-    return f'<path d="{path}" fill="none" stroke="#567" stroke-width="1.4" marker-end="url(#tip)"{dash}/>{text}'
+    line = (
+        f'<path d="{path}" fill="none" stroke="#567" stroke-width="1.4" '
+        f'marker-end="url(#tip)"{dash}/>'
+    )
+    if not label:
+        return line
+    return f'{line}<text x="{x:.0f}" y="{y:.0f}" fill="#678" font-size="11">{escape(label)}</text>'
 
 
-def _svg_box(name: str, x: float, y: float, width: float) -> str:
-    fill, radius = ("#eef6ee", BOX_HEIGHT / 2) if _is_end(name) else ("#eef2fb", 6)
+def _svg_box(name: str, centre: Point, width: float) -> str:
+    x, y = centre
+    fill, radius = _END_STYLE if _is_end(name) else _NODE_STYLE
     return (
-        f'<rect x="{x - width / 2:.0f}" y="{y - BOX_HEIGHT / 2:.0f}" width="{width:.0f}" height="{BOX_HEIGHT:.0f}" '
+        f'<rect x="{x - width / 2:.0f}" y="{y - BOX_HEIGHT / 2:.0f}" '
+        f'width="{width:.0f}" height="{BOX_HEIGHT:.0f}" '
         f'rx="{radius:.0f}" fill="{fill}" stroke="#9ab"/>'
-        f'<text x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle" fill="#123">{escape(name.lstrip(chr(0) + chr(1)))}</text>'
+        f'<text x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle" fill="#123">'
+        f"{escape(_label(name))}</text>"
     )

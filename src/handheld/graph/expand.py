@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,69 +28,129 @@ class FlatNode:
     policy: InputPolicy
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """What names inside a subgraph are called in the whole graph.
+
+    Attributes:
+        prefix: of what a subgraph has for itself, such as ``sub/``; empty outside of any.
+        streams: name inside -> name outside, of the streams that enter or leave.
+        sides: the same of side packets.
+    """
+
+    prefix: str
+    streams: Mapping[str, str]
+    sides: Mapping[str, str]
+
+    def stream(self, name: str) -> str:
+        """Return the stream's name in the whole graph."""
+        return self.streams.get(name, self.prefix + name)
+
+    def side(self, name: str) -> str:
+        """Return the side packet's name in the whole graph."""
+        return self.sides.get(name, self.prefix + name)
+
+    def input_stream(self, name: str) -> str:
+        """Return the stream's name in the whole graph, as a back edge where it is one.
+
+        It is one if either the node says so, or the node around it, of which this is an input.
+        """
+        outer = self.stream(name)
+        if isinstance(name, BackEdge) or isinstance(outer, BackEdge):
+            return BackEdge(outer)
+        return str(outer)
+
+
+@dataclass(frozen=True)
+class _Wiring:
+    """Port -> name in the whole graph, of one node or subgraph."""
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    side_inputs: Mapping[str, str]
+    side_outputs: Mapping[str, str]
+
+
 def expand(config: GraphConfig) -> list[FlatNode]:
     """Return every calculator node of a graph and its subgraphs.
 
-    Raises :class:`GraphValidationError` for a port that does not exist or is not connected, and for a name used twice.
+    Raises :class:`GraphValidationError` for a port that does not exist or is not connected, and for
+    a name used twice.
     """
-    return list(_expand(config, prefix="", streams={}, sides={}))
+    return list(_expand(config, _Scope(prefix="", streams={}, sides={})))
 
 
-def _expand(config: GraphConfig, *, prefix: str, streams: Mapping[str, str], sides: Mapping[str, str]) -> Iterator[FlatNode]:
-    def outer(table: Mapping[str, str], name: str) -> str:
-        return table.get(name, prefix + name)
-
-    for node, name in zip(config.nodes, _names(config.nodes), strict=True):
-        full_name, calculator = prefix + name, node.calculator
-        contract = _contract(calculator, full_name)
-        inputs = _connect(node.inputs, contract.inputs, contract.optional, full_name, "input")
-        outputs = _connect(node.outputs, contract.outputs, frozenset(contract.outputs), full_name, "output")
-        side_in = _connect(node.side_inputs, contract.side_inputs, contract.optional, full_name, "side input")
-        side_ports = contract.side_outputs
-        side_out = _connect(node.side_outputs, side_ports, frozenset(side_ports), full_name, "side output")
-        back = {port for port, stream in inputs.items() if BackEdge in (type(stream), type(outer(streams, stream)))}
-        resolved = {port: (BackEdge if port in back else str)(outer(streams, stream)) for port, stream in inputs.items()}
-        sent = {port: outer(streams, stream) for port, stream in outputs.items()}
-        side_resolved = {port: outer(sides, side) for port, side in side_in.items()}
-        side_sent = {port: outer(sides, side) for port, side in side_out.items()}
+def _expand(config: GraphConfig, scope: _Scope) -> Iterator[FlatNode]:
+    for node, short_name in zip(config.nodes, _names(config.nodes), strict=True):
+        name = scope.prefix + short_name
+        calculator = node.calculator
+        contract = _contract(calculator, name)
+        wiring = _wiring(node, contract, name, scope)
         if isinstance(calculator, GraphConfig):
-            outer_names = {**resolved, **sent}
-            inner = list(_expand(calculator, prefix=full_name + "/", streams=outer_names, sides={**side_resolved, **side_sent}))
-            _check_made(calculator, inner, full_name, outer_names)
-            yield from inner
+            yield from _expand_subgraph(calculator, name, wiring)
         else:
-            policy = node.policy or contract.policy
-            yield FlatNode(full_name, calculator, contract, resolved, sent, side_resolved, side_sent, policy)
-
-
-def _check_made(config: GraphConfig, inner: list[FlatNode], name: str, streams: Mapping[str, str]) -> None:
-    made = {stream for node in inner for stream in node.outputs.values()}
-    for port in config.outputs:
-        if streams.get(port, f"{name}/{port}") not in made:
-            raise GraphValidationError(
-                f"subgraph {name!r}: no node of it makes its output {port!r}"
-                + ("; put a PassThrough between its input and its output" if port in config.inputs else "")
+            yield FlatNode(
+                name=name,
+                calculator=calculator,
+                contract=contract,
+                inputs=wiring.inputs,
+                outputs=wiring.outputs,
+                side_inputs=wiring.side_inputs,
+                side_outputs=wiring.side_outputs,
+                policy=node.policy or contract.policy,
             )
 
 
-def _names(nodes: Sequence[Node]) -> list[str]:
-    given = Counter(node.name for node in nodes if node.name)
-    if twice := [name for name, count in given.items() if count > 1]:
-        raise GraphValidationError(f"two nodes are called {twice[0]!r}; give each its own name")
-    names, used = [], set(given)
+def _expand_subgraph(config: GraphConfig, name: str, wiring: _Wiring) -> list[FlatNode]:
+    scope = _Scope(
+        prefix=f"{name}/",
+        streams={**wiring.inputs, **wiring.outputs},
+        sides={**wiring.side_inputs, **wiring.side_outputs},
+    )
+    nodes = list(_expand(config, scope))
+    sent: set[str] = set()
     for node in nodes:
-        base = node.name or _snake_case(getattr(node.calculator, "name", "") or _class_name(node.calculator))
-        name, number = base, 1
-        while not node.name and name in used:
-            number += 1
-            name = f"{base}_{number}"
+        sent.update(node.outputs.values())
+    for output in config.outputs:
+        if scope.stream(output) not in sent:
+            # Passing an input straight on would need one stream with two names.
+            advice = "; put a PassThrough between its input and its output"
+            raise GraphValidationError(
+                f"subgraph {name!r}: no node of it makes its output {output!r}"
+                f"{advice if output in config.inputs else ''}"
+            )
+    return nodes
+
+
+def _names(nodes: Sequence[Node]) -> list[str]:
+    """Name each node: as it says, or after its calculator, with a number where that is taken."""
+    explicit = [node.name for node in nodes if node.name]
+    for name, number in Counter(explicit).items():
+        if number > 1:
+            raise GraphValidationError(f"two nodes are called {name!r}; give each its own name")
+    # The names that people chose first, wherever they stand: an automatic one makes way.
+    used = set(explicit)
+    names = []
+    for node in nodes:
+        name = node.name or _unused(_default_name(node.calculator), used)
         used.add(name)
         names.append(name)
     return names
 
 
-def _class_name(calculator: Any) -> str:
-    return str(getattr(calculator, "__name__", type(calculator).__name__))
+def _default_name(calculator: Any) -> str:
+    # GraphConfig has a name, a function __name__, and a calculator that of its class.
+    name = getattr(calculator, "name", "") or getattr(calculator, "__name__", "")
+    return _snake_case(str(name or type(calculator).__name__))
+
+
+def _unused(name: str, used: set[str]) -> str:
+    if name not in used:
+        return name
+    number = 2
+    while f"{name}_{number}" in used:
+        number += 1
+    return f"{name}_{number}"
 
 
 def _snake_case(name: str) -> str:
@@ -99,43 +159,108 @@ def _snake_case(name: str) -> str:
 
 def _contract(calculator: Any, name: str) -> Contract:
     if isinstance(calculator, GraphConfig):
-        inputs, sides = calculator.inputs, calculator.side_inputs
-        return Contract(inputs=inputs, outputs=dict.fromkeys(calculator.outputs, object), side_inputs=sides)
+        return Contract(
+            inputs=calculator.inputs,
+            # Of any type: its nodes check what they send themselves.
+            outputs=dict.fromkeys(calculator.outputs, object),
+            side_inputs=calculator.side_inputs,
+        )
     if not isinstance(calculator, Calculator):
         raise GraphValidationError(
-            f"node {name!r}: expected a Calculator object, a function decorated with @calculator or a GraphConfig, "
-            f"got {calculator!r}{_did_you_mean(calculator)}"
+            f"node {name!r}: expected a Calculator object, a function decorated with @calculator "
+            f"or a GraphConfig, got {calculator!r}{_did_you_mean(calculator)}"
         )
+    # Its call would return at once, with nothing done, and nobody would say a word.
     if not is_plain(calculator.process):
-        raise GraphValidationError(f"node {name!r}: its process() is async or a generator; it must be a plain function")
+        raise GraphValidationError(
+            f"node {name!r}: its process() is async or a generator; it must be a plain function"
+        )
     if isinstance(calculator, FunctionCalculator) and calculator.missing:
         raise GraphValidationError(
-            f"node {name!r}: {calculator.__name__}() needs the options {list(calculator.missing)}: set them by "
-            "with_options(...)"
+            f"node {name!r}: {calculator.__name__}() needs the options {list(calculator.missing)}: "
+            "set them by with_options(...)"
         )
     return calculator.contract
 
 
 def _did_you_mean(calculator: Any) -> str:
     """Return a hint for a class given where an object of it was meant."""
-    is_class = isinstance(calculator, type) and issubclass(calculator, Calculator)
-    return f"; did you mean {calculator.__name__}(...), an object of that class?" if is_class else ""
+    if isinstance(calculator, type) and issubclass(calculator, Calculator):
+        return f"; did you mean {calculator.__name__}(...), an object of that class?"
+    return ""
 
 
-def _connect(given: Connections, ports: Ports, optional: frozenset[str], node: str, kind: str) -> dict[str, str]:
-    if isinstance(given, Mapping):
-        connections = dict(given)
-    else:
-        listed = [given] if isinstance(given, str) else list(given)
-        if len(listed) > len(ports):
+def _wiring(node: Node, contract: Contract, name: str, scope: _Scope) -> _Wiring:
+    """Resolve what a node's ports are connected to."""
+    inputs = _PortList(name, "input", contract.inputs, contract.optional)
+    side_inputs = _PortList(name, "side input", contract.side_inputs, contract.optional)
+    # Nobody has to take what a node makes, so all of its outputs are optional.
+    outputs = _PortList(name, "output", contract.outputs, contract.outputs)
+    side_outputs = _PortList(name, "side output", contract.side_outputs, contract.side_outputs)
+    return _Wiring(
+        inputs=_resolved(inputs.connect(node.inputs), scope.input_stream),
+        outputs=_resolved(outputs.connect(node.outputs), scope.stream),
+        side_inputs=_resolved(side_inputs.connect(node.side_inputs), scope.side),
+        side_outputs=_resolved(side_outputs.connect(node.side_outputs), scope.side),
+    )
+
+
+def _resolved(names: Mapping[str, str], resolve: Callable[[str], str]) -> dict[str, str]:
+    return {port: resolve(name) for port, name in names.items()}
+
+
+@dataclass(frozen=True)
+class _PortList:
+    """The ports of a node in one direction.
+
+    Attributes:
+        node: its name.
+        direction: what messages call such ports.
+        ports: port -> type, in the order of the contract.
+        optional: ports that may stay unconnected; may name others too.
+    """
+
+    node: str
+    direction: str
+    ports: Ports
+    optional: Container[str]
+
+    def connect(self, connections: Connections) -> dict[str, str]:
+        """Return port -> name of its stream.
+
+        Raises :class:`GraphValidationError` for a port that does not exist or is not connected.
+        """
+        names = self._by_port(connections)
+        for port in names:
+            if port not in self.ports:
+                raise GraphValidationError(
+                    f"node {self.node!r} has no {self.direction} port {port!r}"
+                    f"{suggestion(port, self.ports)}"
+                )
+        for port in self.ports:
+            if port not in names and port not in self.optional:
+                raise GraphValidationError(
+                    f"node {self.node!r}: {self.direction} port {port!r} is not connected; "
+                    "name its stream in the Node"
+                )
+        return names
+
+    def _by_port(self, connections: Connections) -> dict[str, str]:
+        if isinstance(connections, Mapping):
+            return {port: _plain(name) for port, name in connections.items()}
+        # A string is a sequence as well, but means one stream.
+        names = [connections] if isinstance(connections, str) else list(connections)
+        if len(names) > len(self.ports):
             raise GraphValidationError(
-                f"node {node!r}: {len(listed)} {kind} streams {listed}, but its {kind} ports are {list(ports)}"
+                f"node {self.node!r}: {len(names)} {self.direction} streams {names}, "
+                f"but its {self.direction} ports are {list(self.ports)}"
             )
-        connections = dict(zip(ports, listed, strict=False))
-    for port in connections:
-        if port not in ports:
-            raise GraphValidationError(f"node {node!r} has no {kind} port {port!r}{suggestion(port, ports)}")
-    for port in ports:
-        if port not in connections and port not in optional:
-            raise GraphValidationError(f"node {node!r}: {kind} port {port!r} is not connected; name its stream in the Node")
-    return {port: stream if isinstance(stream, BackEdge) else str(stream) for port, stream in connections.items()}
+        # Not strict: ports without a stream are optional, or named by the check that follows.
+        return dict(zip(self.ports, map(_plain, names), strict=False))
+
+
+def _plain(name: str) -> str:
+    """Return a name that messages show as a string, whatever subclass of it was passed."""
+    if isinstance(name, BackEdge):
+        return name
+    return str(name)

@@ -1,7 +1,8 @@
 """Plain typed functions as calculators."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
 
 from handheld.errors import GraphValidationError
@@ -13,36 +14,68 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@dataclass(frozen=True)
+class _Signature:
+    """What a function takes and gives.
+
+    Attributes:
+        inputs: parameter -> type, of those that may stand without their name.
+        options: keyword-only parameter -> default (``Parameter.empty`` for none).
+        result: type of the result, less ``None``.
+    """
+
+    inputs: Mapping[str, Any]
+    options: Mapping[str, Any]
+    result: Any
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the result's fields, if it is a named tuple."""
+        return getattr(self.result, "_fields", ())
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Port -> type."""
+        if self.result is type(None):
+            return {}
+        if not self.fields:
+            return {"out": self.result}
+        hints = get_type_hints(self.result)
+        return {name: without_none(hints[name]) for name in self.fields}
+
+
 class FunctionCalculator(Calculator, Generic[P, R]):
     """A typed function as a calculator; see :func:`calculator`.
 
     Attributes:
         function: called for each timestamp.
         options: values of its keyword-only parameters.
-        missing: those of them that have neither a value nor a default yet; a graph refuses it until they have.
+        missing: those of them that have neither a value nor a default yet; a graph refuses it until
+            they have.
         required: inputs without which it is not called.
     """
 
     def __init__(self, function: Callable[P, R], options: dict[str, Any] | None = None) -> None:
-        self.function, self.options = function, dict(options or {})
-        self.__doc__, self.__name__ = function.__doc__, getattr(function, "__name__", "function")
-        parameters, hints = inspect.signature(function).parameters, _hints(function)
-        named = {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
-        if unknown := self.options.keys() - named:
-            raise GraphValidationError(f"{self.__name__}() has no option {sorted(unknown)}; it has {sorted(named)}")
-        inputs = {p.name: hints[p.name] for p in parameters.values() if p.kind is not p.KEYWORD_ONLY}
-        result = without_none(hints["return"])
-        self._fields: tuple[str, ...] = getattr(result, "_fields", ())
-        outputs = {f: get_type_hints(result)[f] for f in self._fields} or {"out": result}
+        self.function = function
+        self.options = dict(options or {})
+        # So that help() and messages show the function rather than this class.
+        self.__doc__ = function.__doc__
+        self.__name__ = _name(function)
+        signature = _read_signature(function)
+        if unknown := self.options.keys() - signature.options:
+            raise GraphValidationError(
+                f"{self.__name__}() has no option {sorted(unknown)}; "
+                f"it has {sorted(signature.options)}"
+            )
+        inputs = signature.inputs
         self.contract = Contract(
             inputs={name: without_none(hint) for name, hint in inputs.items()},
-            outputs={} if result is type(None) else {name: without_none(hint) for name, hint in outputs.items()},
+            outputs=signature.outputs,
         )
-        self.missing = tuple(
-            name for name in sorted(named - self.options.keys()) if parameters[name].default is inspect.Parameter.empty
-        )
-        self._ports = tuple(inputs)
+        self.missing = _missing(signature, self.options)
         self.required = tuple(name for name, hint in inputs.items() if not allows_none(hint))
+        self._ports = tuple(inputs)
+        self._fields = signature.fields
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function."""
@@ -53,7 +86,10 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         return FunctionCalculator(self.function, {**self.options, **options})
 
     def process(self, context: Context) -> None:
-        """Call the function with the payloads of one timestamp; without one that it needs, count the timestamp as skipped."""
+        """Call the function with the payloads of one timestamp.
+
+        Without one that it needs, the timestamp is counted as skipped.
+        """
         inputs = context.inputs
         for port in self.required:
             if port not in inputs:
@@ -73,9 +109,10 @@ class FunctionCalculator(Calculator, Generic[P, R]):
 def calculator(function: Callable[P, R]) -> FunctionCalculator[P, R]:
     """Make a calculator of a typed function, with ports from its signature.
 
-    Each parameter is an input port, each keyword-only parameter an option, and the result goes to the port ``out``; a
-    ``NamedTuple`` gives one port for each field. ``None`` as a result or field sends nothing. The function is called when
-    every input has a packet; a parameter annotated ``X | None`` may be missing. It can still be called as before.
+    Each parameter is an input port, each keyword-only parameter an option, and the result goes to
+    the port ``out``; a ``NamedTuple`` gives one port for each field. ``None`` as a result or field
+    sends nothing. The function is called when every input has a packet; a parameter annotated
+    ``X | None`` may be missing. It can still be called as before.
 
     >>> @calculator
     ... def scale(value: float, *, factor: float = 2.0) -> float:
@@ -87,29 +124,80 @@ def calculator(function: Callable[P, R]) -> FunctionCalculator[P, R]:
 
 
 def is_plain(function: Callable[..., Any]) -> bool:
-    """Whether calling a function runs it to its end, rather than making a coroutine or a generator."""
-    lazy = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-    return not any(test(function) for test in lazy)
+    """Whether calling a function runs it to its end, and makes no coroutine or generator."""
+    return not (
+        inspect.iscoroutinefunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def _name(function: Callable[..., Any]) -> str:
+    # A functools.partial has none, nor has an object with __call__.
+    return getattr(function, "__name__", "function")
+
+
+def _missing(signature: _Signature, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options that have neither a value nor a default."""
+    empty = inspect.Parameter.empty
+    without_default = {name for name, value in signature.options.items() if value is empty}
+    return tuple(sorted(without_default - options.keys()))
+
+
+def _read_signature(function: Callable[..., Any]) -> _Signature:
+    """Return what a function takes and gives.
+
+    Raises :class:`GraphValidationError` where ports cannot be made of it.
+    """
+    # First, since Iterator[int], the result of a generator, would make a port of iterators.
     if not is_plain(function):
-        name = getattr(function, "__name__", "function")
         raise GraphValidationError(
-            f"{name}() is async or a generator, whose call gives no result at once; write a plain function, or a Calculator "
-            "class that sends several packets"
+            f"{_name(function)}() is async or a generator, whose call gives no result at once; "
+            "write a plain function, or a Calculator class that sends several packets"
         )
     hints = get_type_hints(function)
-    parameters = inspect.signature(function).parameters.values()
-    if all(p.kind is p.KEYWORD_ONLY for p in parameters):
-        name = getattr(function, "__name__", "function")
+    parameters = inspect.signature(function).parameters
+    inputs = []
+    options = {}
+    for name, parameter in parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            options[name] = parameter.default
+        else:
+            inputs.append(name)
+    if not inputs:
         raise GraphValidationError(
-            f"{name}() has no input: a source must be a Calculator class, which says when it is finished"
+            f"{_name(function)}() has no input: a source must be a Calculator class, which says "
+            "when it is finished"
         )
-    variadic = [p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    missing = [p.name for p in parameters if p.name not in hints and p.name not in variadic]
-    if variadic or missing or "return" not in hints:
-        name = getattr(function, "__name__", "function")
-        what = f"annotate {missing or 'its result'}" if not variadic else f"replace {variadic} by named parameters"
-        raise GraphValidationError(f"{name}() cannot become a calculator: {what}, since ports come from the signature")
-    return hints
+    _check_annotations(function, [*parameters.values()], hints)
+    return _Signature(
+        inputs={name: hints[name] for name in inputs},
+        options=options,
+        result=without_none(hints["return"]),
+    )
+
+
+def _check_annotations(
+    function: Callable[..., Any], parameters: list[inspect.Parameter], hints: Mapping[str, Any]
+) -> None:
+    """Refuse parameters of which no port can be made."""
+    variadic = []
+    missing = []
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            variadic.append(parameter.name)
+        elif parameter.name not in hints:
+            missing.append(parameter.name)
+    # First: a port needs a name, and annotating *args would give it none.
+    if variadic:
+        advice = f"replace {variadic} by named parameters"
+    elif missing:
+        advice = f"annotate {missing}"
+    elif "return" not in hints:
+        advice = "annotate its result"
+    else:
+        return
+    raise GraphValidationError(
+        f"{_name(function)}() cannot become a calculator: {advice}, "
+        "since ports come from the signature"
+    )

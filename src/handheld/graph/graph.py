@@ -13,14 +13,14 @@ from handheld.errors import GraphError, GraphStuckError, GraphValidationError, I
 from handheld.graph._executors import CallingThread, Executor, ThreadPool
 from handheld.graph._inspect import grow, stats, tell_unmet, why_stuck
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, RunNode, Source
+from handheld.graph._state import CLOSED, OPEN, PacketSource, RunNode
 from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.config import GraphConfig
 from handheld.graph.contract import Contract
 from handheld.graph.packet import Packet
 from handheld.graph.plan import plan
-from handheld.graph.reader import Reader
+from handheld.graph.reader import PacketReader
 from handheld.graph.stats import GraphStats
 from handheld.graph.timestamp import Timestamp
 from handheld.graph.types import full_type_name, runtime_classes, type_name
@@ -29,22 +29,25 @@ _log = logging.getLogger(__name__)
 
 
 class Graph:
-    """Runs a :class:`GraphConfig`. Used as a context manager: entering opens the nodes, leaving finishes and closes them.
+    """Runs a :class:`GraphConfig`.
+
+    Used as a context manager: entering opens the nodes, leaving finishes and closes them.
 
     Args:
         config: the graph; checked here, see :func:`~handheld.graph.plan.plan`.
         side: the side packets that the config asks for, by name.
-        threads: 0 runs every node inside the caller's own calls; n > 0 on a pool of n threads. With the default input
-            policy both give the same packets in the same order.
-        max_queue_size: packets in an input queue at which the sources above it are held back. Where that would stop the
-            graph for ever, the queue grows, with a :class:`GraphWarning`.
+        threads: 0 runs every node inside the caller's own calls; n > 0 on a pool of n threads. With
+            the default input policy both give the same packets in the same order.
+        max_queue_size: packets in an input queue at which the sources above it are held back. Where
+            that would stop the graph for ever, the queue grows, with a :class:`GraphWarning`.
         clock: seconds, for :meth:`stats`.
 
     >>> from handheld.graph import GraphConfig, Node, calculator
     >>> @calculator
     ... def double(number: int) -> int:
     ...     return 2 * number
-    >>> with Graph(GraphConfig(inputs={"number": int}, nodes=[Node(double, inputs="number", outputs="twice")])) as graph:
+    >>> nodes = [Node(double, inputs="number", outputs="twice")]
+    >>> with Graph(GraphConfig(inputs={"number": int}, nodes=nodes)) as graph:
     ...     twice = graph.output("twice")
     ...     graph.add("number", 21, timestamp=0)
     ...     next(twice)
@@ -60,25 +63,32 @@ class Graph:
         max_queue_size: int = 100,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        for name, value, least in (("threads", threads, 0), ("max_queue_size", max_queue_size, 1)):
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name}: expected a whole number of {least} or more, got {value!r}")
+        _check_count("threads", threads, at_least=0)
+        _check_count("max_queue_size", max_queue_size, at_least=1)
+        graph_plan = plan(config)
+        side = side or {}
+        _check_side(config, side)
         self.config = config
-        self._scheduler = Scheduler(plan(config), _check_side(config, side or {}), max_queue_size=max_queue_size, clock=clock)
-        self._executor: Executor = ThreadPool(self._scheduler, threads) if threads else CallingThread(self._scheduler)
+        self._scheduler = Scheduler(graph_plan, side, max_queue_size=max_queue_size, clock=clock)
+        self._executor: Executor = CallingThread(self._scheduler)
+        if threads:
+            self._executor = ThreadPool(self._scheduler, threads)
+        # What isinstance can tell of a payload: looked up once, since every packet is checked.
         self._classes = {name: runtime_classes(hint) for name, hint in config.inputs.items()}
         self._open = False
         self._ender: threading.Thread | None = None  # who cancels or closes it, or did
         self._ended = threading.Event()
+        # The executor's own will not do: the calling thread has none, and stop() takes a pool's.
         self._claim = threading.Lock()
 
     def __enter__(self) -> Self:
         if self._open or self._over:
-            raise GraphError("a graph runs once; make another Graph of the same config to run it again")
+            raise GraphError(
+                "a graph runs once; make another Graph of the same config to run it again"
+            )
         try:
-            for node in list(
-                self._scheduler.by_rank.values()
-            ):  # without the lock: no worker runs before the first packet or question
+            # Without the lock: no worker runs before the first packet or question.
+            for node in self._scheduler.by_rank.values():
                 self._scheduler.open(node)
         except BaseException:
             self.cancel()
@@ -86,7 +96,12 @@ class Graph:
         self._open = True
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if error is None:
             self.close()
             return
@@ -97,7 +112,8 @@ class Graph:
             error.add_note(f"the graph had failed before: {failure}")
 
     def __del__(self) -> None:
-        # A pool's threads hold on to what they work on, so a graph that nobody can reach any more would keep them for ever.
+        # A pool's threads hold on to what they work on, so a graph that nobody can reach any more
+        # would keep them for ever. getattr, because __init__ may have failed before the attribute.
         if getattr(self, "_open", False) and not self._over:
             if isinstance(self._executor, ThreadPool):
                 warnings.warn(
@@ -123,38 +139,49 @@ class Graph:
         self._add(stream, payload, timestamp, wait=True)
 
     def try_add(self, stream: str, payload: Any, timestamp: int) -> bool:
-        """Put a packet on a graph input unless it is held back; return whether it was taken. For live sources."""
+        """Put a packet on a graph input unless it is held back; return whether it was taken.
+
+        For live sources, which cannot wait.
+        """
         return self._add(stream, payload, timestamp, wait=False)
 
     def _add(self, name: str, payload: Any, timestamp: int, *, wait: bool) -> bool:
-        scheduler, executor = self._scheduler, self._running()
+        scheduler = self._scheduler
+        executor = self._running()
         source = self._input(name)
-        classes = self._classes[name]
-        if classes and not isinstance(payload, classes):
-            wanted = type_name(self.config.inputs[name])
-            raise InputError(f"graph input {name!r} takes {wanted}, got {full_type_name(type(payload))}")
-        at = _timestamp(timestamp)
+        self._check_payload(name, payload)
+        packet = Packet(payload, _timestamp(timestamp))
         with executor.lock:
+            # An error that a worker met since the last call, before the packet is lost in it.
             self._raise_error()
-            stream = scheduler.streams[name]
             if source.blocked:
                 if not wait:
                     return False
                 self._make_room(executor, source)
             scheduler.now = scheduler.clock()
-            scheduler.deliver(stream, Packet(payload, at))
+            scheduler.deliver(scheduler.streams[name], packet)
             scheduler.settle()
             executor.work()
             self._raise_error()
         return True
 
-    def _make_room(self, executor: Executor, source: Source) -> None:
+    def _check_payload(self, name: str, payload: Any) -> None:
+        classes = self._classes[name]
+        if classes and not isinstance(payload, classes):
+            raise InputError(
+                f"graph input {name!r} takes {type_name(self.config.inputs[name])}, "
+                f"got {full_type_name(type(payload))}"
+            )
+
+    def _make_room(self, executor: Executor, source: PacketSource) -> None:
         scheduler = self._scheduler
-        if not executor.wait_for(lambda: not source.blocked, room=source):
-            self._raise_error()
-            if scheduler.stopped:
-                raise GraphError("the graph was closed while a packet waited for room")
-            grow(scheduler, scheduler.holding([source]))
+        if executor.wait_for(lambda: not source.blocked, room=source):
+            return
+        self._raise_error()
+        if scheduler.stopped:
+            raise GraphError("the graph was closed while a packet waited for room")
+        # Nothing could make room: the graph needs this very packet to go on.
+        grow(scheduler, scheduler.holding([source]))
 
     def set_bound(self, stream: str, bound: int) -> None:
         """Promise that no packet below ``bound`` (microseconds) will be added to a graph input."""
@@ -168,24 +195,34 @@ class Graph:
 
     def close_input(self, stream: str | None = None) -> None:
         """Promise that nothing more will be added to one graph input, or to any."""
-        for name in [stream] if stream is not None else list(self._scheduler.inputs):
+        names = list(self._scheduler.inputs) if stream is None else [stream]
+        for name in names:
             self.set_bound(name, Timestamp.DONE)
 
-    def output(self, stream: str, *, timeout: float | None = None) -> "Reader":
-        """Return an iterator over the packets that any stream carries from now on; see :class:`Reader`."""
+    def output(self, stream: str, *, timeout: float | None = None) -> "PacketReader":
+        """Return an iterator over the packets that any stream carries from now on.
+
+        Args:
+            stream: its name.
+            timeout: seconds to wait for a packet on a pool of threads; see :class:`PacketReader`.
+        """
         executor = self._running()
         self._check_stream(stream)
         with executor.lock:
             edge = self._scheduler.connect(None, "", stream)
-        return Reader(self._scheduler, executor, edge, timeout=timeout)
+        return PacketReader(self._scheduler, executor, edge, timeout=timeout)
 
     def observe(self, stream: str, callback: Callable[[Packet[Any]], None]) -> None:
-        """Call ``callback`` with each packet that any stream carries from now on, in order, as a node of its own."""
+        """Call ``callback`` with each packet that any stream carries from now on, in order.
+
+        It runs as a node of its own.
+        """
         executor = self._running()
         self._check_stream(stream)
         scheduler = self._scheduler
         with executor.lock:
-            name = f"observer {len(scheduler.by_rank) - len(scheduler.plan.nodes) + 1} of {stream}"
+            number = len(scheduler.by_rank) - len(scheduler.plan.nodes) + 1
+            name = f"observer {number} of {stream}"
             observer = _Observer(callback)
             node = scheduler.add_node(name, observer, Context(name, {}, {}, observer.contract))
             scheduler.connect(node, "in", stream)
@@ -195,9 +232,11 @@ class Graph:
     def wait(self) -> None:
         """Close the graph inputs and run until every source has ended and every packet is handled.
 
-        Raises :class:`GraphStuckError` if the graph cannot come to its end, saying which node waits for what.
+        Raises :class:`GraphStuckError` if the graph cannot come to its end, saying which node waits
+        for what.
         """
-        executor, scheduler = self._running(), self._scheduler
+        executor = self._running()
+        scheduler = self._scheduler
         self.close_input()
         with executor.lock:
             finished = executor.wait_for(lambda: not scheduler.unclosed)
@@ -206,16 +245,17 @@ class Graph:
                 raise GraphStuckError(f"the graph cannot finish: {why_stuck(scheduler)}")
 
     def close(self) -> None:
-        """End the sources, handle what is under way, close every node. Raises what a calculator raised.
+        """End the sources, handle what is under way, close every node.
 
-        A function that never ran, since the inputs that it needs had no timestamp in common, is told by a
-        :class:`GraphWarning`.
+        Raises what a calculator raised. A function that never ran, since the inputs that it needs
+        had no timestamp in common, is told by a :class:`GraphWarning`.
 
-        Called by one of the graph's own nodes or observers, it ends the inputs and sources and returns: the graph cannot
-        wait for the node that waits for it. What is under way is handled by whoever leaves the block or calls it next.
+        Called by one of the graph's own nodes or observers, it ends the inputs and sources and
+        returns: the graph cannot wait for the node that waits for it. What is under way is handled
+        by whoever leaves the block or calls it next.
         """
         if self._over:
-            self.cancel()  # waits for whoever does it
+            self.cancel()  # waits for whoever cancels or closes it already
         if self._over or not self._open:
             return
         if self._executor.is_inside():
@@ -236,10 +276,14 @@ class Graph:
         for node in self._scheduler.source_nodes:
             if node.state == OPEN:
                 self._scheduler.retire(node)
+            # For one that runs, on another thread: it is retired when its call is over.
             node.context.finished = True
 
     def cancel(self) -> None:
-        """Stop at once: packets under way are lost, nodes are closed. Safe to call at any time, on any thread, and twice."""
+        """Stop at once: packets under way are lost, nodes are closed.
+
+        Safe to call at any time, on any thread, and twice.
+        """
         me = threading.current_thread()
         with self._claim:
             first = self._ender is None
@@ -247,11 +291,14 @@ class Graph:
         if first:
             self._scheduler.stopped = True
             self._executor.stop()
+            # Those nearest to the output first, as everywhere.
             for node in reversed(self._scheduler.by_rank.values()):
                 if node.opened and node.state != CLOSED:
                     _close(node)
             self._ended.set()
-        elif me is not self._ender and not self._executor.owns(me):  # a node must not wait for its own end
+        elif me is not self._ender and not self._executor.owns(
+            me
+        ):  # a node must not wait for its own end
             self._ended.wait()
 
     def stats(self) -> GraphStats:
@@ -274,15 +321,19 @@ class Graph:
         if self._scheduler.error is not None:
             raise self._scheduler.error
 
-    def _input(self, name: str) -> Source:
+    def _input(self, name: str) -> PacketSource:
         try:
             return self._scheduler.inputs[name]
         except KeyError:
-            raise InputError(f"{name!r} is no input of this graph{suggestion(name, self._scheduler.inputs)}") from None
+            raise InputError(
+                f"{name!r} is no input of this graph{suggestion(name, self._scheduler.inputs)}"
+            ) from None
 
     def _check_stream(self, name: str) -> None:
         if name not in self._scheduler.streams:
-            raise InputError(f"{name!r} is no stream of this graph{suggestion(name, self._scheduler.streams)}")
+            raise InputError(
+                f"{name!r} is no stream of this graph{suggestion(name, self._scheduler.streams)}"
+            )
 
 
 class _Observer(Calculator):
@@ -300,26 +351,39 @@ def _timestamp(value: int) -> Timestamp:
         return Timestamp(index(value))
     except TypeError:
         raise InputError(
-            f"a timestamp is a whole number of microseconds, got {value!r}; Timestamp.from_seconds makes one of seconds"
+            f"a timestamp is a whole number of microseconds, got {value!r}; "
+            "Timestamp.from_seconds makes one of seconds"
         ) from None
 
 
-def _check_side(config: GraphConfig, side: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name, wanted in config.side_inputs.items():
+def _check_count(name: str, value: object, *, at_least: int) -> None:
+    if not isinstance(value, int) or value < at_least:
+        raise InputError(f"{name}: expected a whole number of {at_least} or more, got {value!r}")
+
+
+def _check_side(config: GraphConfig, side: Mapping[str, Any]) -> None:
+    """Raise where a side packet is missing, too many or of another type than the config says."""
+    for name, hint in config.side_inputs.items():
         if name not in side:
-            raise GraphValidationError(f"side packet {name!r} ({type_name(wanted)}) is missing; pass side={{{name!r}: ...}}")
-        classes = runtime_classes(wanted)
+            raise GraphValidationError(
+                f"side packet {name!r} ({type_name(hint)}) is missing; pass side={{{name!r}: ...}}"
+            )
+        classes = runtime_classes(hint)
         if classes and not isinstance(side[name], classes):
             raise GraphValidationError(
-                f"side packet {name!r} takes {type_name(wanted)}, got {full_type_name(type(side[name]))}"
+                f"side packet {name!r} takes {type_name(hint)}, "
+                f"got {full_type_name(type(side[name]))}"
             )
     if unknown := side.keys() - config.side_inputs.keys():
-        raise GraphValidationError(f"no side packet {min(unknown)!r}{suggestion(min(unknown), config.side_inputs)}")
-    return side
+        name = min(unknown)
+        raise GraphValidationError(f"no side packet {name!r}{suggestion(name, config.side_inputs)}")
 
 
 def _close(node: RunNode) -> None:
-    """Close a node of a graph that was stopped. What it sends is lost, and its own error must not hide the first one."""
+    """Close a node of a graph that was stopped.
+
+    What it sends is lost, and its own error must not hide the first one.
+    """
     node.state = CLOSED
     node.context.timestamp = Timestamp.DONE
     try:

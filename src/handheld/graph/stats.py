@@ -10,8 +10,14 @@ from handheld.graph.timestamp import Timestamp
 class Waiting:
     """A node that cannot run, and why.
 
-    ``timestamp`` is that of the packet that waits on another input; ``None`` if no packet waits and the node only lacks
-    input. ``bound``: the stream is settled below it.
+    Attributes:
+        node: its name.
+        port: of the input that it waits for.
+        stream: that is connected to it.
+        producer: the node that sends it; empty for an input of the graph.
+        timestamp: of the packet that waits on another input; ``None`` if no packet waits and the
+            node only lacks input.
+        bound: the stream is settled below it.
     """
 
     node: str
@@ -23,16 +29,24 @@ class Waiting:
 
     def __str__(self) -> str:
         producer = f"node {self.producer!r}" if self.producer else "the graph's own input"
-        at = "for more packets" if self.timestamp is None else f"at timestamp {self.timestamp}"
+        purpose = "for more packets"
+        if self.timestamp is not None:
+            purpose = f"at timestamp {self.timestamp}"
         return (
-            f"node {self.node!r}, port {self.port!r} waits for stream {self.stream!r} (from {producer}) {at}; "
-            f"it is settled below {self.bound}"
+            f"node {self.node!r}, port {self.port!r} waits for stream {self.stream!r} "
+            f"(from {producer}) {purpose}; it is settled below {self.bound}"
         )
 
 
 @dataclass(frozen=True)
 class QueueStats:
-    """One input queue: packets in it now, the most it held, and the limit at which it holds back its sources."""
+    """One input queue.
+
+    Attributes:
+        length: packets in it now.
+        peak: the most it held.
+        limit: packets at which it holds back its sources.
+    """
 
     length: int
     peak: int
@@ -41,9 +55,17 @@ class QueueStats:
 
 @dataclass(frozen=True)
 class NodeStats:
-    """One node: calls, seconds in its code, seconds it was ready but waited for its turn, packets it dropped, its queues.
+    """One node.
 
-    ``skips`` counts the calls in which a function was not run, since an input that it needs had no packet at that timestamp.
+    Attributes:
+        calls: of its code, that which closes it among them.
+        busy_s: seconds in its code.
+        wait_s: seconds it was ready but waited for its turn.
+        drops: packets that it dropped on purpose.
+        closed: whether it has ended.
+        queues: port -> queue.
+        skips: calls in which a function was not run, since an input that it needs had no packet at
+            that timestamp.
     """
 
     calls: int
@@ -57,7 +79,14 @@ class NodeStats:
 
 @dataclass(frozen=True)
 class StreamStats:
-    """One stream: packets sent so far, the bound below which it is settled, and the queues of readers outside the graph."""
+    """One stream.
+
+    Attributes:
+        packets: sent so far.
+        bound: below which it is settled.
+        producer: the node that sends it; empty for an input of the graph.
+        readers: queues of readers outside the graph.
+    """
 
     packets: int
     bound: Timestamp
@@ -67,7 +96,12 @@ class StreamStats:
 
 @dataclass(frozen=True)
 class SourceStats:
-    """A graph input or a node without inputs: how often, and for how many seconds, a full queue below held it back."""
+    """A graph input, or a node without inputs.
+
+    Attributes:
+        throttled: how often a full queue below held it back.
+        throttled_s: for how many seconds, up to now.
+    """
 
     throttled: int
     throttled_s: float
@@ -75,7 +109,14 @@ class SourceStats:
 
 @dataclass(frozen=True)
 class GraphStats:
-    """The whole graph at one moment. ``waiting`` lists the nodes that lack input, and what they wait for."""
+    """The whole graph at one moment.
+
+    Attributes:
+        nodes: name -> node, observers among them.
+        streams: name -> stream.
+        sources: name -> graph input or source node.
+        waiting: the nodes that lack input, and what they wait for.
+    """
 
     nodes: Mapping[str, NodeStats]
     streams: Mapping[str, StreamStats]

@@ -9,15 +9,21 @@ except ImportError as error:
 
 __all__ = ["av", "usual_matrix"]
 
-_BT709 = 1  # numbers of ITU-T H.273
+# Numbers of ITU-T H.273.
+_BT709 = 1
 _BT601 = 6
+
+# The largest film of standard definition, by mpv's rule (mp_csp_guess_colorspace).
 _WIDEST_SD = 1279
 _TALLEST_SD = 576
 
 
 def usual_matrix(width: int, height: int) -> int:
-    """Return the colour matrix of a film that names none: BT.709 from 1280 columns or 577 lines on, else BT.601.
+    """Return the colour matrix of a film that names none.
 
-    So mpv and SDL's players guess; FFmpeg's own conversions, and OpenCV, take BT.601 for all.
+    That is BT.709 from 1280 columns or 577 lines on, else BT.601. So mpv and SDL's players guess;
+    FFmpeg's own conversions, and OpenCV, take BT.601 for all.
     """
-    return _BT601 if width <= _WIDEST_SD and height <= _TALLEST_SD else _BT709
+    if width <= _WIDEST_SD and height <= _TALLEST_SD:
+        return _BT601
+    return _BT709

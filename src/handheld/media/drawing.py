@@ -1,4 +1,7 @@
-"""Drawing on pictures: skeletons, boxes, labels, traces. Every function returns the picture that it changed in place."""
+"""Drawing on pictures: skeletons, boxes, labels, traces.
+
+Every function returns the picture that it changed in place.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, wraps
@@ -29,8 +32,23 @@ PALETTE: tuple[Colour, ...] = (
 )
 """Colours that differ from each other and from skin; item ``id % 6`` for the thing with that id."""
 
-_SUBPIXEL = 3  # OpenCV's fixed point: coordinates in eighths of a pixel
+_WHITE = (255, 255, 255)
+_DARK = (20, 20, 20)
+_BRIGHT = 140  # brightness, of 255, from which dark letters are easier to read than white ones
 
+_SUBPIXEL = 3  # OpenCV's fixed point: coordinates in eighths of a pixel
+# Pixels. OpenCV's lines count in 32 bits, 16 of them for fractions: what lies beyond 32767 would
+# come out somewhere else.
+_FARTHEST = (-8191, 32767)
+
+_STROKES = cv2.FONT_HERSHEY_SIMPLEX
+_STROKE_PIXELS = 1  # thicker letters run together at the usual scale
+
+_PADDING = 3  # pixels between a label's box and its text, at the left and at the right
+_LINE_GAP = 4  # pixels that a label's box is higher than its text
+
+# Fonts of usual systems, tried for text that OpenCV's own strokes, which know ASCII only, cannot
+# write.
 _FONTS = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
@@ -41,29 +59,49 @@ _FONTS = (
     "arial.ttf",
     "msyh.ttc",
 )
-"""Fonts of usual systems, tried for text that OpenCV's own strokes, which know ASCII only, cannot write."""
 
+# Height in pixels of OpenCV's letters at scale 1, so that other fonts come out as large.
 _HERSHEY_PIXELS = 22
-"""Height in pixels of OpenCV's letters at scale 1, so that other fonts come out as large."""
+_FONT_PER_LETTER = 1.2  # letters are some five sixths of a font's size
+_SMALLEST_FONT = 8  # pixels; below, nobody can read it
+_NO_LETTER = "\U0010ffff"  # the last code point, which never stands for a letter
 
 
-def _in_place(draw: Callable[Concatenate[Image, P], Image]) -> Callable[Concatenate[Image, P], Image]:
-    """Let a function that draws take any uint8 picture that can be written to, such as a mirrored view of one."""
+def _in_place(
+    draw: Callable[Concatenate[Image, P], Image],
+) -> Callable[Concatenate[Image, P], Image]:
+    """Let a function draw on any uint8 picture that can be written to.
+
+    That may be a mirrored view of one, which OpenCV does not take.
+    """
 
     @wraps(draw)
     def checked(image: Image, /, *args: P.args, **kwargs: P.kwargs) -> Image:
-        is_picture = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
-        if not is_picture or image.shape[2] != 3:
-            what = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-            raise InputError(f"expected a picture to draw on, (height, width, 3) uint8, got {what}; as_rgb makes one")
-        if not image.flags.writeable:
-            raise InputError("expected a picture that can be drawn on, got a read-only array: give a copy of it")
+        _check_drawable(image)
         if image.flags.c_contiguous:
             return draw(image, *args, **kwargs)
         image[...] = draw(np.ascontiguousarray(image), *args, **kwargs)
         return image
 
     return checked
+
+
+def _check_drawable(image: object) -> None:
+    if not isinstance(image, np.ndarray):
+        raise _no_picture(type(image).__name__)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise _no_picture(f"{image.dtype} of shape {image.shape}")
+    if not image.flags.writeable:
+        raise InputError(
+            "expected a picture that can be drawn on, got a read-only array: give a copy of it"
+        )
+
+
+def _no_picture(description: str) -> InputError:
+    return InputError(
+        "expected a picture to draw on, (height, width, 3) uint8, "
+        f"got {description}; as_rgb makes one"
+    )
 
 
 class LabelBox(NamedTuple):
@@ -94,21 +132,36 @@ def draw_skeleton(
     colour: Colour = PALETTE[0],
     thickness: int = 2,
 ) -> Image:
-    """Draw lines between points and a dot on each; ``points`` is (n, 2 or more) pixels, points with NaN are left out."""
+    """Draw lines between points and a dot on each.
+
+    Args:
+        image: (height, width, 3) uint8.
+        points: (n, 2 or more) pixels, those with NaN are left out.
+        bones: pairs of numbers of points.
+        colour: of lines and dots.
+        thickness: of lines, and radius of dots, in pixels.
+    """
     xy = np.asarray(points, dtype=np.float64)[:, :2]
     fixed = _fixed(xy)
     known = np.atleast_1d(np.isfinite(xy).all(axis=1))
     for start, end in bones:
         if known[start] and known[end]:
-            cv2.line(image, fixed[start], fixed[end], colour, thickness, cv2.LINE_AA, _SUBPIXEL)
+            _line(image, fixed[start], fixed[end], colour, thickness)
+    # After all lines, so that none runs across a dot.
     for point in np.flatnonzero(known):
-        cv2.circle(image, fixed[point], (thickness + 1) << _SUBPIXEL, (255, 255, 255), -1, cv2.LINE_AA, _SUBPIXEL)
-        cv2.circle(image, fixed[point], thickness << _SUBPIXEL, colour, -1, cv2.LINE_AA, _SUBPIXEL)
+        _dot(image, fixed[point], thickness + 1, _WHITE)
+        _dot(image, fixed[point], thickness, colour)
     return image
 
 
 @_in_place
-def draw_polygon(image: Image, corners: ArrayLike, *, colour: Colour = PALETTE[0], thickness: int = 1) -> Image:
+def draw_polygon(
+    image: Image,
+    corners: ArrayLike,
+    *,
+    colour: Colour = PALETTE[0],
+    thickness: int = 1,
+) -> Image:
     """Draw a closed outline, such as a rotated box; ``corners`` is (n, 2) pixels."""
     outline = np.array(_fixed(np.asarray(corners, dtype=np.float64)), dtype=np.int32)
     cv2.polylines(image, [outline], True, colour, thickness, cv2.LINE_AA, _SUBPIXEL)
@@ -116,11 +169,18 @@ def draw_polygon(image: Image, corners: ArrayLike, *, colour: Colour = PALETTE[0
 
 
 @_in_place
-def draw_trace(image: Image, points: Sequence[ArrayLike], *, colour: Colour = PALETTE[0], thickness: int = 2) -> Image:
+def draw_trace(
+    image: Image,
+    points: Sequence[ArrayLike],
+    *,
+    colour: Colour = PALETTE[0],
+    thickness: int = 2,
+) -> Image:
     """Draw the path of a point, older parts thinner; ``points`` are (2,) pixels, oldest first."""
     fixed = _fixed(np.asarray(points, dtype=np.float64).reshape(-1, 2))
     for step, (start, end) in enumerate(pairwise(fixed), start=1):
-        cv2.line(image, start, end, colour, max(1, round(thickness * step / len(fixed))), cv2.LINE_AA, _SUBPIXEL)
+        thinned = round(thickness * step / len(fixed))
+        _line(image, start, end, colour, max(1, thinned))
     return image
 
 
@@ -133,56 +193,117 @@ def draw_label(
     colour: Colour = PALETTE[0],
     scale: float = 0.5,
 ) -> Image:
-    """Write text on a filled box whose bottom left is at ``corner`` (x, y pixels), moved to stay inside the picture.
+    """Write text on a filled box, moved to stay inside the picture.
 
-    ASCII is written with OpenCV's own strokes, anything else with a font of this machine that knows it.
+    ASCII is written with OpenCV's own strokes, anything else with a font of this machine that
+    knows it.
+
+    Args:
+        image: (height, width, 3) uint8.
+        text: one line.
+        corner: (x, y) pixels of the box's bottom left.
+        colour: of the box; the text is white or dark, as can be read on it.
+        scale: of the letters; they are 22 pixels high at 1.
     """
     box = label_box(image.shape[:2], text, corner, scale=scale)
     cv2.rectangle(image, (box.left, box.top), (box.right, box.bottom), colour, -1)
-    brightness = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]  # ITU-R BT.601
-    ink = (255, 255, 255) if brightness < 140 else (20, 20, 20)
     if text.isascii():
-        _, baseline = _stroked_size(text, scale)
-        place = (box.left + 3, box.bottom - baseline - 1)
-        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 1, cv2.LINE_AA)
-        return image
-    canvas = PillowImage.fromarray(image)
-    font = _font(text, _font_pixels(scale))
-    ImageDraw.Draw(canvas).text((box.left + 3, box.top + 1), text, fill=ink, font=font)
-    image[...] = np.asarray(canvas)
+        _write_strokes(image, text, box, _ink(colour), scale)
+    else:
+        _write_with_font(image, text, box, _ink(colour), scale)
     return image
 
 
-def label_box(size: tuple[int, int], text: str, corner: Sequence[float], *, scale: float = 0.5) -> LabelBox:
-    """Return where :func:`draw_label` puts a text in a picture of (height, width)."""
-    if text.isascii():
-        (width, height), baseline = _stroked_size(text, scale)
-        height += baseline + 4
-    else:
-        left, top, right, bottom = _font(text, _font_pixels(scale)).getbbox(text)
-        width = int(right - min(left, 0))
-        height = int(bottom - min(top, 0)) + 4
+def label_box(
+    size: tuple[int, int],
+    text: str,
+    corner: Sequence[float],
+    *,
+    scale: float = 0.5,
+) -> LabelBox:
+    """Return where :func:`draw_label` puts a text in a picture.
+
+    Args:
+        size: (height, width) of the picture, in pixels.
+        text: as there.
+        corner: as there.
+        scale: as there.
+    """
+    picture_height, picture_width = size
+    text_width, text_height = _text_size(text, scale)
+    width = text_width + 2 * _PADDING
+    height = text_height + _LINE_GAP
     x, y = np.nan_to_num(np.asarray(corner, dtype=np.float64)).tolist()
-    x = int(np.clip(x, 0, max(0, size[1] - width - 6)))
-    y = int(np.clip(y, min(height, size[0]), size[0]))
-    return LabelBox(x, y - height, x + width + 6, y)
+    # A label larger than the picture begins at its left and ends at its bottom.
+    left_edge = int(np.clip(x, 0, max(0, picture_width - width)))
+    bottom = int(np.clip(y, min(height, picture_height), picture_height))
+    return LabelBox(left_edge, bottom - height, left_edge + width, bottom)
+
+
+def _write_strokes(image: Image, text: str, box: LabelBox, ink: Colour, scale: float) -> None:
+    _, baseline = _stroked_size(text, scale)
+    origin = (box.left + _PADDING, box.bottom - baseline - 1)
+    cv2.putText(image, text, origin, _STROKES, scale, ink, _STROKE_PIXELS, cv2.LINE_AA)
+
+
+def _write_with_font(image: Image, text: str, box: LabelBox, ink: Colour, scale: float) -> None:
+    canvas = PillowImage.fromarray(image)
+    font = _font(text, _font_pixels(scale))
+    origin = (box.left + _PADDING, box.top + 1)
+    ImageDraw.Draw(canvas).text(origin, text, fill=ink, font=font)
+    # Pillow draws on a copy of its own.
+    image[...] = np.asarray(canvas)
 
 
 def _stroked_size(text: str, scale: float) -> tuple[tuple[int, int], int]:
-    (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    """Return (width, height) above the line, and the height of what reaches below it."""
+    (width, height), baseline = cv2.getTextSize(text, _STROKES, scale, _STROKE_PIXELS)
     return (width, height), baseline
 
 
+def _text_size(text: str, scale: float) -> tuple[int, int]:
+    """Return (width, height) of a text in pixels, with what reaches below its line."""
+    if text.isascii():
+        (width, height), baseline = _stroked_size(text, scale)
+        return width, height + baseline
+    x0, y0, x1, y1 = _font(text, _font_pixels(scale)).getbbox(text)
+    # A letter that begins behind the start of its line is moved there.
+    return int(x1 - min(x0, 0)), int(y1 - min(y0, 0))
+
+
+def _ink(colour: Colour) -> Colour:
+    """Return a colour that can be read on another."""
+    red, green, blue = colour
+    brightness = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
+    return _WHITE if brightness < _BRIGHT else _DARK
+
+
+def _line(
+    image: Image, start: tuple[int, int], end: tuple[int, int], colour: Colour, thickness: int
+) -> None:
+    cv2.line(image, start, end, colour, thickness, cv2.LINE_AA, _SUBPIXEL)
+
+
+def _dot(image: Image, centre: tuple[int, int], radius: int, colour: Colour) -> None:
+    filled = -1
+    cv2.circle(image, centre, radius << _SUBPIXEL, colour, filled, cv2.LINE_AA, _SUBPIXEL)
+
+
 def _font_pixels(scale: float) -> int:
-    return max(8, round(_HERSHEY_PIXELS * scale * 1.2))  # letters are some five sixths of a font's size
+    return max(_SMALLEST_FONT, round(_HERSHEY_PIXELS * scale * _FONT_PER_LETTER))
 
 
+# The text is a part of the key, since another font may be the one that knows it. 64 labels are more
+# than a picture shows.
 @lru_cache(maxsize=64)
 def _font(text: str, pixels: int) -> Any:
     """Return the first font that knows every letter of a text, else the one that knows most."""
-    fonts = [font for name in _FONTS if (font := _loaded(name, pixels)) is not None]
+    loaded = [_loaded(name, pixels) for name in _FONTS]
+    fonts = [font for font in loaded if font is not None]
+    # Pillow's own, which every machine has, but which knows Latin letters only.
     fonts.append(ImageFont.load_default(pixels))
-    return max(fonts, key=lambda font: sum(_knows(font, letter) for letter in set(text)))
+    letters = set(text)
+    return max(fonts, key=lambda font: sum(_knows(font, letter) for letter in letters))
 
 
 def _loaded(name: str, pixels: int) -> Any:
@@ -193,8 +314,9 @@ def _loaded(name: str, pixels: int) -> Any:
 
 
 def _knows(font: Any, letter: str) -> bool:
-    """Whether a font has a glyph for a letter: what it has none for looks like a letter that no font has."""
-    return letter.isspace() or _shape_of(font, letter) != _shape_of(font, "\U0010ffff")
+    """Whether a font has a glyph for a letter."""
+    # A space has a glyph without a shape. What there is no glyph for gets the shape of all such.
+    return letter.isspace() or _shape_of(font, letter) != _shape_of(font, _NO_LETTER)
 
 
 def _shape_of(font: Any, letter: str) -> bytes:
@@ -203,5 +325,5 @@ def _shape_of(font: Any, letter: str) -> bytes:
 
 
 def _fixed(xy: Any) -> list[tuple[int, int]]:
-    safe = np.clip(np.nan_to_num(xy), -8191, 32767)
+    safe = np.clip(np.nan_to_num(xy), *_FARTHEST)
     return [(int(x), int(y)) for x, y in np.rint(safe * (1 << _SUBPIXEL))]

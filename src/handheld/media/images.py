@@ -12,9 +12,10 @@ from handheld.untrusted import require_file
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:
-    """Read a picture file as (height, width, 3) uint8 RGB, turned upright as its EXIF orientation says.
+    """Read a picture file as (height, width, 3) uint8 RGB, upright as its EXIF orientation says.
 
-    Raises :class:`MediaError` for a missing, empty, truncated or foreign file; see :func:`handheld.pictures.decode`.
+    Raises :class:`MediaError` for a missing, empty, truncated or foreign file; see
+    :func:`handheld.pictures.decode`.
     """
     try:
         require_file(path)
@@ -25,9 +26,13 @@ def read_image(path: str | os.PathLike[str]) -> Image:
 
 
 def write_image(path: str | os.PathLike[str], image: Image) -> None:
-    """Write a picture, in the format that the file's suffix names; the file appears whole or not at all."""
+    """Write a picture, in the format that the file's suffix names.
+
+    The file appears whole or not at all.
+    """
     with atomic_path(path) as temporary:
         try:
             PillowImage.fromarray(as_rgb(image)).save(temporary)
+        # ValueError: Pillow knows no format of this suffix.
         except (OSError, ValueError) as error:
             raise MediaError(f"{path}: cannot be written: {error}") from error

@@ -16,11 +16,35 @@ from handheld.media.images import read_image
 from handheld.media.video_reader import MediaWarning, VideoReader, open_video
 from handheld.pictures import SUFFIXES, as_rgb, decode_animation
 
+# Read by Pillow: FFmpeg before 9 does not read animated WebP. It does read GIF, with a better
+# clock.
 _ANIMATIONS = frozenset({".webp", ".apng"})
-"""Read by Pillow: FFmpeg before 9 does not read animated WebP. It does read GIF, with a better clock."""
 
+# Pictures that we do not read, besides what mimetypes knows, which depends on the machine.
+_OTHER_PICTURES = frozenset(
+    {
+        ".arw",
+        ".cr2",
+        ".cr3",
+        ".dng",
+        ".exr",
+        ".heic",
+        ".heif",
+        ".jxl",
+        ".nef",
+        ".orf",
+        ".psd",
+        ".raf",
+    }
+)
+
+# Failed reads in a row until a camera counts as gone: one that changes its exposure may miss a
+# frame.
 _CAMERA_TRIES = 5
-"""Failed reads in a row until a camera counts as gone: one that changes its exposure may miss a frame."""
+_USUAL_FPS = 30.0  # of cameras whose driver does not know
+_CAP_PROP_FPS = 5  # of OpenCV, which is not needed here where ``capture`` is passed
+
+_SHOWN_NAMES = 3  # in a warning: one knows the folder by then
 
 
 def _close_nothing() -> None:
@@ -29,9 +53,12 @@ def _close_nothing() -> None:
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Frames with what is known of them beforehand; each ``for`` starts anew, but a camera goes on. A context manager.
+    """Frames with what is known of them beforehand.
+
+    Each ``for`` starts anew, but a camera goes on. A context manager.
 
     Attributes:
+        make: starts anew; what ``for`` calls.
         fps: nominal frames per second.
         frames: how many there will be, or ``None``.
         live: whether they come in real time and wait for nobody.
@@ -50,44 +77,66 @@ class FrameSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
 def open_arrays(images: Iterable[Any], *, fps: float = 30.0) -> FrameSource:
     """Give pictures (see :func:`as_rgb` for what they may be) times at a steady rate, from 0."""
     frames = len(images) if isinstance(images, Sized) else None
-    return FrameSource(lambda: _timed((as_rgb(image) for image in images), fps), fps, frames)
+    # As they are asked for: a generator need not end.
+    return FrameSource(lambda: _timed(map(as_rgb, images), fps), fps, frames)
 
 
 def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
-    """Open the pictures of a folder, in the order of their names, as a video of ``fps`` frames per second.
+    """Open the pictures of a folder, in the order of their names, as a video of a steady rate.
 
-    Hidden files and files that are no pictures are left out. So are pictures of a format that is not known (.heic) and those
-    that cannot be read, but these are told in a :class:`MediaWarning`; the time of the latter passes without a frame.
+    Hidden files and files that are no pictures are left out. So are pictures of a format that is
+    not known (.heic) and those that cannot be read, but these are told in a :class:`MediaWarning`;
+    the time of the latter passes without a frame.
+
+    Args:
+        folder: with the pictures.
+        fps: frames per second.
 
     Raises:
         MediaError: there is no picture in it, or none can be read.
     """
-    files = sorted(path for path in Path(folder).iterdir() if path.is_file() and not path.name.startswith("."))
-    paths = [path for path in files if path.suffix.lower() in SUFFIXES]
-    if not paths:
-        raise MediaError(f"{folder}: expected a folder with pictures ({', '.join(sorted(SUFFIXES))}), found none")
+    files = sorted(path for path in Path(folder).iterdir() if _is_visible_file(path))
+    pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
+    if not pictures:
+        raise MediaError(
+            f"{folder}: expected a folder with pictures ({', '.join(sorted(SUFFIXES))}), found none"
+        )
+    # Told, since a folder of a phone's pictures would be half empty without a word.
     unknown = [path.name for path in files if _is_unknown_picture(path)]
     if unknown:
-        shown = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
-        _warn(f"{folder}: left out {len(unknown)} of formats that are not read: {shown}")
-    return FrameSource(lambda: _folder_frames(paths, fps), fps, len(paths))
+        _warn(
+            f"{folder}: left out {len(unknown)} of formats that are not read: {_shortened(unknown)}"
+        )
+    return FrameSource(lambda: _folder_frames(pictures, fps), fps, len(pictures))
 
 
 def open_animation(path: str | Path) -> FrameSource:
-    """Open an animated picture (WebP, APNG, GIF) as a video with the file's own times. Raises :class:`MediaError`."""
+    """Open an animated picture (WebP, APNG, GIF) as a video with the file's own times.
+
+    Raises :class:`MediaError` for a missing, truncated or foreign file.
+    """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise MediaError(f"{path}: cannot be read as a picture: {error}") from error
-    seconds = [timed.seconds for timed in decode_animation(content, str(path))]
-    return FrameSource(lambda: _animation_frames(content, str(path)), len(seconds) / sum(seconds), len(seconds))
+    name = str(path)
+    # Decoded once for their number and times, and again for each loop: pictures are not kept, of
+    # which a clip may have more than memory holds.
+    seconds = [timed.seconds for timed in decode_animation(content, name)]
+    frames = len(seconds)
+    return FrameSource(lambda: _animation_frames(content, name), frames / sum(seconds), frames)
 
 
 def open_camera(
@@ -106,24 +155,29 @@ def open_camera(
         capture: opens a camera; OpenCV's ``VideoCapture`` by default.
     """
     if capture is None:
+        # Late: whoever reads a folder needs no OpenCV.
         from handheld.media._opencv import cv2
 
         capture = cv2.VideoCapture
     device = capture(index)
     if not device.isOpened():
         device.release()
-        raise MediaError(f"camera {index} cannot be opened: is there one, is it free, and may this user read it?")
-    fps = float(device.get(5))  # CAP_PROP_FPS; 0, -1 or no number where the driver does not know
-    fps = fps if math.isfinite(fps) and fps > 0 else 30.0
+        raise MediaError(
+            f"camera {index} cannot be opened: is there one, is it free, and may this user read it?"
+        )
     camera = _Camera(device, index, clock)
-    return FrameSource(camera.frames, fps, None, live=True, close=device.release)
+    return FrameSource(camera.frames, camera.fps, None, live=True, close=device.release)
 
 
 def open_source(source: str | Path, *, fps: float = 30.0) -> VideoReader | FrameSource:
     """Open whatever ``source`` names.
 
-    A folder is pictures, ``-`` is a video on standard input, a number for which there is no file or folder is a camera, a
-    picture is one frame, and anything else is a video file or a URL.
+    A folder is pictures, ``-`` is a video on standard input, a number for which there is no file or
+    folder is a camera, a picture is one frame, and anything else is a video file or a URL.
+
+    Args:
+        source: what to open.
+        fps: of what has no times of its own: folders and single pictures.
     """
     text = str(source)
     path = Path(source)
@@ -131,9 +185,10 @@ def open_source(source: str | Path, *, fps: float = 30.0) -> VideoReader | Frame
         return open_folder(path, fps=fps)
     if text.isdecimal() and not path.exists():
         return open_camera(int(text))
-    suffix = path.suffix.lower()
-    if "://" in text:  # a Path would make one slash of two
+    # Before its suffix is looked at, and as text: a Path would make one slash of two.
+    if "://" in text:
         return open_video(text)
+    suffix = path.suffix.lower()
     if suffix in _ANIMATIONS:
         return open_animation(path)
     if suffix in SUFFIXES and suffix != ".gif":
@@ -152,22 +207,34 @@ class _Camera:
         self._last = -1
         self._number = 0
 
+    @property
+    def fps(self) -> float:
+        """Nominal frames per second."""
+        fps = float(self._device.get(_CAP_PROP_FPS))
+        # 0, -1 or no number where the driver does not know.
+        if not (math.isfinite(fps) and fps > 0):
+            return _USUAL_FPS
+        return fps
+
     def frames(self) -> Iterator[Frame]:
         """Yield frames as long as the camera gives any."""
         if self._start is None:
             self._start = self._clock()
         while True:
             image = self._read()
-            t_us = max(self._last + 1, round((self._clock() - self._start) * 1_000_000))
-            self._last = t_us
+            elapsed = round((self._clock() - self._start) * 1_000_000)
+            # Two frames of one microsecond would be refused by whoever needs rising times.
+            self._last = max(self._last + 1, elapsed)
             self._number += 1
-            yield Frame(image, t_us, self._number - 1)
+            yield Frame(image, self._last, self._number - 1)
 
     def _read(self) -> Image:
         for _ in range(_CAMERA_TRIES):
             is_grabbed, picture = self._device.read()
             if is_grabbed:
-                return as_rgb(picture if picture.ndim == 2 else picture[:, :, 2::-1])
+                if picture.ndim == 2:  # an infrared camera's
+                    return as_rgb(picture)
+                return as_rgb(picture[:, :, 2::-1])  # OpenCV's order is blue, green, red
         raise MediaError(f"camera {self._index} stopped giving frames after {self._number}")
 
 
@@ -176,16 +243,33 @@ def _is_unknown_picture(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return False
-    return suffix in _OTHER_PICTURES or (mimetypes.guess_type(path.name)[0] or "").startswith("image/")
+    if suffix in _OTHER_PICTURES:
+        return True
+    media_type, _ = mimetypes.guess_type(path.name)
+    return media_type is not None and media_type.startswith("image/")
 
 
-_OTHER_PICTURES = frozenset({".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".psd", ".exr"})
-"""Besides what ``mimetypes`` knows, which depends on the machine."""
+def _is_visible_file(path: Path) -> bool:
+    # Systems put files of their own into folders of pictures, such as ._photo.jpg.
+    return path.is_file() and not path.name.startswith(".")
+
+
+def _shortened(names: list[str]) -> str:
+    shown = names[:_SHOWN_NAMES]
+    if len(names) > _SHOWN_NAMES:
+        shown.append("...")
+    return ", ".join(shown)
 
 
 def _timed(images: Iterable[Image], fps: float) -> Iterator[Frame]:
     for index, image in enumerate(images):
-        yield Frame(image, round(index * 1_000_000 / fps), index)
+        yield Frame(image, _time_of(index, fps), index)
+
+
+def _time_of(index: int, fps: float) -> int:
+    """Return the microseconds at which a frame is shown at a steady rate."""
+    # From the start, not from the frame before: rounding errors must not add up.
+    return round(index * 1_000_000 / fps)
 
 
 def _folder_frames(paths: list[Path], fps: float) -> Iterator[Frame]:
@@ -196,7 +280,8 @@ def _folder_frames(paths: list[Path], fps: float) -> Iterator[Frame]:
         except MediaError as error:
             failures.append(str(error))
             continue
-        yield Frame(image, round(index * 1_000_000 / fps), index)
+        yield Frame(image, _time_of(index, fps), index)
+    # Only now: whoever reads on has the pictures before the broken one.
     if len(failures) == len(paths):
         raise MediaError(f"none of {len(paths)} pictures can be read; the first: {failures[0]}")
     if failures:
@@ -211,4 +296,5 @@ def _animation_frames(content: bytes, name: str) -> Iterator[Frame]:
 
 
 def _warn(message: str) -> None:
+    # At the line that called this module or that asks for frames.
     warnings.warn(message, MediaWarning, stacklevel=3)

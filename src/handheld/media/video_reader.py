@@ -20,7 +20,29 @@ from handheld.pictures import MAX_PIXELS
 _MICROSECONDS = Fraction(1, 1_000_000)
 _UNSPECIFIED = 2  # colour matrix, ITU-T H.273
 _STANDARD_INPUT = STANDARD_OUTPUT  # the same sign, "-", means either
-_LISTS = {b"ffconcat": (".ffconcat",), b"#EXTM3U": (".m3u8", ".m3u"), b"<?xml": (".mpd",), b"<MPD": (".mpd",)}
+_USUAL_FPS = 25  # of a film that does not say
+
+# How files begin that list others, and the suffixes under which they say so. Under another name
+# nobody expects it, and FFmpeg would open whatever they list.
+_LISTS = {
+    b"ffconcat": (".ffconcat",),
+    b"#EXTM3U": (".m3u8", ".m3u"),
+    b"<?xml": (".mpd",),
+    b"<MPD": (".mpd",),
+}
+_MARK_AND_SPACE = b"\xef\xbb\xbf \t\r\n"  # what may stand before: a byte order mark, white space
+_LIST_HEAD = 64  # bytes in which such a file has said what it is
+
+# A film counts as truncated where it ends before so much of the length that it names, less a
+# second: sound is often a little longer than the film, and lengths are rounded.
+_LENGTH_SHARE = 0.9
+_LENGTH_SLACK_S = 1.0
+
+# Frames count as missing below so much of the number that the file names ...
+_COUNT_SHARE = 0.95
+# ... if the longest gap is so many times as long as nine in ten of the others.
+_HOLE_TIMES = 3
+_USUAL_SHARE = 0.9
 
 
 class MediaWarning(UserWarning):
@@ -28,14 +50,18 @@ class MediaWarning(UserWarning):
 
 
 class VideoReader:
-    """The frames of a video, in order; each ``for`` starts anew. Made by :func:`open_video`. A context manager.
+    """The frames of a video, in order; each ``for`` starts anew.
 
-    What can be read only once (``-`` for standard input, a pipe) gives its frames to the first ``for``. Colours of a film
-    that does not name its matrix are BT.709 from 1280 columns or 577 lines on and BT.601 below, as players take them.
+    Made by :func:`open_video`. A context manager.
+
+    What can be read only once (``-`` for standard input, a pipe) gives its frames to the first
+    ``for``. Colours of a film that does not name its matrix are BT.709 from 1280 columns or 577
+    lines on and BT.601 below, as players take them.
 
     Attributes:
         name: of the file, for messages.
-        width, height: pixels as shown: after the rotation or mirror image that the file asks for (phones film sideways),
+        width, height: pixels as shown: after the rotation or mirror image that the file asks for
+        (phones film sideways),
             and with square pixels. Frames of another size may follow in the same file.
         fps: nominal frames per second.
         frames: number of frames that the file says it holds, an estimate, or ``None``.
@@ -46,16 +72,20 @@ class VideoReader:
         self._source = os.fspath(source)
         self.name = "standard input" if self._source == _STANDARD_INPUT else self._source
         opened = self._open()
-        self._opened: _Opened | None = opened  # given to the first "for", so that a pipe is read once
+        # Given to the first "for", so that a pipe is read once.
+        self._opened: _OpenedVideo | None = opened
         self.height, self.width = _as_shown(opened.first, opened.aspect).shape[:2]
-        self.fps = float(opened.stream.average_rate or opened.stream.guessed_rate or 25)
-        self.seconds = _seconds(opened.container, opened.stream) or None
-        by_time = round(self.seconds * self.fps) if self.seconds else None
-        self.frames: int | None = opened.stream.frames or by_time
+        stream = opened.stream
+        self.fps = float(stream.average_rate or stream.guessed_rate or _USUAL_FPS)
+        self.seconds = _seconds(opened.container, stream) or None
+        self.frames: int | None = stream.frames or None
+        if self.frames is None and self.seconds is not None:
+            self.frames = round(self.seconds * self.fps)
 
     def __iter__(self) -> Iterator[Frame]:
-        opened, self._opened = self._opened, None
-        return self._read(opened or self._open_again())
+        opened = self._opened or self._open_again()
+        self._opened = None
+        return self._read(opened)
 
     def close(self) -> None:
         """Close the file, if nobody has begun to read it."""
@@ -66,23 +96,28 @@ class VideoReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
-    def _read(self, opened: "_Opened") -> Iterator[Frame]:
+    def _read(self, opened: "_OpenedVideo") -> Iterator[Frame]:
         timeline = _Timeline(round(1_000_000 / self.fps), opened.aspect)
         with opened.container:
             yield timeline.frame(opened.first)
-            for picture in opened.rest:
+            for picture in opened.following:
                 yield timeline.frame(picture)
             self._tell_losses(opened, timeline)
 
-    def _open_again(self) -> "_Opened":
+    def _open_again(self) -> "_OpenedVideo":
         if self._source == _STANDARD_INPUT or is_special(self._source):
             raise MediaError(f"{self.name}: can be read only once, and has been")
         return self._open()
 
-    def _open(self) -> "_Opened":
+    def _open(self) -> "_OpenedVideo":
         container = self._open_container()
         try:
             stream = self._stream(container)
@@ -94,34 +129,44 @@ class VideoReader:
         except BaseException:
             container.close()
             raise
-        return _Opened(container, stream, first, pictures)
+        return _OpenedVideo(container, stream, first, pictures)
 
     def _open_container(self) -> Any:
-        if self._source == _STANDARD_INPUT:
-            source: Any = sys.stdin.buffer
-        else:
-            source = self._source
-            if os.path.isfile(source) and not os.path.getsize(source):
+        source: Any = self._source
+        if source == _STANDARD_INPUT:
+            source = sys.stdin.buffer
+        elif os.path.isfile(source):
+            # Before FFmpeg sees them: of an empty file it says that its data are invalid.
+            if not os.path.getsize(source):
                 raise MediaError(f"{self.name}: expected a video, got an empty file")
-            if os.path.isfile(source) and _is_list(source):
+            if _is_list(source):
                 raise MediaError(f"{self.name}: is a list of other files, not a video; name these")
         try:
-            return av.open(source, mode="r", metadata_errors="replace")  # an odd title is no reason
+            # A title that is no UTF-8 is no reason not to read a film.
+            return av.open(source, mode="r", metadata_errors="replace")
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise MediaError(f"{self.name}: cannot be read as a video: {why}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise MediaError(f"{self.name}: cannot be read as a video: {reason}") from error
 
     def _stream(self, container: Any) -> Any:
-        """Return the stream of the film: a cover picture is a video stream too, and may come first."""
-        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        """Return the stream of the film.
+
+        A cover picture is a video stream too, and may come first.
+        """
+        cover = av.stream.Disposition.attached_pic
+        streams = [stream for stream in container.streams.video if not stream.disposition & cover]
         if not streams:
-            also = "; it has a cover picture" if container.streams.video else ""
-            raise MediaError(f"{self.name}: holds no video stream; it may be sound only, or truncated{also}")
+            hint = "; it has a cover picture" if container.streams.video else ""
+            raise MediaError(
+                f"{self.name}: holds no video stream; it may be sound only, or truncated{hint}"
+            )
+        # FFmpeg's choice, which goes by size and length, unless that is the cover picture.
         best = container.streams.best("video")
         stream = best if best in streams else streams[0]
         if stream.codec_context is None:
             raise MediaError(f"{self.name}: no decoder for its video stream is installed")
         self._check_size(stream.codec_context.width, stream.codec_context.height)
+        # Not by frames, where each thread would hold back some of them.
         stream.thread_type = "SLICE"
         return stream
 
@@ -132,29 +177,36 @@ class VideoReader:
             for packet in container.demux(stream):
                 try:
                     for picture in packet.decode():
-                        self._check_size(round(picture.width * _aspect(stream)), picture.height)
+                        # Each, since a film may change its size on the way.
+                        width = round(picture.width * _aspect(stream))
+                        self._check_size(width, picture.height)
                         yield picture
                 except av.error.InvalidDataError:
                     broken += 1
         except (av.error.FFmpegError, OSError) as error:
-            raise MediaError(f"{self.name}: reading failed part way: {error.strerror or error}") from error
+            raise MediaError(
+                f"{self.name}: reading failed part way: {error.strerror or error}"
+            ) from error
         if broken:
             _warn(f"{self.name}: {broken} broken packets were left out")
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > MAX_PIXELS:
-            raise MediaError(f"{self.name}: has frames of {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+            raise MediaError(
+                f"{self.name}: has frames of {width} x {height} pixels; "
+                f"at most {MAX_PIXELS:,} are read"
+            )
 
-    def _tell_losses(self, opened: "_Opened", timeline: "_Timeline") -> None:
+    def _tell_losses(self, opened: "_OpenedVideo", timeline: "_Timeline") -> None:
         start = float((opened.stream.start_time or 0) * opened.stream.time_base)
-        # Some formats count their length from 0, others from the first frame: take what asks for less.
-        is_short = self.seconds is not None and timeline.last / 1e6 < start + 0.9 * (self.seconds - start) - 1.0
-        if self.seconds is not None and is_short:
-            _warn(f"{self.name}: truncated: frames end at {timeline.last / 1e6:.1f} s of {self.seconds:.1f} s")
+        end = timeline.last / 1e6
+        if self.seconds is not None and end < _earliest_end(start, self.seconds):
+            _warn(f"{self.name}: truncated: frames end at {end:.1f} s of {self.seconds:.1f} s")
         elif timeline.has_hole(self.frames):
             hole = timeline.longest
             _warn(
-                f"{self.name}: frames are missing: {timeline.count} came of about {self.frames}; the longest gap, "
+                f"{self.name}: frames are missing: "
+                f"{timeline.count} came of about {self.frames}; the longest gap, "
                 f"of {hole.length / 1e6:.2f} s, begins at {hole.start / 1e6:.2f} s"
             )
 
@@ -166,20 +218,28 @@ def open_video(path: str | os.PathLike[str]) -> VideoReader:
         path: a file, a URL that FFmpeg knows, a pipe, or ``-`` for standard input.
 
     Raises:
-        MediaError: a missing, empty, truncated or foreign file, a missing codec, frames of too many pixels. A file that ends
-            early, or lacks frames in its middle, gives the frames that it has, then a :class:`MediaWarning`.
+        MediaError: a missing, empty, truncated or foreign file, a missing codec, frames of too many
+            pixels. A file that ends early, or lacks frames in its middle, gives the frames that it
+            has, then a :class:`MediaWarning`.
     """
     return VideoReader(path)
 
 
 @dataclass(frozen=True, eq=False)
-class _Opened:
-    """A file that is open: its first picture, which had to be decoded to know its size, and the others."""
+class _OpenedVideo:
+    """A file that is open.
+
+    Attributes:
+        container: PyAV's.
+        stream: of the film.
+        first: picture, which had to be decoded to know its size.
+        following: the other pictures.
+    """
 
     container: Any
     stream: Any
     first: Any
-    rest: Iterator[Any]
+    following: Iterator[Any]
 
     @property
     def aspect(self) -> float:
@@ -217,53 +277,84 @@ class _Timeline:
 
     def frame(self, picture: Any) -> Frame:
         """Return a picture as a frame with its time, and note that time."""
-        t_us = self.last + self.step
-        if picture.pts is not None:
-            stamped = round(picture.pts * picture.time_base / _MICROSECONDS)
-            if not self.count or stamped > self.last:  # else timing is broken in the file: keep it increasing
-                t_us = stamped
+        t_us = self._time_of(picture)
         if self.count:
-            length = t_us - self.last
-            milliseconds = length // 1000
-            self.steps[milliseconds] = self.steps.get(milliseconds, 0) + 1
-            if length > self.longest.length:
-                self.longest = _Hole(self.last, length)
+            self._note_step(t_us - self.last)
         frame = Frame(_as_shown(picture, self.aspect), t_us, self.count)
         self.last = t_us
         self.count += 1
         return frame
 
-    def has_hole(self, expected: int | None) -> bool:
-        """Whether frames are missing: fewer than the file says, and a gap that sets itself apart from all others.
+    def _time_of(self, picture: Any) -> int:
+        next_us = self.last + self.step
+        if picture.pts is None:
+            return next_us
+        stamped: int = round(picture.pts * picture.time_base / _MICROSECONDS)
+        # Where timing is broken in the file, keep it increasing. The first may be before 0.
+        if self.count and stamped <= self.last:
+            return next_us
+        return stamped
 
-        Both, since files with a variable rate have long gaps by their nature, and often guess their number of frames.
+    def _note_step(self, length: int) -> None:
+        milliseconds = length // 1000
+        self.steps[milliseconds] = self.steps.get(milliseconds, 0) + 1
+        if length > self.longest.length:
+            self.longest = _Hole(self.last, length)
+
+    def has_hole(self, expected: int | None) -> bool:
+        """Whether frames are missing.
+
+        That is fewer than the file says, and a gap that sets itself apart from all others. Both,
+        since files with a variable rate have long gaps by their nature, and often guess their
+        number of frames.
         """
-        if not expected or self.count >= 0.95 * expected:
+        if not expected or self.count >= _COUNT_SHARE * expected:
             return False
-        usual = 0
+        usual_ms = max(1, self._usual_step())
+        return self.longest.length / 1000 > _HOLE_TIMES * usual_ms
+
+    def _usual_step(self) -> int:
+        """Return the milliseconds within which nine in ten frames follow the one before."""
         below = 0
         for milliseconds in sorted(self.steps):
-            usual = milliseconds
             below += self.steps[milliseconds]
-            if below >= 0.9 * (self.count - 1):
-                break
-        return self.longest.length / 1000 > 3 * max(usual, 1)
+            if below >= _USUAL_SHARE * (self.count - 1):
+                return milliseconds
+        return 0
+
+
+def _earliest_end(start: float, seconds: float) -> float:
+    """Return the seconds before which a film that starts then and lasts so long may not end."""
+    # Some formats count their length from 0, others from the first frame: take what asks for less.
+    return start + _LENGTH_SHARE * (seconds - start) - _LENGTH_SLACK_S
 
 
 def _is_list(path: str) -> bool:
-    """Whether a file is a list of others, which FFmpeg would open, under a name that does not say so."""
+    """Whether a file is a list of others under a name that does not say so.
+
+    FFmpeg would open it, and them.
+    """
     with open(path, "rb") as file:
-        start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return any(start.startswith(sign) and not path.lower().endswith(names) for sign, names in _LISTS.items())
+        head = file.read(_LIST_HEAD).lstrip(_MARK_AND_SPACE)
+    for sign, suffixes in _LISTS.items():
+        if head.startswith(sign):
+            return not path.lower().endswith(suffixes)
+    return False
 
 
 def _aspect(stream: Any) -> float:
     aspect = float(stream.sample_aspect_ratio or 1)
-    return aspect if 0.1 < aspect < 10 else 1.0  # beyond: a damaged header
+    # Beyond, the header is damaged: no film has such pixels.
+    if not 0.1 < aspect < 10:
+        return 1.0
+    return aspect
 
 
 def _as_shown(picture: Any, aspect: float) -> Image:
-    """Return a decoded picture as a player shows it: pixels square, upright, mirrored where the file says so."""
+    """Return a decoded picture as a player shows it.
+
+    Its pixels are square; it is upright, and mirrored where the file says so.
+    """
     if picture.colorspace == _UNSPECIFIED:
         picture.colorspace = usual_matrix(picture.width, picture.height)
     width = max(1, round(picture.width * aspect))
@@ -273,13 +364,15 @@ def _as_shown(picture: Any, aspect: float) -> Image:
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if matrix is not None:
         image = _transformed(image, np.frombuffer(bytes(matrix), np.int32))
-    return np.ascontiguousarray(image)  # FFmpeg pads the lines of some widths
+    # FFmpeg pads the lines of some widths, and a turned picture is a view.
+    return np.ascontiguousarray(image)
 
 
 def _transformed(image: Image, matrix: Any) -> Image:
-    """Return an image as one of the eight ways to lay a picture down that a display matrix comes nearest to.
+    """Return an image laid down as a display matrix says: the nearest of eight ways.
 
-    The matrix, nine numbers in rows (a b u, c d v, x y w), takes a pixel (x, y) to (a x + c y, b x + d y): ISO/IEC 14496-12.
+    The matrix, nine numbers in rows (a b u, c d v, x y w), takes a pixel (x, y) to
+    (a x + c y, b x + d y): ISO/IEC 14496-12.
     """
     a, b, _, c, d = matrix[:5].tolist()
     if abs(a) + abs(d) < abs(b) + abs(c):  # lines become columns
@@ -299,8 +392,12 @@ def _transformed(image: Image, matrix: Any) -> Image:
 def _seconds(container: Any, stream: Any) -> float:
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else 0.0
+    # The stream does not say in Matroska; the container's length counts the sound too.
+    if container.duration:
+        return float(container.duration / av.time_base)
+    return 0.0
 
 
 def _warn(message: str) -> None:
+    # At the line that asks for frames.
     warnings.warn(message, MediaWarning, stacklevel=4)

@@ -1,19 +1,23 @@
-"""The flow limiter: keeps a live graph from falling behind by dropping what it cannot handle in time."""
+"""The flow limiter: keeps a live graph from falling behind.
+
+It drops what the graph cannot handle in time.
+"""
 
 from collections import deque
 from typing import Any
 
 from handheld.errors import InputError
 from handheld.graph.calculator import Calculator, Context
-from handheld.graph.contract import Contract, Immediate
+from handheld.graph.contract import Contract, ImmediatePolicy
 from handheld.graph.packet import Packet
 
 
 class FlowLimiter(Calculator):
-    """Lets ``max_in_flight`` packets be under way at a time, lets ``max_in_queue`` wait, and drops the oldest beyond that.
+    """Lets a few packets be under way at a time, lets a few wait, and drops the oldest beyond that.
 
-    ``finished`` is a back edge from the stream whose packet, or settled bound, at t says that t is done. ``allow`` tells at
-    each timestamp whether its packet was let through. Dropped packets are counted (``Graph.stats().drops``).
+    ``finished`` is a back edge from the stream whose packet, or settled bound, at t says that t is
+    done. ``allow`` tells at each timestamp whether its packet was let through. Dropped packets are
+    counted (``Graph.stats().drops``).
     Source: ``mediapipe/calculators/core/flow_limiter_calculator.cc``.
 
     Args:
@@ -24,15 +28,22 @@ class FlowLimiter(Calculator):
     contract = Contract(
         inputs={"in": object, "finished": object},
         outputs={"out": object, "allow": bool},
-        policy=Immediate(),
+        # Not the default: that would let a packet wait for what finishes at its own timestamp.
+        policy=ImmediatePolicy(),
+        # What waits is sent later, at its own timestamp, so nothing can be promised of the present.
         timestamp_offset=None,
+        # A packet that came to nothing downstream settles its timestamp, and is finished too.
         process_bounds=True,
     )
 
     def __init__(self, *, max_in_flight: int = 1, max_in_queue: int = 1) -> None:
         if max_in_flight < 1 or max_in_queue < 0:
-            raise InputError(f"expected max_in_flight >= 1 and max_in_queue >= 0, got {max_in_flight} and {max_in_queue}")
-        self._max_in_flight, self._max_in_queue = max_in_flight, max_in_queue
+            raise InputError(
+                "expected max_in_flight >= 1 and max_in_queue >= 0, "
+                f"got {max_in_flight} and {max_in_queue}"
+            )
+        self._max_in_flight = max_in_flight
+        self._max_in_queue = max_in_queue
 
     def open(self, context: Context) -> None:
         """Start with nothing under way."""
@@ -40,27 +51,38 @@ class FlowLimiter(Calculator):
         self._queue: deque[Packet[Any]] = deque()
 
     def process(self, context: Context) -> None:
-        """Take note of what finished, let packets through while there is room, drop the oldest of those that wait."""
+        """Take note of what finished, let packets through, drop the oldest of those that wait."""
         done = context.bound("finished")
         while self._in_flight and self._in_flight[0] < done:
             self._in_flight.popleft()
         if "in" in context.inputs:
             self._queue.append(context.inputs["in"])
+        # Before any is dropped: what there is room for need not wait.
         while self._queue and len(self._in_flight) < self._max_in_flight:
             packet = self._queue.popleft()
             self._in_flight.append(packet.timestamp)
-            context.send("out", packet.payload, packet.timestamp)
-            context.send("allow", True, packet.timestamp)
+            _let_through(context, packet)
+        # The oldest: of a live stream, the newest is worth most.
         while len(self._queue) > self._max_in_queue:
             packet = self._queue.popleft()
             context.drop()
             context.send("allow", False, packet.timestamp)
-        settled = self._queue[0].timestamp if self._queue else context.bound("in")
+        self._settle(context)
+
+    def close(self, context: Context) -> None:
+        """Let through what still waits: there is no newer packet to make room for."""
+        for packet in self._queue:
+            _let_through(context, packet)
+
+    def _settle(self, context: Context) -> None:
+        """Promise that nothing comes before the packet that waits longest."""
+        settled: int = context.bound("in")
+        if self._queue:
+            settled = self._queue[0].timestamp
         context.advance("out", settled)
         context.advance("allow", settled)
 
-    def close(self, context: Context) -> None:
-        """What still waits when the stream ends is let through: there is no newer packet to make room for."""
-        for packet in self._queue:
-            context.send("out", packet.payload, packet.timestamp)
-            context.send("allow", True, packet.timestamp)
+
+def _let_through(context: Context, packet: Packet[Any]) -> None:
+    context.send("out", packet.payload, packet.timestamp)
+    context.send("allow", True, packet.timestamp)

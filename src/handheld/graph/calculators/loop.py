@@ -1,4 +1,4 @@
-"""A part of a graph that runs once for each item of a list."""
+"""A subgraph that runs once for each item of a list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,31 +9,39 @@ from handheld.graph.calculator import Calculator, Context
 from handheld.graph.contract import Contract
 from handheld.graph.timestamp import Timestamp
 
+# Loop time from one item to the next. Bounds that settle between two lists, and how many depends on
+# the run, fit between: so the timestamps of the items do not depend on it.
 _STEP = 1_000_000
-"""Loop time from one item to the next. Bounds that settle between two lists, and how many depends on the run, fit between:
-so the timestamps of the items do not depend on it."""
 
 
 @dataclass(frozen=True)
 class BatchEnd:
-    """The end of one list: the timestamp that the list came at; ``empty`` if there was none, only a settled bound."""
+    """The end of one list.
+
+    Attributes:
+        timestamp: that the list came at.
+        empty: if there was none, only a settled bound.
+    """
 
     timestamp: int
     empty: bool = False
 
 
 class BeginLoop(Calculator):
-    """Sends the items of each list on ``items`` one by one on ``item``, at timestamps of the loop's own: 1, 2, 3, ... seconds.
+    """Sends the items of each list on ``items`` one by one on ``item``.
 
-    ``clone`` (optional) is sent beside each item as ``cloned``. Connect ``batch_end`` to the :class:`EndLoop`.
-    Source: ``mediapipe/calculators/core/begin_loop_calculator.h``.
+    They are at timestamps of the loop's own: 1, 2, 3, ... seconds. ``clone`` (optional) is sent
+    beside each item as ``cloned``. Connect ``batch_end`` to the :class:`EndLoop`. Source:
+    ``mediapipe/calculators/core/begin_loop_calculator.h``.
     """
 
     contract = Contract(
         inputs={"items": Sequence, "clone": object},
         outputs={"item": object, "cloned": object, "batch_end": BatchEnd},
         optional=frozenset({"clone"}),
+        # The loop has a time of its own.
         timestamp_offset=None,
+        # So that EndLoop hears of timestamps without a list, and settles them outside the loop.
         process_bounds=True,
     )
 
@@ -46,9 +54,13 @@ class BeginLoop(Calculator):
         if "items" not in context.inputs:
             self._end(context, BatchEnd(context.timestamp, empty=True))
             return
+        # Up to the next whole second: past the bounds since the last list.
         self._next = -(-self._next // _STEP) * _STEP
         for number, item in enumerate(context.get("items")):
-            self._next += _STEP if number else 0  # so that the end comes with the last item, and both are handled at once
+            # Before each but the first, so that the end comes with the last item, and both are
+            # handled at once.
+            if number:
+                self._next += _STEP
             context.send("item", item, self._next)
             if "clone" in context.inputs:
                 context.send("cloned", context.get("clone"), self._next)
@@ -57,18 +69,24 @@ class BeginLoop(Calculator):
     def _end(self, context: Context, end: BatchEnd) -> None:
         context.send("batch_end", end, self._next)
         self._next += 1
+        # Else EndLoop would wait for an item at the timestamp of the end of an empty list.
         for port in ("item", "cloned"):
             context.advance(port, self._next)
 
 
 class EndLoop(Calculator):
-    """Gathers what the loop made of the items into a list, sent on ``items`` at the timestamp of the list it came from.
+    """Gathers what the loop made of the items into a list.
 
-    An item for which the loop sent nothing is left out; an empty list gives an empty list.
+    It is sent on ``items`` at the timestamp of the list that the items came from. An item for which
+    the loop sent nothing is left out; an empty list gives an empty list.
     Source: ``mediapipe/calculators/core/end_loop_calculator.h``.
     """
 
-    contract = Contract(inputs={"item": object, "batch_end": BatchEnd}, outputs={"items": list[Any]}, timestamp_offset=None)
+    contract = Contract(
+        inputs={"item": object, "batch_end": BatchEnd},
+        outputs={"items": list[Any]},
+        timestamp_offset=None,
+    )
 
     def open(self, context: Context) -> None:
         """Start with an empty list."""
@@ -83,6 +101,7 @@ class EndLoop(Calculator):
             return
         if not end.empty:
             context.send("items", self._items, Timestamp(end.timestamp))
+            # A new one: the old belongs to whoever receives it.
             self._items = []
         elif self._items:
             raise InputError("a loop may not keep an item back beyond the end of its list")
