@@ -24,7 +24,7 @@ from handheld.compress.structure import macs, module_state
 from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.teachers import Teacher
 from handheld.data import Splits
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 _ROUNDS, _SECONDS = 100, 0.3  # of each file, at least
 _QUANTISED = "teacher_int8"

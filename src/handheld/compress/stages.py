@@ -35,7 +35,7 @@ from handheld.compress.workspace import Workspace, damaged, read_kept
 from handheld.config import from_table
 from handheld.data import Splits
 from handheld.errors import InputError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.training import device, save_state
 
 _VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)

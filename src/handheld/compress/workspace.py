@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from handheld.errors import InputError
-from handheld.media import alone_in, atomic_path
+from handheld.files import atomic_path
+from handheld.media import alone_in
 
 
 class Workspace:

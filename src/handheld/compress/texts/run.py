@@ -21,7 +21,7 @@ from handheld.compress.workspace import Workspace, digest, workspace
 from handheld.data import Dataset, Splits
 from handheld.engine import Model, embed
 from handheld.errors import InputError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.projection import TextClassifier
 from handheld.projection.inputs import Bits, Parts, Reader, Rows, reader_of
 from handheld.projection.judging import Judgement, TextData, judge

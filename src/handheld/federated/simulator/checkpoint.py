@@ -16,7 +16,7 @@ from handheld.federated.algorithms import State
 from handheld.federated.identity import Plain, differences, name_of
 from handheld.federated.learning.learner import Floats
 from handheld.federated.stages import CentralNoise, Memory
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 LOCK = ".lock"
 """The file that a run holds while it lasts."""
