@@ -95,7 +95,10 @@ def _module(name: str) -> Any:
 
 
 def _arrays(head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
-    return [np.frombuffer(data, dtype).reshape(shape) for data, (dtype, shape) in zip(parts, head["arrays"], strict=True)]
+    return [
+        np.frombuffer(data, dtype).reshape(shape)
+        for data, (dtype, shape) in zip(parts, head["arrays"], strict=True)
+    ]
 
 
 class _LiteRt:
@@ -104,12 +107,18 @@ class _LiteRt:
     def __init__(self, head: dict[str, Any], parts: list[bytes]) -> None:
         shapes = {int(position): shape for position, shape in head["shapes"].items()}
         runtime = _module("_litert").Runtime
-        self._model = runtime(parts[0], threads=head["threads"], steady=False, types=head["types"], shapes=shapes)
+        self._model = runtime(
+            parts[0], threads=head["threads"], steady=False, types=head["types"], shapes=shapes
+        )
         self.opened: tuple[dict[str, Any], list[np.ndarray]] = ({}, list(self._model.inputs))
 
     def answer(self, head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
         if "signature" in head:
-            return list(self._model.call(head["signature"], head["names"], _arrays(head, parts), head["outputs"]))
+            return list(
+                self._model.call(
+                    head["signature"], head["names"], _arrays(head, parts), head["outputs"]
+                )
+            )
         for target, data in zip(self._model.inputs, parts, strict=True):
             target[...] = np.frombuffer(data, target.dtype).reshape(target.shape)
         return list(self._model.invoke())
@@ -120,14 +129,20 @@ class _OnnxRuntime:
 
     def __init__(self, head: dict[str, Any], parts: list[bytes]) -> None:
         self._session = _module("_onnxruntime").Session(head["path"], threads=head["threads"])
-        self.opened: tuple[dict[str, Any], list[np.ndarray]] = ({"inputs": self._session.inputs}, [])
+        self.opened: tuple[dict[str, Any], list[np.ndarray]] = (
+            {"inputs": self._session.inputs},
+            [],
+        )
 
     def answer(self, head: dict[str, Any], parts: list[bytes]) -> list[np.ndarray]:
         (array,) = _arrays(head, parts)
         return [self._session.run(array, _FOREVER)]
 
 
-_RUNTIMES: dict[str, type[_LiteRt] | type[_OnnxRuntime]] = {"litert": _LiteRt, "onnxruntime": _OnnxRuntime}
+_RUNTIMES: dict[str, type[_LiteRt] | type[_OnnxRuntime]] = {
+    "litert": _LiteRt,
+    "onnxruntime": _OnnxRuntime,
+}
 _FOREVER = 1e6  # seconds: the parent ends this process long before
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from handheld.engine._verify.axes import Shape
 from handheld.engine._verify.buffers import fill_buffers
-from handheld.engine._verify.call import Shape
 from handheld.engine._verify.check import TYPES, Verdict, check_model, operator_name
 from handheld.engine._verify.flatbuffer import (
     CorruptError,
@@ -27,7 +27,17 @@ from handheld.errors import InputError, ModelError
 CARD = "handheld"
 """Name of the metadata entry that holds our own JSON object."""
 
-_NO_ARRAY = ["string", "resource", "variant", "int4", "uint4", "int2", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
+_NO_ARRAY = [
+    "string",
+    "resource",
+    "variant",
+    "int4",
+    "uint4",
+    "int2",
+    "bfloat16",
+    "float8_e4m3fn",
+    "float8_e5m2",
+]
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,8 @@ class TensorInfo:
     def takes(self, shape: Shape) -> bool:
         """Whether a shape differs from this one in open axes alone."""
         return len(shape) == len(self.shape) and all(
-            side == length or axis in self.open_axes for axis, (side, length) in enumerate(zip(shape, self.shape, strict=True))
+            side == length or axis in self.open_axes
+            for axis, (side, length) in enumerate(zip(shape, self.shape, strict=True))
         )
 
     def to_stored(self, real: np.ndarray) -> np.ndarray:
@@ -71,7 +82,9 @@ class TensorInfo:
             return real.astype(self.dtype, copy=False)
         scale, zero = self._affine()
         limits = np.iinfo(self.dtype)
-        return np.asarray(np.clip(np.rint(real / scale) + zero, limits.min, limits.max), dtype=self.dtype)
+        return np.asarray(
+            np.clip(np.rint(real / scale) + zero, limits.min, limits.max), dtype=self.dtype
+        )
 
     def to_real(self, stored: np.ndarray) -> np.ndarray:
         """Return stored values as the real ones that they stand for, float64."""
@@ -82,11 +95,16 @@ class TensorInfo:
 
     def _affine(self) -> tuple[float, int]:
         if not isinstance(self.quantization, tuple):
-            raise InputError(f"tensor {self} is quantised by channel; only a quantisation of the whole tensor can be applied")
+            raise InputError(
+                f"tensor {self} is quantised by channel; only a quantisation of the whole tensor can be applied"
+            )
         return self.quantization
 
     def __str__(self) -> str:
-        sides = [f"{side} (open)" if axis in self.open_axes else str(side) for axis, side in enumerate(self.shape)]
+        sides = [
+            f"{side} (open)" if axis in self.open_axes else str(side)
+            for axis, side in enumerate(self.shape)
+        ]
         return f"{self.name!r} {self.dtype.name} [{', '.join(sides)}]"
 
 
@@ -139,7 +157,9 @@ class ModelFile:
     def constant(self, name: str) -> np.ndarray:
         """Return the values of a constant, as they are stored; those of four bits as int8."""
         if name not in self.constants:
-            raise ModelError(f"no constant {name!r}; expected one of {', '.join(sorted(self.constants)) or 'none'}")
+            raise ModelError(
+                f"no constant {name!r}; expected one of {', '.join(sorted(self.constants)) or 'none'}"
+            )
         kind, shape, data = self.constants[name]
         if kind == "int4":
             halves = np.repeat(data, 2)
@@ -226,7 +246,10 @@ def _checked(model: Table) -> ModelFile:
         graph = model["subgraphs"][0]
         if not any(open_axes(graph["tensors"][i]) for i in graph["inputs"]):
             raise
-        declared = tuple(tuple(tuple(tensor["shape"]) for tensor in graph["tensors"]) for graph in model["subgraphs"])
+        declared = tuple(
+            tuple(tuple(tensor["shape"]) for tensor in graph["tensors"])
+            for graph in model["subgraphs"]
+        )
         verdict = Verdict(steady=False, doubts=(str(error),), shapes=declared)
         return _describe(model, verdict, str(error))
 
@@ -234,7 +257,10 @@ def _checked(model: Table) -> ModelFile:
 def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
     graph = model["subgraphs"][0]
     codes = [operator_name(code) for code in model["operator_codes"]]
-    data = {_text(entry["name"]): _bytes(model["buffers"][entry["buffer"]]) for entry in model["metadata"]}
+    data = {
+        _text(entry["name"]): _bytes(model["buffers"][entry["buffer"]])
+        for entry in model["metadata"]
+    }
     return ModelFile(
         inputs=_infos(graph, "inputs", verdict.shapes[0]),
         outputs=_infos(graph, "outputs", verdict.shapes[0]),
@@ -254,7 +280,9 @@ def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
     )
 
 
-def _constants(model: Table, graph: Table) -> Iterator[tuple[str, tuple[str, tuple[int, ...], np.ndarray]]]:
+def _constants(
+    model: Table, graph: Table
+) -> Iterator[tuple[str, tuple[str, tuple[int, ...], np.ndarray]]]:
     for tensor in graph["tensors"]:
         data = model["buffers"][tensor["buffer"]]["data"]
         if len(data):
@@ -274,7 +302,9 @@ def _bytes(buffer: Table) -> bytes:
     return bytes(buffer["data"])
 
 
-def _infos(graph: Table, field_name: str, shapes: tuple[Shape | None, ...]) -> tuple[TensorInfo, ...]:
+def _infos(
+    graph: Table, field_name: str, shapes: tuple[Shape | None, ...]
+) -> tuple[TensorInfo, ...]:
     return tuple(
         _tensor(graph["tensors"][index], shapes[index], f"subgraphs[0].{field_name}[{position}]")
         for position, index in enumerate(graph[field_name])
@@ -328,7 +358,8 @@ def _signatures(model: Table, verdict: Verdict) -> dict[str, ModelSignature]:
         key = _text(entry["signature_key"])
         try:
             inputs, outputs = (
-                _named(model["subgraphs"][number], entry[side], verdict.shapes[number]) for side in ("inputs", "outputs")
+                _named(model["subgraphs"][number], entry[side], verdict.shapes[number])
+                for side in ("inputs", "outputs")
             )
         except RefusedError:
             continue
@@ -336,7 +367,9 @@ def _signatures(model: Table, verdict: Verdict) -> dict[str, ModelSignature]:
     return signatures
 
 
-def _named(graph: Table, entries: tuple[Table, ...], shapes: tuple[Shape | None, ...]) -> tuple[TensorInfo, ...]:
+def _named(
+    graph: Table, entries: tuple[Table, ...], shapes: tuple[Shape | None, ...]
+) -> tuple[TensorInfo, ...]:
     infos = []
     for entry in entries:
         index = entry["tensor_index"]

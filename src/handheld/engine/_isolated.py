@@ -94,7 +94,9 @@ class IsolatedProcess:
         self._owner = os.getpid()
         self._process = _start(where, *_sandbox.command(("numpy", *packages), files))
 
-    def open(self, head: Mapping[str, Any], parts: Sequence[Any] = ()) -> tuple[dict[str, Any], list[np.ndarray]]:
+    def open(
+        self, head: Mapping[str, Any], parts: Sequence[Any] = ()
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
         """Send the first message, which opens the model; returns the head of the answer and its arrays.
 
         Raises:
@@ -129,7 +131,9 @@ class IsolatedProcess:
             self._process.kill()
         self._process.wait()
 
-    def _ask(self, doing: str, message: Mapping[str, Any], parts: Sequence[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
+    def _ask(
+        self, doing: str, message: Mapping[str, Any], parts: Sequence[Any]
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
         """Send one message; returns the head of its answer, and its arrays."""
         if self._ended:
             raise ModelError(f"{self._where}: {self._ended}; open the model again")
@@ -145,15 +149,21 @@ class IsolatedProcess:
                 self._write(chunk, deadline)
             return self._answer(deadline)
         except TimeoutError:
-            raise self._end(f"it took longer than {self._limits.seconds:g} s and was stopped while it {doing}") from None
+            raise self._end(
+                f"it took longer than {self._limits.seconds:g} s and was stopped while it {doing}"
+            ) from None
         except (BrokenPipeError, EOFError):
             raise self._end(f"its process {self._verdict()} while it {doing}") from None
         except (ValueError, RecursionError, OverflowError) as error:
             problem = f"its process answered with something else than arrays ({error})"
             raise self._end(problem) from error
-        except RuntimeError:  # what the runtime says of the model; the child waits for the next message
+        except (
+            RuntimeError
+        ):  # what the runtime says of the model; the child waits for the next message
             raise
-        except BaseException:  # Ctrl-C: an answer that nobody waits for would be taken for the next one
+        except (
+            BaseException
+        ):  # Ctrl-C: an answer that nobody waits for would be taken for the next one
             self._end("its last run was interrupted")
             raise
 
@@ -218,7 +228,10 @@ class IsolatedProcess:
         total = sum(_bytes(dtype, shape) for dtype, shape in layout)
         if total > _MOST_ANSWER:
             raise ValueError(f"{total} bytes")
-        arrays = [np.frombuffer(self._read(_bytes(dtype, shape), deadline), dtype).reshape(shape) for dtype, shape in layout]
+        arrays = [
+            np.frombuffer(self._read(_bytes(dtype, shape), deadline), dtype).reshape(shape)
+            for dtype, shape in layout
+        ]
         return head, arrays
 
 
@@ -249,7 +262,12 @@ class IsolatedRuntime:
     ) -> None:
         self._where = where
         self._process = IsolatedProcess(where, limits, threads, ("ai_edge_litert",))
-        head = {"runtime": "litert", "threads": threads, "types": list(types), "shapes": dict(shapes or {})}
+        head = {
+            "runtime": "litert",
+            "threads": threads,
+            "types": list(types),
+            "shapes": dict(shapes or {}),
+        }
         with self._failures():
             self.inputs = tuple(self._process.open(head, [content])[1])
 
@@ -260,7 +278,11 @@ class IsolatedRuntime:
             return tuple(self._process.run({}, parts))
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
+        self,
+        key: str,
+        names: Sequence[str],
+        arrays: Sequence[np.ndarray],
+        outputs: Mapping[str, str],
     ) -> tuple[np.ndarray, ...]:
         """Run the signature ``key`` on inputs by name, as ``_litert.Runtime`` does."""
         head = {
@@ -299,14 +321,18 @@ class IsolatedSession:
         RuntimeError: the runtime refuses the model, in its own words.
     """
 
-    def __init__(self, path: str, where: str, *, threads: int, limits: RunLimits, files: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: str, where: str, *, threads: int, limits: RunLimits, files: Mapping[str, str]
+    ) -> None:
         self._process = IsolatedProcess(where, limits, threads, ("onnxruntime",), files)
         self._lock = Lock()
         head, _ = self._process.open({"runtime": "onnxruntime", "path": path, "threads": threads})
         try:
             self.inputs = [_described(entry) for entry in head["inputs"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{where}: its process answered with something else than its inputs") from error
+            raise ModelError(
+                f"{where}: its process answered with something else than its inputs"
+            ) from error
 
     def run(self, array: np.ndarray, seconds: float) -> np.ndarray:
         """Return the first output for the first input, float32; ``seconds`` are those of the limits."""

@@ -76,12 +76,22 @@ class Runtime:
 
         Takes 3 microseconds a tensor.
         """
-        details = {detail["index"]: detail for detail in self._interpreter.get_tensor_details()} if layout else {}
+        details = (
+            {detail["index"]: detail for detail in self._interpreter.get_tensor_details()}
+            if layout
+            else {}
+        )
         for index, expected in enumerate(layout):
             given = details.get(index)
-            if given is not None and expected is not None and list(given["shape"]) != list(expected):
+            if (
+                given is not None
+                and expected is not None
+                and list(given["shape"]) != list(expected)
+            ):
                 shapes = f"{list(map(int, given['shape']))} for it, the file {list(expected)}"
-                raise ValueError(f"tensor {given['name']!r}: the runtime computes a shape of {shapes}; export it anew")
+                raise ValueError(
+                    f"tensor {given['name']!r}: the runtime computes a shape of {shapes}; export it anew"
+                )
 
     def _array(self, index: int, steady: bool) -> np.ndarray:
         view = self._interpreter.tensor(index)()  # a numpy scalar, no view, where the shape is ()
@@ -97,7 +107,11 @@ class Runtime:
         return tuple(self._interpreter.get_tensor(index) for index in self._outputs)
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
+        self,
+        key: str,
+        names: Sequence[str],
+        arrays: Sequence[np.ndarray],
+        outputs: Mapping[str, str],
     ) -> tuple[np.ndarray, ...]:
         """Run the signature ``key`` on inputs by name.
 
@@ -117,4 +131,6 @@ class Runtime:
 def _ensure_type(name: str, declared: str, given: np.dtype[Any]) -> None:
     """Refuse an output whose kernel sets its type itself, as ARG_MAX does, to another than the file's."""
     if given.name != declared:
-        raise ValueError(f"output {name!r}: the file declares {declared}, but the runtime gives {given.name}; export it anew")
+        raise ValueError(
+            f"output {name!r}: the file declares {declared}, but the runtime gives {given.name}; export it anew"
+        )

@@ -31,7 +31,11 @@ class _AnyRuntime(Protocol):
     def invoke(self) -> tuple[np.ndarray, ...]: ...
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
+        self,
+        key: str,
+        names: Sequence[str],
+        arrays: Sequence[np.ndarray],
+        outputs: Mapping[str, str],
     ) -> tuple[np.ndarray, ...]: ...
 
     def close(self) -> None: ...
@@ -109,7 +113,9 @@ class Model:
         except OSError as error:
             problem = f"cannot be read ({error.strerror}); expected a .tflite file"
             raise ModelError(f"{path}: {problem}") from error
-        return cls.load(content, path=path, threads=threads, unpack_limit=unpack_limit, isolated=isolated)
+        return cls.load(
+            content, path=path, threads=threads, unpack_limit=unpack_limit, isolated=isolated
+        )
 
     @classmethod
     def load(
@@ -139,7 +145,14 @@ class Model:
         types = [info.dtype.name for info in file.outputs]
         if self._isolated or (self._isolated is None and file.doubts):
             limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
-            return IsolatedRuntime(self._content, where, threads=self._threads, types=types, shapes=self._shapes, limits=limits)
+            return IsolatedRuntime(
+                self._content,
+                where,
+                threads=self._threads,
+                types=types,
+                shapes=self._shapes,
+                limits=limits,
+            )
         try:
             return Runtime(
                 self._content,
@@ -242,7 +255,9 @@ class Model:
         """Hash of the ``.tflite`` file, unpacked, in hexadecimal: the same for its stored form."""
         return hashlib.sha256(self._content).hexdigest()
 
-    def run(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> tuple[np.ndarray, ...]:
+    def run(
+        self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
         """Run the model once.
 
         Each array is copied once, straight into the runtime's input; it need not be contiguous. An
@@ -272,7 +287,9 @@ class Model:
                 np.copyto(self._ensure_runtime().inputs[i], array)
             return self.invoke()
 
-    def run_named(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> dict[str, np.ndarray]:
+    def run_named(
+        self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Run the model once and return its outputs by name; takes and raises what ``run`` does."""
         results = self.run(*arrays, signature=signature, **named)
         outputs = self.outputs if signature is None else self.signatures[signature].outputs
@@ -343,7 +360,9 @@ class Model:
         self._runtime = runtime
         self._file = file
 
-    def _run_signature(self, key: str, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[np.ndarray, ...]:
+    def _run_signature(
+        self, key: str, arrays: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[np.ndarray, ...]:
         if key not in self.signatures:
             listed = ", ".join(sorted(self.signatures)) or "none"
             raise InputError(f"{self.path}: no signature {key!r}; the model has {listed}")
@@ -381,7 +400,9 @@ class Model:
             position = self._positions.get(name)
             if position is None or position in chosen:
                 state = "unknown" if position is None else "given twice"
-                raise InputError(f"{self.path}: input {name!r} is {state}; the inputs are {self._listing()}")
+                raise InputError(
+                    f"{self.path}: input {name!r} is {state}; the inputs are {self._listing()}"
+                )
             chosen[position] = array
         if chosen.keys() != set(range(len(self.inputs))):
             raise InputError(f"{self.path}: {len(chosen)} inputs given, expected {self._listing()}")
@@ -419,7 +440,9 @@ class Model:
             try:
                 return runtime.invoke()
             except (ValueError, RuntimeError, MemoryError) as error:
-                raise ModelError(f"{self.path}: the runtime failed: {str(error).strip()}") from error
+                raise ModelError(
+                    f"{self.path}: the runtime failed: {str(error).strip()}"
+                ) from error
 
     def _ensure_finite(self, info: TensorInfo, array: np.ndarray) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -467,4 +490,6 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Model({str(self.path)!r}, {self._listing()} -> {', '.join(map(str, self.outputs))})"
+        return (
+            f"Model({str(self.path)!r}, {self._listing()} -> {', '.join(map(str, self.outputs))})"
+        )

@@ -29,12 +29,18 @@ class Session:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = threads, _ERRORS_ONLY
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads would hold up the training
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # waiting threads would hold up the training
         self._new_options = onnxruntime.RunOptions
-        self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session: Any = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
         inputs = self._session.get_inputs()
         self._name = inputs[0].name if inputs else ""
-        self.inputs = [(entry.name[:_LONGEST_NAME], list(entry.shape), entry.type) for entry in inputs]
+        self.inputs = [
+            (entry.name[:_LONGEST_NAME], list(entry.shape), entry.type) for entry in inputs
+        ]
         """Name, shape and type of each input; a side that is open is a name or None."""
 
     def run(self, array: np.ndarray, seconds: float) -> np.ndarray:

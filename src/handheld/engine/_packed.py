@@ -64,9 +64,15 @@ def unpacked(content: bytes, where: str, limit: int = UNPACK_LIMIT) -> bytes:
             f"{where} ({len(content)} bytes, xz) cannot be unpacked: {error}; fetch it again, or make it with compact"
         ) from error
     if len(found) > limit:
-        raise ModelError(f"{where} ({len(content)} bytes, xz) unpacks to more than the {limit} bytes that are accepted")
+        raise ModelError(
+            f"{where} ({len(content)} bytes, xz) unpacks to more than the {limit} bytes that are accepted"
+        )
     if not decoder.eof:
-        raise ModelError(f"{where} ({len(content)} bytes, xz) ends in the middle; the file is cut short: fetch it again")
+        raise ModelError(
+            f"{where} ({len(content)} bytes, xz) ends in the middle; the file is cut short: fetch it again"
+        )
     if decoder.unused_data:
-        raise ModelError(f"{where} goes on {len(decoder.unused_data)} bytes behind its end; expected one xz stream")
+        raise ModelError(
+            f"{where} goes on {len(decoder.unused_data)} bytes behind its end; expected one xz stream"
+        )
     return found

@@ -58,8 +58,12 @@ def moved(data: bytes, shift: int) -> bytes:
     Raises:
         struct.error: the file is no model, or they would lie before byte 0.
     """
-    places = {slot(data, buffer, _OFFSET) for buffer in elements(data, target(data, 0), BUFFERS)} - {0}
-    outside = [(at, offset) for at in places if (offset := unpack_from("<Q", data, at)[0]) >= OUTSIDE]
+    places = {
+        slot(data, buffer, _OFFSET) for buffer in elements(data, target(data, 0), BUFFERS)
+    } - {0}
+    outside = [
+        (at, offset) for at in places if (offset := unpack_from("<Q", data, at)[0]) >= OUTSIDE
+    ]
     if not outside:
         return data
     content = bytearray(data)

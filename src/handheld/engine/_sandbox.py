@@ -36,7 +36,9 @@ def isolation() -> str:
     return "a process of its own with a time-out (no limit on memory on this system)"
 
 
-def command(packages: Sequence[str], files: Mapping[str, str] | None = None) -> tuple[list[str], dict[str, str]]:
+def command(
+    packages: Sequence[str], files: Mapping[str, str] | None = None
+) -> tuple[list[str], dict[str, str]]:
     """The command that starts the child, and its whole environment.
 
     Args:

@@ -55,13 +55,29 @@ class ImageCard:
             or output not in ("logits", "probabilities")
             or not isinstance(image.get("grey", False), bool)
         ):
-            raise ModelError(f"{model.path}: its card does not say how pictures are prepared (entries image and output)")
+            raise ModelError(
+                f"{model.path}: its card does not say how pictures are prepared (entries image and output)"
+            )
         if image.get("fit", "stretch") not in ("stretch", "crop"):
-            raise ModelError(f"{model.path}: card entry image.fit is {image['fit']!r}, expected stretch or crop")
-        mean, std = (_numbers(image.get(key, default), key, model) for key, default in (("mean", [0.0]), ("std", [1.0])))
+            raise ModelError(
+                f"{model.path}: card entry image.fit is {image['fit']!r}, expected stretch or crop"
+            )
+        mean, std = (
+            _numbers(image.get(key, default), key, model)
+            for key, default in (("mean", [0.0]), ("std", [1.0]))
+        )
         if not (std > 0).all():
-            raise ModelError(f"{model.path}: card entry image.std is {std.tolist()}, expected numbers above 0")
-        return cls(labels, mean, std, image.get("grey", False), image.get("fit") == "crop", output == "logits")
+            raise ModelError(
+                f"{model.path}: card entry image.std is {std.tolist()}, expected numbers above 0"
+            )
+        return cls(
+            labels,
+            mean,
+            std,
+            image.get("grey", False),
+            image.get("fit") == "crop",
+            output == "logits",
+        )
 
 
 def classify(model: Model, image: np.ndarray, *, top: int = 5) -> list[Prediction]:
@@ -83,22 +99,35 @@ def classify(model: Model, image: np.ndarray, *, top: int = 5) -> list[Predictio
         )
     info = model.inputs[0]
     channels = 1 if card.grey else 3
-    if len(model.inputs) != 1 or len(info.shape) != 4 or info.shape[0] != 1 or info.shape[3] != channels:
+    if (
+        len(model.inputs) != 1
+        or len(info.shape) != 4
+        or info.shape[0] != 1
+        or info.shape[3] != channels
+    ):
         raise ModelError(
             f"{model.path}: expected one input [1, height, width, {channels}], got {', '.join(map(str, model.inputs))}"
         )
     outputs = model.run(info.to_stored(prepare(image, card, info.shape[1], info.shape[2])[None]))
     scores = model.outputs[0].to_real(outputs[0]).ravel()
     if len(scores) != len(card.labels):
-        raise ModelError(f"{model.path}: its card has {len(card.labels)} labels, its output {len(scores)} values")
+        raise ModelError(
+            f"{model.path}: its card has {len(card.labels)} labels, its output {len(scores)} values"
+        )
     return likeliest(softmax(scores) if card.is_logits else scores, card.labels, top)
 
 
 def labels_of(model: Model) -> tuple[str, ...]:
     """Return the labels on a model's card. Raises :class:`ModelError` if there are none."""
     labels = model.card.get("labels")
-    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-        raise ModelError(f"{model.path}: its card has no list of labels; it does not say what its output means")
+    if (
+        not isinstance(labels, list)
+        or not labels
+        or not all(isinstance(label, str) for label in labels)
+    ):
+        raise ModelError(
+            f"{model.path}: its card has no list of labels; it does not say what its output means"
+        )
     return tuple(labels)
 
 
@@ -134,6 +163,10 @@ def _middle(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _numbers(value: Any, key: str, model: Model) -> np.ndarray:
     numbers = value if isinstance(value, list) else [value]
-    if len(numbers) not in (1, 3) or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
-        raise ModelError(f"{model.path}: card entry image.{key} is {value!r}, expected one number or three")
+    if len(numbers) not in (1, 3) or not all(
+        isinstance(n, int | float) and not isinstance(n, bool) for n in numbers
+    ):
+        raise ModelError(
+            f"{model.path}: card entry image.{key} is {value!r}, expected one number or three"
+        )
     return np.array(numbers, dtype=np.float32)

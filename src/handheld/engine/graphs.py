@@ -36,7 +36,9 @@ class GraphWriter:
     """One graph: tensors, operators, and entries of metadata."""
 
     def __init__(self) -> None:
-        from ai_edge_litert import schema_py_generated as schema  # with flatbuffers, 0.1 s: only who writes waits
+        from ai_edge_litert import (
+            schema_py_generated as schema,
+        )  # with flatbuffers, 0.1 s: only who writes waits
 
         self._schema: Any = schema
         self._model = schema.ModelT()
@@ -95,7 +97,9 @@ class GraphWriter:
             options: fields of the operator's table of options, ``table`` being the table's name
                 without ``Options``.
         """
-        result = self._tensor(output or f"{name.lower()}_{len(self._graph.operators)}", shape, dtype, 0)
+        result = self._tensor(
+            output or f"{name.lower()}_{len(self._graph.operators)}", shape, dtype, 0
+        )
         node = self._schema.OperatorT()
         node.opcodeIndex = self._code(name)
         node.inputs = [tensor.number for tensor in inputs]
@@ -156,8 +160,12 @@ class GraphWriter:
 def _packed(name: str, values: NDArray[Any]) -> NDArray[np.uint8]:
     """Return four-bit numbers two in a byte, the first in the lower half."""
     if values.size and not (values.min() >= INT4_LEVELS[0] and values.max() <= INT4_LEVELS[-1]):
-        raise InputError(f"constant {name!r} has values from {values.min()} to {values.max()}, expected -8 to 7")
+        raise InputError(
+            f"constant {name!r} has values from {values.min()} to {values.max()}, expected -8 to 7"
+        )
     if values.shape[-1] % 2:
-        raise InputError(f"constant {name!r} has rows of {values.shape[-1]} numbers of four bits, expected an even number")
+        raise InputError(
+            f"constant {name!r} has rows of {values.shape[-1]} numbers of four bits, expected an even number"
+        )
     halves = values.astype(np.uint8).ravel() & 15
     return np.asarray(halves[::2] | halves[1::2] << 4, np.uint8)

@@ -17,7 +17,11 @@ import numpy as np
 from handheld.errors import InputError
 
 _LONGEST = 100  # times `rounds`, whatever `min_seconds` asks for
-_WINDOW, _WINDOWS, _STEADY = 3, 10, 0.98  # calls compared while warming up, how often, and what counts as no faster
+_WINDOW, _WINDOWS, _STEADY = (
+    3,
+    10,
+    0.98,
+)  # calls compared while warming up, how often, and what counts as no faster
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,9 @@ def measure(
     5
     """
     if not candidates or rounds < 1 or (warmup or 0) < 0:
-        raise InputError(f"{len(candidates)} candidates, {rounds} rounds, {warmup} warm-ups: expected 1, 1, 0 or more")
+        raise InputError(
+            f"{len(candidates)} candidates, {rounds} rounds, {warmup} warm-ups: expected 1, 1, 0 or more"
+        )
     names, rng = list(candidates), np.random.default_rng(seed)
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     totals = dict.fromkeys(names, 0.0)
@@ -107,7 +113,9 @@ def _warm_up(call: Callable[[], object], calls: int | None, clock: Callable[[], 
         before = median
 
 
-def _sample(call: Callable[[], object], clock: Callable[[], float], cpu_clock: Callable[[], float]) -> tuple[float, float]:
+def _sample(
+    call: Callable[[], object], clock: Callable[[], float], cpu_clock: Callable[[], float]
+) -> tuple[float, float]:
     cpu, wall = cpu_clock(), clock()
     call()
     return clock() - wall, cpu_clock() - cpu
@@ -116,7 +124,9 @@ def _sample(call: Callable[[], object], clock: Callable[[], float], cpu_clock: C
 def _timing(samples: list[tuple[float, float]]) -> Timing:
     wall, cpu = np.array(samples).T
     low, median, high, p90, p95 = map(float, np.percentile(wall, (25, 50, 75, 90, 95)))
-    return Timing(median, p90, p95, float(wall.min()), high - low, float(np.median(cpu)), len(samples))
+    return Timing(
+        median, p90, p95, float(wall.min()), high - low, float(np.median(cpu)), len(samples)
+    )
 
 
 @contextmanager
@@ -129,7 +139,9 @@ def _pinned(core: int | None) -> Iterator[None]:
     try:
         os.sched_setaffinity(0, {core})
     except (OSError, ValueError) as error:
-        raise InputError(f"core {core} cannot be used; this process may use {sorted(before)}") from error
+        raise InputError(
+            f"core {core} cannot be used; this process may use {sorted(before)}"
+        ) from error
     try:
         yield
     finally:

@@ -41,7 +41,9 @@ def embed(tflite: bytes, card: Mapping[str, Any]) -> bytes:
     except (TypeError, ValueError) as error:
         raise InputError(f"the card cannot be written as JSON: {error}") from error
     if is_packed(tflite):
-        raise ModelError("the model to embed a card in is a stored form: embed the card first, then compact the model")
+        raise ModelError(
+            "the model to embed a card in is a stored form: embed the card first, then compact the model"
+        )
     read(tflite, "the model to embed a card in")
     return _front(_without_front(tflite), text)
 
@@ -117,7 +119,9 @@ class _Front:
         self._pad(4)
         offsets = [0 if field is None else 4 + 4 * i for i, field in enumerate(fields)]
         vtable = len(self.data)
-        self.data += struct.pack(f"<HH{len(fields)}H", 4 + 2 * len(fields), 4 + 4 * len(fields), *offsets)
+        self.data += struct.pack(
+            f"<HH{len(fields)}H", 4 + 2 * len(fields), 4 + 4 * len(fields), *offsets
+        )
         self._pad(4)
         table = len(self.data)
         self._put(at, table - at)
@@ -131,10 +135,16 @@ def _front(old: bytes, card: bytes) -> bytes:
     """``old`` behind a root that has all its parts, and in two vectors one entry more."""
     root, count = target(old, 0), len(tables()["Model"])
     if slots(old, root) > count:
-        raise ModelError("the model's root has fields of a newer schema; embed the card with a newer handheld")
+        raise ModelError(
+            "the model's root has fields of a newer schema; embed the card with a newer handheld"
+        )
     buffers: list[_Node] = [_Old(at) for at in elements(old, root, BUFFERS)]
-    entries: list[_Node] = [_Old(at) for at in elements(old, root, _METADATA) if string(old, at, 0) != CARD.encode()]
-    fields: list[_Node | None] = [_Old(target(old, at)) if (at := slot(old, root, i)) else None for i in range(count)]
+    entries: list[_Node] = [
+        _Old(at) for at in elements(old, root, _METADATA) if string(old, at, 0) != CARD.encode()
+    ]
+    fields: list[_Node | None] = [
+        _Old(target(old, at)) if (at := slot(old, root, i)) else None for i in range(count)
+    ]
     fields[_VERSION] = u4(old, slot(old, root, _VERSION))
     fields[_METADATA] = [*entries, (CARD.encode(), len(buffers))]
     fields[BUFFERS] = [*buffers, (card,)]

@@ -25,7 +25,11 @@ from handheld.errors import InputError, MissingDependencyError, ModelError
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From one picture (1, channels, height, width) to what the model answers, (1, ...)."""
 
-_TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+}
 _MOST_FIELDS = 5_000_000  # a second is enough for half a million
 _COPIES = 3  # of its weights that the runtime may hold while it opens a model
 
@@ -77,7 +81,9 @@ def open_onnx(
         MissingDependencyError: ONNX Runtime is not installed.
     """
     if not isinstance(threads, Integral) or threads < 0:
-        raise InputError(f"threads is {threads!r}, expected a whole number of 0 (all cores) or more")
+        raise InputError(
+            f"threads is {threads!r}, expected a whole number of 0 (all cores) or more"
+        )
     if not isinstance(seconds, Real) or not 0 < seconds < math.inf:
         raise InputError(f"seconds is {seconds!r}, expected a number above 0")
     if not Path(path).is_file():
@@ -97,7 +103,9 @@ def open_onnx(
         try:
             return session.run(array, seconds)
         except TimeoutError:
-            raise ModelError(f"{where}: it took longer than {seconds:g} s and was stopped") from None
+            raise ModelError(
+                f"{where}: it took longer than {seconds:g} s and was stopped"
+            ) from None
         except ModelError:  # of a process of its own, with all that there is to say
             raise
         except Exception as error:  # the runtime's own classes, which have no common base
@@ -121,10 +129,16 @@ def onnx_files(path: str | os.PathLike[str]) -> dict[str, Path]:
     """
     where = os.fspath(path)
     folder = Path(path).parent.resolve()
-    homes = {folder, Path(path).resolve().parent}  # caches of models are links into a folder of contents
+    homes = {
+        folder,
+        Path(path).resolve().parent,
+    }  # caches of models are links into a folder of contents
     files = {str(folder / Path(path).name): Path(path).resolve()}
     try:
-        with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with (
+            Path(path).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
             names = external_names(content, most=_MOST_FIELDS)
         for name in sorted(names):
             files[str(folder / name)] = _beside(name, folder, homes)
@@ -150,7 +164,9 @@ def _cannot_be_opened(where: str, problem: str) -> ModelError:
     return ModelError(f"{where} cannot be opened as an ONNX model: {problem}")
 
 
-def _session(where: str, threads: int, limits: RunLimits | None, files: dict[str, Path]) -> _AnySession:
+def _session(
+    where: str, threads: int, limits: RunLimits | None, files: dict[str, Path]
+) -> _AnySession:
     """Open the model, apart if there are limits."""
     if not _has_runtime():
         raise MissingDependencyError("onnxruntime", "onnx", "reading an ONNX model")
@@ -158,9 +174,17 @@ def _session(where: str, threads: int, limits: RunLimits | None, files: dict[str
         if limits is None:
             return Session(where, threads=threads)
         seen = {place: str(file) for place, file in files.items()}
-        return IsolatedSession(next(iter(seen)), where, threads=threads or os.cpu_count() or 1, limits=limits, files=seen)
+        return IsolatedSession(
+            next(iter(seen)),
+            where,
+            threads=threads or os.cpu_count() or 1,
+            limits=limits,
+            files=seen,
+        )
     except UnicodeDecodeError as error:
-        raise _cannot_be_opened(where, "the name of an input is no UTF-8; export the model with another") from error
+        raise _cannot_be_opened(
+            where, "the name of an input is no UTF-8; export the model with another"
+        ) from error
     except ModelError:
         raise
     except Exception as error:  # the runtime's own classes, as above
@@ -178,25 +202,39 @@ def _input(inputs: Any, path: str) -> _Input:
     listed = ", ".join(f"{name} {shape} {dtype}" for name, shape, dtype in inputs) or "none"
     _, axes, dtype = inputs[0] if len(inputs) == 1 else ("", (), "")
     if len(axes) != 4 or dtype not in _TYPES:
-        raise ModelError(f"{path}: expected one picture input of 4 axes, float or uint8, got {listed}")
-    shape = [axis if isinstance(axis, int) else 0 for axis in axes]  # a name or None stands for any length
+        raise ModelError(
+            f"{path}: expected one picture input of 4 axes, float or uint8, got {listed}"
+        )
+    shape = [
+        axis if isinstance(axis, int) else 0 for axis in axes
+    ]  # a name or None stands for any length
     if shape[0] not in (0, 1):
-        raise ModelError(f"{path}: takes batches of {shape[0]}, expected of 1 or of any length; export it with a batch of 1")
+        raise ModelError(
+            f"{path}: takes batches of {shape[0]}, expected of 1 or of any length; export it with a batch of 1"
+        )
     last = shape[1] not in (1, 3)
     if last and shape[3] not in (1, 3):
-        raise ModelError(f"{path}: expected 1 or 3 channels at the second or the last axis, got {listed}")
+        raise ModelError(
+            f"{path}: expected 1 or 3 channels at the second or the last axis, got {listed}"
+        )
     sides = [side for side in (shape[1:3] if last else shape[2:4]) if side]
     return _Input(_TYPES[dtype], last, shape[3] if last else shape[1], min(sides, default=0))
 
 
 def _fed(picture: NDArray[np.float32], wanted: _Input, path: str) -> NDArray[Any]:
     if picture.ndim != 4 or picture.shape[1] != wanted.channels:
-        raise ModelError(f"{path}: expected a picture (1, {wanted.channels}, height, width), got {list(picture.shape)}")
+        raise ModelError(
+            f"{path}: expected a picture (1, {wanted.channels}, height, width), got {list(picture.shape)}"
+        )
     if wanted.dtype is np.uint8:
         if picture.min() < -0.5 or picture.max() > 255.5:
-            raise ModelError(f"{path}: takes values of 0 to 255, got {picture.min():.3g} to {picture.max():.3g}")
+            raise ModelError(
+                f"{path}: takes values of 0 to 255, got {picture.min():.3g} to {picture.max():.3g}"
+            )
         picture = np.rint(picture).clip(0, 255)
-    return np.ascontiguousarray(np.moveaxis(picture, 1, -1) if wanted.channels_last else picture, dtype=wanted.dtype)
+    return np.ascontiguousarray(
+        np.moveaxis(picture, 1, -1) if wanted.channels_last else picture, dtype=wanted.dtype
+    )
 
 
 def _text(error: Exception) -> str:

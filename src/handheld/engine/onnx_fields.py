@@ -52,7 +52,9 @@ def onnx_fields(content: Content, *, most: int) -> Iterator[tuple[str, int, Valu
 
 def leads_elsewhere(message: str, number: int, value: Value) -> bool:
     """Whether a field says that a tensor lies in another file."""
-    return message == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0))
+    return message == "tensor" and (
+        number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)
+    )
 
 
 def external_names(content: Content, *, most: int) -> set[str]:
@@ -66,7 +68,9 @@ def external_names(content: Content, *, most: int) -> set[str]:
         if message != "tensor" or number != _EXTERNAL_DATA or not isinstance(value, tuple):
             continue
         entry = {
-            number: bytes(content[slice(*place)]) for number, place in _fields(content, *value) if isinstance(place, tuple)
+            number: bytes(content[slice(*place)])
+            for number, place in _fields(content, *value)
+            if isinstance(place, tuple)
         }
         if entry.get(_ENTRY_KEY) == b"location":
             names.add(entry.get(_ENTRY_VALUE, b"").decode("utf-8"))

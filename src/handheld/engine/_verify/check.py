@@ -7,7 +7,7 @@ in the file makes them read outside their arrays or stop the process.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from handheld.engine._verify.call import Shape
+from handheld.engine._verify.axes import Shape
 from handheld.engine._verify.calls import call_order
 from handheld.engine._verify.flatbuffer import Table, fail, unsupported
 from handheld.engine._verify.graph import FileTables, GraphWalk, walk_graph

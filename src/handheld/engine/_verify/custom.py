@@ -131,7 +131,10 @@ def read_map(where: str, data: bytes) -> dict[str, float]:
     keys = _target(where, data, values - 3 * width, width)
     keys_width = _number(where, data, values - 2 * width, width)
     types = values + count * width
-    if keys_width not in (1, 2, 4, 8) or _number(where, data, keys - keys_width, keys_width) != count:
+    if (
+        keys_width not in (1, 2, 4, 8)
+        or _number(where, data, keys - keys_width, keys_width) != count
+    ):
         fail(where, "custom options have not as many keys as values")
     if types + count > len(data):
         fail(where, f"{count} custom options do not fit in {len(data)} bytes")

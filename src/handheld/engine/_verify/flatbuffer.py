@@ -27,7 +27,9 @@ class RefusedError(Exception):
         self.path: list[str] = []
 
     def __str__(self) -> str:
-        where = "".join(part if part.startswith("[") else f".{part}" for part in self.path).lstrip(".")
+        where = "".join(part if part.startswith("[") else f".{part}" for part in self.path).lstrip(
+            "."
+        )
         return f"{where or 'root'}: {self.problem}"
 
 
@@ -104,7 +106,9 @@ class Reader:
         if layout is None:
             layout = self._layouts[vtable] = self._read_vtable(vtable)
         if at + layout[0] > self.size:
-            raise CorruptError(f"table of {layout[0]} bytes at byte {at} ends after the file's {self.size} bytes")
+            raise CorruptError(
+                f"table of {layout[0]} bytes at byte {at} ends after the file's {self.size} bytes"
+            )
         return layout
 
     def _read_vtable(self, at: int) -> tuple[int, tuple[int, ...]]:
@@ -112,7 +116,9 @@ class Reader:
             raise CorruptError(f"vtable at byte {at} of a file of {self.size} bytes")
         own_size, table_size = _VTABLE.unpack_from(self.data, at)
         if own_size < 4 or own_size % 2 or at + own_size > self.size or table_size < 4:
-            raise CorruptError(f"vtable at byte {at} says {own_size} bytes for itself, {table_size} for its table")
+            raise CorruptError(
+                f"vtable at byte {at} says {own_size} bytes for itself, {table_size} for its table"
+            )
         return table_size, unpack_from(f"<{(own_size - 4) // 2}H", self.data, at + 4)
 
     def _target(self, at: int) -> int:
@@ -120,7 +126,9 @@ class Reader:
         offset = int(_U4.unpack_from(self.data, at)[0])
         target = at + offset
         if not offset or target + 4 > self.size:
-            raise CorruptError(f"offset at byte {at} points to byte {target} of a file of {self.size} bytes")
+            raise CorruptError(
+                f"offset at byte {at} points to byte {target} of a file of {self.size} bytes"
+            )
         return target
 
     def _value(self, field: Field, at: int, siblings: Table) -> Any:
@@ -170,7 +178,9 @@ class Reader:
         if text is None:
             start, count = self._vector(at, 1)
             if start + count >= self.size or self.data[start + count]:
-                raise CorruptError(f"string of {count} bytes from byte {start} does not end in a zero byte")
+                raise CorruptError(
+                    f"string of {count} bytes from byte {start} does not end in a zero byte"
+                )
             self._spend(count)
             text = self._strings[at] = self.data[start : start + count]
         return text
@@ -178,4 +188,6 @@ class Reader:
     def _spend(self, count: int) -> None:
         self._budget -= count
         if self._budget < 0:
-            raise CorruptError("fields share so many bytes that together they exceed four times the file")
+            raise CorruptError(
+                "fields share so many bytes that together they exceed four times the file"
+            )

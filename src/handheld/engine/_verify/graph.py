@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from handheld.engine._verify.call import Call, Shape
+from handheld.engine._verify.axes import Shape
+from handheld.engine._verify.call import Call
 from handheld.engine._verify.calls import callees, check_call
 from handheld.engine._verify.custom import check_custom, structure
 from handheld.engine._verify.flatbuffer import CorruptError, Table, fail, unsupported
 from handheld.engine._verify.fold import fold
-from handheld.engine._verify.operands import check_operands, doubts
+from handheld.engine._verify.operands import Operands, check_operands, doubts
 from handheld.engine._verify.operators import CUSTOM, Signature, signatures
 from handheld.engine._verify.options import check_options
 from handheld.engine._verify.shapes import COUNTED, output_shapes
@@ -127,7 +128,9 @@ def walk_graph(
     return walk
 
 
-def _begin(where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]) -> GraphWalk:
+def _begin(
+    where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]
+) -> GraphWalk:
     tensors = graph["tensors"]
     for field_name in ("inputs", "outputs"):
         check_indices(f"{where}.{field_name}", graph[field_name], len(tensors))
@@ -204,12 +207,15 @@ def _check_flow(where: str, node: Table, walk: GraphWalk) -> None:
         fail(where, f"writes tensors {outputs}, of which one is already computed")
 
 
-def _settle(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> None:
+def _settle(
+    where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]
+) -> None:
     """Judge the operands, and note what the outputs will be."""
     tensors = walk.graph["tensors"]
     inputs = [tensors[i] if i >= 0 else None for i in node["inputs"]]
     outputs = [tensors[i] for i in node["outputs"]]
-    check_operands(where, name, inputs, outputs)
+    operands = Operands(name, inputs, outputs, node["builtin_options"] or {}, walk.tables.buffers)
+    check_operands(where, operands)
     check_table(where, name, node)
     if name in ("IF", "WHILE", "CALL_ONCE"):
         shapes = _called(where, name, node, walk, done)
@@ -217,10 +223,11 @@ def _settle(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[i
         shapes = _stored(where, name, node, walk)
     else:
         shapes = _computed(where, name, node, walk)
-        options = node["builtin_options"] or {}
-        walk.doubt(where, doubts(name, options, inputs, outputs, walk.tables.buffers))
+        walk.doubt(where, doubts(operands))
     _note_shapes(where, name, node, shapes, walk)
-    if name in _UNPACKING and all(i in walk.constants or i in walk.unpacked for i in node["inputs"]):
+    if name in _UNPACKING and all(
+        i in walk.constants or i in walk.unpacked for i in node["inputs"]
+    ):
         walk.unpacked.update(node["outputs"])
     if name in _CONVOLUTIONS:
         _check_spread(where, name, node, walk)
@@ -233,7 +240,11 @@ def _call(node: Table, walk: GraphWalk, *, constants_alone: bool) -> Call:
         values=values,
         options=node["builtin_options"] or {"structure": structure(node)},
         outputs=[tuple(walk.graph["tensors"][i]["shape"]) for i in node["outputs"]],
-        unknown=frozenset(position for position, i in enumerate(node["inputs"]) if i >= 0 and walk.shapes[i] is None),
+        unknown=frozenset(
+            position
+            for position, i in enumerate(node["inputs"])
+            if i >= 0 and walk.shapes[i] is None
+        ),
     )
 
 
@@ -273,7 +284,9 @@ def _refuse_shapes(where: str, problem: str) -> None:
     raise error
 
 
-def _note_shapes(where: str, name: str, node: Table, shapes: list[Shape] | None, walk: GraphWalk) -> None:
+def _note_shapes(
+    where: str, name: str, node: Table, shapes: list[Shape] | None, walk: GraphWalk
+) -> None:
     indices = node["outputs"]
     for position, i in enumerate(indices):
         walk.shapes[i] = None if shapes is None else tuple(shapes[position])
@@ -346,7 +359,9 @@ def _check_spread(where: str, name: str, node: Table, walk: GraphWalk) -> None:
         walk.doubt(where, "a convolution that needs a buffer of more than 32 bits can count")
 
 
-def _called(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> list[Shape] | None:
+def _called(
+    where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]
+) -> list[Shape] | None:
     """Shapes that a call gives; its types have to agree, its shapes may be doubted."""
     check_call(where, name, node, walk.graph, walk.tables.graphs)
     walk.steady = False
@@ -364,7 +379,9 @@ def _called(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[i
             walk.doubt(where, f"operands {operands} for a graph that takes {inputs}")
             return None
         results.append([callee.shapes[i] for i in callee.graph["outputs"]])
-    declared: list[Shape | None] = [tuple(walk.graph["tensors"][i]["shape"]) for i in node["outputs"]]
+    declared: list[Shape | None] = [
+        tuple(walk.graph["tensors"][i]["shape"]) for i in node["outputs"]
+    ]
     if any(result != declared for result in results) or (name == "WHILE" and operands != declared):
         walk.doubt(where, f"outputs {declared} of graphs that give {results}")
         return None

@@ -222,7 +222,11 @@ def signatures() -> dict[int, Signature]:
         found[int(number)] = Signature(
             name,
             _range(inputs.rstrip("?~")),
-            1 if inputs.endswith("~") else _range(inputs.rstrip("?")).start if inputs.endswith("?") else _ANY,
+            1
+            if inputs.endswith("~")
+            else _range(inputs.rstrip("?")).start
+            if inputs.endswith("?")
+            else _ANY,
             _range(outputs),
             options.rstrip("!") + "Options" if options else "",
             options.endswith("!"),

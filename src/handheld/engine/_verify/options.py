@@ -12,12 +12,18 @@ _MAX_SIDE = 1 << 16
 _RANGES: dict[str, tuple[int, int]] = {
     "padding": (0, 1),
     "fused_activation_function": (0, 5),
-    **dict.fromkeys(("stride_w", "stride_h", "stride_d", "filter_width", "filter_height"), (1, _MAX_SIDE)),
-    **dict.fromkeys(("dilation_w_factor", "dilation_h_factor", "dilation_d_factor"), (1, _MAX_SIDE)),
+    **dict.fromkeys(
+        ("stride_w", "stride_h", "stride_d", "filter_width", "filter_height"), (1, _MAX_SIDE)
+    ),
+    **dict.fromkeys(
+        ("dilation_w_factor", "dilation_h_factor", "dilation_d_factor"), (1, _MAX_SIDE)
+    ),
     **dict.fromkeys(("block_size", "num_splits", "values_count", "num"), (1, _MAX_SIDE)),
     **dict.fromkeys(("depth_multiplier", "radius", "ngram_size", "max_skip_size"), (0, _MAX_SIDE)),
     **dict.fromkeys(("axis", "seq_dim", "batch_dim", "batch_dims"), (-8, 8)),
-    **dict.fromkeys(("in_data_type", "out_data_type", "output_type", "out_type", "idx_out_type"), (0, 22)),
+    **dict.fromkeys(
+        ("in_data_type", "out_data_type", "output_type", "out_type", "idx_out_type"), (0, 22)
+    ),
     **dict.fromkeys(("key_dtype", "value_dtype", "quantized_bias_type"), (0, 22)),
     **dict.fromkeys(("weights_format", "kernel_type", "mode"), (0, 1)),
     **dict.fromkeys(("combiner",), (0, 2)),
@@ -28,11 +34,20 @@ _RANGES: dict[str, tuple[int, int]] = {
 def check_options(where: str, node: Table, signature: Signature) -> None:
     """Check an operator's options against the kernel that ``signature`` describes."""
     kind = node["builtin_options_type"]
-    if kind > len(UNIONS["builtin_options"]):  # the reader judges it only where the options themselves are there
-        fail(where, f"options of kind {kind}, which is not among the {len(UNIONS['builtin_options'])} that are known")
+    if kind > len(
+        UNIONS["builtin_options"]
+    ):  # the reader judges it only where the options themselves are there
+        fail(
+            where,
+            f"options of kind {kind}, which is not among the {len(UNIONS['builtin_options'])} that are known",
+        )
     name = UNIONS["builtin_options"][kind - 1] if kind else ""
     options = node["builtin_options"]
-    if signature.options and (name or signature.required) and (name != signature.options or options is None):
+    if (
+        signature.options
+        and (name or signature.required)
+        and (name != signature.options or options is None)
+    ):
         fail(where, f"options are {name or 'absent'}, expected {signature.options}")
     for key, value in (options or {}).items():
         low, high = _RANGES.get(key, (-math.inf, math.inf))

@@ -148,7 +148,17 @@ class Field(NamedTuple):
     default: Any
 
 
-_SCALARS = {"i1": "<b", "u1": "<B", "?1": "<B", "u2": "<H", "i4": "<i", "u4": "<I", "i8": "<q", "u8": "<Q", "f4": "<f"}
+_SCALARS = {
+    "i1": "<b",
+    "u1": "<B",
+    "?1": "<B",
+    "u2": "<H",
+    "i4": "<i",
+    "u4": "<I",
+    "i8": "<q",
+    "u8": "<Q",
+    "f4": "<f",
+}
 _OFFSET = Struct("<I")
 
 
@@ -162,7 +172,9 @@ def _field(text: str, slot: int) -> Field:
             return Field(name, slot, "vector", 4, scalar, inner, ())
         return Field(name, slot, "scalar", scalar.size, scalar, inner, int(default or 0))
     if inner == kind:
-        return Field(name, slot, kind if kind in ("str", "union") else "table", 4, _OFFSET, inner, None)
+        return Field(
+            name, slot, kind if kind in ("str", "union") else "table", 4, _OFFSET, inner, None
+        )
     return Field(name, slot, "tables", 4, _OFFSET, inner, ())
 
 
@@ -170,4 +182,7 @@ def _field(text: str, slot: int) -> Field:
 def tables() -> dict[str, tuple[Field, ...]]:
     """Fields of every table that has any, in slot order."""
     lines = (line.split() for line in TABLES.strip().splitlines())
-    return {name: tuple(_field(text, slot) for slot, text in enumerate(fields) if text != "_") for name, *fields in lines}
+    return {
+        name: tuple(_field(text, slot) for slot, text in enumerate(fields) if text != "_")
+        for name, *fields in lines
+    }

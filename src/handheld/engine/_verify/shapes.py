@@ -6,8 +6,9 @@ one makes it read or write outside its arrays: what is declared is held against 
 
 from collections.abc import Callable
 
-from handheld.engine._verify import layers, lookups, moves
-from handheld.engine._verify.call import Call, Shape
+from handheld.engine._verify import layers, lookups, moves, recurrent
+from handheld.engine._verify.axes import Shape
+from handheld.engine._verify.call import Call
 from handheld.engine._verify.custom import TRANSPOSE_CONV_BIAS
 
 COUNTED = frozenset({"FULLY_CONNECTED", "RESHAPE", "SQUEEZE"})
@@ -52,8 +53,8 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     "BROADCAST_TO": moves.broadcast_to,
     "CONCATENATION": moves.concat,
     "CONV_2D": layers.conv,
-    "CONV_3D": lookups.conv_3d,
-    "CONV_3D_TRANSPOSE": lookups.conv_3d_transpose,
+    "CONV_3D": layers.conv_3d,
+    "CONV_3D_TRANSPOSE": layers.conv_3d_transpose,
     TRANSPOSE_CONV_BIAS: layers.transpose_conv_bias,
     "DEPTHWISE_CONV_2D": layers.depthwise,
     "DEPTH_TO_SPACE": moves.to_space,
@@ -64,7 +65,7 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     "FULLY_CONNECTED": layers.dense,
     "GATHER": moves.gather,
     "GATHER_ND": moves.gather_nd,
-    "LSTM": lookups.full_or_basic_lstm,
+    "LSTM": recurrent.full_or_basic_lstm,
     "MATRIX_DIAG": lookups.matrix_diag,
     "MATRIX_SET_DIAG": lookups.set_diag,
     "MIRROR_PAD": moves.mirror,
@@ -86,12 +87,12 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     "SPLIT_V": moves.split_v,
     "SQUEEZE": moves.squeeze,
     "STRIDED_SLICE": moves.strided_slice,
-    "SVDF": lookups.svdf,
+    "SVDF": recurrent.svdf,
     "TILE": moves.tile,
     "TOPK_V2": moves.top,
     "TRANSPOSE": moves.transpose,
     "TRANSPOSE_CONV": layers.transpose_conv,
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": lookups.sequence_lstm,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.sequence_lstm,
     "UNIQUE": lookups.unique,
     "UNPACK": moves.unpack,
 }

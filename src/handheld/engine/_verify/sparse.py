@@ -42,7 +42,11 @@ def _walked_sizes(where: str, shape: Sequence[int], sparsity: Table) -> list[int
     inner = [0] * len(blocks)
     for position, entry in enumerate(order[sides:], sides):
         block = entry - sides
-        size = sparsity["dim_metadata"][position]["dense_size"] if position < len(sparsity["dim_metadata"]) else 0
+        size = (
+            sparsity["dim_metadata"][position]["dense_size"]
+            if position < len(sparsity["dim_metadata"])
+            else 0
+        )
         side = blocks[block]
         if size < 1 or shape[side] % size:
             fail(where, f"sparse blocks of {size} on a side of {shape[side]}")

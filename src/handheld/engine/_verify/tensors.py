@@ -80,7 +80,11 @@ def ensure_size(where: str, shape: Sequence[int], dtype: str) -> int:
     # Kernels multiply sides one after another in 32 bits: a zero among them hides the others
     # from the product, not from the kernel.
     solid = size_in_bytes([max(side, 1) for side in shape], dtype)
-    if max(needed, solid) > MAX_BYTES or max(shape, default=0) > MAX_BYTES or len(shape) > MAX_SIDES:
+    if (
+        max(needed, solid) > MAX_BYTES
+        or max(shape, default=0) > MAX_BYTES
+        or len(shape) > MAX_SIDES
+    ):
         limit = f"at most {MAX_SIDES} sides and {MAX_BYTES} bytes"
         unsupported(where, f"shape {tuple(shape)} of {dtype} is too large: {limit}")
     return needed
@@ -143,7 +147,9 @@ def _check_strings(where: str, data: np.ndarray, count: int) -> None:
         fail(where, f"string offsets are not rising within {len(data)} bytes for {count} strings")
 
 
-def _check_quantization(where: str, quantization: Table, dtype: str, shape: tuple[int, ...]) -> None:
+def _check_quantization(
+    where: str, quantization: Table, dtype: str, shape: tuple[int, ...]
+) -> None:
     if quantization["details_type"] > 1:
         unsupported(where, "blockwise and multi-axis quantisation are not supported")
     scales, zeros = quantization["scale"], quantization["zero_point"]

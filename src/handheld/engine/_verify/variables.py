@@ -71,7 +71,9 @@ def collect(model_names: Sequence[str], graphs: Sequence[Table]) -> Variables:
     return variables
 
 
-def _collect_one(variables: Variables, names: dict[int, Name], node: Table, tensors: Sequence[Table]) -> None:
+def _collect_one(
+    variables: Variables, names: dict[int, Name], node: Table, tensors: Sequence[Table]
+) -> None:
     inputs = node["inputs"]
     if len(inputs) != 2 or inputs[0] not in names or not 0 <= inputs[1] < len(tensors):
         return

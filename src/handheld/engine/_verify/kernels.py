@@ -1,0 +1,160 @@
+"""What the runtime's kernels take and give, by the operator's name: tables, and no rules.
+
+Read from the kernels of TensorFlow Lite (``lite/kernels``, what their ``Prepare`` ensures, and what
+``Eval`` then does without a look) and put to the test by ``tests/engine/fuzz_structure.py``.
+"""
+
+from collections.abc import Callable
+
+from handheld.engine._verify.custom import TRANSPOSE_CONV_BIAS
+
+_OUTPUTS_LIKE_INPUT = """
+ABS ADD ADD_N AVERAGE_POOL_2D BATCH_TO_SPACE_ND BROADCAST_TO CEIL CONCATENATION COS CUMSUM
+DEPTH_TO_SPACE DIV ELU EXP EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD GATHER GATHER_ND HARD_SWISH
+L2_NORMALIZATION L2_POOL_2D LEAKY_RELU LOCAL_RESPONSE_NORMALIZATION LOG LOGICAL_AND LOGICAL_NOT
+LOGICAL_OR LOG_SOFTMAX MAXIMUM MAX_POOL_2D MEAN MINIMUM MIRROR_PAD MUL NEG PACK PAD PADV2 POW PRELU
+REDUCE_ALL REDUCE_ANY REDUCE_MAX REDUCE_MIN REDUCE_PROD RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 RESHAPE
+RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 ROUND RSQRT SIN SLICE SPACE_TO_BATCH_ND
+SPACE_TO_DEPTH SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM TILE
+TRANSPOSE UNPACK UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD
+UNSORTED_SEGMENT_SUM ZEROS_LIKE
+"""
+OUTPUTS_LIKE_INPUT = frozenset(_OUTPUTS_LIKE_INPUT.split())
+"""Operators whose outputs are of the data's type in every file that is right."""
+
+_MAY_DIFFER = """
+ATAN2 BATCH_MATMUL BITWISE_XOR CONV_2D DEPTHWISE_CONV_2D DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP
+FAKE_QUANT FULLY_CONNECTED GELU LOGISTIC REDUCE_ALL REDUCE_ANY REVERSE_V2 RIGHT_SHIFT
+MATRIX_DIAG MATRIX_SET_DIAG SCATTER_ND SELECT SELECT_V2 SIGN SOFTMAX TANH TRANSPOSE_CONV
+UNIDIRECTIONAL_SEQUENCE_LSTM
+"""
+MAY_DIFFER = frozenset(_MAY_DIFFER.split())
+"""Operators of which our rules know only outputs of the data's type, though files have others."""
+
+_NEEDS_SCALE = """
+ABS ADD AVERAGE_POOL_2D BATCH_MATMUL CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV ELU
+EQUAL EXP FULLY_CONNECTED GELU GREATER GREATER_EQUAL HARD_SWISH L2_NORMALIZATION LEAKY_RELU LESS
+LESS_EQUAL LOG LOGISTIC LOG_SOFTMAX MEAN MUL NOT_EQUAL PACK PRELU QUANTIZE REDUCE_PROD RELU RELU6
+RELU_N1_TO_1 RSQRT SOFTMAX SQRT SQUARED_DIFFERENCE SUB SUM TANH TRANSPOSE_CONV
+"""
+NEEDS_SCALE = frozenset(_NEEDS_SCALE.split())
+"""Operators that divide by the scales of narrow integers."""
+
+LEAST_OUTPUT_SCALE: dict[str, Callable[[float], float]] = {
+    "ADD": lambda twice: twice / 2**15,
+    "SUB": lambda twice: twice / 2**15,
+    "SQUARED_DIFFERENCE": lambda twice: twice * twice / 2**14,
+}
+"""What the output's scale must exceed, of twice the largest scale of an input.
+
+The kernel's fixed point arithmetic has that many bits.
+"""
+
+COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
+GIVES_BOOL = (*COMPARISONS, "LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT")
+
+_FIRST_TWO_ALIKE = """
+ADD ATAN2 BATCH_MATMUL BITWISE_XOR DIV DYNAMIC_UPDATE_SLICE EQUAL FLOOR_DIV FLOOR_MOD GREATER
+GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR MATRIX_SET_DIAG MAXIMUM MINIMUM MUL NOT_EQUAL
+POW PRELU RANGE RIGHT_SHIFT SQUARED_DIFFERENCE SUB
+"""
+ALIKE_INPUTS: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(_FIRST_TWO_ALIKE.split(), (0, 1)),
+    "ONE_HOT": (2, 3),
+    "PADV2": (0, 2),
+    "SELECT": (1, 2),
+    "SELECT_V2": (1, 2),
+}
+"""Inputs that the kernel reads as one type, that of the first of them."""
+
+ALL_ALIKE = ("ADD_N", "CONCATENATION", "PACK")
+"""Operators of any number of inputs, all of one type."""
+
+_SEGMENTS = """
+UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM
+"""
+INDEX_INPUTS: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("GATHER", "GATHER_ND", "SEGMENT_SUM", *_SEGMENTS.split()), (1,)),
+    **dict.fromkeys(("EMBEDDING_LOOKUP", "ONE_HOT", "SCATTER_ND"), (0,)),
+    "DYNAMIC_UPDATE_SLICE": (2,),
+}
+
+INT32_INPUTS = {"BATCH_TO_SPACE_ND": (1, 2), "SPACE_TO_BATCH_ND": (1, 2)}
+"""Lists that the kernel reads as int32, whatever they are.
+
+Of int64 it would see other numbers than the rules.
+"""
+
+DATA_INPUTS = {
+    "EMBEDDING_LOOKUP": 1,
+    "FILL": 1,
+    "SCATTER_ND": 1,
+    "SELECT": 1,
+    "SELECT_V2": 1,
+    "SPLIT": 1,
+    "TRANSPOSE_CONV": 2,
+}
+"""Which input is the data, where it is not the first."""
+
+FLOATS_ALONE = ("FAKE_QUANT", "UNIDIRECTIONAL_SEQUENCE_LSTM", TRANSPOSE_CONV_BIAS)
+"""Operators whose rules here are those of float32."""
+
+OPTION_TYPES = {"ARG_MAX": "output_type", "ARG_MIN": "output_type", "SHAPE": "out_type"}
+"""The option that says which type the kernel gives its output."""
+
+SCALE_AXES = {
+    "CONV_2D": (1, 0),
+    "DEPTHWISE_CONV_2D": (1, 3),
+    "FULLY_CONNECTED": (1, 0),
+    "TRANSPOSE_CONV": (1, 0),
+}
+"""The filter's position, and the axis of it that the scales of its channels lie along.
+
+Elsewhere kernels read them by another axis.
+"""
+
+PLAIN_TYPES = frozenset(("float32", "int32", "uint8", "int64", "bool", "int16", "int8"))
+WEIGHT_TYPES = frozenset(("float16", "int4", "float32", "int8", "uint8"))
+
+_TAKES_WEIGHTS = """
+BATCH_MATMUL CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE EMBEDDING_LOOKUP FULLY_CONNECTED TRANSPOSE_CONV
+"""
+TAKES_WEIGHTS = frozenset(_TAKES_WEIGHTS.split())
+"""Operators that take constants of ``WEIGHT_TYPES``."""
+
+TAKES_HALVES = ("DENSIFY", "DEQUANTIZE")
+
+_TAKES_BOOLS = """
+BROADCAST_TO CAST CONCATENATION EQUAL EXPAND_DIMS GATHER GATHER_ND LOGICAL_AND LOGICAL_NOT
+LOGICAL_OR NOT_EQUAL PACK REDUCE_ALL REDUCE_ANY RESHAPE REVERSE_V2 SELECT SELECT_V2 SHAPE SLICE
+SPLIT SPLIT_V SQUEEZE STRIDED_SLICE TILE TRANSPOSE UNPACK WHERE
+"""
+TAKES_BOOLS = frozenset(_TAKES_BOOLS.split())
+"""Operators whose kernels know bool, or copy elements by their size.
+
+MATRIX_DIAG takes it for float32, and writes four bytes for each.
+"""
+
+_TAKES_INTEGERS = """
+ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE BATCH_TO_SPACE_ND BITWISE_XOR BROADCAST_ARGS
+BROADCAST_TO BUCKETIZE CAST CONCATENATION CUMSUM DEPTH_TO_SPACE DIV DYNAMIC_UPDATE_SLICE
+EMBEDDING_LOOKUP EQUAL EXPAND_DIMS FILL FLOOR_DIV FLOOR_MOD GATHER GATHER_ND GREATER GREATER_EQUAL
+LESS LESS_EQUAL MATRIX_DIAG MATRIX_SET_DIAG MAXIMUM MEAN MINIMUM MIRROR_PAD MUL NEG NOT_EQUAL
+ONE_HOT PACK PAD PADV2 POW RANDOM_STANDARD_NORMAL RANDOM_UNIFORM RANGE RANK READ_VARIABLE REDUCE_MAX
+REDUCE_MIN REDUCE_PROD RELU RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 RIGHT_SHIFT
+SCATTER_ND SELECT SELECT_V2 SHAPE SIGN SLICE SPACE_TO_BATCH_ND SPACE_TO_DEPTH SPLIT SPLIT_V
+SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM TILE TOPK_V2 TRANSPOSE UNPACK UNSORTED_SEGMENT_MAX
+UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM ZEROS_LIKE
+"""
+TAKES_INTEGERS = frozenset(_TAKES_INTEGERS.split())
+"""Operators whose kernels compute with plain integers; FAKE_QUANT takes bytes for float32."""
+
+SCALED_MOVES = ("AVERAGE_POOL_2D", "DENSIFY", "HARD_SWISH", "L2_POOL_2D", "MAX_POOL_2D")
+"""Operators that take narrow integers without a look at their scales."""
+
+_TAKES_HANDLES = """
+ASSIGN_VARIABLE HASHTABLE HASHTABLE_FIND HASHTABLE_IMPORT HASHTABLE_SIZE IF READ_VARIABLE VAR_HANDLE
+WHILE
+"""
+TAKES_HANDLES = frozenset(_TAKES_HANDLES.split())
+"""Operators of variables and tables, and those that pass anything on to another graph."""
