@@ -29,7 +29,7 @@ MATRIX_DIAG MATRIX_SET_DIAG SCATTER_ND SELECT SELECT_V2 SIGN SOFTMAX TANH TRANSP
 UNIDIRECTIONAL_SEQUENCE_LSTM
 """
 MAY_DIFFER = frozenset(_MAY_DIFFER.split())
-"""Operators of which our rules know only outputs of the data's type, though files have others."""
+"""Operators whose rules here hold for outputs of the data's type."""
 
 _NEEDS_SCALE = """
 ABS ADD AVERAGE_POOL_2D BATCH_MATMUL CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV ELU

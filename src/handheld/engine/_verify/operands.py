@@ -152,7 +152,7 @@ def _takes(operands: Operands, tensor: Table) -> bool:
         return True
     if dtype == "float16" and operands.name in kernels.TAKES_HALVES:
         return True
-    # Kernels unpack such weights once, before the first run; what is computed they cannot.
+    # Of constants alone: what is computed at a run never has these types.
     is_weight = operands.name in kernels.TAKES_WEIGHTS and dtype in kernels.WEIGHT_TYPES
     return is_weight and has_data(tensor, operands.buffers)
 

@@ -1,7 +1,6 @@
 """Output shapes of recurrent operators, which hold many operands against one another.
 
-Names of operands by position: the comments of the runtime's kernels ``lstm.cc``,
-``unidirectional_sequence_lstm.cc`` and ``svdf.cc``.
+Operands by position: ``lstm_shared.h`` and ``svdf.cc`` among the runtime's kernels.
 """
 
 from collections.abc import Iterable

@@ -12,7 +12,7 @@ from handheld.engine._verify.call import Call
 from handheld.engine._verify.custom import TRANSPOSE_CONV_BIAS
 
 COUNTED = frozenset({"FULLY_CONNECTED", "RESHAPE", "SQUEEZE"})
-"""Operators whose files often declare another shape of as many elements than the kernel makes."""
+"""Operators whose files often declare another shape than the kernel makes, of as many elements."""
 
 _ELEMENTWISE = """
 ABS BUCKETIZE CAST CEIL COMPLEX_ABS COS DENSIFY DEQUANTIZE ELU EXP FAKE_QUANT FLOOR GELU HARD_SWISH
@@ -46,7 +46,8 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"), lookups.boxes),
     **dict.fromkeys(_UNSORTED.split(), lookups.unsorted_segments),
     "ADD_N": layers.equal,
-    "ATAN2": layers.equal,  # the one of its kind whose kernel does not broadcast: it reads behind the shorter operand
+    # The one of its kind whose kernel does not broadcast: it reads behind the shorter operand.
+    "ATAN2": layers.equal,
     "BATCH_MATMUL": layers.matmul,
     "BATCH_TO_SPACE_ND": moves.from_batch,
     "BROADCAST_ARGS": lookups.broadcast_args,
