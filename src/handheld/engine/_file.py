@@ -20,7 +20,7 @@ from handheld.engine._verify.flatbuffer import (
     fail,
     unsupported,
 )
-from handheld.engine._verify.graph import ShapeError
+from handheld.engine._verify.written import ShapeError
 from handheld.engine._verify.tensors import open_axes
 from handheld.errors import InputError, ModelError
 

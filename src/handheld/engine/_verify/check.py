@@ -11,10 +11,11 @@ from itertools import chain
 from handheld.engine._verify.axes import Shape
 from handheld.engine._verify.calls import call_order
 from handheld.engine._verify.flatbuffer import Table, fail, unsupported
-from handheld.engine._verify.graph import FileTables, GraphWalk, walk_graph
+from handheld.engine._verify.graph import walk_graph
 from handheld.engine._verify.operators import CUSTOM, refused, signatures
 from handheld.engine._verify.tensors import MAX_BYTES, TYPES, check_tensor, open_axes
 from handheld.engine._verify.variables import collect
+from handheld.engine._verify.walk import FileTables, GraphWalk
 
 __all__ = ["MAX_BYTES", "TYPES", "Verdict", "check_model", "operator_name", "operator_number"]
 

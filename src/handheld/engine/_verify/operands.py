@@ -6,8 +6,7 @@ tables.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 from handheld.engine._verify import kernels
 from handheld.engine._verify.flatbuffer import Table, fail, unsupported
@@ -19,7 +18,7 @@ _NARROW = ("int8", "int16", "uint8")
 _MOST_SIDES = 6  # the rank that broadcasting kernels and the delegate can take
 
 
-@dataclass(frozen=True)
+@dataclass
 class Operands:
     """What one operator reads and writes.
 
@@ -29,6 +28,10 @@ class Operands:
         outputs: tensors.
         options: its builtin options.
         buffers: of the file.
+
+    Attributes:
+        present: the inputs that are there.
+        data: the input that is the data; None: absent.
     """
 
     name: str
@@ -36,21 +39,18 @@ class Operands:
     outputs: Sequence[Table]
     options: Table
     buffers: Sequence[Table]
+    present: list[Table] = field(init=False)
+    data: Table | None = field(init=False, default=None)
 
-    @cached_property
-    def present(self) -> list[Table]:
-        """The inputs that are there."""
-        return [tensor for tensor in self.inputs if tensor]
-
-    @property
-    def data(self) -> Table | None:
-        """The input that is the data; None: absent."""
+    def __post_init__(self) -> None:
+        self.present = [tensor for tensor in self.inputs if tensor]
         position = kernels.DATA_INPUTS.get(self.name, 0)
-        return self.inputs[position] if position < len(self.inputs) else None
+        if position < len(self.inputs):
+            self.data = self.inputs[position]
 
     def at(self, positions: Iterable[int]) -> list[Table]:
         """The inputs at some positions, as far as they are there."""
-        chosen = [self.inputs[position] for position in positions if position < len(self.inputs)]
+        chosen = [self.inputs[i] for i in positions if i < len(self.inputs)]
         return [tensor for tensor in chosen if tensor]
 
 

@@ -11,8 +11,8 @@ from functools import cache
 from typing import NamedTuple
 
 # A line: number, name, inputs, outputs, options. Inputs are a range (`*`: any number) and a mark of
-# those that may be absent (`?`: those beyond the lower number, `~`: all but the first). Options with
-# `!` are needed, as the kernel has no sensible default without them.
+# those that may be absent (`?`: those beyond the lower number, `~`: all but the first). Options
+# with `!` are needed, as the kernel has no sensible default without them.
 _OPERATORS = """
 0 ADD 2 1 Add
 1 AVERAGE_POOL_2D 1 1 Pool2D!

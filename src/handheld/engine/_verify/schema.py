@@ -1,10 +1,10 @@
 """The tables of the TensorFlow Lite schema (version 3), as the reader of ``flatbuffer`` wants them.
 
 One line a table: its name, then its fields in slot order, ``name:type=default``. A type is a scalar
-(numpy's letter and size), ``str``, ``union`` (its kind is in the field ``<name>_type`` before it), a
-table, or a vector ``[type]``; ``_`` is a slot no longer used. Tables without fields are not listed.
-The StableHLO options are left out: files that use them are refused. ``tests/engine/test_schema.py``
-holds this equal to the runtime's schema.
+(numpy's letter and size), ``str``, ``union`` (its kind is in the field ``<name>_type`` before it),
+a table, or a vector ``[type]``; ``_`` is a slot no longer used. Tables without fields are not
+listed. The StableHLO options are left out: files that use them are refused.
+``tests/engine/test_schema.py`` holds this equal to the runtime's schema.
 """
 
 from functools import cache
