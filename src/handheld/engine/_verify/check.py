@@ -19,7 +19,7 @@ from handheld.engine._verify.walk import FileTables, GraphWalk
 
 __all__ = ["MAX_BYTES", "TYPES", "Verdict", "check_model", "operator_name", "operator_number"]
 
-_SCHEMA_VERSION = 3  # the only one that TensorFlow Lite has ever released
+_SCHEMA_VERSION = 3  # ``TFLITE_SCHEMA_VERSION``
 
 
 @dataclass(frozen=True)
