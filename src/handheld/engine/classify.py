@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handheld.engine._file import TensorInfo
 from handheld.engine._model import Model
+from handheld.engine._tensor_info import TensorInfo
 from handheld.errors import InputError, ModelError
 from handheld.pictures import LUMA, resample
 
