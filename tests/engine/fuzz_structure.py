@@ -395,7 +395,7 @@ def repair(model: Any, rng: Rng) -> None:
     computed: list[tuple[str, int, tuple[int, ...]]] = []
 
     def note(step: Any, index: int, shapes: Any) -> None:
-        computed.append((step.where, index, step.walk.shapes[index]))
+        computed.append((step.path, index, step.walk.shapes[index]))
 
     compare = written._compare
     written._compare = note

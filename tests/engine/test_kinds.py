@@ -317,7 +317,7 @@ def test_a_sparse_constant_is_no_array():
     """Its two stored numbers were once taken for the four of its shape."""
     with (
         Model.load(structures.sparse()) as model,
-        pytest.raises(ModelError, match="'t1' is stored sparse.*dense weights"),
+        pytest.raises(ModelError, match=r"'t1' is stored sparse.*dense weights"),
     ):
         model.constant("t1")
 

@@ -135,17 +135,17 @@ def _unpacked_int4(data: np.ndarray) -> np.ndarray:
     return np.asarray((halves << 4).view(np.int8) >> 4)
 
 
-def read(data: bytes, where: str) -> ModelFile:
+def read(data: bytes, path: str) -> ModelFile:
     """Decode and check a ``.tflite`` file.
 
     Args:
         data: the whole file.
-        where: its path, for messages.
+        path: of the file, for messages.
 
     Raises:
         ModelError: it is not a model, cut short, corrupt, or uses what is not supported.
     """
-    file = f"{where} ({len(data)} bytes)"
+    file = f"{path} ({len(data)} bytes)"
     try:
         model = Reader(data).root("Model", b"TFL3")
         fill_buffers(model, data)
@@ -158,13 +158,13 @@ def read(data: bytes, where: str) -> ModelFile:
         raise ModelError(f"{file}: {error}. {advice}: export it without") from error
 
 
-def resized(file: ModelFile, shapes: Mapping[int, Shape], where: str) -> ModelFile:
+def resized(file: ModelFile, shapes: Mapping[int, Shape], path: str) -> ModelFile:
     """Check a file again, with other lengths of open axes.
 
     Args:
         file: as ``read`` returned it.
         shapes: of all inputs that change, by position.
-        where: its path, for messages.
+        path: of the file, for messages.
 
     Raises:
         ModelError: the file cannot be run with these shapes.
@@ -176,7 +176,7 @@ def resized(file: ModelFile, shapes: Mapping[int, Shape], where: str) -> ModelFi
     except RefusedError as error:
         listed = ", ".join(str(list(shape)) for shape in shapes.values())
         problem = f"cannot be run with inputs of shape {listed}: {error}"
-        raise ModelError(f"{where} {problem}; give others") from error
+        raise ModelError(f"{path} {problem}; give others") from error
     return replace(
         file,
         inputs=_infos(graph, "inputs", verdict.shapes[0]),
@@ -269,20 +269,20 @@ def _infos(
 ) -> tuple[TensorInfo, ...]:
     infos = []
     for position, index in enumerate(graph[field_name]):
-        where = f"subgraphs[0].{field_name}[{position}]"
-        infos.append(_tensor_info(graph["tensors"][index], shapes[index], where))
+        path = f"subgraphs[0].{field_name}[{position}]"
+        infos.append(_tensor_info(graph["tensors"][index], shapes[index], path))
     return tuple(infos)
 
 
-def _tensor_info(tensor: Table, shape: Shape | None, where: str) -> TensorInfo:
+def _tensor_info(tensor: Table, shape: Shape | None, path: str) -> TensorInfo:
     dtype = TYPES[tensor["type"]]
     if dtype in _NO_ARRAY:
         problem = f"elements of type {dtype} cannot be given or read as a numpy array"
-        unsupported(where, problem)
+        unsupported(path, problem)
     try:
         name = (tensor["name"] or b"").decode()
     except UnicodeDecodeError:
-        fail(where, f"name {tensor['name']!r} is not UTF-8")
+        fail(path, f"name {tensor['name']!r} is not UTF-8")
     return TensorInfo(
         name=name,
         shape=tuple(tensor["shape"]) if shape is None else shape,

@@ -65,7 +65,7 @@ class IsolatedProcess:
     """A child that runs one model on our behalf. Not thread safe: its owner locks.
 
     Args:
-        where: the model's path, for messages.
+        label: the model's path, for messages.
         limits: of the child.
         threads: of the kernels, 1 or more; each may use the CPU for as long as a run may take.
         packages: that the child imports, by name.
@@ -77,18 +77,18 @@ class IsolatedProcess:
 
     def __init__(
         self,
-        where: str,
+        label: str,
         limits: RunLimits,
         threads: int,
         packages: Sequence[str],
         files: Mapping[str, str] | None = None,
     ) -> None:
-        self._where = where
+        self._label = label
         self._limits = limits
         self._cpu_seconds = limits.seconds * threads
         self._ended = ""
         self._owner = os.getpid()
-        self._process = _start(where, *_sandbox.command(("numpy", *packages), files))
+        self._process = _start(label, *_sandbox.command(("numpy", *packages), files))
 
     def open(
         self, head: Head, buffers: Sequence[Any] = ()
@@ -147,10 +147,10 @@ class IsolatedProcess:
 
     def _ensure_usable(self) -> None:
         if self._ended:
-            raise ModelError(f"{self._where}: {self._ended}; open the model again")
+            raise ModelError(f"{self._label}: {self._ended}; open the model again")
         if os.getpid() != self._owner:  # two processes on one pipe would read each other's answers
             problem = "it was opened in another process, of which this one is a fork"
-            raise ModelError(f"{self._where}: {problem}; open the model again")
+            raise ModelError(f"{self._label}: {problem}; open the model again")
 
     @contextmanager
     def _failures(self, doing: str) -> Iterator[None]:
@@ -175,7 +175,7 @@ class IsolatedProcess:
         """End the child for good; returns what to raise."""
         self._kill()
         self._ended = reason
-        return ModelError(f"{self._where}: {reason}; nothing else was harmed")
+        return ModelError(f"{self._label}: {reason}; nothing else was harmed")
 
     def _verdict(self) -> str:
         """How the process ended, in words."""
@@ -203,14 +203,14 @@ class IsolatedProcess:
     def _write(self, data: Any, deadline: float) -> None:
         stream = self._process.stdin
         assert stream is not None
-        rest = memoryview(data)
-        while rest:
+        unsent = memoryview(data)
+        while unsent:
             _wait(stream.fileno(), deadline, writing=True)
             try:
-                count = os.write(stream.fileno(), rest[:_CHUNK])
+                count = os.write(stream.fileno(), unsent[:_CHUNK])
             except BlockingIOError:  # less room than the system writes at once
                 continue
-            rest = rest[count:]
+            unsent = unsent[count:]
 
     def _read(self, size: int, deadline: float) -> bytearray:
         stream = self._process.stdout
@@ -250,7 +250,7 @@ class IsolatedRuntime:
 
     Args:
         content: a file that ``_verify`` has accepted.
-        where: its path, for messages.
+        label: its path, for messages.
         threads: threads of the kernels.
         types: names of the element types that the file declares for the outputs, in their order.
         shapes: of inputs that have other lengths than in the file, by position.
@@ -263,15 +263,15 @@ class IsolatedRuntime:
     def __init__(
         self,
         content: bytes,
-        where: str,
+        label: str,
         *,
         threads: int,
         types: Sequence[str],
         shapes: Mapping[int, Sequence[int]] | None = None,
         limits: RunLimits,
     ) -> None:
-        self._where = where
-        self._process = IsolatedProcess(where, limits, threads, ("ai_edge_litert",))
+        self._label = label
+        self._process = IsolatedProcess(label, limits, threads, ("ai_edge_litert",))
         head = {
             "runtime": "litert",
             "threads": threads,
@@ -315,7 +315,7 @@ class IsolatedRuntime:
         try:
             yield
         except RuntimeError as error:
-            raise ModelError(f"{self._where}: the runtime failed: {error}") from error
+            raise ModelError(f"{self._label}: the runtime failed: {error}") from error
 
 
 class IsolatedSession:
@@ -323,7 +323,7 @@ class IsolatedSession:
 
     Args:
         path: where the child finds the file.
-        where: what messages call it.
+        label: what messages call it.
         threads: of the kernels, 1 or more.
         limits: of the child.
         files: that the child may read: where it finds them, and where they are.
@@ -334,9 +334,9 @@ class IsolatedSession:
     """
 
     def __init__(
-        self, path: str, where: str, *, threads: int, limits: RunLimits, files: Mapping[str, str]
+        self, path: str, label: str, *, threads: int, limits: RunLimits, files: Mapping[str, str]
     ) -> None:
-        self._process = IsolatedProcess(where, limits, threads, ("onnxruntime",), files)
+        self._process = IsolatedProcess(label, limits, threads, ("onnxruntime",), files)
         self._lock = Lock()
         message = {"runtime": "onnxruntime", "path": path, "threads": threads}
         head, _ = self._process.open(message)
@@ -344,7 +344,7 @@ class IsolatedSession:
             self.inputs = [_described(entry) for entry in head["inputs"]]
         except (KeyError, TypeError, ValueError) as error:
             problem = "its process answered with something else than its inputs"
-            raise ModelError(f"{where}: {problem}") from error
+            raise ModelError(f"{label}: {problem}") from error
 
     def run(self, array: np.ndarray, seconds: float) -> np.ndarray:
         """Return the first output for the first input, float32.
@@ -378,11 +378,11 @@ def _starter(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="handheld-isolated")
 
 
-def _start(where: str, command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(label: str, command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start a child that waits for its model."""
     if not hasattr(select, "poll"):
         problem = "a process of its own needs Linux or macOS"
-        raise ModelError(f"{where}: {problem}; with isolated=False it runs in this process")
+        raise ModelError(f"{label}: {problem}; with isolated=False it runs in this process")
     start = _starter(os.getpid()).submit(
         subprocess.Popen,
         command,
@@ -396,7 +396,7 @@ def _start(where: str, command: list[str], variables: dict[str, str]) -> subproc
     try:
         process = start.result()
     except OSError as error:
-        raise ModelError(f"{where}: no process of its own can be started: {error}") from error
+        raise ModelError(f"{label}: no process of its own can be started: {error}") from error
     assert process.stdin is not None
     # A child that stops reading must not block the parent beyond its deadline.
     os.set_blocking(process.stdin.fileno(), False)

@@ -320,9 +320,9 @@ class Model:
             np.copyto(self.input_view(i), array)
         return self.invoke()
 
-    def _mismatch(self, what: str, info: TensorInfo, array: np.ndarray) -> InputError:
+    def _mismatch(self, subject: str, info: TensorInfo, array: np.ndarray) -> InputError:
         got = f"got {array.dtype.name} {list(array.shape)}"
-        return InputError(f"{self.path}: {what} is {info}, {got}")
+        return InputError(f"{self.path}: {subject} is {info}, {got}")
 
     def resize(self, shapes: Mapping[int | str, Sequence[int]]) -> None:
         """Give open axes other lengths; the file is checked again with them.
@@ -523,9 +523,9 @@ class Model:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 

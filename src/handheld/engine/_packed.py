@@ -51,12 +51,12 @@ def is_packed(content: bytes) -> bool:
     return content.startswith(_MAGIC)
 
 
-def unpacked(content: bytes, where: str, limit: int = UNPACK_LIMIT) -> bytes:
+def unpacked(content: bytes, path: str, limit: int = UNPACK_LIMIT) -> bytes:
     """Return the ``.tflite`` file that a stored form holds; what is none is returned as it is.
 
     Args:
         content: what a file holds.
-        where: its path, for messages.
+        path: of the file, for messages.
         limit: bytes that it may unpack to.
 
     Raises:
@@ -65,7 +65,7 @@ def unpacked(content: bytes, where: str, limit: int = UNPACK_LIMIT) -> bytes:
     """
     if not is_packed(content):
         return content
-    file = f"{where} ({len(content)} bytes, xz)"
+    file = f"{path} ({len(content)} bytes, xz)"
     decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
     try:
         # One byte more than the limit tells a file that goes on from one that just fits.
@@ -79,5 +79,5 @@ def unpacked(content: bytes, where: str, limit: int = UNPACK_LIMIT) -> bytes:
         raise ModelError(f"{file} ends in the middle; the file is cut short: fetch it again")
     if decoder.unused_data:
         behind = f"goes on {len(decoder.unused_data)} bytes behind its end"
-        raise ModelError(f"{where} {behind}; expected one xz stream")
+        raise ModelError(f"{path} {behind}; expected one xz stream")
     return model

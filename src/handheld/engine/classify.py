@@ -189,6 +189,6 @@ def _middle(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     scale = min(picture.shape[0] / height, picture.shape[1] / width)
     rows = max(1, round(height * scale))
     columns = max(1, round(width * scale))
-    top = (picture.shape[0] - rows) // 2
-    left = (picture.shape[1] - columns) // 2
-    return picture[top : top + rows, left : left + columns]
+    first_row = (picture.shape[0] - rows) // 2
+    first_column = (picture.shape[1] - columns) // 2
+    return picture[first_row : first_row + rows, first_column : first_column + columns]

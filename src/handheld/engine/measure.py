@@ -117,11 +117,9 @@ def measure(
     >>> measure({"sum": lambda: sum(range(100))}, rounds=5)["sum"].runs
     5
     """
-    if not candidates or rounds < 1 or (warmup or 0) < 0:
-        counts = f"{len(candidates)} candidates, {rounds} rounds, {warmup} warm-ups"
-        raise InputError(f"{counts}: expected 1, 1, 0 or more")
+    _check_counts(len(candidates), rounds, warmup)
     entries = [_Candidate(call) for call in candidates.values()]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)  # whoever runs first warms the caches for the others
     with _pinned(pin):
         for entry in entries:
             _warm_up(entry.call, warmup, clock)
@@ -131,6 +129,12 @@ def measure(
             for position in rng.permutation(len(entries)):
                 entries[position].sample(clock, cpu_clock)
     return {name: entry.timing() for name, entry in zip(candidates, entries, strict=True)}
+
+
+def _check_counts(candidates: int, rounds: int, warmup: int | None) -> None:
+    if candidates < 1 or rounds < 1 or (warmup or 0) < 0:
+        counts = f"{candidates} candidates, {rounds} rounds, {warmup} warm-ups"
+        raise InputError(f"{counts}: expected 1, 1, 0 or more")
 
 
 def _warm_up(call: Callable[[], object], calls: int | None, clock: Clock) -> None:

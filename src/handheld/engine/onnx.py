@@ -94,35 +94,38 @@ def open_onnx(
         InputError: ``threads`` is less than 0, or ``seconds`` not more than 0.
         MissingDependencyError: ONNX Runtime is not installed.
     """
-    if not isinstance(threads, Integral) or threads < 0:
-        raise InputError(
-            f"threads is {threads!r}, expected a whole number of 0 (all cores) or more"
-        )
-    if not isinstance(seconds, Real) or not 0 < seconds < math.inf:
-        raise InputError(f"seconds is {seconds!r}, expected a number above 0")
-    where = os.fspath(path)
+    _check_options(threads, seconds)
+    label = os.fspath(path)
     if not Path(path).is_file():
-        raise ModelError(f"{where}: no such file; expected a .onnx file")
+        raise ModelError(f"{label}: no such file; expected a .onnx file")
     files = onnx_files(path)
     limits = _limits(isolated, seconds, files)
-    session = _session(where, threads, limits, files)
-    picture_input = _picture_input(session.inputs, where)
+    session = _session(label, threads, limits, files)
+    picture_input = _picture_input(session.inputs, label)
 
     def run(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        array = _fed(picture, picture_input, where)
+        array = _fed(picture, picture_input, label)
         try:
             return session.run(array, seconds)
         except TimeoutError:
             problem = f"it took longer than {seconds:g} s and was stopped"
-            raise ModelError(f"{where}: {problem}") from None
+            raise ModelError(f"{label}: {problem}") from None
         except ModelError:  # of a process of its own, with all that there is to say
             raise
         except Exception as error:  # the runtime's own classes, which have no common base
             shape = list(picture.shape)
             problem = f"fails on a picture {shape}: {_reason(error)}"
-            raise ModelError(f"{where}: {problem}") from error
+            raise ModelError(f"{label}: {problem}") from error
 
     return run, picture_input.side
+
+
+def _check_options(threads: Any, seconds: Any) -> None:
+    if not isinstance(threads, Integral) or threads < 0:
+        expected = "expected a whole number of 0 (all cores) or more"
+        raise InputError(f"threads is {threads!r}, {expected}")
+    if not isinstance(seconds, Real) or not 0 < seconds < math.inf:
+        raise InputError(f"seconds is {seconds!r}, expected a number above 0")
 
 
 def _limits(
@@ -169,7 +172,7 @@ def onnx_files(path: str | os.PathLike[str]) -> dict[str, Path]:
 def _external_names(path: Path) -> set[str]:
     # Mapped, not read: the weights of a large model are never looked at.
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return external_names(content, most=_MOST_FIELDS)
+        return external_names(content, max_fields=_MOST_FIELDS)
 
 
 def _beside(name: str, folder: Path, homes: set[Path]) -> Path:
@@ -189,31 +192,31 @@ def _beside(name: str, folder: Path, homes: set[Path]) -> Path:
     return target
 
 
-def _cannot_be_opened(where: str, problem: str) -> ModelError:
-    return ModelError(f"{where} cannot be opened as an ONNX model: {problem}")
+def _cannot_be_opened(label: str, problem: str) -> ModelError:
+    return ModelError(f"{label} cannot be opened as an ONNX model: {problem}")
 
 
 def _session(
-    where: str, threads: int, limits: RunLimits | None, files: dict[str, Path]
+    label: str, threads: int, limits: RunLimits | None, files: dict[str, Path]
 ) -> _AnySession:
     """Open the model, apart if there are limits."""
     if not _has_runtime():
         raise MissingDependencyError("onnxruntime", "onnx", "reading an ONNX model")
     try:
         if limits is None:
-            return Session(where, threads=threads)
+            return Session(label, threads=threads)
         # A child's limit on CPU time is for so many threads, so it has to know the number.
         threads = threads or os.cpu_count() or 1
         visible = {path: str(file) for path, file in files.items()}
         model = next(iter(visible))
-        return IsolatedSession(model, where, threads=threads, limits=limits, files=visible)
+        return IsolatedSession(model, label, threads=threads, limits=limits, files=visible)
     except UnicodeDecodeError as error:
         problem = "the name of an input is no UTF-8; export the model with another"
-        raise _cannot_be_opened(where, problem) from error
+        raise _cannot_be_opened(label, problem) from error
     except ModelError:
         raise
     except Exception as error:  # the runtime's own classes, as above
-        raise _cannot_be_opened(where, _reason(error)) from error
+        raise _cannot_be_opened(label, _reason(error)) from error
 
 
 def _has_runtime() -> bool:

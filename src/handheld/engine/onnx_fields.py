@@ -41,12 +41,12 @@ GRAPH = 7
 """Number of a model's field that holds its graph."""
 
 
-def onnx_fields(content: Content, *, most: int) -> Iterator[tuple[str, int, Value]]:
+def onnx_fields(content: Content, *, max_fields: int) -> Iterator[tuple[str, int, Value]]:
     """Give every field of the messages that lead to tensors.
 
     Args:
         content: of the file.
-        most: fields to read before the file is given up.
+        max_fields: fields to read before the file is given up.
 
     Yields:
         The message's name, the field's number, its value.
@@ -60,8 +60,10 @@ def onnx_fields(content: Content, *, most: int) -> Iterator[tuple[str, int, Valu
         message, start, end, depth = waiting.pop()
         for number, value in _fields(content, start, end):
             count += 1
-            if count > most or depth > _MAX_DEPTH:
-                raise ValueError(f"it has more than {most:,} parts, or parts {_MAX_DEPTH} deep")
+            if count > max_fields or depth > _MAX_DEPTH:
+                raise ValueError(
+                    f"it has more than {max_fields:,} parts, or parts {_MAX_DEPTH} deep"
+                )
             yield message, number, value
             inner = _MESSAGES[message].get(number)
             if inner and isinstance(value, tuple):
@@ -75,14 +77,14 @@ def leads_elsewhere(message: str, number: int, value: Value) -> bool:
     return number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)
 
 
-def external_names(content: Content, *, most: int) -> set[str]:
+def external_names(content: Content, *, max_fields: int) -> set[str]:
     """Return the names of the other files in which tensors lie, as the file writes them.
 
     Raises:
         ValueError: as :func:`onnx_fields`, or a name is no UTF-8.
     """
     names = set()
-    for message, number, value in onnx_fields(content, most=most):
+    for message, number, value in onnx_fields(content, max_fields=max_fields):
         if message != "tensor" or number != _EXTERNAL_DATA or not isinstance(value, tuple):
             continue
         entry = _entry(content, *value)

@@ -23,25 +23,25 @@ def fill_buffers(model: Table, file: bytes) -> None:
     for i, buffer in enumerate(model["buffers"]):
         if buffer["offset"] < OUTSIDE:
             continue
-        where = f"buffers[{i}]"
+        path = f"buffers[{i}]"
         size = buffer["size"]
         offset = buffer["offset"]
         if isinstance(buffer["data"], np.ndarray):
             both = f"{len(buffer['data'])} bytes of its own and {size} at byte {offset}"
-            fail(where, f"{both}; expected one of them")
+            fail(path, f"{both}; expected one of them")
         # Buffer 0 is the one that tensors without values name.
         if not i or not size:
             problem = "expected some, and none in the first buffer, that of empty tensors"
-            fail(where, f"{size} bytes at byte {offset}; {problem}")
-        _check_range(where, buffer, len(file))
+            fail(path, f"{size} bytes at byte {offset}; {problem}")
+        _check_range(path, buffer, len(file))
         buffer["data"] = content[offset : offset + size]
 
 
-def _check_range(where: str, buffer: Table, file_size: int) -> None:
+def _check_range(path: str, buffer: Table, file_size: int) -> None:
     offset = buffer["offset"]
     size = buffer["size"]
     if offset + size > file_size:
         problem = f"do not fit in the file's {file_size} bytes"
-        fail(where, f"{size} bytes from byte {offset} {problem}")
+        fail(path, f"{size} bytes from byte {offset} {problem}")
     if offset % ALIGN:
-        fail(where, f"bytes from byte {offset}, which is no multiple of {ALIGN}")
+        fail(path, f"bytes from byte {offset}, which is no multiple of {ALIGN}")

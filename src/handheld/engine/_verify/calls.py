@@ -61,42 +61,42 @@ def _leaves(calls: Sequence[list[int]], settled: Iterable[int]) -> list[int]:
     return [i for i, targets in enumerate(calls) if i not in done and done.issuperset(targets)]
 
 
-def _check_limits(where: str, depth: int, total: int) -> None:
+def _check_limits(path: str, depth: int, total: int) -> None:
     if depth > _MOST_DEPTH or total > _MOST_CALLS:
         limits = f"at most {_MOST_DEPTH} deep and {_MOST_CALLS} in all"
-        unsupported(where, f"calls nested {depth} deep; {limits}")
+        unsupported(path, f"calls nested {depth} deep; {limits}")
 
 
-def check_call(where: str, name: str, node: Table, graph: Table, graphs: Sequence[Table]) -> None:
+def check_call(path: str, name: str, node: Table, graph: Table, graphs: Sequence[Table]) -> None:
     """Refuse a call whose tensors differ from the callee's in number or type."""
     if -1 in node["inputs"]:
-        fail(where, "an operand of a call is absent")
+        fail(path, "an operand of a call is absent")
     inputs = _types(graph, node["inputs"])
     outputs = _types(graph, node["outputs"])
     targets = [graphs[number] for number in callees(node)]
     if name == "IF":
         for target in targets:
-            _expect(where, target, inputs[1:], outputs)
+            _expect(path, target, inputs[1:], outputs)
         if inputs[:1] != [_BOOL]:
-            fail(where, "a condition that is no bool")
+            fail(path, "a condition that is no bool")
     elif name == "WHILE":
         condition, body = targets
-        _expect(where, condition, inputs, [_BOOL])
-        _expect(where, body, inputs, inputs)
+        _expect(path, condition, inputs, [_BOOL])
+        _expect(path, body, inputs, inputs)
         if outputs != inputs:
             problem = f"outputs of types {outputs}"
-            fail(where, f"{problem}, expected those of the inputs {inputs}")
+            fail(path, f"{problem}, expected those of the inputs {inputs}")
     elif name == "CALL_ONCE":
-        _expect(where, targets[0], [], [])
+        _expect(path, targets[0], [], [])
 
 
 def _types(graph: Table, indices: Iterable[int]) -> list[int]:
     return [graph["tensors"][index]["type"] for index in indices]
 
 
-def _expect(where: str, callee: Table, inputs: list[int], outputs: list[int]) -> None:
+def _expect(path: str, callee: Table, inputs: list[int], outputs: list[int]) -> None:
     takes = _types(callee, callee["inputs"])
     gives = _types(callee, callee["outputs"])
     if takes != inputs or gives != outputs:
         expected = f"types {inputs} -> {outputs}"
-        fail(where, f"calls for {expected} a graph of types {takes} -> {gives}")
+        fail(path, f"calls for {expected} a graph of types {takes} -> {gives}")

@@ -78,17 +78,17 @@ def _check_head(model: Table) -> None:
         unsupported("external_buffers", problem)
 
 
-def _check_code(where: str, code: Table) -> None:
+def _check_code(path: str, code: Table) -> None:
     number = operator_number(code)
     if number in refused():
-        unsupported(where, f"operator {refused()[number]} is not supported")
+        unsupported(path, f"operator {refused()[number]} is not supported")
     if number not in signatures():
         problem = f"operator number {number} is not one that this version of handheld knows"
-        unsupported(where, problem)
+        unsupported(path, problem)
     if number == CUSTOM and not code["custom_code"]:
-        fail(where, "custom operator without a name")
+        fail(path, "custom operator without a name")
     if code["version"] < 1:
-        fail(where, f"operator version {code['version']}, expected 1 or more")
+        fail(path, f"operator version {code['version']}, expected 1 or more")
 
 
 def operator_number(code: Table) -> int:
@@ -108,13 +108,13 @@ def operator_name(code: Table) -> str:
     return custom_name(code) or signatures()[operator_number(code)].name
 
 
-def _check_tensors(where: str, graph: Table, buffers: Sequence[Table]) -> None:
+def _check_tensors(path: str, graph: Table, buffers: Sequence[Table]) -> None:
     total = 0
     for i, tensor in enumerate(graph["tensors"]):
-        total += check_tensor(f"{where}.tensors[{i}]", tensor, buffers)
+        total += check_tensor(f"{path}.tensors[{i}]", tensor, buffers)
         # Here and not behind the loop, so that a long list of tensors is given up early.
         if total > MAX_BYTES:
-            unsupported(where, f"tensors need more than {MAX_BYTES} bytes together")
+            unsupported(path, f"tensors need more than {MAX_BYTES} bytes together")
 
 
 def _walk_graphs(model: Table, inputs: Mapping[int, Shape]) -> list[GraphWalk]:
@@ -156,17 +156,17 @@ def _open_inputs(graph: Table) -> dict[int, Shape | None]:
     return shapes
 
 
-def _check_signature(where: str, signature: Table, graphs: Sequence[Table]) -> None:
+def _check_signature(path: str, signature: Table, graphs: Sequence[Table]) -> None:
     key = signature["signature_key"]
     number = signature["subgraph_index"]
     if key is None or number >= len(graphs):
-        fail(where, f"key {key}, subgraph {number}")
+        fail(path, f"key {key}, subgraph {number}")
     for field in ("inputs", "outputs"):
-        _check_entries(f"{where}.{field}", signature[field], graphs[number][field])
+        _check_entries(f"{path}.{field}", signature[field], graphs[number][field])
 
 
-def _check_entries(where: str, entries: Sequence[Table], indices: Sequence[int]) -> None:
+def _check_entries(path: str, entries: Sequence[Table], indices: Sequence[int]) -> None:
     for entry in entries:
         if entry["name"] is None or entry["tensor_index"] not in indices:
             problem = f"{entry['name']} is tensor {entry['tensor_index']}"
-            fail(where, f"{problem}, not in {indices}")
+            fail(path, f"{problem}, not in {indices}")

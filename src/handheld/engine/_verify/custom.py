@@ -67,34 +67,34 @@ _POOL_NUMBERS = range(5, 11)
 _PADDINGS = (1, 2)  # TfLitePadding: same, valid
 
 
-def check_custom(where: str, name: str, node: Table) -> None:
+def check_custom(path: str, name: str, node: Table) -> None:
     """Check arity and options of a custom operator; refuse those that the runtime lacks."""
     if name == TRANSPOSE_CONV_BIAS:
-        _check_structure(where, node, (3, 1), _CONV_NUMBERS)
+        _check_structure(path, node, (3, 1), _CONV_NUMBERS)
     elif name in _POOLS:
-        _check_structure(where, node, _POOLS[name], _POOL_NUMBERS)
+        _check_structure(path, node, _POOLS[name], _POOL_NUMBERS)
     elif name in _REGISTERED:
-        _check_registered(where, name, node)
+        _check_registered(path, name, node)
     else:
         known = ", ".join(sorted([*_REGISTERED, *_POOLS, TRANSPOSE_CONV_BIAS]))
         advice = f"the runtime has {known}: export the model without it"
-        unsupported(where, f"custom operator {name!r}; {advice}")
+        unsupported(path, f"custom operator {name!r}; {advice}")
 
 
-def _check_registered(where: str, name: str, node: Table) -> None:
+def _check_registered(path: str, name: str, node: Table) -> None:
     arity, ranges = _REGISTERED[name]
     if _arity(node) != arity:
-        fail(where, f"{_counted(node)} of {name}")
+        fail(path, f"{_counted(node)} of {name}")
     if -1 in node["inputs"]:
-        fail(where, f"an input of {name} is absent")
-    options = read_map(where, bytes(node["custom_options"]))
+        fail(path, f"an input of {name} is absent")
+    options = read_map(path, bytes(node["custom_options"]))
     for key, (low, high) in ranges.items():
         # What is absent is NaN, which lies in no range.
         if not low <= options.get(key, math.nan) <= high:
-            fail(where, f"option {key} is {options.get(key)}, expected {low} to {high}")
+            fail(path, f"option {key} is {options.get(key)}, expected {low} to {high}")
     for key, (low, high) in _OPTIONAL.items():
         if not low <= options.get(key, low) <= high:
-            fail(where, f"option {key} is {options[key]}, expected {low} to {high}")
+            fail(path, f"option {key} is {options[key]}, expected {low} to {high}")
 
 
 def _arity(node: Table) -> tuple[int, int]:
@@ -111,15 +111,15 @@ def structure(node: Table) -> tuple[int, ...]:
     return unpack_from(f"<{len(data) // 4}i", data)
 
 
-def _check_structure(where: str, node: Table, arity: tuple[int, int], counts: range) -> None:
+def _check_structure(path: str, node: Table, arity: tuple[int, int], counts: range) -> None:
     if _arity(node) != arity or -1 in node["inputs"]:
-        fail(where, f"{_counted(node)}, expected {arity[0]} and {arity[1]}")
+        fail(path, f"{_counted(node)}, expected {arity[0]} and {arity[1]}")
     size = len(node["custom_options"])
     if size % 4 or size // 4 not in counts:
         limits = f"{4 * counts.start} to {4 * (counts.stop - 1)}"
-        fail(where, f"{size} bytes of custom options, expected {limits}")
+        fail(path, f"{size} bytes of custom options, expected {limits}")
     # The numbers that every file has are the padding, then strides and the window's sides.
     padding, *steps = structure(node)[: counts.start]
     steps_fit = 1 <= min(steps) <= max(steps) <= _MAX_SIDE
     if padding not in _PADDINGS or not steps_fit:
-        fail(where, f"padding {padding} and strides {steps} in the custom options")
+        fail(path, f"padding {padding} and strides {steps} in the custom options")

@@ -30,8 +30,8 @@ class RefusedError(Exception):
 
     def __str__(self) -> str:
         # "subgraphs", "[0]", "tensors" make subgraphs[0].tensors.
-        where = ".".join(self.path).replace(".[", "[")
-        return f"{where or 'root'}: {self.problem}"
+        path = ".".join(self.path).replace(".[", "[")
+        return f"{path or 'root'}: {self.problem}"
 
 
 class CorruptError(RefusedError):
@@ -42,17 +42,17 @@ class UnsupportedError(RefusedError):
     """The file may be as its maker meant it, but uses what is not supported here."""
 
 
-def fail(where: str, problem: str) -> NoReturn:
-    """Refuse a corrupt file for what stands at ``where``."""
+def fail(path: str, problem: str) -> NoReturn:
+    """Refuse a corrupt file for what stands at ``path``."""
     error = CorruptError(problem)
-    error.path.append(where)
+    error.path.append(path)
     raise error
 
 
-def unsupported(where: str, problem: str) -> NoReturn:
-    """Refuse a file that uses, at ``where``, what is not supported."""
+def unsupported(path: str, problem: str) -> NoReturn:
+    """Refuse a file that uses, at ``path``, what is not supported."""
     error = UnsupportedError(problem)
-    error.path.append(where)
+    error.path.append(path)
     raise error
 
 
@@ -138,17 +138,17 @@ class Reader:
         return target
 
     def _value(self, field: Field, at: int, siblings: Table) -> Any:
-        if field.kind == "scalar":
+        if field.encoding == "scalar":
             return field.scalar.unpack_from(self.data, at)[0]
-        if field.kind == "union":
+        if field.encoding == "union":
             return self._union(field.name, siblings[field.name + "_type"], at)
         target = self._target(at)
-        if field.kind == "table":
+        if field.encoding == "table":
             return self.table(target, field.target)
-        if field.kind == "str":
+        if field.encoding == "str":
             return self._string(target)
         start, count = self._vector(target, field.scalar.size)
-        if field.kind == "tables":
+        if field.encoding == "tables":
             return tuple(self._element(start + 4 * i, i, field.target) for i in range(count))
         if field.target == "u1":
             return self._bytes[start : start + count]

@@ -19,16 +19,16 @@ _MOST_BYTES = 1 << 12  # a real map has about 200
 _WIDTHS = (1, 2, 4, 8)
 
 
-def read_map(where: str, data: bytes) -> dict[str, float]:
+def read_map(path: str, data: bytes) -> dict[str, float]:
     """Return the numbers of a FlexBuffer map, by key."""
-    return _MapReader(where, data).read()
+    return _MapReader(path, data).read()
 
 
 class _MapReader:
     """Positions count from the first byte; a width is that of the numbers which stand there."""
 
-    def __init__(self, where: str, data: bytes) -> None:
-        self._where = where
+    def __init__(self, path: str, data: bytes) -> None:
+        self._where = path
         self._data = data
 
     def _fail(self, problem: str) -> NoReturn:

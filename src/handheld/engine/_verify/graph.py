@@ -24,15 +24,15 @@ _CALLS = ("IF", "WHILE", "CALL_ONCE")
 _VARIABLES = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
-def check_indices(where: str, indices: Iterable[int], count: int, lowest: int = 0) -> None:
+def check_indices(path: str, indices: Iterable[int], count: int, lowest: int = 0) -> None:
     """Refuse tensor indices out of range."""
     for i in indices:
         if not lowest <= i < count:
-            fail(where, f"tensor index {i}, expected {lowest} to {count - 1}")
+            fail(path, f"tensor index {i}, expected {lowest} to {count - 1}")
 
 
 def walk_graph(
-    where: str,
+    path: str,
     graph: Table,
     tables: FileTables,
     done: Mapping[int, GraphWalk],
@@ -41,36 +41,36 @@ def walk_graph(
     """Check one graph whose tensors have passed their own checks.
 
     Args:
-        where: its path in the file.
+        path: its path in the file.
         graph: its table.
         tables: what all graphs share.
         done: walks of the graphs that it calls, by number.
         inputs: shapes of inputs that are other than in the file, by tensor; None: only a run can
             tell.
     """
-    _check_ends(where, graph)
-    walk = _begin(where, graph, tables, inputs)
+    _check_ends(path, graph)
+    walk = _begin(path, graph, tables, inputs)
     for i, node in enumerate(graph["operators"]):
-        _check_node(f"{where}.operators[{i}]", node, walk, done)
+        _check_node(f"{path}.operators[{i}]", node, walk, done)
     outputs = set(graph["outputs"])
     if outputs - walk.ready:
-        fail(f"{where}.outputs", f"tensors {outputs - walk.ready} are never computed")
+        fail(f"{path}.outputs", f"tensors {outputs - walk.ready} are never computed")
     unwritten = walk.unpacked & outputs
     if unwritten:
         problem = "unpack constants, which the runtime keeps to itself: the outputs are not written"
-        unsupported(f"{where}.outputs", f"tensors {unwritten} {problem}")
+        unsupported(f"{path}.outputs", f"tensors {unwritten} {problem}")
     return walk
 
 
-def _check_ends(where: str, graph: Table) -> None:
+def _check_ends(path: str, graph: Table) -> None:
     for field in ("inputs", "outputs"):
-        check_indices(f"{where}.{field}", graph[field], len(graph["tensors"]))
+        check_indices(f"{path}.{field}", graph[field], len(graph["tensors"]))
     if len(set(graph["inputs"])) != len(graph["inputs"]):
-        fail(f"{where}.inputs", f"a tensor is listed twice: {graph['inputs']}")
+        fail(f"{path}.inputs", f"a tensor is listed twice: {graph['inputs']}")
 
 
 def _begin(
-    where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]
+    path: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]
 ) -> GraphWalk:
     """The walk before the first operator: constants and inputs are ready."""
     constants = set()
@@ -84,11 +84,11 @@ def _begin(
             standing.add(i)
     if not constants.isdisjoint(graph["inputs"]):
         both = constants.intersection(graph["inputs"])
-        fail(f"{where}.inputs", f"tensor {frozenset(both)} is a constant")
+        fail(f"{path}.inputs", f"tensor {frozenset(both)} is a constant")
     resized = any(shape != shapes[i] for i, shape in inputs.items())
     for i, shape in inputs.items():
         if shape is not None:
-            ensure_size(f"{where}.tensors[{i}]", shape, type_name(graph["tensors"][i]))
+            ensure_size(f"{path}.tensors[{i}]", shape, type_name(graph["tensors"][i]))
         shapes[i] = shape
     fixed = frozenset(constants.union(graph["inputs"]))
     return GraphWalk(
@@ -103,41 +103,41 @@ def _begin(
     )
 
 
-def _check_node(where: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> None:
+def _check_node(path: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> None:
     """Check one operator against its kernel's signature and make its outputs ready."""
     tables = walk.tables
     index = node["opcode_index"]
     if index >= len(tables.numbers):
-        fail(where, f"operator code {index} of {len(tables.numbers)}")
+        fail(path, f"operator code {index} of {len(tables.numbers)}")
     if node["builtin_options2_type"] or node["large_custom_options_offset"]:
         problem = "StableHLO options and options stored after the model are not supported"
-        unsupported(where, problem)
+        unsupported(path, problem)
     number = tables.numbers[index]
     signature = signatures()[number]
-    where = f"{where} ({signature.name})"
-    _check_arity(where, node, signature, len(walk.graph["tensors"]))
-    _check_flow(where, node, walk)
-    check_options(where, node, signature)
+    path = f"{path} ({signature.name})"
+    _check_arity(path, node, signature, len(walk.graph["tensors"]))
+    _check_flow(path, node, walk)
+    check_options(path, node, signature)
     walk.ready.update(node["outputs"])
     name = signature.name
     if number == CUSTOM:
         name = tables.customs[index]
-        check_custom(where, name, node)
-    _settle(Step(where, name, node, walk), done)
+        check_custom(path, name, node)
+    _settle(Step(path, name, node, walk), done)
 
 
-def _check_arity(where: str, node: Table, signature: Signature, count: int) -> None:
+def _check_arity(path: str, node: Table, signature: Signature, count: int) -> None:
     inputs = node["inputs"]
     outputs = node["outputs"]
-    check_indices(f"{where}.inputs", inputs, count, -1)
-    check_indices(f"{where}.outputs", outputs, count)
-    check_indices(f"{where}.intermediates", node["intermediates"], count)
+    check_indices(f"{path}.inputs", inputs, count, -1)
+    check_indices(f"{path}.outputs", outputs, count)
+    check_indices(f"{path}.intermediates", node["intermediates"], count)
     if len(inputs) not in signature.inputs or len(outputs) not in signature.outputs:
         counts = f"{len(inputs)} inputs and {len(outputs)} outputs"
         expected = f"{_range_text(signature.inputs)} and {_range_text(signature.outputs)}"
-        fail(where, f"{counts}, expected {expected}")
+        fail(path, f"{counts}, expected {expected}")
     if -1 in inputs[: signature.optional]:
-        fail(where, f"input {inputs.index(-1)} is absent")
+        fail(path, f"input {inputs.index(-1)} is absent")
 
 
 def _range_text(counts: range) -> str:
@@ -146,18 +146,18 @@ def _range_text(counts: range) -> str:
     return f"{counts.start} to {counts.stop - 1}"
 
 
-def _check_flow(where: str, node: Table, walk: GraphWalk) -> None:
+def _check_flow(path: str, node: Table, walk: GraphWalk) -> None:
     """Inputs are computed before; outputs are written once, and are no inputs or constants."""
     missing = set(node["inputs"]) - walk.ready - {-1}
     if missing:
-        fail(where, f"reads tensors {missing} before any operator computes them")
+        fail(path, f"reads tensors {missing} before any operator computes them")
     outputs = node["outputs"]
     if not walk.fixed.isdisjoint(outputs) or len(set(outputs)) != len(outputs):
-        fail(where, f"writes tensors {outputs}: an input, a constant, or one tensor twice")
+        fail(path, f"writes tensors {outputs}: an input, a constant, or one tensor twice")
     for i in walk.ready.intersection(outputs):
         # A tensor without elements is ready from the start, and may still be written.
         if not is_empty(walk.graph["tensors"][i]):
-            fail(where, f"writes tensors {outputs}, of which one is already computed")
+            fail(path, f"writes tensors {outputs}, of which one is already computed")
 
 
 def _settle(step: Step, done: Mapping[int, GraphWalk]) -> None:
@@ -170,8 +170,8 @@ def _settle(step: Step, done: Mapping[int, GraphWalk]) -> None:
         options=step.options,
         buffers=walk.tables.buffers,
     )
-    check_operands(step.where, operands)
-    check_table(step.where, step.name, step.node)
+    check_operands(step.path, operands)
+    check_table(step.path, step.name, step.node)
     if step.name in _CALLS:
         shapes = _called_shapes(step, done)
     elif step.name in _VARIABLES:
@@ -188,7 +188,7 @@ def _settle(step: Step, done: Mapping[int, GraphWalk]) -> None:
 def _called_shapes(step: Step, done: Mapping[int, GraphWalk]) -> list[Shape] | None:
     """Shapes that a call gives; its types have to agree, its shapes may be doubted."""
     walk = step.walk
-    check_call(step.where, step.name, step.node, walk.graph, walk.tables.graphs)
+    check_call(step.path, step.name, step.node, walk.graph, walk.tables.graphs)
     walk.steady = False
     targets = [done[number] for number in callees(step.node)]
     if step.name == "CALL_ONCE":
@@ -223,11 +223,11 @@ def _variable_shapes(step: Step) -> list[Shape] | None:
     if step.name == "VAR_HANDLE":
         (output,) = step.outputs
         if type_name(output) != "resource":
-            fail(step.where, f"a handle of type {type_name(output)}, expected resource")
+            fail(step.path, f"a handle of type {type_name(output)}, expected resource")
         return step.declared_shapes()
     handle = step.node["inputs"][0]
     if type_name(walk.graph["tensors"][handle]) != "resource":
-        fail(step.where, "a handle that is no resource")
+        fail(step.path, "a handle that is no resource")
     variable = walk.handles.get(handle)
     if variable is None:
         step.doubt("a handle that another graph passes on")
@@ -243,7 +243,7 @@ def _variable_shapes(step: Step) -> list[Shape] | None:
 
 def _read_shapes(step: Step, variable: Name) -> list[Shape] | None:
     walk = step.walk
-    reason = walk.tables.variables.check_read(step.where, variable, step.outputs[0])
+    reason = walk.tables.variables.check_read(step.path, variable, step.outputs[0])
     if not reason and variable not in walk.assigned:
         reason = "a variable that may be read before it is assigned"
     step.doubt(reason)

@@ -173,16 +173,16 @@ def dense(call: Call) -> list[Shape]:
 
 
 def matmul(call: Call) -> list[Shape]:
-    left = call.shape(0)
-    right = call.shape(1)
-    problem = f"matrices of shapes {left} and {right}"
-    if min(len(left), len(right)) < 2:
+    lhs = call.shape(0)
+    rhs = call.shape(1)
+    problem = f"matrices of shapes {lhs} and {rhs}"
+    if min(len(lhs), len(rhs)) < 2:
         raise ValueError(problem)
-    rows, depth = _matrix(left, adjoint=call.option("adj_x"))
-    height, columns = _matrix(right, adjoint=call.option("adj_y"))
+    rows, depth = _matrix(lhs, adjoint=call.option("adj_x"))
+    height, columns = _matrix(rhs, adjoint=call.option("adj_y"))
     if depth != height:
         raise ValueError(problem)
-    return [(*np.broadcast_shapes(left[:-2], right[:-2]), rows, columns)]
+    return [(*np.broadcast_shapes(lhs[:-2], rhs[:-2]), rows, columns)]
 
 
 def _matrix(shape: Shape, *, adjoint: bool) -> Shape:

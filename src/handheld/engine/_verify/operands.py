@@ -54,41 +54,41 @@ class Operands:
         return [tensor for tensor in chosen if tensor]
 
 
-def check_operands(where: str, operands: Operands) -> None:
+def check_operands(path: str, operands: Operands) -> None:
     """Refuse an operator if types or scales of its operands are wrong."""
-    _check_types(where, operands)
-    _check_handles(where, operands)
+    _check_types(path, operands)
+    _check_handles(path, operands)
     if operands.name in kernels.NEEDS_SCALE:
-        _check_scales(where, operands)
+        _check_scales(path, operands)
     if operands.name in kernels.SCALE_AXES:
-        _check_channels(where, operands)
+        _check_channels(path, operands)
     if operands.name != "DENSIFY" and any(tensor["sparsity"] for tensor in operands.present):
-        unsupported(where, "a sparse constant is supported where DENSIFY unpacks it, only there")
+        unsupported(path, "a sparse constant is supported where DENSIFY unpacks it, only there")
 
 
-def _check_types(where: str, operands: Operands) -> None:
+def _check_types(path: str, operands: Operands) -> None:
     data = operands.data
     if data and operands.name in kernels.OUTPUTS_LIKE_INPUT:
         types = _types(operands.outputs)
         if set(types) - {data["type"]}:
-            fail(where, f"element types {types} of outputs, {data['type']} of the input")
+            fail(path, f"element types {types} of outputs, {data['type']} of the input")
     if operands.name in kernels.GIVES_BOOL and type_name(operands.outputs[0]) != "bool":
-        fail(where, f"an output of {type_name(operands.outputs[0])}, expected bool")
+        fail(path, f"an output of {type_name(operands.outputs[0])}, expected bool")
 
 
 def _types(tensors: Iterable[Table]) -> list[int]:
     return [tensor["type"] for tensor in tensors]
 
 
-def _check_handles(where: str, operands: Operands) -> None:
+def _check_handles(path: str, operands: Operands) -> None:
     if operands.name in kernels.TAKES_HANDLES:
         return
     for tensor in (*operands.present, *operands.outputs):
         if type_name(tensor) in OPAQUE[1:]:  # a string is no handle
-            fail(where, "reads or writes a handle, which is for variables and tables alone")
+            fail(path, "reads or writes a handle, which is for variables and tables alone")
 
 
-def _check_scales(where: str, operands: Operands) -> None:
+def _check_scales(path: str, operands: Operands) -> None:
     """Kernels stop the process over a scale that is absent, or too far from the others."""
     scales = []
     for tensor in (*operands.present, *operands.outputs):
@@ -96,17 +96,17 @@ def _check_scales(where: str, operands: Operands) -> None:
             continue
         listed = _scales(tensor)
         if not listed:
-            fail(where, f"tensor {tensor['name']!r} of integers has no scale")
+            fail(path, f"tensor {tensor['name']!r} of integers has no scale")
         scales.append(max(listed))
     if operands.name in kernels.COMPARISONS and 1.0 in scales:
         problem = "a scale of exactly 1, at which the runtime's comparisons stop the process"
-        unsupported(where, f"{problem}; use any other")
-    least = kernels.LEAST_OUTPUT_SCALE.get(operands.name)
-    if least is None or len(scales) < 2:
+        unsupported(path, f"{problem}; use any other")
+    threshold = kernels.LEAST_OUTPUT_SCALE.get(operands.name)
+    if threshold is None or len(scales) < 2:
         return
-    if least(2 * max(scales[:-1])) >= scales[-1]:
+    if threshold(2 * max(scales[:-1])) >= scales[-1]:
         problem = f"far too large for the output's {scales[-1]}"
-        fail(where, f"scales of inputs {scales[:-1]} are {problem}")
+        fail(path, f"scales of inputs {scales[:-1]} are {problem}")
 
 
 def _scales(tensor: Table) -> Sequence[float]:
@@ -114,7 +114,7 @@ def _scales(tensor: Table) -> Sequence[float]:
     return quantization.get("scale") or ()
 
 
-def _check_channels(where: str, operands: Operands) -> None:
+def _check_channels(path: str, operands: Operands) -> None:
     """Scales by channel lie along the outputs' channels, and nowhere else."""
     position, axis = kernels.SCALE_AXES[operands.name]
     for i, tensor in enumerate(operands.inputs[: position + 1]):
@@ -122,7 +122,7 @@ def _check_channels(where: str, operands: Operands) -> None:
             continue
         lies = tensor["quantization"]["quantized_dimension"]
         if i < position or lies != axis:
-            fail(where, f"operand {i} has scales along axis {lies}")
+            fail(path, f"operand {i} has scales along axis {lies}")
 
 
 def _is_by_channel(tensor: Table) -> bool:

@@ -234,9 +234,9 @@ def signatures() -> dict[int, Signature]:
 
 def _parse(line: str) -> tuple[int, Signature]:
     """Number and signature of an operator, from its line of the table."""
-    number, name, inputs, outputs, *rest = line.split()
+    number, name, inputs, outputs, *tail = line.split()
     counts = _range(inputs.rstrip("?~"))
-    options = "".join(rest)
+    options = "".join(tail)
     signature = Signature(
         name,
         counts,

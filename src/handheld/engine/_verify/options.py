@@ -38,36 +38,40 @@ _ANY = (-math.inf, math.inf)
 _LISTED = {"num_splits": "outputs", "num": "outputs", "values_count": "inputs"}
 
 
-def check_options(where: str, node: Table, signature: Signature) -> None:
+def check_options(path: str, node: Table, signature: Signature) -> None:
     """Check an operator's options against the kernel that ``signature`` describes."""
-    name = _table_name(where, node["builtin_options_type"])
+    name = _table_name(path, node["builtin_options_type"])
     options = node["builtin_options"]
     # A table that the kernel can do without may be left out; another one in its place may not.
     matters = signature.options and (name or signature.required)
     if matters and (name != signature.options or options is None):
-        fail(where, f"options are {name or 'absent'}, expected {signature.options}")
+        fail(path, f"options are {name or 'absent'}, expected {signature.options}")
     for key, value in (options or {}).items():
-        _check_range(f"{where}.{key}", key, value)
+        _check_range(f"{path}.{key}", key, value)
+    _check_counts(path, node, options or {})
+
+
+def _check_counts(path: str, node: Table, options: Table) -> None:
     for key, field in _LISTED.items():
         count = len(node[field])
-        if options and options.get(key, count) != count:
-            fail(f"{where}.{key}", f"{options[key]}, but {count} {field}")
+        if options.get(key, count) != count:
+            fail(f"{path}.{key}", f"{options[key]}, but {count} {field}")
 
 
-def _table_name(where: str, number: int) -> str:
+def _table_name(path: str, number: int) -> str:
     """Name of a table of options; "" for number 0, which stands for none."""
     names = UNIONS["builtin_options"]
     # The reader judges the number only where the options themselves are there.
     if number > len(names):
         problem = f"options of kind {number}, which is not among the {len(names)} that are known"
-        fail(where, problem)
+        fail(path, problem)
     return names[number - 1] if number else ""
 
 
-def _check_range(where: str, key: str, value: object) -> None:
+def _check_range(path: str, key: str, value: object) -> None:
     if isinstance(value, int):
         low, high = _RANGES.get(key, _ANY)
         if not low <= value <= high:
-            fail(where, f"{value}, expected {low} to {high}")
+            fail(path, f"{value}, expected {low} to {high}")
     if isinstance(value, float) and not math.isfinite(value):
-        fail(where, f"{value} is not finite")
+        fail(path, f"{value} is not finite")

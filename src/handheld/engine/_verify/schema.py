@@ -152,7 +152,7 @@ class Field(NamedTuple):
     Args:
         name: of the field.
         slot: its position in the table's list of offsets.
-        kind: scalar, vector (of scalars), str, union, table or tables (a vector of them).
+        encoding: scalar, vector (of scalars), str, union, table or tables (a vector of them).
         width: bytes in the table itself: the scalar's, or 4 for an offset.
         scalar: format of the value, or of a vector's elements.
         target: name of the table that the field leads to; for scalars, of the scalar type.
@@ -161,7 +161,7 @@ class Field(NamedTuple):
 
     name: str
     slot: int
-    kind: str
+    encoding: str
     width: int
     scalar: Struct
     target: str
@@ -194,8 +194,8 @@ def _field(text: str, slot: int) -> Field:
         return Field(name, slot, "vector", _OFFSET.size, scalar, target, ())
     if target != type_name:
         return Field(name, slot, "tables", _OFFSET.size, _OFFSET, target, ())
-    kind = type_name if type_name in ("str", "union") else "table"
-    return Field(name, slot, kind, _OFFSET.size, _OFFSET, target, None)
+    encoding = type_name if type_name in ("str", "union") else "table"
+    return Field(name, slot, encoding, _OFFSET.size, _OFFSET, target, None)
 
 
 def _fields(declarations: list[str]) -> tuple[Field, ...]:

@@ -17,22 +17,22 @@ _COMPRESSED = 1
 _MOST_NUMBERS = 1 << 30
 
 
-def check_sparse(where: str, tensor: Table, bits: int, data_bytes: int) -> None:
+def check_sparse(path: str, tensor: Table, bits: int, data_bytes: int) -> None:
     """Check the sparsity of a constant of ``bits`` a value that has ``data_bytes`` in the file."""
     levels = tensor["sparsity"]["dim_metadata"]
-    sizes = _walked_sizes(where, tensor["shape"], tensor["sparsity"])
+    sizes = _walked_sizes(path, tensor["shape"], tensor["sparsity"])
     if len(levels) != len(sizes):
-        fail(where, f"sparse with {len(levels)} sides, expected {len(sizes)}")
+        fail(path, f"sparse with {len(levels)} sides, expected {len(sizes)}")
     nodes = 1  # leaves of the tree of walked sides so far
     for i, (level, size) in enumerate(zip(levels, sizes, strict=True)):
-        nodes = _check_side(f"{where}.sparsity[{i}]", level, size, nodes)
+        nodes = _check_side(f"{path}.sparsity[{i}]", level, size, nodes)
     if bits not in (8, 16, 32, 64) or data_bytes != nodes * bits // 8:
-        fail(where, f"{data_bytes} bytes of data for {nodes} sparse values of {bits} bits")
+        fail(path, f"{data_bytes} bytes of data for {nodes} sparse values of {bits} bits")
 
 
-def _walked_sizes(where: str, shape: Sequence[int], sparsity: Table) -> list[int]:
+def _walked_sizes(path: str, shape: Sequence[int], sparsity: Table) -> list[int]:
     """Length of each side in the order in which it is walked, blocks last."""
-    _check_order(where, len(shape), sparsity)
+    _check_order(path, len(shape), sparsity)
     rank = len(shape)
     order = sparsity["traversal_order"]
     levels = sparsity["dim_metadata"]
@@ -42,47 +42,47 @@ def _walked_sizes(where: str, shape: Sequence[int], sparsity: Table) -> list[int
         side = sparsity["block_map"][entry - rank]
         size = levels[position]["dense_size"] if position < len(levels) else 0
         if size < 1 or shape[side] % size:
-            fail(where, f"sparse blocks of {size} on a side of {shape[side]}")
+            fail(path, f"sparse blocks of {size} on a side of {shape[side]}")
         outer[side] //= size
         inner.append(size)
     return [outer[side] for side in order[:rank]] + inner
 
 
-def _check_order(where: str, rank: int, sparsity: Table) -> None:
+def _check_order(path: str, rank: int, sparsity: Table) -> None:
     """Every side and every block is walked once, and the blocks after the sides."""
     order = sparsity["traversal_order"]
     blocks = sparsity["block_map"]
     if not rank or sorted(order) != list(range(rank + len(blocks))):
         problem = f"sparse traversal order {order} of {rank} sides"
-        fail(where, f"{problem}, {len(blocks)} blocks")
+        fail(path, f"{problem}, {len(blocks)} blocks")
     if set(blocks) - set(range(rank)) or len(set(blocks)) != len(blocks):
-        fail(where, f"sparse block map {blocks} of {rank} sides")
+        fail(path, f"sparse block map {blocks} of {rank} sides")
     if sorted(order[:rank]) != list(range(rank)):
-        fail(where, f"sparse traversal order {order} walks blocks before sides")
+        fail(path, f"sparse traversal order {order} walks blocks before sides")
 
 
-def _check_side(where: str, level: Table, size: int, nodes: int) -> int:
+def _check_side(path: str, level: Table, size: int, nodes: int) -> int:
     """Check one walked side below ``nodes`` leaves; returns the leaves below it."""
     if level["format"] == _DENSE:
         if level["dense_size"] != size:
-            fail(where, f"dense size {level['dense_size']}, expected {size}")
+            fail(path, f"dense size {level['dense_size']}, expected {size}")
         return nodes * size
     if level["format"] != _COMPRESSED:
-        fail(where, f"format {level['format']}, expected 0 or 1")
-    segments = _numbers(where, level["array_segments"])
-    indices = _numbers(where, level["array_indices"])
+        fail(path, f"format {level['format']}, expected 0 or 1")
+    segments = _numbers(path, level["array_segments"])
+    indices = _numbers(path, level["array_indices"])
     count = len(indices)
     if len(segments) != nodes + 1 or segments[0] or segments[-1] != count:
-        fail(where, f"{len(segments)} segments over {count} indices, expected {nodes + 1}")
+        fail(path, f"{len(segments)} segments over {count} indices, expected {nodes + 1}")
     if (np.diff(segments) < 0).any():
-        fail(where, "segments do not rise")
+        fail(path, "segments do not rise")
     if count and not 0 <= indices.min() <= indices.max() < size:
-        fail(where, f"indices {indices.min()} to {indices.max()}, expected 0 to {size - 1}")
+        fail(path, f"indices {indices.min()} to {indices.max()}, expected 0 to {size - 1}")
     return count
 
 
-def _numbers(where: str, vector: Table | None) -> np.ndarray:
+def _numbers(path: str, vector: Table | None) -> np.ndarray:
     values = vector["values"] if vector else None
     if values is None or len(values) > _MOST_NUMBERS:
-        fail(where, "compressed, but without segments or indices")
+        fail(path, "compressed, but without segments or indices")
     return np.asarray(values, np.int64)

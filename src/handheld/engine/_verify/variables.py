@@ -37,21 +37,21 @@ class Variables:
 
     assigned: dict[Name, list[Assigned]] = field(default_factory=dict)
 
-    def check_read(self, where: str, name: Name, output: Table) -> str:
+    def check_read(self, path: str, name: Name, output: Table) -> str:
         """Refuse a read that declares other than what is assigned; returns a doubt, or ""."""
         values = self.assigned.get(name)
         if not values:
-            fail(where, f"reads variable {name[1]!r}, to which nothing is ever assigned")
+            fail(path, f"reads variable {name[1]!r}, to which nothing is ever assigned")
         declared = Assigned.of(output)
         for value in values:
             if value.dtype != declared.dtype:
-                fail(where, f"reads {declared.dtype} of a variable of {value.dtype}")
+                fail(path, f"reads {declared.dtype} of a variable of {value.dtype}")
             if value.shape == declared.shape:
                 continue
             # The runtime gives an open output the shape of what was assigned last.
             if -1 in output["shape_signature"]:
                 return "a variable whose shape only a run can tell"
-            fail(where, f"reads shape {declared.shape} of a variable of shape {value.shape}")
+            fail(path, f"reads shape {declared.shape} of a variable of shape {value.shape}")
         return ""
 
 
@@ -96,7 +96,7 @@ def _operators(model_names: Sequence[str], graph: Table, name: str) -> Iterator[
             yield node
 
 
-def check_table(where: str, name: str, node: Table) -> None:
+def check_table(path: str, name: str, node: Table) -> None:
     """Refuse a hash table of types for which the runtime has none."""
     if name != "HASHTABLE":
         return
@@ -106,4 +106,4 @@ def check_table(where: str, name: str, node: Table) -> None:
     value = TYPES[options.get("value_dtype", 0)]
     if (key, value) not in _TABLE_TYPES:
         problem = f"a hash table of types {(key, value)}"
-        unsupported(where, f"{problem}, expected int64 and string")
+        unsupported(path, f"{problem}, expected int64 and string")

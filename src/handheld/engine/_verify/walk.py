@@ -80,7 +80,7 @@ class Step:
     """One operator of a walk.
 
     Args:
-        where: its path in the file.
+        path: its path in the file.
         name: its own, also of a custom operator.
         node: its table.
         walk: of its graph.
@@ -91,7 +91,7 @@ class Step:
         options: its builtin options, {} if it has none.
     """
 
-    where: str
+    path: str
     name: str
     node: Table
     walk: GraphWalk
@@ -116,4 +116,4 @@ class Step:
     def doubt(self, reason: str) -> None:
         """Note why only a process of its own may run the operator; "": no reason."""
         if reason:
-            self.walk.doubts.append(f"{self.where}: {reason}")
+            self.walk.doubts.append(f"{self.path}: {reason}")

@@ -37,12 +37,12 @@ def computed_shapes(step: Step) -> list[Shape] | None:
         step.doubt("shapes that only a run can tell, or a kernel without a rule")
         return None
     except ValueError as error:
-        _refuse_shapes(step.where, str(error))
+        _refuse_shapes(step.path, str(error))
 
 
-def _refuse_shapes(where: str, problem: str) -> NoReturn:
+def _refuse_shapes(path: str, problem: str) -> NoReturn:
     error = ShapeError(problem)
-    error.path.append(where)
+    error.path.append(path)
     raise error
 
 
@@ -112,9 +112,9 @@ def _compare(step: Step, index: int, shapes: list[Shape]) -> None:
     assert shape is not None
     if declared == shape:
         return
-    walk.extra_bytes += ensure_size(step.where, shape, type_name(tensor))
+    walk.extra_bytes += ensure_size(step.path, shape, type_name(tensor))
     if walk.extra_bytes > MAX_BYTES:
-        unsupported(step.where, f"tensors need more than {MAX_BYTES} bytes together")
+        unsupported(step.path, f"tensors need more than {MAX_BYTES} bytes together")
     # Without a signature no side is open; that of a scalar would be as long as the shape.
     signature = tensor["shape_signature"]
     if signature and agrees(signature, shape):
@@ -124,7 +124,7 @@ def _compare(step: Step, index: int, shapes: list[Shape]) -> None:
         step.doubt(f"an output of shape {declared} that will be {shape}")
         return
     problem = f"outputs are declared as {[declared]}, but inputs and options give {shapes}"
-    _refuse_shapes(step.where, problem)
+    _refuse_shapes(step.path, problem)
 
 
 def _fold(step: Step) -> None:
@@ -139,7 +139,7 @@ def _fold(step: Step) -> None:
     try:
         value = fold(step.name, settled, np.dtype(type_name(output)))
     except ValueError as error:
-        _refuse_shapes(step.where, str(error))
+        _refuse_shapes(step.path, str(error))
     if value is not None:
         step.walk.values[index] = value
 
