@@ -391,13 +391,8 @@ class Model:
             listed = ", ".join(sorted(self.signatures)) or "none"
             raise InputError(f"{self.path}: no signature {key!r}; the model has {listed}")
         signature = self.signatures[key]
-        names = [info.name for info in signature.inputs]
         inputs = self._signature_inputs(signature, arrays, named)
-        for info, array in zip(signature.inputs, inputs, strict=True):
-            if array.shape != info.shape or array.dtype != info.dtype:
-                raise self._mismatch(f"input of {key!r}", info, array)
-            if array.dtype.kind == "f":
-                self._ensure_finite(info, array)
+        names = [info.name for info in signature.inputs]
         outputs = {info.name: info.dtype.name for info in signature.outputs}
         with self.lock:
             runtime = self._ensure_runtime()
@@ -421,7 +416,16 @@ class Model:
             takes = ", ".join(map(str, signature.inputs))
             got = f"got {sorted(chosen)}"
             raise InputError(f"{self.path}: {signature.key!r} takes {takes}; {got}")
-        return [np.asarray(chosen[name]) for name in names]
+        inputs = [np.asarray(chosen[name]) for name in names]
+        for info, array in zip(signature.inputs, inputs, strict=True):
+            self._check_signature_input(signature.key, info, array)
+        return inputs
+
+    def _check_signature_input(self, key: str, info: TensorInfo, array: np.ndarray) -> None:
+        if array.shape != info.shape or array.dtype != info.dtype:
+            raise self._mismatch(f"input of {key!r}", info, array)
+        if array.dtype.kind == "f":
+            self._ensure_finite(info, array)
 
     def _arrange(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> list[np.ndarray]:
         """Inputs in the order of the model's list."""

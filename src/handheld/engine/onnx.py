@@ -120,7 +120,7 @@ def open_onnx(
     return run, picture_input.side
 
 
-def _check_options(threads: Any, seconds: Any) -> None:
+def _check_options(threads: int, seconds: float) -> None:
     if not isinstance(threads, Integral) or threads < 0:
         expected = "expected a whole number of 0 (all cores) or more"
         raise InputError(f"threads is {threads!r}, {expected}")

@@ -5,7 +5,7 @@ shapes are computed from. Where an operator's work hangs on what only a run can 
 covers its kernel, the walk goes on and notes a doubt: such a file is run in its own process.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from handheld.engine._verify.axes import Shape
 from handheld.engine._verify.calls import callees, check_call
@@ -73,34 +73,47 @@ def _begin(
     path: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]
 ) -> GraphWalk:
     """The walk before the first operator: constants and inputs are ready."""
-    constants = set()
-    standing = set()  # tensors that are there without an operator that writes them
-    shapes: list[Shape | None] = []
-    for i, tensor in enumerate(graph["tensors"]):
-        shapes.append(tuple(tensor["shape"]))
-        if has_data(tensor, tables.buffers):
-            constants.add(i)
-        if tensor["is_variable"] or is_empty(tensor):
-            standing.add(i)
+    tensors = graph["tensors"]
+    constants = frozenset(i for i, t in enumerate(tensors) if has_data(t, tables.buffers))
     if not constants.isdisjoint(graph["inputs"]):
         both = constants.intersection(graph["inputs"])
-        fail(f"{path}.inputs", f"tensor {frozenset(both)} is a constant")
-    resized = any(shape != shapes[i] for i, shape in inputs.items())
+        fail(f"{path}.inputs", f"tensor {both} is a constant")
+    declared: list[Shape | None] = [tuple(tensor["shape"]) for tensor in tensors]
+    shapes = _resized_shapes(path, graph, declared, inputs)
+    fixed = constants.union(graph["inputs"])
+    return GraphWalk(
+        graph=graph,
+        tables=tables,
+        resized=shapes != declared,
+        shapes=shapes,
+        constants=constants,
+        fixed=fixed,
+        ready=_standing(tensors) | fixed,
+        handles=names_of(tables.names, graph),
+    )
+
+
+def _resized_shapes(
+    path: str,
+    graph: Table,
+    declared: Sequence[Shape | None],
+    inputs: Mapping[int, Shape | None],
+) -> list[Shape | None]:
+    """The declared shapes, but for those of ``inputs``."""
+    shapes = list(declared)
     for i, shape in inputs.items():
         if shape is not None:
             ensure_size(f"{path}.tensors[{i}]", shape, type_name(graph["tensors"][i]))
         shapes[i] = shape
-    fixed = frozenset(constants.union(graph["inputs"]))
-    return GraphWalk(
-        graph=graph,
-        tables=tables,
-        resized=resized,
-        shapes=shapes,
-        constants=frozenset(constants),
-        fixed=fixed,
-        ready=standing | fixed,
-        handles=names_of(tables.names, graph),
-    )
+    return shapes
+
+
+def _standing(tensors: Sequence[Table]) -> set[int]:
+    """Tensors that may be read though no operator writes them.
+
+    Variables keep what the run before left in them; of a tensor without elements nothing is read.
+    """
+    return {i for i, tensor in enumerate(tensors) if tensor["is_variable"] or is_empty(tensor)}
 
 
 def _check_node(path: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> None:
@@ -195,14 +208,22 @@ def _called_shapes(step: Step, done: Mapping[int, GraphWalk]) -> list[Shape] | N
         walk.assigned |= targets[0].assigned
         return []
     operands = step.shapes_of("inputs")
+    if step.name == "IF":
+        return _agreed_shapes(step, targets, operands[1:])  # without the condition
+    step.doubt("a loop, whose end only a run can tell")
+    shapes = _agreed_shapes(step, targets[1:], operands)  # the first graph is the condition
+    # What one turn gives is what the next one takes.
+    if shapes is not None and operands != shapes:
+        step.doubt(f"outputs {shapes} of a loop that takes {operands}")
+        return None
+    return shapes
+
+
+def _agreed_shapes(
+    step: Step, targets: Sequence[GraphWalk], operands: list[Shape | None]
+) -> list[Shape] | None:
+    """The declared shapes, if every graph that may be called takes and gives them."""
     declared = step.declared_shapes()
-    if step.name == "WHILE":
-        step.doubt("a loop, whose end only a run can tell")
-        targets = targets[1:]  # the first is the condition, whose one output is a bool
-        settled = operands == declared  # what one turn gives is what the next one takes
-    else:
-        operands = operands[1:]  # without the condition
-        settled = True
     results = []
     for target in targets:
         takes = target.shapes_of("inputs")
@@ -210,7 +231,7 @@ def _called_shapes(step: Step, done: Mapping[int, GraphWalk]) -> list[Shape] | N
             step.doubt(f"operands {operands} for a graph that takes {takes}")
             return None
         results.append(target.shapes_of("outputs"))
-    if not settled or any(result != declared for result in results):
+    if any(result != declared for result in results):
         step.doubt(f"outputs {declared} of graphs that give {results}")
         return None
     return declared
