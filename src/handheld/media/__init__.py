@@ -7,7 +7,6 @@ cameras, crops and drawing through OpenCV; each is imported in one file when it 
 from typing import TYPE_CHECKING, Any
 
 from handheld._extras import lazily
-from handheld.media.alone import alone_in
 from handheld.media.frame import Frame, Image
 from handheld.media.rect import Rect, letterbox
 
@@ -50,7 +49,6 @@ __all__ = [
     "Rect",
     "VideoReader",
     "VideoWriter",
-    "alone_in",
     "crop",
     "draw_label",
     "draw_polygon",

@@ -1,0 +1,90 @@
+"""How a run tells what it does, and how long each stage takes."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from handheld.errors import FileError
+from handheld.files import atomic_path
+
+_SAVE_SECONDS = 60.0
+
+Progress = Callable[[str, float, str], None]
+"""Called with a stage's name, the share of it that is done, 0 to 1, and what there is to say."""
+
+
+def silent(stage: str, done: float, text: str) -> None:
+    """Say nothing."""
+
+
+class StageClock:
+    """Reports stages to a :data:`Progress` and adds up their seconds.
+
+    Args:
+        progress: told of each stage.
+        clock: seconds, rising.
+        kept: file in which the seconds outlive the process, so that those of a run that went on are of all its starts.
+    """
+
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic, *, kept: Path | None = None):
+        self.progress, self.clock, self.kept = progress, clock, kept
+        self.seconds: dict[str, float] = _read(kept) if kept else {}
+        self.stage = self.detail = ""
+        self._begin, self._length = 0.0, 1.0  # of the stage, that steps are counted in
+        self._counted = clock()
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Time what happens inside."""
+        self._counted, self.stage = self.clock(), stage
+        self.progress(stage, 0.0, "")
+        try:
+            yield
+        finally:
+            self._count(stage)
+        self.progress(stage, 1.0, "")
+
+    @contextmanager
+    def part(self, number: int, count: int, detail: str) -> Iterator[None]:
+        """Count the steps inside as one of several equal parts of the stage.
+
+        Args:
+            number: of the part, from 0.
+            count: of parts.
+            detail: what the part is, said with each step.
+        """
+        self._begin, self._length, self.detail = number / count, 1 / count, detail
+        try:
+            yield
+        finally:
+            self._begin, self._length, self.detail = 0.0, 1.0, ""
+
+    def steps(self, step: int, steps: int, loss: float) -> None:
+        """Report a step of training."""
+        if self.stage and self.clock() - self._counted > _SAVE_SECONDS:
+            self._count(self.stage)
+        done = self._begin + self._length * step / steps
+        self.progress(self.stage, done, f"{self.detail} loss {loss:.4f}".strip())
+
+    def share(self, done: float) -> None:
+        """Report a share."""
+        self.progress(self.stage, done, "")
+
+    def _count(self, stage: str) -> None:
+        now = self.clock()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._counted
+        self._counted = now
+        if self.kept:
+            with suppress(FileError), atomic_path(self.kept) as temporary:  # a full disk must not end a run for this
+                temporary.write_text(json.dumps(self.seconds))
+
+
+def _read(path: Path) -> dict[str, float]:
+    """Return the seconds of earlier starts; none if the file is not there, or is damaged: nothing depends on them."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return {str(stage): float(spent) for stage, spent in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}

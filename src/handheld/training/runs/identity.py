@@ -1,0 +1,195 @@
+"""What a value is, by content: plain values, the same in any process, for runs that go on.
+
+A ``repr`` will not do: it holds addresses, leaves out what a subclass adds, and shortens long
+arrays.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import partial
+from pathlib import PurePath
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+
+Plain = dict[str, Any] | list[Any] | str | int | float | bool | None
+"""What JSON holds."""
+
+ABOUT = "about"
+"""Key of numbers that are compared up to rounding: other processors add up in another order."""
+
+_CHUNK = 1 << 22  # bytes that are hashed at a time, so that no array is copied whole
+_TOLERANCE = 1e-3
+
+
+def canonical(value: Any, where: str) -> Plain:
+    """Return a value as plain ones that tell it from any other of its kind.
+
+    A class of one's own is a dataclass, whose fields but those with ``compare=False`` count, or has
+    a method ``fingerprint()`` or ``config()`` that returns plain values, arrays or such
+    dataclasses.
+
+    Args:
+        value: of any of these, or a container of them.
+        where: it stands, for the message.
+
+    Raises:
+        InputError: a value that cannot be told from others; it says what to do.
+    """
+    plain, result = _plain(value)
+    if plain:
+        return result
+    if isinstance(value, np.ndarray):
+        return {"array": array_digest(value), "shape": list(value.shape), "dtype": value.dtype.str}
+    if isinstance(value, Mapping):
+        pairs = ((str(key), canonical(one, f"{where}.{key}")) for key, one in value.items())
+        return dict(sorted(pairs))
+    if isinstance(value, list | tuple):
+        return [canonical(one, f"{where}[{number}]") for number, one in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        return sorted((canonical(one, where) for one in value), key=repr)
+    if isinstance(value, type | BuiltinFunctionType):
+        return name_of(value)
+    if isinstance(value, FunctionType | MethodType | partial):
+        return _function(value, where)
+    return _instance(value, where)
+
+
+def array_digest(array: NDArray[Any]) -> str:
+    """Return the SHA-256 of an array's numbers, read in chunks: of a memory map too."""
+    if array.dtype.hasobject:
+        raise InputError(f"expected an array of numbers, got {array.dtype}")
+    found = hashlib.sha256()
+    rows = array.reshape(1) if array.ndim == 0 else array
+    step = max(1, _CHUNK // max(1, rows[:1].nbytes))
+    for start in range(0, len(rows), step):
+        chunk = np.ascontiguousarray(rows[start : start + step])
+        found.update(chunk.view(np.uint8).reshape(-1).data if chunk.size else b"")
+    return found.hexdigest()
+
+
+def values_digest(*values: object) -> str:
+    """Return 16 hexadecimal digits that stand for values, by their ``repr``: numbers, texts, and dataclasses of them."""
+    return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def differences(before: Plain, now: Plain, where: str = "") -> Iterator[str]:
+    """Yield where two values differ, such as ``plan.seed was 0, is 1 now``."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *(key for key in now if key not in before)]:
+            inner = f"{where}.{key}".lstrip(".")
+            if key == ABOUT and _near(before.get(key), now.get(key)):
+                continue
+            if key not in before or key not in now:
+                yield f"{inner} is there {'now' if key in now else 'no more'}"
+                continue
+            yield from differences(before[key], now[key], inner)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for number, (one, other) in enumerate(zip(before, now, strict=True)):
+            yield from differences(one, other, f"{where}[{number}]")
+    elif before != now:
+        yield f"{where} was {_short(before)}, is {_short(now)} now"
+
+
+def name_of(value: Any) -> str:
+    """Return where a class or function is defined, ``package.module:Name``."""
+    return f"{value.__module__}:{value.__qualname__}"
+
+
+def _plain(value: Any) -> tuple[bool, Plain]:
+    """Return whether a value is plain, and how it is written."""
+    if isinstance(value, Enum):
+        return True, f"{name_of(type(value))}.{value.name}"
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return True, value
+    if isinstance(value, float):
+        return True, _number(value)
+    if isinstance(value, PurePath):
+        return True, str(value)
+    if isinstance(value, bytes):
+        return True, hashlib.sha256(value).hexdigest()
+    return False, None
+
+
+def _number(value: float) -> int | float | str:
+    if not math.isfinite(value):
+        return repr(value)  # JSON has no number for infinity
+    # 1 and 1.0 are one rate, whichever of them a configuration says.
+    return int(value) if value.is_integer() else value
+
+
+def _instance(value: Any, where: str) -> Plain:
+    described: dict[str, Any] = {"class": name_of(type(value))}
+    for method in ("fingerprint", "config"):
+        tell: Callable[[], Any] | None = getattr(value, method, None)
+        if callable(tell):
+            return described | {"values": canonical(tell(), f"{where}.{method}()")}
+    if is_dataclass(value):
+        compared = [one.name for one in fields(value) if one.compare]
+        if hidden := _hidden(value):
+            raise InputError(
+                f"{where}: {name_of(type(value))} has {hidden[0]!r}, which is no field of its dataclass, "
+                "so a kept run could not tell one from another: put @dataclass on the class, "
+                "or give it a method fingerprint()"
+            )
+        values = {name: canonical(getattr(value, name), f"{where}.{name}") for name in compared}
+        return described | {"values": values}
+    raise InputError(
+        f"{where}: a kept run could not tell one {name_of(type(value))} from another: "
+        "make it a dataclass, or give it a method fingerprint() that returns its plain values"
+    )
+
+
+def _hidden(value: Any) -> list[str]:
+    """Return what an instance holds besides its fields: a subclass left out ``@dataclass``."""
+    if "__dataclass_fields__" in vars(type(value)):
+        return []
+    known = {one.name for one in fields(value)}
+    return sorted(name for name in getattr(value, "__dict__", {}) if name not in known)
+
+
+def _function(value: Any, where: str) -> Plain:
+    if isinstance(value, partial):
+        inner = canonical(value.func, where)
+        return {"partial": inner, "args": canonical([*value.args], where), "keywords": canonical(value.keywords, where)}
+    if isinstance(value, MethodType):
+        return {"method": name_of(value), "of": canonical(value.__self__, where)}
+    name = name_of(value)
+    if "<" not in name:
+        return name
+    # Lambdas and functions within functions share their names: what they do tells them apart.
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    return {
+        "function": name,
+        "code": hashlib.sha256(repr(_code(value.__code__)).encode()).hexdigest(),
+        "closure": canonical(cells, where),
+        "defaults": canonical([*(value.__defaults__ or ())], where),
+    }
+
+
+def _code(code: CodeType) -> tuple[Any, ...]:
+    constants = tuple(_code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts)
+    return code.co_code, constants, code.co_names
+
+
+def _near(before: Plain, now: Plain) -> bool:
+    if not (isinstance(before, list) and isinstance(now, list) and len(before) == len(now)):
+        return before == now
+    old = np.array(before, float)
+    new = np.array(now, float)
+    scale = max(1e-6, float(np.abs(old).max(initial=0)))
+    return bool(np.allclose(old, new, rtol=_TOLERANCE, atol=_TOLERANCE * scale, equal_nan=True))
+
+
+def _short(value: Plain) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
