@@ -322,6 +322,7 @@ def _signatures(model: Table, verdict: Verdict) -> dict[str, ModelSignature]:
         graph = model["subgraphs"][number]
         key = _text(entry["signature_key"])
         try:
+            # A file may be run by its other functions where one of them takes strings.
             inputs = _named_infos(graph, entry["inputs"], verdict.shapes[number])
             outputs = _named_infos(graph, entry["outputs"], verdict.shapes[number])
         except RefusedError:

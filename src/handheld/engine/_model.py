@@ -75,8 +75,10 @@ class Model:
         self._open = True
         self._shapes: dict[int, tuple[int, ...]] = {}
         names = {info.name: i for i, info in enumerate(file.inputs)}
+        # A tensor's own name comes before one that a signature gives to another input.
         self._positions = {**file.aliases, **names}
         self._floats = [i for i, info in enumerate(file.inputs) if info.dtype.kind == "f"]
+        # None: closed, or to be resized before the first run.
         self._runtime: _AnyRuntime | None = None
         if not file.unsized:
             self._runtime = self._start(file)
@@ -139,6 +141,7 @@ class Model:
         if not isinstance(threads, Integral) or threads < 1:
             raise InputError(f"threads is {threads!r}, expected a whole number of 1 or more")
         content = unpacked(content, str(path), unpack_limit)
+        # Offsets of a FlatBuffer are of 32 bits, with a sign in places.
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
         file = read(content, str(path))
@@ -374,6 +377,7 @@ class Model:
     def _reopen(self, file: ModelFile, shapes: dict[int, tuple[int, ...]]) -> None:
         before = self._shapes
         self._shapes = shapes
+        # The old runtime goes when the new one stands: a failure leaves the model as it was.
         try:
             runtime = self._start(file)
         except ModelError:
@@ -491,6 +495,7 @@ class Model:
             total = np.add.reduce(array, axis=None)
         if np.isfinite(total):
             return
+        # An overflow of the sum alone ends here too, and is nobody's fault.
         wrong = np.argwhere(~np.isfinite(array))
         if len(wrong):
             first = tuple(map(int, wrong[0]))

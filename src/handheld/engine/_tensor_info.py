@@ -63,6 +63,7 @@ class TensorInfo:
 
     def to_real(self, stored: np.ndarray) -> np.ndarray:
         """Return stored values as the real ones that they stand for, float64."""
+        # In float64, as a difference of int32 numbers does not fit into float32.
         values = stored.astype(np.float64)
         if self._is_real():
             return values

@@ -125,6 +125,7 @@ def classify(model: Model, image: np.ndarray, *, top: int = 5) -> list[Predictio
     _, height, width, _ = info.shape
     picture = prepare(image, card, height, width)
     outputs = model.run(info.to_stored(picture[None]))
+    # Quantised scores become real ones first: a softmax of stored numbers would be another one.
     scores = model.outputs[0].to_real(outputs[0]).ravel()
     if len(scores) != len(card.labels):
         problem = f"its card has {len(card.labels)} labels, its output {len(scores)} values"

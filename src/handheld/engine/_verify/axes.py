@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
+# Python's integers, never numpy's: products of a hostile file's sides must not wrap.
 Shape = tuple[int, ...]
 
 

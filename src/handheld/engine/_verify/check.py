@@ -58,6 +58,7 @@ def check_model(model: Table, inputs: Mapping[int, Shape] | None = None) -> Verd
     # The walks index tensors and buffers, so every graph's tensors are judged before the first.
     for i, graph in enumerate(model["subgraphs"]):
         _check_tensors(f"subgraphs[{i}]", graph, model["buffers"])
+    # Signatures last, as the indices of inputs and outputs that they name are judged by the walks.
     walks = _walk_graphs(model, inputs or {})
     for i, signature in enumerate(model["signature_defs"]):
         _check_signature(f"signature_defs[{i}]", signature, model["subgraphs"])
@@ -122,6 +123,7 @@ def _walk_graphs(model: Table, inputs: Mapping[int, Shape]) -> list[GraphWalk]:
     order = call_order(graphs)
     tables = _file_tables(model)
     walks: dict[int, GraphWalk] = {}
+    # Callees first: a call's shapes are those that the walk of its graph has found.
     for i in order:
         shapes = inputs if i == 0 else _open_inputs(graphs[i])
         walks[i] = walk_graph(f"subgraphs[{i}]", graphs[i], tables, walks, shapes)

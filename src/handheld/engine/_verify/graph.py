@@ -149,6 +149,7 @@ def _check_arity(path: str, node: Table, signature: Signature, count: int) -> No
         counts = f"{len(inputs)} inputs and {len(outputs)} outputs"
         expected = f"{_range_text(signature.inputs)} and {_range_text(signature.outputs)}"
         fail(path, f"{counts}, expected {expected}")
+    # -1 stands for an operand that is left out.
     if -1 in inputs[: signature.optional]:
         fail(path, f"input {inputs.index(-1)} is absent")
 
@@ -258,6 +259,7 @@ def _variable_shapes(step: Step) -> list[Shape] | None:
     value = step.node["inputs"][1]
     if walk.shapes[value] != tuple(walk.graph["tensors"][value]["shape"]):
         step.doubt("a value whose shape only a run can tell")
+    # From here on in the order of execution it may be read.
     walk.assigned.add(variable)
     return []
 
@@ -267,5 +269,6 @@ def _read_shapes(step: Step, variable: Name) -> list[Shape] | None:
     reason = walk.tables.variables.check_read(step.path, variable, step.outputs[0])
     if not reason and variable not in walk.assigned:
         reason = "a variable that may be read before it is assigned"
+    # What stands in a variable of which one knows nothing may be of any shape.
     step.doubt(reason)
     return None if reason else step.declared_shapes()

@@ -1,13 +1,14 @@
 """What the runtime's kernels take and give, by the operator's name: tables, and no rules.
 
-Read from the kernels of TensorFlow Lite (``lite/kernels``, what their ``Prepare`` ensures, and what
-``Eval`` then does without a look) and put to the test by ``tests/engine/fuzz_structure.py``.
+As the kernels of TensorFlow Lite (``lite/kernels``) have it; ``tests/engine/fuzz_structure.py``
+puts it to the test.
 """
 
 from collections.abc import Callable
 
 from handheld.engine._verify.custom import TRANSPOSE_CONV_BIAS
 
+# Operators whose outputs are of the data's type in every file that is right.
 _OUTPUTS_LIKE_INPUT = """
 ABS ADD ADD_N AVERAGE_POOL_2D BATCH_TO_SPACE_ND BROADCAST_TO CEIL CONCATENATION COS CUMSUM
 DEPTH_TO_SPACE DIV ELU EXP EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD GATHER GATHER_ND HARD_SWISH
@@ -20,8 +21,8 @@ TRANSPOSE UNPACK UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD
 UNSORTED_SEGMENT_SUM ZEROS_LIKE
 """
 OUTPUTS_LIKE_INPUT = frozenset(_OUTPUTS_LIKE_INPUT.split())
-"""Operators whose outputs are of the data's type in every file that is right."""
 
+# Operators whose rules here hold for outputs of the data's type.
 _MAY_DIFFER = """
 ATAN2 BATCH_MATMUL BITWISE_XOR CONV_2D DEPTHWISE_CONV_2D DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP
 FAKE_QUANT FULLY_CONNECTED GELU LOGISTIC REDUCE_ALL REDUCE_ANY REVERSE_V2 RIGHT_SHIFT
@@ -29,8 +30,8 @@ MATRIX_DIAG MATRIX_SET_DIAG SCATTER_ND SELECT SELECT_V2 SIGN SOFTMAX TANH TRANSP
 UNIDIRECTIONAL_SEQUENCE_LSTM
 """
 MAY_DIFFER = frozenset(_MAY_DIFFER.split())
-"""Operators whose rules here hold for outputs of the data's type."""
 
+# Operators that divide by the scales of narrow integers.
 _NEEDS_SCALE = """
 ABS ADD AVERAGE_POOL_2D BATCH_MATMUL CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV ELU
 EQUAL EXP FULLY_CONNECTED GELU GREATER GREATER_EQUAL HARD_SWISH L2_NORMALIZATION LEAKY_RELU LESS
@@ -38,17 +39,14 @@ LESS_EQUAL LOG LOGISTIC LOG_SOFTMAX MEAN MUL NOT_EQUAL PACK PRELU QUANTIZE REDUC
 RELU_N1_TO_1 RSQRT SOFTMAX SQRT SQUARED_DIFFERENCE SUB SUM TANH TRANSPOSE_CONV
 """
 NEEDS_SCALE = frozenset(_NEEDS_SCALE.split())
-"""Operators that divide by the scales of narrow integers."""
 
+# What the output's scale must exceed, of twice the largest scale of an input. The kernel's fixed
+# point arithmetic has that many bits.
 LEAST_OUTPUT_SCALE: dict[str, Callable[[float], float]] = {
     "ADD": lambda twice: twice / 2**15,
     "SUB": lambda twice: twice / 2**15,
     "SQUARED_DIFFERENCE": lambda twice: twice * twice / 2**14,
 }
-"""What the output's scale must exceed, of twice the largest scale of an input.
-
-The kernel's fixed point arithmetic has that many bits.
-"""
 
 COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
 GIVES_BOOL = (*COMPARISONS, "LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT")
@@ -58,6 +56,7 @@ ADD ATAN2 BATCH_MATMUL BITWISE_XOR DIV DYNAMIC_UPDATE_SLICE EQUAL FLOOR_DIV FLOO
 GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR MATRIX_SET_DIAG MAXIMUM MINIMUM MUL NOT_EQUAL
 POW PRELU RANGE RIGHT_SHIFT SQUARED_DIFFERENCE SUB
 """
+# Inputs that the kernel reads as one type, that of the first of them.
 ALIKE_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(_FIRST_TWO_ALIKE.split(), (0, 1)),
     "ONE_HOT": (2, 3),
@@ -65,10 +64,9 @@ ALIKE_INPUTS: dict[str, tuple[int, ...]] = {
     "SELECT": (1, 2),
     "SELECT_V2": (1, 2),
 }
-"""Inputs that the kernel reads as one type, that of the first of them."""
 
+# Operators of any number of inputs, all of one type.
 ALL_ALIKE = ("ADD_N", "CONCATENATION", "PACK")
-"""Operators of any number of inputs, all of one type."""
 
 _SEGMENTS = """
 UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM
@@ -79,12 +77,11 @@ INDEX_INPUTS: dict[str, tuple[int, ...]] = {
     "DYNAMIC_UPDATE_SLICE": (2,),
 }
 
+# Lists that the kernel reads as int32, whatever they are. Of int64 it would see other numbers than
+# the rules.
 INT32_INPUTS = {"BATCH_TO_SPACE_ND": (1, 2), "SPACE_TO_BATCH_ND": (1, 2)}
-"""Lists that the kernel reads as int32, whatever they are.
 
-Of int64 it would see other numbers than the rules.
-"""
-
+# Which input is the data, where it is not the first.
 DATA_INPUTS = {
     "EMBEDDING_LOOKUP": 1,
     "FILL": 1,
@@ -94,47 +91,43 @@ DATA_INPUTS = {
     "SPLIT": 1,
     "TRANSPOSE_CONV": 2,
 }
-"""Which input is the data, where it is not the first."""
 
+# Operators whose rules here are those of float32.
 FLOATS_ALONE = ("FAKE_QUANT", "UNIDIRECTIONAL_SEQUENCE_LSTM", TRANSPOSE_CONV_BIAS)
-"""Operators whose rules here are those of float32."""
 
+# The option that says which type the kernel gives its output.
 OPTION_TYPES = {"ARG_MAX": "output_type", "ARG_MIN": "output_type", "SHAPE": "out_type"}
-"""The option that says which type the kernel gives its output."""
 
+# The filter's position, and the axis of it that the scales of its channels lie along. Elsewhere
+# kernels read them by another axis.
 SCALE_AXES = {
     "CONV_2D": (1, 0),
     "DEPTHWISE_CONV_2D": (1, 3),
     "FULLY_CONNECTED": (1, 0),
     "TRANSPOSE_CONV": (1, 0),
 }
-"""The filter's position, and the axis of it that the scales of its channels lie along.
-
-Elsewhere kernels read them by another axis.
-"""
 
 PLAIN_TYPES = frozenset(("float32", "int32", "uint8", "int64", "bool", "int16", "int8"))
 WEIGHT_TYPES = frozenset(("float16", "int4", "float32", "int8", "uint8"))
 
+# Operators that take constants of ``WEIGHT_TYPES``.
 _TAKES_WEIGHTS = """
 BATCH_MATMUL CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE EMBEDDING_LOOKUP FULLY_CONNECTED TRANSPOSE_CONV
 """
 TAKES_WEIGHTS = frozenset(_TAKES_WEIGHTS.split())
-"""Operators that take constants of ``WEIGHT_TYPES``."""
 
 TAKES_HALVES = ("DENSIFY", "DEQUANTIZE")
 
+# Operators whose kernels know bool, or copy elements by their size. MATRIX_DIAG takes it for
+# float32, and writes four bytes for each.
 _TAKES_BOOLS = """
 BROADCAST_TO CAST CONCATENATION EQUAL EXPAND_DIMS GATHER GATHER_ND LOGICAL_AND LOGICAL_NOT
 LOGICAL_OR NOT_EQUAL PACK REDUCE_ALL REDUCE_ANY RESHAPE REVERSE_V2 SELECT SELECT_V2 SHAPE SLICE
 SPLIT SPLIT_V SQUEEZE STRIDED_SLICE TILE TRANSPOSE UNPACK WHERE
 """
 TAKES_BOOLS = frozenset(_TAKES_BOOLS.split())
-"""Operators whose kernels know bool, or copy elements by their size.
 
-MATRIX_DIAG takes it for float32, and writes four bytes for each.
-"""
-
+# Operators whose kernels compute with plain integers; FAKE_QUANT takes bytes for float32.
 _TAKES_INTEGERS = """
 ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE BATCH_TO_SPACE_ND BITWISE_XOR BROADCAST_ARGS
 BROADCAST_TO BUCKETIZE CAST CONCATENATION CUMSUM DEPTH_TO_SPACE DIV DYNAMIC_UPDATE_SLICE
@@ -147,14 +140,13 @@ SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM TILE TOPK_V2 TRANSPOSE UNPACK U
 UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM ZEROS_LIKE
 """
 TAKES_INTEGERS = frozenset(_TAKES_INTEGERS.split())
-"""Operators whose kernels compute with plain integers; FAKE_QUANT takes bytes for float32."""
 
+# Operators that take narrow integers without a look at their scales.
 SCALED_MOVES = ("AVERAGE_POOL_2D", "DENSIFY", "HARD_SWISH", "L2_POOL_2D", "MAX_POOL_2D")
-"""Operators that take narrow integers without a look at their scales."""
 
+# Operators of variables and tables, and those that pass anything on to another graph.
 _TAKES_HANDLES = """
 ASSIGN_VARIABLE HASHTABLE HASHTABLE_FIND HASHTABLE_IMPORT HASHTABLE_SIZE IF READ_VARIABLE VAR_HANDLE
 WHILE
 """
 TAKES_HANDLES = frozenset(_TAKES_HANDLES.split())
-"""Operators of variables and tables, and those that pass anything on to another graph."""

@@ -61,6 +61,7 @@ def _sides(call: Call, position: int) -> Shape:
 
 
 def range_(call: Call) -> list[Shape]:
+    # Start, limit and step.
     for scalar in range(3):
         call.shape(scalar, 0)
     start = call.int_(0)
@@ -96,6 +97,7 @@ def scatter(call: Call) -> list[Shape]:
     indices = call.shape(0)
     updates = call.shape(1)
     shape = _sides(call, 2)
+    # An index names its first axes; what it leads to has the other ones.
     problem = f"scatters {updates} by indices {indices} into {shape}"
     if not indices or indices[-1] > len(shape):
         raise ValueError(problem)
@@ -143,6 +145,7 @@ def boxes(call: Call) -> list[Shape]:
     count, corners = call.shape(0, 2)
     if corners != 4 or call.shape(1, 1) != (count,):
         raise ValueError(f"boxes {call.shape(0)} with scores {call.shape(1)}")
+    # The kernel reads one value of each without a look at its shape.
     for scalar in range(2, len(call.shapes)):
         call.shape(scalar, 0)
     raise LookupError

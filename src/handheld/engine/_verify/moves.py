@@ -214,6 +214,7 @@ def gather(call: Call) -> list[Shape]:
     indices = call.shape(1)
     axis = axis_of(call.option("axis"), len(shape))
     batch = axis_of(call.option("batch_dims"), len(indices) + 1)
+    # Along its first sides, each row of indices has a row of data of its own.
     if batch > axis or shape[:batch] != indices[:batch]:
         raise ValueError(f"takes {indices} of {shape} along axis {axis}, {batch} batch sides")
     return [replaced(shape, axis, *indices[batch:])]
@@ -222,6 +223,7 @@ def gather(call: Call) -> list[Shape]:
 def gather_nd(call: Call) -> list[Shape]:
     shape = call.shape(0)
     indices = call.shape(1)
+    # An index names as many axes as the last side is long.
     if not indices or indices[-1] > len(shape):
         raise ValueError(f"indices {indices} of {shape}")
     return [indices[:-1] + shape[indices[-1] :]]
@@ -247,6 +249,7 @@ def broadcast_to(call: Call) -> list[Shape]:
 def reduce(call: Call) -> list[Shape]:
     shape = call.shape(0)
     listed = call.ints(1)
+    # Of a scalar there is nothing to reduce, though an axis may be listed.
     axes = axes_of(listed, len(shape)) if shape else set()
     if len(listed) > max(len(shape), 1):
         raise ValueError(f"axes {listed} of {shape}")

@@ -152,7 +152,7 @@ def _takes(operands: Operands, tensor: Table) -> bool:
         return True
     if dtype == "float16" and operands.name in kernels.TAKES_HALVES:
         return True
-    # Of constants alone: what is computed at a run never has these types.
+    # Of constants alone: weights are stored in these types, and nothing is computed in them.
     is_weight = operands.name in kernels.TAKES_WEIGHTS and dtype in kernels.WEIGHT_TYPES
     return is_weight and has_data(tensor, operands.buffers)
 
@@ -202,6 +202,7 @@ def _result_types(operands: Operands) -> list[int | None]:
         return [operands.options.get(kernels.OPTION_TYPES[name])]
     if name in ("BUCKETIZE", "RANK"):
         return [_INT32]
+    # Values, and the indices that they had.
     if name == "TOPK_V2":
         return [operands.present[0]["type"], _INT32]
     if name == "ONE_HOT":

@@ -198,6 +198,7 @@ def _field(text: str, slot: int) -> Field:
     return Field(name, slot, encoding, _OFFSET.size, _OFFSET, target, None)
 
 
+# A slot that is no longer used keeps its number, so fields are counted before those are dropped.
 def _fields(declarations: list[str]) -> tuple[Field, ...]:
     named = [(slot, text) for slot, text in enumerate(declarations) if text != "_"]
     return tuple(_field(text, slot) for slot, text in named)

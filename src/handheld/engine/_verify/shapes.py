@@ -32,6 +32,7 @@ _UNSORTED = """
 UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM
 """
 
+# An operator without an entry has no rule: a KeyError is a LookupError, which makes it a doubt.
 _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     **dict.fromkeys(_ELEMENTWISE.split(), layers.same),
     **dict.fromkeys(_BROADCAST.split(), layers.broadcast),

@@ -175,6 +175,7 @@ def _check_values(path: str, scales: Sequence[float], zeros: Sequence[int], dtyp
     # One by one, not by the least and the greatest: NaN lies in no range, but is no extreme.
     if not all(low <= scale <= high for scale in scales):
         fail(path, f"scales {scales[:4]} are not all within {low} to {high}")
+    # The file has 64 bits for a zero point, the runtime 32, whatever the type.
     first, last = _ZERO_POINTS.get(dtype, _ZERO_POINTS["int32"])
     for zero in zeros:
         if not first <= zero <= last:

@@ -30,6 +30,7 @@ class FileTables:
     variables: Variables
 
 
+# Not frozen: a walk is where the checks of one file gather what they learn, operator by operator.
 @dataclass
 class GraphWalk:
     """One graph, and what is known of it so far.
@@ -75,6 +76,7 @@ class GraphWalk:
         return [self.shapes[i] for i in self.graph[field_name]]
 
 
+# Not frozen, like ``Operands``: one is made for each operator, and frozen ones take longer.
 @dataclass
 class Step:
     """One operator of a walk.

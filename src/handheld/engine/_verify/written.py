@@ -73,6 +73,7 @@ def _value(index: int, walk: GraphWalk, constants_alone: bool) -> np.ndarray | N
         return None
     tensor = walk.graph["tensors"][index]
     if is_empty(tensor):
+        # Known without a run, wherever it comes from: an empty list of axes, for one.
         return np.empty(0, _INTEGERS.get(type_name(tensor), "f4"))
     if index not in walk.constants:
         return None if constants_alone else walk.values.get(index)
@@ -112,6 +113,7 @@ def _compare(step: Step, index: int, shapes: list[Shape]) -> None:
     assert shape is not None
     if declared == shape:
         return
+    # The declared sizes are summed before the walk; what is larger comes on top.
     walk.extra_bytes += ensure_size(step.path, shape, type_name(tensor))
     if walk.extra_bytes > MAX_BYTES:
         unsupported(step.path, f"tensors need more than {MAX_BYTES} bytes together")
@@ -119,6 +121,7 @@ def _compare(step: Step, index: int, shapes: list[Shape]) -> None:
     signature = tensor["shape_signature"]
     if signature and agrees(signature, shape):
         return
+    # Files that are right declare such shapes; those of a resized model are of other lengths.
     counted = step.name in COUNTED and math.prod(declared) == math.prod(shape)
     if counted or walk.resized:
         step.doubt(f"an output of shape {declared} that will be {shape}")
