@@ -226,12 +226,22 @@ def _has_runtime() -> bool:
         return False
 
 
+def _only_input(inputs: Any, path: str) -> tuple[list[Any], str]:
+    """Axes and type of the one input, which may be a picture."""
+    if len(inputs) == 1:
+        _, axes, dtype = inputs[0]
+        if len(axes) == 4 and dtype in _TYPES:
+            return axes, dtype
+    expected = "expected one picture input of 4 axes, float or uint8"
+    raise ModelError(f"{path}: {expected}, got {_listed(inputs)}")
+
+
+def _listed(inputs: Any) -> str:
+    return ", ".join(f"{name} {shape} {dtype}" for name, shape, dtype in inputs) or "none"
+
+
 def _picture_input(inputs: Any, path: str) -> _PictureInput:
-    listed = ", ".join(f"{name} {shape} {dtype}" for name, shape, dtype in inputs) or "none"
-    _, axes, dtype = inputs[0] if len(inputs) == 1 else ("", (), "")
-    if len(axes) != 4 or dtype not in _TYPES:
-        expected = "expected one picture input of 4 axes, float or uint8"
-        raise ModelError(f"{path}: {expected}, got {listed}")
+    axes, dtype = _only_input(inputs, path)
     # A name or None stands for any length.
     batch, *sides = [axis if isinstance(axis, int) else 0 for axis in axes]
     if batch not in (0, 1):
@@ -241,7 +251,7 @@ def _picture_input(inputs: Any, path: str) -> _PictureInput:
     channels = sides.pop(-1 if channels_last else 0)
     if channels not in _CHANNELS:
         expected = "expected 1 or 3 channels at the second or the last axis"
-        raise ModelError(f"{path}: {expected}, got {listed}")
+        raise ModelError(f"{path}: {expected}, got {_listed(inputs)}")
     side = min(filter(None, sides), default=0)
     return _PictureInput(_TYPES[dtype], channels_last, channels, side)
 
