@@ -1,8 +1,10 @@
+import errno
 import os
 import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -33,6 +35,48 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda _path, _mode: False)  # root may write anywhere
     with pytest.raises(FileError, match="no file can be made in"):
         ensure_writable(tmp_path / "new" / "a.txt")
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """What reached the disk and what got its name, in order: the size of a file, or the names in a folder."""
+    seen = []
+
+    def fsync(opened, before=os.fsync):
+        is_folder = stat.S_ISDIR(os.fstat(opened).st_mode)
+        seen.append(("folder", sorted(os.listdir(opened))) if is_folder else ("file", os.fstat(opened).st_size))
+        before(opened)
+
+    def replace(path, target, before=Path.replace):
+        seen.append(("name", target.name))
+        return before(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    return seen
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_it_returns(tmp_path, steps):
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("12345")
+    assert steps == [("file", 5), ("name", "a.txt"), ("folder", ["a.txt"])]
+
+
+def test_what_may_be_lost_waits_for_no_disk(tmp_path, steps):
+    with atomic_path(tmp_path / "a.txt", durable=False) as temporary:
+        temporary.write_text("12345")
+    assert steps == [("name", "a.txt")]
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path, monkeypatch):
+    def fsync(opened):
+        if stat.S_ISDIR(os.fstat(opened).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "a.txt").read_text() == "x"
 
 
 def test_an_error_keeps_the_old_file(tmp_path):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which run nothing; a test ho
         reports,
         service,
         training,
+        untrusted,
     )
 
 __version__ = "0.1.0"

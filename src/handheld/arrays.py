@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.untrusted import require_file
+
 
 def read_npz(source: str | os.PathLike[str] | bytes, most: int) -> dict[str, NDArray[Any]]:
     """Read all arrays of a file. Nothing in it is run, and none of it is unpickled.
@@ -20,6 +22,8 @@ def read_npz(source: str | os.PathLike[str] | bytes, most: int) -> dict[str, NDA
         OSError: the file cannot be read.
         ValueError: it is no archive of arrays, is damaged, or unpacks to more than ``most``.
     """
+    if not isinstance(source, bytes):
+        require_file(source)
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with zipfile.ZipFile(file) as archive:

@@ -34,7 +34,7 @@ _OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path with the same suffix, which becomes ``path`` at the end, and is removed on an error.
 
     A link is followed, and a file that is there keeps its mode and owner. What is no regular file (a device, a pipe,
@@ -44,6 +44,8 @@ def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Ite
         path: to be written; folders are made.
         mode: permissions of the file, such as 0o600 for what is private; by default those of the file that is there, or
             the usual ones.
+        durable: the content is on the disk before the name leads to it, so that a power cut leaves the old file or the
+            new one, never an empty one. It takes some milliseconds; False for what may be lost.
 
     Raises:
         FileError: the folder or the file cannot be written, or the disk is full; what was there before is kept.
@@ -56,7 +58,11 @@ def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Ite
     temporary = _beside(target, path, mode)
     try:
         yield temporary
+        if durable:
+            _flush_file(temporary)
         _settle(temporary, target, mode)
+        if durable:
+            _flush_folder(target.parent)
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
@@ -210,6 +216,28 @@ def _settle(temporary: Path, target: Path, mode: int | None) -> None:
     if mode is not None:
         temporary.chmod(mode)
     temporary.replace(target)
+
+
+def _flush_file(path: Path) -> None:
+    """Wait until a file's content is on the disk: most file systems may otherwise write its new name first."""
+    file = os.open(path, os.O_RDWR)  # not for reading alone, which Windows does not flush
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    # Some file systems have no such thing, and some folders may be written but not read: either file is whole there too.
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _prefix(target: Path) -> str:

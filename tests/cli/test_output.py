@@ -2,13 +2,20 @@
 
 import json
 import os
+import re
+import signal
+import threading
+import weakref
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from handheld.cli import main
 from handheld.cli._output import Output, shown
 from handheld.cli.app import app
 from handheld.files import open_lines
@@ -100,6 +107,134 @@ def test_the_end_of_a_chat(monkeypatch):
 
     monkeypatch.setattr("builtins.input", interrupt)
     assert RUNNER.invoke(app, ["reply", "chat"]).exit_code == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_fails_because_it_was_stopped_is_no_trace(number, monkeypatch, capsys):
+    def swallowed(**_):
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        raise RuntimeError("no compiled object yet")
+
+    monkeypatch.setattr("handheld.cli.app.app", swallowed)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "stopped\n")
+
+
+def test_what_fails_of_itself_keeps_its_trace(monkeypatch):
+    def wrong(**_):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("handheld.cli.app.app", wrong)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        main()
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch):
+    """As behind ``nohup``, or in a script's background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monkeypatch.setattr("handheld.cli.app.app", lambda **_: signal.raise_signal(signal.SIGINT))
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def drop_an_interrupt(number):
+    value = Event()
+    reference = weakref.ref(value, lambda _: signal.raise_signal(number))
+    del value
+    assert reference() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_comes_again_does_not_come_after_the_end(number, monkeypatch):
+    monkeypatch.setattr("handheld.cli.app.app", lambda **_: drop_an_interrupt(number))
+    before = threading.active_count()
+    main()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_callback_drops_comes_again(number, monkeypatch, capsys):
+    """Python can raise nothing out of a callback of a weak reference."""
+    went_on = Event()
+
+    def busy(**_):
+        drop_an_interrupt(number)
+        went_on.set()
+        while True:
+            Event().wait(0.01)
+
+    monkeypatch.setattr("handheld.cli.app.app", busy)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert went_on.is_set()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "stopped\n")
+
+
+def test_every_command_that_is_stopped_says_so(monkeypatch):
+    def interrupt(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("handheld.reply.Replier.open", interrupt)
+    done = RUNNER.invoke(app, ["reply", "suggest", "hello"])
+    assert (done.exit_code, done.stderr) == (130, "stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("kept", "left"), [("run", "the same command goes on from what .*run keeps"), ("none", "nothing was written")]
+)
+def test_a_long_command_that_is_stopped_says_what_is_kept(kept, left, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(typer.Exit) as ended, Output().stoppable(tmp_path / kept):
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130
+    assert re.fullmatch(f"stopped; {left}\n", capsys.readouterr().err)
+
+
+LONG = [
+    ("text train", "handheld.projection.training.making.make_text_model"),
+    ("reply train", "handheld.reply.training.run.train"),
+    ("compress run", "handheld.compress.run.compress"),
+    ("propagate", "handheld.propagation.propagate"),
+]
+
+
+@pytest.mark.parametrize(("command", "work"), LONG, ids=[command for command, _ in LONG])
+def test_training_that_is_stopped_says_what_is_kept(command, work, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+
+    def interrupt(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, interrupt)
+    done = RUNNER.invoke(app, [*command.split(), *map(str, arguments_of(command, tmp_path))])
+    assert done.exit_code == 130
+    assert "stopped; nothing was written" in done.stderr
+
+
+def arguments_of(command, folder):
+    """Return arguments for what is read before the work begins."""
+    if command == "text train":
+        (folder / "t.tsv").write_text("".join(f"{label}\tword {i}\n" for i in range(9) for label in "ab"))
+        return [folder / "t.tsv", "--out", folder / "m.tflite"]
+    if command == "propagate":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        table = {"source": [0], "target": [1]}
+        parquet.write_table(pytest.importorskip("pyarrow").table(table), folder / "g.parquet")
+        (folder / "seeds.tsv").write_text("0\ta\n")
+        return [folder / "g.parquet", folder / "seeds.tsv", "--out", folder / "l.parquet"]
+    (folder / "c.jsonl").write_text("")
+    if command == "reply train":
+        card = '[card]\nlanguage = "en"\nlicence = "CC0-1.0"\ndata = "none"\n'
+        (folder / "c.toml").write_text(f'out = "{folder}/b.replies"\nname = "b"\n{card}[[conversations]]\npath = "c.jsonl"\n')
+        return [folder / "c.toml"]
+    pictures = np.zeros((20, 8, 8, 1), np.uint8)
+    np.savez(folder / "p.npz", x_train=pictures, y_train=np.arange(20) % 2, x_test=pictures, y_test=np.arange(20) % 2)
+    (folder / "c.toml").write_text('targets = ["2x smaller"]\n[data]\npath = "p.npz"\n[teacher]\nnetwork = "plain"\n')
+    return [folder / "c.toml", "--out", folder / "family"]
 
 
 def test_names_of_a_strangers_file_move_no_cursor(capsys):

@@ -208,3 +208,10 @@ def test_columns_are_named_and_training_is_told_beside_validation(tmp_path: Path
     columns = ("--label-column", "kind", "--text-column", "words")
     done = handheld("evaluate", tmp_path / "m.tflite", tmp_path / "t.CSV", *columns)
     assert b"100.00% of 60 texts right" in done.stdout
+
+
+def test_a_label_that_means_no_answer_is_warned_of(tmp_path: Path):
+    (tmp_path / "t.tsv").write_text("".join(f"a\tred {i}\n?\tblue {i}\n" for i in range(20)))
+    done = handheld("train", tmp_path / "t.tsv", "--max-size", "20KB", "--out", tmp_path / "m.tflite")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"warning: the label '?' is also what predict prints where it has no answer" in done.stderr

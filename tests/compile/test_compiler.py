@@ -383,6 +383,20 @@ def test_a_table_has_a_byte_for_each_number_in_int8_and_is_stored_once(tied):
     assert [tensor.type for tensor in tables] == [schema.TensorType.INT8] * (1 if tied else 2)
 
 
+@pytest.mark.parametrize(("precision", "free"), [("int8_tables", "INT8"), ("int4_tables", "INT4")])
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_table_that_is_a_layer_too_is_stored_once_as_that_layers_weights(precision, free, tied):
+    torch.manual_seed(0)
+    module = Words().eval()
+    if not tied:
+        module.out = torch.nn.Linear(16, 50)
+    compiled = to_tflite(module, torch.randint(0, 50, (1, 6)), metadata={}, precision=precision)
+    tables = [tensor for tensor in unpack(compiled.content).subgraphs[0].tensors if list(tensor.shape) == [50, 16]]
+    forms = [(tensor.type, len(tensor.quantization.scale)) for tensor in tables]
+    layer = (schema.TensorType.INT8, 50)
+    assert sorted(forms) == sorted([layer] if tied else [layer, (getattr(schema.TensorType, free), 1)])
+
+
 @pytest.mark.parametrize("size", [1e30, 1e38])
 def test_large_numbers_are_inputs(size):
     torch.manual_seed(0)

@@ -12,6 +12,7 @@ from handheld.compress.networks import PictureShape, make
 from handheld.compress.packing import pack, read_packed, unpack
 from handheld.compress.stages import joint_ratio, planned
 from handheld.compress.structure import module_state, trace
+from handheld.compress.targets import Target
 from handheld.errors import InputError
 from handheld.training import save_state
 from handheld.training.runs import open_run
@@ -29,19 +30,29 @@ CANDIDATE = {"name": "a", "kind": "nested", "level": 3, "blocks": None, "side": 
         [CANDIDATE | {"target": 5}],
         [CANDIDATE | {"target": {"size": -1}}],
         [{"b": 1}],
+        [],
+        [CANDIDATE, CANDIDATE],
+        [CANDIDATE | {"target": {"size": 1000}}],
+        [CANDIDATE | {"kind": "unheard_of"}],
+        [CANDIDATE | {"name": "../../a"}],
+        [CANDIDATE | {"level": 0}],
+        [CANDIDATE | {"level": 25}],
+        [CANDIDATE | {"blocks": -1}],
+        [CANDIDATE | {"side": 7}],
     ],
 )
 def test_candidates_that_are_none_are_named(tmp_path: Path, content: object):
     path = tmp_path / "run" / "candidates.json"
     path.parent.mkdir()
     path.write_text(json.dumps([CANDIDATE]))
-    assert [(one.name, one.level, one.target.size) for one in planned(path)] == [("a", 3, 70_000)]
+    wanted = [Target(size=70_000)]
+    assert [(one.name, one.level, one.target) for one in planned(path, wanted, 8)] == [("a", 3, wanted[0])]
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"candidates\.json is damaged, so the run cannot go on: delete .* to begin again"):
-        planned(path)
+        planned(path, wanted, 8)
 
 
-@pytest.mark.parametrize("content", ["", "{half", "5", "{}", '{"ratio": "fast"}'])
+@pytest.mark.parametrize("content", ["", "{half", "5", "{}", '{"ratio": "fast"}', '{"ratio": 1e999}', '{"ratio": -1}'])
 def test_a_ratio_that_is_damaged_is_measured_again(tmp_path: Path, content: str):
     with open_run(tmp_path, {}) as run:
         run.file("joint.json").write_text('{"ratio": 1.25}')
@@ -50,7 +61,15 @@ def test_a_ratio_that_is_damaged_is_measured_again(tmp_path: Path, content: str)
         assert joint_ratio(run) is None
 
 
-@pytest.mark.parametrize("damage", [lambda state: state.pop("weights"), lambda state: state.update(lengths=[[5]]), dict.clear])
+def shorter(state):
+    """Leave no place to the first weights."""
+    name = next(iter(state["weights"]))
+    state["weights"][name] = torch.zeros(())
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda state: state.pop("weights"), lambda state: state.update(lengths=[[5]]), dict.clear, shorter]
+)
 def test_a_network_that_was_kept_and_is_damaged_is_named(tmp_path: Path, damage: Callable[[dict[str, object]], object]):
     network = trace(make("plain", PictureShape(1, 12, 12), 3, 4, seed=0), torch.zeros(2, 1, 12, 12))
     state = pack(network)

@@ -148,7 +148,7 @@ def test_texts(tmp_path):
     from_csv = load(tmp_path / "b.csv", valid=0.2, test=0.2)
     assert "so long, you" in from_csv.train.inputs
     assert [(skipped.name.rpartition(", ")[2], skipped.reason) for skipped in from_csv.skipped] == [
-        ("line 12", "expected a label and a text")
+        ("line 12", "expected a label and a text, got no label")
     ]
 
 
@@ -495,6 +495,10 @@ def test_pictures_that_are_all_dark_are_told(tmp_path):
     [
         ({"x": np.array(3), "y": np.arange(4) % 2}, r"x_train has the shape \[\]: expected \(examples, ...\)"),
         ({"x": np.zeros((4, 0, 5), np.uint8), "y": np.arange(4) % 2}, r"x_train has the shape \[4, 0, 5\]"),
+        (
+            {"x": np.zeros((4, 2, 5, 5, 3), np.uint8), "y": np.arange(4) % 2},
+            r"the train examples have 4 axes, \[2, 5, 5, 3\]: expected pictures",
+        ),
         (
             {"x": np.zeros((4, 5, 5), np.uint8), "y": np.array([2**63, 1, 0, 1], np.uint64)},
             "labels run up to 9223372036854775808",

@@ -280,3 +280,8 @@ def test_examples_in_two_splits_are_counted():
         "2 of the 3 test examples also in the training split: accuracy on them says little",
         "1 of the 3 test examples also in the validation split: accuracy on them says little",
     )
+
+
+def test_half_a_letter_is_named_by_its_example():
+    with pytest.raises(InputError, match=r"example 1 holds half a letter, which no file can take: 'no \\ud83d'; leave it out"):
+        from_pairs([("yes", 0), ("no \ud83d", 1)] * 10)

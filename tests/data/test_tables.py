@@ -1,5 +1,6 @@
 """Tables of labelled texts in every usual form; what is not understood is refused."""
 
+import gc
 import gzip
 from pathlib import Path
 
@@ -204,6 +205,42 @@ def test_labels_that_are_a_quantity_are_told(tmp_path: Path):
     path = written(tmp_path, "t.csv", "text,label\n" + "".join(f"text {number},{number / 3:.3f}\n" for number in range(20)))
     with pytest.raises(InputError, match="20 of 20 examples have a label that no other has: expected classes; a quantity is"):
         load(path)
+
+
+def test_five_labels_of_a_text_each_are_no_quantity(tmp_path: Path):
+    path = written(tmp_path, "t.tsv", "".join(f"{label}\ttext of {label}\n" for label in "abcde"))
+    data, _ = read_table(path)
+    with pytest.raises(InputError, match="class 'a' has one example: it cannot be divided; add another"):
+        data.split(0.2, seed=0)
+
+
+def test_what_an_unread_row_lacks_is_said(tmp_path: Path):
+    _, skipped = read_table(written(tmp_path, "t.csv", "text,label\none,a\ntwo,\n,b\nthree,?\n"))
+    assert [(one.name[-6:], one.reason) for one in skipped] == [
+        ("line 3", "expected a label and a text, got no label"),
+        ("line 4", "expected a label and a text, got no text"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("t.jsonl", '{"label": "a", "text": "x"}\n{"label": "b", "text": "cut \\ud83d"}\n', ", line 2"),
+        ("t.json", '[{"label": "a", "text": "cut \\ud83d"}]', ""),
+    ],
+)
+def test_half_a_letter_is_named(tmp_path: Path, name: str, content: str, line: str):
+    with pytest.raises(InputError, match=rf"{name}{line}: no JSON: half a letter, \\ud83d without its other half"):
+        read_table(written(tmp_path, name, content))
+
+
+def test_rows_that_are_read_leave_the_collector_as_it_was(tmp_path: Path):
+    path = written(tmp_path, "t.tsv", "a\tone\nb\ttwo\n")
+    for change in (gc.disable, gc.enable):
+        change()
+        was_on = gc.isenabled()
+        read_table(path)
+        assert gc.isenabled() == was_on
 
 
 def test_one_column_is_not_both(tmp_path: Path):

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from graph_parts import Call, Keep
 
@@ -12,6 +14,7 @@ from handheld.graph import (
     SourceStats,
     Timestamp,
     Waiting,
+    calculator,
 )
 from handheld.graph.stats import GraphStats
 
@@ -128,3 +131,36 @@ def test_drops_are_summed() -> None:
         graph.add("in", 1, 0)
         stats: GraphStats = graph.stats()
     assert ({name: node.drops for name, node in stats.nodes.items()}, stats.drops) == ({"two": 2, "one": 1}, 3)
+
+
+@calculator
+def added(a: int, b: int) -> int:
+    return a + b
+
+
+def closed(times: dict[str, Sequence[int]], threads: int = 0) -> GraphStats:
+    """Return the statistics of a graph that added what came on two inputs at these times."""
+    config = GraphConfig(inputs={"left": int, "right": int}, nodes=[Node(added, inputs={"a": "left", "b": "right"})])
+    with Graph(config, threads=threads) as graph:
+        for stream, stamps in times.items():
+            for timestamp in stamps:
+                graph.add(stream, 1, timestamp)
+    return graph.stats()
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_function_whose_inputs_never_meet_is_told_once(threads: int) -> None:
+    message = r"^node 'added' never ran: its inputs 'a' .stream 'left'. and 'b' .stream 'right'. had no timestamp in common; "
+    with pytest.warns(GraphWarning, match=message) as told:
+        stats = closed({"left": [0, 10, 20], "right": [5, 15]}, threads)
+    assert len(told) == 1
+    assert (stats.nodes["added"].skips, stats.nodes["added"].calls) == (5, 6)  # the sixth closes it
+
+
+@pytest.mark.parametrize(("right", "skips"), [([0, 15], 3), ([], 3), ([0, 10, 20], 0)])
+def test_inputs_that_met_once_or_had_no_packets_are_no_mistake(right: list[int], skips: int) -> None:
+    assert closed({"left": [0, 10, 20], "right": right}).nodes["added"].skips == skips
+
+
+def test_a_graph_without_packets_is_no_mistake() -> None:
+    assert closed({}).nodes["added"].skips == 0

@@ -120,6 +120,7 @@ def test_half_a_letter_and_brackets_without_end_are_refused_and_learning_goes_on
     messages = [{"text": "where are you now", "mine": False}]
     for content in (
         {"messages": messages, "reply": "\ud83d"},
+        {"messages": [{"text": "cut \ud83d", "mine": False}], "reply": "up in the tree"},
         b'{"messages": ' + b"[" * 30_000,
     ):
         with pytest.raises(urllib.error.HTTPError) as caught:

@@ -105,6 +105,7 @@ def test_no_file_means_nothing_known(tmp_path: Path):
     "content",
     [
         "", "{}", "[]", '{"format": 2}', "\x00",
+        '{"format": 1, "choices": [[[1], 0, "cut \\ud83d"]], "counts": {}}',
         '{"format": 1, "choices": [[1]], "counts": {}}',
         '{"format": 1, "choices": [], "counts": {"999999": 1}}',
         '{"format": 1, "choices": [], "counts": {"0": -1}}',

@@ -4,9 +4,14 @@ import io
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from handheld.errors import HandheldError
+
+_AGAIN_S = 0.05  # until an interrupt that was dropped comes again
 
 
 def main() -> None:
@@ -15,15 +20,16 @@ def main() -> None:
     Exit status: 0 done, 1 an error that a person caused (one line says which), 2 a wrong call, 130 interrupted. A polite end
     (SIGTERM, as from ``timeout`` or ``docker stop``) is an interrupt too: what was done is kept, temporary files are removed.
     """
-    from handheld.cli.app import app
-
     _open_closed_streams()
-    signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter gets another, and no trace
+    stops: list[int] = []
     try:
-        app(prog_name="handheld")  # also as "python -m handheld", for which completion has no name
+        with _stopping_politely(stops):
+            from handheld.cli.app import app
+
+            app(prog_name="handheld")  # also as "python -m handheld", for which completion has no name
     except HandheldError as error:
         from rich.console import Console
 
@@ -38,6 +44,50 @@ def main() -> None:
         _write_no_more()
         sys.stderr.write(f"error: {error.filename or 'what the command says'}: {error.strerror or error}\n")
         sys.exit(1)
+    except (Exception, KeyboardInterrupt):
+        # What was stopped may fail of it: numba loses the interrupt while it compiles, and finds no function afterwards.
+        if not stops:
+            raise
+        from handheld.cli._output import INTERRUPTED, STOPPED
+
+        sys.stderr.write(f"{STOPPED}\n")
+        sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _stopping_politely(stops: list[int]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM interrupt what runs, and note which came; who was told to ignore them still does.
+
+    Python drops what is raised in a callback of its collector, or of a C library, which is where some libraries spend much
+    of their time: the interrupt comes again then.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stops.append(number)
+        raise KeyboardInterrupt
+
+    def dropped(lost: "sys.UnraisableHookArgs") -> None:
+        if stops and issubclass(lost.exc_type, KeyboardInterrupt):
+            # Not at once, or it would come in here.
+            timers.append(threading.Timer(_AGAIN_S, signal.raise_signal, stops[-1:]))
+            timers[-1].start()
+        else:
+            before(lost)
+
+    timers: list[threading.Timer] = []
+    before = sys.unraisablehook
+    sys.unraisablehook = dropped
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {number: signal.signal(number, interrupt) for number in heard}
+    try:
+        yield
+    finally:
+        for timer in timers:  # first: with the handlers of before, a signal that comes late ends the process
+            timer.cancel()
+            timer.join()
+        sys.unraisablehook = before
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _open_closed_streams() -> None:
@@ -54,10 +104,6 @@ def _open_closed_streams() -> None:
 def _write_no_more() -> None:
     """Let standard output lead nowhere, so that Python's last flush has no trace to print."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _escaped(text: str) -> str:

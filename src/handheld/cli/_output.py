@@ -3,6 +3,8 @@
 import json as coded
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,11 @@ Json = Annotated[
     typer.Option("--json", help="Write the results as JSON; - writes them to standard output, in place of words."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes: results, warnings and errors alone.")]
+
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C or a polite end stopped."""
+
+STOPPED = "stopped"
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -73,6 +80,21 @@ class Output:
         """Print an error that does not end the command."""
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
         typer.echo(shown(text), err=True)
+
+    @contextmanager
+    def stoppable(self, kept: Path | None = None) -> Iterator[None]:
+        """Say in a line what Ctrl-C or a polite end leaves, and end with status 130.
+
+        Args:
+            kept: file or folder from which the same command goes on, if it is there; None where a command keeps nothing.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            goes_on = kept is not None and kept.exists()
+            left = f"the same command goes on from what {kept} keeps" if goes_on else "nothing was written"
+            self.say(f"stopped; {left}")
+            raise typer.Exit(INTERRUPTED) from None
 
     def result(self, words: str, values: Any) -> None:
         """Print the results in words, write them as JSON, or both.

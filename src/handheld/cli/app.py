@@ -1,15 +1,30 @@
 """All commands in one tree."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from handheld import __version__
 from handheld.cli import compress, federated, graph, hands, models, reply, text
+from handheld.cli._output import INTERRUPTED, STOPPED
 from handheld.cli.doctor import doctor
 from handheld.cli.propagate import propagate
 
+
+class _Commands(TyperGroup):
+    """Says a word where Ctrl-C or a polite end stops a command that has none of its own."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo(STOPPED, err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="handheld",
     help="Machine learning that runs, learns and stays on the device.",
     no_args_is_help=True,

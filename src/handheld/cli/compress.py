@@ -50,9 +50,10 @@ def run(
         output.say(f"left out {skipped.name}: {skipped.reason}")
     for note in data.notes:
         output.say(f"note: {note}")
-    with stage_bars(output.console) as progress, _notes(output):
+    folder = out or wanted.out
+    with output.stoppable(folder), stage_bars(output.console) as progress, _notes(output):
         family = compress(
-            wanted.found_teacher, data, out=out or wanted.out, targets=wanted.targets, settings=wanted.settings,
+            wanted.found_teacher, data, out=folder, targets=wanted.targets, settings=wanted.settings,
             base=wanted.folder, engine=engine, address=address, progress=progress,
         )  # fmt: skip
     output.result(markdown(family), coded.loads((family.folder / "family.json").read_text("utf-8")))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handheld.cli._output import Json, Output, Quiet
+from handheld.cli._output import INTERRUPTED, Json, Output, Quiet
 from handheld.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def simulate(
     except KeyboardInterrupt:
         done = f"after round {last['round']:,.0f} of {plan.rounds:,}" if last else "before its first new round"
         output.say(f"stopped {done}; the same command goes on from there ({folder})")
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     except StoppedRunError as stopped:
         if stopped.run is None:  # it came from another process, without what came of the run
             raise

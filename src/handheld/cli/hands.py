@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handheld.cli._output import Output, Quiet
+from handheld.cli._output import INTERRUPTED, Output, Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +83,7 @@ def track(
             output.say(f"wrote {written}")
     is_camera = isinstance(frames, FrameSource) and frames.live
     if recording.interrupted and not is_camera:  # of a camera, Ctrl-C is the only end
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command()

@@ -48,6 +48,7 @@ def propagate(
     given_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
     columns = TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("{task.fields[text]}")
     with (
+        output.stoppable(),
         Progress(*columns, console=output.console, refresh_per_second=2) as bars,
         warnings.catch_warnings(),
     ):

@@ -91,6 +91,7 @@ def train(
     from handheld.cli._bars import stage_bars
     from handheld.reply import Replier
     from handheld.reply.training.config import read
+    from handheld.reply.training.run import state_of
     from handheld.reply.training.run import train as make
 
     wanted = read(config)
@@ -98,7 +99,7 @@ def train(
     output = Output(json=json, quiet=quiet, out=wanted.out)
     wanted = wanted if base is None else replace(wanted, base=base)
     wanted = wanted if encoder is None else replace(wanted, encoder=encoder)
-    with stage_bars(output.console) as progress:
+    with output.stoppable(state_of(wanted)), stage_bars(output.console) as progress:
         bundle, pairs, skipped = make(wanted, progress=progress)
     for each in skipped:
         output.say(f"left out {each.name}: {each.reason}")
@@ -136,7 +137,7 @@ def evaluate(
     read = read_conversations(conversations)
     for each in read.skipped:
         output.say(f"left out {each.name}: {each.reason}")
-    with stage_bars(output.console) as progress:
+    with output.stoppable(), stage_bars(output.console) as progress:
         found = judge(
             replier, read.conversations, candidates=candidates, most=most, seed=seed,
             report=lambda done, count: progress("judge", done / count, ""),

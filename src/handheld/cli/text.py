@@ -74,6 +74,10 @@ def train(
         known, held_out = _set_apart(known, seed, output)
     else:
         held_out = _read(valid, output, columns, known.classes)
+    if NO_ANSWER in known.classes:
+        output.warn(
+            f"the label {NO_ANSWER!r} is also what predict prints where it has no answer, with a probability of 0: rename it"
+        )
     if note := overlap_note(known, held_out, "validation"):
         output.say(f"note: {note}")
     data = TextData.of(known, oos)
@@ -88,7 +92,7 @@ def train(
         class_weight=class_weight, high_effort=_is_high(effort),
     )  # fmt: skip
     state = out.with_name(f".{out.name}.training")
-    with stage_bars(output.console) as progress:
+    with output.stoppable(state), stage_bars(output.console) as progress:
         made = make_text_model(data, judged_by, plan, state=state, progress=progress)
     with atomic_path(out) as temporary:
         temporary.write_bytes(made.content)

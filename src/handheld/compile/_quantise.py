@@ -14,6 +14,7 @@ from handheld.engine import Model
 from handheld.errors import CompileError, InputError, MissingDependencyError
 
 _SIGNATURE = "serving_default"
+_LOOKUP, _DENSE = 7, 9  # EMBEDDING_LOOKUP and FULLY_CONNECTED in the schema's table of operators
 _NOTHING = 1e-6  # a difference of equal numbers, as floats have it
 
 
@@ -43,23 +44,29 @@ def quantise(
     with quiet():
         try:
             maker = quantizer.Quantizer(bytearray(content))
-            _ask(maker, precision, kept)
+            _ask(maker, precision, content)
+            _keep(maker, kept)
             result = maker.quantize(_calibrated(maker, content, samples) if precision == "int8" else None)
         except Exception as error:
             raise CompileError(f"the file cannot be quantised to {precision}: {type(error).__name__}: {error}") from error
     return with_weights_inside(bytes(result.quantized_model))
 
 
-def _ask(maker: Any, precision: str, kept: Sequence[str]) -> None:
-    from ai_edge_quantizer import qtyping
-    from ai_edge_quantizer.algorithm_manager import AlgorithmName
-
+def _ask(maker: Any, precision: str, content: bytes) -> None:
     if precision == "float16":
         _ask_for_float16(maker)
     elif precision == "int8":
         maker.load_quantization_recipe(_int8())
     else:
-        maker.load_quantization_recipe(_int8_weights({"int8_tables": 8, "int4_tables": 4}.get(precision)))
+        tables = {"int8_tables": 8, "int4_tables": 4}.get(precision)
+        maker.load_quantization_recipe(_int8_weights(tables, content))
+
+
+def _keep(maker: Any, kept: Sequence[str]) -> None:
+    """Leave operators in float32, by the patterns of their names."""
+    from ai_edge_quantizer import qtyping
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
     for scope in kept:
         every = qtyping.TFLOperationName.ALL_SUPPORTED
         maker.update_quantization_recipe(scope, every, algorithm_key=AlgorithmName.NO_QUANTIZE)
@@ -84,8 +91,10 @@ def _int8() -> Any:
     return manager.get_quantization_recipe()
 
 
-def _int8_weights(tables: int | None) -> Any:
+def _int8_weights(tables: int | None, content: bytes) -> Any:
     """Convolutions and matrix products in integers, quantising each activation as it comes; the rest in float32.
+
+    With ``tables`` embeddings have so many bits; one that is a dense layer's weights too is stored once, as that layer has it.
 
     LiteRT 2.3 runs ``residual`` networks of ``handheld.compress`` 2.2 to 3.3 times as fast so as with weights made float
     again first, but a depthwise convolution three times as slowly: it has no fast kernel for that.
@@ -104,6 +113,13 @@ def _int8_weights(tables: int | None) -> Any:
             num_bits=tables,
             granularity=qtyping.QuantGranularity.TENSORWISE,
         )
+        for scope in _lookups_in_layers(content):  # last, as later entries count
+            manager.add_dynamic_config(
+                regex=scope,
+                operation_name=names.EMBEDDING_LOOKUP,
+                num_bits=8,
+                granularity=qtyping.QuantGranularity.CHANNELWISE,
+            )
     return manager.get_quantization_recipe()
 
 
@@ -115,13 +131,35 @@ def _scopes(content: bytes, layers: Collection[str]) -> Iterator[str]:
             own = [i for i in (largest_constant(node, graph), *node.outputs) if i is not None]
             if kept := {layer for i in own for layer in _holders(graph.tensors[i].name.decode(), layers)}:
                 missing -= kept
-                outputs = "".join(f"{graph.tensors[i].name.decode()};" for i in node.outputs)
-                yield f"^{re.escape(outputs)}$"
+                yield _scope(node, graph)
     if missing:
         raise InputError(
             f"keep_float: {', '.join(sorted(missing))} has no operator of its own in the file: it computes nothing, cannot be"
             " told from a layer of like name, or was fused into the layer before it; name that one"
         )
+
+
+def _scope(node: Any, graph: Any) -> str:
+    """Return the pattern of the quantiser's name for an operator."""
+    outputs = "".join(f"{graph.tensors[i].name.decode()};" for i in node.outputs)
+    return f"^{re.escape(outputs)}$"
+
+
+def _lookups_in_layers(content: bytes) -> Iterator[str]:
+    """Patterns of the operators that look rows up in a table which is a dense layer's weights too."""
+    model = unpack(content)
+    for graph in model.subgraphs:
+        weights = {kind: _constants(model, graph, kind) for kind in (_DENSE, _LOOKUP)}
+        dense = {tensor for _, tensor in weights[_DENSE]}
+        for node, tensor in weights[_LOOKUP]:
+            if tensor in dense:
+                yield _scope(node, graph)
+
+
+def _constants(model: Any, graph: Any, kind: int) -> list[tuple[Any, int | None]]:
+    """Return the operators of a kind, each with the constant that it reads."""
+    nodes = [node for node in graph.operators if model.operatorCodes[node.opcodeIndex].builtinCode == kind]
+    return [(node, largest_constant(node, graph)) for node in nodes]
 
 
 def _holders(tensor: str, layers: Collection[str]) -> set[str]:

@@ -1,6 +1,7 @@
 """Networks that might become members: how each is built, and the largest that fits a target by compiling and measuring it."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
@@ -148,11 +149,35 @@ def search(
     if target.kind == "nested" and variants:
         if removable_blocks(builder.large):
             options.append(replace(first, name=f"{name}_shallow", blocks=0))
-        smaller = 4 * round(0.75 * side / 4)
+        smaller = _smaller(side)
         if side >= 20 and builder.takes(smaller):
             options.append(replace(first, name=f"{name}_small", side=smaller))
     for option in options:
         yield widest(option, builder, probe, teacher)
+
+
+def _smaller(side: int) -> int:
+    return 4 * round(0.75 * side / 4)
+
+
+def require_found(candidates: Sequence[Candidate], targets: Sequence[Target], side: int) -> None:
+    """Refuse candidates that :func:`search` cannot have found, such as those of a file that somebody changed.
+
+    Args:
+        candidates: that are said to be found.
+        targets: of the run.
+        side: shorter side of its pictures.
+
+    Raises:
+        InputError: names the candidate that is wrong, or says that they are those of other targets.
+    """
+    for one in candidates:
+        is_named = re.fullmatch(r"\w+", one.name, re.ASCII) is not None  # files are named after it
+        is_built = one.kind == one.target.kind and 1 <= one.level <= _LEVELS and (one.blocks or 0) >= 0
+        if not (is_named and is_built and one.side in (side, _smaller(side))):
+            raise InputError(f"{one} is no candidate of this run")
+    if len({one.name for one in candidates}) < len(candidates) or {one.target for one in candidates} != set(targets):
+        raise InputError("its candidates are not those of the run's targets")
 
 
 def widest(candidate: Candidate, builder: Builder, probe: Probe, teacher: Figures) -> Candidate:

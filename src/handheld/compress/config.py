@@ -33,6 +33,7 @@ from handheld.compress.teachers import Teacher
 from handheld.config import factory, find, from_table
 from handheld.data import Splits, load
 from handheld.errors import InputError
+from handheld.untrusted import require_file
 
 _OF_PATHS = ("size", "grey", "channels", "white", "label_column", "text_columns")
 """Entries that a factory does not see."""
@@ -130,6 +131,7 @@ def named(data: Splits, classes: tuple[str, ...]) -> Splits:
 def read(path: str | os.PathLike[str]) -> Config:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
+        require_file(path)
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error

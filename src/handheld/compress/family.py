@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hin
 from handheld.compress.targets import Target
 from handheld.errors import InputError, ModelError
 from handheld.files import atomic_path
+from handheld.untrusted import read_json, require_file
 
 FORMAT = 1
 
@@ -243,9 +244,10 @@ class Family:
         """Read a family's folder. Raises :class:`ModelError` for what is none, or was damaged."""
         path = Path(folder) / "family.json"
         try:
-            text = path.read_bytes().decode()
-            content = json.loads(text, parse_constant=_refuse)
-            json.dumps(content, ensure_ascii=False, allow_nan=False).encode()  # refuses 1e999 and halves of characters
+            require_file(path)
+            text = path.read_bytes()
+            content = read_json(text, parse_constant=_refuse)
+            json.dumps(content, allow_nan=False)  # refuses 1e999
             if content.pop("format") != FORMAT:
                 raise ModelError(f"{path} is of another format, this version reads {FORMAT}; run `handheld compress` again")
             family: Family = _read(cls, {"folder": Path(folder), **content})

@@ -37,7 +37,7 @@ def read_packed(path: Path, unpacked: Callable[[dict[str, Any]], Unpacked]) -> U
     state = load_state(path)
     try:
         return unpacked(state)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, CompileError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, CompileError) as error:
         raise InputError(f"{path} is damaged, or of another network: delete it, and it is learned again ({error})") from error
 
 

@@ -1,6 +1,7 @@
 """The stages of a run; each keeps what it found in the run's folder, and takes it from there when it is called again."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from handheld.compress.candidates import SHARING, Builder, Candidate, search
+from handheld.compress.candidates import SHARING, Builder, Candidate, require_found, search
 from handheld.compress.exporting import Exported, Exporter, FileLimits, FilePurpose
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
@@ -113,7 +114,7 @@ def plan(run: Run, builder: Builder, measured: Callable[[], Probe]) -> tuple[Can
     """
     path = run.space.file("candidates.json")
     if path.exists():
-        return planned(path)
+        return planned(path, run.targets, min(run.preparation.shape.height, run.preparation.shape.width))
     found: list[Candidate] = []
     probe = measured()
     for number, target in enumerate(run.targets):
@@ -125,21 +126,27 @@ def plan(run: Run, builder: Builder, measured: Callable[[], Probe]) -> tuple[Can
     return tuple(found)
 
 
-def planned(path: Path) -> tuple[Candidate, ...]:
-    """Read the candidates that a run found. Raises :class:`InputError` for a damaged file."""
+def planned(path: Path, targets: Sequence[Target], side: int) -> tuple[Candidate, ...]:
+    """Read the candidates that a run found for its targets and for pictures of a shorter side.
+
+    Raises :class:`InputError` for a file that is damaged, or that no such run wrote.
+    """
     entries = read_kept(path)
     try:
-        return tuple(from_table(Candidate, entry, f"$[{place}]") for place, entry in enumerate(entries))
+        candidates = tuple(from_table(Candidate, entry, f"$[{place}]") for place, entry in enumerate(entries))
+        require_found(candidates, targets, side)
     except (TypeError, InputError) as error:
         raise damaged(path, error) from error
+    return candidates
 
 
 def joint_ratio(space: RunFolder) -> float | None:
     """Return what a step of the joint run takes over one of the teacher alone; None where it was not measured."""
     try:
-        return float(read_kept(space.file("joint.json"))["ratio"])
+        ratio = float(read_kept(space.file("joint.json"))["ratio"])
     except (InputError, KeyError, TypeError, ValueError):
         return None
+    return ratio if 0 < ratio < math.inf else None
 
 
 def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dict[Candidate, fx.GraphModule]:

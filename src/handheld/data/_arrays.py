@@ -15,6 +15,8 @@ from handheld.data._splits import by_split
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
+_MOST_AXES = 4  # examples, height, width, channels
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -79,6 +81,12 @@ def _classes(
 
 def _inputs(arrays: Arrays, reading: Reading, path: Path) -> Arrays:
     """Return pictures as (n, height, width, channels) uint8; numbers that are no pictures as they are."""
+    for split, array in arrays.items():
+        if array.ndim > _MOST_AXES:
+            raise InputError(
+                f"{path}: the {split} examples have {array.ndim - 1} axes, {list(array.shape[1:])}: expected pictures (height, "
+                "width), with channels or without, or rows of numbers; of films take frames"
+            )
     if not all(_are_pictures(array, reading) for array in arrays.values()):
         if reading.white is not None or reading.channels is not None:
             raise InputError(f"{path}: channels and white are of pictures (n, height, width) or with channels, not of numbers")

@@ -8,6 +8,7 @@ from handheld.data._splits import SPLITS, by_split, split_of
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 from handheld.pictures import SUFFIXES
+from handheld.untrusted import require_file
 
 
 def read_folder(path: Path, reading: Reading) -> RawSplits:
@@ -64,6 +65,7 @@ def _pictures(folder: Path, classes: tuple[str, ...], unread: list[Skipped]) -> 
                 unread.append(Skipped(str(path), reason))
             elif _is_picture(path):
                 try:
+                    require_file(path)
                     content = path.read_bytes()
                 except OSError as error:
                     unread.append(Skipped(str(path), f"cannot be read: {error.strerror}"))

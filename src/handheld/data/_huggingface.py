@@ -17,6 +17,7 @@ from handheld.data._reading import RawSplits, Reading
 from handheld.data._splits import by_split
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError, MissingDependencyError
+from handheld.untrusted import read_json
 
 _PICTURE_NAMES = frozenset({"image", "img", "picture", "photo", "pixel_values"})
 _NO_LABEL = -1  # what the library writes for it beside class labels
@@ -294,8 +295,8 @@ def _table(folder: Path) -> Any:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object")

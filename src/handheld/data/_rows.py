@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from handheld.errors import InputError
+from handheld.untrusted import read_json, require_file
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
 FASTTEXT = "__label__"
@@ -84,6 +85,7 @@ def read_rows(path: Path) -> Table:
 def content_of(path: Path) -> bytes:
     """Return a file's bytes, unpacked. Raises :class:`InputError`."""
     try:
+        require_file(path)
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
@@ -124,7 +126,8 @@ def lines_of(text: str) -> list[str]:
     to texts."""
     if "\n" not in text:
         return text.split("\r")
-    return [line.removesuffix("\r") for line in text.split("\n")]
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
 
 
 def _quoted_rows(text: str, path: Path) -> Iterator[Row]:
@@ -171,15 +174,15 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(lines_of(text), 1):
         if line.strip():
             try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:
+                yield number, read_json(line)
+            except ValueError as error:
                 raise InputError(f"{path}, line {number}: no JSON: {error}") from error
 
 
 def _json_list(text: str, path: Path) -> list[tuple[int, Any]]:
     try:
-        entries = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        entries = read_json(text)
+    except ValueError as error:
         raise InputError(f"{path}: no JSON: {error}") from error
     if not isinstance(entries, list):
         raise InputError(f"{path}: expected a JSON list of objects, got {type(entries).__name__}")

@@ -1,8 +1,10 @@
 """Tables of labelled texts."""
 
+import gc
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import dropwhile
 from pathlib import Path
 
@@ -63,34 +65,56 @@ def read_table(
     require_names("text_columns", text_columns)
     if classes is not None:
         require_names("classes", classes)
+    with _collector_paused():
+        return _read(path, classes, Wanted(label_column, tuple(text_columns)), keep_unknown=keep_unknown)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Let Python's collector of cycles rest: rows have none, and it would look through all of them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _read(path: Path, classes: tuple[str, ...] | None, wanted: Wanted, *, keep_unknown: bool) -> tuple[Dataset, list[Skipped]]:
     table = read_rows(path)
     table = table._replace(rows=list(dropwhile(_is_blank, table.rows)))
-    columns = _columns(table, Wanted(label_column, tuple(text_columns)), path, doubt=classes is None)
+    columns = _columns(table, wanted, path, doubt=classes is None)
     rows = table.rows[1:] if columns.has_header and not table.names else table.rows
-    pairs: list[tuple[str, str]] = []
+    labels: list[str] = []
+    texts: list[str] = []
     skipped: list[Skipped] = []
     known = None if classes is None or keep_unknown else set(classes)
     for row, label, text in _fields(rows, columns, table, path):
-        where = f"{path}, line {row.line}"
         if not label or not text:
             if not _is_blank(row):
-                skipped.append(Skipped(where, "expected a label and a text"))
+                skipped.append(Skipped(f"{path}, line {row.line}", _lack(label, text)))
         elif known is not None and label not in known:
-            skipped.append(Skipped(where, f"label {label!r} is not among the classes"))
+            skipped.append(Skipped(f"{path}, line {row.line}", f"label {label!r} is not among the classes"))
         else:
-            pairs.append((label, text))
-    names = _names(pairs, classes)
+            labels.append(label)
+            texts.append(text)
+    names = _names(set(labels), classes)
     number_of = {name: number for number, name in enumerate(names)}
-    labels = np.array([number_of[label] for label, _ in pairs], dtype=np.int64)
-    return Dataset(tuple(text for _, text in pairs), labels, names), skipped
+    numbers = np.fromiter(map(number_of.__getitem__, labels), np.int64, len(labels))
+    return Dataset(tuple(texts), numbers, names), skipped
+
+
+def _lack(label: str, text: str) -> str:
+    missing = [what for what, value in (("label", label), ("text", text)) if not value]
+    return f"expected a label and a text, got no {' and no '.join(missing)}"
 
 
 def _is_blank(row: Row) -> bool:
     return not any(field and field.strip() for field in row.fields)
 
 
-def _names(pairs: list[tuple[str, str]], classes: tuple[str, ...] | None) -> tuple[str, ...]:
-    present = {label for label, _ in pairs}
+def _names(present: set[str], classes: tuple[str, ...] | None) -> tuple[str, ...]:
     if classes is None:
         return tuple(sorted(present))
     return (*classes, *sorted(present.difference(classes)))
@@ -148,7 +172,8 @@ def _fields(rows: Sequence[Row], columns: Columns, table: Table, path: Path) -> 
                     f"{path}, line {row.line}: {len(fields)} columns, expected {width}: is a separator inside a text?"
                 )
             fields = (*fields[: width - 1], "\t".join(field or "" for field in fields[width - 1 :]))
-        yield row, _at(fields, columns.label), " ".join(filter(None, (_at(fields, place) for place in columns.texts)))
+        texts = [_at(fields, place) for place in columns.texts]
+        yield row, _at(fields, columns.label), texts[0] if len(texts) == 1 else " ".join(filter(None, texts))
 
 
 def _at(fields: Sequence[str | None], place: int) -> str:

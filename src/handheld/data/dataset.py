@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handheld.data._checks import require_share, require_whole
 from handheld.errors import InputError
+from handheld.untrusted import is_whole
 
 _MOSTLY = 0.5  # of the examples with a label of their own: then they are no classes
 
@@ -45,13 +46,17 @@ class Dataset:
             low, high = self.labels.min(), self.labels.max()
             raise InputError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
         for name in self.classes:
-            if name != name.encode("utf-8", "replace").decode("utf-8"):
+            if not is_whole(name):
                 raise InputError(f"the name of class {name!r} is no text that UTF-8 can write; rename it")
         if twice := [name for name, count in Counter(self.classes).items() if count > 1]:
             raise InputError(f"two classes have the name {twice[0]!r}: give each a name of its own")
-        if isinstance(self.inputs, np.ndarray) and self.inputs.dtype.kind == "f" and not np.isfinite(self.inputs).all():
-            bad = int(np.flatnonzero(~np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(axis=1))[0])
-            raise InputError(f"example {bad} holds values that are not finite")
+        if isinstance(self.inputs, np.ndarray):
+            _require_finite(self.inputs)
+        elif not is_whole("".join(self.inputs)):
+            cut = next(number for number, text in enumerate(self.inputs) if not is_whole(text))
+            raise InputError(
+                f"example {cut} holds half a letter, which no file can take: {self.inputs[cut]!r:.100}; leave it out"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -101,7 +106,8 @@ class Dataset:
             raise InputError("expected a fraction above 0: nothing else is set apart")
         rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
         alone = np.flatnonzero(self.counts == 1)
-        if not keep_single and len(alone) > _MOSTLY * len(self):
+        is_quantity = len(alone) > _MOSTLY * len(self) and all(_is_number(self.classes[label]) for label in alone)
+        if is_quantity and not keep_single:
             raise InputError(
                 f"{len(alone)} of {len(self)} examples have a label that no other has: expected classes; a quantity is to be "
                 "put into a few ranges first"
@@ -168,6 +174,21 @@ class Splits:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.train.classes
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _require_finite(inputs: NDArray[Any]) -> None:
+    """Raise :class:`InputError` for the first example that holds no numbers."""
+    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+        bad = int(np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))[0])
+        raise InputError(f"example {bad} holds values that are not finite")
 
 
 def _check_form(name: str, part: Dataset, train: Dataset) -> None:

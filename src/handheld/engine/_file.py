@@ -1,6 +1,5 @@
 """What a model file says about itself, read and checked without the runtime."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from handheld.engine._verify.flatbuffer import (
 from handheld.engine._verify.tensors import open_axes
 from handheld.engine._verify.written import ShapeError
 from handheld.errors import ModelError
+from handheld.untrusted import read_json
 
 CARD = "handheld"
 """Name of the metadata entry that holds our own JSON object."""
@@ -117,8 +117,8 @@ class ModelFile:
     def card(self) -> dict[str, Any]:
         """The JSON object stored under ``handheld``, or an empty one."""
         try:
-            card = json.loads(self.metadata.get(CARD, b"{}"))
-        except (ValueError, RecursionError) as error:
+            card = read_json(self.metadata.get(CARD, b"{}"))
+        except ValueError as error:
             problem = f"metadata entry {CARD!r} is not JSON: {error}"
             raise ModelError(f"{problem}; embed the card again") from error
         if not isinstance(card, dict):

@@ -22,6 +22,7 @@ from handheld.engine._tensor_info import ModelSignature, TensorInfo
 from handheld.engine._verify.check import MAX_BYTES
 from handheld.engine._verify.tensors import bits as element_bits
 from handheld.errors import InputError, ModelError
+from handheld.untrusted import require_file
 
 # What LiteRT's bindings raise; tensors that do not fit into memory are a MemoryError.
 _RUNTIME_ERRORS = (ValueError, RuntimeError, MemoryError)
@@ -116,6 +117,7 @@ class Model:
         if isolated is None and os.environ.get("HANDHELD_ISOLATED") == "1":
             isolated = True
         try:
+            require_file(path)
             content = path.read_bytes()
         except OSError as error:
             problem = f"cannot be read ({error.strerror}); expected a .tflite file"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from handheld.errors import FetchError, FileError
 from handheld.files import atomic_path
+from handheld.untrusted import require_file
 
 try:
     import ensurepip
@@ -166,6 +167,7 @@ def _is_whole(path: Path, sha256: str) -> bool:
 
 def _extract(wheel: Path, member: str, sha256: str, target: Path) -> None:
     try:
+        require_file(wheel)
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(member)
     except (KeyError, zipfile.BadZipFile) as error:

@@ -55,6 +55,7 @@ from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.own_code import said
 from handheld.federated.simulator import Devices, Plan
+from handheld.untrusted import require_file
 
 ALGORITHMS = {
     each.__name__.lower(): each
@@ -283,6 +284,7 @@ class Config:
 def read(path: str | os.PathLike[str]) -> Config:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
+        require_file(path)
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error

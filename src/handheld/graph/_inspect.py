@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import CLOSED, OPEN, Edge, RunNode, Stream
+from handheld.graph.function import FunctionCalculator
 from handheld.graph.stats import GraphStats, NodeStats, QueueStats, SourceStats, StreamStats, Waiting
 from handheld.graph.timestamp import Timestamp
 
 
 class GraphWarning(UserWarning):
-    """A graph goes on, but not as it was meant to: a queue had to grow."""
+    """A graph goes on, but not as it was meant to: a queue had to grow, or a function's inputs never met."""
 
 
 def stats(scheduler: Scheduler) -> GraphStats:
@@ -46,6 +47,27 @@ def grow(scheduler: Scheduler, queues: Iterable[Edge]) -> None:
         )
 
 
+def tell_unmet(scheduler: Scheduler) -> None:
+    """Warn of each function that never ran in a graph that has ended, though packets came on each input that it needs."""
+    for node in scheduler.by_rank.values():
+        if inputs := _unmet(node):
+            ports = " and ".join(f"{edge.port!r} (stream {edge.stream.name!r})" for edge in inputs)
+            warnings.warn(
+                f"node {node.name!r} never ran: its inputs {ports} had no timestamp in common; packets that belong together "
+                "need the same timestamp, or annotate an input 'X | None' if it may be missing",
+                GraphWarning,
+                stacklevel=4,
+            )
+
+
+def _unmet(node: RunNode) -> list[Edge]:
+    """Return the inputs that a closed node needs, if each had packets and none of them made it run."""
+    if not isinstance(node.calculator, FunctionCalculator) or node.context.skips + 1 < node.calls:  # one call closes it
+        return []
+    needed = [edge for edge in node.inputs if edge.port in node.calculator.required]
+    return needed if all(edge.stream.packets for edge in needed) and node.context.skips else []
+
+
 def _waiting(node: RunNode) -> Iterator[Waiting]:
     for group in node.groups:
         packet, _ = group.next()
@@ -59,7 +81,7 @@ def _waiting(node: RunNode) -> Iterator[Waiting]:
 
 def _node_stats(node: RunNode) -> NodeStats:
     queues = {edge.port: _queue_stats(edge) for edge in node.inputs}
-    return NodeStats(node.calls, node.busy_s, node.wait_s, node.context.drops, node.state == CLOSED, queues)
+    return NodeStats(node.calls, node.busy_s, node.wait_s, node.context.drops, node.state == CLOSED, queues, node.context.skips)
 
 
 def _stream_stats(stream: Stream) -> StreamStats:

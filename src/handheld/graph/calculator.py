@@ -36,6 +36,7 @@ class Context:
         "finished",
         "inputs",
         "side",
+        "skips",
         "timestamp",
     )
 
@@ -50,6 +51,7 @@ class Context:
         self.inputs: dict[str, Packet[Any]] = {}
         self.side = side
         self.drops = 0
+        self.skips = 0
         self.finished = False
         self._node = node
         self._ports = ports

@@ -20,6 +20,7 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         function: called for each timestamp.
         options: values of its keyword-only parameters.
         missing: those of them that have neither a value nor a default yet; a graph refuses it until they have.
+        required: inputs without which it is not called.
     """
 
     def __init__(self, function: Callable[P, R], options: dict[str, Any] | None = None) -> None:
@@ -41,7 +42,7 @@ class FunctionCalculator(Calculator, Generic[P, R]):
             name for name in sorted(named - self.options.keys()) if parameters[name].default is inspect.Parameter.empty
         )
         self._ports = tuple(inputs)
-        self._required = tuple(name for name, hint in inputs.items() if not allows_none(hint))
+        self.required = tuple(name for name, hint in inputs.items() if not allows_none(hint))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function."""
@@ -52,10 +53,11 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         return FunctionCalculator(self.function, {**self.options, **options})
 
     def process(self, context: Context) -> None:
-        """Call the function with the payloads of one timestamp."""
+        """Call the function with the payloads of one timestamp; without one that it needs, count the timestamp as skipped."""
         inputs = context.inputs
-        for port in self._required:
+        for port in self.required:
             if port not in inputs:
+                context.skips += 1
                 return
         result: Any = self.function(*map(context.get, self._ports), **self.options)
         if result is None:

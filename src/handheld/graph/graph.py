@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from handheld.errors import GraphError, GraphStuckError, GraphValidationError, InputError
 from handheld.graph._executors import CallingThread, Executor, ThreadPool
-from handheld.graph._inspect import grow, stats, why_stuck
+from handheld.graph._inspect import grow, stats, tell_unmet, why_stuck
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import CLOSED, OPEN, RunNode, Source
 from handheld.graph._suggest import suggestion
@@ -208,6 +208,9 @@ class Graph:
     def close(self) -> None:
         """End the sources, handle what is under way, close every node. Raises what a calculator raised.
 
+        A function that never ran, since the inputs that it needs had no timestamp in common, is told by a
+        :class:`GraphWarning`.
+
         Called by one of the graph's own nodes or observers, it ends the inputs and sources and returns: the graph cannot
         wait for the node that waits for it. What is under way is handled by whoever leaves the block or calls it next.
         """
@@ -225,6 +228,7 @@ class Graph:
                 self._raise_error()
                 self._end_sources()
             self.wait()
+            tell_unmet(self._scheduler)
         finally:
             self.cancel()
 

@@ -41,7 +41,10 @@ class QueueStats:
 
 @dataclass(frozen=True)
 class NodeStats:
-    """One node: calls, seconds in its code, seconds it was ready but waited for its turn, packets it dropped, its queues."""
+    """One node: calls, seconds in its code, seconds it was ready but waited for its turn, packets it dropped, its queues.
+
+    ``skips`` counts the calls in which a function was not run, since an input that it needs had no packet at that timestamp.
+    """
 
     calls: int
     busy_s: float
@@ -49,6 +52,7 @@ class NodeStats:
     drops: int
     closed: bool
     queues: Mapping[str, QueueStats]
+    skips: int = 0
 
 
 @dataclass(frozen=True)

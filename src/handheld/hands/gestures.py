@@ -17,6 +17,7 @@ import numpy as np
 from handheld.errors import InputError
 from handheld.hands.result import HandResult, Points, palm_size
 from handheld.hands.skeleton import FINGERS
+from handheld.untrusted import require_file
 
 T = TypeVar("T")
 
@@ -252,6 +253,7 @@ def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[G
     if source in below:
         raise InputError(f"{path}: extends itself, by way of {' -> '.join([*below, source])}")
     try:
+        require_file(path)
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"no gesture table {str(table)!r}: expected {', '.join(_TABLES)} or a TOML file ({error})") from error

@@ -8,6 +8,7 @@ from handheld.files import atomic_path
 from handheld.media.frame import Image
 from handheld.pictures import as_rgb, decode
 from handheld.pictures.pillow import Image as PillowImage
+from handheld.untrusted import require_file
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:
@@ -16,6 +17,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     Raises :class:`MediaError` for a missing, empty, truncated or foreign file; see :func:`handheld.pictures.decode`.
     """
     try:
+        require_file(path)
         content = Path(path).read_bytes()
     except OSError as error:
         raise MediaError(f"{path}: cannot be read as a picture: {error}") from error

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError, MissingDependencyError
 from handheld.files import atomic_path
 from handheld.propagation.labels import Labels, Seeds
+from handheld.untrusted import require_file
 
 Find = Callable[[str], int | None]
 """Gives the number of a node that a line names; None if there is no such node."""
@@ -33,6 +34,7 @@ def read_seeds(path: str | os.PathLike[str], nodes: int, ids: NDArray[Any] | Non
     """
     where = os.fspath(path)
     try:
+        require_file(path)
         lines = Path(path).read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{where} cannot be read as seeds: {error}") from error

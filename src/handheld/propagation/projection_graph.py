@@ -19,6 +19,7 @@ from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
 from handheld.propagation._checks import small_enough
 from handheld.propagation.labels import Labels
+from handheld.untrusted import read_json
 
 _FORMAT = 1
 _FULL = 255  # a vote of 1, as stored
@@ -163,7 +164,7 @@ class ProjectionGraph:
         """Read what :meth:`to_bytes` wrote. Raises :class:`ModelError` for anything else."""
         try:
             arrays = read_npz(content, _MOST_BYTES)
-            card: dict[str, Any] = json.loads(arrays["card"].tobytes())
+            card: dict[str, Any] = read_json(arrays["card"].tobytes())
             if card["format"] != _FORMAT:
                 raise ModelError(f"the table has format {card['format']!r}; this version reads {_FORMAT}")
             features = Features(**{**card["features"], "letters": tuple(card["features"]["letters"])})

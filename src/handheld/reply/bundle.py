@@ -22,6 +22,7 @@ from handheld.reply.ranker import Ranker
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import ALL_TONES
 from handheld.reply.trigger import Trigger
+from handheld.untrusted import read_json, require_file
 
 FORMAT = 3
 _MOST_BYTES = 16 << 20  # of what a part unpacks to
@@ -126,6 +127,7 @@ class ReplyBundle:
         version.
         """
         try:
+            require_file(path)
             with zipfile.ZipFile(path) as archive:
                 parts = [_part(archive, name) for name in _PARTS]
         except (OSError, zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
@@ -139,7 +141,7 @@ class ReplyBundle:
 
 
 def _bundle(text: bytes, ranker: bytes, detector: bytes) -> ReplyBundle:
-    card, others = json.loads(text), read_npz(detector, _MOST_BYTES)
+    card, others = read_json(text), read_npz(detector, _MOST_BYTES)
     if card["format"] != FORMAT:
         raise ModelError(
             f"it has format {card['format']!r}; this version reads {FORMAT}: train it again, or take the one that is shipped"

@@ -1,7 +1,6 @@
 """Conversations: who said what, from a program or from a file."""
 
 import gzip
-import json
 import os
 import re
 import zlib
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handheld.errors import InputError
 from handheld.projection.words import words_of
+from handheld.untrusted import read_json, require_file
 
 if TYPE_CHECKING:
     from handheld.data import Skipped
@@ -181,7 +181,7 @@ def read_conversations(path: str | os.PathLike[str]) -> Conversations:
                 continue
             try:
                 found.append(_conversation(line, number))
-            except (ValueError, RecursionError) as error:  # brackets without end are no ValueError
+            except ValueError as error:
                 skipped.append(Skipped(f"{os.fspath(path)}:{number}", str(error)))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         skipped.append(Skipped(os.fspath(path), f"the file ends early, or is damaged: {error}"))
@@ -194,6 +194,7 @@ def read_conversations(path: str | os.PathLike[str]) -> Conversations:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
+    require_file(path)
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     with gzip.open(path) if packed else path.open("rb") as file:
@@ -205,7 +206,7 @@ def _conversation(line: bytes, number: int) -> Conversation:
     """Read a line. Raises ``ValueError`` that says what is wrong."""
     if len(line) == _MOST_BYTES:
         raise ValueError(f"a line longer than {_MOST_BYTES} bytes")
-    content: Any = json.loads(line)
+    content: Any = read_json(line)
     turns = content.get("turns") if isinstance(content, dict) else None
     if not isinstance(turns, list) or not all(_is_turn(turn) for turn in turns):
         raise ValueError('expected {"id": ..., "turns": [[speaker, text], ...]}')

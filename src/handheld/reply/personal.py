@@ -26,6 +26,7 @@ from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
 from handheld.reply import style
 from handheld.reply.conversation import canonical
+from handheld.untrusted import read_json, require_file
 
 FORMAT = 1
 _FEATURES, _SIGNS = Features(words=2, skips=1), Signs(functions=12, bits=14)
@@ -193,7 +194,8 @@ class Personal:
         if not os.path.exists(path):
             return cls()
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            require_file(path)
+            content = read_json(Path(path).read_bytes())
             if content["format"] != FORMAT:
                 raise ModelError(f"{os.fspath(path)} has format {content['format']!r}; this version reads {FORMAT}")
             choices = tuple(Choice(tuple(map(int, s)), int(i), str(r)[:_LONGEST]) for s, i, r in content["choices"])
@@ -205,15 +207,6 @@ class Personal:
         if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() <= 2 * _FADES):
             raise ModelError(f"{os.fspath(path)} is damaged: its counts are no counts")
         return cls(choices[-_REMEMBERED:], counts)
-
-
-def is_whole(text: str) -> bool:
-    """Whether a text can be written: half of a surrogate pair, as a cut emoji leaves it, cannot."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _known_by(reply: str) -> str:

@@ -28,11 +28,12 @@ from handheld.reply.conversation import (
     turns_of,
 )
 from handheld.reply.message_network import Reading
-from handheld.reply.personal import BITS, Personal, is_whole, signatures_of
+from handheld.reply.personal import BITS, Personal, signatures_of
 from handheld.reply.privacy import asks_for_secret, secret_in
 from handheld.reply.ranker import CONTEXT, Asked, Candidates, softmax
 from handheld.reply.tones import ALL_TONES, CHEERFUL, GENTLE, KIND, SORRY, Tones, shipped_emoji
 from handheld.reply.trigger import evidence
+from handheld.untrusted import is_whole
 
 YOURS = "yours"
 """Intent of a reply that the user typed, and that is like none of ours."""

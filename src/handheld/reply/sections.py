@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from handheld.errors import InputError
+from handheld.untrusted import require_file
 
 _CHOICE = re.compile(r"\(([^()]*)\)")
 
@@ -21,6 +22,7 @@ class Line(NamedTuple):
 def read_sections(path: Path) -> list[Line]:
     """Read a file. Raises :class:`InputError` for one that cannot be read, or lines before the first section."""
     try:
+        require_file(path)
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error

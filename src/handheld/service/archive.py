@@ -8,6 +8,7 @@ from handheld.files import atomic_folder
 from handheld.service._entries import Unpacking
 from handheld.service._tar import unpack_tar
 from handheld.service._zip import unpack_zip
+from handheld.untrusted import require_file
 
 _TAR_MAGIC_AT = 257
 
@@ -36,6 +37,7 @@ def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str], *, m
 def _kind(archive: Path) -> str:
     """Say what an archive is by its first bytes."""
     try:
+        require_file(archive)
         with archive.open("rb") as file:
             head = file.read(_TAR_MAGIC_AT + 5)
     except OSError as error:

@@ -9,6 +9,7 @@ import torch
 
 from handheld.errors import InputError
 from handheld.files import atomic_path
+from handheld.untrusted import require_file
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -31,6 +32,10 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what :func:`save_state` wrote, without running anything in it. Raises :class:`InputError` for a damaged file."""
+    try:
+        require_file(path)
+    except OSError as error:
+        raise InputError(f"{os.fspath(path)} cannot be read: {error.strerror}") from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # its own text tells people to read the file without these precautions

@@ -60,9 +60,10 @@ def as_zip(path):
         lambda path: path.write_bytes(path.read_bytes()[:200]),
         lambda path: path.write_bytes(path.read_bytes().replace(b"<f2", b"|O8")),
         lambda path: path.write_bytes(path.read_bytes().replace(b"(600, 2)", b"(9" + b"9" * 14 + b",)")),
+        lambda path: path.write_bytes(path.read_bytes()[:-2] + b"\x00\x7c"),
         as_zip,
     ],
-    ids=["empty", "half a zip", "cut", "objects", "huge", "a zip"],
+    ids=["empty", "half a zip", "cut", "objects", "huge", "infinite", "a zip"],
 )
 def test_no_damage_ends_the_run(tmp_path, damage):
     first = Answers(Teacher(), Pictures(), 2, save=tmp_path)

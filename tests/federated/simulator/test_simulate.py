@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.structured import LowRank, RandomMask
 from handheld.federated.simulator import Devices, Plan, simulate
 from handheld.federated.simulator import rounds as simulating
+from handheld.federated.simulator.checkpoint import kept_noise
 from handheld.federated.stages import AdaptiveClip, CentralNoise, Clip, Compressed, Structured, TreeNoise, WholeNumbers
 from handheld.federated.updates import Eden, Largest, Stochastic
 
@@ -101,6 +103,38 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, monkeypatch, d
     seen = []
     same(simulate(plan, learner(), out=tmp_path, progress=lambda done, rounds, row: seen.append(done)), whole)
     assert seen == [6]
+
+
+def rewrite(path, change):
+    """Change what a checkpoint says beside its arrays."""
+    with np.load(path) as kept:
+        arrays = {name: kept[name] for name in kept.files}
+    about = json.loads(arrays["about"].tobytes()) | change
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"flights": [[1]]}, {"versions": [3]}, {"stages": "none"}, {"stages": None}, {"flights": 5}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_checkpoint_that_is_none_is_named(tmp_path, change):
+    plan = PLANS["compressed"]
+    simulate(plan, learner(), out=tmp_path)
+    rewrite(tmp_path / "state.npz", change)
+    with pytest.raises(InputError, match=r"its checkpoint is damaged .* delete it to begin again"):
+        simulate(plan, learner(), out=tmp_path)
+
+
+@pytest.mark.parametrize("identity", [5, "run", {"plan": {"stages": [5]}}, {"plan": 5}])
+def test_a_checkpoint_of_nothing_known_is_another_run(tmp_path, identity):
+    plan = PLANS["compressed"]
+    simulate(plan, learner(), out=tmp_path)
+    rewrite(tmp_path / "state.npz", {"identity": identity})
+    assert kept_noise(tmp_path) is None
+    with pytest.raises(InputError, match=r"another plan, data or model|no checkpoint in it is whole"):
+        simulate(plan, learner(), out=tmp_path)
 
 
 def test_a_folder_without_a_whole_checkpoint_stays_as_it_is(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,10 @@ def test_what_a_run_kept_and_is_damaged_is_named(tmp_path: Path, content: bytes)
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"candidates\.json is damaged, so the run cannot go on: delete .* to begin again"):
         read_kept(path)
+
+
+def test_a_pipe_among_what_a_run_kept_is_named(tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / "plan.json")
+    with pytest.raises(InputError, match=r"plan\.json is damaged, .* it is a pipe"), open_run(tmp_path, {"seed": 1}):
+        pass

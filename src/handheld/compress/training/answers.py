@@ -66,7 +66,7 @@ def _read(file: Path, found: NDArray[np.float16]) -> bool:
             kept = np.lib.format.read_array(content, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError):
         return False
-    if kept.shape != found.shape or kept.dtype != found.dtype:
+    if kept.shape != found.shape or kept.dtype != found.dtype or not np.isfinite(kept).all():
         return False
     found[:] = kept
     return True

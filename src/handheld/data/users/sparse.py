@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from handheld.data._checks import is_real, path_of, require_whole
 from handheld.data.dataset import Skipped
 from handheld.errors import InputError
+from handheld.untrusted import require_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,7 @@ def read_libsvm(path: str | os.PathLike[str], *, features: int | None = None) ->
 
 
 def _lines(path: Path) -> Iterator[str]:
+    require_file(path)
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     with gzip.open(path, "rt", encoding="ascii") if packed else path.open(encoding="ascii") as file:

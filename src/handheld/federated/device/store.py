@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.learning.users import Examples
+from handheld.untrusted import require_file
 
 _TABLES = """
 create table if not exists kind (what text primary key, type text not null, shape text not null) strict;
@@ -64,6 +65,7 @@ class Store:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            require_file(self.path)
         except OSError as error:
             raise InputError(f"{self.path} cannot be used as a store of examples: {error.strerror}") from error
         with self._open() as connection:

@@ -1,8 +1,7 @@
 """What a run keeps on disk: the newest state and the one before, so that a damaged file loses some rounds and no more."""
 
 import json
-import zipfile
-import zlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.federated.algorithms import State
 from handheld.federated.learning.learner import Floats
 from handheld.federated.stages import CentralNoise, Memory
 from handheld.files import atomic_path
 from handheld.training.runs import Plain, differences, name_of
+from handheld.untrusted import read_json
 
 LOCK = ".lock"
 """The file that a run holds while it lasts."""
@@ -143,7 +144,10 @@ def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint |
         if arrays["weights"].shape != (size,):
             held = len(arrays["weights"])
             raise InputError(f"{folder} holds a model of {held:,} weights, expected {size:,}")
-        return _checkpoint(about, arrays)
+        try:
+            return _checkpoint(about, arrays)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{folder}: its checkpoint is damaged ({error}): delete it to begin again") from error
     if any((folder / name).exists() for name in (_NEWEST, _BEFORE)):
         raise InputError(f"{folder}: no checkpoint in it is whole: delete it to begin again, or name another folder")
     return None
@@ -152,10 +156,17 @@ def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint |
 def kept_noise(folder: Path) -> KeptNoise | None:
     """Return the central noise of the run that a folder holds; None if it holds none with such noise."""
     for about, _ in _whole(folder):
-        for stage in about["identity"].get("plan", {}).get("stages", []):
-            if stage["class"] == name_of(CentralNoise):
-                return KeptNoise(float(stage["values"]["multiplier"]), int(about["round"]))
-        return None
+        try:
+            return _noise(about)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return None  # whoever loads the run is told what is wrong with it
+    return None
+
+
+def _noise(about: Mapping[str, Any]) -> KeptNoise | None:
+    for stage in about["identity"].get("plan", {}).get("stages", []):
+        if stage["class"] == name_of(CentralNoise):
+            return KeptNoise(float(stage["values"]["multiplier"]), int(about["round"]))
     return None
 
 
@@ -164,16 +175,16 @@ def _whole(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any
     for path in (folder / _NEWEST, folder / _BEFORE):
         try:
             yield _read(path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        except (OSError, ValueError, KeyError):
             continue
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    about = json.loads(arrays.pop("about").tobytes().decode())
+    arrays = read_npz(path, sys.maxsize)
+    about = read_json(arrays.pop("about").tobytes())
     known = {"identity", "round", "clock", "rows", "stages", "flights", "started", "versions"}
-    if not known <= about.keys() or not {"weights", "times", "statistics"} <= arrays.keys():
+    is_whole = isinstance(about, dict) and known <= about.keys() and isinstance(about["identity"], dict)
+    if not is_whole or not {"weights", "times", "statistics"} <= arrays.keys():
         raise ValueError("not all of a checkpoint")
     return about, arrays
 

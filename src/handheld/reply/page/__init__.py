@@ -3,7 +3,6 @@
 Everything stays on the machine: the page talks to this server alone, and the server to nobody.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import resources
@@ -13,6 +12,7 @@ from typing import Any
 from handheld.errors import HandheldError, InputError, MissingDependencyError
 from handheld.reply import Message, Replier
 from handheld.service import run_app
+from handheld.untrusted import read_json
 
 try:
     from starlette.applications import Starlette
@@ -96,8 +96,8 @@ async def _content(request: Request) -> dict[str, Any]:
         if len(body) > _MOST_BYTES:
             raise InputError(f"expected {_MOST_BYTES} bytes or fewer")
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        content = read_json(body)
+    except ValueError as error:
         raise InputError(f"expected JSON: {error}") from error
     if not isinstance(content, dict):
         raise InputError("expected a JSON object")

@@ -34,6 +34,7 @@ from handheld.errors import InputError
 from handheld.reply.training.message_network import NetworkShape
 from handheld.reply.training.pairs import Division
 from handheld.training import Schedule
+from handheld.untrusted import require_file
 
 ASSETS = Path(__file__).parent.parent / "assets"
 _TEXTS = {
@@ -163,6 +164,7 @@ class Config:
 def read(path: str | os.PathLike[str]) -> Config:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
+        require_file(path)
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from handheld.errors import InputError
 from handheld.projection.words import fingerprints, words_of
-from handheld.reply.clauses import spans_of
+from handheld.reply.clauses import clauses, spans_of
 from handheld.reply.message_network import MessageNetwork, Vocabulary, short_keys
 from handheld.reply.ranker import softmax
 from handheld.reply.safety import HARMLESS, MILD, SafetyDetector
@@ -191,10 +191,16 @@ class DetectorStep:
         return text + join + other if rng.random() < 0.5 else other + join + text
 
     def _piece(self, text: str, rng: np.random.Generator) -> str:
-        """Return some words of a text that follow each other; half of the time all."""
+        """Return a part of a text: half of the time all of it, else one of its clauses or some words
+        that follow each other. A message is judged by its worst span, so no part may alarm.
+        """
         words = text.split()
-        if rng.random() < 0.5 or len(words) < 3:
+        draw = rng.random()
+        if draw < 0.5 or len(words) < 3:
             return text
+        if draw < 0.75:
+            pieces = clauses(text)
+            return pieces[int(rng.integers(len(pieces)))]
         begin = int(rng.integers(len(words)))
         return " ".join(words[begin : begin + int(rng.integers(1, 9))])
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.reply.conversation import Message, canonical, read_turns
 from handheld.reply.sections import Line, expanded, read_sections
+from handheld.untrusted import require_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,7 @@ def read_judged(path: Path, names: Sequence[str]) -> list[Judged]:
     number = {name: place for place, name in enumerate(names)}
     judged: list[Judged] = []
     try:
+        require_file(path)
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error

@@ -76,8 +76,8 @@ def train(config: Config, *, progress: Progress = silent) -> tuple[ReplyBundle, 
         TrainingError: the loss is no longer a number.
         MissingDependencyError: the extra ``train`` is not installed.
     """
-    with locked(_state(config), _LOCK):
-        clock = StageClock(progress, kept=_state(config) / "seconds.json")
+    with locked(state_of(config), _LOCK):
+        clock = StageClock(progress, kept=state_of(config) / "seconds.json")
         with clock.of("read conversations"):
             files = {_stem(source.path): read_conversations(source.path) for source in config.sources}
             pairs = pairs_of({name: file.conversations for name, file in files.items()}, config.settings.division)
@@ -90,7 +90,7 @@ def train(config: Config, *, progress: Progress = silent) -> tuple[ReplyBundle, 
 
 def _ranker(config: Config, pairs: Pairs, clock: StageClock) -> RankerStages:
     """Learn to rank, then the intents of answers."""
-    how, state = config.settings, _state(config)
+    how, state = config.settings, state_of(config)
     names, seeds = guide.read_intents(config.intents)
     situations = guide.read_situations(config.situations, names, how.expanded)
     reader = Rows(_READS, how.rows, how.length)
@@ -135,7 +135,7 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: StageCl
     """Learn the detector, first from hand-written messages and all of small talk, then from what of
     it is not grave.
     """
-    how, state = config.settings, _state(config)
+    how, state = config.settings, state_of(config)
     with clock.of("read messages"):
         written = read_messages(config.safety, how.drawn, how.seed)
         topics = detector.topics_of(written)
@@ -166,7 +166,7 @@ def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, cloc
     """Return the file of words and their vectors: the one that is named, or else what the encoder makes."""
     if config.words is not None or config.encoder is None:
         return config.words
-    path = _state(config) / vectors.WORDS
+    path = state_of(config) / vectors.WORDS
     with clock.of("read words"):
         ours = [message.text for message in _english(written)]
         vectors.make_vectors(
@@ -180,7 +180,7 @@ def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Seque
     """Return what a teacher says of messages, of texts composed of them and of small talk."""
     how = config.settings
     assert config.encoder is not None
-    path = config.words or _state(config) / vectors.WORDS
+    path = config.words or state_of(config) / vectors.WORDS
     with clock.of("ask a teacher"):
         near = NearWords.read(path, how.vocabulary)
         others = read_messages(config.safety, how.asked, how.seed + 1)
@@ -192,7 +192,7 @@ def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Seque
         ]
         return ask_teacher(
             config.encoder, material.written, topics, quiet, asked,
-            seed=how.seed, state=_state(config), report=clock.steps,
+            seed=how.seed, state=state_of(config), report=clock.steps,
         )  # fmt: skip
 
 
@@ -209,7 +209,7 @@ def _quiet(config: Config, material: Material, vocabulary: Vocabulary, topics: S
     with clock.of("learn topics"):
         network = detector.train_network(
             material, vocabulary, how.shape, replace(how.detector, epochs=how.detector.epochs / 3),
-            seed=how.seed, save=_state(config) / "topics.pt", report=clock.steps,
+            seed=how.seed, save=state_of(config) / "topics.pt", report=clock.steps,
         )  # fmt: skip
     with clock.of("read small talk"):
         risks = detector.risks_of(network, topics, material.said).tolist()
@@ -322,7 +322,8 @@ def _with_none(shares: NDArray[np.float32]) -> torch.Tensor:
     return torch.from_numpy(np.hstack([shares, np.zeros((len(shares), 1), np.float32)]))
 
 
-def _state(config: Config) -> Path:
+def state_of(config: Config) -> Path:
+    """Return the folder that a run keeps its state in, beside the bundle."""
     return config.out.with_suffix(".run")
 
 

@@ -28,6 +28,7 @@ from handheld.reply.training.encoder import Encoder
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
 from handheld.training import Report, Schedule, fit
+from handheld.untrusted import read_json
 
 TAUGHT = "taught.npz"
 """File in a run's folder that keeps what a teacher said."""
@@ -151,7 +152,7 @@ def read_taught(path: Path, topics: Sequence[str]) -> Taught:
     """
     try:
         kept = read_npz(path, sys.maxsize)
-        texts = tuple(map(str, json.loads(str(kept["texts"]))))
+        texts = tuple(map(str, read_json(str(kept["texts"]))))
         known = kept["topics"].tolist()
         shares = kept["shares"].astype(np.float32)
     except (OSError, KeyError, ValueError) as error:

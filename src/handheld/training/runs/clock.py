@@ -1,6 +1,7 @@
 """How a run tells what it does, and how long each stage takes."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -77,7 +78,8 @@ class StageClock:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._counted
         self._counted = now
         if self.kept:
-            with suppress(FileError), atomic_path(self.kept) as temporary:  # a full disk must not end a run for this
+            # A full disk must not end a run for this, and a damaged file is none.
+            with suppress(FileError), atomic_path(self.kept, durable=False) as temporary:
                 temporary.write_text(json.dumps(self.seconds))
 
 
@@ -85,6 +87,7 @@ def _read(path: Path) -> dict[str, float]:
     """Return the seconds of earlier starts; none if the file is not there, or is damaged: nothing depends on them."""
     try:
         found = json.loads(path.read_text("utf-8"))
-        return {str(stage): float(spent) for stage, spent in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+        seconds = {str(stage): float(spent) for stage, spent in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError, ArithmeticError, RecursionError):
         return {}
+    return seconds if all(0 <= spent < math.inf for spent in seconds.values()) else {}

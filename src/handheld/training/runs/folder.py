@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from handheld.errors import InputError
 from handheld.files import atomic_path
+from handheld.untrusted import read_json, require_file
 
 
 @contextmanager
@@ -80,6 +81,11 @@ def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterato
 
 def _claim(run: RunFolder, plan: dict[str, object]) -> None:
     """Write the plan, or check that the folder's is the same; a folder without one must be empty, since files are replaced."""
+    for kept in run.state.iterdir():
+        try:
+            require_file(kept)
+        except OSError as error:
+            raise damaged(kept, error) from error
     path = run.file("plan.json")
     text = json.dumps(plan, indent=1, sort_keys=True, default=str)
     if path.exists():
@@ -107,8 +113,8 @@ def _changed(before: str, plan: dict[str, object]) -> str:
 def read_kept(path: Path) -> Any:
     """Return what a run kept as JSON. Raises :class:`InputError` for a damaged file."""
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise damaged(path, error) from error
 
 

@@ -1,0 +1,60 @@
+"""What others wrote: files that are files, and JSON whose texts are whole."""
+
+import errno
+import json
+import os
+import re
+import stat
+from collections.abc import Callable
+from typing import Any
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half of a surrogate pair, or one of the two halves of a whole one
+_OPENED = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
+_NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+
+
+def require_file(path: str | os.PathLike[str]) -> None:
+    """Refuse what is there and is no file: a pipe that nobody writes into would be waited for, and some devices never end.
+
+    What the shell has opened (``/dev/stdin``, ``<(command)``) has a writer, and passes; so do folders, which opening refuses.
+
+    Raises:
+        OSError: there is nothing, or no file, at the path.
+    """
+    refused = _NO_FILES.get(stat.S_IFMT(os.stat(path).st_mode))
+    if refused and not _OPENED.fullmatch(os.path.abspath(path)):
+        raise OSError(errno.EINVAL, f"it is {refused}, expected a file")
+
+
+def read_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None = None) -> Any:
+    """Return what a text in JSON says.
+
+    Args:
+        text: as text, or as bytes in UTF-8, with a byte order mark or without.
+        parse_constant: what becomes of NaN and infinities, see :func:`json.loads`.
+
+    Raises:
+        ValueError: it is no JSON, is nested too deeply, or holds half a letter, which no file and no screen can take: JSON
+            may escape each half of a letter beyond 16 bits, and programs that cut texts leave one of them.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    try:
+        value = json.loads(text, parse_constant=parse_constant)
+        if _HALF.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("brackets in brackets, too many to read") from error
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])[1:-1]
+        raise ValueError(f"half a letter, {half} without its other half: a text was cut there; leave it out") from error
+    return value
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text can be written: half of a surrogate pair, as a cut emoji leaves it, cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""What README and docs show in Python has the types that it says, so that it can be copied into a project under mypy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mypy")
+pytest.importorskip("torch")
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# What a reader has, and the pages do not make.
+BROUGHT = """
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from handheld.engine import Model
+from handheld.federated.algorithms import State
+from handheld.federated.learning import Task
+
+crop: NDArray[np.float32]
+encoder: Any
+example: torch.Tensor
+full: Model
+image: NDArray[np.uint8]
+lite: Model
+network: torch.nn.Module
+photos: list[torch.Tensor]
+picture: NDArray[np.uint8]
+shared: State
+task: Task
+torch_dataset: torch.utils.data.TensorDataset
+"""
+
+
+def blocks_of(page):
+    return [block.partition("```")[0] for block in page.read_text("utf-8").split("```python\n")[1:]]
+
+
+def test_blocks_type_check(tmp_path):
+    # The blocks of a page are read one after the other, so names of the first are known in the next.
+    scripts = {page.stem.replace("-", "_"): "\n".join([BROUGHT, *blocks_of(page)]) for page in PAGES if blocks_of(page)}
+    assert {"README", "run_a_model"} <= scripts.keys()
+    for name, script in scripts.items():
+        (tmp_path / f"{name}.py").write_text(script)
+    config = ["--config-file", ROOT / "pyproject.toml", "--cache-dir", tmp_path / "cache"]
+    command = [sys.executable, "-m", "mypy", "--strict", *config, *sorted(tmp_path.glob("*.py"))]
+    done = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,68 @@
+"""A pipe that nobody writes into is refused wherever a file is expected: opening it would wait for ever."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("av")
+
+from handheld.arrays import read_npz
+from handheld.compress.config import read as read_compress
+from handheld.compress.family import Family
+from handheld.data import load
+from handheld.data.sparse import read_libsvm
+from handheld.engine import Model
+from handheld.errors import HandheldError
+from handheld.federated.config import read as read_federated
+from handheld.federated.device import Store
+from handheld.hands.gestures import GestureTable
+from handheld.media import read_image
+from handheld.propagation import read_seeds
+from handheld.reply import Replier, read_conversations
+from handheld.reply.personal import Personal
+from handheld.reply.sections import read_sections
+from handheld.reply.training.config import read as read_reply
+from handheld.service.archive import unpack
+from handheld.training import load_state
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "a.npz": load,
+    "a.tsv": load,
+    "a.csv.gz": load,
+    "a.libsvm": read_libsvm,
+    "a.tflite": Model.open,
+    "a.png": read_image,
+    "a.pt": load_state,
+    "a.zip": lambda path: unpack(path, path.with_name("unpacked"), max_bytes=9, max_files=9),
+    "a.sqlite": partial(Store, most=9, megabytes=1, days=1, classes=2),
+    "seeds.tsv": partial(read_seeds, nodes=3),
+    "family.json": lambda path: Family.open(path.parent),
+    "compress.toml": read_compress,
+    "federated.toml": read_federated,
+    "reply.toml": read_reply,
+    "gestures.toml": GestureTable.load,
+    "conversations.jsonl": read_conversations,
+    "sections.txt": read_sections,
+    "personal.json": Personal.read,
+    "english.replies": Replier.open,
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", READERS)
+def test_a_pipe_is_refused(tmp_path: Path, name: str):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(HandheldError, match="it is a pipe, expected a file"):
+        READERS[name](tmp_path / name)
+
+
+@pytest.mark.timeout(20)
+def test_arrays_in_a_pipe_are_an_error_of_the_system(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(OSError, match="it is a pipe, expected a file"):
+        read_npz(tmp_path / "a.npz", 9)
