@@ -17,7 +17,7 @@ from handheld.engine._verify.options import check_options
 from handheld.engine._verify.tensors import ensure_size, has_data, is_empty, type_name
 from handheld.engine._verify.variables import Name, check_table, names_of
 from handheld.engine._verify.walk import FileTables, GraphWalk, Step
-from handheld.engine._verify.written import check_spread, computed_shapes, note_shapes
+from handheld.engine._verify.written import SPREADING, check_spread, computed_shapes, note_shapes
 
 _UNPACKING = ("DENSIFY", "DEQUANTIZE")
 _CALLS = ("IF", "WHILE", "CALL_ONCE")
@@ -196,7 +196,8 @@ def _settle(step: Step, done: Mapping[int, GraphWalk]) -> None:
     note_shapes(step, shapes)
     if step.name in _UNPACKING and all(map(walk.is_constant, step.node["inputs"])):
         walk.unpacked.update(step.node["outputs"])
-    check_spread(step)
+    if step.name in SPREADING:
+        check_spread(step)
 
 
 def _called_shapes(step: Step, done: Mapping[int, GraphWalk]) -> list[Shape] | None:

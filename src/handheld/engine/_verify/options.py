@@ -47,7 +47,7 @@ def check_options(path: str, node: Table, signature: Signature) -> None:
     if matters and (name != signature.options or options is None):
         fail(path, f"options are {name or 'absent'}, expected {signature.options}")
     for key, value in (options or {}).items():
-        _check_range(f"{path}.{key}", key, value)
+        _check_range(path, key, value)
     _check_counts(path, node, options or {})
 
 
@@ -72,6 +72,6 @@ def _check_range(path: str, key: str, value: object) -> None:
     if isinstance(value, int):
         low, high = _RANGES.get(key, _ANY)
         if not low <= value <= high:
-            fail(path, f"{value}, expected {low} to {high}")
+            fail(f"{path}.{key}", f"{value}, expected {low} to {high}")
     if isinstance(value, float) and not math.isfinite(value):
-        fail(path, f"{value} is not finite")
+        fail(f"{path}.{key}", f"{value} is not finite")

@@ -18,6 +18,7 @@ _INTEGERS = {"int32": "<i4", "int64": "<i8"}
 _FOLDED = ("int32", "int64", "bool")
 # Elements that a convolution spreads out at once; beyond, its buffer's size overflows 32 bits.
 _MOST_SPREAD = 1 << 30
+SPREADING = ("CONV_2D", "TRANSPOSE_CONV")
 
 
 class ShapeError(CorruptError):
@@ -149,18 +150,16 @@ def _fold(step: Step) -> None:
 
 def check_spread(step: Step) -> None:
     """Doubt a convolution whose kernel would spread out more than its 32 bits can count."""
-    shapes = step.shapes_of("inputs")
-    if step.name == "CONV_2D":
-        # Each position of the output copies a window of the input.
-        _, kernel, *_ = shapes
-        (picture,) = step.shapes_of("outputs")
-        window = kernel[1:] if kernel else ()
-    elif step.name == "TRANSPOSE_CONV":
-        _, kernel, picture, *_ = shapes
-        window = kernel[:3] if kernel else ()
+    _, kernel, *others = step.shapes_of("inputs")
+    if step.name == "TRANSPOSE_CONV":
+        picture = others[0]
+        first = 0
     else:
-        return
+        # Each position of the output copies a window of the input.
+        (picture,) = step.shapes_of("outputs")
+        first = 1
     if picture is None or kernel is None:
         return
+    window = kernel[first : first + 3]
     if math.prod(picture[:3]) * math.prod(window) > _MOST_SPREAD:
         step.doubt("a convolution that needs a buffer of more than 32 bits can count")
