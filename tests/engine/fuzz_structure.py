@@ -386,7 +386,7 @@ def _scale(tensor: Any, rng: Rng) -> None:
 
 def repair(model: Any, rng: Rng) -> None:
     """Declare the shapes that the rules compute, so that the change before is believed."""
-    from handheld.engine._verify import graph as walks
+    from handheld.engine._verify import written
     from handheld.engine._verify.buffers import fill_buffers
     from handheld.engine._verify.check import check_model
     from handheld.engine._verify.flatbuffer import Reader, RefusedError
@@ -394,11 +394,11 @@ def repair(model: Any, rng: Rng) -> None:
     content = pack(model)
     computed: list[tuple[str, int, tuple[int, ...]]] = []
 
-    def note(where: str, name: str, index: int, shapes: Any, walk: Any) -> None:
-        computed.append((walk.where, index, walk.shapes[index]))
+    def note(step: Any, index: int, shapes: Any) -> None:
+        computed.append((step.path, index, step.walk.shapes[index]))
 
-    compare = walks._compare
-    walks._compare = note
+    compare = written._compare
+    written._compare = note
     try:
         table = Reader(content).root("Model", b"TFL3")
         fill_buffers(table, content)
@@ -406,9 +406,9 @@ def repair(model: Any, rng: Rng) -> None:
     except RefusedError:
         pass
     finally:
-        walks._compare = compare
+        written._compare = compare
     for where, index, shape in computed:
-        number = int(where.partition("[")[2].rstrip("]"))
+        number = int(where.partition("[")[2].partition("]")[0])
         tensor = model.subgraphs[number].tensors[index]
         tensor.shape, tensor.shapeSignature = list(shape), None
 

@@ -17,7 +17,7 @@ from handheld.engine import Model, RunLimits
 from handheld.engine._file import read
 from handheld.engine._verify import layers
 from handheld.engine._verify import shapes as rules
-from handheld.errors import ModelError
+from handheld.errors import InputError, ModelError
 
 
 def changed(content, change):
@@ -302,6 +302,24 @@ def test_sparse_constants_are_judged_before_the_runtime_unpacks_them(options, me
     with Model.load(structures.sparse()) as model:
         np.testing.assert_array_equal(model.run(np.ones((2, 2), "f4"))[0], [[1, 6], [8, 1]])
     assert message in refusal(structures.sparse(**options))
+
+
+def test_a_signature_of_a_closed_model_says_so():
+    model = Model.load(structures.two_signatures())
+    (key, signature), *_ = model.signatures.items()
+    inputs = [np.zeros(info.shape, info.dtype) for info in signature.inputs]
+    model.close()
+    with pytest.raises(InputError, match="closed"):
+        model.run(*inputs, signature=key)
+
+
+def test_a_sparse_constant_is_no_array():
+    """Its two stored numbers were once taken for the four of its shape."""
+    with (
+        Model.load(structures.sparse()) as model,
+        pytest.raises(ModelError, match=r"'t1' is stored sparse.*dense weights"),
+    ):
+        model.constant("t1")
 
 
 def test_what_only_a_run_can_tell_runs_apart_and_never_ends_this_process():

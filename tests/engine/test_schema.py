@@ -29,7 +29,9 @@ def _generated_fields(name):
 
 @pytest.mark.parametrize("name", tables())
 def test_fields_are_those_of_the_runtime(name):
-    ours = {(field.slot, field.name, field.target if field.kind in ("scalar", "vector") else None) for field in tables()[name]}
+    ours = {
+        (field.slot, field.name, field.target if field.encoding in ("scalar", "vector") else None) for field in tables()[name]
+    }
     assert ours == set(_generated_fields(name))
 
 
@@ -38,7 +40,7 @@ def test_defaults_are_those_of_the_runtime(name):
     fresh = vars(getattr(generated, name + "T")())
     fresh = {_snake(key): value for key, value in fresh.items()}
     for field in tables()[name]:
-        if field.kind == "scalar":
+        if field.encoding == "scalar":
             assert field.default == fresh[field.name], field.name
 
 

@@ -7,11 +7,11 @@ opened like any other. No other room imports an inference runtime.
 ``engine.measure`` is the one latency harness, ``engine.store`` fetches other people's models.
 """
 
-from handheld.engine._file import ModelSignature, Quantization, TensorInfo
 from handheld.engine._isolated import RunLimits
 from handheld.engine._model import Model
 from handheld.engine._packed import compact
 from handheld.engine._sandbox import isolation
+from handheld.engine._tensor_info import ModelSignature, Quantization, TensorInfo
 from handheld.engine.classify import Prediction, classify
 from handheld.engine.metadata import embed
 

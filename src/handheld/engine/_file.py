@@ -1,14 +1,15 @@
 """What a model file says about itself, read and checked without the runtime."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from handheld.engine._tensor_info import ModelSignature, Quantization, TensorInfo
+from handheld.engine._verify.axes import Shape
 from handheld.engine._verify.buffers import fill_buffers
-from handheld.engine._verify.call import Shape
 from handheld.engine._verify.check import TYPES, Verdict, check_model, operator_name
 from handheld.engine._verify.flatbuffer import (
     CorruptError,
@@ -19,90 +20,42 @@ from handheld.engine._verify.flatbuffer import (
     fail,
     unsupported,
 )
-from handheld.engine._verify.graph import ShapeError
 from handheld.engine._verify.tensors import open_axes
-from handheld.errors import InputError, ModelError
+from handheld.engine._verify.written import ShapeError
+from handheld.errors import ModelError
 from handheld.untrusted import read_json
 
 CARD = "handheld"
 """Name of the metadata entry that holds our own JSON object."""
 
-_NO_ARRAY = ["string", "resource", "variant", "int4", "uint4", "int2", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
+# Element types that numpy has not.
+_NO_ARRAY = [
+    "string",
+    "resource",
+    "variant",
+    "int4",
+    "uint4",
+    "int2",
+    "bfloat16",
+    "float8_e4m3fn",
+    "float8_e5m2",
+]
 
 
-@dataclass(frozen=True)
-class Quantization:
-    """Per-channel affine quantisation: ``real = scale[c] * (stored - zero_point[c])`` along ``axis``."""
-
-    scale: tuple[float, ...]
-    zero_point: tuple[int, ...]
-    axis: int
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One input or output of a model.
+class StoredConstant(NamedTuple):
+    """A tensor whose values are in the file.
 
     Args:
-        name: the tensor's name in the file.
-        shape: sides; one that the file leaves open is as the file has it, mostly 1, or as
-            ``Model.resize`` made it.
-        dtype: element type.
-        quantization: ``(scale, zero_point)`` with ``real = scale * (stored - zero_point)``; a
-            ``Quantization`` where each channel has its own; None for real-valued tensors.
-        open_axes: axes whose length the file leaves open, as that of a batch.
+        dtype: name of its element type.
+        shape: sides.
+        data: its bytes, uint8.
+        is_sparse: whether only the values beside zeros are stored.
     """
 
-    name: str
+    dtype: str
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    quantization: tuple[float, int] | Quantization | None
-    open_axes: tuple[int, ...] = ()
-
-    def takes(self, shape: Shape) -> bool:
-        """Whether a shape differs from this one in open axes alone."""
-        return len(shape) == len(self.shape) and all(
-            side == length or axis in self.open_axes for axis, (side, length) in enumerate(zip(shape, self.shape, strict=True))
-        )
-
-    def to_stored(self, real: np.ndarray) -> np.ndarray:
-        """Return real values as the tensor stores them: rounded and clipped by its quantisation, or cast where it has none."""
-        if self.quantization is None or self.dtype.kind == "f":
-            return real.astype(self.dtype, copy=False)
-        scale, zero = self._affine()
-        limits = np.iinfo(self.dtype)
-        return np.asarray(np.clip(np.rint(real / scale) + zero, limits.min, limits.max), dtype=self.dtype)
-
-    def to_real(self, stored: np.ndarray) -> np.ndarray:
-        """Return stored values as the real ones that they stand for, float64."""
-        if self.quantization is None or self.dtype.kind == "f":
-            return stored.astype(np.float64)
-        scale, zero = self._affine()
-        return np.asarray((stored.astype(np.float64) - zero) * scale)
-
-    def _affine(self) -> tuple[float, int]:
-        if not isinstance(self.quantization, tuple):
-            raise InputError(f"tensor {self} is quantised by channel; only a quantisation of the whole tensor can be applied")
-        return self.quantization
-
-    def __str__(self) -> str:
-        sides = [f"{side} (open)" if axis in self.open_axes else str(side) for axis, side in enumerate(self.shape)]
-        return f"{self.name!r} {self.dtype.name} [{', '.join(sides)}]"
-
-
-@dataclass(frozen=True)
-class ModelSignature:
-    """One of the functions that a file offers by name, as in TensorFlow's saved models.
-
-    Args:
-        key: its name.
-        inputs: what it takes, by the names that the signature gives them.
-        outputs: what it returns, likewise.
-    """
-
-    key: str
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
+    data: np.ndarray
+    is_sparse: bool
 
 
 @dataclass(frozen=True)
@@ -110,13 +63,20 @@ class ModelFile:
     """A checked file.
 
     Args:
+        inputs, outputs: of the main graph.
+        aliases: positions of inputs, by the names that signatures give them.
+        signatures: by key.
+        operators: names of the main graph's, in order of execution.
+        metadata: entries by name.
+        description: the file's line about itself.
+        version: of the schema.
         steady: no shape depends on values, so the runtime never moves a tensor.
         layout: shape of each tensor of the main graph, as the rules compute it; None where only a
             run can tell, () if the file is not steady.
         doubts: why only a process of its own may run it; () if there is no reason.
         unsized: why it cannot be run before its open axes have other lengths; "" if it can.
         keeps_state: whether it has variables.
-        constants: type, shape and bytes of each tensor of the main graph that has values of its own, by name.
+        constants: tensors of the main graph that have values of their own, by name.
         table: the decoded file, for checks with other shapes.
     """
 
@@ -133,22 +93,25 @@ class ModelFile:
     doubts: tuple[str, ...]
     unsized: str
     keeps_state: bool
-    constants: Mapping[str, tuple[str, tuple[int, ...], np.ndarray]]
+    constants: Mapping[str, StoredConstant]
     table: Table = field(repr=False, compare=False)
 
     def constant(self, name: str) -> np.ndarray:
         """Return the values of a constant, as they are stored; those of four bits as int8."""
         if name not in self.constants:
-            raise ModelError(f"no constant {name!r}; expected one of {', '.join(sorted(self.constants)) or 'none'}")
-        kind, shape, data = self.constants[name]
-        if kind == "int4":
-            halves = np.repeat(data, 2)
-            halves[1::2] >>= 4
-            signed = (halves << 4).view(np.int8) >> 4
-            return signed[: math.prod(shape)].reshape(shape)
-        if kind in _NO_ARRAY:
-            raise ModelError(f"constant {name!r} is of {kind}, which no array holds")
-        return np.frombuffer(data.tobytes(), kind).reshape(shape)
+            listed = ", ".join(sorted(self.constants)) or "none"
+            raise ModelError(f"no constant {name!r}; expected one of {listed}")
+        constant = self.constants[name]
+        if constant.is_sparse:
+            problem = "is stored sparse, and only the runtime unpacks it"
+            raise ModelError(f"constant {name!r} {problem}; export the model with dense weights")
+        if constant.dtype == "int4":
+            numbers = _unpacked_int4(constant.data)
+            return numbers[: math.prod(constant.shape)].reshape(constant.shape)
+        if constant.dtype in _NO_ARRAY:
+            raise ModelError(f"constant {name!r} is of {constant.dtype}, which no array holds")
+        # A copy, as the bytes need not be aligned for their type where they lie in the file.
+        return np.frombuffer(constant.data.tobytes(), constant.dtype).reshape(constant.shape)
 
     @property
     def card(self) -> dict[str, Any]:
@@ -164,36 +127,44 @@ class ModelFile:
         return card
 
 
-def read(data: bytes, where: str) -> ModelFile:
+def _unpacked_int4(data: np.ndarray) -> np.ndarray:
+    """Four-bit numbers, two in a byte with the first in the lower half, as int8."""
+    halves = np.repeat(data, 2)
+    halves[1::2] >>= 4
+    # Up and down again, so that the sign of four bits becomes that of eight.
+    return np.asarray((halves << 4).view(np.int8) >> 4)
+
+
+def read(data: bytes, path: str) -> ModelFile:
     """Decode and check a ``.tflite`` file.
 
     Args:
         data: the whole file.
-        where: its path, for messages.
+        path: of the file, for messages.
 
     Raises:
         ModelError: it is not a model, cut short, corrupt, or uses what is not supported.
     """
-    size = f"{where} ({len(data)} bytes)"
+    file = f"{path} ({len(data)} bytes)"
     try:
         model = Reader(data).root("Model", b"TFL3")
         fill_buffers(model, data)
         return _checked(model)
     except CorruptError as error:
         advice = "The file is cut short or corrupt: fetch it again, or export it anew"
-        raise ModelError(f"{size}: {error}. {advice}") from error
+        raise ModelError(f"{file}: {error}. {advice}") from error
     except UnsupportedError as error:
         advice = "The file seems whole, but this version does not support that"
-        raise ModelError(f"{size}: {error}. {advice}: export it without") from error
+        raise ModelError(f"{file}: {error}. {advice}: export it without") from error
 
 
-def resized(file: ModelFile, shapes: Mapping[int, Shape], where: str) -> ModelFile:
+def resized(file: ModelFile, shapes: Mapping[int, Shape], path: str) -> ModelFile:
     """Check a file again, with other lengths of open axes.
 
     Args:
         file: as ``read`` returned it.
         shapes: of all inputs that change, by position.
-        where: its path, for messages.
+        path: of the file, for messages.
 
     Raises:
         ModelError: the file cannot be run with these shapes.
@@ -205,13 +176,13 @@ def resized(file: ModelFile, shapes: Mapping[int, Shape], where: str) -> ModelFi
     except RefusedError as error:
         listed = ", ".join(str(list(shape)) for shape in shapes.values())
         problem = f"cannot be run with inputs of shape {listed}: {error}"
-        raise ModelError(f"{where} {problem}; give others") from error
+        raise ModelError(f"{path} {problem}; give others") from error
     return replace(
         file,
         inputs=_infos(graph, "inputs", verdict.shapes[0]),
         outputs=_infos(graph, "outputs", verdict.shapes[0]),
         steady=verdict.steady,
-        layout=verdict.shapes[0] if verdict.steady else (),
+        layout=_layout(verdict),
         doubts=verdict.doubts,
         unsized="",
     )
@@ -223,79 +194,101 @@ def _checked(model: Table) -> ModelFile:
     except ShapeError as error:
         # Exporters write 1 for every open side, and some networks shrink that to nothing: the
         # file is right, and runs once it is told the real lengths.
-        graph = model["subgraphs"][0]
-        if not any(open_axes(graph["tensors"][i]) for i in graph["inputs"]):
+        if not _has_open_input(model["subgraphs"][0]):
             raise
-        declared = tuple(tuple(tuple(tensor["shape"]) for tensor in graph["tensors"]) for graph in model["subgraphs"])
+        declared = tuple(_declared_shapes(graph) for graph in model["subgraphs"])
         verdict = Verdict(steady=False, doubts=(str(error),), shapes=declared)
         return _describe(model, verdict, str(error))
+
+
+def _has_open_input(graph: Table) -> bool:
+    return any(open_axes(graph["tensors"][index]) for index in graph["inputs"])
+
+
+def _declared_shapes(graph: Table) -> tuple[Shape, ...]:
+    return tuple(tuple(tensor["shape"]) for tensor in graph["tensors"])
 
 
 def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
     graph = model["subgraphs"][0]
     codes = [operator_name(code) for code in model["operator_codes"]]
-    data = {_text(entry["name"]): _bytes(model["buffers"][entry["buffer"]]) for entry in model["metadata"]}
     return ModelFile(
         inputs=_infos(graph, "inputs", verdict.shapes[0]),
         outputs=_infos(graph, "outputs", verdict.shapes[0]),
         aliases=_aliases(model, graph),
         signatures=_signatures(model, verdict),
         operators=tuple(codes[node["opcode_index"]] for node in graph["operators"]),
-        metadata=data,
+        metadata=_metadata(model),
         description=_text(model["description"]),
         version=model["version"],
         steady=verdict.steady,
-        layout=verdict.shapes[0] if verdict.steady else (),
+        layout=_layout(verdict),
         doubts=verdict.doubts,
         unsized=unsized,
-        keeps_state=_keeps_state(model, codes),
-        constants=dict(_constants(model, graph)),
+        keeps_state="VAR_HANDLE" in codes or any(map(_has_variable, model["subgraphs"])),
+        constants=_constants(model, graph),
         table=model,
     )
 
 
-def _constants(model: Table, graph: Table) -> Iterator[tuple[str, tuple[str, tuple[int, ...], np.ndarray]]]:
+def _layout(verdict: Verdict) -> tuple[Shape | None, ...]:
+    # Where a tensor moves at a run, its shape before the first one says nothing.
+    return verdict.shapes[0] if verdict.steady else ()
+
+
+def _has_variable(graph: Table) -> bool:
+    return any(tensor["is_variable"] for tensor in graph["tensors"])
+
+
+def _metadata(model: Table) -> dict[str, bytes]:
+    entries = {}
+    for entry in model["metadata"]:
+        buffer = model["buffers"][entry["buffer"]]
+        entries[_text(entry["name"])] = bytes(buffer["data"])
+    return entries
+
+
+def _constants(model: Table, graph: Table) -> dict[str, StoredConstant]:
+    constants = {}
     for tensor in graph["tensors"]:
         data = model["buffers"][tensor["buffer"]]["data"]
         if len(data):
-            yield _text(tensor["name"]), (TYPES[tensor["type"]], tuple(tensor["shape"]), data)
-
-
-def _keeps_state(model: Table, codes: list[str]) -> bool:
-    variables = any(t["is_variable"] for graph in model["subgraphs"] for t in graph["tensors"])
-    return variables or "VAR_HANDLE" in codes
+            dtype = TYPES[tensor["type"]]
+            is_sparse = bool(tensor["sparsity"])
+            constant = StoredConstant(dtype, tuple(tensor["shape"]), data, is_sparse)
+            constants[_text(tensor["name"])] = constant
+    return constants
 
 
 def _text(raw: bytes | None) -> str:
     return (raw or b"").decode("utf-8", "replace")
 
 
-def _bytes(buffer: Table) -> bytes:
-    return bytes(buffer["data"])
+def _infos(
+    graph: Table, field_name: str, shapes: tuple[Shape | None, ...]
+) -> tuple[TensorInfo, ...]:
+    infos = []
+    for position, index in enumerate(graph[field_name]):
+        path = f"subgraphs[0].{field_name}[{position}]"
+        infos.append(_tensor_info(graph["tensors"][index], shapes[index], path))
+    return tuple(infos)
 
 
-def _infos(graph: Table, field_name: str, shapes: tuple[Shape | None, ...]) -> tuple[TensorInfo, ...]:
-    return tuple(
-        _tensor(graph["tensors"][index], shapes[index], f"subgraphs[0].{field_name}[{position}]")
-        for position, index in enumerate(graph[field_name])
-    )
-
-
-def _tensor(tensor: Table, shape: Shape | None, where: str) -> TensorInfo:
+def _tensor_info(tensor: Table, shape: Shape | None, path: str) -> TensorInfo:
     dtype = TYPES[tensor["type"]]
     if dtype in _NO_ARRAY:
         problem = f"elements of type {dtype} cannot be given or read as a numpy array"
-        unsupported(where, problem)
+        unsupported(path, problem)
     try:
         name = (tensor["name"] or b"").decode()
     except UnicodeDecodeError:
-        fail(where, f"name {tensor['name']!r} is not UTF-8")
+        fail(path, f"name {tensor['name']!r} is not UTF-8")
     return TensorInfo(
-        name,
-        tuple(tensor["shape"]) if shape is None else shape,
-        np.dtype(dtype),
-        _quantization(tensor["quantization"]),
-        open_axes(tensor),
+        name=name,
+        shape=tuple(tensor["shape"]) if shape is None else shape,
+        dtype=np.dtype(dtype),
+        quantization=_quantization(tensor["quantization"]),
+        open_axes=open_axes(tensor),
     )
 
 
@@ -303,6 +296,7 @@ def _quantization(table: Table | None) -> tuple[float, int] | Quantization | Non
     if not table or not table["scale"]:
         return None
     scales = table["scale"]
+    # A symmetric quantisation leaves its zero points out.
     zeros = table["zero_point"] or (0,) * len(scales)
     if len(scales) == 1:
         return scales[0], zeros[0]
@@ -313,7 +307,7 @@ def _aliases(model: Table, graph: Table) -> dict[str, int]:
     """Names that signatures give to the inputs, with the inputs' positions."""
     aliases: dict[str, int] = {}
     for signature in model["signature_defs"]:
-        if signature["subgraph_index"]:
+        if signature["subgraph_index"]:  # of another graph than the main one
             continue
         for entry in signature["inputs"]:
             aliases[_text(entry["name"])] = graph["inputs"].index(entry["tensor_index"])
@@ -325,21 +319,25 @@ def _signatures(model: Table, verdict: Verdict) -> dict[str, ModelSignature]:
     signatures: dict[str, ModelSignature] = {}
     for entry in model["signature_defs"]:
         number = entry["subgraph_index"]
+        graph = model["subgraphs"][number]
         key = _text(entry["signature_key"])
         try:
-            inputs, outputs = (
-                _named(model["subgraphs"][number], entry[side], verdict.shapes[number]) for side in ("inputs", "outputs")
-            )
+            # A file may be run by its other functions where one of them takes strings.
+            inputs = _named_infos(graph, entry["inputs"], verdict.shapes[number])
+            outputs = _named_infos(graph, entry["outputs"], verdict.shapes[number])
         except RefusedError:
             continue
         signatures[key] = ModelSignature(key, inputs, outputs)
     return signatures
 
 
-def _named(graph: Table, entries: tuple[Table, ...], shapes: tuple[Shape | None, ...]) -> tuple[TensorInfo, ...]:
+def _named_infos(
+    graph: Table, entries: tuple[Table, ...], shapes: tuple[Shape | None, ...]
+) -> tuple[TensorInfo, ...]:
     infos = []
     for entry in entries:
         index = entry["tensor_index"]
-        info = _tensor(graph["tensors"][index], shapes[index], _text(entry["name"]))
-        infos.append(replace(info, name=_text(entry["name"])))
+        name = _text(entry["name"])
+        info = _tensor_info(graph["tensors"][index], shapes[index], name)
+        infos.append(replace(info, name=name))
     return tuple(infos)

@@ -21,12 +21,22 @@ from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from handheld.engine import _sandbox
 from handheld.errors import InputError, ModelError
+
+_LEAST_MEMORY = 1 << 30  # what numpy and LiteRT map when they are imported
+_LENGTH = struct.Struct("<Q")
+_MOST_HEAD = 1 << 20  # bytes
+_MOST_ANSWER = 1 << 31  # bytes; no output of a file that passes the checks is larger
+_CHUNK = 1 << 20  # bytes read or written at once: what Linux lets a user's pipe hold
+_MOST_SIDES = 32  # of an array, by numpy's own limit of old
+
+Head = Mapping[str, Any]
+"""The JSON object of a message."""
 
 
 @dataclass(frozen=True)
@@ -51,25 +61,11 @@ class RunLimits:
             raise InputError(f"memory is {self.memory!r}, expected {_LEAST_MEMORY} bytes or more")
 
 
-_LEAST_MEMORY = 1 << 30
-_LENGTH = struct.Struct("<Q")
-_MOST_HEAD = 1 << 20
-_MOST_ANSWER = 1 << 31  # bytes; no output of a file that passes the checks is larger
-_CHUNK = 1 << 20
-
-
-@cache
-def _starter(process: int) -> ThreadPoolExecutor:
-    """The thread that starts children, one for each process: a child ends with the thread that
-    started it, not only with the process, and a caller's thread may be short-lived."""
-    return ThreadPoolExecutor(1, thread_name_prefix="handheld-isolated")
-
-
 class IsolatedProcess:
     """A child that runs one model on our behalf. Not thread safe: its owner locks.
 
     Args:
-        where: the model's path, for messages.
+        label: the model's path, for messages.
         limits: of the child.
         threads: of the kernels, 1 or more; each may use the CPU for as long as a run may take.
         packages: that the child imports, by name.
@@ -81,21 +77,26 @@ class IsolatedProcess:
 
     def __init__(
         self,
-        where: str,
+        label: str,
         limits: RunLimits,
         threads: int,
         packages: Sequence[str],
         files: Mapping[str, str] | None = None,
     ) -> None:
-        self._where = where
+        self._label = label
         self._limits = limits
         self._cpu_seconds = limits.seconds * threads
         self._ended = ""
         self._owner = os.getpid()
-        self._process = _start(where, *_sandbox.command(("numpy", *packages), files))
+        self._process = _start(label, *_sandbox.command(("numpy", *packages), files))
 
-    def open(self, head: Mapping[str, Any], parts: Sequence[Any] = ()) -> tuple[dict[str, Any], list[np.ndarray]]:
-        """Send the first message, which opens the model; returns the head of the answer and its arrays.
+    def open(
+        self, head: Head, buffers: Sequence[Any] = ()
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """Send the first message, which opens the model.
+
+        Returns:
+            The head of the answer, and its arrays.
 
         Raises:
             ModelError: the child died, hung, or answered with something else.
@@ -103,14 +104,17 @@ class IsolatedProcess:
         """
         limits = {"memory": self._limits.memory, "parent": os.getpid()}
         try:
-            return self._ask("was opened", {**head, **limits}, parts)
+            return self._ask("was opened", {**head, **limits}, buffers)
         except (ModelError, RuntimeError):
             self.close()
             raise
 
-    def run(self, head: Mapping[str, Any], parts: Sequence[Any]) -> list[np.ndarray]:
-        """Send a message that runs the model; returns the arrays of the answer. Raises what ``open`` does."""
-        return self._ask("ran", head, parts)[1]
+    def run(self, head: Head, buffers: Sequence[Any]) -> list[np.ndarray]:
+        """Send a message that runs the model, and return the arrays of the answer.
+
+        Raises what ``open`` does.
+        """
+        return self._ask("ran", head, buffers)[1]
 
     def close(self) -> None:
         """End the process; may be called twice."""
@@ -129,31 +133,41 @@ class IsolatedProcess:
             self._process.kill()
         self._process.wait()
 
-    def _ask(self, doing: str, message: Mapping[str, Any], parts: Sequence[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
+    def _ask(
+        self, doing: str, message: Head, buffers: Sequence[Any]
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
         """Send one message; returns the head of its answer, and its arrays."""
+        self._ensure_usable()
+        deadline = time.monotonic() + self._limits.seconds
+        lengths = [len(buffer) for buffer in buffers]
+        head = {**message, "seconds": self._cpu_seconds, "lengths": lengths}
+        with self._failures(doing):
+            self._send(head, buffers, deadline)
+            return self._answer(deadline)
+
+    def _ensure_usable(self) -> None:
         if self._ended:
-            raise ModelError(f"{self._where}: {self._ended}; open the model again")
+            raise ModelError(f"{self._label}: {self._ended}; open the model again")
         if os.getpid() != self._owner:  # two processes on one pipe would read each other's answers
             problem = "it was opened in another process, of which this one is a fork"
-            raise ModelError(f"{self._where}: {problem}; open the model again")
-        deadline = time.monotonic() + self._limits.seconds
-        head = {**message, "seconds": self._cpu_seconds, "lengths": [len(chunk) for chunk in parts]}
-        text = json.dumps(head).encode()
+            raise ModelError(f"{self._label}: {problem}; open the model again")
+
+    @contextmanager
+    def _failures(self, doing: str) -> Iterator[None]:
+        """End the child for good where its next answer could not be trusted."""
         try:
-            self._write(_LENGTH.pack(len(text)) + text, deadline)
-            for chunk in parts:
-                self._write(chunk, deadline)
-            return self._answer(deadline)
+            yield
         except TimeoutError:
-            raise self._end(f"it took longer than {self._limits.seconds:g} s and was stopped while it {doing}") from None
+            problem = f"it took longer than {self._limits.seconds:g} s and was stopped"
+            raise self._end(f"{problem} while it {doing}") from None
         except (BrokenPipeError, EOFError):
             raise self._end(f"its process {self._verdict()} while it {doing}") from None
         except (ValueError, RecursionError, OverflowError) as error:
             problem = f"its process answered with something else than arrays ({error})"
             raise self._end(problem) from error
-        except RuntimeError:  # what the runtime says of the model; the child waits for the next message
+        except RuntimeError:  # what the runtime says of the model; the child waits for the next one
             raise
-        except BaseException:  # Ctrl-C: an answer that nobody waits for would be taken for the next one
+        except BaseException:  # Ctrl-C: the answer would be taken for that to the next message
             self._end("its last run was interrupted")
             raise
 
@@ -161,7 +175,7 @@ class IsolatedProcess:
         """End the child for good; returns what to raise."""
         self._kill()
         self._ended = reason
-        return ModelError(f"{self._where}: {reason}; nothing else was harmed")
+        return ModelError(f"{self._label}: {reason}; nothing else was harmed")
 
     def _verdict(self) -> str:
         """How the process ended, in words."""
@@ -169,9 +183,8 @@ class IsolatedProcess:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return "closed its pipe"
+        # Of a child that a signal ended, Popen says minus its number, bubblewrap 128 more.
         number = -code if code < 0 else code - 128
-        if number <= 0:
-            return f"ended with status {code}"
         try:
             name = signal.Signals(number).name
         except ValueError:
@@ -181,16 +194,23 @@ class IsolatedProcess:
         hint = f"the file is hostile or damaged, or needs more than {self._limits.memory} bytes"
         return f"crashed ({name}: {hint})"
 
+    def _send(self, head: Head, buffers: Sequence[Any], deadline: float) -> None:
+        text = json.dumps(head).encode()
+        self._write(_LENGTH.pack(len(text)) + text, deadline)
+        for buffer in buffers:
+            self._write(buffer, deadline)
+
     def _write(self, data: Any, deadline: float) -> None:
         stream = self._process.stdin
         assert stream is not None
-        rest = memoryview(data)
-        while rest:
+        unsent = memoryview(data)
+        while unsent:
             _wait(stream.fileno(), deadline, writing=True)
             try:
-                rest = rest[os.write(stream.fileno(), rest[:_CHUNK]) :]
+                count = os.write(stream.fileno(), unsent[:_CHUNK])
             except BlockingIOError:  # less room than the system writes at once
                 continue
+            unsent = unsent[count:]
 
     def _read(self, size: int, deadline: float) -> bytearray:
         stream = self._process.stdout
@@ -214,12 +234,15 @@ class IsolatedProcess:
             raise ValueError("no object")
         if "error" in head:
             raise RuntimeError(str(head["error"]).strip())
-        layout = [_layout(entry) for entry in head.get("arrays", ())]
-        total = sum(_bytes(dtype, shape) for dtype, shape in layout)
+        layouts = [_announced(entry) for entry in head.get("arrays", ())]
+        total = sum(layout.size for layout in layouts)
         if total > _MOST_ANSWER:
             raise ValueError(f"{total} bytes")
-        arrays = [np.frombuffer(self._read(_bytes(dtype, shape), deadline), dtype).reshape(shape) for dtype, shape in layout]
-        return head, arrays
+        return head, [self._read_array(layout, deadline) for layout in layouts]
+
+    def _read_array(self, layout: "_ArrayLayout", deadline: float) -> np.ndarray:
+        data = self._read(layout.size, deadline)
+        return np.frombuffer(data, layout.dtype).reshape(layout.shape)
 
 
 class IsolatedRuntime:
@@ -227,7 +250,7 @@ class IsolatedRuntime:
 
     Args:
         content: a file that ``_verify`` has accepted.
-        where: its path, for messages.
+        label: its path, for messages.
         threads: threads of the kernels.
         types: names of the element types that the file declares for the outputs, in their order.
         shapes: of inputs that have other lengths than in the file, by position.
@@ -240,37 +263,48 @@ class IsolatedRuntime:
     def __init__(
         self,
         content: bytes,
-        where: str,
+        label: str,
         *,
         threads: int,
         types: Sequence[str],
         shapes: Mapping[int, Sequence[int]] | None = None,
         limits: RunLimits,
     ) -> None:
-        self._where = where
-        self._process = IsolatedProcess(where, limits, threads, ("ai_edge_litert",))
-        head = {"runtime": "litert", "threads": threads, "types": list(types), "shapes": dict(shapes or {})}
+        self._label = label
+        self._process = IsolatedProcess(label, limits, threads, ("ai_edge_litert",))
+        head = {
+            "runtime": "litert",
+            "threads": threads,
+            "types": list(types),
+            "shapes": dict(shapes or {}),
+        }
         with self._failures():
-            self.inputs = tuple(self._process.open(head, [content])[1])
+            _, arrays = self._process.open(head, [content])
+        self.inputs = tuple(arrays)
 
     def invoke(self) -> tuple[np.ndarray, ...]:
         """Run once on what ``inputs`` hold; the outputs belong to the caller."""
-        parts = [_view(array) for array in self.inputs]
+        buffers = [_view(array) for array in self.inputs]
         with self._failures():
-            return tuple(self._process.run({}, parts))
+            return tuple(self._process.run({}, buffers))
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
+        self,
+        key: str,
+        names: Sequence[str],
+        arrays: Sequence[np.ndarray],
+        outputs: Mapping[str, str],
     ) -> tuple[np.ndarray, ...]:
         """Run the signature ``key`` on inputs by name, as ``_litert.Runtime`` does."""
         head = {
             "signature": key,
             "names": list(names),
             "outputs": dict(outputs),
-            "arrays": [[array.dtype.str, list(array.shape)] for array in arrays],
+            "arrays": [_announcement(array) for array in arrays],
         }
+        buffers = [array.tobytes() for array in arrays]
         with self._failures():
-            return tuple(self._process.run(head, [array.tobytes() for array in arrays]))
+            return tuple(self._process.run(head, buffers))
 
     def close(self) -> None:
         """End the process; may be called twice."""
@@ -281,7 +315,7 @@ class IsolatedRuntime:
         try:
             yield
         except RuntimeError as error:
-            raise ModelError(f"{self._where}: the runtime failed: {error}") from error
+            raise ModelError(f"{self._label}: the runtime failed: {error}") from error
 
 
 class IsolatedSession:
@@ -289,7 +323,7 @@ class IsolatedSession:
 
     Args:
         path: where the child finds the file.
-        where: what messages call it.
+        label: what messages call it.
         threads: of the kernels, 1 or more.
         limits: of the child.
         files: that the child may read: where it finds them, and where they are.
@@ -299,34 +333,56 @@ class IsolatedSession:
         RuntimeError: the runtime refuses the model, in its own words.
     """
 
-    def __init__(self, path: str, where: str, *, threads: int, limits: RunLimits, files: Mapping[str, str]) -> None:
-        self._process = IsolatedProcess(where, limits, threads, ("onnxruntime",), files)
+    def __init__(
+        self, path: str, label: str, *, threads: int, limits: RunLimits, files: Mapping[str, str]
+    ) -> None:
+        self._process = IsolatedProcess(label, limits, threads, ("onnxruntime",), files)
         self._lock = Lock()
-        head, _ = self._process.open({"runtime": "onnxruntime", "path": path, "threads": threads})
+        message = {"runtime": "onnxruntime", "path": path, "threads": threads}
+        head, _ = self._process.open(message)
         try:
             self.inputs = [_described(entry) for entry in head["inputs"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{where}: its process answered with something else than its inputs") from error
+            problem = "its process answered with something else than its inputs"
+            raise ModelError(f"{label}: {problem}") from error
 
     def run(self, array: np.ndarray, seconds: float) -> np.ndarray:
-        """Return the first output for the first input, float32; ``seconds`` are those of the limits."""
-        head = {"arrays": [[array.dtype.str, list(array.shape)]]}
+        """Return the first output for the first input, float32.
+
+        ``seconds`` are those of the limits.
+        """
+        head = {"arrays": [_announcement(array)]}
         with self._lock:
             outputs = self._process.run(head, [_view(array)])
         return np.asarray(outputs[0] if outputs else (), np.float32)
 
 
 def _described(entry: Any) -> tuple[str, list[int | None], str]:
-    """Name, shape and type of an input, as a child says it; ValueError and TypeError for something else."""
+    """Name, shape and type of an input, as a child says it.
+
+    Raises:
+        ValueError, TypeError: it says something else.
+    """
     name, shape, dtype = entry
-    return str(name), [side if isinstance(side, int) else None for side in shape], str(dtype)
+    sides = [side if isinstance(side, int) else None for side in shape]
+    return str(name), sides, str(dtype)
 
 
-def _start(where: str, command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
+@cache
+def _starter(process: int) -> ThreadPoolExecutor:
+    """The thread that starts children, one for each process.
+
+    A child ends with the thread that started it, not only with the process, and a caller's thread
+    may be short-lived.
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix="handheld-isolated")
+
+
+def _start(label: str, command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start a child that waits for its model."""
     if not hasattr(select, "poll"):
         problem = "a process of its own needs Linux or macOS"
-        raise ModelError(f"{where}: {problem}; with isolated=False it runs in this process")
+        raise ModelError(f"{label}: {problem}; with isolated=False it runs in this process")
     start = _starter(os.getpid()).submit(
         subprocess.Popen,
         command,
@@ -335,12 +391,12 @@ def _start(where: str, command: list[str], variables: dict[str, str]) -> subproc
         stderr=subprocess.DEVNULL,
         env=variables,
         bufsize=0,
-        start_new_session=True,
+        start_new_session=True,  # Ctrl-C in a terminal is the parent's to answer
     )
     try:
         process = start.result()
     except OSError as error:
-        raise ModelError(f"{where}: no process of its own can be started: {error}") from error
+        raise ModelError(f"{label}: no process of its own can be started: {error}") from error
     assert process.stdin is not None
     # A child that stops reading must not block the parent beyond its deadline.
     os.set_blocking(process.stdin.fileno(), False)
@@ -356,11 +412,12 @@ def _widen(process: subprocess.Popen[bytes]) -> None:
         return
     assert process.stdin is not None
     assert process.stdout is not None
-    command = getattr(fcntl, "F_SETPIPE_SZ", None)
+    command = getattr(fcntl, "F_SETPIPE_SZ", None)  # Linux alone has it
+    if command is None:
+        return
     for stream in (process.stdin, process.stdout):
-        if command is not None:
-            with suppress(OSError):  # a user's pipes have a limit in all
-                fcntl.fcntl(stream.fileno(), command, _CHUNK)
+        with suppress(OSError):  # a user's pipes have a limit in all
+            fcntl.fcntl(stream.fileno(), command, _CHUNK)
 
 
 def _view(array: np.ndarray) -> memoryview | bytes:
@@ -370,7 +427,24 @@ def _view(array: np.ndarray) -> memoryview | bytes:
     return np.atleast_1d(np.ascontiguousarray(array)).data.cast("B")
 
 
-def _layout(entry: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _announcement(array: np.ndarray) -> list[Any]:
+    """What is said of an array before its bytes come."""
+    return [array.dtype.str, list(array.shape)]
+
+
+class _ArrayLayout(NamedTuple):
+    """Of an array that is announced."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes, by Python's integers: a hostile shape would wrap numpy's."""
+        return self.dtype.itemsize * math.prod(self.shape)
+
+
+def _announced(entry: Any) -> _ArrayLayout:
     """Dtype and shape of an array that is announced, if they are those of one."""
     try:
         text, sides = entry
@@ -378,13 +452,11 @@ def _layout(entry: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
         shape = tuple(int(side) for side in sides)
     except (TypeError, ValueError) as error:
         raise ValueError(f"an array {str(entry)[:80]}") from error
-    if dtype.kind not in "biufc" or len(shape) > 32 or min(shape, default=0) < 0:
+    # Numbers and bools alone: of objects, the bytes would be taken for addresses.
+    is_plain = dtype.kind in "biufc"
+    if not is_plain or len(shape) > _MOST_SIDES or min(shape, default=0) < 0:
         raise ValueError(f"an array {str(entry)[:80]}")
-    return dtype, shape
-
-
-def _bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
-    return dtype.itemsize * math.prod(shape)
+    return _ArrayLayout(dtype, shape)
 
 
 def _wait(number: int, deadline: float, *, writing: bool) -> None:
@@ -395,6 +467,6 @@ def _wait(number: int, deadline: float, *, writing: bool) -> None:
     """
     poller = select.poll()
     poller.register(number, select.POLLOUT if writing else select.POLLIN)
-    left = deadline - time.monotonic()
-    if left <= 0 or not poller.poll(1000 * left):
+    remaining = deadline - time.monotonic()
+    if remaining <= 0 or not poller.poll(1000 * remaining):
         raise TimeoutError

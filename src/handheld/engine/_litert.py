@@ -37,12 +37,13 @@ class Runtime:
         steady: whether no tensor ever moves.
         layout: shape of each tensor of the main graph by the rules of ``_verify``, which vouch for
             no run with others; None: any.
-        types: names of the element types that the file declares for the outputs, in
-            their order; (): they are not compared.
+        types: names of the element types that the file declares for the outputs, in their order;
+            (): they are not compared.
         shapes: of inputs that have other lengths than in the file, by position.
 
     Raises:
-        ValueError, RuntimeError: the runtime refuses the model, in its own words, or gives outputs of other types.
+        ValueError, RuntimeError: the runtime refuses the model, in its own words, or gives outputs
+            of other types.
     """
 
     def __init__(
@@ -58,30 +59,38 @@ class Runtime:
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
-        self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
+        inputs = self._interpreter.get_input_details()
+        self._inputs = [detail["index"] for detail in inputs]
         for position, shape in (shapes or {}).items():
             self._interpreter.resize_tensor_input(self._inputs[position], list(shape))
         self._interpreter.allocate_tensors()
         self._ensure_layout(layout)
-        details = self._interpreter.get_output_details()
-        for detail, declared in zip(details, types, strict=False):
+        outputs = self._interpreter.get_output_details()
+        for detail, declared in zip(outputs, types, strict=False):
             _ensure_type(detail["name"], declared, np.dtype(detail["dtype"]))
-        self._outputs = [detail["index"] for detail in details]
+        self._outputs = [detail["index"] for detail in outputs]
         self.inputs = tuple(self._array(index, steady) for index in self._inputs)
         """Arrays to write the inputs into, in the order of the model's list."""
+        # Those that are no windows have to be copied at each run.
         self._staged = [i for i, array in enumerate(self.inputs) if array.flags.owndata]
 
     def _ensure_layout(self, layout: Sequence[Sequence[int] | None]) -> None:
-        """Refuse a model of which the kernels think otherwise than our rules, before one of them reads or writes.
+        """Refuse a model of which the kernels think otherwise than our rules.
 
-        Takes 3 microseconds a tensor.
+        Before one of them reads or writes. Takes 3 microseconds a tensor.
         """
-        details = {detail["index"]: detail for detail in self._interpreter.get_tensor_details()} if layout else {}
-        for index, expected in enumerate(layout):
-            given = details.get(index)
-            if given is not None and expected is not None and list(given["shape"]) != list(expected):
-                shapes = f"{list(map(int, given['shape']))} for it, the file {list(expected)}"
-                raise ValueError(f"tensor {given['name']!r}: the runtime computes a shape of {shapes}; export it anew")
+        if not layout:
+            return
+        for detail in self._interpreter.get_tensor_details():
+            index = detail["index"]
+            # The interpreter may have tensors of its own behind those of the file.
+            expected = layout[index] if index < len(layout) else None
+            actual = detail["shape"].tolist()
+            if expected is None or actual == list(expected):
+                continue
+            shapes = f"{actual} for it, the file {list(expected)}"
+            problem = f"the runtime computes a shape of {shapes}"
+            raise ValueError(f"tensor {detail['name']!r}: {problem}; export it anew")
 
     def _array(self, index: int, steady: bool) -> np.ndarray:
         view = self._interpreter.tensor(index)()  # a numpy scalar, no view, where the shape is ()
@@ -94,14 +103,25 @@ class Runtime:
         for i in self._staged:
             self._interpreter.set_tensor(self._inputs[i], self.inputs[i])
         self._interpreter.invoke()
-        return tuple(self._interpreter.get_tensor(index) for index in self._outputs)
+        return tuple(map(self._interpreter.get_tensor, self._outputs))
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
+        self,
+        key: str,
+        names: Sequence[str],
+        arrays: Sequence[np.ndarray],
+        outputs: Mapping[str, str],
     ) -> tuple[np.ndarray, ...]:
         """Run the signature ``key`` on inputs by name.
 
-        ``outputs`` are the types that the file declares, by name; the results are copies in that order.
+        Args:
+            key: of the signature.
+            names: of its inputs.
+            arrays: the inputs, in the order of ``names``.
+            outputs: the element types that the file declares, by the output's name.
+
+        Returns:
+            Copies of the outputs, in the order of ``outputs``.
         """
         # A runner that is kept would count as a view: the interpreter then refuses to run.
         runner = self._interpreter.get_signature_runner(key)
@@ -114,7 +134,8 @@ class Runtime:
         """Nothing to do: memory goes back with the last array that is held."""
 
 
-def _ensure_type(name: str, declared: str, given: np.dtype[Any]) -> None:
-    """Refuse an output whose kernel sets its type itself, as ARG_MAX does, to another than the file's."""
-    if given.name != declared:
-        raise ValueError(f"output {name!r}: the file declares {declared}, but the runtime gives {given.name}; export it anew")
+def _ensure_type(name: str, declared: str, actual: np.dtype[Any]) -> None:
+    """Refuse an output whose kernel sets its type itself, as ARG_MAX does, to another one."""
+    if actual.name != declared:
+        gives = f"the file declares {declared}, but the runtime gives {actual.name}"
+        raise ValueError(f"output {name!r}: {gives}; export it anew")

@@ -14,14 +14,18 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from handheld.engine._file import ModelFile, ModelSignature, TensorInfo, read, resized
+from handheld.engine._file import ModelFile, read, resized
 from handheld.engine._isolated import IsolatedRuntime, RunLimits
 from handheld.engine._litert import Runtime
 from handheld.engine._packed import UNPACK_LIMIT, unpacked
+from handheld.engine._tensor_info import ModelSignature, TensorInfo
 from handheld.engine._verify.check import MAX_BYTES
 from handheld.engine._verify.tensors import bits as element_bits
 from handheld.errors import InputError, ModelError
 from handheld.untrusted import require_file
+
+# What LiteRT's bindings raise; tensors that do not fit into memory are a MemoryError.
+_RUNTIME_ERRORS = (ValueError, RuntimeError, MemoryError)
 
 
 class _AnyRuntime(Protocol):
@@ -32,7 +36,11 @@ class _AnyRuntime(Protocol):
     def invoke(self) -> tuple[np.ndarray, ...]: ...
 
     def call(
-        self, key: str, names: Sequence[str], arrays: Sequence[np.ndarray], outputs: Mapping[str, str]
+        self,
+        key: str,
+        names: Sequence[str],
+        arrays: Sequence[np.ndarray],
+        outputs: Mapping[str, str],
     ) -> tuple[np.ndarray, ...]: ...
 
     def close(self) -> None: ...
@@ -68,8 +76,10 @@ class Model:
         self._open = True
         self._shapes: dict[int, tuple[int, ...]] = {}
         names = {info.name: i for i, info in enumerate(file.inputs)}
+        # A tensor's own name comes before one that a signature gives to another input.
         self._positions = {**file.aliases, **names}
         self._floats = [i for i, info in enumerate(file.inputs) if info.dtype.kind == "f"]
+        # None: closed, or to be resized before the first run.
         self._runtime: _AnyRuntime | None = None
         if not file.unsized:
             self._runtime = self._start(file)
@@ -95,7 +105,8 @@ class Model:
             isolated: True or ``RunLimits``: run it in a process of its own, as for any file of a
                 stranger; None: only where the checks cannot tell what its operators will read and
                 write (``isolated`` of the model says so), or everywhere if the environment has
-                ``HANDHELD_ISOLATED=1``, which commands take; False: never, for files that you trust.
+                ``HANDHELD_ISOLATED=1``, which commands take; False: never, for files that you
+                trust.
 
         Raises:
             ModelError: it cannot be read, is corrupt, needs what the runtime does not have, or
@@ -111,7 +122,9 @@ class Model:
         except OSError as error:
             problem = f"cannot be read ({error.strerror}); expected a .tflite file"
             raise ModelError(f"{path}: {problem}") from error
-        return cls.load(content, path=path, threads=threads, unpack_limit=unpack_limit, isolated=isolated)
+        return cls.load(
+            content, path=path, threads=threads, unpack_limit=unpack_limit, isolated=isolated
+        )
 
     @classmethod
     def load(
@@ -130,6 +143,7 @@ class Model:
         if not isinstance(threads, Integral) or threads < 1:
             raise InputError(f"threads is {threads!r}, expected a whole number of 1 or more")
         content = unpacked(content, str(path), unpack_limit)
+        # Offsets of a FlatBuffer are of 32 bits, with a sign in places.
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
         file = read(content, str(path))
@@ -137,11 +151,17 @@ class Model:
 
     def _start(self, file: ModelFile) -> _AnyRuntime:
         """A runtime for the file, in this process if nothing speaks against it."""
-        where = str(self.path)
         types = [info.dtype.name for info in file.outputs]
         if self._isolated or (self._isolated is None and file.doubts):
             limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
-            return IsolatedRuntime(self._content, where, threads=self._threads, types=types, shapes=self._shapes, limits=limits)
+            return IsolatedRuntime(
+                self._content,
+                str(self.path),
+                threads=self._threads,
+                types=types,
+                shapes=self._shapes,
+                limits=limits,
+            )
         try:
             return Runtime(
                 self._content,
@@ -151,9 +171,9 @@ class Model:
                 types=types,
                 shapes=self._shapes,
             )
-        except (ValueError, RuntimeError, MemoryError) as error:
+        except _RUNTIME_ERRORS as error:
             problem = f"the runtime refuses the model: {str(error).strip()}"
-            raise ModelError(f"{where}: {problem}") from error
+            raise ModelError(f"{self.path}: {problem}") from error
 
     @property
     def isolated(self) -> bool:
@@ -195,10 +215,13 @@ class Model:
         return self._file.card
 
     def constant(self, name: str) -> np.ndarray:
-        """The values of a constant tensor of the main graph, as they are stored; those of four bits as int8.
+        """The values of a constant tensor of the main graph, as they are stored.
+
+        Those of four bits come as int8.
 
         Raises:
-            ModelError: there is none of that name, or of a type that no array holds.
+            ModelError: there is none of that name, it is of a type that no array holds, or it is
+                stored sparse.
         """
         try:
             return self._file.constant(name)
@@ -215,13 +238,20 @@ class Model:
         return self._content
 
     def constant_bits(self, name: str) -> int:
-        """How many bits the file keeps a number of a constant in. Raises :class:`ModelError` if there is none of that name."""
+        """How many bits the file keeps a number of a constant in.
+
+        Raises:
+            ModelError: as ``constant`` does.
+        """
         self.constant(name)
-        return element_bits(self._file.constants[name][0])
+        return element_bits(self._file.constants[name].dtype)
 
     @property
     def operators(self) -> tuple[str, ...]:
-        """Names of the main graph's operators in order of execution (``CONV_2D``; custom ones as named)."""
+        """Names of the main graph's operators in order of execution.
+
+        As the schema has them (``CONV_2D``); custom ones as the file does.
+        """
         return self._file.operators
 
     @property
@@ -244,7 +274,9 @@ class Model:
         """Hash of the ``.tflite`` file, unpacked, in hexadecimal: the same for its stored form."""
         return hashlib.sha256(self._content).hexdigest()
 
-    def run(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> tuple[np.ndarray, ...]:
+    def run(
+        self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
         """Run the model once.
 
         Each array is copied once, straight into the runtime's input; it need not be contiguous. An
@@ -274,24 +306,28 @@ class Model:
                 np.copyto(self._ensure_runtime().inputs[i], array)
             return self.invoke()
 
-    def run_named(self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray) -> dict[str, np.ndarray]:
+    def run_named(
+        self, *arrays: np.ndarray, signature: str | None = None, **named: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Run the model once and return its outputs by name; takes and raises what ``run`` does."""
         results = self.run(*arrays, signature=signature, **named)
         outputs = self.outputs if signature is None else self.signatures[signature].outputs
         return {info.name: array for info, array in zip(outputs, results, strict=True)}
 
-    def _run_resized(self, chosen: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-        for i, (info, array) in enumerate(zip(self.inputs, chosen, strict=True)):
-            self._ensure_fits(f"input {i}", info, array)
-        self.resize({i: array.shape for i, array in enumerate(chosen)})
-        for i, array in enumerate(chosen):
+    def _run_resized(self, arrays: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+        shapes: dict[int | str, Sequence[int]] = {}
+        for i, (info, array) in enumerate(zip(self.inputs, arrays, strict=True)):
+            if not info.takes(array.shape) or array.dtype != info.dtype:
+                raise self._mismatch(f"input {i}", info, array)
+            shapes[i] = array.shape
+        self.resize(shapes)
+        for i, array in enumerate(arrays):
             np.copyto(self.input_view(i), array)
         return self.invoke()
 
-    def _ensure_fits(self, what: str, info: TensorInfo, array: np.ndarray) -> None:
-        if not info.takes(array.shape) or array.dtype != info.dtype:
-            got = f"got {array.dtype.name} {list(array.shape)}"
-            raise InputError(f"{self.path}: {what} is {info}, {got}")
+    def _mismatch(self, subject: str, info: TensorInfo, array: np.ndarray) -> InputError:
+        got = f"got {array.dtype.name} {list(array.shape)}"
+        return InputError(f"{self.path}: {subject} is {info}, {got}")
 
     def resize(self, shapes: Mapping[int | str, Sequence[int]]) -> None:
         """Give open axes other lengths; the file is checked again with them.
@@ -307,17 +343,25 @@ class Model:
         """
         with self.lock:
             self._ensure_open()
-            wanted = dict(self._shapes)
+            new_shapes = dict(self._shapes)
             for key, shape in shapes.items():
-                position = self._positions.get(key, -1) if isinstance(key, str) else key
-                if not 0 <= position < len(self.inputs):
-                    raise InputError(f"{self.path}: no input {key!r}; they are {self._listing()}")
-                info = self.inputs[position]
-                sides = tuple(int(side) for side in shape)
-                if not info.takes(sides) or min(sides, default=1) < 1:
-                    raise InputError(f"{self.path}: input {position} is {info}, got {list(sides)}")
-                wanted[position] = sides
-            self._reopen(resized(self._file, wanted, str(self.path)), wanted)
+                position = self._position(key)
+                new_shapes[position] = self._fitting(position, shape)
+            self._reopen(resized(self._file, new_shapes, str(self.path)), new_shapes)
+
+    def _position(self, key: int | str) -> int:
+        position = self._positions.get(key, -1) if isinstance(key, str) else key
+        if not 0 <= position < len(self.inputs):
+            raise InputError(f"{self.path}: no input {key!r}; they are {self._listing()}")
+        return position
+
+    def _fitting(self, position: int, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape, if the input can be given it."""
+        info = self.inputs[position]
+        sides = tuple(map(int, shape))
+        if not info.takes(sides) or min(sides, default=1) < 1:
+            raise InputError(f"{self.path}: input {position} is {info}, got {list(sides)}")
+        return sides
 
     def reset(self) -> None:
         """Make all variables what they were when the model was opened.
@@ -335,6 +379,7 @@ class Model:
     def _reopen(self, file: ModelFile, shapes: dict[int, tuple[int, ...]]) -> None:
         before = self._shapes
         self._shapes = shapes
+        # The old runtime goes when the new one stands: a failure leaves the model as it was.
         try:
             runtime = self._start(file)
         except ModelError:
@@ -345,58 +390,76 @@ class Model:
         self._runtime = runtime
         self._file = file
 
-    def _run_signature(self, key: str, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[np.ndarray, ...]:
+    def _run_signature(
+        self, key: str, arrays: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[np.ndarray, ...]:
         if key not in self.signatures:
             listed = ", ".join(sorted(self.signatures)) or "none"
             raise InputError(f"{self.path}: no signature {key!r}; the model has {listed}")
         signature = self.signatures[key]
+        inputs = self._signature_inputs(signature, arrays, named)
+        names = [info.name for info in signature.inputs]
+        outputs = {info.name: info.dtype.name for info in signature.outputs}
+        with self.lock:
+            runtime = self._ensure_runtime()
+            try:
+                return runtime.call(key, names, inputs, outputs)
+            except _RUNTIME_ERRORS as error:
+                raise self._failed(error) from error
+
+    def _signature_inputs(
+        self, signature: ModelSignature, arrays: tuple[Any, ...], named: dict[str, Any]
+    ) -> list[np.ndarray]:
+        """Inputs in the order of the signature's list."""
         names = [info.name for info in signature.inputs]
         chosen = dict(zip(names, arrays, strict=False))
         for name, array in named.items():
             if name not in names or name in chosen:
                 state = "given twice" if name in chosen else "unknown"
-                raise InputError(f"{self.path}: input {name!r} of {key!r} is {state}")
+                raise InputError(f"{self.path}: input {name!r} of {signature.key!r} is {state}")
             chosen[name] = array
         if len(arrays) > len(names) or chosen.keys() != set(names):
-            listed = ", ".join(map(str, signature.inputs))
-            raise InputError(f"{self.path}: {key!r} takes {listed}; got {sorted(chosen)}")
-        ordered = [np.asarray(chosen[name]) for name in names]
-        for info, array in zip(signature.inputs, ordered, strict=True):
-            if array.shape != info.shape or array.dtype != info.dtype:
-                got = f"got {array.dtype.name} {list(array.shape)}"
-                raise InputError(f"{self.path}: input of {key!r} is {info}, {got}")
-            if array.dtype.kind == "f":
-                self._ensure_finite(info, array)
-        outputs = {info.name: info.dtype.name for info in signature.outputs}
-        with self.lock:
-            try:
-                return self._ensure_runtime().call(key, names, ordered, outputs)
-            except (ValueError, RuntimeError, MemoryError) as error:
-                problem = f"the runtime failed: {str(error).strip()}"
-                raise ModelError(f"{self.path}: {problem}") from error
+            takes = ", ".join(map(str, signature.inputs))
+            got = f"got {sorted(chosen)}"
+            raise InputError(f"{self.path}: {signature.key!r} takes {takes}; {got}")
+        inputs = [np.asarray(chosen[name]) for name in names]
+        for info, array in zip(signature.inputs, inputs, strict=True):
+            self._check_signature_input(signature.key, info, array)
+        return inputs
+
+    def _check_signature_input(self, key: str, info: TensorInfo, array: np.ndarray) -> None:
+        if array.shape != info.shape or array.dtype != info.dtype:
+            raise self._mismatch(f"input of {key!r}", info, array)
+        if array.dtype.kind == "f":
+            self._ensure_finite(info, array)
 
     def _arrange(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> list[np.ndarray]:
-        if not named and len(arrays) == len(self._file.inputs):  # the hot path
+        """Inputs in the order of the model's list."""
+        count = len(self._file.inputs)
+        if not named and len(arrays) == count:  # the hot path
             return [np.asarray(array) for array in arrays]
         chosen: dict[int, Any] = dict(enumerate(arrays))
         for name, array in named.items():
             position = self._positions.get(name)
             if position is None or position in chosen:
                 state = "unknown" if position is None else "given twice"
-                raise InputError(f"{self.path}: input {name!r} is {state}; the inputs are {self._listing()}")
+                listed = f"the inputs are {self._listing()}"
+                raise InputError(f"{self.path}: input {name!r} is {state}; {listed}")
             chosen[position] = array
-        if chosen.keys() != set(range(len(self.inputs))):
-            raise InputError(f"{self.path}: {len(chosen)} inputs given, expected {self._listing()}")
-        return [np.asarray(chosen[i]) for i in range(len(self.inputs))]
+        if chosen.keys() != set(range(count)):
+            expected = f"expected {self._listing()}"
+            raise InputError(f"{self.path}: {len(chosen)} inputs given, {expected}")
+        return [np.asarray(chosen[position]) for position in range(count)]
 
     def _listing(self) -> str:
         return ", ".join(map(str, self.inputs))
 
     def input_view(self, position: int = 0) -> np.ndarray:
-        """The array that input ``position`` is read from, for callers that make their input in place.
+        """The array that input ``position`` is read from, for callers that fill it in place.
 
-        It may be kept and filled again for every run; what it holds after a run is not specified. For the rare
-        models whose shapes depend on values it is a buffer of its own, copied at each ``invoke``.
+        It may be kept and filled again for every run; what it holds after a run is not specified.
+        For the rare models whose shapes depend on values it is a buffer of its own, copied at each
+        ``invoke``.
 
         Raises:
             InputError: there is no such input, or the model is closed.
@@ -410,9 +473,12 @@ class Model:
     def invoke(self, *, finite: bool = False) -> tuple[np.ndarray, ...]:
         """Run on what the input views hold; returns and raises as ``run`` does.
 
-        ``finite`` says that the caller knows its floats to be finite, as those made from bytes are: no check.
-        A float input is checked by its sum (25 microseconds for 224 x 224 x 3), which is finite exactly if
-        every element is, but for overflow; only then are the elements looked at.
+        A float input is checked by its sum (25 microseconds for 224 x 224 x 3), which is finite
+        exactly if every element is, but for overflow; only then are the elements looked at.
+
+        Args:
+            finite: the caller knows its floats to be finite, as those made from bytes are: no
+                check.
         """
         with self.lock:
             runtime = self._ensure_runtime()
@@ -420,21 +486,24 @@ class Model:
                 self._ensure_finite(self.inputs[i], runtime.inputs[i])
             try:
                 return runtime.invoke()
-            except (ValueError, RuntimeError, MemoryError) as error:
-                raise ModelError(f"{self.path}: the runtime failed: {str(error).strip()}") from error
+            except _RUNTIME_ERRORS as error:
+                raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> ModelError:
+        return ModelError(f"{self.path}: the runtime failed: {str(error).strip()}")
 
     def _ensure_finite(self, info: TensorInfo, array: np.ndarray) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             total = np.add.reduce(array, axis=None)
         if np.isfinite(total):
             return
-        finite = np.isfinite(array)
-        if not finite.all():
-            first = tuple(map(int, np.argwhere(~finite)[0]))
-            count = array.size - int(finite.sum())
-            raise InputError(
-                f"{self.path}: input {info} has {count} elements that are not finite, the first {array[first]} at {first}"
-            )
+        # An overflow of the sum alone ends here too, and is nobody's fault.
+        wrong = np.argwhere(~np.isfinite(array))
+        if len(wrong):
+            first = tuple(map(int, wrong[0]))
+            problem = f"{len(wrong)} elements that are not finite"
+            example = f"the first {array[first]} at {first}"
+            raise InputError(f"{self.path}: input {info} has {problem}, {example}")
 
     def _ensure_runtime(self) -> _AnyRuntime:
         runtime = self._runtime
@@ -449,7 +518,10 @@ class Model:
             raise InputError(f"{self.path}: the model is closed; open it again")
 
     def close(self) -> None:
-        """Give the runtime's memory back; views that are still held keep theirs. May be called twice."""
+        """Give the runtime's memory back; views that are still held keep theirs.
+
+        May be called twice.
+        """
         with self.lock:
             if self._open:
                 self._open = False
@@ -462,11 +534,13 @@ class Model:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Model({str(self.path)!r}, {self._listing()} -> {', '.join(map(str, self.outputs))})"
+        return (
+            f"Model({str(self.path)!r}, {self._listing()} -> {', '.join(map(str, self.outputs))})"
+        )

@@ -28,17 +28,23 @@ class Session:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = threads, _ERRORS_ONLY
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads would hold up the training
+        options.intra_op_num_threads = threads
+        options.log_severity_level = _ERRORS_ONLY
+        # Threads that spin while they wait would hold up a training beside them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._new_options = onnxruntime.RunOptions
-        self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session: Any = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
         inputs = self._session.get_inputs()
         self._name = inputs[0].name if inputs else ""
-        self.inputs = [(entry.name[:_LONGEST_NAME], list(entry.shape), entry.type) for entry in inputs]
+        self.inputs = [_described(entry) for entry in inputs]
         """Name, shape and type of each input; a side that is open is a name or None."""
 
     def run(self, array: np.ndarray, seconds: float) -> np.ndarray:
-        """Return the first output for the first input, as float32; it is stopped at the next operator after ``seconds``.
+        """Return the first output for the first input, as float32.
+
+        The run is stopped at the next operator after ``seconds``.
 
         Raises:
             TimeoutError: it takes longer.
@@ -46,13 +52,18 @@ class Session:
         """
         options = self._new_options()
         timer = Timer(seconds, setattr, (options, "terminate", True))
-        timer.daemon = True
+        timer.daemon = True  # the process may end before the time is up
         timer.start()
         try:
-            return np.asarray(self._session.run(None, {self._name: array}, options)[0], np.float32)
+            outputs = self._session.run(None, {self._name: array}, options)
         except Exception:
             if options.terminate:
                 raise TimeoutError from None
             raise
         finally:
             timer.cancel()
+        return np.asarray(outputs[0], np.float32)
+
+
+def _described(entry: Any) -> tuple[str, list[int | str | None], str]:
+    return entry.name[:_LONGEST_NAME], list(entry.shape), entry.type

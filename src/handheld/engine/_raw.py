@@ -1,4 +1,7 @@
-"""Positions in a model file's own bytes, for those who write into them; the file has passed the checks of ``_verify``."""
+"""Positions in a model file's own bytes, for those who write into them.
+
+The file has passed the checks of ``_verify``, so no offset is judged again.
+"""
 
 from struct import pack_into, unpack_from
 
@@ -16,20 +19,22 @@ def u4(data: bytes, at: int) -> int:
 
 
 def _vtable(data: bytes, table: int) -> int:
-    return table - int(unpack_from("<i", data, table)[0])
+    (distance,) = unpack_from("<i", data, table)
+    return table - int(distance)
 
 
 def slots(data: bytes, table: int) -> int:
     """How many fields the table at ``table`` has room for."""
-    return int(unpack_from("<H", data, _vtable(data, table))[0] - 4) // 2
+    (size,) = unpack_from("<H", data, _vtable(data, table))
+    return (int(size) - 4) // 2  # without the two sizes at its front
 
 
 def slot(data: bytes, table: int, number: int) -> int:
     """Position of a field of the table at ``table``; 0 if it is absent."""
     if number >= slots(data, table):
         return 0
-    offset = int(unpack_from("<H", data, _vtable(data, table) + 4 + 2 * number)[0])
-    return table + offset if offset else 0
+    (offset,) = unpack_from("<H", data, _vtable(data, table) + 4 + 2 * number)
+    return table + int(offset) if offset else 0
 
 
 def target(data: bytes, at: int) -> int:
@@ -43,26 +48,31 @@ def elements(data: bytes, table: int, field: int) -> list[int]:
     if not at:
         return []
     vector = target(data, at)
-    return [target(data, vector + 4 + 4 * i) for i in range(u4(data, vector))]
+    first = vector + 4  # the count stands before it
+    return [target(data, first + 4 * i) for i in range(u4(data, vector))]
 
 
 def string(data: bytes, table: int, field: int) -> bytes:
     """The string in a field of the table at ``table``."""
     at = target(data, slot(data, table, field))
-    return data[at + 4 : at + 4 + u4(data, at)]
+    first = at + 4
+    return data[first : first + u4(data, at)]
 
 
 def moved(data: bytes, shift: int) -> bytes:
-    """The file, its weights that lie behind the model found ``shift`` bytes further on: they are counted from byte 0.
+    """The file, its weights that lie behind the model found ``shift`` bytes further on.
+
+    They are counted from byte 0, so whatever is put before the model moves them.
 
     Raises:
         struct.error: the file is no model, or they would lie before byte 0.
     """
-    places = {slot(data, buffer, _OFFSET) for buffer in elements(data, target(data, 0), BUFFERS)} - {0}
-    outside = [(at, offset) for at in places if (offset := unpack_from("<Q", data, at)[0]) >= OUTSIDE]
-    if not outside:
-        return data
+    buffers = elements(data, target(data, 0), BUFFERS)
+    # A set, as entries may share one buffer's table, which must not be moved twice.
+    fields = {slot(data, buffer, _OFFSET) for buffer in buffers}
     content = bytearray(data)
-    for at, offset in outside:
-        pack_into("<Q", content, at, offset + shift)
+    for at in fields - {0}:
+        (offset,) = unpack_from("<Q", data, at)
+        if offset >= OUTSIDE:
+            pack_into("<Q", content, at, offset + shift)
     return bytes(content)

@@ -1,16 +1,20 @@
-"""What a child that runs a stranger's model sees of this machine, and the command that starts it."""
+"""What a child that runs a stranger's model sees of this machine, and how it is started."""
 
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 _CHILD = Path(__file__).with_name("_child.py")
+# What the interpreter's and the runtimes' own libraries are loaded from.
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/ld.so.conf")
+# Nothing of the parent's namespaces, terminal or environment, and no life beyond the parent's.
+_APART = "--unshare-all --die-with-parent --new-session --clearenv"
+_DEVICES = "--proc /proc --dev /dev --tmpfs /tmp"
 
 
 @cache
@@ -19,12 +23,13 @@ def bubblewrap() -> str:
     path = shutil.which("bwrap")
     if not path:
         return ""
+    # Installed is not enough: many systems forbid users the namespaces that it needs.
     command = [path, *_namespace(()), sys.executable, "-S", "-c", "pass"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=20, check=False, env={})
+        result = subprocess.run(command, capture_output=True, timeout=20, check=False, env={})
     except (OSError, subprocess.SubprocessError):
         return ""
-    return path if done.returncode == 0 else ""
+    return path if result.returncode == 0 else ""
 
 
 def isolation() -> str:
@@ -32,17 +37,35 @@ def isolation() -> str:
     if bubblewrap():
         return "bubblewrap: no network, no files but the interpreter's, limits on memory and time"
     if sys.platform.startswith("linux"):
-        return "limits on memory and time (install bubblewrap to take network and files away too)"
+        advice = "(install bubblewrap to take network and files away too)"
+        return f"limits on memory and time {advice}"
     return "a process of its own with a time-out (no limit on memory on this system)"
 
 
-def command(packages: Sequence[str], files: Mapping[str, str] | None = None) -> tuple[list[str], dict[str, str]]:
+def command(
+    packages: Sequence[str], files: Mapping[str, str] | None = None
+) -> tuple[list[str], dict[str, str]]:
     """The command that starts the child, and its whole environment.
 
     Args:
         packages: that it imports, by name.
         files: that it may read beside these: where it finds them, and where they are.
     """
+    variables = _variables(packages)
+    # -P and -s: no module from the working folder or a user's own; -B: no file is written.
+    python = [sys.executable, "-P", "-s", "-B", str(_CHILD)]
+    wrapper = bubblewrap()
+    if not wrapper:
+        return python, variables
+    words = [wrapper, *_namespace(packages)]
+    for seen, path in (files or {}).items():
+        words += ["--ro-bind", path, seen]
+    for name, value in variables.items():
+        words += ["--setenv", name, value]
+    return words + python, {}
+
+
+def _variables(packages: Sequence[str]) -> dict[str, str]:
     # numpy's and LiteRT's helper threads would spin on a small machine beside the parent's.
     variables = {
         "PYTHONPATH": os.pathsep.join(_search_path(packages)),
@@ -53,21 +76,16 @@ def command(packages: Sequence[str], files: Mapping[str, str] | None = None) -> 
     }
     if os.name == "nt":  # without it Windows cannot load a library of its own
         variables["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", "")
-    python = [sys.executable, "-P", "-s", "-B", str(_CHILD)]
-    wrapper = bubblewrap()
-    if not wrapper:
-        return python, variables
-    settings = [word for item in variables.items() for word in ("--setenv", *item)]
-    readable = [word for seen, path in (files or {}).items() for word in ("--ro-bind", path, seen)]
-    return [wrapper, *_namespace(packages), *readable, *settings, *python], {}
+    return variables
 
 
 def _namespace(packages: Sequence[str]) -> list[str]:
     """What the process sees of the file system: the interpreter and its packages, to read."""
-    options = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
-    options += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    readable = [*_SYSTEM, sys.prefix, sys.base_prefix, *_search_path(packages), str(_CHILD.parent)]
-    for path in dict.fromkeys(readable):
+    options = [*_APART.split(), *_DEVICES.split()]
+    interpreter = [sys.prefix, sys.base_prefix]
+    readable = [*_SYSTEM, *interpreter, *_search_path(packages), str(_CHILD.parent)]
+    for path in _unique(readable):
+        # /lib is a link into /usr on most systems; bound, it would be a second copy of it.
         if os.path.islink(path) and path in _SYSTEM:
             options += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
@@ -75,12 +93,18 @@ def _namespace(packages: Sequence[str]) -> list[str]:
     return options
 
 
+def _unique(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(paths))
+
+
 def _search_path(packages: Sequence[str]) -> list[str]:
-    """Folders of the packages that the child imports, and no others: a script's own folder, which
-    Python searches too, may be a home."""
+    """Folders of the packages that the child imports, and no others.
+
+    A script's own folder, which Python searches too, may be a home.
+    """
     folders = []
     for package in packages:
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.origin is not None:
             folders.append(str(Path(spec.origin).parents[1]))
-    return list(dict.fromkeys(folders))
+    return _unique(folders)

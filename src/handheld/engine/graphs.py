@@ -12,15 +12,28 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 
-_TYPES = {"float32": 0, "int32": 2, "bool": 6, "int8": 9, "int4": 17}
+_TYPES = {"float32": 0, "int32": 2, "bool": 6, "int8": 9, "int4": 17}  # ``TensorType``
 _OPERATORS = {
-    "ADD": (0, 1), "DEQUANTIZE": (6, 2), "EMBEDDING_LOOKUP": (7, 4), "FULLY_CONNECTED": (9, 1), "MUL": (18, 1), "RELU": (19, 1),
-    "RESHAPE": (22, 1), "SUB": (41, 1), "CAST": (53, 1), "MAXIMUM": (55, 1), "LESS": (58, 1), "SUM": (74, 1), "RSQRT": (76, 1),
-}  # fmt: skip
-"""Number and version of the operators that we write, by name; ``BuiltinOperator`` in the
-TensorFlow Lite schema."""
+    "ADD": (0, 1),
+    "DEQUANTIZE": (6, 2),
+    "EMBEDDING_LOOKUP": (7, 4),
+    "FULLY_CONNECTED": (9, 1),
+    "MUL": (18, 1),
+    "RELU": (19, 1),
+    "RESHAPE": (22, 1),
+    "SUB": (41, 1),
+    "CAST": (53, 1),
+    "MAXIMUM": (55, 1),
+    "LESS": (58, 1),
+    "SUM": (74, 1),
+    "RSQRT": (76, 1),
+}
+"""Number and version of the operators that we write, by name.
 
-_SCHEMA = 3
+Numbers: ``BuiltinOperator`` in the TensorFlow Lite schema.
+"""
+
+_SCHEMA = 3  # ``TFLITE_SCHEMA_VERSION``
 _IDENTIFIER = b"TFL3"
 INT4_LEVELS = range(-8, 8)
 
@@ -36,7 +49,8 @@ class GraphWriter:
     """One graph: tensors, operators, and entries of metadata."""
 
     def __init__(self) -> None:
-        from ai_edge_litert import schema_py_generated as schema  # with flatbuffers, 0.1 s: only who writes waits
+        # With flatbuffers it takes 0.1 s to import: only who writes a graph waits.
+        from ai_edge_litert import schema_py_generated as schema
 
         self._schema: Any = schema
         self._model = schema.ModelT()
@@ -58,15 +72,18 @@ class GraphWriter:
         return tensor
 
     def constant(self, name: str, values: NDArray[Any], dtype: str | None = None) -> TensorRef:
-        """Return a tensor with values of its own; of ``int8`` and ``int4`` a real value is the
-        number that is stored.
+        """Return a tensor with values of its own.
+
+        Of ``int8`` and ``int4`` a real value is the number that is stored.
 
         Raises:
             InputError: values that four bits cannot hold, or rows of four bits that end inside a
                 byte.
         """
         dtype = dtype or values.dtype.name
-        data = _packed(name, values) if dtype == "int4" else np.ascontiguousarray(values)
+        data: NDArray[Any] = np.ascontiguousarray(values)
+        if dtype == "int4":
+            data = _packed(name, values)
         tensor = self._tensor(name, values.shape, dtype, self._buffer(data.tobytes()))
         if dtype in ("int8", "int4"):
             quantization = self._schema.QuantizationParametersT()
@@ -95,20 +112,23 @@ class GraphWriter:
             options: fields of the operator's table of options, ``table`` being the table's name
                 without ``Options``.
         """
-        result = self._tensor(output or f"{name.lower()}_{len(self._graph.operators)}", shape, dtype, 0)
+        output = output or f"{name.lower()}_{len(self._graph.operators)}"
+        result = self._tensor(output, shape, dtype, 0)
         node = self._schema.OperatorT()
         node.opcodeIndex = self._code(name)
         node.inputs = [tensor.number for tensor in inputs]
         node.outputs = [result.number]
         if options:
-            table = f"{options['table']}Options"
-            node.builtinOptionsType = getattr(self._schema.BuiltinOptions, table)
-            node.builtinOptions = getattr(self._schema, f"{table}T")()
-            for field, value in options.items():
-                if field != "table":
-                    setattr(node.builtinOptions, field, value)
+            self._set_options(node, **options)
         self._graph.operators.append(node)
         return result
+
+    def _set_options(self, node: Any, *, table: str, **fields: Any) -> None:
+        name = f"{table}Options"
+        node.builtinOptionsType = getattr(self._schema.BuiltinOptions, name)
+        node.builtinOptions = getattr(self._schema, f"{name}T")()
+        for field, value in fields.items():
+            setattr(node.builtinOptions, field, value)
 
     def metadata(self, name: str, data: bytes) -> None:
         """Add an entry that travels in the file."""
@@ -147,7 +167,9 @@ class GraphWriter:
             if code.builtinCode == number:
                 return index
         code = self._schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = number
+        # Readers older than the second field look at the first one.
+        code.builtinCode = number
+        code.deprecatedBuiltinCode = number
         code.version = version
         self._model.operatorCodes.append(code)
         return len(self._model.operatorCodes) - 1
@@ -155,9 +177,14 @@ class GraphWriter:
 
 def _packed(name: str, values: NDArray[Any]) -> NDArray[np.uint8]:
     """Return four-bit numbers two in a byte, the first in the lower half."""
-    if values.size and not (values.min() >= INT4_LEVELS[0] and values.max() <= INT4_LEVELS[-1]):
-        raise InputError(f"constant {name!r} has values from {values.min()} to {values.max()}, expected -8 to 7")
+    # NaN lies in no range, so it is the inside that is asked for.
+    inside = (values >= INT4_LEVELS[0]) & (values <= INT4_LEVELS[-1])
+    if not inside.all():
+        limits = f"values from {values.min()} to {values.max()}"
+        raise InputError(f"constant {name!r} has {limits}, expected -8 to 7")
+    # Else a row's last number would share a byte with the first of the next row.
     if values.shape[-1] % 2:
-        raise InputError(f"constant {name!r} has rows of {values.shape[-1]} numbers of four bits, expected an even number")
+        rows = f"rows of {values.shape[-1]} numbers of four bits"
+        raise InputError(f"constant {name!r} has {rows}, expected an even number")
     halves = values.astype(np.uint8).ravel() & 15
     return np.asarray(halves[::2] | halves[1::2] << 4, np.uint8)

@@ -1,8 +1,9 @@
 """The one latency harness: candidates side by side, in one process, in turns.
 
-Machines drift (clock rates, caches, neighbours), so candidates that are timed one after another are timed under
-unlike conditions. Here every round runs each candidate once, in a random order that the seed fixes, and a candidate's
-figures come from its samples of all rounds. Wall time says what a person waits; CPU time what a battery pays.
+Machines drift (clock rates, caches, neighbours), so candidates that are timed one after another are
+timed under unlike conditions. Here every round runs each candidate once, in a random order that the
+seed fixes, and a candidate's figures come from its samples of all rounds. Wall time says what a
+person waits; CPU time what a battery pays.
 """
 
 import math
@@ -10,14 +11,22 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from handheld.errors import InputError
 
+Clock = Callable[[], float]
+"""Returns a time in seconds."""
+
 _LONGEST = 100  # times `rounds`, whatever `min_seconds` asks for
-_WINDOW, _WINDOWS, _STEADY = 3, 10, 0.98  # calls compared while warming up, how often, and what counts as no faster
+
+# Warming up ends when a few calls are hardly faster than those before. A median of three ignores
+# one call that was disturbed; ten times three calls warm any model that we have seen.
+_WINDOW = 3
+_WINDOWS = 10
+_STEADY = 0.98
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,39 @@ class Timing:
     runs: int
 
 
+@dataclass
+class _Candidate:
+    """A callable, and its samples in seconds."""
+
+    call: Callable[[], object]
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    total: float = 0.0
+
+    def sample(self, clock: Clock, cpu_clock: Clock) -> None:
+        # Wall time innermost: reading the CPU clock is a system call, and takes longer.
+        cpu_start = cpu_clock()
+        start = clock()
+        self.call()
+        wall = clock() - start
+        self.wall.append(wall)
+        self.cpu.append(cpu_clock() - cpu_start)
+        self.total += wall
+
+    def timing(self) -> Timing:
+        percentiles = np.percentile(self.wall, (25, 50, 75, 90, 95))
+        low, median, high, p90, p95 = map(float, percentiles)
+        return Timing(
+            median=median,
+            p90=p90,
+            p95=p95,
+            min=min(self.wall),
+            iqr=high - low,
+            cpu_median=float(np.median(self.cpu)),
+            runs=len(self.wall),
+        )
+
+
 def measure(
     candidates: Mapping[str, Callable[[], object]],
     *,
@@ -48,17 +90,19 @@ def measure(
     min_seconds: float = 0.0,
     seed: int = 0,
     pin: int | None = None,
-    clock: Callable[[], float] = time.perf_counter,
-    cpu_clock: Callable[[], float] = time.process_time,
+    clock: Clock = time.perf_counter,
+    cpu_clock: Clock = time.process_time,
 ) -> dict[str, Timing]:
     """Time callables against each other.
 
     Args:
-        candidates: what to call, by name; each is called without arguments and its result is dropped.
+        candidates: what to call, by name; each is called without arguments and its result is
+            dropped.
         rounds: samples of each candidate, at least.
-        warmup: calls of each candidate before the first sample, which are not counted; None: until it gets no faster.
-        min_seconds: further rounds are added until every candidate has run for this long (at most 100 times
-            ``rounds``).
+        warmup: calls of each candidate before the first sample, which are not counted; None: until
+            it gets no faster.
+        min_seconds: further rounds are added until every candidate has run for this long (at most
+            100 times ``rounds``).
         seed: of the order within each round.
         pin: number of a CPU core to keep the calling thread on, where the system can do that.
         clock: wall time in seconds.
@@ -73,50 +117,43 @@ def measure(
     >>> measure({"sum": lambda: sum(range(100))}, rounds=5)["sum"].runs
     5
     """
-    if not candidates or rounds < 1 or (warmup or 0) < 0:
-        raise InputError(f"{len(candidates)} candidates, {rounds} rounds, {warmup} warm-ups: expected 1, 1, 0 or more")
-    names, rng = list(candidates), np.random.default_rng(seed)
-    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    totals = dict.fromkeys(names, 0.0)
+    _check_counts(len(candidates), rounds, warmup)
+    entries = [_Candidate(call) for call in candidates.values()]
+    rng = np.random.default_rng(seed)  # whoever runs first warms the caches for the others
     with _pinned(pin):
-        for call in candidates.values():
-            _warm_up(call, warmup, clock)
-        for done in range(_LONGEST * rounds):
-            if done >= rounds and min(totals.values()) >= min_seconds:
+        for entry in entries:
+            _warm_up(entry.call, warmup, clock)
+        for finished in range(_LONGEST * rounds):
+            if finished >= rounds and min(entry.total for entry in entries) >= min_seconds:
                 break
-            for position in rng.permutation(len(names)):
-                name = names[position]
-                samples[name].append(_sample(candidates[name], clock, cpu_clock))
-                totals[name] += samples[name][-1][0]
-    return {name: _timing(samples[name]) for name in names}
+            for position in rng.permutation(len(entries)):
+                entries[position].sample(clock, cpu_clock)
+    return {name: entry.timing() for name, entry in zip(candidates, entries, strict=True)}
 
 
-def _warm_up(call: Callable[[], object], calls: int | None, clock: Callable[[], float]) -> None:
-    """Call so often; or until the median of a few calls is no longer lower than that of as many before."""
-    for _ in range(calls or 0):
-        call()
+def _check_counts(candidates: int, rounds: int, warmup: int | None) -> None:
+    if candidates < 1 or rounds < 1 or (warmup or 0) < 0:
+        counts = f"{candidates} candidates, {rounds} rounds, {warmup} warm-ups"
+        raise InputError(f"{counts}: expected 1, 1, 0 or more")
+
+
+def _warm_up(call: Callable[[], object], calls: int | None, clock: Clock) -> None:
+    """Call ``calls`` times; None: until a few calls are no faster than as many before."""
+    if calls is not None:
+        for _ in range(calls):
+            call()
+        return
     before = math.inf
-    for _ in range(_WINDOWS if calls is None else 0):
+    for _ in range(_WINDOWS):
         times = []
         for _ in range(_WINDOW):
-            started = clock()
+            start = clock()
             call()
-            times.append(clock() - started)
-        if (median := float(np.median(times))) > _STEADY * before:
+            times.append(clock() - start)
+        median = float(np.median(times))
+        if median > _STEADY * before:
             return
         before = median
-
-
-def _sample(call: Callable[[], object], clock: Callable[[], float], cpu_clock: Callable[[], float]) -> tuple[float, float]:
-    cpu, wall = cpu_clock(), clock()
-    call()
-    return clock() - wall, cpu_clock() - cpu
-
-
-def _timing(samples: list[tuple[float, float]]) -> Timing:
-    wall, cpu = np.array(samples).T
-    low, median, high, p90, p95 = map(float, np.percentile(wall, (25, 50, 75, 90, 95)))
-    return Timing(median, p90, p95, float(wall.min()), high - low, float(np.median(cpu)), len(samples))
 
 
 @contextmanager
@@ -129,7 +166,8 @@ def _pinned(core: int | None) -> Iterator[None]:
     try:
         os.sched_setaffinity(0, {core})
     except (OSError, ValueError) as error:
-        raise InputError(f"core {core} cannot be used; this process may use {sorted(before)}") from error
+        problem = f"core {core} cannot be used"
+        raise InputError(f"{problem}; this process may use {sorted(before)}") from error
     try:
         yield
     finally:

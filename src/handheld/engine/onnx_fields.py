@@ -1,4 +1,7 @@
-"""The fields of an ONNX file that lead to tensors, read without unpacking any: which other files it names."""
+"""The fields of an ONNX file that lead to tensors, read without unpacking any.
+
+They tell which other files the model names.
+"""
 
 import mmap
 from collections.abc import Iterator, Mapping
@@ -18,32 +21,49 @@ _MESSAGES: Mapping[str, Mapping[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
-_ENTRY_KEY, _ENTRY_VALUE = 1, 2
-_DEEPEST = 24
-_MOST_KEY = 1 << 32
+# Fields of a tensor, and of the entries in its external data.
+_EXTERNAL_DATA = 13
+_DATA_LOCATION = 14
+_ENTRY_KEY = 1
+_ENTRY_VALUE = 2
+
+_MAX_DEPTH = 24  # of graphs in the attributes of nodes; a real model has two or three
+# Protobuf's readers drop the bits above 32 of a key, so a larger one is another field to them than
+# to us: a tensor's place in another file was once hidden in that way.
+_KEY_LIMIT = 1 << 32
+_MOST_VARINT_BYTES = 10  # seven bits each, of 64
+# Wire types of the protobuf encoding: how long what follows is.
+_VARINT = 0
+_LENGTH_PREFIXED = 2
+_FIXED = {1: 8, 5: 4}
+
 GRAPH = 7
 """Number of a model's field that holds its graph."""
 
 
-def onnx_fields(content: Content, *, most: int) -> Iterator[tuple[str, int, Value]]:
-    """Give every field of the messages that lead to tensors: the message's name, the field's number, its value.
+def onnx_fields(content: Content, *, max_fields: int) -> Iterator[tuple[str, int, Value]]:
+    """Give every field of the messages that lead to tensors.
 
     Args:
         content: of the file.
-        most: fields to read before the file is given up.
+        max_fields: fields to read before the file is given up.
+
+    Yields:
+        The message's name, the field's number, its value.
 
     Raises:
         ValueError: what is no such message, or has too many fields or too deep ones.
     """
-    seen = 0
+    count = 0
     waiting = [("model", 0, len(content), 0)]
     while waiting:
         message, start, end, depth = waiting.pop()
         for number, value in _fields(content, start, end):
-            seen += 1
-            if seen > most or depth > _DEEPEST:
-                raise ValueError(f"it has more than {most:,} parts, or parts {_DEEPEST} deep")
+            count += 1
+            if count > max_fields or depth > _MAX_DEPTH:
+                raise ValueError(
+                    f"it has more than {max_fields:,} parts, or parts {_MAX_DEPTH} deep"
+                )
             yield message, number, value
             inner = _MESSAGES[message].get(number)
             if inner and isinstance(value, tuple):
@@ -52,54 +72,72 @@ def onnx_fields(content: Content, *, most: int) -> Iterator[tuple[str, int, Valu
 
 def leads_elsewhere(message: str, number: int, value: Value) -> bool:
     """Whether a field says that a tensor lies in another file."""
-    return message == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0))
+    if message != "tensor":
+        return False
+    return number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)
 
 
-def external_names(content: Content, *, most: int) -> set[str]:
+def external_names(content: Content, *, max_fields: int) -> set[str]:
     """Return the names of the other files in which tensors lie, as the file writes them.
 
     Raises:
         ValueError: as :func:`onnx_fields`, or a name is no UTF-8.
     """
     names = set()
-    for message, number, value in onnx_fields(content, most=most):
+    for message, number, value in onnx_fields(content, max_fields=max_fields):
         if message != "tensor" or number != _EXTERNAL_DATA or not isinstance(value, tuple):
             continue
-        entry = {
-            number: bytes(content[slice(*place)]) for number, place in _fields(content, *value) if isinstance(place, tuple)
-        }
+        entry = _entry(content, *value)
         if entry.get(_ENTRY_KEY) == b"location":
             names.add(entry.get(_ENTRY_VALUE, b"").decode("utf-8"))
     return names
 
 
+def _entry(content: Content, start: int, end: int) -> dict[int, bytes]:
+    """What the fields of a small message hold, by number."""
+    entry = {}
+    for number, value in _fields(content, start, end):
+        if isinstance(value, tuple):
+            first, last = value
+            entry[number] = bytes(content[first:last])
+    return entry
+
+
 def _fields(content: Content, at: int, end: int) -> Iterator[tuple[int, Value]]:
-    """Give the fields of a protobuf message: number, and value or the place (start, end) of what it holds."""
+    """Give the fields of a protobuf message: number, and value or range of what it holds."""
     while at < end:
         key, at = _varint(content, at, end)
-        number, wire = key >> 3, key & 7
-        # Protobuf's readers drop the bits above 32 of a key, so a larger one is another field to
-        # them than to us: a tensor's place in another file was once hidden in that way.
-        if number == 0 or key >= _MOST_KEY:
-            raise ValueError(f"it is no protobuf message at byte {at}")
-        if wire == 0:
+        number = key >> 3
+        wire_type = key & 7
+        if number == 0 or key >= _KEY_LIMIT:
+            raise _no_message(at)
+        if wire_type == _VARINT:
             value, at = _varint(content, at, end)
             yield number, value
             continue
-        if wire == 2:
+        if wire_type == _LENGTH_PREFIXED:
             length, at = _varint(content, at, end)
         else:
-            length = {1: 8, 5: 4}.get(wire, end)
+            # Of an unknown type, more than there is.
+            length = _FIXED.get(wire_type, end)
         if at + length > end:
-            raise ValueError(f"it is no protobuf message at byte {at}")
+            raise _no_message(at)
         yield number, (at, at + length)
         at += length
 
 
 def _varint(content: Content, at: int, end: int) -> tuple[int, int]:
+    """The number at ``at``, seven bits a byte, the lowest first; and the position behind it."""
     value = 0
-    for place in range(at, min(end, at + 10)):
-        value |= (content[place] & 0x7F) << 7 * (place - at)
-        if content[place] < 0x80:
-            return value, place + 1
-    raise ValueError(f"it is no protobuf message at byte {at}")
+    shift = 0
+    for position in range(at, min(end, at + _MOST_VARINT_BYTES)):
+        byte = content[position]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position + 1
+        shift += 7
+    raise _no_message(at)
+
+
+def _no_message(at: int) -> ValueError:
+    return ValueError(f"it is no protobuf message at byte {at}")

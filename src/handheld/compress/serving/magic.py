@@ -67,7 +67,7 @@ def _check_onnx(path: Path) -> None:
     has_graph = False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         try:
-            for message, number, value in onnx_fields(content, most=_MOST_FIELDS):
+            for message, number, value in onnx_fields(content, max_fields=_MOST_FIELDS):
                 has_graph |= message == "model" and number == GRAPH and isinstance(value, tuple)
                 if leads_elsewhere(message, number, value):
                     raise _broken("an ONNX", "it keeps tensors in other files; save it with all tensors inside")

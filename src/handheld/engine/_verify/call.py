@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from handheld.engine._verify.axes import Shape
 from handheld.engine._verify.flatbuffer import Table
 
-Shape = tuple[int, ...]
-_MOST = 4096  # numbers in a list of sides, axes or sizes; no real one has more than some dozens
+# Numbers in a list of sides, axes or sizes. No real one has more than some dozens, and a hostile
+# file must not make the rules work.
+_MOST_NUMBERS = 4096
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,21 @@ class Call:
     outputs: Sequence[Shape]
     unknown: Collection[int] = ()
 
-    def shape(self, position: int, sides: int | None = None) -> Shape:
-        """Shape of an input that must be there (with as many ``sides``)."""
+    def shape(self, position: int, rank: int | None = None) -> Shape:
+        """Shape of an input that must be there (with as many sides as ``rank``)."""
         if position in self.unknown:
             raise LookupError
-        shape = self.shapes[position] if position < len(self.shapes) else None
-        if shape is None or (sides is not None and len(shape) != sides):
-            expected = "" if sides is None else f", expected {sides} sides"
+        shape = None
+        if position < len(self.shapes):
+            shape = self.shapes[position]
+        if shape is None or rank not in (None, len(shape)):
+            expected = f", expected {rank} sides" if rank is not None else ""
             raise ValueError(f"input {position} has shape {shape}{expected}")
         return shape
+
+    def all_shapes(self) -> list[Shape]:
+        """Shapes of all inputs, none of which may be absent."""
+        return [self.shape(position) for position in range(len(self.shapes))]
 
     def present(self, position: int) -> bool:
         """Whether an optional input is there."""
@@ -46,12 +54,15 @@ class Call:
 
     def ints(self, position: int) -> list[int]:
         """Value of an operand; ``LookupError`` where it is known only at run time."""
-        value = self.values[position] if position < len(self.values) else None
+        value = None
+        if position < len(self.values):
+            value = self.values[position]
         if value is None:
             raise LookupError
-        if value.dtype.kind != "i" or value.size > _MOST:
+        if value.dtype.kind != "i" or value.size > _MOST_NUMBERS:
             raise ValueError(f"operand {position} is no list of int32 or int64")
-        return [int(v) for v in value.flat]
+        # Python's integers, as sums and products of numpy's would wrap.
+        return [int(number) for number in value.flat]
 
     def int_(self, position: int) -> int:
         """Value of an operand that must be one number."""
@@ -63,10 +74,3 @@ class Call:
     def option(self, name: str, default: Any = 0) -> Any:
         """One option."""
         return self.options.get(name, default)
-
-
-def axis_of(axis: int, sides: int) -> int:
-    """The axis from the front that ``axis``, which may be negative, stands for."""
-    if not -sides <= axis < sides:
-        raise ValueError(f"axis {axis} of {sides} sides")
-    return axis % sides

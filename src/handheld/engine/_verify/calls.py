@@ -3,8 +3,7 @@
 The runtime copies between the caller's tensors and the callee's without a look at their types.
 """
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 
 from handheld.engine._verify.flatbuffer import Table, fail, unsupported
 from handheld.engine._verify.tensors import TYPES
@@ -14,10 +13,13 @@ from handheld.engine._verify.tensors import TYPES
 _MOST_CALLS = 4096
 _MOST_DEPTH = 64
 
+_BOOL = TYPES.index("bool")
+
 
 def callees(node: Table) -> list[int]:
     """Numbers of the graphs that an operator calls."""
     options = node["builtin_options"] or {}
+    # In the order of the schema: then and else, condition and body.
     return [int(value) for key, value in options.items() if key.endswith("subgraph_index")]
 
 
@@ -28,56 +30,73 @@ def call_order(graphs: Sequence[Table]) -> list[int]:
         CorruptError: a call leads outside, or they call one another in a circle.
         UnsupportedError: calls are nested too deeply, or fork too often.
     """
-    count = len(graphs)
-    calls = [list(chain.from_iterable(map(callees, graph["operators"]))) for graph in graphs]
+    calls = [_called(graph) for graph in graphs]
     for i, targets in enumerate(calls):
-        if any(not 0 <= target < count for target in targets):
-            fail(f"subgraphs[{i}]", f"calls subgraphs {targets} of {count}")
-    order: list[int] = []
+        if set(targets) - set(range(len(graphs))):
+            fail(f"subgraphs[{i}]", f"calls subgraphs {targets} of {len(graphs)}")
     depth: dict[int, int] = {}
     total: dict[int, int] = {}
-    while len(order) < count:
-        leaves = [i for i in range(count) if i not in depth and all(t in depth for t in calls[i])]
+    while len(depth) < len(graphs):
+        leaves = _leaves(calls, depth)
         if not leaves:
-            circle = set(range(count)) - set(order)
+            circle = set(range(len(graphs))) - depth.keys()
             fail("subgraphs", f"{circle} call one another in a circle")
         for i in leaves:
-            depth[i] = 1 + max((depth[t] for t in calls[i]), default=0)
-            total[i] = 1 + sum(total[t] for t in calls[i])
-            if depth[i] > _MOST_DEPTH or total[i] > _MOST_CALLS:
-                limits = f"at most {_MOST_DEPTH} deep and {_MOST_CALLS} in all"
-                unsupported(f"subgraphs[{i}]", f"calls nested {depth[i]} deep; {limits}")
-        order += leaves
-    return order
+            depth[i] = 1 + max((depth[target] for target in calls[i]), default=0)
+            total[i] = 1 + sum(total[target] for target in calls[i])
+            _check_limits(f"subgraphs[{i}]", depth[i], total[i])
+    return list(depth)
 
 
-def check_call(where: str, name: str, node: Table, graph: Table, graphs: Sequence[Table]) -> None:
+def _called(graph: Table) -> list[int]:
+    targets = []
+    for node in graph["operators"]:
+        targets += callees(node)
+    return targets
+
+
+def _leaves(calls: Sequence[list[int]], settled: Iterable[int]) -> list[int]:
+    """Graphs that are not settled, and call none but those that are."""
+    done = set(settled)
+    return [i for i, targets in enumerate(calls) if i not in done and done.issuperset(targets)]
+
+
+def _check_limits(path: str, depth: int, total: int) -> None:
+    if depth > _MOST_DEPTH or total > _MOST_CALLS:
+        limits = f"at most {_MOST_DEPTH} deep and {_MOST_CALLS} in all"
+        unsupported(path, f"calls nested {depth} deep; {limits}")
+
+
+def check_call(path: str, name: str, node: Table, graph: Table, graphs: Sequence[Table]) -> None:
     """Refuse a call whose tensors differ from the callee's in number or type."""
-    tensors = graph["tensors"]
-    inputs = [tensors[i]["type"] for i in node["inputs"] if i >= 0]
-    outputs = [tensors[i]["type"] for i in node["outputs"]]
-    if len(inputs) != len(node["inputs"]):
-        fail(where, "an operand of a call is absent")
-    targets = callees(node)
+    if -1 in node["inputs"]:
+        fail(path, "an operand of a call is absent")
+    inputs = _types(graph, node["inputs"])
+    outputs = _types(graph, node["outputs"])
+    targets = [graphs[number] for number in callees(node)]
     if name == "IF":
         for target in targets:
-            _expect(where, graphs[target], inputs[1:], outputs)
-        if inputs[:1] != [TYPES.index("bool")]:
-            fail(where, "a condition that is no bool")
+            _expect(path, target, inputs[1:], outputs)
+        if inputs[:1] != [_BOOL]:
+            fail(path, "a condition that is no bool")
     elif name == "WHILE":
         condition, body = targets
-        _expect(where, graphs[condition], inputs, [TYPES.index("bool")])
-        _expect(where, graphs[body], inputs, inputs)
+        _expect(path, condition, inputs, [_BOOL])
+        _expect(path, body, inputs, inputs)
         if outputs != inputs:
-            fail(where, f"outputs of types {outputs}, expected those of the inputs {inputs}")
+            problem = f"outputs of types {outputs}"
+            fail(path, f"{problem}, expected those of the inputs {inputs}")
     elif name == "CALL_ONCE":
-        _expect(where, graphs[targets[0]], [], [])
+        _expect(path, targets[0], [], [])
 
 
-def _expect(where: str, callee: Table, inputs: list[int], outputs: list[int]) -> None:
-    tensors = callee["tensors"]
-    theirs = [tensors[i]["type"] for i in callee["inputs"]]
-    results = [tensors[i]["type"] for i in callee["outputs"]]
-    if theirs != inputs or results != outputs:
-        wanted = f"types {inputs} -> {outputs}"
-        fail(where, f"calls for {wanted} a graph of types {theirs} -> {results}")
+def _types(graph: Table, indices: Iterable[int]) -> list[int]:
+    return [graph["tensors"][index]["type"] for index in indices]
+
+
+def _expect(path: str, callee: Table, inputs: list[int], outputs: list[int]) -> None:
+    takes = _types(callee, callee["inputs"])
+    gives = _types(callee, callee["outputs"])
+    if takes != inputs or gives != outputs:
+        expected = f"types {inputs} -> {outputs}"
+        fail(path, f"calls for {expected} a graph of types {takes} -> {gives}")

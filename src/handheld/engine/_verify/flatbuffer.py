@@ -1,8 +1,8 @@
 """Read a FlatBuffer into dictionaries, checking every offset before it is followed.
 
-The same checks as the ``Verifier`` of the FlatBuffers C++ library (positions in range and aligned, tables inside
-their vtable's size, strings ended by a zero byte, a limit on the number of tables), which the Python package lacks.
-https://flatbuffers.dev/internals/ describes the format.
+The same checks as the ``Verifier`` of the FlatBuffers C++ library (positions in range and aligned,
+tables inside their vtable's size, strings ended by a zero byte, a limit on the number of tables),
+which the Python package lacks. https://flatbuffers.dev/internals/ describes the format.
 """
 
 from struct import Struct, unpack_from
@@ -14,8 +14,10 @@ from handheld.engine._verify.schema import UNIONS, Field, tables
 
 Table = dict[str, Any]
 
-_MAX_TABLES = 200_000
-_U4, _I4, _VTABLE = Struct("<I"), Struct("<i"), Struct("<HH")
+_MAX_TABLES = 200_000  # each becomes a dictionary of 1 kB or so; real models have some thousands
+_U4 = Struct("<I")
+_I4 = Struct("<i")
+_VTABLE = Struct("<HH")  # bytes of the vtable itself, and of its table
 
 
 class RefusedError(Exception):
@@ -27,8 +29,9 @@ class RefusedError(Exception):
         self.path: list[str] = []
 
     def __str__(self) -> str:
-        where = "".join(part if part.startswith("[") else f".{part}" for part in self.path).lstrip(".")
-        return f"{where or 'root'}: {self.problem}"
+        # "subgraphs", "[0]", "tensors" make subgraphs[0].tensors.
+        path = ".".join(self.path).replace(".[", "[")
+        return f"{path or 'root'}: {self.problem}"
 
 
 class CorruptError(RefusedError):
@@ -39,26 +42,31 @@ class UnsupportedError(RefusedError):
     """The file may be as its maker meant it, but uses what is not supported here."""
 
 
-def fail(where: str, problem: str) -> NoReturn:
-    """Refuse a corrupt file for what stands at ``where``."""
+def fail(path: str, problem: str) -> NoReturn:
+    """Refuse a corrupt file for what stands at ``path``."""
     error = CorruptError(problem)
-    error.path.append(where)
+    error.path.append(path)
     raise error
 
 
-def unsupported(where: str, problem: str) -> NoReturn:
-    """Refuse a file that uses, at ``where``, what is not supported."""
+def unsupported(path: str, problem: str) -> NoReturn:
+    """Refuse a file that uses, at ``path``, what is not supported."""
     error = UnsupportedError(problem)
-    error.path.append(where)
+    error.path.append(path)
     raise error
 
 
 class Reader:
-    """Decodes tables of one file. Vectors of bytes are views of ``data``; other scalar vectors are tuples."""
+    """Decodes tables of one file.
+
+    Vectors of bytes are views of ``data``; other scalar vectors are tuples.
+    """
 
     def __init__(self, data: bytes) -> None:
-        self.data, self.size = data, len(data)
+        self.data = data
+        self.size = len(data)
         self._bytes = np.frombuffer(data, np.uint8)
+        # Writers share vtables and strings, so each is judged once.
         self._layouts: dict[int, tuple[int, tuple[int, ...]]] = {}
         self._strings: dict[int, bytes] = {}
         self._tables = 0
@@ -68,7 +76,8 @@ class Reader:
     def root(self, name: str, identifier: bytes) -> Table:
         """The root table of type ``name``, of a file that carries the four byte ``identifier``."""
         if self.size < 8:
-            raise CorruptError(f"{self.size} bytes is less than the 8 bytes of a FlatBuffer's head")
+            problem = "less than the 8 bytes of a FlatBuffer's head"
+            raise CorruptError(f"{self.size} bytes is {problem}")
         if self.data[4:8] != identifier:
             raise CorruptError(f"identifier is {self.data[4:8]!r}, expected {identifier!r}")
         return self.table(self._target(0), name)
@@ -79,21 +88,21 @@ class Reader:
         if self._tables > _MAX_TABLES:
             raise CorruptError(f"more than {_MAX_TABLES} tables")
         size, offsets = self._layout(at)
-        found: Table = {}
+        values: Table = {}
         for field in tables().get(name, ()):
             offset = offsets[field.slot] if field.slot < len(offsets) else 0
             if not offset:
-                found[field.name] = field.default
+                values[field.name] = field.default
                 continue
             width = field.width
             if offset < 4 or offset + width > size or (at + offset) % width:
                 fail(field.name, f"field at byte {offset} of a table of {size} bytes")
             try:
-                found[field.name] = self._value(field, at + offset, found)
+                values[field.name] = self._value(field, at + offset, values)
             except RefusedError as error:
                 error.path.insert(0, field.name)
                 raise
-        return found
+        return values
 
     def _layout(self, at: int) -> tuple[int, tuple[int, ...]]:
         """Byte size of the table at ``at`` and the offset of each of its slots (0: absent)."""
@@ -102,39 +111,44 @@ class Reader:
         vtable = at - int(_I4.unpack_from(self.data, at)[0])
         layout = self._layouts.get(vtable)
         if layout is None:
-            layout = self._layouts[vtable] = self._read_vtable(vtable)
+            layout = self._read_vtable(vtable)
+            self._layouts[vtable] = layout
         if at + layout[0] > self.size:
-            raise CorruptError(f"table of {layout[0]} bytes at byte {at} ends after the file's {self.size} bytes")
+            table = f"table of {layout[0]} bytes at byte {at}"
+            raise CorruptError(f"{table} ends after the file's {self.size} bytes")
         return layout
 
     def _read_vtable(self, at: int) -> tuple[int, tuple[int, ...]]:
         if at < 0 or at % 2 or at + 4 > self.size:
             raise CorruptError(f"vtable at byte {at} of a file of {self.size} bytes")
-        own_size, table_size = _VTABLE.unpack_from(self.data, at)
-        if own_size < 4 or own_size % 2 or at + own_size > self.size or table_size < 4:
-            raise CorruptError(f"vtable at byte {at} says {own_size} bytes for itself, {table_size} for its table")
-        return table_size, unpack_from(f"<{(own_size - 4) // 2}H", self.data, at + 4)
+        size, table_size = _VTABLE.unpack_from(self.data, at)
+        if size < 4 or size % 2 or at + size > self.size or table_size < 4:
+            sizes = f"{size} bytes for itself, {table_size} for its table"
+            raise CorruptError(f"vtable at byte {at} says {sizes}")
+        slots = (size - 4) // 2
+        return table_size, unpack_from(f"<{slots}H", self.data, at + 4)
 
     def _target(self, at: int) -> int:
         """Where the offset stored at ``at`` points."""
         offset = int(_U4.unpack_from(self.data, at)[0])
         target = at + offset
         if not offset or target + 4 > self.size:
-            raise CorruptError(f"offset at byte {at} points to byte {target} of a file of {self.size} bytes")
+            points = f"offset at byte {at} points to byte {target}"
+            raise CorruptError(f"{points} of a file of {self.size} bytes")
         return target
 
     def _value(self, field: Field, at: int, siblings: Table) -> Any:
-        if field.kind == "scalar":
+        if field.encoding == "scalar":
             return field.scalar.unpack_from(self.data, at)[0]
-        if field.kind == "union":
+        if field.encoding == "union":
             return self._union(field.name, siblings[field.name + "_type"], at)
         target = self._target(at)
-        if field.kind == "table":
+        if field.encoding == "table":
             return self.table(target, field.target)
-        if field.kind == "str":
+        if field.encoding == "str":
             return self._string(target)
         start, count = self._vector(target, field.scalar.size)
-        if field.kind == "tables":
+        if field.encoding == "tables":
             return tuple(self._element(start + 4 * i, i, field.target) for i in range(count))
         if field.target == "u1":
             return self._bytes[start : start + count]
@@ -148,34 +162,42 @@ class Reader:
             error.path.insert(0, f"[{index}]")
             raise
 
-    def _union(self, name: str, kind: int, at: int) -> Table | None:
-        if not kind:
+    def _union(self, name: str, number: int, at: int) -> Table | None:
+        if not number:
             return None
-        if kind > len(UNIONS[name]):
-            raise CorruptError(f"kind {kind} is not among the {len(UNIONS[name])} that are known")
-        return self.table(self._target(at), UNIONS[name][kind - 1])
+        members = UNIONS[name]
+        if number > len(members):
+            known = f"among the {len(members)} that are known"
+            raise CorruptError(f"kind {number} is not {known}")
+        return self.table(self._target(at), members[number - 1])
 
     def _vector(self, at: int, width: int) -> tuple[int, int]:
+        """Position of a vector's first element, and how many there are."""
         if at % 4:
             raise CorruptError(f"vector at byte {at}, which is no multiple of 4")
-        count, start = int(_U4.unpack_from(self.data, at)[0]), at + 4
+        count = int(_U4.unpack_from(self.data, at)[0])
+        start = at + 4
         if start + count * width > self.size or (count and start % width):
-            raise CorruptError(
-                f"{count} elements of {width} bytes from byte {start} do not fit in the file's {self.size} bytes"
-            )
+            elements = f"{count} elements of {width} bytes from byte {start}"
+            raise CorruptError(f"{elements} do not fit in the file's {self.size} bytes")
         return start, count
 
     def _string(self, at: int) -> bytes:
         text = self._strings.get(at)
-        if text is None:
-            start, count = self._vector(at, 1)
-            if start + count >= self.size or self.data[start + count]:
-                raise CorruptError(f"string of {count} bytes from byte {start} does not end in a zero byte")
-            self._spend(count)
-            text = self._strings[at] = self.data[start : start + count]
+        if text is not None:
+            return text
+        start, count = self._vector(at, 1)
+        end = start + count
+        if end >= self.size or self.data[end]:
+            string = f"string of {count} bytes from byte {start}"
+            raise CorruptError(f"{string} does not end in a zero byte")
+        self._spend(count)
+        text = self.data[start:end]
+        self._strings[at] = text
         return text
 
     def _spend(self, count: int) -> None:
         self._budget -= count
         if self._budget < 0:
-            raise CorruptError("fields share so many bytes that together they exceed four times the file")
+            problem = "together they exceed four times the file"
+            raise CorruptError(f"fields share so many bytes that {problem}")

@@ -5,101 +5,34 @@ shapes are computed from. Where an operator's work hangs on what only a run can 
 covers its kernel, the walk goes on and notes a doubt: such a file is run in its own process.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
-import numpy as np
-
-from handheld.engine._verify.call import Call, Shape
+from handheld.engine._verify.axes import Shape
 from handheld.engine._verify.calls import callees, check_call
-from handheld.engine._verify.custom import check_custom, structure
-from handheld.engine._verify.flatbuffer import CorruptError, Table, fail, unsupported
-from handheld.engine._verify.fold import fold
-from handheld.engine._verify.operands import check_operands, doubts
+from handheld.engine._verify.custom import check_custom
+from handheld.engine._verify.flatbuffer import Table, fail, unsupported
+from handheld.engine._verify.operands import Operands, check_operands, doubts
 from handheld.engine._verify.operators import CUSTOM, Signature, signatures
 from handheld.engine._verify.options import check_options
-from handheld.engine._verify.shapes import COUNTED, output_shapes
-from handheld.engine._verify.tensors import (
-    MAX_BYTES,
-    ensure_size,
-    has_data,
-    is_empty,
-    type_name,
-)
-from handheld.engine._verify.variables import Name, Variables, check_table, names_of
+from handheld.engine._verify.tensors import ensure_size, has_data, is_empty, type_name
+from handheld.engine._verify.variables import Name, check_table, names_of
+from handheld.engine._verify.walk import FileTables, GraphWalk, Step
+from handheld.engine._verify.written import SPREADING, check_spread, computed_shapes, note_shapes
 
-_INTEGERS = {"int32": "<i4", "int64": "<i8"}
-_FOLDED = ("int32", "int64", "bool")
-# Elements that a convolution spreads out at once; beyond, its buffer's size overflows 32 bits.
-_MOST_SPREAD = 1 << 30
 _UNPACKING = ("DENSIFY", "DEQUANTIZE")
-_CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
+_CALLS = ("IF", "WHILE", "CALL_ONCE")
+_VARIABLES = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
-class ShapeError(CorruptError):
-    """Shapes do not go together; where inputs are open, those of other lengths may."""
-
-
-@dataclass(frozen=True)
-class FileTables:
-    """What the walks of a file's graphs share."""
-
-    graphs: Sequence[Table]
-    buffers: Sequence[Table]
-    numbers: Sequence[int]
-    """Operator numbers, by the index of their code."""
-    names: Sequence[str]
-    customs: Sequence[str]
-    """Names of custom operators, by the same index; "" for others."""
-    variables: Variables
-
-
-@dataclass
-class GraphWalk:
-    """One graph, and what is known of it so far.
-
-    Args:
-        unpacked: tensors that are constants in another form.
-        shapes: of each tensor at run time; None: only a run can tell.
-        fixed: constants and inputs of the graph, which no operator may write.
-        values: of integers that are known before a run, by tensor.
-        doubts: where, and why, only a process of its own may run the file.
-        steady: whether the runtime knows all shapes before a run, and never moves a tensor.
-        resized: whether inputs have other lengths than those in the file.
-    """
-
-    where: str
-    graph: Table
-    tables: FileTables
-    resized: bool
-    shapes: list[Shape | None]
-    constants: frozenset[int]
-    fixed: frozenset[int]
-    ready: set[int]
-    handles: dict[int, Name]
-    values: dict[int, np.ndarray] = field(default_factory=dict)
-    doubts: list[str] = field(default_factory=list)
-    assigned: set[Name] = field(default_factory=set)
-    steady: bool = True
-    extra_bytes: int = 0
-    unpacked: set[int] = field(default_factory=set)
-
-    def doubt(self, where: str, reason: str) -> None:
-        """Note a doubt, once for each operator."""
-        if reason:
-            self.doubts.append(f"{where}: {reason}")
-
-
-def check_indices(where: str, indices: Iterable[int], count: int, lowest: int = 0) -> None:
+def check_indices(path: str, indices: Iterable[int], count: int, lowest: int = 0) -> None:
     """Refuse tensor indices out of range."""
     for i in indices:
         if not lowest <= i < count:
-            fail(where, f"tensor index {i}, expected {lowest} to {count - 1}")
+            fail(path, f"tensor index {i}, expected {lowest} to {count - 1}")
 
 
 def walk_graph(
-    where: str,
+    path: str,
     graph: Table,
     tables: FileTables,
     done: Mapping[int, GraphWalk],
@@ -108,295 +41,235 @@ def walk_graph(
     """Check one graph whose tensors have passed their own checks.
 
     Args:
-        where: its path in the file.
+        path: its path in the file.
         graph: its table.
         tables: what all graphs share.
         done: walks of the graphs that it calls, by number.
         inputs: shapes of inputs that are other than in the file, by tensor; None: only a run can
             tell.
     """
-    walk = _begin(where, graph, tables, inputs)
+    _check_ends(path, graph)
+    walk = _begin(path, graph, tables, inputs)
     for i, node in enumerate(graph["operators"]):
-        _check_node(f"{where}.operators[{i}]", node, walk, done)
-    if not walk.ready.issuperset(graph["outputs"]):
-        fail(f"{where}.outputs", f"tensors {set(graph['outputs']) - walk.ready} are never computed")
-    unwritten = walk.unpacked.intersection(graph["outputs"])
+        _check_node(f"{path}.operators[{i}]", node, walk, done)
+    outputs = set(graph["outputs"])
+    if outputs - walk.ready:
+        fail(f"{path}.outputs", f"tensors {outputs - walk.ready} are never computed")
+    unwritten = walk.unpacked & outputs
     if unwritten:
         problem = "unpack constants, which the runtime keeps to itself: the outputs are not written"
-        unsupported(f"{where}.outputs", f"tensors {unwritten} {problem}")
+        unsupported(f"{path}.outputs", f"tensors {unwritten} {problem}")
     return walk
 
 
-def _begin(where: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]) -> GraphWalk:
-    tensors = graph["tensors"]
-    for field_name in ("inputs", "outputs"):
-        check_indices(f"{where}.{field_name}", graph[field_name], len(tensors))
+def _check_ends(path: str, graph: Table) -> None:
+    for field in ("inputs", "outputs"):
+        check_indices(f"{path}.{field}", graph[field], len(graph["tensors"]))
     if len(set(graph["inputs"])) != len(graph["inputs"]):
-        fail(f"{where}.inputs", f"a tensor is listed twice: {graph['inputs']}")
+        fail(f"{path}.inputs", f"a tensor is listed twice: {graph['inputs']}")
+
+
+def _begin(
+    path: str, graph: Table, tables: FileTables, inputs: Mapping[int, Shape | None]
+) -> GraphWalk:
+    """The walk before the first operator: constants and inputs are ready."""
+    tensors = graph["tensors"]
     constants = frozenset(i for i, t in enumerate(tensors) if has_data(t, tables.buffers))
     if not constants.isdisjoint(graph["inputs"]):
-        fail(f"{where}.inputs", f"tensor {constants.intersection(graph['inputs'])} is a constant")
-    standing = (i for i, t in enumerate(tensors) if t["is_variable"] or is_empty(t))
-    shapes: list[Shape | None] = [tuple(tensor["shape"]) for tensor in tensors]
-    for i, shape in inputs.items():
-        if shape is not None:
-            ensure_size(f"{where}.tensors[{i}]", shape, type_name(tensors[i]))
-        shapes[i] = shape
+        both = constants.intersection(graph["inputs"])
+        fail(f"{path}.inputs", f"tensor {both} is a constant")
+    declared: list[Shape | None] = [tuple(tensor["shape"]) for tensor in tensors]
+    shapes = _resized_shapes(path, graph, declared, inputs)
+    fixed = constants.union(graph["inputs"])
     return GraphWalk(
-        where=where,
         graph=graph,
         tables=tables,
-        resized=any(shape != tuple(tensors[i]["shape"]) for i, shape in inputs.items()),
+        resized=shapes != declared,
         shapes=shapes,
         constants=constants,
-        fixed=constants.union(graph["inputs"]),
-        ready=set(constants.union(graph["inputs"], standing)),
+        fixed=fixed,
+        ready=_standing(tensors) | fixed,
         handles=names_of(tables.names, graph),
     )
 
 
-def _check_node(where: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> None:
-    """Check one operator against its kernel's signature and make its outputs ready."""
-    tables = walk.tables
-    if node["opcode_index"] >= len(tables.numbers):
-        fail(where, f"operator code {node['opcode_index']} of {len(tables.numbers)}")
-    if node["builtin_options2_type"] or node["large_custom_options_offset"]:
-        problem = "StableHLO options and options stored after the model are not supported"
-        unsupported(where, problem)
-    signature = signatures()[tables.numbers[node["opcode_index"]]]
-    where = f"{where} ({signature.name})"
-    _check_arity(where, node, signature, len(walk.graph["tensors"]))
-    _check_flow(where, node, walk)
-    check_options(where, node, signature)
-    walk.ready.update(node["outputs"])
-    name = signature.name
-    if tables.numbers[node["opcode_index"]] == CUSTOM:
-        name = tables.customs[node["opcode_index"]]
-        check_custom(where, name, node)
-    _settle(where, name, node, walk, done)
-
-
-def _check_arity(where: str, node: Table, signature: Signature, count: int) -> None:
-    inputs, outputs = node["inputs"], node["outputs"]
-    check_indices(f"{where}.inputs", inputs, count, -1)
-    check_indices(f"{where}.outputs", outputs, count)
-    check_indices(f"{where}.intermediates", node["intermediates"], count)
-    if len(inputs) not in signature.inputs or len(outputs) not in signature.outputs:
-        counts = f"{len(inputs)} inputs and {len(outputs)} outputs"
-        fail(where, f"{counts}, expected {_text(signature.inputs)} and {_text(signature.outputs)}")
-    if -1 in inputs[: signature.optional]:
-        fail(where, f"input {inputs.index(-1)} is absent")
-
-
-def _text(counts: range) -> str:
-    return str(counts.start) if len(counts) == 1 else f"{counts.start} to {counts.stop - 1}"
-
-
-def _check_flow(where: str, node: Table, walk: GraphWalk) -> None:
-    """Inputs are computed before; outputs are written once, and are neither inputs nor constants."""
-    missing = {i for i in node["inputs"] if i >= 0} - walk.ready
-    if missing:
-        fail(where, f"reads tensors {missing} before any operator computes them")
-    outputs, tensors = node["outputs"], walk.graph["tensors"]
-    if not walk.fixed.isdisjoint(outputs) or len(set(outputs)) != len(outputs):
-        fail(where, f"writes tensors {outputs}: an input, a constant, or one tensor twice")
-    if any(i in walk.ready and not is_empty(tensors[i]) for i in outputs):
-        fail(where, f"writes tensors {outputs}, of which one is already computed")
-
-
-def _settle(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> None:
-    """Judge the operands, and note what the outputs will be."""
-    tensors = walk.graph["tensors"]
-    inputs = [tensors[i] if i >= 0 else None for i in node["inputs"]]
-    outputs = [tensors[i] for i in node["outputs"]]
-    check_operands(where, name, inputs, outputs)
-    check_table(where, name, node)
-    if name in ("IF", "WHILE", "CALL_ONCE"):
-        shapes = _called(where, name, node, walk, done)
-    elif name in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"):
-        shapes = _stored(where, name, node, walk)
-    else:
-        shapes = _computed(where, name, node, walk)
-        options = node["builtin_options"] or {}
-        walk.doubt(where, doubts(name, options, inputs, outputs, walk.tables.buffers))
-    _note_shapes(where, name, node, shapes, walk)
-    if name in _UNPACKING and all(i in walk.constants or i in walk.unpacked for i in node["inputs"]):
-        walk.unpacked.update(node["outputs"])
-    if name in _CONVOLUTIONS:
-        _check_spread(where, name, node, walk)
-
-
-def _call(node: Table, walk: GraphWalk, *, constants_alone: bool) -> Call:
-    values = [_value(i, walk, constants_alone=constants_alone) for i in node["inputs"]]
-    return Call(
-        shapes=[walk.shapes[i] if i >= 0 else None for i in node["inputs"]],
-        values=values,
-        options=node["builtin_options"] or {"structure": structure(node)},
-        outputs=[tuple(walk.graph["tensors"][i]["shape"]) for i in node["outputs"]],
-        unknown=frozenset(position for position, i in enumerate(node["inputs"]) if i >= 0 and walk.shapes[i] is None),
-    )
-
-
-def _value(index: int, walk: GraphWalk, *, constants_alone: bool) -> np.ndarray | None:
-    """Values of an integer constant; an empty float array for other constants; None if unknown."""
-    if index < 0:
-        return None
-    tensor = walk.graph["tensors"][index]
-    if index not in walk.constants and not is_empty(tensor):
-        return None if constants_alone else walk.values.get(index)
-    layout = _INTEGERS.get(type_name(tensor))
-    if tensor["sparsity"] or not layout or is_empty(tensor):
-        return np.empty(0, layout or "f4")
-    data = walk.tables.buffers[tensor["buffer"]]["data"]
-    return np.asarray(data).view(layout).reshape(tensor["shape"])
-
-
-def _computed(where: str, name: str, node: Table, walk: GraphWalk) -> list[Shape] | None:
-    """Shapes of the outputs by the operator's own arithmetic; None: only a run can tell."""
-    try:
-        try:
-            return output_shapes(name, _call(node, walk, constants_alone=True))
-        except LookupError:
-            walk.steady = False
-            shapes = output_shapes(name, _call(node, walk, constants_alone=False))
-    except LookupError:
-        walk.doubt(where, "shapes that only a run can tell, or a kernel without a rule")
-        return None
-    except ValueError as error:
-        _refuse_shapes(where, str(error))
+def _resized_shapes(
+    path: str,
+    graph: Table,
+    declared: Sequence[Shape | None],
+    inputs: Mapping[int, Shape | None],
+) -> list[Shape | None]:
+    """The declared shapes, but for those of ``inputs``."""
+    shapes = list(declared)
+    for i, shape in inputs.items():
+        if shape is not None:
+            ensure_size(f"{path}.tensors[{i}]", shape, type_name(graph["tensors"][i]))
+        shapes[i] = shape
     return shapes
 
 
-def _refuse_shapes(where: str, problem: str) -> None:
-    error = ShapeError(problem)
-    error.path.append(where)
-    raise error
+def _standing(tensors: Sequence[Table]) -> set[int]:
+    """Tensors that may be read though no operator writes them.
+
+    Variables keep what the run before left in them; of a tensor without elements nothing is read.
+    """
+    return {i for i, tensor in enumerate(tensors) if tensor["is_variable"] or is_empty(tensor)}
 
 
-def _note_shapes(where: str, name: str, node: Table, shapes: list[Shape] | None, walk: GraphWalk) -> None:
-    indices = node["outputs"]
-    for position, i in enumerate(indices):
-        walk.shapes[i] = None if shapes is None else tuple(shapes[position])
-    if shapes is None:
-        return
-    for i in indices:
-        _compare(where, name, i, shapes, walk)
-    if len(indices) == 1:
-        _fold(where, name, node, walk)
+def _check_node(path: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> None:
+    """Check one operator against its kernel's signature and make its outputs ready."""
+    tables = walk.tables
+    index = node["opcode_index"]
+    if index >= len(tables.numbers):
+        fail(path, f"operator code {index} of {len(tables.numbers)}")
+    if node["builtin_options2_type"] or node["large_custom_options_offset"]:
+        problem = "StableHLO options and options stored after the model are not supported"
+        unsupported(path, problem)
+    number = tables.numbers[index]
+    signature = signatures()[number]
+    path = f"{path} ({signature.name})"
+    _check_arity(path, node, signature, len(walk.graph["tensors"]))
+    _check_flow(path, node, walk)
+    check_options(path, node, signature)
+    walk.ready.update(node["outputs"])
+    name = signature.name
+    if number == CUSTOM:
+        name = tables.customs[index]
+        check_custom(path, name, node)
+    _settle(Step(path, name, node, walk), done)
 
 
-def _compare(where: str, name: str, index: int, shapes: list[Shape], walk: GraphWalk) -> None:
-    """Hold a computed shape against the declared one, which the delegate believes."""
-    tensor, shape = walk.graph["tensors"][index], walk.shapes[index]
-    declared, signature = tuple(tensor["shape"]), tensor["shape_signature"]
-    assert shape is not None
-    if declared == shape:
-        return
-    walk.extra_bytes += ensure_size(where, shape, type_name(tensor))
-    if walk.extra_bytes > MAX_BYTES:
-        unsupported(where, f"tensors need more than {MAX_BYTES} bytes together")
-    if _agrees(signature, shape):
-        return
-    counted = name in COUNTED and math.prod(declared) == math.prod(shape)
-    if counted or walk.resized:
-        walk.doubt(where, f"an output of shape {declared} that will be {shape}")
-        return
-    listed = [tuple(walk.graph["tensors"][index]["shape"])]
-    problem = f"outputs are declared as {listed}, but inputs and options give {shapes}"
-    _refuse_shapes(where, problem)
+def _check_arity(path: str, node: Table, signature: Signature, count: int) -> None:
+    inputs = node["inputs"]
+    outputs = node["outputs"]
+    check_indices(f"{path}.inputs", inputs, count, -1)
+    check_indices(f"{path}.outputs", outputs, count)
+    check_indices(f"{path}.intermediates", node["intermediates"], count)
+    if len(inputs) not in signature.inputs or len(outputs) not in signature.outputs:
+        counts = f"{len(inputs)} inputs and {len(outputs)} outputs"
+        expected = f"{_range_text(signature.inputs)} and {_range_text(signature.outputs)}"
+        fail(path, f"{counts}, expected {expected}")
+    # -1 stands for an operand that is left out.
+    if -1 in inputs[: signature.optional]:
+        fail(path, f"input {inputs.index(-1)} is absent")
 
 
-def _agrees(signature: Sequence[int], shape: Shape) -> bool:
-    """Whether a shape differs from the file's in open sides alone."""
-    # Without a signature no side is open; that of a scalar would be as long as the shape.
-    return (
-        bool(signature)
-        and len(signature) == len(shape)
-        and all(side in (-1, length) for side, length in zip(signature, shape, strict=True))
+def _range_text(counts: range) -> str:
+    if len(counts) == 1:
+        return str(counts.start)
+    return f"{counts.start} to {counts.stop - 1}"
+
+
+def _check_flow(path: str, node: Table, walk: GraphWalk) -> None:
+    """Inputs are computed before; outputs are written once, and are no inputs or constants."""
+    missing = set(node["inputs"]) - walk.ready - {-1}
+    if missing:
+        fail(path, f"reads tensors {missing} before any operator computes them")
+    outputs = node["outputs"]
+    if not walk.fixed.isdisjoint(outputs) or len(set(outputs)) != len(outputs):
+        fail(path, f"writes tensors {outputs}: an input, a constant, or one tensor twice")
+    for i in walk.ready.intersection(outputs):
+        # A tensor without elements is ready from the start, and may still be written.
+        if not is_empty(walk.graph["tensors"][i]):
+            fail(path, f"writes tensors {outputs}, of which one is already computed")
+
+
+def _settle(step: Step, done: Mapping[int, GraphWalk]) -> None:
+    """Judge the operands, and note what the outputs will be."""
+    walk = step.walk
+    operands = Operands(
+        name=step.name,
+        inputs=step.inputs,
+        outputs=step.outputs,
+        options=step.options,
+        buffers=walk.tables.buffers,
     )
+    check_operands(step.path, operands)
+    check_table(step.path, step.name, step.node)
+    if step.name in _CALLS:
+        shapes = _called_shapes(step, done)
+    elif step.name in _VARIABLES:
+        shapes = _variable_shapes(step)
+    else:
+        shapes = computed_shapes(step)
+        step.doubt(doubts(operands))
+    note_shapes(step, shapes)
+    if step.name in _UNPACKING and all(map(walk.is_constant, step.node["inputs"])):
+        walk.unpacked.update(step.node["outputs"])
+    if step.name in SPREADING:
+        check_spread(step)
 
 
-def _fold(where: str, name: str, node: Table, walk: GraphWalk) -> None:
-    """Note the value of an output that is computed from values that are known."""
-    index = node["outputs"][0]
-    tensor = walk.graph["tensors"][index]
-    shape = walk.shapes[index]
-    if type_name(tensor) not in _FOLDED or shape is None:
-        return
-    call = _call(node, walk, constants_alone=False)
-    settled = Call(call.shapes, call.values, call.options, [shape], call.unknown)
-    try:
-        value = fold(name, settled, np.dtype(type_name(tensor)))
-    except ValueError as error:
-        _refuse_shapes(where, str(error))
-        return
-    if value is not None:
-        walk.values[index] = value
-
-
-def _check_spread(where: str, name: str, node: Table, walk: GraphWalk) -> None:
-    """Doubt a convolution whose kernel would spread out more than its 32 bits can count."""
-    picture, kernel = walk.shapes[node["outputs"][0]], walk.shapes[node["inputs"][1]]
-    if name == "TRANSPOSE_CONV":
-        picture = walk.shapes[node["inputs"][2]]
-    if picture is None or kernel is None:
-        return
-    weights = kernel if name == "TRANSPOSE_CONV" else kernel[1:]
-    if math.prod(picture[:3]) * math.prod(weights[:3]) > _MOST_SPREAD:
-        walk.doubt(where, "a convolution that needs a buffer of more than 32 bits can count")
-
-
-def _called(where: str, name: str, node: Table, walk: GraphWalk, done: Mapping[int, GraphWalk]) -> list[Shape] | None:
+def _called_shapes(step: Step, done: Mapping[int, GraphWalk]) -> list[Shape] | None:
     """Shapes that a call gives; its types have to agree, its shapes may be doubted."""
-    check_call(where, name, node, walk.graph, walk.tables.graphs)
+    walk = step.walk
+    check_call(step.path, step.name, step.node, walk.graph, walk.tables.graphs)
     walk.steady = False
-    if name == "CALL_ONCE":
-        walk.assigned |= done[callees(node)[0]].assigned
+    targets = [done[number] for number in callees(step.node)]
+    if step.name == "CALL_ONCE":
+        walk.assigned |= targets[0].assigned
         return []
-    if name == "WHILE":
-        walk.doubt(where, "a loop, whose end only a run can tell")
-    operands = [walk.shapes[i] for i in node["inputs"][1 if name == "IF" else 0 :]]
-    results: list[list[Shape | None]] = []
-    for target in callees(node)[0 if name == "IF" else 1 :]:
-        callee = done[target]
-        inputs = [callee.shapes[i] for i in callee.graph["inputs"]]
-        if inputs != operands or None in operands:
-            walk.doubt(where, f"operands {operands} for a graph that takes {inputs}")
-            return None
-        results.append([callee.shapes[i] for i in callee.graph["outputs"]])
-    declared: list[Shape | None] = [tuple(walk.graph["tensors"][i]["shape"]) for i in node["outputs"]]
-    if any(result != declared for result in results) or (name == "WHILE" and operands != declared):
-        walk.doubt(where, f"outputs {declared} of graphs that give {results}")
+    operands = step.shapes_of("inputs")
+    if step.name == "IF":
+        return _agreed_shapes(step, targets, operands[1:])  # without the condition
+    step.doubt("a loop, whose end only a run can tell")
+    shapes = _agreed_shapes(step, targets[1:], operands)  # the first graph is the condition
+    # What one turn gives is what the next one takes.
+    if shapes is not None and operands != shapes:
+        step.doubt(f"outputs {shapes} of a loop that takes {operands}")
         return None
-    return [shape for shape in declared if shape is not None]
+    return shapes
 
 
-def _stored(where: str, name: str, node: Table, walk: GraphWalk) -> list[Shape] | None:
+def _agreed_shapes(
+    step: Step, targets: Sequence[GraphWalk], operands: list[Shape | None]
+) -> list[Shape] | None:
+    """The declared shapes, if every graph that may be called takes and gives them."""
+    declared = step.declared_shapes()
+    results = []
+    for target in targets:
+        takes = target.shapes_of("inputs")
+        if takes != operands or None in operands:
+            step.doubt(f"operands {operands} for a graph that takes {takes}")
+            return None
+        results.append(target.shapes_of("outputs"))
+    if any(result != declared for result in results):
+        step.doubt(f"outputs {declared} of graphs that give {results}")
+        return None
+    return declared
+
+
+def _variable_shapes(step: Step) -> list[Shape] | None:
     """Shapes that an operator on variables gives."""
+    walk = step.walk
     walk.steady = False
-    outputs = [walk.graph["tensors"][i] for i in node["outputs"]]
-    if name == "VAR_HANDLE":
-        if type_name(outputs[0]) != "resource":
-            fail(where, f"a handle of type {type_name(outputs[0])}, expected resource")
-        return [tuple(outputs[0]["shape"])]
-    if type_name(walk.graph["tensors"][node["inputs"][0]]) != "resource":
-        fail(where, "a handle that is no resource")
-    variable = walk.handles.get(node["inputs"][0])
+    if step.name == "VAR_HANDLE":
+        (output,) = step.outputs
+        if type_name(output) != "resource":
+            fail(step.path, f"a handle of type {type_name(output)}, expected resource")
+        return step.declared_shapes()
+    handle = step.node["inputs"][0]
+    if type_name(walk.graph["tensors"][handle]) != "resource":
+        fail(step.path, "a handle that is no resource")
+    variable = walk.handles.get(handle)
     if variable is None:
-        walk.doubt(where, "a handle that another graph passes on")
-        return None if outputs else []
-    if name == "READ_VARIABLE":
-        return _read(where, variable, outputs[0], walk)
-    value = node["inputs"][1]
+        step.doubt("a handle that another graph passes on")
+        return None if step.outputs else []
+    if step.name == "READ_VARIABLE":
+        return _read_shapes(step, variable)
+    value = step.node["inputs"][1]
     if walk.shapes[value] != tuple(walk.graph["tensors"][value]["shape"]):
-        walk.doubt(where, "a value whose shape only a run can tell")
+        step.doubt("a value whose shape only a run can tell")
+    # From here on in the order of execution it may be read.
     walk.assigned.add(variable)
     return []
 
 
-def _read(where: str, variable: Name, output: Table, walk: GraphWalk) -> list[Shape] | None:
-    reason = walk.tables.variables.check_read(where, variable, output)
+def _read_shapes(step: Step, variable: Name) -> list[Shape] | None:
+    walk = step.walk
+    reason = walk.tables.variables.check_read(step.path, variable, step.outputs[0])
     if not reason and variable not in walk.assigned:
         reason = "a variable that may be read before it is assigned"
-    walk.doubt(where, reason)
-    return [tuple(output["shape"])] if not reason else None
+    # What stands in a variable of which one knows nothing may be of any shape.
+    step.doubt(reason)
+    return None if reason else step.declared_shapes()

@@ -1,12 +1,18 @@
-"""Output shapes of operators that compute: element by element, convolutions, pools, matrix products."""
+"""Output shapes of operators that compute.
+
+Element by element, convolutions, pools, matrix products.
+"""
 
 import math
 
 import numpy as np
 
-from handheld.engine._verify.call import Call, Shape
+from handheld.engine._verify.axes import Shape
+from handheld.engine._verify.call import Call
 
 _MAX_REACH = 1 << 24  # kernels add it to sides and strides in 32 bits
+_SAME = 0  # the schema's Padding
+_SAME_OF_STRUCTURE = 1  # TfLitePadding in the custom operators' options: kTfLitePaddingSame
 
 
 def same(call: Call) -> list[Shape]:
@@ -21,112 +27,164 @@ def rows(call: Call) -> list[Shape]:
 
 
 def broadcast(call: Call) -> list[Shape]:
-    return [np.broadcast_shapes(*(call.shape(i) for i in range(len(call.shapes))))]
+    return [np.broadcast_shapes(*call.all_shapes())]
 
 
 def equal(call: Call) -> list[Shape]:
-    if len({call.shape(i) for i in range(len(call.shapes))}) != 1:
+    if len(set(call.all_shapes())) != 1:
         raise ValueError(f"inputs have unequal shapes {list(call.shapes)}")
     return [call.shape(0)]
 
 
 def prelu(call: Call) -> list[Shape]:
-    if np.broadcast_shapes(call.shape(0), call.shape(1)) != call.shape(0):
-        raise ValueError(f"slopes {call.shape(1)} for an input {call.shape(0)}")
-    return [call.shape(0)]
+    shape = call.shape(0)
+    slopes = call.shape(1)
+    # The slopes are spread over the input, never the input over them.
+    if np.broadcast_shapes(shape, slopes) != shape:
+        raise ValueError(f"slopes {slopes} for an input {shape}")
+    return [shape]
 
 
 def _slide(call: Call, side: int, kernel: int, stride: str, dilation: str = "") -> int:
     """Positions of a window along one side."""
     reach = (kernel - 1) * call.option(dilation, 1) + 1
-    if kernel < 1 or reach > _MAX_REACH:
+    free = side
+    if call.option("padding") != _SAME:
+        free = side - reach + 1
+    if kernel < 1 or reach > _MAX_REACH or free < 1:
         raise ValueError(f"a window of {reach} on a side of {side}")
-    free = side if call.option("padding") == 0 else side - reach + 1
-    if free < 1:
-        raise ValueError(f"a window of {reach} on a side of {side}")
-    return -(-free // int(call.option(stride)))
+    return math.ceil(free / int(call.option(stride)))
 
 
-def _windows(call: Call, height: int, width: int, channels: int) -> list[Shape]:
-    n, h, w, _ = call.shape(0, 4)
-    rows = _slide(call, h, height, "stride_h", "dilation_h_factor")
-    return [(n, rows, _slide(call, w, width, "stride_w", "dilation_w_factor"), channels)]
+def _windows(call: Call, kernel: tuple[int, int], channels: int) -> list[Shape]:
+    """The output of a kernel (height, width) that slides over input 0."""
+    batch, height, width, _ = call.shape(0, 4)
+    rows = _slide(call, height, kernel[0], "stride_h", "dilation_h_factor")
+    columns = _slide(call, width, kernel[1], "stride_w", "dilation_w_factor")
+    return [(batch, rows, columns, channels)]
 
 
 def pool(call: Call) -> list[Shape]:
-    return _windows(call, call.option("filter_height"), call.option("filter_width"), call.shape(0, 4)[3])
+    kernel = (call.option("filter_height"), call.option("filter_width"))
+    *_, channels = call.shape(0, 4)
+    return _windows(call, kernel, channels)
 
 
-def _bias(call: Call, position: int, count: int) -> None:
-    if position < len(call.shapes) and call.shapes[position] is not None and math.prod(call.shape(position)) != count:
+def _check_bias(call: Call, position: int, count: int) -> None:
+    if call.present(position) and math.prod(call.shape(position)) != count:
         raise ValueError(f"bias {call.shape(position)} for {count} channels")
 
 
+def _filter_mismatch(call: Call) -> ValueError:
+    return ValueError(f"filter {call.shape(1)} for an input {call.shape(0)}")
+
+
 def conv(call: Call) -> list[Shape]:
-    out, height, width, depth = call.shape(1, 4)
-    channels = call.shape(0, 4)[3]
+    outputs, height, width, depth = call.shape(1, 4)
+    *_, channels = call.shape(0, 4)
+    # A filter of less depth than the input makes groups of its channels, each with outputs of its
+    # own; how many groups there are, the file says nowhere else.
     groups = channels // max(depth, 1)
-    if not out or not depth or not groups or channels % depth or out % groups:
-        raise ValueError(f"filter {call.shape(1)} for an input {call.shape(0)}")
-    _bias(call, 2, out)
-    return _windows(call, height, width, out)
+    if not outputs or not groups or not depth or channels % depth or outputs % groups:
+        raise _filter_mismatch(call)
+    _check_bias(call, 2, outputs)
+    return _windows(call, (height, width), outputs)
 
 
 def depthwise(call: Call) -> list[Shape]:
-    one, height, width, out = call.shape(1, 4)
-    channels = call.shape(0, 4)[3]
-    if one != 1 or not channels or not out or out % channels:
-        raise ValueError(f"filter {call.shape(1)} for an input {call.shape(0)}")
-    if call.option("depth_multiplier") != out // channels:
+    one, height, width, outputs = call.shape(1, 4)
+    *_, channels = call.shape(0, 4)
+    if one != 1 or not channels or not outputs or outputs % channels:
+        raise _filter_mismatch(call)
+    if call.option("depth_multiplier") != outputs // channels:
         raise LookupError  # some of the kernels believe the option
-    _bias(call, 2, out)
-    return _windows(call, height, width, out)
+    _check_bias(call, 2, outputs)
+    return _windows(call, (height, width), outputs)
 
 
 def transpose_conv(call: Call) -> list[Shape]:
-    result, (out, height, width, depth), (n, h, w, c) = tuple(call.ints(0)), call.shape(1, 4), call.shape(2, 4)
-    if len(result) != 4 or min(result) < 1 or result[0] != n or result[3] != out or depth != c:
-        raise ValueError(f"filter {call.shape(1)} makes {result} of an input {call.shape(2)}")
-    rows, columns = _slide(call, result[1], height, "stride_h"), _slide(call, result[2], width, "stride_w")
-    if (rows, columns) != (h, w):
-        raise ValueError(f"an output {result} belongs to an input of {rows} x {columns}, not {h} x {w}")
-    _bias(call, 3, out)
+    """Operand 0 is the output's shape; the rule asks whether a convolution leads back from it."""
+    result = tuple(call.ints(0))
+    outputs, height, width, depth = call.shape(1, 4)
+    batch, *sides, channels = call.shape(2, 4)
+    fits = len(result) == 4 and min(result) > 0
+    if not fits or (result[0], result[3], channels) != (batch, outputs, depth):
+        problem = f"makes {result} of an input {call.shape(2)}"
+        raise ValueError(f"filter {call.shape(1)} {problem}")
+    rows = _slide(call, result[1], height, "stride_h")
+    columns = _slide(call, result[2], width, "stride_w")
+    if [rows, columns] != sides:
+        expected = f"belongs to an input of {rows} x {columns}"
+        raise ValueError(f"an output {result} {expected}, not {sides[0]} x {sides[1]}")
+    _check_bias(call, 3, outputs)
     return [result]
 
 
 def transpose_conv_bias(call: Call) -> list[Shape]:
     """MediaPipe's custom operator, which the delegate runs."""
-    n, h, w, c = call.shape(0, 4)
-    out, height, width, depth = call.shape(1, 4)
+    batch, rows, columns, channels = call.shape(0, 4)
+    outputs, height, width, depth = call.shape(1, 4)
     padding, stride_w, stride_h = call.option("structure")
-    if depth != c or min(out, height, width, depth, n, h, w) < 1:
-        raise ValueError(f"filter {call.shape(1)} for an input {call.shape(0)}")
+    if depth != channels or 0 in (*call.shape(0), *call.shape(1)):
+        raise _filter_mismatch(call)
     if height < stride_h or width < stride_w:
         raise LookupError  # gaps between the windows
-    _bias(call, 2, out)
-    if padding == 1:
-        return [(n, h * stride_h, w * stride_w, out)]
-    return [(n, (h - 1) * stride_h + height, (w - 1) * stride_w + width, out)]
+    _check_bias(call, 2, outputs)
+    if padding == _SAME_OF_STRUCTURE:
+        return [(batch, rows * stride_h, columns * stride_w, outputs)]
+    # Windows overlap where they are longer than the stride; the last one stands out whole.
+    sides = ((rows - 1) * stride_h + height, (columns - 1) * stride_w + width)
+    return [(batch, *sides, outputs)]
+
+
+def conv_3d(call: Call) -> list[Shape]:
+    *_, depth, outputs = call.shape(1, 5)
+    _check_conv_3d(call, 0, depth, outputs)
+    _check_bias(call, 2, outputs)
+    raise LookupError
+
+
+def conv_3d_transpose(call: Call) -> list[Shape]:
+    *_, outputs, depth = call.shape(1, 5)
+    _check_conv_3d(call, 2, depth, outputs)
+    _check_bias(call, 3, outputs)
+    raise LookupError
+
+
+def _check_conv_3d(call: Call, data: int, depth: int, outputs: int) -> None:
+    shape = call.shape(data, 5)
+    if shape[4] != depth or not outputs or not depth:
+        raise ValueError(f"filter {call.shape(1)} for an input {shape}")
 
 
 def dense(call: Call) -> list[Shape]:
-    out, depth = call.shape(1, 2)
-    total = math.prod(call.shape(0))
-    if not depth or total % depth or (call.option("keep_num_dims") and call.shape(0)[-1:] != (depth,)):
-        raise ValueError(f"weights {call.shape(1)} for an input {call.shape(0)}")
-    _bias(call, 2, out)
+    outputs, depth = call.shape(1, 2)
+    shape = call.shape(0)
+    keeps = call.option("keep_num_dims")
+    total = math.prod(shape)
+    if not depth or total % depth or (keeps and shape[-1:] != (depth,)):
+        raise ValueError(f"weights {call.shape(1)} for an input {shape}")
+    _check_bias(call, 2, outputs)
     if call.option("weights_format"):
         raise LookupError  # shuffled weights, which the kernel unshuffles by a shape of its own
-    if call.option("keep_num_dims"):
-        return [(*call.shape(0)[:-1], out)]
-    return [(total // depth, out)]
+    if keeps:
+        return [(*shape[:-1], outputs)]
+    return [(total // depth, outputs)]
 
 
 def matmul(call: Call) -> list[Shape]:
-    a, b = call.shape(0), call.shape(1)
-    if min(len(a), len(b)) < 2:
-        raise ValueError(f"matrices of shapes {a} and {b}")
-    (m, k), (j, n) = a[-2:][:: -1 if call.option("adj_x") else 1], b[-2:][:: -1 if call.option("adj_y") else 1]
-    if k != j:
-        raise ValueError(f"matrices of shapes {a} and {b}")
-    return [(*np.broadcast_shapes(a[:-2], b[:-2]), m, n)]
+    lhs = call.shape(0)
+    rhs = call.shape(1)
+    problem = f"matrices of shapes {lhs} and {rhs}"
+    if min(len(lhs), len(rhs)) < 2:
+        raise ValueError(problem)
+    rows, depth = _matrix(lhs, adjoint=call.option("adj_x"))
+    height, columns = _matrix(rhs, adjoint=call.option("adj_y"))
+    if depth != height:
+        raise ValueError(problem)
+    return [(*np.broadcast_shapes(lhs[:-2], rhs[:-2]), rows, columns)]
+
+
+def _matrix(shape: Shape, *, adjoint: bool) -> Shape:
+    """Rows and columns of the matrices in a stack."""
+    return shape[:-3:-1] if adjoint else shape[-2:]

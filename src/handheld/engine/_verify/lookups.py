@@ -1,12 +1,15 @@
-"""Output shapes of operators that look up, scatter, fill or recur.
+"""Output shapes of operators that look up, scatter or fill.
 
 Where a shape hangs on values that only a run knows, the rule ends in ``LookupError`` after it has
 judged the rest: what an operand smaller than the others imply would let the kernel read.
 """
 
 import math
+from itertools import zip_longest
 
-from handheld.engine._verify.call import Call, Shape, axis_of
+from handheld.engine._verify.axes import Shape, axis_of, inserted
+from handheld.engine._verify.call import Call
+from handheld.engine._verify.tensors import MAX_SIDES
 
 
 def shape_of(call: Call) -> list[Shape]:
@@ -19,22 +22,23 @@ def rank(call: Call) -> list[Shape]:
 
 
 def embedding(call: Call) -> list[Shape]:
-    (count,), table = call.shape(0, 1), call.shape(1)
+    (count,) = call.shape(0, 1)
+    table = call.shape(1)
     if len(table) < 2 or 0 in table:
         raise ValueError(f"looks up in a table {table}")
     return [(count, *table[1:])]
 
 
 def one_hot(call: Call) -> list[Shape]:
-    shape = list(call.shape(0))
-    for scalar in (1, 2, 3):
+    shape = call.shape(0)
+    for scalar in (1, 2, 3):  # depth, and the values for on and off
         if math.prod(call.shape(scalar)) != 1:
-            raise ValueError(f"operand {scalar} has shape {call.shape(scalar)}, expected one value")
+            problem = f"operand {scalar} has shape {call.shape(scalar)}"
+            raise ValueError(f"{problem}, expected one value")
     depth = call.int_(1)
     if depth < 0:
         raise ValueError(f"depth {depth}")
-    shape.insert(axis_of(call.option("axis"), len(shape) + 1), depth)
-    return [tuple(shape)]
+    return [inserted(shape, call.option("axis"), depth)]
 
 
 def fill(call: Call) -> list[Shape]:
@@ -51,81 +55,74 @@ def _sides(call: Call, position: int) -> Shape:
     """The shape that a list operand holds."""
     call.shape(position, 1)
     sides = call.ints(position)
-    if len(sides) > 8 or min(sides, default=0) < 0:
+    if len(sides) > MAX_SIDES or min(sides, default=0) < 0:
         raise ValueError(f"a shape of {sides[:9]}, expected at most 8 sides of 0 or more")
     return tuple(sides)
 
 
 def range_(call: Call) -> list[Shape]:
+    # Start, limit and step.
     for scalar in range(3):
         call.shape(scalar, 0)
-    start, limit, delta = (call.int_(i) for i in range(3))
+    start = call.int_(0)
+    limit = call.int_(1)
+    delta = call.int_(2)
     if not delta:
         raise ValueError(f"a range from {start} to {limit} by 0")
     return [(len(range(start, limit, delta)),)]
 
 
 def select(call: Call) -> list[Shape]:
-    condition, shape = call.shape(0), call.shape(1)
+    condition = call.shape(0)
+    shape = call.shape(1)
     if call.shape(2) != shape:
         raise ValueError(f"selects between {shape} and {call.shape(2)}")
-    scalar = not condition or condition == shape[:1]
-    if condition != shape and not scalar:
+    # One condition for all elements, or for each row, or for each element.
+    if condition not in ((), shape[:1], shape):
         raise ValueError(f"selects between {shape} by {condition}")
     return [shape]
 
 
 def update_slice(call: Call) -> list[Shape]:
-    shape, update = call.shape(0), call.shape(1)
-    fits = len(update) == len(shape) and all(u <= n for u, n in zip(update, shape, strict=True))
-    if not fits or call.shape(2) != (len(shape),):
+    shape = call.shape(0)
+    update = call.shape(1)
+    # The kernel moves an update that begins too late, so only its size can lead it outside.
+    fits = all(length <= side for length, side in zip(update, shape, strict=False))
+    if not fits or len(update) != len(shape) or call.shape(2) != (len(shape),):
         raise ValueError(f"writes {update} at {call.shape(2)} numbers into {shape}")
     return [shape]
 
 
 def scatter(call: Call) -> list[Shape]:
-    indices, updates = call.shape(0), call.shape(1)
+    indices = call.shape(0)
+    updates = call.shape(1)
     shape = _sides(call, 2)
-    depth = indices[-1] if indices else 0
-    if not indices or depth > len(shape) or updates != (*indices[:-1], *shape[depth:]):
-        raise ValueError(f"scatters {updates} by indices {indices} into {shape}")
+    # An index names its first axes; what it leads to has the other ones.
+    problem = f"scatters {updates} by indices {indices} into {shape}"
+    if not indices or indices[-1] > len(shape):
+        raise ValueError(problem)
+    if updates != indices[:-1] + shape[indices[-1] :]:
+        raise ValueError(problem)
     return [shape]
 
 
 def segments(call: Call) -> list[Shape]:
-    data, ids = call.shape(0), call.shape(1, 1)
-    if not data or data[0] != ids[0]:
+    data = call.shape(0)
+    ids = call.shape(1, 1)
+    if data[:1] != ids:
         raise ValueError(f"{ids} segment ids for rows of {data}")
     raise LookupError  # as many segments as the greatest id says
 
 
 def unsorted_segments(call: Call) -> list[Shape]:
-    data, ids = call.shape(0), call.shape(1)
+    data = call.shape(0)
+    ids = call.shape(1)
     if not ids or data[: len(ids)] != ids:
         raise ValueError(f"{ids} segment ids for {data}")
     count = call.int_(2)
     if count < 0:
         raise ValueError(f"{count} segments")
     return [(count, *data[len(ids) :])]
-
-
-def conv_3d(call: Call) -> list[Shape]:
-    _, _, _, depth, out = call.shape(1, 5)
-    return _conv_3d(call, 0, depth, out, 2)
-
-
-def conv_3d_transpose(call: Call) -> list[Shape]:
-    _, _, _, out, depth = call.shape(1, 5)
-    return _conv_3d(call, 2, depth, out, 3)
-
-
-def _conv_3d(call: Call, data: int, depth: int, out: int, bias: int) -> list[Shape]:
-    shape = call.shape(data, 5)
-    if shape[4] != depth or not out or not depth:
-        raise ValueError(f"filter {call.shape(1)} for an input {shape}")
-    if call.present(bias) and math.prod(call.shape(bias)) != out:
-        raise ValueError(f"bias {call.shape(bias)} for {out} channels")
-    raise LookupError
 
 
 def matrix_diag(call: Call) -> list[Shape]:
@@ -136,7 +133,8 @@ def matrix_diag(call: Call) -> list[Shape]:
 
 
 def set_diag(call: Call) -> list[Shape]:
-    shape, diagonal = call.shape(0), call.shape(1)
+    shape = call.shape(0)
+    diagonal = call.shape(1)
     if len(shape) < 2 or diagonal != (*shape[:-2], min(shape[-2:])):
         raise ValueError(f"a diagonal {diagonal} for {shape}")
     return [shape]
@@ -144,9 +142,10 @@ def set_diag(call: Call) -> list[Shape]:
 
 def boxes(call: Call) -> list[Shape]:
     """Non-maximum suppression: as many boxes as the largest number asks for."""
-    count = call.shape(0, 2)
-    if count[1] != 4 or call.shape(1, 1) != count[:1]:
-        raise ValueError(f"boxes {count} with scores {call.shape(1)}")
+    count, corners = call.shape(0, 2)
+    if corners != 4 or call.shape(1, 1) != (count,):
+        raise ValueError(f"boxes {call.shape(0)} with scores {call.shape(1)}")
+    # The kernel reads one value of each without a look at its shape.
     for scalar in range(2, len(call.shapes)):
         call.shape(scalar, 0)
     raise LookupError
@@ -158,83 +157,12 @@ def unique(call: Call) -> list[Shape]:
 
 
 def broadcast_args(call: Call) -> list[Shape]:
-    shapes = [_sides(call, position) for position in (0, 1)]
-    longest = max(len(shape) for shape in shapes)
-    padded = [(1,) * (longest - len(shape)) + shape for shape in shapes]
-    if any(a != b and 1 not in (a, b) for a, b in zip(*padded, strict=True)):
-        raise ValueError(f"shapes {shapes} that do not broadcast")
-    return [(longest,)]
-
-
-_GATES = 4  # input, forget, cell, output
-
-
-def sequence_lstm(call: Call) -> list[Shape]:
-    """UNIDIRECTIONAL_SEQUENCE_LSTM: 24 operands, of which the first gate may be absent."""
-    data = call.shape(0, 3)
-    batch = data[1] if call.option("time_major") else data[0]
-    cells, depth = call.shape(2, 2)
-    outputs = call.shape(6, 2)[1]
-    if depth != data[2] or min(cells, outputs, batch) < 1:
-        raise ValueError(f"weights {call.shape(2)} for an input {data}")
-    if bool(call.option("diagonal_recurrent_tensors")):
-        raise LookupError
-    _expect(call, range(1, 5), (cells, depth))
-    _expect(call, range(5, 9), (cells, outputs))
-    _expect(call, range(9, 16), (cells,))
-    _expect(call, (16,), (outputs, cells))
-    _expect(call, (17,), (outputs,))
-    _expect(call, (18,), (batch, outputs))
-    _expect(call, (19,), (batch, cells))
-    _expect(call, range(20, 24), (cells,))
-    _expect_together(call, (1, 5, 12))
-    _expect_together(call, (9, 10, 11) if call.present(1) else (10, 11))
-    _expect_together(call, range(20, 24) if call.present(1) else range(21, 24))
-    for position in (2, 3, 4, 6, 7, 8, 13, 14, 15, 18, 19):
-        call.shape(position)
-    if not call.present(16) and outputs != cells:
-        raise ValueError(f"{outputs} outputs of {cells} cells without a projection")
-    if call.present(17) and not call.present(16):
-        raise ValueError("a projection's bias without a projection")
-    return [(*data[:2], outputs)]
-
-
-def _expect(call: Call, positions: range | tuple[int, ...], shape: Shape) -> None:
-    for position in positions:
-        if call.present(position) and call.shape(position) != shape:
-            raise ValueError(f"operand {position} has shape {call.shape(position)}, expected {shape}")
-
-
-def _expect_together(call: Call, positions: range | tuple[int, ...]) -> None:
-    if len({call.present(position) for position in positions}) > 1:
-        raise ValueError(f"operands {list(positions)} are neither all there nor all absent")
-
-
-def full_or_basic_lstm(call: Call) -> list[Shape]:
-    """LSTM: only the basic kernel, of five operands, which no shape of a file can lead astray."""
-    if call.option("kernel_type") != 1:
-        raise LookupError
-    (batch, depth), (_, outputs) = call.shape(0, 2), call.shape(1, 2)
-    _expect(call, (1, 4), (batch, outputs))
-    _expect(call, (2,), (_GATES * outputs, depth + outputs))
-    _expect(call, (3,), (_GATES * outputs,))
-    raise LookupError
-
-
-def svdf(call: Call) -> list[Shape]:
-    """Filters of rank one, over a state that moves on by one step at each run."""
-    batch, depth = call.shape(0, 2)
-    filters, width = call.shape(1, 2)
-    memory = call.shape(2, 2)[1]
-    rank_ = call.option("rank")
-    if rank_ < 1 or filters % rank_ or width != depth or memory < 1:
-        raise ValueError(f"filters {call.shape(1)} of rank {rank_} for an input {call.shape(0)}")
-    _expect(call, (2,), (filters, memory))
-    _expect(call, (3,), (filters // rank_,))
-    _expect(call, (4,), (batch, memory * filters))
-    for position in (1, 2, 4):
-        call.shape(position)
-    raise LookupError  # integers bring scales and intermediates, for which there is no rule
+    shapes = [_sides(call, 0), _sides(call, 1)]
+    # Not numpy's broadcasting of shapes, which has a limit on the product of the sides.
+    for pair in zip_longest(*map(reversed, shapes), fillvalue=1):
+        if len({*pair, 1}) > 2:
+            raise ValueError(f"shapes {shapes} that do not broadcast")
+    return [(max(map(len, shapes)),)]
 
 
 def reverse_sequence(call: Call) -> list[Shape]:

@@ -3,14 +3,16 @@
 An operator that is not listed is refused by name before the runtime sees it: the runtime's
 kernels trust the converter for the number of their inputs, and read outside their arrays when a
 file is wrong. Left out are StableHLO and the recurrent, hashing and sparse kernels of old that no
-exporter of today writes. Numbers: ``BuiltinOperator`` in the TensorFlow Lite schema; arities: its kernels' ``Prepare``.
+exporter of today writes. Numbers: ``BuiltinOperator`` in the TensorFlow Lite schema; arities:
+``Prepare`` of the kernels.
 """
 
 from functools import cache
 from typing import NamedTuple
 
-# number, name, inputs (a range, `*` any; `?`: those beyond the lower number may be absent; `~`: all but the first),
-# outputs, options (`!`: the kernel has no sensible default without them)
+# A line: number, name, inputs, outputs, options. Inputs are a range (`*`: any number) and a mark of
+# those that may be absent (`?`: those beyond the lower number, `~`: all but the first). Options
+# with `!` are needed, as the kernel has no sensible default without them.
 _OPERATORS = """
 0 ADD 2 1 Add
 1 AVERAGE_POOL_2D 1 1 Pool2D!
@@ -181,14 +183,25 @@ _REFUSED = """
 208:STABLEHLO_CBRT 209:STABLEHLO_CASE
 """
 
-_ANY = 1 << 16
+_ANY = 1 << 16  # more than any file lists
 
 CUSTOM = 32
-"""Number of the custom operator, whose name is in the file; the runtime refuses those that it does not have."""
+"""Number of the custom operator, whose name is in the file.
+
+The runtime refuses those that it does not have.
+"""
 
 
 class Signature(NamedTuple):
-    """What one operator's kernel counts on: inputs from ``optional`` on may be absent (-1); ``options`` may be ""."""
+    """What one operator's kernel counts on.
+
+    Args:
+        name: of the operator.
+        inputs, outputs: how many there may be.
+        optional: inputs from this position on may be absent (-1).
+        options: name of the table of its options; "": it has none.
+        required: whether the kernel needs that table.
+    """
 
     name: str
     inputs: range
@@ -198,33 +211,55 @@ class Signature(NamedTuple):
     required: bool
 
 
-def _range(text: str) -> range:
-    low, _, high = text.partition("-")
-    if low == "*":
-        return range(_ANY)
-    return range(int(low), _ANY if high == "*" else int(high or low) + 1)
-
-
 @cache
 def refused() -> dict[int, str]:
     """Names of the operators of the schema that are not accepted, by number."""
-    pairs = (entry.split(":") for entry in _REFUSED.split())
-    return {int(number): name for number, name in pairs}
+    names = {}
+    for entry in _REFUSED.split():
+        number, name = entry.split(":")
+        names[int(number)] = name
+    return names
 
 
 @cache
 def signatures() -> dict[int, Signature]:
     """Every operator that is accepted, by number."""
-    found = {CUSTOM: Signature("CUSTOM", range(_ANY), 0, range(_ANY), "", False)}
+    custom = Signature("CUSTOM", range(_ANY), 0, range(_ANY), options="", required=False)
+    by_number = {CUSTOM: custom}
     for line in _OPERATORS.strip().splitlines():
-        number, name, inputs, outputs, *rest = line.split()
-        options = rest[0] if rest else ""
-        found[int(number)] = Signature(
-            name,
-            _range(inputs.rstrip("?~")),
-            1 if inputs.endswith("~") else _range(inputs.rstrip("?")).start if inputs.endswith("?") else _ANY,
-            _range(outputs),
-            options.rstrip("!") + "Options" if options else "",
-            options.endswith("!"),
-        )
-    return found
+        number, signature = _parse(line)
+        by_number[number] = signature
+    return by_number
+
+
+def _parse(line: str) -> tuple[int, Signature]:
+    """Number and signature of an operator, from its line of the table."""
+    number, name, inputs, outputs, *tail = line.split()
+    counts = _range(inputs.rstrip("?~"))
+    options = "".join(tail)
+    signature = Signature(
+        name,
+        counts,
+        optional=_optional(inputs, counts),
+        outputs=_range(outputs),
+        options=options.rstrip("!") + "Options" if options else "",
+        required=options.endswith("!"),
+    )
+    return int(number), signature
+
+
+def _range(text: str) -> range:
+    low, _, high = text.partition("-")
+    if low == "*":
+        return range(_ANY)
+    if high == "*":
+        return range(int(low), _ANY)
+    return range(int(low), int(high or low) + 1)
+
+
+def _optional(inputs: str, counts: range) -> int:
+    if inputs.endswith("~"):
+        return 1
+    if inputs.endswith("?"):
+        return counts.start
+    return _ANY

@@ -1,9 +1,10 @@
-"""The tables of the TensorFlow Lite schema (version 3), as the reader of ``_flatbuffer`` wants them.
+"""The tables of the TensorFlow Lite schema (version 3), as the reader of ``flatbuffer`` wants them.
 
-One line a table: its name, then its fields in slot order, ``name:type=default``. A type is a scalar (numpy's
-letter and size), ``str``, ``union`` (its kind is in the field ``<name>_type`` before it), a table, or a vector
-``[type]``; ``_`` is a slot no longer used. Tables without fields are not listed. The StableHLO options are left
-out: files that use them are refused. ``tests/engine/test_schema.py`` holds this equal to the runtime's schema.
+One line a table: its name, then its fields in slot order, ``name:type=default``. A type is a scalar
+(numpy's letter and size), ``str``, ``union`` (its kind is in the field ``<name>_type`` before it),
+a table, or a vector ``[type]``; ``_`` is a slot no longer used. Tables without fields are not
+listed. The StableHLO options are left out: files that use them are refused.
+``tests/engine/test_schema.py`` holds this equal to the runtime's schema.
 """
 
 from functools import cache
@@ -11,17 +12,19 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 TABLES = """
-Model version:u4 operator_codes:[OperatorCode] subgraphs:[SubGraph] description:str buffers:[Buffer] \
- metadata_buffer:[i4] metadata:[Metadata] signature_defs:[SignatureDef] \
+Model version:u4 operator_codes:[OperatorCode] subgraphs:[SubGraph] description:str \
+ buffers:[Buffer] metadata_buffer:[i4] metadata:[Metadata] signature_defs:[SignatureDef] \
  external_buffer_groups:[ExternalBufferGroup] external_buffers:[ExternalBuffer]
 OperatorCode deprecated_builtin_code:i1 custom_code:str version:i4=1 builtin_code:i4
-SubGraph tensors:[Tensor] inputs:[i4] outputs:[i4] operators:[Operator] name:str debug_metadata_index:i4=-1
+SubGraph tensors:[Tensor] inputs:[i4] outputs:[i4] operators:[Operator] name:str \
+ debug_metadata_index:i4=-1
 Tensor shape:[i4] type:i1 buffer:u4 name:str quantization:QuantizationParameters is_variable:?1 \
- sparsity:SparsityParameters shape_signature:[i4] has_rank:?1 variant_tensors:[VariantSubType] external_buffer:u4
+ sparsity:SparsityParameters shape_signature:[i4] has_rank:?1 variant_tensors:[VariantSubType] \
+ external_buffer:u4
 Operator opcode_index:u4 inputs:[i4] outputs:[i4] builtin_options_type:u1 builtin_options:union \
  custom_options:[u1] custom_options_format:i1 mutating_variable_inputs:[?1] intermediates:[i4] \
- large_custom_options_offset:u8 large_custom_options_size:u8 builtin_options2_type:u1 builtin_options2:union \
- debug_metadata_index:i4=-1
+ large_custom_options_offset:u8 large_custom_options_size:u8 builtin_options2_type:u1 \
+ builtin_options2:union debug_metadata_index:i4=-1
 Buffer data:[u1] offset:u8 size:u8
 ExternalBufferGroup name:str
 ExternalBuffer id:u4 group:u4 offset:u8 _ packing:str
@@ -40,15 +43,18 @@ DimensionMetadata format:i1 dense_size:i4 array_segments_type:u1 array_segments:
 Int32Vector values:[i4]
 Uint16Vector values:[u2]
 Uint8Vector values:[u1]
-Conv2DOptions padding:i1 stride_w:i4 stride_h:i4 fused_activation_function:i1 dilation_w_factor:i4=1 \
- dilation_h_factor:i4=1 quantized_bias_type:i1
+Conv2DOptions padding:i1 stride_w:i4 stride_h:i4 fused_activation_function:i1 \
+ dilation_w_factor:i4=1 dilation_h_factor:i4=1 quantized_bias_type:i1
 Conv3DOptions padding:i1 stride_d:i4 stride_w:i4 stride_h:i4 fused_activation_function:i1 \
  dilation_d_factor:i4=1 dilation_w_factor:i4=1 dilation_h_factor:i4=1
-Pool2DOptions padding:i1 stride_w:i4 stride_h:i4 filter_width:i4 filter_height:i4 fused_activation_function:i1
-DepthwiseConv2DOptions padding:i1 stride_w:i4 stride_h:i4 depth_multiplier:i4 fused_activation_function:i1 \
- dilation_w_factor:i4=1 dilation_h_factor:i4=1
-TransposeConvOptions padding:i1 stride_w:i4 stride_h:i4 fused_activation_function:i1 quantized_bias_type:i1
-ConcatEmbeddingsOptions num_channels:i4 num_columns_per_channel:[i4] embedding_dim_per_channel:[i4]
+Pool2DOptions padding:i1 stride_w:i4 stride_h:i4 filter_width:i4 filter_height:i4 \
+ fused_activation_function:i1
+DepthwiseConv2DOptions padding:i1 stride_w:i4 stride_h:i4 depth_multiplier:i4 \
+ fused_activation_function:i1 dilation_w_factor:i4=1 dilation_h_factor:i4=1
+TransposeConvOptions padding:i1 stride_w:i4 stride_h:i4 fused_activation_function:i1 \
+ quantized_bias_type:i1
+ConcatEmbeddingsOptions num_channels:i4 num_columns_per_channel:[i4] \
+ embedding_dim_per_channel:[i4]
 LSHProjectionOptions type:i1
 SVDFOptions rank:i4 fused_activation_function:i1 asymmetric_quantize_inputs:?1
 RNNOptions fused_activation_function:i1 asymmetric_quantize_inputs:?1
@@ -65,11 +71,12 @@ MulOptions fused_activation_function:i1
 DivOptions fused_activation_function:i1
 L2NormOptions fused_activation_function:i1
 LocalResponseNormalizationOptions radius:i4 bias:f4 alpha:f4 beta:f4
-LSTMOptions fused_activation_function:i1 cell_clip:f4 proj_clip:f4 kernel_type:i1 asymmetric_quantize_inputs:?1
-UnidirectionalSequenceLSTMOptions fused_activation_function:i1 cell_clip:f4 proj_clip:f4 time_major:?1 \
- asymmetric_quantize_inputs:?1 diagonal_recurrent_tensors:?1
-BidirectionalSequenceLSTMOptions fused_activation_function:i1 cell_clip:f4 proj_clip:f4 merge_outputs:?1 \
- time_major:?1=1 asymmetric_quantize_inputs:?1
+LSTMOptions fused_activation_function:i1 cell_clip:f4 proj_clip:f4 kernel_type:i1 \
+ asymmetric_quantize_inputs:?1
+UnidirectionalSequenceLSTMOptions fused_activation_function:i1 cell_clip:f4 proj_clip:f4 \
+ time_major:?1 asymmetric_quantize_inputs:?1 diagonal_recurrent_tensors:?1
+BidirectionalSequenceLSTMOptions fused_activation_function:i1 cell_clip:f4 proj_clip:f4 \
+ merge_outputs:?1 time_major:?1=1 asymmetric_quantize_inputs:?1
 ResizeBilinearOptions _ _ align_corners:?1 half_pixel_centers:?1
 ResizeNearestNeighborOptions align_corners:?1 half_pixel_centers:?1
 CallOptions subgraph:u4
@@ -83,7 +90,8 @@ ReducerOptions keep_dims:?1
 SqueezeOptions squeeze_dims:[i4]
 SplitOptions num_splits:i4
 SplitVOptions num_splits:i4
-StridedSliceOptions begin_mask:i4 end_mask:i4 ellipsis_mask:i4 new_axis_mask:i4 shrink_axis_mask:i4 offset:?1
+StridedSliceOptions begin_mask:i4 end_mask:i4 ellipsis_mask:i4 new_axis_mask:i4 \
+ shrink_axis_mask:i4 offset:?1
 CastOptions in_data_type:i1 out_data_type:i1
 ArgMaxOptions output_type:i1
 ArgMinOptions output_type:i1
@@ -110,17 +118,19 @@ GeluOptions approximate:?1
 """
 
 BUILTIN_OPTIONS = """
-Conv2D DepthwiseConv2D ConcatEmbeddings LSHProjection Pool2D SVDF RNN FullyConnected Softmax Concatenation Add
-L2Norm LocalResponseNormalization LSTM ResizeBilinear Call Reshape SkipGram SpaceToDepth EmbeddingLookupSparse Mul
-Pad Gather BatchToSpaceND SpaceToBatchND Transpose Reducer Sub Div Squeeze SequenceRNN StridedSlice Exp TopKV2 Split
-LogSoftmax Cast Dequantize MaximumMinimum ArgMax Less Neg PadV2 Greater GreaterEqual LessEqual Select Slice
-TransposeConv SparseToDense Tile ExpandDims Equal NotEqual Shape Pow ArgMin FakeQuant Pack LogicalOr OneHot
-LogicalAnd LogicalNot Unpack FloorDiv Square ZerosLike Fill BidirectionalSequenceLSTM BidirectionalSequenceRNN
-UnidirectionalSequenceLSTM FloorMod Range ResizeNearestNeighbor LeakyRelu SquaredDifference MirrorPad Abs SplitV
-Unique ReverseV2 AddN GatherNd Cos Where Rank ReverseSequence MatrixDiag Quantize MatrixSetDiag HardSwish If While
-DepthToSpace NonMaxSuppressionV4 NonMaxSuppressionV5 ScatterNd SelectV2 Densify SegmentSum BatchMatMul Cumsum
-CallOnce BroadcastTo Rfft2d Conv3D Hashtable HashtableFind HashtableImport HashtableSize VarHandle ReadVariable
-AssignVariable Random Bucketize Gelu DynamicUpdateSlice UnsortedSegmentProd UnsortedSegmentMax UnsortedSegmentMin
+Conv2D DepthwiseConv2D ConcatEmbeddings LSHProjection Pool2D SVDF RNN FullyConnected Softmax
+Concatenation Add L2Norm LocalResponseNormalization LSTM ResizeBilinear Call Reshape SkipGram
+SpaceToDepth EmbeddingLookupSparse Mul Pad Gather BatchToSpaceND SpaceToBatchND Transpose Reducer
+Sub Div Squeeze SequenceRNN StridedSlice Exp TopKV2 Split LogSoftmax Cast Dequantize MaximumMinimum
+ArgMax Less Neg PadV2 Greater GreaterEqual LessEqual Select Slice TransposeConv SparseToDense Tile
+ExpandDims Equal NotEqual Shape Pow ArgMin FakeQuant Pack LogicalOr OneHot LogicalAnd LogicalNot
+Unpack FloorDiv Square ZerosLike Fill BidirectionalSequenceLSTM BidirectionalSequenceRNN
+UnidirectionalSequenceLSTM FloorMod Range ResizeNearestNeighbor LeakyRelu SquaredDifference
+MirrorPad Abs SplitV Unique ReverseV2 AddN GatherNd Cos Where Rank ReverseSequence MatrixDiag
+Quantize MatrixSetDiag HardSwish If While DepthToSpace NonMaxSuppressionV4 NonMaxSuppressionV5
+ScatterNd SelectV2 Densify SegmentSum BatchMatMul Cumsum CallOnce BroadcastTo Rfft2d Conv3D
+Hashtable HashtableFind HashtableImport HashtableSize VarHandle ReadVariable AssignVariable Random
+Bucketize Gelu DynamicUpdateSlice UnsortedSegmentProd UnsortedSegmentMax UnsortedSegmentMin
 UnsortedSegmentSum ATan2 Sign Bitcast BitwiseXor RightShift
 """
 
@@ -137,37 +147,68 @@ UNIONS: dict[str, tuple[str, ...]] = {
 
 
 class Field(NamedTuple):
-    """One field: ``kind`` is scalar, vector (of scalars), str, union, table or tables (a vector of them)."""
+    """One field of a table.
+
+    Args:
+        name: of the field.
+        slot: its position in the table's list of offsets.
+        encoding: scalar, vector (of scalars), str, union, table or tables (a vector of them).
+        width: bytes in the table itself: the scalar's, or 4 for an offset.
+        scalar: format of the value, or of a vector's elements.
+        target: name of the table that the field leads to; for scalars, of the scalar type.
+        default: value of a field that a file leaves out.
+    """
 
     name: str
     slot: int
-    kind: str
-    width: int  # bytes in the table itself: the scalar's, or 4 for an offset
-    scalar: Struct  # of the value, or of a vector's elements
+    encoding: str
+    width: int
+    scalar: Struct
     target: str
     default: Any
 
 
-_SCALARS = {"i1": "<b", "u1": "<B", "?1": "<B", "u2": "<H", "i4": "<i", "u4": "<I", "i8": "<q", "u8": "<Q", "f4": "<f"}
+# By numpy's letter and size; ``?1`` is a bool of one byte, read as a number.
+_SCALARS = {
+    "i1": Struct("<b"),
+    "u1": Struct("<B"),
+    "?1": Struct("<B"),
+    "u2": Struct("<H"),
+    "i4": Struct("<i"),
+    "u4": Struct("<I"),
+    "i8": Struct("<q"),
+    "u8": Struct("<Q"),
+    "f4": Struct("<f"),
+}
 _OFFSET = Struct("<I")
 
 
 def _field(text: str, slot: int) -> Field:
-    name, _, rest = text.partition(":")
-    kind, _, default = rest.partition("=")
-    inner = kind.strip("[]")
-    if inner in _SCALARS:
-        scalar = Struct(_SCALARS[inner])
-        if inner != kind:
-            return Field(name, slot, "vector", 4, scalar, inner, ())
-        return Field(name, slot, "scalar", scalar.size, scalar, inner, int(default or 0))
-    if inner == kind:
-        return Field(name, slot, kind if kind in ("str", "union") else "table", 4, _OFFSET, inner, None)
-    return Field(name, slot, "tables", 4, _OFFSET, inner, ())
+    name, _, declaration = text.partition(":")
+    type_name, _, default = declaration.partition("=")
+    target = type_name.strip("[]")
+    scalar = _SCALARS.get(target)
+    if scalar and target == type_name:
+        return Field(name, slot, "scalar", scalar.size, scalar, target, int(default or 0))
+    if scalar:
+        return Field(name, slot, "vector", _OFFSET.size, scalar, target, ())
+    if target != type_name:
+        return Field(name, slot, "tables", _OFFSET.size, _OFFSET, target, ())
+    encoding = type_name if type_name in ("str", "union") else "table"
+    return Field(name, slot, encoding, _OFFSET.size, _OFFSET, target, None)
+
+
+# A slot that is no longer used keeps its number, so fields are counted before those are dropped.
+def _fields(declarations: list[str]) -> tuple[Field, ...]:
+    named = [(slot, text) for slot, text in enumerate(declarations) if text != "_"]
+    return tuple(_field(text, slot) for slot, text in named)
 
 
 @cache
 def tables() -> dict[str, tuple[Field, ...]]:
     """Fields of every table that has any, in slot order."""
-    lines = (line.split() for line in TABLES.strip().splitlines())
-    return {name: tuple(_field(text, slot) for slot, text in enumerate(fields) if text != "_") for name, *fields in lines}
+    by_name = {}
+    for line in TABLES.strip().splitlines():
+        name, *declarations = line.split()
+        by_name[name] = _fields(declarations)
+    return by_name

@@ -6,12 +6,13 @@ one makes it read or write outside its arrays: what is declared is held against 
 
 from collections.abc import Callable
 
-from handheld.engine._verify import layers, lookups, moves
-from handheld.engine._verify.call import Call, Shape
+from handheld.engine._verify import layers, lookups, moves, recurrent
+from handheld.engine._verify.axes import Shape
+from handheld.engine._verify.call import Call
 from handheld.engine._verify.custom import TRANSPOSE_CONV_BIAS
 
 COUNTED = frozenset({"FULLY_CONNECTED", "RESHAPE", "SQUEEZE"})
-"""Operators whose files often declare another shape of as many elements than the kernel makes."""
+"""Operators whose files often declare another shape than the kernel makes, of as many elements."""
 
 _ELEMENTWISE = """
 ABS BUCKETIZE CAST CEIL COMPLEX_ABS COS DENSIFY DEQUANTIZE ELU EXP FAKE_QUANT FLOOR GELU HARD_SWISH
@@ -31,6 +32,7 @@ _UNSORTED = """
 UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM
 """
 
+# An operator without an entry has no rule: a KeyError is a LookupError, which makes it a doubt.
 _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     **dict.fromkeys(_ELEMENTWISE.split(), layers.same),
     **dict.fromkeys(_BROADCAST.split(), layers.broadcast),
@@ -45,15 +47,16 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"), lookups.boxes),
     **dict.fromkeys(_UNSORTED.split(), lookups.unsorted_segments),
     "ADD_N": layers.equal,
-    "ATAN2": layers.equal,  # the one of its kind whose kernel does not broadcast: it reads behind the shorter operand
+    # The one of its kind whose kernel does not broadcast: it reads behind the shorter operand.
+    "ATAN2": layers.equal,
     "BATCH_MATMUL": layers.matmul,
     "BATCH_TO_SPACE_ND": moves.from_batch,
     "BROADCAST_ARGS": lookups.broadcast_args,
     "BROADCAST_TO": moves.broadcast_to,
     "CONCATENATION": moves.concat,
     "CONV_2D": layers.conv,
-    "CONV_3D": lookups.conv_3d,
-    "CONV_3D_TRANSPOSE": lookups.conv_3d_transpose,
+    "CONV_3D": layers.conv_3d,
+    "CONV_3D_TRANSPOSE": layers.conv_3d_transpose,
     TRANSPOSE_CONV_BIAS: layers.transpose_conv_bias,
     "DEPTHWISE_CONV_2D": layers.depthwise,
     "DEPTH_TO_SPACE": moves.to_space,
@@ -64,7 +67,7 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     "FULLY_CONNECTED": layers.dense,
     "GATHER": moves.gather,
     "GATHER_ND": moves.gather_nd,
-    "LSTM": lookups.full_or_basic_lstm,
+    "LSTM": recurrent.full_or_basic_lstm,
     "MATRIX_DIAG": lookups.matrix_diag,
     "MATRIX_SET_DIAG": lookups.set_diag,
     "MIRROR_PAD": moves.mirror,
@@ -86,12 +89,12 @@ _RULES: dict[str, Callable[[Call], list[Shape]]] = {
     "SPLIT_V": moves.split_v,
     "SQUEEZE": moves.squeeze,
     "STRIDED_SLICE": moves.strided_slice,
-    "SVDF": lookups.svdf,
+    "SVDF": recurrent.svdf,
     "TILE": moves.tile,
     "TOPK_V2": moves.top,
     "TRANSPOSE": moves.transpose,
     "TRANSPOSE_CONV": layers.transpose_conv,
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": lookups.sequence_lstm,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.sequence_lstm,
     "UNIQUE": lookups.unique,
     "UNPACK": moves.unpack,
 }

@@ -74,91 +74,117 @@ def open_axes(tensor: Table) -> tuple[int, ...]:
     return tuple(i for i, side in enumerate(tensor["shape_signature"]) if side == -1)
 
 
-def ensure_size(where: str, shape: Sequence[int], dtype: str) -> int:
+def agrees(signature: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether a shape differs from a shape signature in open sides (-1) alone."""
+    if len(signature) != len(shape):
+        return False
+    return all(side in (-1, length) for side, length in zip(signature, shape, strict=True))
+
+
+def ensure_size(path: str, shape: Sequence[int], dtype: str) -> int:
     """Bytes of a tensor, refused where a kernel's arithmetic would overflow."""
     needed = size_in_bytes(shape, dtype)
     # Kernels multiply sides one after another in 32 bits: a zero among them hides the others
     # from the product, not from the kernel.
     solid = size_in_bytes([max(side, 1) for side in shape], dtype)
-    if max(needed, solid) > MAX_BYTES or max(shape, default=0) > MAX_BYTES or len(shape) > MAX_SIDES:
+    largest = max(needed, solid, *shape)
+    if largest > MAX_BYTES or len(shape) > MAX_SIDES:
         limit = f"at most {MAX_SIDES} sides and {MAX_BYTES} bytes"
-        unsupported(where, f"shape {tuple(shape)} of {dtype} is too large: {limit}")
+        unsupported(path, f"shape {tuple(shape)} of {dtype} is too large: {limit}")
     return needed
 
 
-def check_tensor(where: str, tensor: Table, buffers: Sequence[Table]) -> int:
+def check_tensor(path: str, tensor: Table, buffers: Sequence[Table]) -> int:
     """Check one tensor; returns the bytes that it needs at run time (0 for a constant)."""
-    if not 0 <= tensor["type"] < len(TYPES):
-        fail(where, f"element type {tensor['type']}, expected 0 to {len(TYPES) - 1}")
-    if tensor["buffer"] >= len(buffers):
-        fail(where, f"buffer {tensor['buffer']} of {len(buffers)}")
-    if tensor["external_buffer"] or tensor["variant_tensors"]:
-        unsupported(where, "external buffers and variant tensors are not supported")
+    _check_numbers(path, tensor, len(buffers))
     dtype = type_name(tensor)
-    _check_shape(where, tensor["shape"], tensor["shape_signature"])
-    needed = ensure_size(where, tensor["shape"], dtype)
+    shape = tensor["shape"]
+    _check_shape(path, shape, tensor["shape_signature"])
+    needed = ensure_size(path, shape, dtype)
     if tensor["quantization"]:
-        _check_quantization(f"{where}.quantization", tensor["quantization"], dtype, tensor["shape"])
+        _check_quantization(f"{path}.quantization", tensor["quantization"], dtype, shape)
     if has_data(tensor, buffers):
-        _check_constant(where, tensor, buffers[tensor["buffer"]], needed)
+        _check_constant(path, tensor, buffers[tensor["buffer"]]["data"], needed)
         return 0
     if tensor["sparsity"]:
-        fail(where, "sparse, but without data")
+        fail(path, "sparse, but without data")
     return needed
 
 
-def _check_shape(where: str, shape: Sequence[int], signature: Sequence[int]) -> None:
-    if any(side < 0 for side in shape):
-        fail(where, f"shape {shape} has a negative side")
-    if not signature:
-        return
-    pairs = list(zip(signature, shape, strict=False))
-    if len(signature) != len(shape) or any(s not in (-1, n) for s, n in pairs):
-        fail(where, f"shape signature {signature} does not agree with shape {shape}")
+def _check_numbers(path: str, tensor: Table, buffer_count: int) -> None:
+    """Refuse a tensor whose type or buffer is not there: all that follows looks them up."""
+    if not 0 <= tensor["type"] < len(TYPES):
+        fail(path, f"element type {tensor['type']}, expected 0 to {len(TYPES) - 1}")
+    if tensor["buffer"] >= buffer_count:
+        fail(path, f"buffer {tensor['buffer']} of {buffer_count}")
+    if tensor["external_buffer"] or tensor["variant_tensors"]:
+        unsupported(path, "external buffers and variant tensors are not supported")
 
 
-def _check_constant(where: str, tensor: Table, buffer: Table, needed: int) -> None:
-    dtype, data = type_name(tensor), buffer["data"]
+def _check_shape(path: str, shape: Sequence[int], signature: Sequence[int]) -> None:
+    if min(shape, default=0) < 0:
+        fail(path, f"shape {shape} has a negative side")
+    if signature and not agrees(signature, shape):
+        fail(path, f"shape signature {signature} does not agree with shape {shape}")
+
+
+def _check_constant(path: str, tensor: Table, data: np.ndarray, needed: int) -> None:
+    dtype = type_name(tensor)
     if tensor["is_variable"]:
-        fail(where, "a variable tensor with constant data")
+        fail(path, "a variable tensor with constant data")
     if dtype == "string":
-        _check_strings(where, data, math.prod(tensor["shape"]))
+        _check_strings(path, data, math.prod(tensor["shape"]))
     elif dtype in OPAQUE:
-        fail(where, f"constant of type {dtype}")
+        fail(path, f"constant of type {dtype}")
     elif tensor["sparsity"]:
-        check_sparse(where, tensor, bits(dtype), len(data))
+        check_sparse(path, tensor, bits(dtype), len(data))
     elif len(data) != needed:
         shape = f"shape {tensor['shape']} of {dtype}"
-        fail(where, f"{len(data)} bytes of data, expected {needed} for {shape}")
+        fail(path, f"{len(data)} bytes of data, expected {needed} for {shape}")
 
 
-def _check_strings(where: str, data: np.ndarray, count: int) -> None:
+def _check_strings(path: str, data: np.ndarray, count: int) -> None:
     """A string tensor holds a count, then count + 1 rising offsets, then the characters."""
     head = 4 * (count + 2)
     if len(data) < head:
-        fail(where, f"{len(data)} bytes of string data, expected {head} for {count} strings")
+        fail(path, f"{len(data)} bytes of string data, expected {head} for {count} strings")
     numbers = np.frombuffer(data[:head].tobytes(), "<i4")
-    rising = (np.diff(numbers[1:]) >= 0).all()
-    if numbers[0] != count or numbers[1] != head or numbers[-1] > len(data) or not rising:
-        fail(where, f"string offsets are not rising within {len(data)} bytes for {count} strings")
+    offsets = numbers[1:]
+    rising = (np.diff(offsets) >= 0).all()
+    if numbers[0] != count or offsets[0] != head or offsets[-1] > len(data) or not rising:
+        limits = f"within {len(data)} bytes for {count} strings"
+        fail(path, f"string offsets are not rising {limits}")
 
 
-def _check_quantization(where: str, quantization: Table, dtype: str, shape: tuple[int, ...]) -> None:
+def _check_quantization(path: str, quantization: Table, dtype: str, shape: tuple[int, ...]) -> None:
     if quantization["details_type"] > 1:
-        unsupported(where, "blockwise and multi-axis quantisation are not supported")
-    scales, zeros = quantization["scale"], quantization["zero_point"]
-    axis = quantization["quantized_dimension"]
+        unsupported(path, "blockwise and multi-axis quantisation are not supported")
+    scales = quantization["scale"]
+    zeros = quantization["zero_point"]
+    # A range (min, max) without a scale tells what was seen in training, and binds no kernel.
     if not scales:
         return
     if zeros and len(zeros) != len(scales):
-        fail(where, f"{len(scales)} scales but {len(zeros)} zero points")
-    if not all(_SCALES[0] <= scale <= _SCALES[1] for scale in scales):
-        fail(where, f"scales {scales[:4]} are not all within {_SCALES[0]} to {_SCALES[1]}")
-    low, high = _ZERO_POINTS.get(dtype, (-(2**31), 2**31 - 1))
+        fail(path, f"{len(scales)} scales but {len(zeros)} zero points")
+    _check_values(path, scales, zeros, dtype)
+    _check_axis(path, quantization["quantized_dimension"], len(scales), shape)
+
+
+def _check_values(path: str, scales: Sequence[float], zeros: Sequence[int], dtype: str) -> None:
+    low, high = _SCALES
+    # One by one, not by the least and the greatest: NaN lies in no range, but is no extreme.
+    if not all(low <= scale <= high for scale in scales):
+        fail(path, f"scales {scales[:4]} are not all within {low} to {high}")
+    # The file has 64 bits for a zero point, the runtime 32, whatever the type.
+    first, last = _ZERO_POINTS.get(dtype, _ZERO_POINTS["int32"])
     for zero in zeros:
-        if not low <= zero <= high:
-            fail(where, f"zero point {zero} is no value of {dtype}")
-    if len(scales) > 1 and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
-        fail(where, f"{len(scales)} scales along axis {axis} of shape {shape}")
-    if axis and not 0 <= axis < len(shape):
-        fail(where, f"axis {axis} of shape {shape}")
+        if not first <= zero <= last:
+            fail(path, f"zero point {zero} is no value of {dtype}")
+
+
+def _check_axis(path: str, axis: int, count: int, shape: tuple[int, ...]) -> None:
+    inside = 0 <= axis < len(shape)
+    if count > 1 and (not inside or shape[axis] != count):
+        fail(path, f"{count} scales along axis {axis} of shape {shape}")
+    if axis and not inside:
+        fail(path, f"axis {axis} of shape {shape}")

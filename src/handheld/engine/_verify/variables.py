@@ -15,7 +15,7 @@ Name = tuple[bytes, bytes]
 """Container and shared name, which together name a variable."""
 
 _TABLES = ("HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE")
-_TABLE_TYPES = {("int64", "string"), ("string", "int64")}
+_TABLE_TYPES = {("int64", "string"), ("string", "int64")}  # of key and value, in the runtime
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Assigned:
     dtype: str
     shape: tuple[int, ...]
 
+    @classmethod
+    def of(cls, tensor: Table) -> "Assigned":
+        """What a tensor declares of itself."""
+        return cls(type_name(tensor), tuple(tensor["shape"]))
+
 
 @dataclass
 class Variables:
@@ -32,20 +37,21 @@ class Variables:
 
     assigned: dict[Name, list[Assigned]] = field(default_factory=dict)
 
-    def check_read(self, where: str, name: Name, output: Table) -> str:
+    def check_read(self, path: str, name: Name, output: Table) -> str:
         """Refuse a read that declares other than what is assigned; returns a doubt, or ""."""
-        entries = self.assigned.get(name)
-        if not entries:
-            fail(where, f"reads variable {name[1]!r}, to which nothing is ever assigned")
-        declared = Assigned(type_name(output), tuple(output["shape"]))
-        for entry in entries:
-            if entry.dtype != declared.dtype:
-                fail(where, f"reads {declared.dtype} of a variable of {entry.dtype}")
-            if entry.shape == declared.shape:
+        values = self.assigned.get(name)
+        if not values:
+            fail(path, f"reads variable {name[1]!r}, to which nothing is ever assigned")
+        declared = Assigned.of(output)
+        for value in values:
+            if value.dtype != declared.dtype:
+                fail(path, f"reads {declared.dtype} of a variable of {value.dtype}")
+            if value.shape == declared.shape:
                 continue
+            # The runtime gives an open output the shape of what was assigned last.
             if -1 in output["shape_signature"]:
                 return "a variable whose shape only a run can tell"
-            fail(where, f"reads shape {declared.shape} of a variable of shape {entry.shape}")
+            fail(path, f"reads shape {declared.shape} of a variable of shape {value.shape}")
         return ""
 
 
@@ -55,6 +61,7 @@ def names_of(model_names: Sequence[str], graph: Table) -> dict[int, Name]:
     for node in _operators(model_names, graph, "VAR_HANDLE"):
         options = node["builtin_options"] or {}
         name = (options.get("container") or b"", options.get("shared_name") or b"")
+        # One output, if the file is right; its arity is judged later.
         names.update(dict.fromkeys(node["outputs"], name))
     return names
 
@@ -66,18 +73,20 @@ def collect(model_names: Sequence[str], graphs: Sequence[Table]) -> Variables:
         names = names_of(model_names, graph)
         for node in _operators(model_names, graph, "ASSIGN_VARIABLE"):
             _collect_one(variables, names, node, graph["tensors"])
-    if "VAR_HANDLE" in model_names and any(table in model_names for table in _TABLES):
+    if "VAR_HANDLE" in model_names and not set(_TABLES).isdisjoint(model_names):
         unsupported("operator_codes", "variables and hash tables in one file")
     return variables
 
 
-def _collect_one(variables: Variables, names: dict[int, Name], node: Table, tensors: Sequence[Table]) -> None:
-    inputs = node["inputs"]
-    if len(inputs) != 2 or inputs[0] not in names or not 0 <= inputs[1] < len(tensors):
+def _collect_one(
+    variables: Variables, names: dict[int, Name], node: Table, tensors: Sequence[Table]
+) -> None:
+    if len(node["inputs"]) != 2:
         return
-    value = tensors[inputs[1]]
-    entry = Assigned(type_name(value), tuple(value["shape"]))
-    variables.assigned.setdefault(names[inputs[0]], []).append(entry)
+    handle, value = node["inputs"]
+    if handle in names and 0 <= value < len(tensors):
+        entries = variables.assigned.setdefault(names[handle], [])
+        entries.append(Assigned.of(tensors[value]))
 
 
 def _operators(model_names: Sequence[str], graph: Table, name: str) -> Iterator[Table]:
@@ -87,12 +96,14 @@ def _operators(model_names: Sequence[str], graph: Table, name: str) -> Iterator[
             yield node
 
 
-def check_table(where: str, name: str, node: Table) -> None:
+def check_table(path: str, name: str, node: Table) -> None:
     """Refuse a hash table of types for which the runtime has none."""
     if name != "HASHTABLE":
         return
     options = node["builtin_options"] or {}
-    numbers = (options.get("key_dtype", 0), options.get("value_dtype", 0))
-    types = tuple(TYPES[number] for number in numbers if 0 <= number < len(TYPES))
-    if types not in _TABLE_TYPES:
-        unsupported(where, f"a hash table of types {types}, expected int64 and string")
+    # Both are in range, as ``options`` sees to.
+    key = TYPES[options.get("key_dtype", 0)]
+    value = TYPES[options.get("value_dtype", 0)]
+    if (key, value) not in _TABLE_TYPES:
+        problem = f"a hash table of types {(key, value)}"
+        unsupported(path, f"{problem}, expected int64 and string")
