@@ -18,13 +18,12 @@ from _report import show, write
 from handheld.compress import Family
 from handheld.compress.candidates import Builder
 from handheld.compress.config import read
-from handheld.compress.progress import Clock, silent
 from handheld.compress.stages import Run, joint_run, planned
 from handheld.compress.structure import trace
 from handheld.compress.teachers import build
 from handheld.compress.training.joint import time_ratio
 from handheld.compress.training.pictures import Preparation
-from handheld.compress.workspace import Workspace
+from handheld.training.runs import RunFolder, StageClock, silent
 
 
 def main() -> None:
@@ -39,7 +38,7 @@ def main() -> None:
     network = build(wanted.teacher, preparation.shape, len(data.classes), seed=settings.seed, folder=wanted.folder)
     large = trace(network, torch.zeros(2, *preparation.shape))
     builder = Builder(large, preparation.shape, len(data.classes), settings.seed, settings.sparsity)
-    run = Run(data, settings, (), Workspace(given.family), Clock(silent), preparation, large, True, None)
+    run = Run(data, settings, (), RunFolder(given.family), StageClock(silent), preparation, large, True, None)
     step = joint_run(run, builder, planned(run.space.file("candidates.json")), run.batches(), 0)
     ratio = time_ratio(step, given.pairs)
     seconds = Family.open(given.family).record["seconds"]

@@ -11,6 +11,7 @@ LIGHT = [
     ("handheld.errors", HEAVY),
     ("handheld.graph", HEAVY),
     ("handheld.engine", {"ai_edge_litert", "cv2", "av", "PIL", "torch"}),
+    ("handheld.training.runs", {"torch", "cv2", "PIL"}),
 ]
 
 

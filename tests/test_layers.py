@@ -19,7 +19,7 @@ GROUND = [room.name for room in ROOMS if room.floor == 0]  # the one floor whose
 FLOOR = {room.name: float(room.floor) for room in ROOMS}
 FLOOR |= {name: order / 10 for order, name in enumerate(GROUND)}
 RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 2, "onnxruntime": 1}, "engine"  # and in how many files of the room
-CLUSTER, CLUSTER_FILE = "ray", "handheld.cluster"
+ONE_FILE = {"ray": "handheld.cluster", "PIL": "handheld.pictures.pillow"}
 TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated", "training"), "training"
 
 
@@ -106,7 +106,7 @@ def cycles(modules: dict[str, Module]) -> list[str]:
 
 
 def wrong_dependencies(modules: dict[str, Module]) -> list[str]:
-    """Say where an inference runtime, torch or Ray is imported outside its place."""
+    """Say where an inference runtime, torch, Ray or Pillow is imported outside its place."""
     found: list[str] = []
     runtime_files: dict[str, set[str]] = {runtime: set() for runtime in RUNTIMES}
     for module in modules.values():
@@ -121,8 +121,8 @@ def wrong_dependencies(modules: dict[str, Module]) -> list[str]:
             torch_is_fine = module.room in TORCH_ROOMS or TORCH_FOLDER in parts
             if top in ("torch", "torchvision") and not torch_is_fine:
                 found.append(f"{module.path}:{line}: imports {top}; only {TORCH_ROOMS} and folders called {TORCH_FOLDER!r} may")
-            if top == CLUSTER and module.name != CLUSTER_FILE:
-                found.append(f"{module.path}:{line}: imports {top}; only {CLUSTER_FILE} may")
+            if ONE_FILE.get(top, module.name) != module.name:
+                found.append(f"{module.path}:{line}: imports {top}; only {ONE_FILE[top]} may")
     for runtime, files in runtime_files.items():
         if len(files) > RUNTIMES[runtime]:
             found.append(f"{runtime} is imported in {len(files)} files, at most {RUNTIMES[runtime]} may: {sorted(files)}")
@@ -165,6 +165,7 @@ PLANTED = {
     "a second runtime": ("graph/a.py", "import onnxruntime", "a.py:1: imports onnxruntime; only the room 'engine' may"),
     "ray": ("compress/run.py", "import ray.util", "run.py:1: imports ray; only handheld.cluster may"),
     "ray deeper": ("compress/cluster.py", "import ray", "cluster.py:1: imports ray; only handheld.cluster may"),
+    "pillow": ("media/images.py", "from PIL import Image", "images.py:1: imports PIL; only handheld.pictures.pillow may"),
     "torch": (
         "hands/model.py",
         "from torch import nn",

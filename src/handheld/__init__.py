@@ -8,17 +8,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from handheld import _extras
+from handheld._rooms import ROOMS
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for type checkers and editors, which run nothing; a test holds it equal to the table
     from handheld import (
+        arrays,
+        cli,
         cluster,
-        compile,  # noqa: A004  (the name of the room)
+        compile,
         compress,
         config,
         data,
+        drawing,
         engine,
         errors,
         federated,
+        files,
         graph,
         hands,
         media,
@@ -28,30 +33,12 @@ if TYPE_CHECKING:
         reply,
         service,
         training,
+        web,
     )
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "__version__",
-    "cluster",
-    "compile",
-    "compress",
-    "config",
-    "data",
-    "engine",
-    "errors",
-    "federated",
-    "graph",
-    "hands",
-    "media",
-    "pictures",
-    "projection",
-    "propagation",
-    "reply",
-    "service",
-    "training",
-]
+__all__ = ["__version__", *(room.name for room in ROOMS)]
 
 _extras.install()
 

@@ -1,10 +1,9 @@
 """The rooms of the house, in one table: what the package offers, ``doctor``, the test of layers and CONTRIBUTING go by it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Room:
+class Room(NamedTuple):
     """One sub-package or module of the package.
 
     Attributes:
@@ -24,6 +23,7 @@ _PICTURES = ("cv2", "av", "PIL")
 
 ROOMS = (
     Room("errors", 0, "every error that a person can cause"),
+    Room("files", 0, "files written whole or not at all"),
     Room("arrays", 0, "archives of arrays, bounded"),
     Room("pictures", 0, "pictures decoded, turned, resized", ("PIL",)),
     Room("cluster", 1, "a Ray cluster", ("ray",)),

@@ -2,7 +2,9 @@
 
 HandheldError
 ├── MissingDependencyError   an optional package is not installed; says which extra brings it
+├── FileError                a file that cannot be written: no such place, no permission, a full disk
 ├── MediaError               a picture, video or camera that cannot be read or written
+│   └── TooManyPixelsError   a picture that is larger than memory is for
 ├── ModelError               a model file that is corrupt, unsupported or of the wrong geometry
 ├── CompileError             a network that cannot become a model file, or whose file does not agree with it
 ├── TrainingError            training that cannot go on: a loss that is no number, a network that gives what it must not
@@ -44,8 +46,16 @@ class MissingDependencyError(HandheldError, ImportError):
         return type(self), (self.package, self.extra, self.purpose)
 
 
+class FileError(HandheldError):
+    """A file cannot be written; what was there before is kept."""
+
+
 class MediaError(HandheldError):
     """A picture, video or camera cannot be read or written."""
+
+
+class TooManyPixelsError(MediaError):
+    """A picture has more pixels than are read."""
 
 
 class ModelError(HandheldError):

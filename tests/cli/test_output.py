@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from handheld.cli._output import Output, shown
 from handheld.cli.app import app
-from handheld.media import open_lines
+from handheld.files import open_lines
 
 RUNNER = CliRunner()
 

@@ -18,7 +18,6 @@ from handheld.compress import cluster
 from handheld.compress.candidates import Builder, Candidate
 from handheld.compress.finishing import Finished, Lesson
 from handheld.compress.networks import PictureShape, make
-from handheld.compress.progress import Clock
 from handheld.compress.quantisation import fold
 from handheld.compress.run import compress
 from handheld.compress.settings import Settings
@@ -29,10 +28,10 @@ from handheld.compress.teachers import Teacher
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Augmentation, Batches
 from handheld.compress.training.pictures import Preparation
-from handheld.compress.workspace import Workspace
 from handheld.data import Splits
 from handheld.errors import InputError, MissingDependencyError, TrainingError
 from handheld.training import Distillation, Schedule
+from handheld.training.runs import RunFolder, StageClock
 
 pytest.importorskip("ray", reason="the extra cluster is not installed")
 
@@ -71,8 +70,8 @@ def run(tmp_path: Path):
     """All of a run that an engine asks for."""
     told = []
     (tmp_path / "family" / "run").mkdir(parents=True)
-    space = Workspace(tmp_path / "family")
-    return SimpleNamespace(space=space, clock=Clock(lambda stage, done, text: told.append(done)), told=told)
+    space = RunFolder(tmp_path / "family")
+    return SimpleNamespace(space=space, clock=StageClock(lambda stage, done, text: told.append(done)), told=told)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +129,7 @@ def test_members_are_those_of_one_process_and_are_kept(ray, run, lesson, started
 
 def elsewhere(run) -> SimpleNamespace:
     """A run in another folder, where no member is kept."""
-    space = Workspace(run.space.folder / "elsewhere")
+    space = RunFolder(run.space.folder / "elsewhere")
     space.state.mkdir(parents=True)
     return SimpleNamespace(space=space, clock=run.clock)
 

@@ -12,7 +12,7 @@ import pytest
 from handheld.compress.assembling import marked
 from handheld.compress.family import Family, Latency, Layer, Member, Step
 from handheld.compress.targets import Target
-from handheld.errors import HandheldError, InputError, MediaError, ModelError
+from handheld.errors import FileError, HandheldError, InputError, ModelError
 
 FAST, SLOW = Latency(0.0001, 0.00012, 0.00001, 40), Latency(0.01, 0.011, 0.001, 40)
 TEACHER = Member("teacher", "teacher.tflite", "big", "float32", 1000, 10**6, 250, SLOW, 0.94, 0.94, 0.95, 1000, SLOW)
@@ -92,7 +92,7 @@ def test_copy_is_all_or_nothing(family: Family, tmp_path: Path, monkeypatch: pyt
         family.copy(SMALL, out)
     (family.folder / "small.tflite").write_bytes(b"model")
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(MediaError):
+    with pytest.raises(FileError):
         family.copy(SMALL, tmp_path / "file" / "out.tflite")
     out.parent.mkdir()
     out.write_bytes(b"old")
@@ -102,7 +102,7 @@ def test_copy_is_all_or_nothing(family: Family, tmp_path: Path, monkeypatch: pyt
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("handheld.compress.family.shutil", SimpleNamespace(copyfile=half))
-    with pytest.raises(MediaError, match="what was there before is kept"):
+    with pytest.raises(FileError, match="what was there before is kept"):
         family.copy(SMALL, out)
     assert out.read_bytes() == b"old"
     assert os.listdir(out.parent) == ["out.tflite"]

@@ -13,7 +13,6 @@ from torch import nn
 
 from handheld.compress import Family, Target, TeacherWarning, compress
 from handheld.compress.measuring import latencies
-from handheld.compress.progress import Progress
 from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.teachers import Teacher
 from handheld.compress.training.batches import Augmentation
@@ -21,6 +20,7 @@ from handheld.data import Dataset, Splits
 from handheld.engine import Model, classify
 from handheld.errors import CompileError, InputError, MissingDependencyError, TrainingError
 from handheld.training import Distillation, Schedule
+from handheld.training.runs import Progress
 
 SETTINGS = Settings(
     training=Schedule(6, batch=60, rate=0.1),

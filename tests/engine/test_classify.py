@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handheld.engine import Model, Prediction, classify, embed
-from handheld.engine.classify import ImageCard, prepare, resize
+from handheld.engine.classify import ImageCard, prepare
 from handheld.errors import InputError, ModelError
 
 LANDMARK = (Path(__file__).parent.parent / "fixtures" / "tiny_landmark.tflite").read_bytes()
@@ -62,12 +62,3 @@ def test_cropping_takes_the_middle():
     wide = np.zeros((2, 6, 3), np.uint8)
     wide[:, 2:4] = 255
     assert prepare(wide, card, 2, 2) == pytest.approx(np.ones((2, 2, 3)))
-
-
-def test_resizing():
-    rng = np.random.default_rng(0)
-    picture = rng.random((6, 8, 3), np.float32)
-    assert resize(picture, 6, 8) == pytest.approx(picture, abs=1e-6)
-    assert resize(np.full((5, 7, 3), 0.3, np.float32), 11, 2) == pytest.approx(np.full((11, 2, 3), 0.3))
-    stripes = np.tile(np.array([0.0, 1.0], np.float32)[None, :, None], (4, 32, 3))
-    assert np.abs(resize(stripes, 4, 8) - 0.5).max() < 0.1  # no moiré: every pixel below is seen

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handheld.errors import MediaError
+from handheld.errors import FileError, MediaError
 from handheld.media import read_image, write_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
@@ -53,6 +53,6 @@ def test_an_unknown_suffix_or_folder_writes_nothing(tmp_path):
     with pytest.raises(MediaError, match="cannot be written"):
         write_image(tmp_path / "a.xyz", RGB)
     (tmp_path / "file").write_text("")
-    with pytest.raises(MediaError, match="cannot be written"):
+    with pytest.raises(FileError, match="cannot be written"):
         write_image(tmp_path / "file" / "a.png", RGB)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

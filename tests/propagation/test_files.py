@@ -5,7 +5,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from handheld.errors import InputError, MediaError
+from handheld.errors import FileError, InputError
 from handheld.propagation import Graph, Labels, propagate, read_seeds, write_labels
 
 
@@ -98,7 +98,7 @@ def test_ids_above_all_signed_numbers_come_back(tmp_path: Path, nodes: list[int]
 
 def test_where_no_file_can_be(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(MediaError, match="cannot be written"):
+    with pytest.raises(FileError, match="cannot be written"):
         write_labels(
             tmp_path / "file" / "l.parquet", Labels(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), 1), ("a",)
         )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handheld.errors import MediaError, ModelError
+from handheld.errors import FileError, ModelError
 from handheld.reply import Personal, style
 from handheld.reply.personal import FORMAT
 
@@ -91,7 +91,7 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(tmp_path: Pat
     some(1).write(path)
     old = path.read_bytes()
     monkeypatch.setattr(Path, "write_text", lambda *_: (_ for _ in ()).throw(OSError(28, "No space")))
-    with pytest.raises(MediaError, match="what was there before is kept"):
+    with pytest.raises(FileError, match="what was there before is kept"):
         some(3).write(path)
     assert path.read_bytes() == old
     assert [each.name for each in tmp_path.iterdir()] == ["me.json"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from handheld.errors import InputError, MediaError
+from handheld.errors import FileError, InputError
 from handheld.training.state import load_state, save_state
 
 
@@ -29,7 +29,7 @@ def test_a_full_disk_is_the_promised_error_and_keeps_what_was_there(tmp_path, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(MediaError, match=r"state\.pt: cannot be written: No space left on device"):
+    with pytest.raises(FileError, match=r"state\.pt: cannot be written: No space left on device"):
         save_state(path, {"step": 2})
     monkeypatch.undo()
     assert load_state(path)["step"] == 1
@@ -39,10 +39,10 @@ def test_a_full_disk_is_the_promised_error_and_keeps_what_was_there(tmp_path, mo
 def test_a_disk_that_is_really_full(tmp_path):
     """A file system of 64 kB, in a namespace of its own where the system allows one."""
     code = (
-        "import torch; from pathlib import Path; from handheld.errors import MediaError\n"
+        "import torch; from pathlib import Path; from handheld.errors import FileError\n"
         "from handheld.training.state import save_state\n"
         "try: save_state(Path('/mnt/state.pt'), {'w': torch.zeros(100_000)})\n"
-        "except MediaError as error: print('told:', error)"
+        "except FileError as error: print('told:', error)"
     )
     import sys
 
@@ -59,7 +59,7 @@ def test_a_disk_that_is_really_full(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_the_promised_error(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(MediaError, match="cannot be written"):
+    with pytest.raises(FileError, match="cannot be written"):
         save_state(tmp_path / "file" / "state.pt", {"step": 1})
 
 

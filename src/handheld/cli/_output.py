@@ -40,13 +40,13 @@ class Output:
         console: on standard error, for progress.
 
     Raises:
-        MediaError: one of the files could not be written, which is known before the work for it begins.
+        FileError: one of the files could not be written, which is known before the work for it begins.
     """
 
     def __init__(self, *, json: Path | None = None, quiet: bool = False, out: Path | None = None) -> None:
         from rich.console import Console
 
-        from handheld.media import ensure_writable
+        from handheld.files import ensure_writable
 
         for path in (json, out):
             if path is not None:
@@ -57,7 +57,7 @@ class Output:
     @property
     def is_json(self) -> bool:
         """Whether standard output is for JSON alone."""
-        from handheld.media import STANDARD_OUTPUT
+        from handheld.files import STANDARD_OUTPUT
 
         return str(self._json) == STANDARD_OUTPUT
 
@@ -89,7 +89,7 @@ class Output:
         if self.is_json:
             typer.echo(text, nl=False)
             return
-        from handheld.media import atomic_path
+        from handheld.files import atomic_path
 
         with atomic_path(self._json) as temporary:
             temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # of names that are no text, as JSON writes them

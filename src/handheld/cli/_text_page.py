@@ -40,14 +40,14 @@ class Recall:
 
 
 def training_page(made: "TextModel", model: Path) -> Path:
-    """Write the report of a training beside the model and return its path. Raises :class:`MediaError`."""
+    """Write the report of a training beside the model and return its path. Raises :class:`FileError`."""
     about = {"bytes": f"{len(made.content):,}", **{key: made.card[key] for key in ("made_by", "training", "text")}}
     about |= {"fit": {name: value for name, value in asdict(made.fit).items() if name != "choice"}}
     return _write(model.with_suffix(".training.html"), f"Training of {model.name}", made.valid, about, made.curves)
 
 
 def evaluation_page(judged: Judgement, model: Path, texts: Path, out: Path | None = None) -> Path:
-    """Write the report of an evaluation, beside the model if ``out`` does not say where. Raises :class:`MediaError`."""
+    """Write the report of an evaluation, beside the model if ``out`` does not say where. Raises :class:`FileError`."""
     about = {
         "model": str(model),
         "bytes": f"{model.stat().st_size:,}",

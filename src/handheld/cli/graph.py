@@ -31,9 +31,9 @@ def draw(
 ) -> None:
     """Print a solution's graph as Mermaid and SVG."""
     from handheld.errors import InputError
+    from handheld.files import atomic_path
     from handheld.graph import to_mermaid, to_svg
     from handheld.hands import HandOptions, hand_graph
-    from handheld.media import atomic_path
 
     if name not in ("hands", "palms"):
         raise InputError(f"no graph {name!r}; there are: hands, palms")

@@ -48,9 +48,10 @@ def track(
 ) -> None:
     """Track hands through a video, from a camera, or through a folder of pictures. Ctrl-C ends it and keeps what was done."""
     from handheld.errors import InputError
+    from handheld.files import STANDARD_OUTPUT
     from handheld.hands import HandTracker
     from handheld.hands.recording import record
-    from handheld.media import STANDARD_OUTPUT, FrameSource, open_source
+    from handheld.media import FrameSource, open_source
 
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
@@ -104,8 +105,9 @@ def detect(
     import json as coded
 
     from handheld.errors import MediaError
+    from handheld.files import open_lines
     from handheld.hands import HandTracker, draw_hands
-    from handheld.media import open_lines, read_image, write_image
+    from handheld.media import read_image, write_image
 
     output = Output(quiet=quiet)
     failed = 0

@@ -60,7 +60,7 @@ def train(
     from handheld.cli._bars import stage_bars
     from handheld.cli._text_page import training_page
     from handheld.data.dataset import overlap_note
-    from handheld.media import atomic_path
+    from handheld.files import atomic_path
     from handheld.projection.judging import TextData
     from handheld.projection.training.making import make_text_model
     from handheld.projection.training.plan import Plan
@@ -147,7 +147,7 @@ def predict(
     import json as coded
     from contextlib import nullcontext
 
-    from handheld.media import open_lines
+    from handheld.files import open_lines
     from handheld.projection import TextClassifier
 
     words = not Output(json=json, quiet=quiet).is_json

@@ -15,7 +15,7 @@ from handheld.compile._rewrite import with_signature
 from handheld.compile.verify import difference, random_like
 from handheld.engine import embed
 from handheld.errors import CompileError, InputError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 if TYPE_CHECKING:
     import torch
@@ -103,7 +103,7 @@ def to_tflite(
     Raises:
         CompileError: the module cannot be exported, uses an operator that the format lacks (names the layer), gives values
             that are not finite, or the file does not agree with it.
-        MediaError: ``out`` cannot be written.
+        FileError: ``out`` cannot be written.
         InputError: int8 without calibration, an input that is not like the example, or a layer to keep that there is not.
         MissingDependencyError: the extra ``train`` is not installed.
     """

@@ -1,17 +1,13 @@
 """The last stage: all files measured side by side, judged on the test split, and written with what is known of them."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx
 
-import handheld
 from handheld.compress.candidates import Candidate
 from handheld.compress.exporting import Exported, Exporter
 from handheld.compress.family import Family, Latency, Layer, Member
@@ -24,7 +20,8 @@ from handheld.compress.structure import macs, module_state
 from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.teachers import Teacher
 from handheld.data import Splits
-from handheld.media import atomic_path
+from handheld.files import atomic_path
+from handheld.training.runs import provenance
 
 _ROUNDS, _SECONDS = 100, 0.3  # of each file, at least
 _QUANTISED = "teacher_int8"
@@ -252,16 +249,10 @@ def teacher_record(source: Teacher, *, trained: bool) -> dict[str, Any]:
 def origin(data: Splits, seed: int, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
     """Return what every family's record says: when and where it was made, of what data, with which settings."""
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance("torch"),
         "seed": seed,
         "settings": dict(settings),
         "seconds": {stage: round(spent, 1) for stage, spent in seconds.items()},
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-        },
-        "versions": {"handheld": handheld.__version__, "torch": torch.__version__},
         "data": {
             "counts": dict(zip(data.classes, data.train.counts.tolist(), strict=True)),
             "skipped": [list(skipped) for skipped in data.skipped],

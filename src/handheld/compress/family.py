@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hin
 
 from handheld.compress.targets import Target
 from handheld.errors import InputError, ModelError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 FORMAT = 1
 
@@ -210,7 +210,7 @@ class Family:
 
         Raises:
             ModelError: the family's folder does not hold the file.
-            MediaError: it cannot be written.
+            FileError: it cannot be written.
         """
         source = self.folder / member.file
         path = Path(out) / member.file if Path(out).is_dir() else Path(out)

@@ -17,7 +17,6 @@ from handheld.compress.candidates import Builder, ladder
 from handheld.compress.exporting import Exporter
 from handheld.compress.family import Family
 from handheld.compress.measuring import Probe
-from handheld.compress.progress import Clock, Progress, silent
 from handheld.compress.quantisation import fold
 from handheld.compress.report import write_report
 from handheld.compress.settings import Settings, TextEpochs, listed
@@ -29,9 +28,9 @@ from handheld.compress.texts.run import compress_texts
 from handheld.compress.texts.run import ladder as text_ladder
 from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.training.student import accuracy
-from handheld.compress.workspace import digest, workspace
 from handheld.data import Splits
 from handheld.errors import InputError
+from handheld.training.runs import Progress, StageClock, open_run, silent, values_digest
 
 
 def compress(
@@ -105,11 +104,11 @@ def compress(
         "trained": trained or source.trained,
         "settings": _said(settings),
         "targets": [str(target) for target in wanted],
-        "data": digest(data.train.digest, data.valid.digest, data.test.digest),
+        "data": values_digest(data.train.digest, data.valid.digest, data.test.digest),
     }
     if isinstance(model, nn.Module):
         network = check(model, preparation.shape, classes)
-        what["weights"] = digest([(k, tuple(v.shape), float(v.double().sum())) for k, v in network.state_dict().items()])
+        what["weights"] = values_digest([(k, tuple(v.shape), float(v.double().sum())) for k, v in network.state_dict().items()])
     else:
         network = build(source, preparation.shape, classes, seed=settings.seed, folder=Path(base))
     answerer = None
@@ -117,8 +116,8 @@ def compress(
         answerer = ReadOnly.of(source, Path(base), data.classes, preparation)
     large = traced(network, preparation.shape, classes)
     weighted = settings.weighted(data.train.counts.tolist())
-    with workspace(out, json.loads(json.dumps(what))) as space, _on_threads(settings.threads):
-        clock = Clock(progress, kept=space.file("seconds.json"))
+    with open_run(out, json.loads(json.dumps(what))) as space, _on_threads(settings.threads):
+        clock = StageClock(progress, kept=space.file("seconds.json"))
         run = Run(data, weighted, wanted, space, clock, preparation, large, not what["trained"], source, answerer)
         return _stages(run, finish)
 

@@ -12,13 +12,11 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-import handheld
 from handheld.compress.candidates import SHARING, Builder, Candidate, search
 from handheld.compress.exporting import Exported, Exporter, FileLimits, FilePurpose
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
 from handheld.compress.packing import read_packed
-from handheld.compress.progress import Clock
 from handheld.compress.settings import Settings
 from handheld.compress.structure import Slim, macs, shape_of, with_shapes
 from handheld.compress.targets import Target
@@ -31,12 +29,12 @@ from handheld.compress.training.joint import JointStep, Together, recalibrate, s
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, accuracy
 from handheld.compress.training.supernet import Nested
-from handheld.compress.workspace import Workspace, damaged, read_kept
 from handheld.config import from_table
 from handheld.data import Splits
 from handheld.errors import InputError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.training import device, save_state
+from handheld.training.runs import RunFolder, StageClock, damaged, made_by, read_kept
 
 _VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
 _NORM_BATCHES = 20
@@ -67,8 +65,8 @@ class Run:
     data: Splits
     settings: Settings
     targets: tuple[Target, ...]
-    space: Workspace
-    clock: Clock
+    space: RunFolder
+    clock: StageClock
     preparation: Preparation
     large: fx.GraphModule
     trains_large: bool
@@ -90,7 +88,7 @@ class Run:
             "labels": list(self.data.classes),
             "image": self.preparation.card(),
             "output": "logits",
-            "made_by": f"handheld {handheld.__version__} compress",
+            "made_by": made_by("compress"),
             "training": {"data": self.data.train.digest, "examples": len(self.data.train), "seed": self.settings.seed},
         }
 
@@ -136,7 +134,7 @@ def planned(path: Path) -> tuple[Candidate, ...]:
         raise damaged(path, error) from error
 
 
-def joint_ratio(space: Workspace) -> float | None:
+def joint_ratio(space: RunFolder) -> float | None:
     """Return what a step of the joint run takes over one of the teacher alone; None where it was not measured."""
     try:
         return float(read_kept(space.file("joint.json"))["ratio"])

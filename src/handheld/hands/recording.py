@@ -14,11 +14,12 @@ from typing import IO, Any
 import numpy as np
 
 from handheld.errors import HandheldError, InputError
+from handheld.files import open_lines, uninterrupted
 from handheld.graph import Packet
 from handheld.hands.drawing import draw_hands
 from handheld.hands.result import HandResult, Palm, Region
 from handheld.hands.tracker import HandTracker
-from handheld.media import Frame, VideoWriter, open_lines, uninterrupted
+from handheld.media import Frame, VideoWriter
 
 _TRACE_LENGTH = 20
 

@@ -14,7 +14,8 @@ from handheld.hands.packs import ModelPack, load_pack
 from handheld.hands.pipeline import HandOptions, hand_graph
 from handheld.hands.result import HandResult
 from handheld.hands.smoothing import OneEuroOptions
-from handheld.media import Frame, as_rgb
+from handheld.media import Frame
+from handheld.pictures import as_rgb
 
 
 class HandTracker:
@@ -87,7 +88,7 @@ class HandTracker:
         """Return the hands of the next frame of a stream.
 
         Args:
-            frame: any picture that :func:`handheld.media.as_rgb` takes, with a time after that of the frame before.
+            frame: any picture that :func:`handheld.pictures.as_rgb` takes, with a time after that of the frame before.
 
         Raises:
             TimestampError: time runs backwards; :meth:`reset` starts a new stream.

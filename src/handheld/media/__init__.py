@@ -7,9 +7,7 @@ cameras, crops and drawing through OpenCV; each is imported in one file when it 
 from typing import TYPE_CHECKING, Any
 
 from handheld._extras import lazily
-from handheld.media.alone import alone_in
-from handheld.media.atomic import STANDARD_OUTPUT, atomic_path, ensure_writable, open_lines, uninterrupted
-from handheld.media.frame import Frame, Image, as_rgb
+from handheld.media.frame import Frame, Image
 from handheld.media.rect import Rect, letterbox
 
 if TYPE_CHECKING:
@@ -42,7 +40,6 @@ _HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for 
 
 __all__ = [
     "PALETTE",
-    "STANDARD_OUTPUT",
     "Border",
     "Frame",
     "FrameSource",
@@ -52,26 +49,20 @@ __all__ = [
     "Rect",
     "VideoReader",
     "VideoWriter",
-    "alone_in",
-    "as_rgb",
-    "atomic_path",
     "crop",
     "draw_label",
     "draw_polygon",
     "draw_skeleton",
     "draw_trace",
-    "ensure_writable",
     "label_box",
     "letterbox",
     "open_animation",
     "open_arrays",
     "open_camera",
     "open_folder",
-    "open_lines",
     "open_source",
     "open_video",
     "read_image",
-    "uninterrupted",
     "write_animation",
     "write_image",
 ]

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from handheld.errors import MediaError
-from handheld.media._pillow import Image as PillowImage
-from handheld.media.atomic import atomic_path
+from handheld.files import atomic_path
 from handheld.media.frame import Frame
+from handheld.pictures.pillow import Image as PillowImage
 
 
 def write_animation(path: str | os.PathLike[str], frames: Iterable[Frame], *, width: int = 480, quality: int = 60) -> None:

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from handheld.errors import InputError
 from handheld.media._opencv import cv2
-from handheld.media._pillow import Image as PillowImage
-from handheld.media._pillow import ImageDraw, ImageFont
 from handheld.media.frame import Image
+from handheld.pictures.pillow import Image as PillowImage
+from handheld.pictures.pillow import ImageDraw, ImageFont
 
 P = ParamSpec("P")
 

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from handheld.errors import MediaError
-from handheld.media._pillow import Image as PillowImage
-from handheld.media.atomic import atomic_path
-from handheld.media.frame import Image, as_rgb
-from handheld.pictures import decode
+from handheld.files import atomic_path
+from handheld.media.frame import Image
+from handheld.pictures import as_rgb, decode
+from handheld.pictures.pillow import Image as PillowImage
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from handheld.errors import MediaError
-from handheld.media.frame import Frame, Image, as_rgb
+from handheld.media.frame import Frame, Image
 from handheld.media.images import read_image
 from handheld.media.video_reader import MediaWarning, VideoReader, open_video
-from handheld.pictures import SUFFIXES, decode_animation
+from handheld.pictures import SUFFIXES, as_rgb, decode_animation
 
 _ANIMATIONS = frozenset({".webp", ".apng"})
 """Read by Pillow: FFmpeg before 9 does not read animated WebP. It does read GIF, with a better clock."""

@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from handheld.errors import MediaError
+from handheld.files import STANDARD_OUTPUT, is_special
 from handheld.media._pyav import av, usual_matrix
-from handheld.media.atomic import STANDARD_OUTPUT, is_special
 from handheld.media.frame import Frame, Image
 from handheld.pictures import MAX_PIXELS
 

@@ -12,10 +12,11 @@ from typing import Any, Self
 import numpy as np
 
 from handheld.errors import InputError, MediaError
+from handheld.files import atomic_path, uninterrupted
 from handheld.media._pyav import av, usual_matrix
-from handheld.media.atomic import atomic_path, uninterrupted
-from handheld.media.frame import Image, as_rgb
+from handheld.media.frame import Image
 from handheld.media.video_reader import MediaWarning
+from handheld.pictures import as_rgb
 
 _MICROSECONDS = Fraction(1, 1_000_000)
 _FASTEST = 10_000  # frames a second; beyond, files lose frames in silence

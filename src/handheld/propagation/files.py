@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.propagation.labels import Labels, Seeds
 
 Find = Callable[[str], int | None]
@@ -115,7 +115,7 @@ def write_labels(
         ids: (nodes,) what nodes are called, as ``Graph.ids``; without it they are numbers from 0.
 
     Raises:
-        MediaError: the file cannot be written.
+        FileError: the file cannot be written.
         MissingDependencyError: the extra ``train`` is not installed.
     """
     try:

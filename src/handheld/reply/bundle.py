@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from handheld.arrays import read_npz
 from handheld.errors import HandheldError, ModelError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.projection.inputs import Rows, reader_of
 from handheld.reply import style
 from handheld.reply.ranker import Ranker

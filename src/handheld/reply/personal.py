@@ -20,8 +20,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from handheld.errors import InputError, MediaError, ModelError
-from handheld.media import atomic_path
+from handheld.errors import FileError, InputError, ModelError
+from handheld.files import atomic_path
 from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
 from handheld.reply import style
@@ -173,7 +173,7 @@ class Personal:
 
         Raises:
             ModelError: the file is damaged.
-            MediaError: it cannot be written.
+            FileError: it cannot be written.
         """
         target = Path(os.path.realpath(path))
         try:
@@ -182,7 +182,7 @@ class Personal:
                 known = change(cls.read(path))
                 known.write(path)
         except OSError as error:
-            raise MediaError(f"{os.fspath(path)}: cannot be written: {error}") from error
+            raise FileError(f"{os.fspath(path)}: cannot be written: {error}") from error
         return known
 
     @classmethod

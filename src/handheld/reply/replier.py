@@ -242,7 +242,7 @@ class Replier:
 
         Raises:
             InputError: no messages, an empty reply, or one with half a letter in it (a lone surrogate).
-            MediaError: the file cannot be written.
+            FileError: the file cannot be written.
         """
         if not reply.strip():
             raise InputError("expected a reply to learn from, got an empty one")

@@ -16,7 +16,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42
 
 
 def write_report(path: Path, bundle: ReplyBundle, judged: Judgement) -> None:
-    """Write the page. Raises :class:`MediaError` if it cannot be written."""
+    """Write the page. Raises :class:`FileError` if it cannot be written."""
     values = {
         "title": f"Replies: {bundle.card['name']}",
         "judged": judged,

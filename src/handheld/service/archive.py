@@ -1,11 +1,10 @@
 """Archives that strangers send: opened without trusting a word of them."""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from handheld.errors import ArchiveError, InputError
+from handheld.files import atomic_folder
 from handheld.service._entries import Unpacking
 from handheld.service._tar import unpack_tar
 from handheld.service._zip import unpack_zip
@@ -19,22 +18,18 @@ def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str], *, m
     The kind is told by content, not by name. ``max_bytes`` bounds the bytes really written, ``max_files`` the files and
     folders, whatever the headers say. Only plain files and folders are taken: no links, devices, sparse or encrypted members;
     names are relative, of printable characters, without ``..``, and none comes twice. Modes, owners and times are not kept.
-    Raises :class:`ArchiveError`, after which nothing remains, and :class:`InputError` if ``folder`` exists and is not empty.
+    Raises :class:`ArchiveError`, after which nothing remains, :class:`InputError` if ``folder`` exists and is not empty, and
+    :class:`FileError` if it cannot be written.
     """
     source, target = Path(archive), Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: expected a folder that does not exist or is empty; remove it to unpack again")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with atomic_folder(target) as temporary:
         opened = Unpacking(temporary, source.name, max_bytes, max_files)
         if _kind(source) == "zip":
             unpack_zip(source, opened)
         else:
             unpack_tar(source, opened)
-        temporary.replace(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 

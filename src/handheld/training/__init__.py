@@ -1,12 +1,25 @@
 """What every room that trains shares: one loop that can be stopped anywhere and goes on, its state on disk, distillation.
 
-Needs the extra ``train``.
+It needs the extra ``train``, but for ``runs``: folders, clocks and records of runs, which need no torch.
 """
 
-from handheld.training.distil import Distillation, student_loss
-from handheld.training.hardware import autocast, device, device_of
-from handheld.training.loop import Report, Schedule, fit
-from handheld.training.state import load_state, save_state
+from typing import TYPE_CHECKING, Any
+
+from handheld._extras import lazily
+
+if TYPE_CHECKING:
+    from handheld.training.distil import Distillation, student_loss
+    from handheld.training.hardware import autocast, device, device_of
+    from handheld.training.loop import Report, Schedule, fit
+    from handheld.training.state import load_state, save_state
+
+_MODULES = {
+    "distil": ("Distillation", "student_loss"),
+    "hardware": ("autocast", "device", "device_of"),
+    "loop": ("Report", "Schedule", "fit"),
+    "state": ("load_state", "save_state"),
+}
+_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Distillation",
@@ -20,3 +33,7 @@ __all__ = [
     "save_state",
     "student_loss",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return lazily(__name__, _HOME, name)

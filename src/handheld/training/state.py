@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from handheld.errors import InputError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -19,7 +19,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         state: what ``load_state`` will return.
 
     Raises:
-        MediaError: the file cannot be written, or the disk is full; what was there before is kept.
+        FileError: the file cannot be written, or the disk is full; what was there before is kept.
     """
     # torch's own writer tells neither a full disk nor a closed folder from a fault of its own, so
     # it writes into memory and the bytes go to disk as any file's do.

@@ -9,7 +9,7 @@ from made_family import bare, odd, usual
 
 from handheld.compress.family import Family, Latency
 from handheld.compress.report import markdown, write_report
-from handheld.errors import MediaError
+from handheld.errors import FileError
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 Maker = Callable[[Path], Family]
@@ -257,5 +257,5 @@ def test_operations_that_nobody_counted_are_not_compared(tmp_path: Path) -> None
 
 def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(MediaError):
+    with pytest.raises(FileError):
         write_report(bare(tmp_path / "file"))

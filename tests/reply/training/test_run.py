@@ -11,6 +11,7 @@ from handheld.cli.app import app
 from handheld.reply.bundle import ReplyBundle
 from handheld.reply.training import settle, vectors
 from handheld.reply.training.vectors import make_vectors, useful_words
+from handheld.training.runs import locked
 
 pytest.importorskip("torch")
 STAGES = {"first.pt", "second.pt", "words.npz", "topics.pt", "teacher.pt", "taught.npz", "detector.pt"}
@@ -24,7 +25,11 @@ def test_one_command_makes_everything_and_goes_on_without_what_it_has_done(
         stopped.setattr(settle, "mixing_of", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert CliRunner().invoke(app, words).exit_code != 0
     assert not (tmp_path / "tiny.replies").exists()
-    assert {path.name for path in (tmp_path / "tiny.run").iterdir()} == STAGES
+    assert {path.name for path in (tmp_path / "tiny.run").iterdir()} == STAGES | {"lock", "seconds.json"}
+    with locked(tmp_path / "tiny.run", "lock"):
+        second = CliRunner().invoke(app, words)
+    assert second.exit_code != 0
+    assert "another run uses" in str(second.exception)
     before = {name: (tmp_path / "tiny.run" / name).read_bytes() for name in STAGES}
     shutil.rmtree(encoder)  # what it taught was kept
     done = CliRunner().invoke(app, words)

@@ -30,7 +30,7 @@ def write_report(family: Family) -> Path:
     one member is looked at at a time.
 
     Raises:
-        MediaError: it cannot be written.
+        FileError: it cannot be written.
     """
     return write_page(family.folder / "report.html", _PACKAGE, "report.html", _values(family))
 

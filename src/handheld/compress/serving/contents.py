@@ -1,24 +1,17 @@
 """What lies in an unpacked archive, judged before it is read into memory."""
 
 import shutil
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from handheld.compress.serving.limits import CompressLimits
-from handheld.errors import InputError, MissingDependencyError
+from handheld.errors import InputError, MediaError, TooManyPixelsError
+from handheld.pictures import size_of
 from handheld.service import unpack
 
-try:
-    from PIL import Image
-except ImportError as error:
-    raise MissingDependencyError("pillow", "hands", "reading pictures") from error
-
 _TABLES = (".csv", ".tsv")
-# Pillow knows more, and runs other programs for some of them (EPS).
-_FORMATS = frozenset({"BMP", "DIB", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"})
 _MOST_ARRAYS = 64
 _TEXT_COSTS = 8  # bytes of memory for one of a table's file
 
@@ -86,21 +79,15 @@ def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> Non
 
 def _sizes(files: list[Path]) -> Iterator[tuple[Path, tuple[int, int]]]:
     """Give width and height of each picture from its first bytes; what is no picture is left to be named by ``data.load``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        for path in files:
-            try:
-                with Image.open(path) as picture:
-                    kind, size = picture.format, picture.size
-            except Image.DecompressionBombError as error:
-                raise InputError(f"Data: {path.parent.name}/{path.name} has more pixels than are taken: {error}") from error
-            except (OSError, ValueError, SyntaxError):
-                continue
-            if kind not in _FORMATS:
-                raise InputError(
-                    f"Data: {path.parent.name}/{path.name} is of kind {kind}; expected JPEG, PNG, WebP, BMP, GIF, TIFF"
-                )
-            yield path, size
+    for path in files:
+        name = f"{path.parent.name}/{path.name}"
+        try:
+            height, width = size_of(path, name)
+        except TooManyPixelsError as error:
+            raise InputError(f"Data: {name} has more pixels than are taken: {error}") from error
+        except MediaError:
+            continue
+        yield path, (width, height)
 
 
 def _check_arrays(data: Path, side: int | None, limits: CompressLimits) -> None:

@@ -10,18 +10,16 @@ from torch import nn
 from handheld.compress.assembling import marked, origin, teacher_record
 from handheld.compress.family import Family, Latency, Layer, Member, Step
 from handheld.compress.measuring import latencies
-from handheld.compress.progress import Clock, Progress
 from handheld.compress.report import write_report
 from handheld.compress.settings import Settings, TextEpochs
 from handheld.compress.targets import Target
 from handheld.compress.teacher_file import guesses, warn
 from handheld.compress.teachers import Teacher
 from handheld.compress.texts.teacher import Taught, learned, network_of, read_only
-from handheld.compress.workspace import Workspace, digest, workspace
 from handheld.data import Dataset, Splits
 from handheld.engine import Model, embed
 from handheld.errors import InputError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.projection import TextClassifier
 from handheld.projection.inputs import Bits, Parts, Reader, Rows, reader_of
 from handheld.projection.judging import Judgement, TextData, judge
@@ -30,6 +28,7 @@ from handheld.projection.training.making import make_text_model
 from handheld.projection.training.plan import Plan, TextModel
 from handheld.projection.training.recipe import compiled, parts_of, recipe_for
 from handheld.projection.training.table import Table
+from handheld.training.runs import Progress, RunFolder, StageClock, open_run, values_digest
 
 KINDS: Mapping[str, str] = {"nested": "rows", "projected": "signs"}
 """What a target's kind reads; the kind that targets have unless they say another is a table."""
@@ -49,8 +48,8 @@ class _Run:
     data: Splits
     settings: Settings
     targets: tuple[Target, ...]
-    space: Workspace
-    clock: Clock
+    space: RunFolder
+    clock: StageClock
     lesson: Lesson
     teacher: Taught
     source: Mapping[str, Any]
@@ -93,12 +92,12 @@ def compress_texts(
         "seed": settings.seed,
         **({} if settings.texts == TextEpochs() else {"texts": asdict(settings.texts)}),
         "targets": [str(target) for target in targets],
-        "data": digest(data.train.digest, data.valid.digest, data.test.digest),
+        "data": values_digest(data.train.digest, data.valid.digest, data.test.digest),
     }
     lesson, classes = Lesson.of(data.train), data.classes
     network = None if source.file else network_of(model, len(classes), settings.seed, Path(base))
-    with workspace(out, plan) as space:
-        clock = Clock(progress, kept=space.file("seconds.json"))
+    with open_run(out, plan) as space:
+        clock = StageClock(progress, kept=space.file("seconds.json"))
         notes: list[str] = []
         with clock.of("teacher"):
             if source.file or network is None:

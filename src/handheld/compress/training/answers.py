@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compress.training.batches import Batch, Batches
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.training import autocast, device_of
 
 _CHUNK = 512

@@ -27,7 +27,7 @@ from handheld.federated.learning.learner import Doubles, Floats, Shape, Task, Wo
 from handheld.federated.learning.structured import Masked
 from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import Layout, Vector
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 _MOST_BESIDE = 1 << 24  # bytes of statistics beside the weights
 _TRIED = 4  # examples that tell which buffers a module moves in training

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.identity import ABOUT, Plain, canonical, digest, name_of
 from handheld.federated.learning.copies import copied
+from handheld.training.runs import ABOUT, Plain, array_digest, canonical, name_of
 
 _ANSWERS = 16
 
@@ -32,7 +32,7 @@ def contents(module: nn.Module, inputs: torch.Tensor | None) -> Plain:
         inputs: (batch, ...) to answer; None: there are none.
     """
     held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    tensors = {name: digest(_array(value)) for name, value in held.items()}
+    tensors = {name: array_digest(_array(value)) for name, value in held.items()}
     return {"tensors": tensors, "answers": {ABOUT: _answers(module, inputs)}}
 
 

@@ -10,7 +10,6 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from handheld.errors import HandheldError, InputError, TrainingError
 from handheld.federated.algorithms import State
-from handheld.federated.identity import digest
 from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import (
     Loss,
@@ -30,6 +29,7 @@ from handheld.federated.learning.trial import require_labels, tried
 from handheld.federated.learning.users import Examples, Users
 from handheld.federated.learning.vectors import Layout
 from handheld.federated.own_code import raised, said
+from handheld.training.runs import array_digest
 
 _LARGEST, _AT_ONCE = 50_000, 64
 _SMALL = (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)  # what gains from going side by side
@@ -193,7 +193,7 @@ class ModuleLearner:
             "data": {
                 "inputs": self.users.examples.inputs,
                 "targets": self.users.examples.targets,
-                "users": digest(dealt.offsets) + digest(dealt.places),
+                "users": array_digest(dealt.offsets) + array_digest(dealt.places),
             },
             "test": test,
             "network": {"structure": self._structure, "holds": contents(self.fresh(), inputs)},

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from handheld.errors import MissingDependencyError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 _COUNTS = ("round", "asked", "answered", "gone", "late", "rejected", "given_up", "bytes_up", "bytes_down", "participations")
 
@@ -16,7 +16,7 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
-        MediaError: it cannot be written.
+        FileError: it cannot be written.
     """
     try:
         import pyarrow as pa

@@ -54,7 +54,7 @@ def write_report(
         per_user: how good the model is for each device on its own examples.
 
     Raises:
-        MediaError: it cannot be written.
+        FileError: it cannot be written.
     """
     values = {
         "title": title,

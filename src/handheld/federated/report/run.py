@@ -13,7 +13,7 @@ from handheld.federated.privacy import Guarantee
 from handheld.federated.report.history import write_parquet
 from handheld.federated.report.page import write_report
 from handheld.federated.simulator import Plan, Run
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 
 def write_run(
@@ -43,7 +43,7 @@ def write_run(
 
     Raises:
         InputError: a delta outside of 0 to 1, or ``users`` of a plan whose noise promises that nothing of them is told.
-        MediaError: files cannot be written.
+        FileError: files cannot be written.
     """
     if users is not None and plan.promises:
         raise InputError("users: how good the model is for each device tells of its own examples, without noise: leave it out")

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import State
-from handheld.federated.identity import Plain, differences, name_of
 from handheld.federated.learning.learner import Floats
 from handheld.federated.stages import CentralNoise, Memory
-from handheld.media import atomic_path
+from handheld.files import atomic_path
+from handheld.training.runs import Plain, differences, name_of
 
 LOCK = ".lock"
 """The file that a run holds while it lasts."""

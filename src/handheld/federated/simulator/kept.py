@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from handheld.federated.identity import Plain, canonical, digest
 from handheld.federated.learning.learner import Learner, statistics_of
 from handheld.federated.simulator.plan import Plan
+from handheld.training.runs import Plain, array_digest, canonical
 
 # A run may become longer, be looked at more often, and promise with another delta.
 _MAY_CHANGE = ("rounds", "judge_every", "delta")
@@ -24,8 +24,8 @@ def identity_of(plan: Plan, learner: Learner) -> Identity:
         "plan": {name: canonical(value, f"plan.{name}") for name, value in entries.items()},
         "learner": canonical(learner, "learner"),
         "first": {
-            "examples": digest(learner.examples),
-            "weights": digest(learner.start()),
-            "statistics": digest(statistics_of(learner)),
+            "examples": array_digest(learner.examples),
+            "weights": array_digest(learner.start()),
+            "statistics": array_digest(statistics_of(learner)),
         },
     }

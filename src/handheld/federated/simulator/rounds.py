@@ -24,7 +24,7 @@ from handheld.federated.simulator.gathering import Gathered, after, epsilons, jo
 from handheld.federated.simulator.kept import Identity, identity_of
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.stages import Plain, Seeds, Stages, Update, WholeNumbers
-from handheld.media import alone_in
+from handheld.training.runs import locked
 
 Progress = Callable[[int, int, Row], None]
 """Called after each round with the rounds so far, the rounds in all, and the figures of that round."""
@@ -128,7 +128,7 @@ class _Keeper:
 
     def __enter__(self) -> Self:
         if self._folder is not None:
-            self._lock.enter_context(alone_in(self._folder, checkpoint.LOCK))
+            self._lock.enter_context(locked(self._folder, checkpoint.LOCK))
         return self
 
     def __exit__(self, *raised: object) -> None:

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
+from handheld.files import atomic_path
 from handheld.hands.training.choreography import SECONDS, hand_at
 from handheld.hands.training.convention import FLESH, Keypoints, keypoints_of
 from handheld.hands.training.mesh import load_mesh, load_skin, mirrored, shaped
@@ -26,7 +27,7 @@ from handheld.hands.training.render import Camera, Rendering, render
 from handheld.hands.training.rig import Rig, posed, rig_of
 from handheld.hands.training.shade import Body, Light, Picture
 from handheld.hands.training.skinning import Doubles, skin
-from handheld.media import VideoWriter, atomic_path, read_image
+from handheld.media import VideoWriter, read_image
 
 FRAMES_PER_SECOND = 25
 CAMERA = Camera(focal=560.0)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-import handheld
 from handheld.engine import Model, embed
 from handheld.errors import InputError
 from handheld.projection.classifier import TextClassifier
@@ -17,11 +16,12 @@ from handheld.projection.judging import TextData, judge
 from handheld.projection.scope import threshold_of
 from handheld.projection.training.lessons import Lesson
 from handheld.projection.training.picked import PickedMaker, steady_temperature
-from handheld.projection.training.plan import FitFigures, Plan, Progress, TextModel, digest
+from handheld.projection.training.plan import FitFigures, Plan, TextModel
 from handheld.projection.training.recipe import Trained, compiled, parts_of, recipe_for
 from handheld.projection.training.teaching import Taught, build, mean_of, teach
 from handheld.projection.training.text import Curve, train_student
 from handheld.projection.training.tuning import cross_entropy
+from handheld.training.runs import Progress, made_by, silent, values_digest
 
 _LEAST = 1e-9  # probability, in a loss
 _TOGETHER = 0.003  # highest learning rate of a trainer network and the one that is shipped, where they learn together
@@ -34,7 +34,7 @@ def make_text_model(
     *,
     answers: NDArray[np.float32] | None = None,
     state: Path | None = None,
-    progress: Progress = lambda stage, done, text: None,
+    progress: Progress = silent,
 ) -> TextModel:
     """Train a text classifier and return its file, verified against the network and no larger than asked for.
 
@@ -170,7 +170,7 @@ class _Work:
 
     def stage(self, name: str, *what: object) -> dict[str, Any]:
         """Return where a training of ``what`` keeps its state, and what it reports to."""
-        file = digest(self.train.known.digest, self.train.outside, *what)
+        file = values_digest(self.train.known.digest, self.train.outside, *what)
 
         def report(step: int, steps: int, loss: float) -> None:
             self.progress(name, step / steps, f"loss {loss:.4f}")
@@ -222,7 +222,7 @@ def _card(train: TextData, valid: TextData, plan: Plan) -> dict[str, Any]:
     return {
         "labels": list(train.known.classes),
         "output": "logits",
-        "made_by": f"handheld {handheld.__version__} text",
+        "made_by": made_by("text"),
         "training": training,
         **({"license": plan.licence} if plan.licence else {}),
     }

@@ -19,7 +19,7 @@ from handheld.projection.ngrams import NGrams
 from handheld.projection.pooled import PooledModel, PooledReader, softmax
 from handheld.projection.training import deep, picking
 from handheld.projection.training.lessons import Lesson
-from handheld.projection.training.plan import Plan, Progress, digest
+from handheld.projection.training.plan import Plan
 from handheld.projection.training.recipe import NGRAMS
 from handheld.projection.training.regression import (
     Floats,
@@ -46,6 +46,7 @@ from handheld.projection.training.tuning import (
     temperature_of,
     tune,
 )
+from handheld.training.runs import Progress, values_digest
 
 NGRAM_DEFAULTS = NGrams()
 _FREQUENT = 500  # texts from which an n-gram that only one of them has is left out
@@ -283,7 +284,9 @@ class PickedMaker:
     def _file(self, name: str, *what: object) -> Path | None:
         if self.state is None:
             return None
-        key = digest(self.lesson.texts, self.lesson.labels.tobytes(), self.plan.seed, self.plan.class_weight, name, *what)
+        key = values_digest(
+            self.lesson.texts, self.lesson.labels.tobytes(), self.plan.seed, self.plan.class_weight, name, *what
+        )
         return self.state / f"{key}.pt"
 
     def _valid_loss(self, logits: Floats) -> float:

@@ -1,7 +1,6 @@
 """What text model to make, and what making it gives."""
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +11,6 @@ from handheld.projection.judging import Judgement
 from handheld.projection.training.recipe import Recipe, Trained
 from handheld.projection.training.teaching import NAMES, TABLES
 from handheld.projection.training.text import Curve
-
-Progress = Callable[[str, float, str], None]
-"""Called with a stage's name, the share of it that is done, 0 to 1, and what there is to say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +122,3 @@ class Plan:
     def names(self) -> tuple[str, ...]:
         """What the trainers are called, in order."""
         return tuple(each if isinstance(each, str) else type(each).__name__ for each in self.trainers)
-
-
-def digest(*parts: object) -> str:
-    """Return 16 hexadecimal digits that stand for what a training learned and how."""
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 import handheld
-from handheld.compress.progress import Clock, Progress, silent
 from handheld.data import Skipped
 from handheld.projection import Features
 from handheld.projection.inputs import Rows
@@ -36,10 +35,12 @@ from handheld.reply.training.network import Network, exported
 from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, Pairs, pairs_of
 from handheld.reply.training.teacher import TAUGHT, Taught, ask_teacher, read_taught
 from handheld.reply.trigger import EVIDENCE, Trigger
+from handheld.training.runs import Progress, StageClock, locked, silent
 
 _READS = Features(words=2, skips=0, letters=(3, 4))
 _JUDGED = 2000  # pairs by which mixing and trigger are chosen where no messages are judged
 _STYLED = 5000  # answers that tell how people write
+_LOCK = "lock"  # in the folder of the run's state
 _QUIET = 0.5  # risk below which a sentence of small talk is taken to be harmless
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n")
 _SHORTEST, _LONGEST = 3, 160  # characters of a sentence that the detector learns from
@@ -70,23 +71,24 @@ def train(config: Config, *, progress: Progress = silent) -> tuple[ReplyBundle, 
     """Make a bundle and write it; return it, the pairs it was made of, and what could not be read.
 
     Raises:
-        InputError: files that cannot be read, or that leave nothing to learn from.
+        InputError: files that cannot be read, or that leave nothing to learn from; another run makes this bundle.
         ModelError: a base that is no bundle.
         TrainingError: the loss is no longer a number.
         MissingDependencyError: the extra ``train`` is not installed.
     """
-    clock = Clock(progress)
-    with clock.of("read conversations"):
-        files = {_stem(source.path): read_conversations(source.path) for source in config.sources}
-        pairs = pairs_of({name: file.conversations for name, file in files.items()}, config.settings.division)
-    stages = _ranker(config, pairs, clock) if config.base is None else _of_base(config.base)
-    safety = _detector(config, stages, pairs, clock)
-    bundle = _settled(config, stages, safety, pairs, clock)
-    bundle.write(config.out)
+    with locked(_state(config), _LOCK):
+        clock = StageClock(progress, kept=_state(config) / "seconds.json")
+        with clock.of("read conversations"):
+            files = {_stem(source.path): read_conversations(source.path) for source in config.sources}
+            pairs = pairs_of({name: file.conversations for name, file in files.items()}, config.settings.division)
+        stages = _ranker(config, pairs, clock) if config.base is None else _of_base(config.base)
+        safety = _detector(config, stages, pairs, clock)
+        bundle = _settled(config, stages, safety, pairs, clock)
+        bundle.write(config.out)
     return bundle, pairs, _skipped(files.values())
 
 
-def _ranker(config: Config, pairs: Pairs, clock: Clock) -> RankerStages:
+def _ranker(config: Config, pairs: Pairs, clock: StageClock) -> RankerStages:
     """Learn to rank, then the intents of answers."""
     how, state = config.settings, _state(config)
     names, seeds = guide.read_intents(config.intents)
@@ -129,7 +131,7 @@ def _of_base(path: Path) -> RankerStages:
     return RankerStages(base.ranker, base.intents, base.replies, base.fallback, base.style)
 
 
-def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) -> SafetyDetector:
+def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: StageClock) -> SafetyDetector:
     """Learn the detector, first from hand-written messages and all of small talk, then from what of
     it is not grave.
     """
@@ -160,7 +162,7 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: Clock) 
     return SafetyDetector(network, topics, how.silent, how.careful, how.mild, how.sorry, how.wary)
 
 
-def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: Clock) -> Path | None:
+def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: StageClock) -> Path | None:
     """Return the file of words and their vectors: the one that is named, or else what the encoder makes."""
     if config.words is not None or config.encoder is None:
         return config.words
@@ -174,7 +176,7 @@ def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, cloc
     return path
 
 
-def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Sequence[str], clock: Clock) -> Taught:
+def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Sequence[str], clock: StageClock) -> Taught:
     """Return what a teacher says of messages, of texts composed of them and of small talk."""
     how = config.settings
     assert config.encoder is not None
@@ -199,7 +201,7 @@ def _english(written: Sequence[WrittenMessage]) -> list[WrittenMessage]:
     return [message for message in written if message.topic != detector.LANGUAGE]
 
 
-def _quiet(config: Config, material: Material, vocabulary: Vocabulary, topics: Sequence[str], clock: Clock) -> list[str]:
+def _quiet(config: Config, material: Material, vocabulary: Vocabulary, topics: Sequence[str], clock: StageClock) -> list[str]:
     """Return the sentences of small talk that a first network finds harmless: people do speak of
     death and illness there.
     """
@@ -236,7 +238,7 @@ def _sentences(pairs: Pairs, how: Settings) -> list[str]:
     return chosen
 
 
-def _settled(config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: Clock) -> ReplyBundle:
+def _settled(config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: StageClock) -> ReplyBundle:
     """Choose how judges are mixed, and when to speak."""
     how = config.settings
     tones = read_tones(config.tones, stages.intents)
@@ -335,7 +337,7 @@ def _skipped(files: "Sequence[Conversations] | Any") -> list[Skipped]:
     return skipped
 
 
-def _record(config: Config, how: Settings, pairs: Pairs, clock: Clock) -> dict[str, object]:
+def _record(config: Config, how: Settings, pairs: Pairs, clock: StageClock) -> dict[str, object]:
     return {
         "settings": asdict(how),
         "sources": [Path(source.path).name for source in config.sources],

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from handheld.arrays import read_npz
 from handheld.errors import InputError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.reply.training.encoder import Encoder
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handheld.arrays import read_npz
 from handheld.errors import InputError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 from handheld.projection.words import words_of
 from handheld.reply.training.encoder import Encoder
 from handheld.training import Report

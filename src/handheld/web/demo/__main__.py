@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from handheld import __version__
 from handheld.errors import HandheldError, MissingDependencyError
-from handheld.media import atomic_path
+from handheld.files import atomic_path
 
 
 def render(sections: Sequence[Markup]) -> str:

@@ -1,8 +1,6 @@
 import pytest
 
-pytest.importorskip("torch")
-
-from handheld.compress.progress import Clock
+from handheld.training.runs import StageClock
 
 
 class Seconds:
@@ -20,12 +18,12 @@ def stopped(clock, seconds):
 
 def test_seconds_of_all_starts_are_added_up(tmp_path):
     told, seconds, kept = [], Seconds(), tmp_path / "seconds.json"
-    clock = Clock(lambda *words: told.append(words), seconds, kept=kept)
+    clock = StageClock(lambda *words: told.append(words), seconds, kept=kept)
     with clock.of("learning"):
         seconds.now += 5
     with pytest.raises(KeyboardInterrupt):
         stopped(clock, seconds)
-    again = Clock(lambda *words: None, seconds, kept=kept)
+    again = StageClock(lambda *words: None, seconds, kept=kept)
     seconds.now += 100  # nobody works between two starts
     with again.of("learning"):
         seconds.now += 2
@@ -35,12 +33,12 @@ def test_seconds_of_all_starts_are_added_up(tmp_path):
 
 def test_a_process_that_is_killed_loses_a_minute_at_most(tmp_path):
     seconds, kept = Seconds(), tmp_path / "seconds.json"
-    clock = Clock(lambda *words: None, seconds, kept=kept)
+    clock = StageClock(lambda *words: None, seconds, kept=kept)
     with clock.of("learning"):
         for step in range(10):
             seconds.now += 20
             clock.steps(step, 10, 1.0)
-        assert Clock(lambda *words: None, kept=kept).seconds["learning"] >= 140
+        assert StageClock(lambda *words: None, kept=kept).seconds["learning"] >= 140
     assert clock.seconds == {"learning": 200}
 
 
@@ -48,13 +46,13 @@ def test_a_process_that_is_killed_loses_a_minute_at_most(tmp_path):
 def test_a_damaged_file_counts_as_none(tmp_path, content):
     kept = tmp_path / "seconds.json"
     kept.write_text(content)
-    assert Clock(lambda *words: None, kept=kept).seconds == {}
+    assert StageClock(lambda *words: None, kept=kept).seconds == {}
 
 
 def test_parts_of_a_stage_are_one_share():
     """A log said that the members were done when the first of them was."""
     told = []
-    clock = Clock(lambda *words: told.append(words))
+    clock = StageClock(lambda *words: told.append(words))
     with clock.of("members"):
         for number, name in enumerate(("one", "two")):
             with clock.part(number, 2, name):

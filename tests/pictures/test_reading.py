@@ -3,13 +3,14 @@
 import io
 import os
 import stat
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from handheld.errors import MediaError
-from handheld.pictures import FORMATS, MAX_PIXELS, decode, decode_animation, of_image, resize, to_grey
+from handheld.errors import MediaError, TooManyPixelsError
+from handheld.pictures import FORMATS, MAX_PIXELS, decode, decode_animation, of_image, resize, size_of, to_grey
 
 RAMP = np.linspace(0, 65535, 12).astype(np.uint16).reshape(3, 4)
 """16-bit numbers from black to white."""
@@ -141,8 +142,8 @@ def test_postscript_in_disguise_starts_no_other_program(tmp_path, monkeypatch):
 
 
 def test_more_pixels_than_memory_is_for_are_refused_unread(monkeypatch):
-    monkeypatch.setattr("handheld.pictures.MAX_PIXELS", 11)
-    with pytest.raises(MediaError, match=r"has 4 x 3 pixels; expected at most 11 in all"):
+    monkeypatch.setattr("handheld.pictures.reading.MAX_PIXELS", 11)
+    with pytest.raises(TooManyPixelsError, match=r"has 4 x 3 pixels; expected at most 11 in all"):
         decode(DEEP["16-bit PNG"])
     assert MAX_PIXELS >= 108_000_000  # today's phones
 
@@ -165,3 +166,30 @@ def test_resizing_keeps_what_has_the_size():
     picture = np.zeros((3, 4, 3), np.uint8)
     assert resize(picture, (3, 4)) is picture
     assert resize(picture, (6, 2)).shape == (6, 2, 3)
+
+
+def test_the_size_is_read_without_the_pixels(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(Image.new("RGB", (40, 30)), "PNG")[:60])  # no more than the header is there
+    assert size_of(path) == (30, 40)
+    with pytest.raises(MediaError, match="cannot be read as a picture"):
+        decode(path.read_bytes())
+
+
+def test_the_size_of_no_picture(tmp_path):
+    path = tmp_path / "a.png"
+    with pytest.raises(MediaError, match=r"a\.png: cannot be read as a picture: .*No such file"):
+        size_of(path)
+    path.write_bytes(b"nothin")
+    with pytest.raises(MediaError, match=r"^cat: expected a picture .*, got 6 bytes that begin with b'nothin'"):
+        size_of(path, "cat")
+
+
+def test_a_header_that_says_it_is_enormous(tmp_path):
+    bomb = bytearray(encoded(Image.new("RGB", (4, 3)), "PNG"))
+    for side in (12_000, 60_000):  # more than we read, and more than Pillow opens
+        bomb[16:24] = side.to_bytes(4, "big") * 2
+        bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
+        (tmp_path / "a.png").write_bytes(bomb)
+        with pytest.raises(TooManyPixelsError, match=r"a\.png"):
+            size_of(tmp_path / "a.png")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from handheld.errors import MediaError
-from handheld.media import atomic_path
+from handheld.errors import FileError
+from handheld.files import atomic_path
 
 _SAVE_SECONDS = 60.0
 
@@ -19,7 +19,7 @@ def silent(stage: str, done: float, text: str) -> None:
     """Say nothing."""
 
 
-class Clock:
+class StageClock:
     """Reports stages to a :data:`Progress` and adds up their seconds.
 
     Args:
@@ -77,7 +77,7 @@ class Clock:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._counted
         self._counted = now
         if self.kept:
-            with suppress(MediaError), atomic_path(self.kept) as temporary:  # a full disk must not end a run for this
+            with suppress(FileError), atomic_path(self.kept) as temporary:  # a full disk must not end a run for this
                 temporary.write_text(json.dumps(self.seconds))
 
 

@@ -1,6 +1,5 @@
-"""The folder of a run: one run at a time, and the state from which a killed run goes on."""
+"""The folder of a run: one run at a time, its plan, and the state from which a killed run goes on."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -8,20 +7,48 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from handheld.errors import InputError
-from handheld.media import alone_in, atomic_path
+from handheld.files import atomic_path
 
 
-class Workspace:
+@contextmanager
+def locked(folder: Path, lock: str) -> Iterator[None]:
+    """Hold a run's folder for this process; it is made if it is not there.
+
+    Args:
+        folder: of the run.
+        lock: file in it, or in a folder of it, that other runs look at.
+
+    Raises:
+        InputError: another run holds it, or it cannot be written.
+    """
+    held = FileLock(folder / lock, blocking=False)
+    try:
+        (folder / lock).parent.mkdir(parents=True, exist_ok=True)
+        held.acquire()
+    except Timeout as error:
+        raise InputError(f"another run uses {folder}: wait for it, stop it, or name another folder") from error
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error}") from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+class RunFolder:
     """Where a run keeps what it needs to go on.
 
     Attributes:
-        folder: of the family.
-        state: of what is kept while the run lasts.
+        folder: of what the run makes.
+        state: of what it keeps while it lasts.
     """
 
     def __init__(self, folder: Path):
-        self.folder, self.state = folder, folder / "run"
+        self.folder = folder
+        self.state = folder / "run"
 
     def file(self, name: str) -> Path:
         """Return the path of a part of the state."""
@@ -35,7 +62,7 @@ class Workspace:
 
 
 @contextmanager
-def workspace(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterator[Workspace]:
+def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterator[RunFolder]:
     """Open the folder of a run for this process alone.
 
     Args:
@@ -45,25 +72,26 @@ def workspace(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterat
     Raises:
         InputError: another run uses the folder, it holds the run of another plan or files of no run, or it cannot be written.
     """
-    space = Workspace(Path(folder))
-    with alone_in(space.folder, "run/lock"):
-        _claim(space, plan)
-        yield space
+    run = RunFolder(Path(folder))
+    with locked(run.folder, "run/lock"):
+        _claim(run, plan)
+        yield run
 
 
-def _claim(space: Workspace, plan: dict[str, object]) -> None:
+def _claim(run: RunFolder, plan: dict[str, object]) -> None:
     """Write the plan, or check that the folder's is the same; a folder without one must be empty, since files are replaced."""
-    path, text = space.file("plan.json"), json.dumps(plan, indent=1, sort_keys=True, default=str)
+    path = run.file("plan.json")
+    text = json.dumps(plan, indent=1, sort_keys=True, default=str)
     if path.exists():
         if (before := path.read_text("utf-8", errors="replace")) != text:
             changed = _changed(before, plan)
             raise InputError(
-                f"{space.folder} holds a run with other settings ({changed}): name another folder, or delete that one"
+                f"{run.folder} holds a run with other settings ({changed}): name another folder, or delete that one"
             )
         return
-    if others := sorted(one.name for one in space.folder.iterdir() if one != space.state and not one.name.startswith(".")):
+    if others := sorted(one.name for one in run.folder.iterdir() if one != run.state and not one.name.startswith(".")):
         raise InputError(
-            f"{space.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there"
+            f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there"
         )
     with atomic_path(path) as temporary:
         temporary.write_text(text)
@@ -90,7 +118,3 @@ def damaged(path: Path, error: Exception) -> InputError:
     """Return what to say of a file from which a run cannot go on."""
     return InputError(f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again ({error})")
 
-
-def digest(*parts: object) -> str:
-    """Return a short name for values."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

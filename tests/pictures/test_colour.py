@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image as PillowImage
 
 from handheld.errors import InputError
-from handheld.media import as_rgb
+from handheld.pictures import as_rgb
 
 RGB = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
@@ -81,3 +81,11 @@ def test_pictures_of_pillow_that_are_see_through_are_laid_on_white(modes):
 def test_a_name_is_no_picture(nothing):
     with pytest.raises(InputError, match="read_image reads one from a file"):
         as_rgb(nothing)
+
+
+def test_pictures_of_pillow_are_read_as_files_are():
+    deep = PillowImage.fromarray(np.array([[0, 65535]], np.uint16))
+    assert as_rgb(deep).tolist() == [[[0] * 3, [255] * 3]]
+    assert as_rgb(PillowImage.new("CMYK", (1, 1), (0, 0, 0, 0))).tolist() == [[[255] * 3]]
+    with pytest.raises(InputError, match=r"fractions in \[0, 1\], got 2 to 2"):
+        as_rgb(PillowImage.new("F", (1, 1), 2.0))

@@ -7,8 +7,8 @@ from threading import Event
 
 import pytest
 
-from handheld.errors import MediaError
-from handheld.media import atomic_path, ensure_writable, open_lines
+from handheld.errors import FileError
+from handheld.files import atomic_folder, atomic_path, ensure_writable, open_lines
 
 
 def test_a_file_appears_at_the_end_with_usual_permissions(tmp_path):
@@ -26,12 +26,12 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path, monkeypatch):
     for path in ("-", "/dev/stdout", tmp_path / "new" / "folder" / "a.txt", tmp_path / "file"):
         ensure_writable(path)
     assert not (tmp_path / "new").exists()
-    with pytest.raises(MediaError, match="it is a folder"):
+    with pytest.raises(FileError, match="it is a folder"):
         ensure_writable(tmp_path)
-    with pytest.raises(MediaError, match=r"no file can be made in .*file"):
+    with pytest.raises(FileError, match=r"no file can be made in .*file"):
         ensure_writable(tmp_path / "file" / "a.txt")
     monkeypatch.setattr("os.access", lambda _path, _mode: False)  # root may write anywhere
-    with pytest.raises(MediaError, match="no file can be made in"):
+    with pytest.raises(FileError, match="no file can be made in"):
         ensure_writable(tmp_path / "new" / "a.txt")
 
 
@@ -50,7 +50,7 @@ def test_an_error_keeps_the_old_file(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(MediaError, match="cannot be written"), atomic_path(tmp_path / "file" / "a"):
+    with pytest.raises(FileError, match="cannot be written"), atomic_path(tmp_path / "file" / "a"):
         pass
 
 
@@ -61,7 +61,7 @@ def test_a_full_disk_is_explained_and_keeps_the_old_file(tmp_path):
         with atomic_path(tmp_path / "a.txt"), open("/dev/full", "w") as full:
             full.write("x" * 100_000)
 
-    with pytest.raises(MediaError, match=r"a\.txt: cannot be written: No space left on device; what was there"):
+    with pytest.raises(FileError, match=r"a\.txt: cannot be written: No space left on device; what was there"):
         write()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
 
@@ -144,7 +144,7 @@ def test_a_full_device_is_explained(tmp_path):
         with atomic_path("/dev/full") as temporary:
             temporary.write_text("x" * 100_000)
 
-    with pytest.raises(MediaError, match="/dev/full: cannot be written: No space left"):
+    with pytest.raises(FileError, match="/dev/full: cannot be written: No space left"):
         write()
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
@@ -160,7 +160,7 @@ def test_an_open_file_by_its_number_is_written_into(tmp_path):
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     code = (
-        "import os, sys; from handheld.media import atomic_path\n"
+        "import os, sys; from handheld.files import atomic_path\n"
         "with atomic_path(sys.argv[1]) as path:\n path.write_text('half'); os._exit(9)"
     )
     target = tmp_path / "a.txt"
@@ -211,3 +211,29 @@ def test_lines_to_standard_output(capsys):
     with open_lines("-") as lines:
         lines.write("one\n")
     assert capsys.readouterr().out == "one\n"
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "new" / "folder"
+    with pytest.raises(UnicodeEncodeError), atomic_folder(target) as temporary:
+        (temporary / "half").write_text("x\udcff", "utf-8")
+    assert list((tmp_path / "new").iterdir()) == []
+    with atomic_folder(target) as temporary:
+        (temporary / "a").write_text("x")
+        assert not target.exists()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["folder"]
+    assert (target / "a").read_text() == "x"
+    assert target.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="folder: cannot be written"), atomic_folder(tmp_path / "file" / "folder"):
+        pass
+    with (
+        pytest.raises(FileError, match="folder: cannot be written: No space left on device"),
+        atomic_folder(tmp_path / "folder"),
+        open("/dev/full", "w") as full,
+    ):
+        full.write("x" * 10_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -8,7 +8,7 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg
-from handheld.federated.identity import canonical, differences, digest
+from handheld.training.runs import array_digest, canonical, differences, values_digest
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ def test_a_large_array_is_read_in_parts(tmp_path):
     whole = np.random.default_rng(0).normal(size=(3000, 500)).astype(np.float32)
     np.save(tmp_path / "x.npy", whole)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    assert digest(mapped) == digest(whole) == digest(np.asfortranarray(whole))
+    assert array_digest(mapped) == array_digest(whole) == array_digest(np.asfortranarray(whole))
     whole[-1, -1] += 1
-    assert digest(mapped) != digest(whole)
-    assert digest(np.array(3.0)) != digest(np.array(4.0))
-    assert digest(np.zeros((0, 3))) == digest(np.zeros((0, 5)))
+    assert array_digest(mapped) != array_digest(whole)
+    assert array_digest(np.array(3.0)) != array_digest(np.array(4.0))
+    assert array_digest(np.zeros((0, 3))) == array_digest(np.zeros((0, 5)))
 
 
 def test_a_difference_is_named_by_its_place():
@@ -125,3 +125,9 @@ def test_a_difference_is_named_by_its_place():
     assert list(differences(before, now)) == ["plan.seed was 0, is 1 now", "plan.stages[0].length was 1, is 2 now"]
     assert list(differences({"a": 1}, {"b": 1})) == ["a is there no more", "b is there now"]
     assert list(differences({"about": [1.0]}, {"about": [1.1]})) == ["about[0] was 1.0, is 1.1 now"]
+
+
+def test_values_have_digests_that_stay():
+    assert values_digest(1, "a") == values_digest(1, "a") == "2a123b2622700355"
+    assert values_digest(1, "a") != values_digest("1", "a")
+    assert len(values_digest("\udcff")) == 16  # a name that is no UTF-8

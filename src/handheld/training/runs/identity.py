@@ -47,7 +47,7 @@ def canonical(value: Any, where: str) -> Plain:
     if plain:
         return result
     if isinstance(value, np.ndarray):
-        return {"array": digest(value), "shape": list(value.shape), "dtype": value.dtype.str}
+        return {"array": array_digest(value), "shape": list(value.shape), "dtype": value.dtype.str}
     if isinstance(value, Mapping):
         pairs = ((str(key), canonical(one, f"{where}.{key}")) for key, one in value.items())
         return dict(sorted(pairs))
@@ -62,7 +62,7 @@ def canonical(value: Any, where: str) -> Plain:
     return _instance(value, where)
 
 
-def digest(array: NDArray[Any]) -> str:
+def array_digest(array: NDArray[Any]) -> str:
     """Return the SHA-256 of an array's numbers, read in chunks: of a memory map too."""
     if array.dtype.hasobject:
         raise InputError(f"expected an array of numbers, got {array.dtype}")
@@ -73,6 +73,11 @@ def digest(array: NDArray[Any]) -> str:
         chunk = np.ascontiguousarray(rows[start : start + step])
         found.update(chunk.view(np.uint8).reshape(-1).data if chunk.size else b"")
     return found.hexdigest()
+
+
+def values_digest(*values: object) -> str:
+    """Return 16 hexadecimal digits that stand for values, by their ``repr``: numbers, texts, and dataclasses of them."""
+    return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def differences(before: Plain, now: Plain, where: str = "") -> Iterator[str]:

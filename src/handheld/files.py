@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all; what is no regular file (a device, a pipe) is written into."""
+"""Files and folders that appear whole or not at all; what is no regular file (a device, a pipe) is written into."""
 
 import errno
 import io
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 from zlib import crc32
 
-from handheld.errors import MediaError
+from handheld.errors import FileError
 
 STANDARD_OUTPUT = "-"
 """The name by which commands mean standard output."""
@@ -46,7 +46,7 @@ def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Ite
             the usual ones.
 
     Raises:
-        MediaError: the folder or the file cannot be written, or the disk is full; what was there before is kept.
+        FileError: the folder or the file cannot be written, or the disk is full; what was there before is kept.
     """
     if is_special(path):
         with _written_into(Path(path)) as temporary:
@@ -60,22 +60,46 @@ def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Ite
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise MediaError(f"{path}: cannot be written: {error.strerror}; what was there before is kept") from error
+        raise FileError(f"{path}: cannot be written: {error.strerror}; what was there before is kept") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give an empty folder for its owner alone, which becomes ``path`` at the end, and is removed on an error.
+
+    Args:
+        path: not there, or an empty folder; folders above it are made.
+
+    Raises:
+        FileError: it cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:_STEM]}.", dir=target.parent))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error}") from error
+    try:
+        with _explained(path):
+            yield temporary
+        temporary.replace(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def ensure_writable(path: str | os.PathLike[str]) -> None:
     """Say before an hour's work that its result could not be written.
 
     Raises:
-        MediaError: it is a folder, or no file may be made where it is to be. A disk may still fill up meanwhile.
+        FileError: it is a folder, or no file may be made where it is to be. A disk may still fill up meanwhile.
     """
     if str(path) == STANDARD_OUTPUT or is_special(path):
         return
     folder = next(parent for parent in _target(path).parents if parent.exists())
     if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-        raise MediaError(f"{path}: cannot be written: no file can be made in {folder}")
+        raise FileError(f"{path}: cannot be written: no file can be made in {folder}")
 
 
 @contextmanager
@@ -100,12 +124,12 @@ def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
-    """Return the file that a path leads to. Raises :class:`MediaError` where that is a folder, or a link in a circle."""
+    """Return the file that a path leads to. Raises :class:`FileError` where that is a folder, or a link in a circle."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise MediaError(f"{path}: cannot be written: it is a folder")
+        raise FileError(f"{path}: cannot be written: it is a folder")
     if target.is_symlink():  # realpath gives up where a link leads to itself
-        raise MediaError(f"{path}: cannot be written: its links lead in a circle")
+        raise FileError(f"{path}: cannot be written: its links lead in a circle")
     return target
 
 
@@ -139,13 +163,13 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say of a full device which one it is; a reader that has gone is another matter."""
+    """Say of a full disk or device which one it is; a reader that has gone is another matter."""
     try:
         yield
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 @contextmanager
@@ -158,7 +182,7 @@ def _written_into(path: Path) -> Iterator[Path]:
             with temporary.open("rb") as content, path.open("wb") as special:
                 shutil.copyfileobj(content, special)
         except OSError as error:
-            raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
+            raise FileError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Path:
@@ -171,7 +195,7 @@ def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Pat
         # Private from the first moment on, not only at the end.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(before if mode is None else mode)))
     except OSError as error:
-        raise MediaError(f"{path}: cannot be written: {error}") from error
+        raise FileError(f"{path}: cannot be written: {error}") from error
     return temporary
 
 

@@ -1,0 +1,82 @@
+"""Pictures of Pillow's, in all its modes, as arrays; and what Pillow computes on arrays."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import MediaError
+from handheld.pictures.formats import Picture
+from handheld.pictures.pillow import Image
+
+_DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+_GREY = ("1", "L", "LA", "La", "I", "F", *_DEEP)
+_PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
+
+
+def of_image(image: Any, name: str = "picture") -> NDArray[np.uint8]:
+    """Return a picture of Pillow's as :func:`decode` does, but one without colours as (height, width, 1), and not turned.
+
+    Raises:
+        MediaError: numbers of no known range, or a mode that cannot be read.
+    """
+    array = to_rgb(image, name)
+    return array[:, :, :1] if image.mode in _GREY else array
+
+
+def to_rgb(image: Any, name: str = "picture") -> Picture:
+    """Return a picture of Pillow's as :func:`decode` does, but not turned. Raises as :func:`of_image`."""
+    mode = image.mode
+    if mode == "I" or mode in _DEEP:
+        return _grey(_of_whole_numbers(np.asarray(image), name))
+    if mode == "F":
+        return _grey(_of_fractions(np.asarray(image), name))
+    try:
+        plain = image.convert(_PREMULTIPLIED[mode]) if mode in _PREMULTIPLIED else image
+        return np.array(_on_white(plain) if plain.has_transparency_data else plain.convert("RGB"))
+    except ValueError as error:
+        raise MediaError(f"{name}: pictures of mode {mode} cannot be read: {error}") from error
+
+
+def to_grey(picture: Picture) -> NDArray[np.uint8]:
+    """Return (height, width, 1) brightness, as :data:`handheld.pictures.LUMA` weighs colours; of a grey picture its own."""
+    return np.array(Image.fromarray(picture).convert("L"))[:, :, None]
+
+
+def resize(picture: Picture, size: tuple[int, int]) -> Picture:
+    """Return a picture of another (height, width), bilinearly sampled over what each pixel covers."""
+    height, width = size
+    if picture.shape[:2] == size:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _on_white(picture: Any) -> Any:
+    """Return RGB as a page shows it: the colours of what is see-through are whatever some program left there."""
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _of_whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return 8 bits of 16, which some writers have no other way to keep than in 32."""
+    low = int(values.min())
+    high = int(values.max())
+    if not 0 <= low <= high < 2**16:
+        raise MediaError(f"{name}: expected whole numbers in [0, 65535], got {low} to {high}: scale them first")
+    if 0 < high < 2**8:  # these would all be black
+        raise MediaError(f"{name}: has 16 bits, of which {low} to {high} need 8 alone, so white is not known: scale it first")
+    scaled: NDArray[Any] = values >> 8
+    return scaled
+
+
+def _of_fractions(values: NDArray[Any], name: str) -> NDArray[Any]:
+    low = float(values.min())
+    high = float(values.max())
+    if not (low >= 0 and high <= 1):  # also where one of them is no number
+        raise MediaError(f"{name}: expected fractions in [0, 1], got {low:g} to {high:g}: scale them first")
+    scaled: NDArray[Any] = np.rint(values * 255)
+    return scaled
+
+
+def _grey(values: NDArray[Any]) -> Picture:
+    return np.repeat(values.astype(np.uint8)[:, :, None], 3, axis=2)

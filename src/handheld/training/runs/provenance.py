@@ -1,0 +1,27 @@
+"""Where a result comes from, for the records of those who read it later."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import handheld
+
+
+def made_by(command: str) -> str:
+    """Return what a file says that made it, such as ``handheld 0.1.0 compress``."""
+    return f"handheld {handheld.__version__} {command}"
+
+
+def provenance(*distributions: str) -> dict[str, Any]:
+    """Return when and where a run ends: ``created`` (UTC), ``machine``, and ``versions`` of ours and of ``distributions``."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "system": platform.system(),
+        },
+        "versions": {"handheld": handheld.__version__, **{name: version(name) for name in distributions}},
+    }
