@@ -5,7 +5,8 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.projection import Features, Signs
-from handheld.projection.inputs import Bits, Parts, Reader, Rows, WordNumbers, reader_of
+from handheld.projection.cards import reader_of
+from handheld.projection.inputs import Bits, Parts, Reader, Rows, WordNumbers
 
 FEATURES = Features(words=2, skips=1, letters=(3,))
 

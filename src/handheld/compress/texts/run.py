@@ -21,7 +21,8 @@ from handheld.engine import Model, embed
 from handheld.errors import InputError
 from handheld.files import atomic_path
 from handheld.projection import TextClassifier
-from handheld.projection.inputs import Bits, Parts, Reader, Rows, reader_of
+from handheld.projection.cards import reader_of
+from handheld.projection.inputs import Bits, Parts, Reader, Rows
 from handheld.projection.judging import Judgement, TextData, judge
 from handheld.projection.training.lessons import Lesson
 from handheld.projection.training.making import make_text_model
@@ -249,7 +250,7 @@ def _how(reader: Reader) -> str:
     if isinstance(reader, Rows):
         return f"a table of {reader.rows:,} rows"
     if isinstance(reader, Parts):
-        return f"{len(reader.parts)} tables of {reader.parts[0].rows:,} rows each"
+        return f"{len(reader.tables)} tables of {reader.tables[0].rows:,} rows each"
     assert isinstance(reader, Bits)
     return f"{reader.signs.size:,} signs of random projections, and layers on them"
 

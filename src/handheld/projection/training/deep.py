@@ -25,7 +25,7 @@ from handheld.projection.training.picking import GRAPH_BYTES, levels
 from handheld.projection.training.recipe import LETTERS, NGRAMS, Recipe
 from handheld.projection.training.regression import Floats, TextMatrix
 from handheld.projection.training.table import Table
-from handheld.projection.training.text import Curve, learn, logits_of, train_student
+from handheld.projection.training.text import Curve, Inputs, learn, logits_of, train_student
 from handheld.training import Report, Schedule
 
 WIDTH, HIDDEN = 40, 96
@@ -183,7 +183,7 @@ def trained(
         report(step, steps, loss)
 
     inputs: Callable[[NDArray[np.intp]], Tensors] = lambda chosen: _tensors(bag.take(chosen))  # noqa: E731
-    curve = learn(Joint(network), (inputs, None), lesson, schedule, _WEIGHTS, seed=seed, save=save, report=step_done)
+    curve = learn(Joint(network), Inputs(inputs), lesson, schedule, _WEIGHTS, seed=seed, save=save, report=step_done)
     watch.restore()
     network.on_grid = True
     return network.eval(), curve

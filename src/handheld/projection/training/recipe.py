@@ -166,7 +166,7 @@ def parts_of(reader: Trained) -> tuple[Rows | Bits, ...]:
     """Return what each network of a file reads."""
     if isinstance(reader, Picked):
         raise InputError("a file of picked n-grams holds no networks")
-    return reader.parts if isinstance(reader, Parts) else (reader,)
+    return reader.tables if isinstance(reader, Parts) else (reader,)
 
 
 def _resized(reader: Trained, count: int) -> Trained:
@@ -176,7 +176,7 @@ def _resized(reader: Trained, count: int) -> Trained:
     if isinstance(reader, Rows):
         return replace(reader, rows=count)
     assert isinstance(reader, Parts)
-    return Parts(tuple(replace(part, rows=count) for part in reader.parts))
+    return Parts(tuple(replace(part, rows=count) for part in reader.tables))
 
 
 def _count(reader: Trained) -> int:
@@ -206,7 +206,7 @@ def compiled(
     """
     inputs = torch.from_numpy(reader.of(texts[:_CHECKS]))
     tables = [network for network in networks if isinstance(network, Table)]
-    module = Mean(tables, [part.length for part in reader.parts]) if isinstance(reader, Parts) else networks[0]
+    module = Mean(tables, [part.length for part in reader.tables]) if isinstance(reader, Parts) else networks[0]
     module = Exported(module) if isinstance(module, Table) else module
     usual: Precision = _TABLES[tables[0].bits] if tables else "int8_weights"
     return to_tflite(
