@@ -80,14 +80,15 @@ class Mean(nn.Module):
 
     def __init__(self, tables: Sequence[Table], lengths: Sequence[int]):
         super().__init__()
-        self.tables = nn.ModuleList(map(Exported, tables))
+        # Tensors in the file are called by this name: another one makes it larger or smaller.
+        self.parts = nn.ModuleList(map(Exported, tables))
         self.lengths = list(lengths)
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         """Return (1, classes) logits."""
         total = torch.zeros(())
         start = 0
-        for table, length in zip(self.tables, self.lengths, strict=True):
+        for table, length in zip(self.parts, self.lengths, strict=True):
             total = total + table(numbers[:, start : start + length])
             start += length
         return total / len(self.lengths)
