@@ -81,6 +81,7 @@ def pooled(
     return sums, counts
 
 
+# As hashing.mix, of one number: written once more, since numba compiles no arrays of one.
 @njit(nogil=True, inline="always")
 def _mix(value: Any) -> Any:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -129,6 +130,7 @@ def _hash_words(piece: Any, size: int, starts: Any, is_start: Any) -> None:
         for letter in range(at, end):
             value += np.uint64(piece[letter]) * power
             power *= _BASE
+        # The polynomial begins at power 0 wherever the word stands, as numpy gets by its inverse.
         starts[at] = _mix(value + _SALT)
         is_start[at] = True
         at = end

@@ -52,6 +52,7 @@ def above(hashes: Any, offsets: Any, keys: Any, limits: Any) -> Any:
 @njit(nogil=True, inline="always")
 def _spread(value: Any, keys: Any, out: Any) -> None:
     for k in range(len(keys)):
+        # hashing.mix, written out for one number at a time.
         z = value + keys[k]
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -68,6 +69,7 @@ def _full(a: Any, b: Any, c: Any) -> Any:
 @njit(nogil=True, inline="always")
 def _add(words: Any, planes: Any, depth: int) -> None:
     for k in range(words.shape[1]):
+        # Eight words and three planes give the planes anew and one carry, which is worth 8.
         ones, a = _full(planes[0, k], words[0, k], words[1, k])
         ones, b = _full(ones, words[2, k], words[3, k])
         twos, e = _full(planes[1, k], a, b)
@@ -89,6 +91,7 @@ def _compare(planes: Any, depth: int, limit: int, out: Any) -> None:
     for k in range(planes.shape[1]):
         more = np.uint64(0)
         equal = ~np.uint64(0)
+        # From the highest plane down: the first that differs from the limit decides.
         for plane in range(depth - 1, -1, -1):
             limit_bit = ~np.uint64(0) if (limit >> plane) & 1 else np.uint64(0)
             more |= equal & planes[plane, k] & ~limit_bit

@@ -34,6 +34,7 @@ class _Entry:
     def integers(self, key: str) -> tuple[int, ...]:
         """Return a list of whole numbers."""
         values = self.values.get(key)
+        # A text is a list of letters to a loop, and an error here.
         if not isinstance(values, list) or not all(type(value) is int for value in values):
             raise InputError(f"entry text.{key} is {values!r}, expected a list of whole numbers")
         return tuple(values)
@@ -82,6 +83,7 @@ def _rows(entry: _Entry) -> Rows:
 def _parts(entry: _Entry) -> Parts:
     tables: list[Rows] = []
     for table_entry in entry.entries("parts"):
+        # Without what lies beside the card: a table is read by its entry alone.
         table = reader_of(table_entry)
         if not isinstance(table, Rows):
             raise InputError("entry text.parts: expected each to read rows")
@@ -110,6 +112,7 @@ def _picked(entry: _Entry) -> Picked:
     )
     buckets = decoded(entry.metadata[BUCKETS], 1 << ngrams.bits)
     rows = entry.integer("rows")
+    # Named as the card calls it; the reader itself would speak of shared rows.
     if not 1 <= rows <= len(buckets):
         raise InputError(f"entry text.rows is {rows}, but {BUCKETS} has {len(buckets)}")
     return Picked(ngrams, buckets, entry.integer("length"), rows)

@@ -50,6 +50,7 @@ class TextClassifier:
         if not 0 < self.temperature < float("inf"):
             raise self._error(f"temperature is {self.temperature!r}, expected a number above 0")
         self._pooled: PooledReader | None = None
+        # Answered in numpy: the runtime takes a text at a time, of a fixed number of rows.
         if isinstance(self.reader, Picked):
             self._pooled = self._pooled_reader(self.reader)
 
@@ -90,6 +91,7 @@ class TextClassifier:
         model = Model.open(path, threads=threads)
         try:
             return cls(model)
+        # Nobody else has the model that was opened here: it would stay open.
         except ModelError:
             model.close()
             raise
@@ -112,9 +114,11 @@ class TextClassifier:
                 f"expected a list of texts, got one {type(texts).__name__}: "
                 "put it in a list, [text]"
             )
+        # Before any is answered: which one is wrong is then known.
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(f"expected texts, got {type(text).__name__} as number {number}")
+        # Asked here, since picked n-grams are answered without the runtime, which would say so.
         if self._closed:
             raise InputError(f"{self.model.path}: the model is closed; open it again")
         return self._run(texts) if self._pooled is None else self._pooled.logits(texts)
@@ -126,6 +130,7 @@ class TextClassifier:
         to_real = self.model.outputs[0].to_real
         for start in range(0, len(texts), _BATCH):
             inputs = self.reader.of(texts[start : start + _BATCH])
+            # The graph has a batch of one.
             for number, row in enumerate(inputs, start):
                 outputs = self.model.run(to_stored(row[None]))
                 logits[number] = to_real(outputs[0])[0]

@@ -154,6 +154,7 @@ def _grams_of(word: str, length: int) -> Hashes:
 @lru_cache
 def _reach(words: int, skips: int) -> Numbers:
     """Return how far the last word of each n-gram is from its first, shorter n-grams first."""
+    # In the order in which _combine makes longer n-grams of shorter ones.
     gaps = range(1, skips + 2)
     reach = [0]
     level = reach
@@ -170,6 +171,7 @@ def _lengthened(values: NDArray[_Scalar], count: int, fill: int) -> NDArray[_Sca
 def _joined(first: Bag, second: Bag) -> Bag:
     """Put each text's features of the second kind after those of the first."""
     offsets = first.offsets + second.offsets
+    # One text, which is what a device reads: no need to find where each feature goes.
     if len(first) == 1:
         return Bag(np.concatenate([first.hashes, second.hashes]), offsets)
     hashes = np.empty(offsets[-1], np.uint64)

@@ -34,4 +34,5 @@ def reduced(hashes: Hashes, size: int) -> Hashes:
     By a multiplication in place of a remainder (Lemire, "Fast Random Integer Generation in an
     Interval", arXiv 1805.10941).
     """
+    # Of the upper halves, so that the product has 64 bits.
     return (hashes >> _HALF) * np.uint64(size) >> _HALF

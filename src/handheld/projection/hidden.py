@@ -73,6 +73,7 @@ class HiddenModel:
 
     @cached_property
     def _first(self) -> NDArray[np.float64]:
+        # Transposed once, and in double precision, in which sums of whole numbers are exact.
         return np.ascontiguousarray(self.first.T, np.float64)
 
     @cached_property
@@ -88,6 +89,7 @@ class HiddenModel:
         exact = sums.astype(np.float64)
         centred = exact - exact.sum(axis=1, keepdims=True) / width
         variance = np.square(centred).sum(axis=1, keepdims=True) / width
+        # On the grid from here on, so that products are whole numbers below 2^53.
         normal = np.rint(centred / np.sqrt(variance + self.least) * _GRID)
         inner = normal @ self._first * (self.first_scale / _GRID) + self.first_bias
         active = np.rint(np.maximum(inner, 0) * _GRID)
@@ -121,6 +123,7 @@ class HiddenModel:
         axis = graph.row_axis()
         inverse_width = np.array([1 / self.table.shape[1]], np.float32)
         share = graph.constant("one_over_width", inverse_width)
+        # Times the inverse, which is known when the file is written.
         mean = graph.multiply(graph.row_sum(graph.sums, axis), share)
         centred = graph.subtract(graph.sums, mean)
         squares = graph.multiply(centred, centred)

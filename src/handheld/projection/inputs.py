@@ -20,6 +20,7 @@ from handheld.projection.ragged import filtered, padded, thinned
 from handheld.projection.signs import Signs
 from handheld.projection.words import Texts, words_of
 
+# So many rows of at most 127 add up to less than 2^24: exactly, in float32.
 _MAX_LENGTH = 1 << 16
 _MAX_ROWS = (1 << 31) - 1  # numbers of rows are int32
 
@@ -146,6 +147,7 @@ class WordNumbers:
     def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Return (texts, length) numbers of words, 1 to ``buckets``; 0 behind the last word."""
         words = words_of(texts, self.folding)
+        # From 1 on: 0 is the padding.
         numbers = reduced(words.hashes, self.buckets).astype(np.int32) + 1
         rows = np.zeros((len(texts), self.length), np.int32)
         for text, start in enumerate(words.offsets[:-1].tolist()):
@@ -198,6 +200,8 @@ class Picked:
     @cached_property
     def row_of(self) -> NDArray[np.int32]:
         """(buckets,) row of each bucket, -1 for those that have none."""
+        # A table of all buckets, 4 MB for 20 bits: a look-up for each n-gram in place of a
+        # search.
         rows = np.full(1 << self.ngrams.bits, -1, np.int32)
         rows[self.buckets] = np.arange(len(self.buckets), dtype=np.int32) % self.rows
         return rows

@@ -33,6 +33,7 @@ class TextData:
     @property
     def texts(self) -> tuple[str, ...]:
         """Those with labels."""
+        # Seen to when this was made.
         assert not isinstance(self.known.inputs, np.ndarray)
         return self.known.inputs
 
@@ -92,6 +93,7 @@ class Judgement:
     def confusion(self) -> tuple[tuple[int, ...], ...]:
         """[true label][answered label] counts."""
         count = len(self.data.known.classes)
+        # Row by row, so that one count of numbers fills the table.
         cells = self.data.known.labels * count + self.answered
         table = np.bincount(cells, minlength=count**2).reshape(count, count)
         return tuple(map(tuple, table.tolist()))
@@ -122,6 +124,7 @@ def judge(model: TextClassifier, data: TextData) -> Judgement:
             f"only one of the two has {_listed(in_one_only)}"
         )
     probabilities = model.probabilities(data.texts)
+    # All texts are answered, whatever the threshold: others may be tried on the same answers.
     outside = model.probabilities(data.outside)
     answered = probabilities.argmax(axis=1)
     shares = probabilities[np.arange(len(answered)), answered]

@@ -73,6 +73,7 @@ def encoded(numbers: Numbers, universe: int) -> bytes:
     layout = _Layout(count, universe)
     low = (numbers[:, None] >> np.arange(layout.low_bits)) & 1
     unary = np.zeros(layout.unary_bits, np.uint8)
+    # Behind a one for each number before it: the zeros up to there count the high bits.
     unary[(numbers >> layout.low_bits) + np.arange(count)] = 1
     return count.to_bytes(_HEAD, "little") + _packed(low) + _packed(unary)
 
@@ -92,8 +93,10 @@ def decoded(content: bytes, universe: int) -> Numbers:
     ones = np.flatnonzero(_unpacked(content[layout.low_end :]))
     if len(ones) != count:
         raise _damaged(f"{count} numbers whose high bits are {len(ones)}")
+    # What is left of a place without the ones before it.
     high = ones - np.arange(count)
     numbers = low + (high << low_bits)
+    # The right number of bits may still be of no set that was written here.
     if count and not _rises_below(numbers, universe):
         raise _damaged(f"{count} numbers that do not rise below {universe}")
     return np.asarray(numbers, np.intp)

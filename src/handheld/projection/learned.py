@@ -47,6 +47,7 @@ class Learned:
         highest = LEVELS.get(self.bits, 0)
         has_rows = table.ndim == 2 and len(table) == self.reader.rows
         is_on_grid = (
+            # With an initial 0, since a table without a number has no largest one.
             table.dtype == np.int8
             and -highest <= table.min(initial=0)
             and table.max(initial=0) <= highest
@@ -77,6 +78,7 @@ class Learned:
             if start < end:
                 rows = self.table.take(numbers[start:end], axis=0)
                 scale = self.step / np.sqrt(end - start)
+                # Whole numbers below 2^24, whose sum is exact in any order.
                 sums[text] = rows.sum(axis=0, dtype=np.float32) * scale
         return sums
 

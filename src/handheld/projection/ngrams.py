@@ -140,6 +140,7 @@ class NGrams:
         row = 0
         for length in range(2, max(self.letters, default=1) + 1):
             count = max(0, len(codes) - length + 1)
+            # One multiplication and one addition for a letter more (Karp and Rabin).
             running = running[:count] * BASE + values[length - 1 :][:count]
             is_inside = is_inside[:count]
             if length > 2:  # the edges may be blanks, what is between them may not
@@ -170,6 +171,7 @@ class NGrams:
 
 def chunks(texts: Sequence[str], letters: int = _CHUNK) -> list[Sequence[str]]:
     """Divide texts into runs of about so many letters; a longer text is one by itself."""
+    # Mostly all at once: no copies then.
     if sum(map(len, texts)) <= letters:
         return [texts] if len(texts) else []
     divisions: list[Sequence[str]] = []
@@ -233,6 +235,7 @@ def _word_hashes(codes: Codes, starts: Numbers, ends: Numbers) -> Hashes:
     powers, inverses = _powers(1 << len(codes).bit_length())
     sums = np.zeros(len(codes) + 1, np.uint64)
     np.cumsum(codes * powers[: len(codes)], out=sums[1:])
+    # The power of the first letter is divided out, so that a word is the same anywhere.
     polynomials = (sums.take(ends) - sums.take(starts)) * inverses.take(starts)
     return mix(polynomials + _times_golden(int(WORD_SALT)))
 

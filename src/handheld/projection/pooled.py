@@ -68,6 +68,7 @@ class PooledModel:
 
     @cached_property
     def _head(self) -> NDArray[np.float64]:
+        # Transposed once: it is asked for with every text.
         return np.ascontiguousarray(self.head.T, np.float64)
 
     def logits(self, sums: NDArray[np.float32], counts: Numbers) -> NDArray[np.float32]:
@@ -105,6 +106,7 @@ class PooledModel:
         axis = graph.row_axis()
         ones = writer.operator("CAST", (graph.is_row,), (1, reader.length))
         count = graph.row_sum(ones, axis)
+        # Of 1 at least: a text without a row gets the bias, and not a division by 0.
         share = graph.unary("RSQRT", writer.operator("MAXIMUM", (count, one), (1, 1)))
         products = graph.multiply(graph.products(graph.sums, HEAD, self.head), share)
         scaled = graph.multiply(products, graph.constant(SCALE, self.scale))
@@ -144,6 +146,7 @@ class RowModel(Protocol):
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (texts, classes) logits as probabilities."""
+    # Less the largest, so that no exponential overflows.
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
@@ -170,6 +173,7 @@ class PooledReader:
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (texts, classes) logits: the same numbers whichever way they are computed."""
         self._answered += len(texts)
+        # Few texts are answered sooner in numpy than compiling takes.
         is_compiled = self._answered >= WORTH_COMPILING and has_numba()
         sums_of = self._sums_compiled if is_compiled else self._sums
         chunked_texts = chunks(self.reader.ngrams.read(texts), _CHUNK)

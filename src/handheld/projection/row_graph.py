@@ -38,7 +38,9 @@ class RowGraph:
         rows = writer.constant(TABLE, table, "int4" if bits == 4 else "int8")
         flat_shape = writer.constant("flat_shape", np.array([length], np.int32))
         axis = writer.constant("text_axis", np.array([0], np.int32))
+        # Inputs behind the last row name the row of zeros, which has the highest number.
         nothing = writer.constant("nothing", np.array([reader.rows], np.int32))
+        # The runtime looks up a list of rows, not a table of one text.
         flat = writer.operator("RESHAPE", (numbers, flat_shape), (length,), "int32")
         looked_up = writer.operator("EMBEDDING_LOOKUP", (flat, rows), (length, width))
         self.sums = self._sum(looked_up, axis, (1, width))
@@ -75,6 +77,7 @@ class RowGraph:
 
     def products(self, inputs: TensorRef, name: str, weights: NDArray[np.int8]) -> TensorRef:
         """Return (1, outputs) products of (1, n) inputs and (outputs, n) weights of that name."""
+        # Kept in a byte each; the scale of a class is multiplied in afterwards.
         real = self.unary("DEQUANTIZE", self.writer.constant(name, weights))
         options = {"table": "FullyConnected"}
         shape = (1, len(weights))
@@ -83,6 +86,7 @@ class RowGraph:
     def _arithmetic(
         self, table: str, first: TensorRef, second: TensorRef, output: str | None = None
     ) -> TensorRef:
+        # A row of numbers and one number, or one for each class, as numpy has it.
         shape = np.broadcast_shapes(first.shape, second.shape)
         options = {"table": table}
         inputs = (first, second)

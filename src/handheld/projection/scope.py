@@ -52,6 +52,7 @@ def figures(
         raise InputError(
             f"expected texts in and out of scope, got {len(inside)} and {len(outside)}"
         )
+    # A right answer that is not given is none.
     accuracy = (right & (inside >= threshold)).mean()
     recall = (outside < threshold).mean()
     return ScopeFigures(auroc(inside, outside), float(accuracy), float(recall), threshold)
@@ -66,6 +67,7 @@ def auroc(inside: Shares, outside: Shares) -> float:
     ordered = np.sort(outside)
     below = np.searchsorted(ordered, inside, "left")
     not_above = np.searchsorted(ordered, inside, "right")
+    # Below counts 1, equal one half: half of what is below and what is not above.
     pairs = len(inside) * len(outside)
     return float((below + not_above).sum() / 2 / pairs)
 

@@ -90,6 +90,7 @@ class Signs:
         if not rows.size or not np.isfinite(rows).all():
             raise InputError(f"expected finite vectors (n, ...), got {list(np.shape(vectors))}")
         rows = rows.reshape(len(rows), -1)
+        # By its own largest value: the signs of sums do not change with a scale.
         largest = np.abs(rows).max(axis=1, keepdims=True)
         scale = _RANGE / np.where(largest > 0, largest, 1.0)
         integers = np.rint(rows * scale)

@@ -122,6 +122,7 @@ def _words_in(text: str, folding: int, sentence: int) -> Iterator[tuple[str, int
     is_behind_mark = False
     for token in tokens(normalised(opened(text), folding)):
         if token in _MARKS:
+            # A new sentence begins with the next word, not with the mark: a text may end there.
             is_behind_mark = True
             if token == ".":
                 continue
@@ -163,6 +164,7 @@ def opened(text: str) -> str:
     'It is true, you can not and I will not'
     """
     if "\u2019" in text:
+        # What telephones write for an apostrophe.
         text = text.replace("\u2019", "'")
     if "'" not in text:  # most texts: the pattern is slow beside the search for one character
         return text

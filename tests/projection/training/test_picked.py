@@ -115,11 +115,11 @@ def test_a_good_fit_needs_no_words():
 def test_the_slow_recipe_learns_from_the_same_teachers(monkeypatch: pytest.MonkeyPatch):
     learned: list[tuple[str, np.ndarray]] = []
 
-    def slow(train, valid, plan, answers, state, progress):
-        learned.append((plan.recipe.reads, answers))
+    def slow(maker):
+        learned.append((maker.plan.recipe.reads, maker.answers))
         raise InterruptedError
 
-    monkeypatch.setattr(making, "_network", slow)
+    monkeypatch.setattr(making._Maker, "network", slow)
     train = noisy(200, 0, classes=34)
     with pytest.raises(InterruptedError):
         made(train, noisy(80, 1, classes=34), 60_000, high_effort=True)

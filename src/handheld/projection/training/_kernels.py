@@ -45,6 +45,7 @@ def loss_and_gradient(
         for label in range(classes):
             scores[label] -= largest
             total += np.exp(scores[label])
+        # By logarithms: a share near 0 keeps its digits.
         log_total = np.log(total)
         for label in range(classes):
             log_share = scores[label] - log_total

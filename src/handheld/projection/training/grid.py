@@ -28,6 +28,7 @@ def step_of(table: torch.Tensor, bits: int = 4) -> torch.Tensor:
 
 def on_grid(table: torch.Tensor, bits: int = 4) -> torch.Tensor:
     """Return a table on its grid; gradients pass through."""
+    # The straight-through estimator (Bengio et al., arXiv 1308.3432).
     rounded = _levels(table, bits) * step_of(table, bits)
     return table + (rounded - table).detach()
 

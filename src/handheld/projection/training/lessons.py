@@ -44,6 +44,7 @@ class Lesson:
         """
         texts = texts_of(data)
         classes = len(data.classes)
+        # Few texts out of scope would not be heard among many in scope.
         repeated = outside * _repetitions(len(data), len(outside))
         even = np.full((len(repeated), classes), 1 / classes, np.float32)
         known = np.eye(classes, dtype=np.float32)[data.labels]

@@ -91,6 +91,7 @@ class ProjectionNet(nn.Module):
         sizes = (bits, *hidden)
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
         self.last = nn.Linear(sizes[-1], classes)
+        # Bits are left out, not hidden numbers, of which there are few.
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, bits: torch.Tensor) -> torch.Tensor:
@@ -152,6 +153,7 @@ class ProjectionStep:
         """Return the loss of a step."""
         batch = self.batch(number)
         answers = batch.answers
+        # A fixed teacher stands in the place of a trainer.
         if answers is None and self.networks.trainer is not None:
             answers = self.networks.trainer(*batch.trainer)
         logits = self.networks.projection(*batch.projection)

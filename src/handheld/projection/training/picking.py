@@ -162,6 +162,7 @@ def picked(
         np.asarray(targets, np.float32),
         lessons.weights,
     )
+    # From the teacher's numbers, which are near: fewer steps.
     start = SoftmaxRegression(teacher.coefficients[columns], teacher.bias)
     models: list[SoftmaxRegression] = []
     for alpha, prior in priors:
@@ -230,6 +231,7 @@ def whole_head(
     table: NDArray[np.int8], head: NDArray[np.float64], bias: Floats, bits: int
 ) -> PooledModel:
     """Return a model whose head is of whole numbers, each class with a scale of its own."""
+    # A scale for each class: one large class would make the others coarse.
     largest = np.abs(head).max(axis=1)
     scale = np.where(largest > 0, largest, 1.0) / _HEAD_LEVELS
     head_levels = np.rint(head / scale[:, None]).astype(np.int8)

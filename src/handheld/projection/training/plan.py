@@ -76,6 +76,7 @@ class FitFigures:
                 f"it knows its own texts better than others ({self.train_accuracy:.1%} against "
                 f"{self.valid_accuracy:.1%}): more texts will help, a larger file will not"
             )
+        # A model that answers one label looks good where most texts have it.
         if self.valid_accuracy <= self.majority + _MAJORITY_MARGIN:
             sentences.append(
                 "it is no better than always answering the commonest label "

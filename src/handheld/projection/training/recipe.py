@@ -24,6 +24,7 @@ Trained = Rows | Parts | Bits | Picked
 """What a network that is shipped can read."""
 
 READS = ("picked", "rows", "signs")
+# Three ways to read a text: each is wrong about others, and their mean less often.
 NGRAMS = Features(words=2, skips=0, letters=(3, 4, 5), folding=2)
 SKIPGRAMS = Features(words=3, skips=1, letters=(2, 3, 4), folding=2)
 LETTERS = Features(words=1, skips=0, letters=(2, 3, 4, 5, 6), folding=2)
@@ -129,6 +130,7 @@ class Recipe:
                 dropout=self.dropout,
                 bits=self.bits,
             )
+        # A row has its width beneath the layer; of signs it is a layer of its own.
         layers = (self.width, self.hidden) if self.hidden else (self.width,)
         return ProjectionNet(reader.signs.size, classes, layers, dropout=self.dropout)
 
@@ -184,6 +186,7 @@ class Recipe:
     def _file_size(self, reader: Trained, card: Mapping[str, Any]) -> int:
         classes = len(card["labels"])
         with torch.random.fork_rng(devices=[]):
+            # Any weights: how large the file is does not depend on them.
             torch.manual_seed(0)
             networks = [self.network(table, classes).eval() for table in parts_of(reader)]
             # The converter leaves out scales of 1 and shifts of 0, as fresh layers have them.

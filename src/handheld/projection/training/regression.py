@@ -60,6 +60,7 @@ class TextMatrix:
             buckets = np.unique(bucket)
         column = np.searchsorted(buckets, bucket)
         is_known = buckets.take(column, mode="clip") == bucket
+        # A bucket above the last was clipped to it.
         is_known &= column < len(buckets)
         starts = np.searchsorted(text[is_known], np.arange(len(texts) + 1))
         columns = column[is_known].astype(np.int32)
@@ -153,6 +154,7 @@ class Lessons:
 
     def take(self, chosen: Numbers) -> "Lessons":
         """Return some of the texts."""
+        # Values are not in the matrix: they follow its entries.
         _, entries = taken(self.texts.starts, chosen)
         weights = self.weights[chosen]
         return Lessons(
@@ -189,6 +191,7 @@ class _Objective:
         lessons = self.lessons
         count = len(lessons.targets)
         unscaled, bias = self._parted(flat)
+        # In single precision, half the memory of what L-BFGS keeps in double.
         gradient = np.zeros(self.shape, np.float32)
         bias_gradient = np.zeros(len(bias), np.float32)
         loss = self.loss_and_gradient(
@@ -262,6 +265,7 @@ def fitted(
     scale = np.ones((1, 1), np.float32) if prior is None else prior
     objective = _Objective(lessons, alpha, scale, loss_and_gradient)
     if start is None:
+        # From the shares of the classes, which a text without n-grams is answered by.
         start = SoftmaxRegression(np.zeros(objective.shape, np.float32), _log_shares(lessons))
     best, _, _ = fmin_l_bfgs_b(
         objective,
@@ -316,6 +320,7 @@ def log_count_ratio(texts: TextMatrix, targets: Floats, smoothing: float = 1.0) 
     """
     classes = targets.shape[1]
     inside = np.zeros((texts.width, classes), np.float32)
+    # Whether a text has an n-gram counts, and not how often, as in the paper.
     np.add.at(inside, texts.columns, targets.repeat(np.diff(texts.starts), axis=0))
     outside = texts.document_frequency()[:, None] - inside
     members = targets.sum(axis=0)

@@ -54,6 +54,7 @@ class Table(nn.Module):
         table = on_grid(self.table, self.bits) if self.on_grid else self.table
         weights = None
         if self.training and self.dropout:
+            # Weights of 0 leave features out, and the offsets as they are.
             weights = (torch.rand(len(numbers)) >= self.dropout).float()
         sums = functional.embedding_bag(
             numbers, table, offsets[:-1], mode="sum", per_sample_weights=weights

@@ -24,6 +24,7 @@ from handheld.projection.training.text import (
 from handheld.projection.training.trainers import TRAINERS
 from handheld.training import Report, Schedule
 
+# Clipped, since gradients of a recurrent network may be large.
 SCHEDULE = Schedule(12, batch=64, rate=0.002, rise=0.1, decay=0.01, clip=1.0, optimiser="adam")
 """Of trainer networks."""
 
@@ -107,6 +108,7 @@ def teach(
     network = trainer
     if isinstance(network, str):
         network = build(network, lesson.classes, seed)
+    # Before it learns for minutes: what others wrote may give anything.
     check(network, lesson.classes)
     curve = train_trainer(network, lesson, schedule, seed=seed, save=save, report=report)
     return Taught(network, None, curve)

@@ -73,6 +73,7 @@ def train_student(
         InputError: a damaged state.
         TrainingError: the loss is no longer a number.
     """
+    # The caller's random numbers go on as if none had been drawn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = recipe.network(reader, lesson.classes)
@@ -103,6 +104,7 @@ def train_trainer(
 
     Raises as :func:`train_student`.
     """
+    # Once for all texts: an encoder of a package takes long.
     inputs = inputs_for(trainer, lesson.texts)
     return learn(
         Joint(trainer),
@@ -139,12 +141,14 @@ def learn(
 
     def batch(number: int) -> JointBatch:
         if isinstance(network, Table):
+            # By the number of the step: a training that goes on needs no state of it.
             network.on_grid = 2 * number >= steps
         return batches(number)
 
     step = ProjectionStep(networks.train(), batch, weights)
     curve = fit(networks, step, schedule, steps, save=save, report=report, seed=seed)
     if isinstance(network, Table):
+        # Also where it learned for a step or none.
         network.on_grid = True
     networks.eval()
     return curve
@@ -179,6 +183,7 @@ def inputs_for(trainer: nn.Module, texts: Sequence[str]) -> torch.Tensor:
 
     That is what its own ``inputs`` makes of texts, or else numbers of words.
     """
+    # Modules of others have it or not: it is no part of what a module is.
     make_inputs = getattr(trainer, "inputs", words_as_inputs)
     inputs: torch.Tensor = make_inputs(texts)
     return inputs

@@ -37,6 +37,7 @@ class _OfWords(nn.Module):
         present = numbers > 0
         present[:, 0] = True  # so that a text without words has something to be looked at
         words = self.dropout(self.words(numbers))
+        # Twice: of words, and of what is made of them.
         features = self.dropout(self.features(words, present))
         logits: torch.Tensor = self.last(features)
         return logits
@@ -126,6 +127,7 @@ class OfVectors(nn.Module):
     ):
         super().__init__()
         self.encode = encode
+        # How many numbers it gives is known by asking.
         numbers = np.asarray(encode(["a text"])).shape[1]
         self.layers = nn.Sequential(
             nn.LayerNorm(numbers),

@@ -93,6 +93,7 @@ def cross_entropy(
 
 def losses(scores: Floats, labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return (texts,) cross-entropies of logits."""
+    # Less the largest, so that no exponential overflows.
     shifted = scores - scores.max(axis=1, keepdims=True)
     chosen = shifted[np.arange(len(labels)), labels]
     return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - chosen, np.float64)
@@ -124,6 +125,7 @@ def _fold(lessons: Lessons, labels: NDArray[np.int64], apart: Numbers) -> Held:
 
 def prior_of(name: str, lessons: Lessons) -> Floats | None:
     """Return the scale of each coefficient by the prior of that name."""
+    # Of the lessons alone: a prior that has seen what is held out would flatter the loss.
     return None if name == "uniform" else log_count_ratio(lessons.texts, lessons.targets)
 
 
@@ -201,6 +203,7 @@ def chosen(trials: Sequence[Trial], sets: Sequence[Held]) -> tuple[Trial, ...]:
     best_trial = trials[0]
     if best_trial.scores.shape[1] > LARGE_CLASSES:
         return (best_trial,)
+    # From the worst to the best, so that the best of each prior stays.
     best = {trial.prior: trial for trial in reversed(trials)}
     if len(best) == 1:
         return (best_trial,)
@@ -222,6 +225,7 @@ def temperature_of(
     def loss(log_temperature: float) -> float:
         return cross_entropy(scores / np.float32(np.exp(log_temperature)), labels, weights)
 
+    # By its logarithm: half and double are as far from 1.
     bounds = (np.log(0.2), np.log(5))
     minimum: Any = minimize_scalar(loss, bounds=bounds, method="bounded")
     return float(np.exp(minimum.x))
