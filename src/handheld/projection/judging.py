@@ -62,7 +62,7 @@ class TextData:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class TextJudgement:
     """What a model answered.
 
     Attributes:
@@ -106,7 +106,7 @@ class Judgement:
         return figures(self.shares, self.right, self.outside, self.threshold)
 
 
-def judge(model: TextClassifier, data: TextData) -> Judgement:
+def judge(model: TextClassifier, data: TextData) -> TextJudgement:
     """Ask a model for all texts.
 
     The data may have labels behind the model's: texts of these, which it does not know, are
@@ -129,7 +129,7 @@ def judge(model: TextClassifier, data: TextData) -> Judgement:
     answered = probabilities.argmax(axis=1)
     shares = probabilities[np.arange(len(answered)), answered]
     largest_outside = outside.max(axis=1, initial=0.0)
-    return Judgement(data, answered, shares, largest_outside, model.threshold)
+    return TextJudgement(data, answered, shares, largest_outside, model.threshold)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ _EPSILON = np.float32(1e-5)  # torch.nn.LayerNorm's, by which tables learn
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class LearnedTable:
     """A table whose numbers are whole multiples of one step.
 
     Attributes:
@@ -91,7 +91,7 @@ class Learned:
         }
 
     @classmethod
-    def of_arrays(cls, reader: Rows, arrays: Mapping[str, NDArray[Any]]) -> "Learned":
+    def of_arrays(cls, reader: Rows, arrays: Mapping[str, NDArray[Any]]) -> "LearnedTable":
         """Return what :meth:`arrays` kept. Raises :class:`InputError` for what does not fit."""
         table = arrays["table"]
         step = float(arrays["step"])

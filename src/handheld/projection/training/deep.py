@@ -20,12 +20,12 @@ from handheld.projection.inputs import Rows
 from handheld.projection.kept import size_of
 from handheld.projection.ragged import offsets_of
 from handheld.projection.training.grid import learned, step_of
-from handheld.projection.training.lessons import Lesson, Tensors
+from handheld.projection.training.lessons import Tensors, TextLesson
 from handheld.projection.training.net import Joint, Weights
 from handheld.projection.training.picking import GRAPH_BYTES, largest_fitting, levels
 from handheld.projection.training.recipe import LETTERS, NGRAMS, Recipe
 from handheld.projection.training.regression import Floats, TextMatrix
-from handheld.projection.training.table import Table
+from handheld.projection.training.table import RowTable
 from handheld.projection.training.text import Curve, Inputs, learn, logits_of, train_student
 from handheld.training import Report, Schedule
 
@@ -93,7 +93,7 @@ def rows_in(size: int, buckets: int, classes: int, ngrams: int | None = None) ->
 
 
 def teacher_logits(
-    lesson: Lesson,
+    lesson: TextLesson,
     number: int,
     texts: Sequence[str],
     *,
@@ -120,7 +120,7 @@ class Watch:
     """
 
     def __init__(
-        self, network: Table, valid: Callable[[], Floats], loss: Callable[[Floats], float]
+        self, network: RowTable, valid: Callable[[], Floats], loss: Callable[[Floats], float]
     ):
         self.network = network
         self.valid = valid
@@ -157,7 +157,7 @@ def bag_of(texts: TextMatrix, rows: int) -> Bag:
     return Bag(numbers.astype(np.uint64), offsets_of(counts).take(texts.starts))
 
 
-def network_logits(network: Table, texts: TextMatrix) -> Floats:
+def network_logits(network: RowTable, texts: TextMatrix) -> Floats:
     """Return (texts, classes) logits of a network in evaluation mode."""
     with torch.inference_mode():
         logits: Floats = network(*_tensors(bag_of(texts, len(network.table)))).numpy()
@@ -166,7 +166,7 @@ def network_logits(network: Table, texts: TextMatrix) -> Floats:
 
 def trained(
     texts: TextMatrix,
-    lesson: Lesson,
+    lesson: TextLesson,
     valid: TextMatrix,
     valid_loss: Callable[[Floats], float],
     *,
@@ -174,7 +174,7 @@ def trained(
     seed: int,
     save: Path | None,
     report: Report,
-) -> tuple[Table, Curve]:
+) -> tuple[RowTable, Curve]:
     """Train the small model; return it, and the (step, loss) of its training.
 
     It is returned as it was when its validation loss was least.
@@ -192,7 +192,7 @@ def trained(
     # The caller's random numbers go on as if none had been drawn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Table(rows, WIDTH, lesson.classes, hidden=HIDDEN, dropout=0.5)
+        network = RowTable(rows, WIDTH, lesson.classes, hidden=HIDDEN, dropout=0.5)
     bag = bag_of(texts, rows)
     schedule: Schedule = replace(_TEACHER.schedule, epochs=EPOCHS)
     # Watched, since so many epochs memorise where the texts are few.
@@ -220,7 +220,7 @@ def trained(
     return network.eval(), curve
 
 
-def whole(network: Table, reader: Rows) -> HiddenModel:
+def whole(network: RowTable, reader: Rows) -> HiddenModel:
     """Return a network with a hidden layer as numbers that a file keeps."""
     assert network.hidden is not None
     table = learned(network.table, reader, network.bits)

@@ -6,7 +6,7 @@ Jacob et al., arXiv 1712.05877.
 import torch
 
 from handheld.projection.inputs import Rows
-from handheld.projection.learned import LEVELS, Learned
+from handheld.projection.learned import LEVELS, LearnedTable
 
 # Step of the grid of four bits, over the root mean square of the table: seven steps reach 2.8 times
 # as far as a number is large, so that the few largest ones do not make all others coarse.
@@ -33,10 +33,10 @@ def on_grid(table: torch.Tensor, bits: int = 4) -> torch.Tensor:
     return table + (rounded - table).detach()
 
 
-def learned(table: torch.Tensor, reader: Rows, bits: int = 4) -> Learned:
+def learned(table: torch.Tensor, reader: Rows, bits: int = 4) -> LearnedTable:
     """Return a table as a device keeps it."""
     levels = _levels(table.detach(), bits).to(torch.int8).numpy()
-    return Learned(reader, levels, float(step_of(table, bits)), bits)
+    return LearnedTable(reader, levels, float(step_of(table, bits)), bits)
 
 
 def _levels(table: torch.Tensor, bits: int) -> torch.Tensor:

@@ -19,7 +19,7 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TextLesson:
     """Texts to learn from.
 
     Attributes:
@@ -33,7 +33,7 @@ class Lesson:
     answers: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, data: Dataset, outside: tuple[str, ...] = ()) -> "Lesson":
+    def of(cls, data: Dataset, outside: tuple[str, ...] = ()) -> "TextLesson":
         """Return labelled texts as a lesson, and texts that no label fits.
 
         The right answer to these is even shares (Hendrycks et al., "Outlier Exposure", arXiv

@@ -14,9 +14,9 @@ from handheld.errors import InputError
 from handheld.projection.classifier import TextClassifier
 from handheld.projection.judging import TextData, judge
 from handheld.projection.scope import threshold_of
-from handheld.projection.training.lessons import Lesson
+from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.picked import PickedMaker, steady_temperature
-from handheld.projection.training.plan import FitFigures, Plan, TextModel
+from handheld.projection.training.plan import FitFigures, TextModel, TextModelPlan
 from handheld.projection.training.recipe import Recipe, Trained, compiled, parts_of, recipe_for
 from handheld.projection.training.stages import Stages
 from handheld.projection.training.teaching import build, mean_of, teach
@@ -33,7 +33,7 @@ _LONG_SHARE = 1 / 3  # of as many digits as a measured one may have, on the card
 def make_text_model(
     train: TextData,
     valid: TextData,
-    plan: Plan,
+    plan: TextModelPlan,
     *,
     answers: NDArray[np.float32] | None = None,
     state: Path | None = None,
@@ -47,7 +47,7 @@ def make_text_model(
         train: to learn from; texts out of scope are learned as ones that no label fits.
         valid: to judge the file by, and to choose the smallest probability that counts as in scope.
         plan: what to make.
-        answers: (texts, classes) logits of a teacher for ``Lesson.of(train.known,
+        answers: (texts, classes) logits of a teacher for ``TextLesson.of(train.known,
             train.outside)``; trainers are left out then.
         state: folder to go on from when the call was ended before; it is not removed.
         progress: called as the work goes on.
@@ -94,7 +94,7 @@ class _Maker:
 
     train: TextData
     valid: TextData
-    plan: Plan
+    plan: TextModelPlan
     answers: NDArray[np.float32] | None
     state: Path | None
     progress: Progress
@@ -149,7 +149,7 @@ class _Maker:
         plan = self.plan
         card = self._card()
         reader = self._largest_reader(card)
-        lesson = Lesson.of(self.train.known, self.train.outside)
+        lesson = TextLesson.of(self.train.known, self.train.outside)
         trainer = self._joint_trainer() if plan.joint else None
         answers = self.answers
         if answers is None and plan.trainers and not plan.joint:
@@ -207,7 +207,7 @@ class _Maker:
         file = embed(content, final_card)
         return TextModel(file, final_card, judged, dict(self.curves), networks, reader, fit)
 
-    def _trainers_answers(self, lesson: Lesson) -> NDArray[np.float32]:
+    def _trainers_answers(self, lesson: TextLesson) -> NDArray[np.float32]:
         """Train the trainers, one after another, and return their mean answers."""
         answers: list[NDArray[np.float32]] = []
         for number, (trainer, name) in enumerate(
@@ -222,7 +222,7 @@ class _Maker:
         return mean_of(answers)
 
     def _students(
-        self, reader: Trained, lesson: Lesson, trainer: nn.Module | None
+        self, reader: Trained, lesson: TextLesson, trainer: nn.Module | None
     ) -> tuple[nn.Module, ...]:
         """Train what is shipped."""
         plan = self.plan

@@ -21,8 +21,8 @@ from handheld.projection.judging import TextData
 from handheld.projection.ngrams import NGrams
 from handheld.projection.pooled import PooledModel, PooledReader, softmax
 from handheld.projection.training import deep, picking
-from handheld.projection.training.lessons import Lesson
-from handheld.projection.training.plan import Plan
+from handheld.projection.training.lessons import TextLesson
+from handheld.projection.training.plan import TextModelPlan
 from handheld.projection.training.recipe import NGRAMS
 from handheld.projection.training.regression import (
     Floats,
@@ -101,7 +101,7 @@ class PickedMaker:
         train: to learn from.
         valid: to choose by.
         plan: what to make.
-        answers: (texts, classes) logits of other teachers for ``Lesson.of(train.known,
+        answers: (texts, classes) logits of other teachers for ``TextLesson.of(train.known,
             train.outside)``, if there are any.
         card: as long as the file's will be, without what is measured.
         state: folder to go on from, or None.
@@ -119,13 +119,13 @@ class PickedMaker:
         self,
         train: TextData,
         valid: TextData,
-        plan: Plan,
+        plan: TextModelPlan,
         answers: NDArray[np.float32] | None,
         card: Mapping[str, Any],
         state: Path | None,
         progress: Progress,
     ):
-        self.lesson = Lesson.of(train.known, train.outside)
+        self.lesson = TextLesson.of(train.known, train.outside)
         self.labels = train.known.labels
         self.classes = len(train.known.classes)
         self.valid_labels = valid.known.labels
@@ -168,12 +168,12 @@ class PickedMaker:
         names = [f"{trial.prior} prior, C {trial.inverse_alpha:g}" for trial in trials]
         return replace(best, choice=f"linear, {' and '.join(names)}, {best.choice}")
 
-    def _forms(self) -> list[picking.Form]:
+    def _forms(self) -> list[picking.RowForm]:
         """Return the forms that leave room for enough rows."""
         forms = picking.forms_for(self.classes)
         return [form for form in forms if self._rows_of(form) >= picking.LEAST_ROWS]
 
-    def _rows_of(self, form: picking.Form) -> int:
+    def _rows_of(self, form: picking.RowForm) -> int:
         return form.rows_in(self.size, self.buckets, self.classes)
 
     @property
@@ -256,7 +256,7 @@ class PickedMaker:
         return mean_of(models)
 
     def _linear(
-        self, teacher: SoftmaxRegression, priors: Sequence[Prior], form: picking.Form
+        self, teacher: SoftmaxRegression, priors: Sequence[Prior], form: picking.RowForm
     ) -> Made:
         """Return a linear model whose rows are of a form."""
         rows = self._rows_of(form)
@@ -319,7 +319,7 @@ class PickedMaker:
         assert model is not None
         return model, best_inverse_alpha
 
-    def _deep_lesson(self, teacher: SoftmaxRegression) -> Lesson:
+    def _deep_lesson(self, teacher: SoftmaxRegression) -> TextLesson:
         """Return the lesson's texts and as many varied ones, with what all teachers say of them."""
         count = len(self.lesson)
         texts = (*self.lesson.texts, *deep.varied(self.lesson.texts, self.plan.seed))
@@ -328,7 +328,7 @@ class PickedMaker:
         # A varied text has no label but the teachers' answer.
         known = self.lesson.labels * self.weights[:, None]
         labels = np.concatenate([known, softmax(answers[count:])])
-        return Lesson(texts, np.asarray(labels, np.float32), answers)
+        return TextLesson(texts, np.asarray(labels, np.float32), answers)
 
     def _answers(self, teacher: SoftmaxRegression, texts: Sequence[str]) -> Floats:
         """Return the mean of the teachers' log-shares of texts, which begin with the lesson's."""

@@ -43,7 +43,7 @@ LEAST_ROWS = 16
 
 
 @dataclass(frozen=True)
-class Form:
+class RowForm:
     """How a row is kept.
 
     Attributes:
@@ -84,16 +84,16 @@ def largest_fitting(upper: int, fits: Callable[[int], bool]) -> int:
     return low
 
 
-def forms_for(classes: int) -> tuple[Form, ...]:
+def forms_for(classes: int) -> tuple[RowForm, ...]:
     """Return the forms that are tried for a linear model of so many classes.
 
     A row has one number less than there are classes: what all answers share does not count.
     """
     contrasts = classes - 1
     if classes <= 3:
-        return (Form(contrasts, 8),)
+        return (RowForm(contrasts, 8),)
     even = contrasts + contrasts % 2  # two numbers of four bits share a byte
-    return Form(contrasts, 8), Form(even, 4)
+    return RowForm(contrasts, 8), RowForm(even, 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +178,7 @@ def most_important(teacher: SoftmaxRegression, lessons: Lessons, count: int) -> 
     return np.sort(descending[:count])
 
 
-def rounded(pick: Pick, form: Form) -> PooledModel:
+def rounded(pick: Pick, form: RowForm) -> PooledModel:
     """Return the regression with rows and head of whole numbers."""
     coefficients = pick.model.coefficients * pick.idf[:, None]
     # What all classes share changes no answer, and would take a number of each row.

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.projection.judging import Judgement
+from handheld.projection.judging import TextJudgement
 from handheld.projection.training.recipe import Recipe, Trained
 from handheld.projection.training.teaching import NAMES, TABLES
 from handheld.projection.training.text import Curve
@@ -29,7 +29,7 @@ class TextModel:
 
     content: bytes
     card: Mapping[str, Any]
-    valid: Judgement
+    valid: TextJudgement
     curves: Mapping[str, Curve]
     networks: tuple[nn.Module, ...]
     reader: Trained
@@ -86,7 +86,7 @@ class FitFigures:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TextModelPlan:
     """What to make.
 
     Attributes:

@@ -17,7 +17,7 @@ from handheld.projection.learned import LEVELS
 from handheld.projection.ragged import counts_of
 from handheld.projection.signs import Signs
 from handheld.projection.training.net import ProjectionNet, Weights
-from handheld.projection.training.table import Exported, Mean, Table
+from handheld.projection.training.table import ExportedTable, Mean, RowTable
 from handheld.training import Schedule
 
 Trained = Rows | Parts | Bits | Picked
@@ -122,7 +122,7 @@ class Recipe:
     def network(self, reader: Rows | Bits, classes: int) -> nn.Module:
         """Return a network with fresh weights."""
         if isinstance(reader, Rows):
-            return Table(
+            return RowTable(
                 reader.rows,
                 self.width,
                 classes,
@@ -269,7 +269,7 @@ def compiled(
     """Return what was trained as a ``.tflite`` file that agrees with it.
 
     Args:
-        networks: a :class:`Table` for each table of the reader, or one :class:`ProjectionNet`.
+        networks: a :class:`RowTable` for each table of the reader, or one :class:`ProjectionNet`.
         reader: of texts; goes onto the card.
         texts: on some of which both must agree, one or more.
         card: what else the file says of itself.
@@ -280,7 +280,7 @@ def compiled(
         CompileError: file and network differ.
     """
     inputs = torch.from_numpy(reader.of(texts[:_CHECKS]))
-    tables = [network for network in networks if isinstance(network, Table)]
+    tables = [network for network in networks if isinstance(network, RowTable)]
     if precision is None:
         precision = _TABLE_PRECISIONS[tables[0].bits] if tables else "int8_weights"
     model = to_tflite(
@@ -293,8 +293,8 @@ def compiled(
     return model.content
 
 
-def _on_device(network: nn.Module, tables: Sequence[Table], reader: Trained) -> nn.Module:
+def _on_device(network: nn.Module, tables: Sequence[RowTable], reader: Trained) -> nn.Module:
     """Return the module as a device runs it, with a fixed number of rows."""
     if isinstance(reader, Parts):
         return Mean(tables, [table.length for table in reader.tables])
-    return Exported(network) if isinstance(network, Table) else network
+    return ExportedTable(network) if isinstance(network, RowTable) else network

@@ -9,7 +9,7 @@ from torch.nn import functional
 from handheld.projection.training.grid import on_grid
 
 
-class Table(nn.Module):
+class RowTable(nn.Module):
     """Sums of rows, normalised, then one or two linear layers.
 
     Args:
@@ -79,10 +79,10 @@ class Mean(nn.Module):
             order.
     """
 
-    def __init__(self, tables: Sequence[Table], lengths: Sequence[int]):
+    def __init__(self, tables: Sequence[RowTable], lengths: Sequence[int]):
         super().__init__()
         # Tensors in the file are called by this name: another one makes it larger or smaller.
-        self.parts = nn.ModuleList(map(Exported, tables))
+        self.parts = nn.ModuleList(map(ExportedTable, tables))
         self.lengths = list(lengths)
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -95,10 +95,10 @@ class Mean(nn.Module):
         return total / len(self.lengths)
 
 
-class Exported(nn.Module):
+class ExportedTable(nn.Module):
     """A table as a device runs it: (1, length) int32 rows in, logits out."""
 
-    def __init__(self, trained: Table):
+    def __init__(self, trained: RowTable):
         super().__init__()
         self.trained = trained
         table = on_grid(trained.table, trained.bits).detach()

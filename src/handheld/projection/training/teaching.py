@@ -12,7 +12,7 @@ from torch import nn
 from handheld.errors import InputError, TrainingError
 from handheld.projection.features import Features
 from handheld.projection.inputs import Bits, Rows
-from handheld.projection.training.lessons import Lesson
+from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.recipe import LETTERS, NGRAMS, SKIPGRAMS, Recipe
 from handheld.projection.training.text import (
     Curve,
@@ -42,7 +42,7 @@ _ROWS = 4096  # of a trainer that is a table
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class TaughtTrainer:
     """A trainer that has learned.
 
     Attributes:
@@ -77,13 +77,13 @@ def build(trainer: str, classes: int, seed: int = 0) -> nn.Module:
 
 def teach(
     trainer: str | nn.Module,
-    lesson: Lesson,
+    lesson: TextLesson,
     *,
     schedule: Schedule = SCHEDULE,
     seed: int = 0,
     save: Path | None = None,
     report: Report = silent,
-) -> Taught:
+) -> TaughtTrainer:
     """Train a trainer from labels.
 
     Args:
@@ -104,14 +104,14 @@ def teach(
         recipe = Recipe(features=TABLES[trainer])
         reader = Rows(recipe.features, _ROWS)
         table, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
-        return Taught(table, reader, curve)
+        return TaughtTrainer(table, reader, curve)
     network = trainer
     if isinstance(network, str):
         network = build(network, lesson.classes, seed)
     # Before it learns for minutes: what others wrote may give anything.
     check(network, lesson.classes)
     curve = train_trainer(network, lesson, schedule, seed=seed, save=save, report=report)
-    return Taught(network, None, curve)
+    return TaughtTrainer(network, None, curve)
 
 
 def check(network: nn.Module, classes: int) -> None:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.projection.inputs import Bits, Rows
-from handheld.projection.training.lessons import Lesson, Tensors, inputs_of, order, rows_of
+from handheld.projection.training.lessons import Tensors, TextLesson, inputs_of, order, rows_of
 from handheld.projection.training.net import Joint, JointBatch, ProjectionStep, Weights
 from handheld.projection.training.recipe import Recipe
-from handheld.projection.training.table import Table
+from handheld.projection.training.table import RowTable
 from handheld.projection.training.trainers import words_as_inputs
 from handheld.training import Report, Schedule, fit
 
@@ -49,7 +49,7 @@ class Inputs:
 
 def train_student(
     reader: Rows | Bits,
-    lesson: Lesson,
+    lesson: TextLesson,
     recipe: Recipe,
     *,
     trainer: nn.Module | None = None,
@@ -93,7 +93,7 @@ def train_student(
 
 def train_trainer(
     trainer: nn.Module,
-    lesson: Lesson,
+    lesson: TextLesson,
     schedule: Schedule,
     *,
     seed: int = 0,
@@ -121,7 +121,7 @@ def train_trainer(
 def learn(
     networks: Joint,
     inputs: Inputs,
-    lesson: Lesson,
+    lesson: TextLesson,
     schedule: Schedule,
     weights: Weights,
     *,
@@ -140,14 +140,14 @@ def learn(
     batches = _Batches(lesson, inputs, batch_size, seed)
 
     def batch(number: int) -> JointBatch:
-        if isinstance(network, Table):
+        if isinstance(network, RowTable):
             # By the number of the step: a training that goes on needs no state of it.
             network.on_grid = 2 * number >= steps
         return batches(number)
 
     step = ProjectionStep(networks.train(), batch, weights)
     curve = fit(networks, step, schedule, steps, save=save, report=report, seed=seed)
-    if isinstance(network, Table):
+    if isinstance(network, RowTable):
         # Also where it learned for a step or none.
         network.on_grid = True
     networks.eval()
@@ -157,7 +157,7 @@ def learn(
 class _Batches:
     """Gives what is learned in a step."""
 
-    def __init__(self, lesson: Lesson, inputs: Inputs, batch_size: int, seed: int):
+    def __init__(self, lesson: TextLesson, inputs: Inputs, batch_size: int, seed: int):
         self.inputs = inputs
         self.labels = torch.from_numpy(lesson.labels)
         self.answers: torch.Tensor | None = None
