@@ -16,7 +16,7 @@ DEV := $(VENV)/.dev
 .PHONY: demo test check bench clean
 
 demo: $(DEMO)
-	$(BIN)/python -m handheld.web.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)")
+	$(BIN)/python -m handheld.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)")
 
 test: $(DEV)
 	$(BIN)/python -m pytest

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def real() -> Learner:
-    from handheld.data.partitions import Partition
+    from handheld.data.users.partitions import Partition
     from handheld.federated.learning import Examples, Users
     from handheld.federated.learning.modules import ModuleLearner
 

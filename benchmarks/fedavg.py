@@ -22,9 +22,9 @@ from _curves import write_curves
 from _report import show, write
 
 from handheld.config import find
-from handheld.data import load, partitions
-from handheld.data.letters import ALPHABET, plays, windows
-from handheld.drawing.curves import Curve
+from handheld.data import load
+from handheld.data.users import partitions
+from handheld.data.users.letters import ALPHABET, plays, windows
 from handheld.federated.algorithms import FedAvg, FedSGD
 from handheld.federated.learning import Examples, Users, Work
 from handheld.federated.learning.evaluation import answers
@@ -34,6 +34,7 @@ from handheld.federated.simulator import Plan, simulate
 from handheld.federated.simulator.checkpoint import Row
 from handheld.federated.stages import Compressed, Stage
 from handheld.federated.updates import Eden
+from handheld.reports import Curve
 
 COLUMNS = (
     "task", "algorithm", "E", "B", "C", "rate", "target", "rounds", "times fewer", "MB up", "times less up", "test accuracy",

@@ -17,8 +17,9 @@ from _report import show, write
 from rich.progress import track
 
 from handheld.config import find
-from handheld.data import load, partitions
-from handheld.data.partitions import Partition
+from handheld.data import load
+from handheld.data.users import partitions
+from handheld.data.users.partitions import Partition
 from handheld.federated.algorithms import FedAvg
 from handheld.federated.device import Personalisation, personalise
 from handheld.federated.device.personal import luck

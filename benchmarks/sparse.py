@@ -14,12 +14,12 @@ from pathlib import Path
 from _report import show, write
 
 from handheld.config import find
-from handheld.data.partitions import by_quantity, by_user
-from handheld.data.sparse import clicks, read_libsvm
-from handheld.federated.algorithms.fsvrg import FSVRG
-from handheld.federated.algorithms.logistic import Logistic
-from handheld.federated.algorithms.sparse import Rounds, rounds, until
-from handheld.federated.algorithms.sparse_fedavg import SparseFedAvg
+from handheld.data.users.partitions import by_quantity, by_user
+from handheld.data.users.sparse import clicks, read_libsvm
+from handheld.federated.convex.fsvrg import FSVRG
+from handheld.federated.convex.logistic import Logistic
+from handheld.federated.convex.simulation import Rounds, rounds, until
+from handheld.federated.convex.sparse_fedavg import SparseFedAvg
 
 COLUMNS = ("task", "algorithm", "momentum", "rounds", "loss", "central loss", "MB up", "times less than dense", "seconds")
 

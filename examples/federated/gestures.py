@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from handheld.config import find
-from handheld.data.partitions import of_parts
+from handheld.data.users.partitions import of_parts
 from handheld.federated.learning import Examples, Users
 from handheld.hands.training.convention import keypoints_of
 from handheld.hands.training.mesh import HandMesh, load_mesh, shaped

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from handheld.config import find
-from handheld.data.partitions import by_user
+from handheld.data.users.partitions import by_user
 from handheld.federated.learning import Examples, Users
 from handheld.projection.learned import normalised
 from handheld.reply import Replier

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which run nothing; a test ho
         compress,
         config,
         data,
-        drawing,
+        demo,
         engine,
         errors,
         federated,
@@ -31,9 +31,9 @@ if TYPE_CHECKING:  # for type checkers and editors, which run nothing; a test ho
         projection,
         propagation,
         reply,
+        reports,
         service,
         training,
-        web,
     )
 
 __version__ = "0.1.0"

@@ -33,7 +33,7 @@ ROOMS = (
     Room("graph", 1, "streams of packets through calculators"),
     Room("media", 1, "frames in and out, drawing", _PICTURES),
     Room("compile", 2, "torch modules to .tflite", ("torch", "litert_torch", "ai_edge_quantizer")),
-    Room("drawing", 2, "what reports are made of"),
+    Room("reports", 2, "pages, numbers, tables, charts"),
     Room("service", 2, "pages and jobs for others", ("starlette", "uvicorn", "sqlalchemy", "python_multipart")),
     Room("training", 2, "the loop that can be stopped anywhere", ("torch",)),
     Room("projection", 3, "texts and vectors as bits, tiny networks on them"),
@@ -43,5 +43,5 @@ ROOMS = (
     Room("hands", 5, "hands tracked, gestures read", ("ai_edge_litert", *_PICTURES)),
     Room("reply", 5, "replies suggested"),
     Room("cli", 6, "the commands"),
-    Room("web", 6, "the page of the demo"),
+    Room("demo", 6, "the page of the demo"),
 )

@@ -93,7 +93,7 @@ def test_each_file_is_a_user(tmp_path: Path):
 def test_data_and_networks_may_come_from_functions(pictures: Path):
     (pictures / "made_here.py").write_text(
         "import numpy as np, torch\n"
-        "from handheld.data.partitions import evenly\n"
+        "from handheld.data.users.partitions import evenly\n"
         "from handheld.federated.learning import Examples, Users\n"
         "def data():\n"
         "    examples = Examples(np.zeros((6, 3), np.float32), np.arange(6) % 2)\n"
@@ -267,7 +267,7 @@ def test_own_classes_that_do_not_fit_are_named(pictures: Path, text: str, why: s
 def test_a_label_that_is_a_large_number_is_named(pictures: Path):
     (pictures / "made_large.py").write_text(
         "import numpy as np\n"
-        "from handheld.data.partitions import evenly\n"
+        "from handheld.data.users.partitions import evenly\n"
         "from handheld.federated.learning import Examples, Users\n"
         "def data():\n"
         "    examples = Examples(np.ones((6, 3)), np.array([0, 1, 0, 1, 0, 2_000_000_000]))\n"
@@ -286,7 +286,7 @@ def test_data_entries_out_of_range_are_named(pictures: Path, entry: str):
 def test_numbers_as_targets_have_as_many_outputs(pictures: Path):
     (pictures / "made_numbers.py").write_text(
         "import numpy as np, torch\n"
-        "from handheld.data.partitions import evenly\n"
+        "from handheld.data.users.partitions import evenly\n"
         "from handheld.federated.learning import Examples, Users\n"
         "def data():\n"
         "    examples = Examples(np.ones((6, 3)), np.ones((6, 2)))\n"

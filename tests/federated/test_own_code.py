@@ -20,7 +20,7 @@ OWN = """
 from dataclasses import dataclass
 import numpy as np
 import torch
-from handheld.data.partitions import evenly
+from handheld.data.users.partitions import evenly
 from handheld.federated.algorithms import FedAvg, Median
 from handheld.federated.learning import Examples, Users
 from handheld.federated.learning.structured import RandomMask

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handheld.data.partitions import by_dirichlet, by_dirichlet_shares
+from handheld.data.users.partitions import by_dirichlet, by_dirichlet_shares
 
 LABELS = np.arange(5000) % 10
 

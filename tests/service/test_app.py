@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from handheld.errors import InputError, ServiceError
 from handheld.service import Field, JobKind, create_app, serve
-from handheld.service._cleaning import clean
-from handheld.service._strays import adopts
+from handheld.service.jobs._cleaning import clean
+from handheld.service.jobs._strays import adopts
 
 PAGE = {"Accept": "text/html,*/*;q=0.8"}
 

@@ -58,10 +58,10 @@ def train(
     from dataclasses import asdict, replace
 
     from handheld.cli._bars import stage_bars
-    from handheld.cli._text_page import training_page
     from handheld.data.dataset import overlap_note
     from handheld.files import atomic_path
     from handheld.projection.judging import TextData
+    from handheld.projection.report import training_page
     from handheld.projection.training.making import make_text_model
     from handheld.projection.training.plan import TextModelPlan
     from handheld.projection.training.recipe import recipe_for
@@ -115,9 +115,9 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Say how many texts a model labels right, and write a report of its mistakes."""
-    from handheld.cli._text_page import evaluation_page
     from handheld.projection import TextClassifier
     from handheld.projection.judging import TextData, judge
+    from handheld.projection.report import evaluation_page
 
     output = Output(json=json, quiet=quiet)
     with TextClassifier.open(model) as classifier:

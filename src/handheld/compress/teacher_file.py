@@ -16,10 +16,10 @@ from handheld.compress.chance import answers_fewer, is_no_guess
 from handheld.compress.teachers import Teacher
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
-from handheld.drawing.amounts import percent
 from handheld.engine import Model
 from handheld.engine.classify import ImageCard, labels_of
 from handheld.errors import InputError, ModelError
+from handheld.reports import percent
 
 _FEW = 200  # examples that tell one normalisation from another
 _BATCH = 100

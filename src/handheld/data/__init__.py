@@ -2,13 +2,13 @@
 
 ``load`` reads any of them into ``Splits`` of ``Dataset``, ``read_table`` one table of texts, and ``from_pairs`` what a program
 holds, such as a torch ``Dataset``; what cannot be read is named, left out and counted. Nothing is unpickled or
-fetched. ``partitions`` deals examples out to users.
+fetched. ``users`` deals examples out to users.
 """
 
 from handheld.data._tables import read_table
 from handheld.data.dataset import Dataset, Skipped, Splits
 from handheld.data.load import load
 from handheld.data.pairs import from_pairs
-from handheld.data.partitions import Partition
+from handheld.data.users.partitions import Partition
 
 __all__ = ["Dataset", "Partition", "Skipped", "Splits", "from_pairs", "load", "read_table"]

@@ -44,8 +44,9 @@ import torch
 from torch import nn
 
 from handheld.config import factory, find, from_table
-from handheld.data import load, partitions
-from handheld.data.letters import ALPHABET, one_each, plays, windows
+from handheld.data import load
+from handheld.data.users import partitions
+from handheld.data.users.letters import ALPHABET, one_each, plays, windows
 from handheld.errors import HandheldError, InputError
 from handheld.federated import algorithms, stages, updates
 from handheld.federated.learning import Examples, Learner, Users, Work, structured

@@ -1,24 +1,17 @@
 """A tracked stream as a page for people."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter, defaultdict
+from itertools import chain
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from handheld.graph import GraphConfig, to_svg
 from handheld.hands.recording import Recording
+from handheld.reports import AxisWords, ChartBar, Figure, draw_bars, in_two_widths, render
 
-
-@dataclass(frozen=True)
-class Bar:
-    """One frame in the picture of latencies, in units of the picture."""
-
-    x: float
-    y: float
-    height: float
-    detected: bool
-    title: str
+_WIDTH = 1060  # pixels: the width of a page
+_HEIGHT = 130
+_LATENCY = AxisWords("ms", "{:.1f}".format)
 
 
 def report_section(
@@ -34,45 +27,41 @@ def report_section(
         graph: the graph that ran.
         links: text -> relative path of further files.
     """
-    environment = Environment(
-        loader=PackageLoader("handheld.hands"), autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    drawn = in_two_widths(lambda width: latencies(recording, width), _WIDTH)
     values = {
         "clip": clip,
         "picture": picture,
         "pack": pack,
         "links": links,
         "recording": recording,
-        "bars": _bars(recording),
+        "latencies": Figure("Frames on which the palm detector ran stand out. A pointer over a bar tells its number.", drawn),
         "hands": _hands(recording),
         "graph": Markup(to_svg(graph)),
     }
-    return Markup(environment.get_template("section.html").render(values))
+    return render("handheld.hands", "section.html", values)
 
 
-def _bars(recording: Recording, *, width: float = 960.0, height: float = 160.0) -> list[Bar]:
-    highest = max(recording.latency_ms, default=1.0)
-    step, detected = width / max(1, recording.frames), set(recording.detector_frames)
+def latencies(recording: Recording, width: int) -> Markup:
+    """Draw how long each frame took; those on which the palm detector ran stand out."""
+    detected = set(recording.detector_frames)
     bars = []
     for index, latency in enumerate(recording.latency_ms):
-        tall = height * latency / highest
         why = ", palm detector ran" if index in detected else ""
-        bars.append(Bar(index * step, height - tall, tall, index in detected, f"frame {index}: {latency:.1f} ms{why}"))
-    return bars
+        bars.append(ChartBar(latency, f"frame {index}: {latency:.1f} ms{why}", index in detected))
+    return draw_bars(bars, "Latency of each frame", width=width, height=_HEIGHT, up=_LATENCY)
 
 
-def _hands(recording: Recording) -> list[dict[str, Any]]:
+def _hands(recording: Recording) -> list[list[str]]:
     """Return a row for each id: in how many frames, which hand, which gestures, most frequent first."""
-    rows: dict[int, dict[str, Any]] = {}
-    for found in recording.hands:
-        for hand in found:
-            row = rows.setdefault(hand.id, {"id": hand.id, "frames": 0, "handedness": {}, "gestures": {}})
-            row["frames"] += 1
-            for key, value in (("handedness", hand.handedness), ("gestures", hand.gesture)):
-                if value is not None:
-                    row[key][value] = row[key].get(value, 0) + 1
-    for row in rows.values():
-        for key in ("handedness", "gestures"):
-            row[key] = sorted(row[key].items(), key=lambda item: -item[1])
-    return sorted(rows.values(), key=lambda row: -int(row["frames"]))
+    frames: Counter[int] = Counter()
+    sides: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    gestures: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for hand in chain.from_iterable(recording.hands):
+        frames[hand.id] += 1
+        sides[hand.id].update(filter(None, [hand.handedness]))
+        gestures[hand.id].update(filter(None, [hand.gesture]))
+    return [[str(one), str(count), _counted(sides[one]), _counted(gestures[one])] for one, count in frames.most_common()]
+
+
+def _counted(names: Counter[str]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in names.most_common())

@@ -2,13 +2,13 @@
 
 ``JobKind`` is the seam: a form, a check, and a function that runs in a process of its own. ``serve`` answers for some kinds;
 ``create_app`` gives the application alone; ``run_app`` runs any; ``unpack`` opens archives that strangers send.
-``service.database`` and ``service.queue`` are for servers with other state, ``service.guard`` stands before every answer. All
-but ``JobKind``, ``Limits`` and ``unpack`` need the extra ``server``.
+``jobs`` holds what a job is and runs in, ``archives`` what opens and makes archives; ``database`` is for servers with other
+state, ``guard`` stands before every answer. All but ``JobKind``, ``Limits`` and ``unpack`` need the extra ``server``.
 """
 
-from handheld.service.archive import unpack
-from handheld.service.kinds import Field, JobKind
-from handheld.service.limits import Limits
+from handheld.service.archives import unpack
+from handheld.service.jobs.kinds import Field, JobKind
+from handheld.service.jobs.limits import Limits
 from handheld.service.server import create_app, run_app, serve
 
 __all__ = ["Field", "JobKind", "Limits", "create_app", "run_app", "serve", "unpack"]

@@ -5,9 +5,9 @@ from handheld.service._context import Context
 from handheld.service._downloads import download, download_all
 from handheld.service._events import events
 from handheld.service._form import UploadError
-from handheld.service._jobs import Job
 from handheld.service._pages import Pages, wants_page
 from handheld.service._submit import submit
+from handheld.service.jobs._table import Job
 
 try:
     from sqlalchemy.exc import SQLAlchemyError

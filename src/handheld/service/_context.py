@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from handheld.service._jobs import Job
-from handheld.service.folders import Folders, key_of
-from handheld.service.kinds import JobKind
-from handheld.service.limits import Limits
-from handheld.service.queue import JobQueue
-from handheld.service.worker import Worker
+from handheld.service.jobs._table import Job
+from handheld.service.jobs.folders import Folders, key_of
+from handheld.service.jobs.kinds import JobKind
+from handheld.service.jobs.limits import Limits
+from handheld.service.jobs.queue import JobQueue
+from handheld.service.jobs.worker import Worker
 
 
 @dataclass(kw_only=True)

@@ -3,9 +3,9 @@
 from pathlib import PurePosixPath
 
 from handheld.errors import InputError, MissingDependencyError
-from handheld.service._jobs import Job
-from handheld.service._zipstream import stream_zip
-from handheld.service.folders import Folders
+from handheld.service.archives import stream_zip
+from handheld.service.jobs._table import Job
+from handheld.service.jobs.folders import Folders
 
 try:
     from starlette.exceptions import HTTPException

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from handheld.errors import HandheldError, InputError, MissingDependencyError
-from handheld.service.kinds import JobKind
+from handheld.service.jobs.kinds import JobKind
 
 try:
     from python_multipart.multipart import parse_options_header

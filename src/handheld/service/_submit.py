@@ -9,8 +9,8 @@ from handheld.errors import BusyError, InputError, MissingDependencyError
 from handheld.service._context import Context
 from handheld.service._form import NO_TOKEN, Form, UploadError, is_token
 from handheld.service._upload import receive_form
-from handheld.service.folders import key_of, new_id
-from handheld.service.kinds import JobKind
+from handheld.service.jobs.folders import key_of, new_id
+from handheld.service.jobs.kinds import JobKind
 
 try:
     from starlette.concurrency import run_in_threadpool

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from handheld.errors import MissingDependencyError
 from handheld.service._form import NO_TOKEN, Form, FormReader, UploadError, is_token
-from handheld.service.kinds import JobKind
+from handheld.service.jobs.kinds import JobKind
 
 try:
     from python_multipart.exceptions import FormParserError

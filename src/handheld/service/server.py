@@ -7,8 +7,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from handheld.errors import InputError, MissingDependencyError, ServiceError
-from handheld.service.kinds import JobKind
-from handheld.service.limits import Limits
+from handheld.service.jobs.kinds import JobKind
+from handheld.service.jobs.limits import Limits
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -32,9 +32,9 @@ def create_app(
     from handheld.service._app import make_app
     from handheld.service._context import Context
     from handheld.service.database import Database
-    from handheld.service.folders import Folders
-    from handheld.service.queue import JobQueue, metadata
-    from handheld.service.worker import Worker
+    from handheld.service.jobs.folders import Folders
+    from handheld.service.jobs.queue import JobQueue, metadata
+    from handheld.service.jobs.worker import Worker
 
     by_name = {kind.name: kind for kind in kinds}
     if not by_name:
@@ -72,7 +72,7 @@ def serve(
     ``on_start`` is called with the address; port 0 takes a free one.
     Raises :class:`ServiceError` if the folder, the database or the port cannot be used.
     """
-    from handheld.service._strays import adopting_orphans
+    from handheld.service.jobs._strays import adopting_orphans
 
     # Orphans of jobs that ended their keepers; an application in a process of others must not adopt, it may not end them.
     with adopting_orphans():

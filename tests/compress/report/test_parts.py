@@ -1,87 +1,17 @@
-import doctest
-import importlib
 import json
-import math
 import re
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from made_family import bare, odd, usual
 
 from handheld.compress.family import Family, Latency
-from handheld.compress.report import heat, markdown, write_report
-from handheld.compress.report.labels import Box, place, shorten
-from handheld.compress.report.limits import arrange, limits
-from handheld.compress.report.pareto import front
+from handheld.compress.report import markdown, write_report
+from handheld.compress.report.limits import limits
 from handheld.compress.report.rows import half_width, rows, summary
-from handheld.drawing import amounts
-from handheld.drawing.axes import Axis
-
-
-@pytest.mark.parametrize("name", ["drawing.amounts", "drawing.curves", "compress.report.pareto", "compress.report.record"])
-def test_examples(name: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"handheld.{name}"))
-    assert found.attempted
-    assert not found.failed
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (1, "1 B"), (999, "999 B"), (1000, "1.00 kB"), (9999, "10.0 kB"), (99_960, "100 kB"), (999_600, "1.00 MB")],
-)
-def test_sizes(size: int, text: str) -> None:
-    assert amounts.size_text(size) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0.00 µs"), (4e-8, "0.04 µs"), (0.9999e-3, "1.00 ms"), (1.5, "1.50 s"), (90, "2 min"), (7300, "2 h 2 min")],
-)
-def test_seconds(seconds: float, text: str) -> None:
-    assert amounts.seconds_text(seconds) == text
-
-
-@given(st.floats(1e-9, 1e12), st.floats(1e-9, 1e12), st.booleans(), st.integers(3, 9))
-def test_ticks_are_few_and_within(one: float, other: float, log: bool, most: int) -> None:
-    axis = Axis.around([one, other], 10, 200, log=log)
-    ticks = axis.ticks(most)
-    assert len(ticks) <= most
-    assert ticks == sorted(set(ticks))
-    assert all(10 - 1e-6 <= axis.at(tick) <= 200 + 1e-6 for tick in ticks)
-    assert axis.at(one) <= axis.at(other) if one <= other else axis.at(one) >= axis.at(other)
-
-
-def test_an_axis_of_nothing_holds_something() -> None:
-    assert Axis.around([math.nan, 0.0], 0, 1, log=True).at(0) == 0
-    assert 0 in Axis.around([0.0], 0, 1).ticks(5)
-
-
-points = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=1, max_size=15)
-
-
-@given(points)
-def test_the_front_is_what_no_point_beats(given_points: list[tuple[int, int]]) -> None:
-    found = front(given_points)
-    beaten = {p for p in given_points if any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in given_points)}
-    assert sorted(found) == found == sorted(set(given_points) - beaten)
-
-
-def test_names_do_not_cover_each_other_or_a_point() -> None:
-    near = [(100.0 + 9 * i, 100.0 - 14 * (i % 3)) for i in range(6)]
-    labels = place(near, [f"member_{i}" for i in range(6)], Box(0, 0, 300, 200))
-    assert all(one.box.overlap(other.box) == 0 for one, other in combinations(labels, 2))
-    assert all(label.box.overlap(Box(x - 5, y - 5, x + 5, y + 5)) == 0 for label in labels for x, y in near)
-    assert all(label.box.left >= 0 and label.box.right <= 300 for label in labels)
-
-
-def test_shorten() -> None:
-    assert shorten("abcdef", 6) == "abcdef"
-    assert shorten("abc efgh", 5) == "abc…"
+from handheld.reports import NONE
 
 
 def test_limits_are_those_that_were_asked(tmp_path: Path) -> None:
@@ -90,47 +20,6 @@ def test_limits_are_those_that_were_asked(tmp_path: Path) -> None:
     met = [limit.met for limit in limits(usual(tmp_path)) if limit.figure == "accuracy"]
     assert met == [True, False]
     assert limits(bare(tmp_path)) == []
-
-
-def test_texts_of_limits_are_in_rows_of_their_own() -> None:
-    rows = [ceiling.row for ceiling in arrange([(100, "1 kB", True), (110, "2 kB", True), (300, "3 kB", False)])]
-    assert rows == [0, 1, 0]
-
-
-def test_cells_by_hand() -> None:
-    cells = heat.cells(((90, 10, 0), (0, 100, 0), (5, 0, 95)))
-    assert [(cell.count, cell.kind, cell.level) for cell in cells[0]] == [(90, "right", 9), (10, "wrong", 10), (0, "wrong", 0)]
-    assert cells[2][0].level == 5
-
-
-def test_worst_pairs_by_hand() -> None:
-    pairs = heat.worst_pairs(((5, 3, 2), (0, 9, 1), (0, 4, 0)), ("a", "b", "c"))
-    assert [(pair.true, pair.answered, pair.count, pair.share) for pair in pairs] == [
-        ("c", "b", 4, 1.0),
-        ("a", "b", 3, 0.3),
-        ("a", "c", 2, 0.2),
-        ("b", "c", 1, 0.1),
-    ]
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_what_stands_in_cells_can_be_read(theme: str) -> None:
-    assert all(heat.contrast(back, text) >= 4.5 for back, text in heat.colours(theme).values())
-
-
-def test_words_can_be_read_in_both_themes() -> None:
-    style = (Path(amounts.__file__).parent / "templates" / "style.css").read_text()
-    for block in style.split("}")[0:2]:
-        colours = {name: rgb(value) for name, value in re.findall(r"--([a-z0-9]+): #([0-9a-f]+)", block)}
-        for name in ("ink", "dim", "blue", "red", "green"):
-            assert min(heat.contrast(colours[name], colours[back]) for back in ("panel", "back")) >= 4.5, name
-        for name in ("orange", *(f"c{number}" for number in range(6))):
-            assert heat.contrast(colours[name], colours["panel"]) >= 3, name
-
-
-def rgb(digits: str) -> tuple[int, ...]:
-    wide = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
-    return tuple(bytes.fromhex(wide))
 
 
 def test_markdown(tmp_path: Path) -> None:
@@ -228,7 +117,7 @@ def test_a_ratio_of_latencies_within_their_noise_is_not_shown(tmp_path: Path) ->
     assert (one.faster, one.speed) == (None, "about as fast")
     assert two.speed == "13x faster"
     cells = [cell.strip() for cell in markdown(shown).splitlines()[3].strip("|").split("|")]
-    assert cells[6] == amounts.NONE
+    assert cells[6] == NONE
     assert rows(shown)[0].faster == 1
     assert "about as fast" in write_report(shown).read_text()
 

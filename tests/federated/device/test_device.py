@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from handheld.data.partitions import evenly
+from handheld.data.users.partitions import evenly
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedProx, Scaffold, State
 from handheld.federated.device import Budget, Device, Gate, Personalisation, Situation, Store

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from handheld.data.partitions import by_quantity
+from handheld.data.users.partitions import by_quantity
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedProx, Scaffold, State
 from handheld.federated.learning import Examples, Task, Users, Work

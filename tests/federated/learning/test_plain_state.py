@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from handheld.data.partitions import evenly
+from handheld.data.users.partitions import evenly
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg, State
 from handheld.federated.learning import Examples, Users, Work

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from handheld.data.partitions import evenly
+from handheld.data.users.partitions import evenly
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg
 from handheld.federated.learning import Examples, Task, Users, Work

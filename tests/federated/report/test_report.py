@@ -12,11 +12,11 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from handheld.cli.app import app
-from handheld.data.partitions import evenly
+from handheld.data.users.partitions import evenly
 from handheld.federated.learning import Examples, Users
 from handheld.federated.learning.evaluation import PerUser
 from handheld.federated.report import TensorBoard, write_parquet, write_report
-from handheld.federated.report.page import pictures, settings, skewed, summary, totals
+from handheld.federated.report.page import figures, settings, skewed, summary, totals
 from handheld.federated.simulator import Devices, Plan
 
 ROWS = [
@@ -53,9 +53,9 @@ def test_the_page_says_what_came_of_it(tmp_path):
 def test_the_page_of_a_run_that_ended_badly():
     bad = {"rejected": 5, "rejected_not_finite": 4, "rejected_no_examples": 1, "loss": math.nan, "test_loss": math.inf}
     rows = [{**row, "test_loss": 0.5} for row in ROWS] + [{**ROWS[-1], "round": 11, **bad}]
-    titles = [title for title, _ in pictures(rows)]
+    titles = [one.caption for one in figures(rows)]
     assert titles[-2:] == ["losses against round", "devices against round"]
-    assert "nan" not in str(pictures(rows)).lower().replace("finance", "")
+    assert "nan" not in str(figures(rows)).lower().replace("finance", "")
     told = [words for name, words in totals(rows) if name == "of those not taken"]
     assert told == ["4 were not finite", "1 had no examples"]
 

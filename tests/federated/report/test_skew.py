@@ -4,7 +4,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("numba")
 
-from handheld.data.partitions import Partition, by_shards, evenly
+from handheld.data.users.partitions import Partition, by_shards, evenly
 from handheld.federated.learning import Examples, Users
 from handheld.federated.report import write_report
 from handheld.federated.report.skew import facts, picture

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from handheld.data.partitions import by_quantity
+from handheld.data.users.partitions import by_quantity
 from handheld.federated.learning import Examples, Learned, Users
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from handheld.data.partitions import evenly, of_parts
+from handheld.data.users.partitions import evenly, of_parts
 from handheld.errors import HandheldError, InputError
 from handheld.federated.algorithms import FedAdam, Median
 from handheld.federated.learning import Examples, Users, Work

@@ -3,24 +3,49 @@
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from handheld import __version__
 from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Layer, Member
-from handheld.compress.report import heat, pareto
+from handheld.compress.report import pareto
 from handheld.compress.report.record import MOST_CLASSES, MOST_SKIPPED, read_record
-from handheld.compress.report.rows import best, half_width, row, rows, summary
-from handheld.drawing import amounts, curves
-from handheld.drawing.page import templates, twice, write_page
+from handheld.compress.report.rows import Row, best, half_width, row, rows, summary
+from handheld.reports import (
+    NONE,
+    Figure,
+    count_text,
+    draw_curves,
+    heat_cells,
+    in_two_widths,
+    percent,
+    ratio,
+    render,
+    seconds_text,
+    size_text,
+    times,
+    worst_pairs,
+    write_page,
+)
+from handheld.reports.charts import heat
 
 _PACKAGE = "handheld.compress.report"
-_HALF, _MOST = 528, 760  # pixels: half of the page, and most of it
+_HALF = 528  # pixels: half of the page
+_MOST = 760  # most of it
 _MOST_LAYERS = 20
+_COSTS = (
+    (pareto.SIZE, "Accuracy against the bytes of the file."),
+    (
+        pareto.LATENCY,
+        "Accuracy against the median latency; bars, where wider than the point, are the distance of the quartiles.",
+    ),
+)
+_SECTION_HEAD = ("model", "what it is", "file", "latency", "multiply-accumulates", "test accuracy", "target")
+_SECTION_NUMBERS = {4, 5}
 
 
 def write_report(family: Family) -> Path:
@@ -41,16 +66,38 @@ def report_section(family: Family, link: str) -> Markup:
     Args:
         family: to show.
         link: path of its whole report, relative to the page.
-
-    The page names the colours: ``--ink``, ``--dim``, ``--line``, ``--panel``, ``--blue``, ``--orange``, ``--green``, ``--red``.
     """
+    drawn = in_two_widths(lambda width: pareto.picture(family, pareto.SIZE, width=width, height=380), _MOST)
     values = {
         "summary": summary(family),
-        "picture": pareto.picture(family, pareto.SIZE, width=_MOST, height=380),
-        "rows": rows(family),
+        "figure": Figure("Accuracy on the validation split against the bytes of the file.", drawn),
+        "head": _SECTION_HEAD,
+        "rows": [_cells(one, is_teacher=number == 0) for number, one in enumerate(rows(family))],
+        "numbers": _SECTION_NUMBERS,
         "link": link,
     }
-    return Markup(templates(_PACKAGE).get_template("section.html").render(values))
+    return render(_PACKAGE, "section.html", values)
+
+
+def _cells(one: Row, *, is_teacher: bool) -> list[str]:
+    """Return a row of the section's table."""
+    member = one.member
+    return [
+        member.name,
+        f"{member.how}, {member.precision}",
+        size_text(member.size) + ("" if is_teacher else f", {times(one.smaller)} smaller"),
+        seconds_text(member.latency.median) + ("" if is_teacher else f", {one.speed}"),
+        count_text(member.macs) if member.macs else NONE,
+        percent(member.accuracy),
+        _verdict(member),
+    ]
+
+
+def _verdict(member: Member) -> str:
+    if not member.target:
+        return NONE
+    words = [f"{member.target}: {'met' if member.met else 'not met'}", *filter(None, [member.reason])]
+    return ", ".join(words)
 
 
 def _values(family: Family) -> dict[str, Any]:
@@ -60,19 +107,13 @@ def _values(family: Family) -> dict[str, Any]:
     return {
         "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         "script": script,
-        "heat": {theme: Markup(heat.style(theme)) for theme in ("light", "dark")},
         "title": _title(family),
-        "version": __version__,
         "summary": summary(family),
         "family": family,
         "chosen": chosen,
         "rows": rows(family),
-        "size_picture": twice(lambda width: pareto.picture(family, pareto.SIZE, width=width, height=380), _HALF),
-        "latency_picture": twice(lambda width: pareto.picture(family, pareto.LATENCY, width=width, height=380), _HALF),
-        "curves": [name for name, curve in family.curves.items() if curve],
-        "curve_picture": twice(
-            lambda width: curves.picture(family.curves, "Loss of the shared training", width=width, height=280), _MOST
-        ),
+        "costs": [Figure(caption, _against(family, cost)) for cost, caption in _COSTS],
+        "curves": _shared(family),
         "details": [_details(family, member) for member in family.members],
         "half_width": half_width(family),
         "record": read_record(family.record),
@@ -82,19 +123,34 @@ def _values(family: Family) -> dict[str, Any]:
     }
 
 
+def _against(family: Family, cost: pareto.Cost) -> Markup:
+    return in_two_widths(lambda width: pareto.picture(family, cost, width=width, height=380), _HALF)
+
+
+def _shared(family: Family) -> Figure:
+    """Return the curves of the shared training, with their names."""
+    curves = {name: curve for name, curve in family.curves.items() if curve}
+    title = "Loss of the shared training"
+    drawn = in_two_widths(lambda width: draw_curves(curves, title, width=width, height=280), _MOST)
+    return Figure("", drawn, tuple(curves))
+
+
+def _curve(member: Member, width: int) -> Markup:
+    return draw_curves({member.name: member.curve}, f"Loss of {member.name}", width=width, height=240)
+
+
 def _details(family: Family, member: Member) -> dict[str, Any]:
-    name = f"Loss of {member.name}"
     layers = _largest(member.layers)
     few = 0 < len(member.confusion) <= heat.MOST_CLASSES
     return {
         "row": row(member, family.reference),
-        "cells": heat.cells(member.confusion) if few else [],
+        "cells": heat_cells(member.confusion) if few else [],
         "recall": _recall(family, member) if few else [],
-        "pairs": [] if few else heat.worst_pairs(member.confusion, family.classes),
+        "pairs": [] if few else worst_pairs(member.confusion, family.classes),
         "layers": layers,
         "rest": [layer for layer in member.layers if layer not in layers],
         "steps": _steps(member),
-        "curve": twice(lambda width: curves.picture({member.name: member.curve}, name, width=width, height=240), _MOST),
+        "curve": Figure("", in_two_widths(partial(_curve, member), _MOST)),
     }
 
 
@@ -132,7 +188,7 @@ def _steps(member: Member) -> list[dict[str, Any]]:
             "place": (step.accuracy - low) / span,
             "bar": step.size / max(1, largest),
             "gain": None if before is None else step.accuracy - before.accuracy,
-            "smaller": before and amounts.ratio(before.size, step.size),
+            "smaller": before and ratio(before.size, step.size),
         }
         for before, step in zip((None, *member.steps), member.steps, strict=False)
     ]

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MOST_CLASSES, MOST_SKIPPED = 30, 100
+from handheld.reports.tables import flat, plain_text
+
+MOST_CLASSES = 30
+MOST_SKIPPED = 100
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def read_record(record: Mapping[str, Any]) -> Shown:
     data, joint = _mapping(record.get("data")), _mapping(record.get("joint"))
     skipped = data.get("skipped")
     return Shown(
-        _text(record.get("seed")),
+        plain_text(record.get("seed")),
         [*_texts(record.get("notes")), *_texts(data.get("notes"))],
         flat(record.get("teacher")),
         flat(record.get("settings")),
@@ -53,32 +56,13 @@ def read_record(record: Mapping[str, Any]) -> Shown:
         [(name, round(count)) for name, count in _numbers({name: data.get(name) for name in ("train", "valid", "test")})],
         [(name, round(count)) for name, count in _numbers(_mapping(data.get("counts")))],
         [_pair(one) for one in skipped] if isinstance(skipped, list | tuple) else [],
-        _text(data.get("digest")),
+        plain_text(data.get("digest")),
         _number(joint.get("ratio")),
     )
 
 
-def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
-    """Return (name, text) of each value in nested mappings.
-
-    >>> flat({"optimiser": {"name": "sgd", "rates": [0.1, 0.01]}})
-    [('optimiser.name', 'sgd'), ('optimiser.rates', '0.1, 0.01')]
-    """
-    if value is None or value == {}:
-        return []
-    if not isinstance(value, Mapping):
-        return [(name, _text(value))]
-    return [pair for key, inner in value.items() for pair in flat(inner, f"{name}.{key}" if name else str(key))]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
-    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 def _texts(value: Any) -> list[str]:
-    return [_text(note) for note in value] if isinstance(value, list | tuple) else []
+    return [plain_text(note) for note in value] if isinstance(value, list | tuple) else []
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -95,4 +79,6 @@ def _numbers(values: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 def _pair(value: Any) -> tuple[str, str]:
-    return (_text(value[0]), _text(value[1])) if isinstance(value, list | tuple) and len(value) == 2 else (_text(value), "")
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return plain_text(value[0]), plain_text(value[1])
+    return plain_text(value), ""

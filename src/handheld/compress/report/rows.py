@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Member
-from handheld.drawing.amounts import percent, ratio, size_text, times
+from handheld.reports import percent, ratio, size_text, times
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from handheld.compress.serving.magic import check_archive, check_model
 from handheld.compress.targets import Target
 from handheld.errors import InputError
 from handheld.service import Field, JobKind
-from handheld.service.kinds import Spec
+from handheld.service.jobs.kinds import Spec
 
 NETWORKS = ("residual", "mobile", "plain", "projected")  # those of compress.networks, which imports torch
 TEXT_NETWORKS = ("lstm", "transformer", "convolutional")  # those of projection.training.trainers, likewise

@@ -13,7 +13,7 @@ from handheld.compress.serving.overall import BEFORE, PICTURES, Overall, texts
 from handheld.data import Splits, load
 from handheld.errors import HandheldError, InputError
 from handheld.service import unpack
-from handheld.service.kinds import Report, Spec
+from handheld.service.jobs.kinds import Report, Spec
 
 if TYPE_CHECKING:
     from handheld.compress.settings import Settings

@@ -8,15 +8,11 @@ from handheld.federated.algorithms.algorithm import Algorithm, State
 from handheld.federated.algorithms.fedavg import FedAvg
 from handheld.federated.algorithms.fedprox import FedProx
 from handheld.federated.algorithms.fedsgd import FedSGD
-from handheld.federated.algorithms.fsvrg import FSVRG
-from handheld.federated.algorithms.logistic import Logistic
 from handheld.federated.algorithms.robust import Krum, Median, Robust, TrimmedMean
 from handheld.federated.algorithms.scaffold import Scaffold
-from handheld.federated.algorithms.sparse_fedavg import SparseFedAvg
 from handheld.federated.algorithms.total import Adder, Total
 
 __all__ = [
-    "FSVRG",
     "Adder",
     "Algorithm",
     "FedAdam",
@@ -26,11 +22,9 @@ __all__ = [
     "FedSGD",
     "FedYogi",
     "Krum",
-    "Logistic",
     "Median",
     "Robust",
     "Scaffold",
-    "SparseFedAvg",
     "State",
     "Total",
     "TrimmedMean",

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from handheld.data.partitions import Partition
+from handheld.data.users.partitions import Partition
 from handheld.errors import InputError
 from handheld.federated.learning.descent import Loss, batch_of, of_each
 from handheld.federated.learning.learner import Floats

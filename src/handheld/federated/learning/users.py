@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data.partitions import Partition
+from handheld.data.users.partitions import Partition
 from handheld.errors import InputError
 
 

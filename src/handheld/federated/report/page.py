@@ -10,20 +10,30 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from handheld import __version__
-from handheld.drawing import amounts
-from handheld.drawing.curves import LOSS, Curve, Words, picture
-from handheld.drawing.page import twice, write_page
 from handheld.federated.learning import Users
 from handheld.federated.learning.evaluation import PerUser
 from handheld.federated.privacy import Guarantee
 from handheld.federated.report import skew
 from handheld.federated.simulator import Plan
 from handheld.federated.simulator.ending import reasons
+from handheld.reports import (
+    LOSS,
+    AxisWords,
+    Curve,
+    Figure,
+    count_text,
+    draw_curves,
+    in_two_widths,
+    percent,
+    size_text,
+    write_page,
+)
 
 Rows = Sequence[Mapping[str, float]]
 
-_WIDTH, _HEIGHT = 528, 280
+_WIDTH = 528
+_HEIGHT = 280
+_ROUND = AxisWords("round", count_text)
 
 
 def write_report(
@@ -58,10 +68,9 @@ def write_report(
     """
     values = {
         "title": title,
-        "version": __version__,
         "summary": summary(plan, rows, population, weights),
         "problem": problem,
-        "pictures": pictures(rows),
+        "figures": figures(rows),
         "own": spreads(per_user) if per_user else [],
         "skew": skewed(users) if users else None,
         "totals": totals(rows),
@@ -74,7 +83,7 @@ def write_report(
 def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
     """Return the run in one sentence."""
     judged = [row for row in rows if "test_accuracy" in row]
-    best = f", {amounts.percent(judged[-1]['test_accuracy'])} of the test examples right" if judged else ""
+    best = f", {percent(judged[-1]['test_accuracy'])} of the test examples right" if judged else ""
     if plan.buffer is not None:
         took_part = (
             f"{len(rows)} steps of {plan.buffer} updates each, {plan.cohort} of {population:,} devices learning at any time"
@@ -83,32 +92,31 @@ def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
         took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each on average"
     else:
         took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each"
-    size = amounts.size_text(sum(row["bytes_up"] for row in rows))
+    size = size_text(sum(row["bytes_up"] for row in rows))
     return f"{took_part}, a model of {weights:,} weights{best}, {size} up."
 
 
-def pictures(rows: Rows) -> list[tuple[str, Markup]]:
+def figures(rows: Rows) -> list[Figure]:
     """Draw how good the model was against rounds, bytes up and down, and simulated hours."""
     kinds: tuple[tuple[str, Callable[[float], str], list[float]], ...] = (
-        ("round", amounts.count_text, [row["round"] for row in rows]),
-        ("bytes up", amounts.size_text, list(accumulate(row["bytes_up"] for row in rows))),
-        ("bytes down", amounts.size_text, list(accumulate(row["bytes_down"] for row in rows))),
+        ("round", count_text, [row["round"] for row in rows]),
+        ("bytes up", size_text, list(accumulate(row["bytes_up"] for row in rows))),
+        ("bytes down", size_text, list(accumulate(row["bytes_down"] for row in rows))),
         ("simulated hours", lambda hours: f"{hours:.3g}", [row["seconds"] / 3600 for row in rows]),
     )
     metric = next((one for one in ("test_accuracy", "loss") if any(one in row for row in rows)), "test_loss")
     name = metric.replace("_", " ")
-    up = (lambda share: amounts.percent(share, 1)) if metric == "test_accuracy" else LOSS.write
+    up = (lambda share: percent(share, 1)) if metric == "test_accuracy" else LOSS.write
     found = [*_promised(rows)]
     for along, write, places in kinds:
         points = _finite(zip(places, (row.get(metric, math.nan) for row in rows), strict=True))
         if points and points[-1][0] > 0:
             title = f"{name} against {along}"
-            draw = partial(_drawing, {name: points}, title, Words(along, write), Words(name, up))
-            found.append((title, twice(draw, _WIDTH)))
+            found.append(_figure({name: points}, title, AxisWords(along, write), AxisWords(name, up)))
     return [*found, *_losses(rows), *_devices(rows)]
 
 
-def _losses(rows: Rows) -> list[tuple[str, Markup]]:
+def _losses(rows: Rows) -> list[Figure]:
     """Draw how the losses of learning and on the test's examples go; where they part, devices learn by heart."""
     if not any("test_loss" in row for row in rows):
         return []
@@ -117,7 +125,7 @@ def _losses(rows: Rows) -> list[tuple[str, Markup]]:
     return _against_rounds(curves, "losses against round", "loss")
 
 
-def _devices(rows: Rows) -> list[tuple[str, Markup]]:
+def _devices(rows: Rows) -> list[Figure]:
     """Draw how many devices of each round answered, and how many did not, or in vain."""
     names = {"answered": "answered", "left": "gone", "too late": "late", "not taken": "rejected"}
     counted = {name: key for name, key in names.items() if any(row.get(key, 0) > 0 for row in rows)}
@@ -125,12 +133,11 @@ def _devices(rows: Rows) -> list[tuple[str, Markup]]:
     return _against_rounds(curves, "devices against round", "devices")
 
 
-def _against_rounds(curves: Mapping[str, Curve], title: str, up: str) -> list[tuple[str, Markup]]:
+def _against_rounds(curves: Mapping[str, Curve], title: str, up: str) -> list[Figure]:
     if not any(curves.values()) or len(_rounds_of(curves)) < 2:
         return []
-    write = LOSS.write if up == "loss" else amounts.count_text
-    draw = partial(_drawing, curves, title, Words("round", amounts.count_text), Words(up, write))
-    return [(title, twice(draw, _WIDTH))]
+    write = LOSS.write if up == "loss" else count_text
+    return [_figure(curves, title, _ROUND, AxisWords(up, write))]
 
 
 def _rounds_of(curves: Mapping[str, Curve]) -> set[float]:
@@ -146,16 +153,15 @@ def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return [point for point in points if math.isfinite(point[1])]
 
 
-def _promised(rows: Rows) -> Iterator[tuple[str, Markup]]:
+def _promised(rows: Rows) -> Iterator[Figure]:
     """Draw what noise promised, and where updates were clipped, against rounds, if that changed."""
     names = {"epsilon": "epsilon", "local_epsilon": "epsilon of updates", "clip_length": "clip length"}
     for column, name in names.items():
         points = [(row["round"], row[column]) for row in rows if column in row]
         if len({value for _, value in points}) > 1:
             title = f"{name} against round"
-            up = Words(name, lambda value: f"{value:.3g}")
-            draw = partial(_drawing, {name: points}, title, Words("round", amounts.count_text), up)
-            yield title, twice(draw, _WIDTH)
+            up = AxisWords(name, lambda value: f"{value:.3g}")
+            yield _figure({name: points}, title, _ROUND, up)
 
 
 def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:
@@ -163,7 +169,7 @@ def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:
     targets, partition = users.examples.targets, users.partition
     classes = targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min(initial=0) >= 0
     labels = targets.astype(np.int64) if classes else None
-    return skew.facts(partition, labels), twice(partial(skew.picture, partition, labels), _WIDTH)
+    return skew.facts(partition, labels), in_two_widths(partial(skew.picture, partition, labels), _WIDTH)
 
 
 def totals(rows: Rows) -> list[tuple[str, str]]:
@@ -179,7 +185,7 @@ def totals(rows: Rows) -> list[tuple[str, str]]:
     )
     found = [(word, f"{sum(row[name] for row in rows):,.0f}") for name, word in zip(counts, words, strict=True)]
     found += [("of those not taken", told) for told in reasons(rows)]
-    sizes = [(word, amounts.size_text(sum(row[name] for row in rows))) for name, word in _BYTES]
+    sizes = [(word, size_text(sum(row[name] for row in rows))) for name, word in _BYTES]
     return [*found, *sizes, ("simulated hours", f"{rows[-1]['seconds'] / 3600:.3g}")]
 
 
@@ -214,5 +220,10 @@ def settings(plan: Plan) -> list[tuple[str, str]]:
     return found
 
 
-def _drawing(curves: Mapping[str, Curve], title: str, across: Words, up: Words, width: int) -> Markup:
-    return picture(curves, title, width=width, height=_HEIGHT, across=across, up=up, zero=False)
+def _figure(curves: Mapping[str, Curve], title: str, across: AxisWords, up: AxisWords) -> Figure:
+    drawn = {name: curve for name, curve in curves.items() if curve}
+
+    def draw(width: int) -> Markup:
+        return draw_curves(drawn, title, width=width, height=_HEIGHT, across=across, up=up, zero=False)
+
+    return Figure(title, in_two_widths(draw, _WIDTH), tuple(drawn))

@@ -4,16 +4,13 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from handheld.data.partitions import Partition
-from handheld.data.skew import skew_of
-from handheld.drawing.axes import svg
+from handheld.data.users.partitions import Partition
+from handheld.data.users.skew import skew_of
+from handheld.reports import AxisWords, ChartBar, HeatRow, draw_bars
 
-_MOST, _CLASSES = 60, 20
-_LEFT, _TOP, _BARS, _GAP, _ROW = 46, 22, 90, 12, 14
-_AMOUNT = Markup(
-    '<rect class="amount" x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" opacity="{opacity:.2f}">'
-    "<title>{said}</title></rect>"
-)
+_MOST = 60  # users that are shown
+_CLASSES = 20  # rows
+_BARS = 90  # pixels of the highest bar
 
 
 def facts(partition: Partition, labels: NDArray[np.int64] | None) -> list[tuple[str, str]]:
@@ -43,44 +40,22 @@ def picture(partition: Partition, labels: NDArray[np.int64] | None, width: int) 
     if not len(ranked):
         return Markup("")
     shown = ranked[np.linspace(0, len(ranked) - 1, min(_MOST, len(ranked))).round().astype(int)]
-    sizes, step = partition.sizes[shown], (width - _LEFT - 8) / len(shown)
-    parts = [Markup('<text class="axis" x="2" y="12">examples of {} users</text>').format(len(shown))]
-    for top in (0, int(sizes.max())):
-        y = _TOP + _BARS * (1 - top / sizes.max())
-        parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(_LEFT, y, width - 8))
-        parts.append(Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{:,}</text>').format(_LEFT - 6, y + 4, top))
-    for place, size in enumerate(sizes):
-        high = max(1.0, _BARS * size / sizes.max())
-        parts.append(
-            _AMOUNT.format(
-                x=_LEFT + place * step, y=_TOP + _BARS - high, w=max(1, step - 1), h=high, opacity=1, said=f"{size:,} examples"
-            )
-        )
-    height = _TOP + _BARS + _GAP
-    if labels is not None:
-        drawn, height = _classes(partition, labels, shown, step, height)
-        parts += drawn
-    return svg("Whose the examples are", f"from {sizes.min():,} to {sizes.max():,} of a user", width, height + 4, parts)
+    bars = [ChartBar(size, f"{size:,} examples") for size in partition.sizes[shown].tolist()]
+    up = AxisWords(f"examples of {len(shown)} users", "{:,.0f}".format)
+    rows = [] if labels is None else _classes(partition, labels, shown)
+    return draw_bars(bars, "Whose the examples are", width=width, height=_BARS, up=up, rows=rows)
 
 
-def _classes(
-    partition: Partition, labels: NDArray[np.int64], shown: NDArray[np.int64], step: float, top: int
-) -> tuple[list[Markup], int]:
-    """Return a row of cells for each class, and where they end."""
+def _classes(partition: Partition, labels: NDArray[np.int64], shown: NDArray[np.int64]) -> list[HeatRow]:
+    """Return a row of shares for each class."""
     names, codes = np.unique(labels, return_inverse=True)  # labels may be any numbers
     counts = partition.counts(codes, len(names))
-    kinds = np.sort(np.argsort(-counts.sum(axis=0), kind="stable")[:_CLASSES])
-    parts = []
-    for row, kind in enumerate(kinds.tolist()):
-        name = names[kind]
-        y = top + row * _ROW
-        parts.append(
-            Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 6, y + _ROW - 4, name)
-        )
-        for place, user in enumerate(shown.tolist()):
-            share = counts[user, kind] / counts[user].sum()
-            if share > 0:
-                said = f"class {name}: {counts[user, kind]:,} of {counts[user].sum():,}"
-                where = {"x": _LEFT + place * step, "y": y, "w": max(1, step - 1), "h": _ROW - 1}
-                parts.append(_AMOUNT.format(**where, opacity=0.15 + 0.85 * share, said=said))
-    return parts, top + len(kinds) * _ROW
+    commonest = np.sort(np.argsort(-counts.sum(axis=0), kind="stable")[:_CLASSES])
+    rows = []
+    for number in commonest.tolist():
+        of_class = counts[shown, number]
+        of_all = counts[shown].sum(axis=1)
+        pairs = zip(of_class.tolist(), of_all.tolist(), strict=True)
+        words = [f"class {names[number]}: {count:,} of {total:,}" for count, total in pairs]
+        rows.append(HeatRow(str(names[number]), (of_class / of_all).tolist(), words))
+    return rows

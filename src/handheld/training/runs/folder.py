@@ -90,9 +90,7 @@ def _claim(run: RunFolder, plan: dict[str, object]) -> None:
             )
         return
     if others := sorted(one.name for one in run.folder.iterdir() if one != run.state and not one.name.startswith(".")):
-        raise InputError(
-            f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there"
-        )
+        raise InputError(f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there")
     with atomic_path(path) as temporary:
         temporary.write_text(text)
 
@@ -117,4 +115,3 @@ def read_kept(path: Path) -> Any:
 def damaged(path: Path, error: Exception) -> InputError:
     """Return what to say of a file from which a run cannot go on."""
     return InputError(f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again ({error})")
-

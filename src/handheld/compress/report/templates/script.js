@@ -19,7 +19,7 @@
     addEventListener("hashchange", follow);
   }
 
-  const table = document.querySelector("#figures");
+  const table = document.querySelector("table.figures");
   const body = table.tBodies[table.tBodies.length - 1];
   const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
   const compare = (a, b) => (isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b);

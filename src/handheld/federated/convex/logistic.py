@@ -1,0 +1,132 @@
+"""Logistic regression whose examples have few of very many features, and lie on many devices."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.data.users.partitions import Partition
+from handheld.data.users.sparse import Sparse
+from handheld.errors import InputError, MissingDependencyError
+from handheld.federated.convex import _steps
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Device:
+    """What one device holds: examples whose features have numbers of its own.
+
+    Attributes:
+        touched: (t,) int64 features that occur on it, rising; only these travel.
+        rows: its examples; column c is feature ``touched[c]``.
+    """
+
+    touched: NDArray[np.int64]
+    rows: Sparse
+
+    @cached_property
+    def occurrences(self) -> Doubles:
+        """(t,) in how many of its examples each feature occurs."""
+        return np.bincount(self.rows.columns, minlength=len(self.touched)).astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic:
+    """The mean logistic loss over all devices' examples, plus ``l2`` / 2 times the squared length of the weights.
+
+    Attributes:
+        data: all examples.
+        partition: which of them each device holds; devices without any take no part.
+        l2: 0 or more.
+
+    Raises:
+        InputError: no examples, or an l2 below 0.
+    """
+
+    data: Sparse
+    partition: Partition
+    l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not len(self.data) or not 0 <= self.l2 < np.inf:
+            raise InputError(f"expected examples, and an l2 of 0 or more, got {len(self.data)} and {self.l2}")
+
+    @cached_property
+    def devices(self) -> tuple[Device, ...]:
+        """What each device holds."""
+        own = [self.data.subset(self.partition.of(user)) for user in range(len(self.partition))]
+        return tuple(_device(rows) for rows in own if len(rows))
+
+    @cached_property
+    def holders(self) -> NDArray[np.int64]:
+        """(features,) on how many devices each occurs."""
+        found = np.zeros(self.data.features, np.int64)
+        for device in self.devices:
+            found[device.touched] += 1
+        return found
+
+    @cached_property
+    def held(self) -> Doubles:
+        """(features,) how many examples the devices have on which each occurs."""
+        found = np.zeros(self.data.features)
+        for device in self.devices:
+            found[device.touched] += len(device.rows)
+        return found
+
+    @cached_property
+    def shares(self) -> Doubles:
+        """(features,) of the examples, in which each occurs."""
+        return np.bincount(self.data.columns, minlength=self.data.features) / len(self.data)
+
+    def loss(self, weights: Doubles) -> float:
+        """Return the loss of (features,) weights."""
+        return self.gradient(weights)[1]
+
+    def gradient(self, weights: Doubles) -> tuple[Doubles, float]:
+        """Return (features,) the gradient, and the loss: sums to which each device adds what it touches."""
+        total, count = np.zeros(self.data.features), len(self.data)
+        loss = float(_steps.gradient(*examples_of(self.data), weights, total))
+        return total / count + self.l2 * weights, loss / count + self.l2 / 2 * float(weights @ weights)
+
+    def central(self, *, rounds: int = 1000) -> tuple[Doubles, float]:
+        """Return the best weights and their loss, as one machine with all examples finds them: L-BFGS.
+
+        Raises:
+            MissingDependencyError: the extra ``train`` is not installed.
+        """
+        try:
+            from scipy.optimize import minimize
+        except ImportError as error:
+            raise MissingDependencyError("scipy", "graphs", "central logistic regression") from error
+        found = minimize(
+            lambda weights: self.gradient(weights)[::-1], np.zeros(self.data.features), jac=True, method="L-BFGS-B",
+            options={"maxiter": rounds, "ftol": 1e-12, "gtol": 1e-9},
+        )  # fmt: skip
+        return np.asarray(found.x), float(found.fun)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a round sends, over all devices together.
+
+    Attributes:
+        up, down: numbers of 32 bits.
+        dense: numbers that devices would send if all weights travelled.
+    """
+
+    up: int
+    down: int
+    dense: int
+
+
+def examples_of(rows: Sparse) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return examples as the compiled steps take them."""
+    return rows.offsets, rows.columns, rows.values, rows.labels
+
+
+def _device(rows: Sparse) -> Device:
+    touched, columns = np.unique(rows.columns, return_inverse=True)
+    own = Sparse(rows.offsets, columns.astype(np.int32), rows.values, rows.labels, len(touched))
+    return Device(touched.astype(np.int64), own)

@@ -1,0 +1,67 @@
+"""Rounds of sparse convex models, one after another."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from handheld.errors import InputError, TrainingError
+from handheld.federated.convex.logistic import Doubles, Logistic, Traffic
+
+
+class Rounds(Protocol):
+    """FSVRG, or federated averaging of sparse models."""
+
+    def round(self, problem: Logistic, weights: Doubles, seed: int) -> tuple[Doubles, Traffic]:
+        """Return (features,) the weights after a round, and what travelled."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A round.
+
+    Attributes:
+        number: from 1.
+        weights: (features,) after it.
+        traffic: what travelled in it.
+    """
+
+    number: int
+    weights: Doubles
+    traffic: Traffic
+
+
+def rounds(problem: Logistic, algorithm: Rounds, *, momentum: float = 0.0) -> Iterator[Step]:
+    """Yield round after round, without end.
+
+    Args:
+        problem: whose loss falls.
+        algorithm: what a round is.
+        momentum: share of the last change that the server goes on by, 0 to 1, 1 excluded; devices know nothing of it.
+
+    Raises:
+        InputError: another momentum.
+        TrainingError: weights that are not finite.
+    """
+    if not 0 <= momentum < 1:
+        raise InputError(f"expected a momentum of 0 to 1, 1 excluded, got {momentum}")
+    weights = moved = np.zeros(problem.data.features)
+    number = 0
+    while True:
+        found, traffic = algorithm.round(problem, weights, number)
+        moved = momentum * moved + (found - weights)
+        weights, number = weights + moved, number + 1
+        if not np.isfinite(weights).all():
+            raise TrainingError(f"after round {number} weights are not finite: take a lower rate or less momentum")
+        yield Step(number, weights, traffic)
+
+
+def until(steps: Iterator[Step], enough: Callable[[Doubles], bool], *, most: int) -> Step | None:
+    """Return the first round after which it is enough; None if it is not after ``most`` rounds."""
+    for step in steps:
+        if enough(step.weights):
+            return step
+        if step.number >= most:
+            return None
+    return None

@@ -1,0 +1,57 @@
+"""Federated averaging of sparse convex models: only weights of features that a device holds travel, either way."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handheld.errors import InputError
+from handheld.federated.convex import _steps
+from handheld.federated.convex.logistic import Doubles, Logistic, Traffic, examples_of
+
+
+@dataclass(frozen=True)
+class SparseFedAvg:
+    """Devices learn from their examples; a weight becomes the mean over those that hold its feature, by their examples.
+
+    Two things keep the best weights where one machine would find them: all devices go as many steps, so that none counts for
+    more than its examples do (Wang et al., "FedNova", arXiv 2007.07481); and a weight that few hold is drawn to zero by each of
+    them as strongly as all devices together would.
+
+    Attributes:
+        rate: of the first round's steps, above 0.
+        steps: of a device in a round, 1 or more; one with fewer examples goes through them again.
+        fade: rounds after which the rate is half of the first; it falls like fade / (fade + round).
+
+    Raises:
+        InputError: values outside of these.
+    """
+
+    rate: float = 0.1
+    steps: int = 50
+    fade: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.rate < np.inf and self.steps >= 1 and self.fade > 0):
+            raise InputError(f"expected a rate and a fade above 0, and a step or more, got {self}")
+
+    def round(self, problem: Logistic, weights: Doubles, seed: int) -> tuple[Doubles, Traffic]:
+        """Return (features,) the weights after a round, and what travelled.
+
+        Args:
+            problem: whose loss falls.
+            weights: (features,) before.
+            seed: number of the round, from 0: sets its rate, and in which order devices go through their examples.
+        """
+        rate = self.rate * self.fade / (self.fade + seed)
+        change, held = np.zeros_like(weights), problem.held
+        for number, device in enumerate(problem.devices):
+            count, own = len(device.rows), device.touched
+            rng = np.random.default_rng((seed, number))
+            order = np.concatenate([rng.permutation(count) for _ in range(-(-self.steps // count))])[: self.steps]
+            found, shrink = np.empty(len(own)), 1 / (1 + rate * problem.l2 * len(problem.data) / held[own])
+            push = (1 - shrink) * weights[own]
+            _steps.descend(*examples_of(device.rows), order, weights[own], push, np.ones(len(own)), shrink, rate, False, found)
+            change[own] += count * found
+        sent = sum(len(device.touched) for device in problem.devices)
+        traffic = Traffic(sent, sent, len(weights) * len(problem.devices))
+        return weights + change / np.maximum(held, 1), traffic

@@ -1,0 +1,6 @@
+"""Archives: those that strangers send, opened without trusting a word of them, and those that are sent while they are made."""
+
+from handheld.service.archives.unpacking import unpack
+from handheld.service.archives.zipstream import stream_zip
+
+__all__ = ["stream_zip", "unpack"]

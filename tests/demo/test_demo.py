@@ -1,0 +1,107 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from markupsafe import Markup
+from rich.console import Console
+
+from handheld.demo.__main__ import main
+from handheld.demo.devices import learn
+from handheld.demo.hands import choose_clip
+from handheld.demo.propagated import spread
+from handheld.demo.texts import classify
+from handheld.errors import MissingDependencyError
+
+
+@pytest.fixture
+def console():
+    return Console(quiet=True)
+
+
+def test_the_clip_given_comes_first_then_a_real_one_then_the_one_that_ships(tmp_path):
+    assert choose_clip("mine.mp4", str(tmp_path)) == Path("mine.mp4")
+    shipped = choose_clip(None, str(tmp_path))
+    assert shipped.name == "demo.mp4"
+    assert shipped.stat().st_size < 1_000_000
+    real = tmp_path / "hands" / "video" / "please.mkv"
+    real.parent.mkdir(parents=True)
+    real.write_bytes(b"x")
+    assert choose_clip(None, str(tmp_path)) == real
+
+
+def test_a_clip_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("handheld.demo.hands.fetch", lambda bundle: None)
+    (tmp_path / "a.mp4").write_text("text")
+    assert main(["--video", str(tmp_path / "a.mp4"), "--out", str(tmp_path / "report")]) == 1
+    assert "cannot be read as a video" in capsys.readouterr().out
+
+
+def test_a_part_whose_packages_are_missing_is_left_out_and_named(tmp_path, monkeypatch, capsys):
+    def missing(*_: object) -> Markup:
+        raise MissingDependencyError("torch", "train", "this part")
+
+    monkeypatch.setattr("handheld.demo.hands.track", lambda *_: Markup("<p>hands</p>"))
+    monkeypatch.setattr("handheld.demo.digits.shrink", missing)
+    for part in ("texts.classify", "propagated.spread", "devices.learn"):
+        monkeypatch.setattr(f"handheld.demo.{part}", missing)
+    assert main(["--out", str(tmp_path / "report")]) == 0
+    assert "left out: this part needs 'torch'" in capsys.readouterr().out
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "<p>hands</p>" in page
+    assert page.count("Left out: this part needs") == 4
+    assert "Suggested replies" in page
+    for raw in ("sensitive: ", ">0%<"):
+        assert raw not in page
+
+
+def test_the_page_of_the_shipped_clip(tmp_path):
+    """As ``make demo`` without a data folder, but for shorter learning; needs the models, which it fetches once."""
+    clip = str(choose_clip(None, str(tmp_path)))
+    done = subprocess.run(
+        [sys.executable, "-m", "handheld.demo", "--out", str(tmp_path), "--video", clip, "--epochs", "1"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "could not download" in done.stdout:
+        pytest.skip("MediaPipe's models are not here and cannot be fetched")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert "hands.webp" in page
+    assert (tmp_path / "hands.webp").read_bytes()[8:12] == b"WEBP"
+    assert page.count('<rect class="') >= 150
+    assert "digits/report.html" in page
+    family = json.loads((tmp_path / "digits" / "family.json").read_text("utf-8"))
+    named = {member["file"] for member in (family["teacher"], *family["members"], family["quantised"]) if member}
+    assert len(family["members"]) == 3
+    assert {file.name for file in (tmp_path / "digits").glob("*.tflite")} == named
+
+
+def cells(section):
+    """The rows of a section's table, without its head."""
+    rows = re.findall(r"<tr>(<td.*?)</tr>", str(section), re.DOTALL)
+    return [re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL) for row in rows]
+
+
+def share(text):
+    return float(text.removesuffix("%")) / 100
+
+
+def test_labels_spread_further_than_the_nearest_neighbour(console):
+    rows = cells(spread(console))
+    assert [row[0] for row in rows] == ["10", "50", "200"]
+    assert all(share(row[2]) > max(0.8, share(row[3])) for row in rows)
+
+
+def test_devices_learn_and_two_bits_send_less(console):
+    section = learn(console)
+    whole, few = cells(section)
+    assert min(share(whole[1]), share(few[1])) > 0.7
+    kilobytes = [float(row[2].removesuffix(" KB").replace(",", "")) for row in (whole, few)]
+    assert kilobytes[1] < kilobytes[0] / 10
+    assert "<svg" in section
+
+
+def test_texts_that_were_not_seen_are_sorted(console):
+    assert [row[1] for row in cells(classify(console))] == ["light", "alarm", "music", "alarm", "light"]

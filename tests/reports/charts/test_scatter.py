@@ -1,0 +1,41 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handheld.reports import AxisWords, ChartLimit, ScatterPoint, draw_scatter, front, size_text
+
+points = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=1, max_size=15)
+
+
+@given(points)
+def test_the_front_is_what_no_point_beats(given_points: list[tuple[int, int]]) -> None:
+    found = front(given_points)
+    beaten = {p for p in given_points if any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in given_points)}
+    assert sorted(found) == found == sorted(set(given_points) - beaten)
+
+
+def test_points_limits_and_the_line_through_the_best() -> None:
+    points = [
+        ScatterPoint("large", 1e6, 0.9, "large: 1 MB", "reference"),
+        ScatterPoint("small", 1e4, 0.8, "small: 10 kB", "best", spread=2e3, second=0.79),
+        ScatterPoint("<poor>", 2e4, 0.7, "poor: 20 kB", "beaten"),
+    ]
+    drawn = str(
+        draw_scatter(
+            points,
+            "Shares",
+            width=500,
+            height=300,
+            across=AxisWords("size", size_text),
+            up="share",
+            ceilings=[ChartLimit(15_000, True)],
+            floors=[ChartLimit(0.75, False)],
+        )
+    )
+    assert [drawn.count(f'"point {mark}"') for mark in ("reference", "best", "beaten")] == [1, 1, 1]
+    assert drawn.count('class="test"') == 1
+    assert "≤ 15.0 kB</text>" in drawn
+    assert '"limit met"' in drawn
+    assert "asked: 75.0 %</text>" in drawn
+    assert '"limit missed"' in drawn
+    assert drawn.count('class="front"') == 1
+    assert "&lt;poor&gt;</text>" in drawn
