@@ -165,7 +165,10 @@ def _reach(words: int, skips: int) -> Numbers:
 
 
 def _lengthened(values: NDArray[_Scalar], count: int, fill: int) -> NDArray[_Scalar]:
-    return np.concatenate([values, np.full(count, fill, values.dtype)])
+    lengthened = np.empty(len(values) + count, values.dtype)
+    lengthened[: len(values)] = values
+    lengthened[len(values) :] = fill
+    return lengthened
 
 
 def _joined(first: Bag, second: Bag) -> Bag:
