@@ -29,7 +29,7 @@ from handheld.data import Splits, load
 from handheld.errors import InputError
 from handheld.projection import Signs
 from handheld.projection.training.lessons import order
-from handheld.projection.training.net import Joint, ProjectionNet, Step, Weights
+from handheld.projection.training.net import Joint, JointBatch, ProjectionNet, ProjectionStep, Weights
 from handheld.training import Schedule, fit
 
 JOINT = Weights(temperature=2.0)
@@ -269,14 +269,15 @@ class Lesson:
         ours, theirs = inputs
         joint = networks.trainer is not None and theirs is not None
 
-        def batch(number: int) -> tuple[Any, Any, torch.Tensor]:
+        def batch(number: int) -> JointBatch:
             chosen = rows(number)
-            return (ours[chosen],), (theirs[chosen],) if joint else (), labels[chosen]
+            read_by_trainer = (theirs[chosen],) if joint else ()
+            taught = None if answers is None else answers[chosen]
+            return JointBatch((ours[chosen],), read_by_trainer, labels[chosen], taught)
 
         steps = round(self.schedule.epochs * (len(labels) // BATCH))
-        told = None if answers is None else lambda number: answers[rows(number)]
         bar = self.progress.add_task(name, total=steps)
-        step = Step(networks.train(), batch, weights, told)
+        step = ProjectionStep(networks.train(), batch, weights)
         fit(
             networks,
             step,

@@ -19,7 +19,7 @@ from handheld.config import find
 from handheld.engine.measure import measure
 from handheld.projection import Features, Signs
 from handheld.projection.inputs import Rows
-from handheld.projection.learned import Learned
+from handheld.projection.learned import LearnedTable
 from handheld.reply.conversation import read_conversations
 
 SHORT = 60  # letters
@@ -51,7 +51,7 @@ def projections() -> dict[str, Callable[[list[str]], Any]]:
     words, letters = Features(words=3, skips=2), Features(words=2, skips=0, letters=(3, 4, 5))
     small, large, codes = Signs(8, 10), Signs(60, 12), Signs(2, 64)
     table = np.random.default_rng(0).integers(-7, 8, (4096, 64)).astype(np.int8)
-    learned, peer = Learned(Rows(letters, 4096), table, 0.1), HashingVectorizer(ngram_range=(1, 3), norm=None)
+    learned, peer = LearnedTable(Rows(letters, 4096), table, 0.1), HashingVectorizer(ngram_range=(1, 3), norm=None)
     return {
         "n-grams of 1 to 3 words, 2 skips: fingerprints": words.of,
         "8 functions of 10 signs": lambda texts: small.of(words.of(texts)),

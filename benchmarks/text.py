@@ -38,7 +38,7 @@ from handheld.projection import TextClassifier
 from handheld.projection.judging import TextData, judge
 from handheld.projection.scope import figures, threshold_of
 from handheld.projection.training.making import make_text_model
-from handheld.projection.training.plan import Plan
+from handheld.projection.training.plan import TextModelPlan
 from handheld.projection.training.recipe import recipe_for
 
 OTHERS = ("sent_german", "sms", "waimai", "hwu", "offensive", "emoji")
@@ -205,7 +205,7 @@ def ours(task: Task, size: int, seed: int, *, high: bool) -> Answers:
         def report(stage: str, done: float, text: str) -> None:
             progress.update(bar, completed=done, description=f"{task.name}: {stage} {text}")
 
-        plan = Plan(size, recipe=recipe, seed=seed, high_effort=high)
+        plan = TextModelPlan(size, recipe=recipe, seed=seed, high_effort=high)
         made = make_text_model(task.train, task.valid, plan, progress=report)
     seconds = time.process_time() - started
     with TextClassifier(Model.load(made.content)) as model:

@@ -10,7 +10,7 @@ from handheld.compile import to_tflite
 from handheld.data import Dataset
 from handheld.projection import Features
 from handheld.projection.inputs import Rows
-from handheld.projection.training.table import Exported, Table
+from handheld.projection.training.table import ExportedTable, RowTable
 from handheld.training import Schedule, fit
 
 LABELS = ("hello", "bye", "time")
@@ -29,9 +29,9 @@ def greetings() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def table() -> Table:
+def table() -> RowTable:
     torch.manual_seed(0)
-    network = Table(READER.rows, 16, len(LABELS), dropout=0.3)
+    network = RowTable(READER.rows, 16, len(LABELS), dropout=0.3)
     bag = READER.features.of([text for text, _ in TEXTS])
     numbers, offsets = torch.from_numpy(READER.numbers(bag)), torch.from_numpy(bag.offsets)
     labels = torch.tensor([label for _, label in TEXTS])
@@ -47,11 +47,11 @@ def table() -> Table:
 
 
 @pytest.fixture(scope="session")
-def model_file(table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model_file(table: RowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("text") / "greetings.tflite"
     rows = torch.from_numpy(READER.of([text for text, _ in TEXTS]))
     to_tflite(
-        Exported(table), rows[:1], metadata={"labels": list(LABELS), "text": READER.card()}, out=path,
+        ExportedTable(table), rows[:1], metadata={"labels": list(LABELS), "text": READER.card()}, out=path,
         precision="int4_tables", checks=[row[None] for row in rows], tolerance=0.02,
     )  # fmt: skip
     return path

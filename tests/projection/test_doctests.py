@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("characters", "features", "kept", "words")
+MODULES = ("characters", "features", "kept", "ragged", "scope", "words")
 
 
 @pytest.mark.parametrize("name", MODULES)

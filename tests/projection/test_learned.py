@@ -4,13 +4,13 @@ import pytest
 from handheld.errors import InputError
 from handheld.projection import Features
 from handheld.projection.inputs import Rows
-from handheld.projection.learned import Learned
+from handheld.projection.learned import LearnedTable
 
 READER = Rows(Features(words=1), 5, 8)
 
 
-def made(width: int = 3) -> Learned:
-    return Learned(READER, np.random.default_rng(0).integers(-7, 8, (5, width)).astype(np.int8), 0.25)
+def made(width: int = 3) -> LearnedTable:
+    return LearnedTable(READER, np.random.default_rng(0).integers(-7, 8, (5, width)).astype(np.int8), 0.25)
 
 
 @pytest.mark.parametrize("width", [1, 3, 4])
@@ -18,7 +18,7 @@ def test_two_numbers_share_a_byte(width: int):
     learned = made(width)
     arrays = learned.arrays()
     assert arrays["table"].nbytes == -(-5 * width // 2)
-    again = Learned.of_arrays(READER, arrays)
+    again = LearnedTable.of_arrays(READER, arrays)
     assert (again.table == learned.table).all()
     assert again.step == learned.step
     assert (again.of(["some words of mine"]) == learned.of(["some words of mine"])).all()
@@ -26,15 +26,15 @@ def test_two_numbers_share_a_byte(width: int):
 
 def test_a_number_of_eight_bits_is_a_byte():
     table = np.arange(-127, 128, dtype=np.int8).reshape(5, 51)
-    arrays = Learned(READER, table, 0.25, 8).arrays()
-    again = Learned.of_arrays(READER, arrays)
+    arrays = LearnedTable(READER, table, 0.25, 8).arrays()
+    again = LearnedTable.of_arrays(READER, arrays)
     assert again.bits == 8
     assert (again.table == table).all()
     for wrong in (np.full((5, 3), -128, np.int8), np.zeros((4, 3), np.int8), np.zeros(15, np.int8)):
         with pytest.raises(InputError, match="expected a table"):
-            Learned.of_arrays(READER, {**arrays, "table": wrong})
+            LearnedTable.of_arrays(READER, {**arrays, "table": wrong})
     with pytest.raises(InputError, match="expected a table"):
-        Learned(READER, table, 0.25, 5)
+        LearnedTable(READER, table, 0.25, 5)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_a_number_of_eight_bits_is_a_byte():
 )
 def test_a_table_that_does_not_fit_is_refused(table, step):
     with pytest.raises(InputError, match="expected a table"):
-        Learned(READER, table, step)
+        LearnedTable(READER, table, step)
 
 
 @pytest.mark.parametrize("change", [{"width": np.array(4)}, {"width": np.array(0)}, {"table": np.zeros(3, np.uint8)}])
 def test_arrays_that_do_not_fit_are_refused(change):
     with pytest.raises(InputError, match="in four bits"):
-        Learned.of_arrays(READER, {**made().arrays(), **change})
+        LearnedTable.of_arrays(READER, {**made().arrays(), **change})

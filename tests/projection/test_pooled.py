@@ -11,8 +11,9 @@ import pytest
 from handheld.engine import Model, embed
 from handheld.errors import InputError, ModelError
 from handheld.projection import TextClassifier
+from handheld.projection.cards import reader_of
 from handheld.projection.hidden import HiddenModel
-from handheld.projection.inputs import BUCKETS, Picked, reader_of
+from handheld.projection.inputs import BUCKETS, Picked
 from handheld.projection.ngrams import NGrams
 from handheld.projection.pooled import WORTH_COMPILING, PooledModel, PooledReader, has_numba
 

@@ -25,7 +25,7 @@ def sums(bag: Bag, size: int, keys: NDArray[np.uint64]) -> NDArray[np.intp]:
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("size", [(1, 1), (5, 13), (9, 64)])
 def test_bits_are_signs_of_sums(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], compiled: bool) -> None:
-    monkeypatch.setattr(module, "_FEW", 0 if compiled else 10**9)
+    monkeypatch.setattr(module, "_FEW_TEXTS", 0 if compiled else 10**9)
     signs = Signs(*size, seed=3)
     bag = Features(words=2, skips=1).of([*TEXTS[:6], LONG])
     expected = sums(bag, signs.size, signs._keys)

@@ -63,7 +63,7 @@ def train(
     from handheld.projection.judging import TextData
     from handheld.projection.report import training_page
     from handheld.projection.training.making import make_text_model
-    from handheld.projection.training.plan import Plan
+    from handheld.projection.training.plan import TextModelPlan
     from handheld.projection.training.recipe import recipe_for
 
     output = Output(json=json, quiet=quiet, out=out)
@@ -87,7 +87,7 @@ def train(
         reads = "rows"  # what learns along with a trainer is a network
     recipe = replace(recipe_for(reads, limit, classes), bits=bits)
     recipe = replace(recipe, more=()) if joint else recipe
-    plan = Plan(
+    plan = TextModelPlan(
         limit, recipe=recipe, trainers=_trainers(trainer or [], classes), joint=joint, licence=licence, seed=seed,
         class_weight=class_weight, high_effort=_is_high(effort),
     )  # fmt: skip

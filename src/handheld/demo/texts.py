@@ -66,12 +66,12 @@ def classify(console: Console) -> Markup:
     from handheld.projection import TextClassifier
     from handheld.projection.judging import TextData
     from handheld.projection.training.making import make_text_model
-    from handheld.projection.training.plan import Plan
+    from handheld.projection.training.plan import TextModelPlan
     from handheld.projection.training.recipe import recipe_for
 
     train, valid = _sentences().split(0.2, seed=0)
     started = time.perf_counter()
-    plan = Plan(_LIMIT, recipe=recipe_for("picked", _LIMIT, len(_SAID)))
+    plan = TextModelPlan(_LIMIT, recipe=recipe_for("picked", _LIMIT, len(_SAID)))
     made = make_text_model(TextData.of(train), TextData.of(valid), plan)
     seconds = time.perf_counter() - started
     with TemporaryDirectory() as folder:

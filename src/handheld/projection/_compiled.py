@@ -1,5 +1,4 @@
-"""The n-grams of ``ngrams`` and the sums of ``pooled``, compiled: the same numbers as in numpy,
-text by text.
+"""The n-grams of ``ngrams`` and the sums of ``pooled``, compiled: the same numbers as in numpy.
 
 Imports numba, and is imported only where that is installed and pays.
 """
@@ -16,14 +15,27 @@ from handheld.projection.ngrams import BASE, WORD_SALT
 
 _BLANK = np.uint32(BLANK)
 _SHIFT = np.uint32(CLASS_SHIFT)
-_DROPPED, _WORD, _ALONE, _MARK = (np.uint32(number) for number in (DROPPED, WORD, ALONE, MARK))
-_BASE, _GOLDEN = BASE, GOLDEN
+_DROPPED = np.uint32(DROPPED)
+_WORD = np.uint32(WORD)
+_ALONE = np.uint32(ALONE)
+_MARK = np.uint32(MARK)
+_BASE = BASE
+_GOLDEN = GOLDEN
+# Of Python's numbers, as in ngrams: a product of numpy's scalars would warn that it overflows.
 _SALT = np.uint64(int(WORD_SALT) * int(GOLDEN) % (1 << 64))
 
 
 @kernel()
 def pooled(
-    points: Any, begins: Any, codes: Any, letters: Any, words: int, shift: Any, row_of: Any, length: int, table: Any
+    points: Any,
+    begins: Any,
+    codes: Any,
+    letters: Any,
+    words: int,
+    shift: Any,
+    row_of: Any,
+    length: int,
+    table: Any,
 ) -> Any:
     """Return (texts, width) sums of each text's rows, and (texts,) how many rows these are.
 
@@ -45,6 +57,7 @@ def pooled(
     longest = 0
     for text in range(texts):
         longest = max(longest, begins[text + 1] - begins[text])
+    # Once for all texts: two blanks and a longest text, and as many n-grams as can start in it.
     piece = np.empty(longest + 2, np.uint32)
     starts = np.empty(longest + 3, np.uint64)
     is_start = np.zeros(longest + 3, np.bool_)
@@ -54,11 +67,12 @@ def pooled(
         size = _collapse(points, begins[text], begins[text + 1] - 1, codes, piece)
         if words:
             _hash_words(piece, size, starts, is_start)
-        count = _find(piece, size, letters, words, shift, row_of, starts, is_start, rows)
+        count = _find_rows(piece, size, letters, words, shift, row_of, starts, is_start, rows)
         kept = min(count, length)
+        # Whole numbers, whose sum is the same in any order: as numpy adds them.
         total[:] = 0
-        for place in range(kept):
-            row = rows[place * count // kept]
+        for number in range(kept):
+            row = rows[number * count // kept]
             for column in range(width):
                 total[column] += table[row, column]
         for column in range(width):
@@ -67,6 +81,7 @@ def pooled(
     return sums, counts
 
 
+# As hashing.mix, of one number: written once more, since numba compiles no arrays of one.
 @njit(nogil=True, inline="always")
 def _mix(value: Any) -> Any:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -76,12 +91,14 @@ def _mix(value: Any) -> Any:
 
 @kernel()
 def _collapse(points: Any, begin: int, end: int, codes: Any, piece: Any) -> int:
-    """Write a text's codes between blanks, one blank between pieces; return how many, 1 for a text
-    without any."""
+    """Write a text's codes between blanks, one blank between pieces; return how many they are.
+
+    A text without any gives the first blank alone.
+    """
     piece[0] = _BLANK
     size = 1
-    for place in range(begin, end):
-        code = codes[points[place]]
+    for at in range(begin, end):
+        code = codes[points[at]]
         if (code >> _SHIFT) == _DROPPED or (code == _BLANK and piece[size - 1] == _BLANK):
             continue
         piece[size] = code
@@ -94,63 +111,80 @@ def _collapse(points: Any, begin: int, end: int, codes: Any, piece: Any) -> int:
 
 @kernel()
 def _hash_words(piece: Any, size: int, starts: Any, is_start: Any) -> None:
-    """Write the hash of each word at the place of its first letter."""
+    """Write the hash of each word where its first letter is."""
     is_start[:size] = False
-    place = 0
-    while place < size:
-        kind = piece[place] >> _SHIFT
-        if kind == _ALONE or kind == _MARK:  # noqa: SIM109 - a tuple of these is slow when compiled
-            end = place + 1
-        elif kind == _WORD:
-            end = place + 1
+    at = 0
+    while at < size:
+        code_class = piece[at] >> _SHIFT
+        if code_class == _ALONE or code_class == _MARK:  # noqa: SIM109 - a tuple of these is slow when compiled
+            end = at + 1
+        elif code_class == _WORD:
+            end = at + 1
             while end < size and (piece[end] >> _SHIFT) == _WORD:
                 end += 1
         else:
-            place += 1
+            at += 1
             continue
         value = np.uint64(0)
         power = np.uint64(1)
-        for letter in range(place, end):
+        for letter in range(at, end):
             value += np.uint64(piece[letter]) * power
             power *= _BASE
-        starts[place] = _mix(value + _SALT)
-        is_start[place] = True
-        place = end
+        # The polynomial begins at power 0 wherever the word stands, as numpy gets by its inverse.
+        starts[at] = _mix(value + _SALT)
+        is_start[at] = True
+        at = end
 
 
 @kernel()
-def _find(
-    piece: Any, size: int, letters: Any, words: int, shift: Any, row_of: Any, starts: Any, is_start: Any, rows: Any
+def _find_rows(
+    piece: Any,
+    size: int,
+    letters: Any,
+    words: int,
+    shift: Any,
+    row_of: Any,
+    starts: Any,
+    is_start: Any,
+    rows: Any,
 ) -> int:
-    """Write the rows of all n-grams, in the order of their first letters; return how many there
-    are."""
+    """Write the rows of all n-grams, in the order of their first letters; return how many."""
     count = 0
     longest = letters[-1] if len(letters) else 0
-    for place in range(size - 1):
-        value = np.uint64(piece[place])
-        kind = 0
+    for at in range(size - 1):
+        value = np.uint64(piece[at])
+        number = 0  # of the next length that is counted
         for length in range(2, longest + 1):
-            last = place + length - 1
+            last = at + length - 1
+            # A blank may be an n-gram's edge and nothing else.
             if last >= size or (length > 2 and piece[last - 1] == _BLANK):
                 break
             value = value * _BASE + np.uint64(piece[last])
-            if letters[kind] == length:
+            if letters[number] == length:
                 row = row_of[_mix(value + np.uint64(length) * _GOLDEN) >> shift]
                 if row >= 0:
                     rows[count] = row
                     count += 1
-                kind += 1
-        if words and is_start[place]:
-            count = _find_words(place, size, words, shift, row_of, starts, is_start, rows, count)
+                number += 1
+        if words and is_start[at]:
+            count = _find_word_rows(at, size, words, shift, row_of, starts, is_start, rows, count)
     return count
 
 
 @kernel()
-def _find_words(
-    place: int, size: int, words: int, shift: Any, row_of: Any, starts: Any, is_start: Any, rows: Any, count: int
+def _find_word_rows(
+    at: int,
+    size: int,
+    words: int,
+    shift: Any,
+    row_of: Any,
+    starts: Any,
+    is_start: Any,
+    rows: Any,
+    count: int,
 ) -> int:
-    value = starts[place]
-    following = place
+    value = starts[at]
+    following = at
     for number in range(words):
         if number:
             following += 1

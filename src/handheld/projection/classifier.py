@@ -1,4 +1,7 @@
-"""Label texts with nothing but a model file: its card says what it reads of a text and what it answers."""
+"""Label texts with nothing but a model file.
+
+Its card says what it reads of a text and what it answers.
+"""
 
 import os
 from collections.abc import Sequence
@@ -11,19 +14,21 @@ from numpy.typing import NDArray
 from handheld.engine import Model, Prediction
 from handheld.engine.classify import labels_of, likeliest
 from handheld.errors import InputError, ModelError
+from handheld.projection.cards import reader_of
 from handheld.projection.hidden import HiddenModel
-from handheld.projection.inputs import Picked, reader_of
+from handheld.projection.inputs import Picked
 from handheld.projection.pooled import HEAD, PooledModel, PooledReader, RowModel, softmax
 
-_AT_ONCE = 1000  # texts
+_BATCH = 1000  # texts that are read at once, so that no number of them needs much memory
 
 
 class TextClassifier:
     """A text model that is open.
 
     Args:
-        model: with one input, what the entry ``text`` of its card describes, and one output of logits, one for each of the
-            card's ``labels``. Its entry ``threshold`` is the smallest probability of a text that is in scope.
+        model: with one input, what the entry ``text`` of its card describes, and one output of
+            logits, one for each of the card's ``labels``. Its entry ``threshold`` is the smallest
+            probability of a text that is in scope.
 
     Raises:
         ModelError: the card or the shapes do not fit.
@@ -37,33 +42,48 @@ class TextClassifier:
             self.reader = reader_of(model.card.get("text"), model.metadata)
         except InputError as error:
             raise ModelError(f"{model.path}: its card has {error}") from error
+        self._check_shapes()
+        self.threshold = self._number("threshold", 0.0)
+        if not 0 <= self.threshold <= 1:
+            raise self._error(f"threshold is {self.threshold!r}, expected a number of 0 to 1")
+        self.temperature = self._number("temperature", 1.0)
+        if not 0 < self.temperature < float("inf"):
+            raise self._error(f"temperature is {self.temperature!r}, expected a number above 0")
+        self._pooled: PooledReader | None = None
+        # Answered in numpy: the runtime takes a text at a time, of a fixed number of rows.
+        if isinstance(self.reader, Picked):
+            self._pooled = self._pooled_reader(self.reader)
+
+    def _check_shapes(self) -> None:
+        model = self.model
+        count = len(self.labels)
+        # Of no letters: what a reader returns has one shape for all texts.
         expected = self.reader.of([""]).shape
         inputs = [info.shape for info in model.inputs]
         outputs = [info.shape for info in model.outputs]
-        if inputs != [expected] or outputs != [(1, len(self.labels))]:
+        if inputs != [expected] or outputs != [(1, count)]:
             raise ModelError(
-                f"{model.path}: expected one input {list(expected)} and one output [1, {len(self.labels)}], as its card "
-                f"says, got {', '.join(map(str, (*model.inputs, *model.outputs)))}"
+                f"{model.path}: expected one input {list(expected)} and one output [1, {count}], "
+                f"as its card says, got {', '.join(map(str, (*model.inputs, *model.outputs)))}"
             )
-        self.threshold = self._number("threshold", 0.0)
-        if not 0 <= self.threshold <= 1:
-            raise ModelError(f"{model.path}: card entry threshold is {self.threshold!r}, expected a number of 0 to 1")
-        self.temperature = self._number("temperature", 1.0)
-        if not 0 < self.temperature < float("inf"):
-            raise ModelError(f"{model.path}: card entry temperature is {self.temperature!r}, expected a number above 0")
-        self._pooled = self._reader_of_rows(self.reader) if isinstance(self.reader, Picked) else None
 
-    def _reader_of_rows(self, reader: Picked) -> PooledReader:
+    def _pooled_reader(self, reader: Picked) -> PooledReader:
         rows = row_model(self.model)
         if len(rows.table) != reader.rows + 1:
-            raise ModelError(f"{self.model.path}: its table has {len(rows.table) - 1} rows, its card says {reader.rows}")
+            raise ModelError(
+                f"{self.model.path}: its table has {len(rows.table) - 1} rows, "
+                f"its card says {reader.rows}"
+            )
         return PooledReader(rows, reader)
 
     def _number(self, entry: str, default: float) -> float:
         value = self.model.card.get(entry, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ModelError(f"{self.model.path}: card entry {entry} is {value!r}, expected a number")
+            raise self._error(f"{entry} is {value!r}, expected a number")
         return float(value)
+
+    def _error(self, entry: str) -> ModelError:
+        return ModelError(f"{self.model.path}: card entry {entry}")
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, threads: int = 1) -> Self:
@@ -71,12 +91,13 @@ class TextClassifier:
         model = Model.open(path, threads=threads)
         try:
             return cls(model)
+        # Nobody else has the model that was opened here: it would stay open.
         except ModelError:
             model.close()
             raise
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (texts, labels) probabilities, 0 to 1; a text has the same ones alone and among others.
+        """Return (texts, labels) probabilities, 0 to 1; a text has the same ones in any company.
 
         Args:
             texts: a list of texts; a single text goes into :meth:`classify`, or in a list of one.
@@ -89,10 +110,15 @@ class TextClassifier:
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (texts, labels) logits. Raises as :meth:`probabilities`."""
         if isinstance(texts, str | bytes):
-            raise InputError(f"expected a list of texts, got one {type(texts).__name__}: put it in a list, [text]")
+            raise InputError(
+                f"expected a list of texts, got one {type(texts).__name__}: "
+                "put it in a list, [text]"
+            )
+        # Before any is answered: which one is wrong is then known.
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(f"expected texts, got {type(text).__name__} as number {number}")
+        # Asked here, since picked n-grams are answered without the runtime, which would say so.
         if self._closed:
             raise InputError(f"{self.model.path}: the model is closed; open it again")
         return self._run(texts) if self._pooled is None else self._pooled.logits(texts)
@@ -102,13 +128,20 @@ class TextClassifier:
         logits = np.empty((len(texts), len(self.labels)), np.float32)
         to_stored = self.model.inputs[0].to_stored
         to_real = self.model.outputs[0].to_real
-        for start in range(0, len(texts), _AT_ONCE):
-            for number, row in enumerate(self.reader.of(texts[start : start + _AT_ONCE]), start):
-                logits[number] = to_real(self.model.run(to_stored(row[None]))[0])[0]
+        for start in range(0, len(texts), _BATCH):
+            inputs = self.reader.of(texts[start : start + _BATCH])
+            # The graph has a batch of one.
+            for number, row in enumerate(inputs, start):
+                outputs = self.model.run(to_stored(row[None]))
+                logits[number] = to_real(outputs[0])[0]
         return logits
 
     def classify(self, text: str, *, top: int = 5) -> list[Prediction]:
-        """Return the likeliest labels of a text, best first. Raises :class:`InputError` for what is no text."""
+        """Return the likeliest labels of a text, best first.
+
+        Raises:
+            InputError: what is no text.
+        """
         if not isinstance(text, str):
             raise InputError(f"expected a text, got {type(text).__name__}")
         return likeliest(self.probabilities([text])[0], self.labels, top)
@@ -119,13 +152,18 @@ class TextClassifier:
         self.model.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the file's bytes and nothing else, so that another process opens, and checks, the same model."""
+        """Pickle the file's bytes and nothing else: another process opens and checks the model."""
         return _opened, (self.model.content, str(self.model.path))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
@@ -134,7 +172,7 @@ def _opened(content: bytes, path: str) -> TextClassifier:
 
 
 def row_model(model: Model) -> RowModel:
-    """Return what a file of picked n-grams answers with: a linear model, or one with a hidden layer.
+    """Return what a file of picked n-grams answers with: linear, or with a hidden layer.
 
     Raises:
         ModelError: its constants are missing or do not fit.

@@ -1,16 +1,24 @@
-"""What is counted in a text: n-grams of words, with and without gaps, and of letters, as 64-bit fingerprints."""
+"""What is counted in a text: n-grams of words and of letters, as 64-bit fingerprints.
+
+N-grams of words are with and without gaps.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import product
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.projection.hashing import GOLDEN, Hashes, Numbers, mix
+from handheld.projection.ragged import counts_of, offsets_of, taken
 from handheld.projection.words import KEPT_LETTERS, Texts, Words, fingerprints, words_of
 
-_KNOWN = 1 << 14  # words and lengths whose n-grams are kept
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+_CACHED_GRAMS = 1 << 14  # words and lengths whose n-grams are kept
 
 
 class Bag(NamedTuple):
@@ -30,10 +38,8 @@ class Bag(NamedTuple):
 
     def take(self, texts: Numbers) -> "Bag":
         """Return some of the texts, in the order given."""
-        begins, counts = self.offsets.take(texts), (self.offsets[1:] - self.offsets[:-1]).take(texts)
-        offsets = np.zeros(len(texts) + 1, np.intp)
-        counts.cumsum(out=offsets[1:])
-        return Bag(self.hashes.take((begins - offsets[:-1]).repeat(counts) + np.arange(offsets[-1])), offsets)
+        offsets, indices = taken(self.offsets, texts)
+        return Bag(self.hashes.take(indices), offsets)
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,10 @@ class Features:
     Attributes:
         words: words in the longest n-gram; 1 to 5, or 0 for none.
         skips: words that may be left out between two words of an n-gram, as in "how going"; 0 to 3.
-        letters: lengths of n-grams of letters inside a word, its edges being letters too: "<ok>"; each 1 to 8.
-        folding: version of the case folding, 1 or 2: see :func:`handheld.projection.words.words_of`.
+        letters: lengths of n-grams of letters inside a word, its edges being letters too: "<ok>";
+            each 1 to 8.
+        folding: version of the case folding, 1 or 2: see
+            :func:`handheld.projection.words.words_of`.
 
     Raises:
         InputError: numbers outside of these, or no features at all.
@@ -56,8 +64,11 @@ class Features:
     folding: int = 1
 
     def __post_init__(self) -> None:
-        if not (0 <= self.words <= 5 and 0 <= self.skips <= 3 and all(1 <= n <= 8 for n in self.letters)):
-            raise InputError(f"expected words of 0 to 5, skips of 0 to 3 and letters of 1 to 8, got {self}")
+        has_valid_letters = all(1 <= length <= 8 for length in self.letters)
+        if not (0 <= self.words <= 5 and 0 <= self.skips <= 3 and has_valid_letters):
+            raise InputError(
+                f"expected words of 0 to 5, skips of 0 to 3 and letters of 1 to 8, got {self}"
+            )
         if self.folding not in (1, 2):
             raise InputError(f"folding is {self.folding}, expected version 1 or 2")
         if not self.words and not self.letters:
@@ -73,72 +84,105 @@ class Features:
         [0, 5, 5]
         """
         words = words_of(texts, self.folding)
-        bags = [self._of_words(words)] if self.words else []
-        if self.letters:
-            bags.append(self._of_letters(words))
-        return bags[0] if len(bags) == 1 else _joined(*bags)
+        if not self.letters:
+            return self._of_words(words)
+        if not self.words:
+            return self._of_letters(words)
+        return _joined(self._of_words(words), self._of_letters(words))
 
     def _of_words(self, words: Words) -> Bag:
-        """Each n-gram starts at a word and goes on to others of its sentence: row by row, all that start at one word."""
+        """Return the n-grams of words: row by row, all that start at one word.
+
+        Each starts at a word and goes on to others of its sentence.
+        """
         if self.words == 1:
             return Bag(words.hashes, words.offsets)
-        count, reach = len(words.hashes), _reach(self.words, self.skips)
-        hashes, sentence = np.zeros(count + reach[-1], np.uint64), np.full(count + reach[-1], -1, np.intp)
-        hashes[:count], sentence[:count] = words.hashes, words.sentence
-        places = np.arange(count)[:, None] + reach
-        found = hashes.take(places)
-        first, width = 1, 1
+        reach = _reach(self.words, self.skips)
+        last_words = np.arange(len(words.hashes))[:, None] + reach
+        grams = _lengthened(words.hashes, reach[-1], 0).take(last_words)
+        self._combine(grams)
+        # Behind the last text there is no sentence: -1 is none of a word's.
+        sentence = _lengthened(words.sentence, reach[-1], -1).take(last_words)
+        is_inside = sentence == words.sentence[:, None]
+        inside = grams[is_inside]
+        if len(words.offsets) == 2:  # one text, which is what a device reads: no need to count
+            return Bag(inside, np.array([0, len(inside)]))
+        offsets = offsets_of(is_inside.sum(axis=1))
+        return Bag(inside, offsets.take(words.offsets))
+
+    def _combine(self, grams: Hashes) -> None:
+        """Make n-grams of their last words' hashes, in place.
+
+        Args:
+            grams: (words, n-grams) hash of each n-gram's last word, in the order of ``_reach``.
+        """
+        start = 1
+        width = 1
         for _ in range(1, self.words):
-            longer = found[:, first - width : first].repeat(self.skips + 1, axis=1) * GOLDEN
+            shorter = grams[:, start - width : start]
             width *= self.skips + 1
-            found[:, first : first + width] += longer
-            first += width
-        found[:, 1:] = mix(found[:, 1:])
-        inside = sentence.take(places) == words.sentence[:, None]
-        if len(words.offsets) == 2:
-            kept = found[inside]
-            return Bag(kept, np.array([0, len(kept)]))
-        before = np.zeros(count + 1, np.intp)
-        inside.sum(axis=1).cumsum(out=before[1:])
-        return Bag(found[inside], before.take(words.offsets))
+            grams[:, start : start + width] += shorter.repeat(self.skips + 1, axis=1) * GOLDEN
+            start += width
+        # Mixed once they are whole: a single word keeps its fingerprint.
+        grams[:, 1:] = mix(grams[:, 1:])
 
     def _of_letters(self, words: Words) -> Bag:
-        """All n-grams of each word."""
-        grams = [_grams(token, length) for token in words.tokens for length in self.letters]
-        before = np.zeros(len(grams) + 1, np.intp)
-        np.cumsum([len(each) for each in grams], out=before[1:])
-        return Bag(np.concatenate(grams) if grams else np.empty(0, np.uint64), before.take(words.offsets * len(self.letters)))
+        """Return all n-grams of letters of each word."""
+        grams = [_grams(word, length) for word, length in product(words.tokens, self.letters)]
+        if not grams:
+            return Bag(np.empty(0, np.uint64), np.zeros_like(words.offsets))
+        offsets = offsets_of(np.fromiter(map(len, grams), np.intp, len(grams)))
+        return Bag(np.concatenate(grams), offsets.take(words.offsets * len(self.letters)))
 
 
 def _grams(word: str, length: int) -> Hashes:
-    return _kept_grams(word, length) if len(word) <= KEPT_LETTERS else _counted(word, length)
+    return _cached_grams(word, length) if len(word) <= KEPT_LETTERS else _grams_of(word, length)
 
 
-@lru_cache(_KNOWN)
-def _kept_grams(word: str, length: int) -> Hashes:
-    return _counted(word, length)
+@lru_cache(_CACHED_GRAMS)
+def _cached_grams(word: str, length: int) -> Hashes:
+    return _grams_of(word, length)
 
 
-def _counted(word: str, length: int) -> Hashes:
+def _grams_of(word: str, length: int) -> Hashes:
     edged = f"<{word}>"
-    return fingerprints([f"\0{edged[place : place + length]}" for place in range(len(edged) - length + 1)])
+    starts = range(len(edged) - length + 1)
+    # A zero before the letters, which no word has, keeps an n-gram apart from a word.
+    return fingerprints([f"\0{edged[start : start + length]}" for start in starts])
 
 
 @lru_cache
 def _reach(words: int, skips: int) -> Numbers:
-    """How far each n-gram goes beyond its first word; those of one more word after those of one less."""
-    reach = level = [0]
+    """Return how far the last word of each n-gram is from its first, shorter n-grams first."""
+    # In the order in which _combine makes longer n-grams of shorter ones.
+    gaps = range(1, skips + 2)
+    reach = [0]
+    level = reach
     for _ in range(1, words):
-        level = [last + gap for last in level for gap in range(1, skips + 2)]
+        level = [last + gap for last, gap in product(level, gaps)]
         reach = reach + level
     return np.array(reach)
 
 
+def _lengthened(values: NDArray[_Scalar], count: int, fill: int) -> NDArray[_Scalar]:
+    lengthened = np.empty(len(values) + count, values.dtype)
+    lengthened[: len(values)] = values
+    lengthened[len(values) :] = fill
+    return lengthened
+
+
 def _joined(first: Bag, second: Bag) -> Bag:
     """Put each text's features of the second kind after those of the first."""
+    offsets = first.offsets + second.offsets
+    # One text, which is what a device reads: no need to find where each feature goes.
     if len(first) == 1:
-        return Bag(np.concatenate([first.hashes, second.hashes]), first.offsets + second.offsets)
-    hashes = np.empty(len(first.hashes) + len(second.hashes), np.uint64)
-    for bag, before in ((first, second.offsets[:-1]), (second, first.offsets[1:])):
-        hashes[np.arange(len(bag.hashes)) + before.repeat(np.diff(bag.offsets))] = bag.hashes
-    return Bag(hashes, first.offsets + second.offsets)
+        return Bag(np.concatenate([first.hashes, second.hashes]), offsets)
+    hashes = np.empty(offsets[-1], np.uint64)
+    hashes[_shifted_indices(first, second.offsets[:-1])] = first.hashes
+    hashes[_shifted_indices(second, first.offsets[1:])] = second.hashes
+    return Bag(hashes, offsets)
+
+
+def _shifted_indices(bag: Bag, shifts: Numbers) -> Numbers:
+    """Return the index of each feature, every text's moved by a shift of its own."""
+    return np.arange(len(bag.hashes)) + shifts.repeat(counts_of(bag.offsets))

@@ -1,5 +1,6 @@
 """How good a text model is on labelled texts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ from handheld.data import Dataset
 from handheld.errors import InputError
 from handheld.projection.classifier import TextClassifier
 from handheld.projection.scope import ScopeFigures, figures
+
+_NAMES_SHOWN = 5  # of labels, in an error
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,25 +33,36 @@ class TextData:
     @property
     def texts(self) -> tuple[str, ...]:
         """Those with labels."""
+        # Seen to when this was made.
         assert not isinstance(self.known.inputs, np.ndarray)
         return self.known.inputs
 
     @classmethod
     def of(cls, data: Dataset, label: str | None = None) -> "TextData":
-        """Take the texts of one label as out of scope; None: no label. Raises :class:`InputError` for one that is not there."""
+        """Take the texts of one label as out of scope; None: no label.
+
+        Raises:
+            InputError: a label that is not there.
+        """
         if label is None:
             return cls(data)
         if label not in data.classes:
-            raise InputError(f"no text has the label {label!r} for what is out of scope; labels: {_some(data.classes)}")
-        number, classes = data.classes.index(label), tuple(name for name in data.classes if name != label)
+            raise InputError(
+                f"no text has the label {label!r} for what is out of scope; "
+                f"labels: {_listed(data.classes)}"
+            )
+        number = data.classes.index(label)
         is_known = data.labels != number
-        labels = data.labels[is_known] - (data.labels[is_known] > number)
+        known_labels = data.labels[is_known]
+        # The labels behind the one that is taken out move down by one.
+        labels = known_labels - (known_labels > number)
+        classes = data.classes[:number] + data.classes[number + 1 :]
         texts = np.array(data.inputs, object)
         return cls(Dataset(tuple(texts[is_known]), labels, classes), tuple(texts[~is_known]))
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class TextJudgement:
     """What a model answered.
 
     Attributes:
@@ -79,34 +93,45 @@ class Judgement:
     def confusion(self) -> tuple[tuple[int, ...], ...]:
         """[true label][answered label] counts."""
         count = len(self.data.known.classes)
-        table = np.bincount(self.data.known.labels * count + self.answered, minlength=count**2).reshape(count, count)
-        return tuple(tuple(row) for row in table.tolist())
+        # Row by row, so that one count of numbers fills the table.
+        cells = self.data.known.labels * count + self.answered
+        table = np.bincount(cells, minlength=count**2).reshape(count, count)
+        return tuple(map(tuple, table.tolist()))
 
     @property
     def scope(self) -> ScopeFigures | None:
         """How well texts out of scope are told from others; None if there are none."""
-        return figures(self.shares, self.right, self.outside, self.threshold) if len(self.outside) else None
+        if not len(self.outside):
+            return None
+        return figures(self.shares, self.right, self.outside, self.threshold)
 
 
-def judge(model: TextClassifier, data: TextData) -> Judgement:
+def judge(model: TextClassifier, data: TextData) -> TextJudgement:
     """Ask a model for all texts.
 
-    The data may have labels behind the model's: texts of these, which it does not know, are answered wrongly.
+    The data may have labels behind the model's: texts of these, which it does not know, are
+    answered wrongly.
 
     Raises:
         InputError: the model's labels are not the first of the data's.
     """
+    classes = data.known.classes
     count = len(model.labels)
-    if model.labels != data.known.classes[:count]:
-        odd = sorted(set(model.labels) ^ set(data.known.classes))
+    if model.labels != classes[:count]:
+        in_one_only = sorted(set(model.labels) ^ set(classes))
         raise InputError(
-            f"{model.model.path} has {count} labels, the texts {len(data.known.classes)}: expected the same; "
-            f"only one of the two has {_some(odd)}"
+            f"{model.model.path} has {count} labels, the texts {len(classes)}: expected the same; "
+            f"only one of the two has {_listed(in_one_only)}"
         )
-    known, outside = (model.probabilities(texts) for texts in (data.texts, data.outside))
-    answered = known.argmax(axis=1)
-    return Judgement(data, answered, known[np.arange(len(known)), answered], outside.max(axis=1, initial=0.0), model.threshold)
+    probabilities = model.probabilities(data.texts)
+    # All texts are answered, whatever the threshold: others may be tried on the same answers.
+    outside = model.probabilities(data.outside)
+    answered = probabilities.argmax(axis=1)
+    shares = probabilities[np.arange(len(answered)), answered]
+    largest_outside = outside.max(axis=1, initial=0.0)
+    return TextJudgement(data, answered, shares, largest_outside, model.threshold)
 
 
-def _some(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+def _listed(names: Sequence[str]) -> str:
+    ending = " ..." if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + ending

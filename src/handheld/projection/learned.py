@@ -1,10 +1,12 @@
-"""A learned projection: each feature of a text falls on a row of a small table, whose rows are added up.
+"""A learned projection: each feature of a text falls on a row of a small table; rows are added up.
 
-It runs in numpy alone. ``projection.training.table`` trains such tables, in four bits (Jacob et al., arXiv 1712.05877).
+It runs in numpy alone. ``projection.training.table`` trains such tables, in four bits (Jacob et
+al., arXiv 1712.05877).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,11 @@ from handheld.projection.words import Texts
 LEVELS: Mapping[int, int] = {4: 7, 8: 127}
 """To each side of zero, by bits of a number."""
 
-_SMALL = np.float32(1e-5)
+_EPSILON = np.float32(1e-5)  # torch.nn.LayerNorm's, by which tables learn
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class LearnedTable:
     """A table whose numbers are whole multiples of one step.
 
     Attributes:
@@ -41,12 +43,20 @@ class Learned:
     bits: int = 4
 
     def __post_init__(self) -> None:
-        fits = self.table.ndim == 2 and self.table.dtype == np.int8 and len(self.table) == self.reader.rows
-        most = LEVELS.get(self.bits, 0)
-        if not (fits and self.step > 0 and -most <= self.table.min(initial=0) and self.table.max(initial=0) <= most):
+        table = self.table
+        highest = LEVELS.get(self.bits, 0)
+        has_rows = table.ndim == 2 and len(table) == self.reader.rows
+        is_on_grid = (
+            # With an initial 0, since a table without a number has no largest one.
+            table.dtype == np.int8
+            and -highest <= table.min(initial=0)
+            and table.max(initial=0) <= highest
+        )
+        if not (has_rows and is_on_grid and self.step > 0):
             raise InputError(
-                f"expected a table ({self.reader.rows}, width) of int8 from -{most} to {most} in 4 or 8 bits, a step above 0, "
-                f"got {self.table.dtype} {list(self.table.shape)} and {self.step} in {self.bits} bits"
+                f"expected a table ({self.reader.rows}, width) of int8 from -{highest} to "
+                f"{highest} in 4 or 8 bits, a step above 0, got {table.dtype} "
+                f"{list(table.shape)} and {self.step} in {self.bits} bits"
             )
 
     @property
@@ -55,17 +65,22 @@ class Learned:
         return int(self.table.shape[1])
 
     def of(self, texts: Texts) -> NDArray[np.float32]:
-        """Return (texts, width): the sum of a text's rows over the root of their number; zeros for a text without features."""
+        """Return (texts, width): the sum of a text's rows over the root of their number.
+
+        A text without features has zeros.
+        """
         return self.sums(*self.reader.flat(texts))
 
     def sums(self, numbers: Numbers, offsets: Numbers) -> NDArray[np.float32]:
         """Return :meth:`of` texts whose rows are known, as ``Rows.flat`` gives them."""
-        found = np.zeros((len(offsets) - 1, self.width), np.float32)
-        for text, (start, end) in enumerate(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)):
+        sums = np.zeros((len(offsets) - 1, self.width), np.float32)
+        for text, (start, end) in enumerate(pairwise(offsets.tolist())):
             if start < end:
                 rows = self.table.take(numbers[start:end], axis=0)
-                found[text] = rows.sum(axis=0, dtype=np.float32) * (self.step / np.sqrt(end - start))
-        return found
+                scale = self.step / np.sqrt(end - start)
+                # Whole numbers below 2^24, whose sum is exact in any order.
+                sums[text] = rows.sum(axis=0, dtype=np.float32) * scale
+        return sums
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps: of four bits two numbers in a byte."""
@@ -76,27 +91,48 @@ class Learned:
         }
 
     @classmethod
-    def of_arrays(cls, reader: Rows, arrays: Mapping[str, NDArray[Any]]) -> "Learned":
+    def of_arrays(cls, reader: Rows, arrays: Mapping[str, NDArray[Any]]) -> "LearnedTable":
         """Return what :meth:`arrays` kept. Raises :class:`InputError` for what does not fit."""
-        packed, width = arrays["table"], int(arrays["width"])
-        if packed.dtype == np.int8:
-            return cls(reader, packed, float(arrays["step"]), 8)
-        if packed.dtype != np.uint8 or width < 1 or packed.shape != (-(-reader.rows * width // 2),):
-            raise InputError(f"expected a table of {reader.rows} rows in four bits, got {packed.dtype} {list(packed.shape)}")
-        levels = np.empty(2 * len(packed), np.int8)
-        levels[::2], levels[1::2] = packed & 15, packed >> 4
-        return cls(reader, (levels[: reader.rows * width] - LEVELS[4]).reshape(reader.rows, width), float(arrays["step"]))
+        table = arrays["table"]
+        step = float(arrays["step"])
+        if table.dtype == np.int8:  # a byte a number
+            return cls(reader, table, step, 8)
+        width = int(arrays["width"])
+        packed_size = -(-reader.rows * width // 2)
+        if table.dtype != np.uint8 or width < 1 or table.shape != (packed_size,):
+            raise InputError(
+                f"expected a table of {reader.rows} rows in four bits, "
+                f"got {table.dtype} {list(table.shape)}"
+            )
+        return cls(reader, _unpacked(table, (reader.rows, width)), step)
 
 
 def _packed(table: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Return levels from 0 on, two in a byte, the first in its lower half."""
     levels = (table + LEVELS[4]).astype(np.uint8).ravel()
-    levels = np.append(levels, np.zeros(len(levels) % 2, np.uint8))
+    padding = np.zeros(len(levels) % 2, np.uint8)
+    levels = np.append(levels, padding)
     return np.asarray(levels[::2] | levels[1::2] << 4, np.uint8)
 
 
-def normalised(sums: NDArray[np.float32], scale: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (texts, width) sums with the mean and the deviation taken out of each row (Ba et al., arXiv 1607.06450)."""
+def _unpacked(packed: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.int8]:
+    levels = np.empty(2 * len(packed), np.int8)
+    levels[::2] = packed & 15
+    levels[1::2] = packed >> 4
+    count = shape[0] * shape[1]
+    table: NDArray[np.int8] = levels[:count] - np.int8(LEVELS[4])
+    return table.reshape(shape)
+
+
+def normalised(
+    sums: NDArray[np.float32], scale: NDArray[np.float32], shift: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return (texts, width) sums with the mean and the deviation taken out of each row.
+
+    As a layer normalisation does it (Ba et al., arXiv 1607.06450).
+    """
     width = np.float32(sums.shape[1])
     centred = sums - np.add.reduce(sums, axis=1, keepdims=True) / width
-    deviation = np.sqrt(np.add.reduce(centred * centred, axis=1, keepdims=True) / width + _SMALL)
+    variance = np.add.reduce(centred * centred, axis=1, keepdims=True) / width
+    deviation = np.sqrt(variance + _EPSILON)
     return np.asarray(centred / deviation * scale + shift, np.float32)

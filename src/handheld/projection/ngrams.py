@@ -1,5 +1,4 @@
-"""N-grams of words and of letters inside words, of many texts at once: the fast features of text
-models.
+"""N-grams of words and of letters inside words, of many texts at once: fast features of texts.
 
 Hashes are polynomials modulo 2^64 over the characters (Karp and Rabin, "Efficient Randomized
 Pattern-Matching Algorithms", 1987), so that an n-gram's follows from a shorter one's in two
@@ -17,8 +16,18 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.projection.features import Bag
-from handheld.projection.folding import ALONE, BLANK, CLASS_SHIFT, DROPPED, MARK, WORD, Codes, code_table
+from handheld.projection.folding import (
+    ALONE,
+    BLANK,
+    CLASS_SHIFT,
+    DROPPED,
+    MARK,
+    WORD,
+    Codes,
+    code_table,
+)
 from handheld.projection.hashing import GOLDEN, Hashes, Numbers, mix
+from handheld.projection.ragged import counts_of, filtered, offsets_of
 
 BASE = np.uint64(0xD1342543DE82EF95)
 """Of the polynomials: odd, so that it has an inverse (a multiplier of Steele and Vigna,
@@ -54,8 +63,11 @@ class NGrams:
     def __post_init__(self) -> None:
         if not 0 <= self.words <= 3:
             raise InputError(f"words is {self.words}, expected 0 to 3")
-        if not all(2 <= length <= 8 for length in self.letters) or sorted(set(self.letters)) != list(self.letters):
-            raise InputError(f"letters is {self.letters}, expected lengths of 2 to 8 in rising order")
+        is_rising = sorted(set(self.letters)) == list(self.letters)
+        if not is_rising or not all(2 <= length <= 8 for length in self.letters):
+            raise InputError(
+                f"letters is {self.letters}, expected lengths of 2 to 8 in rising order"
+            )
         if not self.words and not self.letters:
             raise InputError("expected n-grams of words, of letters, or both, got none")
         if not 8 <= self.bits <= 24:
@@ -69,25 +81,35 @@ class NGrams:
         return np.uint64(64 - self.bits)
 
     def of(self, texts: Sequence[str]) -> Bag:
-        """Return the buckets of texts, each n-gram at the place of its first letter; one that
-        occurs twice is there twice."""
-        pieces = [self._buckets(chunk) for chunk in chunks(self.read(texts))]
-        counts = np.concatenate([np.zeros(1, np.intp), *(count for _, count in pieces)])
-        buckets = np.concatenate([np.empty(0, np.uint64), *(hashes for hashes, _ in pieces)])
-        return Bag(buckets, counts.cumsum())
+        """Return the buckets of texts, each n-gram where its first letter is.
+
+        One that occurs twice is there twice.
+        """
+        bags = [self._bag(chunk) for chunk in chunks(self.read(texts))]
+        if len(bags) == 1:
+            return bags[0]
+        buckets = np.concatenate([np.empty(0, np.uint64), *(bag.hashes for bag in bags)])
+        counts = [counts_of(bag.offsets) for bag in bags]
+        return Bag(buckets, offsets_of(np.concatenate([np.empty(0, np.intp), *counts])))
 
     def read(self, texts: Sequence[str]) -> list[str]:
-        """Return what is read of each text: its beginning, with accents composed. Raises
-        :class:`InputError` for one text."""
+        """Return what is read of each text: its beginning, with accents composed.
+
+        Raises:
+            InputError: one text, not a list.
+        """
         if isinstance(texts, str):
             raise InputError("expected a list of texts, got one str: put it in a list, [text]")
         return [unicodedata.normalize("NFC", text[: self.longest]) for text in texts]
 
-    def _buckets(self, texts: Sequence[str]) -> tuple[Hashes, Numbers]:
-        hashes, valid, owners = self.hashed(texts)
-        counts = np.add.reduceat(np.append(valid.sum(axis=0), 0), owners)[:-1]
-        counts[owners[1:] == owners[:-1]] = 0
-        return hashes.T[valid.T] >> self.shift, counts
+    def _bag(self, texts: Sequence[str]) -> Bag:
+        hashes, is_gram, starts = self.hashed(texts)
+        # One more, since a text may start behind the last character.
+        counts_at = np.append(is_gram.sum(axis=0), 0)
+        counts = np.add.reduceat(counts_at, starts)[:-1]
+        # For a text of no characters reduceat returns the next one's first.
+        counts[starts[1:] == starts[:-1]] = 0
+        return Bag(hashes.T[is_gram.T] >> self.shift, offsets_of(counts))
 
     def hashed(self, texts: Sequence[str]) -> tuple[Hashes, NDArray[np.bool_], Numbers]:
         """Return the hashes of all n-grams that start at each character.
@@ -99,93 +121,101 @@ class NGrams:
             (n-grams, characters) hashes; whether there is such an n-gram; and (texts + 1,) the
             first character of each text.
         """
-        codes, owners = collapsed(texts)
-        count = len(codes)
-        rows = len(self.letters) + self.words
-        hashes = np.empty((rows, count), np.uint64)
-        valid = np.zeros((rows, count), np.bool_)
-        self._letters(codes, hashes, valid)
+        codes, starts = collapsed(texts)
+        lengths = len(self.letters)
+        shape = (lengths + self.words, len(codes))
+        hashes = np.empty(shape, np.uint64)
+        is_gram = np.zeros(shape, np.bool_)
+        self._hash_letters(codes, hashes, is_gram)
         if self.words:
-            self._words(codes, owners, hashes[len(self.letters) :], valid[len(self.letters) :])
-        return hashes, valid, owners
+            self._hash_words(codes, starts, hashes[lengths:], is_gram[lengths:])
+        return hashes, is_gram, starts
 
-    def _letters(self, codes: Codes, hashes: Hashes, valid: NDArray[np.bool_]) -> None:
-        inside = np.ones(len(codes) - 1, np.bool_)
+    def _hash_letters(self, codes: Codes, hashes: Hashes, is_gram: NDArray[np.bool_]) -> None:
+        """Write the n-grams of letters, a row for each length, each length made of the last."""
         is_letter = codes != BLANK
         values = codes.astype(np.uint64)
-        row = 0
+        is_inside = np.ones(len(codes) - 1, np.bool_)
         running = values
+        row = 0
         for length in range(2, max(self.letters, default=1) + 1):
             count = max(0, len(codes) - length + 1)
+            # One multiplication and one addition for a letter more (Karp and Rabin).
             running = running[:count] * BASE + values[length - 1 :][:count]
-            inside = inside[:count]
-            if length > 2:
-                inside = inside & is_letter[length - 2 :][:count]
+            is_inside = is_inside[:count]
+            if length > 2:  # the edges may be blanks, what is between them may not
+                is_inside = is_inside & is_letter[length - 2 :][:count]
             if length in self.letters:
                 hashes[row, :count] = mix(running + _times_golden(length))
-                valid[row, :count] = inside
+                is_gram[row, :count] = is_inside
                 row += 1
 
-    def _words(self, codes: Codes, owners: Numbers, hashes: Hashes, valid: NDArray[np.bool_]) -> None:
+    def _hash_words(
+        self, codes: Codes, text_starts: Numbers, hashes: Hashes, is_gram: NDArray[np.bool_]
+    ) -> None:
+        """Write the n-grams of words, a row for each number of words, at the first's letter."""
         starts, ends = word_edges(codes)
         if not len(starts):
             return
-        powers, inverses = _powers(1 << len(codes).bit_length())
-        sums = np.zeros(len(codes) + 1, np.uint64)
-        np.cumsum(codes * powers[: len(codes)], out=sums[1:])
-        single = mix((sums.take(ends) - sums.take(starts)) * inverses.take(starts) + _times_golden(int(WORD_SALT)))
-        text = owners.searchsorted(starts, "right")
-        hashes[0, starts] = running = single
-        valid[0, starts] = True
+        single = _word_hashes(codes, starts, ends)
+        text = text_starts.searchsorted(starts, "right")
+        hashes[0, starts] = single
+        is_gram[0, starts] = True
+        running = single
         for row in range(1, self.words):
             count = max(0, len(starts) - row)
             running = mix(running[:count] * GOLDEN + single[row:])
             hashes[row, starts[:count]] = running
-            valid[row, starts[:count]] = text[:count] == text[row:]
+            is_gram[row, starts[:count]] = text[:count] == text[row:]
 
 
 def chunks(texts: Sequence[str], letters: int = _CHUNK) -> list[Sequence[str]]:
-    """Divide texts so that each division has about so many letters; a longer text is one by
-    itself."""
+    """Divide texts into runs of about so many letters; a longer text is one by itself."""
+    # Mostly all at once: no copies then.
     if sum(map(len, texts)) <= letters:
         return [texts] if len(texts) else []
     divisions: list[Sequence[str]] = []
-    start = total = 0
+    start = 0
+    total = 0
     for number, text in enumerate(texts):
         if total and total + len(text) > letters:
             divisions.append(texts[start:number])
-            start, total = number, 0
+            start = number
+            total = 0
         total += len(text) + 1
     return [*divisions, texts[start:]]
 
 
 def points_of(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Numbers]:
-    """Return the characters of texts, a line's end before and behind each, and (texts + 1,) where
-    each begins."""
+    """Return the characters of texts, a line's end before and behind each.
+
+    Returns:
+        Code points of all texts, and (texts + 1,) where each text begins.
+    """
     joined = "\n" + "\n".join(texts) + "\n"
     points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    begins = np.ones(len(texts) + 1, np.intp)
-    begins[1:] += np.fromiter(map(len, texts), np.intp, len(texts)).cumsum() + np.arange(1, len(texts) + 1)
-    return points, begins
+    lengths = np.fromiter(map(len, texts), np.intp, len(texts))
+    # One for the first line's end, and one for each behind a text.
+    return points, 1 + offsets_of(lengths + 1)
 
 
 def collapsed(texts: Sequence[str]) -> tuple[Codes, Numbers]:
-    """Return the codes of texts with one blank between pieces, and (texts + 1,) the first of each
-    text: the blank before it."""
+    """Return the codes of texts with one blank between pieces.
+
+    Returns:
+        Codes of all texts, and (texts + 1,) the first of each text: the blank before it.
+    """
     points, begins = points_of(texts)
     codes = code_table().take(points)
+    is_seen = codes < DROPPED << CLASS_SHIFT
+    # Before blanks are joined: a dropped character between two must not keep them apart.
+    if not is_seen.all():
+        codes = codes[is_seen]
+        begins = filtered(begins, is_seen)
     is_blank = codes == BLANK
-    kept = codes < DROPPED << CLASS_SHIFT
-    if not kept.all():
-        # A dropped character between two blanks must not keep them apart.
-        before = np.zeros(len(codes) + 1, np.intp)
-        kept.cumsum(out=before[1:])
-        codes, is_blank, begins = codes[kept], is_blank[kept], before.take(begins)
-    kept = np.ones(len(codes), np.bool_)
-    kept[1:] = ~(is_blank[1:] & is_blank[:-1])
-    before = np.zeros(len(codes) + 1, np.intp)
-    kept.cumsum(out=before[1:])
-    return codes[kept], before.take(begins) - 1
+    is_kept = np.ones(len(codes), np.bool_)
+    is_kept[1:] = ~(is_blank[1:] & is_blank[:-1])
+    return codes[is_kept], filtered(begins, is_kept) - 1
 
 
 def word_edges(codes: Codes) -> tuple[Numbers, Numbers]:
@@ -194,17 +224,28 @@ def word_edges(codes: Codes) -> tuple[Numbers, Numbers]:
     is_run = np.zeros(len(codes) + 1, np.bool_)
     np.equal(classes, WORD, out=is_run[:-1])
     is_single = (classes == ALONE) | (classes == MARK)
-    first = is_single.copy()
-    first[1:] |= is_run[1:-1] & ~is_run[:-2]
-    last = is_single | (is_run[:-1] & ~is_run[1:])
-    return np.flatnonzero(first), np.flatnonzero(last) + 1
+    is_first = is_single.copy()
+    is_first[1:] |= is_run[1:-1] & ~is_run[:-2]
+    is_last = is_single | (is_run[:-1] & ~is_run[1:])
+    return np.flatnonzero(is_first), np.flatnonzero(is_last) + 1
+
+
+def _word_hashes(codes: Codes, starts: Numbers, ends: Numbers) -> Hashes:
+    """Return the hash of each word: a difference of two running sums, divided by a power."""
+    powers, inverses = _powers(1 << len(codes).bit_length())
+    sums = np.zeros(len(codes) + 1, np.uint64)
+    np.cumsum(codes * powers[: len(codes)], out=sums[1:])
+    # The power of the first letter is divided out, so that a word is the same anywhere.
+    polynomials = (sums.take(ends) - sums.take(starts)) * inverses.take(starts)
+    return mix(polynomials + _times_golden(int(WORD_SALT)))
 
 
 def _times_golden(number: int) -> np.uint64:
-    return np.uint64(number * int(GOLDEN) % (1 << 64))  # numpy warns where a scalar overflows, and not where an array does
+    # In Python's numbers: numpy warns where a scalar overflows, and not where an array does.
+    return np.uint64(number * int(GOLDEN) % (1 << 64))
 
 
-@lru_cache(2)
+@lru_cache(2)  # of the lengths, in powers of two, that a device's texts mostly have
 def _powers(count: int) -> tuple[Hashes, Hashes]:
     """Return the powers of the base, and of its inverse, from 0 on."""
     powers = np.full(count, BASE, np.uint64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from handheld import __version__
-from handheld.projection.judging import Judgement
+from handheld.projection.judging import TextJudgement
 from handheld.reports import Confusion, Curve, Figure, draw_curves, flat, heat_cells, in_two_widths, write_page
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def training_page(made: "TextModel", model: Path) -> Path:
     return _write(model.with_suffix(".training.html"), f"Training of {model.name}", made.valid, about, made.curves)
 
 
-def evaluation_page(judged: Judgement, model: Path, texts: Path, out: Path | None = None) -> Path:
+def evaluation_page(judged: TextJudgement, model: Path, texts: Path, out: Path | None = None) -> Path:
     """Write the report of an evaluation, beside the model if ``out`` does not say where. Raises :class:`FileError`."""
     about = {
         "model": str(model),
@@ -57,7 +57,7 @@ def evaluation_page(judged: Judgement, model: Path, texts: Path, out: Path | Non
     return _write(out or model.with_suffix(".evaluation.html"), f"{model.name} on {texts.name}", judged, about, {})
 
 
-def recalls(judged: Judgement) -> list[Recall]:
+def recalls(judged: TextJudgement) -> list[Recall]:
     """Return a row for each label that has texts, worst first."""
     names, rows = judged.data.known.classes, []
     for number, counts in enumerate(judged.confusion):
@@ -68,7 +68,7 @@ def recalls(judged: Judgement) -> list[Recall]:
     return sorted(rows, key=lambda row: (row.share, -row.count, row.label))
 
 
-def mistakes(judged: Judgement) -> list[Mistake]:
+def mistakes(judged: TextJudgement) -> list[Mistake]:
     """Return the texts that were answered wrongly, the surest first."""
     known = judged.data.known
     wrong = sorted((place for place in range(len(known)) if not judged.right[place]), key=lambda place: -judged.shares[place])
@@ -79,7 +79,7 @@ def mistakes(judged: Judgement) -> list[Mistake]:
     ]  # fmt: skip
 
 
-def _worst(judged: Judgement) -> tuple[Sequence[str], Confusion]:
+def _worst(judged: TextJudgement) -> tuple[Sequence[str], Confusion]:
     """Return the labels of the pairs that are confused most, and the part of the confusion that is theirs."""
     table, names = judged.confusion, judged.data.known.classes
     pairs = [(-count, i, j) for i, row in enumerate(table) for j, count in enumerate(row) if i != j and count]
@@ -92,7 +92,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} letters)"
 
 
-def _write(path: Path, title: str, judged: Judgement, about: Mapping[str, Any], learned: Mapping[str, Any]) -> Path:
+def _write(path: Path, title: str, judged: TextJudgement, about: Mapping[str, Any], learned: Mapping[str, Any]) -> Path:
     labels, confusion = _worst(judged)
     values = {
         "title": title,

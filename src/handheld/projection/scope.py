@@ -1,7 +1,7 @@
-"""Whether a text is about anything that a model knows: its largest probability, against a threshold.
+"""Whether a text is about anything that a model knows: its largest probability, and a threshold.
 
-Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples", arXiv 1610.02136; the figures
-are those of CLINC150 (Larson et al., arXiv 1909.02027).
+Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples",
+arXiv 1610.02136; the figures are those of CLINC150 (Larson et al., arXiv 1909.02027).
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ class ScopeFigures:
     """How well a threshold tells texts in scope from others; all of 0 to 1.
 
     Attributes:
-        auroc: probability that a text in scope has a larger probability than one out of scope; 0.5 is chance.
+        auroc: probability that a text in scope has a larger probability than one out of scope; 0.5
+            is chance.
         accuracy: texts in scope that are answered, and right, over all in scope.
         recall: texts out of scope that are not answered, over all of these.
         threshold: the smallest probability that is answered.
@@ -33,7 +34,9 @@ class ScopeFigures:
     threshold: float
 
 
-def figures(inside: Shares, right: NDArray[np.bool_], outside: Shares, threshold: float) -> ScopeFigures:
+def figures(
+    inside: Shares, right: NDArray[np.bool_], outside: Shares, threshold: float
+) -> ScopeFigures:
     """Return the figures of a threshold.
 
     Args:
@@ -43,36 +46,53 @@ def figures(inside: Shares, right: NDArray[np.bool_], outside: Shares, threshold
         threshold: 0 to 1.
 
     Raises:
-        InputError: no text of one of the kinds.
+        InputError: no text in scope, or none out of it.
     """
     if not len(inside) or not len(outside):
-        raise InputError(f"expected texts in and out of scope, got {len(inside)} and {len(outside)}")
-    accuracy, recall = (right & (inside >= threshold)).mean(), (outside < threshold).mean()
+        raise InputError(
+            f"expected texts in and out of scope, got {len(inside)} and {len(outside)}"
+        )
+    # A right answer that is not given is none.
+    accuracy = (right & (inside >= threshold)).mean()
+    recall = (outside < threshold).mean()
     return ScopeFigures(auroc(inside, outside), float(accuracy), float(recall), threshold)
 
 
 def auroc(inside: Shares, outside: Shares) -> float:
-    """Return the area under the curve of the receiver's operating characteristic; equal values count half.
+    """Return the area under the receiver operating characteristic; equal values count half.
 
     >>> auroc(np.array([0.9, 0.5]), np.array([0.5, 0.1]))
     0.875
     """
     ordered = np.sort(outside)
-    below, above = np.searchsorted(ordered, inside, "left"), np.searchsorted(ordered, inside, "right")
-    return float((below + above).sum() / 2 / (len(inside) * len(outside)))
+    below = np.searchsorted(ordered, inside, "left")
+    not_above = np.searchsorted(ordered, inside, "right")
+    # Below counts 1, equal one half: half of what is below and what is not above.
+    pairs = len(inside) * len(outside)
+    return float((below + not_above).sum() / 2 / pairs)
 
 
 def threshold_of(inside: Shares, right: NDArray[np.bool_], outside: Shares) -> float:
-    """Return the threshold whose accuracy and recall have the largest sum; without texts out of scope, the one that keeps 95 %
-    of the right answers.
+    """Return the threshold whose accuracy and recall have the largest sum.
 
-    >>> threshold_of(np.array([0.9, 0.8, 0.3]), np.array([True, True, False]), np.array([0.5, 0.2]))
+    Without texts out of scope it is the one that keeps 95 % of the right answers.
+
+    >>> right = np.array([True, True, False])
+    >>> threshold_of(np.array([0.9, 0.8, 0.3]), right, np.array([0.5, 0.2]))
     0.65
     """
     if not len(outside):
-        return float(np.quantile(inside[right], 1 - KEPT)) if right.any() else 0.0
+        return _keeping_threshold(inside[right])
     known = np.unique(np.concatenate([inside, outside]))
-    tried = np.concatenate([[0.0], (known[1:] + known[:-1]) / 2])
-    answered = 1 - np.searchsorted(np.sort(inside[right]), tried) / max(1, right.sum())
-    refused = np.searchsorted(np.sort(outside), tried) / len(outside)
-    return float(tried[(right.mean() * answered + refused).argmax()])
+    # Halfway between two values, so that a model a little less sure answers the same texts.
+    thresholds = np.concatenate([[0.0], (known[1:] + known[:-1]) / 2])
+    lost = np.searchsorted(np.sort(inside[right]), thresholds) / max(1, right.sum())
+    recall = np.searchsorted(np.sort(outside), thresholds) / len(outside)
+    accuracy = right.mean() * (1 - lost)
+    return float(thresholds[(accuracy + recall).argmax()])
+
+
+def _keeping_threshold(right_answers: Shares) -> float:
+    if not len(right_answers):
+        return 0.0
+    return float(np.quantile(right_answers, 1 - KEPT))

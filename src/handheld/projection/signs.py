@@ -1,8 +1,9 @@
-"""Random projections to bits: locality-sensitive hashing by the signs of sums (Charikar, STOC 2002).
+"""Random projections to bits: locality-sensitive hashing by the signs of sums.
 
-As in "ProjectionNet" (Ravi, arXiv 1708.00630): T functions of d bits each; two texts or vectors agree in a bit with probability
-1 - angle / pi. The random directions are never stored: each is a function of the seed and of a feature's fingerprint. All sums
-are of whole numbers, so that bits are the same on every machine, alone or in a batch.
+Charikar, STOC 2002; as in "ProjectionNet" (Ravi, arXiv 1708.00630): T functions of d bits each; two
+texts or vectors agree in a bit with probability 1 - angle / pi. The random directions are never
+stored: each is a function of the seed and of a feature's fingerprint. All sums are of whole
+numbers, so that bits are the same on every machine, alone or in a batch.
 """
 
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.projection.features import Bag
 from handheld.projection.hashing import Hashes, Numbers, mix
+from handheld.projection.ragged import counts_of
 
 Bits = NDArray[np.uint8]
 
-_BYTE = 255  # what a byte can count
+_BYTE_MAX = 255  # features whose bits a byte can count
 _RANGE = 1 << 15  # of a vector's values, as whole numbers
-_FEW = 32  # texts for which loading the compiled counter does not pay
+_FEW_TEXTS = 32  # for which loading the compiled counter does not pay
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Signs:
 
     def __post_init__(self) -> None:
         if not (self.functions >= 1 and 1 <= self.bits <= 64 and 0 <= self.seed < 1 << 62):
-            raise InputError(f"expected 1 or more functions of 1 to 64 bits and a seed of 0 or more, got {self}")
+            raise InputError(
+                f"expected 1 or more functions of 1 to 64 bits and a seed of 0 or more, got {self}"
+            )
 
     @property
     def size(self) -> int:
@@ -51,21 +55,33 @@ class Signs:
         return self.functions * self.bits
 
     def of(self, bag: Bag) -> Bits:
-        """Return (texts, T * d) bits: 1 where most of a text's features have that bit; all 0 for a text without any."""
-        return self._above(bag, (bag.offsets[1:] - bag.offsets[:-1]) // 2)[0]
+        """Return (texts, T * d) bits: 1 where most of a text's features have that bit.
+
+        They are all 0 for a text without any feature.
+        """
+        counts = counts_of(bag.offsets)
+        (bits,) = self._above(bag, counts // 2)
+        return bits
 
     def ternary(self, bag: Bag, dead: float = 0.5) -> NDArray[np.int8]:
-        """Return (texts, T * d) of -1, 0 and 1: 0 where a sum is within ``dead`` times the root of the number of features."""
-        counts = bag.offsets[1:] - bag.offsets[:-1]
+        """Return (texts, T * d) of -1, 0 and 1.
+
+        It is 0 where a sum is within ``dead`` times the root of the number of features.
+        """
+        counts = counts_of(bag.offsets)
         reach = np.floor(dead * np.sqrt(counts)).astype(np.intp)
-        high, low = self._above(bag, (counts + reach) // 2, -((reach - counts) // 2) - 1)
+        # A sum of c signs, of which k are +1, is 2 k - c: above the reach, or at minus the reach.
+        upper_limit = (counts + reach) // 2
+        lower_limit = -((reach - counts) // 2) - 1
+        high, low = self._above(bag, upper_limit, lower_limit)
         return high.view(np.int8) + low.view(np.int8) - np.int8(1)
 
     def of_vectors(self, vectors: NDArray[np.generic]) -> Bits:
         """Return the bits of dense vectors, such as the pixels of pictures.
 
         Args:
-            vectors: (n, ...) finite numbers; each is scaled by its largest value and rounded to 16 bits.
+            vectors: (n, ...) finite numbers; each is scaled by its largest value and rounded to 16
+                bits.
 
         Raises:
             InputError: no rows, or values that are not finite.
@@ -74,36 +90,54 @@ class Signs:
         if not rows.size or not np.isfinite(rows).all():
             raise InputError(f"expected finite vectors (n, ...), got {list(np.shape(vectors))}")
         rows = rows.reshape(len(rows), -1)
+        # By its own largest value: the signs of sums do not change with a scale.
         largest = np.abs(rows).max(axis=1, keepdims=True)
-        whole = np.rint(rows * (_RANGE / np.where(largest > 0, largest, 1.0)))
-        places = mix(np.arange(1, rows.shape[1] + 1, dtype=np.uint64))
-        # sums of whole numbers below 2^53 are exact in any order
-        sums = np.hstack([whole @ (2.0 * _bits(mix(places + key)[:, None]) - 1) for key in self._keys])
+        scale = _RANGE / np.where(largest > 0, largest, 1.0)
+        integers = np.rint(rows * scale)
+        # The fingerprint of a number's place takes the one of a feature.
+        hashes = mix(np.arange(1, rows.shape[1] + 1, dtype=np.uint64))
+        # Sums of whole numbers below 2^53 are exact in any order.
+        sums = np.hstack([integers @ _directions(hashes, key) for key in self._keys])
         return (sums > 0).view(np.uint8)[:, : self.size]
 
     def _above(self, bag: Bag, *limits: Numbers) -> list[Bits]:
-        """Return (texts, T * d) for each of the ``limits``: whether more of a text's features have a bit."""
-        if len(bag) > _FEW and find_spec("numba"):
-            from handheld.projection._native import above
+        """Return (texts, T * d) for each of the limits: whether more features have a bit."""
+        if len(bag) > _FEW_TEXTS and find_spec("numba"):
+            return [self._above_compiled(bag, limit) for limit in limits]
+        counts = self._counted(bag)
+        return [(counts > limit[:, None]).view(np.uint8)[:, : self.size] for limit in limits]
 
-            return [_bits(above(bag.hashes, bag.offsets, self._keys, limit))[:, : self.size] for limit in limits]
-        ones = np.zeros((len(bag), self._keys.size * 64), np.intp)
+    def _above_compiled(self, bag: Bag, limit: Numbers) -> Bits:
+        from handheld.projection._native import above
+
+        return _bits(above(bag.hashes, bag.offsets, self._keys, limit))[:, : self.size]
+
+    def _counted(self, bag: Bag) -> Numbers:
+        """Return (texts, bits) how many of a text's features have each bit."""
+        counts = np.zeros((len(bag), self._keys.size * 64), np.intp)
         for text, (start, end) in enumerate(pairwise(bag.offsets.tolist())):
-            for piece in range(start, end, _BYTE):
-                each = self._each(bag.hashes[piece : min(end, piece + _BYTE)])
-                ones[text] += np.add.reduce(each, axis=0, dtype=np.uint8)
-        return [(ones > limit[:, None]).view(np.uint8)[:, : self.size] for limit in limits]
-
-    def _each(self, hashes: Hashes) -> Bits:
-        """Return (features, bits) of each feature for itself."""
-        return _bits(mix(hashes[:, None] + self._keys))
+            for chunk in range(start, end, _BYTE_MAX):
+                hashes = bag.hashes[chunk : min(end, chunk + _BYTE_MAX)]
+                bits = _bits(mix(hashes[:, None] + self._keys))
+                # Bytes are added many at once; _BYTE_MAX keeps them from overflowing.
+                counts[text] += np.add.reduce(bits, axis=0, dtype=np.uint8)
+        return counts
 
     @cached_property
     def _keys(self) -> Hashes:
         """One for each 64 bits."""
+        # Mixed before it is counted from, so that neighbouring seeds have no keys in common.
         base = mix(np.array([self.seed + 1], np.uint64))
-        return mix(base + np.arange(-(-self.size // 64)).astype(np.uint64))
+        count = -(-self.size // 64)
+        return mix(base + np.arange(count).astype(np.uint64))
+
+
+def _directions(hashes: Hashes, key: np.uint64) -> NDArray[np.float64]:
+    """Return (features, 64) of -1 and 1."""
+    bits = _bits(mix(hashes + key)[:, None])
+    return bits.astype(np.float64) * 2 - 1
 
 
 def _bits(words: Hashes) -> Bits:
-    return np.unpackbits(words.astype("<u8", copy=False).view(np.uint8), axis=1, bitorder="little")
+    little_endian = words.astype("<u8", copy=False)
+    return np.unpackbits(little_endian.view(np.uint8), axis=1, bitorder="little")

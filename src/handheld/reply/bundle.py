@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from handheld.arrays import read_npz
 from handheld.errors import HandheldError, ModelError
 from handheld.files import atomic_path
-from handheld.projection.inputs import Rows, reader_of
+from handheld.projection.cards import reader_of
+from handheld.projection.inputs import Rows
 from handheld.reply import style
 from handheld.reply.ranker import Ranker
 from handheld.reply.safety import SafetyDetector

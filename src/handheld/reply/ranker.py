@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError, ModelError
 from handheld.projection import Bag
 from handheld.projection.inputs import Rows
-from handheld.projection.learned import Learned, normalised
+from handheld.projection.learned import LearnedTable, normalised
 from handheld.projection.words import Texts, Words
 
 Floats = NDArray[np.float32]
@@ -73,7 +73,7 @@ class Ranker:
         mix: (3,) weights of the product of vectors, and of shared words with the last text and those before it.
     """
 
-    learned: Learned
+    learned: LearnedTable
     rarity: Floats
     layers: Mapping[str, tuple[Floats, Floats]]
     mix: Floats
@@ -144,7 +144,7 @@ class Ranker:
     def of_arrays(cls, reader: Rows, arrays: Mapping[str, NDArray[Any]]) -> "Ranker":
         """Return what :meth:`arrays` kept. Raises :class:`ModelError` for what does not fit together."""
         try:
-            learned = Learned.of_arrays(reader, arrays)
+            learned = LearnedTable.of_arrays(reader, arrays)
             layers = {
                 name: (_reals(arrays[f"{name}_weight"], arrays[f"{name}_scale"]), arrays[f"{name}_bias"].astype(np.float32))
                 for name in _LAYERS

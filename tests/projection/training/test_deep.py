@@ -6,7 +6,7 @@ import torch
 from handheld.projection.kept import size_of
 from handheld.projection.training.deep import EPOCHS, HIDDEN, NGRAMS_A_ROW, WIDTH, Watch, rows_in, varied
 from handheld.projection.training.picking import GRAPH_BYTES
-from handheld.projection.training.table import Table
+from handheld.projection.training.table import RowTable
 
 TEXTS = ("what is the time", "play some jazz in the kitchen", "", "ok")
 
@@ -38,7 +38,7 @@ def test_rows_their_n_grams_and_the_layers_fill_the_file():
 
 
 def test_the_network_with_the_least_loss_counts_of_those_on_their_grid():
-    network = Table(3, 2, 2)
+    network = RowTable(3, 2, 2)
     # The least loss of all is off the grid, in the first half; the least on the grid is that of epoch 15.
     steps = 10 * EPOCHS
     seen: list[float] = []

@@ -5,7 +5,7 @@ from handheld.data import Dataset
 from handheld.errors import InputError
 from handheld.projection import Features, Signs
 from handheld.projection.inputs import Bits, Rows
-from handheld.projection.training.lessons import Lesson, inputs_of, order
+from handheld.projection.training.lessons import TextLesson, inputs_of, order
 
 LABELS = ("yes", "no")
 TEXTS = ("yes please", "no", "", "not now")
@@ -13,18 +13,18 @@ TEXTS = ("yes please", "no", "", "not now")
 
 def test_texts_out_of_scope_have_even_labels():
     data = Dataset(tuple(f"text {n}" for n in range(80)), np.arange(80) % 2, LABELS)
-    lesson = Lesson.of(data, ("what", "why"))
+    lesson = TextLesson.of(data, ("what", "why"))
     assert lesson.classes == 2
     assert lesson.labels[:2].tolist() == [[1, 0], [0, 1]]
     assert lesson.texts[80:] == ("what", "why") * 2  # 80 texts over 20 times 2
     assert np.all(lesson.labels[80:] == 0.5)
-    assert len(Lesson.of(data)) == 80
+    assert len(TextLesson.of(data)) == 80
 
 
 @pytest.mark.parametrize("data", [Dataset((), np.zeros(0, int), LABELS), Dataset(np.zeros((2, 3)), np.zeros(2, int), LABELS)])
 def test_what_is_no_text_is_refused(data: Dataset):
     with pytest.raises(InputError, match="expected texts"):
-        Lesson.of(data)
+        TextLesson.of(data)
 
 
 def test_each_epoch_goes_through_all_examples():

@@ -12,7 +12,7 @@ from handheld.errors import InputError
 from handheld.projection import Features, TextClassifier
 from handheld.projection.judging import TextData
 from handheld.projection.training.making import make_text_model
-from handheld.projection.training.plan import Plan, TextModel
+from handheld.projection.training.plan import TextModel, TextModelPlan
 from handheld.projection.training.recipe import Recipe
 
 LABELS = ("colour", "greeting", "number")
@@ -30,7 +30,9 @@ def texts(count: int, seed: int, labels: tuple[str, ...] = LABELS) -> TextData:
 
 @pytest.fixture(scope="module")
 def made() -> TextModel:
-    return make_text_model(texts(60, 0), texts(30, 1), Plan(20_000, recipe=RECIPE, trainers=("ngrams",), licence="CC0-1.0"))
+    return make_text_model(
+        texts(60, 0), texts(30, 1), TextModelPlan(20_000, recipe=RECIPE, trainers=("ngrams",), licence="CC0-1.0")
+    )
 
 
 def test_the_file_is_the_model(made: TextModel):
@@ -56,7 +58,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(made: TextModel, tmp_p
         if stage == "model" and done > 0.5:
             raise KeyboardInterrupt
 
-    plan, stages = Plan(20_000, recipe=RECIPE, trainers=("ngrams",), licence="CC0-1.0"), []
+    plan, stages = TextModelPlan(20_000, recipe=RECIPE, trainers=("ngrams",), licence="CC0-1.0"), []
     with pytest.raises(KeyboardInterrupt):
         make_text_model(texts(60, 0), texts(30, 1), plan, state=tmp_path, progress=stop)
     again = make_text_model(
@@ -69,13 +71,15 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(made: TextModel, tmp_p
 def test_a_file_that_is_too_large_is_made_again(monkeypatch: pytest.MonkeyPatch):
     recipe = Recipe(width=8, features=Features(1, 0, (3,)), length=32)
     monkeypatch.setattr(Recipe, "largest", lambda self, size, card, seed, texts: self.reader(3000, seed, texts))
-    found = make_text_model(texts(30, 0), texts(30, 1), Plan(12_000, recipe=recipe))
+    found = make_text_model(texts(30, 0), texts(30, 1), TextModelPlan(12_000, recipe=recipe))
     assert 11_000 < len(found.content) <= 12_000
 
 
 def test_a_trainer_learns_along():
     recipe = Recipe(width=8, features=Features(1, 0, (3,)), length=32)
-    found = make_text_model(texts(60, 0), texts(30, 1), Plan(12_000, recipe=recipe, trainers=("convolutional",), joint=True))
+    found = make_text_model(
+        texts(60, 0), texts(30, 1), TextModelPlan(12_000, recipe=recipe, trainers=("convolutional",), joint=True)
+    )
     assert found.valid.accuracy > 0.9
     assert found.card["training"]["joint"]
 
@@ -90,7 +94,7 @@ def test_a_trainer_learns_along():
 )
 def test_what_cannot_be_made_is_refused(train: TextData, valid: TextData, plan: dict[str, int], message: str):
     with pytest.raises(InputError, match=message):
-        make_text_model(train, valid, Plan(**{"max_size": 20_000, **plan}))
+        make_text_model(train, valid, TextModelPlan(**{"max_size": 20_000, **plan}))
 
 
 @pytest.mark.parametrize(
@@ -104,4 +108,4 @@ def test_what_cannot_be_made_is_refused(train: TextData, valid: TextData, plan: 
 )
 def test_impossible_plans_are_refused(wrong: dict[str, object], message: str):
     with pytest.raises(InputError, match=message):
-        Plan(20_000, **wrong)  # type: ignore[arg-type]
+        TextModelPlan(20_000, **wrong)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.projection import Signs
-from handheld.projection.training.net import Joint, ProjectionNet, Step, Weights, joint_loss
+from handheld.projection.training.net import Joint, JointBatch, ProjectionNet, ProjectionStep, Weights, joint_loss
 from handheld.training import Schedule, fit
 
 EVEN = torch.zeros(1, 2)
@@ -56,8 +56,9 @@ def test_a_tiny_network_learns_from_bits(teacher: str):
     whole, answers = torch.from_numpy(vectors), torch.from_numpy(labels)
     torch.manual_seed(0)
     networks = Joint(ProjectionNet(160, 3), nn.Linear(30, 3) if teacher == "trained along" else None)
-    given = (lambda _: 4.0 * nn.functional.one_hot(answers[:200], 3).float()) if teacher == "given" else None
-    step = Step(networks, lambda _: ((bits[:200],), (whole[:200],), answers[:200]), Weights(), given)
+    given = 4.0 * nn.functional.one_hot(answers[:200], 3).float() if teacher == "given" else None
+    batch = JointBatch((bits[:200],), (whole[:200],), answers[:200], given)
+    step = ProjectionStep(networks, lambda _: batch, Weights())
     curve = fit(networks, step, Schedule(1, rate=0.1), 60)
     assert curve[-1][1] < curve[0][1]
     networks.eval()

@@ -12,7 +12,7 @@ from handheld.projection.judging import TextData
 from handheld.projection.training import making
 from handheld.projection.training.making import make_text_model
 from handheld.projection.training.picked import class_weights, steady_temperature
-from handheld.projection.training.plan import FitFigures, Plan
+from handheld.projection.training.plan import FitFigures, TextModelPlan
 from handheld.projection.training.recipe import Recipe
 
 WORDS = tuple(f"word{number}" for number in range(40))
@@ -29,7 +29,7 @@ def noisy(count: int, seed: int, classes: int = 3, noise: float = 0.0) -> TextDa
 
 
 def made(train: TextData, valid: TextData, size: int = 20_000, **options: object):
-    return make_text_model(train, valid, Plan(size, recipe=Recipe(reads="picked"), **options))  # type: ignore[arg-type]
+    return make_text_model(train, valid, TextModelPlan(size, recipe=Recipe(reads="picked"), **options))  # type: ignore[arg-type]
 
 
 def test_wrong_labels_are_not_learned_by_heart():
@@ -74,7 +74,7 @@ def test_a_size_without_room_is_refused_before_anything_is_learned():
     stages: list[str] = []
     with pytest.raises(InputError, match="2000 bytes are too few for 3 labels and their names: expected"):
         make_text_model(
-            noisy(60, 0), noisy(30, 1), Plan(2_000, recipe=Recipe(reads="picked")),
+            noisy(60, 0), noisy(30, 1), TextModelPlan(2_000, recipe=Recipe(reads="picked")),
             progress=lambda stage, done, text: stages.append(stage),
         )  # fmt: skip
     assert not stages
@@ -86,7 +86,7 @@ def test_rare_labels_count_alike_if_asked():
     assert class_weights("balanced", labels, 2, 11).tolist() == pytest.approx([10 / 18] * 9 + [5.0, 1.0])
     assert class_weights("none", labels, 2, 11).tolist() == [1.0] * 11
     with pytest.raises(InputError, match="class weight is 'even'"):
-        Plan(1000, class_weight="even")
+        TextModelPlan(1000, class_weight="even")
 
 
 def test_few_texts_hardly_move_the_temperature():
@@ -115,11 +115,11 @@ def test_a_good_fit_needs_no_words():
 def test_the_slow_recipe_learns_from_the_same_teachers(monkeypatch: pytest.MonkeyPatch):
     learned: list[tuple[str, np.ndarray]] = []
 
-    def slow(train, valid, plan, answers, state, progress):
-        learned.append((plan.recipe.reads, answers))
+    def slow(maker):
+        learned.append((maker.plan.recipe.reads, maker.answers))
         raise InterruptedError
 
-    monkeypatch.setattr(making, "_network", slow)
+    monkeypatch.setattr(making._Maker, "network", slow)
     train = noisy(200, 0, classes=34)
     with pytest.raises(InterruptedError):
         made(train, noisy(80, 1, classes=34), 60_000, high_effort=True)

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from handheld.projection.ngrams import NGrams
-from handheld.projection.training.picking import Form, Pick, levels, rounded, whole_head
+from handheld.projection.training.picking import Pick, RowForm, levels, rounded, whole_head
 from handheld.projection.training.regression import (
     Lessons,
     TextMatrix,
@@ -163,7 +163,7 @@ def test_a_rounded_regression_answers_nearly_the_same():
     model = fitted(given, 0.01)
     columns = np.arange(given.texts.width)
     pick = Pick(columns, given, np.ones(given.texts.width, np.float32), model)
-    small = rounded(pick, Form(1, 8))
+    small = rounded(pick, RowForm(1, 8))
     rows = []
     for text in range(len(given.texts)):
         span = slice(given.texts.starts[text], given.texts.starts[text + 1])

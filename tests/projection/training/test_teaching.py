@@ -7,7 +7,7 @@ from torch import nn
 
 from handheld.data import Dataset
 from handheld.errors import InputError, TrainingError
-from handheld.projection.training.lessons import Lesson
+from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.teaching import SCHEDULE, build, mean_of, teach
 from handheld.projection.training.trainers import OfVectors
 
@@ -24,7 +24,7 @@ def count(texts: list[str]) -> np.ndarray:
 def test_a_trainer_learns_and_answers(trainer: str):
     torch.manual_seed(0)
     given = OfVectors(2, count, width=16) if trainer == "an encoder's" else trainer
-    taught = teach(given, Lesson.of(DATA), schedule=replace(SCHEDULE, rate=0.01, epochs=10))
+    taught = teach(given, TextLesson.of(DATA), schedule=replace(SCHEDULE, rate=0.01, epochs=10))
     assert taught.logits(DATA.inputs).argmax(1).tolist() == DATA.labels.tolist()
     assert taught.curve[-1][1] < taught.curve[0][1]
 
@@ -45,4 +45,4 @@ def test_a_trainer_that_there_is_not_is_refused():
 )
 def test_a_network_that_gives_no_logits_is_refused(network: nn.Module, message: str):
     with pytest.raises(TrainingError, match=message):
-        teach(network, Lesson.of(DATA))
+        teach(network, TextLesson.of(DATA))

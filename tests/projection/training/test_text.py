@@ -7,7 +7,7 @@ import torch
 
 from handheld.data import Dataset
 from handheld.projection import Features
-from handheld.projection.training.lessons import Lesson
+from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.recipe import Recipe
 from handheld.projection.training.text import logits_of, train_student, train_trainer
 from handheld.projection.training.trainers import Convolutional
@@ -31,7 +31,7 @@ def messages(count: int, seed: int) -> Dataset:
 def test_a_student_learns(recipe: Recipe):
     train, test = messages(64, 0), messages(40, 1)
     reader = recipe.reader(256)
-    network, curve = train_student(reader, Lesson.of(train), recipe)
+    network, curve = train_student(reader, TextLesson.of(train), recipe)
     assert curve[-1][1] < 0.7 * curve[0][1]
     assert (logits_of(network, reader, test.inputs).argmax(1) == test.labels).mean() > 0.95
     assert getattr(network, "on_grid", True)
@@ -39,7 +39,7 @@ def test_a_student_learns(recipe: Recipe):
 
 
 def test_the_same_seed_gives_the_same_table_stopped_or_not(tmp_path: Path):
-    lesson, reader, save = Lesson.of(messages(64, 0)), TABLE.reader(128), tmp_path / "state.pt"
+    lesson, reader, save = TextLesson.of(messages(64, 0)), TABLE.reader(128), tmp_path / "state.pt"
 
     def stop(step: int, steps: int, loss: float) -> None:
         if step == 70:
@@ -58,7 +58,7 @@ def test_a_teacher_is_followed_against_the_labels():
     train, test = messages(64, 0), messages(40, 1)
     reader = TABLE.reader(256)
     turned = np.where(np.arange(2) == train.labels[:, None], -3.0, 3.0).astype(np.float32)
-    network, _ = train_student(reader, replace(Lesson.of(train), answers=turned), TABLE)
+    network, _ = train_student(reader, replace(TextLesson.of(train), answers=turned), TABLE)
     assert (logits_of(network, reader, test.inputs).argmax(1) == test.labels).mean() < 0.05
 
 
@@ -66,7 +66,7 @@ def test_a_trainer_learns_along():
     train, test = messages(64, 0), messages(40, 1)
     reader, trainer = TABLE.reader(256), Convolutional(2, width=16)
     recipe = replace(TABLE, schedule=replace(SCHEDULE, rate=0.01))
-    network, _ = train_student(reader, Lesson.of(train), recipe, trainer=trainer)
+    network, _ = train_student(reader, TextLesson.of(train), recipe, trainer=trainer)
     for answers in (logits_of(network, reader, test.inputs), logits_of(trainer, None, test.inputs)):
         assert (answers.argmax(1) == test.labels).mean() > 0.95
 
@@ -74,12 +74,12 @@ def test_a_trainer_learns_along():
 def test_a_trainer_learns_alone():
     train, test = messages(64, 0), messages(40, 1)
     trainer = Convolutional(2, width=16)
-    train_trainer(trainer, Lesson.of(train), replace(SCHEDULE, rate=0.01))
+    train_trainer(trainer, TextLesson.of(train), replace(SCHEDULE, rate=0.01))
     assert (logits_of(trainer, None, test.inputs).argmax(1) == test.labels).mean() > 0.95
 
 
 def test_few_texts_are_learned_from():
     data = Dataset(("good morning", "one two"), np.array([0, 1]), LABELS)
     reader = TABLE.reader(64)
-    network, _ = train_student(reader, Lesson.of(data), replace(TABLE, schedule=replace(SCHEDULE, epochs=40)))
+    network, _ = train_student(reader, TextLesson.of(data), replace(TABLE, schedule=replace(SCHEDULE, epochs=40)))
     assert logits_of(network, reader, data.inputs).argmax(1).tolist() == [0, 1]

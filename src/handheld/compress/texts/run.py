@@ -21,13 +21,14 @@ from handheld.engine import Model, embed
 from handheld.errors import InputError
 from handheld.files import atomic_path
 from handheld.projection import TextClassifier
-from handheld.projection.inputs import Bits, Parts, Reader, Rows, reader_of
-from handheld.projection.judging import Judgement, TextData, judge
-from handheld.projection.training.lessons import Lesson
+from handheld.projection.cards import reader_of
+from handheld.projection.inputs import Bits, Parts, Reader, Rows
+from handheld.projection.judging import TextData, TextJudgement, judge
+from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.making import make_text_model
-from handheld.projection.training.plan import Plan, TextModel
+from handheld.projection.training.plan import TextModel, TextModelPlan
 from handheld.projection.training.recipe import compiled, parts_of, recipe_for
-from handheld.projection.training.table import Table
+from handheld.projection.training.table import RowTable
 from handheld.training.runs import Progress, RunFolder, StageClock, open_run, values_digest
 
 KINDS: Mapping[str, str] = {"nested": "rows", "projected": "signs"}
@@ -50,7 +51,7 @@ class _Run:
     targets: tuple[Target, ...]
     space: RunFolder
     clock: StageClock
-    lesson: Lesson
+    lesson: TextLesson
     teacher: Taught
     source: Mapping[str, Any]
     notes: Sequence[str]
@@ -94,7 +95,7 @@ def compress_texts(
         "targets": [str(target) for target in targets],
         "data": values_digest(data.train.digest, data.valid.digest, data.test.digest),
     }
-    lesson, classes = Lesson.of(data.train), data.classes
+    lesson, classes = TextLesson.of(data.train), data.classes
     network = None if source.file else network_of(model, len(classes), settings.seed, Path(base))
     with open_run(out, plan) as space:
         clock = StageClock(progress, kept=space.file("seconds.json"))
@@ -152,7 +153,7 @@ def _made(run: _Run, name: str, target: Target, max_size: float | None) -> _File
     recipe = recipe_for(KINDS[target.kind], limit, len(run.data.classes))
     if run.settings.texts.members is not None:
         recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=run.settings.texts.members))
-    plan = Plan(limit, recipe=recipe, seed=run.settings.seed)
+    plan = TextModelPlan(limit, recipe=recipe, seed=run.settings.seed)
     one = make_text_model(
         TextData(run.data.train), TextData(run.data.valid), plan,
         answers=run.teacher.answers, state=run.space.state, progress=report,
@@ -207,7 +208,7 @@ def _teacher(run: _Run) -> Member:
     )
 
 
-def _judge(content: bytes, data: Dataset) -> Judgement:
+def _judge(content: bytes, data: Dataset) -> TextJudgement:
     with TextClassifier(Model.load(content)) as model:
         return judge(model, TextData(data))
 
@@ -249,7 +250,7 @@ def _how(reader: Reader) -> str:
     if isinstance(reader, Rows):
         return f"a table of {reader.rows:,} rows"
     if isinstance(reader, Parts):
-        return f"{len(reader.parts)} tables of {reader.parts[0].rows:,} rows each"
+        return f"{len(reader.tables)} tables of {reader.tables[0].rows:,} rows each"
     assert isinstance(reader, Bits)
     return f"{reader.signs.size:,} signs of random projections, and layers on them"
 
@@ -260,7 +261,7 @@ def _layers(one: TextModel) -> tuple[Layer, ...]:
     for number, (network, part) in enumerate(zip(one.networks, parts_of(one.reader), strict=True), 1):
         linear = [(name, layer.weight.numel()) for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
         found += [Layer(f"{name} {number}", count, count) for name, count in linear]
-        if isinstance(network, Table) and isinstance(part, Rows):
+        if isinstance(network, RowTable) and isinstance(part, Rows):
             rows, width = network.table.shape
             found.append(Layer(f"table {number}", rows * width * network.bits // 8, part.length * width))
     return tuple(sorted(found, key=lambda layer: -layer.size))

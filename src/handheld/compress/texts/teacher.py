@@ -16,7 +16,7 @@ from handheld.config import factory
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection import TextClassifier
-from handheld.projection.training.lessons import Lesson
+from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.teaching import SCHEDULE, build, check, teach
 from handheld.projection.training.text import Curve, logits_of
 from handheld.projection.training.trainers import TRAINERS, WORDS
@@ -82,7 +82,7 @@ def _made_by(name: str, classes: int, seed: int, folder: Path) -> nn.Module:
 
 def learned(
     network: nn.Module,
-    lesson: Lesson,
+    lesson: TextLesson,
     classes: Sequence[str],
     *,
     trained: bool,
@@ -103,7 +103,7 @@ def learned(
     return Taught(content, "the trainer network", logits_of(network, None, lesson.texts), count, tuple(curve), network)
 
 
-def read_only(path: Path, lesson: Lesson, classes: tuple[str, ...]) -> Taught:
+def read_only(path: Path, lesson: TextLesson, classes: tuple[str, ...]) -> Taught:
     """Let a text model that is only read answer. Raises :class:`InputError` for one with other labels."""
     try:
         content = path.read_bytes()

@@ -1,8 +1,8 @@
-"""A hidden layer on picked n-grams, for many labels: it learns from labels and from larger models,
-on the grid that it is kept on.
+"""A hidden layer on picked n-grams, for many labels: it learns from labels and larger models.
 
-N-grams share rows. A row of its own for each leaves room for a sixth of Banking77's n-grams: with all
-of them the network was 0.9 points better, and what three a row lose by each other is less.
+It learns on the grid that it is kept on. N-grams share rows: a row for each leaves room for a sixth
+of Banking77's n-grams; with all of them the network was 0.9 points better, and what three a row
+lose by each other is less.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,18 +18,21 @@ from handheld.projection.hashing import Numbers
 from handheld.projection.hidden import HiddenModel
 from handheld.projection.inputs import Rows
 from handheld.projection.kept import size_of
+from handheld.projection.ragged import offsets_of
 from handheld.projection.training.grid import learned, step_of
-from handheld.projection.training.lessons import Lesson, Tensors
+from handheld.projection.training.lessons import Tensors, TextLesson
 from handheld.projection.training.net import Joint, Weights
-from handheld.projection.training.picking import GRAPH_BYTES, levels
+from handheld.projection.training.picking import GRAPH_BYTES, largest_fitting, levels
 from handheld.projection.training.recipe import LETTERS, NGRAMS, Recipe
 from handheld.projection.training.regression import Floats, TextMatrix
-from handheld.projection.training.table import Table
-from handheld.projection.training.text import Curve, learn, logits_of, train_student
+from handheld.projection.training.table import RowTable
+from handheld.projection.training.text import Curve, Inputs, learn, logits_of, train_student
 from handheld.training import Report, Schedule
 
-WIDTH, HIDDEN = 40, 96
+WIDTH = 40
+HIDDEN = 96
 NGRAMS_A_ROW = 3
+_BYTES_A_NEURON = 8  # scale and bias, float32, beside its weights
 EPOCHS = 20
 """Of the small model, each of all texts and of as many varied ones."""
 
@@ -38,29 +41,32 @@ TEACHERS = (NGRAMS, LETTERS)
 mean 2."""
 
 _TEACHER = Recipe(width=48, hidden=128)  # as large as it likes: it is not shipped
-_TEACHER_ROWS, _TEACHER_EPOCHS = 8192, 10
+_TEACHER_ROWS = 8192
+_TEACHER_EPOCHS = 10
 # Smoothed labels gained 0.5 points on CLINC150's validation texts, and softer answers lost as much.
 _WEIGHTS = Weights(projection=0.3, distance=0.7, temperature=1.0, smoothing=0.1)
 _KEPT_WORDS = 0.75  # of a varied text
 
 
 def varied(texts: Sequence[str], seed: int) -> tuple[str, ...]:
-    """Return as many other texts, for larger models to label: without some of the words, or the
-    beginning of one and the end of another (Tang et al., arXiv 1903.12136).
+    """Return as many other texts, for larger models to label.
 
-    On four tenths of Banking77 the small model was 0.3 points better for them, on CLINC150 and HWU64
-    neither better nor worse.
+    They are without some of the words, or the beginning of one and the end of another (Tang et
+    al., arXiv 1903.12136). On four tenths of Banking77 the small model was 0.3 points better for
+    them, on CLINC150 and HWU64 neither better nor worse.
     """
     rng = np.random.default_rng(seed)
-    words = [text.split() for text in texts]
+    all_words = [text.split() for text in texts]
     others: list[str] = []
-    for own in words:
+    for words in all_words:
         if rng.random() < 0.5:
-            kept = [word for word in own if rng.random() < _KEPT_WORDS]
+            # Word by word: what a text is about is mostly in more than one of them.
+            changed = [word for word in words if rng.random() < _KEPT_WORDS]
         else:
-            end = words[rng.integers(len(words))]
-            kept = own[: rng.integers(len(own) + 1)] + end[rng.integers(len(end) + 1) :]
-        others.append(" ".join(kept or own))
+            ending = all_words[rng.integers(len(all_words))]
+            start = words[: rng.integers(len(words) + 1)]
+            changed = start + ending[rng.integers(len(ending) + 1) :]
+        others.append(" ".join(changed or words))
     return tuple(others)
 
 
@@ -73,31 +79,39 @@ def rows_in(size: int, buckets: int, classes: int, ngrams: int | None = None) ->
         classes: that are told apart.
         ngrams: that there are to pick from, if they are known: of fewer the file says less.
     """
-    room = size - GRAPH_BYTES - HIDDEN * (WIDTH + 8) - classes * (HIDDEN + 8)
-    low = 0
-    high = max(0, 2 * room // WIDTH)
-    while low < high:
-        middle = (low + high + 1) // 2
-        picked = min(NGRAMS_A_ROW * middle, buckets if ngrams is None else ngrams)
-        fits = (middle + 1) * WIDTH // 2 + size_of(picked, buckets) <= room
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return low
+    layers = HIDDEN * (WIDTH + _BYTES_A_NEURON) + classes * (HIDDEN + _BYTES_A_NEURON)
+    room = size - GRAPH_BYTES - layers
+    # Of fewer n-grams the set of buckets is shorter, and more rows fit.
+    most_ngrams = buckets if ngrams is None else ngrams
+
+    def fits(rows: int) -> bool:
+        # Two numbers in a byte, and one row more, of zeros.
+        table_size = (rows + 1) * WIDTH // 2
+        return table_size + size_of(min(NGRAMS_A_ROW * rows, most_ngrams), buckets) <= room
+
+    return largest_fitting(max(0, 2 * room // WIDTH), fits)
 
 
 def teacher_logits(
-    lesson: Lesson, number: int, texts: Sequence[str], *, seed: int, save: Path | None, report: Report
+    lesson: TextLesson,
+    number: int,
+    texts: Sequence[str],
+    *,
+    seed: int,
+    save: Path | None,
+    report: Report,
 ) -> tuple[Floats, Curve]:
     """Train a larger model on a lesson, and return its (texts, classes) logits of some texts."""
     features = TEACHERS[number]
-    recipe = replace(_TEACHER, features=features, schedule=replace(_TEACHER.schedule, epochs=_TEACHER_EPOCHS))
+    schedule = replace(_TEACHER.schedule, epochs=_TEACHER_EPOCHS)
+    recipe = replace(_TEACHER, features=features, schedule=schedule)
     reader = Rows(features, _TEACHER_ROWS)
     network, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
     return logits_of(network, reader, texts), curve
 
 
 class Watch:
-    """Looks at the validation loss while a network learns, and keeps the network that had the
-    least.
+    """Looks at the validation loss while a network learns, and keeps the network with the least.
 
     Args:
         network: that learns.
@@ -105,24 +119,29 @@ class Watch:
         loss: of these.
     """
 
-    def __init__(self, network: Table, valid: Callable[[], Floats], loss: Callable[[Floats], float]):
+    def __init__(
+        self, network: RowTable, valid: Callable[[], Floats], loss: Callable[[Floats], float]
+    ):
         self.network = network
         self.valid = valid
         self.loss = loss
-        self.least = float("inf")
+        self.lowest_loss = float("inf")
         self.best: dict[str, torch.Tensor] = {}
 
     def look(self, step: int, steps: int) -> None:
-        """Remember the network, if it is the best so far: at the end of each epoch of the second
-        half, since before that the network is not on its grid."""
+        """Remember the network, if it is the best so far.
+
+        It looks at the end of each epoch of the second half: before that the network is not on its
+        grid.
+        """
         epoch = max(1, steps // EPOCHS)
         if step % epoch or 2 * step < steps + 2 * epoch:
             return
         self.network.eval()
         loss = self.loss(self.valid())
         self.network.train()
-        if loss < self.least:
-            self.least = loss
+        if loss < self.lowest_loss:
+            self.lowest_loss = loss
             self.best = {name: values.clone() for name, values in self.network.state_dict().items()}
 
     def restore(self) -> None:
@@ -132,15 +151,13 @@ class Watch:
 
 
 def bag_of(texts: TextMatrix, rows: int) -> Bag:
-    """Return the rows of texts, of which the columns take one after another; those that occur
-    twice twice."""
+    """Return the rows of texts, which the columns take in turn; those that occur twice twice."""
     counts = texts.counts.astype(np.intp)
-    before = np.zeros(len(counts) + 1, np.intp)
-    counts.cumsum(out=before[1:])
-    return Bag((texts.columns % rows).repeat(counts).astype(np.uint64), before.take(texts.starts))
+    numbers = (texts.columns % rows).repeat(counts)
+    return Bag(numbers.astype(np.uint64), offsets_of(counts).take(texts.starts))
 
 
-def network_logits(network: Table, texts: TextMatrix) -> Floats:
+def network_logits(network: RowTable, texts: TextMatrix) -> Floats:
     """Return (texts, classes) logits of a network in evaluation mode."""
     with torch.inference_mode():
         logits: Floats = network(*_tensors(bag_of(texts, len(network.table)))).numpy()
@@ -149,7 +166,7 @@ def network_logits(network: Table, texts: TextMatrix) -> Floats:
 
 def trained(
     texts: TextMatrix,
-    lesson: Lesson,
+    lesson: TextLesson,
     valid: TextMatrix,
     valid_loss: Callable[[Floats], float],
     *,
@@ -157,9 +174,10 @@ def trained(
     seed: int,
     save: Path | None,
     report: Report,
-) -> tuple[Table, Curve]:
-    """Train the small model; return it as it was when its validation loss was least, and the
-    (step, loss) of its training.
+) -> tuple[RowTable, Curve]:
+    """Train the small model; return it, and the (step, loss) of its training.
+
+    It is returned as it was when its validation loss was least.
 
     Args:
         texts: what it reads of the lesson's texts: picked columns.
@@ -171,25 +189,38 @@ def trained(
         save: file to go on from.
         report: called after each step.
     """
+    # The caller's random numbers go on as if none had been drawn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Table(rows, WIDTH, lesson.classes, hidden=HIDDEN, dropout=0.5)
+        network = RowTable(rows, WIDTH, lesson.classes, hidden=HIDDEN, dropout=0.5)
     bag = bag_of(texts, rows)
     schedule: Schedule = replace(_TEACHER.schedule, epochs=EPOCHS)
+    # Watched, since so many epochs memorise where the texts are few.
     watch = Watch(network, lambda: network_logits(network, valid), valid_loss)
 
     def step_done(step: int, steps: int, loss: float) -> None:
         watch.look(step, steps)
         report(step, steps, loss)
 
-    inputs: Callable[[NDArray[np.intp]], Tensors] = lambda chosen: _tensors(bag.take(chosen))  # noqa: E731
-    curve = learn(Joint(network), (inputs, None), lesson, schedule, _WEIGHTS, seed=seed, save=save, report=step_done)
+    def inputs(chosen: Numbers) -> Tensors:
+        return _tensors(bag.take(chosen))
+
+    curve = learn(
+        Joint(network),
+        Inputs(inputs),
+        lesson,
+        schedule,
+        _WEIGHTS,
+        seed=seed,
+        save=save,
+        report=step_done,
+    )
     watch.restore()
     network.on_grid = True
     return network.eval(), curve
 
 
-def whole(network: Table, reader: Rows) -> HiddenModel:
+def whole(network: RowTable, reader: Rows) -> HiddenModel:
     """Return a network with a hidden layer as numbers that a file keeps."""
     assert network.hidden is not None
     table = learned(network.table, reader, network.bits)
@@ -197,22 +228,30 @@ def whole(network: Table, reader: Rows) -> HiddenModel:
     gain = network.norm.weight.detach().numpy()
     shift = network.norm.bias.detach().numpy()
     weights = network.hidden.weight.detach().numpy()
-    # What the normalisation scales and shifts by is the first layer's business.
+    # What the normalisation scales and shifts by is folded into the first layer.
     first, first_scale = _by_row(weights * gain)
     first_bias = network.hidden.bias.detach().numpy() + weights @ shift
     last, last_scale = _by_row(network.last.weight.detach().numpy())
     rows = np.concatenate([table.table, np.zeros((1, table.width), np.int8)])
-    least = np.array([network.norm.eps / step**2], np.float32)
+    # The table's numbers are kept over their step, and so is what the normalisation adds to them.
+    epsilon = np.array([network.norm.eps / step**2], np.float32)
     return HiddenModel(
-        rows, first, first_scale, np.asarray(first_bias, np.float32), last, last_scale,
-        network.last.bias.detach().numpy().copy(), least, network.bits,
-    )  # fmt: skip
+        table=rows,
+        first=first,
+        first_scale=first_scale,
+        first_bias=np.asarray(first_bias, np.float32),
+        last=last,
+        last_scale=last_scale,
+        last_bias=network.last.bias.detach().numpy().copy(),
+        least=epsilon,
+        bits=network.bits,
+    )
 
 
 def _by_row(weights: Floats) -> tuple[NDArray[np.int8], Floats]:
     """Return a layer's weights as whole numbers, each output with a step of its own."""
-    pairs = [levels(row, 8) for row in weights]
-    return np.stack([row for row, _ in pairs]), np.array([step for _, step in pairs], np.float32)
+    rows, steps = zip(*(levels(row, 8) for row in weights), strict=True)
+    return np.stack(rows), np.array(steps, np.float32)
 
 
 def _tensors(bag: Bag) -> Tensors:

@@ -1,4 +1,4 @@
-"""What a network for texts learns from: texts, what is right for each, and perhaps what a teacher says of each."""
+"""What a network for texts learns from: texts, what is right for each, and a teacher's answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +12,14 @@ from handheld.errors import InputError
 from handheld.projection.features import Bag
 from handheld.projection.inputs import Bits, Rows
 
-_OUTSIDE = 20  # texts of a class, over those out of scope: of fewer, each is learned several times
+# Texts of a class, over those out of scope: of fewer of these, each is learned several times.
+_OUTSIDE_RATIO = 20
 
 Tensors = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TextLesson:
     """Texts to learn from.
 
     Attributes:
@@ -32,17 +33,22 @@ class Lesson:
     answers: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, data: Dataset, outside: tuple[str, ...] = ()) -> "Lesson":
-        """Return labelled texts as a lesson, and texts that no label fits (Hendrycks et al., "Outlier Exposure", 1812.04606).
+    def of(cls, data: Dataset, outside: tuple[str, ...] = ()) -> "TextLesson":
+        """Return labelled texts as a lesson, and texts that no label fits.
+
+        The right answer to these is even shares (Hendrycks et al., "Outlier Exposure", arXiv
+        1812.04606).
 
         Raises:
             InputError: no texts, or something else.
         """
-        texts, classes = texts_of(data), len(data.classes)
-        times = max(1, round(len(data) / (_OUTSIDE * len(outside)))) if outside else 0
-        even = np.full((times * len(outside), classes), 1 / classes, np.float32)
+        texts = texts_of(data)
+        classes = len(data.classes)
+        # Few texts out of scope would not be heard among many in scope.
+        repeated = outside * _repetitions(len(data), len(outside))
+        even = np.full((len(repeated), classes), 1 / classes, np.float32)
         known = np.eye(classes, dtype=np.float32)[data.labels]
-        return cls((*texts, *(times * outside)), np.concatenate([known, even]))
+        return cls((*texts, *repeated), np.concatenate([known, even]))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -53,6 +59,12 @@ class Lesson:
         return int(self.labels.shape[1])
 
 
+def _repetitions(labelled: int, outside: int) -> int:
+    if not outside:
+        return 0
+    return max(1, round(labelled / (_OUTSIDE_RATIO * outside)))
+
+
 def texts_of(data: Dataset) -> tuple[str, ...]:
     """Return a data set's texts. Raises :class:`InputError` if it holds none, or anything else."""
     if isinstance(data.inputs, np.ndarray) or not len(data):
@@ -61,15 +73,19 @@ def texts_of(data: Dataset) -> tuple[str, ...]:
 
 
 def order(count: int, batch: int, seed: int) -> Callable[[int], NDArray[np.intp]]:
-    """Return what gives the examples of a step: each epoch goes through all of them in an order of its own."""
+    """Return what gives the examples of a step.
+
+    Each epoch goes through all of them in an order of its own.
+    """
     per_epoch = max(1, count // batch)
 
-    def places(step: int) -> NDArray[np.intp]:
+    def indices(step: int) -> NDArray[np.intp]:
         epoch, position = divmod(step, per_epoch)
-        whole = np.random.default_rng((seed, epoch)).permutation(count)
-        return whole[position * batch : (position + 1) * batch]
+        # Made anew from the epoch's number: a training that goes on needs no state of it.
+        permutation = np.random.default_rng((seed, epoch)).permutation(count)
+        return permutation[position * batch : (position + 1) * batch]
 
-    return places
+    return indices
 
 
 def inputs_of(reader: Rows | Bits, texts: tuple[str, ...]) -> Callable[[NDArray[np.intp]], Tensors]:

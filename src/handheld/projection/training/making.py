@@ -1,7 +1,7 @@
 """The whole way from labelled texts to a model file of at most a size."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +14,41 @@ from handheld.errors import InputError
 from handheld.projection.classifier import TextClassifier
 from handheld.projection.judging import TextData, judge
 from handheld.projection.scope import threshold_of
-from handheld.projection.training.lessons import Lesson
+from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.picked import PickedMaker, steady_temperature
-from handheld.projection.training.plan import FitFigures, Plan, TextModel
-from handheld.projection.training.recipe import Trained, compiled, parts_of, recipe_for
-from handheld.projection.training.teaching import Taught, build, mean_of, teach
+from handheld.projection.training.plan import FitFigures, TextModel, TextModelPlan
+from handheld.projection.training.recipe import Recipe, Trained, compiled, parts_of, recipe_for
+from handheld.projection.training.stages import Stages
+from handheld.projection.training.teaching import build, mean_of, teach
 from handheld.projection.training.text import Curve, train_student
 from handheld.projection.training.tuning import cross_entropy
-from handheld.training.runs import Progress, made_by, silent, values_digest
+from handheld.training.runs import Progress, made_by, silent
 
-_LEAST = 1e-9  # probability, in a loss
-_TOGETHER = 0.003  # highest learning rate of a trainer network and the one that is shipped, where they learn together
+_MIN_PROBABILITY = 1e-9  # in a loss
+# Highest learning rate of a trainer network and the one that is shipped, where they learn together.
+_JOINT_RATE = 0.003
+_LONG_SHARE = 1 / 3  # of as many digits as a measured one may have, on the card of a file to come
 
 
 def make_text_model(
     train: TextData,
     valid: TextData,
-    plan: Plan,
+    plan: TextModelPlan,
     *,
     answers: NDArray[np.float32] | None = None,
     state: Path | None = None,
     progress: Progress = silent,
 ) -> TextModel:
-    """Train a text classifier and return its file, verified against the network and no larger than asked for.
+    """Train a text classifier and return its file, verified against the network.
+
+    It is no larger than asked for.
 
     Args:
         train: to learn from; texts out of scope are learned as ones that no label fits.
         valid: to judge the file by, and to choose the smallest probability that counts as in scope.
         plan: what to make.
-        answers: (texts, classes) logits of a teacher for ``Lesson.of(train.known, train.outside)``; trainers are left out then.
+        answers: (texts, classes) logits of a teacher for ``TextLesson.of(train.known,
+            train.outside)``; trainers are left out then.
         state: folder to go on from when the call was ended before; it is not removed.
         progress: called as the work goes on.
 
@@ -51,182 +57,261 @@ def make_text_model(
         TrainingError: the loss is no longer a number, or a trainer gives no logits.
         CompileError: file and network differ.
     """
+    _check_labels(train, valid)
+    maker = _Maker(train, valid, plan, answers, state, progress)
+    if plan.recipe.reads != "picked":
+        return maker.network()
+    model, taught = maker.picked()
+    if not plan.high_effort:
+        return model
+    # From the same teachers, which learned for minutes.
+    slow = replace(maker.of_rows(), answers=taught).network()
+    return min(model, slow, key=lambda made: made.fit.valid_loss)
+
+
+def _check_labels(train: TextData, valid: TextData) -> None:
     classes = train.known.classes
-    if valid.known.classes != classes or (present := int((train.known.counts > 0).sum())) < 2:
-        found = f"{present} label" if valid.known.classes == classes else f"{len(valid.known.classes)} and {len(classes)}"
-        raise InputError(f"expected two labels or more, the same to train and to validate with, got {found}")
-    if plan.recipe.reads == "picked":
-        made, taught = _picked(train, valid, plan, answers, state, progress)
-        if not plan.high_effort:
-            return made
-        slow = replace(plan, recipe=recipe_for("rows", plan.max_size, len(classes)), high_effort=False)
-        return min(made, _network(train, valid, slow, taught, state, progress), key=lambda each: each.fit.valid_loss)
-    return _network(train, valid, plan, answers, state, progress)
+    present = int((train.known.counts > 0).sum())
+    if valid.known.classes != classes:
+        counts = f"{len(valid.known.classes)} and {len(classes)}"
+    elif present < 2:
+        counts = f"{present} label"
+    else:
+        return
+    raise InputError(
+        f"expected two labels or more, the same to train and to validate with, got {counts}"
+    )
 
 
-def _picked(
-    train: TextData,
-    valid: TextData,
-    plan: Plan,
-    answers: NDArray[np.float32] | None,
-    state: Path | None,
-    progress: Progress,
-) -> tuple[TextModel, NDArray[np.float32] | None]:
-    """Return the model, and the answers of all teachers that it learned from, if a network would learn from them too."""
-    work = _Work(train, plan, state, progress)
-    card = _card(train, valid, plan)
-    maker = PickedMaker(train, valid, plan, answers, {**card, **_measured(1 / 3, 1 / 3, len(valid.known))}, state, progress)
-    # Tables tell texts out of scope better: AUROC 0.972 on CLINC150, where the hidden layer on picked n-grams had 0.948.
-    if not maker.is_possible or (train.outside and maker.is_many):
-        rows = replace(plan, recipe=recipe_for("rows", plan.max_size, len(train.known.classes)))
-        return _network(train, valid, rows, answers, state, progress), answers
-    if answers is None and plan.trainers:
-        maker.answers = mean_of([taught.logits(maker.lesson.texts) for taught in work.teachers(maker.lesson)])
-    while True:
-        made = maker.make()
-        told = {**card, "training": {**card["training"], "choice": made.choice}, "text": made.reader.card()}
-        curves = work.curves | dict(made.curves)
-        model = _finished(made.content(), told, train, valid, curves, (), made.reader)
-        if (excess := len(model.content) - plan.max_size) <= 0:
-            return model, maker.taught
-        maker.size -= excess
+@dataclass(frozen=True, eq=False)
+class _Maker:
+    """Makes one file, in either of two ways.
+
+    Attributes:
+        train, valid, plan, answers, state, progress: see :func:`make_text_model`.
+        curves: (step, loss) of each training so far, by name.
+    """
+
+    train: TextData
+    valid: TextData
+    plan: TextModelPlan
+    answers: NDArray[np.float32] | None
+    state: Path | None
+    progress: Progress
+    curves: dict[str, Curve] = field(default_factory=dict, init=False)
+
+    def of_rows(self) -> "_Maker":
+        """Return what makes a network that reads rows, from the same texts, in place of n-grams."""
+        recipe = recipe_for("rows", self.plan.max_size, self.classes)
+        return replace(self, plan=replace(self.plan, recipe=recipe, high_effort=False))
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        return len(self.train.known.classes)
+
+    @property
+    def stages(self) -> Stages:
+        """The trainings."""
+        data = (self.train.known.digest, self.train.outside)
+        return Stages(self.state, self.progress, data)
+
+    def picked(self) -> tuple[TextModel, NDArray[np.float32] | None]:
+        """Return a model of picked n-grams, and the answers of all teachers that it learned from.
+
+        None: a network has nobody to learn from but its trainers.
+        """
+        card = self._card()
+        long_card = {**card, **self._measured(_LONG_SHARE, _LONG_SHARE)}
+        maker = PickedMaker(
+            self.train, self.valid, self.plan, self.answers, long_card, self.state, self.progress
+        )
+        # Tables tell texts out of scope better: AUROC 0.972 on CLINC150, where the hidden layer on
+        # picked n-grams had 0.948.
+        if not maker.is_possible or (self.train.outside and maker.is_many):
+            return self.of_rows().network(), self.answers
+        if self.answers is None and self.plan.trainers:
+            maker.answers = self._trainers_answers(maker.lesson)
+        while True:
+            made = maker.make()
+            self.curves.update(made.curves)
+            training = {**card["training"], "choice": made.choice}
+            final_card = {**card, "training": training, "text": made.reader.card()}
+            model = self._finished(made.content(), final_card, (), made.reader)
+            excess = len(model.content) - self.plan.max_size
+            if excess <= 0:
+                return model, maker.taught
+            # The measured card was larger than foreseen: once more, with as much less for rows.
+            maker.size -= excess
+
+    def network(self) -> TextModel:
+        """Return a model of one or several networks."""
+        plan = self.plan
+        card = self._card()
+        reader = self._largest_reader(card)
+        lesson = TextLesson.of(self.train.known, self.train.outside)
+        trainer = self._joint_trainer() if plan.joint else None
+        answers = self.answers
+        if answers is None and plan.trainers and not plan.joint:
+            answers = self._trainers_answers(lesson)
+        # Put in after the trainers: they learn from labels alone.
+        lesson = replace(lesson, answers=answers)
+        while True:
+            networks = self._students(reader, lesson, trainer)
+            self.progress("file", 0.0, "")
+            content = compiled(networks, reader, lesson.texts, card)
+            temperature = self._temperature(content)
+            final_card = {**card, "text": reader.card(), "temperature": temperature}
+            model = self._finished(content, final_card, networks, reader)
+            excess = len(model.content) - plan.max_size
+            if excess <= 0:
+                break
+            # Once more, with as many rows less as the file is too large.
+            reader = plan.recipe.smaller(reader, excess)
+        self.progress("file", 1.0, f"{len(model.content):,} bytes")
+        return model
+
+    def _largest_reader(self, card: Mapping[str, Any]) -> Trained:
+        """Return what reads as much as a file of this size can keep."""
+        plan = self.plan
+        self.progress("size", 0.0, "")
+        measured = self._measured(_LONG_SHARE, _LONG_SHARE)
+        long_card = {**card, **measured, "temperature": _LONG_SHARE}
+        reader = plan.recipe.largest(plan.max_size, long_card, plan.seed, self.train.texts)
+        self.progress("size", 1.0, "")
+        return reader
+
+    def _temperature(self, content: bytes) -> float:
+        with TextClassifier(Model.load(content)) as model:
+            # Of the file, not the network: rounding changes how sure it is.
+            logits = model.logits(self.valid.texts)
+        weights = np.ones(len(logits), np.float32)
+        return round(steady_temperature(logits, self.valid.known.labels, weights), 4)
+
+    def _finished(
+        self,
+        content: bytes,
+        card: dict[str, Any],
+        networks: tuple[nn.Module, ...],
+        reader: Trained,
+    ) -> TextModel:
+        """Return a file that is measured, with its card."""
+        choice = str(card["training"].get("choice", ""))
+        with TextClassifier(Model.load(embed(content, card))) as model:
+            judged = judge(model, self.valid)
+            fit = _fit(model, self.train, self.valid, choice)
+        threshold = round(threshold_of(judged.shares, judged.right, judged.outside), 4)
+        # The file has no threshold before it is measured.
+        judged = replace(judged, threshold=threshold)
+        final_card = {**card, **self._measured(judged.accuracy, threshold)}
+        file = embed(content, final_card)
+        return TextModel(file, final_card, judged, dict(self.curves), networks, reader, fit)
+
+    def _trainers_answers(self, lesson: TextLesson) -> NDArray[np.float32]:
+        """Train the trainers, one after another, and return their mean answers."""
+        answers: list[NDArray[np.float32]] = []
+        for number, (trainer, name) in enumerate(
+            zip(self.plan.trainers, self.plan.names, strict=True)
+        ):
+            stage = f"{name} {number + 1}"
+            # A name twice is two networks: each trainer has a seed of its own.
+            seed = self.plan.seed + 100 * number
+            taught = teach(trainer, lesson, seed=seed, **self.stages.options(stage, name, seed))
+            self.curves[stage] = taught.curve
+            answers.append(taught.logits(lesson.texts))
+        return mean_of(answers)
+
+    def _students(
+        self, reader: Trained, lesson: TextLesson, trainer: nn.Module | None
+    ) -> tuple[nn.Module, ...]:
+        """Train what is shipped."""
+        plan = self.plan
+        recipe = _joint_recipe(plan.recipe) if plan.joint else plan.recipe
+        # A state of a training by others' answers is not one of a training without.
+        is_alone = lesson.answers is None
+        networks: list[nn.Module] = []
+        for number, table in enumerate(parts_of(reader)):
+            name = f"model {number + 1}" if number else "model"
+            seed = plan.seed + number
+            settings = (recipe, table, plan.names, plan.joint, seed, is_alone)
+            network, self.curves[name] = train_student(
+                table,
+                lesson,
+                recipe,
+                trainer=trainer,
+                seed=seed,
+                **self.stages.options(name, *settings),
+            )
+            networks.append(network)
+        return tuple(networks)
+
+    def _joint_trainer(self) -> nn.Module:
+        """Return the trainer network that learns along."""
+        trainer = self.plan.trainers[0]
+        if isinstance(trainer, str):
+            return build(trainer, self.classes, self.plan.seed)
+        return trainer
+
+    def _card(self) -> dict[str, Any]:
+        """Return what the file says of itself before it is measured."""
+        plan = self.plan
+        training: dict[str, Any] = {
+            "texts": len(self.train.known),
+            "outside": len(self.train.outside),
+            "data": self.train.known.digest,
+            "trainers": list(plan.names),
+            "joint": plan.joint,
+            "seed": plan.seed,
+        }
+        if plan.recipe.reads != "picked":
+            # Entries that say nothing are left out: a card counts in the size of its file.
+            training["epochs"] = plan.recipe.schedule.epochs
+        if plan.class_weight != "none":
+            training["class_weight"] = plan.class_weight
+        card = {
+            "labels": list(self.train.known.classes),
+            "output": "logits",
+            "made_by": made_by("text"),
+            "training": training,
+        }
+        if plan.licence:
+            card["license"] = plan.licence
+        return card
+
+    def _measured(self, accuracy: float, threshold: float) -> dict[str, Any]:
+        examples = len(self.valid.known)
+        return {
+            "accuracy": {"valid": round(accuracy, 4), "examples": examples},
+            "threshold": round(threshold, 4),
+        }
 
 
-def _network(
-    train: TextData,
-    valid: TextData,
-    plan: Plan,
-    answers: NDArray[np.float32] | None,
-    state: Path | None,
-    progress: Progress,
-) -> TextModel:
-    work = _Work(train, plan, state, progress)
-    card = _card(train, valid, plan)
-    progress("size", 0.0, "")
-    measured = {**_measured(1 / 3, 1 / 3, len(valid.known)), "temperature": 1 / 3}
-    reader = plan.recipe.largest(plan.max_size, {**card, **measured}, plan.seed, train.texts)
-    progress("size", 1.0, "")
-    lesson = Lesson.of(train.known, train.outside)
-    trainer = work.along() if plan.joint else None
-    if answers is None and plan.trainers and not plan.joint:
-        answers = mean_of([taught.logits(lesson.texts) for taught in work.teachers(lesson)])
-    lesson = replace(lesson, answers=answers)
-    while True:
-        networks = work.students(reader, lesson, trainer, answers is None)
-        progress("file", 0.0, "")
-        content = compiled(networks, reader, lesson.texts, card)
-        told = {**card, "text": reader.card(), "temperature": _temperature(content, valid)}
-        made = _finished(content, told, train, valid, work.curves, networks, reader)
-        if (excess := len(made.content) - plan.max_size) <= 0:
-            break
-        reader = plan.recipe.smaller(reader, excess)
-    progress("file", 1.0, f"{len(made.content):,} bytes")
-    return made
-
-
-def _temperature(content: bytes, valid: TextData) -> float:
-    with TextClassifier(Model.load(content)) as model:
-        logits = model.logits(valid.texts)
-    weights = np.ones(len(logits), np.float32)
-    return round(steady_temperature(logits, valid.known.labels, weights), 4)
-
-
-def _finished(
-    content: bytes,
-    card: dict[str, Any],
-    train: TextData,
-    valid: TextData,
-    curves: dict[str, Curve],
-    networks: tuple[nn.Module, ...],
-    reader: Trained,
-) -> TextModel:
-    """Return a file that is measured, with its card."""
-    with TextClassifier(Model.load(embed(content, card))) as model:
-        judged = judge(model, valid)
-        fit = _fit(model, train, valid, str(card["training"].get("choice", "")))
-    judged = replace(judged, threshold=round(threshold_of(judged.shares, judged.right, judged.outside), 4))
-    told = {**card, **_measured(judged.accuracy, judged.threshold, len(valid.known))}
-    return TextModel(embed(content, told), told, judged, curves, networks, reader, fit)
+def _joint_recipe(recipe: Recipe) -> Recipe:
+    """Return the recipe of a network that a trainer network learns along with."""
+    rate = min(recipe.schedule.rate, _JOINT_RATE)
+    return replace(recipe, schedule=replace(recipe.schedule, rate=rate, clip=1.0))
 
 
 def _fit(model: TextClassifier, train: TextData, valid: TextData, choice: str) -> FitFigures:
-    known, unknown = (np.log(np.maximum(model.probabilities(data.texts), _LEAST)) for data in (train, valid))
-    labels, others = train.known.labels, valid.known.labels
-    common = int(train.known.counts.argmax())
-    right = unknown.argmax(axis=1) == others
-    recalls = [right[others == label].mean() for label in np.unique(others)]
+    train_labels = train.known.labels
+    valid_labels = valid.known.labels
+    train_logs = _log_probabilities(model, train)
+    valid_logs = _log_probabilities(model, valid)
+    commonest = int(train.known.counts.argmax())
+    is_right = valid_logs.argmax(axis=1) == valid_labels
+    # Of the labels that are there: a recall of none is no number.
+    recalls = [is_right[valid_labels == label].mean() for label in np.unique(valid_labels)]
     return FitFigures(
-        float((known.argmax(axis=1) == labels).mean()), cross_entropy(known, labels), float(right.mean()),
-        cross_entropy(unknown, others), float((others == common).mean()), float(np.mean(recalls)), choice,
-    )  # fmt: skip
+        train_accuracy=float((train_logs.argmax(axis=1) == train_labels).mean()),
+        train_loss=cross_entropy(train_logs, train_labels),
+        valid_accuracy=float(is_right.mean()),
+        valid_loss=cross_entropy(valid_logs, valid_labels),
+        majority=float((valid_labels == commonest).mean()),
+        balanced=float(np.mean(recalls)),
+        choice=choice,
+    )
 
 
-class _Work:
-    """What the stages share: where their states are kept, and their progress."""
-
-    def __init__(self, train: TextData, plan: Plan, state: Path | None, progress: Progress):
-        self.train, self.plan, self.state, self.progress = train, plan, state, progress
-        self.curves: dict[str, Curve] = {}
-
-    def stage(self, name: str, *what: object) -> dict[str, Any]:
-        """Return where a training of ``what`` keeps its state, and what it reports to."""
-        file = values_digest(self.train.known.digest, self.train.outside, *what)
-
-        def report(step: int, steps: int, loss: float) -> None:
-            self.progress(name, step / steps, f"loss {loss:.4f}")
-
-        return {"report": report, "save": None if self.state is None else self.state / f"{file}.pt"}
-
-    def teachers(self, lesson: Lesson) -> Sequence[Taught]:
-        """Train the trainers, one after another."""
-        found: list[Taught] = []
-        for number, (trainer, name) in enumerate(zip(self.plan.trainers, self.plan.names, strict=True)):
-            stage, seed = f"{name} {number + 1}", self.plan.seed + 100 * number
-            found.append(teach(trainer, lesson, seed=seed, **self.stage(stage, name, seed)))
-            self.curves[stage] = found[-1].curve
-        return found
-
-    def students(self, reader: Trained, lesson: Lesson, trainer: nn.Module | None, own: bool) -> tuple[nn.Module, ...]:
-        """Train what is shipped; ``own``: by nobody's answers but those of the plan's trainers."""
-        plan, found = self.plan, []
-        recipe = plan.recipe
-        if plan.joint:
-            recipe = replace(recipe, schedule=replace(recipe.schedule, rate=min(recipe.schedule.rate, _TOGETHER), clip=1.0))
-        for number, part in enumerate(parts_of(reader)):
-            name, seed = f"model {number + 1}" if number else "model", plan.seed + number
-            network, self.curves[name] = train_student(
-                part, lesson, recipe, trainer=trainer, seed=seed,
-                **self.stage(name, recipe, part, plan.names, plan.joint, seed, own),
-            )  # fmt: skip
-            found.append(network)
-        return tuple(found)
-
-    def along(self) -> nn.Module:
-        """Return the trainer network that learns along."""
-        trainer = self.plan.trainers[0]
-        return build(trainer, len(self.train.known.classes), self.plan.seed) if isinstance(trainer, str) else trainer
-
-
-def _card(train: TextData, valid: TextData, plan: Plan) -> dict[str, Any]:
-    """What the file says of itself before it is measured."""
-    training = {
-        "texts": len(train.known),
-        "outside": len(train.outside),
-        "data": train.known.digest,
-        "trainers": list(plan.names),
-        "joint": plan.joint,
-        "seed": plan.seed,
-        **({} if plan.recipe.reads == "picked" else {"epochs": plan.recipe.schedule.epochs}),
-        **({} if plan.class_weight == "none" else {"class_weight": plan.class_weight}),
-    }
-    return {
-        "labels": list(train.known.classes),
-        "output": "logits",
-        "made_by": made_by("text"),
-        "training": training,
-        **({"license": plan.licence} if plan.licence else {}),
-    }
-
-
-def _measured(accuracy: float, threshold: float, count: int) -> dict[str, Any]:
-    return {"accuracy": {"valid": round(accuracy, 4), "examples": count}, "threshold": round(threshold, 4)}
+def _log_probabilities(model: TextClassifier, data: TextData) -> NDArray[np.float32]:
+    probabilities = model.probabilities(data.texts)
+    return np.asarray(np.log(np.maximum(probabilities, _MIN_PROBABILITY)), np.float32)

@@ -1,11 +1,13 @@
-"""ProjectionNet: a trainer network and a tiny network on projections learn together, and the tiny one is shipped.
+"""ProjectionNet: a trainer network and a tiny one on projections learn together; one is kept.
 
-Ravi, "ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections", arXiv 1708.00630, equations 1 to 3:
-the loss is the trainer's, the projection network's, and the distance between their answers, each with a weight.
+Ravi, "ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections", arXiv
+1708.00630, equations 1 to 3: the loss is the trainer's, the projection network's, and the distance
+between their answers, each with a weight.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -16,14 +18,19 @@ from handheld.errors import InputError
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each part of the loss counts.
+    """How much each term of the loss counts.
 
     Attributes:
         trainer: cross-entropy of the trainer's answers; 0 leaves the trainer as it is.
         projection: that of the projection network's.
-        distance: cross-entropy of the projection network's answers and the trainer's, which are taken as given.
-        temperature: that softens both answers in their distance (Hinton et al., arXiv 1503.02531); 1 in the paper.
+        distance: cross-entropy of the projection network's answers and the trainer's, which are
+            taken as fixed.
+        temperature: that softens both answers in their distance (Hinton et al., arXiv 1503.02531);
+            1 in the paper.
         smoothing: of the labels.
+
+    Raises:
+        InputError: numbers outside of these.
     """
 
     trainer: float = 1.0
@@ -33,22 +40,38 @@ class Weights:
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.trainer, self.projection, self.distance) < 0 or not self.projection + self.distance > 0:
-            raise InputError(f"expected weights of 0 or more, for the projection network above 0, got {self}")
+        lowest = min(self.trainer, self.projection, self.distance)
+        if lowest < 0 or not self.projection + self.distance > 0:
+            raise InputError(
+                f"expected weights of 0 or more, for the projection network above 0, got {self}"
+            )
         if not (self.temperature > 0 and 0 <= self.smoothing < 1):
-            raise InputError(f"expected a temperature above 0 and a smoothing of 0 to 1, got {self}")
+            raise InputError(
+                f"expected a temperature above 0 and a smoothing of 0 to 1, got {self}"
+            )
 
 
-def joint_loss(trainer: torch.Tensor | None, projection: torch.Tensor, labels: torch.Tensor, weights: Weights) -> torch.Tensor:
-    """Return the loss of (n, classes) logits of both networks; without a trainer's, the projection network's alone."""
-    loss = weights.projection * functional.cross_entropy(projection, labels, label_smoothing=weights.smoothing)
+def joint_loss(
+    trainer: torch.Tensor | None, projection: torch.Tensor, labels: torch.Tensor, weights: Weights
+) -> torch.Tensor:
+    """Return the loss of (n, classes) logits of both networks.
+
+    Without a trainer's it is the projection network's alone.
+    """
+    loss = weights.projection * _label_loss(projection, labels, weights)
     if trainer is None:
         return loss
     if weights.trainer:
-        loss = loss + weights.trainer * functional.cross_entropy(trainer, labels, label_smoothing=weights.smoothing)
-    soft = functional.softmax(trainer.detach() / weights.temperature, dim=1)
-    distance = functional.cross_entropy(projection / weights.temperature, soft)
+        loss = loss + weights.trainer * _label_loss(trainer, labels, weights)
+    # Detached: the trainer learns from labels, and not to be easy to follow.
+    shares = functional.softmax(trainer.detach() / weights.temperature, dim=1)
+    distance = functional.cross_entropy(projection / weights.temperature, shares)
+    # Times the square, so that gradients do not shrink as the temperature rises (Hinton, 2015).
     return loss + weights.distance * weights.temperature**2 * distance
+
+
+def _label_loss(logits: torch.Tensor, labels: torch.Tensor, weights: Weights) -> torch.Tensor:
+    return functional.cross_entropy(logits, labels, label_smoothing=weights.smoothing)
 
 
 class ProjectionNet(nn.Module):
@@ -61,18 +84,22 @@ class ProjectionNet(nn.Module):
         dropout: share of bits that are left out while learning.
     """
 
-    def __init__(self, bits: int, classes: int, hidden: tuple[int, ...] = (), *, dropout: float = 0.0):
+    def __init__(
+        self, bits: int, classes: int, hidden: tuple[int, ...] = (), *, dropout: float = 0.0
+    ):
         super().__init__()
         sizes = (bits, *hidden)
-        self.layers = nn.ModuleList(nn.Linear(size, after) for size, after in zip(sizes, hidden, strict=False))
-        self.last, self.dropout = nn.Linear(sizes[-1], classes), nn.Dropout(dropout)
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
+        self.last = nn.Linear(sizes[-1], classes)
+        # Bits are left out, not hidden numbers, of which there are few.
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, bits: torch.Tensor) -> torch.Tensor:
         """Return (n, classes) logits of (n, T * d) bits of -1 and 1."""
-        found = self.dropout(bits)
+        values = self.dropout(bits)
         for layer in self.layers:
-            found = torch.relu(layer(found))
-        logits: torch.Tensor = self.last(found)
+            values = torch.relu(layer(values))
+        logits: torch.Tensor = self.last(values)
         return logits
 
 
@@ -81,34 +108,55 @@ class Joint(nn.Module):
 
     Args:
         projection: the network that is shipped.
-        trainer: takes what the trainer reads; None: the projection network learns alone, or from given answers.
+        trainer: takes what the trainer reads; None: the projection network learns alone, or from
+            fixed answers.
     """
 
     def __init__(self, projection: nn.Module, trainer: nn.Module | None = None):
         super().__init__()
-        self.projection, self.trainer = projection, trainer
+        self.projection = projection
+        self.trainer = trainer
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class JointBatch:
+    """What the networks read in one step, and what is right.
+
+    Attributes:
+        projection: inputs of the projection network.
+        trainer: inputs of the trainer, or none.
+        labels: (n, classes) shares.
+        answers: (n, classes) logits of a fixed teacher, which stand in the trainer's place.
+    """
+
+    projection: tuple[torch.Tensor, ...]
+    trainer: tuple[torch.Tensor, ...]
+    labels: torch.Tensor
+    answers: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionStep:
     """Computes the gradients of one step: an argument of ``training.fit``.
 
     Attributes:
         networks: that learn.
-        batch: gives, for a step, what the projection network reads, what the trainer reads, and labels.
-        weights: of the parts of the loss.
-        given: answers a batch in the trainer's place, where that is a fixed teacher: (n, classes) logits.
+        batch: gives what is learned in a step.
+        weights: of the terms of the loss.
     """
 
     networks: Joint
-    batch: Callable[[int], tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...], torch.Tensor]]
+    batch: Callable[[int], JointBatch]
     weights: Weights
-    given: Callable[[int], torch.Tensor] | None = None
 
     def __call__(self, number: int) -> float:
         """Return the loss of a step."""
-        bits, whole, labels = self.batch(number)
-        answers = self.given(number) if self.given else self.networks.trainer(*whole) if self.networks.trainer else None
-        loss = joint_loss(answers, self.networks.projection(*bits), labels, self.weights)
-        loss.backward()  # type: ignore[no-untyped-call]
+        batch = self.batch(number)
+        answers = batch.answers
+        # A fixed teacher stands in the place of a trainer.
+        if answers is None and self.networks.trainer is not None:
+            answers = self.networks.trainer(*batch.trainer)
+        logits = self.networks.projection(*batch.projection)
+        loss = joint_loss(answers, logits, batch.labels, self.weights)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
         return float(loss.detach())

@@ -1,8 +1,11 @@
-"""The whole way from labelled texts to a file of picked n-grams: a large regression, what it
-teaches, and the smaller of its forms that knows the validation texts best."""
+"""The whole way from labelled texts to a file of picked n-grams.
+
+A large regression learns first; then come the small forms that it teaches, of which the one is kept
+that knows the validation texts best.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +21,8 @@ from handheld.projection.judging import TextData
 from handheld.projection.ngrams import NGrams
 from handheld.projection.pooled import PooledModel, PooledReader, softmax
 from handheld.projection.training import deep, picking
-from handheld.projection.training.lessons import Lesson
-from handheld.projection.training.plan import Plan
+from handheld.projection.training.lessons import TextLesson
+from handheld.projection.training.plan import TextModelPlan
 from handheld.projection.training.recipe import NGRAMS
 from handheld.projection.training.regression import (
     Floats,
@@ -30,6 +33,7 @@ from handheld.projection.training.regression import (
     inverse_document_frequency,
     mean_of,
 )
+from handheld.projection.training.stages import StageOptions, Stages
 from handheld.projection.training.text import Curve
 from handheld.projection.training.tuning import (
     BAYES_CLASSES,
@@ -46,15 +50,23 @@ from handheld.projection.training.tuning import (
     temperature_of,
     tune,
 )
-from handheld.training.runs import Progress, values_digest
+from handheld.training.runs import Progress
 
 NGRAM_DEFAULTS = NGrams()
-_FREQUENT = 500  # texts from which an n-gram that only one of them has is left out
-_MANY_ALPHAS = (4.0, 16.0)  # 1 / (alpha * texts) for many labels, where the regression is one teacher of three
+_FREQUENT_TEXTS = 500  # from which an n-gram that only one of them has is left out
+# 1 / (alpha * texts) for many labels, where the regression is one teacher of three.
+_MANY_INVERSE_ALPHAS = (4.0, 16.0)
 _MANY_STEPS = 25
-_LENGTH_STEP, _NEARLY_ALL, _LONGEST = 64, 0.999, 2048  # n-grams of a text that the file's graph reads
+_MIN_HIDDEN_ROWS = 256  # of a file with a hidden layer; with fewer a linear model knows more
+# N-grams of a text that the file's graph reads: nearly all texts', in steps of 64.
+_LENGTH_STEP = 64
+_NEARLY_ALL = 0.999
+_MAX_LENGTH = 2048
 _TEMPERATURE_PRIOR = 100  # validation texts' worth of belief in a temperature of 1
 _CARD_ROOM = 160  # bytes that a card may grow by when it is measured
+
+Prior = tuple[float, Floats | None]
+"""Alpha, and the scale of each coefficient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +101,15 @@ class PickedMaker:
         train: to learn from.
         valid: to choose by.
         plan: what to make.
-        answers: (texts, classes) logits of other teachers for ``Lesson.of(train.known,
+        answers: (texts, classes) logits of other teachers for ``TextLesson.of(train.known,
             train.outside)``, if there are any.
         card: as long as the file's will be, without what is measured.
         state: folder to go on from, or None.
         progress: called as the work goes on.
 
     Attributes:
-        taught: (texts, classes) logits of all teachers of the lesson's texts, once they have answered; before,
-            and where a regression alone teaches, ``answers``.
+        taught: (texts, classes) logits of all teachers of the lesson's texts, once they have
+            answered; before, and where a regression alone teaches, ``answers``.
 
     Raises:
         InputError: a size that leaves no room for n-grams.
@@ -107,25 +119,42 @@ class PickedMaker:
         self,
         train: TextData,
         valid: TextData,
-        plan: Plan,
+        plan: TextModelPlan,
         answers: NDArray[np.float32] | None,
         card: Mapping[str, Any],
         state: Path | None,
         progress: Progress,
     ):
-        self.lesson = Lesson.of(train.known, train.outside)
+        self.lesson = TextLesson.of(train.known, train.outside)
         self.labels = train.known.labels
         self.classes = len(train.known.classes)
         self.valid_labels = valid.known.labels
         self.valid_texts = valid.texts
         self.taught = answers
-        self.plan, self.answers, self.state, self.progress = plan, answers, state, progress
+        self.plan = plan
+        self.answers = answers
+        self.progress = progress
+        self.stages = Stages(state, progress, self._data())
         self.ngrams = NGRAM_DEFAULTS
         self.buckets = 1 << self.ngrams.bits
-        text = {"text": {"reads": "picked", **asdict(self.ngrams), "rows": self.buckets, "length": _LONGEST}}
-        self.size = plan.max_size - len(json.dumps({**card, **text}, ensure_ascii=False).encode()) - _CARD_ROOM
+        self.size = plan.max_size - self._card_size(card) - _CARD_ROOM
+        # Of all networks that were trained; a file that is too large has them trained anew.
         self.curves: dict[str, Curve] = {}
         self._check_room()
+
+    def _data(self) -> tuple[object, ...]:
+        labels = self.lesson.labels.tobytes()
+        return self.lesson.texts, labels, self.plan.seed, self.plan.class_weight
+
+    def _card_size(self, card: Mapping[str, Any]) -> int:
+        """Return the bytes of a card that says what a file of as many rows as can be reads."""
+        text = {
+            "reads": "picked",
+            **asdict(self.ngrams),
+            "rows": self.buckets,
+            "length": _MAX_LENGTH,
+        }
+        return len(json.dumps({**card, "text": text}, ensure_ascii=False).encode())
 
     def make(self) -> Made:
         """Return the file that knows the validation texts best."""
@@ -134,41 +163,52 @@ class PickedMaker:
         trials = self._tuned(PRIORS if self.classes <= BAYES_CLASSES else PRIORS[:1])
         priors = [self._prior(trial) for trial in trials]
         teacher = self._teacher(priors)
-        made = [self._linear(teacher, priors, form) for form in picking.forms_for(self.classes)]
-        told = " and ".join(f"{trial.prior} prior, C {trial.inverse_alpha:g}" for trial in trials)
+        made = [self._linear(teacher, priors, form) for form in self._forms()]
         best = self._best(made)
-        return replace(best, choice=f"linear, {told}, {best.choice}")
+        names = [f"{trial.prior} prior, C {trial.inverse_alpha:g}" for trial in trials]
+        return replace(best, choice=f"linear, {' and '.join(names)}, {best.choice}")
+
+    def _forms(self) -> list[picking.RowForm]:
+        """Return the forms that leave room for enough rows."""
+        forms = picking.forms_for(self.classes)
+        return [form for form in forms if self._rows_of(form) >= picking.LEAST_ROWS]
+
+    def _rows_of(self, form: picking.RowForm) -> int:
+        return form.rows_in(self.size, self.buckets, self.classes)
 
     @property
     def is_many(self) -> bool:
         """Whether there are so many labels that a row of one number a label would be too long."""
-        return self.classes > BAYES_CLASSES and deep.rows_in(self.size, self.buckets, self.classes) >= 256
+        if self.classes <= BAYES_CLASSES:
+            return False
+        return deep.rows_in(self.size, self.buckets, self.classes) >= _MIN_HIDDEN_ROWS
 
     @property
     def is_possible(self) -> bool:
-        """Whether a file of this kind has room for so many labels; a small one of very many has not."""
+        """Whether there is room for so many labels; a small file of very many has none."""
         return self.is_many or self.classes <= BAYES_CLASSES
 
     def _check_room(self) -> None:
         """See that the file has room for some n-grams, before anything is learned."""
-        forms = picking.forms_for(self.classes)
-        rows = max(form.rows_in(self.size, self.buckets, self.classes) for form in forms)
-        if rows < picking.LEAST_ROWS and self.classes <= BAYES_CLASSES:
-            least = self.plan.max_size - self.size + picking.smallest(self.classes)
-            raise InputError(
-                f"{self.plan.max_size} bytes are too few for {self.classes} labels and their names: expected {least} or more"
-            )
+        if self.classes > BAYES_CLASSES or self._forms():
+            return
+        required = self.plan.max_size - self.size + picking.smallest(self.classes)
+        raise InputError(
+            f"{self.plan.max_size} bytes are too few for {self.classes} labels and their names: "
+            f"expected {required} or more"
+        )
 
     @cached_property
     def matrix(self) -> TextMatrix:
         """The training texts, and those out of scope behind them."""
         everything = TextMatrix.of(self.lesson.texts, self.ngrams)
-        least = 2 if len(self.labels) >= _FREQUENT else 1
-        frequent = np.flatnonzero(everything.document_frequency() >= least)
+        min_texts = 2 if len(self.labels) >= _FREQUENT_TEXTS else 1
+        frequent = np.flatnonzero(everything.document_frequency() >= min_texts)
         if not len(frequent):
-            texts = "any" if least == 1 else "two"
+            texts = "any" if min_texts == 1 else "two"
             raise InputError(
-                f"no words or letters are in {texts} of the {len(everything)} texts: there is nothing to learn from"
+                f"no words or letters are in {texts} of the {len(everything)} texts: "
+                "there is nothing to learn from"
             )
         return everything.only(frequent)
 
@@ -180,7 +220,9 @@ class PickedMaker:
     @cached_property
     def lessons(self) -> Lessons:
         """What the regression learns."""
-        return Lessons(self.matrix, self.matrix.weighted(self.idf), self.lesson.labels, self.weights)
+        return Lessons(
+            self.matrix, self.matrix.weighted(self.idf), self.lesson.labels, self.weights
+        )
 
     @cached_property
     def weights(self) -> Floats:
@@ -191,128 +233,147 @@ class PickedMaker:
     def valid(self) -> Held:
         """The validation texts, held out from all lessons."""
         texts = TextMatrix.of(self.valid_texts, self.ngrams, self.matrix.buckets)
-        weights = class_weights(self.plan.class_weight, self.valid_labels, self.classes, len(self.valid_labels))
-        return Held(self.lessons, texts, texts.weighted(self.idf), self.valid_labels, weights)
+        labels = self.valid_labels
+        weights = class_weights(self.plan.class_weight, labels, self.classes, len(labels))
+        return Held(self.lessons, texts, texts.weighted(self.idf), labels, weights)
 
     def _tuned(self, priors: Sequence[str]) -> tuple[Trial, ...]:
-        self.progress("regression", 0.0, "")
-        report: Callable[[float, str], None] = lambda done, text: self.progress("regression", done, text)  # noqa: E731
+        self._report_regression(0.0, "")
         sets = held_out(self.lessons, self.labels, self.valid)
-        return chosen(tune(sets, priors, report), sets)
+        return chosen(tune(sets, priors, self._report_regression), sets)
 
-    def _prior(self, trial: Trial) -> tuple[float, Floats | None]:
-        """Return alpha and the scale of each coefficient."""
-        return 1 / (trial.inverse_alpha * len(self.lesson)), prior_of(trial.prior, self.lessons)
+    def _report_regression(self, share: float, text: str) -> None:
+        self.progress("regression", share, text)
 
-    def _teacher(self, priors: Sequence[tuple[float, Floats | None]]) -> SoftmaxRegression:
+    def _prior(self, trial: Trial) -> Prior:
+        alpha = 1 / (trial.inverse_alpha * len(self.lesson))
+        return alpha, prior_of(trial.prior, self.lessons)
+
+    def _teacher(self, priors: Sequence[Prior]) -> SoftmaxRegression:
+        # Twice as many as in a trial, which went on from the last one: this begins anew.
         steps = 2 * LARGE_STEPS if self.classes > LARGE_CLASSES else STEPS
-        return mean_of([fitted(self.lessons, alpha, prior=prior, steps=steps) for alpha, prior in priors])
+        models = [fitted(self.lessons, alpha, prior=scale, steps=steps) for alpha, scale in priors]
+        return mean_of(models)
 
     def _linear(
-        self, teacher: SoftmaxRegression, priors: Sequence[tuple[float, Floats | None]], form: picking.Form
-    ) -> Made | None:
-        rows = form.rows_in(self.size, self.buckets, self.classes)
-        if rows < picking.LEAST_ROWS:
-            return None
-        self.progress("file", 0.3, f"{rows:,} n-grams at most, {form.width} numbers of {form.bits} bits")
+        self, teacher: SoftmaxRegression, priors: Sequence[Prior], form: picking.RowForm
+    ) -> Made:
+        """Return a linear model whose rows are of a form."""
+        rows = self._rows_of(form)
+        numbers = f"{form.width} numbers of {form.bits} bits"
+        self.progress("file", 0.3, f"{rows:,} n-grams at most, {numbers}")
+        # As shares: logits of two teachers have no common scale.
         answers = softmax(teacher.scores(self.matrix, self.lessons.values))
         if self.answers is not None:
             answers = np.asarray((answers + softmax(self.answers)) / 2, np.float32)
         pick = picking.picked(teacher, self.lessons, self.idf, rows, priors, answers)
         texts = pick.lessons.texts
         model = picking.rounded(pick, form)
-        if form.bits == 4:
-            model = picking.refitted(model, texts, pick.model.scores(texts, pick.lessons.values))
+        if form.bits == 4:  # in eight bits rows are rounded so little that there is nothing to mend
+            logits = pick.model.scores(texts, pick.lessons.values)
+            model = picking.refitted(model, texts, logits)
         reader = Picked(self.ngrams, self.matrix.buckets[pick.columns], length_of(texts))
-        return Made(model, reader, f"{form.width} numbers of {form.bits} bits a row", {})
+        return Made(model, reader, f"{numbers} a row", {})
 
     def _deep(self) -> Made:
-        """Return a network with a hidden layer that learned from a regression and two larger
-        networks."""
-        rows = min(deep.rows_in(self.size, self.buckets, self.classes, self.matrix.width), self.matrix.width)
+        """Return a network with a hidden layer, of a regression and two larger networks."""
+        width = self.matrix.width
+        # More rows than n-grams would stay empty.
+        rows = min(deep.rows_in(self.size, self.buckets, self.classes, width), width)
+        teacher, inverse_alpha = self._large_regression()
+        lesson = self._deep_lesson(teacher)
+        columns = picking.most_important(teacher, self.lessons, deep.NGRAMS_A_ROW * rows)
+        buckets = self.matrix.buckets[columns]
+        stage = self._stage("model", rows, inverse_alpha, deep.EPOCHS)
+        network, self.curves["model"] = deep.trained(
+            TextMatrix.of(lesson.texts, self.ngrams, buckets),
+            lesson,
+            self.valid.texts.only(columns),
+            self._valid_loss,
+            rows=rows,
+            seed=self.plan.seed,
+            **stage,
+        )
+        reader = Picked(self.ngrams, buckets, length_of(self.matrix.only(columns)), rows)
+        choice = (
+            f"a hidden layer of {deep.HIDDEN}, {deep.WIDTH} numbers of 4 bits a row, "
+            f"regression of C {inverse_alpha:g}"
+        )
+        return Made(deep.whole(network, Rows(NGRAMS, rows)), reader, choice, self.curves)
+
+    def _large_regression(self) -> tuple[SoftmaxRegression, float]:
+        """Return the regression with the least validation loss, and 1 / (alpha * texts)."""
+        model: SoftmaxRegression | None = None
+        lowest_loss = np.inf
+        best_inverse_alpha = _MANY_INVERSE_ALPHAS[0]
+        for number, inverse_alpha in enumerate(_MANY_INVERSE_ALPHAS):
+            share = number / len(_MANY_INVERSE_ALPHAS)
+            self._report_regression(share, f"C {inverse_alpha:g}")
+            alpha = 1 / (inverse_alpha * len(self.lesson))
+            candidate = fitted(self.lessons, alpha, start=model, steps=_MANY_STEPS)
+            loss = self._valid_loss(candidate.scores(self.valid.texts, self.valid.values))
+            if loss < lowest_loss:
+                model = candidate
+                lowest_loss = loss
+                best_inverse_alpha = inverse_alpha
+        assert model is not None
+        return model, best_inverse_alpha
+
+    def _deep_lesson(self, teacher: SoftmaxRegression) -> TextLesson:
+        """Return the lesson's texts and as many varied ones, with what all teachers say of them."""
         count = len(self.lesson)
-        teacher: SoftmaxRegression | None = None
-        least = np.inf
-        best = _MANY_ALPHAS[0]
-        for number, inverse_alpha in enumerate(_MANY_ALPHAS):
-            self.progress("regression", number / len(_MANY_ALPHAS), f"C {inverse_alpha:g}")
-            tried = fitted(self.lessons, 1 / (inverse_alpha * count), start=teacher, steps=_MANY_STEPS)
-            loss = self._valid_loss(tried.scores(self.valid.texts, self.valid.values))
-            if loss < least:
-                teacher, least, best = tried, loss, inverse_alpha
-        assert teacher is not None
         texts = (*self.lesson.texts, *deep.varied(self.lesson.texts, self.plan.seed))
         answers = self._answers(teacher, texts)
         self.taught = answers[:count]
-        labels = np.concatenate([self.lesson.labels * self.weights[:, None], softmax(answers[count:])])
-        lesson = Lesson(texts, np.asarray(labels, np.float32), answers)
-        most = deep.NGRAMS_A_ROW * rows
-        columns = np.sort(np.argsort(-picking.importance(teacher, self.lessons), kind="stable")[:most])
-        network, self.curves["model"] = deep.trained(
-            TextMatrix.of(texts, self.ngrams, self.matrix.buckets[columns]), lesson, self.valid.texts.only(columns),
-            self._valid_loss, rows=rows, seed=self.plan.seed, **self._stage("model", rows, best, deep.EPOCHS),
-        )  # fmt: skip
-        length = length_of(self.matrix.only(columns))
-        reader = Picked(self.ngrams, self.matrix.buckets[columns], length, rows)
-        choice = f"a hidden layer of {deep.HIDDEN}, {deep.WIDTH} numbers of 4 bits a row, regression of C {best:g}"
-        return Made(deep.whole(network, Rows(NGRAMS, rows)), reader, choice, self.curves)
+        # A varied text has no label but the teachers' answer.
+        known = self.lesson.labels * self.weights[:, None]
+        labels = np.concatenate([known, softmax(answers[count:])])
+        return TextLesson(texts, np.asarray(labels, np.float32), answers)
 
     def _answers(self, teacher: SoftmaxRegression, texts: Sequence[str]) -> Floats:
         """Return the mean of the teachers' log-shares of texts, which begin with the lesson's."""
         matrix = TextMatrix.of(texts, self.ngrams, self.matrix.buckets)
-        logits = [teacher.scores(matrix, matrix.weighted(self.idf))]
+        log_shares = [_log_shares(teacher.scores(matrix, matrix.weighted(self.idf)))]
         for number in range(len(deep.TEACHERS)):
             name = f"teacher {number + 1}"
-            found, self.curves[name] = deep.teacher_logits(
-                self.lesson, number, texts, seed=self.plan.seed + number, **self._stage(name, number)
+            stage = self._stage(name, number)
+            seed = self.plan.seed + number
+            logits, self.curves[name] = deep.teacher_logits(
+                self.lesson, number, texts, seed=seed, **stage
             )
-            logits.append(found)
-        answers = np.mean([_log_shares(some) for some in logits], axis=0)
+            log_shares.append(_log_shares(logits))
+        answers = np.mean(log_shares, axis=0)
         if self.answers is not None:
+            # Other teachers know the lesson's texts alone: there the mean goes on by one.
             theirs = _log_shares(self.answers)
-            answers[: len(theirs)] += (theirs - answers[: len(theirs)]) / (len(logits) + 1)
+            answers[: len(theirs)] += (theirs - answers[: len(theirs)]) / (len(log_shares) + 1)
         return np.asarray(answers, np.float32)
 
-    def _stage(self, name: str, *what: object) -> dict[str, Any]:
-        """Return where a training keeps its state, and what it reports to."""
-
-        def report(step: int, steps: int, loss: float) -> None:
-            self.progress(name, step / steps, f"loss {loss:.4f}")
-
-        return {"report": report, "save": self._file(name, *what)}
-
-    def _file(self, name: str, *what: object) -> Path | None:
-        if self.state is None:
-            return None
-        key = values_digest(
-            self.lesson.texts, self.lesson.labels.tobytes(), self.plan.seed, self.plan.class_weight, name, *what
-        )
-        return self.state / f"{key}.pt"
+    def _stage(self, name: str, *settings: object) -> StageOptions:
+        return self.stages.options(name, name, *settings)
 
     def _valid_loss(self, logits: Floats) -> float:
         return cross_entropy(logits, self.valid.labels, self.valid.weights)
 
-    def _best(self, candidates: Sequence[Made | None]) -> Made:
-        """Return the one with the least validation loss, its probabilities calibrated on the
-        validation texts."""
+    def _best(self, candidates: Sequence[Made]) -> Made:
+        """Return the one with the least validation loss, its probabilities calibrated."""
         best: Made | None = None
-        least = np.inf
+        lowest_loss = np.inf
         for made in candidates:
-            if made is None:
-                continue
             logits = made.logits(self.valid_texts)
             temperature = steady_temperature(logits, self.valid.labels, self.valid.weights)
             loss = self._valid_loss(logits / np.float32(temperature))
-            if loss < least:
-                best, least = replace(made, model=picking.cooled(made.model, temperature)), loss
+            if loss < lowest_loss:
+                best = replace(made, model=picking.cooled(made.model, temperature))
+                lowest_loss = loss
         assert best is not None
         return best
 
 
 def length_of(texts: TextMatrix) -> int:
     """Return how many n-grams of a text the graph reads: as many as nearly all texts have."""
-    most = float(np.quantile(texts.totals(), _NEARLY_ALL))
-    return int(min(_LONGEST, _LENGTH_STEP * max(1, np.ceil(most / _LENGTH_STEP))))
+    longest = float(np.quantile(texts.totals(), _NEARLY_ALL))
+    return int(min(_MAX_LENGTH, _LENGTH_STEP * max(1, np.ceil(longest / _LENGTH_STEP))))
 
 
 def class_weights(name: str, labels: NDArray[np.int64], classes: int, count: int) -> Floats:
@@ -321,13 +382,16 @@ def class_weights(name: str, labels: NDArray[np.int64], classes: int, count: int
     if name == "balanced":
         members = np.bincount(labels, minlength=classes)
         present = int((members > 0).sum())
-        weights[: len(labels)] = (len(labels) / (present * np.maximum(members, 1)))[labels]
+        # Of the labels that are present, so that the mean is 1.
+        by_class = len(labels) / (present * np.maximum(members, 1))
+        weights[: len(labels)] = by_class[labels]
     return weights
 
 
 def steady_temperature(logits: Floats, labels: NDArray[np.int64], weights: Floats) -> float:
     """Return the temperature of the least loss, drawn towards 1 where the texts are few."""
     temperature = temperature_of(logits, labels, weights)
+    # As if so many further texts had said 1.
     belief = len(labels) / (len(labels) + _TEMPERATURE_PRIOR)
     return float(temperature**belief)
 

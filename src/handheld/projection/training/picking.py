@@ -1,12 +1,11 @@
-"""A large regression becomes a small file: the n-grams that move its answers most, rows of few
-bits, and a small head.
+"""A large regression becomes a small file: the n-grams that move its answers most, in few bits.
 
 The small model learns from the labels and from the large one's answers (Hinton et al., arXiv
 1503.02531), on the n-grams that were picked alone. Its coefficients are then split into rows and a
 head by a singular value decomposition, and rounded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +17,14 @@ from handheld.projection.hidden import HiddenModel
 from handheld.projection.kept import size_of
 from handheld.projection.learned import LEVELS
 from handheld.projection.pooled import PooledModel
-from handheld.projection.training.regression import Floats, Lessons, SoftmaxRegression, TextMatrix, fitted, mean_of
+from handheld.projection.training.regression import (
+    Floats,
+    Lessons,
+    SoftmaxRegression,
+    TextMatrix,
+    fitted,
+    mean_of,
+)
 
 TEACHER_SHARE = 0.5
 """Of the large model's answers in what the small one learns; the rest are the labels."""
@@ -27,14 +33,17 @@ GRAPH_BYTES = 3_800
 """Of a file beside its numbers, buckets and card: tensors, operators and their names (3,564
 measured, and room)."""
 
-_CLIPS = np.linspace(1.5, 6.0, 19)  # widest number of a column over its root mean square, tried for the least rounding error
-_HEAD_LEVELS = 127
+# Widest number of a column over its root mean square, tried for the least rounding error.
+_CLIPS = np.linspace(1.5, 6.0, 19)
+_HEAD_LEVELS = 127  # to each side of zero, of eight bits
 _RIDGE = 1e-4  # of the head's least squares, over the mean square of the sums
+_MIN_RIDGE = 1e-12  # where all sums are 0, so that the equations have a solution
+_BYTES_A_CLASS = 8  # scale and bias, float32
 LEAST_ROWS = 16
 
 
 @dataclass(frozen=True)
-class Form:
+class RowForm:
     """How a row is kept.
 
     Attributes:
@@ -53,23 +62,38 @@ class Form:
             buckets: that n-grams fall into.
             classes: rows of the head.
         """
-        room = size - GRAPH_BYTES - classes * (self.width + 8)
-        low, high = 0, max(0, int(room * 8 / (self.width * self.bits)))
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = (middle + 1) * self.width * self.bits / 8 + size_of(middle, buckets) <= room
-            low, high = (middle, high) if fits else (low, middle - 1)
-        return low
+        room = size - GRAPH_BYTES - classes * (self.width + _BYTES_A_CLASS)
+        row_size = self.width * self.bits / 8
+        return largest_fitting(
+            max(0, int(room / row_size)),
+            # One row more, of zeros.
+            lambda rows: (rows + 1) * row_size + size_of(rows, buckets) <= room,
+        )
 
 
-def forms_for(classes: int) -> tuple[Form, ...]:
-    """Return the forms that are tried for a linear model of so many classes: one contrast less
-    than there are classes."""
+def largest_fitting(upper: int, fits: Callable[[int], bool]) -> int:
+    """Return the largest number in [0, upper] that fits, or 0; whatever is smaller fits too."""
+    low = 0
+    high = upper
+    while low < high:
+        middle = (low + high + 1) // 2
+        if fits(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def forms_for(classes: int) -> tuple[RowForm, ...]:
+    """Return the forms that are tried for a linear model of so many classes.
+
+    A row has one number less than there are classes: what all answers share does not count.
+    """
     contrasts = classes - 1
     if classes <= 3:
-        return (Form(contrasts, 8),)
-    even = contrasts + contrasts % 2
-    return Form(contrasts, 8), Form(even, 4)
+        return (RowForm(contrasts, 8),)
+    even = contrasts + contrasts % 2  # two numbers of four bits share a byte
+    return RowForm(contrasts, 8), RowForm(even, 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +114,11 @@ class Pick:
 
 
 def importance(teacher: SoftmaxRegression, lessons: Lessons) -> NDArray[np.float64]:
-    """Return (columns,) how much each moves the answers: the size of its coefficients' contrasts,
-    times the root mean square of its values."""
+    """Return (columns,) how much each moves the answers.
+
+    That is the size of its coefficients' contrasts, times the root of the sum of its values'
+    squares.
+    """
     contrasts = teacher.coefficients - teacher.coefficients.mean(axis=1, keepdims=True)
     squares = np.bincount(lessons.texts.columns, np.square(lessons.values), lessons.texts.width)
     return np.asarray(np.sqrt(np.square(contrasts).sum(axis=1) * squares))
@@ -105,8 +132,9 @@ def picked(
     priors: Sequence[tuple[float, Floats | None]],
     answers: Floats,
 ) -> Pick:
-    """Return the regression on the ``rows`` columns that move the teacher's answers most; the mean
-    of several by several priors.
+    """Return the regression on the ``rows`` columns that move the teacher's answers most.
+
+    It is the mean of several by several priors.
 
     Args:
         teacher: the large model.
@@ -120,19 +148,40 @@ def picked(
         InputError: a file that has room for hardly any row.
     """
     if rows < min(LEAST_ROWS, lessons.texts.width):
-        raise InputError(f"the file has room for {rows} n-grams, expected {LEAST_ROWS} or more: ask for a larger one")
-    columns = np.sort(np.argsort(-importance(teacher, lessons), kind="stable")[:rows])
+        raise InputError(
+            f"the file has room for {rows} n-grams, expected {LEAST_ROWS} or more: "
+            "ask for a larger one"
+        )
+    columns = most_important(teacher, lessons, rows)
     texts = lessons.texts.only(columns)
+    picked_idf = idf[columns]
     targets = (1 - TEACHER_SHARE) * lessons.targets + TEACHER_SHARE * answers
-    smaller = Lessons(texts, texts.weighted(idf[columns]), np.asarray(targets, np.float32), lessons.weights)
+    smaller = Lessons(
+        texts,
+        texts.weighted(picked_idf),
+        np.asarray(targets, np.float32),
+        lessons.weights,
+    )
+    # From the teacher's numbers, which are near: fewer steps.
     start = SoftmaxRegression(teacher.coefficients[columns], teacher.bias)
-    models = [fitted(smaller, alpha, prior=None if prior is None else prior[columns], start=start) for alpha, prior in priors]
-    return Pick(columns, smaller, idf[columns], mean_of(models))
+    models: list[SoftmaxRegression] = []
+    for alpha, prior in priors:
+        picked_prior = None if prior is None else prior[columns]
+        models.append(fitted(smaller, alpha, prior=picked_prior, start=start))
+    return Pick(columns, smaller, picked_idf, mean_of(models))
 
 
-def rounded(pick: Pick, form: Form) -> PooledModel:
+def most_important(teacher: SoftmaxRegression, lessons: Lessons, count: int) -> Numbers:
+    """Return the ``count`` columns that move the teacher's answers most, rising."""
+    # Stable, so that equal ones are picked in the same order on every machine.
+    descending = np.argsort(-importance(teacher, lessons), kind="stable")
+    return np.sort(descending[:count])
+
+
+def rounded(pick: Pick, form: RowForm) -> PooledModel:
     """Return the regression with rows and head of whole numbers."""
     coefficients = pick.model.coefficients * pick.idf[:, None]
+    # What all classes share changes no answer, and would take a number of each row.
     centred = coefficients - coefficients.mean(axis=1, keepdims=True)
     bias = pick.model.bias - pick.model.bias.mean()
     left, sizes, right = np.linalg.svd(centred, full_matrices=False)
@@ -140,56 +189,77 @@ def rounded(pick: Pick, form: Form) -> PooledModel:
     table = np.zeros((len(centred) + 1, form.width), np.int8)
     steps = np.zeros(width)
     for column in range(width):
-        table[:-1, column], steps[column] = levels(left[:, column] * sizes[column], form.bits)
+        column_levels, step = levels(left[:, column] * sizes[column], form.bits)
+        table[:-1, column] = column_levels
+        steps[column] = step
     head = np.zeros((len(bias), form.width))
     head[:, :width] = (steps[:, None] * right[:width]).T
     return whole_head(table, head, np.asarray(bias, np.float32), form.bits)
 
 
-def refitted(model: PooledModel, texts: TextMatrix, wanted: Floats) -> PooledModel:
-    """Return the model with a head that answers the texts as nearly as it can as (texts, classes)
-    logits that are wanted.
+def refitted(model: PooledModel, texts: TextMatrix, logits: Floats) -> PooledModel:
+    """Return the model with a head that answers the texts as nearly as it can as some logits.
 
     Least squares: the rounded rows' errors are partly made good, and nothing is learned of the
     labels, which would memorise.
+
+    Args:
+        model: whose rows are rounded.
+        texts: that the regression learned.
+        logits: (texts, classes) its answers.
     """
-    counts = texts.weighted(np.ones(texts.width, np.float32))
-    sums = SoftmaxRegression(model.table[:-1].astype(np.float32), np.zeros(model.table.shape[1], np.float32))
-    rows = np.asarray(sums.scores(texts, counts), np.float64)
-    ridge = _RIDGE * np.square(rows).mean() * len(rows)
-    target = wanted - wanted.mean(axis=1, keepdims=True) - model.bias
-    gram = rows.T @ rows + max(ridge, 1e-12) * np.eye(rows.shape[1])
-    old = model.head * model.scale[:, None]
+    rows = _sums(model, texts)
+    ridge = max(_RIDGE * np.square(rows).mean() * len(rows), _MIN_RIDGE)
+    target = logits - logits.mean(axis=1, keepdims=True) - model.bias
+    gram = rows.T @ rows + ridge * np.eye(rows.shape[1])
+    old_head = model.head * model.scale[:, None]
     # The ridge draws towards the head as it was, so that columns of zeros keep it.
-    head = np.linalg.solve(gram, rows.T @ target + max(ridge, 1e-12) * old.T).T
+    head = np.linalg.solve(gram, rows.T @ target + ridge * old_head.T).T
     return whole_head(model.table, head, model.bias, model.bits)
 
 
-def whole_head(table: NDArray[np.int8], head: NDArray[np.float64], bias: Floats, bits: int) -> PooledModel:
+def _sums(model: PooledModel, texts: TextMatrix) -> NDArray[np.float64]:
+    """Return (texts, width) sums of a model's rows, over the root of their number."""
+    counts = texts.weighted(np.ones(texts.width, np.float32))
+    rows = model.table[:-1].astype(np.float32)
+    # The regression's product of sparse texts and a matrix, which here is the table.
+    product = SoftmaxRegression(rows, np.zeros(rows.shape[1], np.float32))
+    return np.asarray(product.scores(texts, counts), np.float64)
+
+
+def whole_head(
+    table: NDArray[np.int8], head: NDArray[np.float64], bias: Floats, bits: int
+) -> PooledModel:
     """Return a model whose head is of whole numbers, each class with a scale of its own."""
+    # A scale for each class: one large class would make the others coarse.
     largest = np.abs(head).max(axis=1)
     scale = np.where(largest > 0, largest, 1.0) / _HEAD_LEVELS
-    whole = np.rint(head / scale[:, None]).astype(np.int8)
-    return PooledModel(table, whole, scale.astype(np.float32), bias, bits)
+    head_levels = np.rint(head / scale[:, None]).astype(np.int8)
+    return PooledModel(table, head_levels, scale.astype(np.float32), bias, bits)
 
 
 def levels(column: NDArray[np.floating], bits: int) -> tuple[NDArray[np.int8], float]:
-    """Return numbers as whole multiples of one step, and that step: the one with the least
-    error."""
-    most = LEVELS[bits]
+    """Return numbers as whole multiples of one step, and the step with the least error."""
+    highest = LEVELS[bits]
     widest = float(np.abs(column).max())
     if not widest:
         return np.zeros(len(column), np.int8), 0.0
-    size = float(np.sqrt(np.square(column).mean()))
-    clips = np.minimum(_CLIPS * size, widest) if bits == 4 else np.array([widest])
-    steps = np.unique(clips) / most
-    errors = [_error(column, step, most) for step in steps]
+    clips = np.array([widest])
+    if bits == 4:  # of eight bits, levels are near enough for the widest number to be one
+        root_mean_square = float(np.sqrt(np.square(column).mean()))
+        clips = np.minimum(_CLIPS * root_mean_square, widest)
+    steps = np.unique(clips) / highest
+    errors = [_squared_error(column, step, highest) for step in steps]
     step = float(steps[int(np.argmin(errors))])
-    return np.clip(np.rint(column / step), -most, most).astype(np.int8), step
+    return _rounded(column, step, highest).astype(np.int8), step
 
 
-def _error(column: NDArray[np.floating], step: float, most: int) -> float:
-    return float(np.square(np.clip(np.rint(column / step), -most, most) * step - column).sum())
+def _squared_error(column: NDArray[np.floating], step: float, highest: int) -> float:
+    return float(np.square(_rounded(column, step, highest) * step - column).sum())
+
+
+def _rounded(column: NDArray[np.floating], step: float, highest: int) -> NDArray[np.floating]:
+    return np.asarray(np.clip(np.rint(column / step), -highest, highest))
 
 
 def cooled(model: PooledModel | HiddenModel, temperature: float) -> PooledModel | HiddenModel:
@@ -203,4 +273,6 @@ def cooled(model: PooledModel | HiddenModel, temperature: float) -> PooledModel 
 def smallest(classes: int) -> int:
     """Return the bytes of the smallest file for so many classes, without its card."""
     width = classes - 1
-    return GRAPH_BYTES + classes * (width + 8) + (LEAST_ROWS + 1) * (width + 4)
+    head = classes * (width + _BYTES_A_CLASS)
+    # Four bytes for a row's bucket, which a set of so few takes at most.
+    return GRAPH_BYTES + head + (LEAST_ROWS + 1) * (width + 4)

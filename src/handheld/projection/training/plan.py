@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.projection.judging import Judgement
+from handheld.projection.judging import TextJudgement
 from handheld.projection.training.recipe import Recipe, Trained
 from handheld.projection.training.teaching import NAMES, TABLES
 from handheld.projection.training.text import Curve
@@ -29,7 +29,7 @@ class TextModel:
 
     content: bytes
     card: Mapping[str, Any]
-    valid: Judgement
+    valid: TextJudgement
     curves: Mapping[str, Curve]
     networks: tuple[nn.Module, ...]
     reader: Trained
@@ -38,14 +38,17 @@ class TextModel:
 
 CLASS_WEIGHTS = ("none", "balanced")
 
-_GAP = 0.15  # of accuracy between texts that were learned and others, from which a model is said to memorise
-_SAME = 0.01  # of accuracy above the commonest label's share, up to which a model is said to be no better
+# Accuracy on texts that were learned less that on others, from which a model is said to memorise.
+_MEMORISING_GAP = 0.15
+# Accuracy above the commonest label's share, up to which a model is said to be no better.
+_MAJORITY_MARGIN = 0.01
 
 
 @dataclass(frozen=True)
 class FitFigures:
-    """A model on the texts that it learned, and on those that it did not; shares of 0 to 1, losses
-    in nats.
+    """A model on the texts that it learned, and on those that it did not.
+
+    Shares are of 0 to 1, losses in nats.
 
     Attributes:
         train_accuracy, train_loss: on the texts that it learned.
@@ -67,21 +70,23 @@ class FitFigures:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should know of the figures, in sentences."""
-        found = []
-        if self.train_accuracy - self.valid_accuracy > _GAP:
-            found.append(
-                f"it knows its own texts better than others ({self.train_accuracy:.1%} against {self.valid_accuracy:.1%}): "
-                "more texts will help, a larger file will not"
+        sentences: list[str] = []
+        if self.train_accuracy - self.valid_accuracy > _MEMORISING_GAP:
+            sentences.append(
+                f"it knows its own texts better than others ({self.train_accuracy:.1%} against "
+                f"{self.valid_accuracy:.1%}): more texts will help, a larger file will not"
             )
-        if self.valid_accuracy <= self.majority + _SAME:
-            found.append(
-                f"it is no better than always answering the commonest label ({self.majority:.1%} of the validation texts)"
+        # A model that answers one label looks good where most texts have it.
+        if self.valid_accuracy <= self.majority + _MAJORITY_MARGIN:
+            sentences.append(
+                "it is no better than always answering the commonest label "
+                f"({self.majority:.1%} of the validation texts)"
             )
-        return tuple(found)
+        return tuple(sentences)
 
 
 @dataclass(frozen=True)
-class Plan:
+class TextModelPlan:
     """What to make.
 
     Attributes:
@@ -107,18 +112,36 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.class_weight not in CLASS_WEIGHTS:
-            raise InputError(f"class weight is {self.class_weight!r}, expected {' or '.join(CLASS_WEIGHTS)}")
-        unknown = [trainer for trainer in self.trainers if isinstance(trainer, str) and trainer not in NAMES]
-        if unknown:
-            raise InputError(f"no trainer {unknown[0]!r}: expected {', '.join(NAMES)}, or package.module:factory")
-        if self.joint and (len(self.trainers) != 1 or self.trainers[0] in TABLES):
-            raise InputError(f"one trainer network learns along, got {', '.join(self.names) or 'none'}")
-        if self.joint and self.recipe.reads == "picked":
-            raise InputError("a trainer network learns along with a network: expected what reads rows or signs, got picked")
-        if self.joint and self.recipe.more:
+            raise InputError(
+                f"class weight is {self.class_weight!r}, expected {' or '.join(CLASS_WEIGHTS)}"
+            )
+        for trainer in self.trainers:
+            if isinstance(trainer, str) and trainer not in NAMES:
+                raise InputError(
+                    f"no trainer {trainer!r}: expected {', '.join(NAMES)}, "
+                    "or package.module:factory"
+                )
+        if self.joint:
+            self._check_joint()
+
+    def _check_joint(self) -> None:
+        """See that one trainer network and one network can learn together."""
+        if len(self.trainers) != 1 or self.trainers[0] in TABLES:
+            trainers = ", ".join(self.names) or "none"
+            raise InputError(f"one trainer network learns along, got {trainers}")
+        if self.recipe.reads == "picked":
+            raise InputError(
+                "a trainer network learns along with a network: "
+                "expected what reads rows or signs, got picked"
+            )
+        if self.recipe.more:
             raise InputError("a trainer network learns along with one table, not with several")
 
     @property
     def names(self) -> tuple[str, ...]:
         """What the trainers are called, in order."""
-        return tuple(each if isinstance(each, str) else type(each).__name__ for each in self.trainers)
+        return tuple(map(_trainer_name, self.trainers))
+
+
+def _trainer_name(trainer: str | nn.Module) -> str:
+    return trainer if isinstance(trainer, str) else type(trainer).__name__

@@ -1,4 +1,4 @@
-"""What network reads texts, how it is trained, and the largest one that a file of a given size holds."""
+"""What network reads texts, how it is trained, and the largest one that a file of a size holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,24 +14,29 @@ from handheld.errors import InputError
 from handheld.projection.features import Features
 from handheld.projection.inputs import Bits, Parts, Picked, Rows
 from handheld.projection.learned import LEVELS
+from handheld.projection.ragged import counts_of
 from handheld.projection.signs import Signs
 from handheld.projection.training.net import ProjectionNet, Weights
-from handheld.projection.training.table import Exported, Mean, Table
+from handheld.projection.training.table import ExportedTable, Mean, RowTable
 from handheld.training import Schedule
 
 Trained = Rows | Parts | Bits | Picked
 """What a network that is shipped can read."""
 
-_D = 14  # bits of each projection, as in arXiv 1708.00630
 READS = ("picked", "rows", "signs")
+# Three ways to read a text: each is wrong about others, and their mean less often.
 NGRAMS = Features(words=2, skips=0, letters=(3, 4, 5), folding=2)
 SKIPGRAMS = Features(words=3, skips=1, letters=(2, 3, 4), folding=2)
 LETTERS = Features(words=1, skips=0, letters=(2, 3, 4, 5, 6), folding=2)
 
-_FIRST = 64  # rows or bits of the file that tells how many bytes are no rows
-_ROOM = 64  # bytes, for numbers on the card that are longer than others
-_SHORTEST, _NEARLY_ALL = 64, 0.999  # features that a device reads of every text, and texts of which it reads all
-_TABLES: Mapping[int, Precision] = {4: "int4_tables", 8: "int8_tables"}
+_SIGN_BITS = 14  # of each projection, as in arXiv 1708.00630
+_FIRST_SIZE = 64  # rows or bits of the file that tells how many bytes are no rows
+_CARD_ROOM = 64  # bytes, for numbers on the card that are longer than others
+# A device reads the features of nearly all texts, in steps of 64, so that a fixed number is not
+# mostly padding.
+_LENGTH_STEP = 64
+_NEARLY_ALL = 0.999
+_TABLE_PRECISIONS: Mapping[int, Precision] = {4: "int4_tables", 8: "int8_tables"}
 _CHECKS = 16  # texts on which file and network must agree
 
 
@@ -39,22 +44,33 @@ def _schedule(epochs: int) -> Schedule:
     return Schedule(epochs, batch=128, rate=0.01, rise=0.1, decay=0.05, optimiser="adam")
 
 
+def _weights() -> Weights:
+    return Weights(projection=0.3, distance=0.7, temperature=2.0, smoothing=0.1)
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """How a network for texts is made and trained; defaults were chosen on validation splits, for a hundred labels in 100 KB.
+    """How a network for texts is made and trained.
+
+    Defaults were chosen on validation splits, for a hundred labels in 100 KB.
 
     Attributes:
-        reads: ``picked`` n-grams, which need no more than that word, ``rows`` of a table that learns, or
-            ``signs`` of random projections, in eight bits.
+        reads: ``picked`` n-grams, which need no more than that word, ``rows`` of a table that
+            learns, or ``signs`` of random projections, in eight bits.
         features: of a text.
-        more: features of further tables in the same file, each of which learns apart; the answer is the mean of all.
+        more: features of further tables in the same file, each of which learns apart; the answer
+            is the mean of all.
         width: numbers for each row or sign.
         bits: of a number in a table, 4 or 8.
         hidden: of a layer between them and the answers; 0: none.
-        length: features of a text that a device reads rows of, at most; fewer where nearly all texts have no more.
+        length: features of a text that a device reads rows of, at most; fewer where nearly all
+            texts have no more.
         dropout: share of features that are left out while learning.
         schedule: of the training; in its second half a table knows of its grid.
         weights: of labels, teacher and, where a trainer network learns along, of its labels.
+
+    Raises:
+        InputError: values outside of these.
     """
 
     reads: str = "rows"
@@ -66,34 +82,68 @@ class Recipe:
     length: int = 2048
     dropout: float = 0.5
     schedule: Schedule = field(default_factory=lambda: _schedule(20))
-    weights: Weights = field(default_factory=lambda: Weights(projection=0.3, distance=0.7, temperature=2.0, smoothing=0.1))
+    weights: Weights = field(default_factory=_weights)
 
     def __post_init__(self) -> None:
         if self.reads not in READS:
-            raise InputError(f"expected what reads picked n-grams, rows or signs, got {self.reads!r}")
+            raise InputError(
+                f"expected what reads picked n-grams, rows or signs, got {self.reads!r}"
+            )
         if self.more and self.reads != "rows":
-            raise InputError("further features are those of further tables: expected a network that reads rows")
+            raise InputError(
+                "further features are those of further tables: expected a network that reads rows"
+            )
         if self.bits not in LEVELS:
-            raise InputError(f"expected tables of {' or '.join(map(str, LEVELS))} bits, got {self.bits}")
+            allowed = " or ".join(map(str, LEVELS))
+            raise InputError(f"expected tables of {allowed} bits, got {self.bits}")
         if self.width < 1 or self.hidden < 0 or not 0 <= self.dropout < 1:
-            raise InputError(f"expected a width of 1 or more, hidden of 0 or more, a dropout of 0 to 1, got {self}")
+            raise InputError(
+                "expected a width of 1 or more, hidden of 0 or more, a dropout of 0 to 1, "
+                f"got {self}"
+            )
 
     def reader(self, count: int, seed: int = 0, texts: tuple[str, ...] = ()) -> Trained:
-        """Return what reads so many rows of each table, as many of them as nearly all ``texts`` need, or about so many bits."""
-        if self.reads == "rows":
-            tables = tuple(Rows(features, count, self._length(features, texts)) for features in (self.features, *self.more))
-            return Parts(tables) if self.more else tables[0]
-        return Bits(self.features, Signs(max(1, count // _D), _D, seed))
+        """Return what reads so many rows of each table, or about so many bits.
+
+        Args:
+            count: of rows or bits.
+            seed: of the projections.
+            texts: such as will be read: of each, as many rows are read as nearly all of them need;
+                none: any texts.
+        """
+        if self.reads != "rows":
+            return Bits(self.features, Signs(max(1, count // _SIGN_BITS), _SIGN_BITS, seed))
+        tables = tuple(
+            Rows(features, count, self._length(features, texts))
+            for features in (self.features, *self.more)
+        )
+        return Parts(tables) if self.more else tables[0]
 
     def network(self, reader: Rows | Bits, classes: int) -> nn.Module:
         """Return a network with fresh weights."""
         if isinstance(reader, Rows):
-            return Table(reader.rows, self.width, classes, hidden=self.hidden, dropout=self.dropout, bits=self.bits)
+            return RowTable(
+                reader.rows,
+                self.width,
+                classes,
+                hidden=self.hidden,
+                dropout=self.dropout,
+                bits=self.bits,
+            )
+        # A row has its width beneath the layer; of signs it is a layer of its own.
         layers = (self.width, self.hidden) if self.hidden else (self.width,)
         return ProjectionNet(reader.signs.size, classes, layers, dropout=self.dropout)
 
-    def largest(self, max_size: int, card: Mapping[str, Any], seed: int = 0, texts: tuple[str, ...] = ()) -> Trained:
-        """Return what reads as much as a file keeps within a size, by what a small file has beside its rows.
+    def largest(
+        self,
+        max_size: int,
+        card: Mapping[str, Any],
+        seed: int = 0,
+        texts: tuple[str, ...] = (),
+    ) -> Trained:
+        """Return what reads as much as a file keeps within a size.
+
+        It follows from what a small file has beside its rows.
 
         Args:
             max_size: bytes.
@@ -104,39 +154,53 @@ class Recipe:
         Raises:
             InputError: even the smallest file is larger.
         """
-        reader = self.reader(_FIRST, seed, texts)
-        smallest = self._size(reader, card) + _ROOM
+        reader = self.reader(_FIRST_SIZE, seed, texts)
+        smallest = self._file_size(reader, card) + _CARD_ROOM
         if smallest > max_size:
-            what = f"{len(card['labels'])} labels and {self.reads} of {self.width} numbers"
-            raise InputError(f"{max_size} bytes are too few for {what}: expected {smallest} or more")
-        return _resized(reader, _count(reader) + int((max_size - smallest) / self._each))
+            raise InputError(
+                f"{max_size} bytes are too few for {len(card['labels'])} labels and {self.reads} "
+                f"of {self.width} numbers: expected {smallest} or more"
+            )
+        further = int((max_size - smallest) / self._row_size)
+        return _resized(reader, _count(reader) + further)
 
     def smaller(self, reader: Trained, excess: int) -> Trained:
         """Return what reads so much less that a file loses ``excess`` bytes or more."""
-        return _resized(reader, _count(reader) - ceil(excess / self._each))
+        return _resized(reader, _count(reader) - ceil(excess / self._row_size))
 
     def _length(self, features: Features, texts: tuple[str, ...]) -> int:
         if not texts:
             return self.length
-        most = float(np.quantile(np.diff(features.of(texts).offsets), _NEARLY_ALL))
-        return min(self.length, _SHORTEST * max(1, ceil(most / _SHORTEST)))
+        counts = counts_of(features.of(texts).offsets)
+        longest = float(np.quantile(counts, _NEARLY_ALL))
+        return min(self.length, _LENGTH_STEP * max(1, ceil(longest / _LENGTH_STEP)))
 
     @property
-    def _each(self) -> float:
+    def _row_size(self) -> float:
         """Bytes of a row of every table, or of a sign."""
-        return (1 + len(self.more)) * self.width * self.bits / 8 if self.reads == "rows" else self.width
+        if self.reads != "rows":
+            return self.width
+        tables = 1 + len(self.more)
+        return tables * self.width * self.bits / 8
 
-    def _size(self, reader: Trained, card: Mapping[str, Any]) -> int:
+    def _file_size(self, reader: Trained, card: Mapping[str, Any]) -> int:
+        classes = len(card["labels"])
         with torch.random.fork_rng(devices=[]):
+            # Any weights: how large the file is does not depend on them.
             torch.manual_seed(0)
-            networks = [self.network(part, len(card["labels"])).eval() for part in parts_of(reader)]
+            networks = [self.network(table, classes).eval() for table in parts_of(reader)]
+            # The converter leaves out scales of 1 and shifts of 0, as fresh layers have them.
             for values in nn.ModuleList(networks).parameters():
-                nn.init.normal_(values)  # the converter leaves out scales of 1 and shifts of 0, as fresh layers have them
+                nn.init.normal_(values)
         return len(compiled(networks, reader, ("",), card))
 
 
-_TWO, _THREE = 60_000, 200_000  # bytes from which so many tables in one file are better than one
-_HIDDEN, _HEADS = 128, 3  # numbers of a hidden layer, where the layers above the tables take a third of the file at most
+# Bytes from which so many tables in one file are better than one.
+_TWO_TABLES_SIZE = 60_000
+_THREE_TABLES_SIZE = 200_000
+# A hidden layer, where the layers above the tables take a third of the file at most.
+_HIDDEN = 128
+_FILE_SHARES = 3
 
 
 def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
@@ -153,12 +217,22 @@ def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
     if reads == "picked":
         return Recipe(reads="picked")
     if reads == "signs":
-        return Recipe(reads="signs", width=256, dropout=0.2, schedule=replace(_schedule(20), rate=0.002))
-    if max_size < _TWO:
+        schedule = replace(_schedule(20), rate=0.002)
+        return Recipe(reads="signs", width=256, dropout=0.2, schedule=schedule)
+    if max_size < _TWO_TABLES_SIZE:
         return Recipe(reads=reads)
-    more, width = ((LETTERS,), 32) if max_size < _THREE else ((LETTERS, SKIPGRAMS), 48)
-    if _HEADS * (1 + len(more)) * _HIDDEN * (width + classes) <= max_size:
-        return Recipe(reads=reads, more=more, width=width, hidden=_HIDDEN, schedule=_schedule(30))
+    if max_size < _THREE_TABLES_SIZE:
+        return _several_tables(reads, (LETTERS,), 32, max_size, classes)
+    return _several_tables(reads, (LETTERS, SKIPGRAMS), 48, max_size, classes)
+
+
+def _several_tables(
+    reads: str, more: tuple[Features, ...], width: int, max_size: int, classes: int
+) -> Recipe:
+    layers_size = (1 + len(more)) * _HIDDEN * (width + classes)
+    if _FILE_SHARES * layers_size <= max_size:
+        schedule = _schedule(30)
+        return Recipe(reads=reads, more=more, width=width, hidden=_HIDDEN, schedule=schedule)
     return Recipe(reads=reads, more=more, width=width + 16)
 
 
@@ -166,17 +240,17 @@ def parts_of(reader: Trained) -> tuple[Rows | Bits, ...]:
     """Return what each network of a file reads."""
     if isinstance(reader, Picked):
         raise InputError("a file of picked n-grams holds no networks")
-    return reader.parts if isinstance(reader, Parts) else (reader,)
+    return reader.tables if isinstance(reader, Parts) else (reader,)
 
 
 def _resized(reader: Trained, count: int) -> Trained:
     """Return what reads so many rows of each table, or about so many bits."""
     if isinstance(reader, Bits):
-        return replace(reader, signs=replace(reader.signs, functions=max(1, count // _D)))
+        return replace(reader, signs=replace(reader.signs, functions=max(1, count // _SIGN_BITS)))
     if isinstance(reader, Rows):
         return replace(reader, rows=count)
     assert isinstance(reader, Parts)
-    return Parts(tuple(replace(part, rows=count) for part in reader.parts))
+    return Parts(tuple(replace(table, rows=count) for table in reader.tables))
 
 
 def _count(reader: Trained) -> int:
@@ -195,21 +269,32 @@ def compiled(
     """Return what was trained as a ``.tflite`` file that agrees with it.
 
     Args:
-        networks: a :class:`Table` for each part of the reader, or one :class:`ProjectionNet`.
+        networks: a :class:`RowTable` for each table of the reader, or one :class:`ProjectionNet`.
         reader: of texts; goes onto the card.
         texts: on some of which both must agree, one or more.
         card: what else the file says of itself.
-        precision: of :func:`handheld.compile.to_tflite`; that of a table's bits, and eight for the rest, if left out.
+        precision: of :func:`handheld.compile.to_tflite`; that of a table's bits, and eight for the
+            rest, if left out.
 
     Raises:
         CompileError: file and network differ.
     """
     inputs = torch.from_numpy(reader.of(texts[:_CHECKS]))
-    tables = [network for network in networks if isinstance(network, Table)]
-    module = Mean(tables, [part.length for part in reader.parts]) if isinstance(reader, Parts) else networks[0]
-    module = Exported(module) if isinstance(module, Table) else module
-    usual: Precision = _TABLES[tables[0].bits] if tables else "int8_weights"
-    return to_tflite(
-        module, inputs[:1], metadata={**card, "text": reader.card()}, precision=precision or usual,
+    tables = [network for network in networks if isinstance(network, RowTable)]
+    if precision is None:
+        precision = _TABLE_PRECISIONS[tables[0].bits] if tables else "int8_weights"
+    model = to_tflite(
+        _on_device(networks[0], tables, reader),
+        inputs[:1],
+        metadata={**card, "text": reader.card()},
+        precision=precision,
         checks=[row[None] for row in inputs[1:]],
-    ).content  # fmt: skip
+    )
+    return model.content
+
+
+def _on_device(network: nn.Module, tables: Sequence[RowTable], reader: Trained) -> nn.Module:
+    """Return the module as a device runs it, with a fixed number of rows."""
+    if isinstance(reader, Parts):
+        return Mean(tables, [table.length for table in reader.tables])
+    return ExportedTable(network) if isinstance(network, RowTable) else network

@@ -1,13 +1,12 @@
-"""Multinomial logistic regression of sparse texts, with a prior of its own for each coefficient;
-and the texts as matrices.
+"""Multinomial logistic regression of sparse texts, with a prior for each coefficient.
 
 The prior of "Baselines and Bigrams" (Wang and Manning, ACL 2012): a coefficient may be large where
 naive Bayes finds the n-gram telling. There features are multiplied by the log-count ratio; here,
 which is the same, coefficients are.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -16,12 +15,19 @@ from numpy.typing import NDArray
 from handheld.errors import MissingDependencyError
 from handheld.projection.hashing import Numbers
 from handheld.projection.ngrams import NGrams
+from handheld.projection.ragged import counts_of, filtered, taken
 
 Floats = NDArray[np.float32]
 
-MEMORY = 8  # pairs of steps and gradients that L-BFGS keeps (Nocedal and Wright, "Numerical Optimization", 7.2, advise 3 to 20)
-TOLERANCE = 2e-5  # of the loss from step to step, relative: below, validation accuracy no longer moved on six sets
-_SHARE_OF_SMALLEST = 1e-6
+MEMORY = 8
+"""Pairs of steps and gradients that L-BFGS keeps (Nocedal and Wright, "Numerical Optimization",
+7.2, advise 3 to 20)."""
+
+TOLERANCE = 2e-5
+"""Of the loss from step to step, relative: below, validation accuracy no longer moved on six
+sets."""
+
+_MIN_SHARE = 1e-6  # of a class, so that its logarithm is a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +50,21 @@ class TextMatrix:
     def of(cls, texts: Sequence[str], ngrams: NGrams, buckets: Numbers | None = None) -> Self:
         """Count the n-grams of texts: all, or those of the ``buckets`` of another matrix."""
         bag = ngrams.of(texts)
-        width = np.uint64(1 << ngrams.bits)
-        keys = np.repeat(np.arange(len(texts), dtype=np.uint64), np.diff(bag.offsets)) * width + bag.hashes
-        keys, counts = np.unique(keys, return_counts=True)
-        bucket = (keys % width).astype(np.intp)
-        text = (keys // width).astype(np.intp)
+        universe = np.uint64(1 << ngrams.bits)
+        # One number for a text and a bucket, so that one sort counts all n-grams.
+        text_numbers = np.arange(len(texts), dtype=np.uint64).repeat(counts_of(bag.offsets))
+        keys, counts = np.unique(text_numbers * universe + bag.hashes, return_counts=True)
+        bucket = (keys % universe).astype(np.intp)
+        text = (keys // universe).astype(np.intp)
         if buckets is None:
             buckets = np.unique(bucket)
         column = np.searchsorted(buckets, bucket)
-        known = (column < len(buckets)) & (buckets.take(column, mode="clip") == bucket)
-        starts = np.searchsorted(text[known], np.arange(len(texts) + 1))
-        return cls(starts, column[known].astype(np.int32), counts[known].astype(np.float32), buckets)
+        is_known = buckets.take(column, mode="clip") == bucket
+        # A bucket above the last was clipped to it.
+        is_known &= column < len(buckets)
+        starts = np.searchsorted(text[is_known], np.arange(len(texts) + 1))
+        columns = column[is_known].astype(np.int32)
+        return cls(starts, columns, counts[is_known].astype(np.float32), buckets)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -74,29 +84,33 @@ class TextMatrix:
         number[kept] = np.arange(len(kept), dtype=np.int32)
         columns = number.take(self.columns)
         is_kept = columns >= 0
-        before = np.zeros(len(columns) + 1, np.intp)
-        is_kept.cumsum(out=before[1:])
-        return TextMatrix(before.take(self.starts), columns[is_kept], self.counts[is_kept], self.buckets.take(kept))
+        starts = filtered(self.starts, is_kept)
+        buckets = self.buckets.take(kept)
+        return TextMatrix(starts, columns[is_kept], self.counts[is_kept], buckets)
 
     def take(self, texts: Numbers) -> "TextMatrix":
         """Return the matrix of some texts."""
-        sizes = np.diff(self.starts).take(texts)
-        starts = np.zeros(len(texts) + 1, np.intp)
-        sizes.cumsum(out=starts[1:])
-        places = (self.starts.take(texts) - starts[:-1]).repeat(sizes) + np.arange(starts[-1])
-        return TextMatrix(starts, self.columns.take(places), self.counts.take(places), self.buckets)
+        starts, entries = taken(self.starts, texts)
+        counts = self.counts.take(entries)
+        return TextMatrix(starts, self.columns.take(entries), counts, self.buckets)
 
     def totals(self) -> Floats:
-        """Return (texts,) how many n-grams each text has, those that occur twice twice; 1 for a
-        text without any."""
+        """Return (texts,) how many n-grams each text has, those that occur twice twice.
+
+        It is 1 for a text without any.
+        """
+        # Counts are whole numbers, and so exact in double precision whatever they add up to.
         before = np.zeros(len(self.counts) + 1)
         self.counts.cumsum(out=before[1:], dtype=np.float64)
-        return np.maximum(np.diff(before.take(self.starts)), 1).astype(np.float32)
+        totals = np.diff(before.take(self.starts))
+        return np.maximum(totals, 1).astype(np.float32)
 
     def weighted(self, weights: Floats) -> Floats:
-        """Return (entries,) values: counts times a weight of the column, over the root of the
-        text's number of n-grams."""
-        share = (1 / np.sqrt(self.totals())).repeat(np.diff(self.starts))
+        """Return (entries,) values: counts times a weight of the column.
+
+        They are over the root of the text's number of n-grams.
+        """
+        share = (1 / np.sqrt(self.totals())).repeat(counts_of(self.starts))
         return np.asarray(self.counts * share * weights.take(self.columns), np.float32)
 
 
@@ -116,8 +130,10 @@ class SoftmaxRegression:
         """Return (texts, classes) logits."""
         from handheld.projection.training._kernels import scores_of
 
-        found: Floats = scores_of(texts.starts, texts.columns, values, self.coefficients, self.bias)
-        return found
+        scores: Floats = scores_of(
+            texts.starts, texts.columns, values, self.coefficients, self.bias
+        )
+        return scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,14 +154,82 @@ class Lessons:
 
     def take(self, chosen: Numbers) -> "Lessons":
         """Return some of the texts."""
-        sizes = np.diff(self.texts.starts).take(chosen)
-        texts = self.texts.take(chosen)
-        places = (self.texts.starts.take(chosen) - texts.starts[:-1]).repeat(sizes) + np.arange(texts.starts[-1])
+        # Values are not in the matrix: they follow its entries.
+        _, entries = taken(self.texts.starts, chosen)
         weights = self.weights[chosen]
-        return replace(
-            self, texts=texts, values=self.values.take(places), targets=self.targets[chosen],
-            weights=np.asarray(weights / weights.mean(), np.float32),
-        )  # fmt: skip
+        return Lessons(
+            self.texts.take(chosen),
+            self.values.take(entries),
+            self.targets[chosen],
+            np.asarray(weights / weights.mean(), np.float32),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Objective:
+    """What a fit makes least, of a flat array of coefficients over their scales, and biases.
+
+    Attributes:
+        lessons: to learn.
+        alpha: strength of the prior.
+        scale: (columns, classes), (columns, 1) or (1, 1), of each coefficient.
+        loss_and_gradient: the compiled kernel.
+    """
+
+    lessons: Lessons
+    alpha: float
+    scale: Floats
+    loss_and_gradient: Callable[..., float]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of the coefficients."""
+        return self.lessons.texts.width, self.lessons.targets.shape[1]
+
+    def __call__(self, flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return the loss and its gradient."""
+        lessons = self.lessons
+        count = len(lessons.targets)
+        unscaled, bias = self._parted(flat)
+        # In single precision, half the memory of what L-BFGS keeps in double.
+        gradient = np.zeros(self.shape, np.float32)
+        bias_gradient = np.zeros(len(bias), np.float32)
+        loss = self.loss_and_gradient(
+            lessons.texts.starts,
+            lessons.texts.columns,
+            lessons.values,
+            unscaled * self.scale,
+            bias,
+            lessons.targets,
+            lessons.weights,
+            gradient,
+            bias_gradient,
+        )
+        slope = gradient * self.scale / count + np.float32(self.alpha) * unscaled
+        penalty = self.alpha / 2 * float(np.square(unscaled).sum())
+        slopes = np.concatenate([slope.ravel(), bias_gradient / count])
+        return loss / count + penalty, slopes.astype(np.float64)
+
+    def flat(self, model: SoftmaxRegression) -> NDArray[np.float64]:
+        """Return a model as this takes it."""
+        # A scale of 0 holds its coefficient at 0: there is nothing to begin from.
+        unscaled = np.divide(
+            model.coefficients,
+            self.scale,
+            out=np.zeros(self.shape, np.float32),
+            where=self.scale != 0,
+        )
+        return np.concatenate([unscaled.ravel(), model.bias]).astype(np.float64)
+
+    def model(self, flat: NDArray[np.float64]) -> SoftmaxRegression:
+        """Return the model that :meth:`flat` was made of."""
+        unscaled, bias = self._parted(flat)
+        return SoftmaxRegression(np.asarray(unscaled * self.scale, np.float32), bias)
+
+    def _parted(self, flat: NDArray[np.float64]) -> tuple[Floats, Floats]:
+        columns, classes = self.shape
+        unscaled = flat[: columns * classes].astype(np.float32).reshape(self.shape)
+        return unscaled, flat[columns * classes :].astype(np.float32)
 
 
 def fitted(
@@ -156,8 +240,9 @@ def fitted(
     start: SoftmaxRegression | None = None,
     steps: int = 100,
 ) -> SoftmaxRegression:
-    """Return the regression with the least mean cross-entropy + alpha / 2 * the sum of squares
-    (coefficient / prior).
+    """Return the regression with the least loss.
+
+    That is the mean cross-entropy + alpha / 2 * the sum of squares (coefficient / prior).
 
     Args:
         lessons: to learn.
@@ -174,32 +259,28 @@ def fitted(
 
         from handheld.projection.training._kernels import loss_and_gradient
     except ImportError as error:
-        raise MissingDependencyError(error.name or "scipy", "train", "training a text classifier") from error
-    count, classes = lessons.targets.shape
-    shape = (lessons.texts.width, classes)
+        raise MissingDependencyError(
+            error.name or "scipy", "train", "training a text classifier"
+        ) from error
     scale = np.ones((1, 1), np.float32) if prior is None else prior
-    first = start or SoftmaxRegression(np.zeros(shape, np.float32), _log_shares(lessons))
-    size = shape[0] * shape[1]
+    objective = _Objective(lessons, alpha, scale, loss_and_gradient)
+    if start is None:
+        # From the shares of the classes, which a text without n-grams is answered by.
+        start = SoftmaxRegression(np.zeros(objective.shape, np.float32), _log_shares(lessons))
+    best, _, _ = fmin_l_bfgs_b(
+        objective,
+        objective.flat(start),
+        m=MEMORY,
+        maxiter=steps,
+        pgtol=0,  # the loss alone says when to stop: gradients have no scale of their own
+        factr=_tolerance_in_steps(),
+    )
+    return objective.model(best)
 
-    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        unscaled = flat[:size].astype(np.float32).reshape(shape)
-        gradient = np.zeros(shape, np.float32)
-        tilt = np.zeros(classes, np.float32)
-        value = loss_and_gradient(
-            lessons.texts.starts, lessons.texts.columns, lessons.values, unscaled * scale, flat[size:].astype(np.float32),
-            lessons.targets, lessons.weights, gradient, tilt,
-        )  # fmt: skip
-        slope = gradient * scale / count + np.float32(alpha) * unscaled
-        penalty = alpha / 2 * float(np.square(unscaled).sum())
-        return value / count + penalty, np.concatenate([slope.ravel(), tilt / count]).astype(np.float64)
 
-    # A scale of 0 holds its coefficient at 0: there is nothing to begin from.
-    unscaled_start = np.divide(first.coefficients, scale, out=np.zeros(shape, np.float32), where=scale != 0)
-    begin = np.concatenate([unscaled_start.ravel(), first.bias]).astype(np.float64)
-    accuracy: Any = TOLERANCE / np.finfo(np.float64).eps
-    best, _, _ = fmin_l_bfgs_b(loss, begin, m=MEMORY, maxiter=steps, pgtol=0, factr=accuracy)
-    coefficients = best[:size].astype(np.float32).reshape(shape) * scale
-    return SoftmaxRegression(np.asarray(coefficients, np.float32), best[size:].astype(np.float32))
+def _tolerance_in_steps() -> Any:
+    """Return the tolerance as scipy takes it, over the smallest step of a float."""
+    return TOLERANCE / np.finfo(np.float64).eps
 
 
 def mean_of(models: Sequence[SoftmaxRegression]) -> SoftmaxRegression:
@@ -211,12 +292,15 @@ def mean_of(models: Sequence[SoftmaxRegression]) -> SoftmaxRegression:
 
 def _log_shares(lessons: Lessons) -> Floats:
     shares = (lessons.targets * lessons.weights[:, None]).mean(axis=0)
-    return np.asarray(np.log(shares + _SHARE_OF_SMALLEST), np.float32)
+    return np.asarray(np.log(shares + _MIN_SHARE), np.float32)
 
 
 def inverse_document_frequency(texts: TextMatrix) -> Floats:
-    """Return (columns,) idf as scikit-learn smooths it: log((1 + texts) / (1 + texts that have the
-    n-gram)) + 1, 1 in the mean square over all entries."""
+    """Return (columns,) how rare each n-gram is, as scikit-learn smooths it.
+
+    That is log((1 + texts) / (1 + texts that have the n-gram)) + 1, made 1 in the mean square over
+    all entries.
+    """
     frequency = texts.document_frequency()
     idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
     mean_square = (np.square(idf) * frequency).sum() / max(1, frequency.sum())
@@ -224,8 +308,10 @@ def inverse_document_frequency(texts: TextMatrix) -> Floats:
 
 
 def log_count_ratio(texts: TextMatrix, targets: Floats, smoothing: float = 1.0) -> Floats:
-    """Return (columns, classes) how telling an n-gram is of a class: the size of the logarithm of
-    the ratio between its share of the texts of that class and of all others; 1 in the mean square.
+    """Return (columns, classes) how telling an n-gram is of a class; 1 in the mean square.
+
+    It is the size of the logarithm of the ratio between its share of the texts of that class and
+    of all others.
 
     Args:
         texts: counted.
@@ -234,10 +320,11 @@ def log_count_ratio(texts: TextMatrix, targets: Floats, smoothing: float = 1.0) 
     """
     classes = targets.shape[1]
     inside = np.zeros((texts.width, classes), np.float32)
+    # Whether a text has an n-gram counts, and not how often, as in the paper.
     np.add.at(inside, texts.columns, targets.repeat(np.diff(texts.starts), axis=0))
     outside = texts.document_frequency()[:, None] - inside
     members = targets.sum(axis=0)
     share = (inside + smoothing) / (members + 2 * smoothing)
-    rest = (outside + smoothing) / (len(texts) - members + 2 * smoothing)
-    ratio = np.abs(np.log(share / rest))
+    others_share = (outside + smoothing) / (len(texts) - members + 2 * smoothing)
+    ratio = np.abs(np.log(share / others_share))
     return np.asarray(ratio / np.sqrt(np.square(ratio).mean()), np.float32)

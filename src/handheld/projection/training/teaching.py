@@ -1,4 +1,4 @@
-"""Trainer networks learn first, and then answer for all texts: what the network that is shipped learns from."""
+"""Trainer networks learn first, then answer for all texts: the shipped network learns from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,19 @@ from torch import nn
 from handheld.errors import InputError, TrainingError
 from handheld.projection.features import Features
 from handheld.projection.inputs import Bits, Rows
-from handheld.projection.training.lessons import Lesson
+from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.recipe import LETTERS, NGRAMS, SKIPGRAMS, Recipe
-from handheld.projection.training.text import Curve, logits_of, silent, train_student, train_trainer
+from handheld.projection.training.text import (
+    Curve,
+    logits_of,
+    silent,
+    train_student,
+    train_trainer,
+)
 from handheld.projection.training.trainers import TRAINERS
 from handheld.training import Report, Schedule
 
+# Clipped, since gradients of a recurrent network may be large.
 SCHEDULE = Schedule(12, batch=64, rate=0.002, rise=0.1, decay=0.01, clip=1.0, optimiser="adam")
 """Of trainer networks."""
 
@@ -31,11 +38,11 @@ TABLES: Mapping[str, Features] = {
 NAMES = (*TRAINERS, *TABLES)
 """Of all trainers."""
 
-_ROWS = 4096
+_ROWS = 4096  # of a trainer that is a table
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class TaughtTrainer:
     """A trainer that has learned.
 
     Attributes:
@@ -54,9 +61,15 @@ class Taught:
 
 
 def build(trainer: str, classes: int, seed: int = 0) -> nn.Module:
-    """Return a trainer network by its name. Raises :class:`InputError` for one that there is not."""
+    """Return a trainer network by its name.
+
+    Raises:
+        InputError: a name that there is not.
+    """
     if trainer not in TRAINERS:
-        raise InputError(f"no trainer {trainer!r}: expected {', '.join(NAMES)}, or package.module:factory")
+        raise InputError(
+            f"no trainer {trainer!r}: expected {', '.join(NAMES)}, or package.module:factory"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return TRAINERS[trainer](classes)
@@ -64,18 +77,19 @@ def build(trainer: str, classes: int, seed: int = 0) -> nn.Module:
 
 def teach(
     trainer: str | nn.Module,
-    lesson: Lesson,
+    lesson: TextLesson,
     *,
     schedule: Schedule = SCHEDULE,
     seed: int = 0,
     save: Path | None = None,
     report: Report = silent,
-) -> Taught:
+) -> TaughtTrainer:
     """Train a trainer from labels.
 
     Args:
-        trainer: one of :data:`NAMES`, or a module that gives (n, classes) logits of what its ``inputs`` makes of texts; without
-            that method it gets (n, 32) numbers of words, 0 behind the last.
+        trainer: one of :data:`NAMES`, or a module that gives (n, classes) logits of what its
+            ``inputs`` makes of texts; without that method it gets (n, 32) numbers of words, 0
+            behind the last.
         lesson: what to learn.
         schedule: of a network's training; a table has its own.
         seed: of weights and order.
@@ -90,23 +104,39 @@ def teach(
         recipe = Recipe(features=TABLES[trainer])
         reader = Rows(recipe.features, _ROWS)
         table, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
-        return Taught(table, reader, curve)
-    network = build(trainer, lesson.classes, seed) if isinstance(trainer, str) else trainer
+        return TaughtTrainer(table, reader, curve)
+    network = trainer
+    if isinstance(network, str):
+        network = build(network, lesson.classes, seed)
+    # Before it learns for minutes: what others wrote may give anything.
     check(network, lesson.classes)
     curve = train_trainer(network, lesson, schedule, seed=seed, save=save, report=report)
-    return Taught(network, None, curve)
+    return TaughtTrainer(network, None, curve)
 
 
 def check(network: nn.Module, classes: int) -> None:
-    """See that a network gives (texts, classes) logits. Raises :class:`TrainingError` if it does not."""
+    """See that a network gives (texts, classes) logits.
+
+    Raises:
+        TrainingError: it does not, or fails.
+    """
     try:
+        # One text without a word: networks of others' making may not know what to do with it.
         shape = logits_of(network.eval(), None, ["a text", ""]).shape
-    except Exception as error:
-        raise TrainingError(f"the trainer {type(network).__name__} fails on texts: {error}") from error
+    except Exception as error:  # whatever another's code raises
+        name = type(network).__name__
+        raise TrainingError(f"the trainer {name} fails on texts: {error}") from error
     if shape != (2, classes):
-        raise TrainingError(f"the trainer gives {list(shape)} for 2 texts of {classes} labels: expected [2, {classes}]")
+        raise TrainingError(
+            f"the trainer gives {list(shape)} for 2 texts of {classes} labels: "
+            f"expected [2, {classes}]"
+        )
 
 
 def mean_of(answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the mean of several teachers' (texts, classes) logits; what all labels of a text share does not count."""
-    return np.asarray(np.mean([logits - logits.mean(axis=1, keepdims=True) for logits in answers], axis=0), np.float32)
+    """Return the mean of several teachers' (texts, classes) logits.
+
+    What all labels of a text share does not count.
+    """
+    contrasts = [logits - logits.mean(axis=1, keepdims=True) for logits in answers]
+    return np.asarray(np.mean(contrasts, axis=0), np.float32)

@@ -1,10 +1,11 @@
-"""Networks for texts learn: from labels, from a teacher's answers, or together with a trainer network.
+"""Networks for texts learn: from labels, from a teacher's answers, or with a trainer network.
 
-"ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections", arXiv 1708.00630.
+"ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections", arXiv
+1708.00630.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +14,42 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.projection.inputs import Bits, Rows
-from handheld.projection.training.lessons import Lesson, Tensors, inputs_of, order, rows_of
-from handheld.projection.training.net import Joint, Step, Weights
+from handheld.projection.training.lessons import Tensors, TextLesson, inputs_of, order, rows_of
+from handheld.projection.training.net import Joint, JointBatch, ProjectionStep, Weights
 from handheld.projection.training.recipe import Recipe
-from handheld.projection.training.table import Table
+from handheld.projection.training.table import RowTable
 from handheld.projection.training.trainers import words_as_inputs
 from handheld.training import Report, Schedule, fit
 
 Curve = list[tuple[int, float]]
 
-_AT_ONCE = 256  # texts
-_STEPS, _LEAST = 32, 4  # in an epoch, so that few texts are learned from too, and texts in a step
+_LOGITS_BATCH = 256  # texts that are answered at once
+# Few texts are learned in smaller batches: an epoch has 32 steps, of 4 texts at least.
+_EPOCH_STEPS = 32
+_MIN_BATCH = 4
+_SMOOTHING = 0.1  # of a trainer's labels (Szegedy et al., arXiv 1512.00567)
 
 
 def silent(step: int, steps: int, loss: float) -> None:
     """Say nothing."""
 
 
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What networks read of a lesson's texts.
+
+    Attributes:
+        projection: gives the inputs of the network that is shipped, for some of the texts.
+        trainer: (texts, ...) inputs of a trainer network, if one learns along.
+    """
+
+    projection: Callable[[NDArray[np.intp]], Tensors]
+    trainer: torch.Tensor | None = None
+
+
 def train_student(
     reader: Rows | Bits,
-    lesson: Lesson,
+    lesson: TextLesson,
     recipe: Recipe,
     *,
     trainer: nn.Module | None = None,
@@ -46,7 +63,8 @@ def train_student(
         reader: of texts.
         lesson: what to learn.
         recipe: of the network and its training.
-        trainer: a network that learns along, and whose answers teach it; it reads what ``inputs_for`` gives.
+        trainer: a network that learns along, and whose answers teach it; it reads what
+            ``inputs_for`` gives.
         seed: of weights, order and dropout.
         save: file to go on from.
         report: called after each step.
@@ -55,32 +73,55 @@ def train_student(
         InputError: a damaged state.
         TrainingError: the loss is no longer a number.
     """
+    # The caller's random numbers go on as if none had been drawn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = recipe.network(reader, lesson.classes)
-    theirs = None if trainer is None else inputs_for(trainer, lesson.texts)
+    trainer_inputs = None if trainer is None else inputs_for(trainer, lesson.texts)
     curve = learn(
-        Joint(network, trainer), (inputs_of(reader, lesson.texts), theirs), lesson, recipe.schedule, recipe.weights,
-        seed=seed, save=save, report=report,
-    )  # fmt: skip
+        Joint(network, trainer),
+        Inputs(inputs_of(reader, lesson.texts), trainer_inputs),
+        lesson,
+        recipe.schedule,
+        recipe.weights,
+        seed=seed,
+        save=save,
+        report=report,
+    )
     return network, curve
 
 
 def train_trainer(
-    trainer: nn.Module, lesson: Lesson, schedule: Schedule, *, seed: int = 0, save: Path | None = None, report: Report = silent
+    trainer: nn.Module,
+    lesson: TextLesson,
+    schedule: Schedule,
+    *,
+    seed: int = 0,
+    save: Path | None = None,
+    report: Report = silent,
 ) -> Curve:
-    """Train a trainer network from labels alone; return the (step, loss) of its training. Raises as :func:`train_student`."""
-    words = inputs_for(trainer, lesson.texts)
-    weights = Weights(smoothing=0.1)
+    """Train a trainer network from labels alone; return the (step, loss) of its training.
+
+    Raises as :func:`train_student`.
+    """
+    # Once for all texts: an encoder of a package takes long.
+    inputs = inputs_for(trainer, lesson.texts)
     return learn(
-        Joint(trainer), (lambda chosen: (words[chosen],), None), lesson, schedule, weights, seed=seed, save=save, report=report
+        Joint(trainer),
+        Inputs(lambda chosen: (inputs[chosen],)),
+        lesson,
+        schedule,
+        Weights(smoothing=_SMOOTHING),
+        seed=seed,
+        save=save,
+        report=report,
     )
 
 
 def learn(
     networks: Joint,
-    inputs: tuple[Callable[[NDArray[np.intp]], Tensors], torch.Tensor | None],
-    lesson: Lesson,
+    inputs: Inputs,
+    lesson: TextLesson,
     schedule: Schedule,
     weights: Weights,
     *,
@@ -88,46 +129,84 @@ def learn(
     save: Path | None,
     report: Report,
 ) -> Curve:
-    """Train networks; a table knows of its grid from the second half on. ``inputs``: of the student, and of the trainer.
+    """Train networks; a table knows of its grid from the second half on.
 
     Few texts are learned in smaller batches, so that an epoch has some 32 steps.
     """
-    network, (ours, theirs) = networks.projection, inputs
-    schedule = replace(schedule, batch=min(schedule.batch, max(_LEAST, len(lesson) // _STEPS)))
-    labels, places = torch.from_numpy(lesson.labels), order(len(lesson), schedule.batch, seed)
-    answers = None if lesson.answers is None else torch.from_numpy(lesson.answers)
-    steps = round(schedule.epochs * max(1, len(lesson) // schedule.batch))
+    network = networks.projection
+    batch_size = min(schedule.batch, max(_MIN_BATCH, len(lesson) // _EPOCH_STEPS))
+    schedule = replace(schedule, batch=batch_size)
+    steps = round(schedule.epochs * max(1, len(lesson) // batch_size))
+    batches = _Batches(lesson, inputs, batch_size, seed)
 
-    def batch(number: int) -> tuple[Tensors, Tensors, torch.Tensor]:
-        if isinstance(network, Table):
+    def batch(number: int) -> JointBatch:
+        if isinstance(network, RowTable):
+            # By the number of the step: a training that goes on needs no state of it.
             network.on_grid = 2 * number >= steps
-        chosen = places(number)
-        return ours(chosen), () if theirs is None else (theirs[chosen],), labels[chosen]
+        return batches(number)
 
-    given = None if answers is None else lambda number: answers[places(number)]
-    step = Step(networks.train(), batch, weights, given)
+    step = ProjectionStep(networks.train(), batch, weights)
     curve = fit(networks, step, schedule, steps, save=save, report=report, seed=seed)
-    if isinstance(network, Table):
+    if isinstance(network, RowTable):
+        # Also where it learned for a step or none.
         network.on_grid = True
     networks.eval()
     return curve
 
 
+class _Batches:
+    """Gives what is learned in a step."""
+
+    def __init__(self, lesson: TextLesson, inputs: Inputs, batch_size: int, seed: int):
+        self.inputs = inputs
+        self.labels = torch.from_numpy(lesson.labels)
+        self.answers: torch.Tensor | None = None
+        if lesson.answers is not None:
+            self.answers = torch.from_numpy(lesson.answers)
+        self.order = order(len(lesson), batch_size, seed)
+
+    def __call__(self, step: int) -> JointBatch:
+        chosen = self.order(step)
+        trainer_inputs: Tensors = ()
+        if self.inputs.trainer is not None:
+            trainer_inputs = (self.inputs.trainer[chosen],)
+        return JointBatch(
+            self.inputs.projection(chosen),
+            trainer_inputs,
+            self.labels[chosen],
+            None if self.answers is None else self.answers[chosen],
+        )
+
+
 def inputs_for(trainer: nn.Module, texts: Sequence[str]) -> torch.Tensor:
-    """Return (texts, ...) what a trainer network reads: what its own ``inputs`` makes of texts, or else numbers of words."""
-    found: torch.Tensor = getattr(trainer, "inputs", words_as_inputs)(texts)
-    return found
+    """Return (texts, ...) what a trainer network reads.
+
+    That is what its own ``inputs`` makes of texts, or else numbers of words.
+    """
+    # Modules of others have it or not: it is no part of what a module is.
+    make_inputs = getattr(trainer, "inputs", words_as_inputs)
+    inputs: torch.Tensor = make_inputs(texts)
+    return inputs
 
 
-def logits_of(network: nn.Module, reader: Rows | Bits | None, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return (texts, classes) logits of a network in evaluation mode; without a reader it is a trainer's."""
-    found = []
+def logits_of(
+    network: nn.Module, reader: Rows | Bits | None, texts: Sequence[str]
+) -> NDArray[np.float32]:
+    """Return (texts, classes) logits of a network in evaluation mode.
+
+    Without a reader it is a trainer's.
+    """
+    logits: list[NDArray[np.float32]] = []
     with torch.inference_mode():
-        for start in range(0, len(texts), _AT_ONCE):
-            some = texts[start : start + _AT_ONCE]
-            if isinstance(reader, Rows):
-                inputs = rows_of(reader, reader.features.of(some))
-            else:
-                inputs = (inputs_for(network, some) if reader is None else torch.from_numpy(reader.of(some)),)
-            found.append(network(*inputs).float().numpy())
-    return np.concatenate(found)
+        for start in range(0, len(texts), _LOGITS_BATCH):
+            inputs = _inputs(network, reader, texts[start : start + _LOGITS_BATCH])
+            logits.append(network(*inputs).float().numpy())
+    return np.concatenate(logits)
+
+
+def _inputs(network: nn.Module, reader: Rows | Bits | None, texts: Sequence[str]) -> Tensors:
+    if reader is None:
+        return (inputs_for(network, texts),)
+    if isinstance(reader, Rows):
+        return rows_of(reader, reader.features.of(texts))
+    return (torch.from_numpy(reader.of(texts)),)
