@@ -13,11 +13,11 @@ from torch import nn
 from handheld.config import find
 from handheld.data.partitions import of_parts
 from handheld.federated.learning import Examples, Users
-from handheld.hands.training.convention import keypoints_of
-from handheld.hands.training.mesh import HandMesh, load_mesh, shaped
-from handheld.hands.training.poses import GESTURES, blend
-from handheld.hands.training.rig import posed, rig_of
-from handheld.hands.training.skinning import rotation
+from handheld.hands.training.render.convention import keypoints_of
+from handheld.hands.training.render.mesh import HandMesh, load_mesh, shaped
+from handheld.hands.training.render.poses import GESTURES, blend
+from handheld.hands.training.render.rig import posed, rig_of
+from handheld.hands.training.render.skinning import rotation
 
 PEOPLE, JUDGES, EACH = 60, 20, 30
 _WRIST, _MIDDLE, _LOOSE, _GRAIN = 0, 9, 0.35, 0.02

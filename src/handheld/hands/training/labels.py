@@ -51,3 +51,31 @@ class LabelledPicture:
     complete: bool
     mask: NDArray[np.uint8] | None = None
     depth: NDArray[np.float32] | None = None
+
+
+PALM_KEYPOINTS = (0, 5, 9, 13, 17, 1, 2)
+"""Of the 21 keypoints the seven of a palm: wrist, four knuckles, two at the thumb's base."""
+
+_PALM_SCALE = 1.05
+"""Side of MediaPipe's palm boxes against the long side around the seven keypoints: the median of 296
+hands in six sets of photos (1.05, standard deviation 0.09; their centres differ by 0.004)."""
+
+
+def palm_box(
+    keypoints: NDArray[np.floating[Any]],
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+    """Return the palm of a hand as MediaPipe's detector means it.
+
+    Args:
+        keypoints: (21, 2 or more) pixels; NaN where unknown.
+
+    Returns:
+        The square box (4,) x0, y0, x1, y1, and the palm's seven keypoints (7, 2), both in pixels and NaN
+        where a keypoint that they need is unknown.
+    """
+    points = keypoints[list(PALM_KEYPOINTS), :2]
+    low = points.min(axis=0)
+    high = points.max(axis=0)
+    centre = (low + high) / 2
+    half = _PALM_SCALE / 2 * (high - low).max()
+    return np.concatenate([centre - half, centre + half]), points

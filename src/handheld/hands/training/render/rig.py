@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handheld.hands.training.mesh import HandMesh, Integers
-from handheld.hands.training.skinning import Doubles, forward, relative, rotation
+from handheld.hands.training.render.mesh import HandMesh, Integers
+from handheld.hands.training.render.skinning import Doubles, forward, relative, rotation
 
 FINGERS = ("finger1", "finger2", "finger3", "finger4", "finger5")
 _WRIST, _MIDDLE_KNUCKLE, _KNUCKLES = 0, 9, (5, 9, 13, 17)
 _TIPS = (8, 12, 16, 20)
+_THUMB_BASE = 1
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,14 @@ class HandPose:
     ``bend`` (5, 3): thumb to little finger, first joint to last, towards the palm; the thumb's first joint
     counts from where the mesh rests. ``spread`` (5,): sideways at the first joint, towards the thumb's side,
     from where the mesh rests. ``opposition``: the thumb's swing in front of the palm. ``wrist``: (flexion
-    towards the palm, deviation towards the thumb).
+    towards the palm, deviation towards the thumb). ``elbow``: 0 with a straight arm.
     """
 
     bend: Doubles
     spread: Doubles
     opposition: float = 0.0
     wrist: tuple[float, float] = (0.0, 0.0)
+    elbow: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,12 @@ def rig_of(mesh: HandMesh) -> Rig:
     corner = planes[fingers[:, 0]]
     flexion = _unit(np.cross(corner[:, 0] - corner[:, 1], corner[:, 2] - corner[:, 1]))
     before = directions[mesh.parents[fingers]]
-    # The mesh rests with curled fingers: the turn from a finger's first bone to its last shows which way is inward.
-    curl = np.cross(directions[fingers[:, 0]], directions[fingers[:, 2]])
-    flexion *= np.sign(np.sum(flexion * curl, axis=1, keepdims=True))
+    # A mesh may rest with fingers that are bent back a little, so how it rests does not tell which way is
+    # inward: fingers bend to where the palm looks, the thumb towards the little finger's knuckle.
+    inward = np.tile(frame[2], (5, 1))
+    inward[0] = keypoints[_KNUCKLES[-1]] - keypoints[_THUMB_BASE]
+    turn = np.cross(directions[fingers[:, 0]], inward)
+    flexion *= np.sign(np.sum(flexion * turn, axis=1, keepdims=True))
     rest_bend = _signed_angle(before, directions[fingers], flexion[:, None])
     # The wrist's bone is no line that a thumb could be straight with: its first joint counts from the rest.
     rest_bend[0, 0] = 0
@@ -118,7 +123,9 @@ def _rotations(rig: Rig, pose: HandPose) -> Doubles:
     turn[knuckles] = swing @ turn[knuckles]
     flexion, deviation = pose.wrist
     # A straight elbow keeps the upper arm, and the cut end of it, behind the forearm and out of the picture.
-    turn[rig.mesh.bones.index("lowerarm01.R")] = rotation(rig.elbow_axis, -rig.rest_elbow)
+    turn[rig.mesh.bones.index("lowerarm01.R")] = rotation(
+        rig.elbow_axis, pose.elbow - rig.rest_elbow
+    )
     turn[rig.mesh.bones.index("wrist.R")] = rotation(rig.frame[2], -rig.thumbward * deviation) @ rotation(rig.frame[0], flexion)
     return turn
 

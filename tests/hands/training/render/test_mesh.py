@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError, ModelError
-from handheld.hands.training.mesh import HandMesh, load_mesh, load_skin, mirrored, shaped
+from handheld.hands.training.render.mesh import HandMesh, load_mesh, load_skin, mirrored, shaped
 
 
 def test_the_files_are_decimetres_and_the_mesh_is_metres(stick: HandMesh) -> None:

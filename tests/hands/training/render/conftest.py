@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from handheld.hands.training.mesh import HandMesh, load_mesh
+from handheld.hands.training.render.mesh import HandMesh, load_mesh
 
 
 @pytest.fixture

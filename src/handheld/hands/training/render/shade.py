@@ -1,13 +1,13 @@
 """What each pixel of a hand looks like: light on its vertices, times the skin's colour."""
 
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import Protocol, TypeAlias, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.hands.training.mesh import Floats, HandMesh, Integers
+from handheld.hands.training.render.mesh import Floats, Integers
 
 Picture: TypeAlias = NDArray[np.uint8]
 
@@ -35,13 +35,34 @@ class Light:
     crevices: float = 0.55
 
 
+class Textured(Protocol):
+    """Triangles with a skin: a hand's mesh, or the surface of a thing.
+
+    ``faces`` (T, 3): indices of vertices, counter-clockwise from outside; ``texture_faces`` (T, 3): indices
+    into ``uv`` (U, 2), fractions of the skin's picture with v upward.
+    """
+
+    @property
+    def faces(self) -> Integers: ...
+    @property
+    def texture_faces(self) -> Integers: ...
+    @property
+    def uv(self) -> Floats: ...
+
+
 @dataclass(frozen=True)
 class Body:
-    """One arm before the camera: ``vertices`` (drawn, 3) in the camera's metres, ``skin`` (N, N, 3) RGB."""
+    """One thing before the camera.
 
-    mesh: HandMesh
+    ``vertices`` (drawn, 3) in the camera's metres; ``skin`` (N, N, 3) RGB; ``tint`` (3,) or (drawn, 3): what
+    its linear colour is multiplied by; ``gloss``: of the light's, how much it shines.
+    """
+
+    mesh: Textured
     vertices: Floats
     skin: Picture
+    tint: Floats | None = None
+    gloss: float = 1.0
 
 
 def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Picture:
@@ -83,7 +104,10 @@ def _vertex_light(body: Body, light: Light) -> Floats:
     half = towards + view
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     glint = np.clip(np.sum(normals * half, axis=1, keepdims=True), 0, None) ** 24
-    return cast(Floats, (diffuse + ambient + light.gloss * 4 * glint).astype(np.float32))
+    returned = (diffuse + ambient + light.gloss * body.gloss * 4 * glint).astype(np.float32)
+    if body.tint is not None:
+        returned = returned * body.tint
+    return cast(Floats, returned)
 
 
 def vertex_normals(vertices: Floats, faces: Integers) -> Floats:

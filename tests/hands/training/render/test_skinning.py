@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handheld.hands.training.mesh import HandMesh
-from handheld.hands.training.skinning import Doubles, carry, forward, relative, rotation, skin
+from handheld.hands.training.render.mesh import HandMesh
+from handheld.hands.training.render.skinning import Doubles, carry, forward, relative, rotation, skin
 
 QUARTER = np.pi / 2
 

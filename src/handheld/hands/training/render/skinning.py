@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.hands.training.mesh import Floats, HandMesh
+from handheld.hands.training.render.mesh import Floats, HandMesh
 
 Doubles: TypeAlias = NDArray[np.float64]
 

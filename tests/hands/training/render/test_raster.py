@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handheld.hands.training.mesh import Floats
-from handheld.hands.training.raster import Fragments, rasterise
+from handheld.hands.training.render.mesh import Floats
+from handheld.hands.training.render.raster import Fragments, rasterise
 
 LOWER_LEFT = np.array([(0, 0), (0, 4), (4, 4)], np.float32)
 """Counter-clockwise to the eye, y being downward; its slanted edge runs through the centres of the diagonal's pixels."""

@@ -20,6 +20,7 @@ from handheld.errors import InputError, ModelError
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[np.int64]
 Handedness: TypeAlias = Literal["Left", "Right"]
+MeshFamily: TypeAlias = Literal["makehuman", "webxr"]
 
 METRES = 0.1
 """Length of one unit of the files: MakeHuman models in decimetres."""
@@ -36,6 +37,7 @@ class HandMesh:
     around each bone's two joints; ``planes`` (B, 3, V): the same for three points whose plane the bone bends
     in. ``influences`` (drawn, K): bones, ``weights`` (drawn, K): their shares, summing to one. ``keypoints``
     (21, 2): bone, and 0 for its head or 1 for its tail. ``targets``: name to (V, 3), decimetres to add.
+    ``family``: whose mesh it is, which tells how its joints lie beside MediaPipe's keypoints.
     """
 
     handedness: Handedness
@@ -53,6 +55,7 @@ class HandMesh:
     weights: Floats
     keypoints: Integers
     targets: Mapping[str, Floats]
+    family: MeshFamily = "makehuman"
 
 
 def load_mesh(folder: Path) -> HandMesh:

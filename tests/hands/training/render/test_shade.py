@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handheld.hands.training.mesh import HandMesh
-from handheld.hands.training.shade import Body, Light, paint, vertex_normals
+from handheld.hands.training.render.mesh import HandMesh
+from handheld.hands.training.render.shade import Body, Light, paint, vertex_normals
 
 TRIANGLE = np.array([(-1, -1, 2), (-1, 1, 2), (1, 1, 2)], np.float32)
 DARK = (0.0, 0.0, 0.0)

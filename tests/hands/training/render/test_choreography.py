@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from handheld.hands.training.choreography import SECONDS, Placement, hand_at
-from handheld.hands.training.mesh import Handedness, HandMesh, mirrored
-from handheld.hands.training.poses import GESTURES
-from handheld.hands.training.rig import rig_of
+from handheld.hands.training.render.choreography import SECONDS, Placement, hand_at
+from handheld.hands.training.render.mesh import Handedness, HandMesh, mirrored
+from handheld.hands.training.render.poses import GESTURES
+from handheld.hands.training.render.rig import rig_of
 
 STILL = np.zeros(6)
 

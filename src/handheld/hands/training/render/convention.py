@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handheld.hands.training.mesh import Integers
-from handheld.hands.training.poses import GESTURES
-from handheld.hands.training.rig import Rig, posed
-from handheld.hands.training.skinning import Doubles, carry
+from handheld.hands.training.render.mesh import Integers
+from handheld.hands.training.render.poses import GESTURES
+from handheld.hands.training.render.rig import Rig, posed
+from handheld.hands.training.render.skinning import Doubles, carry
 
 _HEAD = 0
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handheld.hands.training.mesh import Handedness
-from handheld.hands.training.poses import GESTURES, blend
-from handheld.hands.training.rig import HandPose, Rig
-from handheld.hands.training.skinning import Doubles, rotation
+from handheld.hands.training.render.mesh import Handedness
+from handheld.hands.training.render.poses import GESTURES, blend
+from handheld.hands.training.render.rig import HandPose, Rig
+from handheld.hands.training.render.skinning import Doubles, rotation
 
 SECONDS = 6.0
 _FACING = np.diag([1.0, -1.0, -1.0])

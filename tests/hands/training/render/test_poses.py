@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handheld.hands.training.poses import GESTURES, blend
+from handheld.hands.training.render.poses import GESTURES, blend
 
 STRAIGHT = {
     "fist": 0,

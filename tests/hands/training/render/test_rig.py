@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handheld.hands.training.convention import keypoints_of
-from handheld.hands.training.mesh import HandMesh, mirrored
-from handheld.hands.training.rig import HandPose, Rig, posed, rig_of
-from handheld.hands.training.skinning import Doubles
+from handheld.hands.training.render.convention import keypoints_of
+from handheld.hands.training.render.mesh import HandMesh, mirrored
+from handheld.hands.training.render.rig import HandPose, Rig, posed, rig_of
+from handheld.hands.training.render.skinning import Doubles
 
 FLAT = HandPose(np.zeros((5, 3)), np.zeros(5))
 INDEX_KNUCKLE, INDEX_MIDDLE, INDEX_TIP = 5, 6, 8

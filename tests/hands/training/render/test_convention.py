@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from handheld.hands.training.convention import FLESH, MEDIAPIPE_OFFSETS, keypoints_of
-from handheld.hands.training.mesh import HandMesh, mirrored
-from handheld.hands.training.poses import GESTURES
-from handheld.hands.training.rig import posed, rig_of
+from handheld.hands.training.render.convention import FLESH, MEDIAPIPE_OFFSETS, keypoints_of
+from handheld.hands.training.render.mesh import HandMesh, mirrored
+from handheld.hands.training.render.poses import GESTURES
+from handheld.hands.training.render.rig import posed, rig_of
 
 
 @pytest.mark.parametrize("left", [False, True])

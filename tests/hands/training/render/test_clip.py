@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from handheld.errors import MediaError
-from handheld.hands.training.clip import load_background
+from handheld.hands.training.render.clip import load_background
 
 ASSETS = files("handheld.hands").joinpath("assets")
 

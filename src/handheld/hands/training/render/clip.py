@@ -1,6 +1,6 @@
 """Render the clip that ships with the package, and its truth.
 
-``python -m handheld.hands.training.clip --mesh FOLDER --backgrounds FOLDER --out demo.mp4`` writes
+``python -m handheld.hands.training.render.clip --mesh FOLDER --backgrounds FOLDER --out demo.mp4`` writes
 ``demo.mp4`` and, beside it, ``demo.truth.json``: {width, height, frames_per_second, convention, frames:
 [{t_us, hands: [{handedness, keypoints: 21 of [x, y, z], visible: 21 of 0 or 1}]}]}. x and y are pixels with
 the first pixel's centre at 0.5; z is the depth behind the wrist, in pixels at the wrist's scale, less being
@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from handheld.hands.training.choreography import SECONDS, hand_at
-from handheld.hands.training.convention import FLESH, Keypoints, keypoints_of
-from handheld.hands.training.mesh import load_mesh, load_skin, mirrored, shaped
-from handheld.hands.training.render import Camera, Rendering, render
-from handheld.hands.training.rig import Rig, posed, rig_of
-from handheld.hands.training.shade import Body, Light, Picture
-from handheld.hands.training.skinning import Doubles, skin
+from handheld.hands.training.render.choreography import SECONDS, hand_at
+from handheld.hands.training.render.convention import FLESH, Keypoints, keypoints_of
+from handheld.hands.training.render.mesh import load_mesh, load_skin, mirrored, shaped
+from handheld.hands.training.render.camera import Camera, Rendering, render
+from handheld.hands.training.render.rig import Rig, posed, rig_of
+from handheld.hands.training.render.shade import Body, Light, Picture
+from handheld.hands.training.render.skinning import Doubles, skin
 from handheld.media import VideoWriter, atomic_path, read_image
 
 FRAMES_PER_SECOND = 25

@@ -1,0 +1,166 @@
+"""From posed hands to a picture: projection, anti-aliasing, and the depth that tells what is hidden."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.hands.training.render.mesh import Floats
+from handheld.hands.training.render.raster import rasterise
+from handheld.hands.training.render.shade import Body, Light, Picture, paint
+from handheld.hands.training.render.skinning import Doubles
+
+SUPERSAMPLING = 2
+_CREVICE = 0.06
+"""How much deeper than its surroundings, as a share of the depth, skin must lie to be darkened fully."""
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole that looks along z, with x right and y down.
+
+    Attributes:
+        focal: length in pixels.
+        width, height: of the picture, pixels.
+        view: (2, 3), brings pixels around the optical axis to those of the picture, for a crop that is
+            rendered as such; by default the axis hits the picture's middle. It turns, scales and moves.
+    """
+
+    focal: float
+    width: int = 640
+    height: int = 480
+    view: Doubles | None = None
+
+    def project(self, points: Floats) -> Floats:
+        """Project points (..., 3) in metres to (..., 2) pixels.
+
+        A point that is not before the camera has no place in the picture: it lands far outside.
+        """
+        flat = points[..., :2] * (self.focal / points[..., 2:].clip(1e-6))
+        if self.view is None:
+            middle = np.array([self.width / 2, self.height / 2], points.dtype)
+            return cast(Floats, flat + middle)
+        view = self.view.astype(points.dtype)
+        return cast(Floats, flat @ view[:, :2].T + view[:, 2])
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the picture for a metre at the distance of a metre."""
+        if self.view is None:
+            return self.focal
+        return self.focal * float(np.hypot(self.view[0, 0], self.view[1, 0]))
+
+    @property
+    def turn(self) -> Doubles:
+        """(2, 2): how directions before the camera lie in the picture."""
+        if self.view is None:
+            return np.eye(2)
+        turned: Doubles = self.view[:, :2] * (self.focal / self.scale)
+        return turned
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What the camera sees of the arms.
+
+    ``colour`` (H, W, 3): RGB in 0..255, premultiplied by ``coverage`` (H, W) in 0..1; ``depth`` (H, W):
+    metres along the optical axis to the nearest skin in each pixel, infinite where there is none; ``owner``
+    (H, W): number of the body there, from 1, and 0 where there is none.
+    """
+
+    colour: Floats
+    coverage: Floats
+    depth: Floats
+    owner: NDArray[np.uint8]
+
+    def over(self, background: Picture) -> Picture:
+        """Lay the rendering over a picture of its size."""
+        blended = self.colour + background * (1 - self.coverage[..., None])
+        return cast(Picture, np.clip(blended + 0.5, 0, 255).astype(np.uint8))
+
+    def visible(self, points: Floats, depths: Floats, flesh: Doubles) -> NDArray[np.bool_]:
+        """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with nothing else before them.
+
+        ``flesh`` (N,): metres of skin before a point that are its own.
+        """
+        height, width = self.depth.shape
+        column, row = np.floor(points).astype(np.int64).T
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        surface = self.depth[row.clip(0, height - 1), column.clip(0, width - 1)]
+        return cast(NDArray[np.bool_], inside & (depths - surface < flesh))
+
+
+def render(bodies: Sequence[Body], camera: Camera, light: Light) -> Rendering:
+    """Draw bodies that hide each other, with ``SUPERSAMPLING`` squared samples a pixel."""
+    width = SUPERSAMPLING * camera.width
+    height = SUPERSAMPLING * camera.height
+    corners, depths = _triangles(bodies, camera)
+    fragments = rasterise(corners, depths, width, height)
+    samples = np.zeros((height * width, 4), np.uint8)
+    owner = np.zeros(height * width, np.uint8)
+    start = 0
+    for number, body in enumerate(bodies, 1):
+        end = start + len(body.mesh.faces)
+        shown = np.flatnonzero((fragments.triangle >= start) & (fragments.triangle < end))
+        pixel = fragments.pixel[shown]
+        triangle = fragments.triangle[shown] - start
+        samples[pixel, :3] = paint(body, triangle, fragments.weights[shown], light)
+        owner[pixel] = number
+        start = end
+    samples[fragments.pixel, 3] = 255
+    nearness = np.zeros(height * width, np.float32)
+    nearness[fragments.pixel] = 1 / fragments.depth
+    size = (height, width)
+    owners = _largest(owner.reshape(size))
+    return _resolve(samples.reshape(*size, 4), nearness.reshape(size), owners, camera, light)
+
+
+def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:
+    """Return the samples (T, 3, 2) and metres (T, 3) at which all triangles' corners lie, body by body."""
+    corners = [np.empty((0, 3, 2), np.float32)]
+    depths = [np.empty((0, 3), np.float32)]
+    for body in bodies:
+        flat = SUPERSAMPLING * camera.project(body.vertices)
+        corners.append(flat[body.mesh.faces])
+        depths.append(body.vertices[body.mesh.faces, 2])
+    return np.concatenate(corners), np.concatenate(depths)
+
+
+def _resolve(
+    samples: Picture,
+    nearness: Floats,
+    owner: NDArray[np.uint8],
+    camera: Camera,
+    light: Light,
+) -> Rendering:
+    """Average the samples, and darken what lies behind its surroundings.
+
+    The latter is Luft et al., "Image enhancement by unsharp masking the depth buffer", 2006.
+    """
+    size = (camera.width, camera.height)
+    pixels = cv2.resize(samples, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    # Front-most sample of each block: at an edge a mean would lie between the hand and nothing.
+    blocks = _largest(nearness)
+    covered = (blocks > 0).astype(np.float32)
+    spread = camera.scale / 60
+    surroundings = _blur(blocks, spread) / _blur(covered, spread).clip(1e-3)
+    behind = covered * (surroundings / blocks.clip(1e-6) - 1).clip(0, _CREVICE) / _CREVICE
+    # Softened by a pixel, as it would else jump along the edge of a finger that lies over another.
+    shadow = 1 - light.crevices * _blur(behind, 1)
+    with np.errstate(divide="ignore"):
+        depth = np.reciprocal(blocks)
+    coverage = pixels[..., 3] * np.float32(1 / 255)
+    return Rendering(pixels[..., :3] * shadow[..., None], coverage, depth, owner)
+
+
+def _largest(samples: NDArray[Any]) -> NDArray[Any]:
+    """Return the largest sample of each pixel."""
+    rows = np.maximum(samples[0::SUPERSAMPLING], samples[1::SUPERSAMPLING])
+    return np.maximum(rows[:, 0::SUPERSAMPLING], rows[:, 1::SUPERSAMPLING])
+
+
+def _blur(values: Floats, spread: float) -> Floats:
+    return cast(Floats, cv2.GaussianBlur(values, (0, 0), spread))

@@ -1,0 +1,133 @@
+"""A person's hand before the camera: bent, turned, put somewhere, with its arm behind it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.hands.training.render.convention import FLESH
+from handheld.hands.training.render.mesh import Floats, Handedness
+from handheld.hands.training.render.people import RenderedPerson
+from handheld.hands.training.render.props import on_arm
+from handheld.hands.training.render.rig import HandPose, Rig, posed
+from handheld.hands.training.render.skinning import Doubles, carry, relative, skin
+from handheld.hands.skeleton import PALM_POINTS
+
+_ARM_GIRTH = 0.04
+"""Metres around the middle of the forearm in which nothing can be seen through it."""
+_NEAREST = 0.12
+"""Metres from the camera at which an elbow would fill the picture."""
+_HIDDEN_MOST = 2
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedHand:
+    """One hand in the camera's axes (x right, y down, z away from it), metres.
+
+    Attributes:
+        person: whose it is.
+        handedness: which of the two.
+        transforms: (B, 3, 4) of the bones, within the resting mesh's axes; the palm lies as it rests.
+        axes: (3, 3), rows: the palm's across, along and out as the camera's.
+        wrist: (3,).
+        keypoints: (21, 3).
+        vertices: (drawn, 3).
+    """
+
+    person: RenderedPerson
+    handedness: Handedness
+    transforms: Doubles
+    axes: Doubles
+    wrist: Doubles
+    keypoints: Doubles
+    vertices: Floats
+
+    @property
+    def rig(self) -> Rig:
+        """The rig that bends it."""
+        return self.person.rigs[self.handedness]
+
+    @property
+    def centre(self) -> Doubles:
+        """(3,) the middle of the palm."""
+        middle: Doubles = self.keypoints[list(PALM_POINTS)].mean(axis=0)
+        return middle
+
+    @property
+    def flesh(self) -> Doubles:
+        """(21,) metres of skin before a keypoint that are its own."""
+        return self.rig.size * FLESH
+
+    @property
+    def hand_vertices(self) -> Floats:
+        """(N, 3): the hand without its arm."""
+        return self.vertices[~on_arm(self.rig.mesh)]
+
+    def to_camera(self, points: Doubles | Floats) -> Doubles:
+        """Bring points (N, 3) of the resting mesh, where they stay with the palm, before the camera."""
+        return _to_camera(self.rig, self.axes, self.wrist, points)
+
+    def with_forearm(self, points: Floats) -> Floats:
+        """Bring points (N, 3) of the resting mesh before the camera, moved with the forearm."""
+        bone = self.rig.mesh.bones.index("lowerarm02.R")
+        moved = carry(np.broadcast_to(self.transforms[bone], (len(points), 3, 4)), points)
+        return self.to_camera(moved).astype(np.float32)
+
+
+def place_hand(
+    person: RenderedPerson,
+    handedness: Handedness,
+    pose: HandPose,
+    axes: Doubles,
+    centre: Doubles,
+) -> PlacedHand:
+    """Bend a hand and put the middle of its palm at ``centre`` (3,) metres, turned by ``axes`` (3, 3)."""
+    rig = person.rigs[handedness]
+    # The palm is what is aimed at the camera; it is the forearm that moves when the wrist bends.
+    transforms = relative(posed(rig, pose), rig.mesh.bones.index("wrist.R"))
+    rest = person.keypoints[handedness].posed(transforms)
+    palm = rest[list(PALM_POINTS)].mean(axis=0)
+    root = rig.heads[rig.mesh.bones.index("wrist.R")]
+    wrist = centre - (palm - root) @ rig.frame.T @ axes
+    return PlacedHand(
+        person=person,
+        handedness=handedness,
+        transforms=transforms,
+        axes=axes,
+        wrist=wrist,
+        keypoints=_to_camera(rig, axes, wrist, rest),
+        vertices=_to_camera(rig, axes, wrist, skin(rig.mesh, transforms)).astype(np.float32),
+    )
+
+
+def _to_camera(rig: Rig, axes: Doubles, wrist: Doubles, points: Doubles | Floats) -> Doubles:
+    root = rig.heads[rig.mesh.bones.index("wrist.R")]
+    moved: Doubles = (points - root) @ (rig.frame.T @ axes) + wrist
+    return moved
+
+
+def joints(hand: PlacedHand) -> Doubles:
+    """Return the 21 joints in the middle of the fingers, (21, 3) metres, in the resting mesh's axes."""
+    rig = hand.rig
+    bone, end = rig.mesh.keypoints.T
+    rest = np.where((end == 0)[:, None], rig.heads[bone], rig.tails[bone])
+    return carry(hand.transforms[bone], rest)
+
+
+def is_shown(hand: PlacedHand) -> bool:
+    """Whether a camera sees the hand past its own forearm, which does not reach up to the camera."""
+    bone = hand.rig.mesh.bones.index("lowerarm01.R")
+    elbow = hand.to_camera(carry(hand.transforms[bone][None], hand.rig.heads[bone][None]))[0]
+    if elbow[2] < _NEAREST:
+        return False
+    return bool(_behind_limb(hand.keypoints, hand.wrist, elbow).sum() <= _HIDDEN_MOST)
+
+
+def _behind_limb(points: Doubles, wrist: Doubles, elbow: Doubles) -> NDArray[np.bool_]:
+    """Tell which points (N, 3) a camera at the origin sees only through a limb, its first part aside."""
+    limb = wrist + np.linspace(0.2, 1, 24)[:, None] * (elbow - wrist)
+    distance = np.linalg.norm(points, axis=1)
+    ray = points / distance[:, None]
+    along = limb @ ray.T
+    beside = np.linalg.norm(limb[:, None] - along[..., None] * ray, axis=2)
+    return np.asarray(((beside < _ARM_GIRTH) & (along < distance - _ARM_GIRTH)).any(axis=0))

@@ -1,0 +1,195 @@
+"""What is left to chance in one hand: how it is bent, which way it looks, how it is lit.
+
+Every function takes the ``Generator`` that decides; the same state gives the same answer.
+"""
+
+from dataclasses import dataclass, replace
+from math import cos, pi, radians, sin
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from handheld.hands.training.render.poses import GRASPS, POSTURES, blend
+from handheld.hands.training.render.rig import HandPose
+from handheld.hands.training.render.shade import Light
+from handheld.hands.training.render.skinning import Doubles
+
+Side: TypeAlias = Literal["palm", "back"]
+"""Which side of a hand the camera sees."""
+
+LIMITS = np.radians(
+    np.array(
+        [
+            [(-14, 30), (-10, 60), (-15, 75)],
+            *[[(-18, 92), (-4, 112), (-10, 78)]] * 4,
+        ],
+        np.float64,
+    )
+)
+"""(5, 3, 2) least and most bend of each joint: active ranges of motion of healthy adults, rounded."""
+_SPREAD_LIMIT = radians(16)
+_CLOSED = radians(250)
+"""Sum of a finger's bends at which its tip is in the palm."""
+_WRIST_LIMITS = (radians(60), radians(22))
+
+_FINGER_POINTS = tuple(tuple(range(first, first + 4)) for first in (1, 5, 9, 13, 17))
+_TOO_NEAR = 0.085
+"""Of wrist to middle knuckle: nearer than this, two fingers' middles lie in each other's flesh."""
+
+_NAMES = tuple(POSTURES)
+
+
+def draw_pose(random: np.random.Generator) -> HandPose:
+    """Choose how a hand is bent: a known posture, something between two, or anything the joints allow."""
+    choice = random.random()
+    if choice < 0.45:
+        pose = POSTURES[str(random.choice(_NAMES))]
+    elif choice < 0.70:
+        start, end = random.choice(_NAMES, 2)
+        pose = blend(POSTURES[str(start)], POSTURES[str(end)], float(random.random()))
+    else:
+        pose = _anything(random)
+    return limited(_shaken(pose, random))
+
+
+def draw_grasp(random: np.random.Generator) -> HandPose:
+    """Choose how a hand is bent that holds something."""
+    start, end = random.choice(GRASPS, 2)
+    pose = blend(POSTURES[str(start)], POSTURES[str(end)], float(random.random()))
+    return limited(_shaken(pose, random))
+
+
+def _anything(random: np.random.Generator) -> HandPose:
+    """Bend each finger as a whole by chance, its joints together, and the thumb as in some posture."""
+    thumb = blend(
+        POSTURES[str(random.choice(_NAMES))],
+        POSTURES[str(random.choice(_NAMES))],
+        float(random.random()),
+    )
+    curl = random.beta(0.8, 0.8, 4)
+    bend = thumb.bend.copy()
+    bend[1:, 0] = np.radians(85 * (curl + random.normal(0, 0.25, 4)))
+    bend[1:, 1] = np.radians(105 * (curl + random.normal(0, 0.2, 4)))
+    # The last two joints of a finger share a tendon.
+    bend[1:, 2] = 0.62 * bend[1:, 1] + np.radians(random.normal(0, 6, 4))
+    spread = thumb.spread.copy()
+    spread[1:] = np.radians(random.normal((3, 1, -1, -4), 4))
+    return replace(thumb, bend=bend, spread=spread)
+
+
+def _shaken(pose: HandPose, random: np.random.Generator) -> HandPose:
+    flexion = np.radians(random.normal(0, 20))
+    deviation = np.radians(random.normal(0, 8))
+    return replace(
+        pose,
+        bend=pose.bend + np.radians(random.normal(0, 4, (5, 3))),
+        spread=pose.spread + np.radians(random.normal(0, 1.5, 5)),
+        opposition=pose.opposition + radians(random.normal(0, 4)),
+        wrist=(pose.wrist[0] + float(flexion), pose.wrist[1] + float(deviation)),
+        elbow=radians(random.uniform(0, 100)),
+    )
+
+
+def limited(pose: HandPose) -> HandPose:
+    """Keep a pose within what joints allow, and fingertips out of the palm."""
+    bend = np.clip(pose.bend, LIMITS[..., 0], LIMITS[..., 1])
+    closed = bend[1:].clip(0).sum(axis=1)
+    bend[1:] *= np.minimum(1, _CLOSED / closed.clip(1e-6))[:, None]
+    spread = pose.spread.copy()
+    spread[1:] = spread[1:].clip(-_SPREAD_LIMIT, _SPREAD_LIMIT)
+    flexion = float(np.clip(pose.wrist[0], -_WRIST_LIMITS[0], _WRIST_LIMITS[0]))
+    deviation = float(np.clip(pose.wrist[1], -_WRIST_LIMITS[1], _WRIST_LIMITS[1]))
+    return replace(pose, bend=bend, spread=spread, wrist=(flexion, deviation))
+
+
+def is_tangled(joints: Doubles, size: float) -> bool:
+    """Whether two fingers go through each other.
+
+    Args:
+        joints: (21, 3) metres, in the fingers' middles.
+        size: wrist to middle knuckle, metres.
+    """
+    share = np.linspace(0, 1, 5)[:, None]
+    lines = []
+    for points in _FINGER_POINTS:
+        line = joints[list(points)]
+        steps = line[:-1, None] + share * (line[1:, None] - line[:-1, None])
+        # Knuckles lie side by side in one palm; what can cross begins beyond them.
+        lines.append(steps.reshape(-1, 3)[3:])
+    for index, line in enumerate(lines):
+        for other in lines[index + 1 :]:
+            gaps = line[:, None] - other[None]
+            if (gaps**2).sum(axis=2).min() < (_TOO_NEAR * size) ** 2:
+                return True
+    return False
+
+
+def draw_axes(random: np.random.Generator, side: Side) -> Doubles:
+    """Choose which way a hand looks: its axes (across, along, out of the palm) as the camera's, (3, 3) rows."""
+    while True:
+        tilt = _draw_tilt(random)
+        azimuth = random.uniform(-pi, pi)
+        facing = -cos(tilt) if side == "palm" else cos(tilt)
+        out = np.array([sin(tilt) * cos(azimuth), sin(tilt) * sin(azimuth), facing])
+        roll = random.normal(0, 0.6) if random.random() < 0.6 else random.uniform(-pi, pi)
+        upward = np.array([sin(roll), -cos(roll), 0.0])
+        along = upward - (upward @ out) * out
+        along /= np.linalg.norm(along).clip(1e-9)
+        # Seen along the hand, from the fingertips or from the elbow, there is hardly a hand to see.
+        if np.hypot(along[0], along[1]) > _END_ON:
+            return np.stack([np.cross(along, out), along, out])
+
+
+_END_ON = 0.5
+
+
+def _draw_tilt(random: np.random.Generator) -> float:
+    """Choose the angle between the palm's normal and the line of sight: mostly small, 1 in 8 edge-on."""
+    choice = random.random()
+    if choice < 0.125:
+        return float(random.uniform(radians(65), radians(90)))
+    if choice < 0.4:
+        return float(random.uniform(0, radians(65)))
+    return float(min(abs(random.normal(0, radians(30))), radians(65)))
+
+
+def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
+    """Choose a lamp, and a room whose light has the colour of the background.
+
+    Args:
+        random: decides.
+        surroundings: (3,) mean colour of the background, 0 to 1.
+    """
+    towards = np.array([random.normal(), -abs(random.normal(0.5, 0.7)), -random.uniform(0.1, 1.4)])
+    towards /= np.linalg.norm(towards)
+    warmth = random.normal(0, 0.08)
+    lamp = random.uniform(0.25, 1.1) * np.exp([warmth, 0.0, -warmth])
+    # Grey at most: what a picture shows is darker and more colourful than the light that fills the room.
+    room = 0.65 + 0.35 * surroundings / surroundings.max().clip(0.1)
+    sky = random.uniform(0.2, 0.55) * room
+    ground = random.uniform(0.4, 0.9) * sky
+    return Light(
+        towards=(float(towards[0]), float(towards[1]), float(towards[2])),
+        lamp=(float(lamp[0]), float(lamp[1]), float(lamp[2])),
+        sky=(float(sky[0]), float(sky[1]), float(sky[2])),
+        ground=(float(ground[0]), float(ground[1]), float(ground[2])),
+        gloss=float(random.uniform(0, 0.12)),
+        crevices=float(random.uniform(0.35, 0.7)),
+    )
+
+
+@dataclass(frozen=True)
+class CropJitter:
+    """How far a crop is from the one that follows from the true keypoints, as tracking's are.
+
+    Attributes:
+        shift: standard deviation of the centre, as a share of the side.
+        scale: standard deviation of the side's logarithm.
+        rotation: standard deviation, degrees.
+        palm_share: share of crops that follow from the palm, as in the first frame of a track.
+    """
+
+    shift: float = 0.04
+    scale: float = 0.1
+    rotation: float = 9.0
+    palm_share: float = 0.25

@@ -1,0 +1,100 @@
+"""A scene and its picture: bodies before a camera, what lies behind and before them, exact labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from handheld.hands.training.labels import LabelledHand, LabelledPicture
+from handheld.hands.training.render.backdrops import Billboard, cover
+from handheld.hands.training.render.camera import Camera, Rendering, render
+from handheld.hands.training.render.effects import CameraEffects, expose
+from handheld.hands.training.render.mesh import Floats
+from handheld.hands.training.render.placing import PlacedHand
+from handheld.hands.training.render.shade import Body, Light, Picture
+from handheld.hands.training.render.skinning import Doubles
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All that a picture is made from.
+
+    Attributes:
+        hands: that are labelled, in this order.
+        props: what is drawn with them: sleeves, things that are held.
+        camera: its picture's size is that of ``backdrop``.
+        light: on all of it.
+        backdrop: (H, W, 3).
+        billboards: flat things among the hands.
+        effects: of the camera.
+    """
+
+    hands: tuple[PlacedHand, ...]
+    camera: Camera
+    backdrop: Picture
+    light: Light = field(default_factory=Light)
+    props: tuple[Body, ...] = ()
+    billboards: tuple[Billboard, ...] = ()
+    effects: CameraEffects = field(default_factory=CameraEffects)
+
+
+def draw(scene: Scene) -> LabelledPicture:
+    """Render a scene.
+
+    The labels' pixels have the first pixel's centre at (0.5, 0.5). A keypoint is visible where nothing but
+    its own flesh lies before it. The mask holds a hand with its bare arm.
+    """
+    bodies = [_body(hand) for hand in scene.hands]
+    rendering = render([*bodies, *scene.props], scene.camera, scene.light)
+    colour = rendering.colour
+    coverage = rendering.coverage
+    depth = rendering.depth.copy()
+    mask = np.where(rendering.owner <= len(bodies), rendering.owner, 0).astype(np.uint8)
+    for billboard in scene.billboards:
+        colour, coverage, hidden = cover(colour, coverage, depth, billboard)
+        mask[hidden] = 0
+        depth[hidden] = billboard.depth
+    seen = Rendering(colour, coverage, depth, rendering.owner)
+    pixels = expose(colour, coverage, scene.backdrop, scene.effects)
+    hands = tuple(_label(hand, scene.camera, seen) for hand in scene.hands)
+    return LabelledPicture(pixels, hands, complete=True, mask=mask, depth=depth)
+
+
+def _body(hand: PlacedHand) -> Body:
+    return Body(hand.rig.mesh, hand.vertices, hand.person.skin, hand.person.tint)
+
+
+def _label(hand: PlacedHand, camera: Camera, seen: Rendering) -> LabelledHand:
+    points = hand.keypoints
+    flat = camera.project(points.astype(np.float32))
+    scale = camera.scale / points[0, 2]
+    behind = (points[:, 2:] - points[0, 2]) * scale
+    visible = seen.visible(flat, points[:, 2].astype(np.float32), hand.flesh)
+    outline = camera.project(hand.hand_vertices)
+    return LabelledHand(
+        keypoints=np.concatenate([flat.astype(np.float64), behind], axis=1).astype(np.float32),
+        source="rendered",
+        world=_world(points, camera),
+        visible=visible,
+        handedness=hand.handedness,
+        box=np.concatenate([outline.min(axis=0), outline.max(axis=0)]),
+        person=hand.person.name,
+    )
+
+
+def _world(points: Doubles, camera: Camera) -> Floats:
+    """Return (21, 3) metres around the hand's middle, turned as the picture is."""
+    turned = points - points.mean(axis=0)
+    turned[:, :2] = turned[:, :2] @ camera.turn.T
+    return turned.astype(np.float32)
+
+
+def mean_colour(picture: Picture) -> Doubles:
+    """Return the mean (3,) of a picture, 0 to 1, from one pixel in 64."""
+    mean: Doubles = picture[::8, ::8].reshape(-1, 3).mean(axis=0) / 255
+    return mean
+
+
+def visible_share(hands: Sequence[LabelledHand]) -> list[float]:
+    """Return the share of each hand's keypoints that can be seen."""
+    return [0.0 if hand.visible is None else float(hand.visible.mean()) for hand in hands]

@@ -1,0 +1,118 @@
+"""The folder of meshes, skins and pictures that rendered hands are made from.
+
+``HANDHELD_DATA/hands`` holds ``mesh`` (needed), and, where they are there, ``mesh_webxr``,
+``backgrounds``, ``negatives``, ``occluders`` and ``textures``. Without them backgrounds are plain, and
+there are no sleeves of cloth and no objects. docs/data.md says where each comes from.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.config import find
+from handheld.hands.training.render.mesh import HandMesh, load_mesh, load_skin
+from handheld.hands.training.render.shade import Picture
+from handheld.hands.training.render.webxr import load_webxr
+
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_TILES = 4
+"""How often a tile of cloth is repeated along a side: the sampler does not wrap around."""
+_SKINS_KEPT = 24
+_TILES_KEPT = 64
+_SKIN_SIZE = 1024
+"""Side of a skin's picture: a hand of 256 pixels shows no more than half of its 2048."""
+
+
+@dataclass(frozen=True)
+class RenderSources:
+    """What can be drawn.
+
+    Attributes:
+        folder: that holds all of it.
+        meshes: at least one, right hands.
+        skins: names of the arm's skins.
+        backdrops: pictures without hands to put behind.
+        occluders: cut-out objects with alpha.
+        textures: tiles of cloth and other surfaces.
+    """
+
+    folder: Path
+    meshes: tuple[HandMesh, ...]
+    skins: tuple[str, ...]
+    backdrops: tuple[Path, ...]
+    occluders: tuple[Path, ...]
+    textures: tuple[Path, ...]
+
+
+def open_sources(folder: Path | None = None) -> RenderSources:
+    """Look what there is, and read the meshes.
+
+    Args:
+        folder: by default ``hands`` in ``HANDHELD_DATA``.
+
+    Raises:
+        InputError: there is no such folder; the message names ``HANDHELD_DATA``.
+        ModelError: a mesh is missing or damaged.
+    """
+    if folder is None:
+        folder = find("hands/mesh", Path()).parent
+    meshes = [load_mesh(folder / "mesh")]
+    second = folder / "mesh_webxr" / "right.glb"
+    if second.exists():
+        meshes.append(load_webxr(second))
+    skins = sorted(path.stem.removeprefix("skin_") for path in folder.glob("mesh/skin_*.jpg"))
+    return RenderSources(
+        folder,
+        tuple(meshes),
+        tuple(skins),
+        _pictures(folder / "backgrounds") + _pictures(folder / "negatives"),
+        _pictures(folder / "occluders"),
+        _pictures(folder / "textures"),
+    )
+
+
+def _pictures(folder: Path) -> tuple[Path, ...]:
+    """Return the pictures of a folder in the order of their names; none where there is no folder."""
+    return tuple(sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES))
+
+
+@lru_cache(_SKINS_KEPT)
+def read_skin(folder: Path, name: str, other: str, share: float) -> Picture:
+    """Return a skin (1024, 1024, 3) RGB, mixed with ``share`` of another one: nine people are few."""
+    size = (_SKIN_SIZE, _SKIN_SIZE)
+    skin = cv2.resize(load_skin(folder / "mesh", name), size, interpolation=cv2.INTER_AREA)
+    if share > 0:
+        second = cv2.resize(load_skin(folder / "mesh", other), size, interpolation=cv2.INTER_AREA)
+        skin = cv2.addWeighted(skin, 1 - share, second, share, 0)
+    return cast(Picture, skin)
+
+
+@lru_cache(_TILES_KEPT)
+def read_tile(path: Path) -> Picture:
+    """Return a tile of a texture, repeated to a square of 4 by 4."""
+    tile = read_picture(path)
+    side = min(tile.shape[:2])
+    return np.ascontiguousarray(np.tile(tile[:side, :side], (_TILES, _TILES, 1)))
+
+
+def read_picture(path: Path) -> Picture:
+    """Return a picture (H, W, 3) RGB; faster than ``media.read_image``, for files known to be right."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise OSError(f"{path}: cannot be read as a picture")
+    return cast(Picture, picture)
+
+
+@lru_cache(_TILES_KEPT)
+def read_cutout(path: Path) -> NDArray[np.uint8]:
+    """Return a cut-out object (H, W, 4), RGB and alpha."""
+    from PIL import Image
+
+    # OpenCV drops the transparency of pictures with a palette.
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGBA"))

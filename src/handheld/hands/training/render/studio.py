@@ -1,0 +1,215 @@
+"""Pictures to train on, one for each number: crops of one hand, and scenes with up to two.
+
+Picture i of a seed is the same in every run, whoever makes it: nothing but the seed, the number and the
+options enters its ``Generator``.
+"""
+
+from dataclasses import dataclass, field
+from math import cos, exp, log, radians, sin
+
+import numpy as np
+
+from handheld.hands.geometry import region_from_landmarks, region_from_palm
+from handheld.hands.training.labels import LabelledPicture, palm_box
+from handheld.hands.training.render.backdrops import Billboard, draw_backdrop, draw_billboard
+from handheld.hands.training.render.camera import Camera
+from handheld.hands.training.render.casting import draw_hands
+from handheld.hands.training.render.effects import draw_effects
+from handheld.hands.training.render.people import RenderedPerson, draw_person
+from handheld.hands.training.render.placing import PlacedHand
+from handheld.hands.training.render.sampling import CropJitter, draw_light
+from handheld.hands.training.render.scene import Scene, draw, mean_colour
+from handheld.hands.training.render.shade import Body
+from handheld.hands.training.render.skinning import Doubles
+from handheld.hands.training.render.sources import RenderSources
+from handheld.media import Rect
+
+_PEOPLE, _CROPS, _SCENES = range(3)
+"""Purposes of the random numbers, so that no two pictures share them."""
+_HAND_LENGTH = 0.19
+"""Metres from wrist to middle fingertip of an adult."""
+_NEAREST = 0.22
+"""Metres: nearer than this no hand is whole in a picture."""
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """What crops for the landmark network are like.
+
+    Attributes:
+        size: pixels of a side.
+        jitter: how far they are from the region that follows from the true keypoints.
+        second_hand: share of pictures with another hand.
+        occluded: share of pictures with something before the hand.
+    """
+
+    size: int = 256
+    jitter: CropJitter = field(default_factory=CropJitter)
+    second_hand: float = 0.3
+    occluded: float = 0.15
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """What scenes for the palm detector are like.
+
+    Attributes:
+        width, height: pixels.
+        smallest, largest: length of a hand, as a share of the shorter side; each doubling equally often.
+        empty: share of pictures without any hand.
+        second_hand: share with two, of those with any.
+        occluded: share of pictures with something before a hand.
+    """
+
+    width: int = 640
+    height: int = 480
+    smallest: float = 0.06
+    largest: float = 1.2
+    empty: float = 0.05
+    second_hand: float = 0.45
+    occluded: float = 0.15
+
+
+class Studio:
+    """Makes pictures of one seed."""
+
+    def __init__(self, sources: RenderSources, seed: int = 0, people: int = 256) -> None:
+        self._sources = sources
+        self._seed = seed
+        self._people = people
+        # Made when first drawn: a picture needs one or two of them, and each takes milliseconds.
+        self._known: dict[int, RenderedPerson] = {}
+
+    def crop(self, index: int, options: CropOptions | None = None) -> LabelledPicture:
+        """Return picture ``index`` of one hand, upright in the crop as tracking sees it.
+
+        The hand that the crop is of is its first label.
+        """
+        options = options or CropOptions()
+        random = self._generator(_CROPS, index)
+        person = self._person(random)
+        hands, props = draw_hands(
+            person, self._sources, random, options.second_hand, draw_close_centre
+        )
+        region = crop_region(hands[0], options.jitter, random)
+        camera = Camera(1.0, options.size, options.size, view_of(region, options.size))
+        return self._photograph(hands, props, camera, options.occluded, random)
+
+    def scene(self, index: int, options: SceneOptions | None = None) -> LabelledPicture:
+        """Return picture ``index`` of a scene with no, one or two hands."""
+        options = options or SceneOptions()
+        random = self._generator(_SCENES, index)
+        focal = random.uniform(0.8, 1.4) * options.width
+        camera = Camera(focal, options.width, options.height)
+        hands: list[PlacedHand] = []
+        props: list[Body] = []
+        if random.random() >= options.empty:
+            hands, props = draw_hands(
+                self._person(random),
+                self._sources,
+                random,
+                options.second_hand,
+                lambda random: draw_scene_centre(camera, options, random),
+            )
+        return self._photograph(hands, props, camera, options.occluded, random)
+
+    def _generator(self, purpose: int, index: int) -> np.random.Generator:
+        return np.random.default_rng([self._seed, purpose, index])
+
+    def _person(self, random: np.random.Generator) -> RenderedPerson:
+        number = int(random.integers(self._people))
+        if number not in self._known:
+            name = f"rendered-{self._seed}-{number}"
+            generator = self._generator(_PEOPLE, number)
+            self._known[number] = draw_person(self._sources, name, generator)
+        return self._known[number]
+
+    def _photograph(
+        self,
+        hands: list[PlacedHand],
+        props: list[Body],
+        camera: Camera,
+        occluded: float,
+        random: np.random.Generator,
+    ) -> LabelledPicture:
+        backdrop = draw_backdrop(self._sources, random, camera.width, camera.height)
+        billboards: list[Billboard] = []
+        if hands and self._sources.occluders and random.random() < occluded:
+            hand = hands[random.integers(len(hands))]
+            billboards.append(self._occluder(hand, camera, random))
+        scene = Scene(
+            hands=tuple(hands),
+            camera=camera,
+            backdrop=backdrop,
+            light=draw_light(random, mean_colour(backdrop)),
+            props=tuple(props),
+            billboards=tuple(billboards),
+            effects=draw_effects(random, min(camera.width, camera.height)),
+        )
+        return draw(scene)
+
+    def _occluder(
+        self, hand: PlacedHand, camera: Camera, random: np.random.Generator
+    ) -> Billboard:
+        """Put an object before a hand, or among its fingers."""
+        length = _HAND_LENGTH * camera.scale / hand.centre[2]
+        point = hand.keypoints[random.integers(len(hand.keypoints))]
+        centre = camera.project(point.astype(np.float32)) + random.normal(0, 0.1 * length, 2)
+        before = random.uniform(0.0, 0.1)
+        return draw_billboard(
+            self._sources,
+            random,
+            size=(camera.width, camera.height),
+            centre=(float(centre[0]), float(centre[1])),
+            side=length * random.uniform(0.25, 0.7),
+            depth=float(hand.centre[2] - before),
+        )
+
+
+def draw_close_centre(random: np.random.Generator) -> Doubles:
+    """Choose where a palm is that fills a crop, (3,) metres: its distance decides on the perspective."""
+    distance = exp(random.uniform(log(0.28), log(1.1)))
+    aside = random.normal(0, 0.17, 2)
+    return distance * np.array([aside[0], aside[1], 1.0])
+
+
+def draw_scene_centre(
+    camera: Camera, options: SceneOptions, random: np.random.Generator
+) -> Doubles:
+    """Choose where a palm is in a scene, (3,) metres: anywhere in the picture, at any size."""
+    share = exp(random.uniform(log(options.smallest), log(options.largest)))
+    length = share * min(camera.width, camera.height)
+    distance = max(_NEAREST, camera.focal * _HAND_LENGTH / length)
+    x = random.uniform(-0.5, 0.5) * camera.width
+    y = random.uniform(-0.5, 0.5) * camera.height
+    return distance * np.array([x / camera.focal, y / camera.focal, 1.0])
+
+
+def crop_region(hand: PlacedHand, jitter: CropJitter, random: np.random.Generator) -> Rect:
+    """Choose the square to look at a hand in, in the plane a metre before the camera.
+
+    It follows from the landmarks, as from frame to frame, or from the palm, as in a track's first frame.
+    """
+    flat = (hand.keypoints[:, :2] / hand.keypoints[:, 2:]).astype(np.float32)
+    if random.random() < jitter.palm_share:
+        box, points = palm_box(flat)
+        sides = box[2:] - box[:2]
+        middle = (box[2:] + box[:2]) / 2
+        palm = Rect(float(middle[0]), float(middle[1]), float(sides[0]), float(sides[1]))
+        region = region_from_palm(palm, points.astype(np.float32))
+    else:
+        region = region_from_landmarks(flat)
+    shift = random.normal(0, jitter.shift, 2) * region.width
+    side = region.width * exp(random.normal(0, jitter.scale))
+    angle = region.angle + radians(random.normal(0, jitter.rotation))
+    return Rect(region.x + float(shift[0]), region.y + float(shift[1]), side, side, angle)
+
+
+def view_of(region: Rect, size: int) -> Doubles:
+    """Return the (2, 3) matrix that brings a region upright to a square picture of ``size`` pixels."""
+    scale = size / region.width
+    c = scale * cos(region.angle)
+    s = scale * sin(region.angle)
+    turn = np.array([[c, s], [-s, c]])
+    middle = size / 2 - turn @ (region.x, region.y)
+    return np.concatenate([turn, middle[:, None]], axis=1)

@@ -1,0 +1,207 @@
+"""A second hand beside the arm: the rigged hand of webxr-input-profiles (MIT), read from its ``.glb``.
+
+It ends at the wrist and has no skin texture. Its 25 joints are those of the WebXR Hand Input module;
+here they become the bones that ``rig`` knows, with a forearm that has joints but no skin.
+"""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import ModelError
+from handheld.hands.training.render.mesh import Floats, HandMesh, Integers
+from handheld.hands.training.render.skinning import Doubles
+
+_HEADER = struct.Struct("<4sII")
+_CHUNK = struct.Struct("<I4s")
+_TYPES = {5121: np.uint8, 5123: np.uint16, 5126: np.float32}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+_FINGERS = ("index-finger", "middle-finger", "ring-finger", "pinky-finger")
+_PHALANGES = ("phalanx-proximal", "phalanx-intermediate", "phalanx-distal", "tip")
+_THUMB = ("thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal", "thumb-tip")
+
+_FOREARM = 0.25
+"""Metres from elbow to wrist."""
+_BLEND = 0.02
+"""Metres around the wrist over which the skin changes from the hand to the forearm."""
+_PLANE = 0.01
+"""Metres from a joint to the helpers that mark the plane in which it bends."""
+
+
+def load_webxr(path: Path) -> HandMesh:
+    """Read the right hand.
+
+    Raises:
+        ModelError: the file is missing, is no binary glTF, or lacks a joint.
+    """
+    try:
+        return _assemble(*_read_glb(path.read_bytes()))
+    except (OSError, KeyError, ValueError, IndexError, struct.error) as error:
+        raise ModelError(f"{path} should be the right hand of WebXR: {error!r}") from error
+
+
+def _read_glb(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Split a binary glTF 2.0 file into its description and its numbers."""
+    magic, version, _ = _HEADER.unpack_from(content)
+    if magic != b"glTF" or version != 2:
+        raise ValueError("not a binary glTF 2.0 file")
+    length, _ = _CHUNK.unpack_from(content, _HEADER.size)
+    start = _HEADER.size + _CHUNK.size
+    return json.loads(content[start : start + length]), content[start + length + _CHUNK.size :]
+
+
+def _array(description: dict[str, Any], numbers: bytes, index: int) -> NDArray[Any]:
+    """Return one accessor as (count, width)."""
+    accessor = description["accessors"][index]
+    view = description["bufferViews"][accessor["bufferView"]]
+    offset = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+    width = _WIDTHS[accessor["type"]]
+    count = accessor["count"] * width
+    values = np.frombuffer(numbers, _TYPES[accessor["componentType"]], count, offset)
+    return values.reshape(-1, width)
+
+
+def _assemble(description: dict[str, Any], numbers: bytes) -> HandMesh:
+    primitive = description["meshes"][0]["primitives"][0]
+    attributes = {
+        name: _array(description, numbers, index) for name, index in primitive["attributes"].items()
+    }
+    skin = description["skins"][0]
+    names = [description["nodes"][node]["name"] for node in skin["joints"]]
+    inverse = _array(description, numbers, skin["inverseBindMatrices"]).reshape(-1, 4, 4)
+    # glTF stores matrices column by column: rows of the transpose are axes, then the place.
+    binds = dict(zip(names, np.linalg.inv(inverse.astype(np.float64)), strict=True))
+    skeleton = _Skeleton(binds)
+    faces = _array(description, numbers, primitive["indices"]).reshape(-1, 3).astype(np.int64)
+    drawn = len(attributes["POSITION"])
+    positions = attributes["POSITION"].astype(np.float32)
+    vertices = np.concatenate([positions, np.array(skeleton.points, np.float32)])
+    picked = np.eye(len(vertices), dtype=np.float32)[drawn:]
+    weights = _weights(skeleton, names, attributes, vertices[:drawn])
+    strongest = np.argsort(-weights, axis=1)[:, :4]
+    shares = np.take_along_axis(weights, strongest, axis=1)
+    return HandMesh(
+        handedness="Right",
+        vertices=vertices,
+        drawn=drawn,
+        faces=faces,
+        texture_faces=faces,
+        uv=_upward(attributes["TEXCOORD_0"]),
+        bones=tuple(skeleton.bones),
+        parents=np.array(skeleton.parents),
+        heads=picked[skeleton.heads],
+        tails=picked[skeleton.tails],
+        planes=picked[skeleton.planes],
+        influences=strongest,
+        weights=(shares / shares.sum(axis=1, keepdims=True)).astype(np.float32),
+        keypoints=_keypoints(skeleton.bones),
+        targets={},
+        family="webxr",
+    )
+
+
+class _Skeleton:
+    """Bones as ``rig`` names them, with their joints as points in metres."""
+
+    def __init__(self, binds: dict[str, Doubles]) -> None:
+        self._binds = binds
+        self.points: list[Doubles] = []
+        self.bones: list[str] = []
+        self.parents: list[int] = []
+        self.heads: list[int] = []
+        self.tails: list[int] = []
+        self.planes: list[list[int]] = []
+        self.joint_bones: dict[str, str] = {}
+        self._arm()
+        for number, joint in enumerate(_FINGERS, 1):
+            base = f"metacarpal{number}.R"
+            self._bone(base, "wrist.R", f"{joint}-metacarpal", f"{joint}-{_PHALANGES[0]}")
+            self._finger(number + 1, base, [f"{joint}-{phalanx}" for phalanx in _PHALANGES])
+        self._finger(1, "wrist.R", list(_THUMB))
+
+    def place(self, joint: str) -> Doubles:
+        """Return where a joint is, (3,) metres."""
+        return self._binds[joint][3, :3]
+
+    def _arm(self) -> None:
+        wrist = self.place("wrist")
+        back = wrist - self.place("middle-finger-phalanx-proximal")
+        back = back / np.linalg.norm(back)
+        elbow = wrist + _FOREARM * back
+        # Any bend will do: the rig straightens the elbow, and no skin hangs on it.
+        shoulder = elbow + _FOREARM * (back + self._binds["wrist"][1, :3])
+        middle = (wrist + elbow) / 2
+        self._between("upperarm02.R", "", shoulder, elbow)
+        self._between("lowerarm01.R", "upperarm02.R", elbow, middle)
+        self._between("lowerarm02.R", "lowerarm01.R", middle, wrist)
+        self._bone("wrist.R", "lowerarm02.R", "wrist", "middle-finger-metacarpal")
+
+    def _finger(self, number: int, parent: str, joints: list[str]) -> None:
+        for phalanx in (1, 2, 3):
+            name = f"finger{number}-{phalanx}.R"
+            self._bone(name, parent, joints[phalanx - 1], joints[phalanx])
+            parent = name
+        self.joint_bones[joints[3]] = parent
+
+    def _bone(self, name: str, parent: str, head: str, tail: str) -> None:
+        self.joint_bones[head] = name
+        # A joint looks along -z and bends about x: its plane is that of z and y.
+        axes = self._binds[head][:3, :3]
+        self._between(name, parent, self.place(head), self.place(tail), axes)
+
+    def _between(
+        self, name: str, parent: str, head: Doubles, tail: Doubles, axes: Doubles | None = None
+    ) -> None:
+        if axes is None:
+            axes = np.eye(3)
+        start = len(self.points)
+        self.points += [head, tail, head + _PLANE * axes[2], head + _PLANE * axes[1]]
+        self.bones.append(name)
+        self.parents.append(self.bones.index(parent) if parent else -1)
+        self.heads.append(start)
+        self.tails.append(start + 1)
+        self.planes.append([start + 2, start, start + 3])
+
+
+def _weights(
+    skeleton: _Skeleton,
+    joints: list[str],
+    attributes: dict[str, NDArray[Any]],
+    vertices: Floats,
+) -> Doubles:
+    """Return the share of each bone in each vertex, (V, B)."""
+    bone = np.array([skeleton.bones.index(skeleton.joint_bones[joint]) for joint in joints])
+    weights = np.zeros((len(vertices), len(skeleton.bones)))
+    rows = np.arange(len(vertices))
+    for column in range(4):
+        share = attributes["WEIGHTS_0"][:, column]
+        np.add.at(weights, (rows, bone[attributes["JOINTS_0"][:, column]]), share)
+    # What lies behind the wrist stays with the forearm, or a bent wrist would come out of a sleeve.
+    wrist = skeleton.place("wrist")
+    back = wrist - skeleton.place("middle-finger-phalanx-proximal")
+    behind = (vertices - wrist) @ (back / np.linalg.norm(back))
+    arm = np.clip(0.5 + behind / _BLEND, 0, 1)
+    hand = skeleton.bones.index("wrist.R")
+    weights[:, skeleton.bones.index("lowerarm02.R")] = arm * weights[:, hand]
+    weights[:, hand] *= 1 - arm
+    return weights
+
+
+def _keypoints(bones: list[str]) -> Integers:
+    """Return bone and end (0 head, 1 tail) of each of the 21 keypoints."""
+    rows = [(bones.index("wrist.R"), 0)]
+    for finger in range(1, 6):
+        for phalanx in (1, 2, 3):
+            rows.append((bones.index(f"finger{finger}-{phalanx}.R"), 0))
+        rows.append((bones.index(f"finger{finger}-3.R"), 1))
+    return np.array(rows)
+
+
+def _upward(uv: NDArray[Any]) -> Floats:
+    """Turn glTF's v, which counts downward, into one that counts upward."""
+    return np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1).astype(np.float32)
