@@ -10,12 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_MEMORY = 0.03
+"""Share of a batch in the running statistics: batches here are small, and judged is a slow mean of weights."""
+
 
 def convolution(channels: int, width: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
     """Return a convolution with normalisation and rectifier, from ``channels`` to ``width``."""
     return nn.Sequential(
         nn.Conv2d(channels, width, size, stride, size // 2, bias=False),
-        nn.BatchNorm2d(width),
+        nn.BatchNorm2d(width, momentum=_MEMORY),
         nn.ReLU(inplace=True),
     )
 
@@ -28,7 +31,7 @@ class Residual(nn.Module):
         self.first = convolution(width, width)
         self.second = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            nn.BatchNorm2d(width, momentum=_MEMORY),
         )
 
     def forward(self, features: Tensor) -> Tensor:

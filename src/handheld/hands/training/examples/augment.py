@@ -98,6 +98,9 @@ CHANGES: tuple[tuple[float, Change], ...] = (
 )
 """Changes in the order in which they happen to light, and how often each does."""
 
+RENDERED_CHANGES: tuple[tuple[float, Change], ...] = ((0.1, coarse), (0.7, colour), (0.35, saturation))
+"""For rendered pictures, whose camera has its own blur, noise and compression."""
+
 
 def augment(pixels: Pixels, rng: np.random.Generator, *, changes: tuple[tuple[float, Change], ...] = CHANGES) -> Pixels:
     """Return a square picture (side, side, 3) as another camera would have taken it."""

@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.result import palm_size
 from handheld.hands.training.examples.augment import augment
-from handheld.hands.training.labels import LabelledHand
+from handheld.hands.training.labels import LabelledHand, palm_box
 from handheld.media import Rect
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float32]
-
-PALM_KEYPOINTS = (0, 5, 9, 13, 17, 1, 2)
-"""Of the 21, those that the palm detector finds, in its order."""
 
 FROM_PALM = 0.3
 """Share of crops that are cut as after a detection, not as from the frame before."""
@@ -29,8 +26,6 @@ _ENOUGH = 0.7
 
 _TOO_FEW = 0.4
 """Share below which it is not; between the two nothing is taught."""
-
-_HAND_CERTAIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -63,9 +58,6 @@ class Jitter:
         )
 
 
-STILL = Jitter(0.0, 0.0, 0.0, 0.0)
-
-
 @dataclass(frozen=True, eq=False)
 class CropExample:
     """A crop and its truth; NaN where nobody knows.
@@ -89,20 +81,6 @@ class CropExample:
     group: str = ""
 
 
-def palm_box(keypoints: NDArray[np.floating]) -> Rect:
-    """Return the square around the palm of (21, 2 or 3) keypoints, upright.
-
-    MediaPipe's detector gives just this: on 80 photos its box was 0.995 times the longer side of the box
-    around its seven keypoints, about the same centre.
-    """
-    points = keypoints[list(PALM_KEYPOINTS), :2]
-    low = points.min(axis=0)
-    high = points.max(axis=0)
-    side = float((high - low).max())
-    x, y = (low + high) / 2
-    return Rect(float(x), float(y), side, side, 0.0)
-
-
 def tracking_region(keypoints: NDArray[np.floating]) -> Rect:
     """Return where tracking would look for a hand whose keypoints (21, 2 or 3) are known."""
     return region_from_landmarks(keypoints.astype(np.float32))
@@ -110,8 +88,9 @@ def tracking_region(keypoints: NDArray[np.floating]) -> Rect:
 
 def detection_region(keypoints: NDArray[np.floating]) -> Rect:
     """Return where a tracker would look for a hand after its palm, with keypoints (21, 2 or 3), was detected."""
-    points = keypoints[list(PALM_KEYPOINTS), :2].astype(np.float32)
-    return region_from_palm(palm_box(keypoints), points)
+    (left, top, right, bottom), points = palm_box(keypoints)
+    box = Rect(float(left + right) / 2, float(top + bottom) / 2, float(right - left), float(bottom - top))
+    return region_from_palm(box, points.astype(np.float32))
 
 
 def hand_crop(
@@ -121,9 +100,10 @@ def hand_crop(
     rng: np.random.Generator,
     *,
     jitter: Jitter = Jitter(),  # noqa: B008  (frozen)
+    mirror: bool = True,
     group: str = "",
 ) -> CropExample:
-    """Cut a crop of a hand whose 21 keypoints have all an x and a y; ``rng`` decides how it strays.
+    """Cut a crop of a hand whose wrist, thumb base and knuckles are known; ``rng`` decides how it strays.
 
     Args:
         pixels: (H, W, 3) of the picture.
@@ -131,6 +111,7 @@ def hand_crop(
         size: side of the crop.
         rng: of the jitter, the mirroring and the border.
         jitter: how far the crop may stray from where tracking looks.
+        mirror: whether every other crop is mirrored.
         group: kept for reports.
     """
     from_palm = rng.random() < FROM_PALM
@@ -138,7 +119,7 @@ def hand_crop(
     region = jitter.applied(nominal, rng)
     example = labelled_crop(pixels, hand, region, size, rng)
     example = replace(example, group=group)
-    return mirrored(example) if jitter is not STILL and rng.random() < 0.5 else example
+    return mirrored(example) if mirror and rng.random() < 0.5 else example
 
 
 def labelled_crop(
@@ -149,7 +130,8 @@ def labelled_crop(
     Without ``rng`` the picture's border is filled as in tracking, else at random.
     """
     points = into_region(hand.keypoints, region)
-    inside = ((points[:, :2] > 0) & (points[:, :2] < 1)).all(axis=1).mean()
+    known = points[np.isfinite(points).all(axis=1), :2]
+    inside = ((known > 0) & (known < 1)).all(axis=1).mean()
     presence = 1.0 if inside >= _ENOUGH else 0.0 if inside < _TOO_FEW else np.nan
     if presence != 1.0:
         # Of half a hand only its absence is taught: where its keypoints would be is a guess.

@@ -30,20 +30,22 @@ class PhotoSet:
         name: of the folder.
         credit: what a model card says of it.
         complete: whether every hand that can be seen has a box.
+        single: whether no photo shows more than one hand.
     """
 
     name: str
     credit: str
     complete: bool = False
+    single: bool = False
 
 
 SHIPPED = (
     PhotoSet("subhih", "SubhiH/HandsDataset, Apache-2.0", complete=True),
-    PhotoSet("asl_letters", "Roboflow ASL Letters by D. Lee, public domain"),
+    PhotoSet("asl_letters", "Roboflow ASL Letters by D. Lee, public domain", single=True),
     PhotoSet("lebanese", "Lebanese University, Roboflow, CC BY 4.0", complete=True),
-    PhotoSet("digits", "ardamavi/Sign-Language-Digits-Dataset, Apache-2.0"),
+    PhotoSet("digits", "ardamavi/Sign-Language-Digits-Dataset, Apache-2.0", single=True),
     PhotoSet("emrecandir_hand", "emrecandir9/custom-gesture-dataset, MIT"),
-    PhotoSet("ti1k", "MahmudulAlam/TI1K-Dataset, MIT", complete=True),
+    PhotoSet("ti1k", "MahmudulAlam/TI1K-Dataset, MIT", complete=True, single=True),
     PhotoSet("bisindo_binus", "Zappie733/Research-Binus-BISINDO-DATASET, MIT"),
     PhotoSet("islate", "HACKERSTARK/ISLATE, MIT"),
     PhotoSet("asl_opencv", "HarshalCreates/american-sign-language-opencv, MIT"),
@@ -51,12 +53,15 @@ SHIPPED = (
     PhotoSet("grocery_held", "marcusklasson/GroceryStoreDataset, MIT"),
     PhotoSet("stark_isl", "StarK-0/RSLC-using-CNN, MIT"),
     PhotoSet("condzi", "Condzi/ece-ai-project, MIT"),
-    PhotoSet("rps_harikrishnan", "Harikrishnan6336/Rock_Paper_Scissors, MIT"),
-    PhotoSet("rps_parikshit", "parikshitkumar1/Best_Of_One, MIT"),
+    PhotoSet("rps_harikrishnan", "Harikrishnan6336/Rock_Paper_Scissors, MIT", single=True),
+    PhotoSet("rps_parikshit", "parikshitkumar1/Best_Of_One, MIT", single=True),
     PhotoSet("dex_hand", "dexsuite/dex-retargeting, MIT"),
-    PhotoSet("hackmit_asl", "helloparthshah/HackMIT, MIT"),
+    PhotoSet("hackmit_asl", "helloparthshah/HackMIT, MIT", single=True),
 )
 """Sets whose licence lets a model trained on them ship. No other is read."""
+
+SINGLE = frozenset(photo_set.name for photo_set in SHIPPED if photo_set.single)
+"""Sets in which whatever is beside a hand is no hand."""
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 _SALT = "1"

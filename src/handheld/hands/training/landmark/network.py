@@ -86,10 +86,17 @@ class LandmarkNetwork(nn.Module):
 
     def forward(self, crops: Tensor) -> LandmarkOutput:
         """See the class."""
+        return self.read(*self.see(crops))
+
+    def see(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Return fine and coarse features: all of the network's work, which may be done in bfloat16."""
         features = self.backbone(crops)
-        fine = self.pyramid(features[2:])[0]
+        return self.pyramid(features[2:])[0], features[-1]
+
+    def read(self, fine: Tensor, coarse: Tensor) -> LandmarkOutput:
+        """Return the answers. In float32: bfloat16 would round places to a 256th of the crop."""
         seen = self.maps(fine).flatten(2).softmax(dim=2) @ self.grid
-        whole = self.whole(self.squeeze(features[-1]).flatten(1))
+        whole = self.whole(self.squeeze(coarse).flatten(1))
         raw = self.outputs(torch.cat([whole, seen.flatten(1)], dim=1))
         offset, depth, world, confidence, presence, handedness = raw.split([42, 21, 63, 21, 1, 1], dim=1)
         flat = seen + offset.reshape(-1, 21, 2)
