@@ -62,6 +62,14 @@ class RunFolder:
         """JSON lines, one an evaluation."""
         return self.path / "evaluations.jsonl"
 
+    def read_plan(self) -> dict[str, Any]:
+        """Return the plan. Raises :class:`InputError` if there is none, or it is damaged."""
+        try:
+            plan: dict[str, Any] = json.loads(self.plan.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.plan}: no plan of a run ({error}): begin in another folder") from error
+        return plan
+
     def settled_plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Return the plan of this folder, which is the one that is wanted if there is none yet.
 
@@ -72,10 +80,7 @@ class RunFolder:
             with atomic_path(self.plan) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1), "utf-8")
             return dict(wanted)
-        try:
-            stored: dict[str, Any] = json.loads(self.plan.read_text("utf-8"))
-        except ValueError as error:
-            raise InputError(f"{self.plan}: damaged ({error}): begin in another folder") from error
+        stored = self.read_plan()
         for name, value in json.loads(json.dumps(wanted)).items():
             if name not in _MAY_DIFFER and stored.get(name) != value:
                 message = f"was begun with {name} = {stored.get(name)!r}, not {value!r}"
@@ -170,6 +175,13 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
         network.load_state_dict(averaged_weights(Path(learn.start)))
     network = network.to(device=device(), memory_format=torch.channels_last)
     return Learner(network, learn.average)
+
+
+def averaged_network(trainee: Trainee, folder: RunFolder) -> nn.Module:
+    """Return the mean of a run's weights as a network in evaluation mode, from its last state."""
+    network = trainee.make_network()
+    network.load_state_dict(averaged_weights(folder.state))
+    return network.eval()
 
 
 def averaged_weights(state: Path) -> dict[str, torch.Tensor]:

@@ -1,0 +1,155 @@
+"""Trained networks become files of a pack, with a card that says what made them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from handheld.compile import Compiled, Precision, to_tflite
+from handheld.errors import CompileError
+from handheld.hands.training.blocks import parameters_of
+from handheld.hands.training.examples.photos import SHIPPED
+from handheld.media import atomic_path
+
+PRECISIONS: dict[Precision, str] = {
+    "float32": "",
+    "float16": ".float16",
+    "int8_weights": ".int8_weights",
+    "int8": ".int8",
+}
+"""What is written of each network, and how the files' names end."""
+
+_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float16": 2e-2, "int8_weights": 0.15, "int8": 0.5}
+"""Probabilities that hardly vary over a few pictures make the file's share of difference look large."""
+
+_CREDITS = tuple(photo_set.credit for photo_set in SHIPPED) + (
+    "MakeHuman base mesh, rig, targets and skins, CC0",
+    "webxr-input-profiles hand mesh, MIT",
+    "pictures without hands: public domain, CC0, MIT, Apache-2.0, CC BY, each in negatives/index.jsonl",
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """The files of one network.
+
+    Attributes:
+        files: by precision.
+        refused: why a precision has no file.
+    """
+
+    files: dict[str, Path]
+    refused: dict[str, str]
+
+
+def export(
+    network: nn.Module,
+    name: str,
+    folder: Path,
+    card: Mapping[str, Any],
+    calibration: Sequence[NDArray[np.float32]],
+) -> Export:
+    """Write a network in every precision.
+
+    Args:
+        network: in its deployed form, on the CPU.
+        name: stem of the files.
+        folder: to write them to.
+        card: stored inside each file, and beside them as ``card.md``.
+        calibration: inputs (1, 3, side, side) in [0, 1], from the training data.
+
+    Raises:
+        CompileError: not even the float32 file agrees with the network.
+    """
+    files: dict[str, Path] = {}
+    refused: dict[str, str] = {}
+    for precision, ending in PRECISIONS.items():
+        path = folder / f"{name}{ending}.tflite"
+        try:
+            compiled = _compiled(network, calibration, precision, card, path)
+        except CompileError as error:
+            if precision == "float32":
+                raise
+            # A network that suffers from eight bits is no reason to lose its float file.
+            refused[precision] = str(error)
+        else:
+            assert compiled.path is not None
+            files[precision] = compiled.path
+    return Export(files, refused)
+
+
+def _compiled(
+    network: nn.Module,
+    calibration: Sequence[NDArray[np.float32]],
+    precision: Precision,
+    card: Mapping[str, Any],
+    path: Path,
+) -> Compiled:
+    return to_tflite(
+        network,
+        calibration[0],
+        metadata={**card, "precision": precision},
+        out=path,
+        precision=precision,
+        calibration=calibration if precision == "int8" else (),
+        checks=calibration[1:5],
+        tolerance=_TOLERANCE[precision],
+    )
+
+
+def card_of(
+    network: nn.Module, plan: Mapping[str, Any], scores: Mapping[str, Any], *, title: str, seconds: float
+) -> dict[str, Any]:
+    """Return what there is to know about a trained network, as plain values.
+
+    Args:
+        network: that was trained.
+        plan: of its run.
+        scores: on the test split.
+        title: of the card.
+        seconds: since the run was begun, with all pauses.
+    """
+    return {
+        "title": title,
+        "licence": "Apache-2.0",
+        "parameters": parameters_of(network),
+        "plan": dict(plan),
+        "hours_since_begun": round(seconds / 3600, 2),
+        "test_scores": dict(scores),
+        "labels": "photos: agreement with a teacher (MediaPipe Hands full), not accuracy; rendered: true",
+        "data": list(_CREDITS),
+    }
+
+
+def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
+    """Write a card as Markdown, with the sizes of the files."""
+    sizes = [f"| {name} | {file.name} | {file.stat().st_size / 1e6:.2f} MB |" for name, file in files.files.items()]
+    refused = [f"- no {name}: {why}" for name, why in files.refused.items()]
+    scores = [f"| {name} | {value} |" for name, value in card["test_scores"].items()]
+    learn = card["plan"].get("learn", {})
+    lines = [
+        f"# {card['title']}",
+        "",
+        f"Licence {card['licence']}. {card['parameters']:,} parameters. {card['labels']}.",
+        f"Begun {card['hours_since_begun']} hours before this card; {card['plan'].get('steps')} steps, "
+        f"seed {learn.get('seed')}, handheld {card['plan'].get('version')}.",
+        "",
+        "| precision | file | size |",
+        "|---|---|---|",
+        *sizes,
+        *refused,
+        "",
+        "| on the test split | |",
+        "|---|---|",
+        *scores,
+        "",
+        "Data:",
+        *(f"- {credit}" for credit in card["data"]),
+        "",
+    ]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines), "utf-8")
