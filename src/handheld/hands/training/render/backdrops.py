@@ -33,7 +33,8 @@ def draw_backdrop(
         piece = piece[:, ::-1]
     resized = cv2.resize(piece, (width, height), interpolation=cv2.INTER_LINEAR)
     gain = np.exp(random.normal(0, 0.15) + random.normal(0, 0.05, 3))
-    return cast(Picture, cv2.convertScaleAbs(resized * gain.astype(np.float32)))
+    levels = np.clip(np.arange(256)[:, None] * gain + 0.5, 0, 255)
+    return cast(Picture, cv2.LUT(resized, levels.astype(np.uint8)[None]))
 
 
 def _piece(picture: Picture, random: np.random.Generator, aspect: float) -> Picture:

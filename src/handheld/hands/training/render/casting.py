@@ -1,6 +1,7 @@
 """One or two hands of a person, dressed, holding something or each other, such that a camera sees them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -44,6 +45,8 @@ def draw_hands(
     random: np.random.Generator,
     second_hand: float,
     draw_centre: DrawCentre,
+    *,
+    with_body: bool = False,
 ) -> tuple[list[PlacedHand], list[Body]]:
     """Choose hands and what is drawn with them.
 
@@ -55,6 +58,7 @@ def draw_hands(
         random: decides.
         second_hand: share of pictures with two hands.
         draw_centre: chooses where the first hand is.
+        with_body: whether arms may end in the picture: a body is put there, which must not hide the hand.
 
     Returns:
         One or two hands, the first one chosen freely, and what they wear and hold.
@@ -62,26 +66,36 @@ def draw_hands(
     # Chosen once: were they chosen anew after a hand that cannot be shown, the easier side would win.
     handedness: Handedness = "Right" if random.random() < 0.5 else "Left"
     side: Side = "palm" if random.random() < 0.5 else "back"
+    shown = _is_shown_with_body if with_body else is_shown
     chance = random.random()
     if chance < _MEET * second_hand:
-        hands = _draw_meeting(person, random, handedness, side, draw_centre)
-        return hands, _dressed(hands, sources, random)
-    first = _draw_alone(person, random, handedness, side, draw_centre, draw_pose)
+        hands = _draw_meeting(person, random, handedness, side, draw_centre, shown)
+        return hands, _dressed(hands, sources, random, with_body)
+    alone = partial(_draw_alone, person, random, handedness, side, draw_centre, shown)
+    first = alone(draw_pose)
     if chance < second_hand:
-        hands = [first, *_draw_apart(first, random)]
-        return hands, _dressed(hands, sources, random)
+        hands = [first, *_draw_apart(first, random, shown)]
+        return hands, _dressed(hands, sources, random, with_body)
     if random.random() < _HOLDS:
-        first = _draw_alone(person, random, handedness, side, draw_centre, draw_grasp)
-        return [first], [*_dressed([first], sources, random), hold(first, sources, random)]
-    return [first], _dressed([first], sources, random)
+        first = alone(draw_grasp)
+        thing = hold(first, sources, random)
+        return [first], [*_dressed([first], sources, random, with_body), thing]
+    return [first], _dressed([first], sources, random, with_body)
+
+
+def _is_shown_with_body(hand: PlacedHand) -> bool:
+    return is_shown(hand) and bool(hand.shoulder[2] > hand.centre[2])
 
 
 def _dressed(
-    hands: list[PlacedHand], sources: RenderSources, random: np.random.Generator
+    hands: list[PlacedHand],
+    sources: RenderSources,
+    random: np.random.Generator,
+    with_body: bool,
 ) -> list[Body]:
     bodies: list[Body] = []
     for hand in hands:
-        bodies += dress(hand, sources, random)
+        bodies += dress(hand, sources, random, with_body=with_body)
     return bodies
 
 
@@ -91,23 +105,26 @@ def _draw_alone(
     handedness: Handedness,
     side: Side,
     draw_centre: DrawCentre,
+    shown: Callable[[PlacedHand], bool],
     bend: Callable[[np.random.Generator], HandPose],
 ) -> PlacedHand:
     """Choose a hand that is seen, and whose fingers do not go through each other."""
     for _ in range(_TRIES):
         axes = draw_axes(random, side)
         hand = place_hand(person, handedness, bend(random), axes, draw_centre(random))
-        if is_shown(hand) and not is_tangled(joints(hand), hand.rig.size):
+        if shown(hand) and not is_tangled(joints(hand), hand.rig.size):
             return hand
     return hand
 
 
-def _draw_apart(first: PlacedHand, random: np.random.Generator) -> list[PlacedHand]:
+def _draw_apart(
+    first: PlacedHand, random: np.random.Generator, shown: Callable[[PlacedHand], bool]
+) -> list[PlacedHand]:
     """Choose a second hand beside, before or behind the first; none if it cannot be shown."""
     for _ in range(_TRIES):
         pose, axes, centre = lay_apart(first, random)
         hand = place_hand(first.person, _other(first.handedness), pose, axes, centre)
-        if is_shown(hand) and not is_tangled(joints(hand), hand.rig.size):
+        if shown(hand) and not is_tangled(joints(hand), hand.rig.size):
             return [hand]
     return []
 
@@ -118,6 +135,7 @@ def _draw_meeting(
     handedness: Handedness,
     side: Side,
     draw_centre: DrawCentre,
+    shown: Callable[[PlacedHand], bool],
 ) -> list[PlacedHand]:
     """Choose two hands that meet."""
     name = draw_together(random)
@@ -125,12 +143,12 @@ def _draw_meeting(
         axes = draw_axes(random, side)
         pose = pose_of(FIRST_POSTURES[name], random)
         first = place_hand(person, handedness, pose, axes, draw_centre(random))
-        if not is_shown(first):
+        if not shown(first):
             continue
         axes, centre = lay_by(first, TOGETHER[name], random)
         pose = pose_of(TOGETHER[name].postures, random)
         second = place_hand(person, _other(handedness), pose, axes, centre)
-        if is_shown(second):
+        if shown(second):
             return [first, second]
     return [first]
 

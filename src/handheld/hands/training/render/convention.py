@@ -5,11 +5,12 @@ wrist further up the hand, knuckles lower, fingertips inside the nail. The diffe
 hands.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from handheld.hands.training.render.mesh import Integers
+from handheld.hands.training.render.mesh import Integers, MeshFamily
 from handheld.hands.training.render.poses import GESTURES
 from handheld.hands.training.render.rig import Rig, posed
 from handheld.hands.training.render.skinning import Doubles, carry
@@ -21,6 +22,16 @@ MEDIAPIPE_OFFSETS = np.zeros((21, 2))
 MEDIAPIPE_OFFSETS[[0, 1, 2, 4]] = [(0.129, -0.028), (-0.045, 0.051), (0.077, 0.029), (-0.042, -0.020)]
 MEDIAPIPE_OFFSETS[[5, 9, 13, 17]] = np.linspace((-0.065, -0.027), (-0.054, 0.036), 4)
 MEDIAPIPE_OFFSETS[[8, 12, 16, 20]] = (-0.05, 0)
+
+WEBXR_OFFSETS = np.zeros((21, 2))
+"""The same for the second mesh, whose joints lie deeper in the palm and in the wrist: medians of what
+MediaPipe's full models answer on 85 rendered open hands, palms and backs. Differences below 0.03 are left
+out: they are no larger than those between palms and backs."""
+WEBXR_OFFSETS[[0, 2, 3]] = [(0.218, -0.032), (0.032, 0.031), (-0.045, 0)]
+WEBXR_OFFSETS[[5, 9, 13, 17]] = [(0.094, 0), (0.07, -0.02), (0.077, -0.02), (0.066, 0)]
+WEBXR_OFFSETS[[8, 12, 16, 20]] = (0.045, 0)
+
+OFFSETS: Mapping[MeshFamily, Doubles] = {"makehuman": MEDIAPIPE_OFFSETS, "webxr": WEBXR_OFFSETS}
 
 _FINGER = (0.29, 0.20, 0.17, 0.13)
 FLESH = np.array([0.31, 0.35, 0.24, 0.18, 0.14, *_FINGER, *_FINGER, *_FINGER, *_FINGER])
@@ -54,5 +65,5 @@ def keypoints_of(rig: Rig, *, mediapipe: bool = True) -> Keypoints:
         return Keypoints(bones, joints)
     opened = posed(rig, GESTURES["open_palm"])[bones]
     along, thumbward = rig.frame[1], rig.thumbward * rig.frame[0]
-    moved = carry(opened, joints) + rig.size * (MEDIAPIPE_OFFSETS @ np.stack([along, thumbward]))
+    moved = carry(opened, joints) + rig.size * (OFFSETS[rig.mesh.family] @ np.stack([along, thumbward]))
     return Keypoints(bones, np.einsum("nji,nj->ni", opened[..., :3], moved - opened[..., 3]))

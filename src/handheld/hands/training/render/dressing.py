@@ -3,7 +3,7 @@
 import numpy as np
 
 from handheld.hands.training.render.mesh import Floats
-from handheld.hands.training.render.placing import PlacedHand
+from handheld.hands.training.render.placing import ARM_LENGTH, PlacedHand
 from handheld.hands.training.render.props import (
     Surface,
     ellipsoid,
@@ -20,35 +20,70 @@ _SLEEVES = 0.55
 """Share of arms in sleeves, where there is an arm to show."""
 _STUB = 0.012
 """Metres behind the wrist at which a mesh without an arm must be covered."""
-_LONG = 0.8
-"""Metres that a sleeve reaches behind the wrist where no arm is: out of most pictures."""
+_TORSO = (0.22, 0.14, 0.4)
+"""Metres: half the width, depth and height of an adult's body."""
 _PALM_DEPTH = 0.16
 """Of wrist to middle knuckle: from the palm's keypoints to its skin."""
 _CLOTH_GLOSS = 0.2
 
 
-def dress(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) -> list[Body]:
-    """Choose what the arm wears."""
+def dress(
+    hand: PlacedHand, sources: RenderSources, random: np.random.Generator, *, with_body: bool
+) -> list[Body]:
+    """Choose what the arm wears, and the body that it hangs on.
+
+    Args:
+        hand: whose arm it is.
+        sources: of cloth.
+        random: decides.
+        with_body: whether the arm's end may be in the picture, so that a body must stand there.
+    """
     cloth = draw_surface(sources, random)
-    if not hand.person.has_arm:
-        radii = wrist_radii(hand.rig)
-        slack = random.uniform(1.1, 1.6)
-        begin = random.uniform(-_STUB, _STUB)
-        surface, resting = forearm(hand.rig, (slack * radii[0], slack * radii[1]), begin, _LONG)
-        return [_cloth_body(surface, hand.with_forearm(resting), cloth, random)]
-    if random.random() > _SLEEVES:
-        return []
-    begin = random.exponential(0.05) if random.random() < 0.7 else random.uniform(0.05, 0.25)
-    thickness = random.uniform(0.003, 0.012)
-    surface, posed = sleeve(hand.rig, hand.vertices, begin, thickness)
-    return [_cloth_body(surface, posed, cloth, random)]
-
-
-def _cloth_body(
-    surface: Surface, vertices: Floats, cloth: Picture, random: np.random.Generator
-) -> Body:
     tint = np.exp(random.normal(-0.1, 0.3) + random.normal(0, 0.2, 3)).astype(np.float32)
-    return Body(surface, vertices, cloth, tint, _CLOTH_GLOSS)
+    bodies: list[Body] = []
+    if not hand.person.has_arm or random.random() < _SLEEVES:
+        surface, vertices = _sleeve(hand, random)
+        bodies.append(Body(surface, vertices, cloth, tint, _CLOTH_GLOSS))
+    if with_body:
+        shirt, vertices = _torso(hand, random)
+        bodies.append(Body(shirt, vertices, cloth, tint, _CLOTH_GLOSS))
+        head, vertices = _head(vertices, random)
+        hair = np.full((8, 8, 3), random.uniform(20, 120), np.uint8)
+        bodies.append(Body(head, vertices, hair))
+    return bodies
+
+
+def _sleeve(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floats]:
+    if hand.person.has_arm:
+        begin = random.exponential(0.05) if random.random() < 0.7 else random.uniform(0.05, 0.25)
+        return sleeve(hand.rig, hand.vertices, begin, random.uniform(0.003, 0.012))
+    across, out = wrist_radii(hand.rig)
+    slack = random.uniform(1.1, 1.6)
+    begin = random.uniform(-_STUB, _STUB)
+    surface, resting = forearm(hand.rig, (slack * across, slack * out), begin, ARM_LENGTH)
+    return surface, hand.with_forearm(resting)
+
+
+def _torso(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floats]:
+    """Put an upright body where the arm ends."""
+    shoulder = hand.shoulder
+    inward = shoulder - hand.wrist
+    inward = inward / np.linalg.norm(inward)
+    width, depth, height = np.array(_TORSO) * random.uniform(0.85, 1.15, 3)
+    middle = shoulder + 0.6 * width * inward + (0.0, 0.6 * height, 0.05)
+    turn = random.normal(0, 0.4)
+    across = np.array([np.cos(turn), 0.0, np.sin(turn)])
+    down = np.array([0.0, 1.0, 0.0])
+    axes = np.stack([across, np.cross(down, across), down])
+    return ellipsoid(middle, axes, (width, depth, height))
+
+
+def _head(torso: Floats, random: np.random.Generator) -> tuple[Surface, Floats]:
+    """Put a head, seen from where it has hair, above a body."""
+    top = torso[torso[:, 1].argmin()].astype(np.float64)
+    radii = np.array([0.085, 0.1, 0.125]) * random.uniform(0.9, 1.1)
+    middle = top - (0.0, 0.6 * radii[2], 0.0)
+    return ellipsoid(middle, np.eye(3)[[0, 2, 1]] * [[1], [-1], [1]], tuple(radii))
 
 
 def draw_surface(sources: RenderSources, random: np.random.Generator) -> Picture:

@@ -13,6 +13,8 @@ from handheld.hands.training.render.rig import HandPose, Rig, posed
 from handheld.hands.training.render.skinning import Doubles, carry, relative, skin
 from handheld.hands.skeleton import PALM_POINTS
 
+ARM_LENGTH = 0.5
+"""Metres behind the wrist at which an arm ends that is only a sleeve."""
 _ARM_GIRTH = 0.04
 """Metres around the middle of the forearm in which nothing can be seen through it."""
 _NEAREST = 0.12
@@ -62,6 +64,18 @@ class PlacedHand:
     def hand_vertices(self) -> Floats:
         """(N, 3): the hand without its arm."""
         return self.vertices[~on_arm(self.rig.mesh)]
+
+    @property
+    def shoulder(self) -> Doubles:
+        """(3,) where the arm, or what stands for it, ends."""
+        rig = self.rig
+        if self.person.has_arm:
+            bone = rig.mesh.bones.index("upperarm01.R")
+            point = rig.heads[bone]
+        else:
+            bone = rig.mesh.bones.index("lowerarm02.R")
+            point = rig.heads[rig.mesh.bones.index("wrist.R")] - ARM_LENGTH * rig.frame[1]
+        return self.to_camera(carry(self.transforms[bone][None], point[None]))[0]
 
     def to_camera(self, points: Doubles | Floats) -> Doubles:
         """Bring points (N, 3) of the resting mesh, where they stay with the palm, before the camera."""

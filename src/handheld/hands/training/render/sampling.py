@@ -174,7 +174,7 @@ def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
         sky=(float(sky[0]), float(sky[1]), float(sky[2])),
         ground=(float(ground[0]), float(ground[1]), float(ground[2])),
         gloss=float(random.uniform(0, 0.12)),
-        crevices=float(random.uniform(0.35, 0.7)),
+        crevices=float(random.uniform(0.1, 0.5)),
     )
 
 

@@ -45,7 +45,7 @@ def draw(scene: Scene) -> LabelledPicture:
     its own flesh lies before it. The mask holds a hand with its bare arm.
     """
     bodies = [_body(hand) for hand in scene.hands]
-    rendering = render([*bodies, *scene.props], scene.camera, scene.light)
+    rendering = render([*bodies, *scene.props], scene.camera, scene.light, merged=True)
     colour = rendering.colour
     coverage = rendering.coverage
     depth = rendering.depth.copy()

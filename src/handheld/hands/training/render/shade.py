@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld._kernels import kernel
 from handheld.hands.training.render.mesh import Floats, Integers
 
 Picture: TypeAlias = NDArray[np.uint8]
@@ -14,6 +15,12 @@ Picture: TypeAlias = NDArray[np.uint8]
 _GAMMA = 2.2
 _LINEAR = (np.arange(256) / 255).astype(np.float32) ** np.float32(_GAMMA)
 _CODED = np.round(255 * (np.arange(4096) / 4095) ** (1 / _GAMMA)).astype(np.uint8)
+_CODES = np.float32(4095)
+_ZERO = np.float32(0)
+_HALF = np.float32(0.5)
+_ONE = np.float32(1)
+_ROW = 512
+"""Places are looked up in rows of so many: OpenCV takes maps of at most 32,767 a side."""
 _SUBSURFACE = np.array([0.45, 0.22, 0.16], np.float32)
 """How far red, green and blue reach past the shadow's edge: flesh lets red through, so shadows on skin are warm."""
 
@@ -67,29 +74,56 @@ class Body:
 
 def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Picture:
     """Colour N places on a body, each by its triangle (N,) and barycentric weights (N, 3): (N, 3) RGB."""
-    shade = _interpolate(_vertex_light(body, light), body.mesh.faces[triangle], weights)
-    place = _interpolate(body.mesh.uv, body.mesh.texture_faces[triangle], weights)
-    linear = _LINEAR[_sample(body.skin, place)] * shade
-    return _CODED[(linear.clip(0, 1) * 4095).astype(np.int64)]
-
-
-def _interpolate(values: Floats, corners: Integers, weights: Floats) -> Floats:
-    mixed = values.take(corners[:, 0], axis=0) * weights[:, :1]
-    for corner in (1, 2):
-        mixed += values.take(corners[:, corner], axis=0) * weights[:, corner : corner + 1]
-    return mixed
-
-
-def _sample(skin: Picture, place: Floats, row: int = 512) -> Picture:
-    """Look up colours bilinearly; OpenCV wants two-dimensional maps of at most 32767 a side, hence the rows."""
-    count, size = len(place), len(skin)
-    if not count:
+    if not len(triangle):
         return np.empty((0, 3), np.uint8)
-    columns, rows = np.zeros((2, -(-count // row) * row), np.float32)
-    columns[:count] = place[:, 0] * size - 0.5
-    rows[:count] = (1 - place[:, 1]) * size - 0.5
-    colours = cv2.remap(skin, columns.reshape(-1, row), rows.reshape(-1, row), cv2.INTER_LINEAR)
-    return cast(Picture, colours.reshape(-1, 3)[:count])
+    places = np.zeros((2, -(-len(triangle) // _ROW), _ROW), np.float32)
+    mesh = body.mesh
+    _lookup(triangle, weights, mesh.uv, mesh.texture_faces, len(body.skin), places.reshape(2, -1))
+    colours = cv2.remap(body.skin, places[0], places[1], cv2.INTER_LINEAR).reshape(-1, 3)
+    painted = np.empty((len(triangle), 3), np.uint8)
+    _lit(triangle, weights, _vertex_light(body, light), mesh.faces, colours, painted)
+    return painted
+
+
+@kernel()
+def _lookup(
+    triangle: Integers,
+    weights: Floats,
+    uv: Floats,
+    texture_faces: Integers,
+    size: int,
+    places: Floats,
+) -> None:
+    """Fill in columns and rows (2, at least N) of the skin's picture."""
+    side = np.float32(size)
+    for index in range(len(triangle)):
+        a, b, c = texture_faces[triangle[index]]
+        weight = weights[index]
+        u = uv[a, 0] * weight[0] + uv[b, 0] * weight[1] + uv[c, 0] * weight[2]
+        v = uv[a, 1] * weight[0] + uv[b, 1] * weight[1] + uv[c, 1] * weight[2]
+        places[0, index] = u * side - _HALF
+        places[1, index] = (_ONE - v) * side - _HALF
+
+
+@kernel()
+def _lit(
+    triangle: Integers,
+    weights: Floats,
+    light: Floats,
+    faces: Integers,
+    colours: Picture,
+    painted: Picture,
+) -> None:
+    """Fill in the colours (N, 3) of skin in the light of its vertices."""
+    for index in range(len(triangle)):
+        a, b, c = faces[triangle[index]]
+        weight = weights[index]
+        for channel in range(3):
+            shade = light[a, channel] * weight[0]
+            shade += light[b, channel] * weight[1]
+            shade += light[c, channel] * weight[2]
+            linear = min(max(_LINEAR[colours[index, channel]] * shade, _ZERO), _ONE)
+            painted[index, channel] = _CODED[int(linear * _CODES)]
 
 
 def _vertex_light(body: Body, light: Light) -> Floats:

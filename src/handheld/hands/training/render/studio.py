@@ -5,6 +5,7 @@ options enters its ``Generator``.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from math import cos, exp, log, radians, sin
 
 import numpy as np
@@ -109,7 +110,8 @@ class Studio:
                 self._sources,
                 random,
                 options.second_hand,
-                lambda random: draw_scene_centre(camera, options, random),
+                partial(draw_scene_centre, camera, options),
+                with_body=True,
             )
         return self._photograph(hands, props, camera, options.occluded, random)
 
