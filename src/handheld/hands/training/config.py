@@ -21,6 +21,7 @@ class ExampleConfig:
         labels: JSON lines of ``handheld hands pseudo-label``.
         cache: folder for decoded pictures, shared by all runs.
         workers: processes that make examples; 0 makes them between the steps.
+        pool: rendered crops that are kept, some 60 kB of disk each; more are more different.
         disagreement: largest mean spread of a teacher's answers that is believed, in palm lengths.
     """
 
@@ -28,11 +29,14 @@ class ExampleConfig:
     labels: str = "work/hands/labels.jsonl"
     cache: str = "work/hands/cache"
     workers: int = 1
+    pool: int = 40_000
     disagreement: float = 0.12
 
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise InputError(f"examples.workers: expected 0 or more, got {self.workers}")
+        if self.pool < 1:
+            raise InputError(f"examples.pool: expected 1 or more, got {self.pool}")
 
     @property
     def folder(self) -> Path:

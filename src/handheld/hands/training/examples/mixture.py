@@ -18,6 +18,7 @@ from handheld.hands.geometry import LANDMARK_RULE
 from handheld.hands.training.examples.augment import RENDERED_CHANGES, augment
 from handheld.hands.training.examples.crops import (
     CropExample,
+    Jitter,
     empty_crop,
     hand_crop,
     labelled_crop,
@@ -28,6 +29,7 @@ from handheld.hands.training.examples.crops import (
 )
 from handheld.hands.training.examples.labelling import TeacherHand, read_labels
 from handheld.hands.training.examples.photos import SINGLE, SPLITS, Photo, Split, load_pixels, read_photos, split_of
+from handheld.hands.training.examples.pool import RenderPool
 from handheld.hands.training.examples.pixels import PixelStore, open_store
 from handheld.hands.training.labels import LabelledHand
 from handheld.hands.training.render.sources import open_sources
@@ -39,6 +41,11 @@ RENDERED_SHARE: dict[str, float] = {"mixed": 0.5, "real": 0.0, "rendered": 1.0}
 
 _TRAINING, _JUDGING = range(2)
 """Purposes of the random numbers."""
+
+_MARGIN = 16
+
+RENDERED_JITTER = Jitter(shift=0.02, scale=0.06, turn=0.10)
+"""Beside that of the renderer, so that a crop looks different each time."""
 
 _MOVED_OFF = 0.3
 """Share of the crops without a hand that are cut beside a hand: half hands, arms, the wrist."""
@@ -209,6 +216,7 @@ class CropMixture:
         empty: share of crops without a hand.
         seed: of everything random.
         limits: on the teacher's answers.
+        pool: different rendered crops; each takes 60 kB of disk.
     """
 
     data: Path
@@ -220,6 +228,7 @@ class CropMixture:
     empty: float = 0.15
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
+    pool: int = 40_000
 
     def __post_init__(self) -> None:
         if self.arm not in RENDERED_SHARE:
@@ -233,7 +242,7 @@ class CropMixture:
         """
         _ = self.photos
         if RENDERED_SHARE[self.arm]:
-            _ = self.studio
+            _ = self.rendered
 
     @cached_property
     def photos(self) -> PhotoHands:
@@ -241,9 +250,13 @@ class CropMixture:
         return read_photo_hands(self.data, self.labels, self.cache, self.limits)
 
     @cached_property
-    def studio(self) -> Studio:
-        """Where hands are rendered."""
-        return Studio(open_sources(self.data), self.seed)
+    def rendered(self) -> RenderPool:
+        """The rendered crops, a little larger than those that are cut from them."""
+        side = self.size + _MARGIN
+        studio = Studio(open_sources(self.data), self.seed)
+        path = self.cache / f"rendered-{side}-{self.seed}.records"
+        options = CropOptions(size=side)
+        return RenderPool(path, side, self.pool, lambda index: studio.crop(index, options))
 
     @cached_property
     def _groups(self) -> tuple[list[list[PhotoHand]], NDArray[np.float64]]:
@@ -277,9 +290,12 @@ class CropMixture:
         return with_changes(example, rng)
 
     def _rendered_example(self, index: int, rng: np.random.Generator) -> CropExample:
-        picture = self.studio.crop(index, CropOptions(size=self.size))
-        example = whole_picture_crop(picture.pixels, picture.hands[0], self.size)
-        example = replace(example, pixels=augment(example.pixels, rng, changes=RENDERED_CHANGES))
+        pixels, hand = self.rendered(index)
+        side = pixels.shape[0]
+        region = RENDERED_JITTER.applied(Rect(side / 2, side / 2, side, side, 0.0), rng)
+        example = labelled_crop(pixels, hand, region, self.size, rng)
+        changed = augment(example.pixels, rng, changes=RENDERED_CHANGES)
+        example = replace(example, pixels=changed, group="rendered")
         return mirrored(example) if rng.random() < 0.5 else example
 
     def _empty_example(self, rng: np.random.Generator) -> CropExample:

@@ -72,6 +72,7 @@ class LandmarkConfig:
             "arm": self.arm,
             "empty": self.empty,
             "disagreement": self.examples.disagreement,
+            "pool": self.examples.pool,
             "learn": learn,
             "network": asdict(self.network),
             "loss": asdict(self.loss),
@@ -92,6 +93,7 @@ class LandmarkTrainee:
             arm=config.arm,
             empty=config.empty,
             seed=config.learn.seed,
+            pool=config.examples.pool,
             limits=LabelLimits(disagreement=config.examples.disagreement),
         )
         # Here and not in the workers: what is missing is told before they start.
