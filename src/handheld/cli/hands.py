@@ -135,6 +135,40 @@ def detect(
         raise typer.Exit(1)
 
 
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Option(help="Folder for pictures, labels and a contact sheet.")],
+    count: Annotated[int, typer.Option(min=1, help="Pictures in the folder in the end.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 makes them in this one.")] = 0,
+    crops: Annotated[
+        int | None,
+        typer.Option(min=32, max=1024, help="Square crops of one hand with so many pixels a side."),
+    ] = None,
+    people: Annotated[int, typer.Option(min=1, help="Persons whose hands there are.")] = 256,
+    quiet: Quiet = False,
+) -> None:
+    """Render pictures of hands with exact labels, from the meshes in HANDHELD_DATA. A run that was ended goes on."""
+    from handheld.cli._bars import stage_bars
+    from handheld.hands.training.render.stream import RenderRecipe
+    from handheld.hands.training.render.studio import CropOptions, SceneOptions
+    from handheld.hands.training.render.synthesis import synthesise
+
+    output = Output(quiet=quiet)
+    options = SceneOptions() if crops is None else CropOptions(size=crops)
+    recipe = RenderRecipe(seed=seed, options=options, people=people)
+    with stage_bars(output.console) as show:
+        counts = synthesise(
+            out,
+            recipe,
+            count,
+            workers=workers,
+            on_picture=lambda done: show("pictures", done / count, f"{done} of {count}"),
+        )
+    resumed = f", {counts.resumed} were there" if counts.resumed else ""
+    output.say(f"made {counts.made} pictures{resumed}; look at {out / 'sheet.png'}")
+
+
 def _names_of_outputs(images: list[Path]) -> list[str]:
     """Return a name for each annotated picture: stems, with a number where several pictures have the same one."""
     used: set[str] = set()

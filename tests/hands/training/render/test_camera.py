@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handheld.hands.training.render.mesh import HandMesh
 from handheld.hands.training.render.camera import Camera, Rendering, render
+from handheld.hands.training.render.mesh import HandMesh
 from handheld.hands.training.render.shade import Body, Light
 
 CAMERA = Camera(focal=10, width=20, height=16)
@@ -51,7 +51,12 @@ def test_an_empty_scene_is_the_background() -> None:
 
 
 def test_half_covered_pixels_are_half_background() -> None:
-    half = Rendering(np.full((1, 1, 3), 50, np.float32), np.full((1, 1), 0.5, np.float32), np.ones((1, 1), np.float32), np.ones((1, 1), np.uint8))
+    half = Rendering(
+        np.full((1, 1, 3), 50, np.float32),
+        np.full((1, 1), 0.5, np.float32),
+        np.ones((1, 1), np.float32),
+        np.ones((1, 1), np.uint8),
+    )
     np.testing.assert_array_equal(half.over(np.full((1, 1, 3), 100, np.uint8)), [[[100, 100, 100]]])
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from handheld.hands.training.render.placing import PlacedHand
 from handheld.hands.training.render.poses import POSTURES, blend
 from handheld.hands.training.render.rig import HandPose
-from handheld.hands.training.render.sampling import draw_axes, draw_pose, limited
-from handheld.hands.training.render.skinning import Doubles, rotation
+from handheld.hands.training.render.sampling import draw_axes, draw_pose, limited, pick
+from handheld.hands.training.render.skinning import Doubles, cross, rotation
 
 
 @dataclass(frozen=True)
@@ -60,32 +60,29 @@ def draw_together(random: np.random.Generator) -> str:
 
 def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
     """Choose a pose between two of these postures."""
-    start, end = random.choice(postures, 2)
-    pose = blend(POSTURES[str(start)], POSTURES[str(end)], float(random.random()))
+    start = POSTURES[pick(random, postures)]
+    end = POSTURES[pick(random, postures)]
+    pose = blend(start, end, random.random())
     bend = pose.bend + np.radians(random.normal(0, 3, (5, 3)))
     shaken = HandPose(bend, pose.spread, pose.opposition, (0.0, 0.0), float(random.uniform(0.3, 1.8)))
     return limited(shaken)
 
 
-def lay_by(
-    first: PlacedHand, way: TwoHands, random: np.random.Generator
-) -> tuple[Doubles, Doubles]:
+def lay_by(first: PlacedHand, way: TwoHands, random: np.random.Generator) -> tuple[Doubles, Doubles]:
     """Return axes (3, 3) and the middle (3,) of the palm of a hand that lies by another."""
     across, along, out = first.axes
     thumbward = across * first.rig.thumbward
     normal = -out if way.facing else out
     # Fingers of two hands that fold into each other point towards the other hand's thumb.
     angle = np.radians(random.uniform(*way.turn))
-    turned = rotation(np.cross(along, thumbward), angle) @ along
-    axes = np.stack([np.cross(turned, normal), turned, normal])
+    turned = rotation(cross(along, thumbward), angle) @ along
+    axes = np.stack([cross(turned, normal), turned, normal])
     slide = random.normal(0, way.slide, 2)
     gap = random.uniform(*way.gap) * (1 if way.facing else -1)
     return axes, first.centre + gap * out + slide[0] * across + slide[1] * along
 
 
-def lay_apart(
-    first: PlacedHand, random: np.random.Generator
-) -> tuple[HandPose, Doubles, Doubles]:
+def lay_apart(first: PlacedHand, random: np.random.Generator) -> tuple[HandPose, Doubles, Doubles]:
     """Return pose, axes (3, 3) and the middle (3,) of a hand beside, before or behind another."""
     side = "palm" if random.random() < 0.5 else "back"
     axes = draw_axes(random, "palm" if side == "palm" else "back")

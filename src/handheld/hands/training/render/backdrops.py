@@ -17,9 +17,7 @@ from handheld.hands.training.render.sources import (
 )
 
 
-def draw_backdrop(
-    sources: RenderSources, random: np.random.Generator, width: int, height: int
-) -> Picture:
+def draw_backdrop(sources: RenderSources, random: np.random.Generator, width: int, height: int) -> Picture:
     """Choose a background (height, width, 3): a piece of a photo, a surface, or plain."""
     choice = random.random()
     if sources.backdrops and choice < 0.88:
@@ -93,15 +91,13 @@ def draw_billboard(
     angle = random.uniform(0, 360)
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
     turn[:, 2] += np.array(centre) - (width / 2, height / 2)
-    placed = cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR).astype(np.float32)
-    coverage = placed[..., 3] / 255
+    placed = cast(Floats, cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR).astype(np.float32))
+    coverage = placed[..., 3] / np.float32(255)
     gain = np.float32(random.uniform(0.5, 1.1))
     return Billboard(placed[..., :3] * (gain * coverage[..., None]), coverage, depth)
 
 
-def cover(
-    colour: Floats, coverage: Floats, depth: Floats, billboard: Billboard
-) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def cover(colour: Floats, coverage: Floats, depth: Floats, billboard: Billboard) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Put a billboard among the hands.
 
     Args:

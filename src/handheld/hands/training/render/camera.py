@@ -16,7 +16,12 @@ from handheld.hands.training.render.skinning import Doubles
 
 SUPERSAMPLING = 2
 _CREVICE_STEP = 4
-_CREVICE = 0.06
+_ZERO = np.float32(0)
+_ONE = np.float32(1)
+_LEVEL = np.float32(1 / 255)
+_LEAST_COVERED = np.float32(1e-3)
+_LEAST_NEARNESS = np.float32(1e-6)
+_FULL_CREVICE = np.float32(0.06)
 """How much deeper than its surroundings, as a share of the depth, skin must lie to be darkened fully."""
 
 
@@ -95,9 +100,7 @@ class Rendering:
         return cast(NDArray[np.bool_], inside & (depths - surface < flesh))
 
 
-def render(
-    bodies: Sequence[Body], camera: Camera, light: Light, *, merged: bool = False
-) -> Rendering:
+def render(bodies: Sequence[Body], camera: Camera, light: Light, *, merged: bool = False) -> Rendering:
     """Draw bodies that hide each other, with ``SUPERSAMPLING`` squared samples a pixel.
 
     Args:
@@ -185,9 +188,7 @@ def _add_up(
             owner[place] = number
 
 
-def _colours(
-    bodies: Sequence[Body], fragments: Fragments, light: Light
-) -> Iterator[tuple[int, Integers, Picture]]:
+def _colours(bodies: Sequence[Body], fragments: Fragments, light: Light) -> Iterator[tuple[int, Integers, Picture]]:
     """Paint body by body: its number from 1, which fragments are its, and their colours."""
     start = 0
     for number, body in enumerate(bodies, 1):
@@ -216,14 +217,44 @@ def _shadowed(layers: _Layers, camera: Camera, light: Light, step: int) -> Rende
     nearness = layers.nearness
     covered = (nearness > 0).astype(np.float32)
     spread = camera.scale / 60
-    surroundings = _blur(nearness, spread, step) / _blur(covered, spread, step).clip(1e-3)
-    behind = covered * (surroundings / nearness.clip(1e-6) - 1).clip(0, _CREVICE) / _CREVICE
+    behind = np.empty_like(nearness)
+    _look_behind(nearness, _blur(nearness, spread, step), _blur(covered, spread, step), behind)
     # Softened by a pixel, as it would else jump along the edge of a finger that lies over another.
-    shadow = 1 - light.crevices * _blur(behind, 1)
+    hidden = _blur(behind, 1)
+    colour = np.empty((*nearness.shape, 3), np.float32)
+    coverage = np.empty_like(nearness)
+    _darken(layers.pixels, hidden, np.float32(light.crevices), colour, coverage)
     with np.errstate(divide="ignore"):
         depth = np.reciprocal(nearness)
-    coverage = layers.pixels[..., 3] * np.float32(1 / 255)
-    return Rendering(layers.pixels[..., :3] * shadow[..., None], coverage, depth, layers.owner)
+    return Rendering(colour, coverage, depth, layers.owner)
+
+
+@kernel()
+def _look_behind(nearness: Floats, blurred: Floats, covered: Floats, behind: Floats) -> None:
+    """Fill in how far each pixel lies behind its surroundings, 0 to 1."""
+    rows, columns = nearness.shape
+    for row in range(rows):
+        for column in range(columns):
+            here = nearness[row, column]
+            behind[row, column] = _ZERO
+            if here > 0:
+                surroundings = blurred[row, column] / max(covered[row, column], _LEAST_COVERED)
+                deeper = surroundings / max(here, _LEAST_NEARNESS) - _ONE
+                behind[row, column] = min(max(deeper, _ZERO), _FULL_CREVICE) / _FULL_CREVICE
+
+
+@kernel()
+def _darken(
+    pixels: Floats, hidden: Floats, crevices: np.float32, colour: Floats, coverage: Floats
+) -> None:
+    """Fill in the colour (H, W, 3) with its shadows, and the coverage (H, W) in 0..1."""
+    rows, columns = hidden.shape
+    for row in range(rows):
+        for column in range(columns):
+            shadow = _ONE - crevices * hidden[row, column]
+            for channel in range(3):
+                colour[row, column, channel] = pixels[row, column, channel] * shadow
+            coverage[row, column] = pixels[row, column, 3] * _LEVEL
 
 
 def _blur(values: Floats, spread: float, step: int = 1) -> Floats:
@@ -238,4 +269,5 @@ def _blur(values: Floats, spread: float, step: int = 1) -> Floats:
 def _largest(samples: NDArray[Any]) -> NDArray[Any]:
     """Return the largest sample of each pixel."""
     rows = np.maximum(samples[0::SUPERSAMPLING], samples[1::SUPERSAMPLING])
-    return np.maximum(rows[:, 0::SUPERSAMPLING], rows[:, 1::SUPERSAMPLING])
+    largest: NDArray[Any] = np.maximum(rows[:, 0::SUPERSAMPLING], rows[:, 1::SUPERSAMPLING])
+    return largest

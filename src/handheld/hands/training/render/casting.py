@@ -117,9 +117,7 @@ def _draw_alone(
     return hand
 
 
-def _draw_apart(
-    first: PlacedHand, random: np.random.Generator, shown: Callable[[PlacedHand], bool]
-) -> list[PlacedHand]:
+def _draw_apart(first: PlacedHand, random: np.random.Generator, shown: Callable[[PlacedHand], bool]) -> list[PlacedHand]:
     """Choose a second hand beside, before or behind the first; none if it cannot be shown."""
     for _ in range(_TRIES):
         pose, axes, centre = lay_apart(first, random)

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from rich.progress import track
 
+from handheld.hands.training.render.camera import Camera, Rendering, render
 from handheld.hands.training.render.choreography import SECONDS, hand_at
 from handheld.hands.training.render.convention import FLESH, Keypoints, keypoints_of
 from handheld.hands.training.render.mesh import load_mesh, load_skin, mirrored, shaped
-from handheld.hands.training.render.camera import Camera, Rendering, render
 from handheld.hands.training.render.rig import Rig, posed, rig_of
 from handheld.hands.training.render.shade import Body, Light, Picture
 from handheld.hands.training.render.skinning import Doubles, skin

@@ -13,7 +13,7 @@ from handheld.hands.training.render.props import (
     wrist_radii,
 )
 from handheld.hands.training.render.shade import Body, Picture
-from handheld.hands.training.render.skinning import Doubles
+from handheld.hands.training.render.skinning import Doubles, cross
 from handheld.hands.training.render.sources import RenderSources, read_tile
 
 _SLEEVES = 0.55
@@ -27,9 +27,7 @@ _PALM_DEPTH = 0.16
 _CLOTH_GLOSS = 0.2
 
 
-def dress(
-    hand: PlacedHand, sources: RenderSources, random: np.random.Generator, *, with_body: bool
-) -> list[Body]:
+def dress(hand: PlacedHand, sources: RenderSources, random: np.random.Generator, *, with_body: bool) -> list[Body]:
     """Choose what the arm wears, and the body that it hangs on.
 
     Args:
@@ -56,7 +54,8 @@ def dress(
 def _sleeve(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floats]:
     if hand.person.has_arm:
         begin = random.exponential(0.05) if random.random() < 0.7 else random.uniform(0.05, 0.25)
-        return sleeve(hand.rig, hand.vertices, begin, random.uniform(0.003, 0.012))
+        arm = hand.person.arms[hand.handedness]
+        return sleeve(hand.rig, arm, hand.vertices, begin, random.uniform(0.003, 0.012))
     across, out = wrist_radii(hand.rig)
     slack = random.uniform(1.1, 1.6)
     begin = random.uniform(-_STUB, _STUB)
@@ -74,7 +73,7 @@ def _torso(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floa
     turn = random.normal(0, 0.4)
     across = np.array([np.cos(turn), 0.0, np.sin(turn)])
     down = np.array([0.0, 1.0, 0.0])
-    axes = np.stack([across, np.cross(down, across), down])
+    axes = np.stack([across, cross(down, across), down])
     return ellipsoid(middle, axes, (width, depth, height))
 
 
@@ -110,12 +109,10 @@ def hold(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) 
     return Body(surface, vertices, draw_surface(sources, random), tint, gloss)
 
 
-def _thing(
-    middle: Doubles, axis: Doubles, out: Doubles, radius: float, random: np.random.Generator
-) -> tuple[Surface, Floats]:
+def _thing(middle: Doubles, axis: Doubles, out: Doubles, radius: float, random: np.random.Generator) -> tuple[Surface, Floats]:
     choice = random.random()
     if choice < 0.2:
-        axes = np.stack([axis, np.cross(out, axis), out])
+        axes = np.stack([axis, cross(out, axis), out])
         axes[1] /= np.linalg.norm(axes[1])
         radii = radius * random.uniform(0.8, 1.3, 3)
         return ellipsoid(middle, axes, (float(radii[0]), float(radii[1]), float(radii[2])))

@@ -1,21 +1,28 @@
 """What a camera does to a picture: motion blur, defocus, noise, colour, exposure, JPEG."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from handheld._kernels import kernel
 from handheld.hands.training.render.mesh import Floats
 from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.skinning import Doubles
 
 _GRAIN_SIDE = 1024
 _GRAIN_SPREAD = 24
-_FILM = np.clip(
-    np.random.default_rng(0).normal(0, _GRAIN_SPREAD, (_GRAIN_SIDE, _GRAIN_SIDE, 3)), -127, 127
-).astype(np.int16)
-"""Grain to cut pieces from, of a standard deviation of 24 levels."""
+"""Standard deviation of the film's grain, levels: enough steps for what is scaled down from it."""
+_ONE = np.float32(1)
+_HALF = np.float32(0.5)
+_MOST = np.float32(255)
+_SHARP = 0.3
+"""Pixels: a blur of less is none."""
+_CLEAN = 0.5
+"""Levels: noise of less is lost in rounding."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,7 @@ def _gains(random: np.random.Generator) -> tuple[float, float, float]:
     return float(red), float(np.exp(exposure + green)), float(blue)
 
 
-def expose(
-    colour: Floats, coverage: Floats, background: Picture, effects: CameraEffects
-) -> Picture:
+def expose(colour: Floats, coverage: Floats, background: Picture, effects: CameraEffects) -> Picture:
     """Lay the hands over a background and photograph both.
 
     Args:
@@ -93,29 +98,44 @@ def expose(
         background: (H, W, 3).
         effects: what the camera does.
     """
-    if effects.background_blur > 0.3:
+    if effects.background_blur > _SHARP:
         background = _softened(background, effects.background_blur)
     if np.hypot(*effects.motion) > 1:
         kernel = _streak(effects.motion)
-        colour = cv2.filter2D(colour, -1, kernel, borderType=cv2.BORDER_REPLICATE)
-        coverage = cv2.filter2D(coverage, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+        colour = _smeared(colour, kernel)
+        coverage = _smeared(coverage, kernel)
     picture = _blended(colour, coverage, background)
-    if effects.blur > 0.3:
+    if effects.blur > _SHARP:
         picture = _softened(picture, effects.blur)
     if effects.pixelation > 1:
         picture = _pixelated(picture, effects.pixelation)
-    picture = cv2.LUT(picture, _curves(effects))
-    if effects.noise > 0.5:
+    picture = cast(Picture, cv2.LUT(picture, _curves(effects)))
+    if effects.noise > _CLEAN:
         picture = _noisy(picture, effects)
     if effects.quality:
         picture = _compressed(picture, effects.quality)
-    return cast(Picture, picture)
+    return picture
+
+
+def _smeared(values: Floats, kernel: Floats) -> Floats:
+    return cast(Floats, cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REPLICATE))
 
 
 def _blended(colour: Floats, coverage: Floats, background: Picture) -> Picture:
-    behind = background * (np.float32(1) - coverage)[..., None]
-    cv2.add(behind, colour, dst=behind)
-    return cast(Picture, cv2.convertScaleAbs(behind))
+    blended = np.empty(background.shape, np.uint8)
+    _blend(colour, coverage, background, blended)
+    return blended
+
+
+@kernel()
+def _blend(colour: Floats, coverage: Floats, background: Picture, blended: Picture) -> None:
+    rows, columns = coverage.shape
+    for row in range(rows):
+        for column in range(columns):
+            rest = _ONE - coverage[row, column]
+            for channel in range(3):
+                level = colour[row, column, channel] + background[row, column, channel] * rest
+                blended[row, column, channel] = int(min(level + _HALF, _MOST))
 
 
 def _softened(picture: Picture, spread: float) -> Picture:
@@ -130,7 +150,8 @@ def _streak(motion: tuple[float, float]) -> Floats:
     column = np.round(half + steps * motion[0]).astype(int)
     row = np.round(half + steps * motion[1]).astype(int)
     np.add.at(kernel, (row, column), 1.0)
-    return kernel / kernel.sum()
+    kernel /= kernel.sum()
+    return kernel
 
 
 def _pixelated(picture: Picture, times: float) -> Picture:
@@ -149,20 +170,33 @@ def _curves(effects: CameraEffects) -> Picture:
 
 
 def _noisy(picture: Picture, effects: CameraEffects) -> Picture:
-    """Add grain from a film that is the same in every run: to draw it anew takes longer than to render."""
+    """Add a piece of a film whose grain is the same in every run.
+
+    To draw grain anew takes longer than to render a hand.
+    """
     height, width = picture.shape[:2]
-    top = effects.grain[0] % (_GRAIN_SIDE - height + 1) if height <= _GRAIN_SIDE else 0
-    left = effects.grain[1] % (_GRAIN_SIDE - width + 1) if width <= _GRAIN_SIDE else 0
-    film = _FILM if max(height, width) <= _GRAIN_SIDE else np.tile(_FILM, (3, 3, 1))
+    film = _film(height > _GRAIN_SIDE or width > _GRAIN_SIDE)
+    top = effects.grain[0] % (len(film) - height + 1)
+    left = effects.grain[1] % (len(film) - width + 1)
     piece = film[top : top + height, left : left + width]
     grain = cv2.transform(piece, _mixing(effects.noise, effects.chroma))
     return cast(Picture, cv2.add(picture, grain, dtype=cv2.CV_8U))
 
 
+@lru_cache
+def _film(large: bool) -> NDArray[np.int16]:
+    """Return grain to cut pieces from: (1024, 1024, 3), or four times as many a side, repeated."""
+    size = (_GRAIN_SIDE, _GRAIN_SIDE, 3)
+    grain = np.random.default_rng(0).normal(0, _GRAIN_SPREAD, size)
+    film: NDArray[np.int16] = np.clip(grain, -127, 127).astype(np.int16)
+    return np.tile(film, (4, 4, 1)) if large else film
+
+
 def _mixing(noise: float, chroma: float) -> Doubles:
     """Return the matrix that makes grain with a common part out of three independent channels."""
     common = np.sqrt(1 - chroma**2) / np.sqrt(3)
-    return noise / _GRAIN_SPREAD * (np.full((3, 3), common) + chroma * np.eye(3))
+    mixing: Doubles = noise / _GRAIN_SPREAD * (np.full((3, 3), common) + chroma * np.eye(3))
+    return mixing
 
 
 def _compressed(picture: Picture, quality: int) -> Picture:

@@ -15,6 +15,7 @@ from handheld.hands.training.render.mesh import (
     mirrored,
     shaped,
 )
+from handheld.hands.training.render.props import ArmShape, arm_shape
 from handheld.hands.training.render.rig import FINGERS, Rig, rig_of
 from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.skinning import Doubles
@@ -39,7 +40,7 @@ class RenderedPerson:
 
     Attributes:
         name: for splits.
-        rigs, keypoints: of either hand.
+        rigs, keypoints, arms: of either hand.
         skin: (N, N, 3) RGB.
         tint: (3,) or (drawn, 3), what the skin's linear colour is multiplied by.
     """
@@ -47,6 +48,7 @@ class RenderedPerson:
     name: str
     rigs: Mapping[Handedness, Rig]
     keypoints: Mapping[Handedness, Keypoints]
+    arms: Mapping[Handedness, ArmShape]
     skin: Picture
     tint: Floats
 
@@ -72,7 +74,8 @@ def draw_person(sources: RenderSources, name: str, random: np.random.Generator) 
         tint = gain
     rigs: dict[Handedness, Rig] = {"Right": rig_of(mesh), "Left": rig_of(mirrored(mesh))}
     keypoints = {side: keypoints_of(rig) for side, rig in rigs.items()}
-    return RenderedPerson(name, rigs, keypoints, skin, tint)
+    arms = {side: arm_shape(rig) for side, rig in rigs.items()}
+    return RenderedPerson(name, rigs, keypoints, arms, skin, tint)
 
 
 def draw_shape(mesh: HandMesh, random: np.random.Generator) -> dict[str, float]:
@@ -101,9 +104,7 @@ def _graded(quantity: str, amount: float) -> dict[str, float]:
     return {extreme: abs(amount), f"average{quantity}": 1 - abs(amount)}
 
 
-def _products(
-    first: Mapping[str, float], second: Mapping[str, float]
-) -> dict[tuple[str, str], float]:
+def _products(first: Mapping[str, float], second: Mapping[str, float]) -> dict[tuple[str, str], float]:
     products = {}
     for name, share in first.items():
         for other, other_share in second.items():
@@ -193,4 +194,5 @@ def _vertex_colours(mesh: HandMesh, skin: Picture) -> Floats:
     place[mesh.faces.ravel()] = mesh.uv[mesh.texture_faces.ravel()]
     column = (place[:, 0] * len(skin)).astype(np.int64).clip(0, len(skin) - 1)
     row = ((1 - place[:, 1]) * len(skin)).astype(np.int64).clip(0, len(skin) - 1)
-    return (skin[row, column] / np.float32(255)) ** np.float32(2.2)
+    linear: Floats = (skin[row, column] / np.float32(255)) ** np.float32(2.2)
+    return linear

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.hands.skeleton import PALM_POINTS
 from handheld.hands.training.render.convention import FLESH
 from handheld.hands.training.render.mesh import Floats, Handedness
 from handheld.hands.training.render.people import RenderedPerson
-from handheld.hands.training.render.props import on_arm
 from handheld.hands.training.render.rig import HandPose, Rig, posed
 from handheld.hands.training.render.skinning import Doubles, carry, relative, skin
-from handheld.hands.skeleton import PALM_POINTS
 
 ARM_LENGTH = 0.5
 """Metres behind the wrist at which an arm ends that is only a sleeve."""
@@ -58,12 +57,14 @@ class PlacedHand:
     @property
     def flesh(self) -> Doubles:
         """(21,) metres of skin before a keypoint that are its own."""
-        return self.rig.size * FLESH
+        depth: Doubles = self.rig.size * FLESH
+        return depth
 
     @property
     def hand_vertices(self) -> Floats:
         """(N, 3): the hand without its arm."""
-        return self.vertices[~on_arm(self.rig.mesh)]
+        hand: Floats = self.vertices[~self.person.arms[self.handedness].on_arm]
+        return hand
 
     @property
     def shoulder(self) -> Doubles:
@@ -84,7 +85,8 @@ class PlacedHand:
     def with_forearm(self, points: Floats) -> Floats:
         """Bring points (N, 3) of the resting mesh before the camera, moved with the forearm."""
         bone = self.rig.mesh.bones.index("lowerarm02.R")
-        moved = carry(np.broadcast_to(self.transforms[bone], (len(points), 3, 4)), points)
+        transforms = np.broadcast_to(self.transforms[bone], (len(points), 3, 4))
+        moved = carry(transforms, points.astype(np.float64))
         return self.to_camera(moved).astype(np.float32)
 
 

@@ -6,13 +6,15 @@ Each is a surface with vertices in metres, in the axes of the resting mesh or of
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.hands.training.render.mesh import Floats, HandMesh, Integers
 from handheld.hands.training.render.rig import Rig
 from handheld.hands.training.render.shade import vertex_normals
-from handheld.hands.training.render.skinning import Doubles
+from handheld.hands.training.render.skinning import Doubles, cross
 
 _ARM_BONES = ("lowerarm02.R", "lowerarm01.R", "upperarm02.R", "upperarm01.R")
 _CLOTH = 0.3
@@ -29,9 +31,7 @@ class Surface:
     uv: Floats
 
 
-def tube(
-    stations: Doubles, across: Doubles, out: Doubles, radii: Doubles, sides: int = 20
-) -> tuple[Surface, Floats]:
+def tube(stations: Doubles, across: Doubles, out: Doubles, radii: Doubles, sides: int = 20) -> tuple[Surface, Floats]:
     """Make a tube of elliptic rings, closed at both ends.
 
     Args:
@@ -61,7 +61,8 @@ _BOX_SIDES = 6
 
 
 def _angles(sides: int) -> Doubles:
-    return np.arange(sides) * (2 * np.pi / sides)
+    angles: Doubles = np.arange(sides, dtype=np.float64) * (2 * np.pi / sides)
+    return angles
 
 
 @lru_cache(16)
@@ -131,10 +132,10 @@ def straight_tube(
 ) -> tuple[Surface, Floats]:
     """Make a cylinder, or with few sides a box, between two points; ``out`` (3,) is about across it."""
     axis = (end - start) / np.linalg.norm(end - start)
-    across = np.cross(out, axis)
+    across = cross(out, axis)
     across /= np.linalg.norm(across)
     stations = np.linspace(start, end, 4)
-    return tube(stations, across, np.cross(axis, across), np.tile(radii, (4, 1)), sides)
+    return tube(stations, across, cross(axis, across), np.tile(radii, (4, 1)), sides)
 
 
 def forearm(rig: Rig, radii: tuple[float, float], begin: float, end: float) -> tuple[Surface, Floats]:
@@ -164,17 +165,45 @@ def wrist_radii(rig: Rig) -> tuple[float, float]:
     return float(across), float(out)
 
 
-def sleeve(rig: Rig, posed: Floats, begin: float, thickness: float) -> tuple[Surface, Floats]:
+@dataclass(frozen=True, eq=False)
+class ArmShape:
+    """What clothes need to know of a resting arm, for each drawn vertex.
+
+    Attributes:
+        on_arm: (drawn,) whether it hangs on the arm rather than on the hand.
+        behind: (drawn,) metres behind the wrist, -1 on the hand.
+        cloth: (drawn, 2) where it lies in a picture of cloth.
+    """
+
+    on_arm: NDArray[np.bool_]
+    behind: Doubles
+    cloth: Floats
+
+
+def arm_shape(rig: Rig) -> ArmShape:
+    """Measure a resting arm."""
+    hanging = on_arm(rig.mesh)
+    wrist = rig.heads[rig.mesh.bones.index("wrist.R")]
+    back = rig.heads[rig.mesh.bones.index("lowerarm01.R")] - wrist
+    back /= np.linalg.norm(back)
+    distance = (rig.mesh.vertices[: rig.mesh.drawn].astype(np.float64) - wrist) @ back
+    return ArmShape(hanging, np.where(hanging, distance, -1.0), _cloth_uv(rig))
+
+
+def sleeve(
+    rig: Rig, arm: ArmShape, posed: Floats, begin: float, thickness: float
+) -> tuple[Surface, Floats]:
     """Put a sleeve on an arm: its own skin, moved outward.
 
     Args:
         rig: of the resting mesh, which goes on behind the wrist.
+        arm: of the same.
         posed: (drawn, 3) metres, the skin as it is posed.
         begin: metres behind the wrist at which the sleeve ends.
         thickness: metres of cloth and air, at the cuff; more towards the elbow.
     """
     mesh = rig.mesh
-    behind = _behind(rig)
+    behind = arm.behind
     covered = behind > begin
     kept = covered[mesh.faces].all(axis=1)
     faces = mesh.faces[kept]
@@ -183,24 +212,15 @@ def sleeve(rig: Rig, posed: Floats, begin: float, thickness: float) -> tuple[Sur
     loose *= 1 + 0.35 * np.sin(behind * 180 + 2 * np.sin(behind * 47))
     normals = vertex_normals(posed, faces)
     vertices = posed + normals * loose[:, None].astype(np.float32)
-    return Surface(faces, faces, _cloth_uv(rig)), vertices.astype(np.float32)
+    return Surface(faces, faces, arm.cloth), vertices.astype(np.float32)
 
 
-def _behind(rig: Rig) -> Doubles:
-    """Return metres behind the wrist of each drawn vertex; none for what hangs on the hand."""
-    mesh = rig.mesh
-    wrist = rig.heads[mesh.bones.index("wrist.R")]
-    back = rig.heads[mesh.bones.index("lowerarm01.R")] - wrist
-    back /= np.linalg.norm(back)
-    distance = (mesh.vertices[: mesh.drawn].astype(np.float64) - wrist) @ back
-    return np.where(on_arm(mesh), distance, -1.0)
-
-
-def on_arm(mesh: HandMesh) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def on_arm(mesh: HandMesh) -> NDArray[np.bool_]:
     """Whether each drawn vertex (drawn,) hangs on the arm rather than on the hand."""
     arm = np.array([bone in _ARM_BONES for bone in mesh.bones])
     strongest = mesh.influences[np.arange(mesh.drawn), mesh.weights.argmax(axis=1)]
-    return arm[strongest]
+    hanging: NDArray[np.bool_] = arm[strongest]
+    return hanging
 
 
 def _cloth_uv(rig: Rig) -> Floats:
@@ -208,4 +228,4 @@ def _cloth_uv(rig: Rig) -> Floats:
     wrist = rig.heads[rig.mesh.bones.index("wrist.R")]
     local = (rig.mesh.vertices[: rig.mesh.drawn] - wrist) @ rig.frame.T
     uv = 0.5 + local[:, [0, 1]] / (4 * _CLOTH)
-    return uv.clip(0.01, 0.99).astype(np.float32)
+    return cast(Floats, uv.clip(0.01, 0.99).astype(np.float32))

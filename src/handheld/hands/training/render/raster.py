@@ -72,7 +72,7 @@ def rasterise_merged(corners: Floats, depths: Floats, width: int, height: int) -
         depths: (T, 3) along the optical axis.
         width, height: of the picture, pixels.
     """
-    nearest, owner, planes = _covered(corners, depths, 2 * width, 2 * height)
+    _, owner, planes = _covered(corners, depths, 2 * width, 2 * height)
     most = int(np.count_nonzero(owner >= 0))
     pixel = np.empty(most, np.int64)
     triangle = np.empty(most, np.int64)
@@ -80,14 +80,10 @@ def rasterise_merged(corners: Floats, depths: Floats, width: int, height: int) -
     depth = np.empty(most, np.float32)
     share = np.empty(most, np.float32)
     count = _merge(owner, planes, width, pixel, triangle, weights, depth, share)
-    return Fragments(
-        pixel[:count], triangle[:count], weights[:count], depth[:count], share[:count]
-    )
+    return Fragments(pixel[:count], triangle[:count], weights[:count], depth[:count], share[:count])
 
 
-def _covered(
-    corners: Floats, depths: Floats, width: int, height: int
-) -> tuple[Floats, NDArray[np.int32], Floats]:
+def _covered(corners: Floats, depths: Floats, width: int, height: int) -> tuple[Floats, NDArray[np.int32], Floats]:
     """Return inverse depth and triangle of each pixel, flat, and the triangles' planes (T, 3, 3)."""
     nearest = np.zeros(width * height, np.float32)
     owner = np.full(width * height, _NOTHING, np.int32)
@@ -226,7 +222,8 @@ def _slope(start: Floats, end: Floats) -> np.float32:
     # A level edge is never asked for.
     if rise == 0:
         rise = _ONE
-    return (end[0] - start[0]) / rise
+    slope: np.float32 = (end[0] - start[0]) / rise
+    return slope
 
 
 @kernel()

@@ -123,9 +123,7 @@ def _rotations(rig: Rig, pose: HandPose) -> Doubles:
     turn[knuckles] = swing @ turn[knuckles]
     flexion, deviation = pose.wrist
     # A straight elbow keeps the upper arm, and the cut end of it, behind the forearm and out of the picture.
-    turn[rig.mesh.bones.index("lowerarm01.R")] = rotation(
-        rig.elbow_axis, pose.elbow - rig.rest_elbow
-    )
+    turn[rig.mesh.bones.index("lowerarm01.R")] = rotation(rig.elbow_axis, pose.elbow - rig.rest_elbow)
     turn[rig.mesh.bones.index("wrist.R")] = rotation(rig.frame[2], -rig.thumbward * deviation) @ rotation(rig.frame[0], flexion)
     return turn
 

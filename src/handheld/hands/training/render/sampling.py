@@ -3,16 +3,17 @@
 Every function takes the ``Generator`` that decides; the same state gives the same answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi, radians, sin
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from handheld.hands.training.render.poses import GRASPS, POSTURES, blend
 from handheld.hands.training.render.rig import HandPose
 from handheld.hands.training.render.shade import Light
-from handheld.hands.training.render.skinning import Doubles
+from handheld.hands.training.render.skinning import Doubles, cross
 
 Side: TypeAlias = Literal["palm", "back"]
 """Which side of a hand the camera sees."""
@@ -36,17 +37,23 @@ _FINGER_POINTS = tuple(tuple(range(first, first + 4)) for first in (1, 5, 9, 13,
 _TOO_NEAR = 0.085
 """Of wrist to middle knuckle: nearer than this, two fingers' middles lie in each other's flesh."""
 
-_NAMES = tuple(POSTURES)
+_POSTURES = tuple(POSTURES.values())
+
+Choice = TypeVar("Choice")
+
+
+def pick(random: np.random.Generator, choices: Sequence[Choice]) -> Choice:
+    """Choose one of several, each equally often; ``Generator.choice`` makes an array of them first."""
+    return choices[int(random.integers(len(choices)))]
 
 
 def draw_pose(random: np.random.Generator) -> HandPose:
     """Choose how a hand is bent: a known posture, something between two, or anything the joints allow."""
     choice = random.random()
     if choice < 0.45:
-        pose = POSTURES[str(random.choice(_NAMES))]
+        pose = pick(random, _POSTURES)
     elif choice < 0.70:
-        start, end = random.choice(_NAMES, 2)
-        pose = blend(POSTURES[str(start)], POSTURES[str(end)], float(random.random()))
+        pose = blend(pick(random, _POSTURES), pick(random, _POSTURES), random.random())
     else:
         pose = _anything(random)
     return limited(_shaken(pose, random))
@@ -54,18 +61,15 @@ def draw_pose(random: np.random.Generator) -> HandPose:
 
 def draw_grasp(random: np.random.Generator) -> HandPose:
     """Choose how a hand is bent that holds something."""
-    start, end = random.choice(GRASPS, 2)
-    pose = blend(POSTURES[str(start)], POSTURES[str(end)], float(random.random()))
+    start = POSTURES[pick(random, GRASPS)]
+    end = POSTURES[pick(random, GRASPS)]
+    pose = blend(start, end, random.random())
     return limited(_shaken(pose, random))
 
 
 def _anything(random: np.random.Generator) -> HandPose:
     """Bend each finger as a whole by chance, its joints together, and the thumb as in some posture."""
-    thumb = blend(
-        POSTURES[str(random.choice(_NAMES))],
-        POSTURES[str(random.choice(_NAMES))],
-        float(random.random()),
-    )
+    thumb = blend(pick(random, _POSTURES), pick(random, _POSTURES), random.random())
     curl = random.beta(0.8, 0.8, 4)
     bend = thumb.bend.copy()
     bend[1:, 0] = np.radians(85 * (curl + random.normal(0, 0.25, 4)))
@@ -137,7 +141,7 @@ def draw_axes(random: np.random.Generator, side: Side) -> Doubles:
         along /= np.linalg.norm(along).clip(1e-9)
         # Seen along the hand, from the fingertips or from the elbow, there is hardly a hand to see.
         if np.hypot(along[0], along[1]) > _END_ON:
-            return np.stack([np.cross(along, out), along, out])
+            return np.stack([cross(along, out), along, out])
 
 
 _END_ON = 0.5

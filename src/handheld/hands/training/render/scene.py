@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def _world(points: Doubles, camera: Camera) -> Floats:
     """Return (21, 3) metres around the hand's middle, turned as the picture is."""
     turned = points - points.mean(axis=0)
     turned[:, :2] = turned[:, :2] @ camera.turn.T
-    return turned.astype(np.float32)
+    return cast(Floats, turned.astype(np.float32))
 
 
 def mean_colour(picture: Picture) -> Doubles:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from handheld._kernels import kernel
 from handheld.hands.training.render.mesh import Floats, Integers
+from handheld.hands.training.render.skinning import Doubles
 
 Picture: TypeAlias = NDArray[np.uint8]
 
@@ -50,11 +51,16 @@ class Textured(Protocol):
     """
 
     @property
-    def faces(self) -> Integers: ...
+    def faces(self) -> Integers:
+        """(T, 3)."""
+
     @property
-    def texture_faces(self) -> Integers: ...
+    def texture_faces(self) -> Integers:
+        """(T, 3)."""
+
     @property
-    def uv(self) -> Floats: ...
+    def uv(self) -> Floats:
+        """(U, 2)."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +152,31 @@ def _vertex_light(body: Body, light: Light) -> Floats:
 
 def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
     """Unit normals (V, 3): the mean of the adjoining triangles', weighted by area."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    normal = np.cross(b - a, c - a)
-    summed = np.stack(
-        [np.bincount(faces.ravel(), np.repeat(normal[:, axis], 3), minlength=len(vertices)) for axis in range(3)],
-        axis=1,
-    )
-    return cast(Floats, (summed / np.linalg.norm(summed, axis=1, keepdims=True).clip(1e-12)).astype(np.float32))
+    normals = np.empty((len(vertices), 3), np.float32)
+    _add_normals(vertices, faces, np.zeros((len(vertices), 3)), normals)
+    return normals
+
+
+@kernel()
+def _add_normals(vertices: Floats, faces: Integers, summed: Doubles, normals: Floats) -> None:
+    """Fill in the normals (V, 3); ``summed`` (V, 3) is zero to begin with."""
+    for a, b, c in faces:
+        ux = vertices[b, 0] - vertices[a, 0]
+        uy = vertices[b, 1] - vertices[a, 1]
+        uz = vertices[b, 2] - vertices[a, 2]
+        vx = vertices[c, 0] - vertices[a, 0]
+        vy = vertices[c, 1] - vertices[a, 1]
+        vz = vertices[c, 2] - vertices[a, 2]
+        for corner in (a, b, c):
+            summed[corner, 0] += uy * vz - uz * vy
+            summed[corner, 1] += uz * vx - ux * vz
+            summed[corner, 2] += ux * vy - uy * vx
+    for vertex in range(len(vertices)):
+        x = summed[vertex, 0]
+        y = summed[vertex, 1]
+        z = summed[vertex, 2]
+        # A vertex of no triangle has no normal.
+        length = max(np.sqrt(x * x + y * y + z * z), 1e-12)
+        normals[vertex, 0] = x / length
+        normals[vertex, 1] = y / length
+        normals[vertex, 2] = z / length

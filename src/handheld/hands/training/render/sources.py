@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.config import find
+from handheld.errors import InputError
 from handheld.hands.training.render.mesh import HandMesh, load_mesh, load_skin
 from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.webxr import load_webxr
@@ -60,7 +61,7 @@ def open_sources(folder: Path | None = None) -> RenderSources:
         ModelError: a mesh is missing or damaged.
     """
     if folder is None:
-        folder = find("hands/mesh", Path()).parent
+        folder = _data_folder()
     meshes = [load_mesh(folder / "mesh")]
     second = folder / "mesh_webxr" / "right.glb"
     if second.exists():
@@ -74,6 +75,16 @@ def open_sources(folder: Path | None = None) -> RenderSources:
         _pictures(folder / "occluders"),
         _pictures(folder / "textures"),
     )
+
+
+def _data_folder() -> Path:
+    try:
+        return find("hands/mesh", Path()).parent
+    except InputError as error:
+        raise InputError(
+            "rendered hands need the hand's mesh: set HANDHELD_DATA to a folder that holds hands/mesh "
+            f"(docs/data.md says where it is from); {error}"
+        ) from error
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:

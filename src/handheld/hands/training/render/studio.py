@@ -89,9 +89,7 @@ class Studio:
         options = options or CropOptions()
         random = self._generator(_CROPS, index)
         person = self._person(random)
-        hands, props = draw_hands(
-            person, self._sources, random, options.second_hand, draw_close_centre
-        )
+        hands, props = draw_hands(person, self._sources, random, options.second_hand, draw_close_centre)
         region = crop_region(hands[0], options.jitter, random)
         camera = Camera(1.0, options.size, options.size, view_of(region, options.size))
         return self._photograph(hands, props, camera, options.occluded, random)
@@ -150,9 +148,7 @@ class Studio:
         )
         return draw(scene)
 
-    def _occluder(
-        self, hand: PlacedHand, camera: Camera, random: np.random.Generator
-    ) -> Billboard:
+    def _occluder(self, hand: PlacedHand, camera: Camera, random: np.random.Generator) -> Billboard:
         """Put an object before a hand, or among its fingers."""
         length = _HAND_LENGTH * camera.scale / hand.centre[2]
         point = hand.keypoints[random.integers(len(hand.keypoints))]
@@ -175,9 +171,7 @@ def draw_close_centre(random: np.random.Generator) -> Doubles:
     return distance * np.array([aside[0], aside[1], 1.0])
 
 
-def draw_scene_centre(
-    camera: Camera, options: SceneOptions, random: np.random.Generator
-) -> Doubles:
+def draw_scene_centre(camera: Camera, options: SceneOptions, random: np.random.Generator) -> Doubles:
     """Choose where a palm is in a scene, (3,) metres: anywhere in the picture, at any size."""
     share = exp(random.uniform(log(options.smallest), log(options.largest)))
     length = share * min(camera.width, camera.height)

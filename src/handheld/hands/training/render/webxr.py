@@ -68,9 +68,7 @@ def _array(description: dict[str, Any], numbers: bytes, index: int) -> NDArray[A
 
 def _assemble(description: dict[str, Any], numbers: bytes) -> HandMesh:
     primitive = description["meshes"][0]["primitives"][0]
-    attributes = {
-        name: _array(description, numbers, index) for name, index in primitive["attributes"].items()
-    }
+    attributes = {name: _array(description, numbers, index) for name, index in primitive["attributes"].items()}
     skin = description["skins"][0]
     names = [description["nodes"][node]["name"] for node in skin["joints"]]
     inverse = _array(description, numbers, skin["inverseBindMatrices"]).reshape(-1, 4, 4)
@@ -154,9 +152,7 @@ class _Skeleton:
         axes = self._binds[head][:3, :3]
         self._between(name, parent, self.place(head), self.place(tail), axes)
 
-    def _between(
-        self, name: str, parent: str, head: Doubles, tail: Doubles, axes: Doubles | None = None
-    ) -> None:
+    def _between(self, name: str, parent: str, head: Doubles, tail: Doubles, axes: Doubles | None = None) -> None:
         if axes is None:
             axes = np.eye(3)
         start = len(self.points)
@@ -196,8 +192,7 @@ def _keypoints(bones: list[str]) -> Integers:
     """Return bone and end (0 head, 1 tail) of each of the 21 keypoints."""
     rows = [(bones.index("wrist.R"), 0)]
     for finger in range(1, 6):
-        for phalanx in (1, 2, 3):
-            rows.append((bones.index(f"finger{finger}-{phalanx}.R"), 0))
+        rows.extend((bones.index(f"finger{finger}-{phalanx}.R"), 0) for phalanx in (1, 2, 3))
         rows.append((bones.index(f"finger{finger}-3.R"), 1))
     return np.array(rows)
 

@@ -1,0 +1,69 @@
+"""A contact sheet: many small pictures with their labels drawn in, to be looked at."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import cv2
+import numpy as np
+
+from handheld.hands.skeleton import BONES
+from handheld.hands.training.labels import LabelledHand, LabelledPicture
+from handheld.hands.training.render.shade import Picture
+
+_COLOURS = {"Right": (80, 255, 80), "Left": (255, 170, 40), None: (220, 220, 220)}
+_SEEN = (255, 40, 40)
+_HIDDEN = (60, 90, 255)
+_BOX = (255, 255, 255)
+
+
+def contact_sheet(pictures: Sequence[LabelledPicture], *, tile: int = 256, columns: int = 8) -> Picture:
+    """Lay out pictures in rows (H, W, 3).
+
+    Right hands are green, left hands orange; keypoints that can be seen are red, hidden ones blue.
+
+    Args:
+        pictures: at least one.
+        tile: longer side of each, pixels.
+        columns: pictures in a row.
+    """
+    tiles = [drawn(picture, tile) for picture in pictures]
+    width = max(shown.shape[1] for shown in tiles)
+    height = max(shown.shape[0] for shown in tiles)
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for number, shown in enumerate(tiles):
+        top = number // columns * height
+        left = number % columns * width
+        sheet[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
+    return sheet
+
+
+def drawn(picture: LabelledPicture, side: int) -> Picture:
+    """Return a picture with its labels, its longer side ``side`` pixels."""
+    height, width = picture.pixels.shape[:2]
+    scale = side / max(height, width)
+    size = (round(width * scale), round(height * scale))
+    shown = cast(Picture, cv2.resize(picture.pixels, size, interpolation=cv2.INTER_AREA))
+    for hand in picture.hands:
+        _draw_hand(shown, hand, scale)
+    return shown
+
+
+def _draw_hand(picture: Picture, hand: LabelledHand, scale: float) -> None:
+    places = np.round(hand.keypoints[:, :2] * scale)
+    colour = _COLOURS[hand.handedness]
+    for start, end in BONES:
+        if np.isfinite(places[[start, end]]).all():
+            cv2.line(picture, _pixel(places[start]), _pixel(places[end]), colour, 1, cv2.LINE_AA)
+    visible = np.ones(len(places), bool) if hand.visible is None else hand.visible
+    for place, seen in zip(places, visible, strict=True):
+        if np.isfinite(place).all():
+            cv2.circle(picture, _pixel(place), 2, _SEEN if seen else _HIDDEN, -1)
+    if hand.box is not None:
+        corners = np.round(hand.box * scale)
+        cv2.rectangle(picture, _pixel(corners[:2]), _pixel(corners[2:]), _BOX, 1)
+
+
+def _pixel(place: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> tuple[int, int]:
+    return int(place[0]), int(place[1])

@@ -1,0 +1,195 @@
+"""Examples made in worker processes: in order, and the same whatever the number of workers.
+
+Example i depends on i alone, so worker w of n makes w, w + n, w + 2n and so on, and the reader takes
+them in turn. A stream can begin anywhere, which is what a resumed training run needs.
+"""
+
+import multiprocessing
+import queue
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.context import SpawnProcess
+from multiprocessing.queues import Queue
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from handheld.errors import HandheldError, TrainingError
+from handheld.hands.training.labels import LabelledPicture
+from handheld.hands.training.render.sources import open_sources
+from handheld.hands.training.render.studio import CropOptions, SceneOptions, Studio
+
+Example = TypeVar("Example", covariant=True)
+
+_PATIENCE = 1.0
+"""Seconds after which a process that waits for another looks whether that one still lives."""
+_FAREWELL = 2.0
+"""Seconds that a worker has to end before it is killed."""
+
+
+class Recipe(Protocol[Example]):
+    """What a worker needs to make examples: it is pickled, and opened in the worker."""
+
+    def open(self) -> Callable[[int], Example]:
+        """Return the function that makes example i, 0 and up."""
+
+
+@dataclass(frozen=True)
+class RenderRecipe:
+    """Rendered pictures of one seed.
+
+    Attributes:
+        seed: of all of them.
+        options: says whether they are crops or scenes.
+        folder: of meshes and pictures; by default ``hands`` in ``HANDHELD_DATA``.
+        people: how many persons there are.
+    """
+
+    seed: int = 0
+    options: CropOptions | SceneOptions = field(default_factory=CropOptions)
+    folder: Path | None = None
+    people: int = 256
+
+    def open(self) -> Callable[[int], LabelledPicture]:
+        """Read what there is to draw, and return the function that makes picture i.
+
+        Raises:
+            InputError: no folder of meshes.
+            ModelError: a mesh is missing or damaged.
+        """
+        studio = Studio(open_sources(self.folder), self.seed, self.people)
+        options = self.options
+        if isinstance(options, CropOptions):
+            return lambda index: studio.crop(index, options)
+        return lambda index: studio.scene(index, options)
+
+
+def stream(
+    recipe: Recipe[Example],
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    workers: int = 0,
+    ahead: int = 16,
+) -> Iterator[Example]:
+    """Give examples ``start``, ``start + 1`` and so on, up to but not including ``stop``.
+
+    Workers end with the iterator, by Ctrl-C, and when this process dies.
+
+    Args:
+        recipe: what a worker needs.
+        start: number of the first example.
+        stop: number after the last one; by default there is no end.
+        workers: processes that make them; 0 makes them here.
+        ahead: examples that each worker may be ahead of the reader.
+
+    Raises:
+        TrainingError: a worker died, as one does that the system kills for its memory.
+        HandheldError: what the recipe raises.
+    """
+    if workers == 0:
+        make = recipe.open()
+        index = start
+        while stop is None or index < stop:
+            yield make(index)
+            index += 1
+        return
+    crew = [_Worker(recipe, start + number, stop, workers, ahead) for number in range(workers)]
+    try:
+        index = start
+        while stop is None or index < stop:
+            yield crew[(index - start) % workers].next()
+            index += 1
+    finally:
+        for worker in crew:
+            worker.end()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What went wrong in a worker."""
+
+    error: Exception
+
+
+class _Worker(Generic[Example]):
+    """The reader's side of one process."""
+
+    def __init__(self, recipe: Recipe[Example], first: int, stop: int | None, step: int, ahead: int) -> None:
+        # Not forked: numba, OpenCV and torch keep threads, of which a fork has only the locks.
+        context = multiprocessing.get_context("spawn")
+        self._examples: Queue[Any] = context.Queue(ahead)
+        self._process: SpawnProcess = context.Process(
+            target=_work, args=(recipe, first, stop, step, self._examples), daemon=True
+        )
+        self._process.start()
+
+    def next(self) -> Example:
+        while True:
+            try:
+                example = self._examples.get(timeout=_PATIENCE)
+                break
+            except queue.Empty:
+                if not self._process.is_alive() and self._examples.empty():
+                    raise TrainingError(
+                        f"a process that makes examples ended with status {self._process.exitcode}: "
+                        "with less memory than it needs, use fewer workers"
+                    ) from None
+        if isinstance(example, _Failure):
+            raise example.error
+        result: Example = example
+        return result
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.join(_FAREWELL)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._examples.close()
+        self._examples.cancel_join_thread()
+
+
+def _work(recipe: Recipe[Any], index: int, stop: int | None, step: int, examples: "Queue[Any]") -> None:
+    """Make examples in a process of its own until nobody wants them."""
+    # Ctrl-C reaches every process of a terminal; the reader ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Examples that nobody will read must not keep the process.
+    examples.cancel_join_thread()
+    _use_one_thread()
+    try:
+        make = recipe.open()
+        while stop is None or index < stop:
+            if not _put(examples, make(index)):
+                return
+            index += step
+    except Exception as error:
+        _put(examples, _Failure(_portable(error)))
+    # What is handed over still has to be sent, by a thread that ends with the process. The reader ends it.
+    if parent := multiprocessing.parent_process():
+        parent.join()
+
+
+def _put(examples: "Queue[Any]", example: Any) -> bool:
+    """Hand over an example; tell whether there is still a reader."""
+    parent = multiprocessing.parent_process()
+    while parent is None or parent.is_alive():
+        try:
+            examples.put(example, timeout=_PATIENCE)
+        except queue.Full:
+            continue
+        return True
+    return False
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that can be pickled: ours can, of others only the words are sure."""
+    if isinstance(error, HandheldError):
+        return error
+    return TrainingError(f"making an example failed: {type(error).__name__}: {error}")
+
+
+def _use_one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)

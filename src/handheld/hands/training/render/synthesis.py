@@ -1,0 +1,258 @@
+"""Rendered pictures in a folder: pictures, masks, labels as JSON lines and in COCO's form, a contact sheet.
+
+::
+
+    settings.json            what they were made with; a folder takes no others
+    pictures/000000.png      one a number
+    masks/000000.png         number of the hand in each pixel, from 1
+    labels.jsonl             one line a picture, in order
+    coco.json                the same for tools that know COCO's keypoints
+    sheet.png                the first pictures with their labels
+
+A line of labels is written after its picture, so the lines that are there say how far a run came.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError, MediaError
+from handheld.hands.skeleton import BONES, Keypoint
+from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
+from handheld.hands.training.render.sheet import contact_sheet
+from handheld.hands.training.render.sources import open_sources
+from handheld.hands.training.render.stream import RenderRecipe, stream
+from handheld.hands.training.render.studio import CropOptions
+from handheld.media import alone_in, atomic_path, read_image, write_image
+
+SHEET_PICTURES = 64
+"""Pictures on the contact sheet at most."""
+
+_LABELS = "labels.jsonl"
+_SETTINGS = "settings.json"
+_LOCK = ".lock"
+_VERSION = 1
+"""Of the renderer and its folders: another one gives other pixels."""
+_SEEN = 2
+_HIDDEN = 1
+_UNKNOWN = 0
+
+
+@dataclass(frozen=True)
+class SynthesisCounts:
+    """How far a run came: pictures of this run and of those before it."""
+
+    made: int
+    resumed: int
+
+
+def synthesise(
+    out: Path,
+    recipe: RenderRecipe,
+    count: int,
+    *,
+    workers: int = 0,
+    on_picture: Callable[[int], None] = lambda done: None,
+) -> SynthesisCounts:
+    """Fill a folder with pictures 0 to ``count`` - 1; go on where an earlier run ended.
+
+    Args:
+        out: the folder.
+        recipe: of the pictures.
+        count: of pictures in the folder in the end.
+        workers: processes that make them; 0 makes them here.
+        on_picture: is told how many there are, after each.
+
+    Raises:
+        InputError: the folder holds pictures of other settings, another run uses it, or there are no meshes.
+        MediaError: the disk is full, or the folder cannot be written.
+    """
+    # A folder is made, and workers are started, only where there is something to draw.
+    open_sources(recipe.folder)
+    with alone_in(out, _LOCK):
+        _keep_settings(out, recipe)
+        labels = out / _LABELS
+        done = _whole_lines(labels)
+        on_picture(done)
+        if done < count:
+            _make(out, recipe, done, count, workers, on_picture)
+        _write_coco(out)
+        write_image(out / "sheet.png", contact_sheet(list(_first_pictures(out))))
+    return SynthesisCounts(made=max(0, count - done), resumed=done)
+
+
+def _make(
+    out: Path,
+    recipe: RenderRecipe,
+    start: int,
+    count: int,
+    workers: int,
+    on_picture: Callable[[int], None],
+) -> None:
+    pictures = stream(recipe, start=start, stop=count, workers=workers)
+    try:
+        with (out / _LABELS).open("a", encoding="utf-8") as lines:
+            for index, picture in enumerate(pictures, start):
+                _write_picture(out, index, picture, lines)
+                on_picture(index + 1)
+    except OSError as error:
+        raise MediaError(f"{out} cannot be written: {error}; the pictures of whole lines in {_LABELS} are kept") from error
+
+
+def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[str]) -> None:
+    name = f"{index:06d}.png"
+    write_image(out / "pictures" / name, picture.pixels)
+    if picture.mask is not None:
+        _write_mask(out / "masks" / name, picture.mask)
+    line = {"file": f"pictures/{name}", **picture_to_json(picture)}
+    lines.write(json.dumps(line, separators=(",", ":")) + "\n")
+    # The next picture may be a long way off, and the run may be killed before it.
+    lines.flush()
+
+
+def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
+    # Small numbers in one channel: ``write_image`` would make three of it.
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+
+
+def picture_to_json(picture: LabelledPicture) -> dict[str, Any]:
+    """Return what is known of a picture, but for its pixels, mask and depth; ``None`` for what is not."""
+    height, width = picture.pixels.shape[:2]
+    hands = [hand_to_json(hand) for hand in picture.hands]
+    return {"width": width, "height": height, "complete": picture.complete, "hands": hands}
+
+
+def hand_to_json(hand: LabelledHand) -> dict[str, Any]:
+    """Return what is known of a hand: names as in ``LabelledHand``, and the palm's box and keypoints."""
+    box, points = palm_box(hand.keypoints)
+    return {
+        "handedness": hand.handedness,
+        "keypoints": _rounded(hand.keypoints, 2),
+        "visible": None if hand.visible is None else hand.visible.astype(int).tolist(),
+        "world": _rounded(hand.world, 5),
+        "box": _rounded(hand.box, 2),
+        "palm_box": _rounded(box, 2),
+        "palm_keypoints": _rounded(points, 2),
+        "source": hand.source,
+        "person": hand.person,
+    }
+
+
+def _rounded(values: np.ndarray[Any, Any] | None, digits: int) -> Any:
+    """Return numbers as lists; JSON has no NaN, which becomes ``None``."""
+    if values is None:
+        return None
+    if values.ndim > 1:
+        return [_rounded(row, digits) for row in values]
+    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
+
+
+def _keep_settings(out: Path, recipe: RenderRecipe) -> None:
+    """Write the settings, or compare them with those of the run that is to be continued."""
+    path = out / _SETTINGS
+    form = "crop" if isinstance(recipe.options, CropOptions) else "scene"
+    settings: dict[str, Any] = {
+        "version": _VERSION,
+        "form": form,
+        "seed": recipe.seed,
+        "people": recipe.people,
+        **asdict(recipe.options),
+    }
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
+        return
+    try:
+        before = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read: {error}; name another folder") from error
+    for name, value in settings.items():
+        if before.get(name) != value:
+            raise InputError(
+                f"{out} holds pictures made with {name} {before.get(name)!r}, not {value!r}: "
+                "name another folder, or the same settings"
+            )
+
+
+def _whole_lines(labels: Path) -> int:
+    """Return the number of labels that are whole; cut off what a killed run left of one."""
+    if not labels.exists():
+        return 0
+    content = labels.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        with labels.open("r+b") as file:
+            file.truncate(end)
+    return content[:end].count(b"\n")
+
+
+def _read_lines(out: Path) -> Iterator[dict[str, Any]]:
+    with (out / _LABELS).open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _write_coco(out: Path) -> None:
+    """Write the labels as COCO's keypoint annotations: v is 2 for seen, 1 for hidden, 0 for unknown."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, line in enumerate(_read_lines(out)):
+        size = {"width": line["width"], "height": line["height"]}
+        images.append({"id": number, "file_name": line["file"], **size})
+        for hand in line["hands"]:
+            annotations.append(_coco_annotation(hand, len(annotations) + 1, number))
+    category = {
+        "id": 1,
+        "name": "hand",
+        "supercategory": "person",
+        "keypoints": [keypoint.name.lower() for keypoint in Keypoint],
+        "skeleton": [[start + 1, end + 1] for start, end in BONES],
+    }
+    content = {"images": images, "annotations": annotations, "categories": [category]}
+    with atomic_path(out / "coco.json") as temporary:
+        temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
+
+
+def _coco_annotation(hand: dict[str, Any], number: int, image: int) -> dict[str, Any]:
+    values: list[float] = []
+    for (x, y, _), seen in zip(hand["keypoints"], hand["visible"], strict=True):
+        values += [x, y, _SEEN if seen else _HIDDEN] if x is not None else [0, 0, _UNKNOWN]
+    left, top, right, bottom = hand["box"]
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": 1,
+        "iscrowd": 0,
+        "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
+        "area": round((right - left) * (bottom - top), 1),
+        "num_keypoints": sum(value != _UNKNOWN for value in values[2::3]),
+        "keypoints": values,
+        "handedness": hand["handedness"],
+    }
+
+
+def _first_pictures(out: Path) -> Iterator[LabelledPicture]:
+    """Read back what the contact sheet shows."""
+    for number, line in enumerate(_read_lines(out)):
+        if number == SHEET_PICTURES:
+            return
+        hands = tuple(_hand_from_json(hand) for hand in line["hands"])
+        yield LabelledPicture(read_image(out / line["file"]), hands, line["complete"])
+
+
+def _hand_from_json(hand: dict[str, Any]) -> LabelledHand:
+    return LabelledHand(
+        keypoints=np.array(hand["keypoints"], np.float32),
+        source=hand["source"],
+        visible=np.array(hand["visible"], bool),
+        handedness=hand["handedness"],
+        box=np.array(hand["box"], np.float32),
+        person=hand["person"],
+    )
