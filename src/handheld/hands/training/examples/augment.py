@@ -101,6 +101,17 @@ CHANGES: tuple[tuple[float, Change], ...] = (
 RENDERED_CHANGES: tuple[tuple[float, Change], ...] = ((0.1, coarse), (0.7, colour), (0.35, saturation))
 """For rendered pictures, whose camera has its own blur, noise and compression."""
 
+SCENE_CHANGES: tuple[tuple[float, Change], ...] = (
+    (0.12, coarse),
+    (0.08, defocus),
+    (0.06, motion),
+    (0.85, colour),
+    (0.35, saturation),
+    (0.25, noise),
+    (0.20, compressed),
+)
+"""For whole pictures, whose small hands a strong blur would take away."""
+
 
 def augment(pixels: Pixels, rng: np.random.Generator, *, changes: tuple[tuple[float, Change], ...] = CHANGES) -> Pixels:
     """Return a square picture (side, side, 3) as another camera would have taken it."""

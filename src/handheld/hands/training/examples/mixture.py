@@ -29,7 +29,7 @@ from handheld.hands.training.examples.crops import (
 )
 from handheld.hands.training.examples.labelling import TeacherHand, read_labels
 from handheld.hands.training.examples.photos import SINGLE, SPLITS, Photo, Split, load_pixels, read_photos, split_of
-from handheld.hands.training.examples.pool import RenderPool
+from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.examples.pixels import PixelStore, open_store
 from handheld.hands.training.labels import LabelledHand
 from handheld.hands.training.render.sources import open_sources
@@ -104,12 +104,14 @@ class PhotoHands:
     """All photos with labels, and all pictures without hands, by split.
 
     Attributes:
+        photos: in the order of the store.
         store: of the photos.
         hands: those that can be trusted.
         empty_store: of the pictures without any hand.
         empty: their positions.
     """
 
+    photos: list[Photo]
     store: PixelStore
     hands: dict[Split, list[PhotoHand]]
     empty_store: PixelStore
@@ -171,7 +173,7 @@ def read_photo_hands(
     empty: dict[Split, list[int]] = {split: [] for split in SPLITS}
     for index, name in enumerate(empty_store.names):
         empty[split_of(name)].append(index)
-    return PhotoHands(store, hands, empty_store, empty)
+    return PhotoHands(photos, store, hands, empty_store, empty)
 
 
 def _open_empty(data: Path, cache: Path) -> PixelStore:
@@ -256,7 +258,7 @@ class CropMixture:
         studio = Studio(open_sources(self.data), self.seed)
         path = self.cache / f"rendered-{side}-{self.seed}.records"
         options = CropOptions(size=side)
-        return RenderPool(path, side, self.pool, lambda index: studio.crop(index, options))
+        return RenderPool(path, side, side, 1, self.pool, lambda index: studio.crop(index, options))
 
     @cached_property
     def _groups(self) -> tuple[list[list[PhotoHand]], NDArray[np.float64]]:
@@ -290,10 +292,10 @@ class CropMixture:
         return with_changes(example, rng)
 
     def _rendered_example(self, index: int, rng: np.random.Generator) -> CropExample:
-        pixels, hand = self.rendered(index)
-        side = pixels.shape[0]
+        picture = self.rendered(index)
+        side = picture.pixels.shape[0]
         region = RENDERED_JITTER.applied(Rect(side / 2, side / 2, side, side, 0.0), rng)
-        example = labelled_crop(pixels, hand, region, self.size, rng)
+        example = labelled_crop(picture.pixels, from_middles(picture.hands[0]), region, self.size, rng)
         changed = augment(example.pixels, rng, changes=RENDERED_CHANGES)
         example = replace(example, pixels=changed, group="rendered")
         return mirrored(example) if rng.random() < 0.5 else example
@@ -354,10 +356,8 @@ _OTHER_SEED = 1_000_000
 def whole_picture_crop(pixels: NDArray[np.uint8], hand: LabelledHand, size: int) -> CropExample:
     """Return a picture that is a crop already, with the renderer's labels, as an example."""
     side = pixels.shape[0]
-    # The renderer counts from the first pixel's corner, crops from its middle.
-    moved = replace(hand, keypoints=hand.keypoints - np.array([0.5, 0.5, 0], np.float32))
     region = Rect(side / 2, side / 2, side, side, 0.0)
-    example = labelled_crop(pixels, moved, region, size)
+    example = labelled_crop(pixels, from_middles(hand), region, size)
     return replace(example, pixels=pixels, group="rendered")
 
 
