@@ -200,13 +200,29 @@ def _colours(bodies: Sequence[Body], fragments: Fragments, light: Light) -> Iter
 
 def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:
     """Return the samples (T, 3, 2) and metres (T, 3) at which all triangles' corners lie, body by body."""
-    corners = [np.empty((0, 3, 2), np.float32)]
-    depths = [np.empty((0, 3), np.float32)]
+    count = sum(len(body.mesh.faces) for body in bodies)
+    corners = np.empty((count, 3, 2), np.float32)
+    depths = np.empty((count, 3), np.float32)
+    start = 0
     for body in bodies:
         flat = SUPERSAMPLING * camera.project(body.vertices)
-        corners.append(flat[body.mesh.faces])
-        depths.append(body.vertices[body.mesh.faces, 2])
-    return np.concatenate(corners), np.concatenate(depths)
+        end = start + len(body.mesh.faces)
+        _gather(flat, body.vertices, body.mesh.faces, corners[start:end], depths[start:end])
+        start = end
+    return corners, depths
+
+
+@kernel()
+def _gather(
+    flat: Floats, vertices: Floats, faces: Integers, corners: Floats, depths: Floats
+) -> None:
+    """Fill in where the corners of triangles (T, 3) lie in the picture, and how far away."""
+    for triangle in range(len(faces)):
+        for corner in range(3):
+            vertex = faces[triangle, corner]
+            corners[triangle, corner, 0] = flat[vertex, 0]
+            corners[triangle, corner, 1] = flat[vertex, 1]
+            depths[triangle, corner] = vertices[vertex, 2]
 
 
 def _shadowed(layers: _Layers, camera: Camera, light: Light, step: int) -> Rendering:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
+from handheld._kernels import kernel
 from handheld.hands.training.render.poses import GRASPS, POSTURES, blend
 from handheld.hands.training.render.rig import HandPose
 from handheld.hands.training.render.shade import Light
@@ -33,7 +34,6 @@ _CLOSED = radians(250)
 """Sum of a finger's bends at which its tip is in the palm."""
 _WRIST_LIMITS = (radians(60), radians(22))
 
-_FINGER_POINTS = tuple(tuple(range(first, first + 4)) for first in (1, 5, 9, 13, 17))
 _TOO_NEAR = 0.085
 """Of wrist to middle knuckle: nearer than this, two fingers' middles lie in each other's flesh."""
 
@@ -113,19 +113,34 @@ def is_tangled(joints: Doubles, size: float) -> bool:
         joints: (21, 3) metres, in the fingers' middles.
         size: wrist to middle knuckle, metres.
     """
-    share = np.linspace(0, 1, 5)[:, None]
-    lines = []
-    for points in _FINGER_POINTS:
-        line = joints[list(points)]
-        steps = line[:-1, None] + share * (line[1:, None] - line[:-1, None])
-        # Knuckles lie side by side in one palm; what can cross begins beyond them.
-        lines.append(steps.reshape(-1, 3)[3:])
-    for index, line in enumerate(lines):
-        for other in lines[index + 1 :]:
-            gaps = line[:, None] - other[None]
-            if (gaps**2).sum(axis=2).min() < (_TOO_NEAR * size) ** 2:
-                return True
-    return False
+    return bool(_nearest_fingers(np.ascontiguousarray(joints, np.float64)) < _TOO_NEAR * size)
+
+
+@kernel()
+def _nearest_fingers(joints: Doubles) -> float:
+    """Return the least distance between points of two fingers, beyond their first bones' beginnings."""
+    points = np.empty((5, 12, 3))
+    for finger in range(5):
+        for step in range(12):
+            # Knuckles lie side by side in one palm; what can cross begins beyond them.
+            share = 0.75 + step * (2.25 / 11)
+            bone = min(int(share), 2)
+            rest = share - bone
+            for axis in range(3):
+                first = joints[1 + 4 * finger + bone, axis]
+                second = joints[2 + 4 * finger + bone, axis]
+                points[finger, step, axis] = first + rest * (second - first)
+    least = np.inf
+    for finger in range(5):
+        for other in range(finger + 1, 5):
+            for step in range(12):
+                for other_step in range(12):
+                    total = 0.0
+                    for axis in range(3):
+                        gap = points[finger, step, axis] - points[other, other_step, axis]
+                        total += gap * gap
+                    least = min(least, total)
+    return float(np.sqrt(least))
 
 
 def draw_axes(random: np.random.Generator, side: Side) -> Doubles:

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.hands.training.render.mesh import Floats, HandMesh
+from handheld._kernels import kernel
+from handheld.hands.training.render.mesh import Floats, HandMesh, Integers
 
 Doubles: TypeAlias = NDArray[np.float64]
 
@@ -18,9 +19,24 @@ def forward(mesh: HandMesh, heads: Doubles, turn: Doubles) -> Doubles:
     """Chain the bones' rotations (B, 3, 3) from the root on: (B, 3, 4) transforms of resting to posed metres."""
     local = np.concatenate([turn, (heads - np.einsum("bij,bj->bi", turn, heads))[..., None]], axis=2)
     chained = np.empty_like(local)
-    for bone, parent in enumerate(mesh.parents):
-        chained[bone] = local[bone] if parent < 0 else _compose(chained[parent], local[bone])
+    _chain(local, mesh.parents, chained)
     return chained
+
+
+@kernel()
+def _chain(local: Doubles, parents: Integers, chained: Doubles) -> None:
+    """Fill in the bones' transforms (B, 3, 4), each after its parent's."""
+    for bone in range(len(local)):
+        parent = parents[bone]
+        for row in range(3):
+            for column in range(4):
+                if parent < 0:
+                    chained[bone, row, column] = local[bone, row, column]
+                    continue
+                total = 0.0 if column < 3 else chained[parent, row, 3]
+                for inner in range(3):
+                    total += chained[parent, row, inner] * local[bone, inner, column]
+                chained[bone, row, column] = total
 
 
 def relative(transforms: Doubles, bone: int) -> Doubles:
@@ -33,9 +49,29 @@ def relative(transforms: Doubles, bone: int) -> Doubles:
 
 def skin(mesh: HandMesh, transforms: Doubles) -> Floats:
     """Move the drawn vertices with their bones: (drawn, 3) metres."""
-    blended = np.einsum("vk,vkij->vij", mesh.weights, transforms.astype(np.float32)[mesh.influences])
-    moved: Floats = np.einsum("vij,vj->vi", blended[..., :3], mesh.vertices[: mesh.drawn]) + blended[..., 3]
+    moved = np.empty((mesh.drawn, 3), np.float32)
+    _skin(mesh.vertices, mesh.influences, mesh.weights, transforms.astype(np.float32), moved)
     return moved
+
+
+@kernel()
+def _skin(
+    vertices: Floats, influences: Integers, weights: Floats, transforms: Floats, moved: Floats
+) -> None:
+    """Fill in the moved vertices (drawn, 3): each by the mean of its bones' transforms."""
+    blended = np.empty((3, 4), np.float32)
+    for vertex in range(len(moved)):
+        blended[:] = 0
+        for rank in range(influences.shape[1]):
+            weight = weights[vertex, rank]
+            transform = transforms[influences[vertex, rank]]
+            for row in range(3):
+                for column in range(4):
+                    blended[row, column] += weight * transform[row, column]
+        x, y, z = vertices[vertex]
+        for row in range(3):
+            place = blended[row, 0] * x + blended[row, 1] * y + blended[row, 2] * z
+            moved[vertex, row] = place + blended[row, 3]
 
 
 def carry(transforms: Doubles, points: Doubles) -> Doubles:
@@ -46,15 +82,30 @@ def carry(transforms: Doubles, points: Doubles) -> Doubles:
 
 def rotation(axis: Doubles, angle: Doubles | float) -> Doubles:
     """Rotation matrices (..., 3, 3) about unit axes (..., 3), right-handed, in radians (Rodrigues' formula)."""
-    axis, angle = np.broadcast_arrays(axis, np.asarray(angle, np.float64)[..., None])
-    x = axis[..., 0]
-    y = axis[..., 1]
-    z = axis[..., 2]
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
-    sine, cosine = np.sin(angle[..., :1, None]), np.cos(angle[..., :1, None])
-    turned: Doubles = np.eye(3) + sine * cross + (1 - cosine) * cross @ cross
+    shape = np.broadcast_shapes(axis.shape[:-1], np.shape(angle))
+    turned = np.empty((*shape, 3, 3))
+    axes = np.ascontiguousarray(np.broadcast_to(axis, (*shape, 3)))
+    angles = np.ascontiguousarray(np.broadcast_to(angle, shape))
+    _rodrigues(axes.reshape(-1, 3), angles.reshape(-1), turned.reshape(-1, 3, 3))
     return turned
+
+
+@kernel()
+def _rodrigues(axes: Doubles, angles: Doubles, turned: Doubles) -> None:
+    """Fill in the matrices (N, 3, 3)."""
+    for index in range(len(axes)):
+        x, y, z = axes[index]
+        sine = np.sin(angles[index])
+        rest = 1 - np.cos(angles[index])
+        turned[index, 0, 0] = 1 + rest * (-z * z - y * y)
+        turned[index, 0, 1] = -sine * z + rest * (x * y)
+        turned[index, 0, 2] = sine * y + rest * (x * z)
+        turned[index, 1, 0] = sine * z + rest * (x * y)
+        turned[index, 1, 1] = 1 + rest * (-z * z - x * x)
+        turned[index, 1, 2] = -sine * x + rest * (y * z)
+        turned[index, 2, 0] = -sine * y + rest * (x * z)
+        turned[index, 2, 1] = sine * x + rest * (y * z)
+        turned[index, 2, 2] = 1 + rest * (-y * y - x * x)
 
 
 def cross(a: Doubles, b: Doubles) -> Doubles:
@@ -62,9 +113,3 @@ def cross(a: Doubles, b: Doubles) -> Doubles:
     x, y, z = a
     u, v, w = b
     return np.array([y * w - z * v, z * u - x * w, x * v - y * u])
-
-
-def _compose(outer: Doubles, inner: Doubles) -> Doubles:
-    moved: Doubles = outer[:, :3] @ inner
-    moved[:, 3] += outer[:, 3]
-    return moved
