@@ -44,6 +44,31 @@ def landmarks(
         output.say(f"wrote {path}")
 
 
+@app.command()
+def palm(
+    config: ConfigFile,
+    run: RunFolderOption,
+    minutes: Minutes = None,
+    export_only: ExportOnly = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the palm detector, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
+    from handheld.hands.training.config import read_config
+    from handheld.hands.training.palm.trainee import PalmConfig
+    from handheld.hands.training.palm.training import export_palms, train_palms
+
+    output = Output(quiet=quiet)
+    settings = read_config(PalmConfig, config)
+    with stage_bars(output.console) as progress:
+        if export_only:
+            done = export_palms(settings, run, progress=progress)
+        else:
+            done = train_palms(settings, run, minutes=minutes, progress=progress)
+    output.say(f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}")
+    for path in (*done.export.files.values(), done.card):
+        output.say(f"wrote {path}")
+
+
 def pseudo_label(
     out: Annotated[Path, typer.Option(help="JSON lines to write, or to go on with.")],
     photos: Annotated[

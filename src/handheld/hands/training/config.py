@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +82,12 @@ class LearnConfig:
                 raise InputError(f"learn.{name}: expected 1 or more, got {getattr(self, name)}")
         if not 0 <= self.average < 1:
             raise InputError(f"learn.average: expected a number in [0, 1), got {self.average}")
+
+    def plan(self) -> dict[str, Any]:
+        """Return what must be the same in all stretches of a run."""
+        # The others change when one hears of a run and on how many cores, not what is learned.
+        free = ("steps", "threads", "evaluate_every")
+        return {name: value for name, value in asdict(self).items() if name not in free}
 
 
 def read_config(kind: type[Config], path: Path) -> Config:

@@ -1,18 +1,21 @@
 """Trained networks become files of a pack, with a card that says what made them."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compile import Compiled, Precision, to_tflite
 from handheld.errors import CompileError
-from handheld.hands.training.blocks import parameters_of
+from handheld.hands.training.blocks import parameters_of, to_unit
 from handheld.hands.training.examples.photos import SHIPPED
+from handheld.hands.training.run import Progress, RunFolder
 from handheld.media import atomic_path
 
 PRECISIONS: dict[Precision, str] = {
@@ -22,6 +25,19 @@ PRECISIONS: dict[Precision, str] = {
     "int8": ".int8",
 }
 """What is written of each network, and how the files' names end."""
+
+_CALIBRATION = 64
+"""Pictures by which the ranges of eight-bit activations are chosen."""
+
+
+class ScoreTable(Protocol):
+    """Scores of any network."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers."""
+
+
+Scores = TypeVar("Scores", bound=ScoreTable)
 
 _TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float16": 2e-2, "int8_weights": 0.15, "int8": 0.5}
 """Probabilities that hardly vary over a few pictures make the file's share of difference look large."""
@@ -99,6 +115,53 @@ def _compiled(
         checks=calibration[1:5],
         tolerance=_TOLERANCE[precision],
     )
+
+
+@dataclass(frozen=True)
+class Training(Generic[Scores]):
+    """What a training left.
+
+    Attributes:
+        scores: on the test split.
+        export: the files.
+        card: path of the card.
+    """
+
+    scores: Scores
+    export: Export
+    card: Path
+
+
+def written(
+    network: nn.Module,
+    name: str,
+    title: str,
+    folder: Path,
+    scores: Scores,
+    calibration: torch.Tensor,
+    progress: Progress,
+) -> Training[Scores]:
+    """Write the files of a trained network, and its card.
+
+    Args:
+        network: in its deployed form, on the CPU.
+        name: stem of the files.
+        title: of the card.
+        folder: of the run.
+        scores: on the test split.
+        calibration: (n, side, side, 3) uint8 pictures of the training.
+        progress: told how far it is.
+    """
+    plan = RunFolder(folder).read_plan()
+    seconds = time.time() - float(plan["started"])
+    card = card_of(network, plan, scores.to_json(), title=title, seconds=seconds)
+    progress("export", 0.0, "compiling")
+    pictures = to_unit(calibration[:_CALIBRATION]).contiguous().numpy()
+    files = export(network, name, folder, card, [picture[None] for picture in pictures])
+    path = folder / f"{name}.md"
+    write_card(card, files, path)
+    progress("export", 1.0, ", ".join(file.name for file in files.files.values()))
+    return Training(scores, files, path)
 
 
 def card_of(

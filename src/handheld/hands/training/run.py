@@ -20,6 +20,11 @@ from handheld.training import Schedule, device, fit, load_state
 Progress = Callable[[str, float, str], None]
 """Called with the stage, the share of it that is done, and a few words."""
 
+
+def silent(stage: str, share: float, words: str) -> None:
+    """Tell nothing."""
+
+
 _TRIAL_STEPS = 24
 _WARM_UP = 8
 
@@ -114,7 +119,7 @@ def train(
     folder: RunFolder,
     *,
     minutes: float | None = None,
-    progress: Progress = lambda stage, share, words: None,
+    progress: Progress = silent,
 ) -> RunResult:
     """Train until all steps are done; called again it goes on where it was stopped.
 

@@ -60,8 +60,14 @@ class BatchStream(Generic[Batch]):
             num_workers=self._workers,
             prefetch_factor=_AHEAD,
             worker_init_fn=_one_thread,
+            collate_fn=_as_it_is,
         )
         return iter(loader)
+
+
+def _as_it_is(batch: Any) -> Any:
+    """torch would turn the arrays of some batches into tensors, and not those of others."""
+    return batch
 
 
 def _one_thread(worker: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class LandmarkScores:
     calibration: float = float("nan")
     hands: int = 0
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """Return plain numbers, rounded; ``None`` where nothing was to be measured."""
         return {name: _rounded(value) for name, value in asdict(self).items()}
 

@@ -63,17 +63,13 @@ class LandmarkConfig:
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
-        learn = asdict(self.learn)
-        # Neither changes what is learned, only when one hears of it and on how many cores.
-        for name in ("steps", "threads", "evaluate_every"):
-            del learn[name]
         return {
             "task": "landmarks",
             "arm": self.arm,
             "empty": self.empty,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
-            "learn": learn,
+            "learn": self.learn.plan(),
             "network": asdict(self.network),
             "loss": asdict(self.loss),
         }
