@@ -97,3 +97,21 @@ def pseudo_label(
         label(listed, labeller, out, on_photo=count)
     output.say(f"{len(listed)} photos, {total} hands labelled now")
     output.say(f"wrote {out}")
+
+
+def pack(
+    palm: Annotated[Path, typer.Option(help="Folder of the palm detector's run.")],
+    landmarks: Annotated[Path, typer.Option(help="Folder of the landmark network's run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the pack to write.")],
+    precision: Annotated[str, typer.Option(help="float32, float16 or int8_weights.")] = "float32",
+    quiet: Quiet = False,
+) -> None:
+    """Make a pack of two trained networks, for --pack of the other commands."""
+    from handheld.hands import load_pack
+    from handheld.hands.training.pack import assemble_pack
+
+    assemble_pack(palm, landmarks, out, precision=precision)
+    made = load_pack(out)
+    for model in (made.open_palm(), made.open_landmark()):
+        model.close()
+    Output(quiet=quiet).say(f"wrote {out}")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compile import Compiled, Precision, to_tflite
-from handheld.errors import CompileError
+from handheld.errors import CompileError, InputError
 from handheld.hands.training.blocks import parameters_of, to_unit
 from handheld.hands.training.examples.photos import SHIPPED
+from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.run import Progress, RunFolder
 from handheld.media import atomic_path
 
@@ -216,3 +217,59 @@ def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
     ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines), "utf-8")
+
+
+PACKED: tuple[Precision, ...] = ("float32", "float16", "int8_weights")
+"""Precisions that a pack may hold: those whose inputs and outputs are float32."""
+
+
+def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = "float32") -> None:
+    """Make a pack for :func:`handheld.hands.load_pack` of two runs.
+
+    Args:
+        palm, landmark: folders of the runs, whose files have been written.
+        folder: of the pack; made if it is not there.
+        precision: of both networks.
+
+    Raises:
+        InputError: a run has no file of that precision, or is of the other network.
+        MediaError: the folder cannot be written.
+    """
+    if precision not in PACKED:
+        raise InputError(f"precision: expected {', '.join(PACKED)}, got {precision!r}")
+    ending = PRECISIONS[cast(Precision, precision)]
+    sizes = {}
+    for task, run, name in (("palm", palm, "palm"), ("landmarks", landmark, "landmark")):
+        plan = RunFolder(run).read_plan()
+        if plan.get("task") != task:
+            raise InputError(f"{run}: expected a run of {task}, it is one of {plan.get('task')}")
+        file = run / f"{name}{ending}.tflite"
+        if not file.is_file():
+            raise InputError(f"{file}: not there: end the run, or give --export-only to its command")
+        with atomic_path(folder / f"{name}.tflite") as temporary:
+            temporary.write_bytes(file.read_bytes())
+        sizes[task] = int(plan["network"]["size"])
+    cards = [(run / f"{name}.md").read_text("utf-8") for run, name in ((palm, "palm"), (landmark, "landmark"))]
+    with atomic_path(folder / "card.md") as temporary:
+        temporary.write_text("\n".join(cards), "utf-8")
+    # Last: a folder with it is a pack that can be opened.
+    with atomic_path(folder / "pack.toml") as temporary:
+        temporary.write_text(_pack_table(sizes["palm"], sizes["landmarks"]), "utf-8")
+
+
+def _pack_table(palm_size: int, landmark_size: int) -> str:
+    grids = PalmShape(size=palm_size).geometry.grids
+    return f"""\
+palm = "palm.tflite"
+landmark = "landmark.tflite"
+
+[palm_geometry]
+size = {palm_size}
+grids = {[list(grid) for grid in grids]}
+keypoints = 7
+
+[landmark_geometry]
+size = {landmark_size}
+depth_scale = 1.0      # depth is in pixels of the crop, as the other two
+confidence = true
+"""

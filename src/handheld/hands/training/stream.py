@@ -24,7 +24,7 @@ class BatchStream(Generic[Batch]):
     """Gives the batch of each step to a loop that asks for one step after the other.
 
     Args:
-        make: makes the batch of a step, which must depend on nothing else.
+        make: makes the batch of a step, which must depend on nothing else; it is pickled for the workers.
         steps: number of the last step, plus one.
         workers: processes that make batches; 0 makes them here.
     """
@@ -61,6 +61,8 @@ class BatchStream(Generic[Batch]):
             prefetch_factor=_AHEAD,
             worker_init_fn=_one_thread,
             collate_fn=_as_it_is,
+            # Not forked: threads of OpenCV and TensorBoard do not come along, and the copy waits for them.
+            multiprocessing_context="spawn",
         )
         return iter(loader)
 

@@ -5,10 +5,10 @@ that was stopped goes on with the batch that it would have seen.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,6 +235,10 @@ class CropMixture:
     def __post_init__(self) -> None:
         if self.arm not in RENDERED_SHARE:
             raise InputError(f"no arm {self.arm!r}: expected {', '.join(RENDERED_SHARE)}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is open stays here: a worker opens it anew.
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     def open(self) -> None:
         """Open everything that batches are made from, so that what is missing is told at once.

@@ -5,11 +5,11 @@ labels along.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import cos, exp, log, sin
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -29,7 +29,6 @@ SMALLEST = 0.04
 LARGEST = 0.8
 """Side of a palm, as a share of the picture's: a span of 20."""
 
-_RENDERED_SHARE = 0.4
 _EMPTY_SHARE = 0.12
 _MOSAIC_SHARE = 0.25
 """Shares of the scenes; the rest show one photo."""
@@ -257,6 +256,7 @@ class PalmMixture:
         size: side of a scene, pixels.
         batch: scenes in a batch.
         whole_hands: whether boxes are around hands, not palms.
+        rendered: share of rendered scenes among pictures with hands; 0 needs no meshes.
     """
 
     data: Path
@@ -268,11 +268,17 @@ class PalmMixture:
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
     pool: int = 20_000
+    rendered: float = 0.4
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is open stays here: a worker opens it anew.
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     def open(self) -> None:
         """Open everything that scenes are made from. Raises as ``CropMixture.open`` does."""
-        _ = self.photos
-        _ = self.rendered
+        _ = self._by_set
+        if self.rendered:
+            _ = self.scenes
 
     @cached_property
     def photos(self) -> PhotoHands:
@@ -280,7 +286,7 @@ class PalmMixture:
         return read_photo_hands(self.data, self.labels, self.cache, self.limits)
 
     @cached_property
-    def rendered(self) -> RenderPool:
+    def scenes(self) -> RenderPool:
         """The rendered scenes."""
         height, width = _SCENE_SIZE
         studio = Studio(open_sources(self.data), self.seed)
@@ -325,9 +331,9 @@ class PalmMixture:
             self._lay(canvas, picture, area, rng)
 
     def _with_hands(self, index: int, rng: np.random.Generator) -> PalmPicture:
-        if rng.random() < _RENDERED_SHARE:
+        if rng.random() < self.rendered:
             # Not the same picture in all parts of a mosaic.
-            return of_rendered(self.rendered(index + int(rng.integers(self.pool))))
+            return of_rendered(self.scenes(index + int(rng.integers(self.pool))))
         groups, weights = self._by_set
         group = groups[int(rng.choice(len(groups), p=weights))]
         return group[int(rng.integers(len(group)))]
@@ -422,10 +428,11 @@ def fixed_scenes(mixture: PalmMixture, split: Split, *, most: int, empty: int, r
     rng = np.random.default_rng([_JUDGING, size])
     pictures = [complete[index] for index in chosen.tolist()]
     pictures += [mixture._without_hands(split, rng) for _ in range(empty)]
-    studio = Studio(open_sources(mixture.data), _OTHER_SEED + mixture.seed)
-    height, width = _SCENE_SIZE
-    options = SceneOptions(width=width, height=height)
-    pictures += [of_rendered(studio.scene(index, options)) for index in range(rendered)]
+    if mixture.rendered:
+        studio = Studio(open_sources(mixture.data), _OTHER_SEED + mixture.seed)
+        height, width = _SCENE_SIZE
+        options = SceneOptions(width=width, height=height)
+        pictures += [of_rendered(studio.scene(index, options)) for index in range(rendered)]
     return [letterboxed(picture, size, whole_hands=mixture.whole_hands) for picture in pictures]
 
 

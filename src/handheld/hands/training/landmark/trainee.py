@@ -110,10 +110,11 @@ class LandmarkTrainee:
         return landmark_loss(output, targets_of(batch, where), self._config.loss)
 
     def evaluate(self, network: nn.Module) -> dict[str, Any]:
-        """Return the scores on the validation split, and on rendered hands that training does not see."""
+        """Return the scores on the validation split, and the error on rendered hands of other people."""
         photos = judge(network, self._validation).to_json()
-        rendered = judge(network, self._rendered)
-        return {**photos, "rendered_mean": round(rendered.mean, 4)}
+        if self._config.arm == "real":
+            return photos
+        return {**photos, "rendered_mean": round(judge(network, self._rendered).mean, 4)}
 
     def scores(self, network: nn.Module, split: Split) -> LandmarkScores:
         """Return the scores on all hands of a split."""

@@ -44,6 +44,7 @@ class PalmConfig:
 
     Attributes:
         box: what boxes are around: "palm" or "hand".
+        rendered: share of rendered scenes among pictures with hands.
         examples: where they come from.
         learn: how long and how fast.
         network: its size, and whether it has a decoder.
@@ -51,6 +52,7 @@ class PalmConfig:
     """
 
     box: str = "palm"
+    rendered: float = 0.4
     examples: ExampleConfig = field(default_factory=lambda: ExampleConfig(pool=20_000))
     learn: LearnConfig = field(default_factory=lambda: LearnConfig(batch=32))
     network: PalmShape = field(default_factory=PalmShape)
@@ -59,12 +61,15 @@ class PalmConfig:
     def __post_init__(self) -> None:
         if self.box not in BOXES:
             raise InputError(f"box: expected {' or '.join(BOXES)}, got {self.box!r}")
+        if not 0 <= self.rendered <= 1:
+            raise InputError(f"rendered: expected a share in [0, 1], got {self.rendered}")
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
         return {
             "task": "palm",
             "box": self.box,
+            "rendered": self.rendered,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),
@@ -101,6 +106,7 @@ class PalmTrainee:
             seed=config.learn.seed,
             limits=LabelLimits(disagreement=config.examples.disagreement),
             pool=config.examples.pool,
+            rendered=config.rendered,
         )
         # Here, and not in the workers or after an hour: what is missing is told before anything starts.
         coco_library()
