@@ -12,9 +12,7 @@ app = typer.Typer(help="Train the networks of a hand pack.", no_args_is_help=Tru
 
 ConfigFile = Annotated[Path, typer.Option(help="TOML file, see docs/train-hand-models.md.")]
 RunFolderOption = Annotated[Path, typer.Option("--run", help="Folder of the run; one that was stopped goes on.")]
-Minutes = Annotated[
-    float | None, typer.Option(min=0.1, help="Take as many steps as fit, by the speed of a short trial.")
-]
+Minutes = Annotated[float | None, typer.Option(min=0.1, help="Take as many steps as fit, by the speed of a short trial.")]
 ExportOnly = Annotated[bool, typer.Option(help="Train no further: write the files of the run as it stands.")]
 
 
@@ -71,9 +69,7 @@ def palm(
 
 def pseudo_label(
     out: Annotated[Path, typer.Option(help="JSON lines to write, or to go on with.")],
-    photos: Annotated[
-        Path | None, typer.Option(help="Folder of photo sets; by default hands/photos in HANDHELD_DATA.")
-    ] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photo sets; by default hands/photos in HANDHELD_DATA.")] = None,
     teacher: Annotated[str, typer.Option(help="Model pack: a name, or a folder.")] = "mediapipe-full",
     quiet: Quiet = False,
 ) -> None:

@@ -19,7 +19,7 @@ class LandmarkGeometry:
         depth_scale: raw depth is divided by it (MediaPipe's ``normalize_z``).
         right_if_mirrored: whether the handedness output is the probability of a right hand in a mirrored (selfie) picture;
             MediaPipe's is that of a right hand in a picture that is not (its label file names the output "Left", mirrored).
-        confidence: whether a fifth output gives the probability of each keypoint that it is right; MediaPipe's models have none.
+        confidence: whether a fifth output gives the probability that each keypoint is right; MediaPipe's models have none.
 
     Raises:
         InputError: one of them is of another type or out of range.

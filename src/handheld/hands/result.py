@@ -61,7 +61,7 @@ class HandResult:
         landmarks: (21, 3) float32, pixels of the original picture; z in the same scale, relative to the wrist, towards the
             camera negative. ``None`` in palm-only mode.
         world: (21, 3) float32, metres, around the hand's centre, axes as in the picture. ``None`` in palm-only mode.
-        confidence: (21,) float32, probability of each keypoint that it is right, 0 to 1; ``None`` if the pack's model gives none.
+        confidence: (21,) float32, probability of each keypoint that it is right; ``None`` if the pack's model gives none.
         gesture: a name of the gesture table, or ``None`` where no row fits.
         palm: the detection that this hand came from, in the frame in which it was detected.
     """

@@ -43,7 +43,8 @@ Scores = TypeVar("Scores", bound=ScoreTable)
 _TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float16": 2e-2, "int8_weights": 0.15, "int8": 0.5}
 """Probabilities that hardly vary over a few pictures make the file's share of difference look large."""
 
-_CREDITS = tuple(photo_set.credit for photo_set in SHIPPED) + (
+_CREDITS = (
+    *(photo_set.credit for photo_set in SHIPPED),
     "MakeHuman base mesh, rig, targets and skins, CC0",
     "webxr-input-profiles hand mesh, MIT",
     "pictures without hands: public domain, CC0, MIT, Apache-2.0, CC BY, each in negatives/index.jsonl",

@@ -146,9 +146,7 @@ def train(
         return _go_on(trainee, replace(learn, steps=int(settled["steps"])), settled, folder, progress)
 
 
-def _go_on(
-    trainee: Trainee, learn: LearnConfig, plan: dict[str, Any], folder: RunFolder, progress: Progress
-) -> RunResult:
+def _go_on(trainee: Trainee, learn: LearnConfig, plan: dict[str, Any], folder: RunFolder, progress: Progress) -> RunResult:
     learner = make_learner(trainee, learn)
     watch = _Watch(trainee, learner, learn, folder, progress)
 
@@ -229,9 +227,7 @@ def _steps_in(minutes: float, trainee: Trainee, learn: LearnConfig, progress: Pr
 class _Watch:
     """Tells how a run goes: progress after each step, an evaluation now and then, both kept on disk."""
 
-    def __init__(
-        self, trainee: Trainee, learner: Learner, learn: LearnConfig, folder: RunFolder, progress: Progress
-    ) -> None:
+    def __init__(self, trainee: Trainee, learner: Learner, learn: LearnConfig, folder: RunFolder, progress: Progress) -> None:
         self._trainee = trainee
         self._learner = learner
         self._learn = learn

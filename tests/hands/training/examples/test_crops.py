@@ -4,6 +4,7 @@ from math import pi
 import cv2
 import numpy as np
 import pytest
+from tests.hands.training.conftest import draw, open_hand
 
 from handheld.hands.training.examples.crops import (
     Jitter,
@@ -16,7 +17,6 @@ from handheld.hands.training.examples.crops import (
 )
 from handheld.hands.training.labels import LabelledHand
 from handheld.media import Rect
-from tests.hands.training.conftest import draw, open_hand
 
 STILL = Jitter(0, 0, 0, 0)
 
@@ -75,9 +75,7 @@ def test_half_a_hand_is_no_hand_and_teaches_no_places():
 
 def test_crops_follow_the_tracker_s_two_conventions():
     points = open_hand(80, 100, 40)
-    regions = {
-        tuple(np.round(into_region(points, region(points))[9, :2], 4)) for region in (tracking_region, detection_region)
-    }
+    regions = {tuple(np.round(into_region(points, region(points))[9, :2], 4)) for region in (tracking_region, detection_region)}
     rng = np.random.default_rng(0)
     crops = [hand_crop(draw(points), labelled(points), 64, rng, jitter=STILL, mirror=False) for _ in range(20)]
     assert {tuple(np.round(crop.points[9, :2], 4)) for crop in crops} == regions

@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from tests.hands.training.conftest import draw, open_hand
 
 from handheld.hands.training.examples.palms import (
     Canvas,
@@ -10,7 +11,6 @@ from handheld.hands.training.examples.palms import (
     mirrored_scene,
 )
 from handheld.hands.training.labels import LabelledHand, palm_box
-from tests.hands.training.conftest import draw, open_hand
 
 
 def picture(points, **known):
@@ -25,7 +25,7 @@ def test_a_letterbox_keeps_the_picture_s_shape():
     box, seven = palm_box(points)
     assert scene.boxes[0, 0] * 192 == pytest.approx((box[0] + box[2]) / 2, abs=1e-3)
     assert scene.boxes[0, 1] * 192 == pytest.approx((box[1] + box[3]) / 2 + 48, abs=1e-3)
-    assert scene.keypoints[0] * 192 == pytest.approx(seven + [0, 48], abs=1e-3)
+    assert scene.keypoints[0] * 192 == pytest.approx(seven + np.array([0, 48]), abs=1e-3)
     assert not scene.pixels[:47].any()
 
 
@@ -71,9 +71,7 @@ def test_a_mirror_keeps_boxes_over_their_palms():
 
 
 def test_scenes_are_the_same_in_every_process_and_palms_come_in_all_sizes(world):
-    mixtures = [
-        PalmMixture(world.data, world.labels, world.cache, batch=24, rendered=0.0) for _ in range(2)
-    ]
+    mixtures = [PalmMixture(world.data, world.labels, world.cache, batch=24, rendered=0.0) for _ in range(2)]
     first, again = (mixture(3) for mixture in mixtures)
     assert np.array_equal(first.pixels, again.pixels)
     boxes = np.concatenate([scene.boxes for step in range(8) for scene in mixtures[0](step).scenes])

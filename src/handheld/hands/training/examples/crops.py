@@ -99,7 +99,7 @@ def hand_crop(
     size: int,
     rng: np.random.Generator,
     *,
-    jitter: Jitter = Jitter(),  # noqa: B008  (frozen)
+    jitter: Jitter = Jitter(),
     mirror: bool = True,
     group: str = "",
 ) -> CropExample:

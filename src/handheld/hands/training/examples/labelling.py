@@ -137,9 +137,7 @@ class Teacher:
         centred = region_from_landmarks(first.keypoints)
         if not 8 < centred.width < 8 * max(image.shape[:2]):
             return None
-        looks = [
-            self._look(image, replace(centred, **_turned(centred, turn, scale))) for turn, scale in _TURNS
-        ]
+        looks = [self._look(image, replace(centred, **_turned(centred, turn, scale))) for turn, scale in _TURNS]
         looks.append(self._look_mirrored(image, centred))
         if min(look.presence for look in looks) < HAND_SCORE:
             return None
@@ -258,9 +256,7 @@ def _labelled_already(path: Path, teacher: str) -> set[str]:
     names: set[str] = set()
     for record in read_lines(path):
         if record.get("teacher") != teacher:
-            raise InputError(
-                f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher!r}: write to another file"
-            )
+            raise InputError(f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher!r}: write to another file")
         names.add(str(record.get("photo")))
     return names
 

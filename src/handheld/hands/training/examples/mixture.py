@@ -29,8 +29,8 @@ from handheld.hands.training.examples.crops import (
 )
 from handheld.hands.training.examples.labelling import TeacherHand, read_labels
 from handheld.hands.training.examples.photos import SINGLE, SPLITS, Photo, Split, load_pixels, read_photos, split_of
-from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.examples.pixels import PixelStore, open_store
+from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.labels import LabelledHand
 from handheld.hands.training.render.sources import open_sources
 from handheld.hands.training.render.studio import CropOptions, Studio
@@ -140,9 +140,7 @@ class LabelLimits:
     certain: float = 0.8
 
 
-def read_photo_hands(
-    data: Path, labels: Path, cache: Path, limits: LabelLimits | None = None
-) -> PhotoHands:
+def read_photo_hands(data: Path, labels: Path, cache: Path, limits: LabelLimits | None = None) -> PhotoHands:
     """Read photos, their pseudo-labels and the pictures without hands.
 
     Args:
@@ -157,9 +155,7 @@ def read_photo_hands(
     limits = limits or LabelLimits()
     photos = read_photos(data / "photos")
     labelled = read_labels(labels)
-    store = open_store(
-        cache / "photos.pixels", [photo.name for photo in photos], lambda i: load_pixels(photos[i])
-    )
+    store = open_store(cache / "photos.pixels", [photo.name for photo in photos], lambda i: load_pixels(photos[i]))
     hands: dict[Split, list[PhotoHand]] = {split: [] for split in SPLITS}
     for index, photo in enumerate(photos):
         scale = store.scale(index)
@@ -342,8 +338,8 @@ def fixed_examples(photos: PhotoHands, split: Split, size: int, *, most: int, em
         rng = np.random.default_rng([_JUDGING, index])
         pixels = photos.store[entry.picture]
         examples.append(hand_crop(pixels, entry.hand, size, rng, mirror=False, group=entry.group))
-    for index in range(empty):
-        examples.append(example_without_hand(photos, split, size, np.random.default_rng([_JUDGING, most + index])))
+    generators = (np.random.default_rng([_JUDGING, most + index]) for index in range(empty))
+    examples.extend(example_without_hand(photos, split, size, rng) for rng in generators)
     return examples
 
 
@@ -365,9 +361,7 @@ def whole_picture_crop(pixels: NDArray[np.uint8], hand: LabelledHand, size: int)
     return replace(example, pixels=pixels, group="rendered")
 
 
-def beside_hand(
-    pixels: NDArray[np.uint8], hand: LabelledHand, size: int, rng: np.random.Generator
-) -> CropExample:
+def beside_hand(pixels: NDArray[np.uint8], hand: LabelledHand, size: int, rng: np.random.Generator) -> CropExample:
     """Cut a region from which most of a hand is missing; nothing is taught where too much of it is left."""
     nominal = tracking_region(hand.keypoints)
     direction = rng.uniform(-np.pi, np.pi)

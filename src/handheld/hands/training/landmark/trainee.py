@@ -94,9 +94,7 @@ class LandmarkTrainee:
         )
         # Here and not in the workers: what is missing is told before they start.
         self.mixture.open()
-        self._stream: BatchStream[CropBatch] = BatchStream(
-            self.mixture, _ENDLESS, config.examples.workers
-        )
+        self._stream: BatchStream[CropBatch] = BatchStream(self.mixture, _ENDLESS, config.examples.workers)
 
     def make_network(self) -> nn.Module:
         """Return the network with its first weights."""

@@ -45,9 +45,7 @@ class AnchorGrid:
     def __init__(self, shape: PalmShape) -> None:
         self.size = shape.size
         self.centres = anchor_centres(shape.geometry) * shape.size
-        self.strides = np.concatenate(
-            [np.full((shape.size // stride) ** 2, stride, np.float32) for stride in STRIDES]
-        )
+        self.strides = np.concatenate([np.full((shape.size // stride) ** 2, stride, np.float32) for stride in STRIDES])
         limits = np.array([_SIZES[int(stride)] for stride in self.strides], np.float32)
         self.smallest = limits[:, 0] * self.strides
         self.largest = limits[:, 1] * self.strides

@@ -86,18 +86,15 @@ def overlaps_of(boxes: Floats, others: Floats) -> Floats:
     high = np.minimum(_high(boxes)[:, None], _high(others)[None])
     shared = (high - low).clip(0).prod(axis=2)
     areas = boxes[:, 2:].prod(axis=1)[:, None] + others[:, 2:].prod(axis=1)[None]
-    ratio: Floats = shared / (areas - shared).clip(1e-12)
-    return ratio
+    return np.asarray(shared / (areas - shared).clip(1e-12), np.float32)
 
 
 def _low(boxes: Floats) -> Floats:
-    corner: Floats = boxes[:, :2] - boxes[:, 2:] / 2
-    return corner
+    return np.asarray(boxes[:, :2] - boxes[:, 2:] / 2, np.float32)
 
 
 def _high(boxes: Floats) -> Floats:
-    corner: Floats = boxes[:, :2] + boxes[:, 2:] / 2
-    return corner
+    return np.asarray(boxes[:, :2] + boxes[:, 2:] / 2, np.float32)
 
 
 def coco_library() -> Any:

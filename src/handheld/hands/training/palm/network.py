@@ -95,9 +95,7 @@ class PalmNetwork(nn.Module):
         features = self.neck(self.backbone(pictures)[2:])
         values = []
         logits = []
-        for level, head, to_values, to_score in zip(
-            features, self.heads, self.values, self.scores, strict=True
-        ):
+        for level, head, to_values, to_score in zip(features, self.heads, self.values, self.scores, strict=True):
             seen = head(level)
             # Cells row by row, as anchor_centres lists them.
             values.append(to_values(seen).permute(0, 2, 3, 1).flatten(1, 2))

@@ -6,10 +6,10 @@ from typing import cast
 import torch
 from torch import nn
 
+from handheld.hands.training.pack import Training, written
 from handheld.hands.training.palm.metrics import PalmScores
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork
 from handheld.hands.training.palm.trainee import PalmConfig, PalmTrainee
-from handheld.hands.training.pack import Training, written
 from handheld.hands.training.run import Progress, RunFolder, averaged_network, silent, train
 
 
@@ -38,9 +38,7 @@ def export_palms(config: PalmConfig, folder: Path, *, progress: Progress = silen
     return _written(trainee, averaged_network(trainee, RunFolder(folder)), folder, progress)
 
 
-def _written(
-    trainee: PalmTrainee, network: nn.Module, folder: Path, progress: Progress
-) -> Training[PalmScores]:
+def _written(trainee: PalmTrainee, network: nn.Module, folder: Path, progress: Progress) -> Training[PalmScores]:
     progress("test", 0.0, "judging on the test split")
     scores = trainee.scores(network, "test")
     progress("test", 1.0, f"average precision {scores.ap50:.3f} at an overlap of a half")

@@ -213,9 +213,7 @@ def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:
 
 
 @kernel()
-def _gather(
-    flat: Floats, vertices: Floats, faces: Integers, corners: Floats, depths: Floats
-) -> None:
+def _gather(flat: Floats, vertices: Floats, faces: Integers, corners: Floats, depths: Floats) -> None:
     """Fill in where the corners of triangles (T, 3) lie in the picture, and how far away."""
     for triangle in range(len(faces)):
         for corner in range(3):
@@ -260,9 +258,7 @@ def _look_behind(nearness: Floats, blurred: Floats, covered: Floats, behind: Flo
 
 
 @kernel()
-def _darken(
-    pixels: Floats, hidden: Floats, crevices: np.float32, colour: Floats, coverage: Floats
-) -> None:
+def _darken(pixels: Floats, hidden: Floats, crevices: np.float32, colour: Floats, coverage: Floats) -> None:
     """Fill in the colour (H, W, 3) with its shadows, and the coverage (H, W) in 0..1."""
     rows, columns = hidden.shape
     for row in range(rows):

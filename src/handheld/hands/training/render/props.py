@@ -190,9 +190,7 @@ def arm_shape(rig: Rig) -> ArmShape:
     return ArmShape(hanging, np.where(hanging, distance, -1.0), _cloth_uv(rig))
 
 
-def sleeve(
-    rig: Rig, arm: ArmShape, posed: Floats, begin: float, thickness: float
-) -> tuple[Surface, Floats]:
+def sleeve(rig: Rig, arm: ArmShape, posed: Floats, begin: float, thickness: float) -> tuple[Surface, Floats]:
     """Put a sleeve on an arm: its own skin, moved outward.
 
     Args:

@@ -55,9 +55,7 @@ def skin(mesh: HandMesh, transforms: Doubles) -> Floats:
 
 
 @kernel()
-def _skin(
-    vertices: Floats, influences: Integers, weights: Floats, transforms: Floats, moved: Floats
-) -> None:
+def _skin(vertices: Floats, influences: Integers, weights: Floats, transforms: Floats, moved: Floats) -> None:
     """Fill in the moved vertices (drawn, 3): each by the mean of its bones' transforms."""
     blended = np.empty((3, 4), np.float32)
     for vertex in range(len(moved)):
