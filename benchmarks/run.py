@@ -17,6 +17,7 @@ NEEDS = {
     "gestures.py": "hands/photos/digits",
     "hands_redetection.py": "hands/video/book.mkv",
     "hands_vs_mediapipe.py": None,
+    "hands_rendering.py": "hands/mesh",
     "text.py": "text/clinc_train.tsv",
     "projection_net.py": "images/fashion_mnist.npz",
     "compress_pruning.py": "images/fashion_mnist.npz",

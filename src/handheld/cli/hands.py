@@ -151,7 +151,7 @@ def synth(
 ) -> None:
     """Render pictures of hands with exact labels, from the meshes in HANDHELD_DATA. A run that was ended goes on."""
     from handheld.cli._bars import stage_bars
-    from handheld.hands.training.render.stream import RenderRecipe
+    from handheld.hands.training.render.recipe import RenderRecipe
     from handheld.hands.training.render.studio import CropOptions, SceneOptions
     from handheld.hands.training.render.synthesis import synthesise
 

@@ -1,79 +1,177 @@
-"""Batches by their step, made ahead in worker processes."""
+"""Examples made in worker processes: in order, and the same whatever the number of workers.
 
+Example i depends on i alone, so worker w of n makes w, w + n, w + 2n and so on, and the reader takes
+them in turn. A stream can begin anywhere, which is what a resumed training run needs.
+"""
+
+import multiprocessing
+import queue
+import signal
+import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
+from multiprocessing.queues import Queue
+from typing import Any, Generic, Protocol, TypeVar
 
-from torch.utils.data import DataLoader, Dataset
+from handheld.errors import HandheldError, TrainingError
 
-from handheld.errors import TrainingError
+Example = TypeVar("Example", covariant=True)
 
-Batch = TypeVar("Batch")
-
-_AHEAD = 4
-
-
-class _Steps(Dataset[Batch]):
-    def __init__(self, make: Callable[[int], Batch]) -> None:
-        self._make = make
-
-    def __getitem__(self, step: int) -> Batch:
-        return self._make(step)
+_PATIENCE = 1.0
+"""Seconds after which a process that waits for another looks whether that one still lives."""
+_FAREWELL = 2.0
+"""Seconds that a worker has to end before it is killed."""
 
 
-class BatchStream(Generic[Batch]):
-    """Gives the batch of each step to a loop that asks for one step after the other.
+class Recipe(Protocol[Example]):
+    """What a worker needs to make examples: it is pickled, and opened in the worker."""
+
+    def open(self) -> Callable[[int], Example]:
+        """Return the function that makes example i, 0 and up."""
+
+
+def stream(
+    recipe: Recipe[Example],
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    workers: int = 0,
+    ahead: int = 16,
+) -> Iterator[Example]:
+    """Give examples ``start``, ``start + 1`` and so on, up to but not including ``stop``.
+
+    Workers end with the iterator, by Ctrl-C, and when this process dies.
 
     Args:
-        make: makes the batch of a step, which must depend on nothing else; it is pickled for the workers.
-        steps: number of the last step, plus one.
-        workers: processes that make batches; 0 makes them here.
+        recipe: what a worker needs.
+        start: number of the first example.
+        stop: number after the last one; by default there is no end.
+        workers: processes that make them; 0 makes them here.
+        ahead: examples that each worker may be ahead of the reader.
+
+    Raises:
+        TrainingError: a worker died, as one does that the system kills for its memory.
+        HandheldError: what the recipe raises.
     """
+    if workers == 0:
+        make = recipe.open()
+        index = start
+        while stop is None or index < stop:
+            yield make(index)
+            index += 1
+        return
+    crew = [_Worker(recipe, start + number, stop, workers, ahead) for number in range(workers)]
+    try:
+        index = start
+        while stop is None or index < stop:
+            yield crew[(index - start) % workers].next()
+            index += 1
+    finally:
+        for worker in crew:
+            worker.end()
 
-    def __init__(self, make: Callable[[int], Batch], steps: int, workers: int) -> None:
-        self._make = make
-        self._steps = steps
-        self._workers = workers
-        self._next = -1
-        self._batches: Iterator[Batch] = iter(())
 
-    def __call__(self, step: int) -> Batch:
-        """Return the batch of a step. Raises what making it raises; :class:`TrainingError` if a worker died."""
-        if step != self._next:
-            self._batches = self._started(step)
-        self._next = step + 1
-        try:
-            return next(self._batches)
-        except RuntimeError as error:
-            # torch's message for a worker that was killed, nearly always by a machine out of memory.
-            if "DataLoader worker" in str(error) and "exited unexpectedly" in str(error):
-                message = "a worker process that makes examples was killed: free memory, or set workers = 0"
-                raise TrainingError(f"{message} ({error})") from error
-            raise
+@dataclass(frozen=True)
+class _Failure:
+    """What went wrong in a worker."""
 
-    def _started(self, step: int) -> Iterator[Batch]:
-        if not self._workers:
-            return map(self._make, range(step, self._steps))
-        loader: DataLoader[Any] = DataLoader(
-            _Steps(self._make),
-            batch_size=None,
-            sampler=range(step, self._steps),
-            num_workers=self._workers,
-            prefetch_factor=_AHEAD,
-            worker_init_fn=_one_thread,
-            collate_fn=_as_it_is,
-            # Not forked: threads of OpenCV and TensorBoard do not come along, and the copy waits for them.
-            multiprocessing_context="spawn",
+    error: Exception
+
+
+class _Worker(Generic[Example]):
+    """The reader's side of one process."""
+
+    def __init__(
+        self,
+        recipe: Recipe[Example],
+        first: int,
+        stop: int | None,
+        step: int,
+        ahead: int,
+    ) -> None:
+        # Not forked: numba, OpenCV and torch keep threads, of which a fork has only the locks.
+        context = multiprocessing.get_context("spawn")
+        self._examples: Queue[Any] = context.Queue(ahead)
+        self._process: SpawnProcess = context.Process(
+            target=_work,
+            args=(recipe, first, stop, step, self._examples),
+            daemon=True,
         )
-        return iter(loader)
+        self._process.start()
+
+    def next(self) -> Example:
+        while True:
+            try:
+                example = self._examples.get(timeout=_PATIENCE)
+                break
+            except queue.Empty:
+                if not self._process.is_alive() and self._examples.empty():
+                    raise TrainingError(
+                        f"a process that makes examples ended with status {self._process.exitcode}: "
+                        "with less memory than it needs, use fewer workers"
+                    ) from None
+        if isinstance(example, _Failure):
+            raise example.error
+        result: Example = example
+        return result
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.join(_FAREWELL)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._examples.close()
+        self._examples.cancel_join_thread()
 
 
-def _as_it_is(batch: Any) -> Any:
-    """torch would turn the arrays of some batches into tensors, and not those of others."""
-    return batch
+def _work(
+    recipe: Recipe[Any],
+    index: int,
+    stop: int | None,
+    step: int,
+    examples: "Queue[Any]",
+) -> None:
+    """Make examples in a process of its own until nobody wants them."""
+    # Ctrl-C reaches every process of a terminal; the reader ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Examples that nobody will read must not keep the process.
+    examples.cancel_join_thread()
+    try:
+        make = recipe.open()
+        _use_one_thread()
+        while stop is None or index < stop:
+            if not _put(examples, make(index)):
+                return
+            index += step
+    except Exception as error:
+        _put(examples, _Failure(_portable(error)))
+    # What is handed over still has to be sent, by a thread that ends with the process. The reader ends it.
+    if parent := multiprocessing.parent_process():
+        parent.join()
 
 
-def _one_thread(worker: int) -> None:
-    """A worker has a core of its own: OpenCV would else start a thread for each core of the machine."""
-    import cv2
+def _put(examples: "Queue[Any]", example: Any) -> bool:
+    """Hand over an example; tell whether there is still a reader."""
+    parent = multiprocessing.parent_process()
+    while parent is None or parent.is_alive():
+        try:
+            examples.put(example, timeout=_PATIENCE)
+        except queue.Full:
+            continue
+        return True
+    return False
 
-    cv2.setNumThreads(1)
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that can be pickled: ours can, of others only the words are sure."""
+    if isinstance(error, HandheldError):
+        return error
+    return TrainingError(f"making an example failed: {type(error).__name__}: {error}")
+
+
+def _use_one_thread() -> None:
+    """Keep OpenCV, if the recipe uses it, from starting threads for every core in every worker."""
+    if cv2 := sys.modules.get("cv2"):
+        cv2.setNumThreads(1)

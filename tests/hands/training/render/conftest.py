@@ -116,3 +116,13 @@ def _sticks() -> tuple[list[tuple[float, ...]], list[tuple[str, str, tuple[int, 
             bones.append((f"finger{finger}-{joint}.R", parent, ends))
             parent = f"finger{finger}-{joint}.R"
     return [tuple(map(float, point)) for point in points], bones
+
+
+@pytest.fixture
+def data_folder(stick_folder: Path) -> Path:
+    """What HANDHELD_DATA/hands holds, as far as it is needed: the arm of sticks and its skin."""
+    folder = stick_folder / "data" / "hands"
+    (folder / "mesh").mkdir(parents=True)
+    for path in list(stick_folder.glob("*.*")):
+        path.rename(folder / "mesh" / path.name)
+    return folder

@@ -77,3 +77,33 @@ def test_a_keypoint_is_hidden_by_more_than_its_flesh(
     seen = render([body(box)], CAMERA, Light())
     visible = seen.visible(np.array([pixel], np.float32), np.array([depth], np.float32), np.array([0.03]))
     assert visible.tolist() == [expected], name
+
+
+def test_a_view_turns_scales_and_moves_what_is_seen() -> None:
+    # A quarter turn clockwise, twice as large, around (30, 40).
+    camera = Camera(10.0, 60, 80, np.array([(0.0, -2.0, 30.0), (2.0, 0.0, 40.0)]))
+    np.testing.assert_allclose(camera.project(np.array((0.0, 0.0, 1.0))), (30, 40))
+    np.testing.assert_allclose(camera.project(np.array((1.0, 0.0, 2.0))), (30, 50))
+    assert camera.scale == pytest.approx(20)
+    np.testing.assert_allclose(camera.turn, [(0, -1), (1, 0)])
+    assert Camera(10.0).scale == 10
+
+
+def test_merged_painting_looks_as_painting_every_sample_does(box: HandMesh) -> None:
+    bodies = [body(box), replace(body(box, TRIANGLE / 2), tint=np.array((1, 0.5, 0.25), np.float32))]
+    every = render(bodies, CAMERA, Light())
+    merged = render(bodies, CAMERA, Light(), merged=True)
+    np.testing.assert_allclose(merged.coverage, every.coverage, atol=1 / 255)
+    # Where a triangle covers a part of a pixel, its middle is not that of the pixel.
+    np.testing.assert_allclose(merged.depth, every.depth, rtol=0.05)
+    assert np.abs(merged.colour - every.colour).max() < 12
+
+
+def test_each_pixel_knows_its_body(box: HandMesh) -> None:
+    beside = TRIANGLE * (-1, 1, 1)
+    bodies = [body(box), body(box, beside[[0, 2, 1]])]
+    for merged in (False, True):
+        seen = render(bodies, CAMERA, Light(), merged=merged)
+        assert seen.owner[10, 6] == 1
+        assert seen.owner[6, 13] == 2
+        assert ((seen.owner > 0) == np.isfinite(seen.depth)).all()

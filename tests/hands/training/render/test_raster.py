@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handheld.hands.training.render.mesh import Floats
-from handheld.hands.training.render.raster import Fragments, rasterise
+from handheld.hands.training.render.raster import Fragments, rasterise, rasterise_merged
 
 LOWER_LEFT = np.array([(0, 0), (0, 4), (4, 4)], np.float32)
 """Counter-clockwise to the eye, y being downward; its slanted edge runs through the centres of the diagonal's pixels."""
@@ -115,3 +115,34 @@ def test_it_agrees_with_a_loop_over_triangles(scene: list[tuple[np.ndarray, tupl
     expected, edges = looped(corners, depths, 16)
     ours = picture(found, 1 / found.depth, 16).clip(0)
     np.testing.assert_allclose(ours[~edges], expected[~edges], rtol=1e-3)
+
+
+def test_merged_fragments_cover_what_their_samples_cover() -> None:
+    random = np.random.default_rng(0)
+    corners = random.uniform(-4, 44, (60, 3, 2)).astype(np.float32)
+    depths = random.uniform(1, 3, (60, 3)).astype(np.float32)
+    fine = rasterise(corners, depths, 40, 40)
+    merged = rasterise_merged(corners, depths, 20, 20)
+    covered = np.zeros(1600)
+    covered[fine.pixel] = 1
+    samples = covered.reshape(20, 2, 20, 2).sum(axis=(1, 3))
+    shares = np.bincount(merged.pixel, merged.share, minlength=400).reshape(20, 20)
+    np.testing.assert_allclose(shares * 4, samples)
+    # Each triangle of a pixel once, with as many samples as it has there.
+    pairs = merged.pixel * 60 + merged.triangle
+    assert len(np.unique(pairs)) == len(pairs) < len(fine.pixel)
+    row, column = np.divmod(fine.pixel, 40)
+    expected = np.bincount((row // 2 * 20 + column // 2) * 60 + fine.triangle, minlength=400 * 60)
+    np.testing.assert_allclose(merged.share * 4, expected[pairs])
+
+
+def test_a_merged_fragment_is_taken_at_the_middle_of_its_samples() -> None:
+    # One triangle over all, 1 deep at the left and 3 at the right; four samples by four.
+    corners = np.array([[(-8, -8), (-8, 16), (16, -8)]], np.float32)
+    depths = np.array([[1.0, 1.0, 3.0]], np.float32)
+    fine = rasterise(corners, depths, 4, 4)
+    merged = rasterise_merged(corners, depths, 2, 2)
+    assert merged.share.tolist() == [1, 1, 1, 1]
+    inverse = (1 / fine.depth).reshape(2, 2, 2, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(1 / merged.depth, inverse.ravel(), rtol=1e-5)
+    np.testing.assert_allclose(merged.weights.sum(axis=1), 1, rtol=1e-5)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError
+from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
 from handheld.hands.training.config import ExampleConfig, LearnConfig
 from handheld.hands.training.examples.crops import CropExample
@@ -25,7 +26,6 @@ from handheld.hands.training.examples.photos import Split
 from handheld.hands.training.landmark.loss import CLOSE, LandmarkTargets, LossWeights, errors, landmark_loss
 from handheld.hands.training.landmark.metrics import LandmarkAnswers, LandmarkScores, landmark_scores
 from handheld.hands.training.landmark.network import LandmarkNetwork, LandmarkOutput, LandmarkShape
-from handheld.hands.training.stream import BatchStream
 from handheld.training import autocast, device_of
 
 _JUDGED_HANDS = 700
@@ -94,7 +94,7 @@ class LandmarkTrainee:
         )
         # Here and not in the workers: what is missing is told before they start.
         self.mixture.open()
-        self._stream: BatchStream[CropBatch] = BatchStream(self.mixture, _ENDLESS, config.examples.workers)
+        self._stream: BatchStream[CropBatch] = BatchStream(self.mixture, config.examples.workers)
 
     def make_network(self) -> nn.Module:
         """Return the network with its first weights."""
@@ -134,10 +134,6 @@ class LandmarkTrainee:
     @cached_property
     def _rendered(self) -> list[CropExample]:
         return rendered_examples(self.mixture, _JUDGED_RENDERED)
-
-
-_ENDLESS = 2**31
-"""Steps of a stream that ends when nobody asks any more."""
 
 
 def targets_of(batch: CropBatch, where: torch.device) -> LandmarkTargets:

@@ -12,6 +12,7 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.hands.palm import PalmGeometry, anchor_centres, decode_palms, merge_palms
+from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
 from handheld.hands.training.config import ExampleConfig, LearnConfig
 from handheld.hands.training.examples.mixture import LabelLimits
@@ -21,7 +22,6 @@ from handheld.hands.training.palm.anchors import AnchorGrid, AnchorTargets
 from handheld.hands.training.palm.loss import PalmLoss, PalmTargets
 from handheld.hands.training.palm.metrics import Detections, PalmScores, coco_library, palm_scores
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork, PalmOutput, PalmShape
-from handheld.hands.training.stream import BatchStream
 from handheld.media import Rect
 from handheld.training import autocast, device_of
 
@@ -33,9 +33,6 @@ _JUDGED_RENDERED = 150
 
 _LEAST_SCORE = 0.05
 """Of a detection that counts for average precision: below it nothing changes but the time."""
-
-_ENDLESS = 2**31
-"""Steps of a stream that ends when nobody asks any more."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ class PalmTrainee:
         coco_library()
         self.mixture.open()
         make = _TargetedScenes(self.mixture, AnchorGrid(config.network))
-        self._stream = BatchStream(make, _ENDLESS, config.examples.workers)
+        self._stream = BatchStream(make, config.examples.workers)
 
     def make_network(self) -> nn.Module:
         """Return the network with its first weights."""

@@ -1,7 +1,8 @@
-"""Rendered hands with exact truth: the clip that ships with the package, and pictures to train on.
+"""Rendered hands with exact truth: pictures to train on, and the clip that ships with the package.
 
-A picture is made in steps, each a file of pure functions: ``mesh`` (an arm at rest) -> ``skinning``
-(moves it) by ``rig`` and ``poses`` (how a hand bends) -> ``convention`` (its 21 keypoints) ->
-``camera``, on ``raster`` and ``shade`` (a picture with depth). ``choreography`` and ``clip`` make the
-clip of them. numpy and OpenCV only: pictures for training are made on any machine.
+A picture is made in steps, each a file of pure functions. ``mesh`` and ``webxr`` (hands at rest) ->
+``people`` (made somebody's) -> ``rig``, ``poses`` and ``skinning`` (bent) -> ``convention`` (its 21
+keypoints) -> ``placing`` (before a camera) -> ``camera``, on ``raster`` and ``shade`` (seen) ->
+``effects`` (photographed). ``sampling``, ``casting``, ``arrangement``, ``dressing`` and ``backdrops``
+leave to chance what a picture shows; ``studio`` makes picture i of a seed; ``synthesis`` fills a folder.
 """

@@ -1,7 +1,7 @@
 """How the second hand of a person lies by the first: apart, over it, palm to palm, interlaced."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class TwoHands:
 
     Attributes:
         weight: how often.
-        postures: of the second hand, by name.
+        first, second: postures of either hand, by name.
         facing: whether the palms look at each other; else the second one lies on the first one's back.
         gap: metres between the palms' middles, least and most.
         turn: degrees about the palm's normal between the fingers' directions, least and most.
@@ -26,7 +26,8 @@ class TwoHands:
     """
 
     weight: float
-    postures: tuple[str, ...]
+    first: tuple[str, ...]
+    second: tuple[str, ...]
     facing: bool
     gap: tuple[float, float]
     turn: tuple[float, float]
@@ -34,28 +35,61 @@ class TwoHands:
 
 
 TOGETHER: Mapping[str, TwoHands] = {
-    "palm_to_palm": TwoHands(2, ("flat", "open_palm", "at_rest"), True, (0.035, 0.06), (-15, 15), 0.01),
-    "interlaced": TwoHands(3, ("grasp", "hook", "bent", "half_closed"), True, (0.02, 0.04), (25, 100), 0.012),
-    "fist_in_hand": TwoHands(2, ("wide_grasp", "grasp"), True, (0.055, 0.075), (30, 110), 0.015),
-    "hand_on_hand": TwoHands(2, ("at_rest", "flat", "half_closed"), False, (0.035, 0.05), (-60, 60), 0.02),
-    "touching": TwoHands(2, ("pinch", "one", "at_rest", "c_shape"), True, (0.09, 0.14), (-40, 60), 0.03),
+    "palm_to_palm": TwoHands(
+        weight=2,
+        first=("flat", "open_palm", "at_rest"),
+        second=("flat", "open_palm", "at_rest"),
+        facing=True,
+        gap=(0.035, 0.06),
+        turn=(-15, 15),
+        slide=0.01,
+    ),
+    # A palm is some 30 mm thick: these fingers reach between the other hand's.
+    "interlaced": TwoHands(
+        weight=3,
+        first=("grasp", "hook", "bent", "half_closed"),
+        second=("grasp", "hook", "bent", "half_closed"),
+        facing=True,
+        gap=(0.02, 0.04),
+        turn=(25, 100),
+        slide=0.012,
+    ),
+    "fist_in_hand": TwoHands(
+        weight=2,
+        first=("fist", "thumb_inside"),
+        second=("wide_grasp", "grasp"),
+        facing=True,
+        gap=(0.055, 0.075),
+        turn=(30, 110),
+        slide=0.015,
+    ),
+    "hand_on_hand": TwoHands(
+        weight=2,
+        first=("at_rest", "flat", "fist"),
+        second=("at_rest", "flat", "half_closed"),
+        facing=False,
+        gap=(0.035, 0.05),
+        turn=(-60, 60),
+        slide=0.02,
+    ),
+    "touching": TwoHands(
+        weight=2,
+        first=("pinch", "one", "at_rest", "open_palm"),
+        second=("pinch", "one", "at_rest", "c_shape"),
+        facing=True,
+        gap=(0.09, 0.14),
+        turn=(-40, 60),
+        slide=0.03,
+    ),
 }
-"""Hands that meet, from what photos of sign language and of people at rest show."""
-
-FIRST_POSTURES: Mapping[str, tuple[str, ...]] = {
-    "palm_to_palm": ("flat", "open_palm", "at_rest"),
-    "interlaced": ("grasp", "hook", "bent", "half_closed"),
-    "fist_in_hand": ("fist", "thumb_inside"),
-    "hand_on_hand": ("at_rest", "flat", "fist"),
-    "touching": ("pinch", "one", "at_rest", "open_palm"),
-}
-"""How the first hand is bent in each."""
+"""Hands that meet, as photos of sign language and of people at rest show them."""
 
 
-def draw_together(random: np.random.Generator) -> str:
-    """Choose one of ``TOGETHER``."""
-    weights = np.array([way.weight for way in TOGETHER.values()])
-    return str(random.choice(list(TOGETHER), p=weights / weights.sum()))
+def draw_together(random: np.random.Generator) -> TwoHands:
+    """Choose one of ``TOGETHER``, by their weights."""
+    ways = list(TOGETHER.values())
+    weights = np.array([way.weight for way in ways])
+    return ways[int(random.choice(len(ways), p=weights / weights.sum()))]
 
 
 def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
@@ -64,11 +98,16 @@ def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
     end = POSTURES[pick(random, postures)]
     pose = blend(start, end, random.random())
     bend = pose.bend + np.radians(random.normal(0, 3, (5, 3)))
-    shaken = HandPose(bend, pose.spread, pose.opposition, (0.0, 0.0), float(random.uniform(0.3, 1.8)))
+    # A straight wrist: what the hands meet with must stay where it is laid.
+    shaken = replace(pose, bend=bend, wrist=(0.0, 0.0), elbow=random.uniform(0.3, 1.8))
     return limited(shaken)
 
 
-def lay_by(first: PlacedHand, way: TwoHands, random: np.random.Generator) -> tuple[Doubles, Doubles]:
+def lay_by(
+    first: PlacedHand,
+    way: TwoHands,
+    random: np.random.Generator,
+) -> tuple[Doubles, Doubles]:
     """Return axes (3, 3) and the middle (3,) of the palm of a hand that lies by another."""
     across, along, out = first.axes
     thumbward = across * first.rig.thumbward
@@ -84,10 +123,10 @@ def lay_by(first: PlacedHand, way: TwoHands, random: np.random.Generator) -> tup
 
 def lay_apart(first: PlacedHand, random: np.random.Generator) -> tuple[HandPose, Doubles, Doubles]:
     """Return pose, axes (3, 3) and the middle (3,) of a hand beside, before or behind another."""
-    side = "palm" if random.random() < 0.5 else "back"
-    axes = draw_axes(random, "palm" if side == "palm" else "back")
+    axes = draw_axes(random, "palm" if random.random() < 0.5 else "back")
     reach = first.rig.size * random.uniform(0.5, 2.0)
     direction = random.uniform(-np.pi, np.pi)
+    # Nearer or farther by more than a hand is thick, so that the two do not go through each other.
     depth = random.choice((-1, 1)) * random.uniform(0.06, 0.15)
     offset = np.array([reach * np.cos(direction), reach * np.sin(direction), depth])
     return draw_pose(random), axes, first.centre + offset

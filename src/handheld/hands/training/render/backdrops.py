@@ -17,7 +17,12 @@ from handheld.hands.training.render.sources import (
 )
 
 
-def draw_backdrop(sources: RenderSources, random: np.random.Generator, width: int, height: int) -> Picture:
+def draw_backdrop(
+    sources: RenderSources,
+    random: np.random.Generator,
+    width: int,
+    height: int,
+) -> Picture:
     """Choose a background (height, width, 3): a piece of a photo, a surface, or plain."""
     choice = random.random()
     if sources.backdrops and choice < 0.88:
@@ -30,6 +35,7 @@ def draw_backdrop(sources: RenderSources, random: np.random.Generator, width: in
     if random.random() < 0.5:
         piece = piece[:, ::-1]
     resized = cv2.resize(piece, (width, height), interpolation=cv2.INTER_LINEAR)
+    # Photos are few beside the crops that a training takes: none shall be known by its colours.
     gain = np.exp(random.normal(0, 0.15) + random.normal(0, 0.05, 3))
     levels = np.clip(np.arange(256)[:, None] * gain + 0.5, 0, 255)
     return cast(Picture, cv2.LUT(resized, levels.astype(np.uint8)[None]))
@@ -91,13 +97,22 @@ def draw_billboard(
     angle = random.uniform(0, 360)
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
     turn[:, 2] += np.array(centre) - (width / 2, height / 2)
-    placed = cast(Floats, cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR).astype(np.float32))
+    # All of it at once: a turned and scaled object has a soft edge only if its alpha is sampled too.
+    placed = cast(
+        Floats,
+        cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR).astype(np.float32),
+    )
     coverage = placed[..., 3] / np.float32(255)
     gain = np.float32(random.uniform(0.5, 1.1))
     return Billboard(placed[..., :3] * (gain * coverage[..., None]), coverage, depth)
 
 
-def cover(colour: Floats, coverage: Floats, depth: Floats, billboard: Billboard) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def cover(
+    colour: Floats,
+    coverage: Floats,
+    depth: Floats,
+    billboard: Billboard,
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Put a billboard among the hands.
 
     Args:

@@ -100,7 +100,13 @@ class Rendering:
         return cast(NDArray[np.bool_], inside & (depths - surface < flesh))
 
 
-def render(bodies: Sequence[Body], camera: Camera, light: Light, *, merged: bool = False) -> Rendering:
+def render(
+    bodies: Sequence[Body],
+    camera: Camera,
+    light: Light,
+    *,
+    merged: bool = False,
+) -> Rendering:
     """Draw bodies that hide each other, with ``SUPERSAMPLING`` squared samples a pixel.
 
     Args:
@@ -188,14 +194,31 @@ def _add_up(
             owner[place] = number
 
 
-def _colours(bodies: Sequence[Body], fragments: Fragments, light: Light) -> Iterator[tuple[int, Integers, Picture]]:
+def _colours(
+    bodies: Sequence[Body],
+    fragments: Fragments,
+    light: Light,
+) -> Iterator[tuple[int, Integers, Picture]]:
     """Paint body by body: its number from 1, which fragments are its, and their colours."""
     start = 0
+    chosen = np.empty(len(fragments.triangle), np.int64)
     for number, body in enumerate(bodies, 1):
         end = start + len(body.mesh.faces)
-        shown = np.flatnonzero((fragments.triangle >= start) & (fragments.triangle < end))
-        yield number, shown, paint(body, fragments.triangle[shown] - start, fragments.weights[shown], light)
+        shown = chosen[: _choose(fragments.triangle, start, end, chosen)]
+        triangle = fragments.triangle[shown] - start
+        yield number, shown, paint(body, triangle, fragments.weights[shown], light)
         start = end
+
+
+@kernel()
+def _choose(triangle: Integers, start: int, end: int, chosen: Integers) -> int:
+    """Fill in which fragments show one of these triangles; return how many there are."""
+    count = 0
+    for index in range(len(triangle)):
+        if start <= triangle[index] < end:
+            chosen[count] = index
+            count += 1
+    return count
 
 
 def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:
@@ -213,7 +236,13 @@ def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:
 
 
 @kernel()
-def _gather(flat: Floats, vertices: Floats, faces: Integers, corners: Floats, depths: Floats) -> None:
+def _gather(
+    flat: Floats,
+    vertices: Floats,
+    faces: Integers,
+    corners: Floats,
+    depths: Floats,
+) -> None:
     """Fill in where the corners of triangles (T, 3) lie in the picture, and how far away."""
     for triangle in range(len(faces)):
         for corner in range(3):
@@ -258,7 +287,13 @@ def _look_behind(nearness: Floats, blurred: Floats, covered: Floats, behind: Flo
 
 
 @kernel()
-def _darken(pixels: Floats, hidden: Floats, crevices: np.float32, colour: Floats, coverage: Floats) -> None:
+def _darken(
+    pixels: Floats,
+    hidden: Floats,
+    crevices: np.float32,
+    colour: Floats,
+    coverage: Floats,
+) -> None:
     """Fill in the colour (H, W, 3) with its shadows, and the coverage (H, W) in 0..1."""
     rows, columns = hidden.shape
     for row in range(rows):

@@ -1,13 +1,10 @@
 """One or two hands of a person, dressed, holding something or each other, such that a camera sees them."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
 from handheld.hands.training.render.arrangement import (
-    FIRST_POSTURES,
-    TOGETHER,
     draw_together,
     lay_apart,
     lay_by,
@@ -71,19 +68,20 @@ def draw_hands(
     if chance < _MEET * second_hand:
         hands = _draw_meeting(person, random, handedness, side, draw_centre, shown)
         return hands, _dressed(hands, sources, random, with_body)
-    alone = partial(_draw_alone, person, random, handedness, side, draw_centre, shown)
-    first = alone(draw_pose)
+    holds = chance >= second_hand and random.random() < _HOLDS
+    bend = draw_grasp if holds else draw_pose
+    first = _draw_alone(person, random, handedness, side, draw_centre, shown, bend)
+    hands = [first]
     if chance < second_hand:
-        hands = [first, *_draw_apart(first, random, shown)]
-        return hands, _dressed(hands, sources, random, with_body)
-    if random.random() < _HOLDS:
-        first = alone(draw_grasp)
-        thing = hold(first, sources, random)
-        return [first], [*_dressed([first], sources, random, with_body), thing]
-    return [first], _dressed([first], sources, random, with_body)
+        hands += _draw_apart(first, random, shown)
+    props = _dressed(hands, sources, random, with_body)
+    if holds:
+        props.append(hold(first, sources, random))
+    return hands, props
 
 
 def _is_shown_with_body(hand: PlacedHand) -> bool:
+    # A body nearer to the camera than the hand would stand before it.
     return is_shown(hand) and bool(hand.shoulder[2] > hand.centre[2])
 
 
@@ -114,10 +112,15 @@ def _draw_alone(
         hand = place_hand(person, handedness, bend(random), axes, draw_centre(random))
         if shown(hand) and not is_tangled(joints(hand), hand.rig.size):
             return hand
+    # Of a thousand hands none has come to here; one that is hidden is still labelled as such.
     return hand
 
 
-def _draw_apart(first: PlacedHand, random: np.random.Generator, shown: Callable[[PlacedHand], bool]) -> list[PlacedHand]:
+def _draw_apart(
+    first: PlacedHand,
+    random: np.random.Generator,
+    shown: Callable[[PlacedHand], bool],
+) -> list[PlacedHand]:
     """Choose a second hand beside, before or behind the first; none if it cannot be shown."""
     for _ in range(_TRIES):
         pose, axes, centre = lay_apart(first, random)
@@ -136,15 +139,15 @@ def _draw_meeting(
     shown: Callable[[PlacedHand], bool],
 ) -> list[PlacedHand]:
     """Choose two hands that meet."""
-    name = draw_together(random)
+    way = draw_together(random)
     for _ in range(_TRIES):
         axes = draw_axes(random, side)
-        pose = pose_of(FIRST_POSTURES[name], random)
+        pose = pose_of(way.first, random)
         first = place_hand(person, handedness, pose, axes, draw_centre(random))
         if not shown(first):
             continue
-        axes, centre = lay_by(first, TOGETHER[name], random)
-        pose = pose_of(TOGETHER[name].postures, random)
+        axes, centre = lay_by(first, way, random)
+        pose = pose_of(way.second, random)
         second = place_hand(person, _other(handedness), pose, axes, centre)
         if shown(second):
             return [first, second]

@@ -27,7 +27,13 @@ _PALM_DEPTH = 0.16
 _CLOTH_GLOSS = 0.2
 
 
-def dress(hand: PlacedHand, sources: RenderSources, random: np.random.Generator, *, with_body: bool) -> list[Body]:
+def dress(
+    hand: PlacedHand,
+    sources: RenderSources,
+    random: np.random.Generator,
+    *,
+    with_body: bool,
+) -> list[Body]:
     """Choose what the arm wears, and the body that it hangs on.
 
     Args:
@@ -53,6 +59,7 @@ def dress(hand: PlacedHand, sources: RenderSources, random: np.random.Generator,
 
 def _sleeve(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floats]:
     if hand.person.has_arm:
+        # Most sleeves end near the wrist, some are rolled up.
         begin = random.exponential(0.05) if random.random() < 0.7 else random.uniform(0.05, 0.25)
         arm = hand.person.arms[hand.handedness]
         return sleeve(hand.rig, arm, hand.vertices, begin, random.uniform(0.003, 0.012))
@@ -69,6 +76,7 @@ def _torso(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floa
     inward = shoulder - hand.wrist
     inward = inward / np.linalg.norm(inward)
     width, depth, height = np.array(_TORSO) * random.uniform(0.85, 1.15, 3)
+    # Deep enough in the body for the arm's cut end not to show.
     middle = shoulder + 0.6 * width * inward + (0.0, 0.6 * height, 0.05)
     turn = random.normal(0, 0.4)
     across = np.array([np.cos(turn), 0.0, np.sin(turn)])
@@ -99,6 +107,7 @@ def hold(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) 
     across, along, out = hand.axes
     across = across * hand.rig.thumbward
     radius = size * random.uniform(0.15, 0.45)
+    # Held where the fingers begin: in the middle of the palm a fist cannot close around anything.
     towards_fingers = along * size * random.uniform(0.2, 0.45)
     middle = hand.centre + towards_fingers + out * (radius + _PALM_DEPTH * size)
     lean = random.normal(0, 0.25)
@@ -109,7 +118,13 @@ def hold(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) 
     return Body(surface, vertices, draw_surface(sources, random), tint, gloss)
 
 
-def _thing(middle: Doubles, axis: Doubles, out: Doubles, radius: float, random: np.random.Generator) -> tuple[Surface, Floats]:
+def _thing(
+    middle: Doubles,
+    axis: Doubles,
+    out: Doubles,
+    radius: float,
+    random: np.random.Generator,
+) -> tuple[Surface, Floats]:
     choice = random.random()
     if choice < 0.2:
         axes = np.stack([axis, cross(out, axis), out])

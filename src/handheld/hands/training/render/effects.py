@@ -90,7 +90,12 @@ def _gains(random: np.random.Generator) -> tuple[float, float, float]:
     return float(red), float(np.exp(exposure + green)), float(blue)
 
 
-def expose(colour: Floats, coverage: Floats, background: Picture, effects: CameraEffects) -> Picture:
+def expose(
+    colour: Floats,
+    coverage: Floats,
+    background: Picture,
+    effects: CameraEffects,
+) -> Picture:
     """Lay the hands over a background and photograph both.
 
     Args:
@@ -166,7 +171,8 @@ def _curves(effects: CameraEffects) -> Picture:
     level = np.arange(256)[:, None] / 255
     curve = (level * np.array(effects.gain)).clip(0, 1) ** effects.gamma
     curve = 0.5 + effects.contrast * (curve - 0.5)
-    return np.clip(255 * curve + 0.5, 0, 255).astype(np.uint8)[None]
+    levels: Picture = np.clip(255 * curve + 0.5, 0, 255).astype(np.uint8)
+    return levels[None]
 
 
 def _noisy(picture: Picture, effects: CameraEffects) -> Picture:
@@ -200,5 +206,6 @@ def _mixing(noise: float, chroma: float) -> Doubles:
 
 
 def _compressed(picture: Picture, quality: int) -> Picture:
+    # OpenCV takes red for blue; what comes back is turned about again, with blue as coarse as red.
     _, content = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))
     return cast(Picture, cv2.imdecode(content, cv2.IMREAD_COLOR))

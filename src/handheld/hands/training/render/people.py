@@ -11,7 +11,6 @@ from handheld.hands.training.render.mesh import (
     Floats,
     Handedness,
     HandMesh,
-    load_skin,
     mirrored,
     shaped,
 )
@@ -26,12 +25,14 @@ _CHILD = 0.12
 """Share of children: their hands differ most from all others."""
 _LOCAL_SPREAD = 0.45
 """Standard deviation of a local target's weight, of which 1 is the largest that was modelled."""
+_MIXTURES = (0.0, 0.35, 0.65)
+"""Shares of another skin in a person's."""
 _TINT_SPREAD = 0.03
 """Of a skin's colour: more than 8 % looks false."""
 _PLAIN_SKIN = 215
 """Mean of the skin of a mesh that has none of its own, coloured by its vertices."""
-_SECOND_MESH = 0.3
-"""Share of people with another mesh than the first."""
+SECOND_MESH = 0.3
+"""Share of people with another mesh than the first, where there is one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +59,28 @@ class RenderedPerson:
         return self.rigs["Right"].mesh.family == "makehuman"
 
 
-def draw_person(sources: RenderSources, name: str, random: np.random.Generator) -> RenderedPerson:
-    """Make up a person."""
+def draw_person(
+    sources: RenderSources,
+    name: str,
+    random: np.random.Generator,
+    second_mesh: float = SECOND_MESH,
+) -> RenderedPerson:
+    """Make up a person.
+
+    Args:
+        sources: of meshes and skins.
+        name: for splits.
+        random: decides.
+        second_mesh: share of people with another mesh than the first, where there is one.
+    """
     arm = sources.meshes[0]
-    skin_name, other = random.choice(sources.skins, 2)
-    share = float(random.choice((0.0, 0.35, 0.65)))
+    number = int(random.integers(len(sources.skins)))
+    skin_name = sources.skins[number]
+    # One partner for each skin, so that all people share some thirty pictures.
+    other = sources.skins[(number + len(sources.skins) // 2 + 1) % len(sources.skins)]
+    share = _MIXTURES[int(random.integers(len(_MIXTURES)))]
     gain = np.exp(random.normal(0, _TINT_SPREAD, 3)).astype(np.float32)
-    if len(sources.meshes) > 1 and random.random() < _SECOND_MESH:
+    if len(sources.meshes) > 1 and random.random() < second_mesh:
         mesh = _stretched(sources.meshes[1], random)
         skin = _mottled(random)
         tint = _borrowed_colours(sources, skin_name, mesh) * gain
@@ -104,7 +120,10 @@ def _graded(quantity: str, amount: float) -> dict[str, float]:
     return {extreme: abs(amount), f"average{quantity}": 1 - abs(amount)}
 
 
-def _products(first: Mapping[str, float], second: Mapping[str, float]) -> dict[tuple[str, str], float]:
+def _products(
+    first: Mapping[str, float],
+    second: Mapping[str, float],
+) -> dict[tuple[str, str], float]:
     products = {}
     for name, share in first.items():
         for other, other_share in second.items():
@@ -143,8 +162,7 @@ def _borrowed_colours(sources: RenderSources, skin: str, mesh: HandMesh) -> Floa
     A like place is on the same bone, as far along it and as far around it.
     """
     arm = sources.meshes[0]
-    picture = load_skin(sources.folder / "mesh", skin)
-    colours = _vertex_colours(arm, picture)
+    colours = _vertex_colours(arm, read_skin(sources.folder, skin))
     theirs = _bone_places(arm)
     ours = _bone_places(mesh)
     tint = np.empty((mesh.drawn, 3), np.float32)

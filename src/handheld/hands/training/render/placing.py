@@ -71,12 +71,14 @@ class PlacedHand:
         """(3,) where the arm, or what stands for it, ends."""
         rig = self.rig
         if self.person.has_arm:
-            bone = rig.mesh.bones.index("upperarm01.R")
+            # The root of the bones: a parent comes before its children.
+            bone = 0
             point = rig.heads[bone]
         else:
             bone = rig.mesh.bones.index("lowerarm02.R")
             point = rig.heads[rig.mesh.bones.index("wrist.R")] - ARM_LENGTH * rig.frame[1]
-        return self.to_camera(carry(self.transforms[bone][None], point[None]))[0]
+        end: Doubles = self.to_camera(carry(self.transforms[bone][None], point[None]))[0]
+        return end
 
     def to_camera(self, points: Doubles | Floats) -> Doubles:
         """Bring points (N, 3) of the resting mesh, where they stay with the palm, before the camera."""
@@ -143,6 +145,7 @@ def _behind_limb(points: Doubles, wrist: Doubles, elbow: Doubles) -> NDArray[np.
     """Tell which points (N, 3) a camera at the origin sees only through a limb, its first part aside."""
     limb = wrist + np.linspace(0.2, 1, 24)[:, None] * (elbow - wrist)
     distance = np.linalg.norm(points, axis=1)
+    # The first fifth of the limb is the wrist itself, which hides nothing of its hand.
     ray = points / distance[:, None]
     along = limb @ ray.T
     beside = np.linalg.norm(limb[:, None] - along[..., None] * ray, axis=2)

@@ -31,7 +31,13 @@ class Surface:
     uv: Floats
 
 
-def tube(stations: Doubles, across: Doubles, out: Doubles, radii: Doubles, sides: int = 20) -> tuple[Surface, Floats]:
+def tube(
+    stations: Doubles,
+    across: Doubles,
+    out: Doubles,
+    radii: Doubles,
+    sides: int = 20,
+) -> tuple[Surface, Floats]:
     """Make a tube of elliptic rings, closed at both ends.
 
     Args:
@@ -128,7 +134,11 @@ def ellipsoid(centre: Doubles, axes: Doubles, radii: Sequence[float]) -> tuple[S
 
 
 def straight_tube(
-    start: Doubles, end: Doubles, out: Doubles, radii: tuple[float, float], sides: int = 20
+    start: Doubles,
+    end: Doubles,
+    out: Doubles,
+    radii: tuple[float, float],
+    sides: int = 20,
 ) -> tuple[Surface, Floats]:
     """Make a cylinder, or with few sides a box, between two points; ``out`` (3,) is about across it."""
     axis = (end - start) / np.linalg.norm(end - start)
@@ -138,7 +148,12 @@ def straight_tube(
     return tube(stations, across, cross(axis, across), np.tile(radii, (4, 1)), sides)
 
 
-def forearm(rig: Rig, radii: tuple[float, float], begin: float, end: float) -> tuple[Surface, Floats]:
+def forearm(
+    rig: Rig,
+    radii: tuple[float, float],
+    begin: float,
+    end: float,
+) -> tuple[Surface, Floats]:
     """Make an arm or a sleeve for a mesh that ends at the wrist.
 
     Args:
@@ -190,7 +205,13 @@ def arm_shape(rig: Rig) -> ArmShape:
     return ArmShape(hanging, np.where(hanging, distance, -1.0), _cloth_uv(rig))
 
 
-def sleeve(rig: Rig, arm: ArmShape, posed: Floats, begin: float, thickness: float) -> tuple[Surface, Floats]:
+def sleeve(
+    rig: Rig,
+    arm: ArmShape,
+    posed: Floats,
+    begin: float,
+    thickness: float,
+) -> tuple[Surface, Floats]:
     """Put a sleeve on an arm: its own skin, moved outward.
 
     Args:

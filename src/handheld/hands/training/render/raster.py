@@ -83,7 +83,12 @@ def rasterise_merged(corners: Floats, depths: Floats, width: int, height: int) -
     return Fragments(pixel[:count], triangle[:count], weights[:count], depth[:count], share[:count])
 
 
-def _covered(corners: Floats, depths: Floats, width: int, height: int) -> tuple[Floats, NDArray[np.int32], Floats]:
+def _covered(
+    corners: Floats,
+    depths: Floats,
+    width: int,
+    height: int,
+) -> tuple[Floats, NDArray[np.int32], Floats]:
     """Return inverse depth and triangle of each pixel, flat, and the triangles' planes (T, 3, 3)."""
     nearest = np.zeros(width * height, np.float32)
     owner = np.full(width * height, _NOTHING, np.int32)

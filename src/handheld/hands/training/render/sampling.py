@@ -69,6 +69,7 @@ def draw_grasp(random: np.random.Generator) -> HandPose:
 
 def _anything(random: np.random.Generator) -> HandPose:
     """Bend each finger as a whole by chance, its joints together, and the thumb as in some posture."""
+    # A thumb at random is mostly rubber: it goes between where thumbs are seen.
     thumb = blend(pick(random, _POSTURES), pick(random, _POSTURES), random.random())
     curl = random.beta(0.8, 0.8, 4)
     bend = thumb.bend.copy()
@@ -182,7 +183,7 @@ def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
     towards = np.array([random.normal(), -abs(random.normal(0.5, 0.7)), -random.uniform(0.1, 1.4)])
     towards /= np.linalg.norm(towards)
     warmth = random.normal(0, 0.08)
-    lamp = random.uniform(0.25, 1.1) * np.exp([warmth, 0.0, -warmth])
+    lamp = random.uniform(0.4, 1.1) * np.exp([warmth, 0.0, -warmth])
     # Grey at most: what a picture shows is darker and more colourful than the light that fills the room.
     room = 0.65 + 0.35 * surroundings / surroundings.max().clip(0.1)
     sky = random.uniform(0.2, 0.55) * room

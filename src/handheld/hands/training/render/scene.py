@@ -1,6 +1,5 @@
 """A scene and its picture: bodies before a camera, what lies behind and before them, exact labels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -94,8 +93,3 @@ def mean_colour(picture: Picture) -> Doubles:
     """Return the mean (3,) of a picture, 0 to 1, from one pixel in 64."""
     mean: Doubles = picture[::8, ::8].reshape(-1, 3).mean(axis=0) / 255
     return mean
-
-
-def visible_share(hands: Sequence[LabelledHand]) -> list[float]:
-    """Return the share of each hand's keypoints that can be seen."""
-    return [0.0 if hand.visible is None else float(hand.visible.mean()) for hand in hands]

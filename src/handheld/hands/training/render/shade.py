@@ -137,9 +137,15 @@ def _vertex_light(body: Body, light: Light) -> Floats:
     normals = vertex_normals(body.vertices, body.mesh.faces)
     towards = np.array(light.towards, np.float32)
     facing = (normals @ towards)[:, None]
-    diffuse = np.clip((facing + _SUBSURFACE) / (1 + _SUBSURFACE), 0, None) * np.array(light.lamp, np.float32)
+    diffuse = np.clip((facing + _SUBSURFACE) / (1 + _SUBSURFACE), 0, None) * np.array(
+        light.lamp,
+        np.float32,
+    )
     upward = (0.5 - 0.5 * normals[:, 1])[:, None]
-    ambient = upward * np.array(light.sky, np.float32) + (1 - upward) * np.array(light.ground, np.float32)
+    ambient = upward * np.array(light.sky, np.float32) + (1 - upward) * np.array(
+        light.ground,
+        np.float32,
+    )
     view = -body.vertices / np.linalg.norm(body.vertices, axis=1, keepdims=True)
     half = towards + view
     half /= np.linalg.norm(half, axis=1, keepdims=True)

@@ -16,7 +16,12 @@ _HIDDEN = (60, 90, 255)
 _BOX = (255, 255, 255)
 
 
-def contact_sheet(pictures: Sequence[LabelledPicture], *, tile: int = 256, columns: int = 8) -> Picture:
+def contact_sheet(
+    pictures: Sequence[LabelledPicture],
+    *,
+    tile: int = 256,
+    columns: int = 8,
+) -> Picture:
     """Lay out pictures in rows (H, W, 3).
 
     Right hands are green, left hands orange; keypoints that can be seen are red, hidden ones blue.

@@ -17,7 +17,10 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 def forward(mesh: HandMesh, heads: Doubles, turn: Doubles) -> Doubles:
     """Chain the bones' rotations (B, 3, 3) from the root on: (B, 3, 4) transforms of resting to posed metres."""
-    local = np.concatenate([turn, (heads - np.einsum("bij,bj->bi", turn, heads))[..., None]], axis=2)
+    local = np.concatenate(
+        [turn, (heads - np.einsum("bij,bj->bi", turn, heads))[..., None]],
+        axis=2,
+    )
     chained = np.empty_like(local)
     _chain(local, mesh.parents, chained)
     return chained
@@ -55,7 +58,13 @@ def skin(mesh: HandMesh, transforms: Doubles) -> Floats:
 
 
 @kernel()
-def _skin(vertices: Floats, influences: Integers, weights: Floats, transforms: Floats, moved: Floats) -> None:
+def _skin(
+    vertices: Floats,
+    influences: Integers,
+    weights: Floats,
+    transforms: Floats,
+    moved: Floats,
+) -> None:
     """Fill in the moved vertices (drawn, 3): each by the mean of its bones' transforms."""
     blended = np.empty((3, 4), np.float32)
     for vertex in range(len(moved)):
@@ -80,10 +89,12 @@ def carry(transforms: Doubles, points: Doubles) -> Doubles:
 
 def rotation(axis: Doubles, angle: Doubles | float) -> Doubles:
     """Rotation matrices (..., 3, 3) about unit axes (..., 3), right-handed, in radians (Rodrigues' formula)."""
-    shape = np.broadcast_shapes(axis.shape[:-1], np.shape(angle))
+    shape = np.broadcast(axis[..., 0], angle).shape
+    axes = np.empty((*shape, 3))
+    axes[...] = axis
+    angles = np.empty(shape)
+    angles[...] = angle
     turned = np.empty((*shape, 3, 3))
-    axes = np.ascontiguousarray(np.broadcast_to(axis, (*shape, 3)))
-    angles = np.ascontiguousarray(np.broadcast_to(angle, shape))
     _rodrigues(axes.reshape(-1, 3), angles.reshape(-1), turned.reshape(-1, 3, 3))
     return turned
 

@@ -23,7 +23,8 @@ from handheld.hands.training.render.webxr import load_webxr
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _TILES = 4
 """How often a tile of cloth is repeated along a side: the sampler does not wrap around."""
-_SKINS_KEPT = 24
+_SKINS_KEPT = 32
+"""Skins and their mixtures, of 3 MB each: people share them, or every worker would fill its memory."""
 _TILES_KEPT = 64
 _SKIN_SIZE = 1024
 """Side of a skin's picture: a hand of 256 pixels shows no more than half of its 2048."""
@@ -82,8 +83,8 @@ def _data_folder() -> Path:
         return find("hands/mesh", Path()).parent
     except InputError as error:
         raise InputError(
-            "rendered hands need the hand's mesh: set HANDHELD_DATA to a folder that holds hands/mesh "
-            f"(docs/data.md says where it is from); {error}"
+            "rendered hands need the hand's mesh: set HANDHELD_DATA to a folder that holds "
+            f"hands/mesh (docs/data.md says where it is from); {error}"
         ) from error
 
 
@@ -93,14 +94,15 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
 
 
 @lru_cache(_SKINS_KEPT)
-def read_skin(folder: Path, name: str, other: str, share: float) -> Picture:
+def read_skin(folder: Path, name: str, other: str = "", share: float = 0.0) -> Picture:
     """Return a skin (1024, 1024, 3) RGB, mixed with ``share`` of another one: nine people are few."""
-    size = (_SKIN_SIZE, _SKIN_SIZE)
-    skin = cv2.resize(load_skin(folder / "mesh", name), size, interpolation=cv2.INTER_AREA)
     if share > 0:
-        second = cv2.resize(load_skin(folder / "mesh", other), size, interpolation=cv2.INTER_AREA)
-        skin = cv2.addWeighted(skin, 1 - share, second, share, 0)
-    return cast(Picture, skin)
+        skin = read_skin(folder, name)
+        second = read_skin(folder, other)
+        return cast(Picture, cv2.addWeighted(skin, 1 - share, second, share, 0))
+    size = (_SKIN_SIZE, _SKIN_SIZE)
+    skin = load_skin(folder / "mesh", name)
+    return cast(Picture, cv2.resize(skin, size, interpolation=cv2.INTER_AREA))
 
 
 @lru_cache(_TILES_KEPT)

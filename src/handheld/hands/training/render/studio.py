@@ -16,7 +16,7 @@ from handheld.hands.training.render.backdrops import Billboard, draw_backdrop, d
 from handheld.hands.training.render.camera import Camera
 from handheld.hands.training.render.casting import draw_hands
 from handheld.hands.training.render.effects import draw_effects
-from handheld.hands.training.render.people import RenderedPerson, draw_person
+from handheld.hands.training.render.people import SECOND_MESH, RenderedPerson, draw_person
 from handheld.hands.training.render.placing import PlacedHand
 from handheld.hands.training.render.sampling import CropJitter, draw_light
 from handheld.hands.training.render.scene import Scene, draw, mean_colour
@@ -29,6 +29,9 @@ _PEOPLE, _CROPS, _SCENES = range(3)
 """Purposes of the random numbers, so that no two pictures share them."""
 _HAND_LENGTH = 0.19
 """Metres from wrist to middle fingertip of an adult."""
+_CROP_TRIES = 4
+_FEWEST_SEEN = 5
+"""Keypoints of 21: with fewer in sight, behind another hand or a sleeve, a crop teaches to guess."""
 _NEAREST = 0.22
 """Metres: nearer than this no hand is whole in a picture."""
 
@@ -72,13 +75,27 @@ class SceneOptions:
 
 
 class Studio:
-    """Makes pictures of one seed."""
+    """Makes pictures of one seed.
 
-    def __init__(self, sources: RenderSources, seed: int = 0, people: int = 256) -> None:
+    Args:
+        sources: what can be drawn.
+        seed: of everything.
+        people: number of persons.
+        second_mesh: share of them with another mesh than the first.
+    """
+
+    def __init__(
+        self,
+        sources: RenderSources,
+        seed: int = 0,
+        people: int = 256,
+        second_mesh: float = SECOND_MESH,
+    ) -> None:
         self._sources = sources
         self._seed = seed
         self._people = people
-        # Made when first drawn: a picture needs one or two of them, and each takes milliseconds.
+        self._second_mesh = second_mesh
+        # Made when first drawn: a picture needs one of them, and each takes milliseconds.
         self._known: dict[int, RenderedPerson] = {}
 
     def crop(self, index: int, options: CropOptions | None = None) -> LabelledPicture:
@@ -88,8 +105,22 @@ class Studio:
         """
         options = options or CropOptions()
         random = self._generator(_CROPS, index)
+        for _ in range(_CROP_TRIES):
+            picture = self._crop(options, random)
+            visible = picture.hands[0].visible
+            if visible is not None and visible.sum() >= _FEWEST_SEEN:
+                break
+        return picture
+
+    def _crop(self, options: CropOptions, random: np.random.Generator) -> LabelledPicture:
         person = self._person(random)
-        hands, props = draw_hands(person, self._sources, random, options.second_hand, draw_close_centre)
+        hands, props = draw_hands(
+            person,
+            self._sources,
+            random,
+            options.second_hand,
+            draw_close_centre,
+        )
         region = crop_region(hands[0], options.jitter, random)
         camera = Camera(1.0, options.size, options.size, view_of(region, options.size))
         return self._photograph(hands, props, camera, options.occluded, random)
@@ -118,10 +149,11 @@ class Studio:
 
     def _person(self, random: np.random.Generator) -> RenderedPerson:
         number = int(random.integers(self._people))
+        # By its own generator: who else was drawn before must not matter.
         if number not in self._known:
             name = f"rendered-{self._seed}-{number}"
             generator = self._generator(_PEOPLE, number)
-            self._known[number] = draw_person(self._sources, name, generator)
+            self._known[number] = draw_person(self._sources, name, generator, self._second_mesh)
         return self._known[number]
 
     def _photograph(
@@ -171,7 +203,11 @@ def draw_close_centre(random: np.random.Generator) -> Doubles:
     return distance * np.array([aside[0], aside[1], 1.0])
 
 
-def draw_scene_centre(camera: Camera, options: SceneOptions, random: np.random.Generator) -> Doubles:
+def draw_scene_centre(
+    camera: Camera,
+    options: SceneOptions,
+    random: np.random.Generator,
+) -> Doubles:
     """Choose where a palm is in a scene, (3,) metres: anywhere in the picture, at any size."""
     share = exp(random.uniform(log(options.smallest), log(options.largest)))
     length = share * min(camera.width, camera.height)

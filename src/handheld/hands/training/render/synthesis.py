@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from handheld.errors import InputError, MediaError
 from handheld.hands.skeleton import BONES, Keypoint
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
+from handheld.hands.training.render.recipe import RenderRecipe
 from handheld.hands.training.render.sheet import contact_sheet
 from handheld.hands.training.render.sources import open_sources
-from handheld.hands.training.render.stream import RenderRecipe, stream
 from handheld.hands.training.render.studio import CropOptions
+from handheld.hands.training.stream import stream
 from handheld.media import alone_in, atomic_path, read_image, write_image
 
 SHEET_PICTURES = 64
@@ -102,7 +103,9 @@ def _make(
                 _write_picture(out, index, picture, lines)
                 on_picture(index + 1)
     except OSError as error:
-        raise MediaError(f"{out} cannot be written: {error}; the pictures of whole lines in {_LABELS} are kept") from error
+        raise MediaError(
+            f"{out} cannot be written: {error}; the pictures of whole lines in {_LABELS} are kept",
+        ) from error
 
 
 def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[str]) -> None:

@@ -68,7 +68,9 @@ def _array(description: dict[str, Any], numbers: bytes, index: int) -> NDArray[A
 
 def _assemble(description: dict[str, Any], numbers: bytes) -> HandMesh:
     primitive = description["meshes"][0]["primitives"][0]
-    attributes = {name: _array(description, numbers, index) for name, index in primitive["attributes"].items()}
+    attributes = {}
+    for name, index in primitive["attributes"].items():
+        attributes[name] = _array(description, numbers, index)
     skin = description["skins"][0]
     names = [description["nodes"][node]["name"] for node in skin["joints"]]
     inverse = _array(description, numbers, skin["inverseBindMatrices"]).reshape(-1, 4, 4)
@@ -152,7 +154,14 @@ class _Skeleton:
         axes = self._binds[head][:3, :3]
         self._between(name, parent, self.place(head), self.place(tail), axes)
 
-    def _between(self, name: str, parent: str, head: Doubles, tail: Doubles, axes: Doubles | None = None) -> None:
+    def _between(
+        self,
+        name: str,
+        parent: str,
+        head: Doubles,
+        tail: Doubles,
+        axes: Doubles | None = None,
+    ) -> None:
         if axes is None:
             axes = np.eye(3)
         start = len(self.points)
