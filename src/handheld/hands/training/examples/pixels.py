@@ -118,6 +118,7 @@ def _halved(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     times = 0
     while max(picture.shape[:2]) > _LARGEST_SIDE:
         height, width = picture.shape[:2]
-        picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        smaller = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        picture = np.asarray(smaller, np.uint8)
         times += 1
     return picture, times

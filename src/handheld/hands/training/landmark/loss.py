@@ -62,7 +62,8 @@ def landmark_loss(output: LandmarkOutput, targets: LandmarkTargets, weights: Los
 def errors(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
     """Return the distance (n, 21) of each keypoint from the truth in the picture, in palm lengths; NaN if unknown."""
     apart = (output.points[..., :2] - targets.points[..., :2]).norm(dim=-1)
-    return apart / targets.palm[:, None]
+    in_palms: Tensor = apart / targets.palm[:, None]
+    return in_palms
 
 
 def _is_close(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:

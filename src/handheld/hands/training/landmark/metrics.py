@@ -83,7 +83,7 @@ def landmark_scores(answers: LandmarkAnswers, close: float) -> LandmarkScores:
         close: palm lengths within which a keypoint is right, as for the confidence.
     """
     known = np.isfinite(answers.errors)
-    has_points: NDArray[np.bool_] = known.any(axis=1)
+    has_points = np.asarray(known.any(axis=1), np.bool_)
     by_hand = _row_means(answers.errors[has_points])
     names = [name for name, has in zip(answers.groups, has_points, strict=True) if has]
     return LandmarkScores(
