@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -238,7 +238,7 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
     """
     if precision not in PACKED:
         raise InputError(f"precision: expected {', '.join(PACKED)}, got {precision!r}")
-    ending = PRECISIONS[cast(Precision, precision)]
+    ending = PRECISIONS[precision]
     sizes = {}
     for task, run, name in (("palm", palm, "palm"), ("landmarks", landmark, "landmark")):
         plan = RunFolder(run).read_plan()

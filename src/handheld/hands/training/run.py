@@ -153,7 +153,7 @@ def _go_on(trainee: Trainee, learn: LearnConfig, plan: dict[str, Any], folder: R
     def take_step(step: int) -> float:
         learner.network.train()
         loss = trainee.loss(learner.network, step)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
     fit(
@@ -176,7 +176,8 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
     network = trainee.make_network()
     if learn.start:
         network.load_state_dict(averaged_weights(Path(learn.start)))
-    network = network.to(device=device(), memory_format=torch.channels_last)
+    network = network.to(device())
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Learner(network, learn.average)
 
 
@@ -218,7 +219,7 @@ def _steps_in(minutes: float, trainee: Trainee, learn: LearnConfig, progress: Pr
         if step == _WARM_UP:
             started = time.perf_counter()
         progress("trial", step / (_WARM_UP + _TRIAL_STEPS), "how fast this machine is")
-        trainee.loss(learner.network.train(), step).backward()
+        trainee.loss(learner.network.train(), step).backward()  # type: ignore[no-untyped-call]
         learner.network.zero_grad()
     seconds = (time.perf_counter() - started) / _TRIAL_STEPS
     return max(1, int(60 * minutes / seconds))
@@ -296,4 +297,4 @@ def _open_board(folder: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder))

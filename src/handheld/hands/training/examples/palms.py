@@ -200,7 +200,8 @@ class Canvas:
     def _fractions(self, corners: NDArray[np.floating]) -> Floats:
         low = corners[:2]
         high = corners[2:]
-        return np.concatenate([(low + high) / 2, high - low]).astype(np.float32) / self.pixels.shape[0]
+        box = np.concatenate([(low + high) / 2, high - low]) / self.pixels.shape[0]
+        return np.asarray(box, np.float32)
 
     def scene(self) -> PalmScene:
         """Return what is on the canvas."""

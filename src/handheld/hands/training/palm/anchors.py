@@ -79,7 +79,7 @@ class AnchorGrid:
 
     def _apart(self, box: Floats) -> Floats:
         """Return how far each anchor is from a box's centre, along the axis on which it is farther; pixels."""
-        return np.abs(self.centres - box[:2]).max(axis=1)
+        return np.asarray(np.abs(self.centres - box[:2]).max(axis=1), np.float32)
 
     def _within(self, box: Floats, share: float) -> NDArray[np.bool_]:
         inside: NDArray[np.bool_] = (np.abs(self.centres - box[:2]) < share * box[2:] + 1).all(axis=1)
@@ -87,7 +87,8 @@ class AnchorGrid:
 
     def _answering(self, apart: Floats, side: float) -> NDArray[np.bool_]:
         fits = (self.smallest <= side) & (side < self.largest)
-        return fits & (apart < np.maximum(_REACH * side, _AT_LEAST * self.strides))
+        near = apart < np.maximum(_REACH * side, _AT_LEAST * self.strides)
+        return np.asarray(fits & near, np.bool_)
 
     def _values(self, box: Floats, keypoints: Floats, anchors: NDArray[np.bool_]) -> Floats:
         centres = self.centres[anchors]

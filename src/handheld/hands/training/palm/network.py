@@ -21,8 +21,8 @@ STRIDES = (8, 16, 32)
 VALUES = 18
 """Of an anchor: centre x and y, width, height, seven keypoints."""
 
-_PRIOR = 0.01
-"""Score of an anchor before anything is learned: most see background (Lin et al., arXiv 1708.02002)."""
+_PRIOR_LOGIT = log(0.01 / 0.99)
+"""Of an anchor before anything is learned: most see background (Lin et al., arXiv 1708.02002)."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,15 @@ class PalmNetwork(nn.Module):
         else:
             self.neck = Laterals(coarse, shape.pyramid)
         self.heads = nn.ModuleList(convolution(shape.pyramid, shape.pyramid) for _ in STRIDES)
-        self.values = nn.ModuleList(nn.Conv2d(shape.pyramid, VALUES, 1) for _ in STRIDES)
-        self.scores = nn.ModuleList(nn.Conv2d(shape.pyramid, 1, 1) for _ in STRIDES)
+        values = [nn.Conv2d(shape.pyramid, VALUES, 1) for _ in STRIDES]
+        scores = [nn.Conv2d(shape.pyramid, 1, 1) for _ in STRIDES]
+        self.values = nn.ModuleList(values)
+        self.scores = nn.ModuleList(scores)
         initialise(self)
-        for values, score in zip(self.values, self.scores, strict=True):
-            nn.init.normal_(values.weight, std=0.01)
-            nn.init.zeros_(values.bias)
-            nn.init.normal_(score.weight, std=0.01)
-            nn.init.constant_(score.bias, log(_PRIOR / (1 - _PRIOR)))
+        for layer, bias in (*((one, 0.0) for one in values), *((one, _PRIOR_LOGIT) for one in scores)):
+            nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
+            nn.init.constant_(layer.bias, bias)
 
     def forward(self, pictures: Tensor) -> PalmOutput:
         """See the class."""
@@ -132,6 +133,6 @@ class DeployedPalms(nn.Module):
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Pictures (1, 3, size, size) in [0, 1] to what ``ModelPack.open_palm`` expects, in its order."""
         output: PalmOutput = self.network(pictures)
-        centre, sides, keypoints = output.values.split([2, 2, VALUES - 4], dim=2)
+        centre, sides, keypoints = torch.split(output.values, [2, 2, VALUES - 4], dim=2)
         boxes = torch.cat([centre, sides.exp(), keypoints], dim=2) * self.strides
         return {"boxes": boxes, "scores": output.logits[:, :, None]}
