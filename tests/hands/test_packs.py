@@ -51,6 +51,12 @@ def test_a_wrong_description(tmp_path, text, message):
         load_pack(tmp_path)
 
 
+def test_a_pack_that_promises_confidence_needs_a_model_that_gives_it(tmp_path, fixtures):
+    pack = load_pack(write_pack(tmp_path, fixtures, "[landmark_geometry]\nconfidence = true\n"))
+    with pytest.raises(ModelError, match=r"expected .*float32 \[1, 63\], float32 \[1, 21\], got"):
+        pack.open_landmark()
+
+
 def test_no_such_pack(tmp_path):
     with pytest.raises(ModelError, match="mediapipe-full"):
         load_pack("nosuch")

@@ -38,7 +38,7 @@ def test_json_lines_and_an_annotated_video(tracker, tmp_path):
     assert recording.latency_percentile(50) <= recording.latency_percentile(95)
     lines = lines_of(tmp_path / "out.jsonl")
     assert [(line["t_us"], line["frame"]) for line in lines] == [(f.t_us, f.index) for f in FRAMES]
-    keys = {"id", "handedness", "handedness_score", "score", "landmarks", "world", "gesture", "roi"}
+    keys = {"id", "handedness", "handedness_score", "score", "landmarks", "world", "confidence", "gesture", "roi"}
     for line in lines:
         (hand,) = line["hands"]
         assert hand.keys() == keys

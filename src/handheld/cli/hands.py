@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from handheld.cli import hands_training
 from handheld.cli._output import INTERRUPTED, Output, Quiet
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from handheld.hands.recording import Recording
 
 app = typer.Typer(help="Track hands and read gestures.", no_args_is_help=True)
+app.add_typer(hands_training.app, name="train")
+app.command("pseudo-label")(hands_training.pseudo_label)
+app.command("pack")(hands_training.pack)
 
 MaxHands = Annotated[int, typer.Option(min=1, help="Hands to report at most.")]
 Pack = Annotated[str, typer.Option(help="Model pack: a name, or a folder with pack.toml.")]

@@ -108,7 +108,7 @@ class HandLandmarks(Calculator):
         context.send("hands", [hand for hand in hands if hand is not None])
 
     def _look(self, image: Image, region: Region) -> HandResult | None:
-        raw, presence, handedness, world = run_on_crop(self._model, image, region.rect, border="replicate")
+        raw, presence, handedness, world, *more = run_on_crop(self._model, image, region.rect, border="replicate")
         score = float(presence[0, 0])
         if not (score >= self._min_score and isfinite(float(raw.sum() + world.sum()))):
             return None
@@ -121,6 +121,7 @@ class HandLandmarks(Calculator):
             handedness_score=certainty,
             landmarks=project_landmarks(raw[0], region.rect, self._geometry),
             world=project_world(world[0], region.rect),
+            confidence=more[0][0].copy() if more else None,
             palm=region.palm,
             region=region,
         )

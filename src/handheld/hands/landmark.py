@@ -19,6 +19,7 @@ class LandmarkGeometry:
         depth_scale: raw depth is divided by it (MediaPipe's ``normalize_z``).
         right_if_mirrored: whether the handedness output is the probability of a right hand in a mirrored (selfie) picture;
             MediaPipe's is that of a right hand in a picture that is not (its label file names the output "Left", mirrored).
+        confidence: whether a fifth output gives the probability that each keypoint is right; MediaPipe's models have none.
 
     Raises:
         InputError: one of them is of another type or out of range.
@@ -27,11 +28,19 @@ class LandmarkGeometry:
     size: int = 224
     depth_scale: float = 0.4
     right_if_mirrored: bool = False
+    confidence: bool = False
 
     def __post_init__(self) -> None:
         require_whole("size", self.size)
         require_real("depth_scale", self.depth_scale)
         require_flag("right_if_mirrored", self.right_if_mirrored)
+        require_flag("confidence", self.confidence)
+
+    @property
+    def outputs(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the model's outputs: landmarks, presence, handedness, world, and, where there is one, confidence."""
+        shapes = ((1, 63), (1, 1), (1, 1), (1, 63))
+        return (*shapes, (1, 21)) if self.confidence else shapes
 
 
 def project_landmarks(raw: Points, region: Rect, geometry: LandmarkGeometry) -> Points:

@@ -70,8 +70,8 @@ class ModelPack:
 
     def open_landmark(self, *, threads: int = 1) -> Model:
         """Open the landmark model. Raises :class:`ModelError` if it is not of the pack's geometry."""
-        wanted = [(1, 63), (1, 1), (1, 1), (1, 63)]
-        return _open(self.landmark, self.landmark_geometry.size, wanted, threads=threads, what="a landmark model")
+        geometry = self.landmark_geometry
+        return _open(self.landmark, geometry.size, geometry.outputs, threads=threads, what="a landmark model")
 
 
 def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
@@ -82,7 +82,7 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
         palm = "palm.tflite"
         landmark = "landmark.tflite"
         [palm_geometry]       # optional: size, grids, keypoints
-        [landmark_geometry]   # optional: size, depth_scale, right_if_mirrored
+        [landmark_geometry]   # optional: size, depth_scale, right_if_mirrored, confidence
 
     or, without one, MediaPipe's files under their own names.
 

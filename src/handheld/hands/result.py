@@ -61,6 +61,7 @@ class HandResult:
         landmarks: (21, 3) float32, pixels of the original picture; z in the same scale, relative to the wrist, towards the
             camera negative. ``None`` in palm-only mode.
         world: (21, 3) float32, metres, around the hand's centre, axes as in the picture. ``None`` in palm-only mode.
+        confidence: (21,) float32, probability of each keypoint that it is right; ``None`` if the pack's model gives none.
         gesture: a name of the gesture table, or ``None`` where no row fits.
         palm: the detection that this hand came from, in the frame in which it was detected.
     """
@@ -72,6 +73,7 @@ class HandResult:
     handedness_score: float | None = None
     landmarks: Points | None = None
     world: Points | None = None
+    confidence: Points | None = None
     gesture: str | None = None
     palm: Palm | None = field(default=None, repr=False)
     region: Region | None = field(default=None, repr=False)
@@ -101,6 +103,7 @@ class HandResult:
             "score": _rounded(self.score, 4),
             "landmarks": _rounded(self.landmarks, 2),
             "world": _rounded(self.world, 5),
+            "confidence": _rounded(self.confidence, 4),
             "gesture": self.gesture,
             "roi": {key: _rounded(getattr(self.roi, key), 4) for key in ("x", "y", "width", "height", "angle")},
         }

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError, MediaError
+from handheld.errors import InputError, FileError
 from handheld.files import atomic_path
 from handheld.hands.skeleton import BONES, Keypoint
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
@@ -74,7 +74,7 @@ def synthesise(
 
     Raises:
         InputError: the folder holds pictures of other settings, another run uses it, or there are no meshes.
-        MediaError: the disk is full, or the folder cannot be written.
+        FileError: the disk is full, or the folder cannot be written.
     """
     # A folder is made, and workers are started, only where there is something to draw.
     open_sources(recipe.folder)
@@ -105,7 +105,7 @@ def _make(
                 _write_picture(out, index, picture, lines)
                 on_picture(index + 1)
     except OSError as error:
-        raise MediaError(
+        raise FileError(
             f"{out} cannot be written: {error}; the pictures of whole lines in {_LABELS} are kept",
         ) from error
 

@@ -1,0 +1,113 @@
+"""``handheld hands train`` and ``pseudo-label``: hand models of one's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from handheld.cli._bars import stage_bars
+from handheld.cli._output import Output, Quiet
+
+app = typer.Typer(help="Train the networks of a hand pack.", no_args_is_help=True)
+
+ConfigFile = Annotated[Path, typer.Option(help="TOML file, see docs/train-hand-models.md.")]
+RunFolderOption = Annotated[Path, typer.Option("--run", help="Folder of the run; one that was stopped goes on.")]
+Minutes = Annotated[float | None, typer.Option(min=0.1, help="Take as many steps as fit, by the speed of a short trial.")]
+ExportOnly = Annotated[bool, typer.Option(help="Train no further: write the files of the run as it stands.")]
+
+
+@app.command()
+def landmarks(
+    config: ConfigFile,
+    run: RunFolderOption,
+    arm: Annotated[str | None, typer.Option(help="Hands to learn from: mixed, real or rendered.")] = None,
+    minutes: Minutes = None,
+    export_only: ExportOnly = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the landmark network, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
+    from handheld.hands.training.config import read_config
+    from handheld.hands.training.landmark.trainee import LandmarkConfig
+    from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
+
+    output = Output(quiet=quiet)
+    settings = read_config(LandmarkConfig, config).with_arm(arm)
+    with stage_bars(output.console) as progress:
+        if export_only:
+            done = export_landmarks(settings, run, progress=progress)
+        else:
+            done = train_landmarks(settings, run, minutes=minutes, progress=progress)
+    output.say(f"error on the test split {done.scores.mean:.3f} of palm length, median {done.scores.median:.3f}")
+    for path in (*done.export.files.values(), done.card):
+        output.say(f"wrote {path}")
+
+
+@app.command()
+def palm(
+    config: ConfigFile,
+    run: RunFolderOption,
+    minutes: Minutes = None,
+    export_only: ExportOnly = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the palm detector, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
+    from handheld.hands.training.config import read_config
+    from handheld.hands.training.palm.trainee import PalmConfig
+    from handheld.hands.training.palm.training import export_palms, train_palms
+
+    output = Output(quiet=quiet)
+    settings = read_config(PalmConfig, config)
+    with stage_bars(output.console) as progress:
+        if export_only:
+            done = export_palms(settings, run, progress=progress)
+        else:
+            done = train_palms(settings, run, minutes=minutes, progress=progress)
+    output.say(f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}")
+    for path in (*done.export.files.values(), done.card):
+        output.say(f"wrote {path}")
+
+
+def pseudo_label(
+    out: Annotated[Path, typer.Option(help="JSON lines to write, or to go on with.")],
+    photos: Annotated[Path | None, typer.Option(help="Folder of photo sets; by default hands/photos in HANDHELD_DATA.")] = None,
+    teacher: Annotated[str, typer.Option(help="Model pack: a name, or a folder.")] = "mediapipe-full",
+    quiet: Quiet = False,
+) -> None:
+    """Label the hands of photos by a teacher, with how far it agrees with itself. Can be stopped and goes on."""
+    from handheld.hands import load_pack
+    from handheld.hands.training.config import ExampleConfig
+    from handheld.hands.training.examples.labelling import Teacher
+    from handheld.hands.training.examples.labelling import pseudo_label as label
+    from handheld.hands.training.examples.photos import read_photos
+
+    output = Output(quiet=quiet)
+    listed = read_photos(photos or ExampleConfig().folder / "photos")
+    total = 0
+    with stage_bars(output.console) as progress, Teacher(load_pack(teacher)) as labeller:
+
+        def count(done: int, hands: int) -> None:
+            nonlocal total
+            total += hands
+            progress("label", done / len(listed), f"{done} photos, {total} hands")
+
+        label(listed, labeller, out, on_photo=count)
+    output.say(f"{len(listed)} photos, {total} hands labelled now")
+    output.say(f"wrote {out}")
+
+
+def pack(
+    palm: Annotated[Path, typer.Option(help="Folder of the palm detector's run.")],
+    landmarks: Annotated[Path, typer.Option(help="Folder of the landmark network's run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the pack to write.")],
+    precision: Annotated[str, typer.Option(help="float32, float16 or int8_weights.")] = "float32",
+    quiet: Quiet = False,
+) -> None:
+    """Make a pack of two trained networks, for --pack of the other commands."""
+    from handheld.hands import load_pack
+    from handheld.hands.training.pack import assemble_pack
+
+    assemble_pack(palm, landmarks, out, precision=precision)
+    made = load_pack(out)
+    for model in (made.open_palm(), made.open_landmark()):
+        model.close()
+    Output(quiet=quiet).say(f"wrote {out}")

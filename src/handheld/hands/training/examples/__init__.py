@@ -1,0 +1,1 @@
+"""Labelled pictures become what the networks learn from: photos, pseudo-labels, crops, scenes, mixtures."""

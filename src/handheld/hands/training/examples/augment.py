@@ -1,0 +1,121 @@
+"""What cameras and codecs do to a crop: colour, blur, noise, compression, things that stand before the hand.
+
+Changes pixels only, never where things are.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Change = Callable[[Pixels, np.random.Generator], Pixels]
+
+
+def colour(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Change exposure, contrast, gamma and the white balance by a table for each channel."""
+    levels = np.linspace(0, 1, 256)
+    gamma = np.exp(rng.normal(0, 0.25))
+    contrast = np.exp(rng.normal(0, 0.2))
+    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.06, 3))
+    curve = ((levels**gamma - 0.5) * contrast + 0.5 + rng.normal(0, 0.05))[:, None] * gain
+    table = (curve.clip(0, 1) * 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(pixels, table.reshape(1, 256, 3)), np.uint8)
+
+
+def saturation(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Blend with the picture's own grey, beyond it too: 0 is grey, above 1 more colourful."""
+    amount = rng.uniform(0.0, 1.6)
+    grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.addWeighted(pixels, amount, grey, 1 - amount, 0), np.uint8)
+
+
+def defocus(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Blur evenly."""
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.8)), np.uint8)
+
+
+def motion(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Blur along a line, as a hand that moves while the shutter is open."""
+    length = int(rng.integers(3, 12))
+    kernel = np.zeros((length, length), np.float32)
+    angle = rng.uniform(0, np.pi)
+    reach = (length - 1) / 2 * np.array([np.cos(angle), np.sin(angle)])
+    middle = (length - 1) / 2
+    start = np.round(middle - reach).astype(int)
+    end = np.round(middle + reach).astype(int)
+    cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
+    return np.asarray(cv2.filter2D(pixels, -1, kernel / kernel.sum()), np.uint8)
+
+
+def coarse(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Show the picture as if the hand were far away: fewer pixels, enlarged again."""
+    side = pixels.shape[0]
+    small = max(16, int(side * rng.uniform(0.2, 0.7)))
+    shrunk = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Add a sensor's noise."""
+    # Eight bits at a time: a normal deviate for each value would cost more than all else here.
+    grains = rng.integers(0, 256, pixels.shape, dtype=np.uint8).astype(np.int16) - 128
+    strength = rng.uniform(0.02, 0.16)
+    changed = pixels + (grains * strength).astype(np.int16)
+    return changed.clip(0, 255).astype(np.uint8)
+
+
+def compressed(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Encode as JPEG and decode."""
+    quality = int(rng.integers(15, 80))
+    _, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8)
+
+
+def patch(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Hide a part behind a flat or noisy rectangle, an eighth of the picture at most."""
+    side = pixels.shape[0]
+    height, width = rng.integers(side // 10, side // 3, 2)
+    top = int(rng.integers(0, side - height))
+    left = int(rng.integers(0, side - width))
+    hidden = pixels.copy()
+    shade = rng.integers(0, 256, 3)
+    grain = rng.integers(-20, 21, (height, width, 1))
+    hidden[top : top + height, left : left + width] = (shade + grain).clip(0, 255)
+    return hidden
+
+
+CHANGES: tuple[tuple[float, Change], ...] = (
+    (0.15, patch),
+    (0.20, coarse),
+    (0.12, defocus),
+    (0.12, motion),
+    (0.85, colour),
+    (0.35, saturation),
+    (0.35, noise),
+    (0.25, compressed),
+)
+"""Changes in the order in which they happen to light, and how often each does."""
+
+RENDERED_CHANGES: tuple[tuple[float, Change], ...] = ((0.1, coarse), (0.7, colour), (0.35, saturation))
+"""For rendered pictures, whose camera has its own blur, noise and compression."""
+
+SCENE_CHANGES: tuple[tuple[float, Change], ...] = (
+    (0.12, coarse),
+    (0.08, defocus),
+    (0.06, motion),
+    (0.85, colour),
+    (0.35, saturation),
+    (0.25, noise),
+    (0.20, compressed),
+)
+"""For whole pictures, whose small hands a strong blur would take away."""
+
+
+def augment(pixels: Pixels, rng: np.random.Generator, *, changes: tuple[tuple[float, Change], ...] = CHANGES) -> Pixels:
+    """Return a square picture (side, side, 3) as another camera would have taken it."""
+    for chance, change in changes:
+        if rng.random() < chance:
+            pixels = change(pixels, rng)
+    return pixels

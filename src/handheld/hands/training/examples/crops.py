@@ -1,0 +1,235 @@
+"""From a labelled picture to what the landmark network learns from: a crop as tracking makes it, with its truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import cos, pi, sin
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.hands.geometry import region_from_landmarks, region_from_palm
+from handheld.hands.result import palm_size
+from handheld.hands.training.examples.augment import augment
+from handheld.hands.training.labels import LabelledHand, palm_box
+from handheld.media import Rect
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float32]
+
+FROM_PALM = 0.3
+"""Share of crops that are cut as after a detection, not as from the frame before."""
+
+_ENOUGH = 0.7
+"""Share of a hand's keypoints inside a crop from which on a hand "is here and reasonably aligned"."""
+
+_TOO_FEW = 0.4
+"""Share below which it is not; between the two nothing is taught."""
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """How far crops stray, as tracking lets them: standard deviations.
+
+    Attributes:
+        shift: of the centre, in sides of the region.
+        scale: of the logarithm of the side.
+        turn: radians.
+        wild: share of crops that stray three times as far.
+    """
+
+    shift: float = 0.05
+    scale: float = 0.10
+    turn: float = 0.17
+    wild: float = 0.1
+
+    def applied(self, region: Rect, rng: np.random.Generator) -> Rect:
+        """Return a region as a tracker would have had it a frame later."""
+        far = 3.0 if rng.random() < self.wild else 1.0
+        across, down, scale, turn = far * rng.normal(0, 1, 4)
+        side = region.width * float(np.exp(np.clip(self.scale * scale, -0.5, 0.5)))
+        return Rect(
+            x=region.x + self.shift * across * region.width,
+            y=region.y + self.shift * down * region.width,
+            width=side,
+            height=side,
+            angle=region.angle + self.turn * turn,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CropExample:
+    """A crop and its truth; NaN where nobody knows.
+
+    Attributes:
+        pixels: (size, size, 3) uint8 RGB.
+        points: (21, 3) x and y as fractions of the crop's side, z in the same scale from the wrist.
+        world: (21, 3) decimetres around the hand's centre, in the crop's axes.
+        presence: 1 for a hand that is reasonably aligned, 0 for none.
+        handedness: 1 for the person's right hand, 0 for the left.
+        palm: length from wrist to middle knuckle, as a fraction of the side; the unit of errors.
+        group: which set or source it is from, for reports.
+    """
+
+    pixels: Pixels
+    points: Floats
+    world: Floats
+    presence: float
+    handedness: float
+    palm: float
+    group: str = ""
+
+
+def tracking_region(keypoints: NDArray[np.floating]) -> Rect:
+    """Return where tracking would look for a hand whose keypoints (21, 2 or 3) are known."""
+    return region_from_landmarks(keypoints.astype(np.float32))
+
+
+def detection_region(keypoints: NDArray[np.floating]) -> Rect:
+    """Return where a tracker would look for a hand after its palm, with keypoints (21, 2 or 3), was detected."""
+    (left, top, right, bottom), points = palm_box(keypoints)
+    box = Rect(float(left + right) / 2, float(top + bottom) / 2, float(right - left), float(bottom - top))
+    return region_from_palm(box, points.astype(np.float32))
+
+
+def hand_crop(
+    pixels: Pixels,
+    hand: LabelledHand,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    jitter: Jitter = Jitter(),
+    mirror: bool = True,
+    group: str = "",
+) -> CropExample:
+    """Cut a crop of a hand whose wrist, thumb base and knuckles are known; ``rng`` decides how it strays.
+
+    Args:
+        pixels: (H, W, 3) of the picture.
+        hand: in it.
+        size: side of the crop.
+        rng: of the jitter, the mirroring and the border.
+        jitter: how far the crop may stray from where tracking looks.
+        mirror: whether every other crop is mirrored.
+        group: kept for reports.
+    """
+    from_palm = rng.random() < FROM_PALM
+    nominal = detection_region(hand.keypoints) if from_palm else tracking_region(hand.keypoints)
+    region = jitter.applied(nominal, rng)
+    example = labelled_crop(pixels, hand, region, size, rng)
+    example = replace(example, group=group)
+    return mirrored(example) if mirror and rng.random() < 0.5 else example
+
+
+def labelled_crop(
+    pixels: Pixels, hand: LabelledHand, region: Rect, size: int, rng: np.random.Generator | None = None
+) -> CropExample:
+    """Cut a region out of a picture, and bring a hand's labels into it.
+
+    Without ``rng`` the picture's border is filled as in tracking, else at random.
+    """
+    points = into_region(hand.keypoints, region)
+    known = points[np.isfinite(points).all(axis=1), :2]
+    inside = ((known > 0) & (known < 1)).all(axis=1).mean()
+    presence = 1.0 if inside >= _ENOUGH else 0.0 if inside < _TOO_FEW else np.nan
+    if presence != 1.0:
+        # Of half a hand only its absence is taught: where its keypoints would be is a guess.
+        points = np.full_like(points, np.nan)
+    return CropExample(
+        pixels=cut(pixels, region, size, rng),
+        points=points,
+        world=_world(hand, region) if presence == 1.0 else np.full((21, 3), np.nan, np.float32),
+        presence=presence,
+        handedness=_RIGHT[hand.handedness] if presence == 1.0 else np.nan,
+        palm=palm_size(hand.keypoints.astype(np.float32)) / region.width,
+    )
+
+
+_RIGHT = {"Right": 1.0, "Left": 0.0, None: np.nan}
+
+
+def empty_crop(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator, *, group: str = "") -> CropExample:
+    """Cut a region in which there is no hand."""
+    return CropExample(
+        pixels=cut(pixels, region, size, rng),
+        points=np.full((21, 3), np.nan, np.float32),
+        world=np.full((21, 3), np.nan, np.float32),
+        presence=0.0,
+        handedness=np.nan,
+        palm=np.nan,
+        group=group,
+    )
+
+
+def random_region(shape: Sequence[int], rng: np.random.Generator) -> Rect:
+    """Return a region of a picture (height, width, ...) of any size and angle."""
+    height, width = shape[:2]
+    side = float(np.exp(rng.uniform(np.log(24), np.log(1.3 * max(height, width, 48)))))
+    x = rng.uniform(0, width)
+    y = rng.uniform(0, height)
+    return Rect(float(x), float(y), side, side, float(rng.uniform(-pi, pi)))
+
+
+def into_region(keypoints: NDArray[np.floating], region: Rect) -> Floats:
+    """Bring keypoints (21, 3) in pixels into a region: fractions of its side, z from the wrist."""
+    c = cos(region.angle)
+    s = sin(region.angle)
+    x = keypoints[:, 0] - region.x
+    y = keypoints[:, 1] - region.y
+    inside = np.empty((21, 3), np.float32)
+    inside[:, 0] = (c * x + s * y) / region.width + 0.5
+    inside[:, 1] = (c * y - s * x) / region.width + 0.5
+    inside[:, 2] = (keypoints[:, 2] - keypoints[0, 2]) / region.width
+    return inside
+
+
+def _world(hand: LabelledHand, region: Rect) -> Floats:
+    """Turn metres in the picture's axes into decimetres in the crop's, around the mean of the keypoints."""
+    if hand.world is None:
+        return np.full((21, 3), np.nan, np.float32)
+    c = cos(region.angle)
+    s = sin(region.angle)
+    centred = 10 * (hand.world - hand.world.mean(axis=0))
+    x, y, z = centred.T
+    return np.stack([c * x + s * y, c * y - s * x, z], axis=1).astype(np.float32)
+
+
+def mirrored(example: CropExample) -> CropExample:
+    """Return the same hand in a mirror: the other hand of the same person."""
+    size = example.pixels.shape[1]
+    points = example.points.copy()
+    # Whole coordinates are middles of pixels, so the last pixel's middle is the first one's mirror image.
+    points[:, 0] = (size - 1) / size - points[:, 0]
+    return replace(
+        example,
+        pixels=np.ascontiguousarray(example.pixels[:, ::-1]),
+        points=points,
+        world=example.world * np.array([-1, 1, 1], np.float32),
+        handedness=1 - example.handedness,
+    )
+
+
+_BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT)
+
+
+def cut(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator | None = None) -> Pixels:
+    """Return what a region shows, (size, size, 3), sampled as :func:`handheld.media.crop` does.
+
+    Small photos end soon after the hand. So that the network does not learn how they end, their border is
+    filled at random: replicated (as in tracking, half of the time), reflected, or flat.
+    """
+    matrix = region.matrix / (size, size, 1.0)
+    border = _BORDERS[0]
+    shade: Sequence[int] = (0, 0, 0)
+    if rng is not None:
+        border = _BORDERS[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
+        shade = rng.integers(0, 256, 3).tolist()
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    cropped = cv2.warpAffine(np.asarray(pixels), matrix, (size, size), flags=flags, borderMode=border, borderValue=shade)
+    return np.asarray(cropped, np.uint8)
+
+
+def with_changes(example: CropExample, rng: np.random.Generator) -> CropExample:
+    """Return the example as another camera would have taken it."""
+    return replace(example, pixels=augment(example.pixels, rng))

@@ -1,0 +1,274 @@
+"""Pseudo-labels: a teacher's keypoints on photos, and how far it agrees with itself.
+
+The teacher looks for palms in several views of a photo, then at each hand four times: as tracking does,
+turned and shrunk, turned the other way and enlarged, and mirrored. The label is the median of the answers;
+their spread says how far it can be trusted (self-ensembling as in Radosavovic et al., "Data Distillation",
+arXiv 1712.04440).
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.hands.calculators import run_on_crop
+from handheld.hands.geometry import region_from_landmarks, region_from_palm
+from handheld.hands.landmark import is_right_hand, project_landmarks, project_world
+from handheld.hands.packs import ModelPack
+from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
+from handheld.hands.result import palm_size
+from handheld.hands.training.examples.photos import Photo, load_pixels, read_lines
+from handheld.media import Image, Rect, letterbox
+
+PALM_SCORE = 0.4
+"""Below the tracker's: what is no hand the landmark model refuses."""
+
+HAND_SCORE = 0.5
+
+_TURNS: tuple[tuple[float, float], ...] = ((0.0, 1.0), (0.35, 1.1), (-0.35, 0.9))
+"""Radians and scale of the looks at a hand, about as far as tracking strays from one frame to the next."""
+
+_SAME = 0.35
+"""Of the palm's length: two answers nearer than this on average are one hand, as in ``association``."""
+
+_ZOOM_OUT = 1.8
+"""How much wider than the photo, or than a box, a view is: hands that fill the picture are found so."""
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherHand:
+    """What the teacher says of one hand.
+
+    Attributes:
+        keypoints: (21, 3) pixels, z relative to the wrist.
+        world: (21, 3) metres, in the picture's axes.
+        spread: (21,) mean distance of the single answers from the median, in palm lengths.
+        right: mean probability that it is the person's right hand, in [0, 1].
+        presence: the lowest of the single scores, in [0, 1].
+    """
+
+    keypoints: NDArray[np.float32]
+    world: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    right: float
+    presence: float
+
+    @property
+    def handedness(self) -> Literal["Left", "Right"]:
+        """The likelier side."""
+        return "Right" if self.right >= 0.5 else "Left"
+
+    @property
+    def disagreement(self) -> float:
+        """Mean spread over the keypoints, in palm lengths."""
+        return float(self.spread.mean())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers and lists."""
+        return {
+            "keypoints": np.round(self.keypoints.astype(float), 2).tolist(),
+            "world": np.round(self.world.astype(float), 5).tolist(),
+            "spread": np.round(self.spread.astype(float), 4).tolist(),
+            "right": round(self.right, 4),
+            "presence": round(self.presence, 4),
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """Read what :meth:`to_json` wrote."""
+        return cls(
+            keypoints=np.array(record["keypoints"], np.float32).reshape(21, 3),
+            world=np.array(record["world"], np.float32).reshape(21, 3),
+            spread=np.array(record["spread"], np.float32).reshape(21),
+            right=float(record["right"]),
+            presence=float(record["presence"]),
+        )
+
+
+class Teacher:
+    """A pack whose answers become labels. A context manager."""
+
+    def __init__(self, pack: ModelPack) -> None:
+        self.name = pack.name
+        self._pack = pack
+        self._palm = pack.open_palm()
+        self._landmark = pack.open_landmark()
+        self._anchors = anchor_centres(pack.palm_geometry)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._palm.close()
+        self._landmark.close()
+
+    def label(self, image: Image, boxes: NDArray[np.float64] | None = None) -> list[TeacherHand]:
+        """Return the hands of a picture that the teacher finds.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            boxes: (n, 4) of known hands as fractions, each of which is looked at more closely.
+        """
+        hands: list[TeacherHand] = []
+        for view in _views(image, boxes):
+            for region in self._regions(image, view):
+                hand = self._look_well(image, region)
+                if hand is not None and not any(_is_same(hand, other) for other in hands):
+                    hands.append(hand)
+        return hands
+
+    def _regions(self, image: Image, view: Rect) -> Iterator[Rect]:
+        raw, logits = run_on_crop(self._palm, image, view, border="black")
+        geometry = self._pack.palm_geometry
+        palms = decode_palms(raw[0], logits[0, :, 0], self._anchors, view, geometry, threshold=PALM_SCORE)
+        for palm in merge_palms(palms):
+            yield region_from_palm(palm.rect, palm.keypoints)
+
+    def _look_well(self, image: Image, region: Rect) -> TeacherHand | None:
+        """Look once to centre the region as tracking does, then several times from there."""
+        first = self._look(image, region)
+        if first.presence < HAND_SCORE:
+            return None
+        centred = region_from_landmarks(first.keypoints)
+        if not 8 < centred.width < 8 * max(image.shape[:2]):
+            return None
+        looks = [self._look(image, replace(centred, **_turned(centred, turn, scale))) for turn, scale in _TURNS]
+        looks.append(self._look_mirrored(image, centred))
+        if min(look.presence for look in looks) < HAND_SCORE:
+            return None
+        return _combined(looks)
+
+    def _look(self, image: Image, region: Rect) -> TeacherHand:
+        raw, presence, handedness, world = run_on_crop(self._landmark, image, region, border="replicate")[:4]
+        geometry = self._pack.landmark_geometry
+        is_right, certainty = is_right_hand(float(handedness[0, 0]), geometry, mirrored=False)
+        return TeacherHand(
+            keypoints=project_landmarks(raw[0], region, geometry),
+            world=project_world(world[0], region).astype(np.float32),
+            spread=np.zeros(21, np.float32),
+            right=certainty if is_right else 1 - certainty,
+            presence=float(presence[0, 0]),
+        )
+
+    def _look_mirrored(self, image: Image, region: Rect) -> TeacherHand:
+        width = image.shape[1]
+        mirrored = np.ascontiguousarray(image[:, ::-1])
+        there = replace(region, x=width - 1 - region.x, angle=-region.angle)
+        look = self._look(mirrored, there)
+        turned_back = look.keypoints.copy()
+        turned_back[:, 0] = width - 1 - turned_back[:, 0]
+        return replace(
+            look,
+            keypoints=turned_back,
+            world=look.world * np.array([-1, 1, 1], np.float32),
+            right=1 - look.right,
+        )
+
+
+def _turned(region: Rect, turn: float, scale: float) -> dict[str, float]:
+    return {
+        "angle": region.angle + turn,
+        "width": region.width * scale,
+        "height": region.height * scale,
+    }
+
+
+def _views(image: Image, boxes: NDArray[np.float64] | None) -> Iterator[Rect]:
+    height, width = image.shape[:2]
+    whole = letterbox(height, width)
+    yield whole
+    yield replace(whole, width=whole.width * _ZOOM_OUT, height=whole.height * _ZOOM_OUT)
+    for x, y, across, down in boxes if boxes is not None else ():
+        side = _ZOOM_OUT * max(across * width, down * height)
+        yield Rect(x * width, y * height, side, side, 0.0)
+
+
+def _is_same(hand: TeacherHand, other: TeacherHand) -> bool:
+    apart = np.linalg.norm(hand.keypoints[:, :2] - other.keypoints[:, :2], axis=1).mean()
+    return bool(apart < _SAME * max(palm_size(hand.keypoints), palm_size(other.keypoints)))
+
+
+def _combined(looks: Sequence[TeacherHand]) -> TeacherHand:
+    points = np.stack([look.keypoints for look in looks])
+    middle = np.median(points, axis=0).astype(np.float32)
+    apart = np.linalg.norm(points[..., :2] - middle[:, :2], axis=-1).mean(axis=0)
+    return TeacherHand(
+        keypoints=middle,
+        world=np.median([look.world for look in looks], axis=0).astype(np.float32),
+        spread=(apart / max(palm_size(middle), 1.0)).astype(np.float32),
+        right=float(np.mean([look.right for look in looks])),
+        presence=min(look.presence for look in looks),
+    )
+
+
+def pseudo_label(
+    photos: Sequence[Photo],
+    teacher: Teacher,
+    path: Path,
+    *,
+    on_photo: Callable[[int, int], None] = lambda done, hands: None,
+) -> None:
+    """Label photos and append a JSON line for each to a file; those that it holds already are not looked at again.
+
+    Args:
+        photos: to label.
+        teacher: whose answers are written.
+        path: of the JSON lines; made if it is not there, so that a run can be stopped and goes on.
+        on_photo: called after each photo with how many are done, and the hands found in this one.
+
+    Raises:
+        InputError: the file holds the labels of another teacher, or a photo cannot be read.
+        OSError: the disk is full; what was written stays.
+    """
+    labelled = _labelled_already(path, teacher.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as lines:
+        for done, photo in enumerate(photos, 1):
+            if photo.name in labelled:
+                on_photo(done, 0)
+                continue
+            pixels = load_pixels(photo)
+            hands = teacher.label(pixels, photo.boxes)
+            record = {
+                "photo": photo.name,
+                "teacher": teacher.name,
+                "size": list(pixels.shape[:2]),
+                "hands": [hand.to_json() for hand in hands],
+            }
+            lines.write(json.dumps(record) + "\n")
+            lines.flush()
+            on_photo(done, len(hands))
+
+
+def _labelled_already(path: Path, teacher: str) -> set[str]:
+    """Return the names in a file of labels, from which a line that was cut off by a stop is taken away."""
+    if not path.is_file():
+        return set()
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        path.write_bytes(whole)
+    names: set[str] = set()
+    for record in read_lines(path):
+        if record.get("teacher") != teacher:
+            raise InputError(f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher!r}: write to another file")
+        names.add(str(record.get("photo")))
+    return names
+
+
+def read_labels(path: Path) -> dict[str, list[TeacherHand]]:
+    """Return the teacher's hands by the photo's name, of every photo that it looked at. Raises :class:`InputError`."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file: make it with `handheld hands pseudo-label`")
+    labels: dict[str, list[TeacherHand]] = {}
+    for number, record in enumerate(read_lines(path), 1):
+        try:
+            labels[record["photo"]] = [TeacherHand.from_json(hand) for hand in record["hands"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: line {number}: not a photo's labels ({error!r})") from error
+    return labels

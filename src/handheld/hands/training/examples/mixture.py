@@ -1,0 +1,377 @@
+"""What the landmark network is shown: crops of photos, of rendered hands, and of what is no hand.
+
+Step k of a seed is the same in every run, whoever makes it: batches are made in worker processes, and a run
+that was stopped goes on with the batch that it would have seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.hands.geometry import LANDMARK_RULE
+from handheld.hands.training.examples.augment import RENDERED_CHANGES, augment
+from handheld.hands.training.examples.crops import (
+    CropExample,
+    Jitter,
+    empty_crop,
+    hand_crop,
+    labelled_crop,
+    mirrored,
+    random_region,
+    tracking_region,
+    with_changes,
+)
+from handheld.hands.training.examples.labelling import TeacherHand, read_labels
+from handheld.hands.training.examples.photos import SINGLE, SPLITS, Photo, Split, load_pixels, read_photos, split_of
+from handheld.hands.training.examples.pixels import PixelStore, open_store
+from handheld.hands.training.examples.pool import RenderPool, from_middles
+from handheld.hands.training.labels import LabelledHand
+from handheld.hands.training.render.sources import open_sources
+from handheld.hands.training.render.studio import CropOptions, Studio
+from handheld.media import Rect, read_image
+
+RENDERED_SHARE: dict[str, float] = {"mixed": 0.5, "real": 0.0, "rendered": 1.0}
+"""Share of rendered crops among those that show a hand."""
+
+_TRAINING, _JUDGING = range(2)
+"""Purposes of the random numbers."""
+
+_MARGIN = 16
+
+RENDERED_JITTER = Jitter(shift=0.02, scale=0.06, turn=0.10)
+"""Beside that of the renderer, so that a crop looks different each time."""
+
+_MOVED_OFF = 0.3
+"""Share of the crops without a hand that are cut beside a hand: half hands, arms, the wrist."""
+
+
+class PhotoHand(NamedTuple):
+    """A hand in a photo of a store.
+
+    Attributes:
+        picture: position of the photo in the store.
+        hand: its labels, in pixels of the stored picture.
+        group: the set.
+    """
+
+    picture: int
+    hand: LabelledHand
+    group: str
+
+
+@dataclass(frozen=True, eq=False)
+class CropBatch:
+    """n crops and their truth, see :class:`CropExample`; NaN where nobody knows.
+
+    Attributes:
+        pixels: (n, size, size, 3) uint8.
+        points: (n, 21, 3).
+        world: (n, 21, 3).
+        presence, handedness, palm: (n,).
+        groups: of each.
+    """
+
+    pixels: NDArray[np.uint8]
+    points: NDArray[np.float32]
+    world: NDArray[np.float32]
+    presence: NDArray[np.float32]
+    handedness: NDArray[np.float32]
+    palm: NDArray[np.float32]
+    groups: tuple[str, ...]
+
+
+def stacked(examples: Sequence[CropExample]) -> CropBatch:
+    """Return examples as a batch."""
+    return CropBatch(
+        pixels=np.stack([example.pixels for example in examples]),
+        points=np.stack([example.points for example in examples]),
+        world=np.stack([example.world for example in examples]),
+        presence=np.array([example.presence for example in examples], np.float32),
+        handedness=np.array([example.handedness for example in examples], np.float32),
+        palm=np.array([example.palm for example in examples], np.float32),
+        groups=tuple(example.group for example in examples),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoHands:
+    """All photos with labels, and all pictures without hands, by split.
+
+    Attributes:
+        photos: in the order of the store.
+        store: of the photos.
+        hands: those that can be trusted.
+        empty_store: of the pictures without any hand.
+        empty: their positions.
+    """
+
+    photos: list[Photo]
+    store: PixelStore
+    hands: dict[Split, list[PhotoHand]]
+    empty_store: PixelStore
+    empty: dict[Split, list[int]]
+
+    @cached_property
+    def single(self) -> dict[Split, list[PhotoHand]]:
+        """The hands beside which there is no other hand."""
+        return {split: [hand for hand in hands if hand.group in SINGLE] for split, hands in self.hands.items()}
+
+
+@dataclass(frozen=True)
+class LabelLimits:
+    """Which of a teacher's answers become labels.
+
+    Attributes:
+        disagreement: largest mean spread of a hand, in palm lengths.
+        spread: largest spread of a keypoint; beyond it the keypoint is unknown.
+        palm: least pixels from wrist to middle knuckle.
+        certain: least certainty from which on its handedness is believed, in [0.5, 1].
+    """
+
+    disagreement: float = 0.12
+    spread: float = 0.25
+    palm: float = 8.0
+    certain: float = 0.8
+
+
+def read_photo_hands(data: Path, labels: Path, cache: Path, limits: LabelLimits | None = None) -> PhotoHands:
+    """Read photos, their pseudo-labels and the pictures without hands.
+
+    Args:
+        data: the folder with ``photos``, ``negatives`` and ``backgrounds``.
+        labels: JSON lines of ``pseudo_label``.
+        cache: folder where decoded pictures are kept.
+        limits: on the teacher's answers.
+
+    Raises:
+        InputError: a folder, a photo or the labels are missing or damaged; by name.
+    """
+    limits = limits or LabelLimits()
+    photos = read_photos(data / "photos")
+    labelled = read_labels(labels)
+    store = open_store(cache / "photos.pixels", [photo.name for photo in photos], lambda i: load_pixels(photos[i]))
+    hands: dict[Split, list[PhotoHand]] = {split: [] for split in SPLITS}
+    for index, photo in enumerate(photos):
+        scale = store.scale(index)
+        for answer in labelled.get(photo.name, []):
+            hand = _trusted(answer, photo, scale, limits)
+            if hand is not None:
+                hands[photo.split].append(PhotoHand(index, hand, photo.name.partition("/")[0]))
+    if not hands["train"]:
+        raise InputError(f"{labels}: no hand of a training photo in {data / 'photos'} is labelled well enough")
+    empty_store = _open_empty(data, cache)
+    empty: dict[Split, list[int]] = {split: [] for split in SPLITS}
+    for index, name in enumerate(empty_store.names):
+        empty[split_of(name)].append(index)
+    return PhotoHands(photos, store, hands, empty_store, empty)
+
+
+def _open_empty(data: Path, cache: Path) -> PixelStore:
+    paths = sorted(path for folder in ("negatives", "backgrounds") for path in (data / folder).glob("*.jpg"))
+    if not paths:
+        raise InputError(f"{data}: no pictures without hands in negatives or backgrounds")
+    names = [path.relative_to(data).as_posix() for path in paths]
+    return open_store(cache / "empty.pixels", names, lambda i: read_image(paths[i]))
+
+
+def _trusted(answer: TeacherHand, photo: Photo, scale: float, limits: LabelLimits) -> LabelledHand | None:
+    """Return the teacher's answer as labels in pixels of the stored picture, if it is sure enough of it."""
+    keypoints = answer.keypoints * np.float32(scale)
+    palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
+    if answer.disagreement > limits.disagreement or palm < limits.palm:
+        return None
+    unsure = answer.spread > limits.spread
+    if unsure[list(LANDMARK_RULE.subset)].any():
+        return None  # it could not be said where to cut
+    keypoints[unsure] = np.nan
+    certain = max(answer.right, 1 - answer.right) >= limits.certain
+    return LabelledHand(
+        keypoints=keypoints,
+        source="teacher",
+        world=answer.world,
+        handedness=answer.handedness if certain else None,
+        person=photo.person,
+    )
+
+
+@dataclass(frozen=True)
+class CropMixture:
+    """Batches of crops, by their step.
+
+    Attributes:
+        data: the folder with photos, negatives, backgrounds and meshes.
+        labels: the pseudo-labels.
+        cache: where decoded pictures are kept.
+        size: side of a crop, pixels.
+        batch: crops in a batch.
+        arm: "mixed", "real" or "rendered" hands.
+        empty: share of crops without a hand.
+        seed: of everything random.
+        limits: on the teacher's answers.
+        pool: different rendered crops; each takes 60 kB of disk.
+    """
+
+    data: Path
+    labels: Path
+    cache: Path
+    size: int = 128
+    batch: int = 64
+    arm: str = "mixed"
+    empty: float = 0.15
+    seed: int = 0
+    limits: LabelLimits = field(default_factory=LabelLimits)
+    pool: int = 40_000
+
+    def __post_init__(self) -> None:
+        if self.arm not in RENDERED_SHARE:
+            raise InputError(f"no arm {self.arm!r}: expected {', '.join(RENDERED_SHARE)}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is open stays here: a worker opens it anew.
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+    def open(self) -> None:
+        """Open everything that batches are made from, so that what is missing is told at once.
+
+        Raises:
+            InputError, ModelError: it is missing or damaged; by name.
+        """
+        _ = self.photos
+        if RENDERED_SHARE[self.arm]:
+            _ = self.rendered
+
+    @cached_property
+    def photos(self) -> PhotoHands:
+        """The photos, opened in the process that asks."""
+        return read_photo_hands(self.data, self.labels, self.cache, self.limits)
+
+    @cached_property
+    def rendered(self) -> RenderPool:
+        """The rendered crops, a little larger than those that are cut from them."""
+        side = self.size + _MARGIN
+        studio = Studio(open_sources(self.data), self.seed)
+        path = self.cache / f"rendered-{side}-{self.seed}.records"
+        options = CropOptions(size=side)
+        return RenderPool(path, side, side, 1, self.pool, lambda index: studio.crop(index, options))
+
+    @cached_property
+    def _groups(self) -> tuple[list[list[PhotoHand]], NDArray[np.float64]]:
+        """The training hands by set, and how often each set is drawn: by the root of its size, so that
+        large sets of one person do not drown the others."""
+        by_set: dict[str, list[PhotoHand]] = {}
+        for entry in self.photos.hands["train"]:
+            by_set.setdefault(entry.group, []).append(entry)
+        groups = [by_set[name] for name in sorted(by_set)]
+        weights = np.sqrt([len(group) for group in groups])
+        return groups, weights / weights.sum()
+
+    def __call__(self, step: int) -> CropBatch:
+        """Return the batch of a step."""
+        rng = np.random.default_rng([self.seed, _TRAINING, step])
+        share = RENDERED_SHARE[self.arm]
+        examples = []
+        for place in range(self.batch):
+            if rng.random() < self.empty:
+                examples.append(self._empty_example(rng))
+            elif rng.random() < share:
+                examples.append(self._rendered_example(step * self.batch + place, rng))
+            else:
+                examples.append(self._photo_example(rng))
+        return stacked(examples)
+
+    def _photo_example(self, rng: np.random.Generator) -> CropExample:
+        entry = self._draw(rng)
+        pixels = self.photos.store[entry.picture]
+        example = hand_crop(pixels, entry.hand, self.size, rng, group=entry.group)
+        return with_changes(example, rng)
+
+    def _rendered_example(self, index: int, rng: np.random.Generator) -> CropExample:
+        picture = self.rendered(index)
+        side = picture.pixels.shape[0]
+        region = RENDERED_JITTER.applied(Rect(side / 2, side / 2, side, side, 0.0), rng)
+        example = labelled_crop(picture.pixels, from_middles(picture.hands[0]), region, self.size, rng)
+        changed = augment(example.pixels, rng, changes=RENDERED_CHANGES)
+        example = replace(example, pixels=changed, group="rendered")
+        return mirrored(example) if rng.random() < 0.5 else example
+
+    def _empty_example(self, rng: np.random.Generator) -> CropExample:
+        return with_changes(example_without_hand(self.photos, "train", self.size, rng), rng)
+
+    def _draw(self, rng: np.random.Generator) -> PhotoHand:
+        groups, weights = self._groups
+        group = groups[int(rng.choice(len(groups), p=weights))]
+        return group[int(rng.integers(len(group)))]
+
+
+def example_without_hand(photos: PhotoHands, split: Split, size: int, rng: np.random.Generator) -> CropExample:
+    """Cut something of a split that is no hand, or so little of one that it must not be followed."""
+    singles = photos.single[split]
+    if singles and rng.random() < _MOVED_OFF:
+        entry = singles[int(rng.integers(len(singles)))]
+        return beside_hand(photos.store[entry.picture], entry.hand, size, rng)
+    empty = photos.empty[split]
+    pixels = photos.empty_store[empty[int(rng.integers(len(empty)))]]
+    return empty_crop(pixels, random_region(pixels.shape, rng), size, rng, group="empty")
+
+
+def fixed_examples(photos: PhotoHands, split: Split, size: int, *, most: int, empty: int) -> list[CropExample]:
+    """Return the crops that a split is judged by, the same in every run.
+
+    Args:
+        photos: all of them.
+        split: whose people are shown.
+        size: side of the crops.
+        most: crops of hands; evenly taken from all of the split.
+        empty: crops without hands.
+    """
+    hands = photos.hands[split]
+    chosen = np.unique(np.linspace(0, len(hands) - 1, min(most, len(hands))).astype(int))
+    examples = []
+    for index in chosen.tolist():
+        entry = hands[index]
+        rng = np.random.default_rng([_JUDGING, index])
+        pixels = photos.store[entry.picture]
+        examples.append(hand_crop(pixels, entry.hand, size, rng, mirror=False, group=entry.group))
+    generators = (np.random.default_rng([_JUDGING, most + index]) for index in range(empty))
+    examples.extend(example_without_hand(photos, split, size, rng) for rng in generators)
+    return examples
+
+
+def rendered_examples(mixture: CropMixture, count: int) -> list[CropExample]:
+    """Return crops of rendered hands of people that no training of this seed sees."""
+    studio = Studio(open_sources(mixture.data), _OTHER_SEED + mixture.seed)
+    pictures = [studio.crop(index, CropOptions(size=mixture.size)) for index in range(count)]
+    return [whole_picture_crop(picture.pixels, picture.hands[0], mixture.size) for picture in pictures]
+
+
+_OTHER_SEED = 1_000_000
+
+
+def whole_picture_crop(pixels: NDArray[np.uint8], hand: LabelledHand, size: int) -> CropExample:
+    """Return a picture that is a crop already, with the renderer's labels, as an example."""
+    side = pixels.shape[0]
+    region = Rect(side / 2, side / 2, side, side, 0.0)
+    example = labelled_crop(pixels, from_middles(hand), region, size)
+    return replace(example, pixels=pixels, group="rendered")
+
+
+def beside_hand(pixels: NDArray[np.uint8], hand: LabelledHand, size: int, rng: np.random.Generator) -> CropExample:
+    """Cut a region from which most of a hand is missing; nothing is taught where too much of it is left."""
+    nominal = tracking_region(hand.keypoints)
+    direction = rng.uniform(-np.pi, np.pi)
+    away = rng.uniform(0.6, 1.0) * nominal.width
+    region = replace(
+        nominal,
+        x=nominal.x + float(away * np.cos(direction)),
+        y=nominal.y + float(away * np.sin(direction)),
+        angle=float(rng.uniform(-np.pi, np.pi)),
+    )
+    example = labelled_crop(pixels, hand, region, size, rng)
+    unknown = np.full_like(example.points, np.nan)
+    return replace(example, points=unknown, world=unknown, handedness=np.nan, group="beside")

@@ -1,0 +1,216 @@
+"""The photo sets: which pictures there are, what is known of them, and which are kept apart.
+
+Photos are split by person, or by session where nobody says who it is, never by picture: two photos of one
+hand a second apart are nearly the same picture.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError, MediaError
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """A folder of photos.
+
+    Attributes:
+        name: of the folder.
+        credit: what a model card says of it.
+        complete: whether every hand that can be seen has a box.
+        single: whether no photo shows more than one hand.
+    """
+
+    name: str
+    credit: str
+    complete: bool = False
+    single: bool = False
+
+
+SHIPPED = (
+    PhotoSet("subhih", "SubhiH/HandsDataset, Apache-2.0", complete=True),
+    PhotoSet("asl_letters", "Roboflow ASL Letters by D. Lee, public domain", single=True),
+    PhotoSet("lebanese", "Lebanese University, Roboflow, CC BY 4.0", complete=True),
+    PhotoSet("digits", "ardamavi/Sign-Language-Digits-Dataset, Apache-2.0", single=True),
+    PhotoSet("emrecandir_hand", "emrecandir9/custom-gesture-dataset, MIT"),
+    PhotoSet("ti1k", "MahmudulAlam/TI1K-Dataset, MIT", complete=True, single=True),
+    PhotoSet("bisindo_binus", "Zappie733/Research-Binus-BISINDO-DATASET, MIT"),
+    PhotoSet("islate", "HACKERSTARK/ISLATE, MIT"),
+    PhotoSet("asl_opencv", "HarshalCreates/american-sign-language-opencv, MIT"),
+    PhotoSet("coco_ccby", "COCO, single pictures CC BY 2.0, attributions in index.jsonl"),
+    PhotoSet("grocery_held", "marcusklasson/GroceryStoreDataset, MIT"),
+    PhotoSet("stark_isl", "StarK-0/RSLC-using-CNN, MIT"),
+    PhotoSet("condzi", "Condzi/ece-ai-project, MIT"),
+    PhotoSet("rps_harikrishnan", "Harikrishnan6336/Rock_Paper_Scissors, MIT", single=True),
+    PhotoSet("rps_parikshit", "parikshitkumar1/Best_Of_One, MIT", single=True),
+    PhotoSet("dex_hand", "dexsuite/dex-retargeting, MIT"),
+    PhotoSet("hackmit_asl", "helloparthshah/HackMIT, MIT", single=True),
+)
+"""Sets whose licence lets a model trained on them ship. No other is read."""
+
+SINGLE = frozenset(photo_set.name for photo_set in SHIPPED if photo_set.single)
+"""Sets in which whatever is beside a hand is no hand."""
+
+_PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+_SALT = "1"
+"""Chosen among forty so that validation and test have photos of four and six sets; see docs/train-hand-models.md."""
+_PERCENT = {"test": 10, "validation": 20}
+"""Upper ends of the splits' ranges of the hash, in percent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo and what its set says of it.
+
+    Attributes:
+        name: "set/file", by which labels refer to it.
+        path: of the file.
+        person: whom or which session it shows; photos of one person are in one split.
+        boxes: (n, 4) whole hands, centre x, centre y, width, height as fractions of the picture; or
+            ``None`` where the set has none for this photo.
+        complete: whether those boxes are all hands.
+        tips: (2, 2) thumb and index tip as fractions, set by hand; or ``None``.
+    """
+
+    name: str
+    path: Path
+    person: str
+    boxes: NDArray[np.float64] | None = None
+    complete: bool = False
+    tips: NDArray[np.float64] | None = None
+
+    @property
+    def split(self) -> Split:
+        """The split that this photo's person is in."""
+        return split_of(self.person)
+
+
+def split_of(person: str) -> Split:
+    """Return the split of a person or session: a tenth is for tests, a tenth for validation, by a hash of the name."""
+    digest = hashlib.sha256(f"{_SALT}/{person}".encode()).digest()
+    percent = int.from_bytes(digest[:4], "big") * 100 / 2**32
+    if percent < _PERCENT["test"]:
+        return "test"
+    return "validation" if percent < _PERCENT["validation"] else "train"
+
+
+def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Photo]:
+    """List the photos of the sets that a folder holds, in the order of their names.
+
+    Args:
+        folder: holds a folder for each set, and ``boxes.json`` for sets without an index.
+        sets: those to read; one that is not there is left out.
+
+    Raises:
+        InputError: none of the sets is there, or an index cannot be read or names a file that is missing.
+    """
+    boxes = _read_json(folder / "boxes.json") if (folder / "boxes.json").is_file() else {}
+    photos: list[Photo] = []
+    for photo_set in sets:
+        if (folder / photo_set.name).is_dir():
+            photos += _photos_of(folder, photo_set, boxes)
+    if not photos:
+        names = ", ".join(photo_set.name for photo_set in sets)
+        raise InputError(f"{folder}: no photos: expected a folder for each set ({names})")
+    return photos
+
+
+def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iterator[Photo]:
+    index = folder / photo_set.name / "index.jsonl"
+    records = {record["file"]: record for record in read_lines(index)} if index.is_file() else {}
+    for name in records:
+        if not (index.parent / name).is_file():
+            raise InputError(f"{index}: names {name}, which is not in {index.parent}: restore it or take its line out")
+    for path in sorted((folder / photo_set.name).rglob("*")):
+        if path.suffix.lower() not in _PICTURES:
+            continue
+        name = path.relative_to(folder).as_posix()
+        record = records.get(path.name, {})
+        listed = record.get("boxes", boxes.get(name))
+        yield Photo(
+            name=name,
+            path=path,
+            person=_person(photo_set.name, record, path),
+            boxes=None if listed is None else np.array(listed, np.float64).reshape(-1, 4),
+            complete=photo_set.complete and listed is not None,
+            tips=_tips(record),
+        )
+
+
+def _tips(record: dict[str, Any]) -> NDArray[np.float64] | None:
+    if "thumb_tip" not in record:
+        return None
+    return np.array([record["thumb_tip"], record["index_tip"]], np.float64)
+
+
+def _person(name: str, record: dict[str, Any], path: Path) -> str:
+    if record.get("person"):
+        return f"{name}/{record['person']}"
+    session = _SESSIONS.get(name)
+    return f"{name}/{session(record, path)}" if session else name
+
+
+def _hundred(record: dict[str, Any], path: Path) -> str:
+    """Number of the photo without its last two digits: cameras count on, so neighbours were taken together."""
+    digits = re.findall(r"\d+", record.get("path", path.name))
+    return str(int(digits[-1]) // 100)
+
+
+def _prefix(record: dict[str, Any], path: Path) -> str:
+    return path.name.partition("pic")[0].strip("_")
+
+
+_SESSIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
+    "digits": _hundred,  # some ten of the 218 students
+    "ti1k": _hundred,  # one of about ten scenes
+    "lebanese": _hundred,
+    "subhih": _prefix,  # a room
+}
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read JSON lines. Raises :class:`InputError` with the number of the line that is none."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path}: line {number}: expected a JSON object: {error}") from error
+        if not isinstance(record, dict):
+            raise InputError(f"{path}: line {number}: expected a JSON object, got {type(record).__name__}")
+        yield record
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        table = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: expected a table of files and boxes, got {type(table).__name__}")
+    return table
+
+
+def load_pixels(photo: Photo) -> NDArray[np.uint8]:
+    """Decode a photo: (H, W, 3) uint8 RGB. Raises :class:`InputError` if it is gone or broken, by name."""
+    from handheld.media import read_image
+
+    try:
+        return read_image(photo.path)
+    except MediaError as error:
+        raise InputError(f"photo {photo.name}: {error}; restore it or take it out of the set") from error

@@ -1,0 +1,1 @@
+"""The landmark network: its layers, its loss, its metrics, its training."""

@@ -1,0 +1,128 @@
+"""How good a landmark network is: error by palm length, presence, handedness, and what its confidence is worth."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkAnswers:
+    """What a network said of n crops, and the truth; NaN where nobody knows.
+
+    Attributes:
+        errors: (n, 21) distance of each keypoint in palm lengths.
+        confidence: (n, 21) probability that a keypoint is right.
+        presence, handedness: (n,) probabilities.
+        has_hand, is_right: (n,) truth, 0 or 1.
+        groups: of each crop.
+    """
+
+    errors: Floats
+    confidence: Floats
+    presence: Floats
+    handedness: Floats
+    has_hand: Floats
+    is_right: Floats
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LandmarkScores:
+    """Numbers of a report.
+
+    Attributes:
+        mean, median: error of a keypoint, in palm lengths.
+        p90: error that nine hands of ten stay below, each by its mean.
+        groups: mean error of each group.
+        points: mean error of each of the 21 keypoints.
+        present: share of crops with a hand in which one is seen.
+        absent: share of crops without a hand in which none is seen.
+        handedness: share of hands whose side is right.
+        calibration: mean difference between confidence and how often it was right, in ten equal steps.
+        hands: crops with a hand.
+    """
+
+    mean: float
+    median: float
+    p90: float
+    groups: dict[str, float] = field(default_factory=dict)
+    points: tuple[float, ...] = ()
+    present: float = float("nan")
+    absent: float = float("nan")
+    handedness: float = float("nan")
+    calibration: float = float("nan")
+    hands: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers, rounded; ``None`` where nothing was to be measured."""
+        return {name: _rounded(value) for name, value in asdict(self).items()}
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _rounded(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(entry) for entry in value]
+    if isinstance(value, float):
+        return None if np.isnan(value) else round(value, 4)
+    return value
+
+
+def landmark_scores(answers: LandmarkAnswers, close: float) -> LandmarkScores:
+    """Summarise answers.
+
+    Args:
+        answers: of a network.
+        close: palm lengths within which a keypoint is right, as for the confidence.
+    """
+    known = np.isfinite(answers.errors)
+    has_points = np.asarray(known.any(axis=1), np.bool_)
+    by_hand = _row_means(answers.errors[has_points])
+    names = [name for name, has in zip(answers.groups, has_points, strict=True) if has]
+    return LandmarkScores(
+        mean=_mean(answers.errors[known]),
+        median=float(np.median(answers.errors[known])) if known.any() else float("nan"),
+        p90=float(np.quantile(by_hand, 0.9)) if len(by_hand) else float("nan"),
+        groups=_by_group(by_hand, names),
+        points=tuple(_mean(column[np.isfinite(column)]) for column in answers.errors.T),
+        present=_mean(answers.presence[answers.has_hand == 1] >= 0.5),
+        absent=_mean(answers.presence[answers.has_hand == 0] < 0.5),
+        handedness=_agreement(answers.handedness, answers.is_right),
+        calibration=calibration_error(answers.confidence[known], answers.errors[known] < close),
+        hands=int(has_points.sum()),
+    )
+
+
+def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error (Naeini et al., 2015) of (n,) probabilities, in [0, 1]; NaN for none."""
+    if not len(confidence):
+        return float("nan")
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    total = np.bincount(bins, minlength=_BINS)
+    gap = np.bincount(bins, weights=confidence - right, minlength=_BINS)
+    return float(np.abs(gap).sum() / total.sum())
+
+
+def _by_group(values: Floats, names: Sequence[str]) -> dict[str, float]:
+    labels = np.array(names)
+    return {name: _mean(values[labels == name]) for name in sorted(set(names))}
+
+
+def _agreement(probability: Floats, truth: Floats) -> float:
+    known = np.isfinite(truth)
+    return _mean((probability[known] >= 0.5) == (truth[known] == 1))
+
+
+def _row_means(values: Floats) -> Floats:
+    return np.array([row[np.isfinite(row)].mean() for row in values], np.float32)
+
+
+def _mean(values: NDArray[np.generic]) -> float:
+    return float(values.mean()) if values.size else float("nan")

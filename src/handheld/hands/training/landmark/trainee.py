@@ -1,0 +1,180 @@
+"""The landmark network in training: its configuration, its loss of a step, its evaluation."""
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from handheld.errors import InputError
+from handheld.hands.training.batches import BatchStream
+from handheld.hands.training.blocks import to_unit
+from handheld.hands.training.config import ExampleConfig, LearnConfig
+from handheld.hands.training.examples.crops import CropExample
+from handheld.hands.training.examples.mixture import (
+    CropBatch,
+    CropMixture,
+    LabelLimits,
+    fixed_examples,
+    rendered_examples,
+    stacked,
+)
+from handheld.hands.training.examples.photos import Split
+from handheld.hands.training.landmark.loss import CLOSE, LandmarkTargets, LossWeights, errors, landmark_loss
+from handheld.hands.training.landmark.metrics import LandmarkAnswers, LandmarkScores, landmark_scores
+from handheld.hands.training.landmark.network import LandmarkNetwork, LandmarkOutput, LandmarkShape
+from handheld.training import autocast, device_of
+
+_JUDGED_HANDS = 700
+_JUDGED_EMPTY = 300
+_JUDGED_RENDERED = 200
+
+
+@dataclass(frozen=True)
+class LandmarkConfig:
+    """A landmark training, as its TOML file has it.
+
+    Attributes:
+        arm: which hands it sees: "mixed", "real" or "rendered".
+        empty: share of crops without a hand.
+        examples: where they come from.
+        learn: how long and how fast.
+        network: its size.
+        loss: weights of its parts.
+    """
+
+    arm: str = "mixed"
+    empty: float = 0.15
+    examples: ExampleConfig = field(default_factory=ExampleConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
+    network: LandmarkShape = field(default_factory=LandmarkShape)
+    loss: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.empty < 1:
+            raise InputError(f"empty: expected a share in [0, 1), got {self.empty}")
+
+    def with_arm(self, arm: str | None) -> "LandmarkConfig":
+        """Return the configuration with another arm, if one is named."""
+        return self if arm is None else replace(self, arm=arm)
+
+    def plan(self) -> dict[str, Any]:
+        """Return what must be the same in all stretches of a run."""
+        return {
+            "task": "landmarks",
+            "arm": self.arm,
+            "empty": self.empty,
+            "disagreement": self.examples.disagreement,
+            "pool": self.examples.pool,
+            "learn": self.learn.plan(),
+            "network": asdict(self.network),
+            "loss": asdict(self.loss),
+        }
+
+
+class LandmarkTrainee:
+    """What :func:`handheld.hands.training.run.train` needs to know of landmarks."""
+
+    def __init__(self, config: LandmarkConfig) -> None:
+        self._config = config
+        self.mixture = CropMixture(
+            data=config.examples.folder,
+            labels=Path(config.examples.labels),
+            cache=Path(config.examples.cache),
+            size=config.network.size,
+            batch=config.learn.batch,
+            arm=config.arm,
+            empty=config.empty,
+            seed=config.learn.seed,
+            pool=config.examples.pool,
+            limits=LabelLimits(disagreement=config.examples.disagreement),
+        )
+        # Here and not in the workers: what is missing is told before they start.
+        self.mixture.open()
+        self._stream: BatchStream[CropBatch] = BatchStream(self.mixture, config.examples.workers)
+
+    def make_network(self) -> nn.Module:
+        """Return the network with its first weights."""
+        return LandmarkNetwork(self._config.network)
+
+    def loss(self, network: nn.Module, step: int) -> torch.Tensor:
+        """Return the loss of a step."""
+        where = device_of(network)
+        batch = self._stream(step)
+        output = _answer(network, batch, where)
+        return landmark_loss(output, targets_of(batch, where), self._config.loss)
+
+    def evaluate(self, network: nn.Module) -> dict[str, Any]:
+        """Return the scores on the validation split, and the error on rendered hands of other people."""
+        photos = judge(network, self._validation).to_json()
+        if self._config.arm == "real":
+            return photos
+        return {**photos, "rendered_mean": round(judge(network, self._rendered).mean, 4)}
+
+    def scores(self, network: nn.Module, split: Split) -> LandmarkScores:
+        """Return the scores on all hands of a split."""
+        photos = self.mixture.photos
+        most = len(photos.hands[split])
+        size = self._config.network.size
+        return judge(network, fixed_examples(photos, split, size, most=most, empty=2 * _JUDGED_EMPTY))
+
+    @cached_property
+    def _validation(self) -> list[CropExample]:
+        return fixed_examples(
+            self.mixture.photos,
+            "validation",
+            self._config.network.size,
+            most=_JUDGED_HANDS,
+            empty=_JUDGED_EMPTY,
+        )
+
+    @cached_property
+    def _rendered(self) -> list[CropExample]:
+        return rendered_examples(self.mixture, _JUDGED_RENDERED)
+
+
+def targets_of(batch: CropBatch, where: torch.device) -> LandmarkTargets:
+    """Return the truth of a batch as tensors."""
+    arrays = (batch.points, batch.world, batch.presence, batch.handedness, batch.palm)
+    return LandmarkTargets(*(torch.from_numpy(array).to(where) for array in arrays))
+
+
+def _answer(network: nn.Module, batch: CropBatch, where: torch.device) -> LandmarkOutput:
+    pictures = to_unit(torch.from_numpy(batch.pixels).to(where))
+    assert isinstance(network, LandmarkNetwork)
+    with autocast(where):
+        fine, coarse = network.see(pictures)
+    return network.read(fine.float(), coarse.float())
+
+
+@torch.no_grad()
+def judge(network: nn.Module, examples: list[CropExample], *, batch: int = 64) -> LandmarkScores:
+    """Return the scores of a network in evaluation mode on examples."""
+    where = device_of(network)
+    columns: list[list[np.ndarray[Any, Any]]] = [[] for _ in range(4)]
+    for start in range(0, len(examples), batch):
+        together = stacked(examples[start : start + batch])
+        output = _answer(network, together, where)
+        answers = (
+            errors(output, targets_of(together, where)),
+            output.confidence.sigmoid(),
+            output.presence.sigmoid(),
+            output.handedness.sigmoid(),
+        )
+        for column, answer in zip(columns, answers, strict=True):
+            column.append(answer.float().cpu().numpy())
+    truth = stacked(examples)
+    joined = [np.concatenate(column) for column in columns]
+    answers_of_all = LandmarkAnswers(
+        errors=joined[0],
+        confidence=joined[1],
+        presence=joined[2],
+        handedness=joined[3],
+        has_hand=truth.presence,
+        is_right=truth.handedness,
+        groups=truth.groups,
+    )
+    return landmark_scores(answers_of_all, CLOSE)

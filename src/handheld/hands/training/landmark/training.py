@@ -1,0 +1,47 @@
+"""The whole of ``handheld hands train landmarks``: train, judge, write the files and their card."""
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from handheld.hands.training.landmark.metrics import LandmarkScores
+from handheld.hands.training.landmark.network import DeployedLandmarks, LandmarkNetwork
+from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
+from handheld.hands.training.pack import Training, written
+from handheld.hands.training.run import Progress, RunFolder, averaged_network, silent, train
+
+
+def train_landmarks(
+    config: LandmarkConfig, folder: Path, *, minutes: float | None = None, progress: Progress = silent
+) -> Training[LandmarkScores]:
+    """Train a landmark network, or go on with it, and write its files.
+
+    Args:
+        config: of the run.
+        folder: of the run; a run that was stopped goes on.
+        minutes: length of the run, instead of its number of steps; see :func:`run.train`.
+        progress: told how far it is.
+
+    Raises:
+        HandheldError: as :func:`run.train`, or the network cannot be compiled.
+    """
+    trainee = LandmarkTrainee(config)
+    result = train(trainee, config.learn, config.plan(), RunFolder(folder), minutes=minutes, progress=progress)
+    return _written(trainee, result.learner.average.module.cpu().eval(), folder, progress)
+
+
+def export_landmarks(config: LandmarkConfig, folder: Path, *, progress: Progress = silent) -> Training[LandmarkScores]:
+    """Write the files of a run as it stands, which may still be at work: its weights' mean of a minute ago."""
+    trainee = LandmarkTrainee(config)
+    return _written(trainee, averaged_network(trainee, RunFolder(folder)), folder, progress)
+
+
+def _written(trainee: LandmarkTrainee, network: nn.Module, folder: Path, progress: Progress) -> Training[LandmarkScores]:
+    progress("test", 0.0, "judging on the test split")
+    scores = trainee.scores(network, "test")
+    progress("test", 1.0, f"error {scores.mean:.3f} of palm length")
+    calibration = torch.from_numpy(trainee.mixture(0).pixels)
+    deployed = DeployedLandmarks(cast(LandmarkNetwork, network))
+    return written(deployed, "landmark", "Hand landmarks", folder, scores, calibration, progress)

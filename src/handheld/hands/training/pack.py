@@ -1,0 +1,276 @@
+"""Trained networks become files of a pack, with a card that says what made them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from handheld.compile import Compiled, Precision, to_tflite
+from handheld.errors import CompileError, InputError
+from handheld.files import atomic_path
+from handheld.hands.training.blocks import parameters_of, to_unit
+from handheld.hands.training.examples.photos import SHIPPED
+from handheld.hands.training.palm.network import PalmShape
+from handheld.hands.training.run import Progress, RunFolder
+
+PRECISIONS: dict[Precision, str] = {
+    "float32": "",
+    "float16": ".float16",
+    "int8_weights": ".int8_weights",
+    "int8": ".int8",
+}
+"""What is written of each network, and how the files' names end."""
+
+_CALIBRATION = 64
+"""Pictures by which the ranges of eight-bit activations are chosen."""
+
+
+class ScoreTable(Protocol):
+    """Scores of any network."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers."""
+
+
+Scores = TypeVar("Scores", bound=ScoreTable)
+
+_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float16": 2e-2, "int8_weights": 0.15, "int8": 0.5}
+"""Probabilities that hardly vary over a few pictures make the file's share of difference look large."""
+
+_CREDITS = (
+    *(photo_set.credit for photo_set in SHIPPED),
+    "MakeHuman base mesh, rig, targets and skins, CC0",
+    "webxr-input-profiles hand mesh, MIT",
+    "pictures without hands: public domain, CC0, MIT, Apache-2.0, CC BY, each in negatives/index.jsonl",
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """The files of one network.
+
+    Attributes:
+        files: by precision.
+        refused: why a precision has no file.
+    """
+
+    files: dict[str, Path]
+    refused: dict[str, str]
+
+
+def export(
+    network: nn.Module,
+    name: str,
+    folder: Path,
+    card: Mapping[str, Any],
+    calibration: Sequence[NDArray[np.float32]],
+) -> Export:
+    """Write a network in every precision.
+
+    Args:
+        network: in its deployed form, on the CPU.
+        name: stem of the files.
+        folder: to write them to.
+        card: stored inside each file, and beside them as ``card.md``.
+        calibration: inputs (1, 3, side, side) in [0, 1], from the training data.
+
+    Raises:
+        CompileError: not even the float32 file agrees with the network.
+    """
+    files: dict[str, Path] = {}
+    refused: dict[str, str] = {}
+    for precision, ending in PRECISIONS.items():
+        path = folder / f"{name}{ending}.tflite"
+        try:
+            compiled = _compiled(network, calibration, precision, card, path)
+        except CompileError as error:
+            if precision == "float32":
+                raise
+            # A network that suffers from eight bits is no reason to lose its float file.
+            refused[precision] = str(error)
+        else:
+            assert compiled.path is not None
+            files[precision] = compiled.path
+    return Export(files, refused)
+
+
+def _compiled(
+    network: nn.Module,
+    calibration: Sequence[NDArray[np.float32]],
+    precision: Precision,
+    card: Mapping[str, Any],
+    path: Path,
+) -> Compiled:
+    return to_tflite(
+        network,
+        calibration[0],
+        metadata={**card, "precision": precision},
+        out=path,
+        precision=precision,
+        calibration=calibration if precision == "int8" else (),
+        checks=calibration[1:5],
+        tolerance=_TOLERANCE[precision],
+    )
+
+
+@dataclass(frozen=True)
+class Training(Generic[Scores]):
+    """What a training left.
+
+    Attributes:
+        scores: on the test split.
+        export: the files.
+        card: path of the card.
+    """
+
+    scores: Scores
+    export: Export
+    card: Path
+
+
+def written(
+    network: nn.Module,
+    name: str,
+    title: str,
+    folder: Path,
+    scores: Scores,
+    calibration: torch.Tensor,
+    progress: Progress,
+) -> Training[Scores]:
+    """Write the files of a trained network, and its card.
+
+    Args:
+        network: in its deployed form, on the CPU.
+        name: stem of the files.
+        title: of the card.
+        folder: of the run.
+        scores: on the test split.
+        calibration: (n, side, side, 3) uint8 pictures of the training.
+        progress: told how far it is.
+    """
+    plan = RunFolder(folder).read_plan()
+    seconds = time.time() - float(plan["started"])
+    card = card_of(network, plan, scores.to_json(), title=title, seconds=seconds)
+    progress("export", 0.0, "compiling")
+    pictures = to_unit(calibration[:_CALIBRATION]).contiguous().numpy()
+    files = export(network, name, folder, card, [picture[None] for picture in pictures])
+    path = folder / f"{name}.md"
+    write_card(card, files, path)
+    progress("export", 1.0, ", ".join(file.name for file in files.files.values()))
+    return Training(scores, files, path)
+
+
+def card_of(
+    network: nn.Module, plan: Mapping[str, Any], scores: Mapping[str, Any], *, title: str, seconds: float
+) -> dict[str, Any]:
+    """Return what there is to know about a trained network, as plain values.
+
+    Args:
+        network: that was trained.
+        plan: of its run.
+        scores: on the test split.
+        title: of the card.
+        seconds: since the run was begun, with all pauses.
+    """
+    return {
+        "title": title,
+        "licence": "Apache-2.0",
+        "parameters": parameters_of(network),
+        "plan": dict(plan),
+        "hours_since_begun": round(seconds / 3600, 2),
+        "test_scores": dict(scores),
+        "labels": "photos: agreement with a teacher (MediaPipe Hands full), not accuracy; rendered: true",
+        "data": list(_CREDITS),
+    }
+
+
+def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
+    """Write a card as Markdown, with the sizes of the files."""
+    sizes = [f"| {name} | {file.name} | {file.stat().st_size / 1e6:.2f} MB |" for name, file in files.files.items()]
+    refused = [f"- no {name}: {why}" for name, why in files.refused.items()]
+    scores = [f"| {name} | {value} |" for name, value in card["test_scores"].items()]
+    learn = card["plan"].get("learn", {})
+    lines = [
+        f"# {card['title']}",
+        "",
+        f"Licence {card['licence']}. {card['parameters']:,} parameters. {card['labels']}.",
+        f"Begun {card['hours_since_begun']} hours before this card; {card['plan'].get('steps')} steps, "
+        f"seed {learn.get('seed')}, handheld {card['plan'].get('version')}.",
+        "",
+        "| precision | file | size |",
+        "|---|---|---|",
+        *sizes,
+        *refused,
+        "",
+        "| on the test split | |",
+        "|---|---|",
+        *scores,
+        "",
+        "Data:",
+        *(f"- {credit}" for credit in card["data"]),
+        "",
+    ]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines), "utf-8")
+
+
+PACKED: tuple[Precision, ...] = ("float32", "float16", "int8_weights")
+"""Precisions that a pack may hold: those whose inputs and outputs are float32."""
+
+
+def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = "float32") -> None:
+    """Make a pack for :func:`handheld.hands.load_pack` of two runs.
+
+    Args:
+        palm, landmark: folders of the runs, whose files have been written.
+        folder: of the pack; made if it is not there.
+        precision: of both networks.
+
+    Raises:
+        InputError: a run has no file of that precision, or is of the other network.
+        FileError: the folder cannot be written.
+    """
+    if precision not in PACKED:
+        raise InputError(f"precision: expected {', '.join(PACKED)}, got {precision!r}")
+    ending = PRECISIONS[precision]
+    sizes = {}
+    for task, run, name in (("palm", palm, "palm"), ("landmarks", landmark, "landmark")):
+        plan = RunFolder(run).read_plan()
+        if plan.get("task") != task:
+            raise InputError(f"{run}: expected a run of {task}, it is one of {plan.get('task')}")
+        file = run / f"{name}{ending}.tflite"
+        if not file.is_file():
+            raise InputError(f"{file}: not there: end the run, or give --export-only to its command")
+        with atomic_path(folder / f"{name}.tflite") as temporary:
+            temporary.write_bytes(file.read_bytes())
+        sizes[task] = int(plan["network"]["size"])
+    cards = [(run / f"{name}.md").read_text("utf-8") for run, name in ((palm, "palm"), (landmark, "landmark"))]
+    with atomic_path(folder / "card.md") as temporary:
+        temporary.write_text("\n".join(cards), "utf-8")
+    # Last: a folder with it is a pack that can be opened.
+    with atomic_path(folder / "pack.toml") as temporary:
+        temporary.write_text(_pack_table(sizes["palm"], sizes["landmarks"]), "utf-8")
+
+
+def _pack_table(palm_size: int, landmark_size: int) -> str:
+    grids = PalmShape(size=palm_size).geometry.grids
+    return f"""\
+palm = "palm.tflite"
+landmark = "landmark.tflite"
+
+[palm_geometry]
+size = {palm_size}
+grids = {[list(grid) for grid in grids]}
+keypoints = 7
+
+[landmark_geometry]
+size = {landmark_size}
+depth_scale = 1.0      # depth is in pixels of the crop, as the other two
+confidence = true
+"""

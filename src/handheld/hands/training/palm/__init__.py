@@ -1,0 +1,1 @@
+"""The palm detector: its layers, anchors, loss, metrics, its training."""

@@ -1,0 +1,86 @@
+"""What the palm detector is corrected for."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from handheld.errors import InputError
+from handheld.hands.training.palm.network import PalmOutput
+
+_BETA = 0.05
+"""Of a palm's side: errors beyond it count by their size, not by their square."""
+
+LOSSES = ("focal", "cross_entropy")
+
+
+class PalmTargets(NamedTuple):
+    """What the anchors of n scenes shall say; see ``anchors.AnchorTargets``.
+
+    Attributes:
+        labels: (n, anchors).
+        values: (n, anchors, 18).
+        sides: (n, anchors).
+    """
+
+    labels: Tensor
+    values: Tensor
+    sides: Tensor
+
+
+@dataclass(frozen=True)
+class PalmLoss:
+    """Which loss, and what its parts count.
+
+    Attributes:
+        scores: "focal" (Lin et al., arXiv 1708.02002), or "cross_entropy", each anchor as much as any other.
+        alpha: share of the palms against the background, of the focal loss.
+        gamma: how much less an anchor counts that is right already, of the focal loss.
+        boxes: weight of the boxes and keypoints.
+    """
+
+    scores: str = "focal"
+    alpha: float = 0.25
+    gamma: float = 2.0
+    boxes: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.scores not in LOSSES:
+            raise InputError(f"loss.scores: expected {' or '.join(LOSSES)}, got {self.scores!r}")
+
+    def __call__(self, output: PalmOutput, targets: PalmTargets) -> Tensor:
+        """Return the loss of a batch, a number."""
+        positive = targets.labels == 1
+        palms = positive.sum().clamp(min=1)
+        if self.scores == "focal":
+            scores = focal_loss(output.logits, targets.labels, self.alpha, self.gamma).sum() / palms
+        else:
+            taught = targets.labels >= 0
+            scores = _cross_entropy(output.logits, targets.labels).sum() / taught.sum().clamp(min=1)
+        return scores + self.boxes * _box_loss(output, targets, positive) / palms
+
+
+def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
+    """Return the focal loss of each anchor: labels 1 and 0, and -1 where nothing is taught."""
+    right = torch.where(labels == 1, logits.sigmoid(), 1 - logits.sigmoid())
+    weight = torch.where(labels == 1, alpha, 1 - alpha)
+    return weight * (1 - right) ** gamma * _cross_entropy(logits, labels)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    truth = (labels == 1).to(logits.dtype)
+    apart = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return torch.where(labels >= 0, apart, torch.zeros_like(apart))
+
+
+def _box_loss(output: PalmOutput, targets: PalmTargets, positive: Tensor) -> Tensor:
+    """Return the sum over the palms' anchors of the mean error of their values, in sides of the palm."""
+    answer = output.values[positive]
+    truth = targets.values[positive]
+    side = targets.sides[positive][:, None]
+    places = [0, 1, *range(4, answer.shape[1])]
+    moved = functional.smooth_l1_loss(answer[:, places] / side, truth[:, places] / side, beta=_BETA, reduction="none")
+    grown = functional.smooth_l1_loss(answer[:, 2:4], truth[:, 2:4], beta=_BETA, reduction="none")
+    return moved.mean(dim=1).sum() + grown.mean(dim=1).sum()

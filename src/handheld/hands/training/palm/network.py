@@ -1,0 +1,138 @@
+"""The palm detector: single-shot, with square anchors only, over an encoder and a decoder.
+
+Palms are near to square, so one anchor in each cell is enough (BlazePalm, arXiv 2006.10214). Three grids
+share the sizes: each takes those that a few of its cells cover.
+"""
+
+from dataclasses import dataclass
+from math import log
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from handheld.errors import InputError
+from handheld.hands.palm import PalmGeometry
+from handheld.hands.training.blocks import Backbone, Pyramid, convolution, initialise
+
+STRIDES = (8, 16, 32)
+"""Pixels between the cells of the grids, finest first."""
+
+VALUES = 18
+"""Of an anchor: centre x and y, width, height, seven keypoints."""
+
+_PRIOR_LOGIT = log(0.01 / 0.99)
+"""Of an anchor before anything is learned: most see background (Lin et al., arXiv 1708.02002)."""
+
+
+@dataclass(frozen=True)
+class PalmShape:
+    """The size of a palm detector.
+
+    Attributes:
+        size: side of the square picture, pixels; a multiple of 32.
+        widths: channels of the five stages.
+        depths: residual blocks of each stage.
+        pyramid: channels of the decoder, or of what replaces it.
+        decoder: whether coarse features are carried down to the fine grids.
+    """
+
+    size: int = 192
+    widths: tuple[int, ...] = (12, 20, 32, 64, 96)
+    depths: tuple[int, ...] = (0, 1, 2, 2, 2)
+    pyramid: int = 40
+    decoder: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size < 64 or self.size % 32:
+            raise InputError(f"size: expected a multiple of 32 from 64 on, got {self.size}")
+        if len(self.widths) != 5 or len(self.depths) != 5:
+            raise InputError(f"widths and depths: expected five each, got {self.widths} and {self.depths}")
+
+    @property
+    def geometry(self) -> PalmGeometry:
+        """The layout of the network's output, as packs describe it."""
+        return PalmGeometry(size=self.size, grids=tuple((self.size // stride, 1) for stride in STRIDES))
+
+
+class PalmOutput(NamedTuple):
+    """What the network says of n pictures, for each of its anchors.
+
+    Attributes:
+        values: (n, anchors, 18) in strides from the anchor's centre; width and height as the logarithm of
+            their number of strides.
+        logits: (n, anchors) that a palm is there.
+    """
+
+    values: Tensor
+    logits: Tensor
+
+
+class PalmNetwork(nn.Module):
+    """Pictures (n, 3, size, size) in [0, 1] to a :class:`PalmOutput`."""
+
+    def __init__(self, shape: PalmShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.backbone = Backbone(shape.widths, shape.depths)
+        coarse = shape.widths[2:]
+        if shape.decoder:
+            self.neck: nn.Module = Pyramid(coarse, shape.pyramid)
+        else:
+            self.neck = Laterals(coarse, shape.pyramid)
+        self.heads = nn.ModuleList(convolution(shape.pyramid, shape.pyramid) for _ in STRIDES)
+        values = [nn.Conv2d(shape.pyramid, VALUES, 1) for _ in STRIDES]
+        scores = [nn.Conv2d(shape.pyramid, 1, 1) for _ in STRIDES]
+        self.values = nn.ModuleList(values)
+        self.scores = nn.ModuleList(scores)
+        initialise(self)
+        for layer, bias in (*((one, 0.0) for one in values), *((one, _PRIOR_LOGIT) for one in scores)):
+            nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
+            nn.init.constant_(layer.bias, bias)
+
+    def forward(self, pictures: Tensor) -> PalmOutput:
+        """See the class."""
+        features = self.neck(self.backbone(pictures)[2:])
+        values = []
+        logits = []
+        for level, head, to_values, to_score in zip(features, self.heads, self.values, self.scores, strict=True):
+            seen = head(level)
+            # Cells row by row, as anchor_centres lists them.
+            values.append(to_values(seen).permute(0, 2, 3, 1).flatten(1, 2))
+            logits.append(to_score(seen).permute(0, 2, 3, 1).flatten(1))
+        return PalmOutput(torch.cat(values, dim=1), torch.cat(logits, dim=1))
+
+
+class Laterals(nn.Module):
+    """Features of one width, without a way down: what a detector has that lacks a decoder."""
+
+    def __init__(self, widths: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(convolution(channels, width, size=1) for channels in widths)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return as many features as come in, of one width."""
+        return [lateral(level) for lateral, level in zip(self.lateral, features, strict=True)]
+
+
+def strides_of(shape: PalmShape) -> Tensor:
+    """Return the (anchors,) strides of the anchors, pixels."""
+    return torch.cat([torch.full(((shape.size // stride) ** 2,), float(stride)) for stride in STRIDES])
+
+
+class DeployedPalms(nn.Module):
+    """The network as a pack's file has it: pixels relative to the anchors' centres, and logits."""
+
+    def __init__(self, network: PalmNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("strides", strides_of(network.shape)[None, :, None])
+        self.strides: Tensor
+
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Pictures (1, 3, size, size) in [0, 1] to what ``ModelPack.open_palm`` expects, in its order."""
+        output: PalmOutput = self.network(pictures)
+        centre, sides, keypoints = torch.split(output.values, [2, 2, VALUES - 4], dim=2)
+        boxes = torch.cat([centre, sides.exp(), keypoints], dim=2) * self.strides
+        return {"boxes": boxes, "scores": output.logits[:, :, None]}

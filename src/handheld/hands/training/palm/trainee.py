@@ -1,0 +1,176 @@
+"""The palm detector in training: its configuration, its loss of a step, its evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from handheld.errors import InputError
+from handheld.hands.palm import PalmGeometry, anchor_centres, decode_palms, merge_palms
+from handheld.hands.training.batches import BatchStream
+from handheld.hands.training.blocks import to_unit
+from handheld.hands.training.config import ExampleConfig, LearnConfig
+from handheld.hands.training.examples.mixture import LabelLimits
+from handheld.hands.training.examples.palms import PalmMixture, PalmScene, fixed_scenes
+from handheld.hands.training.examples.photos import Split
+from handheld.hands.training.palm.anchors import AnchorGrid, AnchorTargets
+from handheld.hands.training.palm.loss import PalmLoss, PalmTargets
+from handheld.hands.training.palm.metrics import Detections, PalmScores, coco_library, palm_scores
+from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork, PalmOutput, PalmShape
+from handheld.media import Rect
+from handheld.training import autocast, device_of
+
+BOXES = ("palm", "hand")
+
+_JUDGED = 400
+_JUDGED_EMPTY = 100
+_JUDGED_RENDERED = 150
+
+_LEAST_SCORE = 0.05
+"""Of a detection that counts for average precision: below it nothing changes but the time."""
+
+
+@dataclass(frozen=True)
+class PalmConfig:
+    """A palm training, as its TOML file has it.
+
+    Attributes:
+        box: what boxes are around: "palm" or "hand".
+        rendered: share of rendered scenes among pictures with hands.
+        examples: where they come from.
+        learn: how long and how fast.
+        network: its size, and whether it has a decoder.
+        loss: focal or cross-entropy, and the weights.
+    """
+
+    box: str = "palm"
+    rendered: float = 0.4
+    examples: ExampleConfig = field(default_factory=lambda: ExampleConfig(pool=20_000))
+    learn: LearnConfig = field(default_factory=lambda: LearnConfig(batch=32))
+    network: PalmShape = field(default_factory=PalmShape)
+    loss: PalmLoss = field(default_factory=PalmLoss)
+
+    def __post_init__(self) -> None:
+        if self.box not in BOXES:
+            raise InputError(f"box: expected {' or '.join(BOXES)}, got {self.box!r}")
+        if not 0 <= self.rendered <= 1:
+            raise InputError(f"rendered: expected a share in [0, 1], got {self.rendered}")
+
+    def plan(self) -> dict[str, Any]:
+        """Return what must be the same in all stretches of a run."""
+        return {
+            "task": "palm",
+            "box": self.box,
+            "rendered": self.rendered,
+            "disagreement": self.examples.disagreement,
+            "pool": self.examples.pool,
+            "learn": self.learn.plan(),
+            "network": asdict(self.network),
+            "loss": asdict(self.loss),
+        }
+
+
+class _TargetedScenes:
+    """Makes the pictures of a step, and the targets of their anchors."""
+
+    def __init__(self, mixture: PalmMixture, grid: AnchorGrid) -> None:
+        self._mixture = mixture
+        self._grid = grid
+
+    def __call__(self, step: int) -> tuple[np.ndarray[Any, Any], AnchorTargets]:
+        batch = self._mixture(step)
+        targets = [self._grid.targets(scene) for scene in batch.scenes]
+        return batch.pixels, AnchorTargets(*(np.stack(column) for column in zip(*targets, strict=True)))
+
+
+class PalmTrainee:
+    """What :func:`handheld.hands.training.run.train` needs to know of palms."""
+
+    def __init__(self, config: PalmConfig) -> None:
+        self._config = config
+        self.mixture = PalmMixture(
+            data=config.examples.folder,
+            labels=Path(config.examples.labels),
+            cache=Path(config.examples.cache),
+            size=config.network.size,
+            batch=config.learn.batch,
+            whole_hands=config.box == "hand",
+            seed=config.learn.seed,
+            limits=LabelLimits(disagreement=config.examples.disagreement),
+            pool=config.examples.pool,
+            rendered=config.rendered,
+        )
+        # Here, and not in the workers or after an hour: what is missing is told before anything starts.
+        coco_library()
+        self.mixture.open()
+        make = _TargetedScenes(self.mixture, AnchorGrid(config.network))
+        self._stream = BatchStream(make, config.examples.workers)
+
+    def make_network(self) -> nn.Module:
+        """Return the network with its first weights."""
+        return PalmNetwork(self._config.network)
+
+    def loss(self, network: nn.Module, step: int) -> torch.Tensor:
+        """Return the loss of a step."""
+        where = device_of(network)
+        pixels, targets = self._stream(step)
+        pictures = to_unit(torch.from_numpy(pixels).to(where))
+        with autocast(where):
+            output: PalmOutput = network(pictures)
+        tensors = PalmTargets(*(torch.from_numpy(array).to(where) for array in targets))
+        return self._config.loss(PalmOutput(output.values.float(), output.logits.float()), tensors)
+
+    def evaluate(self, network: nn.Module) -> dict[str, Any]:
+        """Return the scores on the validation split and rendered scenes."""
+        return judge(network, self._validation).to_json()
+
+    def scores(self, network: nn.Module, split: Split) -> PalmScores:
+        """Return the scores on all complete photos of a split, without rendered scenes."""
+        scenes = fixed_scenes(self.mixture, split, most=10_000, empty=_JUDGED_EMPTY, rendered=0)
+        return judge(network, scenes)
+
+    @cached_property
+    def _validation(self) -> list[PalmScene]:
+        return fixed_scenes(
+            self.mixture,
+            "validation",
+            most=_JUDGED,
+            empty=_JUDGED_EMPTY,
+            rendered=_JUDGED_RENDERED,
+        )
+
+
+@torch.no_grad()
+def judge(network: nn.Module, scenes: Sequence[PalmScene]) -> PalmScores:
+    """Return the scores of a network in evaluation mode: what the tracker would find, after suppression."""
+    shape = cast(PalmNetwork, network).shape
+    deployed = DeployedPalms(cast(PalmNetwork, network)).to(device_of(network))
+    centres = anchor_centres(shape.geometry)
+    pictures = []
+    for scene in scenes:
+        shown = to_unit(torch.from_numpy(scene.pixels[None]).to(device_of(network)))
+        output = deployed(shown)
+        raw = output["boxes"][0].float().cpu().numpy()
+        logits = output["scores"][0, :, 0].float().cpu().numpy()
+        boxes, scores = _detected(raw, logits, centres, shape.geometry)
+        pictures.append(Detections(boxes, scores, scene.boxes, scene.ignored))
+    return palm_scores(pictures)
+
+
+def _detected(
+    raw: np.ndarray[Any, Any],
+    logits: np.ndarray[Any, Any],
+    centres: np.ndarray[Any, Any],
+    geometry: PalmGeometry,
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return boxes (n, 4) as fractions, and their scores (n,)."""
+    whole = Rect(0.5, 0.5, 1.0, 1.0, 0.0)
+    palms = merge_palms(decode_palms(raw, logits, centres, whole, geometry, threshold=_LEAST_SCORE))
+    sides = [(palm.rect.x, palm.rect.y, palm.rect.width, palm.rect.height) for palm in palms]
+    scores = [palm.score for palm in palms]
+    return np.array(sides, np.float32).reshape(-1, 4), np.array(scores, np.float32)

@@ -1,0 +1,47 @@
+"""The whole of ``handheld hands train palm``: train, judge, write the files and their card."""
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from handheld.hands.training.pack import Training, written
+from handheld.hands.training.palm.metrics import PalmScores
+from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork
+from handheld.hands.training.palm.trainee import PalmConfig, PalmTrainee
+from handheld.hands.training.run import Progress, RunFolder, averaged_network, silent, train
+
+
+def train_palms(
+    config: PalmConfig, folder: Path, *, minutes: float | None = None, progress: Progress = silent
+) -> Training[PalmScores]:
+    """Train a palm detector, or go on with it, and write its files.
+
+    Args:
+        config: of the run.
+        folder: of the run; a run that was stopped goes on.
+        minutes: length of the run, instead of its number of steps; see :func:`run.train`.
+        progress: told how far it is.
+
+    Raises:
+        HandheldError: as :func:`run.train`, or the network cannot be compiled.
+    """
+    trainee = PalmTrainee(config)
+    result = train(trainee, config.learn, config.plan(), RunFolder(folder), minutes=minutes, progress=progress)
+    return _written(trainee, result.learner.average.module.cpu().eval(), folder, progress)
+
+
+def export_palms(config: PalmConfig, folder: Path, *, progress: Progress = silent) -> Training[PalmScores]:
+    """Write the files of a run as it stands, which may still be at work."""
+    trainee = PalmTrainee(config)
+    return _written(trainee, averaged_network(trainee, RunFolder(folder)), folder, progress)
+
+
+def _written(trainee: PalmTrainee, network: nn.Module, folder: Path, progress: Progress) -> Training[PalmScores]:
+    progress("test", 0.0, "judging on the test split")
+    scores = trainee.scores(network, "test")
+    progress("test", 1.0, f"average precision {scores.ap50:.3f} at an overlap of a half")
+    calibration = torch.from_numpy(trainee.mixture(0).pixels)
+    deployed = DeployedPalms(cast(PalmNetwork, network))
+    return written(deployed, "palm", "Palm detector", folder, scores, calibration, progress)

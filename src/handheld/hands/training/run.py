@@ -1,0 +1,301 @@
+"""What the trainings of both networks share: a folder that goes on where it was stopped, progress, evaluation."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from handheld import __version__
+from handheld.errors import InputError, MediaError
+from handheld.files import atomic_path
+from handheld.hands.training.averaging import Learner
+from handheld.hands.training.config import LearnConfig
+from handheld.training import Schedule, device, fit, load_state
+from handheld.training.runs import locked
+
+Progress = Callable[[str, float, str], None]
+"""Called with the stage, the share of it that is done, and a few words."""
+
+
+def silent(stage: str, share: float, words: str) -> None:
+    """Tell nothing."""
+
+
+_TRIAL_STEPS = 24
+_WARM_UP = 8
+
+
+class Trainee(Protocol):
+    """What differs between the two networks."""
+
+    def make_network(self) -> nn.Module:
+        """Return the network with its first weights."""
+
+    def loss(self, network: nn.Module, step: int) -> torch.Tensor:
+        """Return the loss of a step, of the batch that belongs to it."""
+
+    def evaluate(self, network: nn.Module) -> dict[str, Any]:
+        """Return plain numbers about a network in evaluation mode, on the validation split."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run.
+
+    Attributes:
+        path: of the folder.
+    """
+
+    path: Path
+
+    @property
+    def state(self) -> Path:
+        """Weights, their mean, the optimiser: all that is needed to go on."""
+        return self.path / "state.pt"
+
+    @property
+    def plan(self) -> Path:
+        """What was asked for: a run goes on only with the same."""
+        return self.path / "plan.json"
+
+    @property
+    def evaluations(self) -> Path:
+        """JSON lines, one an evaluation."""
+        return self.path / "evaluations.jsonl"
+
+    def read_plan(self) -> dict[str, Any]:
+        """Return the plan. Raises :class:`InputError` if there is none, or it is damaged."""
+        try:
+            plan: dict[str, Any] = json.loads(self.plan.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.plan}: no plan of a run ({error}): begin in another folder") from error
+        return plan
+
+    def settled_plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plan of this folder, which is the one that is wanted if there is none yet.
+
+        Raises:
+            InputError: the folder holds a run with another plan; names what differs.
+        """
+        if not self.plan.is_file():
+            with atomic_path(self.plan) as temporary:
+                temporary.write_text(json.dumps(wanted, indent=1), "utf-8")
+            return dict(wanted)
+        stored = self.read_plan()
+        for name, value in json.loads(json.dumps(wanted)).items():
+            if name not in _MAY_DIFFER and stored.get(name) != value:
+                message = f"was begun with {name} = {stored.get(name)!r}, not {value!r}"
+                raise InputError(f"{self.path}: {message}: use another folder, or the same configuration")
+        return stored
+
+
+_MAY_DIFFER = ("steps", "started", "version")
+"""Entries of a plan that the run's folder decides on once it is begun."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        learner: with the last weights and their mean.
+        plan: of the run's folder.
+        evaluations: in the order of their steps.
+    """
+
+    learner: Learner
+    plan: dict[str, Any]
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train(
+    trainee: Trainee,
+    learn: LearnConfig,
+    plan: Mapping[str, Any],
+    folder: RunFolder,
+    *,
+    minutes: float | None = None,
+    progress: Progress = silent,
+) -> RunResult:
+    """Train until all steps are done; called again it goes on where it was stopped.
+
+    Args:
+        trainee: the network, its examples, its loss.
+        learn: rate, steps and the like.
+        plan: plain values that must not change between two stretches of one run.
+        folder: of the run; made if it is not there.
+        minutes: instead of ``learn.steps``: as many steps as fit, by the speed of a short trial. Decided
+            once; a run that goes on keeps its number of steps.
+        progress: told how far it is.
+
+    Raises:
+        InputError: another run's folder, or broken examples.
+        TrainingError: the loss is no number; the last state stays.
+        MediaError: the disk is full; the last state stays.
+    """
+    torch.set_num_threads(learn.threads)
+    with locked(folder.path, ".lock"):
+        steps = learn.steps
+        if minutes is not None and not folder.plan.is_file():
+            steps = _steps_in(minutes, trainee, learn, progress)
+        settled = folder.settled_plan({**plan, "steps": steps, "started": time.time(), "version": __version__})
+        return _go_on(trainee, replace(learn, steps=int(settled["steps"])), settled, folder, progress)
+
+
+def _go_on(trainee: Trainee, learn: LearnConfig, plan: dict[str, Any], folder: RunFolder, progress: Progress) -> RunResult:
+    learner = make_learner(trainee, learn)
+    watch = _Watch(trainee, learner, learn, folder, progress)
+
+    def take_step(step: int) -> float:
+        learner.network.train()
+        loss = trainee.loss(learner.network, step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    fit(
+        learner,
+        take_step,
+        schedule_of(learn),
+        learn.steps,
+        save=folder.state,
+        report=watch.after_step,
+        seed=learn.seed,
+        after=learner.update,
+    )
+    watch.finish()
+    return RunResult(learner, plan, watch.evaluations)
+
+
+def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
+    """Return the network with its first weights, or those of the run that it starts from."""
+    torch.manual_seed(learn.seed)
+    network = trainee.make_network()
+    if learn.start:
+        network.load_state_dict(averaged_weights(Path(learn.start)))
+    network = network.to(device())
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Learner(network, learn.average)
+
+
+def averaged_network(trainee: Trainee, folder: RunFolder) -> nn.Module:
+    """Return the mean of a run's weights as a network in evaluation mode, from its last state."""
+    network = trainee.make_network()
+    network.load_state_dict(averaged_weights(folder.state))
+    return network.eval()
+
+
+def averaged_weights(state: Path) -> dict[str, torch.Tensor]:
+    """Return the mean weights of a run's state. Raises :class:`InputError` if it holds none."""
+    prefix = "average.module."
+    weights = load_state(state).get("network", {})
+    mean = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    if not mean:
+        raise InputError(f"{state}: holds no averaged weights: expected the state of a training run of hands")
+    return mean
+
+
+def schedule_of(learn: LearnConfig) -> Schedule:
+    """Return the schedule of AdamW: the rate rises, and falls to nothing along a cosine."""
+    return Schedule(
+        epochs=1,
+        batch=learn.batch,
+        rate=learn.rate,
+        rise=learn.rise,
+        decay=learn.decay,
+        clip=learn.clip,
+        optimiser="adam",
+    )
+
+
+def _steps_in(minutes: float, trainee: Trainee, learn: LearnConfig, progress: Progress) -> int:
+    """Return how many steps fit into a time, by a few steps with weights that are thrown away."""
+    learner = make_learner(trainee, learn)
+    started = 0.0
+    for step in range(_WARM_UP + _TRIAL_STEPS):
+        if step == _WARM_UP:
+            started = time.perf_counter()
+        progress("trial", step / (_WARM_UP + _TRIAL_STEPS), "how fast this machine is")
+        trainee.loss(learner.network.train(), step).backward()  # type: ignore[no-untyped-call]
+        learner.network.zero_grad()
+    seconds = (time.perf_counter() - started) / _TRIAL_STEPS
+    return max(1, int(60 * minutes / seconds))
+
+
+class _Watch:
+    """Tells how a run goes: progress after each step, an evaluation now and then, both kept on disk."""
+
+    def __init__(self, trainee: Trainee, learner: Learner, learn: LearnConfig, folder: RunFolder, progress: Progress) -> None:
+        self._trainee = trainee
+        self._learner = learner
+        self._learn = learn
+        self._folder = folder
+        self._progress = progress
+        self._board = _open_board(folder.path / "tensorboard")
+        self._began: tuple[float, int] | None = None
+        self.evaluations = _read_evaluations(folder.evaluations)
+
+    def after_step(self, step: int, steps: int, loss: float) -> None:
+        """Report step ``step`` of ``steps``, counted from 1."""
+        self._began = self._began or (time.monotonic(), step)
+        seconds = time.monotonic() - self._began[0]
+        speed = (step - self._began[1]) * self._learn.batch / seconds if seconds else 0.0
+        self._progress("train", step / steps, f"step {step}, loss {loss:.4f}, {speed:.0f} examples/s")
+        if self._board is not None and step % 50 == 0:
+            self._board.add_scalar("loss", loss, step)
+        if step % self._learn.evaluate_every == 0 and step < steps:
+            self._evaluate(step)
+
+    def finish(self) -> None:
+        """Evaluate the last weights, unless that was done."""
+        self._evaluate(self._learn.steps)
+        if self._board is not None:
+            self._board.close()
+
+    def _evaluate(self, step: int) -> None:
+        if any(line["step"] == step for line in self.evaluations):
+            return
+        average = self._learner.average.module.eval()
+        with torch.no_grad():
+            scores = self._trainee.evaluate(average)
+        line = {"step": step, **scores}
+        self.evaluations.append(line)
+        _append(self._folder.evaluations, line)
+        if self._board is not None:
+            for name, value in scores.items():
+                if isinstance(value, float):
+                    self._board.add_scalar(name, value, step)
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be written: {error}; the run goes on from its last state") from error
+
+
+def _read_evaluations(path: Path) -> list[dict[str, Any]]:
+    """Return what was measured before; a line that a stop cut off is left out."""
+    if not path.is_file():
+        return []
+    evaluations = []
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            evaluations.append(json.loads(line))
+        except ValueError:
+            continue
+    return evaluations
+
+
+def _open_board(folder: Path) -> Any:
+    """Return TensorBoard's writer, or ``None`` where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))

@@ -1,0 +1,56 @@
+import json
+
+import numpy as np
+import pytest
+
+from handheld.errors import InputError
+from handheld.hands.training.examples.labelling import TeacherHand, pseudo_label, read_labels
+from handheld.hands.training.examples.photos import read_photos
+
+
+class OneHand:
+    """A teacher that finds the same hand everywhere, and counts how often it is asked."""
+
+    name = "one hand"
+
+    def __init__(self):
+        self.asked = 0
+
+    def label(self, image, boxes=None):
+        self.asked += 1
+        height, width = image.shape[:2]
+        points = np.full((21, 3), (width / 2, height / 2, 0), np.float32)
+        return [TeacherHand(points, points / 1000, np.zeros(21, np.float32), right=0.2, presence=0.9)]
+
+
+def test_labelling_goes_on_where_it_was_stopped(world, tmp_path):
+    photos = read_photos(world.data / "photos")
+    path = tmp_path / "new.jsonl"
+    pseudo_label(photos[:10], OneHand(), path)
+    # A stop in the middle of a line: it is labelled again, and the file stays whole.
+    path.write_bytes(path.read_bytes()[:-40])
+    second = OneHand()
+    pseudo_label(photos, second, path)
+    assert second.asked == 24 - 9
+    labels = read_labels(path)
+    assert set(labels) == {photo.name for photo in photos}
+    (hand,) = labels[photos[0].name]
+    assert hand.handedness == "Left"
+    assert hand.keypoints[3].tolist() == [80, 60, 0]
+
+
+def test_two_teachers_do_not_share_a_file(world, tmp_path):
+    photos = read_photos(world.data / "photos")[:2]
+    path = tmp_path / "new.jsonl"
+    pseudo_label(photos, OneHand(), path)
+    other = OneHand()
+    other.name = "another"
+    with pytest.raises(InputError, match="'one hand', not by 'another'"):
+        pseudo_label(photos, other, path)
+
+
+def test_a_line_that_is_no_label_is_counted(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    path.write_text(json.dumps({"photo": "a", "hands": []}) + "\n" + json.dumps({"photo": "b"}) + "\n")
+    with pytest.raises(InputError, match="line 2"):
+        read_labels(path)

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from handheld.errors import InputError
+from handheld.hands.training.examples.mixture import CropMixture, LabelLimits, fixed_examples
+
+
+def mixture(world, **options):
+    return CropMixture(world.data, world.labels, world.cache, size=64, batch=16, arm="real", **options)
+
+
+def test_a_step_is_the_same_in_every_process_and_no_other(world):
+    first = mixture(world)(7)
+    again = mixture(world)(7)
+    assert np.array_equal(first.pixels, again.pixels)
+    assert np.array_equal(first.points, again.points, equal_nan=True)
+    assert not np.array_equal(first.pixels, mixture(world)(8).pixels)
+    assert not np.array_equal(first.pixels, mixture(world, seed=1)(7).pixels)
+
+
+def test_crops_with_and_without_hands_are_mixed(world):
+    batches = [mixture(world, empty=0.5)(step) for step in range(6)]
+    presence = np.concatenate([batch.presence for batch in batches])
+    assert 0.3 < np.nanmean(presence) < 0.7
+    for batch in batches:
+        assert np.isnan(batch.points[batch.presence == 0]).all()
+
+
+def test_training_sees_no_hand_of_the_other_splits(world):
+    photos = mixture(world).photos
+    assert {split: len(hands) for split, hands in photos.hands.items()} == {"train": 12, "validation": 6, "test": 6}
+    people = [{entry.hand.person for entry in photos.hands[split]} for split in photos.hands]
+    assert not people[0] & (people[1] | people[2])
+    assert not set(photos.empty["train"]) & set(photos.empty["test"])
+
+
+def test_a_teacher_that_does_not_agree_with_itself_is_not_believed(world):
+    with pytest.raises(InputError, match="no hand of a training photo"):
+        _ = mixture(world, limits=LabelLimits(disagreement=0.01)).photos
+
+
+def test_what_judges_a_network_never_changes(world):
+    photos = mixture(world).photos
+    first, again = (fixed_examples(photos, "validation", 64, most=4, empty=3) for _ in range(2))
+    assert len(first) == 7
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(first, again, strict=True))
+
+
+def test_an_unknown_arm_is_refused(world):
+    with pytest.raises(InputError, match="mixed, real, rendered"):
+        CropMixture(world.data, world.labels, world.cache, arm="both")

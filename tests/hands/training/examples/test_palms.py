@@ -1,0 +1,78 @@
+import cv2
+import numpy as np
+import pytest
+from tests.hands.training.conftest import draw, open_hand
+
+from handheld.hands.training.examples.palms import (
+    Canvas,
+    PalmMixture,
+    PalmPicture,
+    letterboxed,
+    mirrored_scene,
+)
+from handheld.hands.training.labels import LabelledHand, palm_box
+
+
+def picture(points, **known):
+    hand = LabelledHand(points, source="teacher", **known)
+    return PalmPicture(draw(points, 96, 192), (hand,), np.empty((0, 4)), complete=True)
+
+
+def test_a_letterbox_keeps_the_picture_s_shape():
+    points = open_hand(96, 80, 30)
+    scene = letterboxed(picture(points), 192, whole_hands=False)
+    # 192 x 96 is laid in the middle of 192 x 192: 48 rows of black above it.
+    box, seven = palm_box(points)
+    assert scene.boxes[0, 0] * 192 == pytest.approx((box[0] + box[2]) / 2, abs=1e-3)
+    assert scene.boxes[0, 1] * 192 == pytest.approx((box[1] + box[3]) / 2 + 48, abs=1e-3)
+    assert scene.keypoints[0] * 192 == pytest.approx(seven + np.array([0, 48]), abs=1e-3)
+    assert not scene.pixels[:47].any()
+
+
+def test_a_hand_s_box_is_larger_than_its_palm_s():
+    points = open_hand(96, 80, 30)
+    palm = letterboxed(picture(points), 192, whole_hands=False).boxes[0]
+    hand = letterboxed(picture(points), 192, whole_hands=True).boxes[0]
+    assert hand[3] > 1.5 * palm[3]
+
+
+def test_a_turned_palm_has_an_upright_box_around_its_turned_keypoints():
+    points = open_hand(96, 80, 30)
+    matrix = cv2.getRotationMatrix2D((96, 60), 40, 1.0)
+    canvas = Canvas(np.zeros((192, 192, 3), np.uint8), False)
+    canvas.lay(picture(points), matrix, (0, 0, 192, 192), cv2.BORDER_CONSTANT)
+    scene = canvas.scene()
+    turned = points.copy()
+    turned[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    box, _ = palm_box(turned)
+    assert scene.boxes[0, 2] * 192 == pytest.approx(box[2] - box[0], abs=1e-3)
+
+
+def test_a_palm_that_is_hardly_in_the_picture_is_ignored_and_one_outside_is_not_there():
+    points = open_hand(96, 80, 30)
+    for shift, boxes, ignored in ((0, 1, 0), (-105, 0, 1), (-400, 0, 0)):
+        canvas = Canvas(np.zeros((192, 192, 3), np.uint8), False)
+        canvas.lay(picture(points), np.array([[1, 0, shift], [0, 1, 0.0]]), (0, 0, 192, 192), cv2.BORDER_CONSTANT)
+        scene = canvas.scene()
+        assert (len(scene.boxes), len(scene.ignored)) == (boxes, ignored), shift
+
+
+def test_a_hidden_hand_is_ignored():
+    hidden = picture(open_hand(96, 80, 30), visible=np.arange(21) < 3)
+    scene = letterboxed(hidden, 192, whole_hands=False)
+    assert (len(scene.boxes), len(scene.ignored)) == (0, 1)
+
+
+def test_a_mirror_keeps_boxes_over_their_palms():
+    scene = letterboxed(picture(open_hand(60, 80, 30)), 192, whole_hands=False)
+    twice = mirrored_scene(mirrored_scene(scene))
+    assert twice.boxes == pytest.approx(scene.boxes, abs=1e-6)
+    assert mirrored_scene(scene).boxes[0, 0] == pytest.approx(191 / 192 - scene.boxes[0, 0])
+
+
+def test_scenes_are_the_same_in_every_process_and_palms_come_in_all_sizes(world):
+    mixtures = [PalmMixture(world.data, world.labels, world.cache, batch=24, rendered=0.0) for _ in range(2)]
+    first, again = (mixture(3) for mixture in mixtures)
+    assert np.array_equal(first.pixels, again.pixels)
+    boxes = np.concatenate([scene.boxes for step in range(8) for scene in mixtures[0](step).scenes])
+    assert boxes[:, 2].max() > 8 * boxes[:, 2].min()

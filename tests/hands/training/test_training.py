@@ -1,0 +1,188 @@
+"""Both trainings as a whole, on a world of two dozen drawn hands: stopped, resumed, broken, exported."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from handheld.errors import InputError, MediaError, TrainingError
+from handheld.hands import HandTracker
+from handheld.hands.training import pack
+from handheld.hands.training.config import ExampleConfig, LearnConfig
+from handheld.hands.training.landmark.network import LandmarkShape
+from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
+from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
+from handheld.hands.training.pack import assemble_pack
+from handheld.hands.training.palm.network import PalmShape
+from handheld.hands.training.palm.trainee import PalmConfig
+from handheld.hands.training.palm.training import train_palms
+from handheld.hands.training.run import RunFolder, averaged_weights, train
+from handheld.training import loop
+
+TINY = {"widths": (4, 4, 8, 8, 8), "depths": (0, 0, 0, 0, 0), "pyramid": 8}
+
+
+def examples(world, **options):
+    return ExampleConfig(str(world.data), str(world.labels), str(world.cache), workers=0, **options)
+
+
+def landmark_config(world, **learn):
+    return LandmarkConfig(
+        arm="real",
+        examples=examples(world),
+        learn=LearnConfig(**{"steps": 6, "batch": 4, "evaluate_every": 3, **learn}),
+        network=LandmarkShape(size=64, hidden=16, **TINY),
+    )
+
+
+def run(config, folder, **options):
+    return train(LandmarkTrainee(config), config.learn, config.plan(), RunFolder(folder), **options)
+
+
+def weights(learner):
+    return {name: value.clone() for name, value in learner.state_dict().items()}
+
+
+class MachineLostError(Exception):
+    """Stands for a lost machine."""
+
+
+def stop_at(step):
+    def progress(stage, share, words):
+        if stage == "train" and words.startswith(f"step {step},"):
+            raise MachineLostError
+
+    return progress
+
+
+def test_a_run_that_was_stopped_gives_the_same_weights_and_evaluations(world, tmp_path, monkeypatch):
+    config = landmark_config(world)
+    whole = run(config, tmp_path / "whole")
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)  # after each step
+    for step in (2, 5):
+        with pytest.raises(MachineLostError):
+            run(config, tmp_path / "parts", progress=stop_at(step))
+    resumed = run(config, tmp_path / "parts")
+    assert [line["step"] for line in resumed.evaluations] == [3, 6]
+    assert resumed.evaluations == whole.evaluations
+    expected = weights(whole.learner)
+    for name, value in weights(resumed.learner).items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_batches_made_by_a_worker_are_those_made_here(world, tmp_path):
+    config = landmark_config(world, steps=2)
+    here = run(config, tmp_path / "here")
+    with_worker = replace(config, examples=replace(config.examples, workers=1))
+    there = run(with_worker, tmp_path / "there")
+    expected = weights(here.learner)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(there.learner).items())
+
+
+def test_a_folder_keeps_its_plan(world, tmp_path):
+    run(landmark_config(world, steps=1), tmp_path / "run")
+    with pytest.raises(InputError, match=r"begun with learn = .*rate"):
+        run(landmark_config(world, steps=1, rate=1e-4), tmp_path / "run")
+    # How often it is judged, and on how many cores it runs, is free.
+    run(landmark_config(world, steps=1, evaluate_every=1), tmp_path / "run")
+
+
+def test_minutes_become_steps_once(world, tmp_path):
+    config = landmark_config(world, steps=1000)
+    result = run(config, tmp_path / "run", minutes=0.002)
+    steps = result.plan["steps"]
+    assert 1 <= steps < 1000
+    assert run(config, tmp_path / "run", minutes=50).plan["steps"] == steps
+
+
+def test_a_loss_that_is_no_number_ends_with_the_last_state_usable(world, tmp_path, monkeypatch):
+    config = landmark_config(world)
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+    original = LandmarkTrainee.loss
+
+    def breaks(self, network, step):
+        return original(self, network, step) * (float("nan") if step == 4 else 1.0)
+
+    monkeypatch.setattr(LandmarkTrainee, "loss", breaks)
+    with pytest.raises(TrainingError, match="the loss is nan in step 4 of 6"):
+        run(config, tmp_path / "run")
+    kept = averaged_weights(tmp_path / "run" / "state.pt")
+    assert all(value.isfinite().all() for value in kept.values())
+    monkeypatch.setattr(LandmarkTrainee, "loss", original)
+    assert run(config, tmp_path / "run").evaluations[-1]["step"] == 6
+
+
+def test_a_full_disk_ends_with_the_last_state_usable(world, tmp_path, monkeypatch):
+    config = landmark_config(world)
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+    original = loop.save_state
+
+    def full(path, state):
+        if state["done"] == 4:
+            raise MediaError(f"{path}: No space left on device")
+        original(path, state)
+
+    monkeypatch.setattr(loop, "save_state", full)
+    with pytest.raises(MediaError, match="No space left"):
+        run(config, tmp_path / "run")
+    assert averaged_weights(tmp_path / "run" / "state.pt")
+    monkeypatch.setattr(loop, "save_state", original)
+    assert run(config, tmp_path / "run").evaluations[-1]["step"] == 6
+
+
+def test_a_photo_that_cannot_be_read_is_named_before_anything_starts(world, tmp_path):
+    photo = next((world.data / "photos" / "digits").iterdir())
+    photo.write_bytes(b"")
+    with pytest.raises(InputError, match=f"photo digits/{photo.name}"):
+        LandmarkTrainee(landmark_config(world))
+
+
+def test_labels_that_are_not_there_say_how_they_are_made(world):
+    world.labels.unlink()
+    with pytest.raises(InputError, match="handheld hands pseudo-label"):
+        LandmarkTrainee(landmark_config(world))
+
+
+def test_a_run_can_start_from_the_weights_of_another(world, tmp_path):
+    first = run(landmark_config(world, steps=2), tmp_path / "first")
+    state = str(tmp_path / "first" / "state.pt")
+    # With a rate of nearly nothing the second run stays where it began.
+    second = run(landmark_config(world, steps=1, rate=1e-9, start=state), tmp_path / "second")
+    started = second.learner.network.state_dict()
+    for name, value in first.learner.average.module.state_dict().items():
+        if value.is_floating_point() and "running" not in name:
+            assert torch.allclose(started[name], value, atol=1e-6), name
+
+
+def test_trained_networks_become_a_pack_that_tracks(world, tmp_path, monkeypatch):
+    pytest.importorskip("litert_torch")
+    pytest.importorskip("faster_coco_eval")
+    monkeypatch.setattr(pack, "PRECISIONS", {"float32": ""})  # the others take minutes
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+    config = landmark_config(world)
+    with pytest.raises(MachineLostError):
+        train_landmarks(config, tmp_path / "landmarks", progress=stop_at(4))
+    done = export_landmarks(config, tmp_path / "landmarks")  # of a run that is not at its end
+    assert done.scores.hands == 6
+    assert list(done.export.files) == ["float32"]
+    card = done.card.read_text()
+    assert "ardamavi/Sign-Language-Digits-Dataset" in card
+    assert "agreement with a teacher" in card
+    palm_config = PalmConfig(
+        rendered=0.0,
+        examples=examples(world),
+        learn=LearnConfig(steps=2, batch=2, evaluate_every=10),
+        network=PalmShape(size=64, **TINY),
+    )
+    train_palms(palm_config, tmp_path / "palm")
+    assemble_pack(tmp_path / "palm", tmp_path / "landmarks", tmp_path / "pack")
+    with HandTracker(pack=tmp_path / "pack", min_palm_score=1e-4, min_hand_score=0.0) as tracker:
+        hands = tracker.detect(np.full((120, 160, 3), 90, np.uint8))
+        assert tracker.pack.palm_geometry.grids == ((8, 1), (4, 1), (2, 1))
+    assert hands
+    assert hands[0].confidence.shape == (21,)
+    assert len(json.loads(json.dumps(hands[0].to_json()))["confidence"]) == 21
+    with pytest.raises(InputError, match="expected a run of palm"):
+        assemble_pack(tmp_path / "landmarks", tmp_path / "palm", tmp_path / "other")
