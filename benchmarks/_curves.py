@@ -9,13 +9,21 @@ from markupsafe import Markup
 from handheld.reports import COLOURS, AxisWords, Curve, draw_curves, percent, templates
 
 _WIDTH, _HEIGHT, _LINE = 720, 380, 18
-ROUNDS, ACCURACY = AxisWords("round", lambda power: f"{10**power:,.0f}"), AxisWords("accuracy", lambda share: percent(share, 0))
+ROUNDS, ACCURACY = (
+    AxisWords("round", lambda power: f"{10**power:,.0f}"),
+    AxisWords("accuracy", lambda share: percent(share, 0)),
+)
 
 
 def write_curves(path: Path, title: str, curves: Mapping[str, Curve]) -> Path:
     """Write a picture of some curves over the logarithm of rounds, with their names below; a file that stands alone."""
-    shown = {name: [(math.log10(number), accuracy) for number, accuracy in curve] for name, curve in curves.items()}
-    drawn = draw_curves(shown, title, width=_WIDTH, height=_HEIGHT, across=ROUNDS, up=ACCURACY, zero=False)
+    shown = {
+        name: [(math.log10(number), accuracy) for number, accuracy in curve]
+        for name, curve in curves.items()
+    }
+    drawn = draw_curves(
+        shown, title, width=_WIDTH, height=_HEIGHT, across=ROUNDS, up=ACCURACY, zero=False
+    )
     style = templates("handheld.reports").get_template("picture.css").render()
     colours = templates("handheld.reports").get_template("style.css").render().partition("* {")[0]
     names = [

@@ -71,10 +71,22 @@ def _by_settings(job: dict[str, Any]) -> tuple[Any, str]:
 
 def _largest_that_fits(job: dict[str, Any], setting: dict[str, Any]) -> Any:
     for cutoff in _CUTOFFS:
-        for retrain in (True, False):  # learning again what is left is better, but diverges where the rate is high
+        for retrain in (
+            True,
+            False,
+        ):  # learning again what is left is better, but diverges where the rate is high
             try:
-                tried = fasttext.train_supervised(job["train"], thread=1, verbose=0, seed=0, bucket=50_000, **setting)
-                tried.quantize(input=job["train"], qnorm=True, retrain=retrain, cutoff=cutoff, thread=1, verbose=0)
+                tried = fasttext.train_supervised(
+                    job["train"], thread=1, verbose=0, seed=0, bucket=50_000, **setting
+                )
+                tried.quantize(
+                    input=job["train"],
+                    qnorm=True,
+                    retrain=retrain,
+                    cutoff=cutoff,
+                    thread=1,
+                    verbose=0,
+                )
             except RuntimeError:
                 continue
             tried.save_model(job["out"])

@@ -21,8 +21,13 @@ client = ClientApp()
 def train(message: Message, context: Context) -> Message:
     told = message.content["config"]
     (weights,) = message.content["arrays"].to_numpy_ndarrays()
-    learned = learn(told["step"], weights, told["server-round"] - 1, context.node_config["partition-id"])
-    content = {"arrays": ArrayRecord([learned]), "metrics": MetricRecord({"num-examples": EXAMPLES})}
+    learned = learn(
+        told["step"], weights, told["server-round"] - 1, context.node_config["partition-id"]
+    )
+    content = {
+        "arrays": ArrayRecord([learned]),
+        "metrics": MetricRecord({"num-examples": EXAMPLES}),
+    }
     return Message(RecordDict(content), reply_to=message)
 
 
@@ -44,7 +49,9 @@ def main() -> None:
             fraction_evaluate=0.0,
         )
         told = ConfigRecord({"step": job.step})
-        run = strategy.start(grid, ArrayRecord([weights]), num_rounds=job.rounds, train_config=told, evaluate_fn=note)
+        run = strategy.start(
+            grid, ArrayRecord([weights]), num_rounds=job.rounds, train_config=told, evaluate_fn=note
+        )
         (learned,) = run.arrays.to_numpy_ndarrays()
         job.answer(watch, learned)
 

@@ -91,7 +91,11 @@ def onnx_model(kind: str) -> bytes:
     picture = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 8, 8])
     answer = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     graph = helper.make_graph(nodes, "g", [picture], [answer], constants)
-    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString())
+    return bytes(
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        ).SerializeToString()
+    )
 
 
 def hidden_tensor() -> bytes:
@@ -108,14 +112,22 @@ def _endless(helper, types):
     on = helper.make_tensor_value_info("on", types.BOOL, [])
     value = helper.make_tensor_value_info("a", types.FLOAT, None)
     more = helper.make_tensor_value_info("b", types.FLOAT, None)
-    steps = [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["a", "a"], ["b"])]
+    steps = [
+        helper.make_node("Identity", ["go"], ["on"]),
+        helper.make_node("Add", ["a", "a"], ["b"]),
+    ]
     body = helper.make_graph(steps, "body", [turn, go, value], [on, more])
-    constants = [helper.make_tensor("turns", types.INT64, [], [1 << 62]), helper.make_tensor("always", types.BOOL, [], [True])]
+    constants = [
+        helper.make_tensor("turns", types.INT64, [], [1 << 62]),
+        helper.make_tensor("always", types.BOOL, [], [True]),
+    ]
     return [helper.make_node("Loop", ["turns", "always", "x"], ["y"], body=body)], constants
 
 
 def _elsewhere(onnx, location):
     """A tensor that lies in another file."""
-    tensor = onnx.TensorProto(name="w", data_type=1, dims=[1, 3, 8, 8], data_location=onnx.TensorProto.EXTERNAL)
+    tensor = onnx.TensorProto(
+        name="w", data_type=1, dims=[1, 3, 8, 8], data_location=onnx.TensorProto.EXTERNAL
+    )
     tensor.external_data.add(key="location", value=location)
     return tensor

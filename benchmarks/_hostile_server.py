@@ -10,7 +10,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "service"))
 
 from conftest import KINDS
-
 from handheld.compress.serving import CompressLimits, job_kind
 from handheld.service import Limits, serve
 

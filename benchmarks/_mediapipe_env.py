@@ -9,7 +9,14 @@ from handheld.errors import ModelError
 from handheld.hands.packs import MEDIAPIPE_HANDS
 
 FOLDER = Path(__file__).parents[1] / ".venv-mediapipe"
-NEEDED = ("absl-py", "attrs", "matplotlib", "numpy<2", "opencv-python-headless<4.12", "protobuf>=4.25.3,<5")
+NEEDED = (
+    "absl-py",
+    "attrs",
+    "matplotlib",
+    "numpy<2",
+    "opencv-python-headless<4.12",
+    "protobuf>=4.25.3,<5",
+)
 """What ``mediapipe.python.solutions.hands`` imports. The wheel also asks for jax, jaxlib, flatbuffers, sentencepiece and
 sounddevice, which it does not load, and for OpenCV with windows, of which this is the part without."""
 
@@ -33,4 +40,6 @@ def _check_models() -> None:
     packages = next(FOLDER.glob("lib/python*/site-packages"))
     for member, sha256 in MEDIAPIPE_HANDS.files.values():
         if hashlib.sha256((packages / member).read_bytes()).hexdigest() != sha256:
-            raise ModelError(f"{packages / member}: not the file that handheld runs; delete {FOLDER} to make it anew")
+            raise ModelError(
+                f"{packages / member}: not the file that handheld runs; delete {FOLDER} to make it anew"
+            )

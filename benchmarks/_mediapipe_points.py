@@ -12,5 +12,8 @@ if __name__ == "__main__":
     frames = np.load(sys.argv[1], mmap_mode="r")
     tracker = MediaPipe(1, "full", smoothing=False)
     height, width = frames.shape[1:3]
-    found = [tracker.points(tracker.track(np.ascontiguousarray(image), 0), width, height)[0] for image in frames]
+    found = [
+        tracker.points(tracker.track(np.ascontiguousarray(image), 0), width, height)[0]
+        for image in frames
+    ]
     np.save(sys.argv[2], np.array(found))

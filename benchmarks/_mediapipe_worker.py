@@ -15,7 +15,9 @@ packets only where it does)."""
 class CountedHands(Hands):
     """The public solution with one stream more in its results. Measured without it: no difference beyond noise."""
 
-    def _initialize_graph_interface(self, graph: Any, sides: Any = None, outputs: Any = None, hints: Any = None) -> Any:
+    def _initialize_graph_interface(
+        self, graph: Any, sides: Any = None, outputs: Any = None, hints: Any = None
+    ) -> Any:
         return super()._initialize_graph_interface(graph, sides, [*outputs, GATE], hints)
 
 

@@ -27,18 +27,38 @@ def main(folder: Path) -> None:
     fed = {name: np.load(folder / f"{name}.npy") for name in models}
     medians = measure(compiled, fed)
     for name, model in compiled.items():
-        right = np.mean([int(next(iter(model(x).values())).argmax()) == y for x, y in zip(fed[name], labels, strict=True)])
+        right = np.mean(
+            [
+                int(next(iter(model(x).values())).argmax()) == y
+                for x, y in zip(fed[name], labels, strict=True)
+            ]
+        )
         line = peer(folder, seconds) if name == "nncf" else ours(folder, name)
-        print(json.dumps(line | {"OpenVINO us": round(medians[name] * 1e6, 1), "test %": round(100 * right, 2)}), flush=True)
+        print(
+            json.dumps(
+                line
+                | {"OpenVINO us": round(medians[name] * 1e6, 1), "test %": round(100 * right, 2)}
+            ),
+            flush=True,
+        )
 
 
 def peer(folder: Path, seconds: float) -> dict[str, Any]:
     size = sum((folder / f"nncf.{end}").stat().st_size for end in ("xml", "bin"))
-    return {"who": "NNCF", "what": "teacher, int8 in OpenVINO", "bytes": size, "seconds": round(seconds)}
+    return {
+        "who": "NNCF",
+        "what": "teacher, int8 in OpenVINO",
+        "bytes": size,
+        "seconds": round(seconds),
+    }
 
 
 def ours(folder: Path, name: str) -> dict[str, Any]:
-    return {"who": "handheld", "what": f"{name}, read by OpenVINO", "bytes": (folder / f"{name}.tflite").stat().st_size}
+    return {
+        "who": "handheld",
+        "what": f"{name}, read by OpenVINO",
+        "bytes": (folder / f"{name}.tflite").stat().st_size,
+    }
 
 
 def read_all(core: openvino.Core, files: list[Path]) -> dict[str, Any]:
@@ -48,7 +68,10 @@ def read_all(core: openvino.Core, files: list[Path]) -> dict[str, Any]:
         try:
             models[path.stem] = core.read_model(path)
         except RuntimeError as error:
-            print(f"OpenVINO cannot read {path.stem}: {str(error).strip().splitlines()[-1]}", flush=True)
+            print(
+                f"OpenVINO cannot read {path.stem}: {str(error).strip().splitlines()[-1]}",
+                flush=True,
+            )
     return models
 
 

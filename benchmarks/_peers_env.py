@@ -24,7 +24,17 @@ def torch_pruning() -> ModuleType:
     """Return torch-pruning, with our torch: it needs nothing else."""
     folder = ROOT / ".venv-peers-torch-pruning"
     if not folder.exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, TORCH_PRUNING]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            folder,
+            TORCH_PRUNING,
+        ]
         subprocess.run(pip, check=True)
     sys.path.append(str(folder))
     import torch_pruning

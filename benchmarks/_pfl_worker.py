@@ -28,7 +28,9 @@ class Rounds(TrainingProcessCallback):
     def __init__(self, watch: Watch) -> None:
         self.watch, self.number = watch, 0
 
-    def after_central_iteration(self, aggregate_metrics: Metrics, model: Any, *, central_iteration: int) -> Any:
+    def after_central_iteration(
+        self, aggregate_metrics: Metrics, model: Any, *, central_iteration: int
+    ) -> Any:
         self.watch.round_ends()
         self.number = central_iteration + 1
         return False, Metrics()
@@ -48,7 +50,9 @@ class Weights(Model):
 class Trivial(FederatedAveraging):
     """Federated averaging with the trivial step."""
 
-    def simulate_one_user(self, model: Weights, user_dataset: Dataset, central_context: Any) -> tuple[Any, Metrics]:
+    def simulate_one_user(
+        self, model: Weights, user_dataset: Dataset, central_context: Any
+    ) -> tuple[Any, Metrics]:
         change = learn("trivial", model.weights, 0, 0) - model.weights
         return MappedVectorStatistics({"weights": change}, weight=1), Metrics()
 
@@ -66,11 +70,16 @@ def main() -> None:
     watch.imports_end()
     model = algorithm.run(
         NNAlgorithmParams(
-            central_num_iterations=job.rounds, evaluation_frequency=NEVER, train_cohort_size=job.cohort, val_cohort_size=0
+            central_num_iterations=job.rounds,
+            evaluation_frequency=NEVER,
+            train_cohort_size=job.cohort,
+            val_cohort_size=0,
         ),
         SimulatedBackend(training_data=users, val_data=users),
         model,
-        model_train_params=NNTrainHyperParams(local_num_epochs=1, local_learning_rate=RATE, local_batch_size=BATCH),
+        model_train_params=NNTrainHyperParams(
+            local_num_epochs=1, local_learning_rate=RATE, local_batch_size=BATCH
+        ),
         callbacks=[rounds],
         send_metrics_to_platform=False,
     )

@@ -43,7 +43,11 @@ def write(name: str, rows: Sequence[Row], columns: Sequence[str] | None = None) 
     RESULTS.mkdir(exist_ok=True)
     record = {"name": name, "machine": about, "rows": [dict(row) for row in rows]}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    lines = [columns, ["---"] * len(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
+    lines = [
+        columns,
+        ["---"] * len(columns),
+        *([_cell(row.get(column)) for column in columns] for row in rows),
+    ]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     where = ", ".join(f"{key} {value}" for key, value in about.items())
     (RESULTS / f"{name}.md").write_text(f"# {name}\n\n{where}\n\n{table}\n")
@@ -68,7 +72,11 @@ def _cpu() -> str:
 
 def _commit() -> str:
     def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", *words], cwd=RESULTS.parent, capture_output=True, text=True, check=False
+        )
         return done.stdout.strip()
 
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+changes" if git("status", "--porcelain") else "")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (
+        "+changes" if git("status", "--porcelain") else ""
+    )

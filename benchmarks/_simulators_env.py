@@ -22,7 +22,11 @@ from numpy.typing import NDArray
 
 TORCH = "torch==2.13.0"
 NEEDED = {"flower": ["flwr[simulation]==1.41.0", TORCH], "pfl": ["pfl==0.6.0", TORCH]}
-SILENT = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+SILENT = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 _EVERY, _LONGEST = 0.5, 900.0  # seconds between looks at the memory; of a run
 _PARENT, _BEGAN = 1, 19  # in /proc/PID/stat, after the name
 
@@ -66,7 +70,9 @@ def python_of(peer: str) -> Path:
 
 def run(python: Path, script: Path, job: dict[str, Any]) -> Outcome:
     """Let a worker do a job; nothing of it stays. Raises ``RuntimeError`` with its last words if it fails."""
-    folder = Path(tempfile.mkdtemp(prefix="sim-"))  # short: Ray's sockets lie in it, and their paths are limited
+    folder = Path(
+        tempfile.mkdtemp(prefix="sim-")
+    )  # short: Ray's sockets lie in it, and their paths are limited
     log, out = folder / "log", folder / "out.npz"
     told = {**job, "started": time.time(), "out": str(out)}
     with log.open("w") as file:
@@ -91,7 +97,9 @@ def run(python: Path, script: Path, job: dict[str, Any]) -> Outcome:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     most = max(tree.most, int(found.pop("most"))) / 1e6
-    return Outcome(float(found.pop("imported")), found.pop("rounds"), found.pop("weights"), most, found)
+    return Outcome(
+        float(found.pop("imported")), found.pop("rounds"), found.pop("weights"), most, found
+    )
 
 
 class _Tree:
@@ -114,7 +122,9 @@ class _Tree:
 
     def _alive(self) -> list[int]:
         stats = _stats()
-        self._seen = {pid: began for pid, began in self._seen.items() if stats.get(pid, (0, ""))[1] == began}
+        self._seen = {
+            pid: began for pid, began in self._seen.items() if stats.get(pid, (0, ""))[1] == began
+        }
         found = {self._root, *self._seen} & stats.keys()
         while more := {pid for pid, (parent, _) in stats.items() if parent in found} - found:
             found |= more

@@ -73,7 +73,14 @@ class Job:
 
     def answer(self, watch: Watch, weights: Floats, **more: Any) -> None:
         """Write what came of it, and the most memory that this process ever had."""
-        np.savez(self.out, weights=weights, imported=watch.imported, rounds=watch.rounds, most=peak_bytes(), **more)
+        np.savez(
+            self.out,
+            weights=weights,
+            imported=watch.imported,
+            rounds=watch.rounds,
+            most=peak_bytes(),
+            **more,
+        )
 
 
 def learn(step: str, weights: Floats, number: int, client: int) -> Floats:
@@ -115,7 +122,12 @@ def network() -> Any:
 
     torch.manual_seed(SEED)
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(FEATURES, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, CLASSES)
+        nn.Flatten(),
+        nn.Linear(FEATURES, 200),
+        nn.ReLU(),
+        nn.Linear(200, 200),
+        nn.ReLU(),
+        nn.Linear(200, CLASSES),
     )
 
 
@@ -131,7 +143,9 @@ def _sgd(weights: Floats, number: int, client: int) -> Floats:
     parameters = list(module.parameters())
     torch.nn.utils.vector_to_parameters(torch.from_numpy(weights.copy()), parameters)
     for inputs, targets in batches(number, client):
-        loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(inputs)), torch.from_numpy(targets))
+        loss = torch.nn.functional.cross_entropy(
+            module(torch.from_numpy(inputs)), torch.from_numpy(targets)
+        )
         for parameter, slope in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.data -= RATE * slope
     return flat(module)

@@ -4,7 +4,18 @@ import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from _simulators_task import BATCH, CHANGE, EXAMPLES, RATE, SEED, Floats, Job, Watch, examples, network
+from _simulators_task import (
+    BATCH,
+    CHANGE,
+    EXAMPLES,
+    RATE,
+    SEED,
+    Floats,
+    Job,
+    Watch,
+    examples,
+    network,
+)
 from numpy.typing import NDArray
 
 from handheld.federated.algorithms import State
@@ -27,9 +38,14 @@ class Constant:
     def start(self) -> Floats:
         return np.zeros(self.parameters, np.float32)
 
-    def learn(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> list[Learned]:
+    def learn(
+        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+    ) -> list[Learned]:
         weights = task.state.weights
-        return [Learned((weights + CHANGE) - weights, float(self.examples[user]), 1.0, 0.0) for user in users]
+        return [
+            Learned((weights + CHANGE) - weights, float(self.examples[user]), 1.0, 0.0)
+            for user in users
+        ]
 
     def evaluate(self, state: State) -> Mapping[str, float]:
         return {}
@@ -43,7 +59,9 @@ def main() -> None:
     if job.step == "cohorts":
         job.answer(watch, learner.start(), cohorts=COHORTS, seconds=by_cohort(learner))
         return
-    plan = Plan(rounds=job.rounds, cohort=job.cohort, work=Work(epochs=1, batch=BATCH, rate=RATE), seed=SEED)
+    plan = Plan(
+        rounds=job.rounds, cohort=job.cohort, work=Work(epochs=1, batch=BATCH, rate=RATE), seed=SEED
+    )
     run = simulate(plan, learner, progress=lambda *_: watch.round_ends())
     job.answer(watch, run.state.weights)
 
@@ -65,7 +83,11 @@ def by_cohort(learner: Learner) -> NDArray[np.float64]:
 
 def seconds(learner: Learner, cohort: int) -> float:
     ends = [time.perf_counter()]
-    simulate(Plan(rounds=1 + ROUNDS, cohort=cohort), learner, progress=lambda *_: ends.append(time.perf_counter()))
+    simulate(
+        Plan(rounds=1 + ROUNDS, cohort=cohort),
+        learner,
+        progress=lambda *_: ends.append(time.perf_counter()),
+    )
     return float(np.median(np.diff(ends)[1:]))
 
 

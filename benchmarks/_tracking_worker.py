@@ -66,7 +66,9 @@ def read_frame(setup: dict[str, Any], index: int) -> NDArray[np.uint8]:
     """Return one frame; reading them one at a time, the clip does not count as the tracker's memory."""
     height, width, channels = setup["shape"]
     size = height * width * channels
-    image = np.fromfile(setup["file"], np.uint8, size, offset=index * size).reshape(height, width, channels)
+    image = np.fromfile(setup["file"], np.uint8, size, offset=index * size).reshape(
+        height, width, channels
+    )
     if setup["beside_mirror"]:
         image = np.concatenate([image, image[:, ::-1]], axis=1)
     image.flags.writeable = False

@@ -72,7 +72,9 @@ class Ablation:
         """Return a member's network with fresh weights."""
         large = trace(self.teacher, torch.zeros(2, *self.preparation.shape))
         settings = self.config.settings
-        builder = Builder(large, self.preparation.shape, len(self.data.classes), seed, settings.sparsity)
+        builder = Builder(
+            large, self.preparation.shape, len(self.data.classes), seed, settings.sparsity
+        )
         network = builder.build(candidate).network
         torch.manual_seed(seed)
         for layer in network.modules():
@@ -94,11 +96,21 @@ class Ablation:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("families", type=Path, nargs="*", default=[Path("families/fashion_mnist")])
-    options.add_argument("--config", type=Path, default=Path("examples/compress/fashion_mnist.toml"))
+    options.add_argument(
+        "--config", type=Path, default=Path("examples/compress/fashion_mnist.toml")
+    )
     options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES), help="what networks alone learn from")
+    options.add_argument(
+        "--sources",
+        nargs="+",
+        choices=SOURCES,
+        default=list(SOURCES),
+        help="what networks alone learn from",
+    )
     options.add_argument("--epochs", type=float, help="instead of as many as members had")
     options.add_argument("--pictures", type=int, help="to learn from, instead of all")
     given = options.parse_args()
@@ -116,7 +128,9 @@ def column(source: str) -> str:
     return f"from {source} %"
 
 
-def prepared(family: Family, config: Path, seeds: int, epochs: float | None, pictures: int | None) -> Ablation:
+def prepared(
+    family: Family, config: Path, seeds: int, epochs: float | None, pictures: int | None
+) -> Ablation:
     wanted = read(config)
     data = wanted.load()
     if pictures is not None:
@@ -127,7 +141,9 @@ def prepared(family: Family, config: Path, seeds: int, epochs: float | None, pic
     teacher = build(Teacher(**vars(source)), shape, len(data.classes), seed=0, folder=Path())
     settings = wanted.settings
     # a member learns in each of both parts; alone it gets all of that time at once
-    schedule = replace(settings.training, epochs=epochs or settings.training.epochs + settings.finish.epochs)
+    schedule = replace(
+        settings.training, epochs=epochs or settings.training.epochs + settings.finish.epochs
+    )
     folder = family.folder.parent / f"{family.folder.name}_ablation"
     return Ablation(folder, data, teacher.eval(), wanted, schedule, seeds)
 
@@ -144,8 +160,13 @@ def compared(
         candidate = by_name[member.name]
         if candidate.kind == "pruned":
             continue
-        in_family = [other.accuracy_float for family in families for other in named(family, member.name)]
-        alone = {column(source): text_of(trained(ablation, candidate, source, progress)) for source in sources}
+        in_family = [
+            other.accuracy_float for family in families for other in named(family, member.name)
+        ]
+        alone = {
+            column(source): text_of(trained(ablation, candidate, source, progress))
+            for source in sources
+        }
         yield {
             "member": f"{member.name}: {member.how}",
             "float32 bytes": member.size_float,
@@ -159,7 +180,9 @@ def named(family: Family, name: str) -> list[Any]:
     return [member for member in family.members if member.name == name]
 
 
-def trained(ablation: Ablation, candidate: Candidate, source: str, progress: Progress) -> list[float]:
+def trained(
+    ablation: Ablation, candidate: Candidate, source: str, progress: Progress
+) -> list[float]:
     """Train a member's network alone, once a seed; return its shares of the test split."""
     rights = []
     for seed in range(ablation.seeds):
@@ -176,7 +199,9 @@ def trained(ablation: Ablation, candidate: Candidate, source: str, progress: Pro
     return rights
 
 
-def train(ablation: Ablation, candidate: Candidate, source: str, seed: int, save: Path, progress: Progress) -> float:
+def train(
+    ablation: Ablation, candidate: Candidate, source: str, seed: int, save: Path, progress: Progress
+) -> float:
     settings = ablation.config.settings
     network = AtSide(ablation.network(candidate, seed), candidate.side).to(device())
     how = settings.distillation

@@ -27,18 +27,38 @@ from handheld.training.runs import RunFolder, StageClock, silent
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("family", type=Path, nargs="?", default=Path("families/fashion_mnist"))
-    options.add_argument("--config", type=Path, default=Path("examples/compress/fashion_mnist.toml"))
+    options.add_argument(
+        "--config", type=Path, default=Path("examples/compress/fashion_mnist.toml")
+    )
     options.add_argument("--pairs", type=int, default=30)
     given = options.parse_args()
     wanted = read(given.config)
     data = wanted.load()
     preparation, settings = Preparation.of(data.train), wanted.settings
-    network = build(wanted.teacher, preparation.shape, len(data.classes), seed=settings.seed, folder=wanted.folder)
+    network = build(
+        wanted.teacher,
+        preparation.shape,
+        len(data.classes),
+        seed=settings.seed,
+        folder=wanted.folder,
+    )
     large = trace(network, torch.zeros(2, *preparation.shape))
     builder = Builder(large, preparation.shape, len(data.classes), settings.seed, settings.sparsity)
-    run = Run(data, settings, (), RunFolder(given.family), StageClock(silent), preparation, large, True, None)
+    run = Run(
+        data,
+        settings,
+        (),
+        RunFolder(given.family),
+        StageClock(silent),
+        preparation,
+        large,
+        True,
+        None,
+    )
     step = joint_run(run, builder, planned(run.space.file("candidates.json")), run.batches(), 0)
     ratio = time_ratio(step, given.pairs)
     seconds = Family.open(given.family).record["seconds"]

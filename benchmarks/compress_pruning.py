@@ -22,10 +22,14 @@ NETWORKS = (("residual", 16), ("residual", 12), ("residual", 4), ("plain", 12))
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--data", default="images/fashion_mnist.npz")
     options.add_argument("--epochs", type=float, default=12)
-    options.add_argument("--finish", type=float, default=8, help="epochs of learning on while channels leave")
+    options.add_argument(
+        "--finish", type=float, default=8, help="epochs of learning on while channels leave"
+    )
     options.add_argument("--again", action="store_true", help="forget what an earlier run trained")
     given = options.parse_args()
     data = load(find(given.data, Path()), valid=0.05)
@@ -34,16 +38,22 @@ def main() -> None:
         out = Path("families/pruning") / f"{network}_{width}"
         if given.again:
             shutil.rmtree(out, ignore_errors=True)
-        rows.append(row(halve(network, width, data, out, given.epochs, given.finish), network, width))
+        rows.append(
+            row(halve(network, width, data, out, given.epochs, given.finish), network, width)
+        )
     show("pruning alone", rows)
     write("compress_pruning", rows)
 
 
-def halve(network: str, width: int, data: Splits, out: Path, epochs: float, finish: float) -> Family:
+def halve(
+    network: str, width: int, data: Splits, out: Path, epochs: float, finish: float
+) -> Family:
     if (out / "family.json").exists():
         return Family.open(out)
     settings = Settings(
-        training=Schedule(epochs), finish=Schedule(finish, rate=0.1), augmentation=Augmentation(flip=True, shift=2)
+        training=Schedule(epochs),
+        finish=Schedule(finish, rate=0.1),
+        augmentation=Augmentation(flip=True, shift=2),
     )
     with Progress() as progress:
         task = progress.add_task(f"{network}, {width} channels", total=1.0)

@@ -90,19 +90,37 @@ class Bench:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("family", type=Path, nargs="?", default=Path("families/fashion_mnist"))
-    options.add_argument("--more", type=Path, nargs="*", default=[], help="families of the same teacher")
-    options.add_argument("--config", type=Path, default=Path("examples/compress/fashion_mnist.toml"))
-    options.add_argument("--epochs", type=float, help="of fine-tuning after torch-pruning; ours if left out")
+    options.add_argument(
+        "--more", type=Path, nargs="*", default=[], help="families of the same teacher"
+    )
+    options.add_argument(
+        "--config", type=Path, default=Path("examples/compress/fashion_mnist.toml")
+    )
+    options.add_argument(
+        "--epochs", type=float, help="of fine-tuning after torch-pruning; ours if left out"
+    )
     given = options.parse_args()
     bench = load(given.family, given.config, given.epochs)
     others = [member for folder in given.more for member in ours(Family.open(folder))]
-    points = [teacher_of(bench.family), *ours(bench.family), *others, *quantiser(bench), *pruner(bench)]
+    points = [
+        teacher_of(bench.family),
+        *ours(bench.family),
+        *others,
+        *quantiser(bench),
+        *pruner(bench),
+    ]
     points = [replace(point, accuracy=accuracy(bench, point.content)) for point in points]
-    timed = latencies({str(number): point.content for number, point in enumerate(points)}, rounds=200)
+    timed = latencies(
+        {str(number): point.content for number, point in enumerate(points)}, rounds=200
+    )
     beside = nncf(bench)
-    rows = [row(point, timed[str(number)].median, points, timed) for number, point in enumerate(points)]
+    rows = [
+        row(point, timed[str(number)].median, points, timed) for number, point in enumerate(points)
+    ]
     rows += beside
     show("compress beside its peers", rows, COLUMNS)
     write(f"compress_vs_peers_{given.family.name}", rows, COLUMNS)
@@ -112,10 +130,25 @@ def load(folder: Path, config: Path, epochs: float | None) -> Bench:
     family, wanted = Family.open(folder), read(config)
     data = wanted.load()
     preparation = Preparation.of(data.train)
-    source = replace(wanted.teacher, checkpoint=str((folder / "teacher.safetensors").resolve()), trained=True, file=None)
-    teacher = build(Teacher(**vars(source)), preparation.shape, len(data.classes), seed=0, folder=Path())
+    source = replace(
+        wanted.teacher,
+        checkpoint=str((folder / "teacher.safetensors").resolve()),
+        trained=True,
+        file=None,
+    )
+    teacher = build(
+        Teacher(**vars(source)), preparation.shape, len(data.classes), seed=0, folder=Path()
+    )
     exporter = Exporter(data.train, data.valid, preparation, {"labels": list(data.classes)}, 0.005)
-    return Bench(family, data, teacher.eval(), preparation, exporter, epochs or wanted.settings.finish.epochs, wanted)
+    return Bench(
+        family,
+        data,
+        teacher.eval(),
+        preparation,
+        exporter,
+        epochs or wanted.settings.finish.epochs,
+        wanted,
+    )
 
 
 def ours(family: Family) -> Iterator[Point]:
@@ -128,7 +161,13 @@ def ours(family: Family) -> Iterator[Point]:
 
 def teacher_of(family: Family) -> Point:
     """The teacher that all begin with."""
-    return Point("the teacher", "float32", (family.folder / family.teacher.file).read_bytes(), family.teacher.macs, 0.0)
+    return Point(
+        "the teacher",
+        "float32",
+        (family.folder / family.teacher.file).read_bytes(),
+        family.teacher.macs,
+        0.0,
+    )
 
 
 def quantiser(bench: Bench) -> Iterator[Point]:
@@ -138,10 +177,19 @@ def quantiser(bench: Bench) -> Iterator[Point]:
     for name, make in (
         ("int8", lambda: bench.exporter.compile(network, side, "int8")),
         ("float16", lambda: bench.exporter.compile(network, side, "float16")),
-        ("int8 weights", lambda: to_tflite(Plain(network), bench.example[:1], metadata={}, precision="int8_weights").content),
+        (
+            "int8 weights",
+            lambda: (
+                to_tflite(
+                    Plain(network), bench.example[:1], metadata={}, precision="int8_weights"
+                ).content
+            ),
+        ),
     ):
         content, seconds = timed(make)
-        yield Point("ai-edge-quantizer", f"teacher, {name}", content, bench.family.teacher.macs, seconds)
+        yield Point(
+            "ai-edge-quantizer", f"teacher, {name}", content, bench.family.teacher.macs, seconds
+        )
 
 
 def pruner(bench: Bench) -> Iterator[Point]:
@@ -187,7 +235,14 @@ def cut_by_torch_pruning(bench: Bench, way: Way, kept: float) -> Point:
     started = time.process_time()
     settings = bench.config.settings
     views = settings.views if way.answers else 0
-    batches = Batches(bench.data.train, bench.preparation, settings.finish.batch, settings.augmentation, views=views, seed=0)
+    batches = Batches(
+        bench.data.train,
+        bench.preparation,
+        settings.finish.batch,
+        settings.augmentation,
+        views=views,
+        seed=0,
+    )
     lesson = Lesson(batches, how=Distillation(weight=0.0, smoothing=0.1))
     if way.answers:
         known = Answers(bench.teacher, batches, len(bench.data.classes), save=place)
@@ -228,7 +283,11 @@ def prune(bench: Bench, network: torch.nn.Module, lesson: Lesson, way: Way, kept
     pruning = torch_pruning()
     last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)][-1:]
     one_shot = way.steps == 1
-    importance = pruning.importance.GroupMagnitudeImportance(p=2) if one_shot else pruning.importance.GroupTaylorImportance()
+    importance = (
+        pruning.importance.GroupMagnitudeImportance(p=2)
+        if one_shot
+        else pruning.importance.GroupTaylorImportance()
+    )
     pruner = pruning.pruner.BasePruner(
         network,
         bench.example,
@@ -264,22 +323,37 @@ def nncf(bench: Bench) -> list[dict[str, Any]]:
         inputs = bench.preparation.inputs(pixels(bench.data.train)[:300]).contiguous().numpy()
         np.save(place / "calibration.npy", inputs)
         np.save(place / "labels.npy", bench.data.test.labels)
-        np.save(place / "nncf.npy", bench.preparation.inputs(pixels(bench.data.test)).contiguous().numpy()[:, None])
+        np.save(
+            place / "nncf.npy",
+            bench.preparation.inputs(pixels(bench.data.test)).contiguous().numpy()[:, None],
+        )
         network = Plain(fold(trace(bench.teacher, bench.example))).eval()
         torch.onnx.export(
-            network, (bench.example[:1],), place / "teacher.onnx", dynamo=True, external_data=False, verbose=False
+            network,
+            (bench.example[:1],),
+            place / "teacher.onnx",
+            dynamo=True,
+            external_data=False,
+            verbose=False,
         )
         for member in (bench.family.teacher, *bench.family.members):
             content = (bench.family.folder / member.file).read_bytes()
             (place / f"{member.name}.tflite").write_bytes(content)
             with Model.load(content) as model:
-                np.save(place / f"{member.name}.npy", list(stored_inputs(model.inputs[0], bench.data.test, bench.preparation)))
-        done = subprocess.run([openvino_python(), WORKER, folder], check=True, stdout=subprocess.PIPE, text=True)
+                np.save(
+                    place / f"{member.name}.npy",
+                    list(stored_inputs(model.inputs[0], bench.data.test, bench.preparation)),
+                )
+        done = subprocess.run(
+            [openvino_python(), WORKER, folder], check=True, stdout=subprocess.PIPE, text=True
+        )
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 def accuracy(bench: Bench, content: bytes) -> float:
-    return float((answers(content, bench.data.test, bench.preparation) == bench.data.test.labels).mean())
+    return float(
+        (answers(content, bench.data.test, bench.preparation) == bench.data.test.labels).mean()
+    )
 
 
 def row(point: Point, latency: float, points: list[Point], timed_all: Any) -> dict[str, Any]:
@@ -288,7 +362,8 @@ def row(point: Point, latency: float, points: list[Point], timed_all: Any) -> di
         len(other.content) <= len(point.content)
         and medians[id(other)] <= latency
         and other.accuracy >= point.accuracy
-        and (len(other.content), medians[id(other)], other.accuracy) != (len(point.content), latency, point.accuracy)
+        and (len(other.content), medians[id(other)], other.accuracy)
+        != (len(point.content), latency, point.accuracy)
         for other in points
     )
     whole = points[0]

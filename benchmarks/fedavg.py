@@ -43,7 +43,9 @@ JUDGED = 1500
 WAYS = ((1, 50), (1, 10), (5, None), (5, 50), (5, 10))  # E and B
 RATIOS = (("times fewer", "rounds"), ("times less up", "MB up"))
 PATIENCE = 1.5  # a rate that takes so many times the rounds of a better one is given up,
-EARLIEST = 0.2  # at a lower accuracy too, after this share of the rounds that it may take, and ten of them
+EARLIEST = (
+    0.2  # at a lower accuracy too, after this share of the rounds that it may take, and ten of them
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ class Problem:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--task", nargs="+", choices=TASKS, default=list(TASKS))
     options.add_argument("--most", type=int, default=2000, help="rounds")
     options.add_argument("--workers", type=int, default=2)
@@ -87,7 +91,9 @@ def main() -> None:
         problem, here, curves = TASKS[name](), [], {}
         for tried in problem.tried:
             row, curves[label(tried)] = best(problem, tried, given, curves.get("FedSGD", []))
-            here.append(row | {of: ratio(here[0] if here else row, row, what) for of, what in RATIOS})
+            here.append(
+                row | {of: ratio(here[0] if here else row, row, what) for of, what in RATIOS}
+            )
             print(here[-1], flush=True)
         write_curves(Path("docs/images") / f"fedavg_{name}.svg", problem.title, curves)
         rows += here
@@ -101,17 +107,26 @@ def ratio(sgd: dict[str, Any], row: dict[str, Any], what: str) -> float | str:
     return round(sgd[what] / row[what], 1) if known else ""
 
 
-def best(problem: Problem, tried: Tried, given: argparse.Namespace, leader: Curve) -> tuple[dict[str, Any], Curve]:
+def best(
+    problem: Problem, tried: Tried, given: argparse.Namespace, leader: Curve
+) -> tuple[dict[str, Any], Curve]:
     """Return the row of the rate that needs the fewest rounds, and its curve: the best so far, as in the paper."""
     most, found = given.most, None
     for rate in tried.rates:
         every = 1 if tried.name != "FedSGD" else 5
-        out = given.cache / problem.name / f"{label(tried)} rate {rate:g}".replace(" ", "_").replace(",", "")
+        out = (
+            given.cache
+            / problem.name
+            / f"{label(tried)} rate {rate:g}".replace(" ", "_").replace(",", "")
+        )
         plan = tried.plan(rate, given.most, every)
         ends = ending(problem.target, most, leader)
         run = simulate(plan, problem.learner, out=out, workers=given.workers, until=ends)
         rounds = crossing(run.rows, problem.target)
-        print(f"{problem.name}, {label(tried)}, rate {rate:g}: {rounds or f'not within {run.state.round}'}", flush=True)
+        print(
+            f"{problem.name}, {label(tried)}, rate {rate:g}: {rounds or f'not within {run.state.round}'}",
+            flush=True,
+        )
         reached = max(row.get("test_accuracy", 0) for row in run.rows)
         key = (-rounds if rounds else -math.inf, reached)
         if found is None or key > found[0]:
@@ -145,8 +160,15 @@ def ending(target: float, limit: int, leader: Curve) -> Callable[[Row], bool]:
     def ends(row: Row) -> bool:
         nonlocal best_so_far
         best_so_far = max(best_so_far, row.get("test_accuracy", 0.0))
-        passed = max((accuracy for number, accuracy in leader if PATIENCE * number <= row["round"]), default=0.0)
-        behind = "test_accuracy" in row and row["round"] >= max(10, EARLIEST * limit) and best_so_far < passed
+        passed = max(
+            (accuracy for number, accuracy in leader if PATIENCE * number <= row["round"]),
+            default=0.0,
+        )
+        behind = (
+            "test_accuracy" in row
+            and row["round"] >= max(10, EARLIEST * limit)
+            and best_so_far < passed
+        )
         return best_so_far >= target or row["round"] >= limit or behind
 
     return ends
@@ -156,7 +178,9 @@ def curve_of(rows: Sequence[Row]) -> Curve:
     """Return the best accuracy so far, by rounds."""
     judged = [(row["round"], row["test_accuracy"]) for row in rows if "test_accuracy" in row]
     best_so_far = np.maximum.accumulate([accuracy for _, accuracy in judged])
-    return [(number, float(accuracy)) for (number, _), accuracy in zip(judged, best_so_far, strict=True)]
+    return [
+        (number, float(accuracy)) for (number, _), accuracy in zip(judged, best_so_far, strict=True)
+    ]
 
 
 def crossing(rows: Sequence[Row], target: float) -> float | None:
@@ -172,7 +196,11 @@ def crossing(rows: Sequence[Row], target: float) -> float | None:
 def label(tried: Tried) -> str:
     """Return how a way to learn is called in pictures."""
     small = ", 1 bit" if tried.stages else ""
-    return tried.name if tried.name == "FedSGD" else f"E {tried.epochs:g}, B {tried.batch or 'inf'}, C {tried.cohort}{small}"
+    return (
+        tried.name
+        if tried.name == "FedSGD"
+        else f"E {tried.epochs:g}, B {tried.batch or 'inf'}, C {tried.cohort}{small}"
+    )
 
 
 def clothes(split: str, target: float) -> Problem:
@@ -186,14 +214,20 @@ def clothes(split: str, target: float) -> Problem:
         Examples(np.ascontiguousarray(np.moveaxis(np.asarray(part.inputs), -1, 1)), part.labels)
         for part in (splits.train, splits.valid, splits.test)
     )
-    learner = ModuleLearner(make("small_convolutional", (1, 28, 28), 10, seed=0), Users(train, deal[split]()), some(valid))
+    learner = ModuleLearner(
+        make("small_convolutional", (1, 28, 28), 10, seed=0),
+        Users(train, deal[split]()),
+        some(valid),
+    )
     whole = {"evenly": (0.3, 0.1, 1.0), "shards": (0.1, 0.3, 0.03)}[split]  # the likeliest first
     rates = (0.1, 0.3, 0.03, 1.0)
     tried = [Tried("FedSGD", (0.3, 0.1, 1.0))]
     tried += [Tried("FedAvg", rates if batch else whole, epochs, batch) for epochs, batch in WAYS]
     tried += [Tried("FedAvg", rates, 5, 10, cohort) for cohort in (1, 50)]
     tried += [Tried("FedAvg", rates, 5, 10, stages=(Compressed(Eden(1)),))]
-    title = "Fashion-MNIST, " + {"evenly": "dealt out evenly", "shards": "two classes a device"}[split]
+    title = (
+        "Fashion-MNIST, " + {"evenly": "dealt out evenly", "shards": "two classes a device"}[split]
+    )
     return Problem(split, title, target, learner, test, tried)
 
 
@@ -201,9 +235,14 @@ def shakespeare(target: float = 0.42) -> Problem:
     """The plays of Shakespeare by role; half of each role's last lines are to validate, half to test."""
     found = windows(plays(find("federated/shakespeare.tar.gz", Path())), length=80)
     order = np.random.default_rng(0).permutation(len(found.test_inputs))
-    valid, test = (Examples(found.test_inputs[part], found.test_targets[part]) for part in np.array_split(order, 2))
+    valid, test = (
+        Examples(found.test_inputs[part], found.test_targets[part])
+        for part in np.array_split(order, 2)
+    )
     users = Users(Examples(found.inputs, found.targets), found.partition)
-    learner = ModuleLearner(make("few_letters", (80,), len(ALPHABET) + 1, seed=0), users, some(valid))
+    learner = ModuleLearner(
+        make("few_letters", (80,), len(ALPHABET) + 1, seed=0), users, some(valid)
+    )
     rates = (10.0, 3.0, 30.0)
     tried = [Tried("FedSGD", rates)]
     tried += [Tried("FedAvg", rates, epochs, batch) for epochs, batch in WAYS]
@@ -216,7 +255,11 @@ def some(examples: Examples) -> Examples:
     return examples.of(np.random.default_rng(1).permutation(len(examples))[:JUDGED])
 
 
-TASKS = {"evenly": lambda: clothes("evenly", 0.85), "shards": lambda: clothes("shards", 0.80), "plays": shakespeare}
+TASKS = {
+    "evenly": lambda: clothes("evenly", 0.85),
+    "shards": lambda: clothes("shards", 0.80),
+    "plays": shakespeare,
+}
 
 
 if __name__ == "__main__":

@@ -44,15 +44,27 @@ def measure(photos: list[tuple[Path, str]], table: str, margin: int) -> list[dic
     counts: dict[str, Counter[str | None]] = {}
     with HandTracker(max_hands=1, gestures=GestureTable.load(table)) as tracker:
         for path, label in track(photos, description=table):
-            image = np.pad(read_image(path), ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+            image = np.pad(
+                read_image(path), ((margin, margin), (margin, margin), (0, 0)), mode="edge"
+            )
             hands = tracker.detect(image)
             counts.setdefault(label, Counter())[hands[0].gesture if hands else "no hand"] += 1
     rows: list[dict[str, object]] = []
     for label, answers in counts.items():
         total = answers.total()
-        wrong = ", ".join(f"{name} {count}" for name, count in answers.most_common() if name != label)
+        wrong = ", ".join(
+            f"{name} {count}" for name, count in answers.most_common() if name != label
+        )
         found, right = total - answers["no hand"], answers[label] / total
-        rows.append({"gesture": f"{table}: {label}", "photos": total, "hands found": found, "right": right, "wrong": wrong})
+        rows.append(
+            {
+                "gesture": f"{table}: {label}",
+                "photos": total,
+                "hands found": found,
+                "right": right,
+                "wrong": wrong,
+            }
+        )
     right = float(sum(answers[label] for label, answers in counts.items()))
     rows.append({"gesture": f"{table}: all", "photos": len(photos), "right": right / len(photos)})
     return rows

@@ -15,7 +15,12 @@ from handheld.graph import Calculator, Context, Contract, Graph, GraphConfig, No
 
 CHAIN = 20
 THREADS = (0, 1, 2, 4)
-AIM = {0: 12.0, 1: 40.0, 2: 40.0, 4: 40.0}  # microseconds a call: what a frame of a camera would not notice
+AIM = {
+    0: 12.0,
+    1: 40.0,
+    2: 40.0,
+    4: 40.0,
+}  # microseconds a call: what a frame of a camera would not notice
 
 
 class Join(Calculator):
@@ -26,8 +31,14 @@ class Join(Calculator):
 
 
 def chain() -> GraphConfig:
-    nodes = [Node(PassThrough(), inputs=f"s{i}" if i else "in", outputs=f"s{i + 1}") for i in range(CHAIN - 1)]
-    return GraphConfig(inputs={"in": object}, nodes=[*nodes, Node(PassThrough(), inputs=f"s{CHAIN - 1}", outputs="out")])
+    nodes = [
+        Node(PassThrough(), inputs=f"s{i}" if i else "in", outputs=f"s{i + 1}")
+        for i in range(CHAIN - 1)
+    ]
+    return GraphConfig(
+        inputs={"in": object},
+        nodes=[*nodes, Node(PassThrough(), inputs=f"s{CHAIN - 1}", outputs="out")],
+    )
 
 
 def diamond() -> GraphConfig:
@@ -68,9 +79,13 @@ def main() -> None:
     cases = list(product(GRAPHS, THREADS))
     times: dict[tuple[str, int], list[float]] = {case: [] for case in cases}
     for number in range(options.rounds):
-        for name, threads in cases if number % 2 else reversed(cases):  # interleaved, so that a slow minute slows all alike
+        for name, threads in (
+            cases if number % 2 else reversed(cases)
+        ):  # interleaved, so that a slow minute slows all alike
             build, calls = GRAPHS[name]
-            times[name, threads].append(microseconds_a_call(build(), calls, threads, options.packets))
+            times[name, threads].append(
+                microseconds_a_call(build(), calls, threads, options.packets)
+            )
     rows = [
         {
             "graph": name,
@@ -82,7 +97,10 @@ def main() -> None:
         }
         for (name, threads), values in times.items()
     ]
-    show(f"Overhead of the graph: medians of {options.rounds} interleaved rounds of {options.packets} packets", rows)
+    show(
+        f"Overhead of the graph: medians of {options.rounds} interleaved rounds of {options.packets} packets",
+        rows,
+    )
     write("graph_overhead", rows)
 
 

@@ -60,12 +60,19 @@ def sensitivity(frames: list[Frame]) -> dict[str, object]:
     for seed in range(10):
         rng = np.random.default_rng(seed)
 
-        def moved(image: Image, rect: Rect, *args: Any, rng: np.random.Generator = rng, **kwargs: Any) -> Image:
+        def moved(
+            image: Image, rect: Rect, *args: Any, rng: np.random.Generator = rng, **kwargs: Any
+        ) -> Image:
             x, y = rng.normal(0, 0.003, 2)
             return crop(image, replace(rect, x=rect.x + x, y=rect.y + y), *args, **kwargs)
 
-        with patch("handheld.hands.calculators.crop", moved), HandTracker(max_hands=1, smoothing=False) as tracker:
-            apart = _apart(np.array([tracker.track(frame)[0].landmarks for frame in frames]), pixels)
+        with (
+            patch("handheld.hands.calculators.crop", moved),
+            HandTracker(max_hands=1, smoothing=False) as tracker,
+        ):
+            apart = _apart(
+                np.array([tracker.track(frame)[0].landmarks for frame in frames]), pixels
+            )
         means.append(apart.mean())
         worsts.append(apart.max())
     return {
@@ -85,7 +92,12 @@ def mediapipe_itself(frames: list[Frame]) -> dict[str, object]:
         worker = Path(__file__).with_name("_mediapipe_points.py")
         subprocess.run([mediapipe_python(), worker, images, points], check=True)
         apart = _apart(np.load(points), pixels)
-    return {"what": "MediaPipe itself", "frames": len(frames), "mean": f"{apart.mean():.2%}", "worst": f"{apart.max():.2%}"}
+    return {
+        "what": "MediaPipe itself",
+        "frames": len(frames),
+        "mean": f"{apart.mean():.2%}",
+        "worst": f"{apart.max():.2%}",
+    }
 
 
 def _apart(here: Any, there: Any) -> Any:
@@ -100,8 +112,14 @@ def identities(frames: list[Frame]) -> dict[str, object]:
     seen: Counter[tuple[tuple[int, bool], ...]] = Counter()
     with HandTracker(max_hands=2, smoothing=False) as tracker:
         for frame in frames:
-            both = Frame(np.concatenate([frame.image, frame.image[:, ::-1]], axis=1), frame.t_us, frame.index)
-            seen[tuple(sorted((hand.id, bool(hand.centre[0] < half)) for hand in tracker.track(both)))] += 1
+            both = Frame(
+                np.concatenate([frame.image, frame.image[:, ::-1]], axis=1), frame.t_us, frame.index
+            )
+            seen[
+                tuple(
+                    sorted((hand.id, bool(hand.centre[0] < half)) for hand in tracker.track(both))
+                )
+            ] += 1
         runs = tracker.stats().nodes["palm_detector"].calls  # type: ignore[union-attr]
     (usual, count), *_ = seen.most_common(1)
     swapped = tuple(sorted((i, not left) for i, left in usual))

@@ -22,7 +22,9 @@ from handheld.hands.training.render.studio import CropOptions, SceneOptions, Stu
 
 AIM = 139.0  # crops a CPU second: what a textured numba rasteriser gave here before this one was written
 PEOPLE = 64
-WARM_UP = 300  # crops after which hardly a person is new: each takes some ten milliseconds, once in a run
+WARM_UP = (
+    300  # crops after which hardly a person is new: each takes some ten milliseconds, once in a run
+)
 KEYPOINTS = {
     "wrist": [0],
     "thumb": [1, 2, 3, 4],
@@ -46,7 +48,9 @@ def speed(sources: RenderSources, size: int, pictures: int) -> dict[str, Any]:
     return {"crop": size, "crops a CPU second": round(pictures / (time.process_time() - start), 1)}
 
 
-def differences(studio: Studio, tracker: HandTracker, pictures: int) -> Iterator[tuple[str | None, np.ndarray]]:
+def differences(
+    studio: Studio, tracker: HandTracker, pictures: int
+) -> Iterator[tuple[str | None, np.ndarray]]:
     """Yield the handedness that is ours, or None where theirs differs, and offsets (21, 2) of each hand they find."""
     for index in range(pictures):
         picture = studio.scene(index, LARGE)
@@ -75,7 +79,9 @@ def in_the_hand(label: LabelledHand, points: np.ndarray) -> np.ndarray:
     return offsets
 
 
-def agreement(sources: RenderSources, pack: str, second_mesh: float, pictures: int) -> dict[str, Any]:
+def agreement(
+    sources: RenderSources, pack: str, second_mesh: float, pictures: int
+) -> dict[str, Any]:
     """Compare labels with MediaPipe's answers on hands of one mesh."""
     studio = Studio(sources, seed=1, second_mesh=second_mesh)
     with HandTracker(pack=pack, max_hands=1) as tracker:
@@ -93,7 +99,9 @@ def agreement(sources: RenderSources, pack: str, second_mesh: float, pictures: i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--pack", default="mediapipe-full")
     options = parser.parse_args()

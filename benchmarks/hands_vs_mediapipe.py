@@ -46,7 +46,11 @@ class Clip:
 
 def clips() -> list[Clip]:
     """Return what there is to measure on."""
-    videos = Path(os.environ.get("HANDHELD_DATA", HERE.parents[1] / "shared" / "data")) / "hands" / "video"
+    videos = (
+        Path(os.environ.get("HANDHELD_DATA", HERE.parents[1] / "shared" / "data"))
+        / "hands"
+        / "video"
+    )
     if not videos.is_dir():
         return [Clip("packaged clip, two hands", PACKAGED)]
     one = videos / "asl_hand.25fps.mp4"
@@ -77,21 +81,30 @@ def decoded(clip: Clip, most: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def compare(clip: Clip, setup: Mapping[str, Any], hands: int, pack: str, *, rounds: int, python: Path) -> dict[str, Any]:
+def compare(
+    clip: Clip, setup: Mapping[str, Any], hands: int, pack: str, *, rounds: int, python: Path
+) -> dict[str, Any]:
     """Measure both sides in turn; ours with smoothing, as is its default, and where results are compared also without."""
     options = {**setup, "hands": hands, "pack": pack}
     ours, here = HERE / "_handheld_worker.py", Path(sys.executable)
     with ExitStack() as stack:
         workers = {
             "ours": stack.enter_context(Worker(here, ours, options | {"smoothing": True})),
-            "theirs": stack.enter_context(Worker(python, HERE / "_mediapipe_worker.py", options | {"smoothing": False})),
+            "theirs": stack.enter_context(
+                Worker(python, HERE / "_mediapipe_worker.py", options | {"smoothing": False})
+            ),
         }
         if clip.agreement:
-            workers["unsmoothed"] = stack.enter_context(Worker(here, ours, options | {"smoothing": False}))
+            workers["unsmoothed"] = stack.enter_context(
+                Worker(here, ours, options | {"smoothing": False})
+            )
         measured = [one_round(workers, setup["frames"]) for _ in range(rounds)]
     row: dict[str, Any] = {"clip": clip.name, "allowed": hands, "pack": pack}
     for side in workers:
-        row |= {f"{side}_{key}": value for key, value in summary([turns[side] for turns in measured]).items()}
+        row |= {
+            f"{side}_{key}": value
+            for key, value in summary([turns[side] for turns in measured]).items()
+        }
     row |= {"ratio": row["ours_fps_cpu"] / row["theirs_fps_cpu"], "aim": clip.aims.get(hands)}
     if clip.agreement:
         row["difference_percent"] = agreement(measured[-1]["unsmoothed"], measured[-1]["theirs"])
@@ -111,7 +124,9 @@ def one_round(workers: Mapping[str, Worker], frames: int) -> dict[str, list[dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--frames", type=int, default=325, help="of each clip at most")
     options = parser.parse_args()
@@ -121,7 +136,10 @@ def main() -> None:
         with decoded(clip, options.frames) as setup:
             for hands, pack in product((1, 2), ("full", "lite")):
                 rows.append(compare(clip, setup, hands, pack, rounds=options.rounds, python=python))
-                print(f"{clip.name}, {hands} allowed, {pack}: {rows[-1]['ratio']:.2f} times MediaPipe", flush=True)
+                print(
+                    f"{clip.name}, {hands} allowed, {pack}: {rows[-1]['ratio']:.2f} times MediaPipe",
+                    flush=True,
+                )
     show(rows)
     write("hands_vs_mediapipe", rows, COLUMNS)
 

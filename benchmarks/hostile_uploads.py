@@ -35,11 +35,18 @@ sys.path[:0] = [str(HERE), str(TESTS)]
 
 import _hostile_files as files  # noqa: E402
 from _report import show, write  # noqa: E402
-from conftest import RunningServer, multipart  # noqa: E402
 from private_postgres import missing, private_postgres  # noqa: E402
 
+from conftest import RunningServer, multipart  # noqa: E402
+
 TOKEN = "a token of twenty-four characters"
-VALUES = {"targets": "4x smaller, plain", "network": "residual", "width": "4", "epochs": "2", "quick": "on"}
+VALUES = {
+    "targets": "4x smaller, plain",
+    "network": "residual",
+    "width": "4",
+    "epochs": "2",
+    "quick": "on",
+}
 TEXTS = {"targets": "100KB", "network": "lstm"}
 PATIENCE = 240.0  # seconds that a job may take to end
 HONEST = 20
@@ -66,12 +73,23 @@ class Target:
 
     def start(self) -> None:
         """Start a server, or start it again."""
-        settings = {"folder": str(self.folder), "database": self.database, "token": TOKEN, "limits": self.limits}
+        settings = {
+            "folder": str(self.folder),
+            "database": self.database,
+            "token": TOKEN,
+            "limits": self.limits,
+        }
         command = [sys.executable, str(HERE / "_hostile_server.py"), json.dumps(settings)]
         paths = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-        variables = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PATH": f"{self.bin}:{os.environ['PATH']}"}
+        variables = os.environ | {
+            "PYTHONPATH": paths,
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
+        }
         with self.log.open("a") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=variables)
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, env=variables
+            )
         assert process.stdout is not None
         self.server = RunningServer(process.stdout.readline().strip(), process)
         self.starts += 1
@@ -103,7 +121,9 @@ class Target:
         assert self.server is not None
         return self.server.ask(method, path, body, headers)
 
-    def submit(self, kind: str, values: dict[str, str], uploads: dict[str, files.Archive] | None = None) -> Any:
+    def submit(
+        self, kind: str, values: dict[str, str], uploads: dict[str, files.Archive] | None = None
+    ) -> Any:
         """Submit a job as one who may."""
         assert self.server is not None
         return self.server.submit(kind, values, uploads or {}, **AUTHORISED)
@@ -119,16 +139,22 @@ class Target:
             time.sleep(0.1)
         return f"still {job['state']} after {seconds:.0f} s"
 
-    def job(self, kind: str, values: dict[str, str], uploads: dict[str, files.Archive] | None = None) -> str:
+    def job(
+        self, kind: str, values: dict[str, str], uploads: dict[str, files.Archive] | None = None
+    ) -> str:
         """Submit a job and wait for its end."""
         answer = self.submit(kind, values, uploads)
         if answer.status != 201:
             return f"refused {answer.status}: {answer.json['error']}"
         return self.outcome(answer.json["url"])
 
-    def compress(self, data: files.Archive, model: files.Archive | None = None, **values: str) -> str:
+    def compress(
+        self, data: files.Archive, model: files.Archive | None = None, **values: str
+    ) -> str:
         """Upload data, and perhaps a model, to be compressed."""
-        return self.job("compress", VALUES | values, {"data": data} | ({"model": model} if model else {}))
+        return self.job(
+            "compress", VALUES | values, {"data": data} | ({"model": model} if model else {})
+        )
 
     def health(self) -> str:
         """What the server says of itself, and how soon."""
@@ -138,7 +164,11 @@ class Target:
         except OSError as error:
             return f"no answer ({error})"
         seconds = time.monotonic() - start
-        return "ok" if answer.status == 200 and seconds < 5 else f"{answer.status} after {seconds:.1f} s"
+        return (
+            "ok"
+            if answer.status == 200 and seconds < 5
+            else f"{answer.status} after {seconds:.1f} s"
+        )
 
     @contextmanager
     def connection(self, text: str | bytes = b"") -> Iterator[socket.socket]:
@@ -184,7 +214,9 @@ def silent_uploads(target: Target) -> str:
             stack.enter_context(target.connection(SHOUT + "Content-Length: 1000\r\n\r\n--b\r\n"))
         start = time.monotonic()
         outcome = target.job("shout", {"times": "1"}, {"text": ("a.txt", b"hello")})
-        return f"{outcome}, submitted beside {SILENT} silent ones in {time.monotonic() - start:.0f} s"
+        return (
+            f"{outcome}, submitted beside {SILENT} silent ones in {time.monotonic() - start:.0f} s"
+        )
 
 
 def silent_heads(target: Target) -> str:
@@ -208,7 +240,11 @@ def broken_uploads(target: Target) -> str:
     head = '--b\r\nContent-Disposition: form-data; name="text"; filename="a.txt"\r\n\r\n'
     with ExitStack() as stack:
         for _ in range(8):
-            stack.enter_context(target.connection(f"{SHOUT}{token}Content-Length: 900000\r\n\r\n{head}{'x' * 50_000}"))
+            stack.enter_context(
+                target.connection(
+                    f"{SHOUT}{token}Content-Length: 900000\r\n\r\n{head}{'x' * 50_000}"
+                )
+            )
         _until(lambda: target.folders() == folders + 8)
     _until(lambda: target.folders() == folders)
     left = target.folders() - folders
@@ -219,7 +255,9 @@ def endless_header(target: Target) -> str:
     """A part's header without an end."""
     before = target.memory()
     token = f"Authorization: Bearer {TOKEN}\r\n"
-    with target.connection(f"{SHOUT}{token}Content-Length: 60000000\r\n\r\n--b\r\nX: ") as connection:
+    with target.connection(
+        f"{SHOUT}{token}Content-Length: 60000000\r\n\r\n--b\r\nX: "
+    ) as connection:
         with contextlib.suppress(OSError):
             for _ in range(600):
                 connection.sendall(b"a" * 100_000)
@@ -229,7 +267,12 @@ def endless_header(target: Target) -> str:
 
 def long_boundary(target: Target) -> str:
     """A boundary of 60,000 characters."""
-    answer = target.ask("POST", "/jobs?kind=shout", b"x", **{"Content-Type": f"multipart/form-data; boundary={'b' * 60_000}"})
+    answer = target.ask(
+        "POST",
+        "/jobs?kind=shout",
+        b"x",
+        **{"Content-Type": f"multipart/form-data; boundary={'b' * 60_000}"},
+    )
     return str(answer.status)
 
 
@@ -245,7 +288,9 @@ def late_token(target: Target) -> str:
 def other_site(target: Target) -> str:
     """A page of another site sends a form; a stranger's name leads here."""
     body, kind = multipart({"times": "1"}, {"text": ("a.txt", b"hello")})
-    posted = target.ask("POST", "/jobs?kind=shout", body, **{"Content-Type": kind, "Origin": "http://evil.example"})
+    posted = target.ask(
+        "POST", "/jobs?kind=shout", body, **{"Content-Type": kind, "Origin": "http://evil.example"}
+    )
     named = target.ask("GET", "/", Host="evil.example")
     return f"{posted.status} and {named.status}"
 
@@ -255,7 +300,9 @@ def followers(target: Target) -> str:
     url = target.submit("wait", {}).json["url"]
     with ExitStack() as stack:
         for _ in range(150):
-            stack.enter_context(target.connection(f"GET {url}/events HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+            stack.enter_context(
+                target.connection(f"GET {url}/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            )
         start = time.monotonic()
         healthy = target.health()
         seconds = time.monotonic() - start
@@ -310,7 +357,10 @@ def processes_of(folder: Path) -> list[int]:
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             command = (entry / "cmdline").read_bytes()
-            inside = os.readlink(entry / "cwd").startswith(str(folder)) or str(folder).encode() in command
+            inside = (
+                os.readlink(entry / "cwd").startswith(str(folder))
+                or str(folder).encode() in command
+            )
             if inside and b"_hostile_server" not in command and b"hostile_uploads" not in command:
                 found.append(int(entry.name))
     return found
@@ -342,7 +392,9 @@ def killed(target: Target) -> str:
     for _ in range(2):
         while target.ask("GET", url).json["message"] != "counted to 31":
             time.sleep(0.05)
-        with target.connection(f"{SHOUT}Authorization: Bearer {TOKEN}\r\nContent-Length: 900000\r\n\r\n--b\r\n"):
+        with target.connection(
+            f"{SHOUT}Authorization: Bearer {TOKEN}\r\nContent-Length: 900000\r\n\r\n--b\r\n"
+        ):
             target.end("kill")
         target.start()
     (target.folder / "go").touch()
@@ -360,9 +412,18 @@ ODD_ARRAYS = {
 
 def odd_arrays(target: Target) -> str:
     """Arrays that are no pictures."""
-    outcomes = {name: target.compress(files.arrays(x=x, y=np.arange(20) % 2)) for name, x in ODD_ARRAYS.items()}
-    unlike = {name: text for name, text in outcomes.items() if not text.startswith("failed: ") or "does not explain" in text}
-    return f"{len(outcomes) - len(unlike)} of {len(outcomes)} named" + (f"; {unlike}" if unlike else "")
+    outcomes = {
+        name: target.compress(files.arrays(x=x, y=np.arange(20) % 2))
+        for name, x in ODD_ARRAYS.items()
+    }
+    unlike = {
+        name: text
+        for name, text in outcomes.items()
+        if not text.startswith("failed: ") or "does not explain" in text
+    }
+    return f"{len(outcomes) - len(unlike)} of {len(outcomes)} named" + (
+        f"; {unlike}" if unlike else ""
+    )
 
 
 def model(kind: str) -> Callable[[Target], str]:
@@ -379,12 +440,24 @@ ATTACKS = [
     Attack(
         "1",
         "a tensor's name of 1,200,000 letters",
-        lambda t: t.compress(files.pictures(), ("model.safetensors", files.weights("n" * 1_200_000))),
+        lambda t: t.compress(
+            files.pictures(), ("model.safetensors", files.weights("n" * 1_200_000))
+        ),
         SHORT,
     ),
     Attack("1", "an ONNX input's name of 1,200,000 letters", model("long name"), SHORT),
-    Attack("1", "a job reports a line of 3 MB", lambda t: t.job("fail", {"how": "no report"}), "^failed: .*no job reports"),
-    Attack("1", "a job reports what is none", lambda t: t.job("fail", {"how": "deep report"}), "^failed: .*no job reports"),
+    Attack(
+        "1",
+        "a job reports a line of 3 MB",
+        lambda t: t.job("fail", {"how": "no report"}),
+        "^failed: .*no job reports",
+    ),
+    Attack(
+        "1",
+        "a job reports what is none",
+        lambda t: t.job("fail", {"how": "deep report"}),
+        "^failed: .*no job reports",
+    ),
     Attack(
         "2",
         "a .tflite file as the model",
@@ -397,8 +470,15 @@ ATTACKS = [
         lambda t: t.compress(files.pictures(), ("model.safetensors", files.weights("a\0b"))),
         SHORT,
     ),
-    Attack("4", "half a letter in an error", lambda t: t.job("fail", {"how": "no text"}), "^failed: "),
-    Attack("4", "half a letter in a report", lambda t: t.job("fail", {"how": "no text in a report"}), "^done"),
+    Attack(
+        "4", "half a letter in an error", lambda t: t.job("fail", {"how": "no text"}), "^failed: "
+    ),
+    Attack(
+        "4",
+        "half a letter in a report",
+        lambda t: t.job("fail", {"how": "no text in a report"}),
+        "^done",
+    ),
     Attack("5", "silent uploads without a token", silent_uploads, r"^done, .* in [0-9] s$"),
     Attack("5", "half a head, and silence", silent_heads, r"closed after [0-4]?\d s$"),
     Attack("7", "EPS as photo.jpg", postscript, r"^failed: .*did not run$"),
@@ -413,34 +493,83 @@ ATTACKS = [
     Attack("13", "a boundary of 60,000 letters", long_boundary, "^400$"),
     Attack("13", "clients that break off", broken_uploads, "^0 folders left, 0 bytes in the log$"),
     Attack("13", "the job looks for secrets", environment, "secrets: none$"),
-    Attack("13", "300,000 rows ended by CR", lambda t: t.compress(files.table("a\thello\rb\tx\r" * 150_000), **TEXTS), NAMED),
+    Attack(
+        "13",
+        "300,000 rows ended by CR",
+        lambda t: t.compress(files.table("a\thello\rb\tx\r" * 150_000), **TEXTS),
+        NAMED,
+    ),
     Attack("13", "arrays that are no pictures", odd_arrays, "^5 of 5 named$"),
     Attack(
         "13",
         "classes that are no UTF-8",
         lambda t: t.compress(
-            files.arrays(x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 2, classes=np.array([b"\xff", b"\xfe"]))
+            files.arrays(
+                x=np.zeros((20, 8, 8), np.uint8),
+                y=np.arange(20) % 2,
+                classes=np.array([b"\xff", b"\xfe"]),
+            )
         ),
         NAMED,
     ),
-    Attack("13", "pictures of 13,300 x 13,300", lambda t: t.compress(files.huge_picture(), side="32"), NAMED),
+    Attack(
+        "13",
+        "pictures of 13,300 x 13,300",
+        lambda t: t.compress(files.huge_picture(), side="32"),
+        NAMED,
+    ),
     Attack("13", "the token behind the file", late_token, "^401: .*before its first file"),
     Attack("gap", "an ONNX loop without an end", model("endless"), "^failed: .*took longer than"),
     Attack("gap", "an ONNX memory bomb", model("bomb"), "^failed: "),
     Attack("gap", "an ONNX operator of others", model("foreign operator"), "^failed: .*com.evil"),
-    Attack("gap", "a daemon in its own session", cancelled("escape", "away"), "^cancelled; processes left: 0$"),
-    Attack("gap", "a daemon, and the keeper killed", leftovers("orphan"), "^failed: .*processes left: 0$"),
-    Attack("gap", "no environment, keeper killed, SIGTERM ignored", leftovers("ghost"), "^failed: .*processes left: 0$"),
+    Attack(
+        "gap",
+        "a daemon in its own session",
+        cancelled("escape", "away"),
+        "^cancelled; processes left: 0$",
+    ),
+    Attack(
+        "gap",
+        "a daemon, and the keeper killed",
+        leftovers("orphan"),
+        "^failed: .*processes left: 0$",
+    ),
+    Attack(
+        "gap",
+        "no environment, keeper killed, SIGTERM ignored",
+        leftovers("ghost"),
+        "^failed: .*processes left: 0$",
+    ),
     Attack(
         "gap",
         "400 processes that replace each other",
         cancelled("swarm", "swarming", count="400"),
         "^cancelled; processes left: 0$",
     ),
-    Attack("gap", "600 processes", leftovers("swarm", count="600"), "^failed: .*more than the 512 processes.*left: 0$"),
-    Attack("gap", "files beyond the job's disk", lambda t: t.job("fill", {"name": "on"}), "^failed: .*bytes allowed"),
-    Attack("gap", "the same without a name", lambda t: t.job("fill", {"name": ""}), "^failed: .*bytes allowed"),
-    Attack("gap", "8 GB of memory", lambda t: t.job("fail", {"how": "memory"}), "^failed: the job ran out of memory"),
+    Attack(
+        "gap",
+        "600 processes",
+        leftovers("swarm", count="600"),
+        "^failed: .*more than the 512 processes.*left: 0$",
+    ),
+    Attack(
+        "gap",
+        "files beyond the job's disk",
+        lambda t: t.job("fill", {"name": "on"}),
+        "^failed: .*bytes allowed",
+    ),
+    Attack(
+        "gap",
+        "the same without a name",
+        lambda t: t.job("fill", {"name": ""}),
+        "^failed: .*bytes allowed",
+    ),
+    Attack(
+        "gap",
+        "8 GB of memory",
+        lambda t: t.job("fail", {"how": "memory"}),
+        "^failed: the job ran out of memory",
+    ),
     Attack("good", "other sites, other names", other_site, "^403 and 421$"),
     Attack("good", "150 followers", followers, "^ok within a second; cancelled$"),
     Attack("good", "50 submit at once", crowd, "^50 of 50"),
@@ -480,20 +609,30 @@ def attack_all(target: Target, attacks: list[Attack]) -> dict[str, tuple[str, bo
         health = target.health()
         is_right = bool(re.search(attack.expected, text, re.DOTALL)) and health == "ok"
         results[attack.name] = (text if health == "ok" else f"{text}; health: {health}", is_right)
-        print(f"{time.monotonic() - start:6.1f} s  {'' if is_right else 'WRONG '}{attack.name}: {text[:300]}", flush=True)
+        print(
+            f"{time.monotonic() - start:6.1f} s  {'' if is_right else 'WRONG '}{attack.name}: {text[:300]}",
+            flush=True,
+        )
     return results
 
 
 def afterwards(target: Target) -> dict[str, tuple[str, bool]]:
     """Whether the server answers and works through a queue."""
     start = time.monotonic()
-    urls = [target.submit("shout", {"times": "2"}, {"text": ("a.txt", b"hello")}).json["url"] for _ in range(HONEST)]
+    urls = [
+        target.submit("shout", {"times": "2"}, {"text": ("a.txt", b"hello")}).json["url"]
+        for _ in range(HONEST)
+    ]
     done = [target.outcome(url) for url in urls].count("done")
     family = target.compress(files.pictures(40))
     seconds = time.monotonic() - start
     states = target.ask("GET", "/healthz").json
     memory = target.memory()
-    modes = {path.name for path in target.folder.iterdir() if path.name != "go" and stat.S_IMODE(path.stat().st_mode) & 0o077}
+    modes = {
+        path.name
+        for path in target.folder.iterdir()
+        if path.name != "go" and stat.S_IMODE(path.stat().st_mode) & 0o077
+    }
     target.end()
     left = len(processes_of(target.folder))
     log = target.log.read_text()
@@ -535,7 +674,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="attacks whose names hold this")
     parser.add_argument("--without-postgresql", action="store_true")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # servers and databases end with it
+    signal.signal(
+        signal.SIGTERM, lambda _number, _frame: sys.exit(143)
+    )  # servers and databases end with it
     attacks = [attack for attack in ATTACKS if options.only in attack.name]
     limits = {"running": 2, "memory_bytes": 6 << 30, "job_bytes": 100_000_000, "seconds": PATIENCE}
     columns: dict[str, dict[str, tuple[str, bool]]] = {}
@@ -559,19 +700,26 @@ def main() -> None:
 
 
 def _report(columns: dict[str, dict[str, tuple[str, bool]]], *, is_whole: bool) -> None:
-    headings = {attack.name: attack.heading for attack in ATTACKS} | {"a job fills the server's disk": "6"}
+    headings = {attack.name: attack.heading for attack in ATTACKS} | {
+        "a job fills the server's disk": "6"
+    }
     rows = []
     for name in next(iter(columns.values())):
         outcomes = {database: _shown(results[name][0]) for database, results in columns.items()}
         is_right = all(results[name][1] for results in columns.values())
         rows.append(
-            {"heading": headings.get(name, "after"), "attack": name} | outcomes | {"as it should": "yes" if is_right else "NO"}
+            {"heading": headings.get(name, "after"), "attack": name}
+            | outcomes
+            | {"as it should": "yes" if is_right else "NO"}
         )
     show("hostile uploads", rows)
     if is_whole:
         write("hostile_uploads", rows)
     wrong = [row["attack"] for row in rows if row["as it should"] == "NO"]
-    print(f"{len(rows) - len(wrong)} of {len(rows)} as they should be" + (f"; not: {', '.join(wrong)}" if wrong else ""))
+    print(
+        f"{len(rows) - len(wrong)} of {len(rows)} as they should be"
+        + (f"; not: {', '.join(wrong)}" if wrong else "")
+    )
     sys.exit(bool(wrong))
 
 

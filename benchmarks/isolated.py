@@ -21,7 +21,9 @@ COLUMNS = ("model", "bytes in and out", "run by", "least, us", "median, us", "op
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--rounds", type=int, default=300)
     rounds = options.parse_args().rounds
     rows = []

@@ -34,7 +34,9 @@ HOW = Personalisation(work=Work(epochs=5, batch=10, rate=0.05))
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--rounds", type=int, default=60)
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--cache", type=Path, default=Path("runs/personalisation"))
@@ -42,22 +44,34 @@ def main() -> None:
     torch.set_num_threads(1)  # batches of ten do not pay for more
     splits = load(find("images/fashion_mnist.npz", Path()), seed=0)
     labels = splits.train.labels
-    examples = Examples(np.ascontiguousarray(np.moveaxis(np.asarray(splits.train.inputs), -1, 1)), labels)
+    examples = Examples(
+        np.ascontiguousarray(np.moveaxis(np.asarray(splits.train.inputs), -1, 1)), labels
+    )
     deals = {
         "two classes a user": partitions.by_shards(labels, USERS, seed=0),
-        "Dirichlet, 0.1": partitions.by_dirichlet_shares(labels, USERS, alpha=0.1, seed=0, least=LEAST),
-        "Dirichlet, 1": partitions.by_dirichlet_shares(labels, USERS, alpha=1.0, seed=0, least=LEAST),
+        "Dirichlet, 0.1": partitions.by_dirichlet_shares(
+            labels, USERS, alpha=0.1, seed=0, least=LEAST
+        ),
+        "Dirichlet, 1": partitions.by_dirichlet_shares(
+            labels, USERS, alpha=1.0, seed=0, least=LEAST
+        ),
     }
     rows = [row_of(name, examples, deal, given) for name, deal in deals.items()]
     show("models of their own", rows)
     write("personalisation", rows)
 
 
-def row_of(name: str, examples: Examples, deal: Partition, given: argparse.Namespace) -> dict[str, object]:
+def row_of(
+    name: str, examples: Examples, deal: Partition, given: argparse.Namespace
+) -> dict[str, object]:
     rest, tested = cut(deal)
-    learner = ModuleLearner(make("small_convolutional", (1, 28, 28), 10, seed=0), Users(examples, rest))
+    learner = ModuleLearner(
+        make("small_convolutional", (1, 28, 28), 10, seed=0), Users(examples, rest)
+    )
     plan = Plan(given.rounds, 10, FedAvg(), Work(epochs=1, batch=10, rate=0.1))
-    shared = simulate(plan, learner, out=given.cache / name.replace(" ", "_"), workers=given.workers).state.weights
+    shared = simulate(
+        plan, learner, out=given.cache / name.replace(" ", "_"), workers=given.workers
+    ).state.weights
     module, layout, loss = learner.module, learner.layout, learner.loss
     before, after, better, worse, kept = [], [], 0, 0, 0
     for user in track(range(USERS), description=name):
@@ -67,7 +81,11 @@ def row_of(name: str, examples: Examples, deal: Partition, given: argparse.Names
         theirs = answers(module, layout, shared, test, loss)
         before.append(theirs.figures["accuracy"])
         after.append(ours.figures["accuracy"])
-        better, worse, kept = better + (luck(theirs, ours) < 0.05), worse + (luck(ours, theirs) < 0.05), kept + own.kept
+        better, worse, kept = (
+            better + (luck(theirs, ours) < 0.05),
+            worse + (luck(ours, theirs) < 0.05),
+            kept + own.kept,
+        )
     gains = np.array(after) - before
     return {
         "users": name, "shared model": f"{np.mean(before):.2%}", "own model": f"{np.mean(after):.2%}", "kept by": kept,

@@ -61,7 +61,10 @@ class Population:
     def learn(self, task: Any, users: Any, own: Any) -> list[Learned]:
         changes = [self.change(user) for user in users]
         sizes = self.examples
-        return [Learned(change, float(sizes[user]), 1.0, 0.0) for user, change in zip(users, changes, strict=True)]
+        return [
+            Learned(change, float(sizes[user]), 1.0, 0.0)
+            for user, change in zip(users, changes, strict=True)
+        ]
 
     def change(self, user: int) -> NDArray[np.float32]:
         if user == 0 and self.sends is not None:
@@ -90,8 +93,14 @@ CASES: dict[str, tuple[Plan, tuple[Any, Any]]] = {
     "data or none": (plan(Clip(1.0), CentralNoise(1.0)), (LONGEST, None)),
     "data or not finite": (plan(Clip(1.0), CentralNoise(1.0)), (LONGEST, BROKEN)),
     "adaptive clip": (plan(AdaptiveClip(), CentralNoise(1.0)), ONE_WAY),
-    "2 bits behind the noise": (plan(Clip(1.0), CentralNoise(1.0), WholeNumbers(USERS, 2)), ONE_WAY),
-    "a tenth behind the noise": (plan(Clip(1.0), CentralNoise(1.0), Compressed(Subsample(0.1))), ONE_WAY),
+    "2 bits behind the noise": (
+        plan(Clip(1.0), CentralNoise(1.0), WholeNumbers(USERS, 2)),
+        ONE_WAY,
+    ),
+    "a tenth behind the noise": (
+        plan(Clip(1.0), CentralNoise(1.0), Compressed(Subsample(0.1))),
+        ONE_WAY,
+    ),
     "tree noise": (plan(Clip(1.0), TreeNoise(1.0)), ONE_WAY),
     "local noise, then 1 bit": (plan(Clip(1.0), LocalNoise(2.0), Compressed(Eden(1))), ONE_WAY),
     "5 of 20": (some(Clip(1.0), CentralNoise(0.5)), ONE_WAY),
@@ -135,7 +144,9 @@ def seeded(case: Plan, seed: int) -> Plan:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--runs", type=int, default=5_000)
     options.add_argument("--confidence", type=float, default=0.95)
     asked = options.parse_args()

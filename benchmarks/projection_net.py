@@ -29,7 +29,13 @@ from handheld.data import Splits, load
 from handheld.errors import InputError
 from handheld.projection import Signs
 from handheld.projection.training.lessons import order
-from handheld.projection.training.net import Joint, JointBatch, ProjectionNet, ProjectionStep, Weights
+from handheld.projection.training.net import (
+    Joint,
+    JointBatch,
+    ProjectionNet,
+    ProjectionStep,
+    Weights,
+)
 from handheld.training import Schedule, fit
 
 JOINT = Weights(temperature=2.0)
@@ -108,11 +114,22 @@ PLAIN = (
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--pictures", type=int, default=60_000, help="to learn from")
     options.add_argument("--epochs", type=float, default=20)
-    options.add_argument("--alone", action="store_true", help="small networks from labels alone; no baseline, no file")
-    options.add_argument("--seeds", type=int, default=5, help="of joint training and of training alone; 0 leaves that out")
+    options.add_argument(
+        "--alone",
+        action="store_true",
+        help="small networks from labels alone; no baseline, no file",
+    )
+    options.add_argument(
+        "--seeds",
+        type=int,
+        default=5,
+        help="of joint training and of training alone; 0 leaves that out",
+    )
     options.add_argument(
         "--joint-row",
         default="T60 d10 FC128",
@@ -220,7 +237,9 @@ def sizes(train: Part, test: Part, epochs: float, progress: Progress) -> list[di
     return sorted(rows, key=lambda row: row["bytes"])
 
 
-def compared(train: Part, test: Part, epochs: float, seeds: int, name: str, progress: Progress) -> list[dict[str, Any]]:
+def compared(
+    train: Part, test: Part, epochs: float, seeds: int, name: str, progress: Progress
+) -> list[dict[str, Any]]:
     """Train one row jointly with a trainer network, and alone, with several seeds."""
     row = next(row for row in PROJECTED if row.name == name)
     ours = row.inputs(train)

@@ -27,13 +27,19 @@ ALONE = 500  # texts that are projected one by one
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--texts", type=int, default=20_000)
     given = options.parse_args()
     conversations = read_conversations(find("text/chitchat.jsonl.gz", Path())).conversations
-    texts = [text for each in conversations for _, text in each.turns if len(text) <= SHORT][: given.texts]
+    texts = [text for each in conversations for _, text in each.turns if len(text) <= SHORT][
+        : given.texts
+    ]
     ways = projections()
-    many = measure({name: lambda way=way: way(texts) for name, way in ways.items()}, rounds=7, warmup=2)
+    many = measure(
+        {name: lambda way=way: way(texts) for name, way in ways.items()}, rounds=7, warmup=2
+    )
     alone = measure({name: one_by_one(way, texts) for name, way in ways.items()}, rounds=ALONE)
     rows = [
         {
@@ -51,7 +57,10 @@ def projections() -> dict[str, Callable[[list[str]], Any]]:
     words, letters = Features(words=3, skips=2), Features(words=2, skips=0, letters=(3, 4, 5))
     small, large, codes = Signs(8, 10), Signs(60, 12), Signs(2, 64)
     table = np.random.default_rng(0).integers(-7, 8, (4096, 64)).astype(np.int8)
-    learned, peer = LearnedTable(Rows(letters, 4096), table, 0.1), HashingVectorizer(ngram_range=(1, 3), norm=None)
+    learned, peer = (
+        LearnedTable(Rows(letters, 4096), table, 0.1),
+        HashingVectorizer(ngram_range=(1, 3), norm=None),
+    )
     return {
         "n-grams of 1 to 3 words, 2 skips: fingerprints": words.of,
         "8 functions of 10 signs": lambda texts: small.of(words.of(texts)),

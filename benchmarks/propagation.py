@@ -41,7 +41,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_TH
 # chosen on validation nodes, the first of equals
 PRIORS = (0.01, 0.03, 0.1, 0.3, 1.0)
 WORDS = (0.03, 0.1, 0.2, 0.3, 0.5, 1.0)  # weight of near neighbours by words, citations having 1
-EDGES = (0.3, 1.0)  # weight of edges in the loss of a network; a tenth of it where none of both ends has a label
+EDGES = (
+    0.3,
+    1.0,
+)  # weight of edges in the loss of a network; a tenth of it where none of both ends has a label
 NEIGHBOURS = 5
 # Codes for each of its lists that faiss asks for at least, its most, and all that there are
 # (https://github.com/facebookresearch/faiss/wiki/FAQ: "clustering ... 39 * k to 256 * k").
@@ -49,11 +52,17 @@ TRAINED_ON = (39, 256, None)
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("parts", nargs="*", help=", ".join(PARTS))
     options.add_argument("--edges", type=float, default=1e7, help="of the largest random graph")
-    options.add_argument("--points", type=float, default=1e6, help="of the largest set beside scikit-learn")
-    options.add_argument("--codes", type=float, default=1e6, help="that near neighbours are looked for among")
+    options.add_argument(
+        "--points", type=float, default=1e6, help="of the largest set beside scikit-learn"
+    )
+    options.add_argument(
+        "--codes", type=float, default=1e6, help="that near neighbours are looked for among"
+    )
     options.add_argument("--seeds", type=int, default=5, help="of the networks of words")
     given = options.parse_args()
     unknown = set(given.parts) - set(PARTS)
@@ -80,19 +89,37 @@ def planetoid(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
         links, used, labels, splits = citations(name)
         yield {"case": f"{name}, links", **chosen(links, None, labels, splits)}
         if used is not None:
-            yield {"case": f"{name}, links and words", **chosen(links, words_alike(used), labels, splits)}
-            yield {"case": f"{name}, network of words", **networks(links, used, labels, splits, (0.0,), given.seeds)}
-            yield {"case": f"{name}, network of words, links", **networks(links, used, labels, splits, EDGES, given.seeds)}
+            yield {
+                "case": f"{name}, links and words",
+                **chosen(links, words_alike(used), labels, splits),
+            }
+            yield {
+                "case": f"{name}, network of words",
+                **networks(links, used, labels, splits, (0.0,), given.seeds),
+            }
+            yield {
+                "case": f"{name}, network of words, links",
+                **networks(links, used, labels, splits, EDGES, given.seeds),
+            }
 
 
-def chosen(links: Graph, words: Graph | None, labels: NDArray[np.int64], splits: dict[str, Any]) -> dict[str, Any]:
+def chosen(
+    links: Graph, words: Graph | None, labels: NDArray[np.int64], splits: dict[str, Any]
+) -> dict[str, Any]:
     best: dict[str, Any] = {"valid %": -1.0}
     seeds = Seeds.of(splits["train"], labels[splits["train"]])
     for share in (0.0,) if words is None else WORDS:
-        graph = links if words is None else Graph.joined({"links": (links, 1.0), "words": (words, share)})
+        graph = (
+            links
+            if words is None
+            else Graph.joined({"links": (links, 1.0), "words": (words, share)})
+        )
         for prior in PRIORS:
             found = propagate(graph, seeds, prior=prior).best
-            right = {split: 100 * float((found[nodes] == labels[nodes]).mean()) for split, nodes in splits.items()}
+            right = {
+                split: 100 * float((found[nodes] == labels[nodes]).mean())
+                for split, nodes in splits.items()
+            }
             if right["valid"] > best["valid %"]:
                 best = {
                     "prior": prior, "words": share, "valid %": right["valid"], "test %": right["test"],
@@ -116,7 +143,9 @@ def networks(
     """
     best: dict[str, Any] = {"valid %": -1.0}
     for weight in weights:
-        rights = [network_of_words(links, used, labels, splits, weight, seed) for seed in range(seeds)]
+        rights = [
+            network_of_words(links, used, labels, splits, weight, seed) for seed in range(seeds)
+        ]
         valid = float(np.mean([right["valid"] for right in rights]))
         tests = [right["test"] for right in rights]
         if valid > best["valid %"]:
@@ -165,7 +194,10 @@ def network_of_words(
     )
     fit(network, step, Schedule(1, rate=0.01, optimiser="adam", decay=0.01), 300, seed=seed)
     answers = network.eval()(inputs).argmax(dim=1).numpy()
-    return {split: 100 * float((answers[nodes] == labels[nodes]).mean()) for split, nodes in splits.items()}
+    return {
+        split: 100 * float((answers[nodes] == labels[nodes]).mean())
+        for split, nodes in splits.items()
+    }
 
 
 class Restricted(pickle.Unpickler):
@@ -185,10 +217,18 @@ class Restricted(pickle.Unpickler):
         return known[f"{module}.{name}"]
 
 
-def citations(name: str) -> tuple[Graph, NDArray[np.float32] | None, NDArray[np.int64], dict[str, Any]]:
+def citations(
+    name: str,
+) -> tuple[Graph, NDArray[np.float32] | None, NDArray[np.int64], dict[str, Any]]:
     """Return who cites whom, which words each uses (None where they are not there), labels of nodes, and the public splits."""
-    files = {end: DATA / f"ind.{name}.{end}" for end in ("x", "y", "tx", "ty", "allx", "ally", "graph")}
-    read = {end: Restricted(path.open("rb"), encoding="latin1").load() for end, path in files.items() if path.exists()}
+    files = {
+        end: DATA / f"ind.{name}.{end}" for end in ("x", "y", "tx", "ty", "allx", "ally", "graph")
+    }
+    read = {
+        end: Restricted(path.open("rb"), encoding="latin1").load()
+        for end, path in files.items()
+        if path.exists()
+    }
     test = np.loadtxt(DATA / f"ind.{name}.test.index", dtype=np.int64)
     nodes, first, train = len(read["graph"]), len(read["ally"]), len(read["y"])
     labels = np.full(nodes, -2)
@@ -206,14 +246,27 @@ def citations(name: str) -> tuple[Graph, NDArray[np.float32] | None, NDArray[np.
 def words_alike(used: NDArray[np.float32]) -> Graph:
     """Join nodes with those that use the most similar words; one without a word is like none."""
     some = np.flatnonzero(used.any(axis=1))
-    alike = graph_of(np.packbits(Signs(8, 64).of_vectors(used[some] > 0), axis=1), NEIGHBOURS, orders=1, reach=len(used))
+    alike = graph_of(
+        np.packbits(Signs(8, 64).of_vectors(used[some] > 0), axis=1),
+        NEIGHBOURS,
+        orders=1,
+        reach=len(used),
+    )
     owners = np.repeat(np.arange(alike.nodes), np.diff(alike.offsets))
-    return Graph.of_edges(some[alike.neighbours], some[owners], alike.weights, nodes=len(used), directed=True)
+    return Graph.of_edges(
+        some[alike.neighbours], some[owners], alike.weights, nodes=len(used), directed=True
+    )
 
 
 def long(_: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Graphs whose ends are far apart, with seeds of two labels at both ends."""
-    for shape, side in (("chain", 10_000), ("chain", 1_000_000), ("grid", 60), ("grid", 300), ("grid", 1000)):
+    for shape, side in (
+        ("chain", 10_000),
+        ("chain", 1_000_000),
+        ("grid", 60),
+        ("grid", 300),
+        ("grid", 1000),
+    ):
         yield {"case": f"{shape} of {side:,}", **apart("far", shape=shape, side=side)}
 
 
@@ -261,7 +314,9 @@ def random_graph(edges: int) -> tuple[Graph, Seeds, float]:
     started = time.perf_counter()
     graph = Graph.of_edges(*ends, weights, nodes=nodes)
     seconds = time.perf_counter() - started
-    seeds = Seeds.of(rng.choice(nodes, nodes // 100, replace=False), rng.integers(0, 10, nodes // 100))
+    seeds = Seeds.of(
+        rng.choice(nodes, nodes // 100, replace=False), rng.integers(0, 10, nodes // 100)
+    )
     return graph, seeds, seconds
 
 
@@ -342,7 +397,9 @@ def joined_by_bits(orders: str) -> Learn:
     return learn
 
 
-def joined_by_scikit(where: NDArray[Any], labels: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
+def joined_by_scikit(
+    where: NDArray[Any], labels: NDArray[Any], known: NDArray[Any]
+) -> NDArray[Any]:
     from sklearn.neighbors import kneighbors_graph
 
     matrix = kneighbors_graph(where, 10, mode="connectivity", include_self=True)
@@ -374,11 +431,20 @@ def cluster(edges: int, workers: int) -> dict[str, Any]:
     for engine in ("local", "ray"):
         started, told = time.perf_counter(), []
         found.append(
-            propagate(graph, seeds, engine=engine, workers=workers, report=lambda *numbers, told=told: told.append(numbers))
+            propagate(
+                graph,
+                seeds,
+                engine=engine,
+                workers=workers,
+                report=lambda *numbers, told=told: told.append(numbers),
+            )
         )
         took.append(time.perf_counter() - started)
         sweeps.append(told)
-    same = all(np.array_equal(*arrays) for arrays in ([each.names for each in found], [each.shares for each in found]))
+    same = all(
+        np.array_equal(*arrays)
+        for arrays in ([each.names for each in found], [each.shares for each in found])
+    )
     return {
         "case": f"{workers} workers: the labels and sweeps are {'the same' if same and sweeps[0] == sweeps[1] else 'OTHERS'}",
         "nodes": graph.nodes, "seconds of one process": took[0], "seconds": took[1],
@@ -402,7 +468,9 @@ def neighbours(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for trained in TRAINED_ON:
         for probes in (1, 8, 32):
             name = "all codes" if trained is None else f"{trained} codes a list"
-            found = apart("faiss_near", count=count, probes=probes, trained=trained, path=str(FAISS))
+            found = apart(
+                "faiss_near", count=count, probes=probes, trained=trained, path=str(FAISS)
+            )
             yield {"case": f"faiss BinaryIVF, {name}, {probes} probes", "nodes": count, **found}
     found = apart("faiss_near", count=count, probes=0, trained=None, path=str(FAISS))
     yield {"case": "faiss BinaryFlat, of a sample", "nodes": count, **found}
@@ -417,7 +485,9 @@ def codes(count: int) -> NDArray[np.uint8]:
     return groups[rng.permutation(count)]
 
 
-def recall(found: NDArray[np.integer[Any]], sample: NDArray[np.int64], every: NDArray[np.uint8]) -> float:
+def recall(
+    found: NDArray[np.integer[Any]], sample: NDArray[np.int64], every: NDArray[np.uint8]
+) -> float:
     """Return which part of ten neighbours is as near as the tenth nearest of all, of a sample's rows."""
     words, right = every.view(np.uint64), 0
     for row, node in zip(found, sample, strict=True):
@@ -471,24 +541,36 @@ def faiss_near(count: int, probes: int, trained: int | None, path: str) -> dict[
     }
 
 
-def apart(what: str, *, seconds: float | None = None, limit: int | None = MEMORY, **arguments: Any) -> dict[str, Any]:
+def apart(
+    what: str, *, seconds: float | None = None, limit: int | None = MEMORY, **arguments: Any
+) -> dict[str, Any]:
     """Run a function of this file in a process of its own; return what it measured, and its peak memory, or how it died."""
     command = [sys.executable, __file__, "--apart", json.dumps([what, limit, arguments])]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=seconds, env=os.environ | ONE_THREAD
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+            env=os.environ | ONE_THREAD,
         )
     except subprocess.TimeoutExpired:
         return {"died": f"more than {seconds:.0f} s"}
     if done.returncode:
-        return {"died": (done.stderr.strip().splitlines() or [f"signal {-done.returncode}"])[-1][:100]}
+        return {
+            "died": (done.stderr.strip().splitlines() or [f"signal {-done.returncode}"])[-1][:100]
+        }
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def run_apart(what: str, limit: int | None, arguments: dict[str, Any]) -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    functions = {function.__name__: function for function in (far, spread, classify, cluster, ours_near, faiss_near)}
+    functions = {
+        function.__name__: function
+        for function in (far, spread, classify, cluster, ours_near, faiss_near)
+    }
     found = functions[what](**arguments)
     print(json.dumps(found | {"peak MB": round(peak_bytes() / 2**20)}))
 

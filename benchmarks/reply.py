@@ -46,7 +46,17 @@ from handheld.reply.training.guide import read_situations
 from handheld.reply.training.pairs import TEST, TRAIN, Division
 
 FILES = ("chitchat", "self_dialogue", "persona_chat")
-PARTS = ("ranking", "suggestions", "unseen", "safety", "harm", "card", "samples", "personal", "cost")
+PARTS = (
+    "ranking",
+    "suggestions",
+    "unseen",
+    "safety",
+    "harm",
+    "card",
+    "samples",
+    "personal",
+    "cost",
+)
 UNSEEN = 400  # answers of the domain that nothing was learned from
 LEARNED, LATER = 100, 40  # messages of a user
 NEW = 3000  # messages by which the cost is measured too
@@ -150,12 +160,20 @@ print(json.dumps(found))
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--bundle", type=Path)
     options.add_argument("--parts", default=",".join(PARTS))
-    options.add_argument("--most", type=int, default=1000, help="answers of each file that are judged")
-    options.add_argument("--conversations", type=Path, nargs="*", help="files instead of the test split of ours")
-    options.add_argument("--check", type=Path, help="messages with what is right, instead of text/reply_check.tsv")
+    options.add_argument(
+        "--most", type=int, default=1000, help="answers of each file that are judged"
+    )
+    options.add_argument(
+        "--conversations", type=Path, nargs="*", help="files instead of the test split of ours"
+    )
+    options.add_argument(
+        "--check", type=Path, help="messages with what is right, instead of text/reply_check.tsv"
+    )
     given = options.parse_args()
     replier = Replier.open(given.bundle)
     tested, learned = (others(given.conversations), {}) if given.conversations else splits()
@@ -181,7 +199,10 @@ def splits() -> tuple[dict[str, list[Conversation]], dict[str, list[Conversation
     division, found = Division(), ({}, {})
     for name in FILES:
         read = read_conversations(find(f"text/{name}.jsonl.gz", Path())).conversations
-        split = [division.split(f"{name}/{each.id}", [speaker for speaker, _ in each.turns]) for each in read]
+        split = [
+            division.split(f"{name}/{each.id}", [speaker for speaker, _ in each.turns])
+            for each in read
+        ]
         for kept, wanted in zip(found, (TEST, TRAIN), strict=True):
             kept[name] = [each for each, place in zip(read, split, strict=True) if place == wanted]
     return found
@@ -192,7 +213,10 @@ def others(paths: Sequence[Path]) -> dict[str, list[Conversation]]:
 
 
 def ranking(
-    replier: Replier, tested: dict[str, list[Conversation]], learned: dict[str, list[Conversation]], most: int
+    replier: Replier,
+    tested: dict[str, list[Conversation]],
+    learned: dict[str, list[Conversation]],
+    most: int,
 ) -> list[dict[str, Any]]:
     rows = []
     for name, conversations in tested.items():
@@ -210,7 +234,10 @@ def unseen(replier: Replier) -> list[dict[str, Any]]:
 
 
 def _ranked(
-    name: str, replier: Replier, chosen: Sequence[tuple[Exchange, list[str]]], others: "dict[str, TfIdf]"
+    name: str,
+    replier: Replier,
+    chosen: Sequence[tuple[Exchange, list[str]]],
+    others: "dict[str, TfIdf]",
 ) -> list[dict[str, Any]]:
     judges: dict[str, Callable[[Exchange, Sequence[str]], np.ndarray]] = {
         "ours": lambda exchange, candidates: replier.rank(exchange.messages, candidates)
@@ -220,7 +247,9 @@ def _ranked(
         judges[f"TF-IDF {training}, three messages"] = partial(tfidf.scores, before=0.5)
     rows = []
     for judged, scores in judges.items():
-        ranks = Ranking.of([place_of(scores(exchange, [exchange.answer, *wrong])) for exchange, wrong in chosen])
+        ranks = Ranking.of(
+            [place_of(scores(exchange, [exchange.answer, *wrong])) for exchange, wrong in chosen]
+        )
         rows.append(
             {
                 "conversations": name, "ranked by": judged, "R@1 %": round(100 * ranks.first, 1),
@@ -284,12 +313,16 @@ def harm(replier: Replier) -> list[dict[str, Any]]:
         messages = read_sections(HARM / f"{name}.txt")
         sections = [*dict.fromkeys(message.section for message in messages), "in all"]
         for section in sections:
-            chosen = [message.text for message in messages if section in (message.section, "in all")]
+            chosen = [
+                message.text for message in messages if section in (message.section, "in all")
+            ]
             rows.append({"messages": name, "kind": section, **_harmed(replier, chosen, verdicts)})
     return rows
 
 
-def _harmed(replier: Replier, messages: Sequence[str], verdicts: dict[tuple[str, str], str]) -> dict[str, Any]:
+def _harmed(
+    replier: Replier, messages: Sequence[str], verdicts: dict[tuple[str, str], str]
+) -> dict[str, Any]:
     """Return the counts of some messages; print each reply that has no verdict."""
     counts: Counter[str] = Counter()
     for message in messages:
@@ -301,13 +334,18 @@ def _harmed(replier: Replier, messages: Sequence[str], verdicts: dict[tuple[str,
             if verdict == "not judged":
                 print(f"{message}\t{text}\t?")
     shown = counts.total() - counts["answered"]
-    shares = {f"{verdict} %": round(100 * counts[verdict] / max(1, shown), 1) for verdict in VERDICTS}
+    shares = {
+        f"{verdict} %": round(100 * counts[verdict] / max(1, shown), 1) for verdict in VERDICTS
+    }
     return {"asked": len(messages), "answered": counts["answered"], "replies": shown, **shares, "hurt": counts["hurts"],
             "not judged": counts["not judged"]}  # fmt: skip
 
 
 def suggestions(
-    replier: Replier, tested: dict[str, list[Conversation]], learned: dict[str, list[Conversation]], most: int
+    replier: Replier,
+    tested: dict[str, list[Conversation]],
+    learned: dict[str, list[Conversation]],
+    most: int,
 ) -> list[dict[str, Any]]:
     rows = []
     for name, conversations in tested.items():
@@ -326,15 +364,21 @@ def suggestions(
     return rows
 
 
-def card(replier: Replier, tested: dict[str, list[Conversation]], check: Path) -> list[dict[str, Any]]:
+def card(
+    replier: Replier, tested: dict[str, list[Conversation]], check: Path
+) -> list[dict[str, Any]]:
     """Write the model card, and return the figures by topic on messages of our tests."""
-    cases = [line.split("\t") for line in (ROOT / "tests" / "reply" / "safety_cases.tsv").read_text("utf-8").splitlines()]
+    cases = [
+        line.split("\t")
+        for line in (ROOT / "tests" / "reply" / "safety_cases.tsv").read_text("utf-8").splitlines()
+    ]
     counts: dict[str, Counter[str]] = {}
     for topic, text in cases:
         shown = replier.suggest(text)
         counts.setdefault(topic, Counter())[_spoken_how(replier, shown.replies, shown.reason)] += 1
     topics = [
-        {"topic": topic, "messages": count.total(), **{name: count[name] for name in SPOKEN}} for topic, count in counts.items()
+        {"topic": topic, "messages": count.total(), **{name: count[name] for name in SPOKEN}}
+        for topic, count in counts.items()
     ]
     written = _card(replier, topics, _alarms(replier, tested), safety(replier, check), check.stem)
     (ROOT / "docs" / "reply-model-card.md").write_text(written, encoding="utf-8")
@@ -360,7 +404,10 @@ def _alarms(replier: Replier, tested: dict[str, list[Conversation]]) -> list[dic
     for name, texts in talk.items():
         chosen = [texts[number] for number in rng.permutation(len(texts))[:ALARMS]]
         reasons = Counter(replier.suggest(text).reason.split(":")[0] for text in chosen)
-        shares = {reason: round(100 * reasons[reason] / len(chosen), 1) for reason in ("sensitive", "not confident", "")}
+        shares = {
+            reason: round(100 * reasons[reason] / len(chosen), 1)
+            for reason in ("sensitive", "not confident", "")
+        }
         rows.append(
             {"talk": name, "messages": len(chosen), "called sensitive %": shares["sensitive"],
              "not confident %": shares["not confident"], "answered %": shares[""]}
@@ -379,7 +426,9 @@ def _card(
     bundle = replier.bundle
     columns = ("probability, from", "to", "messages", "mean probability", "one of three fits")
     ranges = bundle.card["training"].get("reliability", [])
-    reliability = [dict(zip(columns, (round(value, 2) for value in row), strict=True)) for row in ranges]
+    reliability = [
+        dict(zip(columns, (round(value, 2) for value in row), strict=True)) for row in ranges
+    ]
     return CARD.format(
         topics=table(topics), alarms=table(alarms), check=table(check), name=name, reliability=table(reliability),
         silent=bundle.detector.silent, wary=bundle.detector.wary, threshold=bundle.trigger.threshold,
@@ -398,7 +447,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def samples(replier: Replier) -> list[dict[str, Any]]:
     path = find("text/smartreply_samples.tsv", Path())
-    lines = [line.rstrip("\n").split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [
+        line.rstrip("\n").split("\t") for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     assets = Path(sys.modules["handheld.reply"].__file__ or "").parent / "assets"
     names = replier.bundle.intents
     texts = read_situations(assets / "situations.txt", names, 10**6).texts
@@ -417,7 +468,9 @@ def samples(replier: Replier) -> list[dict[str, Any]]:
     overlaps = [row["words of a situation %"] for row in rows]
     print(f"{len(rows)} messages, {len(rows) - len(silent)} triggered; silent: {silent}")
     for share in (100, 75, 60, 50):
-        print(f"a situation of at least {share} % the same words: {sum(each >= share for each in overlaps)}")
+        print(
+            f"a situation of at least {share} % the same words: {sum(each >= share for each in overlaps)}"
+        )
     return rows
 
 
@@ -436,7 +489,9 @@ def personal(replier: Replier, tested: dict[str, list[Conversation]]) -> list[di
     everything = [each for each in exchanges_of(tested["chitchat"]) if len(each.speaker) > 1]
     counts = Counter(each.speaker for each in everything)
     rng = np.random.default_rng(0)
-    places: dict[str, list[int]] = {name: [] for name in ("own, before", "own, after", "others', before", "others', after")}
+    places: dict[str, list[int]] = {
+        name: [] for name in ("own, before", "own, after", "others', before", "others', after")
+    }
     people = [person for person, count in counts.most_common() if count >= LEARNED + LATER]
     for person in people:
         own = [each for each in everything if each.speaker == person]
@@ -444,9 +499,14 @@ def personal(replier: Replier, tested: dict[str, list[Conversation]]) -> list[di
         for exchange in own[:LEARNED]:
             adapted.learn(exchange.messages, exchange.answer)
         strangers = [each for each in everything if each.speaker != person]
-        for whose, asked in (("own", _some(own[LEARNED:], rng)), ("others'", _some(strangers, rng))):
+        for whose, asked in (
+            ("own", _some(own[LEARNED:], rng)),
+            ("others'", _some(strangers, rng)),
+        ):
             for exchange in asked:
-                wrong = [each.answer for each in _some(everything, rng, 400) if _else(each, exchange)][:99]
+                wrong = [
+                    each.answer for each in _some(everything, rng, 400) if _else(each, exchange)
+                ][:99]
                 for when, judged in (("before", replier), ("after", adapted)):
                     scores = judged.rank(exchange.messages, [exchange.answer, *wrong])
                     places[f"{whose}, {when}"].append(place_of(scores))
@@ -457,12 +517,18 @@ def personal(replier: Replier, tested: dict[str, list[Conversation]]) -> list[di
     ]  # fmt: skip
 
 
-def _some(exchanges: Sequence[Exchange], rng: np.random.Generator, count: int = LATER) -> list[Exchange]:
+def _some(
+    exchanges: Sequence[Exchange], rng: np.random.Generator, count: int = LATER
+) -> list[Exchange]:
     return [exchanges[number] for number in rng.permutation(len(exchanges))[:count]]
 
 
 def _else(other: Exchange, exchange: Exchange) -> bool:
-    return other.speaker != exchange.speaker and other.conversation != exchange.conversation and other.answer != exchange.answer
+    return (
+        other.speaker != exchange.speaker
+        and other.conversation != exchange.conversation
+        and other.answer != exchange.answer
+    )
 
 
 def cost(bundle: Path | None, tested: dict[str, list[Conversation]]) -> list[dict[str, Any]]:
@@ -470,8 +536,12 @@ def cost(bundle: Path | None, tested: dict[str, list[Conversation]]) -> list[dic
     once.
     """
     path = find("text/smartreply_samples.tsv", Path())
-    shipped = Path(sys.modules["handheld.reply"].__file__ or "").parent / "assets" / "english.replies"
-    everything = [text for each in tested.values() for conversation in each for _, text in conversation.turns]
+    shipped = (
+        Path(sys.modules["handheld.reply"].__file__ or "").parent / "assets" / "english.replies"
+    )
+    everything = [
+        text for each in tested.values() for conversation in each for _, text in conversation.turns
+    ]
     chosen = np.random.default_rng(0).permutation(len(everything))[:NEW]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as said:
         said.write("\n".join(" ".join(everything[number].split()) for number in chosen) + "\n")
@@ -479,7 +549,10 @@ def cost(bundle: Path | None, tested: dict[str, list[Conversation]]) -> list[dic
         words = [sys.executable, "-c", COST, str(bundle or shipped), str(path), said.name]
         alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         runs = [
-            json.loads(subprocess.run(words, capture_output=True, text=True, check=True, env=alone).stdout) for _ in range(5)
+            json.loads(
+                subprocess.run(words, capture_output=True, text=True, check=True, env=alone).stdout
+            )
+            for _ in range(5)
         ]
     median = {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
     return [{"bundle bytes": (bundle or shipped).stat().st_size, **median}]

@@ -30,7 +30,13 @@ STEPS = {
     "real": ("real", 199_210, 4),
 }
 POPULATIONS = (1_000, 100_000)
-LARGE, ROUND, FIRST, MEMORY, FASTER = 200, 0.02, 3.0, 300.0, 10.0  # cohorts to fit; seconds, MB and times that are asked
+LARGE, ROUND, FIRST, MEMORY, FASTER = (
+    200,
+    0.02,
+    3.0,
+    300.0,
+    10.0,
+)  # cohorts to fit; seconds, MB and times that are asked
 SAME, SAME_MEMORY = 1e-4, 5.0  # of weights; MB within which two runs of the same differ
 COLUMNS = (
     "who",
@@ -49,14 +55,21 @@ Outcomes = dict[tuple[str, str], list[Outcome]]
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--passes", type=int, default=3)
-    options.add_argument("--without-peers", action="store_true", help="ours alone; nothing is written")
+    options.add_argument(
+        "--without-peers", action="store_true", help="ours alone; nothing is written"
+    )
     given = options.parse_args()
     who = (OURS,) if given.without_peers else tuple(WORKERS)
     pythons = {name: Path(sys.executable) if name == OURS else python_of(name) for name in who}
     outcomes: Outcomes = {case: [] for case in product(who, STEPS)}
-    alone: dict[str, list[Outcome]] = {"cohorts": [], **{str(population): [] for population in POPULATIONS}}
+    alone: dict[str, list[Outcome]] = {
+        "cohorts": [],
+        **{str(population): [] for population in POPULATIONS},
+    }
     for number in range(given.passes):
         for step in STEPS:
             for name in (*who[number % len(who) :], *who[: number % len(who)]):
@@ -68,7 +81,9 @@ def main() -> None:
                     f"{found.megabytes:.0f} MB", flush=True,
                 )  # fmt: skip
         for population in POPULATIONS:
-            alone[str(population)].append(work(OURS, pythons[OURS], "trivial", 1_000, 11, population))
+            alone[str(population)].append(
+                work(OURS, pythons[OURS], "trivial", 1_000, 11, population)
+            )
         alone["cohorts"].append(work(OURS, pythons[OURS], "cohorts", 1_000, 1, POPULATIONS[-1]))
     rows = [*beside(outcomes, who), *of_populations(alone), *of_cohorts(alone["cohorts"])]
     show(f"{CLIENTS} clients a round, medians of {given.passes} passes", rows, COLUMNS[:-1])
@@ -79,8 +94,16 @@ def main() -> None:
         write("simulators", rows, COLUMNS)
 
 
-def work(name: str, python: Path, step: str, parameters: int, rounds: int, population: int) -> Outcome:
-    job = {"step": step, "parameters": parameters, "rounds": rounds, "population": population, "cohort": CLIENTS}
+def work(
+    name: str, python: Path, step: str, parameters: int, rounds: int, population: int
+) -> Outcome:
+    job = {
+        "step": step,
+        "parameters": parameters,
+        "rounds": rounds,
+        "population": population,
+        "cohort": CLIENTS,
+    }
     return run(python, FOLDER / WORKERS[name], job)
 
 
@@ -91,11 +114,23 @@ def beside(outcomes: Outcomes, who: Sequence[str]) -> Iterator[dict[str, Any]]:
         times = median([one.seconds / own.seconds for one, own in zip(found, ours, strict=True)])
         row = row_of(name, f"{kind}, {CLIENTS} clients", parameters, found)
         if name != OURS:
-            off = max(float(np.abs(one.weights - own.weights).max()) for one, own in zip(found, ours, strict=True))
-            row |= {"times ours": round(times, 1), "off ours by": f"{off:.1e}" + ("" if off < SAME else ", which is too much")}
+            off = max(
+                float(np.abs(one.weights - own.weights).max())
+                for one, own in zip(found, ours, strict=True)
+            )
+            row |= {
+                "times ours": round(times, 1),
+                "off ours by": f"{off:.1e}" + ("" if off < SAME else ", which is too much"),
+            }
         if (name, step) == (OURS, "trivial, 1,000"):
-            good = row["s a round"] <= ROUND and row["first round s"] < FIRST and row["peak MB"] < MEMORY
-            row["asked"] = f"{ROUND} s, the first under {FIRST:.0f} s, under {MEMORY:.0f} MB: {met(good)}"
+            good = (
+                row["s a round"] <= ROUND
+                and row["first round s"] < FIRST
+                and row["peak MB"] < MEMORY
+            )
+            row["asked"] = (
+                f"{ROUND} s, the first under {FIRST:.0f} s, under {MEMORY:.0f} MB: {met(good)}"
+            )
         if (name, step) == ("flower", "trivial, 1,000,000"):
             row["asked"] = f"{FASTER:.0f} times ours or more: {met(times >= FASTER)}"
         yield row
@@ -117,9 +152,16 @@ def of_cohorts(found: Sequence[Outcome]) -> Iterator[dict[str, Any]]:
     large = cohorts >= LARGE
     slope = float(np.polyfit(np.log(cohorts[large]), np.log(seconds[large]), 1)[0])
     for cohort, took in zip(cohorts, seconds, strict=True):
-        row = {"who": OURS, "step": f"trivial, {cohort} of {POPULATIONS[-1]:,}", "parameters": 1_000, "s a round": float(took)}
+        row = {
+            "who": OURS,
+            "step": f"trivial, {cohort} of {POPULATIONS[-1]:,}",
+            "parameters": 1_000,
+            "s a round": float(took),
+        }
         yield row | (
-            {"asked": f"linear: from {LARGE} on like the cohort to the power of {slope:.2f}"} if cohort == cohorts[-1] else {}
+            {"asked": f"linear: from {LARGE} on like the cohort to the power of {slope:.2f}"}
+            if cohort == cohorts[-1]
+            else {}
         )
 
 

@@ -38,7 +38,9 @@ _QUERIES = ("query", "key", "value", "qkv")
 def main() -> None:
     """Print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", choices=[*NETWORKS], default=[*NETWORKS], metavar="NAME")
+    parser.add_argument(
+        "--only", nargs="*", choices=[*NETWORKS], default=[*NETWORKS], metavar="NAME"
+    )
     names = parser.parse_args().only
     rows = []
     for name in names:
@@ -61,7 +63,10 @@ def ours(module: nn.Module) -> Row:
     compiled = to_tflite(Plain(fold(small)), inputs[:1], metadata={})
     after, exact = channels_of(small), trace(deepcopy(module).double(), example.double())
     with torch.no_grad():  # in float64, whose rounding hides nothing
-        pair = slim(exact, channels_of(exact), kept).network, masked(exact, channels_of(exact), kept)
+        pair = (
+            slim(exact, channels_of(exact), kept).network,
+            masked(exact, channels_of(exact), kept),
+        )
         (given,), (expected,) = (tree_leaves(one(inputs.double())) for one in pair)
     return {
         "share": cost_of(small, after, "macs").total / cost_of(network, channels, "macs").total,
@@ -80,7 +85,11 @@ def theirs(module: nn.Module) -> Row:
     for tenth in range(1, 10):
         network = deepcopy(module)
         last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1:]
-        heads = {layer: 4 for name, layer in network.named_modules() if name.rpartition(".")[2] in _QUERIES}
+        heads = {
+            layer: 4
+            for name, layer in network.named_modules()
+            if name.rpartition(".")[2] in _QUERIES
+        }
         try:
             pruner = peer.pruner.MagnitudePruner(
                 network,

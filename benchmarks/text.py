@@ -87,11 +87,18 @@ class Answers:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--sizes", nargs="+", type=kilobytes, default=[100_000])
     parts = ["others", "clinc", "clinc_in_scope", "banking"]
     options.add_argument("--sets", nargs="+", choices=[*parts, *OTHERS], default=parts)
-    options.add_argument("--seconds", type=int, default=0, help="in which fastText tunes itself, for each size; 0: settings")
+    options.add_argument(
+        "--seconds",
+        type=int,
+        default=0,
+        help="in which fastText tunes itself, for each size; 0: settings",
+    )
     options.add_argument("--test", type=Path, help="texts to test CLINC150 or Banking77 with")
     options.add_argument("--oos", type=Path, help="texts out of scope to test CLINC150 with")
     options.add_argument("--seed", type=int, default=0)
@@ -119,7 +126,11 @@ def kilobytes(text: str) -> int:
 
 
 def tasks(chosen: argparse.Namespace) -> Iterator[Task]:
-    names = QUICK if chosen.quick else [name for part in chosen.sets for name in (OTHERS if part == "others" else (part,))]
+    names = (
+        QUICK
+        if chosen.quick
+        else [name for part in chosen.sets for name in (OTHERS if part == "others" else (part,))]
+    )
     for name in names:
         if name == "clinc":
             yield clinc(chosen.test, chosen.oos)
@@ -140,14 +151,24 @@ def other(name: str) -> Task:
 def clinc(test: Path | None, oos: Path | None) -> Task:
     train = read("text/clinc_train.tsv")
     valid = read("text/clinc_val.tsv", train.classes)
-    outside = {part: texts_of(find(f"text/clinc_oos_{part}.tsv", Path())) for part in ("train", "val")}
+    outside = {
+        part: texts_of(find(f"text/clinc_oos_{part}.tsv", Path())) for part in ("train", "val")
+    }
     tested = read_table(test, train.classes)[0] if test else valid
     apart = texts_of(oos) if oos else outside["val"]
-    return Task("CLINC150", TextData(train, outside["train"]), TextData(valid, outside["val"]), TextData(tested, apart))
+    return Task(
+        "CLINC150",
+        TextData(train, outside["train"]),
+        TextData(valid, outside["val"]),
+        TextData(tested, apart),
+    )
 
 
 def in_scope(task: Task) -> Task:
-    return Task(f"{task.name}, in scope", *(TextData(data.known) for data in (task.train, task.valid, task.test)))
+    return Task(
+        f"{task.name}, in scope",
+        *(TextData(data.known) for data in (task.train, task.valid, task.test)),
+    )
 
 
 def texts_of(path: Path) -> tuple[str, ...]:
@@ -180,10 +201,17 @@ def crossed(size: int, folds: int, seed: int, *, high: bool) -> dict[str, Any]:
     """
     data = read("text/banking77_train.tsv")
     answers: list[Answers] = []
-    for number, fold in enumerate(np.array_split(np.random.default_rng(seed).permutation(len(data)), folds)):
+    for number, fold in enumerate(
+        np.array_split(np.random.default_rng(seed).permutation(len(data)), folds)
+    ):
         rest = data.subset(np.setdiff1d(np.arange(len(data)), fold))
         train, valid = rest.split(0.05, seed=seed)
-        task = Task(f"Banking77, fold {number + 1}", TextData(train), TextData(valid), TextData(data.subset(fold)))
+        task = Task(
+            f"Banking77, fold {number + 1}",
+            TextData(train),
+            TextData(valid),
+            TextData(data.subset(fold)),
+        )
         answers.append(ours(task, size, seed, high=high))
     together = Answers(
         np.concatenate([each.right for each in answers]),
@@ -193,7 +221,9 @@ def crossed(size: int, folds: int, seed: int, *, high: bool) -> dict[str, Any]:
         float(np.median([each.batch or 0 for each in answers])),
         float(np.median([each.alone or 0 for each in answers])),
     )
-    return row(Task(f"Banking77, {folds} folds", task.train, task.valid, task.test), "handheld", together)
+    return row(
+        Task(f"Banking77, {folds} folds", task.train, task.valid, task.test), "handheld", together
+    )
 
 
 def ours(task: Task, size: int, seed: int, *, high: bool) -> Answers:
@@ -212,7 +242,14 @@ def ours(task: Task, size: int, seed: int, *, high: bool) -> Answers:
         judged = judge(model, task.test)
         batch, alone = timed(model.probabilities, task.test.texts)
     return Answers(
-        judged.right, judged.shares, len(made.content), seconds, batch, alone, judged.outside, made.card["threshold"]
+        judged.right,
+        judged.shares,
+        len(made.content),
+        seconds,
+        batch,
+        alone,
+        judged.outside,
+        made.card["threshold"],
     )
 
 
@@ -244,7 +281,10 @@ def regression_answers(task: Task) -> Answers:
     )
     known = features.fit_transform(task.train.texts)
     valid = features.transform(task.valid.texts)
-    fits = [LogisticRegression(C=cost, max_iter=200).fit(known, task.train.known.labels) for cost in COSTS]
+    fits = [
+        LogisticRegression(C=cost, max_iter=200).fit(known, task.train.known.labels)
+        for cost in COSTS
+    ]
     model = max(fits, key=lambda fit: fit.score(valid, task.valid.known.labels))
     seconds = time.process_time() - started
 
@@ -257,24 +297,35 @@ def regression_answers(task: Task) -> Answers:
     batch, alone = timed(answer, task.test.texts)
     sure = shares.max(axis=1)
     size = 4 * (model.coef_.size + model.intercept_.size)
-    return Answers(right, sure, size, seconds, batch, alone, outside, threshold_of(sure, right, outside))
+    return Answers(
+        right, sure, size, seconds, batch, alone, outside, threshold_of(sure, right, outside)
+    )
 
 
 def fasttext_answers(task: Task, size: int, seconds: int, *, quick: bool) -> Answers | None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        job: dict[str, Any] = {"size": size, "seconds": seconds, "outside": [plain(text) for text in task.test.outside]}
+        job: dict[str, Any] = {
+            "size": size,
+            "seconds": seconds,
+            "outside": [plain(text) for text in task.test.outside],
+        }
         job["settings"] = [] if seconds else settings()[: 2 if quick else None]
         for part in ("train", "valid", "test"):
             job[part] = str(folder / f"{part}.txt")
             data: TextData = getattr(task, part)
-            lines = [f"__label__{label} {plain(text)}\n" for label, text in zip(data.known.labels, data.texts, strict=True)]
+            lines = [
+                f"__label__{label} {plain(text)}\n"
+                for label, text in zip(data.known.labels, data.texts, strict=True)
+            ]
             Path(job[part]).write_text("".join(lines))
         job |= {"out": str(folder / "model.ftz"), "answers": str(folder / "answers.json")}
         (folder / "job.json").write_text(json.dumps(job))
         worker = [fasttext_python(), WORKER, folder / "job.json"]
         try:
-            subprocess.run(worker, check=True, stderr=subprocess.DEVNULL, timeout=PATIENCE * seconds or LIMIT)
+            subprocess.run(
+                worker, check=True, stderr=subprocess.DEVNULL, timeout=PATIENCE * seconds or LIMIT
+            )
         except subprocess.TimeoutExpired:
             return None
         given = json.loads(Path(job["answers"]).read_text())
@@ -294,25 +345,34 @@ def settings() -> list[dict[str, Any]]:
     found = []
     for minn, maxn in ((0, 0), (2, 5)):
         for lr, epoch in ((0.5, 10), (0.5, 25), (1.0, 25), (0.1, 50)):
-            found.append({"dim": 16, "lr": lr, "epoch": epoch, "wordNgrams": 2, "minn": minn, "maxn": maxn})
+            found.append(
+                {"dim": 16, "lr": lr, "epoch": epoch, "wordNgrams": 2, "minn": minn, "maxn": maxn}
+            )
     return found
 
 
 def plain(text: str) -> str:
     """Return a text as fastText's authors advise: in lower case, marks apart."""
-    return " ".join("".join(letter if letter.isalnum() else f" {letter} " for letter in text.lower()).split())
+    return " ".join(
+        "".join(letter if letter.isalnum() else f" {letter} " for letter in text.lower()).split()
+    )
 
 
 def calibration_error(sure: Any, right: Any) -> float:
     """Return the expected calibration error: how far the mean probability of each bin is from its share of right answers."""
     bins = np.minimum((np.asarray(sure) * BINS).astype(int), BINS - 1)
-    errors = [abs(np.mean(sure[bins == one]) - np.mean(right[bins == one])) * np.mean(bins == one) for one in np.unique(bins)]
+    errors = [
+        abs(np.mean(sure[bins == one]) - np.mean(right[bins == one])) * np.mean(bins == one)
+        for one in np.unique(bins)
+    ]
     return float(np.sum(errors))
 
 
 def row(task: Task, name: str, answers: Answers) -> dict[str, Any]:
     inside = bool(len(answers.outside))
-    scope = figures(answers.sure, answers.right, answers.outside, answers.threshold) if inside else None
+    scope = (
+        figures(answers.sure, answers.right, answers.outside, answers.threshold) if inside else None
+    )
     common = task.train.known.counts.argmax()
     return {
         "data": task.name,

@@ -44,16 +44,26 @@ LARGE, ROUNDS = 1 << 20, 15
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--clients", type=int, nargs="+", default=[1, 10, 100])
     options.add_argument("--numbers", type=int, default=1 << 17)
     given = options.parse_args()
-    vectors = {name: draw(np.random.default_rng(0), given.numbers).astype(np.float32) for name, draw in VECTORS.items()}
+    vectors = {
+        name: draw(np.random.default_rng(0), given.numbers).astype(np.float32)
+        for name, draw in VECTORS.items()
+    }
     speeds, rows = timed(), []
     for name, encoder in ENCODERS.items():
-        row: dict[str, object] = {"encoder": name, "bits a number": round(8 * size(encoder, vectors["lognormal"]), 2)}
+        row: dict[str, object] = {
+            "encoder": name,
+            "bits a number": round(8 * size(encoder, vectors["lognormal"]), 2),
+        }
         for kind, x in vectors.items():
-            row[f"{kind}: n x NMSE"] = " / ".join(f"{count * error(encoder, x, count):.3g}" for count in given.clients)
+            row[f"{kind}: n x NMSE"] = " / ".join(
+                f"{count * error(encoder, x, count):.3g}" for count in given.clients
+            )
         rows.append(row | {"encode GB/s": speeds[name][0], "decode GB/s": speeds[name][1]})
     show(f"errors with {', '.join(map(str, given.clients))} clients", rows)
     write("updates", rows)
@@ -83,7 +93,10 @@ def timed() -> dict[str, tuple[float, float]]:
             between = perf_counter()
             encoder.decode(content[name], len(x), 0)
             took[name].append((between - began, perf_counter() - between))
-    return {name: tuple((4e-9 * LARGE / np.median(each, axis=0)).round(2).tolist()) for name, each in took.items()}
+    return {
+        name: tuple((4e-9 * LARGE / np.median(each, axis=0)).round(2).tolist())
+        for name, each in took.items()
+    }
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ for text in ("are you coming tonight?", "thanks for the lift!", "grandma passed 
     print(text, "->", found.texts or found.reason)
 
 replier.learn("what would you like for dinner?", "pancakes, what else")
-print("so what would you like for dinner ->", replier.suggest("so what would you like for dinner?").texts)
+print(
+    "so what would you like for dinner ->",
+    replier.suggest("so what would you like for dinner?").texts,
+)
 
 config = GraphConfig(
     inputs={"message": Message},
@@ -19,7 +22,9 @@ config = GraphConfig(
 )
 with Graph(config, side={"replier": replier}) as graph:
     replies = graph.output("replies")
-    for step, message in enumerate((Message("lunch?"), Message("sure, where?", mine=True), Message("at the usual place"))):
+    for step, message in enumerate(
+        (Message("lunch?"), Message("sure, where?", mine=True), Message("at the usual place"))
+    ):
         graph.add("message", message, timestamp=step * 1000)
     for packet in replies.drain():
         print(packet.timestamp, packet.payload.texts)

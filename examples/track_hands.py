@@ -14,5 +14,7 @@ with HandTracker(max_hands=2) as tracker:
     for frame in open_video(str(clip)):
         for hand in tracker.track(frame):
             if hand.gesture and last.get(hand.id) != hand.gesture:
-                print(f"{frame.t_us / 1e6:5.2f} s  hand {hand.id} ({hand.handedness}): {hand.gesture}")
+                print(
+                    f"{frame.t_us / 1e6:5.2f} s  hand {hand.id} ({hand.handedness}): {hand.gesture}"
+                )
                 last[hand.id] = hand.gesture

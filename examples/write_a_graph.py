@@ -1,6 +1,15 @@
 """A graph with a cycle: each number is compared with the one before, and slow work drops what it cannot keep up with."""
 
-from handheld.graph import BackEdge, FlowLimiter, Graph, GraphConfig, Node, PassThrough, PreviousLoopback, calculator
+from handheld.graph import (
+    BackEdge,
+    FlowLimiter,
+    Graph,
+    GraphConfig,
+    Node,
+    PassThrough,
+    PreviousLoopback,
+    calculator,
+)
 
 
 @calculator
@@ -12,7 +21,11 @@ def compare(now: float, before: float | None) -> str:
 config = GraphConfig(
     inputs={"number": float},
     nodes=[
-        Node(FlowLimiter(max_in_flight=1), inputs=["number", BackEdge("verdict")], outputs=["admitted"]),
+        Node(
+            FlowLimiter(max_in_flight=1),
+            inputs=["number", BackEdge("verdict")],
+            outputs=["admitted"],
+        ),
         Node(PreviousLoopback(), inputs=["admitted", BackEdge("kept")], outputs="before"),
         Node(compare, inputs=["admitted", "before"], outputs="verdict"),
         Node(PassThrough(), inputs="admitted", outputs="kept"),

@@ -45,7 +45,11 @@ def blocks_of(page):
 
 def test_blocks_type_check(tmp_path):
     # The blocks of a page are read one after the other, so names of the first are known in the next.
-    scripts = {page.stem.replace("-", "_"): "\n".join([BROUGHT, *blocks_of(page)]) for page in PAGES if blocks_of(page)}
+    scripts = {
+        page.stem.replace("-", "_"): "\n".join([BROUGHT, *blocks_of(page)])
+        for page in PAGES
+        if blocks_of(page)
+    }
     assert {"README", "run_a_model"} <= scripts.keys()
     for name, script in scripts.items():
         (tmp_path / f"{name}.py").write_text(script)

@@ -29,7 +29,10 @@ def test_federated_examples_make_a_population(path):
     from handheld.federated.config import read
 
     config = read(path)
-    needed = config.data.path or {"gestures": "hands/mesh", "replies": "text/chitchat.jsonl.gz"}[path.stem]
+    needed = (
+        config.data.path
+        or {"gestures": "hands/mesh", "replies": "text/chitchat.jsonl.gz"}[path.stem]
+    )
     try:
         find(needed, path.parent)
     except InputError:

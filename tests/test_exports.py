@@ -43,13 +43,22 @@ def test_a_room_says_what_it_is_for(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_public_classes_and_functions_have_docstrings(name: str) -> None:
     module = room(name)
-    offered = {public: getattr(module, public) for public in getattr(module, "__all__", []) if not public.startswith("_")}
+    offered = {
+        public: getattr(module, public)
+        for public in getattr(module, "__all__", [])
+        if not public.startswith("_")
+    }
     own = {
         public: value
         for public, value in offered.items()
-        if (inspect.isclass(value) or inspect.isroutine(value)) and str(value.__module__).startswith(name)
+        if (inspect.isclass(value) or inspect.isroutine(value))
+        and str(value.__module__).startswith(name)
     }
-    bare = [public for public, value in own.items() if not (value.__doc__ or "").strip() or is_generated(value)]
+    bare = [
+        public
+        for public, value in own.items()
+        if not (value.__doc__ or "").strip() or is_generated(value)
+    ]
     assert bare == [], f"{name} offers names without a docstring"
 
 
@@ -60,7 +69,9 @@ def is_generated(value: object) -> bool:
 
 
 def test_type_checkers_know_every_room() -> None:
-    blocks = [node for node in ast.parse(SOURCE.read_text("utf-8")).body if isinstance(node, ast.If)]
+    blocks = [
+        node for node in ast.parse(SOURCE.read_text("utf-8")).body if isinstance(node, ast.If)
+    ]
     (imported,) = (node for node in blocks[0].body if isinstance(node, ast.ImportFrom))
     assert sorted(alias.name for alias in imported.names) == sorted(room.name for room in ROOMS)
 
@@ -70,7 +81,9 @@ def test_what_the_package_offers_is_there() -> None:
     assert set(handheld.__all__) == {"__version__", *(room.name for room in ROOMS)}
     assert set(handheld.__all__) <= set(dir(handheld))
     for name in handheld.__all__:
-        assert name.startswith("__") or find_spec(f"handheld.{name}"), f"handheld.__all__ lists {name!r}, which is no room"
+        assert name.startswith("__") or find_spec(f"handheld.{name}"), (
+            f"handheld.__all__ lists {name!r}, which is no room"
+        )
         assert getattr(handheld, name)
     with pytest.raises(AttributeError, match="has no attribute 'attic'"):
         _ = handheld.attic

@@ -55,7 +55,9 @@ EVERYTHING = (
 def run(code: str, *hidden: str) -> "subprocess.CompletedProcess[str]":
     """Run code in a new process where some packages are not there."""
     whole = HIDE.format(names=hidden) + textwrap.dedent(code)
-    return subprocess.run([sys.executable, "-W", "error", "-c", whole], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", whole], capture_output=True, text=True, check=False
+    )
 
 
 WITHOUT_TORCH = {
@@ -128,7 +130,14 @@ def test_others_who_look_for_a_package_are_left_alone() -> None:
     assert done.stdout.strip() == "ModuleNotFoundError", done.stderr
 
 
-BARE = ["reply suggest 'are you coming?'", "graph draw --format mermaid", "models list", "doctor", "--version", "-h"]
+BARE = [
+    "reply suggest 'are you coming?'",
+    "graph draw --format mermaid",
+    "models list",
+    "doctor",
+    "--version",
+    "-h",
+]
 
 
 @pytest.mark.parametrize("command", BARE)
@@ -191,7 +200,9 @@ def test_every_refusal_names_the_extra_that_brings_the_package() -> None:
     brings = dict(EXTRAS.values())
     named = {}
     for path in Path(handheld.__file__).parent.rglob("*.py"):
-        for distribution, extra in re.findall(r'MissingDependencyError\(\s*"([^"]+)",\s*"([^"]+)"', path.read_text("utf-8")):
+        for distribution, extra in re.findall(
+            r'MissingDependencyError\(\s*"([^"]+)",\s*"([^"]+)"', path.read_text("utf-8")
+        ):
             named[path.name, distribution] = extra
     assert named
     assert {key: extra for key, extra in named.items() if brings.get(key[1], extra) != extra} == {}

@@ -44,7 +44,11 @@ def steps(monkeypatch):
 
     def fsync(opened, before=os.fsync):
         is_folder = stat.S_ISDIR(os.fstat(opened).st_mode)
-        seen.append(("folder", sorted(os.listdir(opened))) if is_folder else ("file", os.fstat(opened).st_size))
+        seen.append(
+            ("folder", sorted(os.listdir(opened)))
+            if is_folder
+            else ("file", os.fstat(opened).st_size)
+        )
         before(opened)
 
     def replace(path, target, before=Path.replace):
@@ -105,7 +109,9 @@ def test_a_full_disk_is_explained_and_keeps_the_old_file(tmp_path):
         with atomic_path(tmp_path / "a.txt"), open("/dev/full", "w") as full:
             full.write("x" * 100_000)
 
-    with pytest.raises(FileError, match=r"a\.txt: cannot be written: No space left on device; what was there"):
+    with pytest.raises(
+        FileError, match=r"a\.txt: cannot be written: No space left on device; what was there"
+    ):
         write()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
 
@@ -211,7 +217,10 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     (tmp_path / ".a.other.txt").write_text("a person's own")
     subprocess.run([sys.executable, "-c", code, str(target)], check=False)
     assert len(list(tmp_path.iterdir())) == 2
-    with atomic_path(target) as mine, atomic_path(target) as beside:  # two at once leave each other alone
+    with (
+        atomic_path(target) as mine,
+        atomic_path(target) as beside,
+    ):  # two at once leave each other alone
         mine.write_text("first")
         beside.write_text("second")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".a.other.txt", "a.txt"]
@@ -272,7 +281,10 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match="folder: cannot be written"), atomic_folder(tmp_path / "file" / "folder"):
+    with (
+        pytest.raises(FileError, match="folder: cannot be written"),
+        atomic_folder(tmp_path / "file" / "folder"),
+    ):
         pass
     with (
         pytest.raises(FileError, match="folder: cannot be written: No space left on device"),

@@ -23,7 +23,9 @@ def test_a_kernel_works_where_no_folder_can_be_written(monkeypatch):
 
     def refusing(**options):
         if options.get("cache"):
-            raise RuntimeError("cannot cache function 'add': no locator available for file 'add.py'")
+            raise RuntimeError(
+                "cannot cache function 'add': no locator available for file 'add.py'"
+            )
         return njit(**options)
 
     monkeypatch.setattr(numba, "njit", refusing)
@@ -31,5 +33,9 @@ def test_a_kernel_works_where_no_folder_can_be_written(monkeypatch):
 
 
 def test_nothing_else_asks_numba_to_keep_what_it_compiles():
-    files = [path for path in Path(handheld.__file__).parent.rglob("*.py") if "cache=True" in path.read_text("utf-8")]
+    files = [
+        path
+        for path in Path(handheld.__file__).parent.rglob("*.py")
+        if "cache=True" in path.read_text("utf-8")
+    ]
     assert [path.name for path in files] == ["_kernels.py"]

@@ -15,10 +15,15 @@ from handheld._rooms import ROOMS
 
 SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "handheld"
-GROUND = [room.name for room in ROOMS if room.floor == 0]  # the one floor whose rooms may import each other: later earlier ones
+GROUND = [
+    room.name for room in ROOMS if room.floor == 0
+]  # the one floor whose rooms may import each other: later earlier ones
 FLOOR = {room.name: float(room.floor) for room in ROOMS}
 FLOOR |= {name: order / 10 for order, name in enumerate(GROUND)}
-RUNTIMES, RUNTIME_ROOM = {"ai_edge_litert": 2, "onnxruntime": 1}, "engine"  # and in how many files of the room
+RUNTIMES, RUNTIME_ROOM = (
+    {"ai_edge_litert": 2, "onnxruntime": 1},
+    "engine",
+)  # and in how many files of the room
 ONE_FILE = {"ray": "handheld.cluster", "PIL": "handheld.pictures.pillow"}
 TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated", "training"), "training"
 
@@ -52,7 +57,9 @@ def read(source: Path) -> dict[str, Module]:
     for path in sorted((source / PACKAGE).rglob("*.py")):
         parts = path.relative_to(source).with_suffix("").parts
         paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return {name: Module(name, path, tuple(imports(name, path, paths))) for name, path in paths.items()}
+    return {
+        name: Module(name, path, tuple(imports(name, path, paths))) for name, path in paths.items()
+    }
 
 
 def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[tuple[int, str]]:
@@ -68,7 +75,10 @@ def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[tuple[int
                 else node.module
             )
             names = {f"{base}.{alias.name}" for alias in node.names}
-            yield from ((node.lineno, target) for target in sorted({n if n in known else str(base) for n in names}))
+            yield from (
+                (node.lineno, target)
+                for target in sorted({n if n in known else str(base) for n in names})
+            )
 
 
 def wrong_floors(modules: dict[str, Module]) -> list[str]:
@@ -78,7 +88,9 @@ def wrong_floors(modules: dict[str, Module]) -> list[str]:
         if module.room == "":
             continue  # the package itself loads rooms when they are first used
         if module.room not in FLOOR:
-            found.append(f"{module.path}: room {module.room!r} has no floor; give it one in {Path(__file__).name}")
+            found.append(
+                f"{module.path}: room {module.room!r} has no floor; give it one in {Path(__file__).name}"
+            )
             continue
         for line, target in module.imports:
             room = room_of(target)
@@ -97,7 +109,10 @@ def cycles(modules: dict[str, Module]) -> list[str]:
     found = []
     for room in sorted({module.room for module in modules.values()}):
         inside = {name: module for name, module in modules.items() if module.room == room}
-        needs = {name: {target for _, target in module.imports if target in inside} for name, module in inside.items()}
+        needs = {
+            name: {target for _, target in module.imports if target in inside}
+            for name, module in inside.items()
+        }
         try:
             TopologicalSorter(needs).prepare()
         except CycleError as error:
@@ -117,15 +132,21 @@ def wrong_dependencies(modules: dict[str, Module]) -> list[str]:
                 if module.room == RUNTIME_ROOM:
                     runtime_files[top].add(module.name)
                 else:
-                    found.append(f"{module.path}:{line}: imports {top}; only the room {RUNTIME_ROOM!r} may")
+                    found.append(
+                        f"{module.path}:{line}: imports {top}; only the room {RUNTIME_ROOM!r} may"
+                    )
             torch_is_fine = module.room in TORCH_ROOMS or TORCH_FOLDER in parts
             if top in ("torch", "torchvision") and not torch_is_fine:
-                found.append(f"{module.path}:{line}: imports {top}; only {TORCH_ROOMS} and folders called {TORCH_FOLDER!r} may")
+                found.append(
+                    f"{module.path}:{line}: imports {top}; only {TORCH_ROOMS} and folders called {TORCH_FOLDER!r} may"
+                )
             if ONE_FILE.get(top, module.name) != module.name:
                 found.append(f"{module.path}:{line}: imports {top}; only {ONE_FILE[top]} may")
     for runtime, files in runtime_files.items():
         if len(files) > RUNTIMES[runtime]:
-            found.append(f"{runtime} is imported in {len(files)} files, at most {RUNTIMES[runtime]} may: {sorted(files)}")
+            found.append(
+                f"{runtime} is imported in {len(files)} files, at most {RUNTIMES[runtime]} may: {sorted(files)}"
+            )
     return found
 
 
@@ -141,31 +162,73 @@ def test_the_package_keeps_its_shape(check: object) -> None:
 def test_files_are_read_at_all() -> None:
     modules = read(SOURCE)
     assert {"handheld", "handheld.errors", "handheld.graph._scheduler"} <= modules.keys()
-    assert "handheld.graph._state" in {target for _, target in modules["handheld.graph._scheduler"].imports}
+    assert "handheld.graph._state" in {
+        target for _, target in modules["handheld.graph._scheduler"].imports
+    }
 
 
 PLANTED = {
-    "up": ("graph/a.py", "from handheld.hands import track", "'graph' (floor 1) imports 'handheld.hands' (floor 5)"),
-    "sideways": ("graph/a.py", "import handheld.media.frame", "'graph' (floor 1) imports 'handheld.media.frame' (floor 1)"),
+    "up": (
+        "graph/a.py",
+        "from handheld.hands import track",
+        "'graph' (floor 1) imports 'handheld.hands' (floor 5)",
+    ),
+    "sideways": (
+        "graph/a.py",
+        "import handheld.media.frame",
+        "'graph' (floor 1) imports 'handheld.media.frame' (floor 1)",
+    ),
     "hidden in a function": (
         "graph/a.py",
         "def f():\n    from ..hands import x",
         "a.py:2: 'graph' (floor 1) imports 'handheld.hands'",
     ),
-    "from the package": ("graph/a.py", "from handheld import hands", "'graph' (floor 1) imports 'handheld.hands' (floor 5)"),
+    "from the package": (
+        "graph/a.py",
+        "from handheld import hands",
+        "'graph' (floor 1) imports 'handheld.hands' (floor 5)",
+    ),
     "no floor": ("attic/a.py", "", "room 'attic' has no floor"),
-    "circle": ("graph/a.py", "from handheld.graph import b", "room 'graph': imports in a circle: handheld.graph."),
-    "relative circle": ("graph/a.py", "from .b import x", "room 'graph': imports in a circle: handheld.graph."),
+    "circle": (
+        "graph/a.py",
+        "from handheld.graph import b",
+        "room 'graph': imports in a circle: handheld.graph.",
+    ),
+    "relative circle": (
+        "graph/a.py",
+        "from .b import x",
+        "room 'graph': imports in a circle: handheld.graph.",
+    ),
     "runtime": (
         "graph/a.py",
         "import ai_edge_litert.interpreter",
         "a.py:1: imports ai_edge_litert; only the room 'engine' may",
     ),
-    "too many runtime files": ("engine/a.py", "import ai_edge_litert", "ai_edge_litert is imported in 3 files, at most 2 may"),
-    "a second runtime": ("graph/a.py", "import onnxruntime", "a.py:1: imports onnxruntime; only the room 'engine' may"),
-    "ray": ("compress/run.py", "import ray.util", "run.py:1: imports ray; only handheld.cluster may"),
-    "ray deeper": ("compress/cluster.py", "import ray", "cluster.py:1: imports ray; only handheld.cluster may"),
-    "pillow": ("media/images.py", "from PIL import Image", "images.py:1: imports PIL; only handheld.pictures.pillow may"),
+    "too many runtime files": (
+        "engine/a.py",
+        "import ai_edge_litert",
+        "ai_edge_litert is imported in 3 files, at most 2 may",
+    ),
+    "a second runtime": (
+        "graph/a.py",
+        "import onnxruntime",
+        "a.py:1: imports onnxruntime; only the room 'engine' may",
+    ),
+    "ray": (
+        "compress/run.py",
+        "import ray.util",
+        "run.py:1: imports ray; only handheld.cluster may",
+    ),
+    "ray deeper": (
+        "compress/cluster.py",
+        "import ray",
+        "cluster.py:1: imports ray; only handheld.cluster may",
+    ),
+    "pillow": (
+        "media/images.py",
+        "from PIL import Image",
+        "images.py:1: imports PIL; only handheld.pictures.pillow may",
+    ),
     "torch": (
         "hands/model.py",
         "from torch import nn",
@@ -223,5 +286,7 @@ def test_contributing_shows_the_table_of_rooms() -> None:
 
 def test_every_room_has_its_row() -> None:
     folders = {path.parent.name for path in (SOURCE / PACKAGE).glob("*/__init__.py")}
-    modules = {path.stem for path in (SOURCE / PACKAGE).glob("*.py") if not path.stem.startswith("_")}
+    modules = {
+        path.stem for path in (SOURCE / PACKAGE).glob("*.py") if not path.stem.startswith("_")
+    }
     assert {room.name for room in ROOMS} == folders | modules

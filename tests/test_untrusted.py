@@ -28,13 +28,28 @@ def test_files_folders_and_what_the_shell_opened_pass(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "text", [r'"\ud83d\ude00"', '"😀"', r'{"a": ["\\ud83d", 1.5, null]}', '"\ud7ff"', b'\xef\xbb\xbf"\xc3\xbc"']
+    "text",
+    [
+        r'"\ud83d\ude00"',
+        '"😀"',
+        r'{"a": ["\\ud83d", 1.5, null]}',
+        '"\ud7ff"',
+        b'\xef\xbb\xbf"\xc3\xbc"',
+    ],
 )
 def test_whole_letters_pass(text: str | bytes):
     read_json(text)
 
 
-HALVES = [r'"\ud83d"', r'"x \ud83d y"', r'["a", {"\udE00": 1}]', r'"\ude00\ud83d"', '"\\uD83D', b'"\xed\xa0\xbd"', b'"\xff"']
+HALVES = [
+    r'"\ud83d"',
+    r'"x \ud83d y"',
+    r'["a", {"\udE00": 1}]',
+    r'"\ude00\ud83d"',
+    '"\\uD83D',
+    b'"\xed\xa0\xbd"',
+    b'"\xff"',
+]
 
 
 @pytest.mark.parametrize("text", [*HALVES, "[" * 100_000, "", "{", b"\xff\xfe"])
@@ -45,7 +60,10 @@ def test_what_is_no_json_or_cut_is_a_value_error(text: str | bytes):
 
 
 def test_a_half_is_named():
-    with pytest.raises(ValueError, match=r"half a letter, \\ud83d without its other half: a text was cut there; leave it out"):
+    with pytest.raises(
+        ValueError,
+        match=r"half a letter, \\ud83d without its other half: a text was cut there; leave it out",
+    ):
         read_json(r'{"text": "good \ud83d"}')
 
 

@@ -31,7 +31,11 @@ def prepare(source: Path) -> dict[str, np.ndarray]:
     with np.load(source, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     if "jpg" in arrays:
-        return {"x": pictures(arrays["jpg"], arrays["length"]), "y": arrays["label"], "classes": arrays["classes"]}
+        return {
+            "x": pictures(arrays["jpg"], arrays["length"]),
+            "y": arrays["label"],
+            "classes": arrays["classes"],
+        }
     header, found = arrays["header"].tobytes(), {"classes": np.array(CIFAR10)}
     for part in ("train", "test"):
         found[f"x_{part}"] = pictures(arrays[f"{part}_scan"], arrays[f"{part}_len"], header)

@@ -30,13 +30,17 @@ def users() -> tuple[Users, Examples]:
     inputs, targets = (np.concatenate([one[part] for one in everybody]) for part in (0, 1))
     own = PEOPLE * EACH
     dealt = of_parts([np.arange(number * EACH, (number + 1) * EACH) for number in range(PEOPLE)])
-    return Users(Examples(inputs[:own], targets[:own]), dealt), Examples(inputs[own:], targets[own:])
+    return Users(Examples(inputs[:own], targets[:own]), dealt), Examples(
+        inputs[own:], targets[own:]
+    )
 
 
 def person(mesh: HandMesh, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return (EACH, 63) landmarks of one person's hand, and which gesture each is."""
     kinds = [name for name in mesh.targets if name.startswith("macro/")]
-    rig = rig_of(shaped(mesh, dict(zip(kinds, rng.dirichlet(np.full(len(kinds), 0.3)), strict=True))))
+    rig = rig_of(
+        shaped(mesh, dict(zip(kinds, rng.dirichlet(np.full(len(kinds), 0.3)), strict=True)))
+    )
     keypoints, poses = keypoints_of(rig), list(GESTURES.values())
     held = rng.normal(0, 0.4, 3)  # how this person turns the hand to the camera
     chosen = rng.choice(len(poses), EACH, p=rng.dirichlet(np.full(len(poses), 1.0)))

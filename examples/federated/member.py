@@ -15,7 +15,18 @@ from handheld.compile import to_tflite
 from handheld.compress.networks import PictureShape, make
 
 WIDTH, SHAPE = 10, (1, 28, 28)
-KINDS = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+KINDS = (
+    "T-shirt",
+    "trousers",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "boot",
+)
 
 
 def network(shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -28,7 +39,9 @@ def main(run: Path, out: Path) -> None:
     learned = network(SHAPE, len(KINDS))
     learned.load_state_dict(load_file(run / "model.safetensors"), strict=False)
     card = {"labels": list(KINDS), "input": {"colour": "gray", "scale": 1 / 255}}
-    print(f"wrote {out}, {len(to_tflite(learned.eval(), torch.rand(1, *SHAPE), metadata=card, out=out).content):,} bytes")
+    print(
+        f"wrote {out}, {len(to_tflite(learned.eval(), torch.rand(1, *SHAPE), metadata=card, out=out).content):,} bytes"
+    )
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ class Forget(Plain):
 
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return the update without small changes."""
-        return update.with_values(np.where(np.abs(update.values) < self.least, np.float32(0), update.values))
+        return update.with_values(
+            np.where(np.abs(update.values) < self.least, np.float32(0), update.values)
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ class Lines:
         """Return the first slope and height."""
         return np.zeros(2, np.float32)
 
-    def learn(self, task: Task, users: Sequence[int], own: Sequence[NDArray[np.float32] | None]) -> list[Learned]:
+    def learn(
+        self, task: Task, users: Sequence[int], own: Sequence[NDArray[np.float32] | None]
+    ) -> list[Learned]:
         """Let devices go down the gradient of their squared errors."""
         return [self._learned(task, user) for user in users]
 
@@ -102,7 +106,9 @@ class Lines:
             steps += 1
             errors += float(np.mean(error**2))
         change = (here - task.state.weights).astype(np.float32)
-        return Learned(change, weight=self.points, distance=steps * task.rate, loss=errors / max(1, steps))
+        return Learned(
+            change, weight=self.points, distance=steps * task.rate, loss=errors / max(1, steps)
+        )
 
     @staticmethod
     def _line(weights: NDArray, x: NDArray) -> NDArray:

@@ -26,16 +26,27 @@ CHOICES, MOST, TESTED, SCALE = 20, 40, 2000, 10.0
 def users() -> tuple[Users, Examples]:
     """Return people with at most forty answers each, and answers of other conversations to judge by."""
     ranker = Replier.open().bundle.ranker
-    pairs = pairs_of({"chitchat": read_conversations(find("text/chitchat.jsonl.gz", Path())).conversations})
+    pairs = pairs_of(
+        {"chitchat": read_conversations(find("text/chitchat.jsonl.gz", Path())).conversations}
+    )
     texts = normalised(ranker.learned.of(pairs.texts), *ranker.layers["norm"]).astype(np.float16)
     rng = np.random.default_rng(0)
-    train, rest = rng.permutation(pairs.where(TRAIN)), rng.permutation(np.flatnonzero(pairs.splits != TRAIN))[:TESTED]
-    own = np.concatenate([train[pairs.speakers[train] == each][:MOST] for each in np.unique(pairs.speakers[train])])
+    train, rest = (
+        rng.permutation(pairs.where(TRAIN)),
+        rng.permutation(np.flatnonzero(pairs.splits != TRAIN))[:TESTED],
+    )
+    own = np.concatenate(
+        [train[pairs.speakers[train] == each][:MOST] for each in np.unique(pairs.speakers[train])]
+    )
     inputs, targets = asked(texts, pairs, own, rng)
-    return Users(Examples(inputs, targets), by_user(pairs.speakers[own].tolist())), Examples(*asked(texts, pairs, rest, rng))
+    return Users(Examples(inputs, targets), by_user(pairs.speakers[own].tolist())), Examples(
+        *asked(texts, pairs, rest, rng)
+    )
 
 
-def asked(texts: np.ndarray, pairs: Pairs, which: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def asked(
+    texts: np.ndarray, pairs: Pairs, which: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (n, CONTEXT + CHOICES, width) what was said before, and replies of which one is the true one; and which."""
     context = texts[np.maximum(pairs.context[which], 0)]
     context[pairs.context[which] == NOTHING] = 0

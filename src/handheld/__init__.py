@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from handheld import _extras
 from handheld._rooms import ROOMS
 
-if TYPE_CHECKING:  # for type checkers and editors, which run nothing; a test holds it equal to the table
+if (
+    TYPE_CHECKING
+):  # for type checkers and editors, which run nothing; a test holds it equal to the table
     from handheld import (
         arrays,
         cli,

@@ -47,7 +47,9 @@ class ExtrasFinder:
             return
         importer = next(_importers(sys._getframe(1)), None)
         if importer is not None and importer.startswith("handheld."):
-            from handheld.errors import MissingDependencyError  # late: the package alone loads no room
+            from handheld.errors import (
+                MissingDependencyError,
+            )  # late: the package alone loads no room
 
             distribution, extra = EXTRAS[name]
             raise MissingDependencyError(distribution, extra, importer.rpartition(".")[0])

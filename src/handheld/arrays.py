@@ -37,7 +37,9 @@ def read_npz(source: str | os.PathLike[str] | bytes, most: int) -> dict[str, NDA
     except (OSError, ValueError):
         raise
     except Exception as error:  # numpy reads headers with Python's own parser, and lets all that this raises through
-        raise ValueError(f"it is no archive of arrays, or it is damaged: {type(error).__name__} {error}") from error
+        raise ValueError(
+            f"it is no archive of arrays, or it is damaged: {type(error).__name__} {error}"
+        ) from error
     if strangers := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
         raise ValueError(f"{strangers[0]!r} in it is no array")
     return arrays

@@ -20,7 +20,9 @@ from typing import Any
 from handheld.errors import InputError, MissingDependencyError
 
 _CONNECT_SECONDS = 10.0
-_TOKEN = secrets.token_hex(32)  # one for the life of this process: Ray keeps the first that it reads
+_TOKEN = secrets.token_hex(
+    32
+)  # one for the life of this process: Ray keeps the first that it reads
 
 
 @contextmanager
@@ -39,8 +41,14 @@ def connected(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    options: dict[str, Any] = {"address": address or "local", "log_to_driver": False, "logging_level": logging.ERROR}
-    folder = None if address else Path(tempfile.mkdtemp(prefix="ray-"))  # short: sockets lie in it, and their paths are limited
+    options: dict[str, Any] = {
+        "address": address or "local",
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+    }
+    folder = (
+        None if address else Path(tempfile.mkdtemp(prefix="ray-"))
+    )  # short: sockets lie in it, and their paths are limited
     if folder is not None:
         options |= {"include_dashboard": False, "_temp_dir": str(folder)}
     try:
@@ -62,10 +70,14 @@ def _start(ray: Any, options: Mapping[str, Any]) -> None:
             socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
         with warnings.catch_warnings():
             # Compiling has loaded JAX, which warns of forks; what Ray forks becomes another program at once.
-            warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+            warnings.filterwarnings(
+                "ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning
+            )
             ray.init(**options)
     except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise InputError(f"no Ray cluster at {options['address']}: {saying_most(str(error))}") from error
+        raise InputError(
+            f"no Ray cluster at {options['address']}: {saying_most(str(error))}"
+        ) from error
 
 
 @contextmanager
@@ -88,7 +100,9 @@ def _guarded() -> Iterator[None]:
 
 def ray_module() -> Any:
     """Return Ray's module, connected or not. Raises :class:`MissingDependencyError` where it is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home; read when it is imported and started
+    os.environ.setdefault(
+        "RAY_USAGE_STATS_ENABLED", "0"
+    )  # it would call home; read when it is imported and started
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

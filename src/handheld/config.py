@@ -22,9 +22,13 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
     try:
         found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"no factory {name!r} ({error}): expected package.module:function") from error
+        raise InputError(
+            f"no factory {name!r} ({error}): expected package.module:function"
+        ) from error
     except Exception as error:  # whatever a user's module raises, or how it is not written
-        raise InputError(f"no factory {name!r} ({type(error).__name__}: {error}): mend the module {module}") from error
+        raise InputError(
+            f"no factory {name!r} ({type(error).__name__}: {error}): mend the module {module}"
+        ) from error
     if not callable(found):
         raise InputError(f"{name} is a {type(found).__name__}, expected a function")
     return found
@@ -64,7 +68,9 @@ def _typed(wanted: Any, value: Any, where: str) -> Any:
         inner = get_args(wanted)[0]
         parts = [_number(inner, part) for part in value] if isinstance(value, list) else [None]
         if not all(isinstance(part, inner) and not isinstance(part, bool) for part in parts):
-            raise InputError(f"{where}: expected a list of {getattr(inner, '__name__', inner)}, got {value!r}")
+            raise InputError(
+                f"{where}: expected a list of {getattr(inner, '__name__', inner)}, got {value!r}"
+            )
         return tuple(parts)
     options = get_args(wanted) or (wanted,)
     if isinstance(value, list):
@@ -74,7 +80,9 @@ def _typed(wanted: Any, value: Any, where: str) -> Any:
     if float in options:
         value = _number(float, value)
     if not any(type(value) is option for option in options):
-        raise InputError(f"{where}: expected {' or '.join(option.__name__ for option in options)}, got {value!r}")
+        raise InputError(
+            f"{where}: expected {' or '.join(option.__name__ for option in options)}, got {value!r}"
+        )
     return value
 
 

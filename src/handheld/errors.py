@@ -106,7 +106,9 @@ class CalculatorError(GraphError):
     """A calculator raised an exception, which is chained as ``__cause__``."""
 
     def __init__(self, node: str, timestamp: object, cause: BaseException) -> None:
-        super().__init__(f"node {node!r} failed at timestamp {timestamp}: {type(cause).__name__}: {_words(cause)}")
+        super().__init__(
+            f"node {node!r} failed at timestamp {timestamp}: {type(cause).__name__}: {_words(cause)}"
+        )
         self.node = node
         self.timestamp = timestamp
 
@@ -126,7 +128,9 @@ def _words(error: BaseException) -> str:
         return "(an error whose text cannot be made)"
 
 
-def _restored(kind: type[HandheldError], args: tuple[Any, ...], state: dict[str, Any]) -> HandheldError:
+def _restored(
+    kind: type[HandheldError], args: tuple[Any, ...], state: dict[str, Any]
+) -> HandheldError:
     """Return an error as it was pickled, without calling its own ``__init__``."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)

@@ -34,7 +34,9 @@ _OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None, durable: bool = True) -> Iterator[Path]:
+def atomic_path(
+    path: str | os.PathLike[str], *, mode: int | None = None, durable: bool = True
+) -> Iterator[Path]:
     """Give a temporary path with the same suffix, which becomes ``path`` at the end, and is removed on an error.
 
     A link is followed, and a file that is there keeps its mode and owner. What is no regular file (a device, a pipe,
@@ -66,7 +68,9 @@ def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None, durabl
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise FileError(f"{path}: cannot be written: {error.strerror}; what was there before is kept") from error
+        raise FileError(
+            f"{path}: cannot be written: {error.strerror}; what was there before is kept"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -117,15 +121,23 @@ def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """
     if str(path) == STANDARD_OUTPUT:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)  # in a pipe it would wait for 8 KB otherwise
+            sys.stdout.reconfigure(
+                line_buffering=True
+            )  # in a pipe it would wait for 8 KB otherwise
         with _explained(path):
             yield sys.stdout
             sys.stdout.flush()
     elif is_special(path):
-        with _explained(path), Path(path).open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=1) as lines:
+        with (
+            _explained(path),
+            Path(path).open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=1) as lines,
+        ):
             yield lines
     else:
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", errors=_UNSAYABLE) as lines:
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("w", encoding="utf-8", errors=_UNSAYABLE) as lines,
+        ):
             yield lines
 
 
@@ -157,7 +169,9 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     waiting: list[int] = []
-    before = {number: signal.signal(number, lambda got, _: waiting.append(got)) for number in _INTERRUPTS}
+    before = {
+        number: signal.signal(number, lambda got, _: waiting.append(got)) for number in _INTERRUPTS
+    }
     try:
         yield
     finally:
@@ -193,13 +207,21 @@ def _written_into(path: Path) -> Iterator[Path]:
 
 def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Path:
     """Make an empty temporary file beside a target, whose name says which process made it."""
-    temporary = target.with_name(f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
+    temporary = target.with_name(
+        f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
+    )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_over(target)
         before = target.stat().st_mode if target.exists() else _MODE
         # Private from the first moment on, not only at the end.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(before if mode is None else mode)))
+        os.close(
+            os.open(
+                temporary,
+                os.O_CREAT | os.O_EXCL | os.O_WRONLY,
+                stat.S_IMODE(before if mode is None else mode),
+            )
+        )
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error}") from error
     return temporary

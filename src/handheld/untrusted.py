@@ -8,9 +8,16 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half of a surrogate pair, or one of the two halves of a whole one
+_HALF = re.compile(
+    r"\\u[dD][89a-fA-F]"
+)  # half of a surrogate pair, or one of the two halves of a whole one
 _OPENED = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
-_NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+_NO_FILES = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 def require_file(path: str | os.PathLike[str]) -> None:
@@ -47,7 +54,9 @@ def read_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None 
         raise ValueError("brackets in brackets, too many to read") from error
     except UnicodeEncodeError as error:
         half = ascii(error.object[error.start])[1:-1]
-        raise ValueError(f"half a letter, {half} without its other half: a text was cut there; leave it out") from error
+        raise ValueError(
+            f"half a letter, {half} without its other half: a text was cut there; leave it out"
+        ) from error
     return value
 
 

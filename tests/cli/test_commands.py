@@ -39,7 +39,9 @@ def clip(tmp_path):
 
 
 def handheld(*words, **env):
-    return subprocess.run(command_of(*words), capture_output=True, text=True, check=False, env=environment() | env)
+    return subprocess.run(
+        command_of(*words), capture_output=True, text=True, check=False, env=environment() | env
+    )
 
 
 def command_of(*words):
@@ -69,7 +71,16 @@ def test_doctor_says_what_runs_and_what_to_fetch(tmp_path):
 
 def test_track_writes_video_and_json_lines(clip, pack, tmp_path):
     done = handheld(
-        "hands", "track", clip, "--pack", pack, "--out", tmp_path / "o.mp4", "--json", tmp_path / "o.jsonl", "--every-node"
+        "hands",
+        "track",
+        clip,
+        "--pack",
+        pack,
+        "--out",
+        tmp_path / "o.mp4",
+        "--json",
+        tmp_path / "o.jsonl",
+        "--every-node",
     )
     assert done.returncode == 0, done.stderr
     assert "frames/s" in done.stderr
@@ -83,7 +94,17 @@ def test_track_writes_video_and_json_lines(clip, pack, tmp_path):
 def test_track_takes_a_folder_and_counts(pack, tmp_path):
     for index in range(3):
         write_image(tmp_path / "pictures" / f"{index}.png", picture(100))
-    words = ("hands", "track", tmp_path / "pictures", "--pack", pack, "--json", tmp_path / "o.jsonl", "--gestures", "chinese")
+    words = (
+        "hands",
+        "track",
+        tmp_path / "pictures",
+        "--pack",
+        pack,
+        "--json",
+        tmp_path / "o.jsonl",
+        "--gestures",
+        "chinese",
+    )
     assert handheld(*words, "--palms-only").returncode == 0
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert lines[0]["hands"][0]["landmarks"] is None
@@ -92,7 +113,16 @@ def test_track_takes_a_folder_and_counts(pack, tmp_path):
 def test_detect_prints_a_line_a_picture_and_names_those_it_cannot_read(pack, tmp_path):
     write_image(tmp_path / "a.png", picture(100))
     (tmp_path / "b.png").write_text("text")
-    done = handheld("hands", "detect", tmp_path / "b.png", tmp_path / "a.png", "--pack", pack, "--out", tmp_path / "drawn")
+    done = handheld(
+        "hands",
+        "detect",
+        tmp_path / "b.png",
+        tmp_path / "a.png",
+        "--pack",
+        pack,
+        "--out",
+        tmp_path / "drawn",
+    )
     assert done.returncode == 1
     assert "b.png" in done.stderr
     line = json.loads(done.stdout)
@@ -101,7 +131,8 @@ def test_detect_prints_a_line_a_picture_and_names_those_it_cannot_read(pack, tmp
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "empty file"), (b"text " * 50, "cannot be read as a video"), (None, "No such file")]
+    ("content", "message"),
+    [(b"", "empty file"), (b"text " * 50, "cannot be read as a video"), (None, "No such file")],
 )
 def test_a_video_that_is_none_is_one_line_and_status_one(pack, tmp_path, content, message):
     if content is not None:
@@ -131,7 +162,9 @@ def test_graph_draw(tmp_path):
     both = handheld("graph", "draw").stdout
     assert both.startswith("flowchart")
     assert "</svg>" in both
-    assert handheld("graph", "draw", "palms", "--format", "mermaid").stdout.count("palm_detector") == 1
+    assert (
+        handheld("graph", "draw", "palms", "--format", "mermaid").stdout.count("palm_detector") == 1
+    )
     assert handheld("graph", "draw", "--out", tmp_path / "g.svg").returncode == 0
     assert (tmp_path / "g.svg").read_text().startswith("<svg")
 
@@ -214,7 +247,18 @@ def test_a_polite_end_keeps_what_was_done_and_leaves_nothing_else(clip, pack, tm
 
 
 def test_what_is_quiet_leaves_standard_error_empty(clip, pack, tmp_path):
-    done = handheld("hands", "track", clip, "--pack", pack, "--json", "-", "--out", tmp_path / "o.mp4", "--quiet")
+    done = handheld(
+        "hands",
+        "track",
+        clip,
+        "--pack",
+        pack,
+        "--json",
+        "-",
+        "--out",
+        tmp_path / "o.mp4",
+        "--quiet",
+    )
     assert len(done.stdout.splitlines()) == 6
     assert "frames/s" not in done.stderr
     assert "wrote" not in done.stderr
@@ -222,7 +266,9 @@ def test_what_is_quiet_leaves_standard_error_empty(clip, pack, tmp_path):
 
 def test_detect_writes_its_lines_to_a_file(pack, tmp_path):
     write_image(tmp_path / "a.png", picture(100))
-    done = handheld("hands", "detect", tmp_path / "a.png", "--pack", pack, "--json", tmp_path / "a.jsonl")
+    done = handheld(
+        "hands", "detect", tmp_path / "a.png", "--pack", pack, "--json", tmp_path / "a.jsonl"
+    )
     assert (done.returncode, done.stdout) == (0, "")
     assert len(json.loads((tmp_path / "a.jsonl").read_text())["hands"]) == 1
 
@@ -232,20 +278,35 @@ def test_closed_streams_are_no_files_of_others(closed, tmp_path):
     """A file that is opened next would get their number, and what a library prints be written into it."""
     numbers = ", ".join(f"os.close({number})" for number in closed)
     code = f"import os, sys; {numbers}; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    command = [sys.executable, "-c", code, *command_of("models", "list", "--json", tmp_path / "m.json")[1:]]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        *command_of("models", "list", "--json", tmp_path / "m.json")[1:],
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads((tmp_path / "m.json").read_text())[0]["bundle"] == "mediapipe-hands"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
-@pytest.mark.parametrize("words", [["models", "list"], ["models", "list", "--json", "-"], ["--help"]])
+@pytest.mark.parametrize(
+    "words", [["models", "list"], ["models", "list", "--json", "-"], ["--help"]]
+)
 def test_a_full_disk_behind_standard_output_is_one_line(words):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            command_of(*words), stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment()
+            command_of(*words),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=environment(),
         )
-    assert (done.returncode, done.stderr) == (1, "error: what the command says: No space left on device\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: what the command says: No space left on device\n",
+    )
 
 
 def test_completion_is_of_one_name_however_it_is_asked_for():

@@ -17,13 +17,30 @@ RUNNER = CliRunner()
 
 def member(name: str, size: int, valid: float) -> Member:
     latency = Latency(size * 1e-8, size * 1e-8, 0.0, 40)
-    return Member(name, f"{name}.tflite", name, "int8", size, size, size, latency, valid, valid, valid, size, latency)
+    return Member(
+        name,
+        f"{name}.tflite",
+        name,
+        "int8",
+        size,
+        size,
+        size,
+        latency,
+        valid,
+        valid,
+        valid,
+        size,
+        latency,
+    )
 
 
 @pytest.fixture
 def family(tmp_path: Path) -> Family:
     made = Family(
-        tmp_path, ("a", "b"), member("teacher", 900_000, 0.95), (member("large", 90_000, 0.93), member("tiny", 9_000, 0.88))
+        tmp_path,
+        ("a", "b"),
+        member("teacher", 900_000, 0.95),
+        (member("large", 90_000, 0.93), member("tiny", 9_000, 0.88)),
     )
     made.save()
     for one in made.members:
@@ -38,7 +55,9 @@ def test_the_most_accurate_that_fits_is_copied(family: Family, tmp_path: Path):
         (["--max-size", "10KB"], "tiny"),
         (["--max-latency", "0.5ms"], "tiny"),
     ):
-        done = RUNNER.invoke(app, ["compress", "pick", str(family.folder), *limits, "--out", str(out)])
+        done = RUNNER.invoke(
+            app, ["compress", "pick", str(family.folder), *limits, "--out", str(out)]
+        )
         assert done.exit_code == 0, done.output
         assert name in done.output
         assert out.read_bytes() == (family.folder / f"{name}.tflite").read_bytes()
@@ -47,7 +66,9 @@ def test_the_most_accurate_that_fits_is_copied(family: Family, tmp_path: Path):
 def test_what_does_not_fit_copies_nothing(family: Family, tmp_path: Path):
     out = tmp_path / "picked.tflite"
     for limits in (["--max-size", "1KB"], ["--max-size", "10KB", "--min-accuracy", "92%"], []):
-        done = RUNNER.invoke(app, ["compress", "pick", str(family.folder), *limits, "--out", str(out)])
+        done = RUNNER.invoke(
+            app, ["compress", "pick", str(family.folder), *limits, "--out", str(out)]
+        )
         assert isinstance(done.exception, InputError)
     assert not out.exists()
 
@@ -62,11 +83,17 @@ width = 4
 """
 
 
-def test_a_configuration_is_run_as_it_says(family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_configuration_is_run_as_it_says(
+    family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     import numpy as np
 
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "pictures.npz", x=rng.integers(0, 255, (40, 8, 8), dtype=np.uint8), y=np.arange(40) % 2)
+    np.savez(
+        tmp_path / "pictures.npz",
+        x=rng.integers(0, 255, (40, 8, 8), dtype=np.uint8),
+        y=np.arange(40) % 2,
+    )
     (tmp_path / "c.toml").write_text(CONFIG)
     given: dict[str, Any] = {}
 
@@ -77,7 +104,10 @@ def test_a_configuration_is_run_as_it_says(family: Family, tmp_path: Path, monke
         return family
 
     monkeypatch.setattr(run_module, "compress", compress)
-    for words in (["compress", str(tmp_path / "c.toml")], ["compress", "run", str(tmp_path / "c.toml"), "--out", "there"]):
+    for words in (
+        ["compress", str(tmp_path / "c.toml")],
+        ["compress", "run", str(tmp_path / "c.toml"), "--out", "there"],
+    ):
         done = RUNNER.invoke(app, words)
         assert done.exit_code == 0, done.output
         assert "| large" in done.output
@@ -89,7 +119,9 @@ def test_a_configuration_is_run_as_it_says(family: Family, tmp_path: Path, monke
     assert len(given["data"].train) + len(given["data"].valid) + len(given["data"].test) == 40
 
 
-def test_what_is_left_out_and_what_is_odd_is_told(family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_is_left_out_and_what_is_odd_is_told(
+    family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     rows = "".join(f"{'ab'[number % 2]},text {number}\n" for number in range(20))
     for name in ("train", "test", "more"):
         (tmp_path / "texts").mkdir(exist_ok=True)
@@ -99,7 +131,10 @@ def test_what_is_left_out_and_what_is_odd_is_told(family: Family, tmp_path: Path
     done = RUNNER.invoke(app, ["compress", str(tmp_path / "c.toml")])
     assert done.exit_code == 0, done.output
     assert "more.csv: is the name of no split: expected one of train," in done.stderr
-    assert "of the 20 test examples also in the training split: accuracy on them says little" in done.stderr
+    assert (
+        "of the 20 test examples also in the training split: accuracy on them says little"
+        in done.stderr
+    )
 
 
 def test_a_configuration_that_is_wrong_is_named(tmp_path: Path):

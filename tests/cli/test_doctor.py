@@ -12,7 +12,9 @@ from handheld._rooms import ROOMS
 from handheld.cli.doctor import check_isolation, check_parts
 from handheld.engine import isolation
 
-PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))[
+    "project"
+]
 
 
 def rows(find):
@@ -55,7 +57,10 @@ def test_an_extra_brings_what_is_said_of_it(distribution, extra):
 
 def test_a_program_gets_json(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "handheld", "doctor", "--json", "-"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "handheld", "doctor", "--json", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     parts = json.loads(done.stdout)["parts"]
     assert {"part", "can_run", "how"} == parts[0].keys()
@@ -65,7 +70,11 @@ def test_a_terminal_that_knows_few_letters_gets_others():
     done = subprocess.run(
         [sys.executable, "-X", "utf8=0", "-m", "handheld", "doctor"],
         capture_output=True,
-        env={"PATH": "/usr/bin", "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+        env={
+            "PATH": "/usr/bin",
+            "PYTHONIOENCODING": "ascii",
+            "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
+        },
         check=False,
     )
     assert done.returncode == 0, done.stderr

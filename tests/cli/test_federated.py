@@ -51,8 +51,16 @@ class Interrupted:
 def folder(tmp_path):
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 3
-    inputs = (labels[:, None, None, None] * 60 + rng.integers(30, size=(120, 4, 4, 1))).astype(np.uint8)
-    np.savez(tmp_path / "p.npz", x_train=inputs[:90], y_train=labels[:90], x_test=inputs[90:], y_test=labels[90:])
+    inputs = (labels[:, None, None, None] * 60 + rng.integers(30, size=(120, 4, 4, 1))).astype(
+        np.uint8
+    )
+    np.savez(
+        tmp_path / "p.npz",
+        x_train=inputs[:90],
+        y_train=labels[:90],
+        x_test=inputs[90:],
+        y_test=labels[90:],
+    )
     (tmp_path / "made_classes.py").write_text(CLASSES)
     return tmp_path
 
@@ -68,7 +76,9 @@ DEEP = PICTURES.replace("linear", "two_layers")
 
 @pytest.mark.parametrize("rate", ["1e10", "1e38"])
 def test_a_huge_rate_ends_with_1_a_reason_and_a_report(folder, rate, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["handheld", *configured(folder, f"{DEEP}[work]\nrate = {rate}\nbatch = 4\n")])
+    monkeypatch.setattr(
+        sys, "argv", ["handheld", *configured(folder, f"{DEEP}[work]\nrate = {rate}\nbatch = 4\n")]
+    )
     with pytest.raises(SystemExit) as ended:
         main()
     told = capsys.readouterr().err
@@ -97,7 +107,9 @@ def test_own_classes_come_from_the_configuration_and_go_on(folder):
     assert "test_loss 15" in first.output
     longer = CliRunner().invoke(app, [*configured(folder, text), "--rounds", "7"])
     assert "test_loss 21" in longer.output
-    other = CliRunner().invoke(app, [*configured(folder, text.replace("factor = 3", "factor = 4")), "--rounds", "9"])
+    other = CliRunner().invoke(
+        app, [*configured(folder, text.replace("factor = 3", "factor = 4")), "--rounds", "9"]
+    )
     assert "plan.algorithm.values.factor was 3, is 4 now" in str(other.exception)
 
 
@@ -105,7 +117,9 @@ def test_devices_own_examples_are_told(folder):
     done = CliRunner().invoke(app, [*configured(folder, PICTURES), "--per-user"])
     assert done.exit_code == 0, done.output
     assert "accuracy on devices' own examples: mean " in done.output
-    assert "On devices' own examples" in (folder / "run" / "report.html").read_text().replace("&#39;", "'")
+    assert "On devices' own examples" in (folder / "run" / "report.html").read_text().replace(
+        "&#39;", "'"
+    )
     refused = CliRunner().invoke(
         app,
         [
@@ -126,9 +140,22 @@ def test_without_a_terminal_there_is_a_line_now_and_then():
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     times = iter([0.0, 10.0, 29.0, 31.0, 40.0, 50.0, 51.0])
     log = _Log(console, lambda: next(times))
-    for done, text in ((0.1, "a"), (0.2, "b"), (0.3, "c"), (0.4, "d"), (0.5, "e"), (1.0, "f"), (1.0, "g")):
+    for done, text in (
+        (0.1, "a"),
+        (0.2, "b"),
+        (0.3, "c"),
+        (0.4, "d"),
+        (0.5, "e"),
+        (1.0, "f"),
+        (1.0, "g"),
+    ):
         log("rounds", done, text)
-    assert console.export_text().split("\n") == ["rounds 10%  a", "rounds 40%  d", "rounds 100%  f", ""]
+    assert console.export_text().split("\n") == [
+        "rounds 10%  a",
+        "rounds 40%  d",
+        "rounds 100%  f",
+        "",
+    ]
     console.file.close()
 
 

@@ -37,14 +37,20 @@ def commands(group=None, before=""):
 
 
 def test_every_command_that_has_results_writes_them_as_json():
-    without = {name for name, command in commands() if not any("--json" in parameter.opts for parameter in command.params)}
+    without = {
+        name
+        for name, command in commands()
+        if not any("--json" in parameter.opts for parameter in command.params)
+    }
     assert without == WITHOUT_RESULTS
 
 
 def test_every_command_that_has_results_can_be_quiet():
     for name, command in commands():
         if name not in WITHOUT_RESULTS:
-            assert any({"--quiet", "-q"} <= set(parameter.opts) for parameter in command.params), name
+            assert any({"--quiet", "-q"} <= set(parameter.opts) for parameter in command.params), (
+                name
+            )
 
 
 def test_json_is_always_a_file_or_standard_output():
@@ -54,7 +60,9 @@ def test_json_is_always_a_file_or_standard_output():
                 assert not parameter.is_flag, name
 
 
-@pytest.mark.parametrize("words", [["doctor"], ["models", "list"], ["reply", "suggest", "see you at eight?"]])
+@pytest.mark.parametrize(
+    "words", [["doctor"], ["models", "list"], ["reply", "suggest", "see you at eight?"]]
+)
 def test_json_on_standard_output_is_alone_there(words):
     done = RUNNER.invoke(app, [*words, "--json", "-"])
     assert done.exit_code == 0, done.output
@@ -89,7 +97,11 @@ def test_what_is_quiet_says_results_and_warnings(capsys):
 def test_numbers_that_json_does_not_have(tmp_path, capsys):
     values = {"loss": float("nan"), "rows": (np.float32(0.5), np.arange(2)), "path": tmp_path}
     Output(json="-").result("words", values)
-    assert json.loads(capsys.readouterr().out) == {"loss": None, "rows": [0.5, [0, 1]], "path": str(tmp_path)}
+    assert json.loads(capsys.readouterr().out) == {
+        "loss": None,
+        "rows": [0.5, [0, 1]],
+        "path": str(tmp_path),
+    }
 
 
 def test_replies_that_the_model_is_not_sure_of_are_a_note():
@@ -184,7 +196,8 @@ def test_every_command_that_is_stopped_says_so(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kept", "left"), [("run", "the same command goes on from what .*run keeps"), ("none", "nothing was written")]
+    ("kept", "left"),
+    [("run", "the same command goes on from what .*run keeps"), ("none", "nothing was written")],
 )
 def test_a_long_command_that_is_stopped_says_what_is_kept(kept, left, tmp_path, capsys):
     (tmp_path / "run").mkdir()
@@ -218,7 +231,9 @@ def test_training_that_is_stopped_says_what_is_kept(command, work, tmp_path, mon
 def arguments_of(command, folder):
     """Return arguments for what is read before the work begins."""
     if command == "text train":
-        (folder / "t.tsv").write_text("".join(f"{label}\tword {i}\n" for i in range(9) for label in "ab"))
+        (folder / "t.tsv").write_text(
+            "".join(f"{label}\tword {i}\n" for i in range(9) for label in "ab")
+        )
         return [folder / "t.tsv", "--out", folder / "m.tflite"]
     if command == "propagate":
         parquet = pytest.importorskip("pyarrow.parquet")
@@ -229,11 +244,21 @@ def arguments_of(command, folder):
     (folder / "c.jsonl").write_text("")
     if command == "reply train":
         card = '[card]\nlanguage = "en"\nlicence = "CC0-1.0"\ndata = "none"\n'
-        (folder / "c.toml").write_text(f'out = "{folder}/b.replies"\nname = "b"\n{card}[[conversations]]\npath = "c.jsonl"\n')
+        (folder / "c.toml").write_text(
+            f'out = "{folder}/b.replies"\nname = "b"\n{card}[[conversations]]\npath = "c.jsonl"\n'
+        )
         return [folder / "c.toml"]
     pictures = np.zeros((20, 8, 8, 1), np.uint8)
-    np.savez(folder / "p.npz", x_train=pictures, y_train=np.arange(20) % 2, x_test=pictures, y_test=np.arange(20) % 2)
-    (folder / "c.toml").write_text('targets = ["2x smaller"]\n[data]\npath = "p.npz"\n[teacher]\nnetwork = "plain"\n')
+    np.savez(
+        folder / "p.npz",
+        x_train=pictures,
+        y_train=np.arange(20) % 2,
+        x_test=pictures,
+        y_test=np.arange(20) % 2,
+    )
+    (folder / "c.toml").write_text(
+        'targets = ["2x smaller"]\n[data]\npath = "p.npz"\n[teacher]\nnetwork = "plain"\n'
+    )
     return [folder / "c.toml", "--out", folder / "family"]
 
 

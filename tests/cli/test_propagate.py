@@ -20,11 +20,19 @@ def files(tmp_path: Path) -> list[str]:
     columns = {"source": [0, 2, 4], "target": [1, 3, 2], "relation": ["friend", "friend", "likes"]}
     parquet.write_table(pyarrow.table(columns), tmp_path / "graph.parquet")
     (tmp_path / "seeds.tsv").write_text("0\tcat\n3\tdog\n")
-    return [str(tmp_path / "graph.parquet"), str(tmp_path / "seeds.tsv"), "--out", str(tmp_path / "labels.parquet")]
+    return [
+        str(tmp_path / "graph.parquet"),
+        str(tmp_path / "seeds.tsv"),
+        "--out",
+        str(tmp_path / "labels.parquet"),
+    ]
 
 
 def first(files: list[str]) -> list[str | None]:
-    return [row["labels"][0] if row["labels"] else None for row in parquet.read_table(files[-1]).to_pylist()]
+    return [
+        row["labels"][0] if row["labels"] else None
+        for row in parquet.read_table(files[-1]).to_pylist()
+    ]
 
 
 def test_labels_are_written_for_all_nodes(files: list[str]):
@@ -64,7 +72,9 @@ def ladder(files: list[str], rungs: int) -> None:
     Path(files[1]).write_text("0\tcat\n")
 
 
-def test_a_long_graph_is_labelled_whole_and_what_is_not_reached_is_said(files: list[str], tmp_path: Path):
+def test_a_long_graph_is_labelled_whole_and_what_is_not_reached_is_said(
+    files: list[str], tmp_path: Path
+):
     ladder(files, 50)
     done = RUNNER.invoke(app, ["propagate", *files, "--json", str(tmp_path / "report.json")])
     assert done.exit_code == 0, done.output
@@ -82,7 +92,9 @@ def test_a_long_graph_is_labelled_whole_and_what_is_not_reached_is_said(files: l
 
 def test_sweeps_that_run_out_are_said(files: list[str], tmp_path: Path):
     ladder(files, 50)
-    done = RUNNER.invoke(app, ["propagate", *files, "--sweeps", "3", "--json", str(tmp_path / "r.json")])
+    done = RUNNER.invoke(
+        app, ["propagate", *files, "--sweeps", "3", "--json", str(tmp_path / "r.json")]
+    )
     assert done.exit_code == 0, done.output
     assert "warning: sweeps ran out before labels were still" in done.stderr
     assert json.loads((tmp_path / "r.json").read_text())["converged"] is False
@@ -91,7 +103,10 @@ def test_sweeps_that_run_out_are_said(files: list[str], tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("ids", "seeds"),
-    [(["ann", "bob", "cy"], "bob\tcat\n"), ([4, 1_500_000_000, 1_600_000_000], "1500000000\tcat\n")],
+    [
+        (["ann", "bob", "cy"], "bob\tcat\n"),
+        ([4, 1_500_000_000, 1_600_000_000], "1500000000\tcat\n"),
+    ],
 )
 def test_nodes_with_names_are_written_with_them(files: list[str], ids: list, seeds: str):
     parquet.write_table(pyarrow.table({"source": ids[:2], "target": ids[1:]}), files[0])

@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-WORDS = {"colour": ("red", "green", "blue"), "greeting": ("hello", "hi", "hey"), "number": ("one", "two", "three")}
+WORDS = {
+    "colour": ("red", "green", "blue"),
+    "greeting": ("hello", "hi", "hey"),
+    "number": ("one", "two", "three"),
+}
 
 
 def handheld(*words: object, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
@@ -22,8 +26,15 @@ def handheld(*words: object, stdin: bytes = b"", **env: str) -> subprocess.Compl
 def table(path: Path, count: int, seed: int) -> Path:
     rng, lines = np.random.default_rng(seed), []
     for label, words in WORDS.items():
-        lines += [f"{label}\t{rng.choice(words)} and {rng.choice(words)} {rng.choice(words)}" for _ in range(count)]
-    lines += [f"oos\tthe {animal} of {place}" for animal in ("dog", "cat", "cow") for place in ("Rome", "Oslo")]
+        lines += [
+            f"{label}\t{rng.choice(words)} and {rng.choice(words)} {rng.choice(words)}"
+            for _ in range(count)
+        ]
+    lines += [
+        f"oos\tthe {animal} of {place}"
+        for animal in ("dog", "cat", "cow")
+        for place in ("Rome", "Oslo")
+    ]
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -45,7 +56,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_examples_to_validate_by_that_are_learned_from_are_counted(folder: Path):
     done = handheld(
-        "train", folder / "train.tsv", "--valid", folder / "train.tsv", "--max-size", "20KB", "--out", folder / "x.tflite"
+        "train",
+        folder / "train.tsv",
+        "--valid",
+        folder / "train.tsv",
+        "--max-size",
+        "20KB",
+        "--out",
+        folder / "x.tflite",
     )
     assert done.returncode == 0, done.stderr.decode()
     assert b"note: 126 of the 126 validation examples also in the training split" in done.stderr
@@ -75,14 +93,21 @@ def test_evaluation_says_how_many_are_right_and_shows_the_wrong(folder: Path):
     done = handheld("evaluate", folder / "m.tflite", odd, "--out", folder / "odd.html")
     assert done.returncode == 0, done.stderr.decode()
     assert b"33.33% of 3 texts right" in done.stdout
-    assert b"1 texts have labels that the model does not know and count as wrong: 'tree'" in done.stderr
+    assert (
+        b"1 texts have labels that the model does not know and count as wrong: 'tree'"
+        in done.stderr
+    )
     page = (folder / "odd.html").read_text()
     assert "hello and hi" in page
     assert "<b>blue" not in page
 
 
 def test_lines_are_labelled(folder: Path):
-    lines = b"hi and hello\n\n  \r\none two three\nred\tgreen blue\n\x07\n" + b"two " * 25_000 + b"\n\xf0\x9f\x91\x8d"
+    lines = (
+        b"hi and hello\n\n  \r\none two three\nred\tgreen blue\n\x07\n"
+        + b"two " * 25_000
+        + b"\n\xf0\x9f\x91\x8d"
+    )
     done = handheld("predict", folder / "m.tflite", stdin=lines)
     assert done.returncode == 0, done.stderr.decode()
     answers = [line.split("\t", 2) for line in done.stdout.decode().rstrip("\n").split("\n")]
@@ -95,7 +120,9 @@ def test_lines_are_labelled(folder: Path):
 
 def test_what_is_out_of_scope_is_refused_if_asked(folder: Path):
     text = b"the cow of Rome\n"
-    assert handheld("predict", folder / "m.tflite", "--reject", stdin=text).stdout.startswith(b"?\t")
+    assert handheld("predict", folder / "m.tflite", "--reject", stdin=text).stdout.startswith(
+        b"?\t"
+    )
     assert not handheld("predict", folder / "m.tflite", stdin=text).stdout.startswith(b"?")
 
 
@@ -109,7 +136,9 @@ def test_predictions_as_json_lines(folder):
 def test_a_reader_that_has_seen_enough_is_no_error(folder: Path):
     command = f"yes one | head -20000 | {sys.executable} -m handheld.cli text predict {folder / 'm.tflite'} | head -1"
     done = subprocess.run(
-        ["/bin/bash", "-c", f"set -o pipefail; {command}; echo ${{PIPESTATUS[2]}}"], capture_output=True, check=False
+        ["/bin/bash", "-c", f"set -o pipefail; {command}; echo ${{PIPESTATUS[2]}}"],
+        capture_output=True,
+        check=False,
     )
     assert done.stdout.split(b"\n")[0].startswith(b"number\t")
     assert done.stdout.split(b"\n")[1] == b"0"
@@ -127,11 +156,17 @@ def test_a_reader_that_has_seen_enough_is_no_error(folder: Path):
         ("a\tone\nb\ttwo\n" * 20, ("--max-size", "2KB"), "2000 bytes are too few for 2 labels"),
         ("a\tone\nb\ttwo\n" * 20, ("--max-size", "5ms"), "expected bytes, such as 100KB"),
         ("a\tone\nb\ttwo\n" * 20, ("--trainer", "large"), "no trainer 'large'"),
-        ("a\tone\nb\ttwo\n" * 20, ("--reads", "words"), "expected what reads picked n-grams, rows or signs"),
+        (
+            "a\tone\nb\ttwo\n" * 20,
+            ("--reads", "words"),
+            "expected what reads picked n-grams, rows or signs",
+        ),
         ("a\tone\nb\ttwo\n" * 20, ("--oos", "c"), "no text has the label 'c'"),
     ],
 )
-def test_what_cannot_be_learned_is_named(tmp_path: Path, lines: str, options: tuple[str, ...], message: str):
+def test_what_cannot_be_learned_is_named(
+    tmp_path: Path, lines: str, options: tuple[str, ...], message: str
+):
     (tmp_path / "t.tsv").write_text(lines)
     done = handheld("train", tmp_path / "t.tsv", "--out", tmp_path / "m.tflite", *options)
     assert done.returncode == 1
@@ -166,7 +201,9 @@ def test_labels_that_do_not_match_are_refused(folder: Path, tmp_path: Path):
 @pytest.mark.parametrize("size", ["-5KB", "1e5", "94x smaller", "large", "0KB", "5 GBit"])
 def test_a_size_that_is_none_is_told_in_sizes_alone(tmp_path: Path, size: str):
     (tmp_path / "t.tsv").write_text("a\tone\nb\ttwo\n" * 20)
-    done = handheld("train", tmp_path / "t.tsv", "--out", tmp_path / "m.tflite", f"--max-size={size}")
+    done = handheld(
+        "train", tmp_path / "t.tsv", "--out", tmp_path / "m.tflite", f"--max-size={size}"
+    )
     assert done.returncode == 1
     message = " ".join(done.stderr.decode().split())
     assert "expected bytes, such as 100KB, 1.5MB or 98304" in message
@@ -198,9 +235,20 @@ def test_columns_are_named_and_training_is_told_beside_validation(tmp_path: Path
     rows = ["kind,n,words"]
     for number in range(60):
         label = ("colour", "number")[number % 2]
-        rows.append(f'{label},{number},"{WORDS[label][number % 3]}, and {WORDS[label][number % 2]}"')
+        rows.append(
+            f'{label},{number},"{WORDS[label][number % 3]}, and {WORDS[label][number % 2]}"'
+        )
     (tmp_path / "t.CSV").write_text("\n".join(rows))
-    options = ("--label-column", "kind", "--text-column", "words", "--class-weight", "balanced", "--max-size", "30KB")
+    options = (
+        "--label-column",
+        "kind",
+        "--text-column",
+        "words",
+        "--class-weight",
+        "balanced",
+        "--max-size",
+        "30KB",
+    )
     done = handheld("train", tmp_path / "t.CSV", "--out", tmp_path / "m.tflite", *options)
     assert done.returncode == 0, done.stderr.decode()
     assert b"of its own texts 100.00% right" in done.stdout
@@ -212,6 +260,10 @@ def test_columns_are_named_and_training_is_told_beside_validation(tmp_path: Path
 
 def test_a_label_that_means_no_answer_is_warned_of(tmp_path: Path):
     (tmp_path / "t.tsv").write_text("".join(f"a\tred {i}\n?\tblue {i}\n" for i in range(20)))
-    done = handheld("train", tmp_path / "t.tsv", "--max-size", "20KB", "--out", tmp_path / "m.tflite")
+    done = handheld(
+        "train", tmp_path / "t.tsv", "--max-size", "20KB", "--out", tmp_path / "m.tflite"
+    )
     assert done.returncode == 0, done.stderr.decode()
-    assert b"warning: the label '?' is also what predict prints where it has no answer" in done.stderr
+    assert (
+        b"warning: the label '?' is also what predict prints where it has no answer" in done.stderr
+    )

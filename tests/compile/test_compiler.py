@@ -20,7 +20,9 @@ class Net(torch.nn.Module):
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
-        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, width, 3, 2, 1), torch.nn.BatchNorm2d(width), torch.nn.ReLU())
+        self.stem = torch.nn.Sequential(
+            torch.nn.Conv2d(3, width, 3, 2, 1), torch.nn.BatchNorm2d(width), torch.nn.ReLU()
+        )
         self.depthwise = torch.nn.Conv2d(width, width, 3, 1, 1, groups=width)
         self.point = torch.nn.Conv2d(width, width, 1)
         self.pool = torch.nn.AdaptiveAvgPool2d(1)
@@ -43,14 +45,19 @@ def net():
 
 @pytest.fixture(scope="module")
 def samples():
-    return [torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in range(16)]
+    return [
+        torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+        for seed in range(16)
+    ]
 
 
 CARD = {"labels": ["a", "b", "c", "d", "e"], "licence": "CC0-1.0"}
 
 
 def test_float32_agrees_and_describes_itself(net, samples, tmp_path):
-    compiled = to_tflite(net, samples[0], metadata=CARD, out=tmp_path / "net.tflite", checks=samples[1:3])
+    compiled = to_tflite(
+        net, samples[0], metadata=CARD, out=tmp_path / "net.tflite", checks=samples[1:3]
+    )
     assert compiled.difference < 1e-5
     with Model.open(tmp_path / "net.tflite") as model:
         assert model.card == CARD
@@ -65,7 +72,9 @@ def test_smaller_precisions_are_smaller_files_that_agree(samples):
     wide = Net(256).eval()
     sizes = {}
     for precision, limit in (("float32", 1e-5), ("float16", 5e-3), ("int8", 0.1)):
-        compiled = to_tflite(wide, samples[0], metadata={}, precision=precision, calibration=samples)
+        compiled = to_tflite(
+            wide, samples[0], metadata={}, precision=precision, calibration=samples
+        )
         assert compiled.difference < limit
         sizes[precision] = compiled.size
     assert sizes["float16"] < 0.65 * sizes["float32"]
@@ -157,12 +166,21 @@ def test_the_module_is_left_as_it_was(net, samples):
 def test_a_compiled_classifier_runs_on_a_plain_photo():
     """The class is the brightest channel; the card is all that the engine needs, for real and for quantised numbers."""
     net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-    card = {"labels": ["red", "green", "blue"], "image": {"mean": [0.5], "std": [0.5]}, "output": "logits"}
-    samples = [torch.linspace(-1, 1, 3).roll(turn).view(1, 3, 1, 1).expand(1, 3, 32, 32) for turn in range(3)]
+    card = {
+        "labels": ["red", "green", "blue"],
+        "image": {"mean": [0.5], "std": [0.5]},
+        "output": "logits",
+    }
+    samples = [
+        torch.linspace(-1, 1, 3).roll(turn).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+        for turn in range(3)
+    ]
     photo = np.full((50, 70, 3), 60, np.uint8)
     photo[..., 1] = 220
     for precision in ("float32", "int8"):
-        compiled = to_tflite(net, samples[0], metadata=card, precision=precision, calibration=samples)
+        compiled = to_tflite(
+            net, samples[0], metadata=card, precision=precision, calibration=samples
+        )
         with Model.load(compiled.content) as model:
             best, *_ = classify(model, photo)
         assert best.label == "green"
@@ -176,9 +194,15 @@ def test_layers_kept_in_float_help(net, samples):
     kept = ["stem", "head"]
     mixed = to_tflite(net, samples[0], **options, keep_float=kept)
     assert mixed.difference < all_int8.difference
-    assert {name: kind for name, kind in weights(mixed.content).items() if kind == "float32"}.keys() == {"stem.0", "head"}
+    assert {
+        name: kind for name, kind in weights(mixed.content).items() if kind == "float32"
+    }.keys() == {"stem.0", "head"}
     assert set(weights(all_int8.content).values()) == {"int8"}
-    assert weights(mixed.content).keys() == weights(all_int8.content).keys() >= {"stem.0", "depthwise", "point", "head"}
+    assert (
+        weights(mixed.content).keys()
+        == weights(all_int8.content).keys()
+        >= {"stem.0", "depthwise", "point", "head"}
+    )
 
 
 def test_int8_weights_need_no_calibration(samples):
@@ -211,9 +235,17 @@ def weights(content):
     """Element types of the kernels of convolutions and matrices, by layer."""
     graph = unpack(content).subgraphs[0]
     computed = {i for node in graph.operators for i in node.outputs}
-    found = [t for i, t in enumerate(graph.tensors) if i not in computed and len(t.shape) in (2, 4) and np.prod(t.shape) > 50]
+    found = [
+        t
+        for i, t in enumerate(graph.tensors)
+        if i not in computed and len(t.shape) in (2, 4) and np.prod(t.shape) > 50
+    ]
     kinds = {0: "float32", 9: "int8"}
-    return {re.sub(r"(:\d+|_\w+)*$", "", t.name.decode()): kinds[t.type] for t in found if t.name != b"serving_default_args_0"}
+    return {
+        re.sub(r"(:\d+|_\w+)*$", "", t.name.decode()): kinds[t.type]
+        for t in found
+        if t.name != b"serving_default_args_0"
+    }
 
 
 def test_a_file_as_the_quantiser_writes_it_opens_and_takes_a_card(monkeypatch):
@@ -222,7 +254,9 @@ def test_a_file_as_the_quantiser_writes_it_opens_and_takes_a_card(monkeypatch):
     inside = to_tflite(net, torch.randn(1, 600), metadata={"a": 1}, precision="int8_weights")
     monkeypatch.setattr("handheld.compile._quantise.with_weights_inside", lambda content: content)
     behind = to_tflite(net, torch.randn(1, 600), metadata={"a": 1}, precision="int8_weights")
-    outside = [b.size for b in schema.ModelT.InitFromPackedBuf(behind.content, 0).buffers if b.offset > 1]
+    outside = [
+        b.size for b in schema.ModelT.InitFromPackedBuf(behind.content, 0).buffers if b.offset > 1
+    ]
     assert 360_000 in outside
     x = np.linspace(-1, 1, 600, dtype=np.float32)[None]
     with Model.load(behind.content) as one, Model.load(inside.content) as other:
@@ -243,7 +277,9 @@ class Score(torch.nn.Module):
 
 
 def regression(*last):
-    return torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1), *last)
+    return torch.nn.Sequential(
+        torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1), *last
+    )
 
 
 PRECISIONS = ["float32", "float16", "int8_weights", "int8"]
@@ -263,10 +299,14 @@ def test_one_number_is_an_output_like_any_other(name, precision):
         module[2].bias.data += 100
     shape = (1, 3, 8, 8) if name == "beside a map" else (1, 8)
     inputs = [torch.randn(shape) for _ in range(50)]
-    compiled = to_tflite(module, torch.randn(shape), metadata={}, precision=precision, calibration=inputs)
+    compiled = to_tflite(
+        module, torch.randn(shape), metadata={}, precision=precision, calibration=inputs
+    )
     with Model.load(compiled.content) as model, torch.inference_mode():
         for tensor in inputs[:10]:
-            fed = model.inputs[0].to_stored(tensor.permute(0, 2, 3, 1).numpy() if tensor.dim() == 4 else tensor.numpy())
+            fed = model.inputs[0].to_stored(
+                tensor.permute(0, 2, 3, 1).numpy() if tensor.dim() == 4 else tensor.numpy()
+            )
             given = model.outputs[-1].to_real(model.run(fed)[-1])
             expected = module(tensor)[-1] if name == "beside a map" else module(tensor)
             assert given == pytest.approx(expected.numpy(), abs=0.1, rel=0.01)
@@ -287,7 +327,11 @@ class Words(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table, self.linear, self.out = torch.nn.Embedding(50, 16), torch.nn.Linear(16, 16), torch.nn.Linear(16, 50)
+        self.table, self.linear, self.out = (
+            torch.nn.Embedding(50, 16),
+            torch.nn.Linear(16, 16),
+            torch.nn.Linear(16, 50),
+        )
         self.out.weight = self.table.weight
 
     def forward(self, ids):
@@ -303,7 +347,9 @@ def test_whole_numbers_are_inputs_in_every_precision(kind, precision):
     compiled = to_tflite(module, inputs[0], metadata={}, precision=precision, calibration=inputs)
     with Model.load(compiled.content) as model, torch.inference_mode():
         for ids in inputs[:5]:
-            given = model.outputs[0].to_real(model.run(ids.numpy().astype(model.inputs[0].dtype))[0])
+            given = model.outputs[0].to_real(
+                model.run(ids.numpy().astype(model.inputs[0].dtype))[0]
+            )
             assert given == pytest.approx(module(ids).numpy(), abs=0.1)
 
 
@@ -321,11 +367,21 @@ def test_structures_are_given_one_after_the_other_and_arguments_may_be_named():
     torch.manual_seed(0)
     module = Nested().eval()
     example = {"mask": torch.rand(1, 4), "pixels": torch.randn(1, 3, 8, 8)}
-    compiled = to_tflite(module, example, metadata={}, keep_float=["conv"], precision="int8", calibration=[example] * 5)
+    compiled = to_tflite(
+        module,
+        example,
+        metadata={},
+        keep_float=["conv"],
+        precision="int8",
+        calibration=[example] * 5,
+    )
     with Model.load(compiled.content) as model, torch.inference_mode():
         fed = [example["mask"].numpy(), example["pixels"].permute(0, 2, 3, 1).numpy()]
         stored = [info.to_stored(array) for info, array in zip(model.inputs, fed, strict=True)]
-        given = [info.to_real(array) for info, array in zip(model.outputs, model.run(*stored), strict=True)]
+        given = [
+            info.to_real(array)
+            for info, array in zip(model.outputs, model.run(*stored), strict=True)
+        ]
         expected = module(**example)
     assert [array.shape for array in given] == [(1, 6, 6, 4), (1,), (1, 4)]
     assert given[0] == pytest.approx(expected["map"].permute(0, 2, 3, 1).numpy(), abs=0.05)
@@ -337,12 +393,17 @@ def test_names_of_inputs_and_outputs_are_in_the_signature(precision):
     torch.manual_seed(0)
     module = Nested().eval()
     example = {"mask": torch.rand(1, 4), "pixels": torch.randn(1, 3, 8, 8)}
-    compiled = to_tflite(module, example, metadata={}, precision=precision, calibration=[example] * 5)
+    compiled = to_tflite(
+        module, example, metadata={}, precision=precision, calibration=[example] * 5
+    )
     with Model.load(compiled.content) as model, torch.inference_mode():
         (signature,) = model.signatures.values()
         assert [one.name for one in signature.inputs] == ["mask", "pixels"]
         assert [one.name for one in signature.outputs] == ["map", "rest.0", "rest.1.0"]
-        fed = {"mask": example["mask"].numpy(), "pixels": example["pixels"].permute(0, 2, 3, 1).numpy()}
+        fed = {
+            "mask": example["mask"].numpy(),
+            "pixels": example["pixels"].permute(0, 2, 3, 1).numpy(),
+        }
         stored = {info.name: info.to_stored(fed[info.name]) for info in signature.inputs}
         given = model.run_named(signature=signature.key, **stored)
         last = signature.outputs[-1].to_real(given["rest.1.0"])
@@ -368,7 +429,10 @@ def test_a_module_of_names_that_stand_twice_has_none_in_the_file():
 
     compiled = to_tflite(Twice(), torch.ones(1, 4), metadata={})
     with Model.load(compiled.content) as model:
-        assert [one.name for one in model.signatures["serving_default"].outputs] == ["output_0", "output_1"]
+        assert [one.name for one in model.signatures["serving_default"].outputs] == [
+            "output_0",
+            "output_1",
+        ]
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -379,7 +443,11 @@ def test_a_table_has_a_byte_for_each_number_in_int8_and_is_stored_once(tied):
         module.out = torch.nn.Linear(16, 50)
     inputs = [torch.randint(0, 50, (1, 6)) for _ in range(30)]
     compiled = to_tflite(module, inputs[0], metadata={}, precision="int8", calibration=inputs)
-    tables = [tensor for tensor in unpack(compiled.content).subgraphs[0].tensors if list(tensor.shape) == [50, 16]]
+    tables = [
+        tensor
+        for tensor in unpack(compiled.content).subgraphs[0].tensors
+        if list(tensor.shape) == [50, 16]
+    ]
     assert [tensor.type for tensor in tables] == [schema.TensorType.INT8] * (1 if tied else 2)
 
 
@@ -391,16 +459,24 @@ def test_a_table_that_is_a_layer_too_is_stored_once_as_that_layers_weights(preci
     if not tied:
         module.out = torch.nn.Linear(16, 50)
     compiled = to_tflite(module, torch.randint(0, 50, (1, 6)), metadata={}, precision=precision)
-    tables = [tensor for tensor in unpack(compiled.content).subgraphs[0].tensors if list(tensor.shape) == [50, 16]]
+    tables = [
+        tensor
+        for tensor in unpack(compiled.content).subgraphs[0].tensors
+        if list(tensor.shape) == [50, 16]
+    ]
     forms = [(tensor.type, len(tensor.quantization.scale)) for tensor in tables]
     layer = (schema.TensorType.INT8, 50)
-    assert sorted(forms) == sorted([layer] if tied else [layer, (getattr(schema.TensorType, free), 1)])
+    assert sorted(forms) == sorted(
+        [layer] if tied else [layer, (getattr(schema.TensorType, free), 1)]
+    )
 
 
 @pytest.mark.parametrize("size", [1e30, 1e38])
 def test_large_numbers_are_inputs(size):
     torch.manual_seed(0)
-    compiled = to_tflite(torch.nn.Hardtanh(-1e38, 1e38), size * torch.randn(1, 8).clip(-1, 1), metadata={})
+    compiled = to_tflite(
+        torch.nn.Hardtanh(-1e38, 1e38), size * torch.randn(1, 8).clip(-1, 1), metadata={}
+    )
     assert compiled.difference < 1e-4
 
 
@@ -410,7 +486,9 @@ def test_whole_numbers_that_files_lack_are_named(number):
         def forward(self, x):
             return x + 1
 
-    with pytest.raises(InputError, match=r"expected whole numbers of at most 2,147,483,647, for 32 bits, got .*"):
+    with pytest.raises(
+        InputError, match=r"expected whole numbers of at most 2,147,483,647, for 32 bits, got .*"
+    ):
         to_tflite(Next(), torch.tensor([[number, 1]]), metadata={})
     assert to_tflite(Next(), torch.tensor([[2**31 - 2, 1 - 2**31]]), metadata={}).difference == 0
 
@@ -423,7 +501,11 @@ def test_one_number_without_axes_is_an_input():
     samples = [(torch.rand(1, 4), torch.rand(())) for _ in range(30)]
     for precision in PRECISIONS:
         compiled = to_tflite(
-            Scaled(), (torch.full((1, 4), 0.5), torch.tensor(0.5)), metadata={}, precision=precision, calibration=samples
+            Scaled(),
+            (torch.full((1, 4), 0.5), torch.tensor(0.5)),
+            metadata={},
+            precision=precision,
+            calibration=samples,
         )
         assert compiled.difference < 0.1
 
@@ -431,14 +513,19 @@ def test_one_number_without_axes_is_an_input():
 def test_a_sparse_example_is_one_like_any_other():
     sparse = torch.eye(4).to_sparse()
     assert (
-        to_tflite(torch.nn.ReLU(), sparse, metadata={}).content == to_tflite(torch.nn.ReLU(), torch.eye(4), metadata={}).content
+        to_tflite(torch.nn.ReLU(), sparse, metadata={}).content
+        == to_tflite(torch.nn.ReLU(), torch.eye(4), metadata={}).content
     )
 
 
 @pytest.mark.parametrize(
     ("module", "example", "message"),
     [
-        (regression().double(), torch.randn(1, 8, dtype=torch.float64), r"'0\.weight' is float64.*module\.float"),
+        (
+            regression().double(),
+            torch.randn(1, 8, dtype=torch.float64),
+            r"'0\.weight' is float64.*module\.float",
+        ),
         (torch.nn.ReLU(), torch.randn(1, 8, dtype=torch.float64), "an input is float64"),
     ],
 )
@@ -461,10 +548,14 @@ def test_inputs_by_name_are_matched_by_name():
     turned = [dict(reversed(example(seed).items())) for seed in range(20)]
     there = [example(seed) for seed in range(20)]
     one, other = (
-        to_tflite(Apart(), example(99), metadata={}, precision="int8", calibration=samples) for samples in (there, turned)
+        to_tflite(Apart(), example(99), metadata={}, precision="int8", calibration=samples)
+        for samples in (there, turned)
     )
     assert one.content == other.content
-    for wrong in ({"a": torch.zeros(1, 8), "b": torch.zeros(1, 8)}, (torch.zeros(1, 8), torch.zeros(1, 8))):
+    for wrong in (
+        {"a": torch.zeros(1, 8), "b": torch.zeros(1, 8)},
+        (torch.zeros(1, 8), torch.zeros(1, 8)),
+    ):
         with pytest.raises(InputError, match="by the example's names, 'small', 'large'"):
             to_tflite(Apart(), example(0), metadata={}, checks=[wrong])
 

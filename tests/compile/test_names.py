@@ -12,7 +12,9 @@ from handheld.engine import Model  # noqa: E402
 
 
 def block(inputs, outputs):
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
 
 
 class Residual_Block(nn.Module):  # noqa: N801  # an underscore, as the converter puts one before the attribute
@@ -60,7 +62,10 @@ def weights(content):
     model = unpack(content)
     graph = model.subgraphs[0]
     kernels = [graph.tensors[n.inputs[1]] for n in graph.operators if len(n.inputs) == 3]
-    return {t.name.decode(): np.frombuffer(model.buffers[t.buffer].data, np.float32).reshape(t.shape) for t in kernels}
+    return {
+        t.name.decode(): np.frombuffer(model.buffers[t.buffer].data, np.float32).reshape(t.shape)
+        for t in kernels
+    }
 
 
 def test_weights_are_named_after_their_layers(files):
@@ -73,15 +78,25 @@ def test_weights_are_named_after_their_layers(files):
 
 def compare(net, found):
     for name, kernel in found.items():
-        theirs = np.moveaxis(net.get_submodule(name.partition(":")[0]).weight.detach().numpy(), 1, -1).reshape(len(kernel), -1)
-        ours = kernel.reshape(len(kernel), -1)  # each channel scaled by the normalisation that was fused into it
-        cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+        theirs = np.moveaxis(
+            net.get_submodule(name.partition(":")[0]).weight.detach().numpy(), 1, -1
+        ).reshape(len(kernel), -1)
+        ours = kernel.reshape(
+            len(kernel), -1
+        )  # each channel scaled by the normalisation that was fused into it
+        cosine = (
+            (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+        )
         np.testing.assert_allclose(np.abs(cosine), 1, atol=1e-5)
 
 
 def test_a_traced_module_calls_no_container():
     """So all its convolutions have one path, and so has the padding before those with a stride."""
-    steps = (nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU()), (nn.Conv2d(4, 4, 3, 2, 1), nn.ReLU()), (nn.Conv2d(4, 6, 3, 1, 1),)
+    steps = (
+        (nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU()),
+        (nn.Conv2d(4, 4, 3, 2, 1), nn.ReLU()),
+        (nn.Conv2d(4, 6, 3, 1, 1),),
+    )
     net = torch.fx.symbolic_trace(nn.Sequential(*(nn.Sequential(*step) for step in steps)))
     content = _convert.convert(net, (torch.randn(1, 3, 16, 16).numpy(),))
     found = weights(content)
@@ -97,7 +112,9 @@ def test_names_are_short_and_unique_and_those_of_the_ends_stay(files):
     names = [t.name.decode() for t in after.subgraphs[0].tensors]
     assert len(set(names)) == len(names)
     assert max(map(len, names)) < 80
-    assert {"stage_a.1", "stage_a.0|stage_b.0", "Stages"} < {name.partition(":")[0] for name in names}
+    assert {"stage_a.1", "stage_a.0|stage_b.0", "Stages"} < {
+        name.partition(":")[0] for name in names
+    }
     for i in (*before.subgraphs[0].inputs, *before.subgraphs[0].outputs):
         assert after.subgraphs[0].tensors[i].name == before.subgraphs[0].tensors[i].name
     assert [entry.name for entry in after.metadata] == [b"min_runtime_version"]

@@ -9,7 +9,9 @@ import torch
 
 from handheld.data import Dataset, Splits
 
-sys.path.insert(0, str(Path(__file__).parent))  # for "made_lessons"; pytest's importlib mode leaves the path alone
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # for "made_lessons"; pytest's importlib mode leaves the path alone
 
 SIDE = 12
 CLASSES = ("bar", "cross", "disc")

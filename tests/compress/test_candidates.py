@@ -6,7 +6,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handheld.compress.candidates import Builder, Candidate, bisect, ladder, noisy_bisect, search, size_fits, widest
+from handheld.compress.candidates import (
+    Builder,
+    Candidate,
+    bisect,
+    ladder,
+    noisy_bisect,
+    search,
+    size_fits,
+    widest,
+)
 from handheld.compress.family import Latency
 from handheld.compress.measuring import Figures
 from handheld.compress.networks import NETWORKS, PictureShape, make
@@ -78,7 +87,10 @@ def test_the_widest_that_fits_is_found(limit: int):
 def test_wrong_answers_do_not_lead_astray(limit: int):
     """One answer of six is wrong; bisection alone went astray in half of all runs."""
     rng = np.random.default_rng(limit)
-    found = [noisy_bisect(24, lambda level: (level <= limit) != (rng.random() < 1 / 6)) for _ in range(300)]
+    found = [
+        noisy_bisect(24, lambda level: (level <= limit) != (rng.random() < 1 / 6))
+        for _ in range(300)
+    ]
     assert np.mean([level == limit for level in found]) > 0.98
     assert np.mean([abs(level - limit) > 2 for level in found]) < 0.01
 
@@ -92,7 +104,10 @@ def test_a_slow_moment_does_not_make_a_member_small(builder: Builder):
     """Learn2Compress asks for "94x smaller, 27x faster": one slow reading sent that member to 4 % of the channels."""
     limit = seconds_at(builder, 17) / 0.9 * 1.01
     target = Target(latency=limit)
-    levels = [widest(Candidate("x", "nested", 24, None, 24, target), builder, Noisy(seed), TEACHER).level for seed in range(20)]
+    levels = [
+        widest(Candidate("x", "nested", 24, None, 24, target), builder, Noisy(seed), TEACHER).level
+        for seed in range(20)
+    ]
     assert min(levels) >= 14
     assert max(levels) <= 20
     assert sorted(levels)[10] == 17
@@ -102,7 +117,12 @@ def test_a_latency_out_of_reach_leaves_the_best_of_the_fastest(builder: Builder)
     """Below level 12 nothing gets faster: among those the widest within the size is as good as any, and learns most."""
     target = Target(size=10**6, latency=seconds_at(builder, 12) / 3)
     candidates = [
-        widest(Candidate("x", "nested", 24, None, 24, target), builder, Noisy(seed, least=seconds_at(builder, 12)), TEACHER)
+        widest(
+            Candidate("x", "nested", 24, None, 24, target),
+            builder,
+            Noisy(seed, least=seconds_at(builder, 12)),
+            TEACHER,
+        )
         for seed in range(12)
     ]
     assert not any(candidate.met for candidate in candidates)
@@ -110,7 +130,12 @@ def test_a_latency_out_of_reach_leaves_the_best_of_the_fastest(builder: Builder)
     assert levels[1] >= 10
     assert 11 <= levels[6] <= 13
     small = replace(target, size=int(1e6 * seconds_at(builder, 6)))
-    one = widest(Candidate("x", "nested", 24, None, 24, small), builder, Noisy(0, least=seconds_at(builder, 12)), TEACHER)
+    one = widest(
+        Candidate("x", "nested", 24, None, 24, small),
+        builder,
+        Noisy(0, least=seconds_at(builder, 12)),
+        TEACHER,
+    )
     assert one.level <= 6  # the other limit is kept
 
 
@@ -127,9 +152,16 @@ def test_a_candidate_keeps_within_its_target(builder: Builder, kind: str):
 
 def test_depths_and_resolutions_are_tried_too(builder: Builder):
     found = list(search(builder, Scales(), TEACHER, Target(size=9_000), "one", variants=True))
-    assert [(c.name, c.blocks, c.side) for c in found] == [("one", None, 24), ("one_shallow", 0, 24), ("one_small", None, 16)]
+    assert [(c.name, c.blocks, c.side) for c in found] == [
+        ("one", None, 24),
+        ("one_shallow", 0, 24),
+        ("one_small", None, 16),
+    ]
     assert found[1].level >= found[0].level  # fewer blocks leave room for more channels
-    assert len(list(search(builder, Scales(), TEACHER, Target(size=9_000), "one", variants=False))) == 1
+    assert (
+        len(list(search(builder, Scales(), TEACHER, Target(size=9_000), "one", variants=False)))
+        == 1
+    )
 
 
 def test_a_target_that_cannot_be_met_has_a_candidate_all_the_same(builder: Builder):
@@ -140,11 +172,17 @@ def test_a_target_that_cannot_be_met_has_a_candidate_all_the_same(builder: Build
 def test_latency_counts_as_it_is_measured(builder: Builder):
     (candidate,) = search(builder, Scales(), TEACHER, Target(latency=0.004), "x", variants=False)
     assert candidate.met
-    assert seconds_at(builder, candidate.level) <= 0.9 * 0.004 < seconds_at(builder, candidate.level + 1)
+    assert (
+        seconds_at(builder, candidate.level)
+        <= 0.9 * 0.004
+        < seconds_at(builder, candidate.level + 1)
+    )
 
 
 @pytest.mark.parametrize(("size", "fits"), [(100, False), (10**9, True)])
-def test_what_is_surely_too_large_or_small_enough_is_not_compiled(builder: Builder, size: int, fits: bool):
+def test_what_is_surely_too_large_or_small_enough_is_not_compiled(
+    builder: Builder, size: int, fits: bool
+):
     probe = Scales()
     candidate = Candidate("x", "nested", 24, None, 24, Target(size=size))
     assert size_fits(candidate, builder, probe, size) == fits
@@ -160,7 +198,12 @@ def test_a_family_has_as_many_as_asked(count: int):
 def test_wider_is_larger(builder: Builder):
     for kind in ("nested", "pruned", "plain"):
         sizes = [
-            sum(p.numel() for p in builder.build(Candidate("x", kind, level, None, 24, Target(size=1))).network.parameters())
+            sum(
+                p.numel()
+                for p in builder.build(
+                    Candidate("x", kind, level, None, 24, Target(size=1))
+                ).network.parameters()
+            )
             for level in (4, 12, 24)
         ]
         assert sizes == sorted(sizes)

@@ -21,7 +21,9 @@ def test_examples() -> None:
 def test_tails_are_those_of_whole_numbers(trials: int, tenths: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, trials))
     share = Fraction(tenths, 10)
-    exact = sum(comb(trials, k) * share**k * (1 - share) ** (trials - k) for k in range(count, trials + 1))
+    exact = sum(
+        comb(trials, k) * share**k * (1 - share) ** (trials - k) for k in range(count, trials + 1)
+    )
     assert at_least(count, trials, tenths / 10) == pytest.approx(float(exact))
 
 
@@ -29,7 +31,10 @@ def test_a_tail_of_many_trials_is_no_overflow() -> None:
     assert at_least(5000, 10_000, 0.5) == pytest.approx(0.504, abs=1e-3)
 
 
-@pytest.mark.parametrize(("lost", "won", "fewer"), [(2, 0, False), (4, 0, False), (5, 0, True), (9, 4, False), (30, 10, True)])
+@pytest.mark.parametrize(
+    ("lost", "won", "fewer"),
+    [(2, 0, False), (4, 0, False), (5, 0, True), (9, 4, False), (30, 10, True)],
+)
 def test_a_few_examples_are_chance(lost: int, won: int, fewer: bool) -> None:
     """0.5 to the fourth is 6 %, to the fifth 3 %."""
     before = np.array([True] * lost + [False] * won + [True] * 100)
@@ -38,7 +43,9 @@ def test_a_few_examples_are_chance(lost: int, won: int, fewer: bool) -> None:
     assert not answers_fewer(before, right)
 
 
-@pytest.mark.parametrize(("right", "is_better"), [(40, False), (50, False), (58, False), (60, True), (100, True)])
+@pytest.mark.parametrize(
+    ("right", "is_better"), [(40, False), (50, False), (58, False), (60, True), (100, True)]
+)
 def test_half_of_two_classes_is_a_guess(right: int, is_better: bool) -> None:
     labels = np.arange(100) % 2
     assert is_no_guess(right, labels) == is_better

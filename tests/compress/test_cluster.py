@@ -62,7 +62,10 @@ def lesson(splits: Splits, large) -> Lesson:
 @pytest.fixture
 def started(large):
     builder = Builder(large, SHAPE, 3, 0)
-    return {one: large if one.kind == "pruned" else builder.build(one).network for one in (HALF, OTHER, CUT)}
+    return {
+        one: large if one.kind == "pruned" else builder.build(one).network
+        for one in (HALF, OTHER, CUT)
+    }
 
 
 @pytest.fixture
@@ -71,13 +74,18 @@ def run(tmp_path: Path):
     told = []
     (tmp_path / "family" / "run").mkdir(parents=True)
     space = RunFolder(tmp_path / "family")
-    return SimpleNamespace(space=space, clock=StageClock(lambda stage, done, text: told.append(done)), told=told)
+    return SimpleNamespace(
+        space=space, clock=StageClock(lambda stage, done, text: told.append(done)), told=told
+    )
 
 
 @pytest.fixture(scope="module")
 def ray():
     """A cluster on this machine that all tests use; engines use a connection that is there."""
-    home, variables = set(Path.home().iterdir()), {name for name in os.environ if name.startswith(("RAY_AUTH", "PYTHONPATH"))}
+    home, variables = (
+        set(Path.home().iterdir()),
+        {name for name in os.environ if name.startswith(("RAY_AUTH", "PYTHONPATH"))},
+    )
     with connected(None) as module:
         yield module
     assert set(Path.home().iterdir()) == home
@@ -86,9 +94,17 @@ def ray():
 
 
 def same(one: Finished, other: Finished) -> None:
-    for ours, theirs in ((one.network, other.network), (one.aware, other.aware), (fold(one.network), fold(other.network))):
-        assert [(str(n.target), n.meta.get("shape")) for n in ours.graph.nodes if n.op == "call_module"] == [
-            (str(n.target), n.meta.get("shape")) for n in theirs.graph.nodes if n.op == "call_module"
+    for ours, theirs in (
+        (one.network, other.network),
+        (one.aware, other.aware),
+        (fold(one.network), fold(other.network)),
+    ):
+        assert [
+            (str(n.target), n.meta.get("shape")) for n in ours.graph.nodes if n.op == "call_module"
+        ] == [
+            (str(n.target), n.meta.get("shape"))
+            for n in theirs.graph.nodes
+            if n.op == "call_module"
         ]
         assert ours.state_dict().keys() == theirs.state_dict().keys()
         for name, tensor in ours.state_dict().items():
@@ -97,17 +113,32 @@ def same(one: Finished, other: Finished) -> None:
     assert macs(one.network) == macs(other.network)
     inputs = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        torch.testing.assert_close(one.network.eval()(inputs), other.network.eval()(inputs), rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            one.network.eval()(inputs), other.network.eval()(inputs), rtol=0, atol=1e-6
+        )
 
 
 def test_a_whole_family(splits: Splits, tmp_path: Path) -> None:
     """The large network learns on two processes, the member on a cluster that comes and goes, after compiling has begun."""
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "candidates.json").write_text(json.dumps([asdict(OTHER)]))  # found before: nothing is measured
+    (tmp_path / "run" / "candidates.json").write_text(
+        json.dumps([asdict(OTHER)])
+    )  # found before: nothing is measured
     settings = replace(
-        SETTINGS, techniques=("students", "distillation"), training=Schedule(2, batch=60, rate=0.1), budget=0.5, processes=2
+        SETTINGS,
+        techniques=("students", "distillation"),
+        training=Schedule(2, batch=60, rate=0.1),
+        budget=0.5,
+        processes=2,
     )
-    family = compress(Teacher("plain", width=8), splits, out=tmp_path, targets=[OTHER.target], settings=settings, engine="ray")
+    family = compress(
+        Teacher("plain", width=8),
+        splits,
+        out=tmp_path,
+        targets=[OTHER.target],
+        settings=settings,
+        engine="ray",
+    )
     assert [member.name for member in family.members] == ["plain_2"]
     assert (family.folder / family.members[0].file).exists()
     assert list((tmp_path / "run").glob("*.pt")) == []
@@ -156,10 +187,14 @@ def test_a_worker_that_dies_is_replaced(ray, run, lesson, started, tmp_path: Pat
     same(there[OTHER], here[OTHER])
 
 
-def test_a_worker_that_always_dies_ends_the_run(ray, run, lesson, started, tmp_path: Path, monkeypatch) -> None:
+def test_a_worker_that_always_dies_ends_the_run(
+    ray, run, lesson, started, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setattr(cluster, "_RETRIES", 0)
     dying = with_batches(Dying, lesson, marker=tmp_path / "died")
-    with pytest.raises(TrainingError, match=r"member plain_2: the cluster gave up on it .*run again to go on"):
+    with pytest.raises(
+        TrainingError, match=r"member plain_2: the cluster gave up on it .*run again to go on"
+    ):
         cluster.on_cluster()(run, dying, {OTHER: started[OTHER]})
 
 
@@ -169,7 +204,9 @@ def test_an_error_comes_back_as_it_was(ray, run, lesson, started) -> None:
     assert list(run.space.state.iterdir()) == []
 
 
-def test_a_module_that_a_machine_lacks_is_named(ray, run, lesson, started, tmp_path: Path, monkeypatch) -> None:
+def test_a_module_that_a_machine_lacks_is_named(
+    ray, run, lesson, started, tmp_path: Path, monkeypatch
+) -> None:
     """As it is with a network of the user's own that was not installed on the cluster."""
     (tmp_path / "module_of_mine.py").write_text(
         "from handheld.compress.training.batches import Batches\nclass Mine(Batches): pass\n"
@@ -190,11 +227,18 @@ def test_no_cluster_at_an_address_is_told_at_once(address: str, monkeypatch) -> 
 
 @pytest.mark.parametrize(
     ("engine", "address", "message"),
-    [("dask", None, "no engine 'dask': expected local or ray"), ("local", "10.0.0.1:6379", "needs the engine ray")],
+    [
+        ("dask", None, "no engine 'dask': expected local or ray"),
+        ("local", "10.0.0.1:6379", "needs the engine ray"),
+    ],
 )
-def test_an_engine_that_is_none(splits: Splits, tmp_path: Path, engine: str, address: str | None, message: str) -> None:
+def test_an_engine_that_is_none(
+    splits: Splits, tmp_path: Path, engine: str, address: str | None, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        compress(make("plain", SHAPE, 3, 4, seed=0), splits, out=tmp_path, engine=engine, address=address)
+        compress(
+            make("plain", SHAPE, 3, 4, seed=0), splits, out=tmp_path, engine=engine, address=address
+        )
 
 
 def test_a_missing_package_is_told_at_once(splits: Splits, tmp_path: Path, monkeypatch) -> None:

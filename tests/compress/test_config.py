@@ -45,7 +45,11 @@ phone = 4
         Target(latency=0.005, slowdown=4.0),
         Target(smaller=94.0, faster=27.0, kind="plain"),
     )
-    assert (found.settings.training.epochs, found.settings.training.batch, found.settings.seed) == (3.0, 256, 7)
+    assert (found.settings.training.epochs, found.settings.training.batch, found.settings.seed) == (
+        3.0,
+        256,
+        7,
+    )
     assert found.data.size == (32, 32)
     assert found.teacher.network == "mobile"
 
@@ -65,10 +69,16 @@ threads = 2
 [settings.texts]
 members = 3
 """))  # fmt: skip
-    assert (found.teacher.mean, found.teacher.std, found.teacher.classes) == ((0.0,), (0.5,), (281, "dog"))
+    assert (found.teacher.mean, found.teacher.std, found.teacher.classes) == (
+        (0.0,),
+        (0.5,),
+        (281, "dog"),
+    )
     assert (found.settings.class_weights, found.settings.threads) == ((1.0, 2.5), 2)
     assert found.settings.texts == TextEpochs(12.0, 3.0)
-    balanced = read(config(tmp_path, '[data]\npath = "x"\n[settings]\nclass_weights = "balanced"\n'))
+    balanced = read(
+        config(tmp_path, '[data]\npath = "x"\n[settings]\nclass_weights = "balanced"\n')
+    )
     assert balanced.settings.class_weights == "balanced"
 
 
@@ -77,7 +87,10 @@ def test_class_weights_by_hand():
     settings = Settings(class_weights="balanced").weighted([6, 2, 0])
     assert settings.distillation.class_weights == pytest.approx((2 / 3, 2, 1))
     assert Settings().weighted([6, 2]) == Settings()
-    assert Settings(class_weights=(1.0, 3.0)).weighted([6, 2]).distillation.class_weights == (1.0, 3.0)
+    assert Settings(class_weights=(1.0, 3.0)).weighted([6, 2]).distillation.class_weights == (
+        1.0,
+        3.0,
+    )
     with pytest.raises(InputError, match="2 numbers for 3 classes"):
         Settings(class_weights=(1.0, 3.0)).weighted([1, 1, 1])
 
@@ -122,17 +135,26 @@ def test_no_such_configuration(tmp_path: Path):
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path):
-    found = read(config(tmp_path, '[data]\npath = "x"\n[teacher]\ncheckpoint = "none.safetensors"\n'))
+    found = read(
+        config(tmp_path, '[data]\npath = "x"\n[teacher]\ncheckpoint = "none.safetensors"\n')
+    )
     with pytest.raises(InputError, match=r"no none\.safetensors"):
         _ = found.found_teacher
     (tmp_path / "none.safetensors").write_bytes(b"")
     assert found.found_teacher.checkpoint == str(tmp_path / "none.safetensors")
 
 
-def test_a_checkpoint_may_be_named_from_where_the_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_checkpoint_may_be_named_from_where_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "examples").mkdir()
     (tmp_path / "teacher.safetensors").write_bytes(b"")
-    found = read(config(tmp_path / "examples", '[data]\npath = "x"\n[teacher]\ncheckpoint = "teacher.safetensors"\n'))
+    found = read(
+        config(
+            tmp_path / "examples",
+            '[data]\npath = "x"\n[teacher]\ncheckpoint = "teacher.safetensors"\n',
+        )
+    )
     monkeypatch.chdir(tmp_path)
     assert found.found_teacher.checkpoint == str(tmp_path / "teacher.safetensors")
 
@@ -143,7 +165,9 @@ def test_classes_get_names(splits: Splits):
         named(splits, ("a", "b"))
 
 
-def test_data_that_is_not_there_is_looked_for_in_both_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_data_that_is_not_there_is_looked_for_in_both_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HANDHELD_DATA", str(tmp_path / "data"))
     with pytest.raises(InputError, match="HANDHELD_DATA"):
         read(config(tmp_path, '[data]\npath = "none.npz"\n')).load()
@@ -152,9 +176,17 @@ def test_data_that_is_not_there_is_looked_for_in_both_places(tmp_path: Path, mon
 def test_columns_are_those_that_are_named(tmp_path: Path):
     rows = "".join(f"{number},kind {number % 2},body {number}\n" for number in range(20))
     (tmp_path / "t.csv").write_text("n,kind of it,words\n" + rows)
-    with pytest.raises(InputError, match="nothing says which are label and text: name them: label_column and text_columns"):
+    with pytest.raises(
+        InputError,
+        match="nothing says which are label and text: name them: label_column and text_columns",
+    ):
         read(config(tmp_path, '[data]\npath = "t.csv"\n')).load()
-    data = read(config(tmp_path, '[data]\npath = "t.csv"\nlabel_column = "kind of it"\ntext_columns = ["words", "n"]\n')).load()
+    data = read(
+        config(
+            tmp_path,
+            '[data]\npath = "t.csv"\nlabel_column = "kind of it"\ntext_columns = ["words", "n"]\n',
+        )
+    ).load()
     assert data.classes == ("kind 0", "kind 1")
     assert all(str(text).startswith("body ") for text in data.train.inputs)
 
@@ -197,12 +229,17 @@ def test_data_from_a_function_of_the_users(tmp_path: Path):
         "def splits(): return from_pairs([(np.full((4, 4), 9 * n, np.uint8), n % 2) for n in range(20)])\n"
         "def nothing(): return None\n"
     )
-    assert len(read(config(tmp_path, '[data]\nfactory = "my_pictures:splits"\n')).load().train) == 16
+    assert (
+        len(read(config(tmp_path, '[data]\nfactory = "my_pictures:splits"\n')).load().train) == 16
+    )
     for text, message in (
         ('factory = "my_pictures:nothing"', "gives a NoneType, expected Splits"),
         ('factory = "my_pictures:absent"', "no factory 'my_pictures:absent'"),
         ('factory = "my_pictures:splits"\npath = "d.npz"', "either a path or a factory"),
-        ('factory = "my_pictures:splits"\nlabel_column = "a"', "data.label_column: says how a path is read"),
+        (
+            'factory = "my_pictures:splits"\nlabel_column = "a"',
+            "data.label_column: says how a path is read",
+        ),
         ("valid = 0.1", "either a path or a factory"),
     ):
         with pytest.raises(InputError, match=message):

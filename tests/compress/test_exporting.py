@@ -24,8 +24,12 @@ class Scripted(Exporter):
     sizes: Mapping[str, int] = ()  # type: ignore[assignment]
     counts: Mapping[str, int] = ()  # type: ignore[assignment]
 
-    def compile(self, network: Any, side: int, precision: str, keep_float: Sequence[str] = ()) -> bytes:
-        name = f"mixed{len(keep_float)}" if keep_float else f"{precision}{'!' * (network == 'aware')}"
+    def compile(
+        self, network: Any, side: int, precision: str, keep_float: Sequence[str] = ()
+    ) -> bytes:
+        name = (
+            f"mixed{len(keep_float)}" if keep_float else f"{precision}{'!' * (network == 'aware')}"
+        )
         return name.encode().ljust(self.sizes[name])
 
     def right(self, content: bytes) -> NDArray[np.bool_]:
@@ -40,24 +44,47 @@ def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "fold", lambda network: network)
     monkeypatch.setattr(exporting, "samples", lambda *_: [np.zeros(1)])
     monkeypatch.setattr(exporting.torch, "cat", lambda inputs: inputs[0])
-    monkeypatch.setattr(exporting, "sensitivity", lambda network, inputs: dict.fromkeys(LAYERS, 0.0))
+    monkeypatch.setattr(
+        exporting, "sensitivity", lambda network, inputs: dict.fromkeys(LAYERS, 0.0)
+    )
 
 
-SIZES = {"float32": 250_000, "int8": 70_000, "int8!": 70_000, "mixed1": 73_000, "mixed2": 90_000, "mixed4": 120_000}
+SIZES = {
+    "float32": 250_000,
+    "int8": 70_000,
+    "int8!": 70_000,
+    "mixed1": 73_000,
+    "mixed2": 90_000,
+    "mixed4": 120_000,
+}
 SIZES |= {"mixed8": 179_000}
-COUNTS = {"float32": 133, "int8": 131, "int8!": 131, "mixed1": 131, "mixed2": 132, "mixed4": 132, "mixed8": 133}
+COUNTS = {
+    "float32": 133,
+    "int8": 131,
+    "int8!": 131,
+    "mixed1": 131,
+    "mixed2": 132,
+    "mixed4": 132,
+    "mixed8": 133,
+}
 
 
-def chosen(counts: Mapping[str, int], limits: FileLimits = FileLimits(), **purpose: Any) -> Exported:  # noqa: B008
+def chosen(counts: Mapping[str, int], limits: FileLimits | None = None, **purpose: Any) -> Exported:
     exporter = Scripted(None, None, None, {}, 0.005, sizes=SIZES, counts={**COUNTS, **counts})  # type: ignore[arg-type]
-    return exporter.export("network", "aware", 12, FilePurpose("", limits, **purpose), int8=True)  # type: ignore[arg-type]
+    return exporter.export(
+        "network", "aware", 12, FilePurpose("", limits or FileLimits(), **purpose), int8=True
+    )  # type: ignore[arg-type]
 
 
 def test_two_pictures_of_143_are_chance():
     """The demo's nested_2: 1.4 points of so few pictures made its file 2.5 times larger, and missed its target."""
     one = chosen({}, FileLimits(size=82_664))
     assert (one.precision, len(one.content), one.kept_float) == ("int8", 70_000, ())
-    assert [step.technique for step in one.steps] == ["float32 file", "int8 after training", "int8 during training"]
+    assert [step.technique for step in one.steps] == [
+        "float32 file",
+        "int8 after training",
+        "int8 during training",
+    ]
 
 
 def test_layers_go_back_to_float32_as_far_as_the_target_allows():
@@ -66,7 +93,10 @@ def test_layers_go_back_to_float32_as_far_as_the_target_allows():
     one = chosen(lossy, FileLimits(size=82_664))
     assert (one.precision, len(one.content), one.kept_float) == ("mixed", 73_000, LAYERS[:1])
     free = chosen(lossy)
-    assert (free.precision, free.kept_float) == ("mixed", LAYERS[:2])  # 129 of 133: nothing that could be told from chance
+    assert (free.precision, free.kept_float) == (
+        "mixed",
+        LAYERS[:2],
+    )  # 129 of 133: nothing that could be told from chance
     assert free.valid == 129 / EXAMPLES
 
 
@@ -94,7 +124,14 @@ def test_eight_bits_that_miss_the_target_are_not_made_larger():
 
 
 def test_of_what_fits_the_best_is_taken_and_of_equals_the_smallest():
-    useless = {"int8": 120, "int8!": 119, "mixed1": 120, "mixed2": 119, "mixed4": 120, "mixed8": 119}
+    useless = {
+        "int8": 120,
+        "int8!": 119,
+        "mixed1": 120,
+        "mixed2": 119,
+        "mixed4": 120,
+        "mixed8": 119,
+    }
     one = chosen(useless, FileLimits(size=200_000))  # float32 does not fit
     assert (one.precision, len(one.content)) == ("int8", 70_000)
     assert len(one.steps) == 7  # all were tried

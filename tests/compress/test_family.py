@@ -15,7 +15,21 @@ from handheld.compress.targets import Target
 from handheld.errors import FileError, HandheldError, InputError, ModelError
 
 FAST, SLOW = Latency(0.0001, 0.00012, 0.00001, 40), Latency(0.01, 0.011, 0.001, 40)
-TEACHER = Member("teacher", "teacher.tflite", "big", "float32", 1000, 10**6, 250, SLOW, 0.94, 0.94, 0.95, 1000, SLOW)
+TEACHER = Member(
+    "teacher",
+    "teacher.tflite",
+    "big",
+    "float32",
+    1000,
+    10**6,
+    250,
+    SLOW,
+    0.94,
+    0.94,
+    0.95,
+    1000,
+    SLOW,
+)
 SMALL = Member(
     "small",
     "small.tflite",
@@ -45,8 +59,20 @@ EVEN = replace(SMALL, name="even", file="even.tflite", size=50)
 
 @pytest.fixture
 def family(tmp_path: Path) -> Family:
-    record = {"seed": 3, "data": {"skipped": [["a\u00e4.png", "damaged"]]}, "joint": {"ratio": 1.05}, "none": None}
-    return Family(tmp_path, ("cat", "d\u00f6g"), TEACHER, (SMALL, EVEN, TINY), {"joint": [(1, 2.0), (5, 1)]}, record)
+    record = {
+        "seed": 3,
+        "data": {"skipped": [["a\u00e4.png", "damaged"]]},
+        "joint": {"ratio": 1.05},
+        "none": None,
+    }
+    return Family(
+        tmp_path,
+        ("cat", "d\u00f6g"),
+        TEACHER,
+        (SMALL, EVEN, TINY),
+        {"joint": [(1, 2.0), (5, 1)]},
+        record,
+    )
 
 
 def test_what_is_saved_is_opened(family: Family) -> None:
@@ -62,7 +88,9 @@ def test_a_folder_that_moved_is_opened(family: Family, tmp_path: Path) -> None:
     assert Family.open(moved) == replace(family, folder=moved)
 
 
-def test_pick_takes_the_most_accurate_on_validation_and_of_equals_the_smallest(family: Family) -> None:
+def test_pick_takes_the_most_accurate_on_validation_and_of_equals_the_smallest(
+    family: Family,
+) -> None:
     assert family.pick(Target.of("1kB")).name == "even"
     assert family.pick(Target.of("20b")).name == "tiny"
     unlucky = replace(family, members=(replace(SMALL, valid=0.91, accuracy=0.99), EVEN))
@@ -70,7 +98,10 @@ def test_pick_takes_the_most_accurate_on_validation_and_of_equals_the_smallest(f
 
 
 def test_pick_names_the_nearest(family: Family) -> None:
-    with pytest.raises(InputError, match=r"no member fits 0\.005 kB, nested; the nearest is tiny: 10 bytes, at most 5 asked"):
+    with pytest.raises(
+        InputError,
+        match=r"no member fits 0\.005 kB, nested; the nearest is tiny: 10 bytes, at most 5 asked",
+    ):
         family.pick(Target(size=5))
     with pytest.raises(InputError, match=r"nearest is small: 92\.00% right, 99.00% asked"):
         family.pick(Target(accuracy=0.99))
@@ -83,10 +114,14 @@ def test_copy(family: Family, tmp_path: Path) -> None:
     assert family.copy(SMALL, tmp_path / "new" / "out.tflite").read_bytes() == b"model"
     (tmp_path / "there").mkdir()
     assert family.copy(SMALL, tmp_path / "there") == tmp_path / "there" / "small.tflite"
-    assert family.copy(SMALL, family.folder / "small.tflite").read_bytes() == b"model", "onto itself"
+    assert family.copy(SMALL, family.folder / "small.tflite").read_bytes() == b"model", (
+        "onto itself"
+    )
 
 
-def test_copy_is_all_or_nothing(family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copy_is_all_or_nothing(
+    family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "copies" / "out.tflite"
     with pytest.raises(ModelError, match="is gone"):
         family.copy(SMALL, out)
@@ -109,7 +144,8 @@ def test_copy_is_all_or_nothing(family: Family, tmp_path: Path, monkeypatch: pyt
 
 
 WRONG: list[dict[str, object]] = [
-    {"file": name} for name in ("", ".", "..", "../secret", "/etc/passwd", "sub/x.tflite", "..\\x", "nul\0.tflite")
+    {"file": name}
+    for name in ("", ".", "..", "../secret", "/etc/passwd", "sub/x.tflite", "..\\x", "nul\0.tflite")
 ] + [
     {"accuracy": math.nan},
     {"valid": 1.01},
@@ -148,7 +184,9 @@ def test_a_family_is_checked(family: Family, change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, {"x": {1, 2}}, Path("x"), "\ud800"])
-def test_a_record_that_json_cannot_hold_is_refused_and_what_was_there_is_kept(family: Family, value: object) -> None:
+def test_a_record_that_json_cannot_hold_is_refused_and_what_was_there_is_kept(
+    family: Family, value: object
+) -> None:
     family.save()
     with pytest.raises(InputError, match="JSON"):
         replace(family, record={"value": value}).save()
@@ -253,7 +291,13 @@ def test_no_cut_or_flipped_byte_raises_anything_else(family: Family) -> None:
 
 def spots_of(value: object) -> list[tuple[object, object]]:
     """Return every (holder, key or index) of what came from JSON."""
-    keys = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    keys = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     found: list[tuple[object, object]] = []
     for key, inner in keys:
         found += [(value, key), *spots_of(inner)]
@@ -270,8 +314,22 @@ def test_latencies_differ_where_their_middle_halves_do_not_overlap():
 
 def test_a_latency_below_the_noise_makes_no_member_of_the_pareto_set():
     """Larger and less accurate than another, and faster by 18 of +- 17 microseconds."""
-    one = replace(TINY, name="one", file="one.tflite", size=100, valid=0.726, latency=Latency(219e-6, 0, 34e-6, 40))
-    other = replace(one, name="other", file="other.tflite", size=200, valid=0.519, latency=Latency(201e-6, 0, 34e-6, 40))
+    one = replace(
+        TINY,
+        name="one",
+        file="one.tflite",
+        size=100,
+        valid=0.726,
+        latency=Latency(219e-6, 0, 34e-6, 40),
+    )
+    other = replace(
+        one,
+        name="other",
+        file="other.tflite",
+        size=200,
+        valid=0.519,
+        latency=Latency(201e-6, 0, 34e-6, 40),
+    )
     assert [member.pareto for member in marked([one, other])] == [True, False]
     quick = replace(other, latency=Latency(150e-6, 0, 34e-6, 40))
     assert [member.pareto for member in marked([one, quick])] == [True, True]

@@ -24,7 +24,9 @@ def test_weights_fit_pictures_of_any_size(name: str):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_depend_on_the_seed_alone(name: str):
-    first, again, other = (make(name, PictureShape(1, 12, 12), 3, 4, seed=seed).state_dict() for seed in (1, 1, 2))
+    first, again, other = (
+        make(name, PictureShape(1, 12, 12), 3, 4, seed=seed).state_dict() for seed in (1, 1, 2)
+    )
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
 

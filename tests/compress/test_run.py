@@ -55,9 +55,14 @@ def named(family: Family, start: str) -> object:
 
 def test_everything_is_there(family: Family):
     names = {path.name for path in family.folder.iterdir()}
-    assert names == {"family.json", "report.html", "run", "teacher.tflite", "teacher_int8.tflite", "teacher.safetensors"} | {
-        member.file for member in family.members
-    }
+    assert names == {
+        "family.json",
+        "report.html",
+        "run",
+        "teacher.tflite",
+        "teacher_int8.tflite",
+        "teacher.safetensors",
+    } | {member.file for member in family.members}
     assert len(family.members) == 4
     assert Family.open(family.folder).members == family.members
     assert Family.open(family.folder).quantised == family.quantised
@@ -91,9 +96,12 @@ def test_layers_that_stayed_in_float32_have_four_bytes_a_weight():
     from handheld.compress.networks import PictureShape, make
     from handheld.compress.structure import trace
 
-    network = trace(make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)).eval()
+    network = trace(
+        make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)
+    ).eval()
     eight, mixed = (
-        {layer.name: layer.size for layer in _layers(network, *how)} for how in (("int8",), ("mixed", ("0_0", "7")))
+        {layer.name: layer.size for layer in _layers(network, *how)}
+        for how in (("int8",), ("mixed", ("0_0", "7")))
     )
     assert eight["0_0"] == 2 * 9 + 4 * 2  # two filters of 3 x 3, and their biases
     assert mixed["0_0"] == 4 * (2 * 9 + 2)
@@ -146,7 +154,10 @@ def test_removing_channels_saves_time_not_only_multiplications():
     example = torch.zeros(2, 1, 24, 24)
     network = make("residual", PictureShape(1, 24, 24), 3, 24, seed=0).eval()
     small = prune(network, example, keep=0.1).network.eval()
-    files = {name: to_tflite(net, example[:1], metadata={}).content for name, net in (("whole", network), ("pruned", small))}
+    files = {
+        name: to_tflite(net, example[:1], metadata={}).content
+        for name, net in (("whole", network), ("pruned", small))
+    }
     timed = latencies(files)
     assert len(files["pruned"]) < 0.5 * len(files["whole"])
     assert timed["pruned"].median < timed["whole"].median
@@ -161,7 +172,9 @@ def test_a_goal_that_is_not_met_leaves_files_and_says_so(family: Family):
     assert all(other.met for other in family.members if other is not member)
 
 
-def test_eight_bits_that_are_slower_are_not_taken_where_speed_is_the_goal(monkeypatch: pytest.MonkeyPatch, splits: Splits):
+def test_eight_bits_that_are_slower_are_not_taken_where_speed_is_the_goal(
+    monkeypatch: pytest.MonkeyPatch, splits: Splits
+):
     """onnxruntime 20052."""
     from handheld.compress import exporting
     from handheld.compress.family import Latency
@@ -169,8 +182,12 @@ def test_eight_bits_that_are_slower_are_not_taken_where_speed_is_the_goal(monkey
     from handheld.compress.structure import trace
     from handheld.compress.training.pictures import Preparation
 
-    network = trace(make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)).eval()
-    exporter = exporting.Exporter(splits.train, splits.valid, Preparation.of(splits.train), {"labels": []}, 1.0)
+    network = trace(
+        make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)
+    ).eval()
+    exporter = exporting.Exporter(
+        splits.train, splits.valid, Preparation.of(splits.train), {"labels": []}, 1.0
+    )
     slow = {"file": Latency(2e-3, 0, 0, 1), "other": Latency(1e-3, 0, 0, 1)}
     monkeypatch.setattr(exporting, "latencies", lambda files: slow)
     purpose = exporting.FilePurpose(fastest=True)
@@ -189,7 +206,11 @@ def test_picking(family: Family, tmp_path: Path):
 
 
 def test_the_run_left_no_state(family: Family):
-    assert {path.name for path in (family.folder / "run").iterdir()} == {"lock", "plan.json", "candidates.json"}
+    assert {path.name for path in (family.folder / "run").iterdir()} == {
+        "lock",
+        "plan.json",
+        "candidates.json",
+    }
 
 
 KILLED = """
@@ -215,7 +236,9 @@ def test_a_run_killed_again_and_again_ends_the_same(family: Family, tmp_path: Pa
     here = [str(Path(__file__).parent)]
     for stage, done in (("candidates", 0.5), ("joint training", 0.4), ("members", 0.7)):
         code = KILLED.format(path=here, stage=stage, done=done, out=str(tmp_path))
-        ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        ended = subprocess.run(
+            [sys.executable, "-c", code], check=False, capture_output=True, text=True
+        )
         assert ended.returncode == 9, ended.stderr
     code = KILLED.format(path=here, stage="never", done=2, out=str(tmp_path))
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -229,7 +252,9 @@ def test_what_is_planned_learns_on_a_machine_without_converter(
     family: Family, splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def run(die: Progress = lambda *what: None) -> Family:
-        return compress(TEACHER, splits, out=tmp_path, targets=TARGETS, settings=SETTINGS, progress=die)
+        return compress(
+            TEACHER, splits, out=tmp_path, targets=TARGETS, settings=SETTINGS, progress=die
+        )
 
     def stop(stage: str, done: float, text: str) -> None:
         if stage == "joint training":
@@ -258,7 +283,14 @@ def test_channels_that_are_gone_stay_gone_when_a_run_goes_on(
     """Another kind of machine might choose other channels, which the member's state would not fit."""
 
     def run(progress: Progress = lambda *what: None) -> Family:
-        return compress(TEACHER, splits, out=tmp_path, targets=["3x smaller, pruned"], settings=short, progress=progress)
+        return compress(
+            TEACHER,
+            splits,
+            out=tmp_path,
+            targets=["3x smaller, pruned"],
+            settings=short,
+            progress=progress,
+        )
 
     def stop(stage: str, done: float, text: str) -> None:
         if stage == "members" and done > 0:
@@ -301,7 +333,9 @@ class Exotic(nn.Module):
         (nn.Sequential(nn.Flatten(), nn.Linear(99, 3)), InputError, "fails on pictures"),
     ],
 )
-def test_modules_that_cannot_work(splits: Splits, tmp_path: Path, module: nn.Module, error: type[Exception], message: str):
+def test_modules_that_cannot_work(
+    splits: Splits, tmp_path: Path, module: nn.Module, error: type[Exception], message: str
+):
     with pytest.raises(error, match=message):
         compress(module, splits, out=tmp_path, targets=["5x smaller"], settings=SETTINGS)
 
@@ -327,19 +361,38 @@ def test_a_rate_that_breaks_the_run_is_named(splits: Splits, tmp_path: Path):
             (8, 8, 1),
             "the test examples are 8 x 8 x 1, the train examples 12 x 12 x 1: .* under .data. of a configuration size and grey",
         ),
-        ((12, 12, 3), "the test examples are 12 x 12 x 3, the train examples 12 x 12 x 1: .*grey=True"),
+        (
+            (12, 12, 3),
+            "the test examples are 12 x 12 x 3, the train examples 12 x 12 x 1: .*grey=True",
+        ),
     ],
 )
-def test_pictures_of_another_shape_are_refused(splits: Splits, tmp_path: Path, shape: tuple[int, ...], message: str):
+def test_pictures_of_another_shape_are_refused(
+    splits: Splits, tmp_path: Path, shape: tuple[int, ...], message: str
+):
     odd = Dataset(np.zeros((3, *shape), np.uint8), np.arange(3), splits.classes)
     with pytest.raises(InputError, match=message):
-        compress(Teacher(width=4), Splits(splits.train, splits.valid, odd), out=tmp_path, targets=1, settings=SETTINGS)
+        compress(
+            Teacher(width=4),
+            Splits(splits.train, splits.valid, odd),
+            out=tmp_path,
+            targets=1,
+            settings=SETTINGS,
+        )
 
 
 def test_texts_among_pictures_are_refused(splits: Splits, tmp_path: Path):
     odd = Dataset(("a", "b", "c"), np.arange(3), splits.classes)
-    with pytest.raises(InputError, match="the test examples are texts, the train examples 12 x 12 x 1"):
-        compress(Teacher(width=4), Splits(splits.train, splits.valid, odd), out=tmp_path, targets=1, settings=SETTINGS)
+    with pytest.raises(
+        InputError, match="the test examples are texts, the train examples 12 x 12 x 1"
+    ):
+        compress(
+            Teacher(width=4),
+            Splits(splits.train, splits.valid, odd),
+            out=tmp_path,
+            targets=1,
+            settings=SETTINGS,
+        )
 
 
 def test_nothing_asked_is_refused(splits: Splits, tmp_path: Path):
@@ -356,7 +409,9 @@ def test_class_weights_and_threads_reach_the_training(
         pass
 
     def look(step: stages.JointStep, pairs: int) -> float:
-        assert step.how.class_weights == pytest.approx((4 / 9, 2, 4))  # 360 / (3 * 270), / (3 * 60), / (3 * 30)
+        assert step.how.class_weights == pytest.approx(
+            (4 / 9, 2, 4)
+        )  # 360 / (3 * 270), / (3 * 60), / (3 * 30)
         assert torch.get_num_threads() == 2
         raise Stopped
 
@@ -365,12 +420,26 @@ def test_class_weights_and_threads_reach_the_training(
     monkeypatch.setattr(stages, "time_ratio", look)
     settings = replace(short, class_weights="balanced", threads=2, techniques=("joint",))
     with pytest.raises(Stopped):
-        compress(Teacher("plain", width=4), data, out=tmp_path, targets=["2x smaller"], settings=settings)
+        compress(
+            Teacher("plain", width=4), data, out=tmp_path, targets=["2x smaller"], settings=settings
+        )
     assert torch.get_num_threads() == 1
     with pytest.raises(InputError, match="2 numbers for 3 classes"):
-        compress(Teacher(), data, out=tmp_path / "2", targets=1, settings=replace(short, class_weights=(1.0, 2.0)))
+        compress(
+            Teacher(),
+            data,
+            out=tmp_path / "2",
+            targets=1,
+            settings=replace(short, class_weights=(1.0, 2.0)),
+        )
     with pytest.raises(InputError, match=r"these are pictures: \[settings.texts\]"):
-        compress(Teacher(), data, out=tmp_path / "3", targets=1, settings=replace(short, texts=TextEpochs(1.0)))
+        compress(
+            Teacher(),
+            data,
+            out=tmp_path / "3",
+            targets=1,
+            settings=replace(short, texts=TextEpochs(1.0)),
+        )
 
 
 def test_the_plan_says_what_was_run(family: Family):
@@ -384,17 +453,25 @@ class OfTokens(nn.Module):
 
     def __init__(self, classes: int = 3) -> None:
         super().__init__()
-        self.patches, self.position = nn.Conv2d(1, 48, 4, 4), nn.Parameter(torch.randn(1, 9, 48) * 0.1)
+        self.patches, self.position = (
+            nn.Conv2d(1, 48, 4, 4),
+            nn.Parameter(torch.randn(1, 9, 48) * 0.1),
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(48) for _ in range(2))
         self.qkv, self.back = nn.Linear(48, 144), nn.Linear(48, 48)
-        self.mlp, self.head = nn.Sequential(nn.Linear(48, 96), nn.GELU(), nn.Linear(96, 48)), nn.Linear(48, classes)
+        self.mlp, self.head = (
+            nn.Sequential(nn.Linear(48, 96), nn.GELU(), nn.Linear(96, 48)),
+            nn.Linear(48, classes),
+        )
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor | None]:
         if not isinstance(pixels, torch.Tensor):
             raise TypeError("expected a tensor")
         x = self.patches(pixels).flatten(2).transpose(1, 2) + self.position
         q, k, v = self.qkv(self.norms[0](x)).view(-1, 9, 3, 2, 24).permute(2, 0, 3, 1, 4).unbind(0)
-        seen = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, 9, 48)
+        seen = (
+            nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, 9, 48)
+        )
         x = x + self.back(seen)
         x = x + self.mlp(self.norms[1](x))
         return {"loss": None, "logits": self.head(x.mean(1)), "hidden": x}
@@ -402,7 +479,13 @@ class OfTokens(nn.Module):
 
 def test_a_transformer_of_a_library_has_a_family(splits: Splits, tmp_path: Path):
     torch.manual_seed(0)
-    made = compress(OfTokens(), splits, out=tmp_path, targets=["3x smaller, nested", "3x smaller, pruned"], settings=SETTINGS)
+    made = compress(
+        OfTokens(),
+        splits,
+        out=tmp_path,
+        targets=["3x smaller, nested", "3x smaller, pruned"],
+        settings=SETTINGS,
+    )
     assert made.teacher.accuracy > 0.6
     for member in made.members:
         assert member.met, member.reason
@@ -414,11 +497,22 @@ def test_a_transformer_of_a_library_has_a_family(splits: Splits, tmp_path: Path)
 
 def test_without_a_teachers_answers_pictures_vary_anew(splits: Splits, tmp_path: Path):
     """The variations whose answers are kept, one or three, have no part in it."""
-    short = replace(SETTINGS, techniques=("students",), training=Schedule(1, batch=60), finish=Schedule(3, batch=60))
+    short = replace(
+        SETTINGS,
+        techniques=("students",),
+        training=Schedule(1, batch=60),
+        finish=Schedule(3, batch=60),
+    )
 
     def made(views: int) -> Family:
         settings = replace(short, views=views)
-        return compress(TEACHER, splits, out=tmp_path / str(views), targets=["10x smaller, plain"], settings=settings)
+        return compress(
+            TEACHER,
+            splits,
+            out=tmp_path / str(views),
+            targets=["10x smaller, plain"],
+            settings=settings,
+        )
 
     one, three = made(1), made(3)
     assert one.members[0].accuracy == three.members[0].accuracy
@@ -427,16 +521,28 @@ def test_without_a_teachers_answers_pictures_vary_anew(splits: Splits, tmp_path:
 
 @pytest.fixture(scope="module")
 def short() -> Settings:
-    return replace(SETTINGS, training=Schedule(1, batch=60), finish=Schedule(0.5, batch=60), quantise=0.5, views=1)
+    return replace(
+        SETTINGS,
+        training=Schedule(1, batch=60),
+        finish=Schedule(0.5, batch=60),
+        quantise=0.5,
+        views=1,
+    )
 
 
-@pytest.mark.parametrize("target", ["3x smaller, pruned", "4x smaller, plain", "8x smaller, sparse"])
-def test_a_trained_teacher_stays_as_it_is(family: Family, splits: Splits, short: Settings, tmp_path: Path, target: str):
+@pytest.mark.parametrize(
+    "target", ["3x smaller, pruned", "4x smaller, plain", "8x smaller, sparse"]
+)
+def test_a_trained_teacher_stays_as_it_is(
+    family: Family, splits: Splits, short: Settings, tmp_path: Path, target: str
+):
     """Members that share weights learn in a copy of them. With pruned members alone there is no joint training at all."""
     teacher = replace(TEACHER, checkpoint=str(family.folder / "teacher.safetensors"), trained=True)
     made = compress(teacher, splits, out=tmp_path, targets=[target], settings=short)
     assert made.teacher.accuracy == family.teacher.accuracy
-    assert (tmp_path / "teacher.safetensors").read_bytes() == (family.folder / "teacher.safetensors").read_bytes()
+    assert (tmp_path / "teacher.safetensors").read_bytes() == (
+        family.folder / "teacher.safetensors"
+    ).read_bytes()
     assert made.teacher.curve == ()
     assert len(made.members) == 1
     assert Family.open(tmp_path).members == made.members
@@ -448,7 +554,13 @@ def test_a_finished_network_that_guesses_is_told(splits: Splits, short: Settings
     nn.init.zeros_(network[3].weight)
     with pytest.warns(TeacherWarning, match=r"Sequential answers 33.3 % of 120 .*with mean \["):
         made = compress(
-            network, splits, out=tmp_path, targets=["2x smaller"], settings=short, trained=True, techniques=("joint",)
+            network,
+            splits,
+            out=tmp_path,
+            targets=["2x smaller"],
+            settings=short,
+            trained=True,
+            techniques=("joint",),
         )
     assert "hardly more than a guess" in made.record["notes"][0]
 
@@ -463,8 +575,17 @@ def test_a_finished_network_that_guesses_is_told(splits: Splits, short: Settings
         (("pruning", "quantisation"), "3x smaller, pruned"),
     ],
 )
-def test_some_techniques_are_enough(splits: Splits, short: Settings, tmp_path: Path, techniques: tuple[str, ...], target: str):
-    made = compress(Teacher("plain", width=8), splits, out=tmp_path, targets=[target], settings=short, techniques=techniques)
+def test_some_techniques_are_enough(
+    splits: Splits, short: Settings, tmp_path: Path, techniques: tuple[str, ...], target: str
+):
+    made = compress(
+        Teacher("plain", width=8),
+        splits,
+        out=tmp_path,
+        targets=[target],
+        settings=short,
+        techniques=techniques,
+    )
     (member,) = made.members
     assert (tmp_path / member.file).stat().st_size == member.size
     assert member.precision in (("int8", "mixed") if "quantisation" in techniques else ("float32",))

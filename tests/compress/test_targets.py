@@ -106,7 +106,9 @@ def test_bad_fields(fields: dict[str, float]) -> None:
 
 
 def test_the_caller_says_what_the_text_does_not() -> None:
-    assert Target.of("5ms", kind="mobile", slowdown=2) == Target(latency=0.005, kind="mobile", slowdown=2)
+    assert Target.of("5ms", kind="mobile", slowdown=2) == Target(
+        latency=0.005, kind="mobile", slowdown=2
+    )
     assert Target.of("5ms, plain, 3x slower device", kind="mobile", slowdown=2) == Target(
         latency=0.005, kind="plain", slowdown=3
     )
@@ -149,7 +151,9 @@ def test_the_tighter_limit_counts() -> None:
 
 def test_a_slower_device_asks_for_more_here() -> None:
     assert Target(latency=0.006, slowdown=3).max_latency(TEACHER) == pytest.approx(0.002)
-    assert Target(faster=27, slowdown=3).max_latency(TEACHER) == pytest.approx(0.0002)  # the teacher is slower there, too
+    assert Target(faster=27, slowdown=3).max_latency(TEACHER) == pytest.approx(
+        0.0002
+    )  # the teacher is slower there, too
 
 
 def test_each_missed_limit_is_named() -> None:

@@ -50,7 +50,9 @@ def from_file(teacher: Teacher, folder: Path, classes: int = CLASSES) -> nn.Modu
 
 
 def same(one: nn.Module, other: nn.Module) -> None:
-    for (name, tensor), theirs in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+    for (name, tensor), theirs in zip(
+        one.state_dict().items(), other.state_dict().values(), strict=True
+    ):
         assert torch.equal(tensor, theirs), name
 
 
@@ -84,12 +86,17 @@ def test_a_factory_is_called_with_what_it_takes(mine: None, tmp_path: Path) -> N
         ("mine_nets:absent", "no factory 'mine_nets:absent'"),
         ("no_such_module:f", "no factory 'no_such_module:f' .*expected package.module:function"),
         ("mine_nets:nothing", "gives a str, expected a torch module"),
-        ("mine_nets:fixed", r"gives \[2, 7\] for 2 pictures; the data has 3 classes: expected \[2, 3\]"),
+        (
+            "mine_nets:fixed",
+            r"gives \[2, 7\] for 2 pictures; the data has 3 classes: expected \[2, 3\]",
+        ),
         ("mine_nets:broken", r"fails on pictures \[1, 12, 12\]"),
         ("unknown", "no network 'unknown': expected residual, mobile, plain"),
     ],
 )
-def test_a_factory_that_does_not_fit_is_named(mine: None, tmp_path: Path, name: str, message: str) -> None:
+def test_a_factory_that_does_not_fit_is_named(
+    mine: None, tmp_path: Path, name: str, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         from_file(Teacher(name), tmp_path)
 
@@ -100,7 +107,9 @@ def test_a_factory_that_does_not_fit_is_named(mine: None, tmp_path: Path, name: 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
 def test_a_checkpoint_is_where_the_network_begins(tmp_path: Path, name: str) -> None:
     before = network()
-    (save_file if name.endswith("safetensors") else torch.save)(before.state_dict(), tmp_path / name)
+    (save_file if name.endswith("safetensors") else torch.save)(
+        before.state_dict(), tmp_path / name
+    )
     same(from_file(named(checkpoint=name), tmp_path), before)
     same(from_file(named(checkpoint=name, trained=True), tmp_path), before)
 
@@ -109,11 +118,17 @@ def test_a_head_for_other_classes_is_replaced(tmp_path: Path) -> None:
     before = network(classes=7)
     torch.save(before.state_dict(), tmp_path / "w.pt")
     made, fresh = from_file(named(checkpoint="w.pt"), tmp_path), network(seed=0)
-    head = next(name for name in reversed(list(made.state_dict())) if name.endswith(".weight")).rpartition(".")[0]
+    head = next(
+        name for name in reversed(list(made.state_dict())) if name.endswith(".weight")
+    ).rpartition(".")[0]
     assert made.state_dict()[f"{head}.weight"].shape[0] == CLASSES
     for key, value in made.state_dict().items():
-        assert torch.equal(value, (fresh if key.startswith(f"{head}.") else before).state_dict()[key]), key
-    with pytest.raises(InputError, match=rf"{head}.weight is \[7, 16\] in the file, \[3, 16\] in the network"):
+        assert torch.equal(
+            value, (fresh if key.startswith(f"{head}.") else before).state_dict()[key]
+        ), key
+    with pytest.raises(
+        InputError, match=rf"{head}.weight is \[7, 16\] in the file, \[3, 16\] in the network"
+    ):
         from_file(named(checkpoint="w.pt", trained=True), tmp_path)
 
 
@@ -127,7 +142,11 @@ class Evil:
         return Path.touch, (self.marker,)
 
 
-@pytest.mark.parametrize("how", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what))], ids=["torch", "pickle"])
+@pytest.mark.parametrize(
+    "how",
+    [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what))],
+    ids=["torch", "pickle"],
+)
 def test_a_checkpoint_with_code_is_refused_and_does_not_run(tmp_path: Path, how) -> None:
     how({**network().state_dict(), "evil": Evil(tmp_path / "ran")}, tmp_path / "w.pt")
     with pytest.raises(InputError, match=r"w\.pt cannot be read"):
@@ -143,8 +162,14 @@ def state(**changes: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (state(**{"0.0.weight": torch.full((4, 1, 3, 3), float("nan"))}), r"0\.0\.weight of the network .* not finite"),
-        (state(**{"0.0.weight": torch.zeros(5, 1, 3, 3)}), r"0\.0\.weight is \[5, 1, 3, 3\] in the file, \[4, 1, 3, 3\] in"),
+        (
+            state(**{"0.0.weight": torch.full((4, 1, 3, 3), float("nan"))}),
+            r"0\.0\.weight of the network .* not finite",
+        ),
+        (
+            state(**{"0.0.weight": torch.zeros(5, 1, 3, 3)}),
+            r"0\.0\.weight is \[5, 1, 3, 3\] in the file, \[4, 1, 3, 3\] in",
+        ),
         (state(**{"0.0.weight": None}), r"0\.0\.weight is none in the file"),
         (state(extra=torch.zeros(1)), r"extra is \[1\] in the file, none in the network"),
         (state(epoch=3), "expected a state dictionary of tensors by name"),
@@ -152,14 +177,18 @@ def state(**changes: object) -> dict[str, object]:
     ],
     ids=["nan", "shape", "missing", "too much", "a number", "a list"],
 )
-def test_a_checkpoint_that_does_not_fit_is_named(tmp_path: Path, content: object, message: str) -> None:
+def test_a_checkpoint_that_does_not_fit_is_named(
+    tmp_path: Path, content: object, message: str
+) -> None:
     torch.save(content, tmp_path / "w.pt")
     with pytest.raises(InputError, match=message):
         from_file(named(checkpoint="w.pt"), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
-def test_a_checkpoint_that_is_none_is_named(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_is_none_is_named(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(InputError, match=f"no checkpoint .*{name}"):
         from_file(named(checkpoint=name), tmp_path)
     (tmp_path / name).write_bytes(b"hello")
@@ -198,9 +227,16 @@ class Sure(nn.Module):
 
     def __init__(self, *, probabilities: bool = False):
         super().__init__()
-        self.pool, self.flat, self.probabilities = nn.AdaptiveAvgPool2d(1), nn.Flatten(), probabilities
+        self.pool, self.flat, self.probabilities = (
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            probabilities,
+        )
         self.head = nn.Linear(1, CLASSES)
-        self.head.weight.data, self.head.bias.data = torch.tensor([[0.0], [80.0], [0.0]]), torch.tensor([0.0, -28.0, -3.0])
+        self.head.weight.data, self.head.bias.data = (
+            torch.tensor([[0.0], [80.0], [0.0]]),
+            torch.tensor([0.0, -28.0, -3.0]),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.head(self.flat(self.pool(x)))
@@ -228,7 +264,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "onnx": to_onnx(Sure(), folder / "t.onnx"),
         "probabilities": to_onnx(Sure(probabilities=True), folder / "p.onnx"),
         "without labels": to_file(Sure(), folder / "n.tflite", image=image),
-        "tflite": to_file(Sure(), folder / "t.tflite", image=image, labels=["bar", "cross", "disc"], output="logits"),
+        "tflite": to_file(
+            Sure(),
+            folder / "t.tflite",
+            image=image,
+            labels=["bar", "cross", "disc"],
+            output="logits",
+        ),
     }
 
 
@@ -239,10 +281,19 @@ def expected(splits: Splits, count: int = 20) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("onnx", ((0.0,), (1.0,))), ("probabilities", ((0.0,), (1.0,))), ("tflite", ()), ("without labels", ())],
+    [
+        ("onnx", ((0.0,), (1.0,))),
+        ("probabilities", ((0.0,), (1.0,))),
+        ("tflite", ()),
+        ("without labels", ()),
+    ],
 )
 def test_a_file_is_asked_with_pictures_as_it_takes_them(
-    files: dict[str, Path], splits: Splits, preparation: Preparation, name: str, said: tuple[tuple[float, ...], ...]
+    files: dict[str, Path],
+    splits: Splits,
+    preparation: Preparation,
+    name: str,
+    said: tuple[tuple[float, ...], ...],
 ) -> None:
     teacher = ReadOnly(files[name], NAMES, preparation, *said)
     inputs = preparation.inputs(pixels(splits.train)[:20])
@@ -250,7 +301,9 @@ def test_a_file_is_asked_with_pictures_as_it_takes_them(
         given = one(inputs)
         if name == "probabilities":
             given, wanted = torch.softmax(given, 1), torch.softmax(expected(splits), 1)
-            np.testing.assert_allclose(given, wanted, atol=5e-4)  # 1e-4 is the least that is told apart
+            np.testing.assert_allclose(
+                given, wanted, atol=5e-4
+            )  # 1e-4 is the least that is told apart
         else:
             np.testing.assert_allclose(given, expected(splits), rtol=1e-3, atol=1e-3)
 
@@ -288,11 +341,21 @@ def test_a_file_is_asked_as_the_data_is_prepared_where_nothing_is_said(
 ) -> None:
     inputs = preparation.inputs(pixels(splits.train)[:5])
     with torch.inference_mode():
-        np.testing.assert_allclose(ReadOnly(files["onnx"], NAMES, preparation)(inputs), Sure()(inputs), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(
+            ReadOnly(files["onnx"], NAMES, preparation)(inputs),
+            Sure()(inputs),
+            rtol=1e-3,
+            atol=1e-3,
+        )
 
 
-def test_files_that_do_not_fit_are_named_at_once(files: dict[str, Path], preparation: Preparation, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gives 3 values, the data has 5 classes: .*classes = \[\.\.\.\] under \[teacher\]"):
+def test_files_that_do_not_fit_are_named_at_once(
+    files: dict[str, Path], preparation: Preparation, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError,
+        match=r"gives 3 values, the data has 5 classes: .*classes = \[\.\.\.\] under \[teacher\]",
+    ):
         ReadOnly(files["onnx"], "abcde", preparation)
     with pytest.raises(InputError, match="mean and std have 2 numbers, pictures 1"):
         ReadOnly(files["onnx"], NAMES, preparation, (0.5, 0.5), (1.0, 1.0))
@@ -322,18 +385,25 @@ def test_all_learn_from_a_file_that_is_only_read(
     """The labels say nothing here, since they are all wrong: what is learned comes from the file."""
     wrong = replace(splits, train=replace(splits.train, labels=(splits.train.labels + 1) % CLASSES))
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "candidates.json").write_text(json.dumps([asdict(MEMBER)]))  # found before: nothing is measured
+    (tmp_path / "run" / "candidates.json").write_text(
+        json.dumps([asdict(MEMBER)])
+    )  # found before: nothing is measured
     said = {} if name == "tflite" else {"mean": (0.0,), "std": (1.0,)}
     teacher = Teacher("plain", width=8, file=str(files[name]), **said)  # type: ignore[arg-type]
     settings = replace(SETTINGS, distillation=replace(SETTINGS.distillation, weight=1.0))
     content = files[name].read_bytes()
     family = compress(teacher, wrong, out=tmp_path, targets=[MEMBER.target], settings=settings)
     assert files[name].read_bytes() == content
-    answered = ask(ReadOnly(files[name], NAMES, preparation, *said.values()), preparation.inputs(pixels(splits.test)))
+    answered = ask(
+        ReadOnly(files[name], NAMES, preparation, *said.values()),
+        preparation.inputs(pixels(splits.test)),
+    )
     follows = replace(splits.test, labels=answered.argmax(1).astype(np.int64))
     guess = max(np.bincount(follows.labels)) / len(follows)
     for member in (family.teacher, *family.members):
-        assert agreement(family.folder / member.file, follows, preparation) > guess + 0.05, member.name
+        assert agreement(family.folder / member.file, follows, preparation) > guess + 0.05, (
+            member.name
+        )
 
 
 def agreement(path: Path, dataset: object, preparation: Preparation) -> float:
@@ -360,13 +430,21 @@ def test_a_file_with_another_mean_and_std_is_told_before_training(
     """MLPerf Tiny's ResNet takes 0 to 255: given the data's mean and std it answered 11.5 %, and all members learned that."""
     data = bright(splits)
     assert doubts(ReadOnly(files["onnx"], NAMES, preparation, (0.0,), (1.0,)), data.valid) == []
-    (note,) = [one for one in doubts(ReadOnly(files["onnx"], NAMES, preparation), data.valid) if "100.0 %" in one]
+    (note,) = [
+        one
+        for one in doubts(ReadOnly(files["onnx"], NAMES, preparation), data.valid)
+        if "100.0 %" in one
+    ]
     assert "mean = [0.0], std = [1.0] (pictures of 0 to 1)" in note
     assert "the teacher t.onnx answers" in note
 
 
-def test_a_file_that_guesses_is_told(files: dict[str, Path], splits: Splits, preparation: Preparation) -> None:
-    turned = replace(splits.valid, labels=np.random.default_rng(0).integers(0, 3, len(splits.valid)))
+def test_a_file_that_guesses_is_told(
+    files: dict[str, Path], splits: Splits, preparation: Preparation
+) -> None:
+    turned = replace(
+        splits.valid, labels=np.random.default_rng(0).integers(0, 3, len(splits.valid))
+    )
     notes = doubts(ReadOnly(files["tflite"], NAMES, preparation), turned)
     assert "hardly more than a guess" in notes[0]
     assert "mean and std" in notes[1]
@@ -377,7 +455,11 @@ def test_values_are_those_of_the_classes_that_are_named(
 ) -> None:
     inputs = preparation.inputs(pixels(splits.train)[:5])
     whole = ReadOnly(files["tflite"], NAMES, preparation)(inputs)
-    for labels, classes in ((("x", "y"), (2, 0)), (("x", "y"), ("disc", "bar")), (("disc", "bar"), ())):
+    for labels, classes in (
+        (("x", "y"), (2, 0)),
+        (("x", "y"), ("disc", "bar")),
+        (("disc", "bar"), ()),
+    ):
         some = ReadOnly(files["tflite"], labels, preparation, classes=classes)
         for one in (some, pickle.loads(pickle.dumps(some))):
             np.testing.assert_array_equal(one(inputs), whole[:, [2, 0]])
@@ -399,7 +481,9 @@ def test_classes_that_the_file_does_not_have(
         ReadOnly(files["tflite"], NAMES, preparation, classes=classes)
 
 
-def test_pictures_of_another_shape_than_the_file_takes(files: dict[str, Path], preparation: Preparation) -> None:
+def test_pictures_of_another_shape_than_the_file_takes(
+    files: dict[str, Path], preparation: Preparation
+) -> None:
     wide = replace(preparation, shape=PictureShape(1, 12, 20))
     for name in ("tflite", "onnx"):
         with pytest.raises(InputError, match=r"size = \[12, 12\] under \[data\]"):
@@ -412,13 +496,17 @@ def test_a_softmax_at_the_end_is_refused() -> None:
     assert check(Sure(), SHAPE, CLASSES)
 
 
-def test_the_report_is_about_the_file_that_was_brought(files: dict[str, Path], splits: Splits, tmp_path: Path) -> None:
+def test_the_report_is_about_the_file_that_was_brought(
+    files: dict[str, Path], splits: Splits, tmp_path: Path
+) -> None:
     """Its size and latency count, not those of the network that learns from it."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "candidates.json").write_text(json.dumps([asdict(MEMBER)]))
     teacher = Teacher("plain", width=8, file=str(files["onnx"]))
     with pytest.warns(TeacherWarning, match="the teacher t.onnx answers"):
-        family = compress(teacher, bright(splits), out=tmp_path, targets=[MEMBER.target], settings=SETTINGS)
+        family = compress(
+            teacher, bright(splits), out=tmp_path, targets=[MEMBER.target], settings=SETTINGS
+        )
     one = family.teacher_file
     assert one is not None
     assert (one.name, one.file, one.size) == ("t.onnx", "t.onnx", files["onnx"].stat().st_size)
@@ -426,7 +514,12 @@ def test_the_report_is_about_the_file_that_was_brought(files: dict[str, Path], s
     assert family.reference is one
     (member,) = family.members
     assert member.met == (member.size <= one.size / 2)
-    assert family.record["teacher"] == {"network": "plain", "width": 8, "trained": False, "file": "t.onnx"}
+    assert family.record["teacher"] == {
+        "network": "plain",
+        "width": 8,
+        "trained": False,
+        "file": "t.onnx",
+    }
     assert "mean = [0.0], std = [1.0]" in family.record["notes"][-1]
     assert Family.open(tmp_path).teacher_file == one
     page = (tmp_path / "report.html").read_text()

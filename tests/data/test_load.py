@@ -75,7 +75,8 @@ def test_sizes_that_differ_need_one(tmp_path):
     write_classes(tmp_path)
     (tmp_path / "cat" / "99.png").write_bytes(png(1, (3, 3)))
     with pytest.raises(
-        InputError, match=r"3 x 3, most are 6 x 8: give size=.*, in a configuration size = \[height, width\] under \[data\]"
+        InputError,
+        match=r"3 x 3, most are 6 x 8: give size=.*, in a configuration size = \[height, width\] under \[data\]",
     ):
         load(tmp_path)
     assert load(tmp_path, size=(5, 5)).train.inputs.shape[1:] == (5, 5, 3)
@@ -101,12 +102,24 @@ def test_names_that_are_no_utf8(tmp_path):
 def test_arrays(tmp_path):
     x, y = RNG.integers(0, 256, (40, 5, 5), np.uint8), np.arange(40) % 4
     splits = load(
-        save(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8, None], classes=np.array(list("abcd")))
+        save(
+            tmp_path / "a.npz",
+            x_train=x,
+            y_train=y,
+            x_test=x[:8],
+            y_test=y[:8, None],
+            classes=np.array(list("abcd")),
+        )
     )
     assert splits.classes == ("a", "b", "c", "d")
     assert splits.train.inputs.shape[1:] == (5, 5, 1)
     assert (len(splits.train), len(splits.valid), len(splits.test)) == (36, 4, 8)
-    assert load(save(tmp_path / "b.npz", x=x.astype(np.float32), y=y)).classes == ("0", "1", "2", "3")
+    assert load(save(tmp_path / "b.npz", x=x.astype(np.float32), y=y)).classes == (
+        "0",
+        "1",
+        "2",
+        "3",
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +133,10 @@ def test_arrays(tmp_path):
         ({"x": np.zeros((0, 2)), "y": np.zeros(0, int)}, "holds no examples"),
         ({"a": np.zeros(3)}, "expected arrays x_train"),
         ({"x": np.zeros((4, 2)), "y": np.array([0, 1, 2, 2**40])}, "need names"),
-        ({"x": np.zeros((4, 2)), "y": np.arange(4) % 2, "classes": np.array(["one"])}, "there are 1 classes"),
+        (
+            {"x": np.zeros((4, 2)), "y": np.arange(4) % 2, "classes": np.array(["one"])},
+            "there are 1 classes",
+        ),
         (
             {"x": np.zeros((4, 2)), "y": np.arange(4) % 2, "classes": np.array([b"\xff", b"\xfe"])},
             "the name of a class is no UTF-8 .* save classes as texts",
@@ -139,12 +155,16 @@ def test_pickles_are_refused(tmp_path):
 
 
 def test_texts(tmp_path):
-    (tmp_path / "a.tsv").write_text("".join(f'greet\thello "{i}"\nbye\tso long, {i}\n' for i in range(10)), "utf-8")
+    (tmp_path / "a.tsv").write_text(
+        "".join(f'greet\thello "{i}"\nbye\tso long, {i}\n' for i in range(10)), "utf-8"
+    )
     splits = load(tmp_path / "a.tsv")
     assert splits.classes == ("bye", "greet")
     assert len(splits.train) == 16
     assert 'hello "' in "".join(splits.train.inputs)
-    (tmp_path / "b.csv").write_text("text,label\n" + '"so long, you",bye\nhi,greet\n' * 5 + "only text,\n", "utf-8")
+    (tmp_path / "b.csv").write_text(
+        "text,label\n" + '"so long, you",bye\nhi,greet\n' * 5 + "only text,\n", "utf-8"
+    )
     from_csv = load(tmp_path / "b.csv", valid=0.2, test=0.2)
     assert "so long, you" in from_csv.train.inputs
     assert [(skipped.name.rpartition(", ")[2], skipped.reason) for skipped in from_csv.skipped] == [
@@ -168,7 +188,9 @@ def test_the_odd_picture_may_be_any(tmp_path, where):
     for label in ("cat", "dog"):
         (tmp_path / label / f"{int(where):02}.png").rename(tmp_path / label / f"{where}.png")
     (tmp_path / "cat" / f"{where}.png").write_bytes(png(1, (30, 40)))
-    assert [skipped.name for skipped in load(tmp_path).skipped] == [str(tmp_path / "cat" / f"{where}.png")]
+    assert [skipped.name for skipped in load(tmp_path).skipped] == [
+        str(tmp_path / "cat" / f"{where}.png")
+    ]
 
 
 def test_deep_pictures_in_a_folder_are_scaled_or_refused_by_name(tmp_path):
@@ -203,10 +225,17 @@ def test_colours_become_grey_as_models_that_want_grey_see_them(tmp_path):
     for label in ("cat", "dog"):
         (tmp_path / label).mkdir()
         for number in range(3):
-            Image.new("RGB", (8, 6), (200, 100, 50 * number)).save(tmp_path / label / f"{number}.png")
+            Image.new("RGB", (8, 6), (200, 100, 50 * number)).save(
+                tmp_path / label / f"{number}.png"
+            )
     assert not any("grey" in note for note in load(tmp_path).notes)
     values = np.unique(load(tmp_path, grey=True).train.inputs).tolist()
-    assert values == [118, 124, 130] or set(values) < {118, 119, 124, 130}  # 0.299 * 200 + 0.587 * 100 + 0.114 * blue
+    assert values == [118, 124, 130] or set(values) < {
+        118,
+        119,
+        124,
+        130,
+    }  # 0.299 * 200 + 0.587 * 100 + 0.114 * blue
 
 
 @pytest.mark.parametrize("name", ["val", "dev", "validation", "valid", "Eval", "EVALUATION"])
@@ -239,7 +268,9 @@ def test_two_names_of_one_split_are_refused(tmp_path):
 
 def test_arrays_of_any_split_name(tmp_path):
     x, y = RNG.integers(0, 256, (40, 5, 5), np.uint8), np.arange(40) % 4
-    splits = load(save(tmp_path / "a.npz", x_train=x, y_train=y, x_val=x[:8], y_val=y[:8], x_more=x, y_more=y))
+    splits = load(
+        save(tmp_path / "a.npz", x_train=x, y_train=y, x_val=x[:8], y_val=y[:8], x_more=x, y_more=y)
+    )
     assert len(splits.valid) == 8
     assert [skipped.name.rpartition(", ")[2] for skipped in splits.skipped] == ["x_more"]
 
@@ -249,7 +280,10 @@ def test_arrays_with_channels_first_are_turned(tmp_path):
     first = load(save(tmp_path / "a.npz", x=np.moveaxis(x, -1, 1), y=y))
     assert first.train.digest == load(save(tmp_path / "b.npz", x=x, y=y)).train.digest
     path = save(tmp_path / "c.npz", x=x[:, :3], y=y)
-    with pytest.raises(InputError, match=r'c\.npz, x: 3 x 6 x 3 could have its channels first or last: .*channels="last"'):
+    with pytest.raises(
+        InputError,
+        match=r'c\.npz, x: 3 x 6 x 3 could have its channels first or last: .*channels="last"',
+    ):
         load(path)
     assert load(path, channels="last").train.inputs.shape[1:] == (3, 6, 3)
     assert load(path, channels="first").train.inputs.shape[1:] == (6, 3, 3)
@@ -262,11 +296,24 @@ RAMP = np.linspace(0, 1, 40 * 48).reshape(40, 6, 8, 1)
 
 @pytest.mark.parametrize(
     "x",
-    [RAMP, (RAMP * 255).astype(np.float32), (RAMP * 255).astype(np.int64), (RAMP * 65535).astype(np.uint16)],
+    [
+        RAMP,
+        (RAMP * 255).astype(np.float32),
+        (RAMP * 255).astype(np.int64),
+        (RAMP * 65535).astype(np.uint16),
+    ],
     ids=["fractions", "float bytes", "int bytes", "16 bit"],
 )
 def test_arrays_of_any_depth_are_brought_to_eight_bits(tmp_path, x):
-    splits = load(save(tmp_path / "a.npz", x_train=x, y_train=np.arange(40) % 4, x_test=x[:2], y_test=np.array([0, 1])))
+    splits = load(
+        save(
+            tmp_path / "a.npz",
+            x_train=x,
+            y_train=np.arange(40) % 4,
+            x_test=x[:2],
+            y_test=np.array([0, 1]),
+        )
+    )
     assert splits.test.inputs.dtype == np.uint8
     assert np.abs(splits.test.inputs.astype(float) - RAMP[:2] * 255).max() <= 1.5
 
@@ -287,7 +334,12 @@ def test_arrays_that_could_be_read_in_several_ways_are_refused(tmp_path, x, mess
 
 
 def test_white_can_be_said_of_arrays(tmp_path):
-    assert load(save(tmp_path / "a.npz", x=RAMP[..., 0] * 16, y=np.arange(40) % 4), white=16).train.inputs.dtype == np.uint8
+    assert (
+        load(
+            save(tmp_path / "a.npz", x=RAMP[..., 0] * 16, y=np.arange(40) % 4), white=16
+        ).train.inputs.dtype
+        == np.uint8
+    )
     kept = load(save(tmp_path / "b.npz", x=RAMP[..., 0] * 16, y=np.arange(40) % 4))
     assert kept.train.inputs.dtype == np.float64  # rows of measurements, as far as one can know
     with pytest.raises(InputError, match="channels and white are of pictures"):
@@ -304,7 +356,9 @@ def test_numbers_that_no_label_has_are_no_classes(tmp_path):
 
 def test_examples_in_two_splits_are_noted(tmp_path):
     x, y = RNG.integers(0, 256, (40, 5, 5), np.uint8), np.arange(40) % 4
-    splits = load(save(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8]), valid=0.2)
+    splits = load(
+        save(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8]), valid=0.2
+    )
     assert "of the 8 test examples also in the training split" in splits.notes[0]
     assert sum(splits.test.shared(part) for part in (splits.train, splits.valid)) == 8
 
@@ -312,7 +366,11 @@ def test_examples_in_two_splits_are_noted(tmp_path):
 @pytest.mark.parametrize(
     ("name", "how", "message"),
     [
-        ("pets", {"label_column": "x"}, "label_column says nothing of a folder of pictures by class: leave it out"),
+        (
+            "pets",
+            {"label_column": "x"},
+            "label_column says nothing of a folder of pictures by class: leave it out",
+        ),
         ("pets", {"white": 255}, "white says nothing of a folder of pictures"),
         ("a.npz", {"size": (4, 4)}, "size says nothing of arrays"),
         ("a.csv", {"grey": True}, "grey says nothing of a table of texts"),
@@ -336,7 +394,10 @@ def test_an_option_of_another_form_is_refused(tmp_path, name, how, message):
         (lambda path: write_classes(path, classes=("one",)), "two classes or more"),
         (lambda path: path.write_text("x"), "a file without suffix"),
         (
-            lambda path: [write_classes(path, each=2), [f.write_bytes(b"x") for f in path.rglob("*.png")]],
+            lambda path: [
+                write_classes(path, each=2),
+                [f.write_bytes(b"x") for f in path.rglob("*.png")],
+            ],
             "nothing could be read; the first of 4",
         ),
     ],
@@ -361,7 +422,9 @@ def test_a_class_that_nothing_teaches_is_none(tmp_path: Path) -> None:
     for name in ("train/a", "train/b", "train/empty", "test/a", "test/b", "test/c"):
         (tmp_path / name).mkdir(parents=True)
         for number in range(0 if "empty" in name else 12):
-            Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(tmp_path / name / f"{number}.png")
+            Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(
+                tmp_path / name / f"{number}.png"
+            )
     found = load(tmp_path)
     assert found.classes == ("a", "b")
     assert len(found.test) == 24
@@ -370,9 +433,15 @@ def test_a_class_that_nothing_teaches_is_none(tmp_path: Path) -> None:
     assert told["empty"] == "holds no picture"
 
 
-@pytest.mark.parametrize("text", ['{"label": NaN, "text": "x y z"}', '{"label": null, "text": "x y z"}'])
+@pytest.mark.parametrize(
+    "text", ['{"label": NaN, "text": "x y z"}', '{"label": null, "text": "x y z"}']
+)
 def test_a_label_that_is_no_number_is_none(tmp_path: Path, text: str) -> None:
-    lines = [f'{{"label": "{label}", "text": "text {n} of {label}"}}' for label in "ab" for n in range(10)]
+    lines = [
+        f'{{"label": "{label}", "text": "text {n} of {label}"}}'
+        for label in "ab"
+        for n in range(10)
+    ]
     (tmp_path / "x.jsonl").write_text("\n".join([*lines, text]), "utf-8")
     found = load(tmp_path / "x.jsonl")
     assert found.classes == ("a", "b")
@@ -408,13 +477,19 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
         ({"size": 8}, "size: expected .height, width., got 8"),
         ({"size": (8,)}, "size: expected .height, width., got .8,."),
         ({"size": ("8", "8")}, "size: expected a whole number of 1 or more, got '8'"),
-        ({"size": (100_000, 100_000)}, "size: 100,000 x 100,000 is more than 67,108,864 pixels a picture"),
+        (
+            {"size": (100_000, 100_000)},
+            "size: 100,000 x 100,000 is more than 67,108,864 pixels a picture",
+        ),
         ({"grey": "yes"}, "grey: expected True or False, got 'yes'"),
         ({"white": "255"}, "white: expected a number above 0, got '255'"),
         ({"white": float("nan")}, "white: expected a number above 0, got nan"),
         ({"channels": 3}, "channels: expected 'first' or 'last', got 3"),
         ({"label_column": 1}, "label_column: expected a text, got 1"),
-        ({"text_columns": "text"}, "text_columns: expected a list of names, got the text 'text': give .'text'."),
+        (
+            {"text_columns": "text"},
+            "text_columns: expected a list of names, got the text 'text': give .'text'.",
+        ),
         ({"text_columns": (1,)}, "text_columns: expected a list of names, got .1,."),
     ],
 )
@@ -432,7 +507,8 @@ def test_splits_of_another_size_are_refused(tmp_path):
     write_classes(tmp_path / "train")
     write_classes(tmp_path / "test", size=(5, 8))
     with pytest.raises(
-        InputError, match=r"the test examples are 5 x 8 x 3, the train examples 6 x 8 x 3: .*size=.height, width"
+        InputError,
+        match=r"the test examples are 5 x 8 x 3, the train examples 6 x 8 x 3: .*size=.height, width",
     ):
         load(tmp_path)
     assert load(tmp_path, size=(5, 5)).test.inputs.shape[1:] == (5, 5, 3)
@@ -441,13 +517,22 @@ def test_splits_of_another_size_are_refused(tmp_path):
         x_train=np.zeros((8, 5, 5), np.uint8), y_train=np.arange(8) % 2,
         x_test=np.zeros((2, 5, 6), np.uint8), y_test=np.arange(2),
     )  # fmt: skip
-    with pytest.raises(InputError, match=r"a\.npz: the test examples are 5 x 6 x 1, the train examples 5 x 5 x 1"):
+    with pytest.raises(
+        InputError, match=r"a\.npz: the test examples are 5 x 6 x 1, the train examples 5 x 5 x 1"
+    ):
         load(tmp_path / "a.npz")
 
 
 def test_names_of_classes_that_stand_twice_are_refused(tmp_path):
-    save(tmp_path / "a.npz", x=np.zeros((8, 5, 5), np.uint8), y=np.arange(8) % 2, classes=np.array(["cat", "cat"]))
-    with pytest.raises(InputError, match=r"a\.npz: two classes have the name 'cat': give each a name of its own"):
+    save(
+        tmp_path / "a.npz",
+        x=np.zeros((8, 5, 5), np.uint8),
+        y=np.arange(8) % 2,
+        classes=np.array(["cat", "cat"]),
+    )
+    with pytest.raises(
+        InputError, match=r"a\.npz: two classes have the name 'cat': give each a name of its own"
+    ):
         load(tmp_path / "a.npz")
 
 
@@ -484,7 +569,9 @@ def test_pictures_that_are_all_dark_are_told(tmp_path):
     for number in range(20):
         folder = tmp_path / ("a", "b")[number % 2]
         folder.mkdir(exist_ok=True)
-        Image.fromarray(RNG.integers(0, 4096, (6, 8), dtype=np.uint16)).save(folder / f"{number}.png")
+        Image.fromarray(RNG.integers(0, 4096, (6, 8), dtype=np.uint16)).save(
+            folder / f"{number}.png"
+        )
     notes = load(tmp_path, grey=True).notes
     assert notes == ("the brightest of all 20 pictures has 15 of 255: if their numbers have 10 or 12 bits in files of 16, "
                      "bring them to 16 first",)  # fmt: skip
@@ -493,8 +580,14 @@ def test_pictures_that_are_all_dark_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": np.array(3), "y": np.arange(4) % 2}, r"x_train has the shape \[\]: expected \(examples, ...\)"),
-        ({"x": np.zeros((4, 0, 5), np.uint8), "y": np.arange(4) % 2}, r"x_train has the shape \[4, 0, 5\]"),
+        (
+            {"x": np.array(3), "y": np.arange(4) % 2},
+            r"x_train has the shape \[\]: expected \(examples, ...\)",
+        ),
+        (
+            {"x": np.zeros((4, 0, 5), np.uint8), "y": np.arange(4) % 2},
+            r"x_train has the shape \[4, 0, 5\]",
+        ),
         (
             {"x": np.zeros((4, 2, 5, 5, 3), np.uint8), "y": np.arange(4) % 2},
             r"the train examples have 4 axes, \[2, 5, 5, 3\]: expected pictures",
@@ -503,7 +596,10 @@ def test_pictures_that_are_all_dark_are_told(tmp_path):
             {"x": np.zeros((4, 5, 5), np.uint8), "y": np.array([2**63, 1, 0, 1], np.uint64)},
             "labels run up to 9223372036854775808",
         ),
-        ({"x": np.zeros((20, 5, 5), np.uint8), "y": 37 * np.arange(20)}, "20 of 20 examples have a label that no other has"),
+        (
+            {"x": np.zeros((20, 5, 5), np.uint8), "y": 37 * np.arange(20)},
+            "20 of 20 examples have a label that no other has",
+        ),
     ],
 )
 def test_arrays_of_no_examples_or_classes_are_named(tmp_path, arrays, message):

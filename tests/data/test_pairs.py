@@ -53,8 +53,13 @@ def test_each_kind_of_picture(kind: str):
         "Pillow": Image.fromarray,
         "uint8 tensor": lambda a: torch.from_numpy(np.moveaxis(a, -1, 0).copy()),
     }[kind]
-    data = from_pairs([(make(picture), n % 2) for n, picture in enumerate(pictures)], test=[(make(pictures[3]), 1)])
-    assert np.array_equal(data.test.inputs[0], pictures[3, ..., :1] if kind == "grey array" else pictures[3])
+    data = from_pairs(
+        [(make(picture), n % 2) for n, picture in enumerate(pictures)],
+        test=[(make(pictures[3]), 1)],
+    )
+    assert np.array_equal(
+        data.test.inputs[0], pictures[3, ..., :1] if kind == "grey array" else pictures[3]
+    )
     assert data.classes == ("0", "1")
 
 
@@ -65,8 +70,14 @@ def test_texts_and_their_classes():
 
 
 def test_what_cannot_be_read_is_named_left_out_and_counted():
-    data = from_pairs(Squares(40, broken=(3, 8)), test=[(np.full((4, 6, 3), np.nan), 0), (np.zeros((4, 6, 3)), 1)])
-    assert [skipped.name for skipped in data.skipped] == ["train example 3", "train example 8", "test example 0"]
+    data = from_pairs(
+        Squares(40, broken=(3, 8)), test=[(np.full((4, 6, 3), np.nan), 0), (np.zeros((4, 6, 3)), 1)]
+    )
+    assert [skipped.name for skipped in data.skipped] == [
+        "train example 3",
+        "train example 8",
+        "test example 0",
+    ]
     assert data.skipped[0].reason == "truncated"
     assert "not finite" in data.skipped[2].reason
     assert len(data.test) == 1
@@ -87,14 +98,26 @@ def test_what_cannot_be_read_is_named_left_out_and_counted():
         ([(np.zeros((4, n + 4), np.uint8), 0) for n in range(3)], "different sizes, .*resize them"),
         ([(np.zeros((4, 4), np.uint8), 0), ("text", 0)] * 4, "different sizes, .* and a text"),
         ([(np.zeros((4, 4), np.uint8), -1)] * 4, "labels run from -1"),
-        ([(np.zeros((4, 4), np.uint8), n * 2**40) for n in range(4)], "so many classes need names: give them as `classes`"),
+        (
+            [(np.zeros((4, 4), np.uint8), n * 2**40) for n in range(4)],
+            "so many classes need names: give them as `classes`",
+        ),
         ([(np.zeros((4, 4), np.uint8), 0)] * 4, "two classes or more"),
-        ([(RAMP, 0, "path")] * 4, "example 0: expected a pair .example, label., got 3 values: give the two that are meant"),
-        ([{"image": RAMP, "label": 0}] * 4, "expected a pair .*, got a dictionary of 'image', 'label': give the two of them"),
+        (
+            [(RAMP, 0, "path")] * 4,
+            "example 0: expected a pair .example, label., got 3 values: give the two that are meant",
+        ),
+        (
+            [{"image": RAMP, "label": 0}] * 4,
+            "expected a pair .*, got a dictionary of 'image', 'label': give the two of them",
+        ),
         (["text", "other"], "train example 0: expected a pair .example, label., got a str"),
         ([7, 8], "train example 0: expected a pair .example, label., got a int"),
         ({"train": [(RAMP, 0)]}, "train: expected a list of .example, label., .* got a dict"),
-        ((pair for pair in [(RAMP, 0)]), "train: expected a list of .example, label., .* got a generator"),
+        (
+            (pair for pair in [(RAMP, 0)]),
+            "train: expected a list of .example, label., .* got a generator",
+        ),
         (0.5, "train: expected a list of .example, label., .* got a float"),
         ([(object(), 0)] * 4, "train example 0: expected a picture .* or a text, got object"),
     ],
@@ -123,7 +146,10 @@ def test_arguments_that_say_nothing_are_named(how: dict[str, object], message: s
 
 
 def test_names_of_classes_may_be_an_array():
-    assert from_pairs([(RAMP, 0), (1 - RAMP, 1)] * 5, classes=np.array([7, 9])).classes == ("7", "9")  # type: ignore[arg-type]
+    assert from_pairs([(RAMP, 0), (1 - RAMP, 1)] * 5, classes=np.array([7, 9])).classes == (
+        "7",
+        "9",
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +199,17 @@ IN_BYTES = np.rint(RAMP * 255).astype(np.uint8)
         Image.fromarray((RAMP * 65535).astype(np.uint16)),
         Image.fromarray(RAMP.astype(np.float32)),
     ],
-    ids=["double", "float", "float bytes", "int bytes", "16 bit", "16 in 32", "Pillow L", "Pillow I;16", "Pillow F"],
+    ids=[
+        "double",
+        "float",
+        "float bytes",
+        "int bytes",
+        "16 bit",
+        "16 in 32",
+        "Pillow L",
+        "Pillow I;16",
+        "Pillow F",
+    ],
 )
 def test_depths_are_brought_to_eight_bits(picture: object):
     read = of_one(picture)
@@ -193,7 +229,10 @@ def test_a_dark_picture_is_read_as_the_bright_ones_are():
         ([RAMP * 16], r"float64 of 0 to 16; expected 0 to 1 or 0 to 255, .*white=1, white=255"),
         ([(RAMP * 4095).astype(np.uint16)], "uint16 of 0 to 4095; expected 0 to 255 or 0 to 65535"),
         ([IN_BYTES.astype(np.uint16) // 4], "uint16 of 0 to 63"),
-        ([RAMP, IN_BYTES.astype(float)], "example 1: values of 0 to 255, but train example 0 has 0 to 1: say which number"),
+        (
+            [RAMP, IN_BYTES.astype(float)],
+            "example 1: values of 0 to 255, but train example 0 has 0 to 1: say which number",
+        ),
     ],
     ids=["scikit-learn's digits", "12 bits", "dark", "both"],
 )
@@ -245,7 +284,10 @@ def test_other_channels_are_refused(shape: tuple[int, ...], message: str):
         (Image.new("RGBA", (4, 3), (200, 0, 0, 0)), (255, 255, 255)),
         (Image.new("RGBA", (4, 3), (200, 0, 0, 255)), (200, 0, 0)),
         (Image.new("LA", (4, 3), (0, 0)), (255,)),
-        (Image.new("RGB", (4, 3), (200, 100, 50)).convert("P", palette=Image.Palette.ADAPTIVE), (200, 100, 50)),
+        (
+            Image.new("RGB", (4, 3), (200, 100, 50)).convert("P", palette=Image.Palette.ADAPTIVE),
+            (200, 100, 50),
+        ),
         (Image.new("1", (4, 3), 1), (255,)),
         (Image.new("CMYK", (4, 3), (0, 255, 255, 0)), (255, 0, 0)),
     ],
@@ -256,7 +298,9 @@ def test_pictures_of_pillow_in_any_mode(picture: Image.Image, colour: tuple[int,
 
 
 def test_a_picture_of_pillow_without_a_known_range_is_refused():
-    with pytest.raises(InputError, match="train example 0: float32 of 0 to 16; expected 0 to 1 or 0 to 255"):
+    with pytest.raises(
+        InputError, match="train example 0: float32 of 0 to 16; expected 0 to 1 or 0 to 255"
+    ):
         of_one(Image.fromarray(RAMP.astype(np.float32) * 16))
     assert of_one(Image.fromarray(RAMP.astype(np.float32) * 16), white=16)[-1, -1, 0] == 255
 
@@ -267,14 +311,19 @@ def test_numbers_that_no_example_has_are_no_classes():
     assert data.classes == ("1", "2")
     assert set(data.train.labels.tolist()) == {0, 1}
     assert data.notes == ("no example has label 0: the classes are the 2 numbers that are there",)
-    named = from_pairs([(picture, 1 + number % 2) for number, picture in enumerate(pictures)], classes=["none", "a", "b"])
+    named = from_pairs(
+        [(picture, 1 + number % 2) for number, picture in enumerate(pictures)],
+        classes=["none", "a", "b"],
+    )
     assert named.classes == ("none", "a", "b")
     assert named.notes == ()
 
 
 def test_examples_in_two_splits_are_counted():
     texts = [(f"text {number}", number % 2) for number in range(20)]
-    data = from_pairs(texts, valid=[("new", 0), ("text 3", 1)], test=[("text 4", 0), ("text 5", 1), ("new", 1)])
+    data = from_pairs(
+        texts, valid=[("new", 0), ("text 3", 1)], test=[("text 4", 0), ("text 5", 1), ("new", 1)]
+    )
     assert data.notes == (
         "1 of the 2 validation examples also in the training split: accuracy on them says little",
         "2 of the 3 test examples also in the training split: accuracy on them says little",
@@ -283,5 +332,8 @@ def test_examples_in_two_splits_are_counted():
 
 
 def test_half_a_letter_is_named_by_its_example():
-    with pytest.raises(InputError, match=r"example 1 holds half a letter, which no file can take: 'no \\ud83d'; leave it out"):
+    with pytest.raises(
+        InputError,
+        match=r"example 1 holds half a letter, which no file can take: 'no \\ud83d'; leave it out",
+    ):
         from_pairs([("yes", 0), ("no \ud83d", 1)] * 10)

@@ -14,7 +14,10 @@ PAIRS = [("a", "one two"), ("b", "three")]
 
 def pairs(path: Path, **how: object) -> list[tuple[str, str]]:
     data, _ = read_table(path, **how)  # type: ignore[arg-type]
-    return [(data.classes[label], str(text)) for label, text in zip(data.labels, data.inputs, strict=True)]
+    return [
+        (data.classes[label], str(text))
+        for label, text in zip(data.labels, data.inputs, strict=True)
+    ]
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -59,7 +62,9 @@ def test_every_form_gives_the_same(tmp_path: Path, name: str, content: str | byt
 
 def test_a_text_with_tabs_is_kept_whole(tmp_path: Path):
     assert pairs(written(tmp_path, "t.tsv", "a\thello\tworld\n")) == [("a", "hello\tworld")]
-    assert pairs(written(tmp_path, "h.tsv", "label\ttext\na\thello\tworld\n")) == [("a", "hello\tworld")]
+    assert pairs(written(tmp_path, "h.tsv", "label\ttext\na\thello\tworld\n")) == [
+        ("a", "hello\tworld")
+    ]
 
 
 def test_a_quoted_field_may_hold_all_and_be_long(tmp_path: Path):
@@ -73,7 +78,10 @@ def test_a_quoted_field_may_hold_all_and_be_long(tmp_path: Path):
     [
         ("one two;x,a\n", {"label_column": "2", "text_columns": ["1"]}),
         ("body of it,kind of it\none two;x,a\n", {"label_column": "kind of it"}),
-        ("Kind of it,n,body\na,7,one two;x\n", {"label_column": "kind of it", "text_columns": ["body"]}),
+        (
+            "Kind of it,n,body\na,7,one two;x\n",
+            {"label_column": "kind of it", "text_columns": ["body"]},
+        ),
     ],
 )
 def test_columns_are_those_that_are_named(tmp_path: Path, content: str, how: dict[str, object]):
@@ -87,7 +95,9 @@ def test_several_columns_of_text_are_joined(tmp_path: Path):
 
 def test_nulls_and_empty_fields_are_left_out_and_counted(tmp_path: Path):
     path = written(
-        tmp_path, "t.jsonl", '{"label": "a", "text": null}\n{"label": null, "text": "x"}\n{"label": 3, "text": "y"}\n'
+        tmp_path,
+        "t.jsonl",
+        '{"label": "a", "text": null}\n{"label": null, "text": "x"}\n{"label": 3, "text": "y"}\n',
     )
     data, skipped = read_table(path)
     assert data.classes == ("3",)
@@ -118,9 +128,17 @@ SHORT = "".join(f"{'ab'[number % 2]},some text {number}\n" for number in range(1
         ("t.csv", "label,text\na,one,two\n", "line 2: 3 columns, expected 2"),
         ("t.tsv", "text\tlabel\none\ttwo\ta\n", "line 2: 3 columns, expected 2"),
         ("t.csv", "label,category,text\na,b,c\n", "'label', 'category' could all be the labels"),
-        ("t.csv", "label,question,comment\na,b,c\n", "'question', 'comment' could all be the texts"),
+        (
+            "t.csv",
+            "label,question,comment\na,b,c\n",
+            "'question', 'comment' could all be the texts",
+        ),
         ("t.csv", HEADERLESS, "the second column, not the first, looks like the labels"),
-        ("t.csv", "kind,words\n" + SHORT, "line 1: 'kind' is a label of no other line, so this may be a header"),
+        (
+            "t.csv",
+            "kind,words\n" + SHORT,
+            "line 1: 'kind' is a label of no other line, so this may be a header",
+        ),
         ("t.txt", "hello\n", "read as fastText's"),
         ("t.txt", "__label__a x\nb y\n", "line 2: begins with no __label__"),
         ("t.txt", "__label__a __label__b x\n", "line 1: has two labels"),
@@ -131,7 +149,9 @@ SHORT = "".join(f"{'ab'[number % 2]},some text {number}\n" for number in range(1
         ("t.tsv.gz2", b"PK", "expected a file that ends in"),
     ],
 )
-def test_what_is_not_understood_is_refused(tmp_path: Path, name: str, content: str | bytes, message: str):
+def test_what_is_not_understood_is_refused(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+):
     with pytest.raises(InputError, match=message):
         read_table(written(tmp_path, name, content))
 
@@ -153,7 +173,13 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path, how: dict[str, str]
 def test_a_folder_holds_splits_in_any_form(tmp_path: Path):
     for name, count in (("train.jsonl.gz", 8), ("VALIDATION.CSV", 4), ("test.tsv", 4)):
         rows = [("ab"[number % 2], f"text {number}") for number in range(count)]
-        form = '{{"label": "{}", "text": "{}"}}' if "json" in name else "{},{}" if "CSV" in name else "{}\t{}"
+        form = (
+            '{{"label": "{}", "text": "{}"}}'
+            if "json" in name
+            else "{},{}"
+            if "CSV" in name
+            else "{}\t{}"
+        )
         written(tmp_path, name, "\n".join(form.format(*row) for row in rows))
     splits = load(tmp_path)
     assert [len(part) for part in (splits.train, splits.valid, splits.test)] == [8, 4, 4]
@@ -179,7 +205,10 @@ def test_a_header_that_is_not_known_is_refused_in_a_folder_too(tmp_path: Path, c
     rows = "".join(f"{'ab'[number % 2]},some text {number}\n" for number in range(count))
     for name in ("train", "valid", "test"):
         written(tmp_path, f"{name}.csv", "kind,words\n" + rows)
-    with pytest.raises(InputError, match=r"train\.csv, line 1: 'kind' is a label of no other line, so this may be a header"):
+    with pytest.raises(
+        InputError,
+        match=r"train\.csv, line 1: 'kind' is a label of no other line, so this may be a header",
+    ):
         load(tmp_path)
     splits = load(tmp_path, label_column="kind", text_columns=["words"])
     assert splits.classes == ("a", "b")
@@ -202,15 +231,24 @@ def test_two_files_of_one_split_are_refused(tmp_path: Path):
 
 
 def test_labels_that_are_a_quantity_are_told(tmp_path: Path):
-    path = written(tmp_path, "t.csv", "text,label\n" + "".join(f"text {number},{number / 3:.3f}\n" for number in range(20)))
-    with pytest.raises(InputError, match="20 of 20 examples have a label that no other has: expected classes; a quantity is"):
+    path = written(
+        tmp_path,
+        "t.csv",
+        "text,label\n" + "".join(f"text {number},{number / 3:.3f}\n" for number in range(20)),
+    )
+    with pytest.raises(
+        InputError,
+        match="20 of 20 examples have a label that no other has: expected classes; a quantity is",
+    ):
         load(path)
 
 
 def test_five_labels_of_a_text_each_are_no_quantity(tmp_path: Path):
     path = written(tmp_path, "t.tsv", "".join(f"{label}\ttext of {label}\n" for label in "abcde"))
     data, _ = read_table(path)
-    with pytest.raises(InputError, match="class 'a' has one example: it cannot be divided; add another"):
+    with pytest.raises(
+        InputError, match="class 'a' has one example: it cannot be divided; add another"
+    ):
         data.split(0.2, seed=0)
 
 
@@ -225,12 +263,18 @@ def test_what_an_unread_row_lacks_is_said(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("t.jsonl", '{"label": "a", "text": "x"}\n{"label": "b", "text": "cut \\ud83d"}\n', ", line 2"),
+        (
+            "t.jsonl",
+            '{"label": "a", "text": "x"}\n{"label": "b", "text": "cut \\ud83d"}\n',
+            ", line 2",
+        ),
         ("t.json", '[{"label": "a", "text": "cut \\ud83d"}]', ""),
     ],
 )
 def test_half_a_letter_is_named(tmp_path: Path, name: str, content: str, line: str):
-    with pytest.raises(InputError, match=rf"{name}{line}: no JSON: half a letter, \\ud83d without its other half"):
+    with pytest.raises(
+        InputError, match=rf"{name}{line}: no JSON: half a letter, \\ud83d without its other half"
+    ):
         read_table(written(tmp_path, name, content))
 
 
@@ -245,7 +289,9 @@ def test_rows_that_are_read_leave_the_collector_as_it_was(tmp_path: Path):
 
 def test_one_column_is_not_both(tmp_path: Path):
     path = written(tmp_path, "t.csv", "text,label\none,a\ntwo,b\n")
-    with pytest.raises(InputError, match="column 'text' is said to be both the labels and a text: name another"):
+    with pytest.raises(
+        InputError, match="column 'text' is said to be both the labels and a text: name another"
+    ):
         read_table(path, label_column="text", text_columns=["text"])
 
 

@@ -73,7 +73,11 @@ def test_the_page_of_the_shipped_clip(tmp_path):
     assert page.count('<rect class="') >= 150
     assert "digits/report.html" in page
     family = json.loads((tmp_path / "digits" / "family.json").read_text("utf-8"))
-    named = {member["file"] for member in (family["teacher"], *family["members"], family["quantised"]) if member}
+    named = {
+        member["file"]
+        for member in (family["teacher"], *family["members"], family["quantised"])
+        if member
+    }
     assert len(family["members"]) == 3
     assert {file.name for file in (tmp_path / "digits").glob("*.tflite")} == named
 
@@ -104,4 +108,10 @@ def test_devices_learn_and_two_bits_send_less(console):
 
 
 def test_texts_that_were_not_seen_are_sorted(console):
-    assert [row[1] for row in cells(classify(console))] == ["light", "alarm", "music", "alarm", "light"]
+    assert [row[1] for row in cells(classify(console))] == [
+        "light",
+        "alarm",
+        "music",
+        "alarm",
+        "light",
+    ]

@@ -18,12 +18,16 @@ def pytest_generate_tests(metafunc):
     ``real_file`` is each model of the data folder, where there is one.
     """
     if "fixture_file" in metafunc.fixturenames:
-        metafunc.parametrize("fixture_file", sorted(FIXTURES.glob("tiny_*.tflite")), ids=lambda path: path.stem)
+        metafunc.parametrize(
+            "fixture_file", sorted(FIXTURES.glob("tiny_*.tflite")), ids=lambda path: path.stem
+        )
     if "corpus_file" in metafunc.fixturenames:
         files = sorted((Path(__file__).parent / "corpus").glob("*.tflite"))
         metafunc.parametrize("corpus_file", files, ids=lambda path: path.stem)
     if "real_file" in metafunc.fixturenames:
-        files = sorted((*DATA.glob("hands/mediapipe_models/*.tflite"), *DATA.glob("models/*.tflite")))
+        files = sorted(
+            (*DATA.glob("hands/mediapipe_models/*.tflite"), *DATA.glob("models/*.tflite"))
+        )
         metafunc.parametrize("real_file", files, ids=lambda path: path.stem)
 
 

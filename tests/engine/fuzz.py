@@ -19,7 +19,27 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-_WORDS = (0, 1, 2, 3, 4, 5, 7, 8, 16, 64, 127, 128, 255, 256, 1 << 15, 1 << 16, 1 << 24, (1 << 31) - 1, 1 << 31)
+_WORDS = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    16,
+    64,
+    127,
+    128,
+    255,
+    256,
+    1 << 15,
+    1 << 16,
+    1 << 24,
+    (1 << 31) - 1,
+    1 << 31,
+)
 
 
 @cache
@@ -89,9 +109,22 @@ def _scramble(data: bytes, rng: np.random.Generator) -> bytes:
         _transmute(model, _any(rng, graph.operators), rng)
     for _ in range(0 if transmuted and rng.random() < 0.7 else rng.integers(1, 4)):
         tensor, node = (_any(rng, items) for items in (graph.tensors, graph.operators))
-        target = [tensor, node, node.builtinOptions, tensor.quantization, _any(rng, model.operatorCodes), graph]
+        target = [
+            tensor,
+            node,
+            node.builtinOptions,
+            tensor.quantization,
+            _any(rng, model.operatorCodes),
+            graph,
+        ]
         if rng.random() < 0.2:
-            _distort(_any(rng, [b for b in model.buffers if b.offset or (b.data is not None and len(b.data))]), rng)
+            _distort(
+                _any(
+                    rng,
+                    [b for b in model.buffers if b.offset or (b.data is not None and len(b.data))],
+                ),
+                rng,
+            )
         else:
             _distort(target[rng.integers(6)], rng)
     builder = flatbuffers.Builder(len(data))
@@ -119,7 +152,11 @@ def _transmute(model: Any, node: Any, rng: np.random.Generator) -> None:
     ]
     number, signature = fits[rng.integers(len(fits))]
     code = schema.OperatorCodeT()
-    code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), int(rng.integers(1, 5))
+    code.builtinCode, code.deprecatedBuiltinCode, code.version = (
+        number,
+        min(number, 127),
+        int(rng.integers(1, 5)),
+    )
     model.operatorCodes.append(code)
     node.opcodeIndex = len(model.operatorCodes) - 1
     node.builtinOptionsType, node.builtinOptions = 0, None
@@ -132,7 +169,9 @@ def _transmute(model: Any, node: Any, rng: np.random.Generator) -> None:
     if rng.random() < 0.5:
         kind = int(rng.integers(20))
         for i in (*node.inputs, *node.outputs):
-            model.subgraphs[0].tensors[i].type = kind if rng.random() < 0.9 else int(rng.integers(20))
+            model.subgraphs[0].tensors[i].type = (
+                kind if rng.random() < 0.9 else int(rng.integers(20))
+            )
 
 
 def _any(rng: np.random.Generator, items: list[Any]) -> Any:
@@ -158,7 +197,9 @@ def _distort(target: Any, rng: np.random.Generator) -> None:
         elif kind == 2:
             rng.shuffle(array)
         else:
-            array[rng.integers(len(array))] = np.array(_other(array.flat[0].item(), rng)).astype(array.dtype)
+            array[rng.integers(len(array))] = np.array(_other(array.flat[0].item(), rng)).astype(
+                array.dtype
+            )
         setattr(target, name, array)
 
 
@@ -171,9 +212,17 @@ def _other(value: Any, rng: np.random.Generator) -> Any:
     if isinstance(value, bool | np.bool_):
         return not value
     if isinstance(value, float):
-        return float(rng.choice([0.0, -1.0, 1e-30, 1e30, np.nan, np.inf, value * 1000, value / 1000]))
-    small = int(rng.integers(-3, 24)) if rng.random() < 0.7 else int(value) + int(rng.integers(-3, 4))
-    return min(max(small, -128 if value >= 0 else -(1 << 31)), 1 << 30) if rng.random() < 0.9 else int(rng.choice(_WORDS[:-2]))
+        return float(
+            rng.choice([0.0, -1.0, 1e-30, 1e30, np.nan, np.inf, value * 1000, value / 1000])
+        )
+    small = (
+        int(rng.integers(-3, 24)) if rng.random() < 0.7 else int(value) + int(rng.integers(-3, 4))
+    )
+    return (
+        min(max(small, -128 if value >= 0 else -(1 << 31)), 1 << 30)
+        if rng.random() < 0.9
+        else int(rng.choice(_WORDS[:-2]))
+    )
 
 
 def attempt(data: bytes, *, checked: bool = True) -> str:
@@ -202,19 +251,29 @@ def attempt(data: bytes, *, checked: bool = True) -> str:
 
 def _work(path: Path, first: int, last: int, checked: bool) -> None:
     data = path.read_bytes()
-    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # a wrong answer must not take the machine's memory
+    resource.setrlimit(
+        resource.RLIMIT_AS, (8 << 30, 8 << 30)
+    )  # a wrong answer must not take the machine's memory
     for seed in range(first, last):
         print(seed, "started", flush=True)
         signal.alarm(60)
         print(seed, attempt(damage(data, seed), checked=checked), flush=True)
 
 
-def fuzz(path: Path, first: int, last: int, *, checked: bool = True) -> tuple[Counter[str], list[tuple[int, int]]]:
+def fuzz(
+    path: Path, first: int, last: int, *, checked: bool = True
+) -> tuple[Counter[str], list[tuple[int, int]]]:
     """Try the seeds ``first`` to ``last`` in worker processes; counts, and (seed, signal) of each death."""
     counts: Counter[str] = Counter()
     deaths: list[tuple[int, int]] = []
     while first < last:
-        command = [sys.executable, __file__, "--work", f"{first}:{last}", *(() if checked else ("--unchecked",))]
+        command = [
+            sys.executable,
+            __file__,
+            "--work",
+            f"{first}:{last}",
+            *(() if checked else ("--unchecked",)),
+        ]
         done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
         lines = [line.split() for line in done.stdout.splitlines()]
         counts.update(state for _, state in lines if state != "started")

@@ -114,7 +114,9 @@ def change_type(model: Any, rng: Rng) -> None:
 def change_numbers(model: Any, rng: Rng) -> None:
     """Other values in an integer constant: shapes, axes, indices, sizes, pads."""
     graph = _graph(model, rng)
-    constants = [t for t in graph.tensors if t.type in (2, 4) and model.buffers[t.buffer].data is not None]
+    constants = [
+        t for t in graph.tensors if t.type in (2, 4) and model.buffers[t.buffer].data is not None
+    ]
     tensor = _any(rng, constants)
     if tensor is None:
         return
@@ -163,7 +165,11 @@ def _copy_tensor(tensor: Any) -> Any:
 def feed_input(model: Any, rng: Rng) -> None:
     """Make an integer constant an input of the graph: known only at run time."""
     graph = model.subgraphs[0]
-    constants = [i for i, t in enumerate(graph.tensors) if t.type in (2, 4) and model.buffers[t.buffer].data is not None]
+    constants = [
+        i
+        for i, t in enumerate(graph.tensors)
+        if t.type in (2, 4) and model.buffers[t.buffer].data is not None
+    ]
     index = _any(rng, constants)
     if index is not None:
         graph.tensors[index].buffer = 0
@@ -344,7 +350,14 @@ def generate(model: Any, rng: Rng) -> None:
         setattr(model, key, value)
 
 
-_GENERATED_NEVER = ("CUSTOM", "IF", "WHILE", "CALL_ONCE", "RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL")
+_GENERATED_NEVER = (
+    "CUSTOM",
+    "IF",
+    "WHILE",
+    "CALL_ONCE",
+    "RANDOM_UNIFORM",
+    "RANDOM_STANDARD_NORMAL",
+)
 
 
 def _operand(b: structures.Builder, position: int, base: list[int], dtype: int, rng: Rng) -> int:
@@ -544,7 +557,10 @@ def _run_resized(content: bytes, file: Any, digest: Any, rng: Rng) -> None:
     from handheld.errors import ModelError
 
     shapes = {
-        position: tuple(int(rng.integers(1, 9)) if axis in info.open_axes else side for axis, side in enumerate(info.shape))
+        position: tuple(
+            int(rng.integers(1, 9)) if axis in info.open_axes else side
+            for axis, side in enumerate(info.shape)
+        )
         for position, info in enumerate(file.inputs)
         if info.open_axes
     }
@@ -554,7 +570,14 @@ def _run_resized(content: bytes, file: Any, digest: Any, rng: Rng) -> None:
         other = resized(file, shapes, "case")
         if not other.doubts:
             types = [info.dtype.name for info in other.outputs]
-            runtime = Runtime(content, threads=1, steady=other.steady, layout=other.layout, types=types, shapes=shapes)
+            runtime = Runtime(
+                content,
+                threads=1,
+                steady=other.steady,
+                layout=other.layout,
+                types=types,
+                shapes=shapes,
+            )
             _digest(runtime, digest, rng)
     except (ModelError, ValueError, RuntimeError, MemoryError):
         return
@@ -591,7 +614,9 @@ def _is_random(content: bytes) -> bool:
     """Whether outputs may differ from run to run by the file's own will."""
     from handheld.engine._file import read
 
-    return any(name.startswith(("RANDOM", "MULTINOMIAL")) for name in read(content, "case").operators)
+    return any(
+        name.startswith(("RANDOM", "MULTINOMIAL")) for name in read(content, "case").operators
+    )
 
 
 def is_finding(verdict: str) -> bool:
@@ -659,7 +684,9 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--save", type=Path)
-    parser.add_argument("--generated", type=float, default=_GENERATED, help="share of new operators")
+    parser.add_argument(
+        "--generated", type=float, default=_GENERATED, help="share of new operators"
+    )
     options = parser.parse_args()
     import ai_edge_litert.interpreter  # noqa: F401  # once, before the processes fork
 
@@ -674,7 +701,10 @@ def main() -> None:
         total += counts
         count += len(findings)
         seconds = round(time.monotonic() - started)
-        print(f"{last - options.first} cases, {seconds} s: {dict(total)}, {count} findings", flush=True)
+        print(
+            f"{last - options.first} cases, {seconds} s: {dict(total)}, {count} findings",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -112,7 +112,9 @@ class Builder:
         """Make tensors outputs of their graph."""
         self.sub.outputs.extend(indices)
 
-    def signature(self, key: str, number: int, inputs: dict[str, int], outputs: dict[str, int]) -> None:
+    def signature(
+        self, key: str, number: int, inputs: dict[str, int], outputs: dict[str, int]
+    ) -> None:
         """Offer a graph by name."""
         entry = schema.SignatureDefT()
         entry.signatureKey, entry.subgraphIndex = key, number
@@ -133,7 +135,9 @@ def _named(name: str, index: int) -> Any:
     return entry
 
 
-def variable(read: Sequence[int] = (4,), assigned: Sequence[int] = (4,), dtype: int = FLOAT) -> bytes:
+def variable(
+    read: Sequence[int] = (4,), assigned: Sequence[int] = (4,), dtype: int = FLOAT
+) -> bytes:
     """``sum = state + x``, which becomes the state; a graph that runs once clears it."""
     b = Builder()
     x = b.input((4,))
@@ -149,7 +153,9 @@ def variable(read: Sequence[int] = (4,), assigned: Sequence[int] = (4,), dtype: 
     return b.finish()
 
 
-def branches(*, shapes: Sequence[Sequence[int]] = ((4,), (4,)), dtypes: Sequence[int] = (0, 0)) -> bytes:
+def branches(
+    *, shapes: Sequence[Sequence[int]] = ((4,), (4,)), dtypes: Sequence[int] = (0, 0)
+) -> bytes:
     """``if go: relu(x), else: exp(x)``."""
     b = Builder()
     go, x = b.input((), BOOL), b.input((4,))
@@ -264,7 +270,9 @@ def lstm() -> bytes:
     return b.finish()
 
 
-def custom(name: str, options: dict[str, Any] | None, inputs: Sequence[Any], outputs: Sequence[Any]) -> bytes:
+def custom(
+    name: str, options: dict[str, Any] | None, inputs: Sequence[Any], outputs: Sequence[Any]
+) -> bytes:
     """One custom operator, its options as a FlexBuffer map."""
     b = Builder()
     data = None if options is None else list(flexbuffers.Dumps(options))

@@ -15,7 +15,10 @@ NAMES = ("tiny_int8", "tiny_landmark", "tiny_palm")
 def run(content):
     with Model.load(content) as model:
         rng = np.random.default_rng(0)
-        return [out.tobytes() for out in model.run(*(rng.random(i.shape).astype(i.dtype) for i in model.inputs))]
+        return [
+            out.tobytes()
+            for out in model.run(*(rng.random(i.shape).astype(i.dtype) for i in model.inputs))
+        ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -27,7 +30,10 @@ def test_they_give_the_same_outputs_before_and_after_a_card(fixtures, name):
     assert carded == embed(moved, {"labels": ["a"]})
     assert run(moved) == run(carded) == run(content)
     assert Model.load(carded).card == {"labels": ["a"]}
-    assert CompiledModel.from_buffer(carded).get_num_signatures() == CompiledModel.from_buffer(content).get_num_signatures()
+    assert (
+        CompiledModel.from_buffer(carded).get_num_signatures()
+        == CompiledModel.from_buffer(content).get_num_signatures()
+    )
 
 
 def test_constants_that_shapes_depend_on_are_read_there():
@@ -43,7 +49,9 @@ def test_metadata_is_read_there(fixtures):
 
 def put(content, field, number):
     """The file with another offset (1) or size (2) of its first buffer that lies behind."""
-    places = (slot(content, buffer, field) for buffer in elements(content, target(content, 0), BUFFERS))
+    places = (
+        slot(content, buffer, field) for buffer in elements(content, target(content, 0), BUFFERS)
+    )
     at = next(at for at in places if at)
     return content[:at] + number.to_bytes(8, "little") + content[at + 8 :]
 

@@ -26,7 +26,10 @@ def _set(path, value):
     """A change that assigns ``value`` at a dotted path of the model."""
 
     def change(model, graph):
-        owner, parts = graph if path.startswith("graph.") else model, path.removeprefix("graph.").split(".")
+        owner, parts = (
+            graph if path.startswith("graph.") else model,
+            path.removeprefix("graph.").split("."),
+        )
         for part in parts[:-1]:
             owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
         if parts[-1].isdigit():
@@ -56,7 +59,11 @@ WRONG = [
     ("tiny_add", _set("graph.operators.0.inputs", [0, 3]), "tensor index 3, expected -1 to 2"),
     ("tiny_add", _set("graph.operators.0.inputs", [0, -1]), "input 1 is absent"),
     ("tiny_add", _set("graph.operators.0.inputs", [0, 2]), "before any operator computes"),
-    ("tiny_add", _set("graph.operators.0.outputs", [0]), "an input, a constant, or one tensor twice"),
+    (
+        "tiny_add",
+        _set("graph.operators.0.outputs", [0]),
+        "an input, a constant, or one tensor twice",
+    ),
     ("tiny_add", _set("graph.inputs", [0, 0]), "listed twice"),
     ("tiny_add", _set("graph.outputs", [7]), "tensor index 7"),
     ("tiny_add", _set("graph.tensors.0.shape", [1, -4]), "negative side"),
@@ -69,16 +76,40 @@ WRONG = [
     ("tiny_add", _set("graph.tensors.0.type", 2), "element types"),
     ("tiny_add", _set("graph.tensors.0.buffer", 9), "buffer 9 of 1"),
     ("tiny_add", _set("graph.operators.0.builtinOptionsType", 21), "expected AddOptions"),
-    ("tiny_add", _set("graph.operators.0.builtinOptions.fusedActivationFunction", 6), "expected 0 to 5"),
+    (
+        "tiny_add",
+        _set("graph.operators.0.builtinOptions.fusedActivationFunction", 6),
+        "expected 0 to 5",
+    ),
     ("tiny_add", _set("signatureDefs.0.inputs.0.tensorIndex", 2), "is tensor 2, not in"),
-    ("tiny_add", _set("metadata", [_new("Metadata", name="x", buffer=5)]), "entry named b'x' in buffer 5"),
-    ("tiny_int8", _set("graph.tensors.0.quantization.scale", [0.5, 0.5]), "2 scales but 1 zero points"),
-    ("tiny_int8", _set("graph.tensors.0.quantization.scale", [np.nan]), "not all within 1e-30 to 1e+30"),
-    ("tiny_int8", _set("graph.tensors.0.quantization.zeroPoint", [300]), "zero point 300 is no value of int8"),
+    (
+        "tiny_add",
+        _set("metadata", [_new("Metadata", name="x", buffer=5)]),
+        "entry named b'x' in buffer 5",
+    ),
+    (
+        "tiny_int8",
+        _set("graph.tensors.0.quantization.scale", [0.5, 0.5]),
+        "2 scales but 1 zero points",
+    ),
+    (
+        "tiny_int8",
+        _set("graph.tensors.0.quantization.scale", [np.nan]),
+        "not all within 1e-30 to 1e+30",
+    ),
+    (
+        "tiny_int8",
+        _set("graph.tensors.0.quantization.zeroPoint", [300]),
+        "zero point 300 is no value of int8",
+    ),
     ("tiny_int8", _set("graph.tensors.0.quantization", None), "has no scale"),
     ("tiny_int8", _set("graph.tensors.1.shape", [2, 5]), "8 bytes of data, expected 10"),
     ("tiny_int8", _set("graph.tensors.1.isVariable", True), "variable tensor with constant data"),
-    ("tiny_int8", _set("graph.tensors.1.sparsity", _new("SparsityParameters", traversalOrder=[0])), "sparse"),
+    (
+        "tiny_int8",
+        _set("graph.tensors.1.sparsity", _new("SparsityParameters", traversalOrder=[0])),
+        "sparse",
+    ),
     ("tiny_palm", _set("graph.operators.0.builtinOptions.strideW", 0), "stride_w: 0, expected 1"),
     ("tiny_palm", _set("graph.operators.0.builtinOptions", None), "expected Pool2DOptions"),
     ("tiny_palm", _set("buffers.1.data", np.zeros(8, np.uint8)), "8 bytes of data"),
@@ -87,7 +118,9 @@ WRONG = [
 UNSUPPORTED = ("operator number 300", "operator STABLEHLO_ADD", "too large")
 
 
-@pytest.mark.parametrize(("name", "change", "message"), WRONG, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "change", "message"), WRONG, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_wrong_file(fixtures, name, change, message):
     content = spoil((fixtures / f"{name}.tflite").read_bytes(), change)
     with pytest.raises(ModelError) as caught:
@@ -109,9 +142,15 @@ def test_kernels_that_stop_the_process_are_refused():
     assert read(remainder, "x").operators == ("FLOOR_MOD",)
     assert "remainder of integers" in read(spoil(remainder, integers), "x").doubts[0]
     with pytest.raises(ModelError, match="a scale of exactly 1"):
-        read(spoil(zoo.models()["less_int8"](), _set("graph.tensors.0.quantization.scale", [1.0])), "x")
+        read(
+            spoil(zoo.models()["less_int8"](), _set("graph.tensors.0.quantization.scale", [1.0])),
+            "x",
+        )
     with pytest.raises(ModelError, match="far too large for the output"):
-        read(spoil(zoo.models()["add_int8"](), _set("graph.tensors.0.quantization.scale", [1e6])), "x")
+        read(
+            spoil(zoo.models()["add_int8"](), _set("graph.tensors.0.quantization.scale", [1e6])),
+            "x",
+        )
 
 
 def _volumes(op: str, *, depth: int = 4, bias: int = 5) -> bytes:
@@ -120,9 +159,24 @@ def _volumes(op: str, *, depth: int = 4, bias: int = 5) -> bytes:
     if op == "CONV_3D":
         operands = [data, np.ones((2, 2, 2, depth, 5), np.float32), biases]
     else:
-        operands = [np.array([1, 6, 6, 6, 5], np.int32), np.ones((2, 2, 2, 5, depth), np.float32), data, biases]
-    strides = {"strideD": 1, "strideH": 1, "strideW": 1, "dilationDFactor": 1, "dilationHFactor": 1, "dilationWFactor": 1}
-    return zoo.make((op, operands, [(1, 6, 6, 6, 5)], "Conv3DOptions", {**strides, "padding": 0}), quantised=False)
+        operands = [
+            np.array([1, 6, 6, 6, 5], np.int32),
+            np.ones((2, 2, 2, 5, depth), np.float32),
+            data,
+            biases,
+        ]
+    strides = {
+        "strideD": 1,
+        "strideH": 1,
+        "strideW": 1,
+        "dilationDFactor": 1,
+        "dilationHFactor": 1,
+        "dilationWFactor": 1,
+    }
+    return zoo.make(
+        (op, operands, [(1, 6, 6, 6, 5)], "Conv3DOptions", {**strides, "padding": 0}),
+        quantised=False,
+    )
 
 
 @pytest.mark.parametrize("op", ["CONV_3D", "CONV_3D_TRANSPOSE"])
@@ -146,7 +200,10 @@ def test_subgraphs_that_call_one_another_are_refused(fixtures):
     def loop(model, graph):
         model.operatorCodes[0].builtinCode = model.operatorCodes[0].deprecatedBuiltinCode = 118
         node = graph.operators[0]
-        node.builtinOptionsType, node.builtinOptions = 92, _new("IfOptions", thenSubgraphIndex=0, elseSubgraphIndex=0)
+        node.builtinOptionsType, node.builtinOptions = (
+            92,
+            _new("IfOptions", thenSubgraphIndex=0, elseSubgraphIndex=0),
+        )
 
     with pytest.raises(ModelError, match="in a circle"):
         read(spoil((fixtures / "tiny_add.tflite").read_bytes(), loop), "x")
@@ -192,4 +249,6 @@ def test_a_long_vector_shared_by_many_fields_is_refused_quickly():
 def test_valid_operators_open_and_run(name):
     with Model.load(zoo.models()[name]()) as model:
         outputs = model.run(*(np.ones(info.shape, info.dtype) for info in model.inputs))
-        assert [(o.shape, o.dtype) for o in outputs] == [(info.shape, info.dtype) for info in model.outputs]
+        assert [(o.shape, o.dtype) for o in outputs] == [
+            (info.shape, info.dtype) for info in model.outputs
+        ]

@@ -22,7 +22,9 @@ def test_palm_sees_a_white_blob(fixtures):
     boxes, scores = Model.open(fixtures / "tiny_palm.tflite").run(_picture(192, (40, 80, 72, 112)))
     (anchors,) = np.nonzero(scores[0, :, 0] > 0)
     np.testing.assert_allclose(scores[0, anchors, 0], 8, atol=1e-4)
-    cells = {divmod(anchor // 2, 24) for anchor in anchors.tolist()}  # two anchors a cell, row by row
+    cells = {
+        divmod(anchor // 2, 24) for anchor in anchors.tolist()
+    }  # two anchors a cell, row by row
     assert cells == {(row, column) for row in range(10, 14) for column in range(5, 9)}
     np.testing.assert_allclose(scores[0, :1152:2, 0].min(), -8, atol=1e-4)
     assert (scores[0, 1152:] == -20).all()
@@ -37,7 +39,9 @@ def test_landmarks_follow_the_blob(fixtures):
     hand = zoo.fixtures_module().HAND
     for blob, offset in (((80, 80, 144, 144), (0, 0)), ((48, 96, 112, 160), (-32, 16))):
         landmarks, presence, handedness, world = model.run(_picture(224, blob))
-        np.testing.assert_allclose(landmarks.reshape(21, 3) - hand, np.tile([*offset, 0], (21, 1)), atol=0.3)
+        np.testing.assert_allclose(
+            landmarks.reshape(21, 3) - hand, np.tile([*offset, 0], (21, 1)), atol=0.3
+        )
         assert presence[0, 0] == pytest.approx(0.982, abs=1e-3)
         assert handedness[0, 0] == pytest.approx(0.9, abs=1e-3)
         np.testing.assert_allclose(world.reshape(21, 3)[0], [0, 0.0672, 0], atol=1e-6)

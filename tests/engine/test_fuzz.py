@@ -18,14 +18,18 @@ def test_damaged_fixtures_never_kill_the_process(fixture_file):
     assert counts["ran"] > 5, "the damage is so heavy that the runtime is not reached"
 
 
-@pytest.mark.parametrize("name", ["depthwise_conv_2d", "reshape_int8", "pad", "add_int8", "squared_difference_int8"])
+@pytest.mark.parametrize(
+    "name", ["depthwise_conv_2d", "reshape_int8", "pad", "add_int8", "squared_difference_int8"]
+)
 def test_operators_that_once_killed_the_process(name, tmp_path):
     (tmp_path / "model.tflite").write_bytes(zoo.models()[name]())
     assert fuzz.fuzz(tmp_path / "model.tflite", 0, 150)[1] == []
 
 
 def test_damaged_places_of_weights_never_kill_the_process(fixtures, tmp_path):
-    (tmp_path / "model.tflite").write_bytes(zoo.weights_behind((fixtures / "tiny_palm.tflite").read_bytes()))
+    (tmp_path / "model.tflite").write_bytes(
+        zoo.weights_behind((fixtures / "tiny_palm.tflite").read_bytes())
+    )
     counts, deaths = fuzz.fuzz(tmp_path / "model.tflite", 0, 150)
     assert deaths == []
     assert min(counts["rejected"], counts["ran"]) > 30, counts

@@ -152,7 +152,10 @@ def test_whatever_a_child_answers_is_an_error(fixtures, monkeypatch, action, mes
     command = [sys.executable, "-S", "-c", f"{CHILD}\n{action}\n"]
     monkeypatch.setattr(sandbox, "command", lambda *_: (command, {}))
     limits = RunLimits(seconds=20)
-    with Model.open(fixtures / "tiny_add.tflite", isolated=limits) as model, pytest.raises(ModelError, match=message):
+    with (
+        Model.open(fixtures / "tiny_add.tflite", isolated=limits) as model,
+        pytest.raises(ModelError, match=message),
+    ):
         model.run(ONES, ONES)
 
 
@@ -234,7 +237,13 @@ def _is_alive(number):
 
 
 def test_limits_are_judged():
-    for wrong in ({"seconds": 0}, {"seconds": float("nan")}, {"seconds": "5"}, {"memory": 1000}, {"memory": 2e9}):
+    for wrong in (
+        {"seconds": 0},
+        {"seconds": float("nan")},
+        {"seconds": "5"},
+        {"memory": 1000},
+        {"memory": 2e9},
+    ):
         with pytest.raises(InputError, match="expected"):
             RunLimits(**wrong)
     assert isolation()

@@ -73,14 +73,20 @@ def test_what_the_rules_cover_shares_the_process():
 
 
 VARIABLES = [
-    ("larger", structures.variable(read=(4000,)), "reads shape (4000,) of a variable of shape (4,)"),
+    (
+        "larger",
+        structures.variable(read=(4000,)),
+        "reads shape (4000,) of a variable of shape (4,)",
+    ),
     ("smaller", structures.variable(read=(2,)), "reads shape (2,) of a variable of shape (4,)"),
     ("other type", structures.variable(dtype=INT), "reads int32 of a variable of float32"),
     ("initialised smaller", structures.variable(assigned=(1,)), "of a variable of shape (1,)"),
 ]
 
 
-@pytest.mark.parametrize(("content", "message"), [v[1:] for v in VARIABLES], ids=[v[0] for v in VARIABLES])
+@pytest.mark.parametrize(
+    ("content", "message"), [v[1:] for v in VARIABLES], ids=[v[0] for v in VARIABLES]
+)
 def test_a_variable_is_read_as_it_is_assigned(content, message):
     assert message in refusal(content)
 
@@ -213,7 +219,9 @@ SHAPES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "message"), [s[1:] for s in SHAPES], ids=[s[0] for s in SHAPES])
+@pytest.mark.parametrize(
+    ("content", "message"), [s[1:] for s in SHAPES], ids=[s[0] for s in SHAPES]
+)
 def test_operands_that_do_not_go_together(content, message):
     if message is None:
         assert read(content, "x").operators
@@ -257,15 +265,29 @@ CUSTOM = [
     ("missing", structures.spectrogram({"window_size": 64}), "stride is None"),
     ("zero", structures.spectrogram({**structures.SPECTROGRAM, "stride": 0}), "stride is 0"),
     ("negative", structures.mfcc({**structures.MFCC, "dct_coefficient_count": -1}), "is -1"),
-    ("text", structures.mfcc({**structures.MFCC, "dct_coefficient_count": "many"}), "expected a number"),
-    ("no detections", structures.detections({**structures.DETECTIONS, "max_detections": 0}), "is 0"),
+    (
+        "text",
+        structures.mfcc({**structures.MFCC, "dct_coefficient_count": "many"}),
+        "expected a number",
+    ),
+    (
+        "no detections",
+        structures.detections({**structures.DETECTIONS, "max_detections": 0}),
+        "is 0",
+    ),
     ("no options", structures.detections(None), "0 bytes of custom options"),
-    ("unknown", structures.custom("Sorcery", None, [((1,),)], [((1,),)]), "custom operator 'Sorcery'"),
+    (
+        "unknown",
+        structures.custom("Sorcery", None, [((1,),)], [((1,),)]),
+        "custom operator 'Sorcery'",
+    ),
     ("plain", structures.custom("MaxUnpooling2D", None, [((1,),), ((1,),)], [((1,),)]), "0 bytes"),
 ]
 
 
-@pytest.mark.parametrize(("content", "message"), [c[1:] for c in CUSTOM], ids=[c[0] for c in CUSTOM])
+@pytest.mark.parametrize(
+    ("content", "message"), [c[1:] for c in CUSTOM], ids=[c[0] for c in CUSTOM]
+)
 def test_custom_operators_have_the_options_that_they_read(content, message):
     assert message in refusal(content)
 
@@ -381,7 +403,9 @@ CHOSEN = [  # kernels that set the type of their outputs, whatever the file says
 @pytest.mark.parametrize("isolated", [True, False])
 @pytest.mark.parametrize("content", CHOSEN)
 def test_a_model_gives_the_types_that_it_declares_or_is_refused(content, isolated):
-    with pytest.raises(ModelError, match=r"the file declares (float32|int32), but the runtime gives"):
+    with pytest.raises(
+        ModelError, match=r"the file declares (float32|int32), but the runtime gives"
+    ):
         Model.load(content, isolated=isolated)
 
 
@@ -395,7 +419,9 @@ def test_a_signature_gives_the_types_that_it_declares_or_is_refused():
     b.signature("best", 1, {"x": x}, {"best": best})
     with (
         Model.load(b.finish()) as model,
-        pytest.raises(ModelError, match="'best': the file declares float32, but the runtime gives int32"),
+        pytest.raises(
+            ModelError, match="'best': the file declares float32, but the runtime gives int32"
+        ),
     ):
         model.run(np.ones((2, 3), np.float32), signature="best")
 
@@ -456,7 +482,9 @@ BROADCASTING = {
 }
 
 
-@pytest.mark.parametrize("shapes", [((1, 6, 6, 4), (5, 1, 1, 1)), ((4,), (2, 3, 4)), ((2, 1), (1, 3))], ids=str)
+@pytest.mark.parametrize(
+    "shapes", [((1, 6, 6, 4), (5, 1, 1, 1)), ((4,), (2, 3, 4)), ((2, 1), (1, 3))], ids=str
+)
 @pytest.mark.parametrize("name", BROADCASTING)
 def test_kernels_that_broadcast_by_our_rules_do(name, shapes):
     """ATAN2's did not, and read behind the smaller operand."""
@@ -485,5 +513,8 @@ def test_a_rule_that_the_runtime_does_not_share_is_found_out(monkeypatch):
     with pytest.raises(ModelError, match="inputs have unequal shapes"):
         Model.load(content)
     monkeypatch.setitem(rules._RULES, "ATAN2", layers.broadcast)
-    with pytest.raises(ModelError, match=r"the runtime computes a shape of \[1, 6, 6, 4\] for it, the file \[5, 6, 6, 4\]"):
+    with pytest.raises(
+        ModelError,
+        match=r"the runtime computes a shape of \[1, 6, 6, 4\] for it, the file \[5, 6, 6, 4\]",
+    ):
         Model.load(content)

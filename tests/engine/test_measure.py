@@ -38,7 +38,11 @@ def test_candidates_take_turns_in_a_seeded_order():
     def order(seed):
         fake = FakeClock()
         candidates = {name: fake.spend(name, [1] * 99) for name in "abc"}
-        assert list(measure(candidates, rounds=20, warmup=1, seed=seed, **fake.options())) == ["a", "b", "c"]
+        assert list(measure(candidates, rounds=20, warmup=1, seed=seed, **fake.options())) == [
+            "a",
+            "b",
+            "c",
+        ]
         return fake.calls
 
     calls = order(0)

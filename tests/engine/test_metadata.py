@@ -20,7 +20,9 @@ JSON = st.recursive(
 CARDS = st.dictionaries(st.text(), JSON, max_size=5)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(first=CARDS, second=CARDS)
 def test_what_is_embedded_is_read_back_and_replaced(fixtures, first, second):
     content = (fixtures / "tiny_add.tflite").read_bytes()
@@ -46,14 +48,19 @@ def test_other_readers_understand_the_file(fixtures):
     entry = model.metadata[-1]
     assert entry.name == b"handheld"
     assert json.loads(bytes(model.buffers[entry.buffer].data)) == {"task": "palm"}
-    assert CompiledModel.from_buffer(content).get_num_signatures() == 1  # this reader has FlatBuffers' own verifier
+    assert (
+        CompiledModel.from_buffer(content).get_num_signatures() == 1
+    )  # this reader has FlatBuffers' own verifier
 
 
 def test_other_entries_stay_and_an_older_card_of_other_make_goes(fixtures):
     def annotate(model, graph):
         for name, text in (("notes", b"kept"), ("handheld", b'{"old": 1}')):
             model.buffers.append(_new("Buffer", data=np.frombuffer(text, np.uint8)))
-            model.metadata = [*(model.metadata or []), _new("Metadata", name=name, buffer=len(model.buffers) - 1)]
+            model.metadata = [
+                *(model.metadata or []),
+                _new("Metadata", name=name, buffer=len(model.buffers) - 1),
+            ]
 
     content = spoil((fixtures / "tiny_add.tflite").read_bytes(), annotate)
     assert Model.load(content).card == {"old": 1}

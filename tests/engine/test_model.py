@@ -37,7 +37,9 @@ def test_runs_by_position_and_by_name(add):
     two = 2 * ONES
     for outputs in (add.run(ONES, two), add.run(ONES, y=two), add.run(y=two, x=ONES)):
         np.testing.assert_array_equal(outputs[0], 3 * ONES)
-    np.testing.assert_array_equal(add.run(np.asfortranarray(np.eye(4, dtype="f4")[:1]), ONES)[0], [[2, 1, 1, 1]])
+    np.testing.assert_array_equal(
+        add.run(np.asfortranarray(np.eye(4, dtype="f4")[:1]), ONES)[0], [[2, 1, 1, 1]]
+    )
 
 
 def test_outputs_belong_to_the_caller(add):
@@ -107,7 +109,11 @@ def test_outputs_are_in_the_order_of_the_list(fixtures):
     for name, expected in shapes.items():
         model = Model.open(fixtures / f"{name}.tflite", threads=2)
         outputs = model.run(np.zeros(model.inputs[0].shape, np.float32))
-        assert [output.shape for output in outputs] == [info.shape for info in model.outputs] == expected
+        assert (
+            [output.shape for output in outputs]
+            == [info.shape for info in model.outputs]
+            == expected
+        )
 
 
 def test_shapes_that_depend_on_values():

@@ -22,19 +22,32 @@ def save(path, *, shape=NCHW, dtype=FLOAT, inputs=1, nodes=None, weights=()):
     names = [f"x{number}" for number in range(inputs)]
     nodes = nodes or [helper.make_node("Cast", [names[0]], ["y"], to=FLOAT)]
     given = [helper.make_tensor_value_info(name, dtype, shape) for name in names]
-    graph = helper.make_graph(nodes, "g", given, [helper.make_tensor_value_info("y", FLOAT, None)], list(weights))
+    graph = helper.make_graph(
+        nodes, "g", given, [helper.make_tensor_value_info("y", FLOAT, None)], list(weights)
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
 
 
 def picture(channels=3, side=8):
-    return np.random.default_rng(0).uniform(0, 255, (1, channels, side, side)).round().astype(np.float32)
+    return (
+        np.random.default_rng(0)
+        .uniform(0, 255, (1, channels, side, side))
+        .round()
+        .astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize(
     ("shape", "side"),
-    [(NCHW, 8), (NHWC, 8), ([None, 3, None, None], 0), (["n", "h", "w", 3], 0), ([1, 3, "h", 8], 8)],
+    [
+        (NCHW, 8),
+        (NHWC, 8),
+        ([None, 3, None, None], 0),
+        (["n", "h", "w", 3], 0),
+        ([1, 3, "h", 8], 8),
+    ],
     ids=["nchw", "nhwc", "any size", "any size, nhwc", "one side"],
 )
 @pytest.mark.parametrize("dtype", [FLOAT, UINT8], ids=["float32", "uint8"])
@@ -66,7 +79,9 @@ def test_logits_agree_with_the_network_that_was_exported(tmp_path):
 
 def outside(path: Path, where: str):
     """Write a model whose weights are in another file."""
-    weight = onnx.TensorProto(name="w", data_type=FLOAT, dims=[1, 3, 8, 8], data_location=onnx.TensorProto.EXTERNAL)
+    weight = onnx.TensorProto(
+        name="w", data_type=FLOAT, dims=[1, 3, 8, 8], data_location=onnx.TensorProto.EXTERNAL
+    )
     for key, value in {"location": where, "length": str(3 * 64 * 4)}.items():
         weight.external_data.add(key=key, value=value)
     return save(path, nodes=[helper.make_node("Add", ["x0", "w"], ["y"])], weights=[weight])
@@ -84,7 +99,13 @@ def test_weights_elsewhere_are_refused(tmp_path, how):
     secret = tmp_path / "secret.bin"
     np.ones((3, 8, 8), np.float32).tofile(secret)
     (tmp_path / "m" / "link.bin").symlink_to(secret)
-    names = {"..": "../secret.bin", "absolute": str(secret), "link": "link.bin", "missing": "no.bin", "device": "/dev/zero"}
+    names = {
+        "..": "../secret.bin",
+        "absolute": str(secret),
+        "link": "link.bin",
+        "missing": "no.bin",
+        "device": "/dev/zero",
+    }
     with pytest.raises(ModelError, match=r"m\.onnx cannot be opened as an ONNX model: .*"):
         open_onnx(outside(tmp_path / "m" / "m.onnx", names[how]))
 
@@ -93,7 +114,11 @@ def cut(content):
     return content[: len(content) // 2]
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04cos\nsystem\n", cut], ids=["empty", "text", "pickle", "cut"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"\x80\x04cos\nsystem\n", cut],
+    ids=["empty", "text", "pickle", "cut"],
+)
 def test_what_is_no_model_is_refused(tmp_path, content):
     path = save(tmp_path / "m.onnx")
     path.write_bytes(content if isinstance(content, bytes) else content(path.read_bytes()))
@@ -104,7 +129,10 @@ def test_what_is_no_model_is_refused(tmp_path, content):
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        ({"inputs": 2, "nodes": [helper.make_node("Add", ["x0", "x1"], ["y"])]}, "expected one picture input"),
+        (
+            {"inputs": 2, "nodes": [helper.make_node("Add", ["x0", "x1"], ["y"])]},
+            "expected one picture input",
+        ),
         ({"shape": ["n", 10]}, "expected one picture input of 4 axes, float or uint8, got x0"),
         ({"shape": NCHW, "dtype": onnx.TensorProto.INT64}, r"tensor\(int64\)"),
         ({"shape": [4, 3, 8, 8]}, "takes batches of 4"),
@@ -112,7 +140,15 @@ def test_what_is_no_model_is_refused(tmp_path, content):
         ({"nodes": [helper.make_node("Nonsense", ["x0"], ["y"])]}, "Nonsense"),
         ({"nodes": [helper.make_node("Evil", ["x0"], ["y"], domain="com.evil")]}, "com.evil"),
     ],
-    ids=["two inputs", "a table", "integers", "a batch", "no channels", "no operator", "an operator of others"],
+    ids=[
+        "two inputs",
+        "a table",
+        "integers",
+        "a batch",
+        "no channels",
+        "no operator",
+        "an operator of others",
+    ],
 )
 def test_what_takes_no_picture_is_refused(tmp_path, made, message):
     with pytest.raises(ModelError, match=message):
@@ -129,7 +165,9 @@ def test_what_takes_no_picture_is_refused(tmp_path, made, message):
     ids=["grey", "another size", "not pixels"],
 )
 def test_a_picture_that_does_not_fit_is_named(tmp_path, shape, given, message):
-    run, _ = open_onnx(save(tmp_path / "m.onnx", shape=shape, dtype=UINT8 if shape == NHWC else FLOAT))
+    run, _ = open_onnx(
+        save(tmp_path / "m.onnx", shape=shape, dtype=UINT8 if shape == NHWC else FLOAT)
+    )
     with pytest.raises(ModelError, match=message):
         run(given)
 
@@ -170,7 +208,9 @@ def test_a_run_without_an_end_is_stopped(tmp_path):
     turns = helper.make_tensor("turns", onnx.TensorProto.INT64, [], [1 << 62])
     always = helper.make_tensor("always", onnx.TensorProto.BOOL, [], [True])
     nodes = [helper.make_node("Loop", ["turns", "always", "x0"], ["y"], body=body)]
-    run, _ = open_onnx(save(tmp_path / "m.onnx", nodes=nodes, weights=[turns, always]), threads=1, seconds=0.5)
+    run, _ = open_onnx(
+        save(tmp_path / "m.onnx", nodes=nodes, weights=[turns, always]), threads=1, seconds=0.5
+    )
     with pytest.raises(ModelError, match=r"took longer than 0\.5 s and was stopped"):
         run(picture())
     for seconds in (0, -1, float("nan"), float("inf"), "1"):

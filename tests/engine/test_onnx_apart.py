@@ -32,7 +32,9 @@ def _wrapper(request, monkeypatch):
 def save(path, nodes, weights=()):
     """Write a model of one picture."""
     given = helper.make_tensor_value_info("x", FLOAT, ["n", 3, 8, 8])
-    graph = helper.make_graph(nodes, "g", [given], [helper.make_tensor_value_info("y", FLOAT, None)], list(weights))
+    graph = helper.make_graph(
+        nodes, "g", [given], [helper.make_tensor_value_info("y", FLOAT, None)], list(weights)
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
@@ -52,9 +54,15 @@ def loop(turns):
             helper.make_tensor_value_info("go", BOOL, []),
             helper.make_tensor_value_info("a", FLOAT, None),
         ],
-        [helper.make_tensor_value_info("on", BOOL, []), helper.make_tensor_value_info("b", FLOAT, None)],
+        [
+            helper.make_tensor_value_info("on", BOOL, []),
+            helper.make_tensor_value_info("b", FLOAT, None),
+        ],
     )
-    weights = [helper.make_tensor("turns", INT64, [], [turns]), helper.make_tensor("always", BOOL, [], [True])]
+    weights = [
+        helper.make_tensor("turns", INT64, [], [turns]),
+        helper.make_tensor("always", BOOL, [], [True]),
+    ]
     return [helper.make_node("Loop", ["turns", "always", "x"], ["y"], body=body)], weights
 
 
@@ -69,7 +77,10 @@ def bomb(kind):
         nodes = [helper.make_node("ConstantOfShape", ["sides"], ["y"])]
     elif kind == "expanded":
         sides = numbers("sides", 1 << 20, 3, 8, 8, 1 << 10)
-        nodes = [helper.make_node("Unsqueeze", ["x", "last"], ["z"]), helper.make_node("Expand", ["z", "sides"], ["y"])]
+        nodes = [
+            helper.make_node("Unsqueeze", ["x", "last"], ["z"]),
+            helper.make_node("Expand", ["z", "sides"], ["y"]),
+        ]
         return nodes, [sides, numbers("last", 4)]
     elif kind == "tiled":
         nodes = [helper.make_node("Tile", ["x", "sides"], ["y"])]
@@ -106,7 +117,10 @@ def test_a_memory_bomb_is_an_error(tmp_path, kind):
 
 def test_a_run_without_an_end_is_stopped_with_its_process(tmp_path):
     run, _ = open_onnx(save(tmp_path / "m.onnx", *loop(1 << 62)), isolated=RunLimits(seconds=3))
-    with pytest.raises(ModelError, match="took longer than 3 s and was stopped while it ran; nothing else was harmed"):
+    with pytest.raises(
+        ModelError,
+        match="took longer than 3 s and was stopped while it ran; nothing else was harmed",
+    ):
         run(PICTURE)
     with pytest.raises(ModelError, match="open the model again"):
         run(PICTURE)
@@ -123,8 +137,14 @@ def test_it_answers_as_in_this_process(tmp_path):
 def test_damaged_copies_run_or_are_refused(tmp_path):
     """Bytes of a convolution changed at random: each copy is answered."""
     rng = np.random.default_rng(0)
-    weights = [numpy_helper.from_array(rng.normal(size=(4, 3, 3, 3)).astype(np.float32), "w"), numbers("shape", -1, 144)]
-    nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Reshape", ["c", "shape"], ["y"])]
+    weights = [
+        numpy_helper.from_array(rng.normal(size=(4, 3, 3, 3)).astype(np.float32), "w"),
+        numbers("shape", -1, 144),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Reshape", ["c", "shape"], ["y"]),
+    ]
     content = save(tmp_path / "m.onnx", nodes, weights).read_bytes()
     outcomes = {"ran": 0, "refused": 0}
     for _ in range(12):
@@ -177,7 +197,9 @@ def test_an_interrupted_run_has_to_be_opened_again(tmp_path, monkeypatch):
 
 def outside(path: Path, name: str):
     """Write a model whose weights are in another file."""
-    weight = onnx.TensorProto(name="w", data_type=FLOAT, dims=[3, 8, 8], data_location=onnx.TensorProto.EXTERNAL)
+    weight = onnx.TensorProto(
+        name="w", data_type=FLOAT, dims=[3, 8, 8], data_location=onnx.TensorProto.EXTERNAL
+    )
     weight.external_data.add(key="location", value=name)
     weight.external_data.add(key="length", value=str(3 * 64 * 4))
     return save(path, [helper.make_node("Add", ["x", "w"], ["y"])], [weight])
@@ -199,7 +221,10 @@ def test_a_cache_of_links_is_read(tmp_path):
     outside(tmp_path / "blobs" / "b2", "m.onnx_data")
     (tmp_path / "snapshot" / "m.onnx_data").symlink_to("../blobs/a1")
     (tmp_path / "snapshot" / "m.onnx").symlink_to("../blobs/b2")
-    assert [file.name for file in onnx_files(tmp_path / "snapshot" / "m.onnx").values()] == ["b2", "a1"]
+    assert [file.name for file in onnx_files(tmp_path / "snapshot" / "m.onnx").values()] == [
+        "b2",
+        "a1",
+    ]
     if sandbox.bubblewrap():  # elsewhere the runtime follows the links itself, and refuses them
         run, _ = open_onnx(tmp_path / "snapshot" / "m.onnx", isolated=True)
         np.testing.assert_array_equal(run(PICTURE), PICTURE + 1)
@@ -241,7 +266,9 @@ CHOICES = [
 
 
 @pytest.mark.parametrize(("isolated", "variable", "is_apart"), CHOICES)
-def test_the_caller_and_the_environment_say_where_it_runs(tmp_path, monkeypatch, isolated, variable, is_apart):
+def test_the_caller_and_the_environment_say_where_it_runs(
+    tmp_path, monkeypatch, isolated, variable, is_apart
+):
     path = save(tmp_path / "m.onnx", *relu())
     limits = []
 

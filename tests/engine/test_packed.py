@@ -20,7 +20,11 @@ def test_it_opens_like_the_file_whatever_its_name(content, tmp_path):
     (tmp_path / "model").write_bytes(compact(content))
     picture = np.random.default_rng(0).random((1, 192, 192, 3), np.float32)
     with Model.open(tmp_path / "model") as model, Model.load(content) as plain:
-        assert (model.card, model.sha256, model.size) == ({"labels": ["hand"]}, plain.sha256, len(content))
+        assert (model.card, model.sha256, model.size) == (
+            {"labels": ["hand"]},
+            plain.sha256,
+            len(content),
+        )
         for one, other in zip(model.run(picture), plain.run(picture), strict=True):
             np.testing.assert_array_equal(one, other)
 
@@ -37,7 +41,13 @@ def test_sparse_weights_take_little_room():
     threshold = np.quantile(np.abs(dense), 0.8)
     sizes = []
     for weights in (dense, np.where(np.abs(dense) > threshold, dense, 0)):
-        entry = ("CONV_2D", [(1, 6, 6, 64), weights.astype(np.int8), None], [(1, 6, 6, 128)], "Conv2DOptions", zoo.CONV)
+        entry = (
+            "CONV_2D",
+            [(1, 6, 6, 64), weights.astype(np.int8), None],
+            [(1, 6, 6, 128)],
+            "Conv2DOptions",
+            zoo.CONV,
+        )
         sizes.append((len(file := make_int8(entry)), len(compact(file))))
     assert sizes[0][0] == sizes[1][0]
     assert sizes[1][1] < 0.45 * sizes[1][0]
@@ -49,7 +59,9 @@ def make_int8(entry):
     kind = {"dtype": "int8", "scale": [0.05], "zero_point": [0]}
     op, (shape, weights, _), (out,), options, values = entry
     source, result = graph.tensor("in", shape, **kind), graph.tensor("out", out, **kind)
-    graph.op(op, [source, graph.constant("weights", weights, **kind), -1], result, options, **values)
+    graph.op(
+        op, [source, graph.constant("weights", weights, **kind), -1], result, options, **values
+    )
     graph.model.operatorCodes[0].version = 3
     return bytes(graph.finish([source], [result]))
 

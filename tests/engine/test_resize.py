@@ -53,7 +53,10 @@ def test_only_open_axes_can_be_resized(fixtures):
 
 
 def test_a_length_of_zero_is_no_length():
-    with Model.load(structures.open_batch()) as model, pytest.raises(InputError, match=r"got \[0, 3\]"):
+    with (
+        Model.load(structures.open_batch()) as model,
+        pytest.raises(InputError, match=r"got \[0, 3\]"),
+    ):
         model.run(np.ones((0, 3), np.float32))
 
 
@@ -95,7 +98,12 @@ WRONG = [
     ((), {}, "sing", "no signature 'sing'; the model has decode, encode"),
     ((), {}, "decode", "'decode' takes 'code' float32"),
     ((np.ones(3, "f4"),) * 2, {}, "decode", "'decode' takes"),
-    ((np.ones(3, "f4"),), {"code": np.ones(3, "f4")}, "decode", "'code' of 'decode' is given twice"),
+    (
+        (np.ones(3, "f4"),),
+        {"code": np.ones(3, "f4")},
+        "decode",
+        "'code' of 'decode' is given twice",
+    ),
     ((), {"x": np.ones(3, "f4")}, "decode", "'x' of 'decode' is unknown"),
     ((np.ones(4, "f4"),), {}, "decode", "got float32 [4]"),
     ((np.ones(3),), {}, "decode", "got float64 [3]"),

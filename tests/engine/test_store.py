@@ -8,7 +8,12 @@ from handheld.engine.store import Bundle, fetch, is_stored, stored
 from handheld.errors import FetchError
 
 CONTENT = b"a model"
-BUNDLE = Bundle("things", "thing==1.0", {"a.tflite": ("thing/a.tflite", hashlib.sha256(CONTENT).hexdigest())}, "CC0-1.0")
+BUNDLE = Bundle(
+    "things",
+    "thing==1.0",
+    {"a.tflite": ("thing/a.tflite", hashlib.sha256(CONTENT).hexdigest())},
+    "CC0-1.0",
+)
 
 
 @pytest.fixture(autouse=True)

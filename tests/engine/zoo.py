@@ -138,7 +138,12 @@ _BYTES = {"scale": [0.5], "zero_point": [3]}
 _BOXES, _SCORES = ((5, 4), "float32"), ((5,), "float32")
 _LIMITS = [np.int32(3), np.float32(0.5), np.float32(0.1)]  # boxes at most, overlap, score
 _CHOSEN = [((3,), "int32"), ((), "int32")]
-_FILTERS = [_ones(6, 8), _ones(6, 4), _ones(3), ((1, 24), "float32")]  # by feature, by time, bias, state
+_FILTERS = [
+    _ones(6, 8),
+    _ones(6, 4),
+    _ones(3),
+    ((1, 24), "float32"),
+]  # by feature, by time, bias, state
 TYPED: list[tuple[str, list[Any], list[tuple[Any, ...]], str, dict[str, Any]]] = [
     *((op, [_TWO, _TWO], [_TWO], "", {}) for op in ("LOGICAL_AND", "LOGICAL_OR")),
     ("LOGICAL_NOT", [_TWO], [_TWO], "", {}),
@@ -179,11 +184,15 @@ def make_typed(entry: tuple[str, list[Any], list[tuple[Any, ...]], str, dict[str
     return bytes(g.finish(inputs, outputs))
 
 
-def make(entry: tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]], *, quantised: bool) -> bytes:
+def make(
+    entry: tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]], *, quantised: bool
+) -> bytes:
     """The model with the one operator of ``entry``, in float32 or with int8 activations and weights."""
     op, operands, shapes, options, values = entry
     g = fixtures_module().Graph(op.lower())
-    kind: dict[str, Any] = {"dtype": "int8", "scale": [0.05], "zero_point": [0]} if quantised else {}
+    kind: dict[str, Any] = (
+        {"dtype": "int8", "scale": [0.05], "zero_point": [0]} if quantised else {}
+    )
     inputs, indices = [], []
     for i, operand in enumerate(operands):
         if operand is None:
@@ -198,7 +207,9 @@ def make(entry: tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]
     outputs = [_output(g, op, i, shape, kind) for i, shape in enumerate(shapes)]
     g.op(op, indices, outputs[0], options, **values)
     g.sub.operators[0].outputs = outputs
-    g.model.operatorCodes[0].version = (_INT_VERSION if quantised else _VERSION).get(op, 2 if quantised else 1)
+    g.model.operatorCodes[0].version = (_INT_VERSION if quantised else _VERSION).get(
+        op, 2 if quantised else 1
+    )
     return bytes(g.finish(inputs, outputs))
 
 

@@ -53,14 +53,22 @@ def config(folder: Path, text: str) -> Path:
 def pictures(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     labels = rng.integers(4, size=200)
-    arrays = {"x_train": rng.integers(256, size=(160, 6, 6, 1), dtype=np.uint8), "y_train": labels[:160]}
+    arrays = {
+        "x_train": rng.integers(256, size=(160, 6, 6, 1), dtype=np.uint8),
+        "y_train": labels[:160],
+    }
     np.savez(tmp_path / "pictures.npz", **arrays, x_test=arrays["x_train"][:40], y_test=labels[:40])
     return tmp_path
 
 
 def test_a_whole_configuration(pictures: Path):
     found = read(config(pictures, WHOLE))
-    assert (found.out, found.plan.rounds, found.plan.cohort, found.plan.seed) == (Path("here"), 3, 4, 5)
+    assert (found.out, found.plan.rounds, found.plan.cohort, found.plan.seed) == (
+        Path("here"),
+        3,
+        4,
+        5,
+    )
     assert found.plan.algorithm == algorithms.FedAvgM(momentum=0.5)
     inner = updates.Subsample(0.5, then=updates.Eden(4))
     assert found.plan.stages == (stages.Compressed(inner), stages.Clip(2.0))
@@ -74,7 +82,9 @@ def test_a_whole_configuration(pictures: Path):
 
 @pytest.mark.parametrize("split", ["evenly", "shards", "dirichlet", "dirichlet_shares", "quantity"])
 def test_pictures_are_dealt_out(pictures: Path, split: str):
-    learner = read(config(pictures, f'[data]\npath = "pictures.npz"\nusers = 5\nsplit = "{split}"')).learner()
+    learner = read(
+        config(pictures, f'[data]\npath = "pictures.npz"\nusers = 5\nsplit = "{split}"')
+    ).learner()
     assert len(learner.examples) == 5
     assert sorted(learner.users.partition.places) == list(range(160))
     assert learner.users.examples.inputs.shape == (160, 1, 6, 6)
@@ -116,10 +126,16 @@ def test_data_and_networks_may_come_from_functions(pictures: Path):
         ("rounds = [", "cannot be read"),
         ("pace = 3", "no entry 'pace'"),
         ('[data]\npath = "x"\nfactory = "y:z"', "either a path or a factory"),
-        ('[data]\npath = "x"\n[algorithm]\nname = "magic"', "algorithm: expected a table with a name of fedavg"),
+        (
+            '[data]\npath = "x"\n[algorithm]\nname = "magic"',
+            "algorithm: expected a table with a name of fedavg",
+        ),
         ('stages = 3\n[data]\npath = "x"', "stages: expected tables"),
         ('[data]\npath = "x"\n[[stages]]\nname = "clip"', "'length' is missing"),
-        ('[data]\npath = "x"\n[[stages]]\nname = "compressed"\nencoder = { name = "zip" }', r"stages\.encoder: expected"),
+        (
+            '[data]\npath = "x"\n[[stages]]\nname = "compressed"\nencoder = { name = "zip" }',
+            r"stages\.encoder: expected",
+        ),
         ('sampling = "all"\n[data]\npath = "x"', "sampling: expected fixed or poisson, got 'all'"),
         ('delta = 1.0\n[data]\npath = "x"', "delta: expected a number above 0, below 1"),
         ('target_epsilon = "low"\n[data]\npath = "x"', "target_epsilon: expected a number above 0"),
@@ -155,14 +171,18 @@ def picture_folder(folder: Path, *, many: int) -> None:
     for label in ("a", "b"):
         (folder / "pictures" / label).mkdir(parents=True)
         for number in range(many):
-            Image.new("RGB", (6, 6), (number, 0, 0)).save(folder / "pictures" / label / f"{number:03}.png")
+            Image.new("RGB", (6, 6), (number, 0, 0)).save(
+                folder / "pictures" / label / f"{number:03}.png"
+            )
     Image.new("RGB", (9, 5)).save(folder / "pictures" / "a" / "000.png")
 
 
 def test_pictures_of_several_sizes_are_brought_to_one(tmp_path: Path):
     picture_folder(tmp_path, many=20)
     text = '[data]\npath = "pictures"\nusers = 4\n{}[model]\nnetwork = "linear"'
-    with pytest.raises(InputError, match=r"000\.png is 5 x 9.* size = \[height, width\] under \[data\]"):
+    with pytest.raises(
+        InputError, match=r"000\.png is 5 x 9.* size = \[height, width\] under \[data\]"
+    ):
         read(config(tmp_path, text.format(""))).learner()
     learner = read(config(tmp_path, text.format("size = [4, 6]\n"))).learner()
     assert learner.users.examples.inputs.shape[1:] == (3, 4, 6)
@@ -175,14 +195,18 @@ def test_pictures_can_be_read_as_grey(tmp_path: Path):
 
 
 def test_what_is_odd_about_the_data_is_told(pictures: Path, caplog):
-    read(config(pictures, '[data]\npath = "pictures.npz"\nusers = 4\n[model]\nnetwork = "linear"')).learner()
+    read(
+        config(pictures, '[data]\npath = "pictures.npz"\nusers = 4\n[model]\nnetwork = "linear"')
+    ).learner()
     assert "pictures.npz: " in caplog.text
     assert "of the 40 test examples also in the training split" in caplog.text
 
 
 def test_one_odd_picture_of_many_is_named(tmp_path: Path, caplog):
     picture_folder(tmp_path, many=120)
-    learner = read(config(tmp_path, '[data]\npath = "pictures"\nusers = 4\n[model]\nnetwork = "linear"')).learner()
+    learner = read(
+        config(tmp_path, '[data]\npath = "pictures"\nusers = 4\n[model]\nnetwork = "linear"')
+    ).learner()
     assert len(learner.users.examples) + len(learner.test) == 239
     assert "000.png left out: is 5 x 9" in caplog.text
 
@@ -246,13 +270,25 @@ def test_own_classes_are_named_by_module_and_class(pictures: Path):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('[algorithm]\nname = "made_own:Nothing"', "algorithm: made_own:Nothing has no 'corrects'; expected corrects, init"),
+        (
+            '[algorithm]\nname = "made_own:Nothing"',
+            "algorithm: made_own:Nothing has no 'corrects'; expected corrects, init",
+        ),
         ('[algorithm]\nname = "made_own:Missing"', "no factory 'made_own:Missing'"),
-        ('[algorithm]\nname = "made_own:Bare"\nfactr = 3', r"algorithm: made_own:Bare: missing a required argument: 'factor'"),
+        (
+            '[algorithm]\nname = "made_own:Bare"\nfactr = 3',
+            r"algorithm: made_own:Bare: missing a required argument: 'factor'",
+        ),
         ('[algorithm]\nname = "made_own:Algorithm"\nfactr = 3', "algorithm: no entry 'factr'"),
         ('[[stages]]\nname = "made_own:Nothing"', "stages: made_own:Nothing has no 'start'"),
-        ('[learner]\nname = "made_own:Nothing"', r"learner: has its own data and model|has no 'examples'"),
-        ('[learner]\nname = "eden"', "learner: has its own data|learner: expected a table with a name of package"),
+        (
+            '[learner]\nname = "made_own:Nothing"',
+            r"learner: has its own data and model|has no 'examples'",
+        ),
+        (
+            '[learner]\nname = "eden"',
+            "learner: has its own data|learner: expected a table with a name of package",
+        ),
     ],
 )
 def test_own_classes_that_do_not_fit_are_named(pictures: Path, text: str, why: str):
@@ -260,7 +296,9 @@ def test_own_classes_that_do_not_fit_are_named(pictures: Path, text: str, why: s
     with pytest.raises(InputError, match=why):
         read(config(pictures, f'{text}\n[data]\npath = "pictures.npz"'))
     if text.startswith("[learner]"):
-        with pytest.raises(InputError, match=r"has no 'examples'|expected a table with a name of package"):
+        with pytest.raises(
+            InputError, match=r"has no 'examples'|expected a table with a name of package"
+        ):
             read(config(pictures, text))
 
 
@@ -273,11 +311,16 @@ def test_a_label_that_is_a_large_number_is_named(pictures: Path):
         "    examples = Examples(np.ones((6, 3)), np.array([0, 1, 0, 1, 0, 2_000_000_000]))\n"
         "    return Users(examples, evenly(6, 2, seed=0)), None\n"
     )
-    with pytest.raises(InputError, match="made_large:data gives the label 2,000,000,000, for which a network would need"):
+    with pytest.raises(
+        InputError,
+        match="made_large:data gives the label 2,000,000,000, for which a network would need",
+    ):
         read(config(pictures, '[data]\nfactory = "made_large:data"')).learner()
 
 
-@pytest.mark.parametrize("entry", ["each = 0", "users = 0", "length = 0", "size = [3]", "size = [0, 3]"])
+@pytest.mark.parametrize(
+    "entry", ["each = 0", "users = 0", "length = 0", "size = [3]", "size = [0, 3]"]
+)
 def test_data_entries_out_of_range_are_named(pictures: Path, entry: str):
     with pytest.raises(InputError, match=r"data.*1 or more"):
         read(config(pictures, f'[data]\npath = "pictures.npz"\nsplit = "shards"\n{entry}'))
@@ -299,11 +342,23 @@ def test_numbers_as_targets_have_as_many_outputs(pictures: Path):
     text = 'rounds = 2\n[data]\nfactory = "made_numbers:{}"\n[model]\nnetwork = "linear"\nloss = "made_numbers:loss"'
     found = read(config(pictures, text.format("data")))
     assert simulate(found.plan, found.learner()).rows[-1]["loss"] > 0
-    with pytest.raises(InputError, match=r"data\.factory: made_numbers:wrong gives int, expected Users and Examples"):
+    with pytest.raises(
+        InputError,
+        match=r"data\.factory: made_numbers:wrong gives int, expected Users and Examples",
+    ):
         read(config(pictures, text.format("wrong"))).learner()
 
 
 def test_networks_have_as_many_weights_as_in_the_paper():
-    counts = {name: sum(p.numel() for p in make(name, (1, 28, 28), 10, seed=0).parameters()) for name in NETWORKS}
-    assert (counts["two_layers"], counts["convolutional"], counts["linear"]) == (199_210, 1_663_370, 7_850)
-    assert sum(p.numel() for p in make("letters", (80,), 90, seed=0).parameters()) in range(800_000, 900_000)
+    counts = {
+        name: sum(p.numel() for p in make(name, (1, 28, 28), 10, seed=0).parameters())
+        for name in NETWORKS
+    }
+    assert (counts["two_layers"], counts["convolutional"], counts["linear"]) == (
+        199_210,
+        1_663_370,
+        7_850,
+    )
+    assert sum(p.numel() for p in make("letters", (80,), 90, seed=0).parameters()) in range(
+        800_000, 900_000
+    )

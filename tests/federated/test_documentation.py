@@ -11,7 +11,16 @@ pytest.importorskip("torch")
 pytest.importorskip("numba")
 pytest.importorskip("pyarrow")
 
-from handheld.federated.config import _PLAIN, ALGORITHMS, ENCODERS, ROBUST, STAGES, STRUCTURES, Model, Source
+from handheld.federated.config import (
+    _PLAIN,
+    ALGORITHMS,
+    ENCODERS,
+    ROBUST,
+    STAGES,
+    STRUCTURES,
+    Model,
+    Source,
+)
 from handheld.federated.learning import Work
 from handheld.federated.networks import NETWORKS
 from handheld.federated.simulator import Devices

@@ -129,8 +129,14 @@ def configured(folder: Path, text: str) -> Path:
     [
         ('[algorithm]\nname = "made_raising:Apply"', "made_raising:Apply.apply raises KeyError: 2"),
         ('[algorithm]\nname = "made_raising:Init"', "made_raising:Init.init raises AttributeError"),
-        ('[[stages]]\nname = "made_raising:After"', "made_raising:After.after raises ZeroDivisionError"),
-        ('[[stages]]\nname = "made_raising:OnUpdate"', "made_raising:OnUpdate.on_update raises ValueError: operands"),
+        (
+            '[[stages]]\nname = "made_raising:After"',
+            "made_raising:After.after raises ZeroDivisionError",
+        ),
+        (
+            '[[stages]]\nname = "made_raising:OnUpdate"',
+            "made_raising:OnUpdate.on_update raises ValueError: operands",
+        ),
         ('[[stages]]\nname = "made_raising:OnSum"', "made_raising:OnSum.on_sum raises IndexError"),
         (
             '[[stages]]\nname = "compressed"\nencoder = { name = "made_raising:Encoder" }',
@@ -152,23 +158,32 @@ def test_the_class_that_raises_is_named(tmp_path: Path, text: str, why: str):
 
 def test_an_encoder_of_downloads_and_a_learner_too(tmp_path: Path):
     config = read(configured(tmp_path, f'download = {{ name = "made_raising:Encoder" }}\n{PLAIN}'))
-    with pytest.raises(TrainingError, match=r"made_raising:Encoder\.encode raises RuntimeError: no bytes"):
+    with pytest.raises(
+        TrainingError, match=r"made_raising:Encoder\.encode raises RuntimeError: no bytes"
+    ):
         simulate(config.plan, config.learner())
     config = read(configured(tmp_path, '[learner]\nname = "made_raising:Learner"'))
     for workers in (1, 2):
-        with pytest.raises(TrainingError, match=r"made_raising:Learner\.learn raises ZeroDivisionError"):
+        with pytest.raises(
+            TrainingError, match=r"made_raising:Learner\.learn raises ZeroDivisionError"
+        ):
             simulate(config.plan, config.learner(), workers=workers)
 
 
 def test_what_raises_on_devices_is_named_when_no_update_is_left(tmp_path: Path):
     config = read(configured(tmp_path, f'{PLAIN}[algorithm]\nname = "made_raising:Adjust"'))
-    with pytest.raises(TrainingError, match=r"9 raised an error \(made_raising:Adjust.adjust raises ZeroDivisionError"):
+    with pytest.raises(
+        TrainingError,
+        match=r"9 raised an error \(made_raising:Adjust.adjust raises ZeroDivisionError",
+    ):
         simulate(config.plan, config.learner())
 
 
 def test_a_module_that_raises_when_it_is_evaluated(tmp_path: Path):
     config = read(configured(tmp_path, PLAIN.replace('"linear"', '"made_raising:network"')))
-    with pytest.raises(TrainingError, match=r"test.s examples: made_raising:Net\.forward raises RuntimeError: l"):
+    with pytest.raises(
+        TrainingError, match=r"test.s examples: made_raising:Net\.forward raises RuntimeError: l"
+    ):
         simulate(config.plan, config.learner())
 
 
@@ -179,9 +194,18 @@ def test_a_module_that_raises_when_it_is_evaluated(tmp_path: Path):
             f'[algorithm]\nname = "made_raising:Made"\n{DATA}',
             "algorithm: made_raising:Made raises RuntimeError: cannot be",
         ),
-        (DATA.replace(":data", ":nothing"), "data.factory: made_raising:nothing raises RuntimeError: nothing here"),
-        (DATA.replace('"linear"', '"made_raising:nothing"'), "model.network: made_raising:nothing raises RuntimeError"),
-        (DATA.replace('"linear"', '"torch.nn:Linear"'), "model.network: torch.nn:Linear raises TypeError"),
+        (
+            DATA.replace(":data", ":nothing"),
+            "data.factory: made_raising:nothing raises RuntimeError: nothing here",
+        ),
+        (
+            DATA.replace('"linear"', '"made_raising:nothing"'),
+            "model.network: made_raising:nothing raises RuntimeError",
+        ),
+        (
+            DATA.replace('"linear"', '"torch.nn:Linear"'),
+            "model.network: torch.nn:Linear raises TypeError",
+        ),
         (DATA.replace("made_raising", "made_wrong"), "no factory 'made_wrong:data' .SyntaxError"),
     ],
 )

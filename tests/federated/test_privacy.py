@@ -20,7 +20,9 @@ def exact(multiplier: float, delta: float) -> float:
     for _ in range(100):
         epsilon = (low + high) / 2
         shift = epsilon * multiplier
-        lost = below(0.5 / multiplier - shift) - math.exp(min(epsilon, 700)) * below(-0.5 / multiplier - shift)
+        lost = below(0.5 / multiplier - shift) - math.exp(min(epsilon, 700)) * below(
+            -0.5 / multiplier - shift
+        )
         low, high = (epsilon, high) if lost > delta else (low, epsilon)
     return high
 
@@ -47,7 +49,9 @@ def test_more_noise_fewer_rounds_and_rarer_devices_promise_more():
 
 
 def test_no_noise_promises_nothing():
-    assert {one.epsilon for one in (central(0, 1, 2, 3, 0.1), local(0, 0.1), tree(0, 1, 0.1))} == {math.inf}
+    assert {one.epsilon for one in (central(0, 1, 2, 3, 0.1), local(0, 0.1), tree(0, 1, 0.1))} == {
+        math.inf
+    }
 
 
 def test_a_run_tells_what_each_noise_promises_and_when():
@@ -100,9 +104,18 @@ def test_the_one_value_that_is_wrong_is_named(wrong: dict, why: str):
             lambda: noise_multiplier(1.0, 60, 300, 6000, 0.999),
             r"delta: expected at most one over the 6000 devices, .* got 0.999",
         ),
-        (lambda: guarantees([LocalNoise(1.0)], 1, 5, 100, times=1, delta=0.02), r"delta: expected at most one over the 100"),
-        (lambda: guarantees([TreeNoise(1.0)], 1, 5, 100, times=1, delta=0.02), r"delta: expected at most one over the 100"),
-        (lambda: noise_multiplier(1e-12, 9, 9, 9, 0.1), "target_epsilon: no noise promises 1e-12; expected a larger one"),
+        (
+            lambda: guarantees([LocalNoise(1.0)], 1, 5, 100, times=1, delta=0.02),
+            r"delta: expected at most one over the 100",
+        ),
+        (
+            lambda: guarantees([TreeNoise(1.0)], 1, 5, 100, times=1, delta=0.02),
+            r"delta: expected at most one over the 100",
+        ),
+        (
+            lambda: noise_multiplier(1e-12, 9, 9, 9, 0.1),
+            "target_epsilon: no noise promises 1e-12; expected a larger one",
+        ),
     ],
 )
 def test_other_promises_name_it_too(call, why: str):
@@ -124,7 +137,10 @@ def test_poisson_cohorts_of_the_private_example():
 def once(z: float, q: float, epsilon: float) -> float:
     """Delta of one Poisson-sampled Gaussian sum of which one part is replaced by its opposite, by integration."""
     x = np.linspace(-1 - 12 * z, 1 + 12 * z, 400_001)
-    bell = [np.exp(-((x - centre) ** 2) / (2 * z * z)) / (z * math.sqrt(2 * math.pi)) for centre in (-1, 0, 1)]
+    bell = [
+        np.exp(-((x - centre) ** 2) / (2 * z * z)) / (z * math.sqrt(2 * math.pi))
+        for centre in (-1, 0, 1)
+    ]
     one, other = ((1 - q) * bell[1] + q * bell[side] for side in (2, 0))
     return float(np.trapezoid(np.maximum(one - math.exp(epsilon) * other, 0), x))
 

@@ -26,7 +26,10 @@ def hsu(labels, users, alpha, rng):
 
 def yurochkin(labels, users, alpha, rng):
     """Yurochkin et al.: for each class, shares of the users from Dir(alpha)."""
-    counts = [rng.dirichlet(np.full(users, alpha)) * (labels == label).sum() for label in np.unique(labels)]
+    counts = [
+        rng.dirichlet(np.full(users, alpha)) * (labels == label).sum()
+        for label in np.unique(labels)
+    ]
     return np.array(counts).T
 
 
@@ -60,6 +63,8 @@ def test_reference_of_yurochkin_each_class_is_shared_out(alpha):
     ours = [by_dirichlet_shares(LABELS, 50, alpha=alpha, seed=seed, least=0) for seed in range(6)]
     theirs = [yurochkin(LABELS, 50, alpha, np.random.default_rng(seed)) for seed in range(6)]
     spread = [np.std(partition.sizes) for partition in ours]
-    assert np.mean(spread) == pytest.approx(np.mean([counts.sum(axis=1).std() for counts in theirs]), rel=0.2)
+    assert np.mean(spread) == pytest.approx(
+        np.mean([counts.sum(axis=1).std() for counts in theirs]), rel=0.2
+    )
     found = np.mean([largest(partition.counts(LABELS, 10)) for partition in ours])
     assert found == pytest.approx(np.mean([largest(counts) for counts in theirs]), abs=0.05)

@@ -43,7 +43,9 @@ class Shift(Calculator):
 
     def __init__(self, offset: int, *, declared: bool = True) -> None:
         self.offset = offset
-        self.contract = Contract(inputs={"in": int}, outputs={"out": int}, timestamp_offset=offset if declared else None)
+        self.contract = Contract(
+            inputs={"in": int}, outputs={"out": int}, timestamp_offset=offset if declared else None
+        )
 
     def process(self, context: Context) -> None:
         context.send("out", context.get("in"), context.timestamp + self.offset)
@@ -70,7 +72,9 @@ class Join(Calculator):
     def __init__(self, inputs: int, policy: InputPolicy | None = None) -> None:
         self.ports = [f"in{number}" for number in range(inputs)]
         more = {} if policy is None else {"policy": policy}
-        self.contract = Contract(inputs=dict.fromkeys(self.ports, int), outputs={"out": int}, **more)
+        self.contract = Contract(
+            inputs=dict.fromkeys(self.ports, int), outputs={"out": int}, **more
+        )
 
     def process(self, context: Context) -> None:
         total = 0
@@ -123,7 +127,9 @@ class TwoLanes(Calculator):
 class Call(Calculator):
     """Calls a function with the context: for nodes that do one odd thing."""
 
-    def __init__(self, function: Callable[[Context], Any], contract: Contract | None = None) -> None:
+    def __init__(
+        self, function: Callable[[Context], Any], contract: Contract | None = None
+    ) -> None:
         self.function = function
         self.contract = contract or Contract(inputs={"in": object}, outputs={"out": object})
 
@@ -134,7 +140,9 @@ class Call(Calculator):
 class Log(Calculator):
     """Writes down its calls: (method, timestamp, port -> payload)."""
 
-    def __init__(self, contract: Contract | None = None, calls: list[Any] | None = None, name: str = "") -> None:
+    def __init__(
+        self, contract: Contract | None = None, calls: list[Any] | None = None, name: str = ""
+    ) -> None:
         self.contract = contract or Contract(inputs={"in": object}, outputs={"out": object})
         self.calls: list[Any] = [] if calls is None else calls
         self.name = name
@@ -143,7 +151,13 @@ class Log(Calculator):
         self.calls.append((self.name + "open",))
 
     def process(self, context: Context) -> None:
-        self.calls.append((self.name + "process", context.timestamp, {p: q.payload for p, q in context.inputs.items()}))
+        self.calls.append(
+            (
+                self.name + "process",
+                context.timestamp,
+                {p: q.payload for p, q in context.inputs.items()},
+            )
+        )
 
     def close(self, context: Context) -> None:
         self.calls.append((self.name + "close",))

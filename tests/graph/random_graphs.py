@@ -53,18 +53,27 @@ class Recipe:
             made, new = KINDS[kind](f"{kind}{number}", x, y, chosen)
             nodes += made
             streams += new
-        return GraphConfig(inputs={f"i{n}": int for n in range(self.inputs)}, nodes=nodes, outputs=streams)
+        return GraphConfig(
+            inputs={f"i{n}": int for n in range(self.inputs)}, nodes=nodes, outputs=streams
+        )
 
     def run(self, threads: int) -> Trace:
         """Run the graph and return every packet of every stream."""
         config = self.config()
         # How many bounds, and so ends of no list, reach a loop depends on the run; nothing else does.
-        trace: Trace = {stream: [] for stream in stream_names(config) if not stream.endswith("_end")}
+        trace: Trace = {
+            stream: [] for stream in stream_names(config) if not stream.endswith("_end")
+        }
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GraphWarning)  # small queues grow, and that must not change the result
+            warnings.simplefilter(
+                "ignore", GraphWarning
+            )  # small queues grow, and that must not change the result
             with Graph(config, threads=threads, max_queue_size=self.max_queue_size) as graph:
                 for stream, packets in trace.items():
-                    graph.observe(stream, lambda p, packets=packets: packets.append((p.payload, int(p.timestamp))))
+                    graph.observe(
+                        stream,
+                        lambda p, packets=packets: packets.append((p.payload, int(p.timestamp))),
+                    )
                 times = [0] * self.inputs
                 for payload, (number, step, only_bound) in enumerate(self.feed):
                     name = number % self.inputs
@@ -99,11 +108,19 @@ class Recipe:
         def read(graph: Graph, half: int) -> None:
             readers = {name: graph.output(name) for name in names[half::2]}
             ready.wait()
-            trace.update({name: [(p.payload, int(p.timestamp)) for p in reader] for name, reader in readers.items()})
+            trace.update(
+                {
+                    name: [(p.payload, int(p.timestamp)) for p in reader]
+                    for name, reader in readers.items()
+                }
+            )
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GraphWarning)
-            with Graph(config, threads=threads, max_queue_size=self.max_queue_size) as graph, ThreadPoolExecutor(4) as callers:
+            with (
+                Graph(config, threads=threads, max_queue_size=self.max_queue_size) as graph,
+                ThreadPoolExecutor(4) as callers,
+            ):
                 tasks = [callers.submit(read, graph, half) for half in (0, 1)]
                 ready.wait()
                 tasks += [callers.submit(feed, graph, name) for name in range(self.inputs)]
@@ -140,7 +157,9 @@ def next_number(number: int) -> int:
     return number + 1
 
 
-def _one(make: Callable[[int, int], Any], arity: int = 1) -> Callable[[str, int, int, list[str]], Made]:
+def _one(
+    make: Callable[[int, int], Any], arity: int = 1
+) -> Callable[[str, int, int, list[str]], Made]:
     def build(name: str, x: int, y: int, streams: list[str]) -> Made:
         return [Node(make(x, y), inputs=streams[:arity], outputs=name, name=f"n_{name}")], [name]
 
@@ -150,20 +169,28 @@ def _one(make: Callable[[int, int], Any], arity: int = 1) -> Callable[[str, int,
 def _gate(name: str, x: int, y: int, streams: list[str]) -> Made:
     allow = name + "_allow"
     gate = Gate(open_at_first=bool(x % 2))
-    return [Node(is_even, inputs=streams[0], outputs=allow), Node(gate, inputs=[streams[1], allow], outputs=name)], [name]
+    return [
+        Node(is_even, inputs=streams[0], outputs=allow),
+        Node(gate, inputs=[streams[1], allow], outputs=name),
+    ], [name]
 
 
 def _mux(name: str, x: int, y: int, streams: list[str]) -> Made:
     select = name + "_select"
-    return [Node(pick_of_two, inputs=streams[0], outputs=select), Node(Mux(), inputs=[select, *streams[1:]], outputs=name)], [
-        name
-    ]
+    return [
+        Node(pick_of_two, inputs=streams[0], outputs=select),
+        Node(Mux(), inputs=[select, *streams[1:]], outputs=name),
+    ], [name]
 
 
 def _previous(name: str, x: int, y: int, streams: list[str]) -> Made:
     previous, kept = name + "_previous", name + "_kept"
     nodes = [
-        Node(PreviousLoopback(), inputs={"main": streams[0], "loop": BackEdge(kept)}, outputs=previous),
+        Node(
+            PreviousLoopback(),
+            inputs={"main": streams[0], "loop": BackEdge(kept)},
+            outputs=previous,
+        ),
         Node(Join(2), inputs=[streams[0], previous], outputs=name),
         Node(Keep(lambda n: n % (x + 2) > 0), inputs=name, outputs=kept),
     ]
@@ -180,29 +207,44 @@ def _echo(name: str, x: int, y: int, streams: list[str]) -> Made:
 
 
 def _loop(name: str, x: int, y: int, streams: list[str]) -> Made:
-    items, item, cloned, end, done, result = (f"{name}_{part}" for part in ("items", "item", "cloned", "end", "done", "result"))
+    items, item, cloned, end, done, result = (
+        f"{name}_{part}" for part in ("items", "item", "cloned", "end", "done", "result")
+    )
     with_clone = {"clone": streams[1]} if x % 2 else {}
     nodes = [
         Node(some_items, inputs=streams[0], outputs=items),
-        Node(BeginLoop(), inputs={"items": items, **with_clone}, outputs={"item": item, "cloned": cloned, "batch_end": end}),
+        Node(
+            BeginLoop(),
+            inputs={"items": items, **with_clone},
+            outputs={"item": item, "cloned": cloned, "batch_end": end},
+        ),
         Node(Keep(lambda n: n % 3 != y % 3), inputs=item, outputs=done),
         Node(EndLoop(), inputs={"item": done, "batch_end": end}, outputs=result),
         Node(total, inputs=result, outputs=name),
     ]
-    return nodes, [name]  # not the items: their times are so far apart that an echo would take a million steps to the next
+    return (
+        nodes,
+        [name],
+    )  # not the items: their times are so far apart that an echo would take a million steps to the next
 
 
 def _subgraph(name: str, x: int, y: int, streams: list[str]) -> Made:
     inner = GraphConfig(
         inputs={"a": int, "b": int},
         outputs=["sum"],
-        nodes=[Node(next_number, inputs="a", outputs="c"), Node(Join(2), inputs=["c", "b"], outputs="sum")],
+        nodes=[
+            Node(next_number, inputs="a", outputs="c"),
+            Node(Join(2), inputs=["c", "b"], outputs="sum"),
+        ],
     )
     return [Node(inner, inputs=streams[:2], outputs=name, name=f"sub_{name}")], [name]
 
 
 def _lanes(name: str, x: int, y: int, streams: list[str]) -> Made:
-    return [Node(TwoLanes(), inputs=streams[:2], outputs=[name + "a", name + "b"])], [name + "a", name + "b"]
+    return [Node(TwoLanes(), inputs=streams[:2], outputs=[name + "a", name + "b"])], [
+        name + "a",
+        name + "b",
+    ]
 
 
 KINDS: dict[str, Callable[[str, int, int, list[str]], Made]] = {
@@ -225,12 +267,16 @@ KINDS: dict[str, Callable[[str, int, int, list[str]], Made]] = {
 }
 
 _small = st.integers(0, 9)
-_steps = st.tuples(st.sampled_from(sorted(KINDS)), _small, _small, st.tuples(*[st.integers(0, 99)] * 3))
+_steps = st.tuples(
+    st.sampled_from(sorted(KINDS)), _small, _small, st.tuples(*[st.integers(0, 99)] * 3)
+)
 recipes = st.builds(
     Recipe,
     inputs=st.integers(1, 2),
     sources=st.lists(st.tuples(st.integers(0, 12), st.integers(1, 5)), max_size=2).map(tuple),
     steps=st.lists(_steps, min_size=2, max_size=7).map(tuple),
-    feed=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6), st.booleans()), min_size=3, max_size=14).map(tuple),
+    feed=st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 6), st.booleans()), min_size=3, max_size=14
+    ).map(tuple),
     max_queue_size=st.sampled_from([1, 2, 3, 100]),
 )

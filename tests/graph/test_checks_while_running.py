@@ -57,7 +57,11 @@ WRONG_TYPES = {
     "text for a number": (int, "no", "sends str on port 'out', whose contract says int"),
     "None": (int, None, "sends NoneType on port 'out'"),
     "a fraction for a whole number": (int, 1.5, "sends float"),
-    "not a list": (list[int], (1, 2), r"sends tuple on port 'out', whose contract says list\[int\]"),
+    "not a list": (
+        list[int],
+        (1, 2),
+        r"sends tuple on port 'out', whose contract says list\[int\]",
+    ),
     "none of a union": (int | str, b"", "sends bytes"),
 }
 RIGHT_TYPES = {
@@ -73,7 +77,9 @@ RIGHT_TYPES = {
 
 @THREADS
 @pytest.mark.parametrize(("hint", "value", "message"), WRONG_TYPES.values(), ids=WRONG_TYPES)
-def test_a_payload_that_is_not_of_the_ports_type_is_refused(hint: Any, value: Any, message: str, threads: int) -> None:
+def test_a_payload_that_is_not_of_the_ports_type_is_refused(
+    hint: Any, value: Any, message: str, threads: int
+) -> None:
     with (
         pytest.raises(CalculatorError, match=message),
         Graph(one_node(Sends(hint, value)), threads=threads) as graph,
@@ -94,7 +100,10 @@ def test_the_result_of_a_function_is_checked() -> None:
     def wrong(number: int) -> int:
         return str(number)  # type: ignore[return-value]
 
-    with pytest.raises(CalculatorError, match="sends str on port 'out'"), Graph(one_node(wrong)) as graph:
+    with (
+        pytest.raises(CalculatorError, match="sends str on port 'out'"),
+        Graph(one_node(wrong)) as graph,
+    ):
         graph.add("in", 1, 0)
 
 
@@ -139,7 +148,10 @@ class ClosesBadly(Calculator):
 @THREADS
 def test_a_node_whose_close_raises_is_closed_once(threads: int) -> None:
     made = ClosesBadly()
-    with pytest.raises(CalculatorError, match="cannot close"), Graph(one_node(made), threads=threads) as graph:
+    with (
+        pytest.raises(CalculatorError, match="cannot close"),
+        Graph(one_node(made), threads=threads) as graph,
+    ):
         graph.add("in", 1, 0)
     assert made.calls == ["open", "process", "close"]
 
@@ -181,7 +193,9 @@ async def asynchronous(number: int) -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("function", [coroutine, generator, asynchronous])
 def test_a_function_that_gives_no_result_at_once_is_refused(function: Any) -> None:
-    with pytest.raises(GraphValidationError, match=f"{function.__name__}.. is async or a generator"):
+    with pytest.raises(
+        GraphValidationError, match=f"{function.__name__}.. is async or a generator"
+    ):
         calculator(function)
 
 
@@ -199,14 +213,18 @@ def test_an_option_without_a_value_is_missed_before_the_graph_runs() -> None:
     def scale(number: int, *, factor: int, shift: int = 0) -> int:
         return factor * number + shift
 
-    with pytest.raises(GraphValidationError, match=r"node 'scale': scale.. needs the options \['factor'\]"):
+    with pytest.raises(
+        GraphValidationError, match=r"node 'scale': scale.. needs the options \['factor'\]"
+    ):
         Graph(one_node(scale))
     assert Graph(one_node(scale.with_options(factor=3))).config.nodes
 
 
 def test_a_class_where_an_object_was_meant_is_told() -> None:
     with pytest.raises(GraphValidationError, match=r"did you mean PassThrough\(\.\.\.\)"):
-        Graph(GraphConfig(inputs={"in": int}, nodes=[Node(PassThrough, inputs="in", outputs="out")]))  # type: ignore[arg-type]
+        Graph(
+            GraphConfig(inputs={"in": int}, nodes=[Node(PassThrough, inputs="in", outputs="out")])
+        )  # type: ignore[arg-type]
 
 
 class Interrupts(Calculator):
@@ -220,7 +238,10 @@ def test_after_an_interrupt_the_graph_says_so() -> None:
     with Graph(one_node(Interrupts())) as graph:
         with pytest.raises(KeyboardInterrupt):
             graph.add("in", 1, 0)
-        with pytest.raises(GraphError, match=r"node 'interrupts' was interrupted .KeyboardInterrupt.: make the graph anew"):
+        with pytest.raises(
+            GraphError,
+            match=r"node 'interrupts' was interrupted .KeyboardInterrupt.: make the graph anew",
+        ):
             graph.add("in", 2, 1)
         graph.cancel()
 

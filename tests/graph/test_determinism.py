@@ -6,7 +6,11 @@ from random_graphs import Recipe, recipes
 
 
 @pytest.mark.usefixtures("many_switches")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(recipe=recipes)
 def test_ten_runs_on_pools_give_what_the_calling_thread_gives(recipe: Recipe) -> None:
     expected = recipe.run(threads=0)
@@ -16,7 +20,11 @@ def test_ten_runs_on_pools_give_what_the_calling_thread_gives(recipe: Recipe) ->
 
 
 @pytest.mark.usefixtures("many_switches")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(recipe=recipes)
 def test_many_threads_that_feed_and_read_change_nothing(recipe: Recipe) -> None:
     expected = recipe.run(threads=0)
@@ -30,7 +38,11 @@ def test_many_threads_that_feed_and_read_change_nothing(recipe: Recipe) -> None:
     "recipe",
     [
         Recipe(
-            1, ((3, 4), (3, 5)), (("echo", 6, 8, (12, 57, 98)), ("burst", 2, 0, (52, 24, 21))), ((0, 1, True), (0, 6, False)), 3
+            1,
+            ((3, 4), (3, 5)),
+            (("echo", 6, 8, (12, 57, 98)), ("burst", 2, 0, (52, 24, 21))),
+            ((0, 1, True), (0, 6, False)),
+            3,
         ),
         Recipe(
             2,

@@ -8,7 +8,9 @@ import pytest
 
 import handheld.graph
 
-MODULES = [module.name for module in pkgutil.walk_packages(handheld.graph.__path__, "handheld.graph.")]
+MODULES = [
+    module.name for module in pkgutil.walk_packages(handheld.graph.__path__, "handheld.graph.")
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -17,5 +19,10 @@ def test_examples(name: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    examples = [test for name in MODULES for test in doctest.DocTestFinder().find(import_module(name)) if test.examples]
+    examples = [
+        test
+        for name in MODULES
+        for test in doctest.DocTestFinder().find(import_module(name))
+        if test.examples
+    ]
     assert len(examples) >= 6

@@ -4,14 +4,28 @@ import pytest
 from graph_parts import Join, Numbers
 
 from handheld.errors import GraphValidationError
-from handheld.graph import BackEdge, GraphConfig, Node, PassThrough, PreviousLoopback, to_mermaid, to_svg
+from handheld.graph import (
+    BackEdge,
+    GraphConfig,
+    Node,
+    PassThrough,
+    PreviousLoopback,
+    to_mermaid,
+    to_svg,
+)
 
 LOOP = GraphConfig(
     inputs={"image <&> mask": int, "unused": int},
     outputs=["sum", "unused"],
     nodes=[
-        Node(PreviousLoopback(), inputs={"main": "image <&> mask", "loop": BackEdge("sum")}, outputs="previous"),
-        Node(Join(2), inputs=["image <&> mask", "previous"], outputs="sum", name='the "join" & more'),
+        Node(
+            PreviousLoopback(),
+            inputs={"main": "image <&> mask", "loop": BackEdge("sum")},
+            outputs="previous",
+        ),
+        Node(
+            Join(2), inputs=["image <&> mask", "previous"], outputs="sum", name='the "join" & more'
+        ),
         Node(Numbers(3), outputs="lonely", name="lonely source"),
         Node(PassThrough(), inputs=BackEdge("previous"), outputs="late", name="fed from behind"),
     ],
@@ -23,7 +37,11 @@ def test_svg_is_valid_and_shows_every_node_and_stream() -> None:
     root = ElementTree.fromstring(to_svg(LOOP))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert set(texts) == {*NODES, "image <&> mask", "unused", "sum", "previous"}
-    dashed = [path for path in root.iter("{http://www.w3.org/2000/svg}path") if "stroke-dasharray" in path.attrib]
+    dashed = [
+        path
+        for path in root.iter("{http://www.w3.org/2000/svg}path")
+        if "stroke-dasharray" in path.attrib
+    ]
     assert len(dashed) == 2  # the back edges
 
 
@@ -41,7 +59,10 @@ def test_svg_boxes_lie_inside_the_picture_and_apart() -> None:
         assert y >= 0
         assert x + w <= width
         assert y + h <= height
-        assert all(x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y for x2, y2, w2, h2 in boxes[number + 1 :])
+        assert all(
+            x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
+            for x2, y2, w2, h2 in boxes[number + 1 :]
+        )
 
 
 def test_mermaid() -> None:
@@ -49,7 +70,11 @@ def test_mermaid() -> None:
         inputs={"in": int},
         outputs=["sum"],
         nodes=[
-            Node(PreviousLoopback(), inputs={"main": "in", "loop": BackEdge("sum")}, outputs="previous"),
+            Node(
+                PreviousLoopback(),
+                inputs={"main": "in", "loop": BackEdge("sum")},
+                outputs="previous",
+            ),
             Node(Join(2), inputs=["in", "previous"], outputs="sum", name='a "b"'),
         ],
     )

@@ -31,8 +31,12 @@ from handheld.graph import (
 pytestmark = pytest.mark.usefixtures("many_switches")
 
 PASS = GraphConfig(inputs={"in": int}, nodes=[Node(PassThrough(), inputs="in", outputs="out")])
-JOIN = GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")])
-NEVER = GraphConfig(inputs={"in": int}, nodes=[Node(Shift(0, declared=False), inputs="in", outputs="out")])
+JOIN = GraphConfig(
+    inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")]
+)
+NEVER = GraphConfig(
+    inputs={"in": int}, nodes=[Node(Shift(0, declared=False), inputs="in", outputs="out")]
+)
 LIMIT = 20
 
 
@@ -102,7 +106,9 @@ def test_two_threads_feed_two_inputs() -> None:
     with Graph(JOIN, threads=2) as graph, ThreadPoolExecutor(2) as callers:
         reader = graph.output("out")
         tasks = [callers.submit(feed, graph, "a", 2), callers.submit(feed, graph, "b", 3)]
-        expected = {3 * n: 3 for n in range(90)} | {2 * n: 2 for n in range(90)}  # Merge takes a where both have a packet
+        expected = {3 * n: 3 for n in range(90)} | {
+            2 * n: 2 for n in range(90)
+        }  # Merge takes a where both have a packet
         assert {packet.timestamp: packet.payload for packet in reader} == expected
         for task in tasks:
             task.result()
@@ -130,7 +136,9 @@ def test_a_reader_in_another_thread_holds_the_producer_back() -> None:
         graph.close_input()
         assert task.result(LIMIT) == list(range(200))
         stats = graph.stats()
-    assert stats.streams["out"].readers[0].limit == stats.nodes["pass_through"].queues["in"].limit == 2
+    assert (
+        stats.streams["out"].readers[0].limit == stats.nodes["pass_through"].queues["in"].limit == 2
+    )
 
 
 def test_a_producer_is_not_held_back_by_a_reader_whose_thread_waits_elsewhere() -> None:
@@ -144,7 +152,9 @@ def test_a_producer_is_not_held_back_by_a_reader_whose_thread_waits_elsewhere() 
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with Graph(GraphConfig(inputs={"in": int}, nodes=nodes), threads=2, max_queue_size=3) as graph:
+        with Graph(
+            GraphConfig(inputs={"in": int}, nodes=nodes), threads=2, max_queue_size=3
+        ) as graph:
             first, second = graph.output("first"), graph.output("second")
             with ThreadPoolExecutor(1) as callers:
                 task = callers.submit(feed, graph)
@@ -175,11 +185,20 @@ def fail(context: Context) -> None:
     [
         (lambda graph: graph.close_input(), StopIteration, None),
         (lambda graph: graph.cancel(), StopIteration, None),
-        (lambda graph: graph.add("bad", 1, 7), CalculatorError, "node 'bad' failed at timestamp 7: ValueError: no"),
+        (
+            lambda graph: graph.add("bad", 1, 7),
+            CalculatorError,
+            "node 'bad' failed at timestamp 7: ValueError: no",
+        ),
     ],
 )
-def test_what_ends_the_wait_of_another_thread(act: Any, error: type[Exception], message: str | None) -> None:
-    nodes = [Node(PassThrough(), inputs="in", outputs="out"), Node(Call(fail), inputs="bad", name="bad")]
+def test_what_ends_the_wait_of_another_thread(
+    act: Any, error: type[Exception], message: str | None
+) -> None:
+    nodes = [
+        Node(PassThrough(), inputs="in", outputs="out"),
+        Node(Call(fail), inputs="bad", name="bad"),
+    ]
     graph = Graph(GraphConfig(inputs={"in": int, "bad": int}, nodes=nodes), threads=2).__enter__()
 
     def read(reader: PacketReader) -> BaseException | None:
@@ -202,7 +221,10 @@ def test_what_ends_the_wait_of_another_thread(act: Any, error: type[Exception], 
 
 def test_a_wait_of_another_thread_ends_when_nothing_more_can_come() -> None:
     nodes = [*NEVER.nodes, Node(Merge(), inputs=["in", "out"], outputs="both")]
-    with Graph(GraphConfig(inputs={"in": int, "more": int}, nodes=nodes), threads=2) as graph, ThreadPoolExecutor(1) as callers:
+    with (
+        Graph(GraphConfig(inputs={"in": int, "more": int}, nodes=nodes), threads=2) as graph,
+        ThreadPoolExecutor(1) as callers,
+    ):
         task = callers.submit(lambda reader: [p.payload for p in reader], graph.output("both"))
         until(waits(graph))
         for number in range(3):
@@ -224,7 +246,10 @@ def test_several_threads_share_one_reader() -> None:
 def test_cancelling_while_a_node_runs_waits_for_it_and_starts_no_other() -> None:
     blocked, log = Blocked(), Log()
     nodes = [Node(blocked, inputs="in", outputs="a"), Node(log, inputs="a")]
-    with Graph(GraphConfig(inputs={"in": int}, nodes=nodes), threads=2) as graph, ThreadPoolExecutor(1) as callers:
+    with (
+        Graph(GraphConfig(inputs={"in": int}, nodes=nodes), threads=2) as graph,
+        ThreadPoolExecutor(1) as callers,
+    ):
         graph.add("in", 1, 0)
         assert blocked.started.wait(LIMIT)
         task = callers.submit(graph.cancel)
@@ -246,7 +271,9 @@ def test_no_thread_is_left() -> None:
 
 def test_closing_with_an_endless_source_that_is_held_back() -> None:
     for _ in range(20):
-        with Graph(GraphConfig(nodes=[Node(Numbers(None), outputs="n")]), threads=2, max_queue_size=3) as graph:
+        with Graph(
+            GraphConfig(nodes=[Node(Numbers(None), outputs="n")]), threads=2, max_queue_size=3
+        ) as graph:
             reader = graph.output("n")
             assert next(reader).payload == 0
             until(lambda graph=graph: graph.stats().sources["numbers"].throttled > 0)
@@ -283,7 +310,8 @@ UNEVEN = [Node(Uneven(), outputs=["a", "b"]), Node(Merge(), inputs=["a", "b"], o
 @pytest.mark.parametrize("threads", [0, 1, 2])
 def test_a_source_that_waits_for_itself_makes_queues_grow(threads: int) -> None:
     with pytest.warns(
-        GraphWarning, match="the queue of stream 'a' at node 'merge', input port 'in0' is full and nothing can run"
+        GraphWarning,
+        match="the queue of stream 'a' at node 'merge', input port 'in0' is full and nothing can run",
     ):
         with Graph(GraphConfig(nodes=UNEVEN), threads=threads, max_queue_size=10) as graph:
             reader = graph.output("out")

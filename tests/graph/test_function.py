@@ -23,8 +23,13 @@ def scale(number: int, bonus: int | None, *, factor: int = 2) -> int | None:
     return scaled if scaled < 100 else None
 
 
-def run(function: Calculator, inputs: dict[str, dict[int, Any]], outputs: list[str]) -> dict[str, list[tuple[Any, int]]]:
-    config = GraphConfig(inputs=dict.fromkeys(inputs, int), nodes=[Node(function, inputs=list(inputs), outputs=outputs)])
+def run(
+    function: Calculator, inputs: dict[str, dict[int, Any]], outputs: list[str]
+) -> dict[str, list[tuple[Any, int]]]:
+    config = GraphConfig(
+        inputs=dict.fromkeys(inputs, int),
+        nodes=[Node(function, inputs=list(inputs), outputs=outputs)],
+    )
     with Graph(config) as graph:
         readers = {name: graph.output(name) for name in outputs}
         for name, packets in inputs.items():

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from graph_parts import Burst, Call, Log, Numbers, Shift, pairs
 
-from handheld.errors import CalculatorError, GraphError, GraphStuckError, GraphValidationError, InputError, TimestampError
+from handheld.errors import (
+    CalculatorError,
+    GraphError,
+    GraphStuckError,
+    GraphValidationError,
+    InputError,
+    TimestampError,
+)
 from handheld.graph import (
     Calculator,
     Context,
@@ -52,7 +59,10 @@ def test_add_iterate_observe(threads: int) -> None:
 
 @THREADS
 def test_an_exception_arrives_with_node_and_timestamp(threads: int) -> None:
-    with pytest.raises(CalculatorError, match="node 'invert' failed at timestamp 40: ZeroDivisionError: division by") as caught:
+    with pytest.raises(
+        CalculatorError,
+        match="node 'invert' failed at timestamp 40: ZeroDivisionError: division by",
+    ) as caught:
         with Graph(inverting(), threads=threads) as graph:
             graph.add("in", 1, 0)
             graph.add("in", 0, 40)
@@ -85,15 +95,23 @@ def test_wherever_it_fails_every_open_node_is_closed(threads: int, method: str) 
 
     failing = Failing(calls=calls, name="failing ")
     setattr(failing, method, failing.fail)
-    nodes = [Node(Log(calls=calls), inputs="in", outputs="a"), Node(failing, inputs="in", outputs="b", name="failing")]
-    with pytest.raises(CalculatorError, match=r"node 'failing' failed at timestamp (Unstarted|3|Done): RuntimeError: no"):
+    nodes = [
+        Node(Log(calls=calls), inputs="in", outputs="a"),
+        Node(failing, inputs="in", outputs="b", name="failing"),
+    ]
+    with pytest.raises(
+        CalculatorError,
+        match=r"node 'failing' failed at timestamp (Unstarted|3|Done): RuntimeError: no",
+    ):
         with Graph(GraphConfig(inputs={"in": int}, nodes=nodes), threads=threads) as graph:
             graph.add("in", 1, 3)
     closed = {call[0] for call in calls if "close" in call[0]}
     assert closed == ({"close", "failing close"} if method == "process" else {"close"})
 
 
-def test_a_node_that_fails_to_close_does_not_hide_the_first_error(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_node_that_fails_to_close_does_not_hide_the_first_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def fail(context: Context) -> None:
         raise RuntimeError("process")
 
@@ -110,7 +128,10 @@ def test_time_running_backwards(threads: int) -> None:
     with Graph(PASS, threads=threads) as graph:
         reader = graph.output("out")
         graph.add("in", 1, 40)
-        with pytest.raises(TimestampError, match="a packet at 39 comes too late, since everything below 41 is settled"):
+        with pytest.raises(
+            TimestampError,
+            match="a packet at 39 comes too late, since everything below 41 is settled",
+        ):
             graph.add("in", 2, 39)
         graph.add("in", 3, 41)  # the graph goes on
         graph.close_input()
@@ -124,9 +145,15 @@ def test_time_running_backwards(threads: int) -> None:
         (lambda g: g.add("out", 1, 0), "'out' is no input of this graph; there are ['in']"),
         (lambda g: g.add("in", "one", 0), "graph input 'in' takes int, got str"),
         (lambda g: g.add("in", 1, 0.04), "a timestamp is a whole number of microseconds, got 0.04"),
-        (lambda g: g.set_bound("in", None), "a timestamp is a whole number of microseconds, got None"),
+        (
+            lambda g: g.set_bound("in", None),
+            "a timestamp is a whole number of microseconds, got None",
+        ),
         (lambda g: g.output("outs"), "'outs' is no stream of this graph; did you mean 'out'?"),
-        (lambda g: g.observe("x", print), "'x' is no stream of this graph; there are ['in', 'out']"),
+        (
+            lambda g: g.observe("x", print),
+            "'x' is no stream of this graph; there are ['in', 'out']",
+        ),
     ],
 )
 def test_what_a_graph_does_not_take(call: Any, message: str) -> None:
@@ -178,7 +205,10 @@ class Loader(Calculator):
 
 class Adder(Calculator):
     contract = Contract(
-        inputs={"in": int}, outputs={"out": int}, side_inputs={"model": int, "bias": int}, optional=frozenset({"bias"})
+        inputs={"in": int},
+        outputs={"out": int},
+        side_inputs={"model": int, "bias": int},
+        optional=frozenset({"bias"}),
     )
 
     def process(self, context: Context) -> None:
@@ -249,7 +279,10 @@ def test_closing_in_the_middle_of_a_run(threads: int) -> None:
 def test_an_error_in_the_block_cancels(threads: int) -> None:
     log = Log()
     with pytest.raises(KeyError, match="mine"):
-        with Graph(GraphConfig(nodes=[Node(Numbers(None), outputs="n"), Node(log, inputs="n")]), threads=threads) as graph:
+        with Graph(
+            GraphConfig(nodes=[Node(Numbers(None), outputs="n"), Node(log, inputs="n")]),
+            threads=threads,
+        ) as graph:
             next(graph.output("n"))
             raise KeyError("mine")
     assert log.calls[-1] == ("close",)
@@ -271,7 +304,9 @@ def test_a_calculator_may_cancel_its_graph(threads: int) -> None:
         graph.observe("n", third)
         assert len(list(reader)) <= 1000
     assert seen == [0, 1, 2]
-    assert all(node.closed for node in graph.stats().nodes.values())  # leaving the block waits for the thread that ends it
+    assert all(
+        node.closed for node in graph.stats().nodes.values()
+    )  # leaving the block waits for the thread that ends it
 
 
 @THREADS
@@ -297,7 +332,10 @@ def test_an_observer_may_feed_its_own_graph(threads: int) -> None:
 
 @THREADS
 def test_a_graph_that_cannot_progress_says_who_waits(threads: int) -> None:
-    nodes = [Node(Shift(0, declared=False), inputs="b", outputs="c"), Node(Merge(), inputs=["a", "c"], outputs="out")]
+    nodes = [
+        Node(Shift(0, declared=False), inputs="b", outputs="c"),
+        Node(Merge(), inputs=["a", "c"], outputs="out"),
+    ]
     with Graph(GraphConfig(inputs={"a": int, "b": int}, nodes=nodes), threads=threads) as graph:
         reader = graph.output("out", timeout=0.01)
         graph.add("a", 1, 5)
@@ -348,7 +386,8 @@ def test_a_sync_set_in_a_node_replaces_that_of_the_contract() -> None:
 
     with Graph(
         GraphConfig(
-            inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out", policy=ImmediatePolicy())]
+            inputs={"a": int, "b": int},
+            nodes=[Node(Merge(), inputs=["a", "b"], outputs="out", policy=ImmediatePolicy())],
         )
     ) as graph:
         reader = graph.output("out")

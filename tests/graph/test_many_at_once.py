@@ -61,13 +61,17 @@ def config_of(made: Calculator) -> GraphConfig:
     return GraphConfig(inputs={"in": int}, nodes=[Node(made, inputs="in", outputs="sum")])
 
 
-@pytest.mark.parametrize("made", [RunningSum(), CarelessSum()], ids=["set in open", "set in __init__"])
+@pytest.mark.parametrize(
+    "made", [RunningSum(), CarelessSum()], ids=["set in open", "set in __init__"]
+)
 def test_one_config_runs_again_and_again(made: Calculator) -> None:
     config = config_of(made)
     assert [sums(config) for _ in range(3)] == [TRIPLE] * 3
 
 
-@pytest.mark.parametrize("made", [RunningSum(), CarelessSum()], ids=["set in open", "set in __init__"])
+@pytest.mark.parametrize(
+    "made", [RunningSum(), CarelessSum()], ids=["set in open", "set in __init__"]
+)
 def test_two_open_graphs_of_one_config_do_not_share_state(made: Calculator) -> None:
     config = config_of(made)
     with Graph(config) as one, Graph(config) as other:
@@ -103,7 +107,9 @@ def test_a_function_works_in_two_open_graphs() -> None:
 
 
 def test_a_graph_that_fails_to_open_leaves_its_config_usable() -> None:
-    config = GraphConfig(inputs={"in": int}, nodes=[Node(PassThrough(), inputs="in", outputs="sum")])
+    config = GraphConfig(
+        inputs={"in": int}, nodes=[Node(PassThrough(), inputs="in", outputs="sum")]
+    )
     graph = Graph(config)
     graph.__enter__()
     graph.cancel()

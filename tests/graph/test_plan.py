@@ -4,7 +4,16 @@ import pytest
 from graph_parts import Call, Join, Keep, Log
 
 from handheld.errors import GraphValidationError
-from handheld.graph import BackEdge, Contract, GraphConfig, Node, PassThrough, SyncSetPolicy, calculator, stream_names
+from handheld.graph import (
+    BackEdge,
+    Contract,
+    GraphConfig,
+    Node,
+    PassThrough,
+    SyncSetPolicy,
+    calculator,
+    stream_names,
+)
 from handheld.graph.plan import plan
 
 
@@ -17,7 +26,9 @@ def side_node(**contract: Any) -> Call:
     return Call(lambda context: None, Contract(inputs={"in": object}, **contract))
 
 
-INNER = GraphConfig(inputs={"x": int}, outputs=["y"], nodes=[Node(PassThrough(), inputs="x", outputs="y")])
+INNER = GraphConfig(
+    inputs={"x": int}, outputs=["y"], nodes=[Node(PassThrough(), inputs="x", outputs="y")]
+)
 
 WRONG = {
     "unknown stream": (
@@ -46,7 +57,10 @@ WRONG = {
         "connect another stream, or put a calculator between them that converts",
     ),
     "two producers": (
-        [Node(PassThrough(), inputs="images", outputs="a"), Node(PassThrough(), inputs="images", outputs="a")],
+        [
+            Node(PassThrough(), inputs="images", outputs="a"),
+            Node(PassThrough(), inputs="images", outputs="a"),
+        ],
         "stream 'a' has two producers: node 'pass_through', output port 'out', and node 'pass_through_2', output port 'out'; "
         "rename one of them (Merge or Mux joins two streams into one)",
     ),
@@ -68,39 +82,96 @@ WRONG = {
         "nodes form a cycle: self <- self, closed by stream 'a' at node 'self', input port 'in1'",
     ),
     "same name": (
-        [Node(PassThrough(), inputs="images", name="a"), Node(PassThrough(), inputs="images", name="a")],
+        [
+            Node(PassThrough(), inputs="images", name="a"),
+            Node(PassThrough(), inputs="images", name="a"),
+        ],
         "two nodes are called 'a'; give each its own name",
     ),
-    "no calculator": ([Node(len, inputs="images")], "node 'len': expected a Calculator object, a function decorated"),  # type: ignore[arg-type]
+    "no calculator": (
+        [Node(len, inputs="images")],
+        "node 'len': expected a Calculator object, a function decorated",
+    ),  # type: ignore[arg-type]
     "policy with an unknown port": (
-        [Node(Join(2), inputs=["images", "images"], policy=SyncSetPolicy((("in0", "in7"),)), name="join")],
+        [
+            Node(
+                Join(2),
+                inputs=["images", "images"],
+                policy=SyncSetPolicy((("in0", "in7"),)),
+                name="join",
+            )
+        ],
         "node 'join': its input policy names port 'in7'; did you mean 'in1'?",
     ),
     "policy with a port twice": (
-        [Node(Join(2), inputs=["images", "images"], policy=SyncSetPolicy((("in0",), ("in0", "in1"))), name="join")],
+        [
+            Node(
+                Join(2),
+                inputs=["images", "images"],
+                policy=SyncSetPolicy((("in0",), ("in0", "in1"))),
+                name="join",
+            )
+        ],
         "node 'join': its input policy puts a port into two sync sets",
     ),
     "unknown side packet": (
-        [Node(side_node(side_inputs={"model": str}), inputs="images", side_inputs="modle", name="detect")],
+        [
+            Node(
+                side_node(side_inputs={"model": str}),
+                inputs="images",
+                side_inputs="modle",
+                name="detect",
+            )
+        ],
         "node 'detect', input port 'model': unknown side packet 'modle'; there are none",
     ),
     "side packet of another type": (
         [
-            Node(side_node(side_outputs={"model": bytes}), inputs="images", side_outputs="model", name="load"),
-            Node(side_node(side_inputs={"model": str}), inputs="images", side_inputs="model", name="detect"),
+            Node(
+                side_node(side_outputs={"model": bytes}),
+                inputs="images",
+                side_outputs="model",
+                name="load",
+            ),
+            Node(
+                side_node(side_inputs={"model": str}),
+                inputs="images",
+                side_inputs="model",
+                name="detect",
+            ),
         ],
         "node 'detect', input port 'model' takes str, but side packet 'model' carries bytes (node 'load', output port 'model')",
     ),
     "inside a subgraph": (
-        [Node(GraphConfig(inputs={"x": int}, nodes=[Node(PassThrough(), inputs="z")]), inputs="images", name="sub")],
+        [
+            Node(
+                GraphConfig(inputs={"x": int}, nodes=[Node(PassThrough(), inputs="z")]),
+                inputs="images",
+                name="sub",
+            )
+        ],
         "node 'sub/pass_through', input port 'in': unknown stream 'sub/z'",
     ),
     "a subgraph's output that nobody makes": (
-        [Node(GraphConfig(inputs={"x": int}, outputs=["y"], nodes=[]), inputs="images", outputs="out", name="sub")],
+        [
+            Node(
+                GraphConfig(inputs={"x": int}, outputs=["y"], nodes=[]),
+                inputs="images",
+                outputs="out",
+                name="sub",
+            )
+        ],
         "subgraph 'sub': no node of it makes its output 'y'",
     ),
     "a subgraph's input as its output": (
-        [Node(GraphConfig(inputs={"x": int}, outputs=["x"], nodes=[]), inputs="images", outputs="out", name="sub")],
+        [
+            Node(
+                GraphConfig(inputs={"x": int}, outputs=["x"], nodes=[]),
+                inputs="images",
+                outputs="out",
+                name="sub",
+            )
+        ],
         "subgraph 'sub': no node of it makes its output 'x'; put a PassThrough between its input and its output",
     ),
 }
@@ -115,7 +186,8 @@ def test_a_wrong_graph_says_where_and_what_to_do(nodes: list[Node], message: str
 
 def test_an_output_must_exist() -> None:
     with pytest.raises(
-        GraphValidationError, match="the graph's output 'imags' is no stream of the graph; did you mean 'images'"
+        GraphValidationError,
+        match="the graph's output 'imags' is no stream of the graph; did you mean 'images'",
     ):
         plan(GraphConfig(inputs={"images": object}, nodes=[], outputs=["imags"]))
 
@@ -126,15 +198,32 @@ def test_producers_precede_consumers_and_back_edges_do_not_count() -> None:
         Node(Join(2), inputs=["images", BackEdge("c")], outputs="a", name="first"),
         Node(PassThrough(), inputs="a", outputs="b", name="second"),
     ]
-    assert [node.name for node in plan(GraphConfig(inputs={"images": int}, nodes=nodes)).nodes] == ["first", "second", "third"]
+    assert [node.name for node in plan(GraphConfig(inputs={"images": int}, nodes=nodes)).nodes] == [
+        "first",
+        "second",
+        "third",
+    ]
 
 
 def test_side_packets_order_nodes_too() -> None:
     nodes = [
-        Node(side_node(side_inputs={"model": str}), inputs="images", side_inputs="model", name="detect"),
-        Node(side_node(side_outputs={"model": str}), inputs="images", side_outputs="model", name="load"),
+        Node(
+            side_node(side_inputs={"model": str}),
+            inputs="images",
+            side_inputs="model",
+            name="detect",
+        ),
+        Node(
+            side_node(side_outputs={"model": str}),
+            inputs="images",
+            side_outputs="model",
+            name="load",
+        ),
     ]
-    assert [node.name for node in plan(GraphConfig(inputs={"images": int}, nodes=nodes)).nodes] == ["load", "detect"]
+    assert [node.name for node in plan(GraphConfig(inputs={"images": int}, nodes=nodes)).nodes] == [
+        "load",
+        "detect",
+    ]
 
 
 def test_subgraphs_are_opened_up_under_their_names() -> None:
@@ -150,10 +239,15 @@ def test_subgraphs_are_opened_up_under_their_names() -> None:
 def test_a_back_edge_may_lead_into_a_subgraph(outside: bool) -> None:
     inner_name = "loop" if outside else BackEdge("loop")
     inner = GraphConfig(
-        inputs={"x": int, "loop": int}, outputs=["y"], nodes=[Node(Join(2), inputs=["x", inner_name], outputs="y")]
+        inputs={"x": int, "loop": int},
+        outputs=["y"],
+        nodes=[Node(Join(2), inputs=["x", inner_name], outputs="y")],
     )
     outer_name = BackEdge("result") if outside else "result"
-    nodes = [Node(inner, inputs=["images", outer_name], outputs="a"), Node(PassThrough(), inputs="a", outputs="result")]
+    nodes = [
+        Node(inner, inputs=["images", outer_name], outputs="a"),
+        Node(PassThrough(), inputs="a", outputs="result"),
+    ]
     assert [node.name for node in plan(GraphConfig(inputs={"images": int}, nodes=nodes)).nodes] == [
         "graph/join",
         "pass_through",
@@ -161,10 +255,15 @@ def test_a_back_edge_may_lead_into_a_subgraph(outside: bool) -> None:
 
 
 def test_a_chain_of_ten_thousand_nodes_is_no_matter() -> None:
-    nodes = [Node(PassThrough(), inputs=f"s{i}", outputs=f"s{i + 1}", name=f"n{i}") for i in reversed(range(10_000))]
+    nodes = [
+        Node(PassThrough(), inputs=f"s{i}", outputs=f"s{i + 1}", name=f"n{i}")
+        for i in reversed(range(10_000))
+    ]
     assert plan(GraphConfig(inputs={"s0": int}, nodes=nodes)).nodes[-1].name == "n9999"
 
 
 def test_stream_names() -> None:
-    config = GraphConfig(inputs={"images": int}, nodes=[Node(INNER, inputs="images", outputs="out", name="sub")])
+    config = GraphConfig(
+        inputs={"images": int}, nodes=[Node(INNER, inputs="images", outputs="out", name="sub")]
+    )
     assert stream_names(config) == ("images", "out")

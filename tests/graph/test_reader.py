@@ -7,7 +7,9 @@ from handheld.errors import GraphStuckError
 from handheld.graph import Graph, GraphConfig, GraphWarning, Node, PassThrough
 
 PASS = GraphConfig(inputs={"in": int}, nodes=[Node(PassThrough(), inputs="in", outputs="out")])
-SOURCE = GraphConfig(nodes=[Node(Numbers(10), outputs="n"), Node(PassThrough(), inputs="n", outputs="out")])
+SOURCE = GraphConfig(
+    nodes=[Node(Numbers(10), outputs="n"), Node(PassThrough(), inputs="n", outputs="out")]
+)
 
 
 @pytest.mark.parametrize("threads", [0, 1, 2])
@@ -15,7 +17,11 @@ def test_a_reader_attached_right_after_opening_misses_nothing(threads: int) -> N
     for _ in range(20):
         with Graph(SOURCE, threads=threads) as graph:
             first, second = graph.output("out"), graph.output("n")
-            assert pairs(list(first)) == pairs(list(second)) == [(number, number) for number in range(10)]
+            assert (
+                pairs(list(first))
+                == pairs(list(second))
+                == [(number, number) for number in range(10)]
+            )
 
 
 @pytest.mark.parametrize("threads", [0, 1])
@@ -53,7 +59,8 @@ def test_no_packet_and_nobody_who_could_make_one(threads: int) -> None:
     with Graph(PASS, threads=threads) as graph:
         reader = graph.output("out", timeout=0.01)
         with pytest.raises(
-            GraphStuckError, match="no packet on stream 'out': node 'pass_through', port 'in' waits for stream 'in'"
+            GraphStuckError,
+            match="no packet on stream 'out': node 'pass_through', port 'in' waits for stream 'in'",
         ):
             next(reader)
         graph.add("in", 1, 0)
@@ -64,7 +71,9 @@ def test_no_packet_and_nobody_who_could_make_one(threads: int) -> None:
 @pytest.mark.parametrize("other", ["out", "n"])
 def test_an_unread_reader_of_the_thread_that_waits_has_to_grow(threads: int, other: str) -> None:
     """Nobody else could ever read it."""
-    with pytest.warns(GraphWarning, match=f"the queue of stream '{other}' at a reader outside the graph is full"):
+    with pytest.warns(
+        GraphWarning, match=f"the queue of stream '{other}' at a reader outside the graph is full"
+    ):
         with Graph(SOURCE, threads=threads, max_queue_size=3) as graph:
             read, unread = graph.output("out"), graph.output(other)
             assert len(list(read)) == 10
@@ -89,7 +98,9 @@ def test_an_ended_stream_ends_every_reader() -> None:
 
 
 @pytest.mark.parametrize("threads", [0, 1])
-def test_an_unread_reader_of_an_endless_source_does_not_grow_for_what_that_source_does_not_feed(threads: int) -> None:
+def test_an_unread_reader_of_an_endless_source_does_not_grow_for_what_that_source_does_not_feed(
+    threads: int,
+) -> None:
     """A warning, and so an error, if it did; and then for ever."""
     config = GraphConfig(inputs={"in": int}, nodes=[*PASS.nodes, Node(Numbers(None), outputs="n")])
     with Graph(config, threads=threads, max_queue_size=3) as graph:

@@ -26,10 +26,16 @@ PRE, POST = Timestamp.PRE_STREAM, Timestamp.POST_STREAM
 TWO = Contract(inputs={"a": object, "b": object})
 
 
-def log_of_two(feed: list[tuple[str, int]], contract: Contract = TWO, policy: Any = None) -> list[tuple[int, str]]:
+def log_of_two(
+    feed: list[tuple[str, int]], contract: Contract = TWO, policy: Any = None
+) -> list[tuple[int, str]]:
     """Feed inputs a and b; return for each call of a node that has both its timestamp and the ports with a packet."""
     log = Log(contract)
-    with Graph(GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(log, inputs=["a", "b"], policy=policy)])) as graph:
+    with Graph(
+        GraphConfig(
+            inputs={"a": int, "b": int}, nodes=[Node(log, inputs=["a", "b"], policy=policy)]
+        )
+    ) as graph:
         for stream, timestamp in feed:
             graph.add(stream, timestamp, timestamp)
     return [(call[1], "".join(call[2])) for call in log.calls if call[0] == "process"]
@@ -51,7 +57,9 @@ def test_input_policies(policy: Any, calls: list[tuple[int, str]]) -> None:
 
 def test_a_timestamp_is_handled_as_soon_as_it_is_settled_on_every_input() -> None:
     log = Log(TWO)
-    with Graph(GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(log, inputs=["a", "b"])])) as graph:
+    with Graph(
+        GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(log, inputs=["a", "b"])])
+    ) as graph:
 
         def calls() -> list[int]:
             return [call[1] for call in log.calls if call[0] == "process"]
@@ -93,7 +101,10 @@ def test_bounds_go_through_nodes(stage: Any, bound: int) -> None:
 
 def test_an_offset_does_not_move_a_bound_that_says_nothing_yet() -> None:
     """Otherwise a packet at PreStream could not pass a node with an offset."""
-    keep_time = Call(lambda c: c.send("out", 1), Contract(inputs={"in": int}, outputs={"out": int}, timestamp_offset=5))
+    keep_time = Call(
+        lambda c: c.send("out", 1),
+        Contract(inputs={"in": int}, outputs={"out": int}, timestamp_offset=5),
+    )
     config = GraphConfig(inputs={"in": int}, nodes=[Node(keep_time, inputs="in", outputs="out")])
     with Graph(config) as graph:
         reader = graph.output("out")
@@ -106,7 +117,9 @@ def test_an_offset_does_not_move_a_bound_that_says_nothing_yet() -> None:
 def test_packets_before_and_after_all_others(threads: int) -> None:
     log = Log(Contract(inputs=dict.fromkeys(["header", "a", "b"], object)))
     nodes = [Node(PassThrough(), inputs="header", outputs="h"), Node(log, inputs=["h", "a", "b"])]
-    with Graph(GraphConfig(inputs={"header": int, "a": int, "b": int}, nodes=nodes), threads=threads) as graph:
+    with Graph(
+        GraphConfig(inputs={"header": int, "a": int, "b": int}, nodes=nodes), threads=threads
+    ) as graph:
         graph.add("header", 1, PRE)
         graph.add("a", 2, 5)
         graph.add("a", 3, POST)
@@ -121,18 +134,28 @@ def test_packets_before_and_after_all_others(threads: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [(PRE, 0), (PRE, PRE), (POST, POST), (POST, 0), (Timestamp.MAX, POST), (5, 5), (5, 4)]
+    ("first", "second"),
+    [(PRE, 0), (PRE, PRE), (POST, POST), (POST, 0), (Timestamp.MAX, POST), (5, 5), (5, 4)],
 )
 def test_timestamps_on_a_stream_increase(first: int, second: int) -> None:
     with Graph(GraphConfig(inputs={"in": int}, nodes=[])) as graph:
         graph.add("in", 1, first)
-        with pytest.raises(TimestampError, match=r"stream 'in': a packet at .* comes too late, .*timestamps on a stream must"):
+        with pytest.raises(
+            TimestampError,
+            match=r"stream 'in': a packet at .* comes too late, .*timestamps on a stream must",
+        ):
             graph.add("in", 2, second)
 
 
-@pytest.mark.parametrize("at", [Timestamp.UNSET, Timestamp.UNSTARTED, Timestamp.ONE_OVER_POST_STREAM, Timestamp.DONE, 2**70])
+@pytest.mark.parametrize(
+    "at",
+    [Timestamp.UNSET, Timestamp.UNSTARTED, Timestamp.ONE_OVER_POST_STREAM, Timestamp.DONE, 2**70],
+)
 def test_timestamps_that_no_packet_may_have(at: int) -> None:
-    with Graph(GraphConfig(inputs={"in": int}, nodes=[])) as graph, pytest.raises(TimestampError, match="may not be sent at"):
+    with (
+        Graph(GraphConfig(inputs={"in": int}, nodes=[])) as graph,
+        pytest.raises(TimestampError, match="may not be sent at"),
+    ):
         graph.add("in", 1, at)
 
 
@@ -142,14 +165,25 @@ def test_timestamps_that_no_packet_may_have(at: int) -> None:
         (lambda c: c.send("out", 1, 0.5), "TypeError: 'float' object"),
         (lambda c: c.send("out", 1, "now"), "TypeError: 'str' object"),
         (lambda c: c.advance("out", 0.5), "TypeError: 'float' object"),
-        (lambda c: c.send("out", 1, 2), "TimestampError: stream 'out': a packet at 2 comes too late"),
-        (lambda c: c.send("ouch", 1), r"InputError: node 'bad' sends on port 'ouch', .* it declares \['out'\]"),
-        (lambda c: c.send_side("side", 1), "TimestampError: node 'bad': side output 'side' may be set in open"),
+        (
+            lambda c: c.send("out", 1, 2),
+            "TimestampError: stream 'out': a packet at 2 comes too late",
+        ),
+        (
+            lambda c: c.send("ouch", 1),
+            r"InputError: node 'bad' sends on port 'ouch', .* it declares \['out'\]",
+        ),
+        (
+            lambda c: c.send_side("side", 1),
+            "TimestampError: node 'bad': side output 'side' may be set in open",
+        ),
     ],
 )
 @pytest.mark.parametrize("threads", [0, 1])
 def test_what_a_calculator_may_not_send(send: Any, message: str, threads: int) -> None:
-    config = GraphConfig(inputs={"in": int}, nodes=[Node(Call(send), inputs="in", outputs="out", name="bad")])
+    config = GraphConfig(
+        inputs={"in": int}, nodes=[Node(Call(send), inputs="in", outputs="out", name="bad")]
+    )
     with pytest.raises(CalculatorError, match="node 'bad' failed at timestamp 3: " + message):
         with Graph(config, threads=threads) as graph:
             graph.set_bound("in", 3)
@@ -161,7 +195,9 @@ def test_nodes_near_the_output_run_first_and_sources_last() -> None:
     note = Contract(inputs={"in": object}, outputs={"out": object})
 
     def noted(name: str) -> Call:
-        return Call(lambda c: (calls.append(f"{name}{c.get('in')}"), c.send("out", c.get("in"))), note)
+        return Call(
+            lambda c: (calls.append(f"{name}{c.get('in')}"), c.send("out", c.get("in"))), note
+        )
 
     config = GraphConfig(
         nodes=[
@@ -181,7 +217,9 @@ def test_of_two_sources_the_one_behind_runs() -> None:
     nodes = [Node(Numbers(3, step=10), outputs="tens"), Node(Numbers(3, step=1), outputs="ones")]
     with Graph(GraphConfig(nodes=nodes)) as graph:
         for stream in ("tens", "ones"):
-            graph.observe(stream, lambda packet, stream=stream: calls.append(f"{stream} {packet.timestamp}"))
+            graph.observe(
+                stream, lambda packet, stream=stream: calls.append(f"{stream} {packet.timestamp}")
+            )
         graph.wait()
     assert calls == ["tens 0", "ones 0", "tens 10", "ones 1", "ones 2", "tens 20"]
 
@@ -190,7 +228,11 @@ def test_nodes_open_and_close_from_the_inputs_to_the_outputs() -> None:
     calls: list[Any] = []
     log = Log(Contract(inputs={"in": object}, outputs={"out": object}), calls, "first ")
     last = Log(Contract(inputs={"in": object}), calls, "last ")
-    nodes = [Node(last, inputs="b"), Node(PassThrough(), inputs="a", outputs="b"), Node(log, inputs="in", outputs="a")]
+    nodes = [
+        Node(last, inputs="b"),
+        Node(PassThrough(), inputs="a", outputs="b"),
+        Node(log, inputs="in", outputs="a"),
+    ]
     with Graph(GraphConfig(inputs={"in": int}, nodes=nodes)):
         assert calls == [("first open",), ("last open",)]
     assert calls[2:] == [("first close",), ("last close",)]
@@ -215,7 +257,9 @@ class Tail(Calculator):
 def test_packets_from_open_and_close(threads: int) -> None:
     nodes = [Node(Tail(), inputs="in", outputs="a"), Node(PassThrough(), inputs="a", outputs="b")]
     with Graph(GraphConfig(inputs={"in": int}, nodes=nodes), threads=threads) as graph:
-        reader = graph.output("b")  # in time, since nothing runs before the first packet or question
+        reader = graph.output(
+            "b"
+        )  # in time, since nothing runs before the first packet or question
         graph.add("in", 1, 5)
         graph.close_input()
         assert pairs(list(reader)) == [("open", 0), ("process", 5), ("close", POST)]
@@ -224,10 +268,15 @@ def test_packets_from_open_and_close(threads: int) -> None:
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_node_may_end_before_its_input(threads: int) -> None:
     first_two = Call(lambda c: c.send("out", c.get("in")) if c.timestamp < 2 else c.finish())
-    nodes = [Node(first_two, inputs="in", outputs="a"), Node(PassThrough(), inputs="a", outputs="b")]
+    nodes = [
+        Node(first_two, inputs="in", outputs="a"),
+        Node(PassThrough(), inputs="a", outputs="b"),
+    ]
     with Graph(GraphConfig(inputs={"in": int}, nodes=nodes), threads=threads) as graph:
         reader = graph.output("b")
-        for number in range(300):  # more than a queue holds: a closed node must not hold anything back
+        for number in range(
+            300
+        ):  # more than a queue holds: a closed node must not hold anything back
             graph.add("in", number, number)
         assert pairs(list(reader)) == [(0, 0), (1, 1)]
 
@@ -235,7 +284,9 @@ def test_a_node_may_end_before_its_input(threads: int) -> None:
 def test_process_bounds_is_told_of_every_step_once() -> None:
     contract = Contract(inputs={"a": object, "b": object}, process_bounds=True)
     log = Log(contract)
-    with Graph(GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(log, inputs=["a", "b"])])) as graph:
+    with Graph(
+        GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(log, inputs=["a", "b"])])
+    ) as graph:
         graph.set_bound("a", 5)
         assert log.calls == [("open",)]
         graph.set_bound("b", 9)
@@ -285,9 +336,13 @@ def test_a_loop_without_loopback_runs_and_ends(threads: int) -> None:
 
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_loop_without_a_beginning_says_who_waits(threads: int) -> None:
-    nodes = [Node(Echo(), inputs=["in", BackEdge("past")], outputs="out"), Node(Shift(3), inputs="out", outputs="past")]
+    nodes = [
+        Node(Echo(), inputs=["in", BackEdge("past")], outputs="out"),
+        Node(Shift(3), inputs="out", outputs="past"),
+    ]
     message = (
-        "node 'echo', port 'past' waits for stream 'past' .from node 'shift'. at timestamp 7; it is settled below PreStream"
+        "node 'echo', port 'past' waits for stream 'past' .from node 'shift'. at timestamp 7; "
+        "it is settled below PreStream"
     )
     with (
         pytest.raises(GraphStuckError, match=message),

@@ -35,7 +35,12 @@ class Clock:
 def test_calls_and_times() -> None:
     clock = Clock()
     nodes = [
-        Node(Call(lambda c: (clock.sleep(2.0), c.send("out", c.get("in")))), inputs="in", outputs="a", name="two seconds"),
+        Node(
+            Call(lambda c: (clock.sleep(2.0), c.send("out", c.get("in")))),
+            inputs="in",
+            outputs="a",
+            name="two seconds",
+        ),
         Node(Call(lambda c: clock.sleep(0.5)), inputs="in", name="half a second"),
         Node(Keep(lambda number: True), inputs="a", outputs="b", name="at once"),
     ]
@@ -43,12 +48,23 @@ def test_calls_and_times() -> None:
         for timestamp in (0, 10):
             graph.add("in", 1, timestamp)
         stats = graph.stats()
-    assert {name: (node.calls, node.busy_s, node.wait_s, node.closed) for name, node in stats.nodes.items()} == {
-        "half a second": (2, 1.0, 0.0, False),  # listed later, so nearer to the output: it runs first
+    assert {
+        name: (node.calls, node.busy_s, node.wait_s, node.closed)
+        for name, node in stats.nodes.items()
+    } == {
+        "half a second": (
+            2,
+            1.0,
+            0.0,
+            False,
+        ),  # listed later, so nearer to the output: it runs first
         "two seconds": (2, 4.0, 1.0, False),
         "at once": (2, 0.0, 0.0, False),
     }
-    assert {name: (stream.packets, stream.bound, stream.producer) for name, stream in stats.streams.items()} == {
+    assert {
+        name: (stream.packets, stream.bound, stream.producer)
+        for name, stream in stats.streams.items()
+    } == {
         "in": (2, 11, ""),
         "a": (2, 11, "two seconds"),
         "b": (2, 11, "at once"),
@@ -57,14 +73,21 @@ def test_calls_and_times() -> None:
 
 
 def test_queues_and_who_waits() -> None:
-    config = GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")])
+    config = GraphConfig(
+        inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")]
+    )
     with Graph(config, max_queue_size=10) as graph:
         graph.output("out")
         for timestamp in (4, 5, 6):
             graph.add("a", 1, timestamp)
         stats = graph.stats()
-        assert stats.nodes["merge"].queues == {"in0": QueueStats(3, 3, 10), "in1": QueueStats(0, 0, 10)}
-        assert stats.waiting == (Waiting("merge", "in1", "b", "", Timestamp(4), Timestamp.PRE_STREAM),)
+        assert stats.nodes["merge"].queues == {
+            "in0": QueueStats(3, 3, 10),
+            "in1": QueueStats(0, 0, 10),
+        }
+        assert stats.waiting == (
+            Waiting("merge", "in1", "b", "", Timestamp(4), Timestamp.PRE_STREAM),
+        )
         assert str(stats.waiting[0]) == (
             "node 'merge', port 'in1' waits for stream 'b' (from the graph's own input) at timestamp 4; "
             "it is settled below PreStream"
@@ -87,15 +110,27 @@ def test_a_node_without_packets_waits_for_more_input() -> None:
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_full_queue_holds_its_inputs_back_and_that_is_counted(threads: int) -> None:
     clock = Clock()
-    config = GraphConfig(inputs={"a": int, "b": int, "c": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")])
+    config = GraphConfig(
+        inputs={"a": int, "b": int, "c": int},
+        nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")],
+    )
     with Graph(config, max_queue_size=2, clock=clock, threads=threads) as graph:
 
         def sources() -> dict[str, SourceStats]:
             return dict(graph.stats().sources)
 
-        assert [graph.try_add("a", number, number) for number in range(4)] == [True, True, False, False]
+        assert [graph.try_add("a", number, number) for number in range(4)] == [
+            True,
+            True,
+            False,
+            False,
+        ]
         clock.sleep(3.0)
-        assert sources() == {"a": SourceStats(1, 3.0), "b": SourceStats(0, 0.0), "c": SourceStats(0, 0.0)}
+        assert sources() == {
+            "a": SourceStats(1, 3.0),
+            "b": SourceStats(0, 0.0),
+            "c": SourceStats(0, 0.0),
+        }
         reader = graph.output("out", timeout=20)
         graph.add("b", 0, 0)  # makes room for one
         assert next(reader).payload == 0
@@ -106,7 +141,9 @@ def test_a_full_queue_holds_its_inputs_back_and_that_is_counted(threads: int) ->
 
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_queue_that_nobody_could_empty_grows_and_says_so(threads: int) -> None:
-    config = GraphConfig(inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")])
+    config = GraphConfig(
+        inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")]
+    )
     with Graph(config, max_queue_size=2, threads=threads) as graph:
         graph.add("a", 0, 0)
         graph.add("a", 1, 1)
@@ -130,7 +167,10 @@ def test_drops_are_summed() -> None:
     with Graph(config) as graph:
         graph.add("in", 1, 0)
         stats: GraphStats = graph.stats()
-    assert ({name: node.drops for name, node in stats.nodes.items()}, stats.drops) == ({"two": 2, "one": 1}, 3)
+    assert ({name: node.drops for name, node in stats.nodes.items()}, stats.drops) == (
+        {"two": 2, "one": 1},
+        3,
+    )
 
 
 @calculator
@@ -140,7 +180,9 @@ def added(a: int, b: int) -> int:
 
 def closed(times: dict[str, Sequence[int]], threads: int = 0) -> GraphStats:
     """Return the statistics of a graph that added what came on two inputs at these times."""
-    config = GraphConfig(inputs={"left": int, "right": int}, nodes=[Node(added, inputs={"a": "left", "b": "right"})])
+    config = GraphConfig(
+        inputs={"left": int, "right": int}, nodes=[Node(added, inputs={"a": "left", "b": "right"})]
+    )
     with Graph(config, threads=threads) as graph:
         for stream, stamps in times.items():
             for timestamp in stamps:
@@ -158,7 +200,9 @@ def test_a_function_whose_inputs_never_meet_is_told_once(threads: int) -> None:
 
 
 @pytest.mark.parametrize(("right", "skips"), [([0, 15], 3), ([], 3), ([0, 10, 20], 0)])
-def test_inputs_that_met_once_or_had_no_packets_are_no_mistake(right: list[int], skips: int) -> None:
+def test_inputs_that_met_once_or_had_no_packets_are_no_mistake(
+    right: list[int], skips: int
+) -> None:
     assert closed({"left": [0, 10, 20], "right": right}).nodes["added"].skips == skips
 
 

@@ -22,7 +22,9 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
         (Timestamp.DONE, INT64_MAX, "Done", False),
     ],
 )
-def test_special_values_are_those_of_mediapipe(timestamp: Timestamp, value: int, name: str, allowed: bool) -> None:
+def test_special_values_are_those_of_mediapipe(
+    timestamp: Timestamp, value: int, name: str, allowed: bool
+) -> None:
     assert timestamp == value
     assert (str(timestamp), repr(timestamp)) == (name, f"Timestamp({name})")
     assert timestamp.is_allowed_in_stream is allowed

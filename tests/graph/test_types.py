@@ -59,6 +59,8 @@ def test_none_in_hints(hint: Any, allows: bool, without: Any) -> None:
     assert (allows_none(hint), without_none(hint)) == (allows, without)
 
 
-@pytest.mark.parametrize(("hint", "name"), [(int, "int"), (list[int], "list[int]"), (int | None, "int | None")])
+@pytest.mark.parametrize(
+    ("hint", "name"), [(int, "int"), (list[int], "list[int]"), (int | None, "int | None")]
+)
 def test_type_name(hint: Any, name: str) -> None:
     assert type_name(hint) == name

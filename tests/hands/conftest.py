@@ -7,7 +7,9 @@ import pytest
 
 from handheld.hands import ModelPack
 
-sys.path.insert(0, str(Path(__file__).parent))  # for "made"; pytest's importlib mode leaves the path alone
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # for "made"; pytest's importlib mode leaves the path alone
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

@@ -23,7 +23,9 @@ def frame(index, *squares, step_us=33_333, **size):
 def open_hand(x=0.0, y=0.0, size=100.0):
     """(21, 3): an upright open hand; wrist at (x, y), middle knuckle ``size`` above it, every finger straight."""
     points = np.zeros((21, 3), np.float32)
-    for finger, (across, base) in enumerate([(-0.5, 0.35), (-0.25, 0.95), (0.0, 1.0), (0.2, 0.95), (0.4, 0.85)]):
+    for finger, (across, base) in enumerate(
+        [(-0.5, 0.35), (-0.25, 0.95), (0.0, 1.0), (0.2, 0.95), (0.4, 0.85)]
+    ):
         lean = (-0.35, -0.05, 0.0, 0.05, 0.12)[finger]
         for joint in range(4):
             points[1 + 4 * finger + joint, :2] = across + lean * joint, -(base + 0.25 * joint)

@@ -18,7 +18,11 @@ def test_followed_hands_come_first_and_count():
     assert join_regions([], new, max_hands=5) == new
 
 
-@pytest.mark.parametrize("new", [region(20), region(15, side=300.0)], ids=["squares overlap", "palms coincide, squares differ"])
+@pytest.mark.parametrize(
+    "new",
+    [region(20), region(15, side=300.0)],
+    ids=["squares overlap", "palms coincide, squares differ"],
+)
 def test_a_followed_hand_is_not_found_again(new):
     assert len(join_regions([region(0, track=1)], [new], max_hands=2)) == 1
 

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import open_hand
 
-from handheld.hands.geometry import LANDMARK_RULE, PALM_RULE, hand_angle, overlap, region_from_landmarks, region_from_palm
+from handheld.hands.geometry import (
+    LANDMARK_RULE,
+    PALM_RULE,
+    hand_angle,
+    overlap,
+    region_from_landmarks,
+    region_from_palm,
+)
 from handheld.media import Rect
 
 ANGLES = st.floats(-pi, pi)

@@ -30,7 +30,9 @@ def shape(fingers, *, thumb="out", thumb_up=0.0):
         for joint, angle in enumerate({"s": STRAIGHT, "b": BENT, "h": HOOKED}[letter]):
             bend += radians(angle)
             length = (0.45, 0.28, 0.22)[joint]
-            points[first + joint + 1] = points[first + joint] + length * np.array([0, -cos(bend), -sin(bend)])
+            points[first + joint + 1] = points[first + joint] + length * np.array(
+                [0, -cos(bend), -sin(bend)]
+            )
     points[1], points[2] = (-0.25, -0.2, 0), (-0.45, -0.45, 0)
     if thumb == "out":
         points[3], points[4] = (-0.62, -0.65, 0), (-0.78, -0.82, 0)
@@ -89,14 +91,22 @@ def test_tables(table, fingers, thumb, expected):
     assert GestureTable.load(table).recognise(result(shape(fingers, thumb=thumb))) == expected
 
 
-@pytest.mark.parametrize(("turn", "expected"), [(0.7, "thumb up"), (0.7 + np.pi, "thumb down"), (-0.8, None)])
+@pytest.mark.parametrize(
+    ("turn", "expected"), [(0.7, "thumb up"), (0.7 + np.pi, "thumb down"), (-0.8, None)]
+)
 def test_the_thumbs_direction(turn, expected):
     assert GestureTable.load("signs").recognise(result(shape("bbbb", thumb_up=turn))) == expected
 
 
 def test_states_and_bends():
     states = finger_states(shape("sbhs"))
-    assert states.states == {"thumb": "straight", "index": "straight", "middle": "bent", "ring": "hooked", "pinky": "straight"}
+    assert states.states == {
+        "thumb": "straight",
+        "index": "straight",
+        "middle": "bent",
+        "ring": "hooked",
+        "pinky": "straight",
+    }
     assert states.bend["middle"] == pytest.approx(200, abs=1)
     assert states.bend["index"] == pytest.approx(15, abs=15)  # and the small angle at the wrist
 
@@ -233,8 +243,12 @@ def test_no_gesture_where_a_finger_that_decides_is_outside_the_picture():
     whole = moved(*(1 - low))
     size = tuple((high - low + 2).astype(int).tolist()[::-1])
     assert table.recognise(whole, size=size) == "open palm"
-    assert table.recognise(moved(*(1 - high)), size=size) is None  # one corner is left in the picture
-    assert table.recognise(moved(*(1 - high))) == "open palm"  # nobody said how large the picture is
+    assert (
+        table.recognise(moved(*(1 - high)), size=size) is None
+    )  # one corner is left in the picture
+    assert (
+        table.recognise(moved(*(1 - high))) == "open palm"
+    )  # nobody said how large the picture is
 
 
 def test_a_row_that_needs_no_hidden_finger_still_fits():
@@ -243,11 +257,16 @@ def test_a_row_that_needs_no_hidden_finger_still_fits():
     hidden = replace(states, unseen=frozenset({"pinky"}))
     assert row.fits(hidden) is True
     assert row.fits(replace(states, unseen=frozenset({"index"}))) is None
-    assert Gesture("fist", {"index": ("bent",), "pinky": ("bent",)}).fits(hidden) is False  # the index tells
+    assert (
+        Gesture("fist", {"index": ("bent",), "pinky": ("bent",)}).fits(hidden) is False
+    )  # the index tells
 
 
 def test_a_row_after_one_that_is_not_known_is_not_tried():
-    rows = (Gesture("ok", {}, touching=frozenset({"index"})), Gesture("three", {"middle": ("straight",)}))
+    rows = (
+        Gesture("ok", {}, touching=frozenset({"index"})),
+        Gesture("three", {"middle": ("straight",)}),
+    )
     table = GestureTable(rows)
     hand = result(shape("ssss"))
     low = hand.landmarks[:, :2].min(axis=0)

@@ -37,7 +37,9 @@ def test_a_hand_that_returns(x, t_us, handedness, expected):
 
 def test_two_hands_that_return_are_told_apart_by_place_and_by_side():
     names = Identities()
-    names.assign([hand(open_hand(0, 0), handedness="Left"), hand(open_hand(300, 0), handedness="Right")], 0)
+    names.assign(
+        [hand(open_hand(0, 0), handedness="Left"), hand(open_hand(300, 0), handedness="Right")], 0
+    )
     back = [hand(open_hand(280, 0), handedness="Right"), hand(open_hand(20, 0), handedness="Left")]
     assert ids(names.assign(back, 200_000)) == [1, 0]
 
@@ -45,7 +47,10 @@ def test_two_hands_that_return_are_told_apart_by_place_and_by_side():
 def test_no_id_is_given_twice():
     names = Identities()
     names.assign([hand(open_hand(0, 0))], 0)
-    assert sorted(ids(names.assign([hand(open_hand(10, 0)), hand(open_hand(20, 0))], 50_000))) == [0, 1]
+    assert sorted(ids(names.assign([hand(open_hand(10, 0)), hand(open_hand(20, 0))], 50_000))) == [
+        0,
+        1,
+    ]
 
 
 def test_memory_does_not_grow():
@@ -58,7 +63,9 @@ def test_memory_does_not_grow():
 def test_one_frame_in_doubt_does_not_change_sides_but_a_lasting_change_does():
     names, sides = Identities(), []
     for step, seen in enumerate(["Right"] * 5 + ["Left"] + ["Right"] * 3 + ["Left"] * 6):
-        (one,) = names.assign([hand(open_hand(), track=0 if step else None, handedness=seen)], step * 33_000)
+        (one,) = names.assign(
+            [hand(open_hand(), track=0 if step else None, handedness=seen)], step * 33_000
+        )
         sides.append(one.handedness)
         assert 0.5 <= one.handedness_score <= 0.9 + 1e-9
     assert sides[:9] == ["Right"] * 9

@@ -15,7 +15,9 @@ from handheld.hands import MEDIAPIPE_HANDS, HandTracker
 from handheld.media import Frame, open_video
 
 CLIP = resources.files("handheld.hands").joinpath("assets", "demo.mp4")
-TRUTH = json.loads(resources.files("handheld.hands").joinpath("assets", "demo.truth.json").read_text("utf-8"))["frames"]
+TRUTH = json.loads(
+    resources.files("handheld.hands").joinpath("assets", "demo.truth.json").read_text("utf-8")
+)["frames"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +42,9 @@ def tracked(frames, models):
 
 def true_hands(index):
     """Handedness -> (21, 2) pixels of the hands wholly in view."""
-    hands = {hand["handedness"]: np.array(hand["keypoints"])[:, :2] for hand in TRUTH[index]["hands"]}
+    hands = {
+        hand["handedness"]: np.array(hand["keypoints"])[:, :2] for hand in TRUTH[index]["hands"]
+    }
     return {side: xy for side, xy in hands.items() if xy.min() > 0 and (xy < [640, 480]).all()}
 
 
@@ -52,7 +56,9 @@ def errors(tracked):
             total += 1
             size = max(np.linalg.norm(xy[9] - xy[0]), 1.2 * np.linalg.norm(xy[17] - xy[5]))
             found += [
-                np.linalg.norm(hand.landmarks[:, :2] - xy, axis=1).mean() / size for hand in hands if hand.handedness == side
+                np.linalg.norm(hand.landmarks[:, :2] - xy, axis=1).mean() / size
+                for hand in hands
+                if hand.handedness == side
             ]
     return np.array(found), total
 
@@ -86,20 +92,32 @@ def test_the_shown_gestures_are_read(tracked):
     shown = {side: [] for side in ("Left", "Right")}
     for hands in tracked[0]:
         for hand in hands:
-            if hand.gesture and (not shown[hand.handedness] or shown[hand.handedness][-1] != hand.gesture):
+            if hand.gesture and (
+                not shown[hand.handedness] or shown[hand.handedness][-1] != hand.gesture
+            ):
                 shown[hand.handedness].append(hand.gesture)
     right = iter(shown["Right"])
-    assert all(name in right for name in ["open palm", "victory", "pointing", "closed fist", "thumb up", "open palm"])
+    assert all(
+        name in right
+        for name in ["open palm", "victory", "pointing", "closed fist", "thumb up", "open palm"]
+    )
     left = iter(shown["Left"])
     assert all(name in left for name in ["pointing", "victory", "three", "four", "open palm"])
 
 
 def test_a_mirror_image_swaps_hands_unless_it_is_said_to_be_one(frames):
     image = frames[10].image
-    with HandTracker(smoothing=False) as plain, HandTracker(smoothing=False, mirrored=True) as mirrored:
+    with (
+        HandTracker(smoothing=False) as plain,
+        HandTracker(smoothing=False, mirrored=True) as mirrored,
+    ):
         true = sorted((hand.centre[0], hand.handedness) for hand in plain.detect(image))
-        swapped = sorted((640 - hand.centre[0], hand.handedness) for hand in plain.detect(image[:, ::-1]))
-        told = sorted((640 - hand.centre[0], hand.handedness) for hand in mirrored.detect(image[:, ::-1]))
+        swapped = sorted(
+            (640 - hand.centre[0], hand.handedness) for hand in plain.detect(image[:, ::-1])
+        )
+        told = sorted(
+            (640 - hand.centre[0], hand.handedness) for hand in mirrored.detect(image[:, ::-1])
+        )
     assert [side for _, side in true] == [side for _, side in told] == ["Right", "Left"]
     assert [side for _, side in swapped] == ["Left", "Right"]
 
@@ -113,7 +131,9 @@ def test_turned_pictures(frames, turn):
         for hand in tracker.detect(np.rot90(image, turn)):
             xy = hand.landmarks[:, :2]
             for k in range(turn):
-                width = (640, 480)[(turn - k - 1) % 2]  # of the picture before this quarter turn to the left
+                width = (640, 480)[
+                    (turn - k - 1) % 2
+                ]  # of the picture before this quarter turn to the left
                 xy = np.column_stack([width - 1 - xy[:, 1], xy[:, 0]])
             apart = np.linalg.norm(xy - upright[hand.handedness].landmarks[:, :2], axis=1).mean()
             assert apart < 0.08 * hand.size
@@ -124,7 +144,11 @@ def test_turned_pictures(frames, turn):
     [
         pytest.param(1.8, lambda image, rng: (image * 0.5).astype(np.uint8), id="darker"),
         pytest.param(
-            1.8, lambda image, rng: np.clip(image + rng.normal(0, 12, image.shape), 0, 255).astype(np.uint8), id="noise"
+            1.8,
+            lambda image, rng: np.clip(image + rng.normal(0, 12, image.shape), 0, 255).astype(
+                np.uint8
+            ),
+            id="noise",
         ),
         pytest.param(1.8, lambda image, rng: image[::2, ::2], id="half the size"),
         pytest.param(
@@ -135,7 +159,10 @@ def test_turned_pictures(frames, turn):
 def test_disturbed_pictures(frames, least, change):
     rng = np.random.default_rng(0)
     with HandTracker() as tracker:
-        found = [len(tracker.track(Frame(change(frame.image, rng), frame.t_us, frame.index))) for frame in frames[:40]]
+        found = [
+            len(tracker.track(Frame(change(frame.image, rng), frame.t_us, frame.index)))
+            for frame in frames[:40]
+        ]
     assert np.mean(found) > least
 
 

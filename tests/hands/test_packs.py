@@ -5,7 +5,9 @@ from handheld.hands import HandTracker, ModelPack, load_pack
 from handheld.hands.packs import MEDIAPIPE_HANDS
 
 
-def write_pack(folder, fixtures, extra="", palm="tiny_palm.tflite", landmark="tiny_landmark.tflite"):
+def write_pack(
+    folder, fixtures, extra="", palm="tiny_palm.tflite", landmark="tiny_landmark.tflite"
+):
     for name in (palm, landmark):
         (folder / name).write_bytes((fixtures / name).read_bytes())
     (folder / "pack.toml").write_text(f'palm = "{palm}"\nlandmark = "{landmark}"\n{extra}')
@@ -21,8 +23,12 @@ def test_a_folder_with_a_description(tmp_path, fixtures):
 
 
 def test_a_folder_with_mediapipes_files(tmp_path, fixtures):
-    (tmp_path / "palm_detection_lite.tflite").write_bytes((fixtures / "tiny_palm.tflite").read_bytes())
-    (tmp_path / "hand_landmark_lite.tflite").write_bytes((fixtures / "tiny_landmark.tflite").read_bytes())
+    (tmp_path / "palm_detection_lite.tflite").write_bytes(
+        (fixtures / "tiny_palm.tflite").read_bytes()
+    )
+    (tmp_path / "hand_landmark_lite.tflite").write_bytes(
+        (fixtures / "tiny_landmark.tflite").read_bytes()
+    )
     assert load_pack(tmp_path).palm.name == "palm_detection_lite.tflite"
 
 
@@ -73,7 +79,8 @@ def test_a_pack_that_was_not_fetched_names_the_command(tmp_path, monkeypatch):
 def test_models_of_the_wrong_geometry(fixtures):
     swapped = ModelPack("swapped", fixtures / "tiny_landmark.tflite", fixtures / "tiny_palm.tflite")
     with pytest.raises(
-        ModelError, match=r"tiny_landmark.tflite: not a palm model.*\[1, 192, 192, 3\].*got.*\[1, 224, 224, 3\]"
+        ModelError,
+        match=r"tiny_landmark.tflite: not a palm model.*\[1, 192, 192, 3\].*got.*\[1, 224, 224, 3\]",
     ):
         HandTracker(pack=swapped)
     foreign = ModelPack("foreign", fixtures / "tiny_palm.tflite", fixtures / "tiny_add.tflite")

@@ -13,8 +13,12 @@ def test_anchors_are_mediapipes():
     anchors = anchor_centres(GEOMETRY)
     assert anchors.shape == (2016, 2) == (GEOMETRY.anchors, 2)
     half = 0.5 / 24
-    assert np.allclose(anchors[[0, 1, 2, 48]], [[half, half], [half, half], [3 * half, half], [half, 3 * half]])
-    assert np.allclose(anchors[[1152, 1157, 1158]], [[1 / 24, 1 / 24], [1 / 24, 1 / 24], [3 / 24, 1 / 24]])
+    assert np.allclose(
+        anchors[[0, 1, 2, 48]], [[half, half], [half, half], [3 * half, half], [half, 3 * half]]
+    )
+    assert np.allclose(
+        anchors[[1152, 1157, 1158]], [[1 / 24, 1 / 24], [1 / 24, 1 / 24], [3 / 24, 1 / 24]]
+    )
     assert np.allclose(anchors[-1], 1 - 1 / 24)
 
 
@@ -41,7 +45,12 @@ def test_best_first_and_nothing_below_the_score():
     raw, logits = raw_output([(5, 1.0, np.ones(18)), (9, 3.0, np.ones(18)), (7, -0.1, np.ones(18))])
     palms = decode_palms(raw, logits, anchor_centres(GEOMETRY), letterbox(192, 192), GEOMETRY)
     assert [round(palm.score, 3) for palm in palms] == [0.953, 0.731]
-    assert decode_palms(raw, np.full(2016, -9, np.float32), anchor_centres(GEOMETRY), letterbox(9, 9), GEOMETRY) == []
+    assert (
+        decode_palms(
+            raw, np.full(2016, -9, np.float32), anchor_centres(GEOMETRY), letterbox(9, 9), GEOMETRY
+        )
+        == []
+    )
 
 
 def test_huge_logits_do_not_overflow():
@@ -53,7 +62,13 @@ def test_huge_logits_do_not_overflow():
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -1.0, float("nan")])
 def test_a_threshold_is_a_score(threshold):
     with pytest.raises(InputError, match="between 0 and 1"):
-        decode_palms(*raw_output([]), anchor_centres(GEOMETRY), letterbox(1, 1), GEOMETRY, threshold=threshold)
+        decode_palms(
+            *raw_output([]),
+            anchor_centres(GEOMETRY),
+            letterbox(1, 1),
+            GEOMETRY,
+            threshold=threshold,
+        )
 
 
 def palm(x, score, side=10.0):

@@ -35,7 +35,9 @@ def run(side, threads):
 def test_a_pool_gives_what_the_calling_thread_gives(side, threads):
     for here, there in zip(run(side, 0), run(side, threads), strict=True):
         assert [hand.id for hand in here] == [hand.id for hand in there]
-        assert all(np.array_equal(a.landmarks, b.landmarks) for a, b in zip(here, there, strict=True))
+        assert all(
+            np.array_equal(a.landmarks, b.landmarks) for a, b in zip(here, there, strict=True)
+        )
 
 
 def test_a_live_graph_drops_frames_that_it_has_no_time_for_and_counts_them(side, monkeypatch):
@@ -67,7 +69,10 @@ def test_palms_only_has_no_landmark_model(side):
     assert "landmark" not in drawing
 
 
-@pytest.mark.parametrize("options", [{"max_hands": 0}, {"redetect_every": -1}, {"min_hand_score": 2}, {"min_palm_score": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"max_hands": 0}, {"redetect_every": -1}, {"min_hand_score": 2}, {"min_palm_score": 0}],
+)
 def test_options_are_checked(options):
     with pytest.raises(InputError):
         HandOptions(**options)

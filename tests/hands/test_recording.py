@@ -38,7 +38,17 @@ def test_json_lines_and_an_annotated_video(tracker, tmp_path):
     assert recording.latency_percentile(50) <= recording.latency_percentile(95)
     lines = lines_of(tmp_path / "out.jsonl")
     assert [(line["t_us"], line["frame"]) for line in lines] == [(f.t_us, f.index) for f in FRAMES]
-    keys = {"id", "handedness", "handedness_score", "score", "landmarks", "world", "confidence", "gesture", "roi"}
+    keys = {
+        "id",
+        "handedness",
+        "handedness_score",
+        "score",
+        "landmarks",
+        "world",
+        "confidence",
+        "gesture",
+        "roi",
+    }
     for line in lines:
         (hand,) = line["hands"]
         assert hand.keys() == keys
@@ -56,10 +66,17 @@ def test_every_node(tracker, tmp_path):
     assert second["nodes"]["detect"] is False
     assert "palms" not in second["nodes"]
     assert second["nodes"]["regions"][0]["track"] == 0
-    assert last["nodes"]["frame"] == {"frame": 3, "t_us": FRAMES[3].t_us, "height": 240, "width": 320}
+    assert last["nodes"]["frame"] == {
+        "frame": 3,
+        "t_us": FRAMES[3].t_us,
+        "height": 240,
+        "width": 320,
+    }
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), MediaError("the camera stopped")], ids=["Ctrl-C", "broken source"])
+@pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt(), MediaError("the camera stopped")], ids=["Ctrl-C", "broken source"]
+)
 def test_what_was_done_is_kept(tracker, tmp_path, stop):
     def source():
         yield from FRAMES[:3]
@@ -83,7 +100,9 @@ def test_a_bug_leaves_no_half_file_and_the_old_one_untouched(tracker, tmp_path):
         raise RuntimeError("bug")
 
     with pytest.raises(RuntimeError, match="bug"):
-        record(FRAMES, tracker, jsonl=tmp_path / "out.jsonl", video=tmp_path / "out.mp4", on_frame=fail)
+        record(
+            FRAMES, tracker, jsonl=tmp_path / "out.jsonl", video=tmp_path / "out.mp4", on_frame=fail
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
     assert (tmp_path / "out.jsonl").read_text() == "old\n"
 
@@ -114,7 +133,9 @@ def test_one_tracker_records_one_stream_after_the_other(tracker):
 def test_a_failure_of_any_kind_in_the_middle_keeps_what_was_done(tracker, tmp_path):
     wrong = Frame(FRAMES[3].image, FRAMES[2].t_us, 3)  # a time that does not go on
     with pytest.raises(TimestampError, match="does not follow"):
-        record([*FRAMES[:3], wrong], tracker, video=tmp_path / "out.mp4", jsonl=tmp_path / "out.jsonl")
+        record(
+            [*FRAMES[:3], wrong], tracker, video=tmp_path / "out.mp4", jsonl=tmp_path / "out.jsonl"
+        )
     assert len(lines_of(tmp_path / "out.jsonl")) == 3
     assert len(list(open_video(tmp_path / "out.mp4"))) == 3
 

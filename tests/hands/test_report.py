@@ -20,7 +20,12 @@ def test_the_section_shows_clip_bars_hands_and_graph(tiny_pack):
     with HandTracker(pack=tiny_pack) as tracker:
         recording = record([frame(index, (70, 120)) for index in range(12)], tracker)
         html = report_section(
-            recording, clip="<b>&.mp4", picture="hands.webp", pack="tiny", graph=tracker.config, links={"lines": "hands.jsonl"}
+            recording,
+            clip="<b>&.mp4",
+            picture="hands.webp",
+            pack="tiny",
+            graph=tracker.config,
+            links={"lines": "hands.jsonl"},
         )
     page = Tags()
     page.feed(html)
@@ -37,4 +42,6 @@ def test_the_section_shows_clip_bars_hands_and_graph(tiny_pack):
 def test_a_stream_without_frames_or_hands(tiny_pack):
     with HandTracker(pack=tiny_pack) as tracker:
         recording = record([], tracker)
-        assert "0 frames" in report_section(recording, clip="x", picture="y", pack="z", graph=tracker.config, links={})
+        assert "0 frames" in report_section(
+            recording, clip="x", picture="y", pack="z", graph=tracker.config, links={}
+        )

@@ -9,7 +9,12 @@ STEP = 33_333
 
 def run(values, options=None, scale=1.0):
     low_pass = OneEuroFilter(options)
-    return np.array([low_pass(np.array([v], np.float32), i * STEP, scale=scale)[0] for i, v in enumerate(values)])
+    return np.array(
+        [
+            low_pass(np.array([v], np.float32), i * STEP, scale=scale)[0]
+            for i, v in enumerate(values)
+        ]
+    )
 
 
 def test_a_still_value_passes():
@@ -32,7 +37,9 @@ def test_scale_makes_size_irrelevant():
 def test_without_speed_it_is_a_first_order_low_pass():
     tau, dt = 1 / (2 * np.pi * 2.0), STEP / 1e6
     weight = 1 / (1 + tau / dt)
-    assert run([0.0, 1.0], OneEuroOptions(min_cutoff=2.0, beta=0.0))[1] == pytest.approx(weight, rel=1e-5)
+    assert run([0.0, 1.0], OneEuroOptions(min_cutoff=2.0, beta=0.0))[1] == pytest.approx(
+        weight, rel=1e-5
+    )
 
 
 def test_time_must_increase():

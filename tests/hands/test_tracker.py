@@ -53,7 +53,10 @@ def test_a_new_hand_is_found_within_k_frames(tracker):
 
 def test_ids_stay_with_their_hands_when_they_move(tracker):
     for index in range(30):
-        hands = {hand.id: hand for hand in tracker.track(frame(index, (60 + 2 * index, 120), (250, 90 + 2 * index)))}
+        hands = {
+            hand.id: hand
+            for hand in tracker.track(frame(index, (60 + 2 * index, 120), (250, 90 + 2 * index)))
+        }
         assert sorted(hands) == [0, 1]
         if index == 0:
             left = min(hands, key=lambda i: hands[i].centre[0])
@@ -79,7 +82,13 @@ def test_palms_only(tiny_pack):
     with HandTracker(pack=tiny_pack, palms_only=True) as tracker:
         for index in range(3):
             (hand,) = tracker.track(frame(index, (70, 120)))
-            assert (hand.landmarks, hand.world, hand.handedness, hand.handedness_score, hand.gesture) == (None,) * 5
+            assert (
+                hand.landmarks,
+                hand.world,
+                hand.handedness,
+                hand.handedness_score,
+                hand.gesture,
+            ) == (None,) * 5
             assert hand.palm.keypoints.shape == (7, 2)
             assert hand.id == 0
             assert hand.to_json()["landmarks"] is None
@@ -99,7 +108,10 @@ def test_every_intermediate_result_can_be_observed(tracker):
         tracker.observe(stream, lambda packet, stream=stream: seen[stream].append(packet))
     for index in range(3):
         tracker.track(frame(index, (70, 120)))
-    assert [len(seen[stream]) for stream in ("frame", "detect", "palms", "regions", "next_regions", "hands")] == [
+    assert [
+        len(seen[stream])
+        for stream in ("frame", "detect", "palms", "regions", "next_regions", "hands")
+    ] == [
         3,
         3,
         1,
@@ -116,7 +128,10 @@ def test_smoothing_steadies_and_can_be_left_out(tiny_pack):
     spread = {}
     for smoothing in (True, False):
         with HandTracker(pack=tiny_pack, smoothing=smoothing) as tracker:
-            centres = [tracker.track(frame(i, (150 + int(x), 120 + int(y))))[0].centre for i, (x, y) in enumerate(places)]
+            centres = [
+                tracker.track(frame(i, (150 + int(x), 120 + int(y))))[0].centre
+                for i, (x, y) in enumerate(places)
+            ]
             spread[smoothing] = np.std(centres[5:], axis=0).max()
     assert spread[True] < spread[False]
 
@@ -138,7 +153,9 @@ def test_any_form_of_picture(tracker, image):
 
 
 @pytest.mark.parametrize(
-    ("height", "width"), [(1, 1), (1, 500), (8000, 8000), (1, 8000)], ids=["1x1", "1x500", "8000x8000", "1x8000"]
+    ("height", "width"),
+    [(1, 1), (1, 500), (8000, 8000), (1, 8000)],
+    ids=["1x1", "1x500", "8000x8000", "1x8000"],
 )
 def test_any_size_of_picture(tracker, height, width):
     assert tracker.detect(np.zeros((height, width, 3), np.uint8)) == []
@@ -189,7 +206,9 @@ def test_a_closed_tracker_says_so(tiny_pack):
             use()
 
 
-@pytest.mark.parametrize("options", [{"max_hands": 0}, {"redetect_every": 0}, {"min_palm_score": 1.0}, {"threads": 0}])
+@pytest.mark.parametrize(
+    "options", [{"max_hands": 0}, {"redetect_every": 0}, {"min_palm_score": 1.0}, {"threads": 0}]
+)
 def test_options_are_checked(tiny_pack, options):
     with pytest.raises(InputError):
         HandTracker(pack=tiny_pack, **options)
@@ -302,7 +321,10 @@ def test_threads_are_a_whole_number(tiny_pack, threads):
 
 @pytest.mark.parametrize("smoothing", [True, False])
 def test_results_are_the_users_to_change(tiny_pack, smoothing):
-    with HandTracker(pack=tiny_pack, smoothing=smoothing) as one, HandTracker(pack=tiny_pack, smoothing=smoothing) as other:
+    with (
+        HandTracker(pack=tiny_pack, smoothing=smoothing) as one,
+        HandTracker(pack=tiny_pack, smoothing=smoothing) as other,
+    ):
         for index in range(6):
             (expected,) = one.track(frame(index, (100 + index, 120)))
             (hand,) = other.track(frame(index, (100 + index, 120)))

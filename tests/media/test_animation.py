@@ -5,7 +5,10 @@ from PIL import Image
 from handheld.errors import MediaError
 from handheld.media import Frame, write_animation
 
-FRAMES = [Frame(np.full((40, 80, 3), 60 * step, np.uint8), t_us, step) for step, t_us in enumerate([0, 40_000, 140_000])]
+FRAMES = [
+    Frame(np.full((40, 80, 3), 60 * step, np.uint8), t_us, step)
+    for step, t_us in enumerate([0, 40_000, 140_000])
+]
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])

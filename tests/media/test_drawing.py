@@ -96,7 +96,10 @@ def test_a_label_lies_where_its_box_says():
         image = draw_label(canvas(), text, (5, 50), colour=RED)
         rows, columns = np.nonzero(image.any(axis=2))
         assert (columns.min(), rows.min()) == (box.left, box.top)
-        assert (columns.max(), rows.max()) == (box.right, box.bottom)  # OpenCV draws the last line and column too
+        assert (columns.max(), rows.max()) == (
+            box.right,
+            box.bottom,
+        )  # OpenCV draws the last line and column too
 
 
 def test_boxes_overlap_where_they_share_a_pixel():

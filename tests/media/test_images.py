@@ -16,7 +16,11 @@ def test_lossless_formats_return_what_was_written(tmp_path, suffix):
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1", "CMYK", "I;16"])
 def test_any_mode_becomes_rgb(tmp_path, mode):
-    source = Image.fromarray(np.full((4, 5), 300, np.uint16)) if mode == "I;16" else Image.new(mode, (5, 4))
+    source = (
+        Image.fromarray(np.full((4, 5), 300, np.uint16))
+        if mode == "I;16"
+        else Image.new(mode, (5, 4))
+    )
     source.save(tmp_path / "a.tiff")
     assert read_image(tmp_path / "a.tiff").shape == (4, 5, 3)
 
@@ -42,7 +46,9 @@ def test_no_picture(tmp_path, content, message):
 
 
 def test_a_truncated_picture(tmp_path):
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(tmp_path / "a.jpg")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
+        tmp_path / "a.jpg"
+    )
     content = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
     with pytest.raises(MediaError, match=r"a\.jpg: cannot be read as a picture"):

@@ -155,7 +155,10 @@ def test_a_folder_whose_name_is_a_number_is_no_camera(tmp_path, monkeypatch):
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])
 def test_an_animation_is_a_video_with_its_own_times(tmp_path, suffix):
     times = [0, 40_000, 80_000, 200_000]
-    shown = [Frame(np.full((16, 16, 3), 60 * number, np.uint8), t_us, number) for number, t_us in enumerate(times)]
+    shown = [
+        Frame(np.full((16, 16, 3), 60 * number, np.uint8), t_us, number)
+        for number, t_us in enumerate(times)
+    ]
     write_animation(tmp_path / f"a{suffix}", shown)
     source = open_source(tmp_path / f"a{suffix}")
     frames = list(source)

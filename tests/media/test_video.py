@@ -34,13 +34,21 @@ def test_times_and_pictures_survive(tmp_path, suffix):
     frames = list(reader)
     assert (reader.width, reader.height) == (64, 48)
     assert [frame.index for frame in frames] == list(range(6))
-    assert np.abs(np.array([frame.t_us for frame in frames]) - TIMES).max() <= 1000  # matroska keeps milliseconds
+    assert (
+        np.abs(np.array([frame.t_us for frame in frames]) - TIMES).max() <= 1000
+    )  # matroska keeps milliseconds
     assert all(np.abs(f.image.astype(int) - picture(i)).mean() < 12 for i, f in enumerate(frames))
-    assert [frame.t_us for frame in reader] == [frame.t_us for frame in frames]  # each "for" starts anew
+    assert [frame.t_us for frame in reader] == [
+        frame.t_us for frame in frames
+    ]  # each "for" starts anew
 
 
 def test_odd_sizes_are_padded(tmp_path):
-    assert next(iter(open_video(write(tmp_path / "a.mp4", height=47, width=63)))).image.shape == (48, 64, 3)
+    assert next(iter(open_video(write(tmp_path / "a.mp4", height=47, width=63)))).image.shape == (
+        48,
+        64,
+        3,
+    )
 
 
 def test_one_frame(tmp_path):
@@ -57,7 +65,9 @@ def test_a_clip_that_was_filmed_sideways(tmp_path):
     content = bytearray((tmp_path / "a.mp4").read_bytes())
     place = content.index(b"tkhd") + 4 + 40  # the track's matrix; now: a quarter turn
     quarter = [0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000]
-    content[place : place + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in quarter)
+    content[place : place + 36] = b"".join(
+        value.to_bytes(4, "big", signed=True) for value in quarter
+    )
     (tmp_path / "a.mp4").write_bytes(content)
     reader = open_video(tmp_path / "a.mp4")
     assert (reader.width, reader.height) == (48, 64)
@@ -82,7 +92,9 @@ def test_no_video(tmp_path, content, message):
 def test_a_file_with_sound_only(tmp_path):
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 800), np.int16), format="s16", layout="mono"
+        )
         frame.sample_rate, frame.pts, frame.time_base = 8000, 0, Fraction(1, 8000)
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -93,7 +105,9 @@ def test_a_file_with_sound_only(tmp_path):
 def test_a_codec_that_is_not_there(tmp_path):
     path = write(tmp_path / "a.mkv")
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_UNKNOWN/CODEC"))
-    with pytest.raises(MediaError, match=r"a\.mkv: no decoder|a\.mkv: holds no frame that can be decoded"):
+    with pytest.raises(
+        MediaError, match=r"a\.mkv: no decoder|a\.mkv: holds no frame that can be decoded"
+    ):
         open_video(path)
 
 
@@ -257,7 +271,9 @@ def painted(path, size, matrix, tag=None):
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         if tag is not None:
             stream.codec_context.colorspace = tag
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p", dst_colorspace=matrix)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=matrix
+        )
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

@@ -14,7 +14,12 @@ from handheld.media import MediaWarning, VideoWriter, open_source, open_video
 HEIGHT, WIDTH = 48, 64
 QUARTERS = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 QUARTERS[: HEIGHT // 2, : WIDTH // 2] = 240  # only the top left is bright
-CORNERS = {"top left": (8, 8), "top right": (8, -8), "bottom left": (-8, 8), "bottom right": (-8, -8)}
+CORNERS = {
+    "top left": (8, 8),
+    "top right": (8, -8),
+    "bottom left": (-8, 8),
+    "bottom right": (-8, -8),
+}
 
 ONE = 0x10000
 MATRICES = {
@@ -43,7 +48,9 @@ def with_matrix(path, matrix):
     content = bytearray(path.read_bytes())
     place = content.index(b"tkhd") + 4 + 40
     numbers = [a, b, 0, c, d, 0, 0, 0, 0x40000000]
-    content[place : place + 36] = b"".join(number.to_bytes(4, "big", signed=True) for number in numbers)
+    content[place : place + 36] = b"".join(
+        number.to_bytes(4, "big", signed=True) for number in numbers
+    )
     path.write_bytes(content)
     return path
 
@@ -52,11 +59,17 @@ def with_matrix(path, matrix):
 def test_each_of_the_eight_ways_to_lay_a_picture_down(tmp_path, matrix, corner, turned):
     reader = open_video(with_matrix(write(tmp_path / "a.mp4"), matrix))
     image = next(iter(reader)).image
-    assert (reader.height, reader.width) == image.shape[:2] == ((WIDTH, HEIGHT) if turned else (HEIGHT, WIDTH))
+    assert (
+        (reader.height, reader.width)
+        == image.shape[:2]
+        == ((WIDTH, HEIGHT) if turned else (HEIGHT, WIDTH))
+    )
     assert {name for name, place in CORNERS.items() if image[place].mean() > 150} == {corner}
 
 
-@pytest.mark.parametrize(("aspect", "width"), [(Fraction(4, 3), 85), (Fraction(1, 2), 32), (Fraction(1), 64)])
+@pytest.mark.parametrize(
+    ("aspect", "width"), [(Fraction(4, 3), 85), (Fraction(1, 2), 32), (Fraction(1), 64)]
+)
 def test_pixels_are_square_when_they_are_shown(tmp_path, aspect, width):
     path = str(tmp_path / "a.mkv")
     with av.open(path, "w") as container:
@@ -127,7 +140,10 @@ def test_frames_that_change_their_size_come_as_they_are(tmp_path):
     write(small, [QUARTERS[::2, ::2]] * 3)
     (tmp_path / "both.ts").write_bytes(big.read_bytes() + small.read_bytes())
     frames = list(open_video(tmp_path / "both.ts"))
-    assert {frame.image.shape for frame in frames} == {(HEIGHT, WIDTH, 3), (HEIGHT // 2, WIDTH // 2, 3)}
+    assert {frame.image.shape for frame in frames} == {
+        (HEIGHT, WIDTH, 3),
+        (HEIGHT // 2, WIDTH // 2, 3),
+    }
     times = [frame.t_us for frame in frames]
     assert times == sorted(set(times))
 
@@ -144,7 +160,9 @@ def test_losses_in_the_middle_are_told(tmp_path):
     length = len(content) // 50
     content[start : start + length] = np.random.default_rng(1).bytes(length)
     path.write_bytes(content)
-    with pytest.warns(MediaWarning, match=r"frames are missing: \d+ came of about 300; the longest gap"):
+    with pytest.warns(
+        MediaWarning, match=r"frames are missing: \d+ came of about 300; the longest gap"
+    ):
         frames = list(open_video(path))
     assert 100 < len(frames) < 285
 
@@ -154,7 +172,9 @@ def test_a_file_with_a_variable_rate_has_no_hole(tmp_path):
         t_us = 0
         for step in range(60):
             writer.write(QUARTERS, t_us)
-            t_us += 40_000 if step % 5 else 500_000  # as a recording of a screen on which little happens
+            t_us += (
+                40_000 if step % 5 else 500_000
+            )  # as a recording of a screen on which little happens
     assert len(list(open_video(tmp_path / "a.mkv"))) == 60
 
 
@@ -171,7 +191,9 @@ def test_huge_frames_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
         open_video(path)
 
 
-@pytest.mark.parametrize("start", [b"ffconcat version 1.0\nfile real.mp4\n", b"\xef\xbb\xbf#EXTM3U\nreal.mp4\n"])
+@pytest.mark.parametrize(
+    "start", [b"ffconcat version 1.0\nfile real.mp4\n", b"\xef\xbb\xbf#EXTM3U\nreal.mp4\n"]
+)
 def test_a_list_of_other_files_is_no_video(tmp_path, start):
     (tmp_path / "clip.mp4").write_bytes(start)
     with pytest.raises(MediaError, match="list of other files"):

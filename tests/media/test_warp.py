@@ -39,7 +39,8 @@ def test_corners_and_matrix_agree():
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "expected"), [(4, 8, Rect(4, 2, 8, 8)), (9, 3, Rect(1.5, 4.5, 9, 9)), (1, 1, Rect(0.5, 0.5, 1, 1))]
+    ("height", "width", "expected"),
+    [(4, 8, Rect(4, 2, 8, 8)), (9, 3, Rect(1.5, 4.5, 9, 9)), (1, 1, Rect(0.5, 0.5, 1, 1))],
 )
 def test_letterbox(height, width, expected):
     assert letterbox(height, width) == expected
@@ -69,6 +70,8 @@ def test_a_side_that_opencv_cannot_count_is_warped_all_the_same(shape):
     half = image[:, 35_000:] if shape[1] > shape[0] else image[35_000:]
     half[:] = 200
     shown = crop(image, Rect(shape[1] / 2, shape[0] / 2, shape[1], shape[0]), (64, 64))
-    first, second = (shown[32, 10], shown[32, 54]) if shape[1] > shape[0] else (shown[10, 32], shown[54, 32])
+    first, second = (
+        (shown[32, 10], shown[32, 54]) if shape[1] > shape[0] else (shown[10, 32], shown[54, 32])
+    )
     assert first.tolist() == [0, 0, 0]
     assert second.tolist() == [200, 200, 200]

@@ -64,12 +64,16 @@ SEE_THROUGH = np.array([[[10, 20, 30, 0], [10, 20, 30, 255], [0, 0, 0, 51]]], np
 ON_WHITE = [[[255, 255, 255], [10, 20, 30], [204, 204, 204]]]
 
 
-@pytest.mark.parametrize("form", [SEE_THROUGH, SEE_THROUGH / 255.0, SEE_THROUGH.astype(np.uint16) * 257])
+@pytest.mark.parametrize(
+    "form", [SEE_THROUGH, SEE_THROUGH / 255.0, SEE_THROUGH.astype(np.uint16) * 257]
+)
 def test_what_is_see_through_is_laid_on_white(form):
     np.testing.assert_array_equal(as_rgb(form), ON_WHITE)
 
 
-@pytest.mark.parametrize("modes", [["LA"], ["LA", "La"], ["RGBA"], ["RGBA", "RGBa"], ["RGBA", "PA"], ["RGBA", "P"]])
+@pytest.mark.parametrize(
+    "modes", [["LA"], ["LA", "La"], ["RGBA"], ["RGBA", "RGBa"], ["RGBA", "PA"], ["RGBA", "P"]]
+)
 def test_pictures_of_pillow_that_are_see_through_are_laid_on_white(modes):
     picture = PillowImage.new(modes[0], (1, 1), 0)
     if modes[-1] == "P":

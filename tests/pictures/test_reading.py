@@ -10,7 +10,16 @@ import pytest
 from PIL import Image
 
 from handheld.errors import MediaError, TooManyPixelsError
-from handheld.pictures import FORMATS, MAX_PIXELS, decode, decode_animation, of_image, resize, size_of, to_grey
+from handheld.pictures import (
+    FORMATS,
+    MAX_PIXELS,
+    decode,
+    decode_animation,
+    of_image,
+    resize,
+    size_of,
+    to_grey,
+)
 
 RAMP = np.linspace(0, 65535, 12).astype(np.uint16).reshape(3, 4)
 """16-bit numbers from black to white."""
@@ -47,9 +56,15 @@ def test_a_black_picture_of_16_bits_is_black():
 
 
 UNKNOWN = {
-    "beyond 16 bits": (Image.fromarray(np.full((3, 4), 70_000, np.int32)), r"whole numbers in \[0, 65535\], got 70000"),
+    "beyond 16 bits": (
+        Image.fromarray(np.full((3, 4), 70_000, np.int32)),
+        r"whole numbers in \[0, 65535\], got 70000",
+    ),
     "below 0": (Image.fromarray(np.full((3, 4), -1, np.int32)), r"got -1 to -1: scale them first"),
-    "fractions above 1": (Image.fromarray(np.full((3, 4), 255, np.float32)), r"fractions in \[0, 1\], got 255 to 255"),
+    "fractions above 1": (
+        Image.fromarray(np.full((3, 4), 255, np.float32)),
+        r"fractions in \[0, 1\], got 255 to 255",
+    ),
     "8 bits in 32": (Image.fromarray(np.full((3, 4), 200, np.int32)), "200 to 200 need 8 alone"),
     "8 bits in 16": (Image.fromarray(np.full((3, 4), 200, np.uint16)), "200 to 200 need 8 alone"),
     "no number": (Image.fromarray(np.full((3, 4), np.nan, np.float32)), "got nan to nan"),
@@ -63,7 +78,8 @@ def test_numbers_of_no_known_range_are_refused_not_clipped(picture, message):
 
 
 @pytest.mark.parametrize(
-    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "LAB", "YCbCr", "HSV", "La", "RGBa"]
+    "mode",
+    ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "LAB", "YCbCr", "HSV", "La", "RGBa"],
 )
 def test_every_mode_that_a_file_can_have_is_read(mode):
     try:
@@ -82,7 +98,8 @@ SEE_THROUGH = {
 
 
 @pytest.mark.parametrize(
-    ("name", "colour"), [("RGBA", (255,) * 3), ("LA", (255,) * 3), ("half", (127,) * 3), ("opaque", (10, 20, 30))]
+    ("name", "colour"),
+    [("RGBA", (255,) * 3), ("LA", (255,) * 3), ("half", (127,) * 3), ("opaque", (10, 20, 30))],
 )
 def test_what_is_see_through_is_laid_on_white(name, colour):
     assert decode(encoded(SEE_THROUGH[name], "PNG"))[0, 0].tolist() == list(colour)
@@ -116,14 +133,19 @@ def test_a_quarter_turn_in_the_header_is_made():
 
 
 def test_what_is_no_picture_says_what_it_is():
-    with pytest.raises(MediaError, match=r"a.jpg: expected a picture .PNG, .*, got 6 bytes that begin with b'nothin'"):
+    with pytest.raises(
+        MediaError,
+        match=r"a.jpg: expected a picture .PNG, .*, got 6 bytes that begin with b'nothin'",
+    ):
         decode(b"nothin", "a.jpg")
     with pytest.raises(MediaError, match="got an empty file"):
         decode(b"")
 
 
 def test_a_picture_that_is_cut_short_is_refused():
-    content = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)), "PNG")
+    content = encoded(
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)), "PNG"
+    )
     with pytest.raises(MediaError, match="cannot be read as a picture"):
         decode(content[: len(content) // 2])
 
@@ -151,7 +173,9 @@ def test_more_pixels_than_memory_is_for_are_refused_unread(monkeypatch):
 @pytest.mark.parametrize("form", ["WEBP", "GIF", "PNG"])
 def test_animations_keep_their_times(form):
     shades = [Image.new("RGB", (8, 8), (60 * n,) * 3) for n in range(3)]
-    content = encoded(shades[0], form, save_all=True, append_images=shades[1:], duration=[40, 80, 200])
+    content = encoded(
+        shades[0], form, save_all=True, append_images=shades[1:], duration=[40, 80, 200]
+    )
     timed = list(decode_animation(content))
     assert [one.seconds for one in timed] == [0.04, 0.08, 0.2]
     assert [round(float(one.picture.mean()) / 60) for one in timed] == [0, 1, 2]
@@ -170,7 +194,9 @@ def test_resizing_keeps_what_has_the_size():
 
 def test_the_size_is_read_without_the_pixels(tmp_path):
     path = tmp_path / "a.png"
-    path.write_bytes(encoded(Image.new("RGB", (40, 30)), "PNG")[:60])  # no more than the header is there
+    path.write_bytes(
+        encoded(Image.new("RGB", (40, 30)), "PNG")[:60]
+    )  # no more than the header is there
     assert size_of(path) == (30, 40)
     with pytest.raises(MediaError, match="cannot be read as a picture"):
         decode(path.read_bytes())
@@ -181,7 +207,9 @@ def test_the_size_of_no_picture(tmp_path):
     with pytest.raises(MediaError, match=r"a\.png: cannot be read as a picture: .*No such file"):
         size_of(path)
     path.write_bytes(b"nothin")
-    with pytest.raises(MediaError, match=r"^cat: expected a picture .*, got 6 bytes that begin with b'nothin'"):
+    with pytest.raises(
+        MediaError, match=r"^cat: expected a picture .*, got 6 bytes that begin with b'nothin'"
+    ):
         size_of(path, "cat")
 
 

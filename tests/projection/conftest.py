@@ -25,7 +25,9 @@ READER = Rows(Features(words=2, skips=0, letters=(3, 4)), rows=512, length=64)
 @pytest.fixture
 def greetings() -> Dataset:
     """The texts that the model learned."""
-    return Dataset(tuple(text for text, _ in TEXTS), np.array([label for _, label in TEXTS]), LABELS)
+    return Dataset(
+        tuple(text for text, _ in TEXTS), np.array([label for _, label in TEXTS]), LABELS
+    )
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,14 @@ def test_words_of_any_script(text: str, words: list[str]) -> None:
     assert tokens(normalised(text)) == words
 
 
-@pytest.mark.skipif(unicodedata.unidata_version != UNICODE, reason=f"Python's tables are not those of Unicode {UNICODE}")
+@pytest.mark.skipif(
+    unicodedata.unidata_version != UNICODE,
+    reason=f"Python's tables are not those of Unicode {UNICODE}",
+)
 def test_the_file_is_what_the_command_writes() -> None:
-    shipped = resources.files("handheld.projection").joinpath("assets", "characters.json").read_text("ascii")
+    shipped = (
+        resources.files("handheld.projection")
+        .joinpath("assets", "characters.json")
+        .read_text("ascii")
+    )
     assert json.loads(shipped) == made()

@@ -57,7 +57,10 @@ def test_no_texts_have_no_answers(model_file: Path):
 
 @pytest.mark.parametrize("wrong", [None, 3, b"bytes", ["list"]])
 def test_what_is_no_text_is_refused(model_file: Path, wrong: object):
-    with TextClassifier.open(model_file) as classifier, pytest.raises(InputError, match=r"expected texts, got .* as number 1"):
+    with (
+        TextClassifier.open(model_file) as classifier,
+        pytest.raises(InputError, match=r"expected texts, got .* as number 1"),
+    ):
         classifier.probabilities(["fine", wrong])  # type: ignore[list-item]
 
 
@@ -67,10 +70,24 @@ def test_what_is_no_text_is_refused(model_file: Path, wrong: object):
         ({"labels": None}, "no list of labels"),
         ({"labels": ["a", "b"]}, r"expected one input \[1, 64\] and one output \[1, 2\]"),
         ({"text": None}, "its card has no entry text"),
-        ({"text": {"reads": "rows", "words": 1, "skips": 0, "letters": [], "rows": 512, "length": 9}}, r"one input \[1, 9\]"),
+        (
+            {
+                "text": {
+                    "reads": "rows",
+                    "words": 1,
+                    "skips": 0,
+                    "letters": [],
+                    "rows": 512,
+                    "length": 9,
+                }
+            },
+            r"one input \[1, 9\]",
+        ),
     ],
 )
-def test_a_card_that_does_not_fit_is_named(model_file: Path, tmp_path: Path, change: dict[str, object], message: str):
+def test_a_card_that_does_not_fit_is_named(
+    model_file: Path, tmp_path: Path, change: dict[str, object], message: str
+):
     with TextClassifier.open(model_file) as classifier:
         card = classifier.model.card
     (tmp_path / "other.tflite").write_bytes(embed(model_file.read_bytes(), {**card, **change}))

@@ -11,7 +11,9 @@ from handheld.projection.words import words_of
 
 
 def test_plain_n_grams_are_counted() -> None:
-    assert np.diff(Features(words=3, skips=0).of(["a b c d", "a. b", "", "a"]).offsets).tolist() == [9, 2, 0, 1]
+    assert np.diff(
+        Features(words=3, skips=0).of(["a b c d", "a. b", "", "a"]).offsets
+    ).tolist() == [9, 2, 0, 1]
 
 
 @pytest.mark.parametrize(("words", "skips"), [(2, 0), (2, 2), (3, 1), (3, 2), (4, 3)])
@@ -28,7 +30,10 @@ def test_n_grams_with_gaps_are_all_those_within_reach(words: int, skips: int) ->
 
 def test_a_gap_makes_no_difference_but_order_does() -> None:
     features = Features(words=2, skips=1)
-    gap, none, turned = (set(features.of([text]).hashes.tolist()) for text in ("how is going", "how going", "going how"))
+    gap, none, turned = (
+        set(features.of([text]).hashes.tolist())
+        for text in ("how is going", "how going", "going how")
+    )
     assert none <= gap
     assert len(none & turned) == 2  # the two words
 
@@ -45,12 +50,18 @@ def test_words_and_letters_together() -> None:
     letters = Features(words=0, letters=(3,)).of(["go on", "", "yes"])
     assert both.offsets.tolist() == (words.offsets + letters.offsets).tolist()
     assert both.hashes[:3].tolist() == words.hashes[:3].tolist()
-    assert sorted(both.hashes.tolist()) == sorted([*words.hashes.tolist(), *letters.hashes.tolist()])
+    assert sorted(both.hashes.tolist()) == sorted(
+        [*words.hashes.tolist(), *letters.hashes.tolist()]
+    )
 
 
 @given(st.lists(st.text(st.sampled_from("ab .?\U0001f44d\u6f22'"), max_size=20), max_size=6))
-@pytest.mark.parametrize("features", [Features(), Features(2, 1, (3, 4)), Features(0, 0, (1, 8)), Features(1, 0)])
-def test_a_text_has_the_same_features_alone_and_among_others(features: Features, texts: list[str]) -> None:
+@pytest.mark.parametrize(
+    "features", [Features(), Features(2, 1, (3, 4)), Features(0, 0, (1, 8)), Features(1, 0)]
+)
+def test_a_text_has_the_same_features_alone_and_among_others(
+    features: Features, texts: list[str]
+) -> None:
     together = features.of(texts)
     assert len(together) == len(texts)
     for number, text in enumerate(texts):
@@ -61,7 +72,10 @@ def test_a_text_has_the_same_features_alone_and_among_others(features: Features,
 def test_some_of_the_texts() -> None:
     texts = ["go on", "", "yes", "no way out"]
     bag = Features(words=2).of(texts)
-    some, wanted = bag.take(np.array([3, 1, 0, 3])), Features(words=2).of(["no way out", "", "go on", "no way out"])
+    some, wanted = (
+        bag.take(np.array([3, 1, 0, 3])),
+        Features(words=2).of(["no way out", "", "go on", "no way out"]),
+    )
     assert some.offsets.tolist() == wanted.offsets.tolist()
     assert some.hashes.tolist() == wanted.hashes.tolist()
 
@@ -74,7 +88,8 @@ def test_golden_features() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"words": 6}, {"words": -1}, {"skips": 4}, {"letters": (0,)}, {"letters": (9,)}, {"words": 0}]
+    "wrong",
+    [{"words": 6}, {"words": -1}, {"skips": 4}, {"letters": (0,)}, {"letters": (9,)}, {"words": 0}],
 )
 def test_numbers_outside_of_what_is_known(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError):

@@ -19,7 +19,9 @@ def test_rows_of_a_text_and_zeros_behind_them():
     assert found[0, 0] == found[0, 2] != found[0, 1]
     assert found[0, 3] == 50
     assert found[1].tolist() == [50] * 4
-    assert found[2].tolist() == rows.of(["a c e g"])[0].tolist()  # of too many, some at even distances
+    assert (
+        found[2].tolist() == rows.of(["a c e g"])[0].tolist()
+    )  # of too many, some at even distances
     assert found[found != 50].max() < 50
 
 
@@ -40,7 +42,10 @@ def test_bits_are_signs():
 def test_tables_side_by_side():
     first, second = Rows(FEATURES, 50, 8), Rows(Features(1, 0), 60, 4)
     found = Parts((first, second)).of(["good day"])
-    assert found[0].tolist() == [*first.of(["good day"])[0].tolist(), *second.of(["good day"])[0].tolist()]
+    assert found[0].tolist() == [
+        *first.of(["good day"])[0].tolist(),
+        *second.of(["good day"])[0].tolist(),
+    ]
     with pytest.raises(InputError, match="one table or more"):
         Parts(())
 

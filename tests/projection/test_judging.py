@@ -37,11 +37,17 @@ def test_a_label_that_no_text_has_is_refused(greetings: Dataset):
 
 def test_other_labels_are_refused(model_file: Path):
     other = Dataset(("a", "b"), np.array([0, 1]), ("hello", "cheers"))
-    with TextClassifier.open(model_file) as model, pytest.raises(InputError, match=r"3 labels, the texts 2.*bye, cheers"):
+    with (
+        TextClassifier.open(model_file) as model,
+        pytest.raises(InputError, match=r"3 labels, the texts 2.*bye, cheers"),
+    ):
         judge(model, TextData(other))
 
 
-@pytest.mark.parametrize("data", [Dataset((), np.zeros(0, int), LABELS), Dataset(np.zeros((2, 3)), np.zeros(2, int), LABELS)])
+@pytest.mark.parametrize(
+    "data",
+    [Dataset((), np.zeros(0, int), LABELS), Dataset(np.zeros((2, 3)), np.zeros(2, int), LABELS)],
+)
 def test_what_is_no_text_is_refused(data: Dataset):
     with pytest.raises(InputError, match="expected labelled texts"):
         TextData(data)

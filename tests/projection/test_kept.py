@@ -29,7 +29,13 @@ def test_what_is_no_rising_set_is_refused(numbers: list[int]):
 
 
 @pytest.mark.parametrize(
-    "change", [lambda c: c[:-1], lambda c: c + b"\0", lambda c: b"\xff" * 8 + c[8:], lambda c: c[:-1] + b"\xff"]
+    "change",
+    [
+        lambda c: c[:-1],
+        lambda c: c + b"\0",
+        lambda c: b"\xff" * 8 + c[8:],
+        lambda c: c[:-1] + b"\xff",
+    ],
 )
 def test_damaged_bytes_are_refused(change):
     content = encoded(np.arange(0, 4096, 7), 4096)

@@ -10,7 +10,9 @@ READER = Rows(Features(words=1), 5, 8)
 
 
 def made(width: int = 3) -> LearnedTable:
-    return LearnedTable(READER, np.random.default_rng(0).integers(-7, 8, (5, width)).astype(np.int8), 0.25)
+    return LearnedTable(
+        READER, np.random.default_rng(0).integers(-7, 8, (5, width)).astype(np.int8), 0.25
+    )
 
 
 @pytest.mark.parametrize("width", [1, 3, 4])
@@ -52,7 +54,9 @@ def test_a_table_that_does_not_fit_is_refused(table, step):
         LearnedTable(READER, table, step)
 
 
-@pytest.mark.parametrize("change", [{"width": np.array(4)}, {"width": np.array(0)}, {"table": np.zeros(3, np.uint8)}])
+@pytest.mark.parametrize(
+    "change", [{"width": np.array(4)}, {"width": np.array(0)}, {"table": np.zeros(3, np.uint8)}]
+)
 def test_arrays_that_do_not_fit_are_refused(change):
     with pytest.raises(InputError, match="in four bits"):
         LearnedTable.of_arrays(READER, {**made().arrays(), **change})

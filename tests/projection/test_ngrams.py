@@ -24,7 +24,9 @@ def spread(value: int) -> int:
 def polynomial(codes: list[int], *, rising: bool) -> int:
     """A letters' n-gram has its first character at the highest power, a word at the lowest."""
     powers = range(len(codes)) if rising else range(len(codes) - 1, -1, -1)
-    return sum(code * pow(int(BASE), power, 1 << 64) for code, power in zip(codes, powers, strict=True))
+    return sum(
+        code * pow(int(BASE), power, 1 << 64) for code, power in zip(codes, powers, strict=True)
+    )
 
 
 def reference(ngrams: NGrams, text: str) -> list[int]:
@@ -45,7 +47,9 @@ def reference(ngrams: NGrams, text: str) -> list[int]:
             while codes[end] >> CLASS_SHIFT == WORD:
                 end += 1
         if codes[place] >> CLASS_SHIFT in (WORD, ALONE, MARK):
-            words[place] = spread(polynomial(codes[place:end], rising=True) + int(WORD_SALT) * int(GOLDEN))
+            words[place] = spread(
+                polynomial(codes[place:end], rising=True) + int(WORD_SALT) * int(GOLDEN)
+            )
         place = end
     found = []
     starts = sorted(words)
@@ -71,11 +75,15 @@ HARD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("ngrams", [NGrams(), NGrams(3, (2, 3, 5), 16), NGrams(0, (4,)), NGrams(1, ())])
+@pytest.mark.parametrize(
+    "ngrams", [NGrams(), NGrams(3, (2, 3, 5), 16), NGrams(0, (4,)), NGrams(1, ())]
+)
 def test_buckets_are_those_of_the_reference(ngrams: NGrams):
     bag = ngrams.of(HARD)
     for number, text in enumerate(HARD):
-        assert bag.hashes[bag.offsets[number] : bag.offsets[number + 1]].tolist() == reference(ngrams, text), repr(text)
+        assert bag.hashes[bag.offsets[number] : bag.offsets[number + 1]].tolist() == reference(
+            ngrams, text
+        ), repr(text)
 
 
 @given(st.lists(st.text(max_size=30), max_size=6))
@@ -84,7 +92,9 @@ def test_alone_or_among_others_a_text_has_the_same_buckets(texts: list[str]):
     bag = NGrams().of(texts)
     assert len(bag) == len(texts)
     for number, text in enumerate(texts):
-        assert bag.hashes[bag.offsets[number] : bag.offsets[number + 1]].tolist() == reference(NGrams(), text)
+        assert bag.hashes[bag.offsets[number] : bag.offsets[number + 1]].tolist() == reference(
+            NGrams(), text
+        )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +148,9 @@ def test_what_makes_no_sense_is_named(make, message: str):
 
 
 def test_what_an_emoji_is_varied_by_is_read_and_the_emoji_too():
-    plain, varied = (set(NGrams().of([text]).hashes.tolist()) for text in ("ok \u2764", "ok \u2764\ufe0f"))
+    plain, varied = (
+        set(NGrams().of([text]).hashes.tolist()) for text in ("ok \u2764", "ok \u2764\ufe0f")
+    )
     alone = NGrams(1, ()).of(["\u2764"]).hashes[0]
     assert alone in plain
     assert alone in varied

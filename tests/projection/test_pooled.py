@@ -73,8 +73,12 @@ def test_logits_are_the_sum_of_rows_over_the_root_of_their_number():
     model = linear()
     numbers, _ = picked.flat(["what is the time"])
     rows = model.table[numbers].astype(float)
-    expected = model.bias + model.scale * (rows.sum(axis=0) @ model.head.T.astype(float)) / np.sqrt(len(numbers))
-    assert np.allclose(PooledReader(model, picked).logits(["what is the time"])[0], expected, rtol=1e-6)
+    expected = model.bias + model.scale * (rows.sum(axis=0) @ model.head.T.astype(float)) / np.sqrt(
+        len(numbers)
+    )
+    assert np.allclose(
+        PooledReader(model, picked).logits(["what is the time"])[0], expected, rtol=1e-6
+    )
 
 
 def test_a_hidden_layer_normalises_the_sum():
@@ -85,7 +89,9 @@ def test_a_hidden_layer_normalises_the_sum():
     normal = (sums - sums.mean()) / np.sqrt(sums.var() + 0.5)
     inner = np.maximum(model.first.astype(float) @ normal * 0.01 + model.first_bias, 0)
     expected = model.last.astype(float) @ inner * 0.01 + model.last_bias
-    assert np.allclose(PooledReader(model, picked).logits(["what is the time"])[0], expected, atol=0.05)
+    assert np.allclose(
+        PooledReader(model, picked).logits(["what is the time"])[0], expected, atol=0.05
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -125,7 +131,9 @@ def test_where_rows_are_shared_all_ways_answer_the_same():
 
 
 @pytest.mark.parametrize("model", [MODELS[0], MODELS[3]])
-def test_a_file_says_all_and_a_classifier_can_be_pickled(model: PooledModel | HiddenModel, tmp_path: Path):
+def test_a_file_says_all_and_a_classifier_can_be_pickled(
+    model: PooledModel | HiddenModel, tmp_path: Path
+):
     (tmp_path / "m.tflite").write_bytes(file_of(model, reader()))
     with TextClassifier.open(tmp_path / "m.tflite") as classifier:
         expected = classifier.probabilities(TEXTS)
@@ -137,7 +145,9 @@ def test_a_file_says_all_and_a_classifier_can_be_pickled(model: PooledModel | Hi
 def test_one_text_is_no_list_of_texts(tmp_path: Path):
     (tmp_path / "m.tflite").write_bytes(file_of(MODELS[0], reader()))
     with TextClassifier.open(tmp_path / "m.tflite") as classifier:
-        with pytest.raises(InputError, match=r"expected a list of texts, got one str: put it in a list"):
+        with pytest.raises(
+            InputError, match=r"expected a list of texts, got one str: put it in a list"
+        ):
             classifier.probabilities("a string")
         with pytest.raises(InputError, match="expected a text, got list"):
             classifier.classify(["a string"])  # type: ignore[arg-type]
@@ -170,7 +180,9 @@ def test_a_file_without_its_buckets_is_refused():
 def test_n_grams_take_the_rows_in_turn():
     picked = replace(reader(), shared_rows=3)
     assert picked.rows == 3
-    assert picked.row_of[picked.buckets].tolist() == [number % 3 for number in range(len(picked.buckets))]
+    assert picked.row_of[picked.buckets].tolist() == [
+        number % 3 for number in range(len(picked.buckets))
+    ]
     assert (picked.row_of >= 0).sum() == len(picked.buckets)
     for rows in (0, len(picked.buckets) + 1):
         with pytest.raises(InputError, match=f"shared_rows is {rows}, expected 1 to"):

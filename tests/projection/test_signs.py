@@ -8,7 +8,14 @@ from handheld.projection.features import Bag, Features
 from handheld.projection.hashing import mix
 from handheld.projection.signs import Signs
 
-TEXTS = ["hey, how's it going?", "", "How's it going buddy?", "the invoice is attached", "\U0001f44d", "ok"] * 8
+TEXTS = [
+    "hey, how's it going?",
+    "",
+    "How's it going buddy?",
+    "the invoice is attached",
+    "\U0001f44d",
+    "ok",
+] * 8
 LONG = " ".join(f"word{n}" for n in range(700))
 
 
@@ -18,13 +25,18 @@ def sums(bag: Bag, size: int, keys: NDArray[np.uint64]) -> NDArray[np.intp]:
     for text, (start, end) in enumerate(zip(bag.offsets, bag.offsets[1:], strict=False)):
         for value in bag.hashes[start:end]:
             words = mix(value + keys)
-            found[text] += [2 * int(words[bit // 64] >> np.uint64(bit % 64) & np.uint64(1)) - 1 for bit in range(size)]
+            found[text] += [
+                2 * int(words[bit // 64] >> np.uint64(bit % 64) & np.uint64(1)) - 1
+                for bit in range(size)
+            ]
     return found
 
 
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("size", [(1, 1), (5, 13), (9, 64)])
-def test_bits_are_signs_of_sums(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], compiled: bool) -> None:
+def test_bits_are_signs_of_sums(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], compiled: bool
+) -> None:
     monkeypatch.setattr(module, "_FEW_TEXTS", 0 if compiled else 10**9)
     signs = Signs(*size, seed=3)
     bag = Features(words=2, skips=1).of([*TEXTS[:6], LONG])
@@ -32,13 +44,18 @@ def test_bits_are_signs_of_sums(monkeypatch: pytest.MonkeyPatch, size: tuple[int
     assert np.array_equal(signs.of(bag), expected > 0)
     counts = np.diff(bag.offsets)[:, None]
     dead = np.floor(0.5 * np.sqrt(counts))
-    assert np.array_equal(signs.ternary(bag), np.where(expected > dead, 1, np.where(expected < -dead, -1, 0)))
+    assert np.array_equal(
+        signs.ternary(bag), np.where(expected > dead, 1, np.where(expected < -dead, -1, 0))
+    )
 
 
 def test_alone_in_a_batch_and_in_both_ways_of_counting_bits_are_the_same() -> None:
     signs, features = Signs(60, 14), Features()
     together = signs.of(features.of(TEXTS))  # more than a few: counted by compiled code
-    assert all(np.array_equal(signs.of(features.of([text]))[0], bits) for text, bits in zip(TEXTS, together, strict=True))
+    assert all(
+        np.array_equal(signs.of(features.of([text]))[0], bits)
+        for text, bits in zip(TEXTS, together, strict=True)
+    )
 
 
 def test_golden_bits() -> None:
@@ -61,7 +78,9 @@ def test_seeds_give_other_bits() -> None:
 def test_bits_of_vectors_follow_their_angle() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 300))
-    b = a * np.cos(0.7) + (b - a * (a @ b) / (a @ a)) * np.sin(0.7) * np.linalg.norm(a) / np.linalg.norm(b)
+    b = a * np.cos(0.7) + (b - a * (a @ b) / (a @ a)) * np.sin(0.7) * np.linalg.norm(
+        a
+    ) / np.linalg.norm(b)
     angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
     one, other = Signs(300, 14).of_vectors(np.stack([a, b]))
     assert (one != other).mean() == pytest.approx(angle / np.pi, abs=0.03)
@@ -71,7 +90,9 @@ def test_bits_of_vectors_follow_their_angle() -> None:
 
 def test_pictures_are_vectors() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), dtype=np.uint8)
-    assert np.array_equal(Signs(5, 3).of_vectors(pictures), Signs(5, 3).of_vectors(pictures.reshape(3, 16)))
+    assert np.array_equal(
+        Signs(5, 3).of_vectors(pictures), Signs(5, 3).of_vectors(pictures.reshape(3, 16))
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"functions": 0}, {"bits": 0}, {"bits": 65}, {"seed": -1}])
@@ -80,7 +101,9 @@ def test_numbers_outside_of_what_is_known(wrong: dict[str, int]) -> None:
         Signs(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [np.array([[np.nan, 1.0]]), np.zeros((0, 3)), np.array([[np.inf]])])
+@pytest.mark.parametrize(
+    "wrong", [np.array([[np.nan, 1.0]]), np.zeros((0, 3)), np.array([[np.inf]])]
+)
 def test_vectors_that_have_no_bits(wrong: NDArray[np.float64]) -> None:
     with pytest.raises(InputError):
         Signs(2, 2).of_vectors(wrong)

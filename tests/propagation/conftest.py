@@ -31,7 +31,9 @@ def solved_directly(
     (smooth * sum_j w_ij + prior) x_ic - smooth * sum_j w_ij x_jc = prior / classes.
     """
     nodes = graph.nodes
-    weights = csr_array((graph.weights.astype(np.float64), graph.neighbours, graph.offsets), (nodes, nodes))
+    weights = csr_array(
+        (graph.weights.astype(np.float64), graph.neighbours, graph.offsets), (nodes, nodes)
+    )
     shares = np.zeros((nodes, classes))
     shares[seeds.nodes, seeds.labels] = seeds.shares
     totals = shares.sum(axis=1, keepdims=True)

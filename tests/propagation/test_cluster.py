@@ -55,7 +55,9 @@ print(json.dumps(found))
 
 def test_it_is_the_result_of_one_process():
     pytest.importorskip("ray", reason="the extra cluster is not installed")
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {
         "on a cluster that comes and goes": True,

@@ -10,7 +10,9 @@ from handheld.propagation import Graph, Labels, propagate, read_seeds, write_lab
 
 
 def test_lines_of_a_node_and_a_label(tmp_path: Path):
-    (tmp_path / "seeds.tsv").write_bytes(b"\xef\xbb\xbf3\tdog\r\n\r\n0\tgrey cat\n3\t\xc3\xa4rger\n")
+    (tmp_path / "seeds.tsv").write_bytes(
+        b"\xef\xbb\xbf3\tdog\r\n\r\n0\tgrey cat\n3\t\xc3\xa4rger\n"
+    )
     seeds, names = read_seeds(tmp_path / "seeds.tsv", 4)
     assert names == ("dog", "grey cat", "ärger")
     assert list(zip(seeds.nodes.tolist(), seeds.labels.tolist(), seeds.shares.tolist(), strict=True)) == [
@@ -58,7 +60,9 @@ def test_seeds_may_name_nodes(tmp_path: Path, ids: np.ndarray, first: str, secon
     seeds, names = read_seeds(tmp_path / "s.tsv", 2, ids)
     assert (seeds.nodes.tolist(), seeds.labels.tolist(), names) == ([1, 0], [0, 1], ("cat", "dog"))
     (tmp_path / "s.tsv").write_text(f"{first}\tcat\n{wrong}\tdog\n")
-    with pytest.raises(InputError, match="line 2: expected a node of the graph, a tab and a label, got"):
+    with pytest.raises(
+        InputError, match="line 2: expected a node of the graph, a tab and a label, got"
+    ):
         read_seeds(tmp_path / "s.tsv", 2, ids)
 
 
@@ -86,13 +90,18 @@ def test_labels_are_written_with_their_names(tmp_path: Path):
 @pytest.mark.parametrize("nodes", [[2**63 + 5, 2**63 + 6, 2**64 - 1], [1, 2**64 - 1, 7]])
 def test_ids_above_all_signed_numbers_come_back(tmp_path: Path, nodes: list[int]):
     ends = pyarrow.array(nodes, pyarrow.uint64())
-    parquet.write_table(pyarrow.table({"source": ends, "target": ends.take([1, 2, 0])}), tmp_path / "g.parquet")
+    parquet.write_table(
+        pyarrow.table({"source": ends, "target": ends.take([1, 2, 0])}), tmp_path / "g.parquet"
+    )
     (tmp_path / "seeds").write_text(f"{nodes[0]}\ta\n{nodes[1]}\tb\n")
     graph = Graph.read(tmp_path / "g.parquet")
     seeds, names = read_seeds(tmp_path / "seeds", graph.nodes, graph.ids)
     write_labels(tmp_path / "labels.parquet", propagate(graph, seeds), names, graph.ids)
     written = parquet.read_table(tmp_path / "labels.parquet").to_pylist()
-    assert {row["node"]: row["labels"][0] for row in written if row["node"] in nodes[:2]} == {nodes[0]: "a", nodes[1]: "b"}
+    assert {row["node"]: row["labels"][0] for row in written if row["node"] in nodes[:2]} == {
+        nodes[0]: "a",
+        nodes[1]: "b",
+    }
     assert [row["node"] for row in written] == sorted(nodes)
 
 
@@ -100,5 +109,7 @@ def test_where_no_file_can_be(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="cannot be written"):
         write_labels(
-            tmp_path / "file" / "l.parquet", Labels(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), 1), ("a",)
+            tmp_path / "file" / "l.parquet",
+            Labels(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), 1),
+            ("a",),
         )

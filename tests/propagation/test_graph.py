@@ -49,7 +49,12 @@ def test_relations_count_as_much_as_they_are_told_to():
 
 
 def test_parquet(tmp_path: Path):
-    columns = {"source": [0, 1, 2], "target": [1, 2, 0], "weight": [1.0, 2.0, 3.0], "relation": ["a", "b", "a"]}
+    columns = {
+        "source": [0, 1, 2],
+        "target": [1, 2, 0],
+        "weight": [1.0, 2.0, 3.0],
+        "relation": ["a", "b", "a"],
+    }
     parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
     assert rows(Graph.read(tmp_path / "g.parquet"))[0] == {1: 1.0, 2: 3.0}
     assert rows(Graph.read(tmp_path / "g.parquet", {"b": 2.0})) == {0: {}, 1: {2: 4.0}, 2: {1: 4.0}}
@@ -63,22 +68,56 @@ def test_parquet(tmp_path: Path):
 @pytest.mark.parametrize(
     ("columns", "relations", "message"),
     [
-        ({"source": [0, None], "target": [1, 2]}, None, "expected a node as source, got 1 missing values"),
-        ({"source": ["a"], "target": [1]}, None, "expected source and target of one type, got string and int64"),
-        ({"source": ["a", "b"], "target": ["b", None]}, None, "expected a node as target, got 1 missing values"),
+        (
+            {"source": [0, None], "target": [1, 2]},
+            None,
+            "expected a node as source, got 1 missing values",
+        ),
+        (
+            {"source": ["a"], "target": [1]},
+            None,
+            "expected source and target of one type, got string and int64",
+        ),
+        (
+            {"source": ["a", "b"], "target": ["b", None]},
+            None,
+            "expected a node as target, got 1 missing values",
+        ),
         ({"source": [[1]], "target": [[2]]}, None, "expected numbers or texts as source"),
         ({"source": [-5, 1_500_000_000], "target": [1, 2]}, None, "edge 0 joins node -5"),
-        ({"source": [0, 1], "target": [1, 2], "weight": [1.0, 3e38]}, None, r"edge 1 has the weight 3e\+38"),
+        (
+            {"source": [0, 1], "target": [1, 2], "weight": [1.0, 3e38]},
+            None,
+            r"edge 1 has the weight 3e\+38",
+        ),
         ({"source": [0.5], "target": [1.0]}, None, "whole numbers"),
-        ({"source": [0, 1], "target": [1, 2], "weight": [1.0, -2.0]}, None, "edge 1 has the weight -2"),
+        (
+            {"source": [0, 1], "target": [1, 2], "weight": [1.0, -2.0]},
+            None,
+            "edge 1 has the weight -2",
+        ),
         ({"source": [0], "target": [1], "weight": ["much"]}, None, "expected numbers as weight"),
         ({"source": [0], "target": [1]}, {"a": 1.0}, "relation"),
-        ({"source": [0], "target": [1], "relation": ["a"]}, {"b": 1.0}, r"relations of \['a'\].*got {'b': 1.0}"),
-        ({"source": [0], "target": [1], "relation": ["a"]}, {"a": -1.0}, "finite weight of 0 or more"),
-        ({"source": [0, 1], "target": [1, 2], "relation": ["a", None]}, {"a": 1.0}, "1 edges without a relation"),
+        (
+            {"source": [0], "target": [1], "relation": ["a"]},
+            {"b": 1.0},
+            r"relations of \['a'\].*got {'b': 1.0}",
+        ),
+        (
+            {"source": [0], "target": [1], "relation": ["a"]},
+            {"a": -1.0},
+            "finite weight of 0 or more",
+        ),
+        (
+            {"source": [0, 1], "target": [1, 2], "relation": ["a", None]},
+            {"a": 1.0},
+            "1 edges without a relation",
+        ),
     ],
 )
-def test_what_no_file_of_a_graph_can_hold(tmp_path: Path, columns: dict, relations: dict | None, message: str):
+def test_what_no_file_of_a_graph_can_hold(
+    tmp_path: Path, columns: dict, relations: dict | None, message: str
+):
     parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
     with pytest.raises(InputError, match=f"g.parquet cannot be read as a graph: .*{message}"):
         Graph.read(tmp_path / "g.parquet", relations)
@@ -88,7 +127,11 @@ def test_relations_may_be_stored_as_numbers_of_names(tmp_path: Path):
     kinds = pyarrow.array(["a", "b", "a"]).dictionary_encode()
     table = pyarrow.table({"source": [0, 1, 2], "target": [1, 2, 0], "relation": kinds})
     parquet.write_table(table, tmp_path / "g.parquet", row_group_size=1)
-    assert rows(Graph.read(tmp_path / "g.parquet", {"a": 0.5})) == {0: {1: 0.5, 2: 0.5}, 1: {0: 0.5}, 2: {0: 0.5}}
+    assert rows(Graph.read(tmp_path / "g.parquet", {"a": 0.5})) == {
+        0: {1: 0.5, 2: 0.5},
+        1: {0: 0.5},
+        2: {0: 0.5},
+    }
 
 
 @pytest.mark.parametrize(
@@ -98,9 +141,15 @@ def test_relations_may_be_stored_as_numbers_of_names(tmp_path: Path):
         (([0.5], [1]), "whole numbers"),
         (([0], [-1]), "edge 0 joins node -1; expected nodes 0 to 0"),
         (([0, 2], [1, 1 << 40]), "edge 1 joins node 1099511627776; expected nodes 0 to 2147483646"),
-        (([0, 1], [1, 1_500_000_000]), "joins node 1500000000, but there are 2 edges only: number the nodes"),
+        (
+            ([0, 1], [1, 1_500_000_000]),
+            "joins node 1500000000, but there are 2 edges only: number the nodes",
+        ),
         (([0], [1], ["a"]), "expected weights that are numbers"),
-        (([0, 1], [1, 2], [1.0, 3e38]), r"edge 1 has the weight 3e\+38; expected finite numbers: 0, or 1e-35 to 1e\+30"),
+        (
+            ([0, 1], [1, 2], [1.0, 3e38]),
+            r"edge 1 has the weight 3e\+38; expected finite numbers: 0, or 1e-35 to 1e\+30",
+        ),
         (([0], [1], [1e39]), r"edge 0 has the weight 1e\+39"),
         (([0], [1], [float("inf")]), "edge 0 has the weight inf"),
         (([0], [1], [1e-40]), "edge 0 has the weight 1e-40"),
@@ -133,7 +182,11 @@ def test_numbers_with_gaps_are_nodes_where_that_is_said():
     ("source", "target", "ids"),
     [
         (["b", "a", "b"], ["c", "b", "a"], ["a", "b", "c"]),
-        ([1_500_000_000, 7, 1_500_000_000], [1_600_000_000, 1_500_000_000, 7], [7, 1_500_000_000, 1_600_000_000]),
+        (
+            [1_500_000_000, 7, 1_500_000_000],
+            [1_600_000_000, 1_500_000_000, 7],
+            [7, 1_500_000_000, 1_600_000_000],
+        ),
         (
             np.array([(1 << 64) - 1, 7, (1 << 64) - 1], np.uint64),
             np.array([1, (1 << 64) - 1, 7], np.uint64),
@@ -148,7 +201,11 @@ def test_nodes_of_a_file_may_have_names(tmp_path: Path, source: list, target: li
     assert graph.ids.tolist() == ids
     first, middle = ids.index(source[1]), ids.index(source[0])
     last = 3 - first - middle
-    assert rows(graph) == {first: {middle: 2.0}, middle: {first: 2.0, last: 1.0}, last: {middle: 1.0}}
+    assert rows(graph) == {
+        first: {middle: 2.0},
+        middle: {first: 2.0, last: 1.0},
+        last: {middle: 1.0},
+    }
 
 
 def test_numbers_of_two_types_are_not_rounded(tmp_path: Path):
@@ -160,7 +217,9 @@ def test_numbers_of_two_types_are_not_rounded(tmp_path: Path):
 
 
 def test_texts_may_be_stored_as_a_dictionary(tmp_path: Path):
-    table = pyarrow.table({"source": pyarrow.array(["b", "a"]).dictionary_encode(), "target": ["a", "c"]})
+    table = pyarrow.table(
+        {"source": pyarrow.array(["b", "a"]).dictionary_encode(), "target": ["a", "c"]}
+    )
     parquet.write_table(table, tmp_path / "g.parquet")
     graph = Graph.read(tmp_path / "g.parquet")
     assert graph.ids is not None

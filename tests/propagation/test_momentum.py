@@ -20,7 +20,9 @@ def test_errors_shrink_as_the_polynomials_say(eigenvalue: float):
         after = before + momentum.omega() * (eigenvalue * now - before)
         momentum.hear(abs((eigenvalue - 1) * now))
         before, now = now, after
-        assert now == pytest.approx(polynomial(degree, eigenvalue / 0.9) / polynomial(degree, 1 / 0.9))
+        assert now == pytest.approx(
+            polynomial(degree, eigenvalue / 0.9) / polynomial(degree, 1 / 0.9)
+        )
 
 
 def sweeps_until_still(eigenvalues: np.ndarray, radius: float) -> int:

@@ -61,12 +61,16 @@ def test_near_codes_are_joined_and_far_ones_are_not():
     assert (graph.weights > 0).all()
 
 
-def copies(of_first: int, of_second: int, others: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def copies(
+    of_first: int, of_second: int, others: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return codes in a random order, and which are copies: 0 and 1, or -1 for those that are alone."""
     rng = np.random.default_rng(1)
     alone = rng.integers(0, 256, (others, 16), np.uint8)
     pair = rng.integers(0, 256, (2, 16), np.uint8)
-    codes = np.concatenate([pair[:1].repeat(of_first, axis=0), pair[1:].repeat(of_second, axis=0), alone])
+    codes = np.concatenate(
+        [pair[:1].repeat(of_first, axis=0), pair[1:].repeat(of_second, axis=0), alone]
+    )
     which = np.repeat([0, 1, -1], [of_first, of_second, others])
     order = rng.permutation(len(codes))
     return codes[order], which[order]
@@ -90,7 +94,9 @@ def test_a_seed_among_copies_outweighs_many_near_codes_of_another_label():
     code = np.zeros((1, 16), np.uint8)
     near_codes = np.eye(120, 128, dtype=np.uint8)
     codes = np.concatenate([code.repeat(50, axis=0), np.packbits(near_codes, axis=1)])
-    labels = propagate(graph_of(codes, 60, orders=1, reach=200), Seeds.of([49, *range(50, 170)], [0, *[1] * 120]))
+    labels = propagate(
+        graph_of(codes, 60, orders=1, reach=200), Seeds.of([49, *range(50, 170)], [0, *[1] * 120])
+    )
     assert labels.best[:49].tolist() == [0] * 49
 
 
@@ -117,7 +123,9 @@ def test_copies_come_first_among_near_codes_and_then_others_with_their_copies():
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 40), st.integers(1, 6))
-def test_where_all_are_compared_near_is_brute_force_with_copies_too(seed: int, count: int, wanted: int):
+def test_where_all_are_compared_near_is_brute_force_with_copies_too(
+    seed: int, count: int, wanted: int
+):
     codes = np.random.default_rng(seed).integers(0, 6, (count, 1), dtype=np.uint8)
     expected = distances(codes)
     found, distance = near(codes, wanted, orders=1, reach=count)
@@ -138,15 +146,25 @@ def test_only_copies_are_joined_too():
 
 
 @pytest.mark.parametrize(
-    "codes", [np.zeros((3, 4)), np.zeros(3, np.uint8), np.zeros((3, 0), np.uint8), np.zeros((3, 65), np.uint8)]
+    "codes",
+    [
+        np.zeros((3, 4)),
+        np.zeros(3, np.uint8),
+        np.zeros((3, 0), np.uint8),
+        np.zeros((3, 65), np.uint8),
+    ],
 )
 def test_what_is_no_code(codes: NDArray[np.uint8]):
     with pytest.raises(InputError, match="expected codes"):
         near(codes)
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"count": 2.5}, {"orders": 0}, {"reach": 0}, {"reach": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"count": 2.5}, {"orders": 0}, {"reach": 0}, {"reach": 1.5}]
+)
 def test_numbers_that_are_none(wrong: dict[str, int]):
     name, value = next(iter(wrong.items()))
-    with pytest.raises(InputError, match=f"{name} is {value}; expected a whole number of 1 or more"):
+    with pytest.raises(
+        InputError, match=f"{name} is {value}; expected a whole number of 1 or more"
+    ):
         near(np.zeros((2, 1), np.uint8), **wrong)

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handheld.propagation import Graph
-from handheld.propagation.parts import Change, Coefficients, Masses, Part, Rule, Worker, ranges, shards
+from handheld.propagation.parts import (
+    Change,
+    Coefficients,
+    Masses,
+    Part,
+    Rule,
+    Worker,
+    ranges,
+    shards,
+)
 from handheld.propagation.system import System
 
 RULE = Rule(synchronous=True, threads=1)
@@ -16,7 +25,9 @@ PATH = Graph.of_edges([0, 1, 2], [1, 2, 3])
 def made(seed: int, nodes: int, edges: int, kept: int) -> tuple[Graph, Coefficients, Masses]:
     """Return a graph, what sweeps need of it, and masses: ``kept`` of 5 labels, or all 5 for 0."""
     rng = np.random.default_rng(seed)
-    graph = Graph.of_edges(*rng.integers(0, nodes, (2, edges)), rng.random(edges) + 0.01, nodes=nodes)
+    graph = Graph.of_edges(
+        *rng.integers(0, nodes, (2, edges)), rng.random(edges) + 0.01, nodes=nodes
+    )
     seeds = rng.random(nodes) < 0.3
     system = System.of(graph, seeds, 1.0, 0.1)
     coefficients = Coefficients(system.free, system.scale, system.gap)
@@ -32,7 +43,11 @@ def made(seed: int, nodes: int, edges: int, kept: int) -> tuple[Graph, Coefficie
 
 
 def together(
-    graph: Graph, coefficients: Coefficients, start: Masses, count: int, steps: list[tuple[float, bool]]
+    graph: Graph,
+    coefficients: Coefficients,
+    start: Masses,
+    count: int,
+    steps: list[tuple[float, bool]],
 ) -> tuple[list[Change], Masses]:
     """Sweep with several workers in this process."""
     workers = [Worker(*shard.take(coefficients, start), RULE) for shard in shards(graph, count)]
@@ -50,7 +65,9 @@ def together(
     seed=st.integers(0, 10_000), nodes=st.integers(2, 60), edges=st.integers(0, 200), count=st.integers(1, 9),
     kept=st.integers(0, 5),
 )  # fmt: skip
-def test_any_number_of_workers_gives_the_same_bits(seed: int, nodes: int, edges: int, count: int, kept: int):
+def test_any_number_of_workers_gives_the_same_bits(
+    seed: int, nodes: int, edges: int, count: int, kept: int
+):
     graph, coefficients, start = made(seed, nodes, edges, kept)
     choosing = [(1.0, True)] * 3 if kept else []
     steps = [*choosing, (1.0, False), (1.3, False), (1.5, False), (1.4, False)]
@@ -70,7 +87,11 @@ def test_a_path_in_two_parts_by_hand():
     assert [nodes.tolist() for nodes in first.tells] == [[], [1]]
     assert [nodes.tolist() for nodes in second.tells] == [[0], []]
     assert (first.hears, second.hears) == ((0, 0, 1), (0, 1, 1))
-    assert first.rows.neighbours.tolist() == [1, 0, 2]  # of 0: 1; of 1: 0 and, numbered behind its own two, node 2
+    assert first.rows.neighbours.tolist() == [
+        1,
+        0,
+        2,
+    ]  # of 0: 1; of 1: 0 and, numbered behind its own two, node 2
     assert second.rows.neighbours.tolist() == [2, 1, 0]
 
 
@@ -78,12 +99,16 @@ def by_hand() -> tuple[Coefficients, Masses]:
     """Return a path whose first node is a seed of one label; a free node has the mean over 2.1."""
     free = np.array([False, True, True, True])
     coefficients = Coefficients(free, np.full(4, 1 / 2.1), np.full(4, 0.5))
-    return coefficients, Masses(np.empty((4, 0), np.int32), np.array([[1.0], [0.0], [0.0], [0.0]]), 3)
+    return coefficients, Masses(
+        np.empty((4, 0), np.int32), np.array([[1.0], [0.0], [0.0], [0.0]]), 3
+    )
 
 
 def test_only_what_the_other_part_reads_is_told():
     coefficients, start = by_hand()
-    change, to_itself, to_other = Worker(*shards(PATH, 2)[0].take(coefficients, start), RULE).sweep(1.0, False)
+    change, to_itself, to_other = Worker(*shards(PATH, 2)[0].take(coefficients, start), RULE).sweep(
+        1.0, False
+    )
     assert to_itself[1].shape == (0, 1)
     assert to_other[1].tolist() == [[pytest.approx(1 / 2.1)]]
     assert change == Change(pytest.approx(2 / 2.1), pytest.approx(1 / 2.1), 0)
@@ -102,7 +127,9 @@ def test_sweeps_by_hand():
 def test_a_label_that_is_not_stored_is_shared_by_all_that_are_not():
     """Node 1 has neighbours of labels 0, 1, 2, by weights 5, 3, 2, and stores two of four labels."""
     graph = Graph.of_edges([0, 2, 3], [1, 1, 1], [5.0, 3.0, 2.0])
-    coefficients = Coefficients(np.array([False, True, False, False]), np.full(4, 0.1), np.full(4, 1.0))
+    coefficients = Coefficients(
+        np.array([False, True, False, False]), np.full(4, 0.1), np.full(4, 1.0)
+    )
     names = np.array([[0, -1], [-1, -1], [1, -1], [2, -1]], np.int32)
     start = Masses(names, np.array([[1.0, 0], [0, 0], [1, 0], [1, 0]]), 4)
     part = Part(graph, coefficients, start, RULE)

@@ -8,7 +8,14 @@ from handheld.projection import Features, Signs
 from handheld.propagation import Labels
 from handheld.propagation.projection_graph import ProjectionGraph
 
-TEXTS = ("how are you", "how are you doing", "see you later", "see you soon", "what time is it", "what is the time")
+TEXTS = (
+    "how are you",
+    "how are you doing",
+    "see you later",
+    "see you soon",
+    "what time is it",
+    "what is the time",
+)
 LABELS = Labels(np.array([[0], [0], [1], [1], [2], [2]], np.int32), np.ones((6, 1), np.float32), 3)
 FEATURES, SIGNS = Features(words=2, skips=1), Signs(20, 6)
 
@@ -41,7 +48,10 @@ def test_rare_signatures_are_left_out():
 def test_one_example_is_learned_at_once_and_its_weight_is_bounded():
     before = table()
     after = before.learned("good grief", 2)
-    assert before.votes_of(["good grief"])[0].argmax() != 2 or before.votes_of(["good grief"])[0].max() < 0.2
+    assert (
+        before.votes_of(["good grief"])[0].argmax() != 2
+        or before.votes_of(["good grief"])[0].max() < 0.2
+    )
     assert after.votes_of(["good grief"])[0].tolist()[2] >= 0.5
     for _ in range(200):
         after = after.learned("good grief", 2)
@@ -68,7 +78,12 @@ def test_nothing_is_known_without_texts():
 
 def test_what_is_damaged_is_refused():
     content = table().to_bytes()
-    for damaged in (b"", b"PK", content[: len(content) // 2], content[:200] + bytes(50) + content[250:]):
+    for damaged in (
+        b"",
+        b"PK",
+        content[: len(content) // 2],
+        content[:200] + bytes(50) + content[250:],
+    ):
         with pytest.raises(ModelError):
             ProjectionGraph.of_bytes(damaged)
 
@@ -76,7 +91,9 @@ def test_what_is_damaged_is_refused():
 @pytest.mark.parametrize("part", ["keys", "labels", "classes"])
 def test_a_table_that_does_not_fit_together_is_refused(part: str):
     graph = table()
-    changed = {"keys": graph.keys[::-1].copy(), "labels": graph.labels + 9, "classes": 1 << 40}[part]
+    changed = {"keys": graph.keys[::-1].copy(), "labels": graph.labels + 9, "classes": 1 << 40}[
+        part
+    ]
     with pytest.raises(ModelError, match="do not fit together"):
         ProjectionGraph.of_bytes(replace(graph, **{part: changed}).to_bytes())
 

@@ -42,8 +42,16 @@ def some_seeds(seed: int, nodes: int, count: int, classes: int) -> Seeds:
 
 def test_labels_that_are_large_numbers_cost_no_memory_until_all_are_asked_for():
     labels = propagate(chain(4), Seeds.of([0, 3], [1, 2_000_000_000]), kept=10**9)
-    assert labels.names.tolist() == [[1, -1], [1, 2_000_000_000], [2_000_000_000, 1], [2_000_000_000, -1]]
-    with pytest.raises(InputError, match="dense shares of 4 x 2,000,000,001 numbers would take 30 GiB: read names and shares"):
+    assert labels.names.tolist() == [
+        [1, -1],
+        [1, 2_000_000_000],
+        [2_000_000_000, 1],
+        [2_000_000_000, -1],
+    ]
+    with pytest.raises(
+        InputError,
+        match="dense shares of 4 x 2,000,000,001 numbers would take 30 GiB: read names and shares",
+    ):
         labels.dense()
     assert propagate(chain(4), Seeds.of([0, 3], [1, 0])).dense().dtype == np.float32
 
@@ -138,7 +146,9 @@ def test_a_grid_with_two_seeds_is_labelled_whole(solution: Solution, side: int):
     row, column = np.indices((side, side))
     nearer = np.where(row + column < side - 1, 0, 1)
     off_the_diagonal = row + column != side - 1
-    assert np.array_equal(labels.best.reshape(side, side)[off_the_diagonal], nearer[off_the_diagonal])
+    assert np.array_equal(
+        labels.best.reshape(side, side)[off_the_diagonal], nearer[off_the_diagonal]
+    )
     assert np.allclose(labels.dense(), solution(grid(side), seeds, 2), atol=1e-6)
 
 
@@ -172,7 +182,9 @@ def test_trees_are_solved_without_a_sweep(solution: Solution):
 
 
 def test_a_node_between_two_seeds_by_hand():
-    labels = propagate(Graph.of_edges([0, 1], [1, 2], [3.0, 1.0]), Seeds.of([0, 2], [0, 1]), prior=1.0)
+    labels = propagate(
+        Graph.of_edges([0, 1], [1, 2], [3.0, 1.0]), Seeds.of([0, 2], [0, 1]), prior=1.0
+    )
     assert labels.dense()[1].tolist() == pytest.approx([(3 + 0.5) / 5, (1 + 0.5) / 5])
 
 
@@ -249,7 +261,9 @@ def test_weights_of_all_sizes(solution: Solution, weight: float):
 
 def test_weights_beyond_what_can_be_solved_are_said_to_be():
     graph = Graph.of_edges([0, 1, 2, 3], [1, 2, 3, 4], [1.0, 1e30, 1e30, 3.0])
-    with pytest.warns(ConvergenceWarning, match="or the prior, against which weights are very large"):
+    with pytest.warns(
+        ConvergenceWarning, match="or the prior, against which weights are very large"
+    ):
         labels = propagate(graph, Seeds.of([0, 4], [1, 0]))
     assert not labels.converged
     assert np.isfinite(labels.shares).all()
@@ -262,7 +276,9 @@ def test_any_number_of_threads_gives_the_same_labels(threads: int, classes: int)
     graph, seeds = some_graph(2, 300, 2000), some_seeds(2, 300, 120, classes)
     told: list[list[float]] = [[], []]
     one, several = (
-        propagate(graph, seeds, kept=4, threads=count, report=lambda *numbers, to=to: to.extend(numbers))
+        propagate(
+            graph, seeds, kept=4, threads=count, report=lambda *numbers, to=to: to.extend(numbers)
+        )
         for count, to in zip((1, threads), told, strict=True)
     )
     assert np.array_equal(one.names, several.names)
@@ -272,13 +288,17 @@ def test_any_number_of_threads_gives_the_same_labels(threads: int, classes: int)
 
 def test_asynchronous_sweeps_come_to_the_same():
     one, other = (
-        propagate(chain(21), Seeds.of([0], [0]), classes=2, synchronous=synchronous).dense() for synchronous in (True, False)
+        propagate(chain(21), Seeds.of([0], [0]), classes=2, synchronous=synchronous).dense()
+        for synchronous in (True, False)
     )
     assert np.allclose(one, other, atol=1e-6)
 
 
 def test_a_strong_prior_holds_back_what_comes_from_far():
-    near, far = (propagate(CHAIN, Seeds.of([0], [0]), classes=2, prior=prior).dense()[4, 0] for prior in (2.0, 0.01))
+    near, far = (
+        propagate(CHAIN, Seeds.of([0], [0]), classes=2, prior=prior).dense()[4, 0]
+        for prior in (2.0, 0.01)
+    )
     assert 0.5 < near < 0.55 < 0.9 < far
 
 
@@ -346,6 +366,11 @@ def test_seeds_that_do_not_fit(seeds: Seeds, message: str):
 
 
 def test_dense_shares_by_hand():
-    labels = Labels(np.array([[2, -1], [-1, -1]], np.int32), np.array([[0.4, 0], [0, 0]], np.float32), 4)
-    assert labels.dense().tolist() == [pytest.approx([0.2, 0.2, 0.4, 0.2]), pytest.approx([0.25] * 4)]
+    labels = Labels(
+        np.array([[2, -1], [-1, -1]], np.int32), np.array([[0.4, 0], [0, 0]], np.float32), 4
+    )
+    assert labels.dense().tolist() == [
+        pytest.approx([0.2, 0.2, 0.4, 0.2]),
+        pytest.approx([0.25] * 4),
+    ]
     assert labels.rest.tolist() == pytest.approx([0.6, 1.0])

@@ -86,7 +86,11 @@ def write_talk(folder: Path, conversations: int = 120) -> Path:
     path = folder / "talk.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for number in range(conversations):
-            turns = [turn for pair in rng.permutation(len(TALK))[:4] for turn in zip(("ann", "bob"), TALK[pair], strict=True)]
+            turns = [
+                turn
+                for pair in rng.permutation(len(TALK))[:4]
+                for turn in zip(("ann", "bob"), TALK[pair], strict=True)
+            ]
             file.write(json.dumps({"id": str(number), "turns": turns}) + "\n")
     return path
 
@@ -191,7 +195,11 @@ def encoder(tmp_path: Path) -> Path:
     told = "he she died hello you thanks lunch dinner dog cat where are is here"
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *told.split()]
     config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
     )
     transformers.BertModel(config).save_pretrained(folder)
     numbers = {word: number for number, word in enumerate(words)}

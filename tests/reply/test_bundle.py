@@ -41,7 +41,11 @@ def test_a_bundle_is_read_as_it_was_written(bundle_file: Path, tmp_path: Path):
     bundle.write(tmp_path / "again.replies")
     assert (tmp_path / "again.replies").read_bytes() == bundle_file.read_bytes()
     again = ReplyBundle.read(tmp_path / "again.replies")
-    assert (again.intents, again.replies, again.fallback) == (bundle.intents, bundle.replies, bundle.fallback)
+    assert (again.intents, again.replies, again.fallback) == (
+        bundle.intents,
+        bundle.replies,
+        bundle.fallback,
+    )
     messages = ["hello there", "lunch?", "something else"]
     assert [Replier(again).suggest(m, always=True) for m in messages] == [
         Replier(bundle).suggest(m, always=True) for m in messages
@@ -78,7 +82,11 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
         ("card.json", with_detector(mild=float("nan")), "thresholds of the detector"),
         ("card.json", with_card(tones=[0]), "names 6 intents and the tones"),
         ("card.json", with_card(tones=[7] * 6), "names 6 intents and the tones"),
-        ("card.json", with_card(trigger={"weights": [1], "threshold": 0.5}), "weights of the trigger"),
+        (
+            "card.json",
+            with_card(trigger={"weights": [1], "threshold": 0.5}),
+            "weights of the trigger",
+        ),
         ("card.json", with_card(ranker={"reads": "signs"}), "no bundle of replies"),
         ("card.json", lambda content: b"{", "no bundle of replies"),
         ("card.json", lambda content: None, "cannot be read as a bundle"),
@@ -88,7 +96,9 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
         ("detector.npz", lambda content: bytes(17 << 20), "unpacks to more than"),
         (
             "detector.npz",
-            lambda content: with_arrays(lambda a: a.update(more=np.zeros(17 << 20, np.uint8)))(content),
+            lambda content: with_arrays(lambda a: a.update(more=np.zeros(17 << 20, np.uint8)))(
+                content
+            ),
             "unpacks to",
         ),
         ("card.json", with_card(fallback=[float("inf")]), "no bundle of replies"),
@@ -98,7 +108,9 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
         ("card.json", lambda content: b'{"a":' * 200_000, "no bundle of replies"),
     ],
 )
-def test_what_is_damaged_or_of_another_version_is_refused(bundle_file: Path, tmp_path: Path, part, change, expected):
+def test_what_is_damaged_or_of_another_version_is_refused(
+    bundle_file: Path, tmp_path: Path, part, change, expected
+):
     with pytest.raises(ModelError, match=expected):
         ReplyBundle.read(rewritten(bundle_file, tmp_path / "bad.replies", part, change))
 
@@ -128,8 +140,18 @@ def with_arrays(change):
 @pytest.mark.parametrize(
     ("part", "name", "change", "expected"),
     [
-        ("ranker.npz", "query_bias", lambda a: a * np.float32("nan"), "some weights are no numbers"),
-        ("detector.npz", "topic_bias", lambda a: a * np.float32("inf"), "some weights are no numbers"),
+        (
+            "ranker.npz",
+            "query_bias",
+            lambda a: a * np.float32("nan"),
+            "some weights are no numbers",
+        ),
+        (
+            "detector.npz",
+            "topic_bias",
+            lambda a: a * np.float32("inf"),
+            "some weights are no numbers",
+        ),
         ("detector.npz", "hidden_weight", lambda a: a[:, :-1], "layer 'hidden' has the shape"),
         ("detector.npz", "keys_low", lambda a: a[:-1], "network that reads messages is damaged"),
         ("detector.npz", "vectors", lambda a: a[:-1], "keys for"),
@@ -138,12 +160,16 @@ def with_arrays(change):
         ("detector.npz", "norm", lambda a: a[:, :-1], "a norm of the shape"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(bundle_file: Path, tmp_path: Path, part, name, change, expected):
+def test_weights_that_do_not_fit_are_refused(
+    bundle_file: Path, tmp_path: Path, part, name, change, expected
+):
     def broken(arrays):
         arrays[name] = change(arrays[name])
 
     with pytest.raises(ModelError, match=expected):
-        ReplyBundle.read(rewritten(bundle_file, tmp_path / "bad.replies", part, with_arrays(broken)))
+        ReplyBundle.read(
+            rewritten(bundle_file, tmp_path / "bad.replies", part, with_arrays(broken))
+        )
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
@@ -151,10 +177,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
         Replier.open(tmp_path / "none.replies")
 
 
-def test_a_write_that_fails_leaves_the_old_file(bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_write_that_fails_leaves_the_old_file(
+    bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     path = tmp_path / "kept.replies"
     shutil.copy(bundle_file, path)
-    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        Path,
+        "write_bytes",
+        lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+    )
     with pytest.raises(Exception, match="No space left"):
         ReplyBundle.read(bundle_file).write(path)
     monkeypatch.undo()

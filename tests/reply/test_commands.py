@@ -23,14 +23,27 @@ def run(*words: object, typed: str = "") -> str:
 
 def test_replies_are_printed_one_a_line(bundle_file: Path, replier: Replier):
     out = run("suggest", "thanks a lot", "--bundle", bundle_file)
-    assert [line.split("  ")[1] for line in out.splitlines()] == list(replier.suggest("thanks a lot").texts)
+    assert [line.split("  ")[1] for line in out.splitlines()] == list(
+        replier.suggest("thanks a lot").texts
+    )
     why = run("suggest", "thanks a lot", "--bundle", bundle_file, "--why")
     assert "you're welcome" in why
     assert "signatures" not in why
-    assert run("suggest", "the long story of the tall blue bicycle tree", "--bundle", bundle_file) == ""
-    fixed = run("suggest", "the long story of the tall blue bicycle tree", "--bundle", bundle_file, "--fallback")
+    assert (
+        run("suggest", "the long story of the tall blue bicycle tree", "--bundle", bundle_file)
+        == ""
+    )
+    fixed = run(
+        "suggest",
+        "the long story of the tall blue bicycle tree",
+        "--bundle",
+        bundle_file,
+        "--fallback",
+    )
     assert len(fixed.splitlines()) == 3
-    mine = run("suggest", "where are you now", "me: at home", "thanks a lot", "--bundle", bundle_file)
+    mine = run(
+        "suggest", "where are you now", "me: at home", "thanks a lot", "--bundle", bundle_file
+    )
     said = [Message("where are you now"), Message("at home", True), Message("thanks a lot")]
     assert [line.split("  ")[1] for line in mine.splitlines()] == list(replier.suggest(said).texts)
 
@@ -42,7 +55,14 @@ def test_ones_own_message_is_known_however_it_is_marked(bundle_file: Path, mark)
 
 def test_a_chat_learns_what_is_picked(bundle_file: Path, tmp_path: Path):
     path = tmp_path / "me.json"
-    run("chat", "--bundle", bundle_file, "--personal", path, typed="where are you now\n2\nthanks a lot\nany day\n\n")
+    run(
+        "chat",
+        "--bundle",
+        bundle_file,
+        "--personal",
+        path,
+        typed="where are you now\n2\nthanks a lot\nany day\n\n",
+    )
     choices = Personal.read(path).choices
     assert len(choices) == 2
     assert choices[1].reply == "any day"
@@ -80,20 +100,31 @@ def test_a_bundle_is_trained_and_a_run_goes_on(configuration: Path, tmp_path: Pa
     assert "18 replies of 6 intents" in out or "replies of 6 intents" in out
     first = (tmp_path / "new.replies").read_bytes()
     (tmp_path / "new.replies").unlink()
-    run("train", configuration, "--out", tmp_path / "new.replies")  # from the states of the finished stages
+    run(
+        "train", configuration, "--out", tmp_path / "new.replies"
+    )  # from the states of the finished stages
     assert Replier.open(tmp_path / "new.replies").bundle.card["name"] == "tiny"
-    assert len(first) == pytest.approx((tmp_path / "new.replies").stat().st_size, rel=0.01)  # but for seconds on the card
+    assert len(first) == pytest.approx(
+        (tmp_path / "new.replies").stat().st_size, rel=0.01
+    )  # but for seconds on the card
 
 
-def test_a_bundle_that_is_there_lends_its_ranker(configuration: Path, tmp_path: Path, bundle_file: Path):
+def test_a_bundle_that_is_there_lends_its_ranker(
+    configuration: Path, tmp_path: Path, bundle_file: Path
+):
     run("train", configuration, "--out", tmp_path / "new.replies", "--base", bundle_file)
     found, base = Replier.open(tmp_path / "new.replies"), Replier.open(bundle_file)
-    assert found.rank("hello there", ["hi", "no"]).tolist() == base.rank("hello there", ["hi", "no"]).tolist()
+    assert (
+        found.rank("hello there", ["hi", "no"]).tolist()
+        == base.rank("hello there", ["hi", "no"]).tolist()
+    )
     assert found.bundle.replies == base.bundle.replies
     assert not (tmp_path / "new.run" / "first.pt").exists()
 
 
-def test_bad_configurations_and_files_are_named(configuration: Path, tmp_path: Path, bundle_file: Path):
+def test_bad_configurations_and_files_are_named(
+    configuration: Path, tmp_path: Path, bundle_file: Path
+):
     configuration.write_text(configuration.read_text().replace("rows = 512", "colour = 3", 1))
     with pytest.raises(InputError, match="no entry 'colour'"):
         run("train", configuration)

@@ -8,7 +8,9 @@ from handheld.errors import InputError
 from handheld.reply import Message, read_conversations
 from handheld.reply.conversation import LONGEST, canonical, context_of, own_texts, read_message
 
-LINE = json.dumps({"id": "a", "turns": [["ann", "hi"], ["ann", "there"], ["bob", " hello "], ["ann", ""]]})
+LINE = json.dumps(
+    {"id": "a", "turns": [["ann", "hi"], ["ann", "there"], ["bob", " hello "], ["ann", ""]]}
+)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,10 @@ def test_what_the_user_said():
     assert own_texts("a") == []
 
 
-@pytest.mark.parametrize(("text", "expected"), [("Yes, I do!!", "yes i do"), ("?!", "? !"), ("", ""), ("It's 5", "it is 5")])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Yes, I do!!", "yes i do"), ("?!", "? !"), ("", ""), ("It's 5", "it is 5")],
+)
 def test_case_and_marks_do_not_matter(text, expected):
     assert canonical(text) == expected
 
@@ -60,13 +65,24 @@ def test_a_file_is_read(tmp_path: Path, pack):
     path = tmp_path / "talk"
     path.write_bytes(pack(f"{LINE}\n\n{LINE}\n".encode()))
     read = read_conversations(path)
-    assert [conversation.turns for conversation in read.conversations] == [(("ann", "hi there"), ("bob", "hello"))] * 2
+    assert [conversation.turns for conversation in read.conversations] == [
+        (("ann", "hi there"), ("bob", "hello"))
+    ] * 2
     assert read.skipped == []
 
 
 @pytest.mark.parametrize(
     "broken",
-    ["no json", "[]", "{}", '{"turns": 3}', '{"turns": [["a"]]}', '{"turns": [["a", 3]]}', '{"turns": [{"a": "b"}]}', "\udcff"],
+    [
+        "no json",
+        "[]",
+        "{}",
+        '{"turns": 3}',
+        '{"turns": [["a"]]}',
+        '{"turns": [["a", 3]]}',
+        '{"turns": [{"a": "b"}]}',
+        "\udcff",
+    ],
 )
 def test_broken_lines_are_named_and_left_out(tmp_path: Path, broken):
     path = tmp_path / "talk.jsonl"
@@ -79,7 +95,10 @@ def test_broken_lines_are_named_and_left_out(tmp_path: Path, broken):
 
 def test_a_file_that_ends_early_keeps_what_came_before(tmp_path: Path):
     path = tmp_path / "talk.jsonl.gz"
-    lines = "".join(json.dumps({"id": str(n), "turns": [["a", f"text {n} {n * n}"], ["b", "ok"]]}) + "\n" for n in range(5000))
+    lines = "".join(
+        json.dumps({"id": str(n), "turns": [["a", f"text {n} {n * n}"], ["b", "ok"]]}) + "\n"
+        for n in range(5000)
+    )
     packed = gzip.compress(lines.encode())
     path.write_bytes(packed[: len(packed) // 2])
     read = read_conversations(path)

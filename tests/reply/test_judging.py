@@ -8,7 +8,11 @@ from handheld.reply.metrics import Ranking
 
 @pytest.mark.parametrize(
     ("places", "expected"),
-    [([1, 2, 20], Ranking(1 / 3, 2 / 3, (1 + 0.5 + 0.05) / 3, 3)), ([], Ranking(0, 0, 0, 0)), ([1], Ranking(1, 1, 1, 1))],
+    [
+        ([1, 2, 20], Ranking(1 / 3, 2 / 3, (1 + 0.5 + 0.05) / 3, 3)),
+        ([], Ranking(0, 0, 0, 0)),
+        ([1], Ranking(1, 1, 1, 1)),
+    ],
 )
 def test_figures_of_places(places, expected):
     assert Ranking.of(places) == pytest.approx(expected)
@@ -18,7 +22,10 @@ def test_each_answer_is_an_exchange(written, tmp_path):
     conversation = read_conversations(written(tmp_path, 1)).conversations[0]
     found = list(exchanges_of([conversation]))
     assert len(found) == len(conversation.turns) - 1
-    assert found[1].messages == (Message(conversation.turns[0][1], True), Message(conversation.turns[1][1], False))
+    assert found[1].messages == (
+        Message(conversation.turns[0][1], True),
+        Message(conversation.turns[1][1], False),
+    )
     assert found[1].answer == conversation.turns[2][1]
 
 
@@ -39,11 +46,23 @@ def test_a_bundle_is_judged(replier: Replier, written, tmp_path):
 
 def test_the_baseline_is_of_the_conversations_that_are_named(replier: Replier):
     def talk(answer: str, count: int) -> list[Conversation]:
-        return [Conversation(str(n), (("ann", "lunch at noon"), ("bob", answer))) for n in range(count)]
+        return [
+            Conversation(str(n), (("ann", "lunch at noon"), ("bob", answer))) for n in range(count)
+        ]
 
     names = replier.bundle.intents
-    conversations = [*talk("Sounds good", 5), *talk("At home", 3), *talk("Hi", 2), *talk("Oh no", 1), *talk("a zebra", 9)]
-    assert [names[number] for number in commonest_intents(replier, conversations)] == ["sounds good", "at home", "hello"]
+    conversations = [
+        *talk("Sounds good", 5),
+        *talk("At home", 3),
+        *talk("Hi", 2),
+        *talk("Oh no", 1),
+        *talk("a zebra", 9),
+    ]
+    assert [names[number] for number in commonest_intents(replier, conversations)] == [
+        "sounds good",
+        "at home",
+        "hello",
+    ]
     elsewhere = judge(replier, conversations, candidates=4, most=20, usual_from=talk("Oh no", 4))
     assert elsewhere.usual == pytest.approx(1 / 11)  # one answer of eleven with an intent
     assert judge(replier, conversations, candidates=4, most=20).usual == pytest.approx(10 / 11)

@@ -16,14 +16,22 @@ uvicorn = pytest.importorskip("uvicorn")
 from handheld.reply.page import create_app  # noqa: E402  (needs the extra server)
 
 CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture
 def address(replier: Replier, tmp_path: Path) -> Iterator[str]:
     """Where the page is served."""
     app = create_app(replier, personal=tmp_path / "me.json")
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -35,17 +43,27 @@ def address(replier: Replier, tmp_path: Path) -> Iterator[str]:
 
 def post(url: str, content: object, **headers: str) -> dict[str, object]:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method="POST")) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, data, headers, method="POST")
+    ) as answer:
         return json.loads(answer.read())
 
 
-def test_replies_are_suggested_learned_and_forgotten(address: str, replier: Replier, tmp_path: Path):
+def test_replies_are_suggested_learned_and_forgotten(
+    address: str, replier: Replier, tmp_path: Path
+):
     messages = [{"text": "where are you now", "mine": False}]
     found = post(f"{address}suggest", {"messages": messages})
-    assert [reply["text"] for reply in found["replies"]] == list(replier.suggest("where are you now", fallback=True).texts)
-    assert post(f"{address}learn", {"messages": messages, "reply": "up in the tree"}) == {"choices": 1}
+    assert [reply["text"] for reply in found["replies"]] == list(
+        replier.suggest("where are you now", fallback=True).texts
+    )
+    assert post(f"{address}learn", {"messages": messages, "reply": "up in the tree"}) == {
+        "choices": 1
+    }
     assert Personal.read(tmp_path / "me.json").choices[0].reply == "up in the tree"
-    assert post(f"{address}suggest", {"messages": messages})["replies"][0]["text"] == "up in the tree"
+    assert (
+        post(f"{address}suggest", {"messages": messages})["replies"][0]["text"] == "up in the tree"
+    )
     assert post(f"{address}forget", {}) == {"choices": 0}
     assert Personal.read(tmp_path / "me.json").choices == ()
 
@@ -96,7 +114,10 @@ def test_a_person_chats_in_a_browser(address: str, replier: Replier):
         browser = started.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=QUIET)
         page = browser.new_page()
         problems: list[str] = []
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: problems.append(message.text) if message.type == "error" else None,
+        )
         page.goto(address)
         page.get_by_label("Message").fill("thanks a lot <3 & more")
         page.get_by_role("button", name="Send").click()
@@ -116,7 +137,9 @@ def test_a_person_chats_in_a_browser(address: str, replier: Replier):
     assert replier.personal.choices == ()
 
 
-def test_half_a_letter_and_brackets_without_end_are_refused_and_learning_goes_on(address: str, tmp_path: Path):
+def test_half_a_letter_and_brackets_without_end_are_refused_and_learning_goes_on(
+    address: str, tmp_path: Path
+):
     messages = [{"text": "where are you now", "mine": False}]
     for content in (
         {"messages": messages, "reply": "\ud83d"},
@@ -127,5 +150,7 @@ def test_half_a_letter_and_brackets_without_end_are_refused_and_learning_goes_on
             post(f"{address}learn", content)
         with caught.value as answer:
             assert answer.code == 400
-    assert post(f"{address}learn", {"messages": messages, "reply": "up in the tree"}) == {"choices": 1}
+    assert post(f"{address}learn", {"messages": messages, "reply": "up in the tree"}) == {
+        "choices": 1
+    }
     assert Personal.read(tmp_path / "me.json").choices[0].reply == "up in the tree"

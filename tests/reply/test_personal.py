@@ -11,7 +11,9 @@ from handheld.errors import FileError, ModelError
 from handheld.reply import Personal, style
 from handheld.reply.personal import FORMAT
 
-GENERAL = style.counts_of(["Yes, I do.", "I think so.", "No, thank you!", "It was great.", "Really?"] * 200)
+GENERAL = style.counts_of(
+    ["Yes, I do.", "I think so.", "No, thank you!", "It was great.", "Really?"] * 200
+)
 BITS = 8 * 14
 SIGNS = np.arange(8, dtype=np.uint64) << np.uint64(14)  # eight functions of fourteen bits, all 0
 
@@ -51,7 +53,9 @@ def test_style_counts_as_far_as_the_user_writes_like_that():
     for _ in range(60):
         personal = personal.learned([1] * 8, -1, "haha yeah lol")
     replies = ["haha lol", "Yes, I do."]
-    casual, formal = (personal.preference(GENERAL, [own], replies) for own in ("lol yeah haha", "Yes, I do."))
+    casual, formal = (
+        personal.preference(GENERAL, [own], replies) for own in ("lol yeah haha", "Yes, I do.")
+    )
     assert casual[0] > casual[1] + 0.5
     assert formal == pytest.approx([0, 0])  # it is not this user who writes
     assert Personal().preference(GENERAL, [], replies).tolist() == [0, 0]
@@ -86,11 +90,15 @@ def test_its_owner_alone_can_read_the_file(tmp_path: Path, before):
     assert [each.name for each in tmp_path.iterdir()] == ["me.json"]
 
 
-def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     path = tmp_path / "me.json"
     some(1).write(path)
     old = path.read_bytes()
-    monkeypatch.setattr(Path, "write_text", lambda *_: (_ for _ in ()).throw(OSError(28, "No space")))
+    monkeypatch.setattr(
+        Path, "write_text", lambda *_: (_ for _ in ()).throw(OSError(28, "No space"))
+    )
     with pytest.raises(FileError, match="what was there before is kept"):
         some(3).write(path)
     assert path.read_bytes() == old
@@ -121,10 +129,14 @@ def test_damaged_files_are_named(tmp_path: Path, content):
 
 def test_the_file_is_plain_json(tmp_path: Path):
     some(2).write(tmp_path / "me.json")
-    assert json.loads((tmp_path / "me.json").read_text(encoding="utf-8"))["choices"][0][2] == "reply 0"
+    assert (
+        json.loads((tmp_path / "me.json").read_text(encoding="utf-8"))["choices"][0][2] == "reply 0"
+    )
 
 
-@pytest.mark.parametrize("text", ["", "Hello.", "hello", "HA!!", "…", "don't, ok?", "word " * 500, "🎉"])
+@pytest.mark.parametrize(
+    "text", ["", "Hello.", "hello", "HA!!", "…", "don't, ok?", "word " * 500, "🎉"]
+)
 def test_every_text_has_one_of_each_form(text):
     counts = style.counts_of([text])
     assert counts.shape == (style.SIZE,)
@@ -155,8 +167,12 @@ def test_two_that_learn_by_turns_lose_nothing(tmp_path: Path):
     path = tmp_path / "me.json"
     for step in range(5):
         for who in (0, 1):
-            Personal.update(path, lambda known, n=2 * step + who: known.learned([n], n, f"reply {n}"))
-    assert [choice.reply for choice in Personal.read(path).choices] == [f"reply {n}" for n in range(10)]
+            Personal.update(
+                path, lambda known, n=2 * step + who: known.learned([n], n, f"reply {n}")
+            )
+    assert [choice.reply for choice in Personal.read(path).choices] == [
+        f"reply {n}" for n in range(10)
+    ]
     assert path.stat().st_mode & 0o777 == 0o600
 
 

@@ -52,6 +52,10 @@ def test_a_check_digit_makes_any_number_a_card(digits):
     """
     right = [last for last in range(10) if luhn([*digits, last])]
     assert len(right) == 1
-    doubled = [int(c) for place, digit in enumerate(reversed(digits)) for c in str(digit * (2 if place % 2 == 0 else 1))]
+    doubled = [
+        int(c)
+        for place, digit in enumerate(reversed(digits))
+        for c in str(digit * (2 if place % 2 == 0 else 1))
+    ]
     assert right[0] == -sum(doubled) % 10
     assert secret_in("".join(map(str, [*digits, right[0]]))) == "a payment card"

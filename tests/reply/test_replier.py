@@ -30,7 +30,9 @@ def test_the_first_reply_means_what_people_answer(replier: Replier, message, exp
 def test_replies_are_of_different_intents_and_the_likeliest_comes_first(replier: Replier):
     found = replier.suggest("where are you", n=5, always=True).replies
     assert len({reply.intent for reply in found}) == len(found) == 5
-    assert [reply.score for reply in found] == sorted((reply.score for reply in found), reverse=True)
+    assert [reply.score for reply in found] == sorted(
+        (reply.score for reply in found), reverse=True
+    )
 
 
 def test_a_suggestion_says_why(replier: Replier):
@@ -46,7 +48,9 @@ def test_nothing_is_said_where_the_model_is_not_confident(replier: Replier):
     assert (found.replies, found.reason) == ((), "not confident")
     fixed = replier.suggest(message, fallback=True)
     assert fixed.fallback
-    assert fixed.texts == tuple(replier.bundle.replies[number].text for number in replier.bundle.fallback[:3])
+    assert fixed.texts == tuple(
+        replier.bundle.replies[number].text for number in replier.bundle.fallback[:3]
+    )
     assert replier.suggest(message, always=True).replies
 
 
@@ -58,10 +62,16 @@ def test_nothing_is_suggested_to_ones_own_message(replier: Replier, mine):
         assert (found.replies, found.reason) == ((), "own message")
 
 
-def test_what_came_before_never_switches_off_what_the_last_message_alone_would_answer(replier: Replier):
+def test_what_came_before_never_switches_off_what_the_last_message_alone_would_answer(
+    replier: Replier,
+):
     for message in ("thanks a lot", "hello there", "lunch at noon", "where are you now"):
         alone = replier.suggest(message)
-        said = [Message("the tall tree"), Message("a long blue winter", mine=True), Message(message)]
+        said = [
+            Message("the tall tree"),
+            Message("a long blue winter", mine=True),
+            Message(message),
+        ]
         together = replier.suggest(said)
         threshold = replier.bundle.trigger.threshold
         assert together.confidence >= min(alone.confidence, threshold)  # sure enough is enough
@@ -76,14 +86,24 @@ def test_nothing_is_said_on_sensitive_topics(replier: Replier, message):
 
 
 @pytest.mark.parametrize("mine", [True, False])
-def test_something_grave_before_rules_out_cheer_and_leaves_practical_answers(replier: Replier, mine):
+def test_something_grave_before_rules_out_cheer_and_leaves_practical_answers(
+    replier: Replier, mine
+):
     before = [Message("my dog died", mine=mine), Message("hm", mine=not mine)]
     turns = before if mine is False else [*before[:1]]
     asked = replier.suggest([*turns, Message("where are you now")], always=True)
     assert asked.replies
-    assert {reply.intent for reply in asked.replies} <= {"at home", "on my way", "sorry to hear that"}
+    assert {reply.intent for reply in asked.replies} <= {
+        "at home",
+        "on my way",
+        "sorry to hear that",
+    }
     thanked = replier.suggest([*turns, Message("thanks a lot")], always=True, fallback=True)
-    assert not {reply.intent for reply in thanked.replies} - {"at home", "on my way", "sorry to hear that"}
+    assert not {reply.intent for reply in thanked.replies} - {
+        "at home",
+        "on my way",
+        "sorry to hear that",
+    }
     assert not thanked.fallback
 
 
@@ -93,7 +113,16 @@ def test_nothing_is_said_to_nothing(replier: Replier, message):
 
 
 @pytest.mark.parametrize(
-    "message", ["x" * 100_000, "word " * 20_000, "\x00\x07\x1b[31m", "Привет ik bin 你好 مرحبا", "🎉🎉😂", "?!", "\ud800"]
+    "message",
+    [
+        "x" * 100_000,
+        "word " * 20_000,
+        "\x00\x07\x1b[31m",
+        "Привет ik bin 你好 مرحبا",
+        "🎉🎉😂",
+        "?!",
+        "\ud800",
+    ],
 )
 def test_any_text_is_answered_or_not_but_never_fails(replier: Replier, message):
     found = replier.suggest(message, always=True, fallback=True)
@@ -188,7 +217,9 @@ def test_what_an_older_version_learned_is_not_offered_again(replier: Replier):
         ("up here!", " up here "),
     ],
 )
-def test_forgetting_finds_what_was_cut_and_differs_in_case_and_spaces(replier: Replier, typed, named):
+def test_forgetting_finds_what_was_cut_and_differs_in_case_and_spaces(
+    replier: Replier, typed, named
+):
     replier.learn("where are you now", typed)
     assert len(replier.personal.choices) == 1
     replier.forget(named)
@@ -202,7 +233,11 @@ def test_spam_moves_nothing_by_much(replier: Replier):
     """Thousands of picks of one reply to all kinds of messages: elsewhere, the first suggestion stays."""
     probes = ["hello there", "thanks a lot", "i feel ill", "dinner tomorrow"]
     before = [replier.suggest(probe, always=True).replies[0].intent for probe in probes]
-    wrong = next(reply.text for reply in replier.bundle.replies if replier.bundle.intents[reply.intent] == "on my way")
+    wrong = next(
+        reply.text
+        for reply in replier.bundle.replies
+        if replier.bundle.intents[reply.intent] == "on my way"
+    )
     for number in range(2000):
         replier.learn(f"message {number} of a flood {number * 7919}", wrong)
     assert [replier.suggest(probe, always=True).replies[0].intent for probe in probes] == before

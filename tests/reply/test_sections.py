@@ -33,11 +33,16 @@ def test_at_most_so_many_are_taken_from_all_over(most):
 def test_lines_belong_to_the_section_above(tmp_path: Path):
     path = tmp_path / "sections.txt"
     path.write_text("# a comment\n[one]\nfirst\n\nsecond\n[two; three]\nthird\n", encoding="utf-8")
-    assert read_sections(path) == [Line("one", "first"), Line("one", "second"), Line("two; three", "third")]
+    assert read_sections(path) == [
+        Line("one", "first"),
+        Line("one", "second"),
+        Line("two; three", "third"),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"), [(b"line\n", r"sections.txt:1: expected a \[section\]"), (b"\xff", "cannot be read")]
+    ("content", "expected"),
+    [(b"line\n", r"sections.txt:1: expected a \[section\]"), (b"\xff", "cannot be read")],
 )
 def test_bad_files_are_named(tmp_path: Path, content, expected):
     path = tmp_path / "sections.txt"

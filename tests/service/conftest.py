@@ -14,7 +14,9 @@ import pytest
 from handheld.service import Field, JobKind, Limits
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # for "private_postgres"; pytest's importlib mode leaves the path alone
+sys.path.insert(
+    0, str(HERE)
+)  # for "private_postgres"; pytest's importlib mode leaves the path alone
 
 from private_postgres import missing, private_postgres  # noqa: E402
 
@@ -27,21 +29,50 @@ KINDS = {
             title="Shout",
             description="Makes a text louder.",
             entry="job_functions:shout",
-            fields=(TEXT, Field(name="times", label="How often", type="number", required=False, minimum=1, maximum=9)),
+            fields=(
+                TEXT,
+                Field(
+                    name="times",
+                    label="How often",
+                    type="number",
+                    required=False,
+                    minimum=1,
+                    maximum=9,
+                ),
+            ),
         ),
         JobKind(
-            name="count", title="Count", entry="job_functions:count", fields=(Field(name="go", label="Go", required=False),)
+            name="count",
+            title="Count",
+            entry="job_functions:count",
+            fields=(Field(name="go", label="Go", required=False),),
         ),
         JobKind(name="wait", title="Wait", entry="job_functions:wait"),
-        JobKind(name="fail", title="Fail", entry="job_functions:fail", fields=(Field(name="how", label="How"),)),
         JobKind(
-            name="escape", title="Escape", entry="job_functions:escape", fields=(Field(name="go", label="Go", required=False),)
+            name="fail",
+            title="Fail",
+            entry="job_functions:fail",
+            fields=(Field(name="how", label="How"),),
+        ),
+        JobKind(
+            name="escape",
+            title="Escape",
+            entry="job_functions:escape",
+            fields=(Field(name="go", label="Go", required=False),),
         ),
         JobKind(name="orphan", title="Orphan", entry="job_functions:orphan"),
         JobKind(name="ghost", title="Ghost", entry="job_functions:ghost"),
-        JobKind(name="swarm", title="Swarm", entry="job_functions:swarm", fields=(Field(name="count", label="How many"),)),
         JobKind(
-            name="fill", title="Fill", entry="job_functions:fill", fields=(Field(name="name", label="A name", required=False),)
+            name="swarm",
+            title="Swarm",
+            entry="job_functions:swarm",
+            fields=(Field(name="count", label="How many"),),
+        ),
+        JobKind(
+            name="fill",
+            title="Fill",
+            entry="job_functions:fill",
+            fields=(Field(name="name", label="A name", required=False),),
         ),
         JobKind(name="imports", title="Imports", entry="job_functions:imports"),
         JobKind(
@@ -62,7 +93,9 @@ def kinds():
 
 @pytest.fixture(autouse=True)
 def _jobs_find_their_functions(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+    )
 
 
 @pytest.fixture
@@ -135,7 +168,9 @@ class RunningServer:
     process: subprocess.Popen
 
     def ask(self, method, path, body=None, headers=None):
-        request = urllib.request.Request(self.url.rstrip("/") + path, data=body, method=method, headers=headers or {})
+        request = urllib.request.Request(
+            self.url.rstrip("/") + path, data=body, method=method, headers=headers or {}
+        )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return Answer(answer.status, dict(answer.headers), answer.read())
@@ -145,7 +180,9 @@ class RunningServer:
 
     def submit(self, kind, values=None, files=None, **headers):
         body, content_type = multipart(values or {"": ""}, files or {})
-        return self.ask("POST", f"/jobs?kind={kind}", body, {"Content-Type": content_type} | headers)
+        return self.ask(
+            "POST", f"/jobs?kind={kind}", body, {"Content-Type": content_type} | headers
+        )
 
     def end(self, signal_name="terminate"):
         getattr(self.process, signal_name)()
@@ -157,11 +194,15 @@ def multipart(values, files):
     boundary, parts = "=====", []
     for name, value in values.items():
         if name:
-            parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode())
+            parts.append(
+                f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            )
     for name, (sent, content) in files.items():
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{sent}"\r\n\r\n'
         parts.append(head.encode() + content + b"\r\n")
-    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+    return b"".join(
+        parts
+    ) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
 @pytest.fixture(name="multipart")
@@ -175,11 +216,17 @@ def start_server(tmp_path):
     servers = []
 
     def start(*kinds, limits=None, folder=None, stderr=None, **given):
-        given |= {"kinds": kinds or tuple(KINDS), "limits": FAST | (limits or {}), "folder": str(folder or tmp_path / "server")}
+        given |= {
+            "kinds": kinds or tuple(KINDS),
+            "limits": FAST | (limits or {}),
+            "folder": str(folder or tmp_path / "server"),
+        }
         given.setdefault("port", 0)
         command = [sys.executable, "-c", SERVER, str(HERE), json.dumps(given)]
         with open(stderr or os.devnull, "w") as errors:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors if stderr else None, text=True)
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors if stderr else None, text=True
+            )
         server = RunningServer(process.stdout.readline().strip(), process)
         servers.append(server)
         assert server.url, "the server did not start"

@@ -56,7 +56,9 @@ def shout(folder, spec, report):
     text = (folder / "upload" / spec["text"]).read_text()
     (folder / "result" / "shout.txt").write_text(text.upper() * int(spec.get("times") or 1))
     (folder / "result" / "page").mkdir(exist_ok=True)
-    (folder / "result" / "page" / "report.html").write_text("<title>r</title><script>document.title='ran'</script><p>fine</p>")
+    (folder / "result" / "page" / "report.html").write_text(
+        "<title>r</title><script>document.title='ran'</script><p>fine</p>"
+    )
     report(0.9, "written")
 
 
@@ -133,7 +135,9 @@ def fail(folder, spec, report):
 def orphan(folder, spec, report):
     """Start a process in a session of its own, and end the keeper, which ends this process too."""
     subprocess.run([sys.executable, "-c", DAEMON, str(folder / "work" / "escaped")], check=True)
-    while not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text():
+    while (
+        not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text()
+    ):
         threading.Event().wait(0.02)
     os.kill(os.getppid(), signal.SIGKILL)
     threading.Event().wait()
@@ -141,8 +145,12 @@ def orphan(folder, spec, report):
 
 def ghost(folder, spec, report):
     """Leave a process without a mark, and end the keeper, which ends this process too."""
-    subprocess.run([sys.executable, "-S", "-c", GHOST, GHOST, str(folder / "work" / "escaped")], check=True)
-    while not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text():
+    subprocess.run(
+        [sys.executable, "-S", "-c", GHOST, GHOST, str(folder / "work" / "escaped")], check=True
+    )
+    while (
+        not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text()
+    ):
         threading.Event().wait(0.02)
     os.kill(os.getppid(), signal.SIGKILL)
     threading.Event().wait()
@@ -168,7 +176,9 @@ def fill(folder, spec, report):
 def escape(folder, spec, report):
     """Start a process in a session of its own, whose parent ends at once, as a daemon does; then wait."""
     subprocess.run([sys.executable, "-c", DAEMON, str(folder / "work" / "escaped")], check=True)
-    while not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text():
+    while (
+        not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text()
+    ):
         threading.Event().wait(0.02)
     report(0.5, "away")
     if not spec.get("go"):
@@ -186,7 +196,9 @@ def archive(folder, spec, report):
     """Read an uploaded archive the way a real job does."""
     from handheld.service import unpack
 
-    opened = unpack(folder / "upload" / spec["data"], folder / "work" / "data", max_bytes=10_000, max_files=10)
+    opened = unpack(
+        folder / "upload" / spec["data"], folder / "work" / "data", max_bytes=10_000, max_files=10
+    )
     names = sorted(path.relative_to(opened).as_posix() for path in opened.rglob("*"))
     with zipfile.ZipFile(folder / "result" / "copy.zip", "w") as copy:
         for name in names:

@@ -22,7 +22,9 @@ def open_client(tmp_path, kinds, fast_limits):
 
     def make(*names, kinds_=None, limits=None, **given):
         chosen = kinds_ or [kinds[name] for name in names or kinds]
-        app = create_app(chosen, folder=tmp_path / "jobs", limits=fast_limits(**(limits or {})), **given)
+        app = create_app(
+            chosen, folder=tmp_path / "jobs", limits=fast_limits(**(limits or {})), **given
+        )
         client = TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False)
         clients.append(client)
         return client.__enter__()
@@ -49,11 +51,17 @@ def shout(client, content=b"hello", name="a.txt", data=None, **given):
 
 
 def wait_for_ever(client):
-    return client.post("/jobs?kind=wait", content=b"--b--\r\n", headers={"Content-Type": "multipart/form-data; boundary=b"})
+    return client.post(
+        "/jobs?kind=wait",
+        content=b"--b--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
 
 
 def finished(client, until, url):
-    return until(lambda: (job := client.get(url).json())["state"] in ("done", "failed", "cancelled") and job)
+    return until(
+        lambda: (job := client.get(url).json())["state"] in ("done", "failed", "cancelled") and job
+    )
 
 
 def test_a_job_from_upload_to_download(client, until):
@@ -97,9 +105,16 @@ def test_pages_for_people(client, until):
 
 
 def test_what_is_shown_cannot_become_markup(open_client, until):
-    kind = JobKind(name="fail", title="<b>Fail</b>", entry="job_functions:fail", fields=(Field(name="how", label="<i>"),))
+    kind = JobKind(
+        name="fail",
+        title="<b>Fail</b>",
+        entry="job_functions:fail",
+        fields=(Field(name="how", label="<i>"),),
+    )
     client = open_client(kinds_=[kind], title="<script>")
-    assert "<script>" not in client.get("/", headers=PAGE).text.replace('<script src="/static/submit.js" defer></script>', "")
+    assert "<script>" not in client.get("/", headers=PAGE).text.replace(
+        '<script src="/static/submit.js" defer></script>', ""
+    )
     assert "<b>" not in client.get("/", headers=PAGE).text
 
 
@@ -114,9 +129,13 @@ def test_headers_of_safety(client, until):
         assert headers["referrer-policy"] == "same-origin"
     assert client.get(url).headers["cache-control"] == "no-store"
     view = client.get(f"{url}/files/page/report.html?view").headers
-    assert view["content-security-policy"].startswith("sandbox allow-scripts allow-downloads; default-src 'none'")
+    assert view["content-security-policy"].startswith(
+        "sandbox allow-scripts allow-downloads; default-src 'none'"
+    )
     assert "content-disposition" not in view
-    assert "attachment" in client.get(f"{url}/files/page/report.html").headers["content-disposition"]
+    assert (
+        "attachment" in client.get(f"{url}/files/page/report.html").headers["content-disposition"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,10 +164,20 @@ def test_our_own_pages_may(client):
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [("evil.example", 421), ("", 421), ("a:b:c", 421), ("localhost:9", 200), ("[::1]:80", 200), ("mine.example", 200)],
+    [
+        ("evil.example", 421),
+        ("", 421),
+        ("a:b:c", 421),
+        ("localhost:9", 200),
+        ("[::1]:80", 200),
+        ("mine.example", 200),
+    ],
 )
 def test_names_of_strangers_are_not_answered(open_client, host, status):
-    assert open_client(hosts=["Mine.example"]).get("/healthz", headers={"Host": host}).status_code == status
+    assert (
+        open_client(hosts=["Mine.example"]).get("/healthz", headers={"Host": host}).status_code
+        == status
+    )
 
 
 def test_one_job_cannot_have_anothers_files(client, until):
@@ -156,9 +185,20 @@ def test_one_job_cannot_have_anothers_files(client, until):
     for url in (mine, other):
         finished(client, until, url)
     key = other.rpartition("/")[2]
-    for name in (f"../../{key}/result/shout.txt", "%2e%2e/upload/text.txt", "..%2fupload%2ftext.txt", "/etc/passwd", "%00"):
+    for name in (
+        f"../../{key}/result/shout.txt",
+        "%2e%2e/upload/text.txt",
+        "..%2fupload%2ftext.txt",
+        "/etc/passwd",
+        "%00",
+    ):
         assert client.get(f"{mine}/files/{name}").status_code == 404
-    for url in (mine[:-1], mine[:-1] + ("A" if mine[-1] != "A" else "B"), mine.swapcase(), "/jobs/%2e%2e"):
+    for url in (
+        mine[:-1],
+        mine[:-1] + ("A" if mine[-1] != "A" else "B"),
+        mine.swapcase(),
+        "/jobs/%2e%2e",
+    ):
         assert client.get(url).status_code == 404
     assert client.get("/jobs").status_code == 405
     assert client.get(f"{mine}/files/shout.txt").content == b"MINE"
@@ -180,8 +220,18 @@ REFUSED = {
     "too large": (413, {"text": ("a.txt", bytes(200_000))}, {}, "at most 100000 bytes"),
     "wrong ending": (422, {"text": ("a.exe", b"x")}, {}, "called *.txt, *.md, got 'a.exe'"),
     "no file": (422, {"text": ("", b"")}, {}, "Text: expected a file, got none"),
-    "unknown field": (422, {"text": ("a.txt", b"x")}, {"other": "1"}, "expected the fields text, times, got 'other'"),
-    "wrong value": (422, {"text": ("a.txt", b"x")}, {"times": "99"}, "How often: expected a number from 1 to 9, got 99"),
+    "unknown field": (
+        422,
+        {"text": ("a.txt", b"x")},
+        {"other": "1"},
+        "expected the fields text, times, got 'other'",
+    ),
+    "wrong value": (
+        422,
+        {"text": ("a.txt", b"x")},
+        {"times": "99"},
+        "How often: expected a number from 1 to 9, got 99",
+    ),
     "file for a value": (422, {"times": ("a.txt", b"x")}, {}, "expected a number, got a file"),
     "long value": (413, {"text": ("a.txt", b"x")}, {"times": "9" * 50_000}, "at most 40000 bytes"),
     "name of a path": (422, {"../../x": ("a.txt", b"x")}, {}, "expected the fields"),
@@ -202,18 +252,31 @@ def test_forms_that_are_refused_leave_nothing(open_client, stored, status, files
 def test_bodies_that_are_no_form(client, stored, multipart):
     body, kind = multipart({"times": "1", "times2": "2"}, {})
     assert client.post("/jobs?kind=shout", json={}).status_code == 415
-    assert client.post("/jobs?kind=shout", content=body[:-20], headers={"Content-Type": kind}).status_code in (400, 422)
-    assert client.post("/jobs?kind=shout", content=b"garbage", headers={"Content-Type": kind}).status_code == 400
+    assert client.post(
+        "/jobs?kind=shout", content=body[:-20], headers={"Content-Type": kind}
+    ).status_code in (400, 422)
+    assert (
+        client.post(
+            "/jobs?kind=shout", content=b"garbage", headers={"Content-Type": kind}
+        ).status_code
+        == 400
+    )
     assert client.post("/jobs?kind=nothing", files={"a": b""}).status_code == 422
     twice = body.replace(b"times2", b"times")
-    assert "expected it once" in client.post("/jobs?kind=shout", content=twice, headers={"Content-Type": kind}).text
+    assert (
+        "expected it once"
+        in client.post("/jobs?kind=shout", content=twice, headers={"Content-Type": kind}).text
+    )
     assert stored() == []
 
 
 def test_a_file_that_ends_in_the_middle_is_removed(client, stored, multipart):
     body, kind = multipart({}, {"text": ("a.txt", b"x" * 5000)})
     answer = client.post("/jobs?kind=shout", content=body[:3000], headers={"Content-Type": kind})
-    assert (answer.status_code, answer.json()["error"]) == (400, "the upload ends in the middle; send it again")
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "the upload ends in the middle; send it again",
+    )
     assert stored() == []
 
 
@@ -223,7 +286,12 @@ def test_the_check_of_a_kind_decides(open_client, stored, kinds):
             raise InputError("expected a good text, got another")
         return {"text": spec["text"], "times": 3}
 
-    given = {"name": "shout", "title": "S", "entry": "job_functions:shout", "fields": kinds["shout"].fields}
+    given = {
+        "name": "shout",
+        "title": "S",
+        "entry": "job_functions:shout",
+        "fields": kinds["shout"].fields,
+    }
     client = open_client(kinds_=[JobKind(check=check, **given)])
     assert shout(client, b"bad").json() == {"error": "expected a good text, got another"}
     assert stored() == []
@@ -280,7 +348,11 @@ def test_a_token_behind_the_file_is_told_where_it_belongs(open_client, stored):
         b'--b\r\nContent-Disposition: form-data; name="text"; filename="a.txt"\r\n\r\nhi\r\n'
         b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\na secret word\r\n--b--\r\n'
     )
-    answer = client.post("/jobs?kind=shout", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
+    answer = client.post(
+        "/jobs?kind=shout",
+        content=body,
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
     assert answer.status_code == 401
     assert "before its first file" in answer.json()["error"]
     assert stored() == []
@@ -302,7 +374,11 @@ def test_health(client, until):
 
 def test_static_files(client):
     assert client.get("/static/style.css").headers["content-type"].startswith("text/css")
-    assert client.get("/static/nothing").status_code == client.get("/static/..%2fserver.py").status_code == 404
+    assert (
+        client.get("/static/nothing").status_code
+        == client.get("/static/..%2fserver.py").status_code
+        == 404
+    )
 
 
 def test_what_cannot_be_served(tmp_path, kinds):
@@ -317,7 +393,9 @@ def test_what_cannot_be_served(tmp_path, kinds):
 
 def test_a_database_that_is_away_is_said(client, monkeypatch):
     def away(_key):
-        raise OperationalError("SELECT", {}, Exception("the server closed the connection; password hush"))
+        raise OperationalError(
+            "SELECT", {}, Exception("the server closed the connection; password hush")
+        )
 
     monkeypatch.setattr(client.app.state.context.queue, "get", away)
     answer = client.get("/healthz")

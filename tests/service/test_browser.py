@@ -18,7 +18,9 @@ def browser():
         pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=QUIET)
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), headless=True, args=QUIET
+        )
         yield browser
         browser.close()
 
@@ -30,7 +32,9 @@ def page(browser):
     page.set_default_timeout(20_000)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and page.problems.append(message.text))
+    page.on(
+        "console", lambda message: message.type == "error" and page.problems.append(message.text)
+    )
     yield page
     context.close()
 

@@ -13,7 +13,9 @@ def run(code):
 
 
 def test_importing_the_room_loads_nothing_of_the_extra():
-    loaded = run("import sys, handheld.service; print(*{name.partition('.')[0] for name in sys.modules})").split()
+    loaded = run(
+        "import sys, handheld.service; print(*{name.partition('.')[0] for name in sys.modules})"
+    ).split()
     assert "handheld" in loaded
     assert not {*EXTRA, "numpy", "torch"} & set(loaded)
 

@@ -71,20 +71,31 @@ def test_a_job_without_mark_and_keeper_leaves_nothing(start_server, until, tmp_p
     (escaped,) = (tmp_path / "server" / "jobs").glob("*/work/escaped")
     until(lambda: not Path("/proc", escaped.read_text()).exists())
     assert job_of(server, other)["state"] == "running", "another job's keeper is no stray"
-    work_of = next(folder for folder in (tmp_path / "server" / "jobs").iterdir() if (folder / "work" / "steps").exists())
+    work_of = next(
+        folder
+        for folder in (tmp_path / "server" / "jobs").iterdir()
+        if (folder / "work" / "steps").exists()
+    )
     (work_of / "work" / "go").touch()
     until(lambda: job_of(server, other)["state"] == "done")
 
 
 def test_two_servers_share_the_jobs_of_a_database(start_server, until, tmp_path, postgres):
-    given = {"folder": tmp_path / "server", "database": postgres(), "limits": {"running": 2, "lease_seconds": 30}}
+    given = {
+        "folder": tmp_path / "server",
+        "database": postgres(),
+        "limits": {"running": 2, "lease_seconds": 30},
+    }
     servers = [start_server("count", **given) for _ in range(2)]
     go = str(tmp_path / "go")
     urls = [servers[number % 2].submit("count", {"go": go}).json["url"] for number in range(6)]
     until(lambda: [job_of(servers[0], url)["state"] for url in urls].count("running") == 4)
     (tmp_path / "go").touch()
     until(lambda: all(job_of(servers[1], url)["state"] == "done" for url in urls))
-    begun = [(folder / "work" / "starts").read_text() for folder in (tmp_path / "server" / "jobs").iterdir()]
+    begun = [
+        (folder / "work" / "starts").read_text()
+        for folder in (tmp_path / "server" / "jobs").iterdir()
+    ]
     assert begun == ["0\n"] * 6, "each was run once, from the start"
 
 
@@ -156,7 +167,9 @@ def send_too_much(server, headers):
         sent["Content-Length"] = str(len(head) + 60_000_000)
     try:
         parts = (head, *(bytes(1_000_000) for _ in range(60)))
-        connection.request("POST", "/jobs?kind=shout", body=iter(parts), headers=sent, encode_chunked=bool(headers))
+        connection.request(
+            "POST", "/jobs?kind=shout", body=iter(parts), headers=sent, encode_chunked=bool(headers)
+        )
         with connection.getresponse() as answer:
             assert "at most 50000000 bytes" in json.loads(answer.read())["error"]
             return answer.status
@@ -168,7 +181,10 @@ def test_an_upload_that_breaks_off_is_removed(start_server, until, tmp_path):
     server = start_server("shout")
     address, folder = urlsplit(server.url), tmp_path / "server" / "jobs"
     with socket.create_connection((address.hostname, address.port)) as sender:
-        head = b'--b\r\nContent-Disposition: form-data; name="text"; filename="a.txt"\r\n\r\n' + bytes(100_000)
+        head = (
+            b'--b\r\nContent-Disposition: form-data; name="text"; filename="a.txt"\r\n\r\n'
+            + bytes(100_000)
+        )
         sender.sendall(
             b"POST /jobs?kind=shout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + head

@@ -15,13 +15,17 @@ def test_without_a_teacher_it_is_the_cross_entropy():
 
 
 def test_a_student_that_says_what_its_teacher_says_has_nothing_more_to_learn():
-    assert float(student_loss(LOGITS, LABELS, LOGITS + 3, Distillation(weight=1.0))) == pytest.approx(0, abs=1e-6)
+    assert float(
+        student_loss(LOGITS, LABELS, LOGITS + 3, Distillation(weight=1.0))
+    ) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_soft_part_by_hand():
     # teacher 3:1 at temperature 1, student 1:1: 0.75 ln(0.75 / 0.5) + 0.25 ln(0.25 / 0.5)
     teacher, student = torch.log(torch.tensor([[0.75, 0.25]])), torch.zeros(1, 2)
-    loss = student_loss(student, torch.tensor([0]), teacher, Distillation(weight=1.0, temperature=1.0))
+    loss = student_loss(
+        student, torch.tensor([0]), teacher, Distillation(weight=1.0, temperature=1.0)
+    )
     assert float(loss) == pytest.approx(0.1308, abs=1e-4)
 
 
@@ -29,12 +33,19 @@ def test_gradients_keep_their_size_at_high_temperatures():
     sizes = []
     for temperature in (5.0, 20.0):
         student = torch.zeros(1, 2, requires_grad=True)
-        student_loss(student, torch.tensor([0]), LOGITS[:1], Distillation(weight=1.0, temperature=temperature)).backward()
+        student_loss(
+            student,
+            torch.tensor([0]),
+            LOGITS[:1],
+            Distillation(weight=1.0, temperature=temperature),
+        ).backward()
         sizes.append(float(student.grad.norm()))
     assert sizes[0] == pytest.approx(sizes[1], rel=0.05)
 
 
-@pytest.mark.parametrize("wrong", [{"weight": 1.5}, {"temperature": 0}, {"features": -1}, {"smoothing": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"weight": 1.5}, {"temperature": 0}, {"features": -1}, {"smoothing": 1.0}]
+)
 def test_impossible_weights_are_refused(wrong: dict[str, float]):
     with pytest.raises(InputError, match="expected a weight"):
         Distillation(**wrong)
@@ -45,11 +56,15 @@ def test_an_example_that_counts_three_times_is_as_good_as_three(weight: float):
     teacher = torch.tensor([[0.3, 1.0], [2.0, -1.0]])
     weighted = Distillation(weight=weight, class_weights=(1.0, 3.0))
     often = [0, 1, 1, 1]
-    expected = student_loss(LOGITS[often], LABELS[often], teacher[often], Distillation(weight=weight))
+    expected = student_loss(
+        LOGITS[often], LABELS[often], teacher[often], Distillation(weight=weight)
+    )
     assert float(student_loss(LOGITS, LABELS, teacher, weighted)) == pytest.approx(float(expected))
 
 
-@pytest.mark.parametrize("weights", [(0.0, 1.0), (-1.0, 1.0), (float("nan"), 1.0), (float("inf"), 1.0)])
+@pytest.mark.parametrize(
+    "weights", [(0.0, 1.0), (-1.0, 1.0), (float("nan"), 1.0), (float("inf"), 1.0)]
+)
 def test_class_weights_are_above_0(weights: tuple[float, ...]):
     with pytest.raises(InputError, match="expected class weights above 0"):
         Distillation(class_weights=weights)

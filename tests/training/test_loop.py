@@ -30,7 +30,9 @@ class Problem:
 
 
 SCHEDULE = Schedule(1, rate=0.05)
-BOTH = pytest.mark.parametrize("schedule", [SCHEDULE, Schedule(1, rate=0.01, optimiser="adam")], ids=["sgd", "adam"])
+BOTH = pytest.mark.parametrize(
+    "schedule", [SCHEDULE, Schedule(1, rate=0.01, optimiser="adam")], ids=["sgd", "adam"]
+)
 
 
 def every_step() -> float:
@@ -54,7 +56,15 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, schedule
     expected = fit(whole.network, whole.step, schedule, 40, seed=3)
     for stop in (7, 8, 31):
         with pytest.raises(KeyboardInterrupt):
-            fit((broken := Problem(stop)).network, broken.step, schedule, 40, seed=3, save=save, clock=every_step)
+            fit(
+                (broken := Problem(stop)).network,
+                broken.step,
+                schedule,
+                40,
+                seed=3,
+                save=save,
+                clock=every_step,
+            )
     resumed = Problem()
     steps: list[int] = []
     curve = fit(
@@ -83,7 +93,9 @@ def test_a_finished_run_is_taken_from_its_state(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("schedule", "steps"), [(Schedule(1, rate=0.01), 10), (SCHEDULE, 11)])
-def test_the_state_of_another_schedule_is_refused_and_kept(tmp_path: Path, schedule: Schedule, steps: int):
+def test_the_state_of_another_schedule_is_refused_and_kept(
+    tmp_path: Path, schedule: Schedule, steps: int
+):
     save, problem, other = tmp_path / "state.pt", Problem(), Problem()
     fit(problem.network, problem.step, SCHEDULE, 10, save=save)
     before = save.read_bytes()
@@ -110,15 +122,28 @@ def test_a_damaged_state_is_named(tmp_path: Path):
         lambda state: state.update(network=5),
         lambda state: state.update(optimiser={"state": {}}),
     ],
-    ids=["no network", "no number", "another number", "another curve", "another network", "none", "another optimiser"],
+    ids=[
+        "no network",
+        "no number",
+        "another number",
+        "another curve",
+        "another network",
+        "none",
+        "another optimiser",
+    ],
 )
-def test_a_state_that_is_not_whole_is_named(tmp_path: Path, damage: Callable[[dict[str, object]], object]):
+def test_a_state_that_is_not_whole_is_named(
+    tmp_path: Path, damage: Callable[[dict[str, object]], object]
+):
     save, problem = tmp_path / "state.pt", Problem()
     fit(problem.network, problem.step, SCHEDULE, 10, save=save)
     state = load_state(save)
     damage(state)
     save_state(save, state)
-    with pytest.raises(InputError, match=r"state\.pt is damaged, or the state of another network: delete it to begin again"):
+    with pytest.raises(
+        InputError,
+        match=r"state\.pt is damaged, or the state of another network: delete it to begin again",
+    ):
         fit(problem.network, problem.step, SCHEDULE, 10, save=save)
 
 
@@ -153,7 +178,9 @@ def test_biases_and_scales_do_not_decay():
         return 0.0
 
     fit(network, still, Schedule(1, rate=0.1, decay=0.5), 5)
-    changed = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
+    changed = {
+        name for name, value in network.named_parameters() if not torch.equal(value, before[name])
+    }
     assert changed == {"0.weight"}
 
 
@@ -170,7 +197,8 @@ def test_gradients_are_clipped():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": -1}, {"epochs": 1, "batch": 0}, {"epochs": 1, "rate": 0}, {"epochs": 1, "rise": 1}]
+    "wrong",
+    [{"epochs": -1}, {"epochs": 1, "batch": 0}, {"epochs": 1, "rate": 0}, {"epochs": 1, "rise": 1}],
 )
 def test_impossible_schedules_are_refused(wrong: dict[str, float]):
     with pytest.raises(InputError, match="expected epochs"):

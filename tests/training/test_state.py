@@ -49,12 +49,16 @@ def test_a_disk_that_is_really_full(tmp_path):
     mount = 'mount -t tmpfs -o size=64k none /mnt && exec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
     try:
-        done = subprocess.run([*command, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:
         pytest.skip("no unshare here")
     if "unshare" in done.stderr or "mount" in done.stderr:
         pytest.skip(f"no namespace here: {done.stderr.strip()[:100]}")
-    assert "told: /mnt/state.pt: cannot be written: No space left on device" in done.stdout, done.stderr
+    assert "told: /mnt/state.pt: cannot be written: No space left on device" in done.stdout, (
+        done.stderr
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_the_promised_error(tmp_path):

@@ -23,26 +23,36 @@ def main() -> None:
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter gets another, and no trace
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal that cannot show a letter gets another, and no trace
     stops: list[int] = []
     try:
         with _stopping_politely(stops):
             from handheld.cli.app import app
 
-            app(prog_name="handheld")  # also as "python -m handheld", for which completion has no name
+            app(
+                prog_name="handheld"
+            )  # also as "python -m handheld", for which completion has no name
     except HandheldError as error:
         from rich.console import Console
 
         from handheld.cli._output import shown
 
-        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(shown(str(error)))}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"[bold red]error:[/] {_escaped(shown(str(error)))}", highlight=False, soft_wrap=True
+        )
         sys.exit(1)
-    except BrokenPipeError:  # nobody reads on, as behind "| head": no trace, and none at exit when Python flushes
+    except (
+        BrokenPipeError
+    ):  # nobody reads on, as behind "| head": no trace, and none at exit when Python flushes
         _write_no_more()
         sys.exit(1)
     except OSError as error:  # a full disk behind standard output, a folder that may not be read: the machine's, not ours
         _write_no_more()
-        sys.stderr.write(f"error: {error.filename or 'what the command says'}: {error.strerror or error}\n")
+        sys.stderr.write(
+            f"error: {error.filename or 'what the command says'}: {error.strerror or error}\n"
+        )
         sys.exit(1)
     except (Exception, KeyboardInterrupt):
         # What was stopped may fail of it: numba loses the interrupt while it compiles, and finds no function afterwards.
@@ -77,12 +87,18 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
     timers: list[threading.Timer] = []
     before = sys.unraisablehook
     sys.unraisablehook = dropped
-    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
     handlers = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:
-        for timer in timers:  # first: with the handlers of before, a signal that comes late ends the process
+        for timer in (
+            timers
+        ):  # first: with the handlers of before, a signal that comes late ends the process
             timer.cancel()
             timer.join()
         sys.unraisablehook = before
@@ -98,7 +114,9 @@ def _open_closed_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # which takes the lowest free number
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+            mode = "w" if number else "r"
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115  # for the whole process
+            setattr(sys, name, stream)
 
 
 def _write_no_more() -> None:

@@ -22,7 +22,9 @@ def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
         TextColumn("{task.description}", table_column=Column(min_width=6, no_wrap=True)),
         BarColumn(bar_width=12, table_column=Column(min_width=4, no_wrap=True)),
         TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4, no_wrap=True)),
-        TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(min_width=7, no_wrap=True)),
+        TimeRemainingColumn(
+            elapsed_when_finished=True, table_column=Column(min_width=7, no_wrap=True)
+        ),
         TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Progress(*columns, console=console, refresh_per_second=2) as bars:

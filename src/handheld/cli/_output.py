@@ -12,9 +12,17 @@ import typer
 
 Json = Annotated[
     Path | None,
-    typer.Option("--json", help="Write the results as JSON; - writes them to standard output, in place of words."),
+    typer.Option(
+        "--json",
+        help="Write the results as JSON; - writes them to standard output, in place of words.",
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes: results, warnings and errors alone.")]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="No progress and no notes: results, warnings and errors alone."
+    ),
+]
 
 INTERRUPTED = 130
 """Exit status of a command that Ctrl-C or a polite end stopped."""
@@ -50,7 +58,9 @@ class Output:
         FileError: one of the files could not be written, which is known before the work for it begins.
     """
 
-    def __init__(self, *, json: Path | None = None, quiet: bool = False, out: Path | None = None) -> None:
+    def __init__(
+        self, *, json: Path | None = None, quiet: bool = False, out: Path | None = None
+    ) -> None:
         from rich.console import Console
 
         from handheld.files import ensure_writable
@@ -92,7 +102,11 @@ class Output:
             yield
         except KeyboardInterrupt:
             goes_on = kept is not None and kept.exists()
-            left = f"the same command goes on from what {kept} keeps" if goes_on else "nothing was written"
+            left = (
+                f"the same command goes on from what {kept} keeps"
+                if goes_on
+                else "nothing was written"
+            )
             self.say(f"stopped; {left}")
             raise typer.Exit(INTERRUPTED) from None
 
@@ -114,7 +128,9 @@ class Output:
         from handheld.files import atomic_path
 
         with atomic_path(self._json) as temporary:
-            temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # of names that are no text, as JSON writes them
+            temporary.write_bytes(
+                text.encode("utf-8", "backslashreplace")
+            )  # of names that are no text, as JSON writes them
 
 
 def table_of(head: list[str], rows: list[list[str]]) -> str:

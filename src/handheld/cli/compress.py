@@ -23,15 +23,25 @@ class _ConfigOrCommand(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(help="Turn one big model into a family of small ones.", no_args_is_help=True, cls=_ConfigOrCommand)
+app = typer.Typer(
+    help="Turn one big model into a family of small ones.",
+    no_args_is_help=True,
+    cls=_ConfigOrCommand,
+)
 
 
 @app.command()
 def run(
     config: Annotated[Path, typer.Argument(help="TOML file: data, teacher, targets, settings.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the family, instead of the configuration's.")] = None,
-    engine: Annotated[str, typer.Option(help="Where members learn: local, or ray, on a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the family, instead of the configuration's.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where members learn: local, or ray, on a cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")
+    ] = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -79,9 +89,15 @@ def _notes(output: Output) -> Iterator[None]:
 def pick(
     family: Annotated[Path, typer.Argument(help="Folder of a family.")],
     max_size: Annotated[str | None, typer.Option(help="Largest file, such as 200KB.")] = None,
-    max_latency: Annotated[str | None, typer.Option(help="Longest time of one example, such as 5ms.")] = None,
-    min_accuracy: Annotated[str | None, typer.Option(help="Lowest validation accuracy, such as 92%.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to copy the file; the member's own name if left out.")] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(help="Longest time of one example, such as 5ms.")
+    ] = None,
+    min_accuracy: Annotated[
+        str | None, typer.Option(help="Lowest validation accuracy, such as 92%.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to copy the file; the member's own name if left out.")
+    ] = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -98,22 +114,37 @@ def pick(
     latency = member.latency.median * 1e3
     Output(json=json, quiet=quiet).result(
         f"{path}: {member.size:,} bytes, {latency:.3g} ms, {member.accuracy:.2%} of the test split right ({member.how})",
-        {"file": path, "bytes": member.size, "latency_ms": latency, "accuracy": member.accuracy, "how": member.how},
+        {
+            "file": path,
+            "bytes": member.size,
+            "latency_ms": latency,
+            "accuracy": member.accuracy,
+            "how": member.how,
+        },
     )
 
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
     folder: Annotated[Path, typer.Option(help="Where jobs are kept.")] = Path("compress-jobs"),
     database: Annotated[
-        str | None, typer.Option(help="SQLite file or postgresql:// URL; a file in the folder if left out.")
+        str | None,
+        typer.Option(help="SQLite file or postgresql:// URL; a file in the folder if left out."),
     ] = None,
     token: Annotated[
-        str | None, typer.Option(envvar="HANDHELD_TOKEN", help="What a submitter must know; all may submit without one.")
+        str | None,
+        typer.Option(
+            envvar="HANDHELD_TOKEN", help="What a submitter must know; all may submit without one."
+        ),
     ] = None,
-    name: Annotated[list[str] | None, typer.Option(help="Name under which people reach the server; may be repeated.")] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Name under which people reach the server; may be repeated."),
+    ] = None,
     max_upload: Annotated[float, typer.Option(help="Largest upload, in GB.")] = 2,
     max_unpacked: Annotated[float, typer.Option(help="Largest content of an archive, in GB.")] = 4,
     max_memory: Annotated[float | None, typer.Option(help="Address space of a job, in GB.")] = None,
@@ -124,7 +155,9 @@ def serve(
     max_classes: Annotated[int, typer.Option(help="Most classes.")] = 1000,
     hours: Annotated[float, typer.Option(help="Longest time of a job.")] = 24,
     running: Annotated[int, typer.Option(help="Jobs at once.")] = 1,
-    keep_days: Annotated[float, typer.Option(help="Days until the files of an ended job are removed.")] = 7,
+    keep_days: Annotated[
+        float, typer.Option(help="Days until the files of an ended job are removed.")
+    ] = 7,
 ) -> None:
     """Make families from what others upload, in pages and over HTTP; Ctrl-C stops it, and its jobs go on next time."""
     from handheld.compress.serving import CompressLimits, job_kind
@@ -132,7 +165,11 @@ def serve(
     from handheld.service import Limits
     from handheld.service import serve as answer
 
-    for module, package in (("torch", "torch"), ("litert_torch", "litert-torch"), ("PIL", "pillow")):
+    for module, package in (
+        ("torch", "torch"),
+        ("litert_torch", "litert-torch"),
+        ("PIL", "pillow"),
+    ):
         if importlib.util.find_spec(module) is None:  # told now, and not by each job
             raise MissingDependencyError(package, "train", "making families")
     if token is None and host not in LOCAL:

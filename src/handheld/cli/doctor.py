@@ -21,7 +21,9 @@ def doctor(json: Json = None, quiet: Quiet = False) -> None:
     Output(json=json, quiet=quiet).result(words, {"version": __version__, "parts": parts})
 
 
-def check_parts(find: Callable[[str], object | None] = importlib.util.find_spec) -> list[tuple[str, bool, str]]:
+def check_parts(
+    find: Callable[[str], object | None] = importlib.util.find_spec,
+) -> list[tuple[str, bool, str]]:
     """Return (room, whether it can run, versions or what to install) for each room, without importing anything heavy."""
     rows = []
     for room in ROOMS:
@@ -32,7 +34,9 @@ def check_parts(find: Callable[[str], object | None] = importlib.util.find_spec)
             names = ", ".join(EXTRAS[module][0] for module in missing)
             rows.append((name, False, f"{advice(*extras)}  (missing: {names})"))
         else:
-            rows.append((name, True, ", ".join(_version(EXTRAS[module][0]) for module in room.needs)))
+            rows.append(
+                (name, True, ", ".join(_version(EXTRAS[module][0]) for module in room.needs))
+            )
     return rows
 
 
@@ -52,7 +56,11 @@ def check_models() -> tuple[str, bool, str]:
 
     folder = cache_folder() / MEDIAPIPE_HANDS.name
     here = is_stored(MEDIAPIPE_HANDS)
-    return "models: mediapipe-hands", here, str(folder) if here else "handheld models fetch mediapipe-hands"
+    return (
+        "models: mediapipe-hands",
+        here,
+        str(folder) if here else "handheld models fetch mediapipe-hands",
+    )
 
 
 def _version(distribution: str) -> str:

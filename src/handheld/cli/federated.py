@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _NAMED = 20  # rejected devices that are named one by one
 
-app = typer.Typer(help="Train one model over many devices whose data never leaves them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train one model over many devices whose data never leaves them.", no_args_is_help=True
+)
 
 
 @app.callback()
@@ -26,19 +28,39 @@ def _root() -> None:
 
 @app.command()
 def simulate(
-    config: Annotated[Path, typer.Argument(help="TOML file: data, model, algorithm, work, devices, stages.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the run, instead of the configuration's.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Rounds, instead of the configuration's; a run may become longer.")] = None,
+    config: Annotated[
+        Path, typer.Argument(help="TOML file: data, model, algorithm, work, devices, stages.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run, instead of the configuration's.")
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(help="Rounds, instead of the configuration's; a run may become longer."),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes that learn.")] = 1,
-    engine: Annotated[str, typer.Option(help="Where devices learn: local, or ray, on a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")] = None,
-    tensorboard: Annotated[bool, typer.Option(help="Also write for TensorBoard, into the run's folder.")] = False,
-    delta: Annotated[float | None, typer.Option(help="Chance that what noise promises fails; one over the devices.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where devices learn: local, or ray, on a cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; a local one is started without.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option(help="Also write for TensorBoard, into the run's folder.")
+    ] = False,
+    delta: Annotated[
+        float | None,
+        typer.Option(help="Chance that what noise promises fails; one over the devices."),
+    ] = None,
     per_user: Annotated[
-        bool, typer.Option(help="Also evaluate the model on each device's own examples, for the report.")
+        bool,
+        typer.Option(help="Also evaluate the model on each device's own examples, for the report."),
     ] = False,
     target_epsilon: Annotated[
-        float | None, typer.Option(help="What central noise is to promise after all rounds, instead of its multiplier.")
+        float | None,
+        typer.Option(
+            help="What central noise is to promise after all rounds, instead of its multiplier."
+        ),
     ] = None,
     json: Json = None,
     quiet: Quiet = False,
@@ -60,7 +82,9 @@ def simulate(
     plan = plan if delta is None else replace(plan, delta=delta)
     folder, learner = out or wanted.out, wanted.learner()
     if per_user and plan.promises:
-        raise InputError("--per-user tells of devices' own examples without noise, which this plan's noise promises to hide")
+        raise InputError(
+            "--per-user tells of devices' own examples without noise, which this plan's noise promises to hide"
+        )
     target = wanted.target_epsilon if target_epsilon is None else target_epsilon
     if target is not None:
         plan = plan.for_epsilon(target, len(learner.examples), out=folder)
@@ -78,9 +102,21 @@ def simulate(
                         board.append(TensorBoard(folder / "tensorboard", done))
                     board[0].add(row)
 
-            made = run_plan(plan, learner, out=folder, workers=workers, engine=engine, address=address, progress=show)
+            made = run_plan(
+                plan,
+                learner,
+                out=folder,
+                workers=workers,
+                engine=engine,
+                address=address,
+                progress=show,
+            )
     except KeyboardInterrupt:
-        done = f"after round {last['round']:,.0f} of {plan.rounds:,}" if last else "before its first new round"
+        done = (
+            f"after round {last['round']:,.0f} of {plan.rounds:,}"
+            if last
+            else "before its first new round"
+        )
         output.say(f"stopped {done}; the same command goes on from there ({folder})")
         raise typer.Exit(INTERRUPTED) from None
     except StoppedRunError as stopped:
@@ -118,9 +154,18 @@ def simulate(
 def _figures(row: Mapping[str, float]) -> str:
     """Return the newest figures in few letters: a bar and its times leave some forty of eighty columns."""
     told = []
-    for name, short in (("loss", "loss"), ("test_loss", "test"), ("test_accuracy", "right"), ("epsilon", "epsilon")):
+    for name, short in (
+        ("loss", "loss"),
+        ("test_loss", "test"),
+        ("test_accuracy", "right"),
+        ("epsilon", "epsilon"),
+    ):
         if name in row:
-            told.append(f"{short} {row[name]:.1%}" if name == "test_accuracy" else f"{short} {row[name]:.3g}")
+            told.append(
+                f"{short} {row[name]:.1%}"
+                if name == "test_accuracy"
+                else f"{short} {row[name]:.3g}"
+            )
     return "  ".join(told)
 
 
@@ -128,5 +173,7 @@ def _own_examples(learner: "Learner", run: "Run") -> "PerUser":
     from handheld.federated.learning.modules import ModuleLearner
 
     if not isinstance(learner, ModuleLearner):
-        raise InputError(f"--per-user: {type(learner).__name__} does not evaluate devices' own examples; a torch module does")
+        raise InputError(
+            f"--per-user: {type(learner).__name__} does not evaluate devices' own examples; a torch module does"
+        )
     return learner.evaluate_users(run.state)

@@ -26,7 +26,9 @@ def _graph() -> None:
 def draw(
     name: Annotated[str, typer.Argument(help="hands, or palms for palm-only mode.")] = "hands",
     form: Annotated[Form, typer.Option("--format", help="What to print.")] = Form.both,
-    out: Annotated[Path | None, typer.Option(help="Write to this file (.svg or .mmd) instead.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write to this file (.svg or .mmd) instead.")
+    ] = None,
     max_hands: Annotated[int, typer.Option(help="Hands at most.")] = 2,
 ) -> None:
     """Print a solution's graph as Mermaid and SVG."""
@@ -42,7 +44,11 @@ def draw(
         if out.suffix not in (".svg", ".mmd"):
             raise InputError(f"{out}: expected a file that ends in .svg or .mmd")
         with atomic_path(out) as temporary:
-            temporary.write_text(to_svg(config) if out.suffix == ".svg" else to_mermaid(config), "utf-8")
+            temporary.write_text(
+                to_svg(config) if out.suffix == ".svg" else to_mermaid(config), "utf-8"
+            )
         return
     parts = {Form.mermaid: to_mermaid, Form.svg: to_svg}
-    typer.echo("\n".join(make(config) for key, make in parts.items() if form in (Form.both, key)), nl=False)
+    typer.echo(
+        "\n".join(make(config) for key, make in parts.items() if form in (Form.both, key)), nl=False
+    )

@@ -23,8 +23,12 @@ app.command("pack")(hands_training.pack)
 
 MaxHands = Annotated[int, typer.Option(min=1, help="Hands to report at most.")]
 Pack = Annotated[str, typer.Option(help="Model pack: a name, or a folder with pack.toml.")]
-Gestures = Annotated[str, typer.Option(help="Gesture table: signs, american, european, chinese, or a TOML file.")]
-Mirrored = Annotated[bool, typer.Option(help="Pictures are mirror images, as selfie cameras show them.")]
+Gestures = Annotated[
+    str, typer.Option(help="Gesture table: signs, american, european, chinese, or a TOML file.")
+]
+Mirrored = Annotated[
+    bool, typer.Option(help="Pictures are mirror images, as selfie cameras show them.")
+]
 PalmsOnly = Annotated[bool, typer.Option(help="Find palms only, no landmarks.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of the models.")]
 
@@ -32,22 +36,36 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads of the models.")]
 @app.command()
 def track(
     source: Annotated[
-        str, typer.Argument(help="Video file or URL, - for one on standard input, folder of pictures, or number of a camera.")
+        str,
+        typer.Argument(
+            help="Video file or URL, - for one on standard input, folder of pictures, or number of a camera."
+        ),
     ],
-    out: Annotated[Path | None, typer.Option(help="Write the annotated video (.mp4, .mkv or .webm).")] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="Write JSON lines, one a frame; - writes them to standard output as they come.")
+    out: Annotated[
+        Path | None, typer.Option(help="Write the annotated video (.mp4, .mkv or .webm).")
     ] = None,
-    every_node: Annotated[bool, typer.Option(help="Put what every node of the graph sent into the JSON lines.")] = False,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write JSON lines, one a frame; - writes them to standard output as they come."
+        ),
+    ] = None,
+    every_node: Annotated[
+        bool, typer.Option(help="Put what every node of the graph sent into the JSON lines.")
+    ] = False,
     max_hands: MaxHands = 2,
     pack: Pack = "mediapipe-full",
     gestures: Gestures = "signs",
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,
     smoothing: Annotated[bool, typer.Option(help="Smooth landmarks over time.")] = True,
-    redetect_every: Annotated[int, typer.Option(min=1, help="While a hand is missing, look in each k-th frame.")] = 10,
+    redetect_every: Annotated[
+        int, typer.Option(min=1, help="While a hand is missing, look in each k-th frame.")
+    ] = 10,
     threads: Threads = 1,
-    fps: Annotated[float, typer.Option(min=0.1, help="Frames per second of a folder of pictures.")] = 30.0,
+    fps: Annotated[
+        float, typer.Option(min=0.1, help="Frames per second of a folder of pictures.")
+    ] = 30.0,
     quiet: Quiet = False,
 ) -> None:
     """Track hands through a video, from a camera, or through a folder of pictures. Ctrl-C ends it and keeps what was done."""
@@ -60,7 +78,11 @@ def track(
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
     for written in (out, json):
-        if written is not None and written.is_file() and os.path.realpath(written) == os.path.realpath(source):
+        if (
+            written is not None
+            and written.is_file()
+            and os.path.realpath(written) == os.path.realpath(source)
+        ):
             raise InputError(f"{written}: would be written over what is read")
     frames = open_source(source, fps=fps)
     tracker = HandTracker(
@@ -95,7 +117,10 @@ def detect(
     images: Annotated[list[Path], typer.Argument(help="Pictures.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write annotated pictures to.")] = None,
     json: Annotated[
-        Path, typer.Option(help="Write JSON lines, one a picture; - writes them to standard output as they come.")
+        Path,
+        typer.Option(
+            help="Write JSON lines, one a picture; - writes them to standard output as they come."
+        ),
     ] = Path("-"),
     max_hands: MaxHands = 2,
     pack: Pack = "mediapipe-full",
@@ -117,7 +142,12 @@ def detect(
     failed = 0
     names = _names_of_outputs(images)
     tracker = HandTracker(
-        max_hands=max_hands, pack=pack, gestures=gestures, mirrored=mirrored, palms_only=palms_only, threads=threads
+        max_hands=max_hands,
+        pack=pack,
+        gestures=gestures,
+        mirrored=mirrored,
+        palms_only=palms_only,
+        threads=threads,
     )
     with tracker, open_lines(json) as lines:
         for path, name in zip(images, names, strict=True):
@@ -188,12 +218,28 @@ def _names_of_outputs(images: list[Path]) -> list[str]:
 
 
 @contextmanager
-def _progress(console: "Console", name: str, total: int | None) -> Iterator["Callable[[Recording], None]"]:
+def _progress(
+    console: "Console", name: str, total: int | None
+) -> Iterator["Callable[[Recording], None]"]:
     """Show a bar with frames per second and how often the detector ran."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    counts = TextColumn("{task.fields[rate]:.1f} frames/s, detector ran {task.fields[detector]} times")
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), counts, TimeRemainingColumn())
+    counts = TextColumn(
+        "{task.fields[rate]:.1f} frames/s, detector ran {task.fields[detector]} times"
+    )
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        counts,
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(Path(name).name or name, total=total, rate=0.0, detector=0)
 

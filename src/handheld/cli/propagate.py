@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def propagate(
-    graph: Annotated[Path, typer.Argument(help="Parquet: source, target; weight and relation where there are.")],
+    graph: Annotated[
+        Path, typer.Argument(help="Parquet: source, target; weight and relation where there are.")
+    ],
     seeds: Annotated[Path, typer.Argument(help="Lines of a node, a tab and a label.")],
     out: Annotated[
         Path,
@@ -24,13 +26,23 @@ def propagate(
     ] = None,
     directed: Annotated[bool, typer.Option(help="Targets learn from sources only.")] = False,
     kept: Annotated[int, typer.Option(help="Labels that are written of each node.")] = 10,
-    prior: Annotated[float, typer.Option(help="Weight of the uniform distribution; holds back what is far.")] = 0.01,
+    prior: Annotated[
+        float, typer.Option(help="Weight of the uniform distribution; holds back what is far.")
+    ] = 0.01,
     sweeps: Annotated[int, typer.Option(help="Sweeps at most.")] = 100_000,
-    tolerance: Annotated[float, typer.Option(help="How far a share may be from the solution when sweeps end.")] = 5e-7,
-    asynchronous: Annotated[bool, typer.Option(help="Read what this sweep wrote: less memory, one thread.")] = False,
+    tolerance: Annotated[
+        float, typer.Option(help="How far a share may be from the solution when sweeps end.")
+    ] = 5e-7,
+    asynchronous: Annotated[
+        bool, typer.Option(help="Read what this sweep wrote: less memory, one thread.")
+    ] = False,
     threads: Annotated[int, typer.Option(help="Threads; with Ray, of each worker.")] = 1,
-    engine: Annotated[str, typer.Option(help="Where sweeps are made: local, or ray, on a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; a local one is started without.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where sweeps are made: local, or ray, on a cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster; a local one is started without.")
+    ] = None,
     workers: Annotated[int, typer.Option(help="With Ray: parts that the graph is cut into.")] = 2,
     json: Json = None,
     quiet: Quiet = False,
@@ -46,7 +58,11 @@ def propagate(
     output = Output(json=json, quiet=quiet, out=out)
     joined = Graph.read(graph, _weights(relation), directed=directed)
     given_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
-    columns = TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("{task.fields[text]}")
+    columns = (
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
     with (
         output.stoppable(),
         Progress(*columns, console=output.console, refresh_per_second=2) as bars,

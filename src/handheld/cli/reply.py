@@ -11,19 +11,31 @@ from handheld.cli._output import Json, Output, Quiet
 if TYPE_CHECKING:
     from handheld.reply import Replier, Suggestions
 
-app = typer.Typer(help="Suggest replies to messages, and make the models that do it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Suggest replies to messages, and make the models that do it.", no_args_is_help=True
+)
 
-Bundle = Annotated[Path | None, typer.Option(help="Bundle of replies; the English one that is shipped if left out.")]
-Personal = Annotated[Path | None, typer.Option(help="File of what was learned from you; made if there is none.")]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(help="Bundle of replies; the English one that is shipped if left out."),
+]
+Personal = Annotated[
+    Path | None, typer.Option(help="File of what was learned from you; made if there is none.")
+]
 
 
 @app.command()
 def suggest(
-    messages: Annotated[list[str], typer.Argument(help="The last messages, the newest last; yours begin with 'me: '.")],
+    messages: Annotated[
+        list[str],
+        typer.Argument(help="The last messages, the newest last; yours begin with 'me: '."),
+    ],
     bundle: Bundle = None,
     personal: Personal = None,
     n: Annotated[int, typer.Option("--number", "-n", min=1, help="Replies.")] = 3,
-    fallback: Annotated[bool, typer.Option(help="Print the fixed replies where the model is not confident.")] = False,
+    fallback: Annotated[
+        bool, typer.Option(help="Print the fixed replies where the model is not confident.")
+    ] = False,
     why: Annotated[bool, typer.Option(help="Print what speaks for each reply.")] = False,
     json: Json = None,
     quiet: Quiet = False,
@@ -52,7 +64,10 @@ def chat(
 
     replier = _open(bundle, personal)
     said: list[Message] = []
-    typer.echo("What does the other one say? An empty line ends it; /forget forgets what was learned from you.", err=True)
+    typer.echo(
+        "What does the other one say? An empty line ends it; /forget forgets what was learned from you.",
+        err=True,
+    )
     while text := _ask("them"):
         if text == "/forget":
             replier.forget()
@@ -75,12 +90,18 @@ def chat(
 @app.command()
 def train(
     config: Annotated[Path, typer.Argument(help="TOML file: conversations and settings.")],
-    out: Annotated[Path | None, typer.Option(help="The bundle, instead of the configuration's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The bundle, instead of the configuration's.")
+    ] = None,
     base: Annotated[
-        Path | None, typer.Option(help="Bundle whose ranker and replies stay as they are; the rest is learned.")
+        Path | None,
+        typer.Option(help="Bundle whose ranker and replies stay as they are; the rest is learned."),
     ] = None,
     encoder: Annotated[
-        Path | None, typer.Option(help="Folder of a sentence encoder that teaches the detector of grave topics.")
+        Path | None,
+        typer.Option(
+            help="Folder of a sentence encoder that teaches the detector of grave topics."
+        ),
     ] = None,
     json: Json = None,
     quiet: Quiet = False,
@@ -109,15 +130,25 @@ def train(
     intents = len(bundle.intents)
     output.result(
         f"{wanted.out}: {size:,} bytes, {replies} replies of {intents} intents, from {len(pairs):,} answers",
-        {"file": wanted.out, "bytes": size, "replies": replies, "intents": intents, "answers": len(pairs)},
+        {
+            "file": wanted.out,
+            "bytes": size,
+            "replies": replies,
+            "intents": intents,
+            "answers": len(pairs),
+        },
     )
 
 
 @app.command()
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Bundle of replies.")],
-    conversations: Annotated[Path, typer.Argument(help="Conversations that it has not seen: .jsonl or .jsonl.gz.")],
-    candidates: Annotated[int, typer.Option(min=2, help="Answers to choose from, one of them true.")] = 100,
+    conversations: Annotated[
+        Path, typer.Argument(help="Conversations that it has not seen: .jsonl or .jsonl.gz.")
+    ],
+    candidates: Annotated[
+        int, typer.Option(min=2, help="Answers to choose from, one of them true.")
+    ] = 100,
     most: Annotated[int, typer.Option(min=1, help="Answers that are judged.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write a report: an HTML page.")] = None,
@@ -160,13 +191,18 @@ def serve(
     bundle: Bundle = None,
     personal: Personal = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8080,
 ) -> None:
     """Chat in a page on this machine; Ctrl-C stops it."""
     from handheld.reply.page import serve as answer
 
     if host not in LOCAL:
-        typer.echo("everybody who reaches this address may chat here, and read and change what was learned from you", err=True)
+        typer.echo(
+            "everybody who reaches this address may chat here, and read and change what was learned from you",
+            err=True,
+        )
     answer(_open(bundle, personal), personal=personal, host=host, port=port, on_start=typer.echo)
 
 

@@ -15,11 +15,19 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train, judge and use classifiers of short texts.", no_args_is_help=True)
 
 Model = Annotated[Path, typer.Argument(help="A .tflite text model.")]
-Outside = Annotated[str | None, typer.Option("--oos", help="Label of the texts that are out of scope.")]
-LabelColumn = Annotated[
-    str | None, typer.Option(help="Column of the labels, by its name, or by its number from 1 where there is no header.")
+Outside = Annotated[
+    str | None, typer.Option("--oos", help="Label of the texts that are out of scope.")
 ]
-TextColumn = Annotated[list[str] | None, typer.Option(help="Column of the texts, likewise; several are joined by a blank.")]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the labels, by its name, or by its number from 1 where there is no header."
+    ),
+]
+TextColumn = Annotated[
+    list[str] | None,
+    typer.Option(help="Column of the texts, likewise; several are joined by a blank."),
+]
 
 NO_ANSWER = "?"
 
@@ -27,24 +35,39 @@ NO_ANSWER = "?"
 @app.command()
 def train(
     texts: Annotated[
-        Path, typer.Argument(help="Texts to learn from: .tsv (label TAB text), .csv, .jsonl, fastText's .txt; or .gz.")
+        Path,
+        typer.Argument(
+            help="Texts to learn from: .tsv (label TAB text), .csv, .jsonl, fastText's .txt; or .gz."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where to write the .tflite file.")],
     max_size: Annotated[str, typer.Option(help="Largest file, such as 100KB.")] = "100KB",
-    valid: Annotated[Path | None, typer.Option(help="Texts to judge by; a tenth of the others if left out.")] = None,
+    valid: Annotated[
+        Path | None, typer.Option(help="Texts to judge by; a tenth of the others if left out.")
+    ] = None,
     oos: Outside = None,
     trainer: Annotated[
         list[str] | None,
-        typer.Option(help="Network to learn from too: lstm, transformer, convolutional, package.module:factory."),
+        typer.Option(
+            help="Network to learn from too: lstm, transformer, convolutional, package.module:factory."
+        ),
     ] = None,
     joint: Annotated[bool, typer.Option(help="The trainer learns along, and not before.")] = False,
     reads: Annotated[
-        str, typer.Option(help="What the model reads: picked n-grams, rows of a table that learns, or signs.")
+        str,
+        typer.Option(
+            help="What the model reads: picked n-grams, rows of a table that learns, or signs."
+        ),
     ] = "picked",
     effort: Annotated[
-        str, typer.Option(help="default, or high: tables learn too, ten times as long, and the better file is kept.")
+        str,
+        typer.Option(
+            help="default, or high: tables learn too, ten times as long, and the better file is kept."
+        ),
     ] = "default",
-    class_weight: Annotated[str, typer.Option(help="none, or balanced: each label counts alike, however rare.")] = "none",
+    class_weight: Annotated[
+        str, typer.Option(help="none, or balanced: each label counts alike, however rare.")
+    ] = "none",
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
     bits: Annotated[int, typer.Option(help="Of a number in a table that learns: 4 or 8.")] = 4,
@@ -100,7 +123,13 @@ def train(
     shutil.rmtree(state, ignore_errors=True)
     output.result(
         f"{out}: {len(made.content):,} bytes, {_figures(made.valid)}\n{_fit_line(made.fit)}",
-        {"file": out, "bytes": len(made.content), **_values(made.valid), "fit": asdict(made.fit), "report": page},
+        {
+            "file": out,
+            "bytes": len(made.content),
+            **_values(made.valid),
+            "fit": asdict(made.fit),
+            "report": page,
+        },
     )
     for warning in made.fit.warnings:
         output.say(f"note: {warning}")
@@ -112,7 +141,9 @@ def evaluate(
     model: Model,
     texts: Annotated[Path, typer.Argument(help="Labelled texts: label TAB text (.tsv), or .csv.")],
     oos: Outside = None,
-    out: Annotated[Path | None, typer.Option(help="Report to write; beside the model if left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Report to write; beside the model if left out.")
+    ] = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
     json: Json = None,
@@ -131,7 +162,9 @@ def evaluate(
         _tell_unknown(data, known, texts, output)
         judged = judge(classifier, TextData.of(data, oos))
     page = evaluation_page(judged, model, texts, out)
-    output.result(f"{model}: {_figures(judged)}", {"file": model, **_values(judged), "report": page})
+    output.result(
+        f"{model}: {_figures(judged)}", {"file": model, **_values(judged), "report": page}
+    )
     output.say(f"wrote {page}")
 
 
@@ -139,11 +172,14 @@ def evaluate(
 def predict(
     model: Model,
     reject: Annotated[
-        bool, typer.Option(help="Answer ? where the largest probability is below the model's threshold.")
+        bool,
+        typer.Option(help="Answer ? where the largest probability is below the model's threshold."),
     ] = False,
     json: Annotated[
         Path | None,
-        typer.Option(help="Write JSON lines, one a text; - writes them to standard output as they come, in place of words."),
+        typer.Option(
+            help="Write JSON lines, one a text; - writes them to standard output as they come, in place of words."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -155,18 +191,27 @@ def predict(
     from handheld.projection import TextClassifier
 
     words = not Output(json=json, quiet=quiet).is_json
-    with TextClassifier.open(model) as classifier, open_lines(json) if json else nullcontext() as lines:
+    with (
+        TextClassifier.open(model) as classifier,
+        open_lines(json) if json else nullcontext() as lines,
+    ):
         least = classifier.threshold if reject else 0.0
         try:
             for number, line in enumerate(sys.stdin.buffer, 1):
                 text = _line(line, number)
-                label, share = classifier.classify(text, top=1)[0] if text.strip() else (NO_ANSWER, 0.0)
+                label, share = (
+                    classifier.classify(text, top=1)[0] if text.strip() else (NO_ANSWER, 0.0)
+                )
                 label = label if share >= least else NO_ANSWER
                 if lines is not None:
                     values = {"label": label, "probability": round(float(share), 4), "text": text}
                     lines.write(coded.dumps(values, ensure_ascii=False) + "\n")
                 if words:
-                    sys.stdout.buffer.write(f"{shown(label, lines=False)}\t{share:.4f}\t{text}\n".encode("utf-8", "replace"))
+                    sys.stdout.buffer.write(
+                        f"{shown(label, lines=False)}\t{share:.4f}\t{text}\n".encode(
+                            "utf-8", "replace"
+                        )
+                    )
                     sys.stdout.buffer.flush()  # so that whoever asks line by line is answered line by line
         except BrokenPipeError:
             _leave_quietly()
@@ -183,7 +228,9 @@ def _line(content: bytes, number: int) -> str:
             f"standard input, line {number}: byte {error.start} is no UTF-8 text ({error.reason}): write it as UTF-8"
         ) from error
     if "\0" in text:
-        raise InputError(f"standard input, line {number}: holds zero bytes, as UTF-16 does: write it as UTF-8")
+        raise InputError(
+            f"standard input, line {number}: holds zero bytes, as UTF-16 does: write it as UTF-8"
+        )
     return text
 
 
@@ -210,7 +257,9 @@ def _set_apart(known: "Dataset", seed: int, output: Output) -> tuple["Dataset", 
     if not len(apart):
         raise InputError("no label has two texts: expected more, or texts to validate by (--valid)")
     if single := int((known.counts == 1).sum()):
-        output.say(f"note: {single} of {len(known.classes)} labels have one text, which is learned and not validated by")
+        output.say(
+            f"note: {single} of {len(known.classes)} labels have one text, which is learned and not validated by"
+        )
     return learned, apart
 
 
@@ -226,14 +275,26 @@ def _read(
     from handheld.data import read_table
     from handheld.errors import InputError
 
-    data, skipped = read_table(path, classes, label_column=columns.label, text_columns=columns.texts, keep_unknown=keep_unknown)
+    data, skipped = read_table(
+        path,
+        classes,
+        label_column=columns.label,
+        text_columns=columns.texts,
+        keep_unknown=keep_unknown,
+    )
     if not len(data):
-        why = f"; the first of {len(skipped)} that were left out, {skipped[0].name}: {skipped[0].reason}" if skipped else ""
+        why = (
+            f"; the first of {len(skipped)} that were left out, {skipped[0].name}: {skipped[0].reason}"
+            if skipped
+            else ""
+        )
         raise InputError(f"{path}: expected lines of label TAB text, got none{why}")
     for one in skipped[:5]:
         output.say(f"left out {one.name}: {one.reason}")
     if len(skipped) > 5:
-        output.say(f"left out {len(skipped) - 5} more, {len(skipped)} of {len(skipped) + len(data)} rows")
+        output.say(
+            f"left out {len(skipped) - 5} more, {len(skipped)} of {len(skipped) + len(data)} rows"
+        )
     return data
 
 
@@ -247,8 +308,12 @@ def _tell_unknown(data: "Dataset", known: tuple[str, ...], path: Path, output: O
     count = int((data.labels >= len(known)).sum())
     named = ", ".join(map(repr, unknown[:5])) + (" ..." if len(unknown) > 5 else "")
     if count == len(data):
-        raise InputError(f"{path}: the model knows none of the labels {named}; it knows {', '.join(known[:5])} ...")
-    output.say(f"{count} texts have labels that the model does not know and count as wrong: {named}")
+        raise InputError(
+            f"{path}: the model knows none of the labels {named}; it knows {', '.join(known[:5])} ..."
+        )
+    output.say(
+        f"{count} texts have labels that the model does not know and count as wrong: {named}"
+    )
 
 
 def _bytes(text: str) -> int:
@@ -259,7 +324,11 @@ def _bytes(text: str) -> int:
 
     units = {"": 1, "b": 1, "kb": 1_000, "mb": 1_000_000, "kib": 1 << 10, "mib": 1 << 20}
     parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
-    if parts is None or parts[2].lower() not in units or not (size := round(float(parts[1]) * units[parts[2].lower()])):
+    if (
+        parts is None
+        or parts[2].lower() not in units
+        or not (size := round(float(parts[1]) * units[parts[2].lower()]))
+    ):
         raise InputError(f"--max-size {text!r}: expected bytes, such as 100KB, 1.5MB or 98304")
     return size
 

@@ -86,8 +86,12 @@ def as_inputs(example: Any, names: tuple[str, ...] = ()) -> tuple[Array, ...]:
     """
     if names and set(names) != set(names_of(example)):
         given = ", ".join(map(repr, names_of(example))) or "inputs without names"
-        raise InputError(f"expected inputs by the example's names, {', '.join(map(repr, names))}, got {given}")
-    by_name = tuple(example[name] for name in names or names_of(example)) if names_of(example) else None
+        raise InputError(
+            f"expected inputs by the example's names, {', '.join(map(repr, names))}, got {given}"
+        )
+    by_name = (
+        tuple(example[name] for name in names or names_of(example)) if names_of(example) else None
+    )
     parts = by_name or (example if isinstance(example, (tuple, list)) else (example,))
     arrays = tuple(map(_array, parts))
     for array in arrays:
@@ -109,11 +113,17 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
     """
     _check_type(module, inputs)
     outputs = run(module, inputs)
-    if bad := [position for position, output in enumerate(outputs) if not np.isfinite(output).all()]:
-        raise CompileError(f"output {bad[0]} of the module is not finite on the example: are its weights?")
+    if bad := [
+        position for position, output in enumerate(outputs) if not np.isfinite(output).all()
+    ]:
+        raise CompileError(
+            f"output {bad[0]} of the module is not finite on the example: are its weights?"
+        )
     converter = _converter()
     network = _channels_last(converter, module, inputs, outputs)
-    prefix = ("wrapped." if network is not module else "") + ("module." if isinstance(module, Flat) else "")
+    prefix = ("wrapped." if network is not module else "") + (
+        "module." if isinstance(module, Flat) else ""
+    )
     tensors = tuple(_to_last(torch.from_numpy(np.array(array))) for array in inputs)
     exported = _export(network, tensors)
     with quiet():
@@ -133,17 +143,25 @@ def call(module: torch.nn.Module, inputs: tuple[Array, ...], names: tuple[str, .
         with torch.inference_mode():
             return _by_name(module, names, tensors)
     except Exception as error:
-        raise CompileError(f"the module fails on its inputs: {type(error).__name__}: {error}") from error
+        raise CompileError(
+            f"the module fails on its inputs: {type(error).__name__}: {error}"
+        ) from error
 
 
 def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
     """Return what a module gives, as arrays. Raises :class:`CompileError` if it raises, or gives no tensors."""
     result = call(module, inputs)
     results = tree_leaves(result)
-    if other := [type(part).__name__ for part in results if not isinstance(part, torch.Tensor | None)]:
-        raise CompileError(f"expected a module that returns tensors, alone or in tuples and dictionaries, got {other[0]}")
+    if other := [
+        type(part).__name__ for part in results if not isinstance(part, torch.Tensor | None)
+    ]:
+        raise CompileError(
+            f"expected a module that returns tensors, alone or in tuples and dictionaries, got {other[0]}"
+        )
     if all(part is None for part in results):
-        raise CompileError(f"expected a module that returns tensors, got {type(result).__name__} without any")
+        raise CompileError(
+            f"expected a module that returns tensors, got {type(result).__name__} without any"
+        )
     return tuple(part.numpy() for part in results if part is not None)
 
 
@@ -157,7 +175,11 @@ def output_names(result: Any) -> tuple[str, ...]:
     """Return what a module calls its outputs, ``boxes`` or ``hidden.0``; () where it gave them without names of their own."""
     if not isinstance(result, Mapping):
         return ()
-    names = [".".join(map(_said, path)) for path, leaf in tree_leaves_with_path(result) if leaf is not None]
+    names = [
+        ".".join(map(_said, path))
+        for path, leaf in tree_leaves_with_path(result)
+        if leaf is not None
+    ]
     return tuple(names) if len(set(names)) == len(names) else ()
 
 
@@ -166,15 +188,21 @@ def _said(key: Any) -> str:
     return next(str(getattr(key, name)) for name in ("key", "idx", "name") if hasattr(key, name))
 
 
-def _by_name(module: torch.nn.Module, names: tuple[str, ...], inputs: tuple[torch.Tensor, ...]) -> Any:
+def _by_name(
+    module: torch.nn.Module, names: tuple[str, ...], inputs: tuple[torch.Tensor, ...]
+) -> Any:
     return module(**dict(zip(names, inputs, strict=True))) if names else module(*inputs)
 
 
 def _check_type(module: torch.nn.Module, inputs: tuple[Array, ...]) -> None:
-    doubles = [name for name, tensor in module.state_dict().items() if tensor.dtype == torch.float64]
+    doubles = [
+        name for name, tensor in module.state_dict().items() if tensor.dtype == torch.float64
+    ]
     if doubles or any(array.dtype == np.float64 for array in inputs):
         what = f"{doubles[0].removeprefix('module.')!r}" if doubles else "an input"
-        raise CompileError(f"{what} is float64, in which devices do not compute: compile module.float(), with float32 inputs")
+        raise CompileError(
+            f"{what} is float64, in which devices do not compute: compile module.float(), with float32 inputs"
+        )
 
 
 def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
@@ -184,7 +212,9 @@ def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
             return torch.export.export(module, tensors)
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CompileError(f"the module cannot be exported as a graph of operators: {first}") from error
+        raise CompileError(
+            f"the module cannot be exported as a graph of operators: {first}"
+        ) from error
 
 
 def _converter() -> Any:
@@ -192,7 +222,9 @@ def _converter() -> Any:
         try:
             import litert_torch
         except ImportError as error:
-            raise MissingDependencyError("litert-torch", "compile", "compiling a network") from error
+            raise MissingDependencyError(
+                "litert-torch", "compile", "compiling a network"
+            ) from error
     return litert_torch
 
 
@@ -203,7 +235,9 @@ def _channels_last(
     pictures_out = [position for position, array in enumerate(outputs) if array.ndim == 4]
     if not pictures_in and not pictures_out:
         return module
-    network: torch.nn.Module = converter.to_channel_last_io(module, args=pictures_in, outputs=pictures_out)
+    network: torch.nn.Module = converter.to_channel_last_io(
+        module, args=pictures_in, outputs=pictures_out
+    )
     return network
 
 

@@ -53,10 +53,19 @@ def layers_of(module: "torch.nn.Module", exported: Any, prefix: str) -> Layers:
     paths: dict[str, _Layers] = {}
     for node in exported.graph.nodes:
         if stack := list(node.meta.get("nn_module_stack", {}).values()):
-            path = "/".join(_class_name(kind) + (f"_{name.rpartition('.')[2]}" if name else "") for name, kind in stack)
-            layer = f"{stack[-1][0]}.".removeprefix(prefix).removesuffix(".") or type(module).__name__
+            path = "/".join(
+                _class_name(kind) + (f"_{name.rpartition('.')[2]}" if name else "")
+                for name, kind in stack
+            )
+            layer = (
+                f"{stack[-1][0]}.".removeprefix(prefix).removesuffix(".") or type(module).__name__
+            )
             paths[path] = tuple(dict.fromkeys((*paths.get(path, ()), layer)))
-    own = (name or type(module).__name__ for name, layer in module.named_modules() if [*layer.parameters(recurse=False)])
+    own = (
+        name or type(module).__name__
+        for name, layer in module.named_modules()
+        if [*layer.parameters(recurse=False)]
+    )
     return Layers(paths, frozenset(own))
 
 
@@ -67,7 +76,9 @@ def _class_name(kind: Any) -> str:
 def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
     """Return the layer's name for each tensor of a converted graph that has one; for several possible ones, all with ``|``."""
     computed = {int(i) for node in graph.operators for i in node.outputs}
-    found = {i: layers.of(tensor, weights=i not in computed) for i, tensor in enumerate(graph.tensors)}
+    found = {
+        i: layers.of(tensor, weights=i not in computed) for i, tensor in enumerate(graph.tensors)
+    }
     weights = [largest_constant(node, graph) for node in graph.operators]
     own = [i is not None and not layers.weighted.isdisjoint(found[i]) for i in weights]
     kinds = [
@@ -76,8 +87,14 @@ def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
     ]
     names = {i: "|".join(candidates) for i, candidates in found.items() if candidates}
     told = _told_apart(list(zip(own, kinds, strict=True)))
-    for node, layer, kind in zip(graph.operators, _by_neighbours(graph, told, kinds), kinds, strict=True):
-        constants = (int(i) for i in node.inputs if i >= 0 and int(i) not in computed and found[int(i)] == kind)
+    for node, layer, kind in zip(
+        graph.operators, _by_neighbours(graph, told, kinds), kinds, strict=True
+    ):
+        constants = (
+            int(i)
+            for i in node.inputs
+            if i >= 0 and int(i) not in computed and found[int(i)] == kind
+        )
         names |= {int(i): layer for i in (*constants, *node.outputs) if layer}
     return names
 
@@ -85,7 +102,11 @@ def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
 def largest_constant(node: Any, graph: Any) -> int | None:
     """Return the weights that an operator reads, where it reads any; its bias may be shared with other layers' operators."""
     computed = {int(i) for other in graph.operators for i in other.outputs}
-    constants = [int(i) for i in node.inputs if i >= 0 and int(i) not in computed and int(i) not in graph.inputs]
+    constants = [
+        int(i)
+        for i in node.inputs
+        if i >= 0 and int(i) not in computed and int(i) not in graph.inputs
+    ]
     return max(constants, key=lambda i: math.prod(map(int, graph.tensors[i].shape)), default=None)
 
 
@@ -93,7 +114,10 @@ def _told_apart(kinds: list[tuple[bool, _Layers]]) -> list[str]:
     """Operators of layers that share a path, as many as there are layers, are theirs in order of execution; "" for others."""
     counts = Counter(kinds)
     turns = {kind: iter(kind[1]) for kind in counts if counts[kind] == len(kind[1])}
-    return [next(turns[kind]) if kind in turns else kind[1][0] if len(kind[1]) == 1 else "" for kind in kinds]
+    return [
+        next(turns[kind]) if kind in turns else kind[1][0] if len(kind[1]) == 1 else ""
+        for kind in kinds
+    ]
 
 
 def _by_neighbours(graph: Any, told: list[str], kinds: list[_Layers]) -> list[str]:

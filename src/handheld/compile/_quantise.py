@@ -19,7 +19,10 @@ _NOTHING = 1e-6  # a difference of equal numbers, as floats have it
 
 
 def quantise(
-    content: bytes, precision: str, samples: Sequence[tuple[Array, ...]] = (), keep_float: Collection[str] = ()
+    content: bytes,
+    precision: str,
+    samples: Sequence[tuple[Array, ...]] = (),
+    keep_float: Collection[str] = (),
 ) -> bytes:
     """Return a float32 file with float16 weights, int8 weights, or int8 weights and activations calibrated on samples.
 
@@ -40,15 +43,21 @@ def quantise(
     try:
         from ai_edge_quantizer import quantizer
     except ImportError as error:
-        raise MissingDependencyError("ai-edge-quantizer", "compile", "quantising a network") from error
+        raise MissingDependencyError(
+            "ai-edge-quantizer", "compile", "quantising a network"
+        ) from error
     with quiet():
         try:
             maker = quantizer.Quantizer(bytearray(content))
             _ask(maker, precision, content)
             _keep(maker, kept)
-            result = maker.quantize(_calibrated(maker, content, samples) if precision == "int8" else None)
+            result = maker.quantize(
+                _calibrated(maker, content, samples) if precision == "int8" else None
+            )
         except Exception as error:
-            raise CompileError(f"the file cannot be quantised to {precision}: {type(error).__name__}: {error}") from error
+            raise CompileError(
+                f"the file cannot be quantised to {precision}: {type(error).__name__}: {error}"
+            ) from error
     return with_weights_inside(bytes(result.quantized_model))
 
 
@@ -81,7 +90,9 @@ def _int8() -> Any:
 
     names = qtyping.TFLOperationName
     manager = recipe_manager.RecipeManager()
-    manager.add_static_config(regex=".*", operation_name=names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+    manager.add_static_config(
+        regex=".*", operation_name=names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8
+    )
     manager.add_dynamic_config(
         regex=".*",
         operation_name=names.EMBEDDING_LOOKUP,
@@ -129,7 +140,9 @@ def _scopes(content: bytes, layers: Collection[str]) -> Iterator[str]:
     for graph in unpack(content).subgraphs:
         for node in graph.operators:
             own = [i for i in (largest_constant(node, graph), *node.outputs) if i is not None]
-            if kept := {layer for i in own for layer in _holders(graph.tensors[i].name.decode(), layers)}:
+            if kept := {
+                layer for i in own for layer in _holders(graph.tensors[i].name.decode(), layers)
+            }:
                 missing -= kept
                 yield _scope(node, graph)
     if missing:
@@ -158,14 +171,20 @@ def _lookups_in_layers(content: bytes) -> Iterator[str]:
 
 def _constants(model: Any, graph: Any, kind: int) -> list[tuple[Any, int | None]]:
     """Return the operators of a kind, each with the constant that it reads."""
-    nodes = [node for node in graph.operators if model.operatorCodes[node.opcodeIndex].builtinCode == kind]
+    nodes = [
+        node
+        for node in graph.operators
+        if model.operatorCodes[node.opcodeIndex].builtinCode == kind
+    ]
     return [(node, largest_constant(node, graph)) for node in nodes]
 
 
 def _holders(tensor: str, layers: Collection[str]) -> set[str]:
     """Those of the layers that a tensor is of or in, if every layer that it may be of is in one."""
     possible = re.sub(r":\d+$", "", tensor).split("|")
-    holders = [{layer for layer in layers if f"{name}.".startswith(f"{layer}.")} for name in possible]
+    holders = [
+        {layer for layer in layers if f"{name}.".startswith(f"{layer}.")} for name in possible
+    ]
     return set().union(*holders) if all(holders) else set()
 
 
@@ -178,10 +197,15 @@ def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]
     from ai_edge_quantizer import calibrator, recipe_manager
 
     with Model.load(content) as model:
-        names = [info.name.removeprefix(f"{_SIGNATURE}_").partition(":")[0] for info in model.inputs]
+        names = [
+            info.name.removeprefix(f"{_SIGNATURE}_").partition(":")[0] for info in model.inputs
+        ]
         types = [info.dtype for info in model.inputs]
     feeds = [
-        {name: array.astype(kind) for name, kind, array in zip(names, types, map(to_device, sample), strict=True)}
+        {
+            name: array.astype(kind)
+            for name, kind, array in zip(names, types, map(to_device, sample), strict=True)
+        }
         for sample in samples
     ]
     recipe = recipe_manager.RecipeManager()
@@ -192,14 +216,26 @@ def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]
 
 
 def _widened(seen: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"min": np.minimum(seen["min"], new["min"]), "max": np.maximum(seen["max"], new["max"])} if seen else new
+    return (
+        {"min": np.minimum(seen["min"], new["min"]), "max": np.maximum(seen["max"], new["max"])}
+        if seen
+        else new
+    )
 
 
 def _opened(found: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give what is always 0, such as a number less itself, a range: from none follows a scale that no kernel can take."""
-    if not found or max(np.abs(found["min"]).max(initial=0.0), np.abs(found["max"]).max(initial=0.0)) > _NOTHING:
+    if (
+        not found
+        or max(np.abs(found["min"]).max(initial=0.0), np.abs(found["max"]).max(initial=0.0))
+        > _NOTHING
+    ):
         return found
-    return {**found, "min": np.full_like(found["min"], -1.0), "max": np.full_like(found["max"], 1.0)}
+    return {
+        **found,
+        "min": np.full_like(found["min"], -1.0),
+        "max": np.full_like(found["max"], 1.0),
+    }
 
 
 def _ask_for_float16(maker: Any) -> None:
@@ -211,7 +247,9 @@ def _ask_for_float16(maker: Any) -> None:
         regex=".*",
         operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
         op_config=qtyping.OpQuantizationConfig(
-            weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
+            weight_tensor_config=weights,
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
         ),
         algorithm_key=AlgorithmName.FLOAT_CASTING,
     )

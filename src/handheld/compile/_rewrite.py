@@ -14,7 +14,9 @@ def unpack(content: bytes) -> Any:
     try:
         from ai_edge_quantizer.utils.tfl_flatbuffer_utils import flatbuffer_utils
     except ImportError as error:
-        raise MissingDependencyError("ai-edge-quantizer", "compile", "compiling a network") from error
+        raise MissingDependencyError(
+            "ai-edge-quantizer", "compile", "compiling a network"
+        ) from error
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
 
 
@@ -24,7 +26,9 @@ def pack(model: Any) -> bytes:
 
     class Builder(flatbuffers.Builder):  # type: ignore[misc]
         def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
-            return super().StartVector(size, count, _ALIGN if size == 1 and count >= _ALIGN else alignment)
+            return super().StartVector(
+                size, count, _ALIGN if size == 1 and count >= _ALIGN else alignment
+            )
 
     builder = Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
@@ -46,12 +50,18 @@ def renamed(content: bytes, names: Callable[[Any], Mapping[int, str]]) -> bytes:
     """
     model = unpack(content)
     fixed = [{int(i) for i in (*graph.inputs, *graph.outputs)} for graph in model.subgraphs]
-    used = {graph.tensors[i].name for graph, ends in zip(model.subgraphs, fixed, strict=True) for i in ends}
+    used = {
+        graph.tensors[i].name
+        for graph, ends in zip(model.subgraphs, fixed, strict=True)
+        for i in ends
+    }
     for graph, ends in zip(model.subgraphs, fixed, strict=True):
         wanted = names(graph)
         for i, tensor in enumerate(graph.tensors):
             if i not in ends:
-                tensor.name = _unused(wanted[i].encode() if i in wanted else tensor.name or b"tensor", used)
+                tensor.name = _unused(
+                    wanted[i].encode() if i in wanted else tensor.name or b"tensor", used
+                )
                 used.add(tensor.name)
     _drop_notes(model)
     return pack(model)

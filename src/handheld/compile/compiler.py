@@ -9,7 +9,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from handheld.compile._convert import Array, Flat, as_inputs, by_rows, call, convert, is_flat, names_of, output_names
+from handheld.compile._convert import (
+    Array,
+    Flat,
+    as_inputs,
+    by_rows,
+    call,
+    convert,
+    is_flat,
+    names_of,
+    output_names,
+)
 from handheld.compile._quantise import quantise
 from handheld.compile._rewrite import with_signature
 from handheld.compile.verify import difference, random_like
@@ -114,7 +124,9 @@ def to_tflite(
     names = names_of(example)
     samples = [_like(as_inputs(sample, names), inputs) for sample in calibration]
     if precision == "int8" and not samples:
-        raise InputError("int8 needs calibration inputs: pass calibration=[...] with some of the training data")
+        raise InputError(
+            "int8 needs calibration inputs: pass calibration=[...] with some of the training data"
+        )
     network = by_rows(_in_order(deepcopy(module).cpu().eval()))
     given = call(network, inputs, names)
     if names or not is_flat(given):
@@ -130,7 +142,11 @@ def to_tflite(
     if not math.isfinite(worst):
         raise CompileError(
             f"the {precision} file gives numbers that are not finite in output {output}, the module's are; nothing was written"
-            + (". float16 ends at 65,504: a weight or a sum is larger" if precision == "float16" else "")
+            + (
+                ". float16 ends at 65,504: a weight or a sum is larger"
+                if precision == "float16"
+                else ""
+            )
         )
     if not worst <= limit:
         raise CompileError(
@@ -151,7 +167,9 @@ def _check_names(module: "torch.nn.Module", names: Collection[str]) -> None:
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=5, cutoff=0.4) or known[:5]
-            raise InputError(f"keep_float: no layer {name!r} in the module; near it: {', '.join(near)}")
+            raise InputError(
+                f"keep_float: no layer {name!r} in the module; near it: {', '.join(near)}"
+            )
 
 
 def _in_order(network: "torch.nn.Module") -> "torch.nn.Module":
@@ -163,8 +181,12 @@ def _in_order(network: "torch.nn.Module") -> "torch.nn.Module":
 
 def _like(inputs: tuple[Array, ...], example: tuple[Array, ...]) -> tuple[Array, ...]:
     if [(a.shape, a.dtype) for a in inputs] != [(a.shape, a.dtype) for a in example]:
-        given, wanted = ([f"{a.dtype} {list(a.shape)}" for a in arrays] for arrays in (inputs, example))
-        raise InputError(f"expected an input like the example, {', '.join(wanted)}, got {', '.join(given)}")
+        given, wanted = (
+            [f"{a.dtype} {list(a.shape)}" for a in arrays] for arrays in (inputs, example)
+        )
+        raise InputError(
+            f"expected an input like the example, {', '.join(wanted)}, got {', '.join(given)}"
+        )
     return inputs
 
 

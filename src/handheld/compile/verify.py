@@ -28,7 +28,10 @@ class Difference(NamedTuple):
 
 
 def difference(
-    module: "torch.nn.Module", content: bytes, tests: Sequence[tuple[Array, ...]], floor: float = 1e-3
+    module: "torch.nn.Module",
+    content: bytes,
+    tests: Sequence[tuple[Array, ...]],
+    floor: float = 1e-3,
 ) -> Difference:
     """Compare a file with a module.
 
@@ -44,8 +47,16 @@ def difference(
     given = []
     with _opened(content) as model:
         for inputs in tests:
-            fed = [info.to_stored(to_device(array)) for array, info in zip(inputs, model.inputs, strict=True)]
-            given.append([info.to_real(array) for array, info in zip(model.run(*fed), model.outputs, strict=True)])
+            fed = [
+                info.to_stored(to_device(array))
+                for array, info in zip(inputs, model.inputs, strict=True)
+            ]
+            given.append(
+                [
+                    info.to_real(array)
+                    for array, info in zip(model.run(*fed), model.outputs, strict=True)
+                ]
+            )
     if [output.shape for output in given[0]] != [output.shape for output in expected[0]]:
         shapes = [[output.shape for output in one[0]] for one in (given, expected)]
         raise CompileError(f"the file gives shapes {shapes[0]}, the module {shapes[1]}")
@@ -57,12 +68,17 @@ def _opened(content: bytes) -> Model:
     try:
         return Model.load(content, path="the compiled file")
     except ModelError as error:
-        raise CompileError(f"the compiled file is none that can be run, which is no fault of the module's: {error}") from error
+        raise CompileError(
+            f"the compiled file is none that can be run, which is no fault of the module's: {error}"
+        ) from error
 
 
-def _of_output(number: int, given: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]], floor: float) -> Difference:
+def _of_output(
+    number: int, given: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]], floor: float
+) -> Difference:
     pairs = [
-        (there[number].astype(np.float64), here[number].astype(np.float64)) for there, here in zip(given, expected, strict=True)
+        (there[number].astype(np.float64), here[number].astype(np.float64))
+        for there, here in zip(given, expected, strict=True)
     ]
     real = np.concatenate([here.ravel() for _, here in pairs])
     spread = max(float(real.std()), floor * float(np.abs(real).max(initial=0.0)), 1e-6)

@@ -28,7 +28,9 @@ _QUANTISED = "teacher_int8"
 _GIVEN = "the teacher's file"
 
 
-def assemble(run: Run, exporter: Exporter, exported: Mapping[Candidate, tuple[Finished, Exported]]) -> Family:
+def assemble(
+    run: Run, exporter: Exporter, exported: Mapping[Candidate, tuple[Finished, Exported]]
+) -> Family:
     """Write the family's folder and return the family."""
     files = {"teacher": exporter.compile(fold(run.large.cpu()), run.side, "float32")}
     if run.settings.uses("quantisation"):
@@ -92,7 +94,9 @@ def _teacher(run: Run, content: bytes, latency: Latency, exporter: Exporter) -> 
     return Member(
         name="teacher",
         file="teacher.tflite",
-        how="the large network" if run.answerer is None else "the large network, taught by that file",
+        how="the large network"
+        if run.answerer is None
+        else "the large network, taught by that file",
         precision="float32",
         size=len(content),
         macs=sum(macs(network).values()),
@@ -109,7 +113,9 @@ def _teacher(run: Run, content: bytes, latency: Latency, exporter: Exporter) -> 
     )
 
 
-def _quantised(run: Run, teacher: Member, content: bytes, latency: Latency, exporter: Exporter) -> Member:
+def _quantised(
+    run: Run, teacher: Member, content: bytes, latency: Latency, exporter: Exporter
+) -> Member:
     """Return what eight bits alone make of the teacher."""
     answered = answers(content, run.data.test, run.preparation)
     return replace(
@@ -128,7 +134,9 @@ def _quantised(run: Run, teacher: Member, content: bytes, latency: Latency, expo
     )
 
 
-def _member(run: Run, candidate: Candidate, one: Finished, file: Exported, timed: Mapping[str, Latency]) -> Member:
+def _member(
+    run: Run, candidate: Candidate, one: Finished, file: Exported, timed: Mapping[str, Latency]
+) -> Member:
     test, name = run.data.test, candidate.name
     answered = answers(file.content, test, run.preparation)
     in_float = answers(file.float_content, test, run.preparation)
@@ -163,18 +171,27 @@ def _judged(member: Member, candidate: Candidate, teacher: Member) -> Member:
 
 def marked(members: Sequence[Member]) -> tuple[Member, ...]:
     """Return members that say whether they are in the Pareto set."""
-    return tuple(replace(member, pareto=not any(_beats(other, member) for other in members)) for member in members)
+    return tuple(
+        replace(member, pareto=not any(_beats(other, member) for other in members))
+        for member in members
+    )
 
 
 def _beats(other: Member, member: Member) -> bool:
     """Whether another is at least as good in everything and better in something; latencies differ beyond their noise alone."""
-    if other.size > member.size or other.valid < member.valid or member.latency.clearly_below(other.latency):
+    if (
+        other.size > member.size
+        or other.valid < member.valid
+        or member.latency.clearly_below(other.latency)
+    ):
         return False
     is_better = other.size < member.size or other.valid > member.valid
     return is_better or other.latency.clearly_below(member.latency)
 
 
-def _layers(network: fx.GraphModule, precision: str, kept_float: Sequence[str] = ()) -> tuple[Layer, ...]:
+def _layers(
+    network: fx.GraphModule, precision: str, kept_float: Sequence[str] = ()
+) -> tuple[Layer, ...]:
     """Return what each layer adds to a file, the largest first.
 
     Args:
@@ -188,11 +205,16 @@ def _layers(network: fx.GraphModule, precision: str, kept_float: Sequence[str] =
 
     def size(layer: torch.nn.Module | None, each: int) -> int:
         """Bytes of a layer; None: a product of activations, which has no weights."""
-        return 0 if layer is None else sum((each if one.ndim > 1 else 4) * one.numel() for one in layer.parameters())
+        return (
+            0
+            if layer is None
+            else sum((each if one.ndim > 1 else 4) * one.numel() for one in layer.parameters())
+        )
 
     each = 4 if precision == "float32" else 1
     layers = [
-        Layer(name, size(modules.get(name), 4 if name in kept_float else each), count) for name, count in macs(folded).items()
+        Layer(name, size(modules.get(name), 4 if name in kept_float else each), count)
+        for name, count in macs(folded).items()
     ]
     rest = size(folded, each) - sum(size(modules.get(layer.name), each) for layer in layers)
     if rest:
@@ -206,7 +228,9 @@ def _parameters(network: fx.GraphModule) -> int:
 
 def _written(run: Run, exporter: Exporter, member: Member, content: bytes) -> Member:
     """Write a file whose card says how good it is, and return the member with the file's size."""
-    content = exporter.finished(content, member.how, member.accuracy, packed=member.file.endswith(".xz"))
+    content = exporter.finished(
+        content, member.how, member.accuracy, packed=member.file.endswith(".xz")
+    )
     with atomic_path(run.space.folder / member.file) as temporary:
         temporary.write_bytes(content)
     return replace(member, size=len(content))
@@ -246,7 +270,9 @@ def teacher_record(source: Teacher, *, trained: bool) -> dict[str, Any]:
     return {**said, "trained": trained}
 
 
-def origin(data: Splits, seed: int, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
+def origin(
+    data: Splits, seed: int, settings: Mapping[str, Any], seconds: Mapping[str, float]
+) -> dict[str, Any]:
     """Return what every family's record says: when and where it was made, of what data, with which settings."""
     return {
         **provenance("torch"),

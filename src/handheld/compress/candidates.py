@@ -14,7 +14,14 @@ from handheld.compress.family import Latency
 from handheld.compress.measuring import Figures, Probe
 from handheld.compress.networks import PictureShape, make
 from handheld.compress.pruning import CostKind, Masks, choose_units, ends, scores
-from handheld.compress.structure import Slim, channels_of, removable_blocks, slim, trace, with_shapes
+from handheld.compress.structure import (
+    Slim,
+    channels_of,
+    removable_blocks,
+    slim,
+    trace,
+    with_shapes,
+)
 from handheld.compress.targets import Target
 from handheld.compress.training.supernet import narrow
 from handheld.engine import compact
@@ -28,7 +35,9 @@ _SURE = 0.8  # of a limit: an estimate below it, or as far above, needs no measu
 _SIZE_MARGIN, _LATENCY_MARGIN = 0.97, 0.9  # the finished file has a longer card, and timings spread
 _WRONG = 0.2  # chance that a reading of the latency is on the wrong side of a limit
 _CERTAIN = 0.99  # that a level is the highest that fits, when no more readings are taken
-_MOST_READINGS = 50  # where two levels are on both sides of a limit by less than the noise, either will do
+_MOST_READINGS = (
+    50  # where two levels are on both sides of a limit by less than the noise, either will do
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,9 @@ class Candidate:
             return f"{self.kind} network of its own, {student_width(self)} channels first"
         zeros = ", most weights zero" if self.kind == "sparse" else ""
         blocks = "" if self.blocks is None else f", {self.blocks} of its removable blocks"
-        return f"teacher's first {self.share:.0%} of channels{blocks}{zeros}, pictures of {self.side}"
+        return (
+            f"teacher's first {self.share:.0%} of channels{blocks}{zeros}, pictures of {self.side}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +116,13 @@ class Builder:
             return self.pruned(candidate)
         shape = PictureShape(self.shape.channels, *example.shape[2:])
         seed = self.seed + sum(candidate.name.encode())
-        return Slim(trace(make(candidate.kind, shape, self.classes, student_width(candidate), seed=seed), example), {})
+        return Slim(
+            trace(
+                make(candidate.kind, shape, self.classes, student_width(candidate), seed=seed),
+                example,
+            ),
+            {},
+        )
 
     def pruned(self, candidate: Candidate) -> Slim:
         """Cut the large network by the importance of its weights."""
@@ -113,7 +130,11 @@ class Builder:
         channels = channels_of(network)
         importance = scores(network, channels, "l2")
         return slim(
-            network, channels, choose_units(network, channels, importance, keep=candidate.share**2, of=candidate.spared)
+            network,
+            channels,
+            choose_units(
+                network, channels, importance, keep=candidate.share**2, of=candidate.spared
+            ),
         )
 
     def takes(self, side: int) -> bool:
@@ -127,7 +148,12 @@ class Builder:
     def example(self, side: int) -> torch.Tensor:
         """Return two empty inputs whose shorter side is ``side``."""
         scale = side / min(self.shape.height, self.shape.width)
-        return torch.zeros(2, self.shape.channels, round(self.shape.height * scale), round(self.shape.width * scale))
+        return torch.zeros(
+            2,
+            self.shape.channels,
+            round(self.shape.height * scale),
+            round(self.shape.width * scale),
+        )
 
 
 def student_width(candidate: Candidate) -> int:
@@ -173,10 +199,14 @@ def require_found(candidates: Sequence[Candidate], targets: Sequence[Target], si
     """
     for one in candidates:
         is_named = re.fullmatch(r"\w+", one.name, re.ASCII) is not None  # files are named after it
-        is_built = one.kind == one.target.kind and 1 <= one.level <= _LEVELS and (one.blocks or 0) >= 0
+        is_built = (
+            one.kind == one.target.kind and 1 <= one.level <= _LEVELS and (one.blocks or 0) >= 0
+        )
         if not (is_named and is_built and one.side in (side, _smaller(side))):
             raise InputError(f"{one} is no candidate of this run")
-    if len({one.name for one in candidates}) < len(candidates) or {one.target for one in candidates} != set(targets):
+    if len({one.name for one in candidates}) < len(candidates) or {
+        one.target for one in candidates
+    } != set(targets):
         raise InputError("its candidates are not those of the run's targets")
 
 
@@ -188,7 +218,11 @@ def widest(candidate: Candidate, builder: Builder, probe: Probe, teacher: Figure
     def at(level: int) -> Candidate:
         return replace(candidate, level=level)
 
-    highest = _LEVELS if size is None else bisect(_LEVELS, lambda level: size_fits(at(level), builder, probe, size))
+    highest = (
+        _LEVELS
+        if size is None
+        else bisect(_LEVELS, lambda level: size_fits(at(level), builder, probe, size))
+    )
     if highest == 0:
         return replace(candidate, level=1, met=False)
     if latency is None:
@@ -267,7 +301,16 @@ def ladder(count: int, allows: Callable[[str], bool] = lambda kind: True) -> tup
     """
     first = next(filter(allows, ("nested", "plain", "pruned")), None)
     if count < 1 or first is None:
-        raise InputError(f"expected one member or more, and techniques that can make them, got {count}")
-    others = [Target(smaller=64.0, kind="plain"), Target(smaller=16.0, kind="pruned")] if count > 2 else []
+        raise InputError(
+            f"expected one member or more, and techniques that can make them, got {count}"
+        )
+    others = (
+        [Target(smaller=64.0, kind="plain"), Target(smaller=16.0, kind="pruned")]
+        if count > 2
+        else []
+    )
     others = [target for target in others if allows(target.kind) and target.kind != first]
-    return (*(Target(smaller=8.0 * 2**step, kind=first) for step in range(count - len(others))), *others)
+    return (
+        *(Target(smaller=8.0 * 2**step, kind=first) for step in range(count - len(others))),
+        *others,
+    )

@@ -24,7 +24,10 @@ def at_least(count: int, trials: int, share: float) -> float:
     if count <= 0:
         return 1.0
     odds = math.log(share), math.log1p(-share)
-    each = (_log_ways(trials, k) + k * odds[0] + (trials - k) * odds[1] for k in range(count, trials + 1))
+    each = (
+        _log_ways(trials, k) + k * odds[0] + (trials - k) * odds[1]
+        for k in range(count, trials + 1)
+    )
     return min(1.0, math.fsum(map(math.exp, each)))
 
 
@@ -66,4 +69,6 @@ def is_no_guess(right: int, labels: NDArray[np.int64]) -> bool:
         labels: (examples,) of all of them.
     """
     commonest = int(np.bincount(labels).max()) / len(labels)
-    return right == len(labels) or (commonest < 1 and at_least(right, len(labels), commonest) < RARE)
+    return right == len(labels) or (
+        commonest < 1 and at_least(right, len(labels), commonest) < RARE
+    )

@@ -49,15 +49,24 @@ def on_cluster(address: str | None = None) -> Engine:
         with connected(address):  # told now, and not after the joint training
             pass
 
-    def finish_there(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
+    def finish_there(
+        run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]
+    ) -> dict[Candidate, Finished]:
         kept = {candidate: kept_member(run, candidate) for candidate in started}
-        missing = {candidate: network for candidate, network in started.items() if not kept[candidate].exists()}
+        missing = {
+            candidate: network
+            for candidate, network in started.items()
+            if not kept[candidate].exists()
+        }
         if missing:
             with connected(address) as ray:
                 for candidate, state in _learned(ray, lesson, missing):
                     save_state(kept[candidate], state)
                     run.clock.share(sum(path.exists() for path in kept.values()) / len(kept))
-        return {one: read_packed(kept[one], partial(Finished.unpacked, network)) for one, network in started.items()}
+        return {
+            one: read_packed(kept[one], partial(Finished.unpacked, network))
+            for one, network in started.items()
+        }
 
     return finish_there
 
@@ -71,7 +80,10 @@ def _learned(
     gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
     task = ray.remote(num_cpus=min(threads, cores), num_gpus=gpus, max_retries=_RETRIES)(_learn)
     shared = ray.put(_portable(lesson))
-    waiting = {task.remote(one, deepcopy(network).cpu(), shared, threads): one for one, network in started.items()}
+    waiting = {
+        task.remote(one, deepcopy(network).cpu(), shared, threads): one
+        for one, network in started.items()
+    }
     while waiting:
         (done, *_), _ = ray.wait(list(waiting))
         candidate = waiting.pop(done)
@@ -95,7 +107,9 @@ def _portable(lesson: Lesson) -> Lesson:
     return replace(lesson, teacher=None if teacher is None else deepcopy(teacher).cpu())
 
 
-def _learn(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, threads: int) -> dict[str, Any] | Failure:
+def _learn(
+    candidate: Candidate, network: fx.GraphModule, lesson: Lesson, threads: int
+) -> dict[str, Any] | Failure:
     """Run in a worker."""
     torch.set_num_threads(threads)
     # The lesson's arrays lie in the object store, read-only; nothing here writes into the tensors made of them.

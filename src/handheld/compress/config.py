@@ -74,7 +74,9 @@ class Source:
         if bool(self.path) == bool(self.factory):
             raise InputError("data: expected either a path or a factory")
         if self.factory and (given := [name for name in _OF_PATHS if getattr(self, name)]):
-            raise InputError(f"data.{given[0]}: says how a path is read, and here is a factory: let the factory do it")
+            raise InputError(
+                f"data.{given[0]}: says how a path is read, and here is a factory: let the factory do it"
+            )
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ class Config:
     def found_teacher(self) -> Teacher:
         """Return the teacher with paths to files that exist. Raises :class:`InputError` for one that does not."""
         paths = (self.teacher.checkpoint, self.teacher.file)
-        checkpoint, file = (None if path is None else str(find(path, self.folder).resolve()) for path in paths)
+        checkpoint, file = (
+            None if path is None else str(find(path, self.folder).resolve()) for path in paths
+        )
         return replace(self.teacher, checkpoint=checkpoint, file=file)
 
     def load(self) -> Splits:
@@ -103,7 +107,9 @@ class Config:
         if self.data.factory:
             data = factory(self.data.factory, self.folder)()
             if not isinstance(data, Splits):
-                raise InputError(f"data.factory: {self.data.factory} gives a {type(data).__name__}, expected Splits")
+                raise InputError(
+                    f"data.factory: {self.data.factory} gives a {type(data).__name__}, expected Splits"
+                )
         else:
             data = load(
                 find(self.data.path, self.folder),
@@ -124,7 +130,9 @@ def named(data: Splits, classes: tuple[str, ...]) -> Splits:
     """Return data whose classes have other names. Raises :class:`InputError` for too few or too many names."""
     if len(classes) != len(data.classes):
         raise InputError(f"data.classes: {len(classes)} names for {len(data.classes)} classes")
-    train, valid, test = (replace(part, classes=classes) for part in (data.train, data.valid, data.test))
+    train, valid, test = (
+        replace(part, classes=classes) for part in (data.train, data.valid, data.test)
+    )
     return replace(data, train=train, valid=valid, test=test)
 
 
@@ -137,7 +145,9 @@ def read(path: str | os.PathLike[str]) -> Config:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
     known = {"out", "targets", "data", "teacher", "settings", "devices"}
     if unknown := table.keys() - known:
-        raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
+        raise InputError(
+            f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}"
+        )
     return Config(
         Path(str(table.get("out", "family"))),
         from_table(Source, table.get("data", {}), "data"),
@@ -153,11 +163,17 @@ def targets(wanted: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]
     if isinstance(wanted, int) and not isinstance(wanted, bool):
         return wanted
     if not isinstance(wanted, list) or not all(isinstance(text, str) for text in wanted):
-        raise InputError(f"targets: expected a number, or a list of texts such as '70KB', got {wanted!r}")
+        raise InputError(
+            f"targets: expected a number, or a list of texts such as '70KB', got {wanted!r}"
+        )
     found = []
     for text in wanted:
         limits, _, device = text.partition(" on ")
-        if device and not (device.strip() in devices and isinstance(devices[device.strip()], int | float)):
-            raise InputError(f"target {text!r}: no device {device.strip()!r}; [devices] has {', '.join(devices) or 'none'}")
+        if device and not (
+            device.strip() in devices and isinstance(devices[device.strip()], int | float)
+        ):
+            raise InputError(
+                f"target {text!r}: no device {device.strip()!r}; [devices] has {', '.join(devices) or 'none'}"
+            )
         found.append(Target.of(limits, slowdown=float(devices[device.strip()]) if device else 1.0))
     return tuple(found)

@@ -23,7 +23,9 @@ from handheld.engine import compact, embed
 
 _CALIBRATION = 200
 _CHECKS = 8
-_ANY = math.inf  # difference of int8 outputs: whether eight bits are good enough is judged by the answers
+_ANY = (
+    math.inf
+)  # difference of int8 outputs: whether eight bits are good enough is judged by the answers
 _LONGEST_SHARE = 0.1234  # an accuracy of as many digits as a card holds
 
 
@@ -45,7 +47,11 @@ class FileLimits:
     def of(cls, target: Target, teacher: Figures) -> "FileLimits":
         """Return the limits of a target, some of which count from the teacher's figures."""
         size, seconds = target.max_size(teacher), target.max_latency(teacher)
-        return cls(math.inf if size is None else size, math.inf if seconds is None else seconds, target.accuracy or 0.0)
+        return cls(
+            math.inf if size is None else size,
+            math.inf if seconds is None else seconds,
+            target.accuracy or 0.0,
+        )
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,13 @@ class Exporter:
     tested: int = 0
     seed: int = 0
 
-    def compile(self, network: fx.GraphModule, side: int, precision: Precision, keep_float: Sequence[str] = ()) -> bytes:
+    def compile(
+        self,
+        network: fx.GraphModule,
+        side: int,
+        precision: Precision,
+        keep_float: Sequence[str] = (),
+    ) -> bytes:
         """Return a verified file of a folded network."""
         inputs = samples(self.train, self.preparation, side, _CALIBRATION, self.seed)
         return to_tflite(
@@ -131,7 +143,9 @@ class Exporter:
 
     def right(self, content: bytes) -> NDArray[np.bool_]:
         """Return (examples,) whether a file answers each of the validation split right."""
-        right: NDArray[np.bool_] = answers(content, self.valid, self.preparation) == self.valid.labels
+        right: NDArray[np.bool_] = (
+            answers(content, self.valid, self.preparation) == self.valid.labels
+        )
         return right
 
     def export(
@@ -166,7 +180,9 @@ class Exporter:
                 chosen = in_float
                 tried.append((in_float, "float32 again, which is faster here"))
         steps = tuple(Step(name, one.valid, len(one.content)) for one, name in tried)
-        return Exported(chosen.content, file, chosen.precision, chosen.right, chosen.kept_float, steps)
+        return Exported(
+            chosen.content, file, chosen.precision, chosen.right, chosen.kept_float, steps
+        )
 
     def _quantised(
         self,
@@ -197,7 +213,9 @@ class Exporter:
                 break
         return max(fitting, key=lambda one: (one.valid, -len(one.content)))
 
-    def _mixed(self, network: fx.GraphModule, side: int, in_float: Exported) -> Iterator[tuple[Exported, str]]:
+    def _mixed(
+        self, network: fx.GraphModule, side: int, in_float: Exported
+    ) -> Iterator[tuple[Exported, str]]:
         """Yield files with more and more of the most sensitive layers in float32, at last the one with all of them."""
         inputs = [torch.cat(list(samples(self.train, self.preparation, side, 128, self.seed + 1)))]
         ranked = tuple(sensitivity(network, inputs))
@@ -211,12 +229,17 @@ class Exporter:
 
     def _is_enough(self, one: Exported, in_float: Exported, limits: FileLimits) -> bool:
         """Whether nothing is lost that could be told from chance, and what was asked is reached."""
-        costs = in_float.valid - one.valid > self.max_loss and answers_fewer(one.right, in_float.right)
+        costs = in_float.valid - one.valid > self.max_loss and answers_fewer(
+            one.right, in_float.right
+        )
         return not costs and one.valid >= limits.accuracy
 
     def _fits(self, one: Exported, purpose: FilePurpose) -> bool:
         limits = purpose.limits
-        if len(self.finished(one.content, purpose.how, _LONGEST_SHARE, packed=purpose.packed)) > limits.size:
+        if (
+            len(self.finished(one.content, purpose.how, _LONGEST_SHARE, packed=purpose.packed))
+            > limits.size
+        ):
             return False
         return limits.seconds == math.inf or purpose.seconds(one.content) <= limits.seconds
 

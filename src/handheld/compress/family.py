@@ -117,16 +117,40 @@ class Member:
 
     def __post_init__(self) -> None:
         if self.file in ("", ".", "..") or set(self.file) & set("/\\\0"):
-            raise InputError(f"file {self.file!r} of {self.name!r}: expected the name of a file in the family's folder")
-        shares = [self.accuracy, self.accuracy_float, self.valid, *(step.accuracy for step in self.steps)]
-        counts = [self.size, self.size_float, self.macs, self.parameters, *(step.size for step in self.steps)]
-        figures = [*self.latency, *self.latency_float, *counts, *(value for layer in self.layers for value in layer[1:])]
+            raise InputError(
+                f"file {self.file!r} of {self.name!r}: expected the name of a file in the family's folder"
+            )
+        shares = [
+            self.accuracy,
+            self.accuracy_float,
+            self.valid,
+            *(step.accuracy for step in self.steps),
+        ]
+        counts = [
+            self.size,
+            self.size_float,
+            self.macs,
+            self.parameters,
+            *(step.size for step in self.steps),
+        ]
+        figures = [
+            *self.latency,
+            *self.latency_float,
+            *counts,
+            *(value for layer in self.layers for value in layer[1:]),
+        ]
         figures += [count for row in self.confusion for count in row]
         losses = [loss for _, loss in self.curve]
-        if not all(0 <= share <= 1 for share in shares) or not all(0 <= figure < math.inf for figure in figures):
-            raise InputError(f"{self.name!r}: expected accuracies of 0 to 1 and figures of 0 or more, got {self!r:.2000}")
+        if not all(0 <= share <= 1 for share in shares) or not all(
+            0 <= figure < math.inf for figure in figures
+        ):
+            raise InputError(
+                f"{self.name!r}: expected accuracies of 0 to 1 and figures of 0 or more, got {self!r:.2000}"
+            )
         if not all(map(math.isfinite, losses)):
-            raise InputError(f"{self.name!r}: expected finite losses in its curve, got {losses!r:.500}")
+            raise InputError(
+                f"{self.name!r}: expected finite losses in its curve, got {losses!r:.500}"
+            )
 
 
 @dataclass(frozen=True)
@@ -161,18 +185,27 @@ class Family:
     teacher_file: Member | None = None
 
     def __post_init__(self) -> None:
-        curves = {name: tuple((step, loss) for step, loss in curve) for name, curve in self.curves.items()}
-        object.__setattr__(self, "curves", curves)  # of tuples, so that what is read back equals what was written
+        curves = {
+            name: tuple((step, loss) for step, loss in curve) for name, curve in self.curves.items()
+        }
+        object.__setattr__(
+            self, "curves", curves
+        )  # of tuples, so that what is read back equals what was written
         everyone = (*self.references, *self.members)
         named = (*self.beside, *self.members)
         losses = [loss for curve in curves.values() for _, loss in curve]
-        for kind, names in (("names", [member.name for member in named]), ("files", [member.file for member in everyone])):
+        for kind, names in (
+            ("names", [member.name for member in named]),
+            ("files", [member.file for member in everyone]),
+        ):
             if len(set(names)) < len(names):
                 raise InputError(f"expected {kind} that differ, got {names}")
         for member in named:
             shape = [len(row) for row in member.confusion]
             if shape not in ([], [len(self.classes)] * len(self.classes)):
-                raise InputError(f"{member.name!r}: expected a confusion of {len(self.classes)} by {len(self.classes)} classes")
+                raise InputError(
+                    f"{member.name!r}: expected a confusion of {len(self.classes)} by {len(self.classes)} classes"
+                )
         if not all(map(math.isfinite, losses)):
             raise InputError(f"expected finite losses in the curves, got {losses!r:.500}")
 
@@ -184,7 +217,9 @@ class Family:
     @property
     def beside(self) -> tuple[Member, ...]:
         """All that members are set beside, :attr:`reference` first."""
-        return self.references if self.teacher_file is None else (self.teacher_file, *self.references)
+        return (
+            self.references if self.teacher_file is None else (self.teacher_file, *self.references)
+        )
 
     @property
     def references(self) -> tuple[Member, ...]:
@@ -216,14 +251,19 @@ class Family:
         source = self.folder / member.file
         path = Path(out) / member.file if Path(out).is_dir() else Path(out)
         if not source.is_file():
-            raise ModelError(f"{source} is gone: expected the file of member {member.name!r}; run `handheld compress` again")
+            raise ModelError(
+                f"{source} is gone: expected the file of member {member.name!r}; run `handheld compress` again"
+            )
         with atomic_path(path) as temporary:
             shutil.copyfile(source, temporary)
         return path
 
     def save(self) -> Path:
         """Write ``family.json``; the folder itself is not part of it. Raises :class:`InputError` for what JSON cannot hold."""
-        content = {"format": FORMAT, **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}}
+        content = {
+            "format": FORMAT,
+            **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"},
+        }
         content["members"] = [_written(member) for member in self.members]
         for name in ("teacher", "quantised", "teacher_file"):
             one = getattr(self, name)
@@ -249,12 +289,24 @@ class Family:
             content = read_json(text, parse_constant=_refuse)
             json.dumps(content, allow_nan=False)  # refuses 1e999
             if content.pop("format") != FORMAT:
-                raise ModelError(f"{path} is of another format, this version reads {FORMAT}; run `handheld compress` again")
+                raise ModelError(
+                    f"{path} is of another format, this version reads {FORMAT}; run `handheld compress` again"
+                )
             family: Family = _read(cls, {"folder": Path(folder), **content})
             return family
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise ModelError(f"{folder} holds no family.json: expected the folder of a finished `handheld compress`") from error
-        except (OSError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise ModelError(
+                f"{folder} holds no family.json: expected the folder of a finished `handheld compress`"
+            ) from error
+        except (
+            OSError,
+            ArithmeticError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 

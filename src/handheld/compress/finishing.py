@@ -20,7 +20,15 @@ from handheld.compress.training.batches import Batches
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, Curve, accuracy, follow, learn_int8
 from handheld.data import Dataset
-from handheld.training import Distillation, Report, Schedule, device, device_of, save_state, student_loss
+from handheld.training import (
+    Distillation,
+    Report,
+    Schedule,
+    device,
+    device_of,
+    save_state,
+    student_loss,
+)
 
 _PRUNING_STEPS = 3
 _PRUNING_EPOCHS = 0.5  # of training between them
@@ -50,7 +58,11 @@ class Lesson:
     @property
     def how(self) -> Distillation:
         """Return what counts in learning."""
-        return self.settings.distillation if self.answers is not None else replace(self.settings.distillation, weight=0.0)
+        return (
+            self.settings.distillation
+            if self.answers is not None
+            else replace(self.settings.distillation, weight=0.0)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +89,9 @@ class Finished:
         network = unpack(started, state["network"])
         aware = None if state["aware"] is None else filled(fold(network), state["aware"])
         steps = tuple(Step(*step) for step in state["steps"])
-        return cls(network, aware, steps, [(int(step), float(loss)) for step, loss in state["curve"]])
+        return cls(
+            network, aware, steps, [(int(step), float(loss)) for step, loss in state["curve"]]
+        )
 
 
 def finish(
@@ -99,24 +113,35 @@ def finish(
     """
     steps: list[Step] = []
     eight = lesson.settings.quantise if lesson.settings.uses("quantisation") else 0.0
-    first, second = (round(epochs * lesson.batches.per_epoch) for epochs in (lesson.settings.finish.epochs, eight))
+    first, second = (
+        round(epochs * lesson.batches.per_epoch)
+        for epochs in (lesson.settings.finish.epochs, eight)
+    )
 
     def report_from(before: int) -> Report:
         return lambda step, steps, loss: report(before + step, first + second, loss)
 
     def note(technique: str, one: torch.nn.Module) -> None:
         right = accuracy(AtSide(one, candidate.side).eval(), lesson.valid, lesson.preparation)
-        steps.append(Step(technique, right, 4 * sum(parameter.numel() for parameter in one.parameters())))
+        steps.append(
+            Step(technique, right, 4 * sum(parameter.numel() for parameter in one.parameters()))
+        )
 
     settings = lesson.settings
     if candidate.kind == "pruned":
         note("teacher", network)
-        network = _pruned(candidate, network, lesson, save / f"pruned_{candidate.name}.pt" if save else None)
+        network = _pruned(
+            candidate, network, lesson, save / f"pruned_{candidate.name}.pt" if save else None
+        )
         note("pruning", network)
     elif candidate.kind in SHARING:
         note("joint training", network)
     member = AtSide(network, candidate.side).to(device())
-    masks = Masks.of(network, settings.sparsity, skip=ends(network)) if candidate.kind == "sparse" else None
+    masks = (
+        Masks.of(network, settings.sparsity, skip=ends(network))
+        if candidate.kind == "sparse"
+        else None
+    )
     curve = follow(
         member,
         lesson.batches,
@@ -135,19 +160,30 @@ def finish(
         schedule = Schedule(eight, settings.finish.batch, settings.quantise_rate, clip=1.0)
         path = save / f"int8_{candidate.name}.pt" if save else None
         aware = learn_int8(
-            network, candidate.side, lesson.batches, lesson.answers, lesson.how, schedule, save=path, report=report_from(first)
+            network,
+            candidate.side,
+            lesson.batches,
+            lesson.answers,
+            lesson.how,
+            schedule,
+            save=path,
+            report=report_from(first),
         )
     return Finished(network.cpu(), aware.cpu() if aware is not None else None, tuple(steps), curve)
 
 
-def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, save: Path | None) -> fx.GraphModule:
+def _pruned(
+    candidate: Candidate, network: fx.GraphModule, lesson: Lesson, save: Path | None
+) -> fx.GraphModule:
     """Remove the channels that matter least to the loss, in steps with a little training between them.
 
     What is left is kept: a run that goes on, on another kind of machine perhaps, might choose other channels.
     """
     if save is not None and save.exists():
         return read_packed(save, partial(unpack, network)).to(device_of(network))
-    short = replace(lesson.settings.finish, epochs=_PRUNING_EPOCHS, rate=lesson.settings.finish.rate / 4)
+    short = replace(
+        lesson.settings.finish, epochs=_PRUNING_EPOCHS, rate=lesson.settings.finish.rate / 4
+    )
 
     def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return student_loss(logits, labels, None, lesson.settings.distillation)
@@ -173,4 +209,7 @@ def _pruned(candidate: Candidate, network: fx.GraphModule, lesson: Lesson, save:
 
 def taylor_batches(batches: Batches) -> Sequence[tuple[torch.Tensor, torch.Tensor]]:
     """Return a few batches of inputs and labels, to see what each channel does to the loss."""
-    return [(batch.inputs, batch.labels) for batch in map(batches.at, range(min(_TAYLOR_BATCHES, batches.per_epoch)))]
+    return [
+        (batch.inputs, batch.labels)
+        for batch in map(batches.at, range(min(_TAYLOR_BATCHES, batches.per_epoch)))
+    ]

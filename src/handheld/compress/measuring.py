@@ -44,17 +44,27 @@ class Probe:
         file: the teacher's own file, if it has one: then targets count from that.
     """
 
-    def __init__(self, teacher: bytes, preparation: Preparation, precision: Precision, file: ReadOnly | None = None):
+    def __init__(
+        self,
+        teacher: bytes,
+        preparation: Preparation,
+        precision: Precision,
+        file: ReadOnly | None = None,
+    ):
         self.teacher = teacher
         self.preparation = preparation
         self.precision = precision
         self.bytes_each = 1 if precision == "int8" else 4
-        timed = latencies({"teacher": teacher}, calls={} if file is None else {"file": file.one_call()})
+        timed = latencies(
+            {"teacher": teacher}, calls={} if file is None else {"file": file.one_call()}
+        )
         self._pace = timed["teacher"].median
         own = Figures(len(teacher), timed["teacher"])
         self.reference = own if file is None else Figures(file.size, timed["file"])
         self._files: dict[str, bytes] = {}
-        self._beside: dict[int, int] = {}  # bytes of files that are no weights, by the number of operators
+        self._beside: dict[
+            int, int
+        ] = {}  # bytes of files that are no weights, by the number of operators
 
     def file(self, network: fx.GraphModule, side: int) -> bytes:
         """Return a network's file for pictures of a side; the same one is compiled once."""
@@ -62,11 +72,21 @@ class Probe:
         if key not in self._files:
             empty = np.zeros((1, *self.preparation.shape[1:], self.preparation.shape[0]), np.uint8)
             example = resized(self.preparation.inputs(empty), side)
-            noise = [torch.randn(example.shape, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
+            noise = [
+                torch.randn(example.shape, generator=torch.Generator().manual_seed(seed))
+                for seed in range(4)
+            ]
             file = to_tflite(
-                Plain(fold(network)), example, metadata={}, precision=self.precision, calibration=noise, tolerance=np.inf
+                Plain(fold(network)),
+                example,
+                metadata={},
+                precision=self.precision,
+                calibration=noise,
+                tolerance=np.inf,
             )
-            self._beside[len(network.graph.nodes)] = file.size - self.bytes_each * _parameters(network)
+            self._beside[len(network.graph.nodes)] = file.size - self.bytes_each * _parameters(
+                network
+            )
             self._files[key] = file.content
             while sum(map(len, self._files.values())) > _MOST_KEPT and len(self._files) > 1:
                 del self._files[next(iter(self._files))]  # the oldest
@@ -94,7 +114,9 @@ def _parameters(network: fx.GraphModule) -> int:
 def noise(model: Model) -> list[NDArray[Any]]:
     """Return normal noise for each input of a model."""
     rng = np.random.default_rng(0)
-    return [info.to_stored(rng.standard_normal(info.shape).astype(np.float32)) for info in model.inputs]
+    return [
+        info.to_stored(rng.standard_normal(info.shape).astype(np.float32)) for info in model.inputs
+    ]
 
 
 def latencies(
@@ -135,12 +157,20 @@ def answers(content: bytes, dataset: Dataset, preparation: Preparation) -> NDArr
         return np.fromiter((model.run(one)[0].argmax() for one in each), np.int64, len(dataset))
 
 
-def stored_inputs(info: TensorInfo, dataset: Dataset, preparation: Preparation) -> Iterator[NDArray[Any]]:
+def stored_inputs(
+    info: TensorInfo, dataset: Dataset, preparation: Preparation
+) -> Iterator[NDArray[Any]]:
     """Return each picture as a model file takes it: (1, height, width, channels) of the file's size and type."""
     pictures, side = pixels(dataset), min(info.shape[1:3])
     for start in range(0, len(dataset), 500):
-        inputs = resized(preparation.inputs(pictures[start : start + 500]), side).permute(0, 2, 3, 1).numpy()
-        yield from np.split(info.to_stored(np.ascontiguousarray(inputs, dtype=np.float32)), len(inputs))
+        inputs = (
+            resized(preparation.inputs(pictures[start : start + 500]), side)
+            .permute(0, 2, 3, 1)
+            .numpy()
+        )
+        yield from np.split(
+            info.to_stored(np.ascontiguousarray(inputs, dtype=np.float32)), len(inputs)
+        )
 
 
 def confusion(answered: NDArray[np.int64], dataset: Dataset) -> tuple[tuple[int, ...], ...]:

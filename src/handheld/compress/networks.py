@@ -41,7 +41,9 @@ def make(name: str, shape: PictureShape, classes: int, width: int, *, seed: int)
         InputError: no network of that name, or a number below 1.
     """
     if name not in NETWORKS:
-        raise InputError(f"no network {name!r}: expected {', '.join(NETWORKS)}, or package.module:factory")
+        raise InputError(
+            f"no network {name!r}: expected {', '.join(NETWORKS)}, or package.module:factory"
+        )
     if min(*shape, classes, width) < 1:
         raise InputError(
             f"{name}: expected a picture, classes and a width of 1 or more, got {tuple(shape)}, {classes}, {width}"
@@ -81,7 +83,9 @@ class Projection(nn.Module):
     def __init__(self, inputs: int, bits: int):
         super().__init__()
         self.directions = nn.Linear(inputs, bits, bias=False)
-        self.directions.weight = nn.Parameter(torch.randint(0, 2, (bits, inputs)).float() * 2 - 1, requires_grad=False)
+        self.directions.weight = nn.Parameter(
+            torch.randint(0, 2, (bits, inputs)).float() * 2 - 1, requires_grad=False
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (n, bits) of -1 and 1."""
@@ -164,4 +168,9 @@ def _head(features: int, classes: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, classes)]
 
 
-NETWORKS: Mapping[str, Factory] = {"residual": residual, "mobile": mobile, "plain": plain, "projected": projected}
+NETWORKS: Mapping[str, Factory] = {
+    "residual": residual,
+    "mobile": mobile,
+    "plain": plain,
+    "projected": projected,
+}

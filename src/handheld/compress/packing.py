@@ -20,7 +20,9 @@ Unpacked = TypeVar("Unpacked")
 
 def pack(network: fx.GraphModule) -> dict[str, Any]:
     """Describe a network by tensors, numbers and texts; :func:`unpack` needs the network that it was cut from too."""
-    lengths = [[[list(place), number] for place, number in found] for found in _lengths(network).values()]
+    lengths = [
+        [[list(place), number] for place, number in found] for found in _lengths(network).values()
+    ]
     return {"weights": network.state_dict(), "lengths": lengths}
 
 
@@ -37,8 +39,18 @@ def read_packed(path: Path, unpacked: Callable[[dict[str, Any]], Unpacked]) -> U
     state = load_state(path)
     try:
         return unpacked(state)
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, CompileError) as error:
-        raise InputError(f"{path} is damaged, or of another network: delete it, and it is learned again ({error})") from error
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        RuntimeError,
+        CompileError,
+    ) as error:
+        raise InputError(
+            f"{path} is damaged, or of another network: delete it, and it is learned again ({error})"
+        ) from error
 
 
 def filled(network: fx.GraphModule, weights: Mapping[str, torch.Tensor]) -> fx.GraphModule:
@@ -48,7 +60,9 @@ def filled(network: fx.GraphModule, weights: Mapping[str, torch.Tensor]) -> fx.G
     for name, tensor in weights.items():
         owner, _, attribute = name.rpartition(".")
         is_parameter = isinstance(getattr(layers[owner], attribute), nn.Parameter)
-        setattr(layers[owner], attribute, nn.Parameter(tensor.cpu()) if is_parameter else tensor.cpu())
+        setattr(
+            layers[owner], attribute, nn.Parameter(tensor.cpu()) if is_parameter else tensor.cpu()
+        )
     for layer in layers.values():
         resize(layer)
     return copy.eval()

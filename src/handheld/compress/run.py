@@ -20,7 +20,15 @@ from handheld.compress.measuring import Probe
 from handheld.compress.quantisation import fold
 from handheld.compress.report import write_report
 from handheld.compress.settings import Settings, TextEpochs, listed
-from handheld.compress.stages import Engine, Run, export_members, finish_members, plan, teach, together
+from handheld.compress.stages import (
+    Engine,
+    Run,
+    export_members,
+    finish_members,
+    plan,
+    teach,
+    together,
+)
 from handheld.compress.targets import Target
 from handheld.compress.teacher_file import ReadOnly, doubts, guesses, warn
 from handheld.compress.teachers import Teacher, build, check, traced
@@ -86,15 +94,28 @@ def compress(
     wanted = _wanted(targets, settings, is_text)
     if is_text:
         if engine != "local":
-            raise InputError(f"members for texts learn in this process: expected the engine local, got {engine}")
+            raise InputError(
+                f"members for texts learn in this process: expected the engine local, got {engine}"
+            )
         with _on_threads(settings.threads):
             return compress_texts(
-                model, data, out=out, targets=wanted, settings=settings, trained=trained, base=base, progress=progress
+                model,
+                data,
+                out=out,
+                targets=wanted,
+                settings=settings,
+                trained=trained,
+                base=base,
+                progress=progress,
             )
     if settings.texts != TextEpochs():
-        raise InputError("these are pictures: [settings.texts] says how long texts learn; set training, finish and quantise")
+        raise InputError(
+            "these are pictures: [settings.texts] says how long texts learn; set training, finish and quantise"
+        )
     if not_allowed := [str(target) for target in wanted if not settings.allows(target.kind)]:
-        raise InputError(f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}")
+        raise InputError(
+            f"target {not_allowed[0]!r} needs a technique that is not among {', '.join(settings.techniques)}"
+        )
     preparation, classes = Preparation.of(data.train), len(data.classes)
     for part in (data.valid, data.test):
         pixels(part)  # of the training pictures' shape, and of their type too
@@ -108,7 +129,9 @@ def compress(
     }
     if isinstance(model, nn.Module):
         network = check(model, preparation.shape, classes)
-        what["weights"] = values_digest([(k, tuple(v.shape), float(v.double().sum())) for k, v in network.state_dict().items()])
+        what["weights"] = values_digest(
+            [(k, tuple(v.shape), float(v.double().sum())) for k, v in network.state_dict().items()]
+        )
     else:
         network = build(source, preparation.shape, classes, seed=settings.seed, folder=Path(base))
     answerer = None
@@ -118,16 +141,31 @@ def compress(
     weighted = settings.weighted(data.train.counts.tolist())
     with open_run(out, json.loads(json.dumps(what))) as space, _on_threads(settings.threads):
         clock = StageClock(progress, kept=space.file("seconds.json"))
-        run = Run(data, weighted, wanted, space, clock, preparation, large, not what["trained"], source, answerer)
+        run = Run(
+            data,
+            weighted,
+            wanted,
+            space,
+            clock,
+            preparation,
+            large,
+            not what["trained"],
+            source,
+            answerer,
+        )
         return _stages(run, finish)
 
 
-def _wanted(targets: int | Sequence[Target | str], settings: Settings, is_text: bool) -> tuple[Target, ...]:
+def _wanted(
+    targets: int | Sequence[Target | str], settings: Settings, is_text: bool
+) -> tuple[Target, ...]:
     """Return targets, of which a number of members or texts may be said. Raises :class:`InputError`."""
     if isinstance(targets, int) and not isinstance(targets, bool):
         return text_ladder(targets) if is_text else ladder(targets, settings.allows)
     if not isinstance(targets, Sequence) or isinstance(targets, str):
-        raise InputError(f"targets: expected a list such as ['70KB', '5ms'], or a number of members, got {targets!r}")
+        raise InputError(
+            f"targets: expected a list such as ['70KB', '5ms'], or a number of members, got {targets!r}"
+        )
     wanted = tuple(one if isinstance(one, Target) else Target.of(one) for one in targets)
     if not wanted:
         raise InputError("no targets: expected one or more, or a number of members")
@@ -142,7 +180,10 @@ def _doubts(run: Run) -> list[str]:
         right = round(accuracy(run.large.eval(), valid, run.preparation) * len(valid))
         mean, std = list(run.preparation.mean), list(run.preparation.std)
         told = guesses(run.source.network, right, valid.labels)
-        found += [f"{note}. Pictures come to it with mean {mean} and std {std}, which are those of the data" for note in told]
+        found += [
+            f"{note}. Pictures come to it with mean {mean} and std {std}, which are those of the data"
+            for note in told
+        ]
     if run.answerer is not None:
         found += doubts(run.answerer, valid)
     return found
@@ -150,9 +191,13 @@ def _doubts(run: Run) -> list[str]:
 
 def _said(settings: Settings) -> dict[str, Any]:
     """Return settings as a plan holds them."""
-    without = {"processes", "threads", "texts"} | ({"class_weights"} if not settings.class_weights else set())
+    without = {"processes", "threads", "texts"} | (
+        {"class_weights"} if not settings.class_weights else set()
+    )
     said = {key: value for key, value in asdict(settings).items() if key not in without}
-    said["distillation"] = {key: value for key, value in said["distillation"].items() if value != ()}
+    said["distillation"] = {
+        key: value for key, value in said["distillation"].items() if value != ()
+    }
     return said
 
 
@@ -176,7 +221,9 @@ def _engine(name: str, address: str | None) -> Engine:
     if name != "local":
         raise InputError(f"no engine {name!r}: expected local or ray")
     if address is not None:
-        raise InputError(f"an address ({address}) is that of a Ray cluster: it needs the engine ray")
+        raise InputError(
+            f"an address ({address}) is that of a Ray cluster: it needs the engine ray"
+        )
     return finish_members
 
 
@@ -198,9 +245,16 @@ def _stages(run: Run, finish: Engine) -> Family:
     @cache
     def probe() -> Probe:
         draft = exporter.compile(fold(run.large.cpu()), run.side, "float32")
-        return Probe(draft, run.preparation, "int8" if settings.uses("quantisation") else "float32", run.answerer)
+        return Probe(
+            draft,
+            run.preparation,
+            "int8" if settings.uses("quantisation") else "float32",
+            run.answerer,
+        )
 
-    builder = Builder(run.large, run.preparation.shape, len(run.data.classes), settings.seed, settings.sparsity)
+    builder = Builder(
+        run.large, run.preparation.shape, len(run.data.classes), settings.seed, settings.sparsity
+    )
     with clock.of("candidates"):
         candidates = plan(run, builder, probe)
     with clock.of("joint training"):

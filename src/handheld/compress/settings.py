@@ -81,11 +81,19 @@ class Settings:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(f"seed: expected a whole number of 0 or more, got {self.seed!r}")
         if unknown := [name for name in self.techniques if name not in TECHNIQUES]:
-            raise InputError(f"no technique {unknown[0]!r}: expected some of {', '.join(TECHNIQUES)}")
+            raise InputError(
+                f"no technique {unknown[0]!r}: expected some of {', '.join(TECHNIQUES)}"
+            )
         if not (
-            self.quantise >= 0 and self.quantise_rate > 0 and self.budget > 0 and self.views >= 1 and 0 <= self.max_loss <= 1
+            self.quantise >= 0
+            and self.quantise_rate > 0
+            and self.budget > 0
+            and self.views >= 1
+            and 0 <= self.max_loss <= 1
         ):
-            raise InputError(f"expected positive numbers of epochs, rates, budget and views, got {self}")
+            raise InputError(
+                f"expected positive numbers of epochs, rates, budget and views, got {self}"
+            )
         if not (0 < self.sparsity < 1 and 0 <= self.frozen < 1):
             raise InputError(
                 f"expected a sparsity between 0 and 1 and a frozen part below 1, got {self.sparsity}, {self.frozen}"
@@ -94,13 +102,19 @@ class Settings:
         if self.processes < 1:
             raise InputError(f"expected 1 process or more, got {self.processes}")
         if self.threads < 0:
-            raise InputError(f"expected threads of 0 (as many as torch finds) or more, got {self.threads}")
+            raise InputError(
+                f"expected threads of 0 (as many as torch finds) or more, got {self.threads}"
+            )
         if isinstance(self.class_weights, str) and self.class_weights != BALANCED:
-            raise InputError(f"class_weights is {self.class_weights!r}, expected {BALANCED} or a number for each class")
+            raise InputError(
+                f"class_weights is {self.class_weights!r}, expected {BALANCED} or a number for each class"
+            )
 
     def allows(self, kind: str) -> bool:
         """Whether a kind of member can be made with these techniques."""
-        return self.uses({"nested": "joint", "pruned": "pruning", "sparse": "sparsity"}.get(kind, "students"))
+        return self.uses(
+            {"nested": "joint", "pruned": "pruning", "sparse": "sparsity"}.get(kind, "students")
+        )
 
     def weighted(self, counts: Sequence[int]) -> "Settings":
         """Return settings in which the class weights are numbers, by which members learn.
@@ -115,7 +129,9 @@ class Settings:
         if isinstance(weights, str):
             present = [count for count in counts if count]
             # n / (classes * count): one on average over the examples, as in scikit-learn. A class without any never counts.
-            weights = tuple(sum(present) / (len(present) * count) if count else 1.0 for count in counts)
+            weights = tuple(
+                sum(present) / (len(present) * count) if count else 1.0 for count in counts
+            )
         if weights and len(weights) != len(counts):
             raise InputError(f"class_weights: {len(weights)} numbers for {len(counts)} classes")
         if not weights:
@@ -130,5 +146,7 @@ class Settings:
 def listed(techniques: Sequence[str]) -> tuple[str, ...]:
     """Return techniques as a tuple. Raises :class:`InputError` for one text, which would be read letter by letter."""
     if isinstance(techniques, str) or not isinstance(techniques, Sequence):
-        raise InputError(f"techniques: expected a list of some of {', '.join(TECHNIQUES)}, got {techniques!r}")
+        raise InputError(
+            f"techniques: expected a list of some of {', '.join(TECHNIQUES)}, got {techniques!r}"
+        )
     return tuple(techniques)

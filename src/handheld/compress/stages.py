@@ -37,7 +37,9 @@ from handheld.files import atomic_path
 from handheld.training import device, save_state
 from handheld.training.runs import RunFolder, StageClock, damaged, made_by, read_kept
 
-_VALUE = 2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
+_VALUE = (
+    2000  # training time of one value that a convolution gives, in multiply-accumulates (measured)
+)
 _NORM_BATCHES = 20
 _READINGS = 3  # of a file's latency: a slow moment of the machine is outvoted
 _PAIRS = 5  # of steps, to see what members cost in the joint run
@@ -90,7 +92,11 @@ class Run:
             "image": self.preparation.card(),
             "output": "logits",
             "made_by": made_by("compress"),
-            "training": {"data": self.data.train.digest, "examples": len(self.data.train), "seed": self.settings.seed},
+            "training": {
+                "data": self.data.train.digest,
+                "examples": len(self.data.train),
+                "seed": self.settings.seed,
+            },
         }
 
     def batches(self, *, views: int = 0) -> Batches:
@@ -114,12 +120,16 @@ def plan(run: Run, builder: Builder, measured: Callable[[], Probe]) -> tuple[Can
     """
     path = run.space.file("candidates.json")
     if path.exists():
-        return planned(path, run.targets, min(run.preparation.shape.height, run.preparation.shape.width))
+        return planned(
+            path, run.targets, min(run.preparation.shape.height, run.preparation.shape.width)
+        )
     found: list[Candidate] = []
     probe = measured()
     for number, target in enumerate(run.targets):
         name = f"{target.kind}_{number + 1}"
-        found += search(builder, probe, probe.reference, target, name, variants=run.settings.variants)
+        found += search(
+            builder, probe, probe.reference, target, name, variants=run.settings.variants
+        )
         run.clock.share((number + 1) / len(run.targets))
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps([asdict(candidate) for candidate in found]))
@@ -133,7 +143,9 @@ def planned(path: Path, targets: Sequence[Target], side: int) -> tuple[Candidate
     """
     entries = read_kept(path)
     try:
-        candidates = tuple(from_table(Candidate, entry, f"$[{place}]") for place, entry in enumerate(entries))
+        candidates = tuple(
+            from_table(Candidate, entry, f"$[{place}]") for place, entry in enumerate(entries)
+        )
         require_found(candidates, targets, side)
     except (TypeError, InputError) as error:
         raise damaged(path, error) from error
@@ -149,7 +161,9 @@ def joint_ratio(space: RunFolder) -> float | None:
     return ratio if 0 < ratio < math.inf else None
 
 
-def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dict[Candidate, fx.GraphModule]:
+def together(
+    run: Run, builder: Builder, candidates: Sequence[Candidate]
+) -> dict[Candidate, fx.GraphModule]:
     """Train the large network with all candidates in one run; return the best candidate of each target, with its weights.
 
     Where no weights are shared and the large network stays as it is, there is nothing to learn together: each member learns for
@@ -165,26 +179,40 @@ def together(run: Run, builder: Builder, candidates: Sequence[Candidate]) -> dic
         with atomic_path(run.space.file("joint.json")) as temporary:
             temporary.write_text(json.dumps({"ratio": round(time_ratio(step, _PAIRS), 3)}))
     run.curves["joint training"] = fit_on(
-        settings.processes, step, settings.training, steps, save=save, report=run.clock.steps, seed=settings.seed
+        settings.processes,
+        step,
+        settings.training,
+        steps,
+        save=save,
+        report=run.clock.steps,
+        seed=settings.seed,
     )
     return _best(run, candidates, step.together, batches)
 
 
-def joint_run(run: Run, builder: Builder, candidates: Sequence[Candidate], batches: Batches, steps: int) -> JointStep:
+def joint_run(
+    run: Run, builder: Builder, candidates: Sequence[Candidate], batches: Batches, steps: int
+) -> JointStep:
     """Put together what learns in the joint run, and how much of it in each step."""
     built = {one: builder.build(one) for one in candidates if one.kind != "pruned"}
     # What members learn changes the weights that they share: those of a teacher that is finished must not change.
     shared = None if run.trains_large else deepcopy(run.large)
     members = {one.name: _learner(shared or run.large, one, cut) for one, cut in built.items()}
     settings = run.settings
-    how = settings.distillation if settings.uses("distillation") else replace(settings.distillation, weight=0.0)
+    how = (
+        settings.distillation
+        if settings.uses("distillation")
+        else replace(settings.distillation, weight=0.0)
+    )
     all_of_them = Together(run.large, members, shared=shared).to(device())
     all_of_them.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     costs = {one.name: cost(cut.network) for one, cut in built.items()}
     who = sandwich(costs, cost(run.large), batches.size // settings.processes, settings.budget)
     all_of_them.train()
     run.large.train(run.trains_large)
-    return JointStep(all_of_them, batches, who, how, run.answerer, head_only=round(settings.frozen * steps))
+    return JointStep(
+        all_of_them, batches, who, how, run.answerer, head_only=round(settings.frozen * steps)
+    )
 
 
 def _learner(shared: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Module:
@@ -193,7 +221,9 @@ def _learner(shared: fx.GraphModule, candidate: Candidate, cut: Slim) -> nn.Modu
     return AtSide(cut.network, candidate.side)
 
 
-def _best(run: Run, candidates: Sequence[Candidate], family: Together, batches: Batches) -> dict[Candidate, fx.GraphModule]:
+def _best(
+    run: Run, candidates: Sequence[Candidate], family: Together, batches: Batches
+) -> dict[Candidate, fx.GraphModule]:
     """Judge the candidates on the validation split, with batch normalisation measured anew."""
     scores: dict[str, float] = {}
     for name, member in family.members.items():
@@ -205,9 +235,12 @@ def _best(run: Run, candidates: Sequence[Candidate], family: Together, batches: 
         rivals = [one for one in candidates if one.target == target]
         best = max(rivals, key=lambda one: (one.met, scores.get(one.name, 0.0)))
         run.tried.extend(
-            {"name": one.name, "how": one.how, "valid": scores.get(one.name), "kept": one == best} for one in rivals
+            {"name": one.name, "how": one.how, "valid": scores.get(one.name), "kept": one == best}
+            for one in rivals
         )
-        chosen[best] = run.large if best.kind == "pruned" else _standalone(family.members[best.name])
+        chosen[best] = (
+            run.large if best.kind == "pruned" else _standalone(family.members[best.name])
+        )
     return chosen
 
 
@@ -233,7 +266,13 @@ def teach(run: Run) -> Lesson:
     if not run.settings.uses("distillation"):
         return Lesson(run.batches(), None, run.data.valid, run.preparation, run.settings)
     batches, large = run.batches(views=run.settings.views), run.large.to(device()).eval()
-    answers = Answers(run.answerer or large, batches, len(run.data.classes), save=run.space.state, report=run.clock.share)
+    answers = Answers(
+        run.answerer or large,
+        batches,
+        len(run.data.classes),
+        save=run.space.state,
+        report=run.clock.share,
+    )
     return Lesson(batches, answers, run.data.valid, run.preparation, run.settings, large)
 
 
@@ -241,14 +280,18 @@ Engine = Callable[[Run, Lesson, Mapping[Candidate, fx.GraphModule]], dict[Candid
 """Lets each member learn for itself, wherever that is; the members are independent of each other."""
 
 
-def finish_members(run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]) -> dict[Candidate, Finished]:
+def finish_members(
+    run: Run, lesson: Lesson, started: Mapping[Candidate, fx.GraphModule]
+) -> dict[Candidate, Finished]:
     """Let each member learn for itself, one after another: the engine of one process."""
     finished = {}
     for number, (candidate, network) in enumerate(started.items()):
         kept = kept_member(run, candidate)
         with run.clock.part(number, len(started), candidate.name):
             if not kept.exists():
-                one = finish(candidate, network, lesson, save=run.space.state, report=run.clock.steps)
+                one = finish(
+                    candidate, network, lesson, save=run.space.state, report=run.clock.steps
+                )
                 save_state(kept, one.packed())
             finished[candidate] = read_packed(kept, partial(Finished.unpacked, network))
     return finished
@@ -273,7 +316,10 @@ def export_members(
             fastest=candidate.target.is_about_speed_alone,
         )
         int8 = run.settings.uses("quantisation")
-        exported[candidate] = one, exporter.export(one.network, one.aware, candidate.side, purpose, int8=int8)
+        exported[candidate] = (
+            one,
+            exporter.export(one.network, one.aware, candidate.side, purpose, int8=int8),
+        )
         run.clock.share((number + 1) / len(finished))
     return exported
 

@@ -61,11 +61,15 @@ class Target:
         limits = (self.size, self.latency, self.smaller, self.faster, self.accuracy)
         if all(limit is None for limit in limits):
             raise InputError(f"a target says no limit: expected one or more such as {_SOME}")
-        for name, limit in zip(("size", "latency", "smaller", "faster", "accuracy"), limits, strict=True):
+        for name, limit in zip(
+            ("size", "latency", "smaller", "faster", "accuracy"), limits, strict=True
+        ):
             if limit is not None and not (_is_number(limit) and 0 < limit < 1e15):
                 raise InputError(f"{name} of a target: expected a number above 0, got {limit!r}")
         if self.accuracy is not None and self.accuracy > 1:
-            raise InputError(f"expected an accuracy of at most 100 %, got {self.accuracy:.6g} (0.92 is 92 %)")
+            raise InputError(
+                f"expected an accuracy of at most 100 %, got {self.accuracy:.6g} (0.92 is 92 %)"
+            )
         if self.kind not in _KINDS or not (_is_number(self.slowdown) and 0 < self.slowdown < 1e6):
             raise InputError(
                 f"expected a kind of {', '.join(_KINDS)} and a slowdown above 0, got {self.kind!r}, {self.slowdown}"
@@ -115,7 +119,9 @@ class Target:
         if (size := self.max_size(teacher)) is not None and member.size > size:
             found.append(f"{member.size} bytes, at most {size:.0f} asked")
         if (latency := self.max_latency(teacher)) is not None and member.latency.median > latency:
-            found.append(f"{member.latency.median * 1e6:.4g} us here, at most {latency * 1e6:.4g} asked")
+            found.append(
+                f"{member.latency.median * 1e6:.4g} us here, at most {latency * 1e6:.4g} asked"
+            )
         if self.accuracy is not None and member.valid < self.accuracy:
             found.append(f"{member.valid:.2%} right, {self.accuracy:.2%} asked")
         return found
@@ -123,13 +129,21 @@ class Target:
     def excess(self, member: _Figures, teacher: _Figures) -> float:
         """Return the largest ratio by which a member exceeds a limit; 1 or less if it fits."""
         size, latency = self.max_size(teacher), self.max_latency(teacher)
-        ratios = [0.0 if size is None else member.size / size, 0.0 if latency is None else member.latency.median / latency]
-        return max(*ratios, 0.0 if self.accuracy is None else self.accuracy / max(member.valid, 1e-9))
+        ratios = [
+            0.0 if size is None else member.size / size,
+            0.0 if latency is None else member.latency.median / latency,
+        ]
+        return max(
+            *ratios, 0.0 if self.accuracy is None else self.accuracy / max(member.valid, 1e-9)
+        )
 
     @property
     def is_about_speed_alone(self) -> bool:
         """Whether there is a limit of latency and none of size."""
-        return (self.latency, self.faster) != (None, None) and (self.size, self.smaller) == (None, None)
+        return (self.latency, self.faster) != (None, None) and (self.size, self.smaller) == (
+            None,
+            None,
+        )
 
     def max_size(self, teacher: _Figures) -> float | None:
         """Bytes that a member's file may have."""
@@ -152,8 +166,12 @@ def _limit(part: str, text: str) -> tuple[str, float]:
     found = _PART.fullmatch(part.replace("\u00d7", "x"))
     name, unit = _UNITS.get(" ".join(found[2].split()) if found else "", ("", ""))
     if not found or not name:
-        raise InputError(f"target {text!r}: {part!r} is none of {_SOME}, 3x slower device, {', '.join(_KINDS)}")
-    value = Decimal(found[1]) * Decimal(unit)  # exact, so that a target's text gives the target back
+        raise InputError(
+            f"target {text!r}: {part!r} is none of {_SOME}, 3x slower device, {', '.join(_KINDS)}"
+        )
+    value = Decimal(found[1]) * Decimal(
+        unit
+    )  # exact, so that a target's text gives the target back
     return name, round(value) if name == "size" else float(value)
 
 

@@ -80,16 +80,23 @@ class ReadOnly:
         self.is_norm_known = bool(mean) or said is not None
         if any(len(value) not in (1, preparation.shape.channels) for value in self.norm):
             count = len(self.norm[0])
-            raise InputError(f"{self.path}: mean and std have {count} numbers, pictures {preparation.shape.channels}")
+            raise InputError(
+                f"{self.path}: mean and std have {count} numbers, pictures {preparation.shape.channels}"
+            )
         self._scale, self._shift = _rescaling((preparation.mean, preparation.std), self.norm)
         self._columns = _columns(classes, labels, theirs, self.path)
         self._see_that_it_fits()
 
     @classmethod
-    def of(cls, teacher: Teacher, base: Path, labels: Sequence[str], preparation: Preparation) -> "ReadOnly":
+    def of(
+        cls, teacher: Teacher, base: Path, labels: Sequence[str], preparation: Preparation
+    ) -> "ReadOnly":
         """Open a teacher's file. Its path is relative to ``base``; raises what the class does."""
         assert teacher.file is not None
-        path, more = base / teacher.file, (teacher.mean, teacher.std, teacher.classes, teacher.isolated)
+        path, more = (
+            base / teacher.file,
+            (teacher.mean, teacher.std, teacher.classes, teacher.isolated),
+        )
         return cls(path, labels, preparation, *more)
 
     def __reduce__(self) -> tuple[type["ReadOnly"], tuple[Any, ...]]:
@@ -119,7 +126,9 @@ class ReadOnly:
         """Return the class that is answered for each picture, (n,)."""
         pictures = pixels(dataset)
         batches = range(0, len(dataset), _BATCH)
-        logits = [self(self.preparation.inputs(pictures[start : start + _BATCH])) for start in batches]
+        logits = [
+            self(self.preparation.inputs(pictures[start : start + _BATCH])) for start in batches
+        ]
         return torch.cat(logits).argmax(dim=1).numpy()
 
     def one_call(self) -> Callable[[], object]:
@@ -129,7 +138,9 @@ class ReadOnly:
         """
         apart = self._isolated or os.environ.get("HANDHELD_ISOLATED") == "1"
         run = _opened(self.path, threads=1, isolated=apart)[0]
-        (picture,) = self._pictures(torch.randn((1, *self.preparation.shape), generator=torch.Generator().manual_seed(0)))
+        (picture,) = self._pictures(
+            torch.randn((1, *self.preparation.shape), generator=torch.Generator().manual_seed(0))
+        )
         return partial(run, picture)
 
     @property
@@ -164,8 +175,12 @@ class ReadOnly:
                 f"{self.path} takes pictures of another shape than {shape.height} x {shape.width} (height, width): load the "
                 f"data with size=({side}, {side}), in a configuration size = [{side}, {side}] under [data] ({error})"
             ) from error
-        if self._columns is not None and not (self._columns.min() >= 0 and self._columns.max() < count):
-            raise InputError(f"teacher.classes: {self.path} gives {count} values, expected numbers of 0 to {count - 1}")
+        if self._columns is not None and not (
+            self._columns.min() >= 0 and self._columns.max() < count
+        ):
+            raise InputError(
+                f"teacher.classes: {self.path} gives {count} values, expected numbers of 0 to {count - 1}"
+            )
         self(black)
 
 
@@ -185,7 +200,9 @@ def doubts(teacher: ReadOnly, valid: Dataset) -> list[str]:
     if better is not None:
         found.append(better)
     elif found:
-        found.append("likely its mean and std are others, or its classes in another order: see mean, std, classes of [teacher]")
+        found.append(
+            "likely its mean and std are others, or its classes in another order: see mean, std, classes of [teacher]"
+        )
     return found
 
 
@@ -240,21 +257,27 @@ def warn(notes: Sequence[str]) -> None:
         warnings.warn(note, TeacherWarning, stacklevel=3)
 
 
-def _columns(classes: Sequence[int | str], labels: Sequence[str], theirs: Sequence[str], path: str) -> NDArray[np.int64] | None:
+def _columns(
+    classes: Sequence[int | str], labels: Sequence[str], theirs: Sequence[str], path: str
+) -> NDArray[np.int64] | None:
     """Return the places of the data's classes among a file's values; None: those are its values."""
     if not classes:
         if tuple(theirs) == tuple(labels) or not set(labels) <= set(theirs):
             return None
         classes = labels
     if len(classes) != len(labels):
-        raise InputError(f"teacher.classes: {len(classes)} of them, the data has {len(labels)} classes")
+        raise InputError(
+            f"teacher.classes: {len(classes)} of them, the data has {len(labels)} classes"
+        )
     if len(set(classes)) < len(classes):
         raise InputError(f"teacher.classes: expected each once, got {list(classes)}")
     places = []
     for one in classes:
         if isinstance(one, str) and one not in theirs:
             some = ", ".join(theirs[:10]) or "none"
-            raise InputError(f"teacher.classes: no label {one!r} on the card of {path}, which has {some}; numbers will do")
+            raise InputError(
+                f"teacher.classes: no label {one!r} on the card of {path}, which has {some}; numbers will do"
+            )
         places.append(theirs.index(one) if isinstance(one, str) else one)
     return np.array(places, np.int64)
 
@@ -263,7 +286,9 @@ def _rescaling(ours: Norm, theirs: Norm) -> tuple[NDArray[np.float32], NDArray[n
     """Return what to multiply with and to add, (channels, 1, 1), to come from one normalisation to another."""
     if ours == theirs:
         return np.ones((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32)
-    mean, std, other, spread = (np.asarray(numbers, np.float64)[:, None, None] for numbers in (*ours, *theirs))
+    mean, std, other, spread = (
+        np.asarray(numbers, np.float64)[:, None, None] for numbers in (*ours, *theirs)
+    )
     return (std / spread).astype(np.float32), ((mean - other) / spread).astype(np.float32)
 
 
@@ -291,7 +316,9 @@ def _tflite(path: str | os.PathLike[str], isolated: bool | None) -> _Opened:
     model = Model.open(path, isolated=isolated)
     info = model.inputs[0]
     if len(model.inputs) != 1 or len(info.shape) != 4:
-        raise InputError(f"{os.fspath(path)}: expected one picture input, got {', '.join(map(str, model.inputs))}")
+        raise InputError(
+            f"{os.fspath(path)}: expected one picture input, got {', '.join(map(str, model.inputs))}"
+        )
 
     def run(picture: Any) -> Any:
         stored = info.to_stored(np.ascontiguousarray(np.moveaxis(picture, 1, -1)))

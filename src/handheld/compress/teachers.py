@@ -52,19 +52,31 @@ class Teacher:
 
     def __post_init__(self) -> None:
         if self.trained and self.checkpoint is None:
-            raise InputError("trained = true needs a checkpoint: a network with fresh weights can teach nothing")
+            raise InputError(
+                "trained = true needs a checkpoint: a network with fresh weights can teach nothing"
+            )
         if bool(self.mean) != bool(self.std) or not all(value > 0 for value in self.std):
-            raise InputError(f"expected both mean and std, and std above 0, got mean {list(self.mean)}, std {list(self.std)}")
+            raise InputError(
+                f"expected both mean and std, and std above 0, got mean {list(self.mean)}, std {list(self.std)}"
+            )
         if (self.mean or self.classes or self.isolated) and self.file is None:
-            raise InputError("mean, std, classes and isolated are those of a teacher's file; no file is given")
+            raise InputError(
+                "mean, std, classes and isolated are those of a teacher's file; no file is given"
+            )
 
     @property
     def record(self) -> dict[str, Any]:
         """What a family depends on, by name: what was not said is left out, so that its folder outlives new options."""
-        return {name: value for name, value in asdict(self).items() if value != () and name != "isolated"}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value != () and name != "isolated"
+        }
 
 
-def build(teacher: Teacher, shape: PictureShape, classes: int, *, seed: int, folder: Path) -> nn.Module:
+def build(
+    teacher: Teacher, shape: PictureShape, classes: int, *, seed: int, folder: Path
+) -> nn.Module:
     """Return the large network with its first weights. Paths are relative to ``folder``; raises :class:`InputError`."""
     if ":" in teacher.network:
         network = _made_by(factory(teacher.network, folder), teacher.network, shape, classes, seed)
@@ -89,11 +101,15 @@ def check(network: nn.Module, shape: PictureShape, classes: int) -> nn.Module:
         with torch.inference_mode():
             given = network.eval()(pictures)
     except Exception as error:
-        raise InputError(f"the network fails on pictures {list(shape)} (channels, height, width): {error}") from error
+        raise InputError(
+            f"the network fails on pictures {list(shape)} (channels, height, width): {error}"
+        ) from error
     logits = logits_in(given, lambda one: getattr(one, "shape", None) == (2, classes))
     if logits is None:
         what = list(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
-        raise InputError(f"the network gives {what} for 2 pictures; the data has {classes} classes: expected [2, {classes}]")
+        raise InputError(
+            f"the network gives {what} for 2 pictures; the data has {classes} classes: expected [2, {classes}]"
+        )
     refuse_probabilities(logits)
     return network.train(was)
 
@@ -118,7 +134,9 @@ def traced(network: nn.Module, shape: PictureShape, classes: int) -> fx.GraphMod
     """Return a checked network as a graph that gives its logits alone. Raises :class:`CompileError`."""
     graph = trace(network, torch.zeros(2, *shape))
     output = next(node for node in graph.graph.nodes if node.op == "output")
-    logits = logits_in(output.args[0], lambda one: isinstance(one, fx.Node) and shape_of(one) == (2, classes))
+    logits = logits_in(
+        output.args[0], lambda one: isinstance(one, fx.Node) and shape_of(one) == (2, classes)
+    )
     if logits is not None and logits is not output.args[0]:
         output.args = (logits,)
         without_unread(graph)
@@ -145,17 +163,27 @@ def load_weights(network: nn.Module, path: Path, *, transfer: bool = False) -> N
     weights = _read(path)
     ours = network.state_dict()
     if transfer:
-        head = next(name for name, layer in network.named_modules() if layer is last_linear(network))
+        head = next(
+            name for name, layer in network.named_modules() if layer is last_linear(network)
+        )
         weights = {
             key: value for key, value in weights.items()
             if not (key.rpartition(".")[0] == head and key in ours and ours[key].shape != value.shape)
         }  # fmt: skip
-        weights |= {key: value for key, value in ours.items() if key.rpartition(".")[0] == head and key not in weights}
+        weights |= {
+            key: value
+            for key, value in ours.items()
+            if key.rpartition(".")[0] == head and key not in weights
+        }
     wrong = [key for key in ours if key not in weights or weights[key].shape != ours[key].shape]
     if wrong or weights.keys() - ours.keys():
         key = next(iter(wrong or weights.keys() - ours.keys()))
-        there, here = (list(state[key].shape) if key in state else "none" for state in (weights, ours))
-        raise InputError(f"{path} does not fit the network: {key} is {there} in the file, {here} in the network")
+        there, here = (
+            list(state[key].shape) if key in state else "none" for state in (weights, ours)
+        )
+        raise InputError(
+            f"{path} does not fit the network: {key} is {there} in the file, {here} in the network"
+        )
     network.load_state_dict(weights)
 
 
@@ -177,7 +205,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     return dict(state)
 
 
-def _made_by(make: Callable[..., Any], name: str, shape: PictureShape, classes: int, seed: int) -> nn.Module:
+def _made_by(
+    make: Callable[..., Any], name: str, shape: PictureShape, classes: int, seed: int
+) -> nn.Module:
     known = {
         "channels": shape.channels,
         "height": shape.height,

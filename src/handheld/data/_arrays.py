@@ -35,7 +35,9 @@ def read_npz(path: Path, reading: Reading) -> RawSplits:
     named = [name.removeprefix("x_") for name in sorted(arrays) if name.startswith("x_")]
     splits, unknown = by_split([(name, name) for name in named], str(path))
     if not splits:
-        raise InputError(f"{path}: expected arrays x_train and y_train, or x and y, got {sorted(arrays)}")
+        raise InputError(
+            f"{path}: expected arrays x_train and y_train, or x and y, got {sorted(arrays)}"
+        )
     skipped = tuple(Skipped(f"{path}, x_{name}", reason) for name, reason in unknown)
     labels = {split: _labels(arrays, name, path) for split, name in splits.items()}
     classes, labels, notes = _classes(arrays.get("classes"), labels, path)
@@ -51,12 +53,16 @@ def _labels(arrays: Arrays, split: str, path: Path) -> Labels:
     if f"y_{split}" not in arrays:
         raise InputError(f"{path}: x_{split} has no y_{split}")
     if 0 in arrays[f"x_{split}"].shape[1:] or arrays[f"x_{split}"].ndim == 0:
-        raise InputError(f"{path}: x_{split} has the shape {list(arrays[f'x_{split}'].shape)}: expected (examples, ...)")
+        raise InputError(
+            f"{path}: x_{split} has the shape {list(arrays[f'x_{split}'].shape)}: expected (examples, ...)"
+        )
     labels = arrays[f"y_{split}"]
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise InputError(f"{path}: expected y_{split} of shape (n,) and whole numbers, got {labels.dtype} {list(labels.shape)}")
+        raise InputError(
+            f"{path}: expected y_{split} of shape (n,) and whole numbers, got {labels.dtype} {list(labels.shape)}"
+        )
     if labels.size and labels.max() > np.iinfo(np.int64).max:
         raise InputError(f"{path}: labels run up to {labels.max()}, expected numbers of classes")
     return labels.astype(np.int64)
@@ -68,11 +74,22 @@ def _classes(
     """Return the names of the classes, the labels as places among them, and notes."""
     if named is not None:
         if named.ndim != 1 or named.dtype.kind not in "US":
-            raise InputError(f"{path}: expected classes to be a list of names, got {named.dtype} {list(named.shape)}")
+            raise InputError(
+                f"{path}: expected classes to be a list of names, got {named.dtype} {list(named.shape)}"
+            )
         try:
-            return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in named.tolist()), labels, ()
+            return (
+                tuple(
+                    name.decode() if isinstance(name, bytes) else str(name)
+                    for name in named.tolist()
+                ),
+                labels,
+                (),
+            )
         except UnicodeDecodeError as error:
-            raise InputError(f"{path}: the name of a class is no UTF-8 ({error}); save classes as texts") from error
+            raise InputError(
+                f"{path}: the name of a class is no UTF-8 ({error}); save classes as texts"
+            ) from error
     try:
         return numbered(labels)
     except InputError as error:
@@ -89,7 +106,9 @@ def _inputs(arrays: Arrays, reading: Reading, path: Path) -> Arrays:
             )
     if not all(_are_pictures(array, reading) for array in arrays.values()):
         if reading.white is not None or reading.channels is not None:
-            raise InputError(f"{path}: channels and white are of pictures (n, height, width) or with channels, not of numbers")
+            raise InputError(
+                f"{path}: channels and white are of pictures (n, height, width) or with channels, not of numbers"
+            )
         return arrays
     where = f"{path}, x"
     white = reading.white
@@ -97,7 +116,9 @@ def _inputs(arrays: Arrays, reading: Reading, path: Path) -> Arrays:
         white = _white(list(arrays.values()), where)
     pictures = {}
     for split, array in arrays.items():
-        last = array[..., None] if array.ndim == 3 else channels_last(array, reading.channels, where)
+        last = (
+            array[..., None] if array.ndim == 3 else channels_last(array, reading.channels, where)
+        )
         pictures[split] = np.ascontiguousarray(to_bytes(last, white, where))
     return pictures
 
@@ -106,7 +127,9 @@ def _are_pictures(array: NDArray[Any], reading: Reading) -> bool:
     """Four axes are those of pictures; three may be rows of measurements too, unless they have the type of pixels."""
     if array.dtype.kind not in "buif":
         return False
-    return array.ndim == 4 or (array.ndim == 3 and (array.dtype.kind != "f" or reading.white is not None))
+    return array.ndim == 4 or (
+        array.ndim == 3 and (array.dtype.kind != "f" or reading.white is not None)
+    )
 
 
 def _white(arrays: list[NDArray[Any]], where: str) -> float:
@@ -116,5 +139,7 @@ def _white(arrays: list[NDArray[Any]], where: str) -> float:
     lows, highs = zip(*(bounds(array) for array in arrays), strict=True)
     types = {"float" if array.dtype.kind == "f" else str(array.dtype) for array in arrays}
     if len(types) > 1:
-        raise InputError(f"{where}: the splits have different types, {' and '.join(sorted(types))}: save them alike")
+        raise InputError(
+            f"{where}: the splits have different types, {' and '.join(sorted(types))}: save them alike"
+        )
     return white_of(arrays[0].dtype, min(lows), max(highs), where)

@@ -16,7 +16,9 @@ def path_of(path: Any) -> Path:
     try:
         Path(path).exists()
     except OSError as error:  # a name that is too long, or a folder that may not be looked into
-        raise InputError(f"path: {str(path)[:100]} cannot be looked at: {error.strerror}") from error
+        raise InputError(
+            f"path: {str(path)[:100]} cannot be looked at: {error.strerror}"
+        ) from error
     return Path(path)
 
 
@@ -46,7 +48,9 @@ def require_flag(name: str, value: Any) -> None:
 def require_names(name: str, values: Any) -> None:
     """Raise :class:`InputError` unless an argument is a list of texts; a text alone would be read letter by letter."""
     if isinstance(values, str):
-        raise InputError(f"{name}: expected a list of names, got the text {values!r}: give [{values!r}]")
+        raise InputError(
+            f"{name}: expected a list of names, got the text {values!r}: give [{values!r}]"
+        )
     if not isinstance(values, Sequence) or not all(isinstance(value, str) for value in values):
         raise InputError(f"{name}: expected a list of names, got {values!r}")
 

@@ -16,10 +16,18 @@ TEXT_NAMES = frozenset({
     "content", "comment", "comments", "body", "question", "query", "headline", "document",
     "description", "sms", "v2", "x", "post", "phrase", "input"
 })  # fmt: skip
-JOINED = (("title", "description"), ("title", "content"), ("title", "text"), ("title", "body"), ("subject", "body"))
+JOINED = (
+    ("title", "description"),
+    ("title", "content"),
+    ("title", "text"),
+    ("title", "body"),
+    ("subject", "body"),
+)
 """Names of columns that are one text together, in this order."""
 
-ID_NAMES = frozenset({"id", "ids", "idx", "index", "guid", "uuid", "uid", "row_id", "text_id", "sentence_id"})
+ID_NAMES = frozenset(
+    {"id", "ids", "idx", "index", "guid", "uuid", "uid", "row_id", "text_id", "sentence_id"}
+)
 """Names of columns that only say which row it is; they are a text where somebody names them, and never otherwise."""
 
 HOW = (
@@ -71,9 +79,13 @@ def columns_of(first: Sequence[str], wanted: Wanted, where: str) -> Columns | No
     if wanted.label is not None or wanted.texts:
         return _as_said(names, wanted, where)
     texts = _named_texts(names, where)
-    labels = [place for place, name in enumerate(names) if name in LABEL_NAMES and place not in texts]
+    labels = [
+        place for place, name in enumerate(names) if name in LABEL_NAMES and place not in texts
+    ]
     if len(labels) > 1 and texts:
-        raise InputError(f"{where}: columns {_listed(names, labels)} could all be the labels: {HOW}")
+        raise InputError(
+            f"{where}: columns {_listed(names, labels)} could all be the labels: {HOW}"
+        )
     if not labels or not texts:
         return None
     return Columns(labels[0], texts, has_header=True)
@@ -98,9 +110,17 @@ def _as_said(names: list[str], wanted: Wanted, where: str) -> Columns:
     places = [None if name is None else _place(name, names, by_number, where) for name in said]
     label, texts = places[0], tuple(place for place in places[1:] if place is not None)
     if label in texts:
-        raise InputError(f"{where}: column {wanted.label!r} is said to be both the labels and a text: name another")
+        raise InputError(
+            f"{where}: column {wanted.label!r} is said to be both the labels and a text: name another"
+        )
     if label is None:
-        label = _only(names, [place for place in range(len(names)) if place not in texts], LABEL_NAMES, "labels", where)
+        label = _only(
+            names,
+            [place for place in range(len(names)) if place not in texts],
+            LABEL_NAMES,
+            "labels",
+            where,
+        )
     if not texts:
         texts = _texts_beside(label, names, where)
     return Columns(label, texts, has_header=not by_number)
@@ -121,7 +141,11 @@ def _only(names: list[str], places: list[int], known: frozenset[str], what: str,
     if len(candidates) != 1:
         candidates = places
     if len(candidates) != 1:
-        could = f"columns {_listed(names, places)} could be them" if places else "no column is left for them"
+        could = (
+            f"columns {_listed(names, places)} could be them"
+            if places
+            else "no column is left for them"
+        )
         raise InputError(f"{where}: nothing says which are the {what}: {could}: {HOW}")
     return candidates[0]
 
@@ -132,7 +156,9 @@ def _place(name: str, names: list[str], by_number: bool, where: str) -> int:
             raise InputError(f"{where}: no column {name}; the first row has {len(names)}")
         return int(name) - 1
     if plain(name) not in names:
-        raise InputError(f"{where}: no column {name!r}; the first row has {', '.join(map(repr, names))}")
+        raise InputError(
+            f"{where}: no column {name!r}; the first row has {', '.join(map(repr, names))}"
+        )
     return names.index(plain(name))
 
 

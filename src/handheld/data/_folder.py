@@ -26,16 +26,25 @@ def read_folder(path: Path, reading: Reading) -> RawSplits:
         skipped = tuple(Skipped(str(path / name), reason) for name, reason in unknown)
     for folder in splits.values():
         loose = sorted(path for path in folder.iterdir() if _is_picture(path))
-        skipped += tuple(Skipped(str(path), "lies beside the folders of the classes, so it has none") for path in loose)
+        skipped += tuple(
+            Skipped(str(path), "lies beside the folders of the classes, so it has none")
+            for path in loose
+        )
     labelled = _folders(splits.get("train", path))
     if not labelled:
-        raise InputError(f"{path}: expected a folder for each class in {', '.join(map(str, splits.values()))}")
+        raise InputError(
+            f"{path}: expected a folder for each class in {', '.join(map(str, splits.values()))}"
+        )
     taught = [folder for folder in labelled if any(map(_is_picture, folder.rglob("*")))]
     classes = tuple(folder.name for folder in taught or labelled)
     parts: dict[str, Dataset] = {}
     for name, folder in splits.items():
         strangers = [other for other in _folders(folder) if other.name not in classes]
-        reason = "holds no picture" if name == "train" else "is of a class that no picture to train on has"
+        reason = (
+            "holds no picture"
+            if name == "train"
+            else "is of a class that no picture to train on has"
+        )
         skipped += tuple(Skipped(str(other), reason) for other in strangers)
         unread: list[Skipped] = []
         parts[name], left_out = decode(_pictures(folder, classes, unread), classes, reading)
@@ -44,7 +53,11 @@ def read_folder(path: Path, reading: Reading) -> RawSplits:
 
 
 def _folders(path: Path) -> list[Path]:
-    return [folder for folder in sorted(path.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
+    return [
+        folder
+        for folder in sorted(path.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+    ]
 
 
 def _are_splits(folders: Sequence[Path]) -> bool:
@@ -56,7 +69,9 @@ def _are_splits(folders: Sequence[Path]) -> bool:
     return is_train and not any(_is_picture(path) for folder in named for path in folder.iterdir())
 
 
-def _pictures(folder: Path, classes: tuple[str, ...], unread: list[Skipped]) -> Iterator[tuple[str, bytes, int]]:
+def _pictures(
+    folder: Path, classes: tuple[str, ...], unread: list[Skipped]
+) -> Iterator[tuple[str, bytes, int]]:
     """Yield (name, content, label); what has the name of a picture and cannot be read is added to ``unread``."""
     for label, name in enumerate(classes):
         for path in sorted((folder / name).rglob("*")):

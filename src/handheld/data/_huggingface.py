@@ -78,7 +78,9 @@ def _read(folder: Path, reading: Reading, classes: Classes | None) -> tuple[Data
     table = _table(folder)
     columns = _columns(table, folder)
     label, inputs = _chosen(columns, reading, str(folder))
-    rows = list(zip(*(table.column(column.name).to_pylist() for column in (label, *inputs)), strict=True))
+    rows = list(
+        zip(*(table.column(column.name).to_pylist() for column in (label, *inputs)), strict=True)
+    )
     labels = _labels(rows, label, classes)
     if inputs[0].holds == "picture":
         reading.require(str(folder), "pictures of files", "size", "grey", "label_column")
@@ -87,7 +89,9 @@ def _read(folder: Path, reading: Reading, classes: Classes | None) -> tuple[Data
     return _texts(rows, labels, folder)
 
 
-def _chosen(columns: Sequence[_Column], reading: Reading, where: str) -> tuple[_Column, Sequence[_Column]]:
+def _chosen(
+    columns: Sequence[_Column], reading: Reading, where: str
+) -> tuple[_Column, Sequence[_Column]]:
     """Return the column of the labels, and that of the pictures or those of the texts."""
     _check_said(columns, reading, where)
     labels = [column for column in columns if column.may_be_label]
@@ -95,14 +99,24 @@ def _chosen(columns: Sequence[_Column], reading: Reading, where: str) -> tuple[_
     if pictures and not reading.text_columns:
         return _label(labels, reading.label_column, where), [_picture(pictures, where)]
     if not any(column.holds == "text" for column in columns):
-        raise InputError(f"{where}: expected a column of labels and one of pictures or texts, got {_told(columns)}")
+        raise InputError(
+            f"{where}: expected a column of labels and one of pictures or texts, got {_told(columns)}"
+        )
     likely = _likely(labels)
     said = reading.label_column or (likely[0].name if len(likely) == 1 else None)
     # A number is no text, and a label only where its name or somebody says so.
-    usable = [column for column in labels if column.holds == "text" or column in likely or column.name == said]
-    places = columns_of([column.name for column in usable], Wanted(said, reading.text_columns), where)
+    usable = [
+        column
+        for column in labels
+        if column.holds == "text" or column in likely or column.name == said
+    ]
+    places = columns_of(
+        [column.name for column in usable], Wanted(said, reading.text_columns), where
+    )
     if places is None:
-        raise InputError(f"{where}: nothing says which of {_told(columns)} are label and text: {HOW}")
+        raise InputError(
+            f"{where}: nothing says which of {_told(columns)} are label and text: {HOW}"
+        )
     return usable[places.label], [usable[place] for place in places.texts]
 
 
@@ -130,18 +144,28 @@ def _likely(labels: Sequence[_Column]) -> Sequence[_Column]:
 
 def _label(labels: Sequence[_Column], said: str | None, where: str) -> _Column:
     """Return the column of labels beside pictures."""
-    candidates = [column for column in labels if column.name == said] if said else _likely(labels) or labels
+    candidates = (
+        [column for column in labels if column.name == said] if said else _likely(labels) or labels
+    )
     if not candidates:
         raise InputError(f"{where}: expected a column of labels beside the pictures, got none")
     if len(candidates) > 1:
-        raise InputError(f"{where}: columns {_told(candidates)} could all be the labels: name one, label_column")
+        raise InputError(
+            f"{where}: columns {_told(candidates)} could all be the labels: name one, label_column"
+        )
     return candidates[0]
 
 
 def _picture(pictures: Sequence[_Column], where: str) -> _Column:
-    candidates = [column for column in pictures if plain(column.name) in _PICTURE_NAMES] if len(pictures) > 1 else pictures
+    candidates = (
+        [column for column in pictures if plain(column.name) in _PICTURE_NAMES]
+        if len(pictures) > 1
+        else pictures
+    )
     if len(candidates) != 1:
-        raise InputError(f"{where}: columns {_told(pictures)} all hold pictures: save the data set with one (remove_columns)")
+        raise InputError(
+            f"{where}: columns {_told(pictures)} all hold pictures: save the data set with one (remove_columns)"
+        )
     return candidates[0]
 
 
@@ -177,7 +201,9 @@ def _labels(rows: Sequence[tuple[Any, ...]], label: _Column, classes: Classes | 
     if classes is None:
         classes = tuple(dict.fromkeys(name for name in map(_as_name, values) if name))
     places = {name: place for place, name in enumerate(classes)}
-    return _Labels(classes, {value: places[_as_name(value)] for value in values if _as_name(value) in places})
+    return _Labels(
+        classes, {value: places[_as_name(value)] for value in values if _as_name(value) in places}
+    )
 
 
 def _as_name(value: Any) -> str:
@@ -185,7 +211,9 @@ def _as_name(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value).strip()
 
 
-def _texts(rows: Sequence[tuple[Any, ...]], labels: _Labels, folder: Path) -> tuple[Dataset, list[Skipped]]:
+def _texts(
+    rows: Sequence[tuple[Any, ...]], labels: _Labels, folder: Path
+) -> tuple[Dataset, list[Skipped]]:
     skipped: list[Skipped] = []
     texts: list[str] = []
     numbers: list[int] = []
@@ -201,7 +229,11 @@ def _texts(rows: Sequence[tuple[Any, ...]], labels: _Labels, folder: Path) -> tu
 
 
 def _pictures(
-    rows: Sequence[tuple[Any, ...]], labels: _Labels, column: _Column, reading: Reading, folder: Path
+    rows: Sequence[tuple[Any, ...]],
+    labels: _Labels,
+    column: _Column,
+    reading: Reading,
+    folder: Path,
 ) -> tuple[Dataset, list[Skipped]]:
     from handheld.data._pictures import decode
 
@@ -219,7 +251,10 @@ def _pictures(
             f"{folder}: column {column.name!r} holds paths only, such as {paths[0]}, and not the pictures: save the data set "
             "with datasets' save_to_disk, which embeds them"
         )
-    encoded = ((f"{folder}, row {number}", picture["bytes"], labels.places[label]) for number, label, picture in kept)
+    encoded = (
+        (f"{folder}, row {number}", picture["bytes"], labels.places[label])
+        for number, label, picture in kept
+    )
     data, left_out = decode(encoded, labels.classes, reading)
     return data, skipped + left_out
 
@@ -235,7 +270,10 @@ def _columns(table: Any, folder: Path) -> list[_Column]:
     """Return what each column holds, by its type and by what the library says of it."""
     info = folder / "dataset_info.json"
     features = _entry(info, "features", dict)
-    return [_column(field.name, field.type, features.get(field.name), str(info)) for field in table.schema]
+    return [
+        _column(field.name, field.type, features.get(field.name), str(info))
+        for field in table.schema
+    ]
 
 
 def _column(name: str, kind: Any, feature: Any, where: str) -> _Column:
@@ -243,7 +281,9 @@ def _column(name: str, kind: Any, feature: Any, where: str) -> _Column:
 
     if types.is_dictionary(kind):
         kind = kind.value_type
-    if types.is_struct(kind) and any(field.name == "bytes" and _is_binary(field.type) for field in kind):
+    if types.is_struct(kind) and any(
+        field.name == "bytes" and _is_binary(field.type) for field in kind
+    ):
         return _Column(name, "a picture", "picture")
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _Column(name, str(kind), "text")
@@ -253,7 +293,9 @@ def _column(name: str, kind: Any, feature: Any, where: str) -> _Column:
         is_class = isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         names = feature.get("names") if is_class else None
         if is_class and not isinstance(names, list):
-            raise InputError(f"{where}: features: expected names of the class labels {name!r}, got {names!r}")
+            raise InputError(
+                f"{where}: features: expected names of the class labels {name!r}, got {names!r}"
+            )
         return _Column(name, str(kind), "number", None if names is None else tuple(map(str, names)))
     return _Column(name, str(kind), "")
 
@@ -274,7 +316,9 @@ def _table(folder: Path) -> Any:
     entries = _entry(folder / "state.json", "_data_files", list)
     names = [entry.get("filename") if isinstance(entry, dict) else None for entry in entries]
     if not all(isinstance(name, str) for name in names):
-        raise InputError(f'{folder / "state.json"}: _data_files: expected objects with a "filename", got {entries!r}')
+        raise InputError(
+            f'{folder / "state.json"}: _data_files: expected objects with a "filename", got {entries!r}'
+        )
     files = [folder / str(name) for name in names]
     parts = []
     for file in files:

@@ -15,7 +15,9 @@ from handheld.pictures import resize, to_grey
 _ODD = 0.01  # share of pictures of another size that are left out: more are no accident
 SAY_SIZE = "give size=(height, width), in a configuration size = [height, width] under [data]"
 _DARK = 128  # half of white: among many pictures some number is above it
-_LOOK = 100  # pictures between two looks at their sizes; one odd picture of these is still an accident
+_LOOK = (
+    100  # pictures between two looks at their sizes; one odd picture of these is still an accident
+)
 
 
 def decode(
@@ -48,13 +50,17 @@ def decode(
         labels.append(label)
         names.append(name)
         if len(pictures) % _LOOK == 0:
-            _odd(pictures, names)  # thousands of large pictures are not decoded to be refused at the end
+            _odd(
+                pictures, names
+            )  # thousands of large pictures are not decoded to be refused at the end
     odd = _odd(pictures, names)
     skipped += [Skipped(names[place], reason) for place, reason in odd.items()]
     kept = [place for place in range(len(pictures)) if place not in odd]
     none = np.zeros((0, *(reading.size or (1, 1)), 1 if reading.grey else 3), np.uint8)
     stacked = np.stack([pictures[place] for place in kept]) if kept else none
-    return Dataset(stacked, np.array([labels[place] for place in kept], dtype=np.int64), classes), skipped
+    return Dataset(
+        stacked, np.array([labels[place] for place in kept], dtype=np.int64), classes
+    ), skipped
 
 
 def _odd(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[int, str]:
@@ -68,7 +74,9 @@ def _odd(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[in
         return {}
     (common, _), *_ = sizes.most_common(1)
     reasons = {
-        place: (f"is {picture.shape[0]} x {picture.shape[1]}, most are {common[0]} x {common[1]}: {SAY_SIZE}")
+        place: (
+            f"is {picture.shape[0]} x {picture.shape[1]}, most are {common[0]} x {common[1]}: {SAY_SIZE}"
+        )
         for place, picture in enumerate(pictures)
         if picture.shape != common
     }

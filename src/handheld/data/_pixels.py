@@ -14,10 +14,14 @@ _WHITES = {"f": (1, 255), "u": (255, 65535), "i": (255, 65535), "b": (1,)}
 """Kind of numbers -> what white is where pictures are kept so."""
 
 SAY_WHITE = "say which number is white: white=1, white=255 ... (`white` under [data])"
-_SAY_CHANNELS = 'say where the channels are: channels="first" or channels="last" (`channels` under [data])'
+_SAY_CHANNELS = (
+    'say where the channels are: channels="first" or channels="last" (`channels` under [data])'
+)
 
 
-def channels_last(pictures: NDArray[np.generic], said: str | None, where: str) -> NDArray[np.generic]:
+def channels_last(
+    pictures: NDArray[np.generic], said: str | None, where: str
+) -> NDArray[np.generic]:
     """Return pictures as (..., height, width, channels).
 
     Args:
@@ -43,7 +47,9 @@ def channels_last(pictures: NDArray[np.generic], said: str | None, where: str) -
         )
     if count not in COUNTS:
         axis = f" {said}" if said else ""
-        raise InputError(f"{where}: {shape} has {count} channels{axis}, expected 1 or 3, last or first: {_SAY_CHANNELS}")
+        raise InputError(
+            f"{where}: {shape} has {count} channels{axis}, expected 1 or 3, last or first: {_SAY_CHANNELS}"
+        )
     return np.moveaxis(pictures, -3, -1) if is_first else pictures
 
 
@@ -55,11 +61,15 @@ def white_of(kind: np.dtype[Any], low: float, high: float, where: str) -> float:
     """
     whites = _WHITES.get(kind.kind, ())
     for white in whites:
-        is_near = white / 2 < high or white == 1  # fractions may be dark: as bytes they would be black
+        is_near = (
+            white / 2 < high or white == 1
+        )  # fractions may be dark: as bytes they would be black
         if low >= 0 and high <= white and is_near:
             return white
     wanted = " or ".join(f"0 to {white}" for white in whites) or "uint8"
-    raise InputError(f"{where}: {kind} of {low:.4g} to {high:.4g}; expected {wanted}, not normalised: {SAY_WHITE}")
+    raise InputError(
+        f"{where}: {kind} of {low:.4g} to {high:.4g}; expected {wanted}, not normalised: {SAY_WHITE}"
+    )
 
 
 def to_bytes(pictures: NDArray[np.generic], white: float, where: str) -> NDArray[np.uint8]:
@@ -68,8 +78,12 @@ def to_bytes(pictures: NDArray[np.generic], white: float, where: str) -> NDArray
         return pictures.astype(np.uint8, copy=False)
     low, high = bounds(pictures)
     if not 0 <= low <= high <= white:
-        raise InputError(f"{where}: values of {low:.4g} to {high:.4g}; expected 0 to {white:g}, which is white")
-    scaled: NDArray[np.uint8] = np.rint(pictures.astype(np.float32) * np.float32(255 / white)).astype(np.uint8)
+        raise InputError(
+            f"{where}: values of {low:.4g} to {high:.4g}; expected 0 to {white:g}, which is white"
+        )
+    scaled: NDArray[np.uint8] = np.rint(
+        pictures.astype(np.float32) * np.float32(255 / white)
+    ).astype(np.uint8)
     return scaled
 
 

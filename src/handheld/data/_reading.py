@@ -9,7 +9,9 @@ from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
 FIRST, LAST = "first", "last"
-_MOST_PIXELS = 1 << 26  # of a size that is asked for: 8192 x 8192; a slip of the keyboard would fill the memory
+_MOST_PIXELS = (
+    1 << 26
+)  # of a size that is asked for: 8192 x 8192; a slip of the keyboard would fill the memory
 
 
 class RawSplits(NamedTuple):
@@ -69,4 +71,6 @@ def _check_size(size: Any) -> None:
     for length in size:
         require_whole("size", length, least=1)
     if size[0] * size[1] > _MOST_PIXELS:
-        raise InputError(f"size: {size[0]:,} x {size[1]:,} is more than {_MOST_PIXELS:,} pixels a picture: give less")
+        raise InputError(
+            f"size: {size[0]:,} x {size[1]:,} is more than {_MOST_PIXELS:,} pixels a picture: give less"
+        )

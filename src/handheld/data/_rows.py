@@ -76,10 +76,15 @@ def read_rows(path: Path) -> Table:
     if first.startswith(FASTTEXT):
         return Table(list(_fasttext_rows(lines, path)), names=("label", "text"))
     if suffix == ".txt":
-        raise InputError(f"{path}: a .txt file is read as fastText's, whose lines begin with {FASTTEXT}; this one's do not")
+        raise InputError(
+            f"{path}: a .txt file is read as fastText's, whose lines begin with {FASTTEXT}; this one's do not"
+        )
     if suffix == ".csv":
         return Table(list(_quoted_rows(text, path)))
-    return Table([Row(number, tuple(line.split("\t"))) for number, line in enumerate(lines, 1)], may_hold_tabs=True)
+    return Table(
+        [Row(number, tuple(line.split("\t"))) for number, line in enumerate(lines, 1)],
+        may_hold_tabs=True,
+    )
 
 
 def content_of(path: Path) -> bytes:
@@ -164,7 +169,9 @@ def _fasttext_rows(lines: Sequence[str], path: Path) -> Iterator[Row]:
             continue
         label, _, text = line.strip().partition(" ")
         if not label.startswith(FASTTEXT):
-            raise InputError(f"{path}, line {number}: begins with no {FASTTEXT}, as the lines before do")
+            raise InputError(
+                f"{path}, line {number}: begins with no {FASTTEXT}, as the lines before do"
+            )
         if text.lstrip().startswith(FASTTEXT):
             raise InputError(f"{path}, line {number}: has two labels or more, expected one")
         yield Row(number, (label.removeprefix(FASTTEXT), text))
@@ -194,11 +201,15 @@ def _json_table(entries: Iterator[tuple[int, Any]] | list[tuple[int, Any]], path
     objects: list[tuple[int, dict[str, Any]]] = []
     for number, entry in entries:
         if not isinstance(entry, dict):
-            raise InputError(f'{path}, line {number}: expected an object such as {{"label": ..., "text": ...}}')
+            raise InputError(
+                f'{path}, line {number}: expected an object such as {{"label": ..., "text": ...}}'
+            )
         objects.append((number, entry))
         for name in entry:
             names.setdefault(name, len(names))
-    rows = [Row(number, tuple(_field(entry.get(name)) for name in names)) for number, entry in objects]
+    rows = [
+        Row(number, tuple(_field(entry.get(name)) for name in names)) for number, entry in objects
+    ]
     return Table(rows, names=tuple(names))
 
 

@@ -48,10 +48,16 @@ def by_split(
     for name, place in named:
         split = split_of(name.partition(".")[0] if are_files else name)
         if split is None:
-            unknown.append(Skipped(name, f"is the name of no split: expected one of {', '.join(SPLITS)}"))
+            unknown.append(
+                Skipped(name, f"is the name of no split: expected one of {', '.join(SPLITS)}")
+            )
             continue
         if split in names:
-            raise InputError(f"{where}: {names[split]} and {name} are both the {split} split: join them, or remove one")
+            raise InputError(
+                f"{where}: {names[split]} and {name} are both the {split} split: join them, or remove one"
+            )
         names[split] = name
         places[split] = place
-    return {split: places[split] for split in ("train", "valid", "test") if split in places}, tuple(unknown)
+    return {split: places[split] for split in ("train", "valid", "test") if split in places}, tuple(
+        unknown
+    )

@@ -66,7 +66,9 @@ def read_table(
     if classes is not None:
         require_names("classes", classes)
     with _collector_paused():
-        return _read(path, classes, Wanted(label_column, tuple(text_columns)), keep_unknown=keep_unknown)
+        return _read(
+            path, classes, Wanted(label_column, tuple(text_columns)), keep_unknown=keep_unknown
+        )
 
 
 @contextmanager
@@ -81,7 +83,9 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: Path, classes: tuple[str, ...] | None, wanted: Wanted, *, keep_unknown: bool) -> tuple[Dataset, list[Skipped]]:
+def _read(
+    path: Path, classes: tuple[str, ...] | None, wanted: Wanted, *, keep_unknown: bool
+) -> tuple[Dataset, list[Skipped]]:
     table = read_rows(path)
     table = table._replace(rows=list(dropwhile(_is_blank, table.rows)))
     columns = _columns(table, wanted, path, doubt=classes is None)
@@ -95,7 +99,9 @@ def _read(path: Path, classes: tuple[str, ...] | None, wanted: Wanted, *, keep_u
             if not _is_blank(row):
                 skipped.append(Skipped(f"{path}, line {row.line}", _lack(label, text)))
         elif known is not None and label not in known:
-            skipped.append(Skipped(f"{path}, line {row.line}", f"label {label!r} is not among the classes"))
+            skipped.append(
+                Skipped(f"{path}, line {row.line}", f"label {label!r} is not among the classes")
+            )
         else:
             labels.append(label)
             texts.append(text)
@@ -124,7 +130,9 @@ def _columns(table: Table, wanted: Wanted, path: Path, *, doubt: bool) -> Column
     if table.names:
         columns = columns_of(table.names, wanted, str(path))
         if columns is None:
-            raise InputError(f"{path}: nothing says which of {', '.join(map(repr, table.names))} are label and text: {HOW}")
+            raise InputError(
+                f"{path}: nothing says which of {', '.join(map(repr, table.names))} are label and text: {HOW}"
+            )
         return columns
     if not table.rows:
         return Columns(0, (1,), has_header=False)
@@ -145,7 +153,9 @@ def _columns(table: Table, wanted: Wanted, path: Path, *, doubt: bool) -> Column
 def _doubt(rows: Sequence[Row], path: Path) -> None:
     """Refuse two nameless columns of which the second, not the first, looks like the labels; or a
     header that is not known."""
-    pairs = [(row.fields[0], row.fields[1]) for row in rows if len(row.fields) >= 2 and row.fields[0]]
+    pairs = [
+        (row.fields[0], row.fields[1]) for row in rows if len(row.fields) >= 2 and row.fields[0]
+    ]
     firsts = [first for first, _ in pairs]
     seconds = {second for _, second in pairs}
     is_enough = len(pairs) >= _ENOUGH
@@ -160,9 +170,15 @@ def _doubt(rows: Sequence[Row], path: Path) -> None:
         )
 
 
-def _fields(rows: Sequence[Row], columns: Columns, table: Table, path: Path) -> Iterator[tuple[Row, str, str]]:
+def _fields(
+    rows: Sequence[Row], columns: Columns, table: Table, path: Path
+) -> Iterator[tuple[Row, str, str]]:
     """Yield each row with its label and its text, empty where it has none."""
-    width = len(table.rows[0].fields) if columns.has_header and table.rows else max(columns.label, *columns.texts) + 1
+    width = (
+        len(table.rows[0].fields)
+        if columns.has_header and table.rows
+        else max(columns.label, *columns.texts) + 1
+    )
     last = max(columns.label, *columns.texts)
     for row in rows:
         fields = row.fields
@@ -173,7 +189,11 @@ def _fields(rows: Sequence[Row], columns: Columns, table: Table, path: Path) -> 
                 )
             fields = (*fields[: width - 1], "\t".join(field or "" for field in fields[width - 1 :]))
         texts = [_at(fields, place) for place in columns.texts]
-        yield row, _at(fields, columns.label), texts[0] if len(texts) == 1 else " ".join(filter(None, texts))
+        yield (
+            row,
+            _at(fields, columns.label),
+            texts[0] if len(texts) == 1 else " ".join(filter(None, texts)),
+        )
 
 
 def _at(fields: Sequence[str | None], place: int) -> str:

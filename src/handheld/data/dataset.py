@@ -39,15 +39,23 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels):
-            raise InputError(f"{len(self.inputs)} examples, but {len(self.labels)} labels: each example needs one")
+            raise InputError(
+                f"{len(self.inputs)} examples, but {len(self.labels)} labels: each example needs one"
+            )
         if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu":
-            raise InputError(f"expected labels (n,) of whole numbers, got {self.labels.dtype} {list(self.labels.shape)}")
+            raise InputError(
+                f"expected labels (n,) of whole numbers, got {self.labels.dtype} {list(self.labels.shape)}"
+            )
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             low, high = self.labels.min(), self.labels.max()
-            raise InputError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
+            raise InputError(
+                f"labels run from {low} to {high}, but there are {len(self.classes)} classes"
+            )
         for name in self.classes:
             if not is_whole(name):
-                raise InputError(f"the name of class {name!r} is no text that UTF-8 can write; rename it")
+                raise InputError(
+                    f"the name of class {name!r} is no text that UTF-8 can write; rename it"
+                )
         if twice := [name for name, count in Counter(self.classes).items() if count > 1]:
             raise InputError(f"two classes have the name {twice[0]!r}: give each a name of its own")
         if isinstance(self.inputs, np.ndarray):
@@ -91,10 +99,16 @@ class Dataset:
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> "Dataset":
         """Return some of the examples, in the order given."""
         chosen = np.asarray(indices, dtype=np.int64)
-        inputs = self.inputs[chosen] if isinstance(self.inputs, np.ndarray) else tuple(self.inputs[i] for i in chosen)
+        inputs = (
+            self.inputs[chosen]
+            if isinstance(self.inputs, np.ndarray)
+            else tuple(self.inputs[i] for i in chosen)
+        )
         return Dataset(inputs, self.labels[chosen], self.classes)
 
-    def split(self, fraction: float, *, seed: int, keep_single: bool = False) -> tuple["Dataset", "Dataset"]:
+    def split(
+        self, fraction: float, *, seed: int, keep_single: bool = False
+    ) -> tuple["Dataset", "Dataset"]:
         """Return the rest and a random part that holds ``fraction`` of each class, one example of each at least.
 
         The same seed gives the same split on every machine. The only example of a class is refused with an
@@ -106,7 +120,9 @@ class Dataset:
             raise InputError("expected a fraction above 0: nothing else is set apart")
         rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
         alone = np.flatnonzero(self.counts == 1)
-        is_quantity = len(alone) > _MOSTLY * len(self) and all(_is_number(self.classes[label]) for label in alone)
+        is_quantity = len(alone) > _MOSTLY * len(self) and all(
+            _is_number(self.classes[label]) for label in alone
+        )
         if is_quantity and not keep_single:
             raise InputError(
                 f"{len(alone)} of {len(self)} examples have a label that no other has: expected classes; a quantity is to be "
@@ -118,7 +134,11 @@ class Dataset:
                     f"class {self.classes[label]!r} has one example: it cannot be divided; add another, or leave the class out"
                 )
             members = rng.permutation(np.flatnonzero(self.labels == label))
-            taken[members[: min(count - 1, max(1, round(fraction * int(count))))] if count else members] = True
+            taken[
+                members[: min(count - 1, max(1, round(fraction * int(count))))]
+                if count
+                else members
+            ] = True
         return self.subset(np.flatnonzero(~taken)), self.subset(np.flatnonzero(taken))
 
 
@@ -143,10 +163,15 @@ class Splits:
             if not len(part):
                 raise InputError(f"the {name} split is empty" + _why(self.skipped))
             if part.classes != self.train.classes:
-                raise InputError(f"the {name} split has classes {list(part.classes)}, train has {list(self.train.classes)}")
+                raise InputError(
+                    f"the {name} split has classes {list(part.classes)}, train has {list(self.train.classes)}"
+                )
             _check_form(name, part, self.train)
         if (present := int((self.train.counts > 0).sum())) < 2:
-            raise InputError(f"expected examples of two classes or more to learn from, got {present}" + _why(self.skipped))
+            raise InputError(
+                f"expected examples of two classes or more to learn from, got {present}"
+                + _why(self.skipped)
+            )
 
     @classmethod
     def of(
@@ -163,7 +188,10 @@ class Splits:
 
         Examples that two of them share are noted.
         """
-        train, held_out = parts["train"], {name: part for name, part in parts.items() if name != "train"}
+        train, held_out = (
+            parts["train"],
+            {name: part for name, part in parts.items() if name != "train"},
+        )
         for name, fraction in (("test", test), ("valid", valid)):
             if name not in held_out:
                 train, held_out[name] = train.split(fraction, seed=seed)
@@ -200,9 +228,8 @@ def _check_form(name: str, part: Dataset, train: Dataset) -> None:
     is_of_pictures = isinstance(train.inputs, np.ndarray) and train.inputs.ndim == 4
     remedy = "make them alike"
     if is_of_pictures:
-        remedy += (
-            "; pictures of files are with size=(height, width) and grey=True, under [data] of a configuration size and grey"
-        )
+        remedy += "; pictures of files are with size=(height, width) and grey=True, "
+        remedy += "under [data] of a configuration size and grey"
     raise InputError(f"the {name} examples are {here}, the train examples {there}: {remedy}")
 
 
@@ -239,4 +266,8 @@ def _keys(inputs: NDArray[Any] | tuple[str, ...]) -> Iterable[Hashable]:
 
 
 def _why(skipped: Sequence[Skipped]) -> str:
-    return f"; {len(skipped)} were left out, the first {skipped[0].name}: {skipped[0].reason}" if skipped else ""
+    return (
+        f"; {len(skipped)} were left out, the first {skipped[0].name}: {skipped[0].reason}"
+        if skipped
+        else ""
+    )

@@ -76,10 +76,14 @@ def load(
     skipped = tuple(Skipped(_as_text(each.name), _as_text(each.reason)) for each in skipped)
     if "train" not in parts:
         others = f"; {skipped[0].name} {skipped[0].reason}" if skipped else ""
-        raise InputError(f"{path}: holds {', '.join(parts) or 'no split'}, but nothing to train on{others}")
+        raise InputError(
+            f"{path}: holds {', '.join(parts) or 'no split'}, but nothing to train on{others}"
+        )
     train = parts["train"]
     if not len(train) and skipped:
-        raise InputError(f"{path}: nothing could be read; the first of {len(skipped)}, {skipped[0].name}: {skipped[0].reason}")
+        raise InputError(
+            f"{path}: nothing could be read; the first of {len(skipped)}, {skipped[0].name}: {skipped[0].reason}"
+        )
     if not len(train):
         raise InputError(f"{path}: holds no examples")
     try:
@@ -99,7 +103,11 @@ def _read(path: Path, reading: Reading) -> RawSplits:
     if path.is_dir():
         if is_saved_dataset(path):
             return read_saved_dataset(path, reading)
-        tables = [file for file in sorted(path.iterdir()) if suffix_of(file) in SUFFIXES and file.is_file()]
+        tables = [
+            file
+            for file in sorted(path.iterdir())
+            if suffix_of(file) in SUFFIXES and file.is_file()
+        ]
         if any(split_of(file.name.partition(".")[0]) for file in tables):
             return _named_tables(path, tables, reading)
         return read_folder(path, reading)
@@ -108,12 +116,16 @@ def _read(path: Path, reading: Reading) -> RawSplits:
     if suffix_of(path) in SUFFIXES:
         return _tables({"train": path}, reading)
     kinds = ", ".join(SUFFIXES)
-    raise InputError(f"{path}: expected a folder, .npz or {kinds}, got {path.suffix or 'a file without suffix'}")
+    raise InputError(
+        f"{path}: expected a folder, .npz or {kinds}, got {path.suffix or 'a file without suffix'}"
+    )
 
 
 def _named_tables(folder: Path, tables: Sequence[Path], reading: Reading) -> RawSplits:
     """Read the tables of a folder by their split. Raises :class:`InputError` for two of one split."""
-    paths, unknown = by_split([(table.name, table) for table in tables], str(folder), are_files=True)
+    paths, unknown = by_split(
+        [(table.name, table) for table in tables], str(folder), are_files=True
+    )
     parts, skipped, notes = _tables(paths, reading)
     strangers = [one for one in unknown if suffix_of(Path(one.name)) in _ALWAYS_TABLES]
     told = tuple(Skipped(str(folder / name), reason) for name, reason in strangers)
@@ -126,7 +138,9 @@ def _tables(paths: Mapping[str, Path], reading: Reading) -> RawSplits:
     skipped: list[Skipped] = []
     for name, path in paths.items():
         reading.require(str(path), "a table of texts", "label_column", "text_columns")
-        parts[name], left_out = read_table(path, classes, label_column=reading.label_column, text_columns=reading.text_columns)
+        parts[name], left_out = read_table(
+            path, classes, label_column=reading.label_column, text_columns=reading.text_columns
+        )
         classes = classes or parts[name].classes
         skipped += left_out
     return RawSplits(parts, tuple(skipped))

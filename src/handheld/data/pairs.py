@@ -56,7 +56,9 @@ def from_pairs(
             labels that are no class, an empty split. A single pair that cannot be read is left out and named in ``skipped``.
     """
     given: dict[str, Any] = {"train": train, "valid": valid, "test": test}
-    fractions = {name: pairs for name, pairs in given.items() if name != "train" and isinstance(pairs, Real)}
+    fractions = {
+        name: pairs for name, pairs in given.items() if name != "train" and isinstance(pairs, Real)
+    }
     for name, pairs in given.items():
         if name in fractions:
             require_share(name, pairs)
@@ -64,9 +66,15 @@ def from_pairs(
             _require_pairs(name, pairs)
     require_whole("seed", seed, least=0)
     reader = _Reader(Reading(channels=channels, white=white))
-    read = {name: reader.read(name, pairs) for name, pairs in given.items() if name not in fractions}
+    read = {
+        name: reader.read(name, pairs) for name, pairs in given.items() if name not in fractions
+    }
     if not read["train"][1]:
-        raise InputError("no pair of the training data could be read" if reader.skipped else "the training data holds no pairs")
+        raise InputError(
+            "no pair of the training data could be read"
+            if reader.skipped
+            else "the training data holds no pairs"
+        )
     examples = {name: reader.scaled(pictures) for name, (pictures, _) in read.items()}
     labels = {name: np.array(numbers, np.int64) for name, (_, numbers) in read.items()}
     names = _class_names(getattr(train, "classes", None) if classes is None else classes)
@@ -75,7 +83,9 @@ def from_pairs(
         names, labels, notes = numbered(labels)
     parts = {name: _dataset(name, examples[name], labels[name], names) for name in read}
     shares = {name: float(fractions.get(name, 0.0)) for name in ("valid", "test")}
-    return Splits.of(parts, reader.skipped, notes, valid=shares["valid"], test=shares["test"], seed=seed)
+    return Splits.of(
+        parts, reader.skipped, notes, valid=shares["valid"], test=shares["test"], seed=seed
+    )
 
 
 def _require_pairs(name: str, pairs: Any) -> None:
@@ -101,7 +111,9 @@ def _pair(pair: Any, where: str) -> tuple[Any, Any]:
     """Return an example and its label. Raises :class:`InputError` for what is no pair."""
     wanted = f"{where}: expected a pair (example, label)"
     if isinstance(pair, Mapping):
-        raise InputError(f"{wanted}, got a dictionary of {', '.join(map(repr, pair))}: give the two of them as a tuple")
+        raise InputError(
+            f"{wanted}, got a dictionary of {', '.join(map(repr, pair))}: give the two of them as a tuple"
+        )
     if isinstance(pair, str) or not hasattr(pair, "__len__"):
         raise InputError(f"{wanted}, got a {type(pair).__name__}")
     if len(pair) != 2:
@@ -140,7 +152,9 @@ class _Reader:
             try:
                 labels.append(operator.index(label))
             except TypeError as error:
-                raise InputError(f"{where}: expected a whole number as its label, got {label!r}") from error
+                raise InputError(
+                    f"{where}: expected a whole number as its label, got {label!r}"
+                ) from error
             examples.append(read)
         return examples, labels
 
@@ -151,20 +165,33 @@ class _Reader:
         where, first = self._unknown[0]
         if self._fractions:
             low, high = bounds(first)
-            raise InputError(f"{where}: values of {low:.4g} to {high:.4g}, but {self._fractions} has 0 to 1: {SAY_WHITE}")
+            raise InputError(
+                f"{where}: values of {low:.4g} to {high:.4g}, but {self._fractions} has 0 to 1: {SAY_WHITE}"
+            )
         lows, highs = zip(*(bounds(picture) for _, picture in self._unknown), strict=True)
         white = white_of(first.dtype, min(lows), max(highs), where)
-        return [one if isinstance(one, str) else to_bytes(one, _white(one) or white, where) for one in examples]
+        return [
+            one if isinstance(one, str) else to_bytes(one, _white(one) or white, where)
+            for one in examples
+        ]
 
     def _picture(self, example: Any, where: str) -> NDArray[Any]:
         """Read one picture. Raises ``ValueError`` if this one is broken, :class:`InputError` if all are."""
-        if hasattr(example, "getpixel") and example.mode not in ("I", "F") and not example.mode.startswith("I;16"):
-            from handheld.pictures import of_image  # late: it needs Pillow, which is there where its pictures are
+        if (
+            hasattr(example, "getpixel")
+            and example.mode not in ("I", "F")
+            and not example.mode.startswith("I;16")
+        ):
+            from handheld.pictures import (
+                of_image,
+            )  # late: it needs Pillow, which is there where its pictures are
 
             return of_image(example, where)
         array = _array(example, where)
         if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
-            raise InputError(f"{where}: expected a picture (height, width, channels) or a text, got {type(example).__name__}")
+            raise InputError(
+                f"{where}: expected a picture (height, width, channels) or a text, got {type(example).__name__}"
+            )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError("holds values that are not finite")
         said = self._reading.channels or _habit(example)
@@ -190,11 +217,15 @@ def _array(example: Any, where: str) -> NDArray[Any]:
     if hasattr(example, "detach"):  # a torch tensor, maybe one that learns, or lies elsewhere
         example = example.detach().cpu()
         example = example.to_dense() if str(example.layout) != "torch.strided" else example
-        example = example.float() if str(example.dtype) == "torch.bfloat16" else example  # which numpy does not know
+        example = (
+            example.float() if str(example.dtype) == "torch.bfloat16" else example
+        )  # which numpy does not know
     try:
         return np.asarray(example)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{where}: expected a picture or a text, got a {type(example).__name__}: {error}") from error
+        raise InputError(
+            f"{where}: expected a picture or a text, got a {type(example).__name__}: {error}"
+        ) from error
 
 
 def _habit(example: Any) -> str | None:
@@ -215,5 +246,7 @@ def _dataset(name: str, examples: list[Any], labels: Labels, classes: tuple[str,
         return Dataset(tuple(examples), labels, classes)
     shapes = {getattr(example, "shape", "a text") for example in examples}
     if len(shapes) > 1:
-        raise InputError(f"the {name} examples have different sizes, {' and '.join(sorted(map(str, shapes))[:2])}: resize them")
+        raise InputError(
+            f"the {name} examples have different sizes, {' and '.join(sorted(map(str, shapes))[:2])}: resize them"
+        )
     return Dataset(np.stack(examples), labels, classes)

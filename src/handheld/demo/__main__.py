@@ -19,7 +19,12 @@ from handheld.reports import html_section, write_page
 def write(page: Path, sections: Sequence[Markup]) -> None:
     """Write the page that holds the sections. Raises :class:`FileError` if it cannot be written."""
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    values = {"title": "handheld", "date": datetime.now(UTC).date().isoformat(), "machine": machine, "sections": sections}
+    values = {
+        "title": "handheld",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine,
+        "sections": sections,
+    }
     write_page(page, "handheld.demo", "demo.html", values)
 
 
@@ -79,9 +84,16 @@ def _left_out(title: str, error: MissingDependencyError) -> Markup:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m handheld.demo", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("report"), help="folder to write the page into")
-    parser.add_argument("--video", help="clip to track; by default a real one of HANDHELD_DATA, else the one that ships")
-    parser.add_argument("--epochs", type=float, default=16, help="of the family of digits, together and each alone")
+    parser.add_argument(
+        "--out", type=Path, default=Path("report"), help="folder to write the page into"
+    )
+    parser.add_argument(
+        "--video",
+        help="clip to track; by default a real one of HANDHELD_DATA, else the one that ships",
+    )
+    parser.add_argument(
+        "--epochs", type=float, default=16, help="of the family of digits, together and each alone"
+    )
     options = parser.parse_args(arguments)
     console = Console()
     sections = []

@@ -10,7 +10,15 @@ from rich.console import Console
 
 from handheld.data.users.partitions import by_shards
 from handheld.demo.digits import digits
-from handheld.reports import AxisWords, Figure, draw_curves, html_figure, html_section, html_table, in_two_widths
+from handheld.reports import (
+    AxisWords,
+    Figure,
+    draw_curves,
+    html_figure,
+    html_section,
+    html_table,
+    in_two_widths,
+)
 
 if TYPE_CHECKING:
     from handheld.federated.stages import Stage
@@ -32,21 +40,34 @@ def learn(console: Console) -> Markup:
     started = time.perf_counter()
     runs = {"whole updates": _run(()), "two bits a weight": _run((Compressed(Eden(bits=2)),))}
     seconds = time.perf_counter() - started
-    console.print(f"devices: {_DEVICES} devices learned in {_ROUNDS} rounds, twice, {seconds:.1f} s", highlight=False)
-    rows = [(name, f"{run[-1]['test_accuracy']:.1%}", f"{_sent(run) / 1e3:,.0f} KB") for name, run in runs.items()]
+    console.print(
+        f"devices: {_DEVICES} devices learned in {_ROUNDS} rounds, twice, {seconds:.1f} s",
+        highlight=False,
+    )
+    rows = [
+        (name, f"{run[-1]['test_accuracy']:.1%}", f"{_sent(run) / 1e3:,.0f} KB")
+        for name, run in runs.items()
+    ]
     about = (
         f"{_DEVICES} devices, each with digits of two or so kinds; in each of {_ROUNDS} rounds {_COHORT} of them learn, and "
         "send how their weights changed, not the digits."
     )
     drawn = html_figure(_losses(runs))
-    return html_section("Learning across devices", about, html_table(_HEAD, rows, numbers={1, 2}), drawn)
+    return html_section(
+        "Learning across devices", about, html_table(_HEAD, rows, numbers={1, 2}), drawn
+    )
 
 
 def _losses(runs: Mapping[str, Rows]) -> Figure:
-    curves = {name: [(row["round"], row["test_loss"]) for row in run if "test_loss" in row] for name, run in runs.items()}
+    curves = {
+        name: [(row["round"], row["test_loss"]) for row in run if "test_loss" in row]
+        for name, run in runs.items()
+    }
     title = "Loss on the test digits"
     across = AxisWords("round", "{:.0f}".format)
-    drawn = in_two_widths(lambda width: draw_curves(curves, title, width=width, height=260, across=across), _WIDTH)
+    drawn = in_two_widths(
+        lambda width: draw_curves(curves, title, width=width, height=260, across=across), _WIDTH
+    )
     return Figure(f"{title}.", drawn, tuple(curves))
 
 
@@ -59,10 +80,15 @@ def _run(stages: "tuple[Stage, ...]") -> Rows:
 
     data = digits()
     network = make("two_layers", (64,), 10, seed=0)
-    users = Users(Examples(_flat(data.train.inputs), data.train.labels), by_shards(data.train.labels, _DEVICES, seed=0))
+    users = Users(
+        Examples(_flat(data.train.inputs), data.train.labels),
+        by_shards(data.train.labels, _DEVICES, seed=0),
+    )
     learner = ModuleLearner(network, users, Examples(_flat(data.test.inputs), data.test.labels))
     work = Work(epochs=5, batch=10)
-    return simulate(Plan(rounds=_ROUNDS, cohort=_COHORT, algorithm=FedAvg(), work=work, stages=stages), learner).rows
+    return simulate(
+        Plan(rounds=_ROUNDS, cohort=_COHORT, algorithm=FedAvg(), work=work, stages=stages), learner
+    ).rows
 
 
 def _flat(pictures: object) -> np.ndarray:

@@ -35,7 +35,9 @@ def shrink(out: Path, console: Console, epochs: float) -> Markup:
         training=Schedule(epochs, batch=64, rate=0.1),
         finish=Schedule(epochs, batch=64, rate=0.05),
         quantise=1.0,
-        augmentation=Augmentation(shift=1, flip=False),  # the mirror image of a digit is another, or none
+        augmentation=Augmentation(
+            shift=1, flip=False
+        ),  # the mirror image of a digit is another, or none
         variants=False,
     )
     with Progress(console=console) as progress:

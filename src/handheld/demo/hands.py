@@ -34,13 +34,21 @@ def track(clip: Path, out: Path, console: Console) -> Markup:
     reader = open_video(clip)
     frames: list[Frame] = []
     with HandTracker(max_hands=2) as tracker, Progress(console=console) as progress:
-        task = progress.add_task(f"tracking {clip.name}", total=min(reader.frames or _MAX_FRAMES, _MAX_FRAMES))
+        task = progress.add_task(
+            f"tracking {clip.name}", total=min(reader.frames or _MAX_FRAMES, _MAX_FRAMES)
+        )
 
         def on_frame(recording: Recording, frame: Frame, _hands: object) -> None:
             frames.append(frame)
             progress.update(task, completed=recording.frames)
 
-        recording = record(islice(reader, _MAX_FRAMES), tracker, jsonl=out / "hands.jsonl", fps=reader.fps, on_frame=on_frame)
+        recording = record(
+            islice(reader, _MAX_FRAMES),
+            tracker,
+            jsonl=out / "hands.jsonl",
+            fps=reader.fps,
+            on_frame=on_frame,
+        )
         console.print("drawing ...")
         write_animation(out / "hands.webp", annotate(frames, recording.hands))
         console.print(

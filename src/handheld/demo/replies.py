@@ -12,7 +12,11 @@ _CONVERSATIONS = (
     [Message("are you coming tonight?")],
     [Message("thanks for the lift home!")],
     [Message("how did the interview go")],
-    [Message("shall we meet on friday?"), Message("sure, where?", mine=True), Message("at the new place by the river, 7 pm")],
+    [
+        Message("shall we meet on friday?"),
+        Message("sure, where?", mine=True),
+        Message("at the new place by the river, 7 pm"),
+    ],
     [Message("grandpa passed away this morning")],
 )
 _OWN = ([Message("what would you like to eat tonight?")], "pancakes, what else")
@@ -27,12 +31,20 @@ def suggest(console: Console) -> Markup:
     rows.append(_row(said, replier.suggest(said)))
     replier.learn(said, own)
     again = [Message("so what would you like to eat?")]
-    rows.append(_row(again, replier.suggest(again), note=f"after the user answered the message above with “{own}”"))
+    rows.append(
+        _row(
+            again,
+            replier.suggest(again),
+            note=f"after the user answered the message above with “{own}”",
+        )
+    )
     started = time.perf_counter()
     for conversation in _CONVERSATIONS * 20:
         replier.suggest(conversation)
     each = (time.perf_counter() - started) / (20 * len(_CONVERSATIONS))
-    console.print(f"replies: {len(rows)} messages answered, {each * 1e3:.2f} ms each", highlight=False)
+    console.print(
+        f"replies: {len(rows)} messages answered, {each * 1e3:.2f} ms each", highlight=False
+    )
     bundle = replier.bundle
     about = (
         f"{len(bundle.replies)} replies of {len(bundle.intents)} intents, {each * 1e3:.2f} ms a message on one thread; nothing "
@@ -41,11 +53,19 @@ def suggest(console: Console) -> Markup:
     return html_section("Suggested replies", about, html_table(_HEAD, rows, numbers={3}))
 
 
-def _row(said: list[Message], found: Suggestions, note: str = "") -> tuple[Markup, Markup, Markup, str]:
-    lines = [Markup("{}{}").format("me: " if message.mine else "", message.text) for message in said]
+def _row(
+    said: list[Message], found: Suggestions, note: str = ""
+) -> tuple[Markup, Markup, Markup, str]:
+    lines = [
+        Markup("{}{}").format("me: " if message.mine else "", message.text) for message in said
+    ]
     if note:
         lines.append(Markup("<small>{}</small>").format(note))
-    replies = Markup("<br>").join(found.texts) if found.replies else Markup("<em>{}</em>").format(_silence(found.reason))
+    replies = (
+        Markup("<br>").join(found.texts)
+        if found.replies
+        else Markup("<em>{}</em>").format(_silence(found.reason))
+    )
     intents = Markup("<br>").join(reply.intent.replace("_", " ") for reply in found.replies)
     sure = f"{found.confidence:.0%}" if found.replies else "none"
     return Markup("<br>").join(lines), replies, intents, sure

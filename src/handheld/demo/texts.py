@@ -79,13 +79,19 @@ def classify(console: Console) -> Markup:
         path.write_bytes(made.content)
         with TextClassifier.open(path) as classifier:
             answers = [classifier.classify(text, top=1)[0] for text in _ASKED]
-    console.print(f"texts: {len(made.content):,} bytes, trained in {seconds:.1f} s", highlight=False)
+    console.print(
+        f"texts: {len(made.content):,} bytes, trained in {seconds:.1f} s", highlight=False
+    )
     about = (
         f"Trained from {len(train)} sentences in {seconds:.1f} s into a file of {len(made.content):,} bytes, then asked what "
         "it had not seen."
     )
-    rows = [(text, label, f"{sure:.0%}") for text, (label, sure) in zip(_ASKED, answers, strict=True)]
-    return html_section("Texts that are sorted", about, html_table(("said", "about", "how sure"), rows, numbers={2}))
+    rows = [
+        (text, label, f"{sure:.0%}") for text, (label, sure) in zip(_ASKED, answers, strict=True)
+    ]
+    return html_section(
+        "Texts that are sorted", about, html_table(("said", "about", "how sure"), rows, numbers={2})
+    )
 
 
 def _sentences() -> Dataset:

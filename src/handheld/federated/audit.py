@@ -37,7 +37,9 @@ def least_epsilon(one: Scores, other: Scores, delta: float, *, confidence: float
         InputError: too few scores, or a delta or a confidence outside of these.
     """
     if min(len(one), len(other)) < 4:
-        raise InputError(f"scores: expected 4 or more of each population, got {len(one)} and {len(other)}")
+        raise InputError(
+            f"scores: expected 4 or more of each population, got {len(one)} and {len(other)}"
+        )
     if not 0 <= delta < 1:
         raise InputError(f"delta: expected 0 to 1, 1 excluded, got {delta}")
     if not 0 < confidence < 1:

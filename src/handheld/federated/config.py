@@ -64,7 +64,11 @@ ALGORITHMS = {
         algorithms.Scaffold,
     )
 }  # fmt: skip
-ROBUST = {"trimmed_mean": algorithms.TrimmedMean, "median": algorithms.Median, "krum": algorithms.Krum}
+ROBUST = {
+    "trimmed_mean": algorithms.TrimmedMean,
+    "median": algorithms.Median,
+    "krum": algorithms.Krum,
+}
 STAGES = {
     "clip": stages.Clip, "adaptive_clip": stages.AdaptiveClip, "central_noise": stages.CentralNoise,
     "local_noise": stages.LocalNoise, "tree_noise": stages.TreeNoise, "compressed": stages.Compressed,
@@ -142,7 +146,9 @@ class Source:
         if bool(self.path) == bool(self.factory):
             raise InputError("data: expected either a path or a factory")
         if self.size and (len(self.size) != 2 or min(self.size) < 1):
-            raise InputError(f"data.size: expected height and width of 1 or more, got {list(self.size)}")
+            raise InputError(
+                f"data.size: expected height and width of 1 or more, got {list(self.size)}"
+            )
         if self.users < 1 or self.each < 1 or self.length < 1:
             raise InputError(
                 f"data: expected users, each and length of 1 or more, got {self.users}, {self.each} and {self.length}"
@@ -211,7 +217,9 @@ class Config:
             classes = len(ALPHABET) + 1
         else:
             users, test, classes = self._pictures(self.data)
-        metrics = {name.partition(":")[2]: factory(name, self.folder) for name in self.model.metrics}
+        metrics = {
+            name.partition(":")[2]: factory(name, self.folder) for name in self.model.metrics
+        }
         return ModuleLearner(
             self._network(users.examples.inputs.shape[1:], classes),
             users,
@@ -227,17 +235,23 @@ class Config:
             users, test = made
             if isinstance(users, Users) and (test is None or isinstance(test, Examples)):
                 return users, test
-        raise InputError(f"data.factory: {name} gives {type(made).__name__}, expected Users and Examples to test on (or None)")
+        raise InputError(
+            f"data.factory: {name} gives {type(made).__name__}, expected Users and Examples to test on (or None)"
+        )
 
     def _network(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         if ":" not in self.model.network:
             return make(self.model.network, shape, classes, seed=self.plan.seed)
         make_own = factory(self.model.network, self.folder)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.plan.seed)  # as for ours: the same command begins with the same weights, or cannot go on
+            torch.manual_seed(
+                self.plan.seed
+            )  # as for ours: the same command begins with the same weights, or cannot go on
             found = _made(make_own, "model.network", self.model.network, shape, classes)
         if not isinstance(found, nn.Module):
-            raise InputError(f"{self.model.network} gives a {type(found).__name__}, expected a torch module")
+            raise InputError(
+                f"{self.model.network} gives a {type(found).__name__}, expected a torch module"
+            )
         return found
 
     def _letters(self, data: Source) -> tuple[Users, Examples]:
@@ -265,18 +279,33 @@ class Config:
         if len(splits.skipped) > _NAMED:
             _LOG.warning("%s: %d left out in all", given.path, len(splits.skipped))
         if splits.train.is_text:
-            raise InputError(f"{given.path} holds texts with labels: expected pictures, or another split")
-        labels = np.concatenate([splits.train.labels, splits.valid.labels])  # devices validate nothing
+            raise InputError(
+                f"{given.path} holds texts with labels: expected pictures, or another split"
+            )
+        labels = np.concatenate(
+            [splits.train.labels, splits.valid.labels]
+        )  # devices validate nothing
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), count, seed=seed),
             "shards": lambda: partitions.by_shards(labels, count, each=given.each, seed=seed),
-            "dirichlet": lambda: partitions.by_dirichlet(labels, count, alpha=given.alpha, seed=seed),
-            "dirichlet_shares": lambda: partitions.by_dirichlet_shares(labels, count, alpha=given.alpha, seed=seed),
-            "quantity": lambda: partitions.by_quantity(len(labels), count, skew=given.skew, seed=seed),
+            "dirichlet": lambda: partitions.by_dirichlet(
+                labels, count, alpha=given.alpha, seed=seed
+            ),
+            "dirichlet_shares": lambda: partitions.by_dirichlet_shares(
+                labels, count, alpha=given.alpha, seed=seed
+            ),
+            "quantity": lambda: partitions.by_quantity(
+                len(labels), count, skew=given.skew, seed=seed
+            ),
         }
         if given.split not in deal:
-            raise InputError(f"data.split: expected {', '.join(deal)}, plays or files, got {given.split!r}")
-        train, valid, test = (np.moveaxis(np.asarray(part.inputs), -1, 1) for part in (splits.train, splits.valid, splits.test))
+            raise InputError(
+                f"data.split: expected {', '.join(deal)}, plays or files, got {given.split!r}"
+            )
+        train, valid, test = (
+            np.moveaxis(np.asarray(part.inputs), -1, 1)
+            for part in (splits.train, splits.valid, splits.test)
+        )
         users = Users(Examples(np.concatenate([train, valid]), labels), deal[given.split]())
         return users, Examples(np.ascontiguousarray(test), splits.test.labels), len(splits.classes)
 
@@ -293,7 +322,9 @@ def read(path: str | os.PathLike[str]) -> Config:
         "target_epsilon", *_PLAIN,
     }  # fmt: skip
     if unknown := table.keys() - known:
-        raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
+        raise InputError(
+            f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}"
+        )
     if "learner" in table and (table.keys() & {"data", "model"}):
         raise InputError("learner: has its own data and model: leave [data] and [model] out")
     folder = Path(path).resolve().parent
@@ -302,7 +333,9 @@ def read(path: str | os.PathLike[str]) -> Config:
     values["algorithm"] = named(_ALGORITHM, table.get("algorithm", {"name": "fedavg"}), "algorithm")
     values["work"] = from_table(Work, table.get("work", {}), "work")
     values["devices"] = from_table(Devices, table.get("devices", {}), "devices")
-    values["stages"] = tuple(named(_STAGE, stage, "stages") for stage in _list(table.get("stages", [])))
+    values["stages"] = tuple(
+        named(_STAGE, stage, "stages") for stage in _list(table.get("stages", []))
+    )
     if "download" in table:
         values["download"] = named(_ENCODER, table["download"], "download")
     if "robust" in table:
@@ -310,7 +343,9 @@ def read(path: str | os.PathLike[str]) -> Config:
     learner = named(_LEARNER, table["learner"], "learner") if "learner" in table else None
     return Config(
         _folder(table.get("out", "run")),
-        from_table(Plan, {name: values.pop(name) for name in _PLAIN if name in values}, "", **values),
+        from_table(
+            Plan, {name: values.pop(name) for name in _PLAIN if name in values}, "", **values
+        ),
         None if learner is not None else from_table(Source, table.get("data", {}), "data"),
         from_table(Model, table.get("model", {}), "model"),
         folder,
@@ -326,7 +361,9 @@ def _folder(value: Any) -> Path:
 
 
 def _target(value: Any) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, int | float) or not value > 0
+    ):
         raise InputError(f"target_epsilon: expected a number above 0, got {value!r}")
     return None if value is None else float(value)
 
@@ -339,14 +376,20 @@ def _named(choice: _Choice, table: Any, where: str, *, folder: Path) -> Any:
         names = ", ".join([*choice.classes, "package.module:Class"])
         raise InputError(f"{where}: expected a table with a name of {names}, got {table!r}")
     made = factory(name, folder) if of_user else choice.classes[name]
-    inner = {key: _named(_INNER[key], value, f"{where}.{key}", folder=folder) for key, value in table.items() if key in _INNER}
+    inner = {
+        key: _named(_INNER[key], value, f"{where}.{key}", folder=folder)
+        for key, value in table.items()
+        if key in _INNER
+    }
     plain = {key: value for key, value in table.items() if key != "name" and key not in inner}
     if isinstance(made, type) and _is_made_from_fields(made):
         value = _made(partial(from_table, made, plain, where, **inner), where, name)
     else:
         value = _made(partial(_called, made, {**plain, **inner}, f"{where}: {name}"), where, name)
     if missing := [attribute for attribute in choice.needed if not hasattr(value, attribute)]:
-        raise InputError(f"{where}: {name} has no {missing[0]!r}; expected {', '.join(choice.needed)}")
+        raise InputError(
+            f"{where}: {name} has no {missing[0]!r}; expected {', '.join(choice.needed)}"
+        )
     return value
 
 

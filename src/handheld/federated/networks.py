@@ -14,7 +14,12 @@ def two_layers(shape: Shape, classes: int) -> nn.Module:
     """Return two hidden layers of 200: the paper's 2NN, 199,210 weights for pictures of 28 x 28."""
     inputs = torch.Size(shape).numel()
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(inputs, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, classes)
+        nn.Flatten(),
+        nn.Linear(inputs, 200),
+        nn.ReLU(),
+        nn.Linear(200, 200),
+        nn.ReLU(),
+        nn.Linear(200, classes),
     )
 
 
@@ -83,7 +88,9 @@ NETWORKS: dict[str, Callable[[Shape, int], nn.Module]] = {
 def make(name: str, shape: Shape, classes: int, *, seed: int) -> nn.Module:
     """Return a network with fresh weights. Raises :class:`InputError` for a name that is none."""
     if name not in NETWORKS:
-        raise InputError(f"no network {name!r}: expected {', '.join(NETWORKS)}, or package.module:factory")
+        raise InputError(
+            f"no network {name!r}: expected {', '.join(NETWORKS)}, or package.module:factory"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return NETWORKS[name](shape, classes)

@@ -8,7 +8,9 @@ from handheld.errors import HandheldError, TrainingError
 
 _LONGEST = 200
 # What own classes are made of: an error within these is named by who called them.
-_LIBRARIES = frozenset({"handheld", "numba", "numpy", "scipy", "torch"}) | sys.stdlib_module_names - {"__main__"}
+_LIBRARIES = frozenset(
+    {"handheld", "numba", "numpy", "scipy", "torch"}
+) | sys.stdlib_module_names - {"__main__"}
 
 
 def said(error: BaseException) -> str:

@@ -99,7 +99,9 @@ def central(
     _require_one_of("sampling", sampling, SAMPLINGS)
     _require_one_of("relation", relation, RELATIONS)
     if relation == "add_or_remove_one" and sampling != "poisson":
-        raise InputError(f"relation: {relation} is of Poisson samples; {sampling} ones promise replace_one")
+        raise InputError(
+            f"relation: {relation} is of Poisson samples; {sampling} ones promise replace_one"
+        )
     moved = 2.0 if relation == "replace_one" else 1.0  # bounds by which one device moves a sum
     if sampling == "unknown":
         most = rounds if times is None else min(times, rounds)
@@ -195,7 +197,9 @@ def guarantees(
         if isinstance(stage, LocalNoise | TreeNoise):
             _require_delta(delta, population)
         if isinstance(stage, CentralNoise):
-            one = central(stage.multiplier, rounds, cohort, population, delta, sampling=sampling, times=times)
+            one = central(
+                stage.multiplier, rounds, cohort, population, delta, sampling=sampling, times=times
+            )
             promised.append(one)
         elif isinstance(stage, LocalNoise):
             promised.append(local(stage.multiplier, delta, times=times))
@@ -252,7 +256,9 @@ def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float
     while promised(high) > target_epsilon:
         high *= 2
         if high > _MOST_SEARCHED:
-            raise InputError(f"target_epsilon: no noise promises {target_epsilon:g}; expected a larger one")
+            raise InputError(
+                f"target_epsilon: no noise promises {target_epsilon:g}; expected a larger one"
+            )
     low = high / 2
     while promised(low) <= target_epsilon:
         if low < _LEAST_SEARCHED:
@@ -284,7 +290,9 @@ def _fixed(multiplier: float, rounds: int, cohort: int, population: int, delta: 
 
 
 @lru_cache(maxsize=64)
-def _renyi(multiplier: float, cohort: int, population: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _renyi(
+    multiplier: float, cohort: int, population: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return orders, and one round's Renyi divergences at these; more rounds have their multiples."""
     dp = _accounting()
     fine = [1 + step / 10 for step in range(1, 100)]
@@ -305,7 +313,9 @@ def _poisson(multiplier: float, rounds: int, chance: float, relation: str, delta
     return min(everybody, float(once.self_compose(rounds).get_epsilon_for_delta(delta)))
 
 
-_LEAST_GAUSSIAN = 1e-3  # below, the exact sums leave the range of floats, and epsilon is half a million
+_LEAST_GAUSSIAN = (
+    1e-3  # below, the exact sums leave the range of floats, and epsilon is half a million
+)
 _LEAST_POISSON = 0.02  # below, losses take too many points, and epsilon is in the thousands anyway
 
 
@@ -333,9 +343,13 @@ def _gaussian(multiplier: float, delta: float) -> float:
     if multiplier == 0:
         return math.inf
     if multiplier < _LEAST_GAUSSIAN:
-        bound = 1 / (2 * multiplier**2)  # zero-concentrated privacy (Bun and Steinke, arXiv 1605.02065)
+        bound = 1 / (
+            2 * multiplier**2
+        )  # zero-concentrated privacy (Bun and Steinke, arXiv 1605.02065)
         return bound + 2 * math.sqrt(bound * math.log(1 / delta))
-    with np.errstate(divide="ignore"):  # of very much noise the logarithm of delta is minus infinity, as it should be
+    with np.errstate(
+        divide="ignore"
+    ):  # of very much noise the logarithm of delta is minus infinity, as it should be
         epsilon = float(_accounting().get_epsilon_gaussian(multiplier, delta))
     return epsilon * (1 + _ROOT) + _ROOT
 
@@ -370,5 +384,7 @@ def _accounting() -> Any:
         import dp_accounting
         from dp_accounting import pld, rdp  # noqa: F401
     except ImportError as error:
-        raise MissingDependencyError("dp-accounting", "federated", "saying what noise promises") from error
+        raise MissingDependencyError(
+            "dp-accounting", "federated", "saying what noise promises"
+        ) from error
     return dp_accounting

@@ -6,7 +6,9 @@ from handheld.hands.geometry import overlap
 from handheld.hands.result import HandResult, Region, palm_centre
 
 
-def join_regions(tracked: list[Region], new: list[Region], *, max_hands: int, min_overlap: float = 0.5) -> list[Region]:
+def join_regions(
+    tracked: list[Region], new: list[Region], *, max_hands: int, min_overlap: float = 0.5
+) -> list[Region]:
     """Return the tracked regions and those new ones that show another hand, ``max_hands`` at most.
 
     A new region shows a hand that is tracked already if the squares overlap (MediaPipe's rule, which misses a hand whose
@@ -28,7 +30,9 @@ def join_regions(tracked: list[Region], new: list[Region], *, max_hands: int, mi
 
 
 def _same(a: Region, b: Region, min_overlap: float) -> bool:
-    return overlap(a.rect, b.rect) > min_overlap or _distance(a.centre, b.centre) < 0.5 * min(a.size, b.size)
+    return overlap(a.rect, b.rect) > min_overlap or _distance(a.centre, b.centre) < 0.5 * min(
+        a.size, b.size
+    )
 
 
 def drop_duplicates(hands: list[HandResult]) -> list[HandResult]:

@@ -54,7 +54,9 @@ class RedetectSchedule(Calculator):
         followed = len(context.get("followed") or ())
         self._since += 1
         lost = followed < self._before
-        detect = followed < self._max_hands and (followed == 0 or lost or self._since >= self._every)
+        detect = followed < self._max_hands and (
+            followed == 0 or lost or self._since >= self._every
+        )
         if detect:
             self._since = 0
         self._before = followed
@@ -64,7 +66,11 @@ class RedetectSchedule(Calculator):
 class PalmDetector(Calculator):
     """Finds palms in a whole frame."""
 
-    contract = Contract(inputs={"frame": Frame}, outputs={"palms": Palms}, side_inputs={"palm_model": Model, "pack": ModelPack})
+    contract = Contract(
+        inputs={"frame": Frame},
+        outputs={"palms": Palms},
+        side_inputs={"palm_model": Model, "pack": ModelPack},
+    )
 
     def __init__(self, *, min_score: float) -> None:
         self._min_score = min_score
@@ -80,7 +86,9 @@ class PalmDetector(Calculator):
         image = context.get("frame").image
         view = letterbox(*image.shape[:2])
         raw, logits = run_on_crop(self._model, image, view, border="black")
-        palms = decode_palms(raw[0], logits[0, :, 0], self._anchors, view, self._geometry, threshold=self._min_score)
+        palms = decode_palms(
+            raw[0], logits[0, :, 0], self._anchors, view, self._geometry, threshold=self._min_score
+        )
         context.send("palms", merge_palms(palms))
 
 
@@ -108,11 +116,15 @@ class HandLandmarks(Calculator):
         context.send("hands", [hand for hand in hands if hand is not None])
 
     def _look(self, image: Image, region: Region) -> HandResult | None:
-        raw, presence, handedness, world, *more = run_on_crop(self._model, image, region.rect, border="replicate")
+        raw, presence, handedness, world, *more = run_on_crop(
+            self._model, image, region.rect, border="replicate"
+        )
         score = float(presence[0, 0])
         if not (score >= self._min_score and isfinite(float(raw.sum() + world.sum()))):
             return None
-        right, certainty = is_right_hand(float(handedness[0, 0]), self._geometry, mirrored=self._mirrored)
+        right, certainty = is_right_hand(
+            float(handedness[0, 0]), self._geometry, mirrored=self._mirrored
+        )
         return HandResult(
             id=-1,  # given by AssignIds
             roi=region.rect,
@@ -177,14 +189,18 @@ class SmoothHands(Calculator):
     def process(self, context: Context) -> None:
         """Filter each hand by its own past; a hand that was lost starts anew."""
         hands: Hands = context.get("hands")
-        self._filters = {hand.id: self._filters.get(hand.id) or OneEuroFilter(self._options) for hand in hands}
+        self._filters = {
+            hand.id: self._filters.get(hand.id) or OneEuroFilter(self._options) for hand in hands
+        }
         context.send("smooth", [self._smooth(hand, context.timestamp) for hand in hands])
 
     def _smooth(self, hand: HandResult, t_us: int) -> HandResult:
         if hand.landmarks is None or hand.world is None:
             return hand
         both = np.stack([hand.landmarks, hand.world])
-        scale = np.array([[[max(hand.size, 1.0)]], [[max(palm_size(hand.world), 0.01)]]], dtype=np.float32)
+        scale = np.array(
+            [[[max(hand.size, 1.0)]], [[max(palm_size(hand.world), 0.01)]]], dtype=np.float32
+        )
         landmarks, world = self._filters[hand.id](both, t_us, scale=scale)
         return replace(hand, landmarks=landmarks, world=world)
 
@@ -203,7 +219,9 @@ class RecogniseGestures(Calculator):
         table: GestureTable = context.side["gestures"]
         size = context.get("frame").image.shape[:2]
         hands: Hands = context.get("hands")
-        context.send("named", [replace(hand, gesture=table.recognise(hand, size=size)) for hand in hands])
+        context.send(
+            "named", [replace(hand, gesture=table.recognise(hand, size=size)) for hand in hands]
+        )
 
 
 @calculator
@@ -231,7 +249,10 @@ def hands_to_regions(hands: Hands) -> Regions:
     """Return where to look for the same hands in the next frame."""
     return [
         Region(
-            rect=region_from_landmarks(h.landmarks), centre=palm_centre(h.landmarks), size=palm_size(h.landmarks), track=h.id
+            rect=region_from_landmarks(h.landmarks),
+            centre=palm_centre(h.landmarks),
+            size=palm_size(h.landmarks),
+            track=h.id,
         )
         for h in hands
         if h.landmarks is not None
@@ -241,7 +262,11 @@ def hands_to_regions(hands: Hands) -> Regions:
 @calculator
 def regions_to_hands(regions: Regions) -> Hands:
     """Return palm-only results: where hands are, without landmarks."""
-    return [HandResult(id=-1, roi=r.rect, score=r.palm.score, palm=r.palm, region=r) for r in regions if r.palm is not None]
+    return [
+        HandResult(id=-1, roi=r.rect, score=r.palm.score, palm=r.palm, region=r)
+        for r in regions
+        if r.palm is not None
+    ]
 
 
 def run_on_crop(model: Model, image: Image, rect: Rect, *, border: "Border") -> tuple[Any, ...]:
@@ -249,7 +274,9 @@ def run_on_crop(model: Model, image: Image, rect: Rect, *, border: "Border") -> 
 
     Beyond the picture MediaPipe shows its palm model black and its landmark model the nearest pixel.
     """
-    from handheld.media.warp import crop  # late: a graph can be looked at where OpenCV is not installed
+    from handheld.media.warp import (
+        crop,
+    )  # late: a graph can be looked at where OpenCV is not installed
 
     view = model.input_view(0)
     with model.lock:

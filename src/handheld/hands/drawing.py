@@ -7,12 +7,23 @@ from numpy.typing import NDArray
 
 from handheld.hands.result import HandResult
 from handheld.hands.skeleton import BONES
-from handheld.media import PALETTE, Image, LabelBox, draw_label, draw_polygon, draw_skeleton, draw_trace, label_box
+from handheld.media import (
+    PALETTE,
+    Image,
+    LabelBox,
+    draw_label,
+    draw_polygon,
+    draw_skeleton,
+    draw_trace,
+    label_box,
+)
 
 Traces = Mapping[int, Sequence[NDArray[np.float32]]]
 
 
-def draw_hands(image: Image, hands: Sequence[HandResult], *, traces: Traces | None = None, regions: bool = True) -> Image:
+def draw_hands(
+    image: Image, hands: Sequence[HandResult], *, traces: Traces | None = None, regions: bool = True
+) -> Image:
     """Return a copy of a picture with each hand's skeleton, region, id, handedness and gesture.
 
     Args:
@@ -30,14 +41,22 @@ def draw_hands(image: Image, hands: Sequence[HandResult], *, traces: Traces | No
     return image
 
 
-def draw_hand(image: Image, hand: HandResult, *, trace: Sequence[NDArray[np.float32]] = (), region: bool = True) -> Image:
+def draw_hand(
+    image: Image,
+    hand: HandResult,
+    *,
+    trace: Sequence[NDArray[np.float32]] = (),
+    region: bool = True,
+) -> Image:
     """Draw one hand into a picture, in the colour of its id; return the picture."""
     _draw_lines(image, hand, trace=trace, region=region)
     _label(image, hand, [])
     return image
 
 
-def _draw_lines(image: Image, hand: HandResult, *, trace: Sequence[NDArray[np.float32]], region: bool) -> None:
+def _draw_lines(
+    image: Image, hand: HandResult, *, trace: Sequence[NDArray[np.float32]], region: bool
+) -> None:
     colour = PALETTE[hand.id % len(PALETTE)]
     unit = _unit(image)
     if region:
@@ -47,7 +66,13 @@ def _draw_lines(image: Image, hand: HandResult, *, trace: Sequence[NDArray[np.fl
     if hand.landmarks is not None:
         draw_skeleton(image, hand.landmarks, BONES, colour=colour, thickness=unit + 1)
     elif hand.palm is not None:
-        draw_skeleton(image, hand.palm.keypoints, ((0, 1), (0, 2), (0, 3), (0, 4)), colour=colour, thickness=unit + 1)
+        draw_skeleton(
+            image,
+            hand.palm.keypoints,
+            ((0, 1), (0, 2), (0, 3), (0, 4)),
+            colour=colour,
+            thickness=unit + 1,
+        )
 
 
 def _label(image: Image, hand: HandResult, taken: list[LabelBox]) -> None:

@@ -31,7 +31,11 @@ class RegionRule:
 
 PALM_RULE = RegionRule(scale=2.6, shift=-0.5, start=0, ends=((2, 1.0),))
 LANDMARK_RULE = RegionRule(
-    scale=2.0, shift=-0.1, start=0, ends=((5, 0.25), (13, 0.25), (9, 0.5)), subset=(0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
+    scale=2.0,
+    shift=-0.1,
+    start=0,
+    ends=((5, 0.25), (13, 0.25), (9, 0.5)),
+    subset=(0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18),
 )
 
 
@@ -50,7 +54,9 @@ def region_from_landmarks(landmarks: Points, rule: RegionRule = LANDMARK_RULE) -
     points = landmarks[:, :2].tolist()  # a dozen points: plain floats are faster than arrays
     angle = _angle(points, rule)
     c, s = cos(angle), sin(angle)
-    across = [points[i][0] * c + points[i][1] * s for i in rule.subset]  # in the frame in which the hand is upright
+    across = [
+        points[i][0] * c + points[i][1] * s for i in rule.subset
+    ]  # in the frame in which the hand is upright
     down = [points[i][1] * c - points[i][0] * s for i in rule.subset]
     left, right, top, bottom = min(across), max(across), min(down), max(down)
     u, v = (left + right) / 2, (top + bottom) / 2
@@ -66,7 +72,9 @@ def overlap(a: Rect, b: Rect) -> float:
     return across * down / (a.width * a.height + b.width * b.height - across * down)
 
 
-def _region(x: float, y: float, width: float, height: float, angle: float, rule: RegionRule) -> Rect:
+def _region(
+    x: float, y: float, width: float, height: float, angle: float, rule: RegionRule
+) -> Rect:
     x -= height * rule.shift * sin(angle)
     y += height * rule.shift * cos(angle)
     side = max(width, height) * rule.scale

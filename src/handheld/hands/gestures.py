@@ -43,7 +43,9 @@ _TOUCH = 0.4
 """Tips touch within this part of the palm's length."""
 
 _CHAINS = np.array([(0, *joints) for joints in FINGERS.values()])
-_OTHERS, _TIPS = zip(*((name, joints[3]) for name, joints in FINGERS.items() if name != "thumb"), strict=True)
+_OTHERS, _TIPS = zip(
+    *((name, joints[3]) for name, joints in FINGERS.items() if name != "thumb"), strict=True
+)
 _TABLES = ("signs", "american", "european", "chinese")
 
 
@@ -82,14 +84,23 @@ def finger_states(
     points = (landmarks if world is None else world).astype(np.float64)
     angles = _joint_angles(points)
     bend = dict(zip(FINGERS, angles.sum(axis=1).tolist(), strict=True))
-    states = {name: _state(name, bend[name], float(angles[number, 0])) for number, name in enumerate(FINGERS)}
+    states = {
+        name: _state(name, bend[name], float(angles[number, 0]))
+        for number, name in enumerate(FINGERS)
+    }
     reach = np.linalg.norm(points[[4, 2]] - points[17], axis=1)
     if not reach[0] > _THUMB_OUT * reach[1]:  # the thumb lies across the palm
         states["thumb"] = "bent"
     seen = landmarks.astype(np.float64)
     apart = np.linalg.norm(seen[[0, *_TIPS]] - seen[[9, 4, 4, 4, 4]], axis=1)
-    touching = frozenset(name for name, distance in zip(_OTHERS, apart[1:], strict=True) if distance < _TOUCH * apart[0])
-    return FingerStates(bend, states, _thumb_direction(landmarks), touching, _unseen(landmarks, size))
+    touching = frozenset(
+        name
+        for name, distance in zip(_OTHERS, apart[1:], strict=True)
+        if distance < _TOUCH * apart[0]
+    )
+    return FingerStates(
+        bend, states, _thumb_direction(landmarks), touching, _unseen(landmarks, size)
+    )
 
 
 def _unseen(landmarks: Points, size: tuple[int, int] | None) -> frozenset[str]:
@@ -107,7 +118,9 @@ def _joint_angles(points: Any) -> Any:
     """Return (5, 3) angles in degrees between successive segments of each finger; the thumb has two, and a nought first."""
     segments = points[_CHAINS[:, 1:]] - points[_CHAINS[:, :-1]]
     lengths = np.linalg.norm(segments, axis=2)
-    cosines = (segments[:, :-1] * segments[:, 1:]).sum(axis=2) / np.maximum(lengths[:, :-1] * lengths[:, 1:], 1e-12)
+    cosines = (segments[:, :-1] * segments[:, 1:]).sum(axis=2) / np.maximum(
+        lengths[:, :-1] * lengths[:, 1:], 1e-12
+    )
     angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
     angles[0, 0] = 0.0
     return angles
@@ -246,7 +259,11 @@ def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[G
     """Return the rows of a table by name or file; ``below`` are the sources of those that extend it."""
     source = str(table)
     if source in _TABLES:
-        text = resources.files("handheld.hands").joinpath("tables", f"{source}.toml").read_text("utf-8")
+        text = (
+            resources.files("handheld.hands")
+            .joinpath("tables", f"{source}.toml")
+            .read_text("utf-8")
+        )
         return _parse(text, source, below)
     path = Path(table)
     source = str(path.resolve())
@@ -256,7 +273,9 @@ def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[G
         require_file(path)
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"no gesture table {str(table)!r}: expected {', '.join(_TABLES)} or a TOML file ({error})") from error
+        raise InputError(
+            f"no gesture table {str(table)!r}: expected {', '.join(_TABLES)} or a TOML file ({error})"
+        ) from error
     return _parse(text, source, below)
 
 
@@ -267,11 +286,17 @@ def _parse(text: str, source: str, below: tuple[str, ...]) -> tuple[Gesture, ...
         raise InputError(f"{source}: not a gesture table: {error}") from error
     base: tuple[Gesture, ...] = ()
     if "extends" in content:
-        base = _load_rows(_typed(content.pop("extends"), str, f"{source}, extends"), (*below, source))
+        base = _load_rows(
+            _typed(content.pop("extends"), str, f"{source}, extends"), (*below, source)
+        )
     listed = _typed(content.pop("gesture", []), list, f"{source}, gesture")
-    rows = tuple(_row(row, f"{source}, gesture {number}") for number, row in enumerate(listed, start=1))
+    rows = tuple(
+        _row(row, f"{source}, gesture {number}") for number, row in enumerate(listed, start=1)
+    )
     if content or not rows:
-        raise InputError(f"{source}: expected rows [[gesture]]" + (f", got {sorted(content)}" if content else ""))
+        raise InputError(
+            f"{source}: expected rows [[gesture]]" + (f", got {sorted(content)}" if content else "")
+        )
     return (*rows, *base)
 
 
@@ -292,25 +317,39 @@ def _row(row: dict[str, Any], where: str) -> Gesture:
         name = _typed(row.pop("name"), str, f"{where}, name")
     except KeyError:
         raise InputError(f"{where}: has no name") from None
-    fingers = {finger: _states(row.pop(finger), f"{where} ({name}), {finger}") for finger in FINGERS if finger in row}
+    fingers = {
+        finger: _states(row.pop(finger), f"{where} ({name}), {finger}")
+        for finger in FINGERS
+        if finger in row
+    }
     points = row.pop("thumb_points", None)
     touching = row.pop("touching", None)
     number = row.pop("number", None)
     if row:
-        raise InputError(f"{where} ({name}): unknown keys {sorted(row)}; fingers are {', '.join(FINGERS)}")
+        raise InputError(
+            f"{where} ({name}): unknown keys {sorted(row)}; fingers are {', '.join(FINGERS)}"
+        )
     if points not in (None, "up", "down", "side"):
         raise InputError(f"{where} ({name}): thumb_points must be up, down or side, got {points!r}")
     if number is not None:
         _typed(number, int, f"{where} ({name}), number")
     if touching is not None and not _names_fingers(touching):
-        raise InputError(f"{where} ({name}): touching must name fingers other than the thumb, got {touching!r}")
+        raise InputError(
+            f"{where} ({name}): touching must name fingers other than the thumb, got {touching!r}"
+        )
     return Gesture(name, fingers, points, None if touching is None else frozenset(touching), number)
 
 
 def _states(value: Any, where: str) -> tuple[State, ...]:
     names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(name in _STATES for name in names if isinstance(name, str)):
-        raise InputError(f"{where}: expected straight, hooked, curved, bent or folded, got {value!r}")
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(name in _STATES for name in names if isinstance(name, str))
+    ):
+        raise InputError(
+            f"{where}: expected straight, hooked, curved, bent or folded, got {value!r}"
+        )
     states: list[State] = []
     for name in names:
         states += _STATES[_typed(name, str, where)]

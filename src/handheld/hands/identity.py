@@ -77,7 +77,11 @@ class Identities:
     def assign(self, hands: list[HandResult], t_us: int) -> list[HandResult]:
         """Return the hands of one frame with their ids. A hand whose region carries a track keeps it as its id."""
         followed = {track for hand in hands if (track := _track(hand)) is not None}
-        self._past = {i: past for i, past in self._past.items() if i in followed or t_us - past.t_us <= self._memory_us}
+        self._past = {
+            i: past
+            for i, past in self._past.items()
+            if i in followed or t_us - past.t_us <= self._memory_us
+        }
         lost = [i for i in self._past if i not in followed]
         unnamed = [hand for hand in hands if _track(hand) is None]
         matched = self._match(unnamed, lost, t_us)
@@ -92,7 +96,11 @@ class Identities:
 
     def _match(self, hands: list[HandResult], lost: list[int], t_us: int) -> dict[int, int]:
         """Return position -> id, the cheapest pair of a new hand and a lost id first, as long as a new id costs more."""
-        costs = {(position, i): self._cost(hand, self._past[i], t_us) for position, hand in enumerate(hands) for i in lost}
+        costs = {
+            (position, i): self._cost(hand, self._past[i], t_us)
+            for position, hand in enumerate(hands)
+            for i in lost
+        }
         ids: dict[int, int] = {}
         for (position, i), cost in sorted(costs.items(), key=lambda item: (item[1], item[0])):
             if cost < 1 and position not in ids and i not in ids.values():

@@ -48,7 +48,9 @@ def project_landmarks(raw: Points, region: Rect, geometry: LandmarkGeometry) -> 
     x, y, z = raw.reshape(21, 3).T
     (a, b, left), (c, d, top) = (region.matrix / (geometry.size, geometry.size, 1.0)).tolist()
     landmarks = np.empty((21, 3), dtype=np.float32)
-    landmarks[:, 0] = a * x + b * y + left  # without a matrix product: BLAS costs more to enter than this to do
+    landmarks[:, 0] = (
+        a * x + b * y + left
+    )  # without a matrix product: BLAS costs more to enter than this to do
     landmarks[:, 1] = c * x + d * y + top
     landmarks[:, 2] = (z - z[0]) * (region.width / geometry.size / geometry.depth_scale)
     return landmarks

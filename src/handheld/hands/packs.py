@@ -71,7 +71,9 @@ class ModelPack:
     def open_landmark(self, *, threads: int = 1) -> Model:
         """Open the landmark model. Raises :class:`ModelError` if it is not of the pack's geometry."""
         geometry = self.landmark_geometry
-        return _open(self.landmark, geometry.size, geometry.outputs, threads=threads, what="a landmark model")
+        return _open(
+            self.landmark, geometry.size, geometry.outputs, threads=threads, what="a landmark model"
+        )
 
 
 def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
@@ -93,21 +95,33 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
     if isinstance(pack, ModelPack):
         return pack
     if variant := _NAMED.get(str(pack)):
-        palm, landmark = (stored(MEDIAPIPE_HANDS, f"{kind}_{variant}.tflite") for kind in ("palm_detection", "hand_landmark"))
+        palm, landmark = (
+            stored(MEDIAPIPE_HANDS, f"{kind}_{variant}.tflite")
+            for kind in ("palm_detection", "hand_landmark")
+        )
         return ModelPack(str(pack), palm, landmark)
     try:
         folder = Path(pack)
     except TypeError:
-        raise ModelError(f"no model pack {pack!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml") from None
+        raise ModelError(
+            f"no model pack {pack!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml"
+        ) from None
     if not folder.is_dir():
-        raise ModelError(f"no model pack {str(pack)!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml")
+        raise ModelError(
+            f"no model pack {str(pack)!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml"
+        )
     if (folder / "pack.toml").is_file():
         return _from_toml(folder)
     for variant in ("full", "lite"):
-        palm, landmark = folder / f"palm_detection_{variant}.tflite", folder / f"hand_landmark_{variant}.tflite"
+        palm, landmark = (
+            folder / f"palm_detection_{variant}.tflite",
+            folder / f"hand_landmark_{variant}.tflite",
+        )
         if palm.is_file() and landmark.is_file():
             return ModelPack(str(folder), palm, landmark)
-    raise ModelError(f"{folder}: expected pack.toml, or palm_detection_full.tflite and hand_landmark_full.tflite")
+    raise ModelError(
+        f"{folder}: expected pack.toml, or palm_detection_full.tflite and hand_landmark_full.tflite"
+    )
 
 
 def _from_toml(folder: Path) -> ModelPack:
@@ -115,12 +129,16 @@ def _from_toml(folder: Path) -> ModelPack:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}; expected palm, landmark and optional geometry tables") from error
+        raise ModelError(
+            f"{path}: cannot be read: {error}; expected palm, landmark and optional geometry tables"
+        ) from error
     if unknown := table.keys() - {"palm", "landmark", "palm_geometry", "landmark_geometry"}:
         raise ModelError(f"{path}: unknown keys {sorted(unknown)}")
     for key in ("palm", "landmark"):
         if not isinstance(table.get(key), str):
-            raise ModelError(f"{path}: {key}: expected the name of a model file, got {table.get(key)!r}")
+            raise ModelError(
+                f"{path}: {key}: expected the name of a model file, got {table.get(key)!r}"
+            )
     return ModelPack(
         name=str(folder),
         palm=folder / table["palm"],
@@ -149,7 +167,9 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def _open(path: Path, size: int, outputs: Sequence[tuple[int, ...]], *, threads: int, what: str) -> Model:
+def _open(
+    path: Path, size: int, outputs: Sequence[tuple[int, ...]], *, threads: int, what: str
+) -> Model:
     model = Model.open(path, threads=threads)
     wanted_in = [((1, size, size, 3), np.dtype(np.float32))]
     wanted_out = [(shape, np.dtype(np.float32)) for shape in outputs]

@@ -39,8 +39,14 @@ class PalmGeometry:
     def __post_init__(self) -> None:
         require_whole("size", self.size)
         require_whole("keypoints", self.keypoints, least=0)
-        if not isinstance(self.grids, tuple) or not self.grids or not all(map(_is_grid, self.grids)):
-            raise InputError(f"grids: expected pairs of cells along a side and anchors in each cell, got {self.grids!r}")
+        if (
+            not isinstance(self.grids, tuple)
+            or not self.grids
+            or not all(map(_is_grid, self.grids))
+        ):
+            raise InputError(
+                f"grids: expected pairs of cells along a side and anchors in each cell, got {self.grids!r}"
+            )
 
     @property
     def anchors(self) -> int:
@@ -54,7 +60,11 @@ class PalmGeometry:
 
 
 def _is_grid(pair: object) -> bool:
-    return isinstance(pair, tuple) and len(pair) == 2 and all(type(count) is int and count > 0 for count in pair)
+    return (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(type(count) is int and count > 0 for count in pair)
+    )
 
 
 def anchor_centres(geometry: PalmGeometry) -> Floats:
@@ -68,7 +78,13 @@ def anchor_centres(geometry: PalmGeometry) -> Floats:
 
 
 def decode_palms(
-    raw: Floats, logits: Floats, anchors: Floats, view: Rect, geometry: PalmGeometry, *, threshold: float = 0.5
+    raw: Floats,
+    logits: Floats,
+    anchors: Floats,
+    view: Rect,
+    geometry: PalmGeometry,
+    *,
+    threshold: float = 0.5,
 ) -> list[Palm]:
     """Return the palms above a score, best first, before suppression.
 
@@ -93,7 +109,8 @@ def decode_palms(
     points[:, 0] += corner
     points[:, 2:] += corner
     return [
-        Palm(Rect(*map(float, point[:2].ravel())), point[2:], float(score)) for point, score in zip(points, scores, strict=True)
+        Palm(Rect(*map(float, point[:2].ravel())), point[2:], float(score))
+        for point, score in zip(points, scores, strict=True)
     ]
 
 
@@ -117,5 +134,7 @@ def _average(palms: list[Palm]) -> Palm:
     weights = np.array([palm.score for palm in palms])
     weights /= weights.sum()
     edges = [(p.rect.x, p.rect.y, p.rect.width, p.rect.height) for p in palms]
-    keypoints = np.tensordot(weights, np.stack([palm.keypoints for palm in palms]), axes=1).astype(np.float32)
+    keypoints = np.tensordot(weights, np.stack([palm.keypoints for palm in palms]), axes=1).astype(
+        np.float32
+    )
     return Palm(Rect(*map(float, weights @ np.array(edges))), keypoints, palms[0].score)

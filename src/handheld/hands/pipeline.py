@@ -55,7 +55,9 @@ class HandOptions:
         require_flag("mirrored", self.mirrored)
         require_flag("palms_only", self.palms_only)
         if not isinstance(self.smoothing, OneEuroOptions | None):
-            raise InputError(f"smoothing: expected True, False or OneEuroOptions, got {self.smoothing!r}")
+            raise InputError(
+                f"smoothing: expected True, False or OneEuroOptions, got {self.smoothing!r}"
+            )
 
 
 def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> GraphConfig:
@@ -71,15 +73,33 @@ def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> Grap
 def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
     most = options.max_hands
     detection = [
-        Node(FlowLimiter(), inputs=["frame", BackEdge("hands")], outputs=["admitted"], name="flow_limiter"),
-        Node(PreviousLoopback(), inputs=["admitted", BackEdge("next_regions")], outputs="followed", name="previous_regions"),
-        Node(RedetectSchedule(max_hands=most, every=options.redetect_every), inputs=["admitted", "followed"], outputs="detect"),
+        Node(
+            FlowLimiter(),
+            inputs=["frame", BackEdge("hands")],
+            outputs=["admitted"],
+            name="flow_limiter",
+        ),
+        Node(
+            PreviousLoopback(),
+            inputs=["admitted", BackEdge("next_regions")],
+            outputs="followed",
+            name="previous_regions",
+        ),
+        Node(
+            RedetectSchedule(max_hands=most, every=options.redetect_every),
+            inputs=["admitted", "followed"],
+            outputs="detect",
+        ),
         Node(Gate(), inputs=["admitted", "detect"], outputs="palm_frame", name="detector_gate"),
         _palm_detector(options, "palm_frame"),
         Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
     ]
     landmarks = [
-        Node(AssociateRegions(max_hands=most), inputs=["admitted", "followed", "palm_regions"], outputs="regions"),
+        Node(
+            AssociateRegions(max_hands=most),
+            inputs=["admitted", "followed", "palm_regions"],
+            outputs="regions",
+        ),
         Node(
             HandLandmarks(min_score=options.min_hand_score, mirrored=options.mirrored),
             inputs=["admitted", "regions"],
@@ -95,16 +115,37 @@ def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
     if options.smoothing is not None:
         finish.append(Node(SmoothHands(options.smoothing), inputs="named", outputs="smooth"))
         last = "smooth"
-    finish.append(Node(RecogniseGestures(), inputs=["admitted", last], outputs="hands", side_inputs=["gestures"]))
-    sides = {"palm_model": Model, "landmark_model": Model, "pack": ModelPack, "gestures": GestureTable}
+    finish.append(
+        Node(
+            RecogniseGestures(),
+            inputs=["admitted", last],
+            outputs="hands",
+            side_inputs=["gestures"],
+        )
+    )
+    sides = {
+        "palm_model": Model,
+        "landmark_model": Model,
+        "pack": ModelPack,
+        "gestures": GestureTable,
+    }
     return GraphConfig(
-        nodes=[*detection, *landmarks, *finish], inputs={"frame": Frame}, outputs=["hands"], side_inputs=sides, name="hands"
+        nodes=[*detection, *landmarks, *finish],
+        inputs={"frame": Frame},
+        outputs=["hands"],
+        side_inputs=sides,
+        name="hands",
     )
 
 
 def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
     nodes = [
-        Node(FlowLimiter(), inputs=["frame", BackEdge("hands")], outputs=["admitted"], name="flow_limiter"),
+        Node(
+            FlowLimiter(),
+            inputs=["frame", BackEdge("hands")],
+            outputs=["admitted"],
+            name="flow_limiter",
+        ),
         _palm_detector(options, "admitted"),
         Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
         Node(

@@ -91,13 +91,21 @@ def record(
         InputError: both files are the same.
         HandheldError: whatever the source, the tracker or a file that is written could not do.
     """
-    if video is not None and jsonl is not None and os.path.realpath(video) == os.path.realpath(jsonl):
+    if (
+        video is not None
+        and jsonl is not None
+        and os.path.realpath(video) == os.path.realpath(jsonl)
+    ):
         raise InputError(f"{video}: the video and the JSON lines cannot go to one file")
     recording = Recording()
     failures: list[HandheldError] = []
     nodes: dict[str, Any] = {}
-    observed = [("palms" if tracker.options.palms_only else "detect", partial(_note_detection, recording))]
-    observed += [(stream, partial(_keep, nodes, stream)) for stream in tracker.streams if every_node]
+    observed = [
+        ("palms" if tracker.options.palms_only else "detect", partial(_note_detection, recording))
+    ]
+    observed += [
+        (stream, partial(_keep, nodes, stream)) for stream in tracker.streams if every_node
+    ]
     with _finished_in_any_case() as stack:
         stack.enter_context(tracker.observing(observed))
         writer = stack.enter_context(VideoWriter(video, fps=fps)) if video else None
@@ -169,16 +177,23 @@ class _Drawer:
             del self._traces[gone]
         for hand in hands:
             self._traces[hand.id].append(hand.centre)
-        return draw_hands(frame.image, hands, traces={key: list(trace) for key, trace in self._traces.items()})
+        return draw_hands(
+            frame.image, hands, traces={key: list(trace) for key, trace in self._traces.items()}
+        )
 
 
 def annotate(frames: Iterable[Frame], hands: Iterable[list[HandResult]]) -> list[Frame]:
     """Return copies of frames with their hands drawn."""
     draw = _Drawer()
-    return [Frame(draw(frame, found), frame.t_us, frame.index) for frame, found in zip(frames, hands, strict=True)]
+    return [
+        Frame(draw(frame, found), frame.t_us, frame.index)
+        for frame, found in zip(frames, hands, strict=True)
+    ]
 
 
-def _track(frame: Frame, tracker: HandTracker, recording: Recording, *, keep: bool) -> list[HandResult]:
+def _track(
+    frame: Frame, tracker: HandTracker, recording: Recording, *, keep: bool
+) -> list[HandResult]:
     start = time.perf_counter()
     start_cpu = time.process_time()
     hands = tracker.track(frame)
@@ -199,8 +214,14 @@ def _keep(nodes: dict[str, Any], stream: str, packet: Packet[Any]) -> None:
     nodes[stream] = packet.payload
 
 
-def _write_line(lines: IO[str], frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None) -> None:
-    line: dict[str, Any] = {"t_us": frame.t_us, "frame": frame.index, "hands": [hand.to_json() for hand in hands]}
+def _write_line(
+    lines: IO[str], frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None
+) -> None:
+    line: dict[str, Any] = {
+        "t_us": frame.t_us,
+        "frame": frame.index,
+        "hands": [hand.to_json() for hand in hands],
+    }
     if nodes is not None:
         line["nodes"] = {stream: _plain(value) for stream, value in nodes.items()}
     lines.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -209,15 +230,26 @@ def _write_line(lines: IO[str], frame: Frame, hands: list[HandResult], nodes: di
 def _plain(value: Any) -> Any:
     """Return what a stream of the hand graph carries as JSON can say it."""
     if isinstance(value, Frame):
-        return {"frame": value.index, "t_us": value.t_us, "height": value.image.shape[0], "width": value.image.shape[1]}
+        return {
+            "frame": value.index,
+            "t_us": value.t_us,
+            "height": value.image.shape[0],
+            "width": value.image.shape[1],
+        }
     if isinstance(value, HandResult):
         return value.to_json()
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, Palm | Region):
         rect = value.rect
-        plain: dict[str, Any] = {"rect": [round(v, 2) for v in (rect.x, rect.y, rect.width, rect.height)], "angle": rect.angle}
+        plain: dict[str, Any] = {
+            "rect": [round(v, 2) for v in (rect.x, rect.y, rect.width, rect.height)],
+            "angle": rect.angle,
+        }
         if isinstance(value, Palm):
-            return plain | {"score": round(value.score, 4), "keypoints": value.keypoints.round(2).tolist()}
+            return plain | {
+                "score": round(value.score, 4),
+                "keypoints": value.keypoints.round(2).tolist(),
+            }
         return plain | {"track": value.track}
     return value

@@ -15,7 +15,13 @@ _LATENCY = AxisWords("ms", "{:.1f}".format)
 
 
 def report_section(
-    recording: Recording, *, clip: str, picture: str, pack: str, graph: GraphConfig, links: dict[str, str]
+    recording: Recording,
+    *,
+    clip: str,
+    picture: str,
+    pack: str,
+    graph: GraphConfig,
+    links: dict[str, str],
 ) -> Markup:
     """Return an HTML section: the annotated clip, numbers, latency for each frame, what each hand did, the graph.
 
@@ -34,7 +40,10 @@ def report_section(
         "pack": pack,
         "links": links,
         "recording": recording,
-        "latencies": Figure("Frames on which the palm detector ran stand out. A pointer over a bar tells its number.", drawn),
+        "latencies": Figure(
+            "Frames on which the palm detector ran stand out. A pointer over a bar tells its number.",
+            drawn,
+        ),
         "hands": _hands(recording),
         "graph": Markup(to_svg(graph)),
     }
@@ -60,7 +69,10 @@ def _hands(recording: Recording) -> list[list[str]]:
         frames[hand.id] += 1
         sides[hand.id].update(filter(None, [hand.handedness]))
         gestures[hand.id].update(filter(None, [hand.gesture]))
-    return [[str(one), str(count), _counted(sides[one]), _counted(gestures[one])] for one, count in frames.most_common()]
+    return [
+        [str(one), str(count), _counted(sides[one]), _counted(gestures[one])]
+        for one, count in frames.most_common()
+    ]
 
 
 def _counted(names: Counter[str]) -> str:

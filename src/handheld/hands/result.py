@@ -87,12 +87,20 @@ class HandResult:
     @property
     def size(self) -> float:
         """Pixels from wrist to middle knuckle."""
-        return self.region.size if self.landmarks is None and self.region else palm_size(_known(self.landmarks))
+        return (
+            self.region.size
+            if self.landmarks is None and self.region
+            else palm_size(_known(self.landmarks))
+        )
 
     @property
     def centre(self) -> Points:
         """(2,) pixels: the middle of the palm."""
-        return self.region.centre if self.landmarks is None and self.region else palm_centre(_known(self.landmarks))
+        return (
+            self.region.centre
+            if self.landmarks is None and self.region
+            else palm_centre(_known(self.landmarks))
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and lists; what is not known is ``None``."""
@@ -105,7 +113,10 @@ class HandResult:
             "world": _rounded(self.world, 5),
             "confidence": _rounded(self.confidence, 4),
             "gesture": self.gesture,
-            "roi": {key: _rounded(getattr(self.roi, key), 4) for key in ("x", "y", "width", "height", "angle")},
+            "roi": {
+                key: _rounded(getattr(self.roi, key), 4)
+                for key in ("x", "y", "width", "height", "angle")
+            },
         }
 
 

@@ -72,7 +72,9 @@ class OneEuroFilter:
             raise TimestampError(f"a value at {t_us} us does not follow the one at {self._t_us} us")
         seconds = (t_us - self._t_us) / 1e6
         speed = (value - self._value) / np.asarray(seconds * scale, dtype=np.float32)
-        self._speed = self._speed + np.float32(_weight(self.options.speed_cutoff, seconds)) * (speed - self._speed)
+        self._speed = self._speed + np.float32(_weight(self.options.speed_cutoff, seconds)) * (
+            speed - self._speed
+        )
         cutoff = self.options.min_cutoff + self.options.beta * np.abs(self._speed)
         self._value = self._value + _weight(cutoff, seconds) * (value - self._value)
         self._t_us = t_us

@@ -61,11 +61,16 @@ class HandTracker:
             min_hand_score=min_hand_score,
             redetect_every=redetect_every,
             mirrored=mirrored,
-            smoothing=(OneEuroOptions() if smoothing else None) if isinstance(smoothing, bool) else smoothing,
+            smoothing=(OneEuroOptions() if smoothing else None)
+            if isinstance(smoothing, bool)
+            else smoothing,
             palms_only=palms_only,
         )
         self.pack = load_pack(pack)
-        self._side: dict[str, Any] = {"pack": self.pack, "palm_model": self.pack.open_palm(threads=threads)}
+        self._side: dict[str, Any] = {
+            "pack": self.pack,
+            "palm_model": self.pack.open_palm(threads=threads),
+        }
         if not palms_only:
             self._side["landmark_model"] = self.pack.open_landmark(threads=threads)
             self._side["gestures"] = GestureTable.load(gestures)
@@ -95,11 +100,17 @@ class HandTracker:
             InputError: the picture is of no known form.
         """
         if not isinstance(frame, Frame):
-            raise InputError(f"expected a Frame (for a picture alone there is detect()), got {type(frame).__name__}")
+            raise InputError(
+                f"expected a Frame (for a picture alone there is detect()), got {type(frame).__name__}"
+            )
         if not isinstance(frame.t_us, Integral):
-            raise InputError(f"expected a time in whole microseconds on a frame, got {frame.t_us!r}")
+            raise InputError(
+                f"expected a time in whole microseconds on a frame, got {frame.t_us!r}"
+            )
         frame = Frame(as_rgb(frame.image), frame.t_us, frame.index)
-        session = self._session = self._session or self._start(self._observers, first_id=self._next_id)
+        session = self._session = self._session or self._start(
+            self._observers, first_id=self._next_id
+        )
         if frame.t_us <= session.last_us:
             raise TimestampError(
                 f"frame {frame.index} at {frame.t_us} us does not follow the one at {session.last_us} us; "
@@ -128,7 +139,9 @@ class HandTracker:
             self._session.graph.observe(stream, callback)
 
     @contextmanager
-    def observing(self, callbacks: Sequence[tuple[str, Callable[[Packet[Any]], None]]]) -> Iterator[None]:
+    def observing(
+        self, callbacks: Sequence[tuple[str, Callable[[Packet[Any]], None]]]
+    ) -> Iterator[None]:
         """Observe (stream, callback) pairs for one stream of frames, which starts and ends with the block."""
         before = list(self._observers)
         self.reset()
@@ -164,7 +177,12 @@ class HandTracker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _start(

@@ -28,7 +28,9 @@ def as_rgb(array: Any) -> Picture:
     if hasattr(array, "getpixel"):  # a picture of Pillow
         return _of_pillow(array)
     if isinstance(array, str | bytes | os.PathLike):
-        raise InputError(f"expected a picture as an array, got {array!r}: read_image reads one from a file")
+        raise InputError(
+            f"expected a picture as an array, got {array!r}: read_image reads one from a file"
+        )
     picture = np.asarray(array)
     is_rgb = picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
     if is_rgb and picture.size and picture.flags.c_contiguous:
@@ -48,7 +50,9 @@ def as_rgb(array: Any) -> Picture:
 
 
 def _of_pillow(image: Any) -> Picture:
-    from handheld.pictures.modes import to_rgb  # late: it needs Pillow, which is there where its pictures are
+    from handheld.pictures.modes import (
+        to_rgb,
+    )  # late: it needs Pillow, which is there where its pictures are
 
     try:
         return to_rgb(image)
@@ -75,6 +79,8 @@ def _as_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
         low = float(picture.min())
         high = float(picture.max())
         if not (low >= 0.0 and high <= 1.0):  # also false for NaN
-            raise InputError(f"expected a float picture in 0 to 1, got values from {low:g} to {high:g}; divide by 255?")
+            raise InputError(
+                f"expected a float picture in 0 to 1, got values from {low:g} to {high:g}; divide by 255?"
+            )
         return np.rint(picture * 255.0).astype(np.uint8)
     raise InputError(f"expected a picture of uint8, uint16, bool or float, got {kind}")

@@ -62,9 +62,13 @@ def _of_whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
     low = int(values.min())
     high = int(values.max())
     if not 0 <= low <= high < 2**16:
-        raise MediaError(f"{name}: expected whole numbers in [0, 65535], got {low} to {high}: scale them first")
+        raise MediaError(
+            f"{name}: expected whole numbers in [0, 65535], got {low} to {high}: scale them first"
+        )
     if 0 < high < 2**8:  # these would all be black
-        raise MediaError(f"{name}: has 16 bits, of which {low} to {high} need 8 alone, so white is not known: scale it first")
+        raise MediaError(
+            f"{name}: has 16 bits, of which {low} to {high} need 8 alone, so white is not known: scale it first"
+        )
     scaled: NDArray[Any] = values >> 8
     return scaled
 
@@ -73,7 +77,9 @@ def _of_fractions(values: NDArray[Any], name: str) -> NDArray[Any]:
     low = float(values.min())
     high = float(values.max())
     if not (low >= 0 and high <= 1):  # also where one of them is no number
-        raise MediaError(f"{name}: expected fractions in [0, 1], got {low:g} to {high:g}: scale them first")
+        raise MediaError(
+            f"{name}: expected fractions in [0, 1], got {low:g} to {high:g}: scale them first"
+        )
     scaled: NDArray[Any] = np.rint(values * 255)
     return scaled
 

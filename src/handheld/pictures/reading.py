@@ -72,7 +72,9 @@ def size_of(path: str | os.PathLike[str], name: str = "") -> tuple[int, int]:
     """
     name = name or os.fspath(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is the limit here
+        warnings.simplefilter(
+            "ignore", Image.DecompressionBombWarning
+        )  # MAX_PIXELS is the limit here
         try:
             with Path(path).open("rb") as file, _opened(file, name) as opened:
                 width, height = opened.size
@@ -85,15 +87,21 @@ def _opened(file: BinaryIO, name: str) -> Any:
     try:
         opened = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:  # its own text holds an address in memory
-        raise MediaError(f"{name}: expected a picture ({', '.join(FORMATS)}), got {_what(file)}") from None
-    except Image.DecompressionBombError as error:  # of twice as many pixels as Pillow warns of, more than MAX_PIXELS
+        raise MediaError(
+            f"{name}: expected a picture ({', '.join(FORMATS)}), got {_what(file)}"
+        ) from None
+    except (
+        Image.DecompressionBombError
+    ) as error:  # of twice as many pixels as Pillow warns of, more than MAX_PIXELS
         raise TooManyPixelsError(f"{name}: cannot be read as a picture: {error}") from error
     except (*_BROKEN, Image.DecompressionBombWarning) as error:
         raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
     width, height = opened.size
     if width * height > MAX_PIXELS:
         opened.close()
-        raise TooManyPixelsError(f"{name}: has {width} x {height} pixels; expected at most {MAX_PIXELS:,} in all")
+        raise TooManyPixelsError(
+            f"{name}: has {width} x {height} pixels; expected at most {MAX_PIXELS:,} in all"
+        )
     return opened
 
 

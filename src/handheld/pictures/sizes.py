@@ -12,7 +12,9 @@ def resample(picture: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     height, width = size
     rows = _triangles(picture.shape[0], height)
     columns = _triangles(picture.shape[1], width)
-    result: NDArray[np.float32] = np.tensordot(rows, np.tensordot(picture, columns, axes=(1, 1)), axes=(1, 0))
+    result: NDArray[np.float32] = np.tensordot(
+        rows, np.tensordot(picture, columns, axes=(1, 1)), axes=(1, 0)
+    )
     return result.transpose(0, 2, 1)
 
 

@@ -7,7 +7,9 @@ import numpy as np
 
 from handheld.errors import InputError
 
-_MOST_NUMBERS = 1 << 31  # 8 GiB of float32: beyond, labels are mostly numbers that something else gave
+_MOST_NUMBERS = (
+    1 << 31
+)  # 8 GiB of float32: beyond, labels are mostly numbers that something else gave
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:
@@ -22,7 +24,9 @@ def small_enough(what: str, rows: int, columns: int, instead: str) -> None:
     """Raise :class:`InputError` for an array of more numbers than ``_MOST_NUMBERS``."""
     if rows * columns > _MOST_NUMBERS:
         size = 4 * rows * columns / 2**30
-        raise InputError(f"{what} of {rows:,} x {columns:,} numbers would take {size:,.0f} GiB: {instead}")
+        raise InputError(
+            f"{what} of {rows:,} x {columns:,} numbers would take {size:,.0f} GiB: {instead}"
+        )
 
 
 def positive(name: str, value: Any, *, zero: bool = False) -> float:

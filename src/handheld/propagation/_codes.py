@@ -24,7 +24,15 @@ def compare(words: Any, order: Any, reach: int, neighbours: Any, distance: Any) 
 
 
 @kernel()
-def expand(numbers: Any, members: Any, offsets: Any, others: Any, distance: Any, neighbours: Any, apart: Any) -> None:
+def expand(
+    numbers: Any,
+    members: Any,
+    offsets: Any,
+    others: Any,
+    distance: Any,
+    neighbours: Any,
+    apart: Any,
+) -> None:
     """Write copies of each code, and then of its near codes, as neighbours until there is no room.
 
     Copies are taken from the code's own place on, around in a circle: else all of a thousand copies
@@ -75,7 +83,9 @@ def _keep(neighbours: Any, distance: Any, other: int, apart: int) -> None:
         if neighbours[position] == other:
             return
     position = last
-    while position > 0 and not _before(neighbours[position - 1], distance[position - 1], other, apart):
+    while position > 0 and not _before(
+        neighbours[position - 1], distance[position - 1], other, apart
+    ):
         neighbours[position] = neighbours[position - 1]
         distance[position] = distance[position - 1]
         position -= 1

@@ -105,7 +105,9 @@ def sweep_kept(
     for node in range(first, last):
         if not free[node]:
             continue
-        count, total = _add_kept(neighbours, weights, names, now, offsets[node], offsets[node + 1], sums, seen, touched)
+        count, total = _add_kept(
+            neighbours, weights, names, now, offsets[node], offsets[node + 1], sums, seen, touched
+        )
         old_names[:] = names[node]
         old[:] = now[node]
         if choose:

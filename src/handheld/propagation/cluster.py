@@ -43,7 +43,9 @@ class Cluster:
         self._heard: Sequence[Sequence[Any]] = [()] * workers
         # asks for no core, so that any number of workers starts
         actor = ray.remote(scheduling_strategy="SPREAD")(Worker)
-        self._workers = [actor.remote(*shard.take(coefficients, start), rule) for shard in shards(graph, workers)]
+        self._workers = [
+            actor.remote(*shard.take(coefficients, start), rule) for shard in shards(graph, workers)
+        ]
 
     def sweep(self, omega: float, *, choose: bool) -> Change:
         """Let each worker sweep over its part."""
@@ -96,7 +98,9 @@ def on_cluster(
     ray_module()
 
     @contextmanager
-    def spread(graph: Graph, coefficients: Coefficients, start: Masses, rule: Rule) -> Iterator[Cluster]:
+    def spread(
+        graph: Graph, coefficients: Coefficients, start: Masses, rule: Rule
+    ) -> Iterator[Cluster]:
         with connected(address) as ray:
             parts = min(workers, graph.nodes)
             cluster = Cluster(ray, graph, coefficients, start, rule, parts)

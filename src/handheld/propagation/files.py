@@ -17,7 +17,9 @@ Find = Callable[[str], int | None]
 """Gives the number of a node that a line names; None if there is no such node."""
 
 
-def read_seeds(path: str | os.PathLike[str], nodes: int, ids: NDArray[Any] | None = None) -> tuple[Seeds, tuple[str, ...]]:
+def read_seeds(
+    path: str | os.PathLike[str], nodes: int, ids: NDArray[Any] | None = None
+) -> tuple[Seeds, tuple[str, ...]]:
     """Read a text file whose lines hold a node, a tab and the name of its label.
 
     Args:
@@ -52,7 +54,9 @@ def read_seeds(path: str | os.PathLike[str], nodes: int, ids: NDArray[Any] | Non
         first = seeds.setdefault(seed, number)
         if first != number:
             node = line.split("\t")[0].strip()
-            raise InputError(f"{where}, line {number}: node {node} has the label {seed[1]!r} in line {first} already")
+            raise InputError(
+                f"{where}, line {number}: node {node} has the label {seed[1]!r} in line {first} already"
+            )
     if not seeds:
         raise InputError(f"{where}: expected one seed or more, got an empty file")
     names = tuple(sorted({label for _, label in seeds}))

@@ -103,7 +103,9 @@ class Graph:
             apart = abs(entries - entries.T)
             # Affinities that were computed row by row differ in their last bits.
             directed = apart.nnz == 0 or apart.max() <= _ROUNDING * abs(entries).max()
-        return cls.of_edges(entries.col, entries.row, entries.data, nodes=shape[0], directed=directed)
+        return cls.of_edges(
+            entries.col, entries.row, entries.data, nodes=shape[0], directed=directed
+        )
 
     @classmethod
     def read(
@@ -132,7 +134,9 @@ class Graph:
             import pyarrow
             from pyarrow import parquet
         except ImportError as error:
-            raise MissingDependencyError("pyarrow", "graphs", "reading a graph from Parquet") from error
+            raise MissingDependencyError(
+                "pyarrow", "graphs", "reading a graph from Parquet"
+            ) from error
         try:
             table = parquet.read_table(Path(path))
             source, target, ids = _nodes(table.column("source"), table.column("target"))
@@ -158,12 +162,19 @@ class Graph:
         graphs = [graph for graph, _ in relations.values()]
         ids = graphs[0].ids
         if any(not _same(ids, graph.ids) for graph in graphs):
-            raise InputError(f"expected relations over the same nodes; those of {list(counts)} differ")
-        shares = [positive(f"the weight of {name!r}", share, zero=True) for name, (_, share) in relations.items()]
+            raise InputError(
+                f"expected relations over the same nodes; those of {list(counts)} differ"
+            )
+        shares = [
+            positive(f"the weight of {name!r}", share, zero=True)
+            for name, (_, share) in relations.items()
+        ]
         graph = cls.of_edges(
             np.concatenate([graph.neighbours for graph in graphs]),
             np.concatenate([graph.learners() for graph in graphs]),
-            np.concatenate([graph.weights * share for graph, share in zip(graphs, shares, strict=True)]),
+            np.concatenate(
+                [graph.weights * share for graph, share in zip(graphs, shares, strict=True)]
+            ),
             nodes=graphs[0].nodes,
             directed=True,
         )
@@ -187,7 +198,9 @@ def _ends(sources: ArrayLike, targets: ArrayLike) -> tuple[NDArray[Any], NDArray
         whole_numbers = ends.dtype.kind in "iu" or not len(ends)
         if ends.ndim != 1 or not whole_numbers or len(source) != len(target):
             shapes = f"{source.dtype} {list(source.shape)}, {target.dtype} {list(target.shape)}"
-            raise InputError(f"expected sources and targets (edges,) of whole numbers, got {shapes}")
+            raise InputError(
+                f"expected sources and targets (edges,) of whole numbers, got {shapes}"
+            )
     return source, target
 
 
@@ -204,7 +217,9 @@ def _weights(weights: ArrayLike | None, edges: int) -> NDArray[np.float32]:
     wrong = np.flatnonzero(~within & (values != 0))
     if len(wrong):
         expected = f"0, or {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g}"
-        raise InputError(f"edge {wrong[0]} has the weight {values[wrong[0]]}; expected finite numbers: {expected}")
+        raise InputError(
+            f"edge {wrong[0]} has the weight {values[wrong[0]]}; expected finite numbers: {expected}"
+        )
     return values.astype(np.float32)
 
 
@@ -234,7 +249,9 @@ def _nodes(source: Any, target: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
 
     texts = [_is_text(column.type) for column in (source, target)]
     if texts[0] != texts[1]:
-        raise InputError(f"expected source and target of one type, got {source.type} and {target.type}")
+        raise InputError(
+            f"expected source and target of one type, got {source.type} and {target.type}"
+        )
     one = _values(source, "source")
     other = _values(target, "target")
     if not texts[0]:
@@ -243,7 +260,9 @@ def _nodes(source: Any, target: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
         highest = max(int(one.max()), int(other.max()))
         if highest < max(_FEW_NODES, _NODES_AN_EDGE * len(one)) or min(one.min(), other.min()) < 0:
             return one, other, None
-        if np.promote_types(one.dtype, other.dtype).kind == "f":  # what numpy makes of int64 and uint64 together, and rounds
+        if (
+            np.promote_types(one.dtype, other.dtype).kind == "f"
+        ):  # what numpy makes of int64 and uint64 together, and rounds
             one = one.astype(np.uint64)
             other = other.astype(np.uint64)
     ids, numbers = np.unique(np.concatenate([one, other]), return_inverse=True)
@@ -271,11 +290,15 @@ def _column(table: Any, name: str) -> NDArray[Any]:
     column = table.column(name)
     if column.null_count or column.type.to_pandas_dtype() in (np.object_, np.str_):
         missing = f"{column.null_count} missing values"
-        raise InputError(f"expected numbers as {name}, got {missing if column.null_count else column.type}")
+        raise InputError(
+            f"expected numbers as {name}, got {missing if column.null_count else column.type}"
+        )
     return np.asarray(column.to_numpy())
 
 
-def _counts(kinds: Any, relations: Mapping[str, float], weights: NDArray[Any] | None) -> NDArray[Any]:
+def _counts(
+    kinds: Any, relations: Mapping[str, float], weights: NDArray[Any] | None
+) -> NDArray[Any]:
     """Return how much each edge counts: its weight times that of its relation."""
     names = kinds.dictionary.to_pylist()
     unknown = set(relations) - set(names)

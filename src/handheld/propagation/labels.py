@@ -109,7 +109,9 @@ class Seeds:
             raise InputError("expected one seed or more")
         shapes_fit = where.ndim == 1 and where.shape == what.shape == much.shape
         if not (shapes_fit and where.dtype.kind + what.dtype.kind in _WHOLE):
-            raise InputError("expected nodes and labels (seeds,) of whole numbers, and as many shares")
+            raise InputError(
+                "expected nodes and labels (seeds,) of whole numbers, and as many shares"
+            )
         _within("node", where, 0, _MOST_NUMBER)
         _within("label", what, 0, _MOST_NUMBER)
         # squares of shares beyond these are no float32, and a share of nothing is none
@@ -156,4 +158,6 @@ def _within(name: str, values: NDArray[Any], least: float, most: float) -> None:
     """Raise :class:`InputError` for the first number that is not within bounds."""
     wrong = np.flatnonzero(~((values >= least) & (values <= most)))
     if len(wrong):
-        raise InputError(f"seed {wrong[0]} has the {name} {values[wrong[0]]}; expected finite numbers of {least:g} to {most:g}")
+        raise InputError(
+            f"seed {wrong[0]} has the {name} {values[wrong[0]]}; expected finite numbers of {least:g} to {most:g}"
+        )

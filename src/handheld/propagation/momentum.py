@@ -12,7 +12,9 @@ _PATIENCE = 8  # sweeps before an estimate is judged: the first changes of a cyc
 _PROMISE = 1.5  # log of the factor by then: an estimate from less overshot, which costs more sweeps
 _DAMPING = 0.7  # Hageman and Young's F, 0.65 to 0.85 in their tests
 _GROWTH = 30  # of changes, from which on sweeps diverge; while they converge they may grow tenfold
-_BROKEN = 6  # log of a promise which, where a higher radius would not help, no real eigenvalue breaks
+_BROKEN = (
+    6  # log of a promise which, where a higher radius would not help, no real eigenvalue breaks
+)
 _RETREATS = 3  # to 0.8 of the radius each, before sweeps become plain, which always converge
 
 

@@ -49,11 +49,15 @@ def near(
 
     neighbours = np.full((len(codes), count), -1, np.int32)
     apart = np.full((len(codes), count), -1, np.int32)
-    expand(distinct.numbers, distinct.members, distinct.offsets, others, distance, neighbours, apart)
+    expand(
+        distinct.numbers, distinct.members, distinct.offsets, others, distance, neighbours, apart
+    )
     return neighbours, apart
 
 
-def graph_of(codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reach: int = 16, seed: int = 0) -> Graph:
+def graph_of(
+    codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reach: int = 16, seed: int = 0
+) -> Graph:
     """Join each code with its near neighbours among other codes, and copies of a code together.
 
     Edges weigh the share of bits that agree beyond half, 0 to 1; pairs that agree in half of their

@@ -132,7 +132,9 @@ class Part:
             from concurrent.futures import ThreadPoolExecutor
 
             with ThreadPoolExecutor(len(self._ranges)) as pool:
-                changes = list(pool.map(lambda nodes: self._sweep(nodes, omega, choose), self._ranges))
+                changes = list(
+                    pool.map(lambda nodes: self._sweep(nodes, omega, choose), self._ranges)
+                )
         before = self.now
         # names change in sweeps that choose only: the others leave those of ``after`` as they were
         names = self._after.names if choose else before.names
@@ -184,7 +186,9 @@ class Shard:
     tells: tuple[NDArray[np.int64], ...]
     hears: tuple[int, ...]
 
-    def take(self, coefficients: Coefficients, start: Masses) -> tuple["Shard", Coefficients, Masses]:
+    def take(
+        self, coefficients: Coefficients, start: Masses
+    ) -> tuple["Shard", Coefficients, Masses]:
         """Return what a worker of it begins with, of what there is of all nodes."""
         held = np.concatenate([np.arange(self.first, self.last), self.reads])
         return self, coefficients.of(self.first, self.last), start.of(held)
@@ -233,14 +237,20 @@ def _reads(graph: Graph, first: int, last: int) -> NDArray[np.int64]:
     return others[(others < first) | (others >= last)].astype(np.int64)
 
 
-def _shard(graph: Graph, number: int, cut: Sequence[tuple[int, int]], reads: Sequence[NDArray[np.int64]]) -> Shard:
+def _shard(
+    graph: Graph, number: int, cut: Sequence[tuple[int, int]], reads: Sequence[NDArray[np.int64]]
+) -> Shard:
     first, last = cut[number]
     mine = reads[number]
     edges = slice(graph.offsets[first], graph.offsets[last])
     numbers = graph.neighbours[edges].astype(np.int64)
     inside = (numbers >= first) & (numbers < last)
-    places = np.where(inside, numbers - first, last - first + mine.searchsorted(numbers)).astype(np.int32)
-    rows = Graph(graph.offsets[first : last + 1] - graph.offsets[first], places, graph.weights[edges])
+    places = np.where(inside, numbers - first, last - first + mine.searchsorted(numbers)).astype(
+        np.int32
+    )
+    rows = Graph(
+        graph.offsets[first : last + 1] - graph.offsets[first], places, graph.weights[edges]
+    )
     tells = tuple(other[(other >= first) & (other < last)] - first for other in reads)
     hears = (*mine.searchsorted([begin for begin, _ in cut]).tolist(), len(mine))
     return Shard(first, last, rows, mine, tells, hears)

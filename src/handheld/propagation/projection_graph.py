@@ -49,7 +49,14 @@ class ProjectionGraph:
 
     @classmethod
     def build(
-        cls, texts: Sequence[str], labels: Labels, *, features: Features, signs: Signs, kept: int = 5, fewest: int = 1
+        cls,
+        texts: Sequence[str],
+        labels: Labels,
+        *,
+        features: Features,
+        signs: Signs,
+        kept: int = 5,
+        fewest: int = 1,
     ) -> "ProjectionGraph":
         """Count which labels go with which signatures.
 
@@ -64,18 +71,28 @@ class ProjectionGraph:
             InputError: not as many labels as texts, or numbers outside of these.
         """
         if len(texts) != len(labels.names) or not len(texts):
-            raise InputError(f"expected labels for each text, got {len(labels.names)} for {len(texts)}")
+            raise InputError(
+                f"expected labels for each text, got {len(labels.names)} for {len(texts)}"
+            )
         if kept < 1 or fewest < 1:
-            raise InputError(f"expected 1 or more labels of an entry, of 1 or more texts, got {kept}, {fewest}")
+            raise InputError(
+                f"expected 1 or more labels of an entry, of 1 or more texts, got {kept}, {fewest}"
+            )
         signatures = _signatures(features, signs, texts)
         rows, places = (labels.names >= 0).nonzero()
         pairs = np.repeat(labels.names[rows, places], signs.functions), signatures[rows].ravel()
         order = np.lexsort(pairs)
         key, label = pairs[1][order], pairs[0][order]
         share = np.repeat(labels.shares[rows, places], signs.functions)[order]
-        first = np.flatnonzero(np.append(True, (key[1:] != key[:-1]) | (label[1:] != label[:-1]))) if len(key) else order
+        first = (
+            np.flatnonzero(np.append(True, (key[1:] != key[:-1]) | (label[1:] != label[:-1])))
+            if len(key)
+            else order
+        )
         counts = np.add.reduceat(share, first) if len(first) else share
-        return cls._of_counts(features, signs, labels.classes, key[first], label[first], counts, kept, fewest)
+        return cls._of_counts(
+            features, signs, labels.classes, key[first], label[first], counts, kept, fewest
+        )
 
     @classmethod
     def _of_counts(
@@ -88,7 +105,10 @@ class ProjectionGraph:
         keys, first, sizes = np.unique(key, return_index=True, return_counts=True)
         totals = np.add.reduceat(counts, first) if len(first) else counts
         place = np.arange(len(key)) - first.repeat(sizes)
-        labels, votes = np.full((len(keys), kept), -1, np.int32), np.zeros((len(keys), kept), np.float32)
+        labels, votes = (
+            np.full((len(keys), kept), -1, np.int32),
+            np.zeros((len(keys), kept), np.float32),
+        )
         stays = place < kept
         entry = np.arange(len(keys)).repeat(sizes)[stays]
         labels[entry, place[stays]] = label[stays]
@@ -113,7 +133,11 @@ class ProjectionGraph:
         places = self.keys.searchsorted(asked).clip(max=len(self.keys) - 1)
         rows, functions = (self.keys[places] == asked).nonzero()
         entries = places[rows, functions]
-        labels, votes, owners = self.labels[entries], self.votes[entries], rows[:, None].repeat(self.labels.shape[1], axis=1)
+        labels, votes, owners = (
+            self.labels[entries],
+            self.votes[entries],
+            rows[:, None].repeat(self.labels.shape[1], axis=1),
+        )
         known = labels >= 0
         np.add.at(found, (owners[known], labels[known]), votes[known])
         return found / np.float32(self.signs.functions)
@@ -130,7 +154,9 @@ class ProjectionGraph:
             InputError: a label or rate outside of these.
         """
         if not (0 <= label < self.classes and 0 < rate <= 1):
-            raise InputError(f"expected a label of 0 to {self.classes - 1} and a rate above 0 up to 1, got {label}, {rate}")
+            raise InputError(
+                f"expected a label of 0 to {self.classes - 1} and a rate above 0 up to 1, got {label}, {rate}"
+            )
         asked = np.unique(_signatures(self.features, self.signs, [text]))
         missing = asked[~np.isin(asked, self.keys)]
         places = self.keys.searchsorted(missing)
@@ -138,7 +164,9 @@ class ProjectionGraph:
         labels = np.insert(self.labels, places, -1, axis=0)
         votes = np.insert(self.votes, places, 0.0, axis=0)
         for entry in keys.searchsorted(asked):
-            held = dict(zip(labels[entry].tolist(), (votes[entry] * (1 - rate)).tolist(), strict=True))
+            held = dict(
+                zip(labels[entry].tolist(), (votes[entry] * (1 - rate)).tolist(), strict=True)
+            )
             held.pop(-1, None)
             held[label] = held.get(label, 0.0) + rate
             best = sorted(held.items(), key=lambda item: (-item[1], item[0]))[: labels.shape[1]]
@@ -148,13 +176,20 @@ class ProjectionGraph:
 
     def to_bytes(self) -> bytes:
         """Return the table as a file; votes keep 8 bits."""
-        card = {"format": _FORMAT, "classes": self.classes, "features": asdict(self.features), "signs": asdict(self.signs)}
+        card = {
+            "format": _FORMAT,
+            "classes": self.classes,
+            "features": asdict(self.features),
+            "signs": asdict(self.signs),
+        }
         file = io.BytesIO()
         np.savez_compressed(
             file,
             card=np.frombuffer(json.dumps(card).encode(), np.uint8),
             keys=self.keys,
-            labels=self.labels.astype(np.int16 if self.classes <= np.iinfo(np.int16).max else np.int32),
+            labels=self.labels.astype(
+                np.int16 if self.classes <= np.iinfo(np.int16).max else np.int32
+            ),
             votes=np.rint(self.votes * _FULL).astype(np.uint8),
         )
         return file.getvalue()
@@ -166,8 +201,12 @@ class ProjectionGraph:
             arrays = read_npz(content, _MOST_BYTES)
             card: dict[str, Any] = read_json(arrays["card"].tobytes())
             if card["format"] != _FORMAT:
-                raise ModelError(f"the table has format {card['format']!r}; this version reads {_FORMAT}")
-            features = Features(**{**card["features"], "letters": tuple(card["features"]["letters"])})
+                raise ModelError(
+                    f"the table has format {card['format']!r}; this version reads {_FORMAT}"
+                )
+            features = Features(
+                **{**card["features"], "letters": tuple(card["features"]["letters"])}
+            )
             keys, labels = arrays["keys"].astype(np.uint64), arrays["labels"].astype(np.int32)
             stored = arrays["votes"]
             votes = (stored / _FULL).astype(np.float32)
@@ -175,11 +214,23 @@ class ProjectionGraph:
         except ModelError:
             raise
         except Exception as error:
-            raise ModelError(f"this is no table of signatures, or it is damaged: {error}") from error
-        fits = labels.ndim == 2 and labels.shape == votes.shape and keys.shape == labels.shape[:1] and stored.dtype == np.uint8
-        known = 1 <= table.classes <= _MOST_CLASSES and ((labels >= -1) & (labels < table.classes)).all()
+            raise ModelError(
+                f"this is no table of signatures, or it is damaged: {error}"
+            ) from error
+        fits = (
+            labels.ndim == 2
+            and labels.shape == votes.shape
+            and keys.shape == labels.shape[:1]
+            and stored.dtype == np.uint8
+        )
+        known = (
+            1 <= table.classes <= _MOST_CLASSES
+            and ((labels >= -1) & (labels < table.classes)).all()
+        )
         if not (fits and known and (keys[1:] > keys[:-1]).all()):
-            raise ModelError("the table of signatures is damaged: its keys, labels and votes do not fit together")
+            raise ModelError(
+                "the table of signatures is damaged: its keys, labels and votes do not fit together"
+            )
         return table
 
 
@@ -189,7 +240,9 @@ def _signatures(features: Features, signs: Signs, texts: Texts) -> NDArray[np.ui
     bits = bits.reshape(len(bits), signs.functions, signs.bits)
     room = (signs.functions - 1).bit_length()
     if signs.bits + room > 64:
-        raise InputError(f"{signs.functions} functions of {signs.bits} bits do not fit 64 bits together")
+        raise InputError(
+            f"{signs.functions} functions of {signs.bits} bits do not fit 64 bits together"
+        )
     weights = np.uint64(1) << np.arange(signs.bits, dtype=np.uint64)
     numbers = np.arange(signs.functions, dtype=np.uint64) << np.uint64(signs.bits)
     return np.asarray((bits * weights).sum(axis=2, dtype=np.uint64) + numbers)

@@ -112,7 +112,9 @@ def propagate(
     rule = Rule(synchronous, whole("threads", threads))
     workers = whole("workers", workers)
     if not synchronous and (rule.threads > 1 or engine == "ray"):
-        raise InputError("asynchronous sweeps run on one thread of this process: each node reads those before it")
+        raise InputError(
+            "asynchronous sweeps run on one thread of this process: each node reads those before it"
+        )
     used = np.unique(seeds.labels)
     kept = min(kept, len(used))  # no node ever stores another label
     start, fixed = seeds.start(graph.nodes, count, kept)
@@ -126,7 +128,9 @@ def propagate(
     if not converged:
         coefficients = Coefficients(system.free, system.scale, system.gap)
         with make(system.core, coefficients, masses, rule) as spread:
-            number, residual, converged = _run(spread, system, rule, limit, tolerance, few=not exact, report=report)
+            number, residual, converged = _run(
+                spread, system, rule, limit, tolerance, few=not exact, report=report
+            )
             masses = spread.masses()
     system.pendants.follow(masses.names, masses.values)
     labels = _labels(masses, used, start, fixed, system, residual)
@@ -140,7 +144,9 @@ def propagate(
             stacklevel=2,
         )
     unreached = graph.nodes - reached
-    return PropagatedLabels(labels.names, labels.shares, count, converged, number, reached, unreached, residual)
+    return PropagatedLabels(
+        labels.names, labels.shares, count, converged, number, reached, unreached, residual
+    )
 
 
 class Spread(Protocol):
@@ -172,7 +178,9 @@ def _engine(name: str, address: str | None, workers: int) -> Engine:
 
         return on_cluster(address, workers)
     if address is not None:
-        raise InputError(f"an address ({address}) is that of a Ray cluster: it needs the engine ray")
+        raise InputError(
+            f"an address ({address}) is that of a Ray cluster: it needs the engine ray"
+        )
     return lambda *parts: nullcontext(Part(*parts))
 
 

@@ -102,7 +102,9 @@ class System:
         free[pendants.order] = False
         scale = smooth / (smooth * _sums(core, np.ones(graph.nodes)) + prior + leaks)
         gap, radius = _bounds(core, free, scale)
-        return cls(graph, core, reached, free, pendants, order, level, prior / smooth, scale, gap, radius)
+        return cls(
+            graph, core, reached, free, pendants, order, level, prior / smooth, scale, gap, radius
+        )
 
 
 def _equal(graph: Graph, other: Graph) -> bool:
@@ -152,7 +154,9 @@ def _sums(graph: Graph, values: NDArray[np.float64]) -> NDArray[np.float64]:
     return sums
 
 
-def _bounds(graph: Graph, free: NDArray[np.bool_], scale: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+def _bounds(
+    graph: Graph, free: NDArray[np.bool_], scale: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
     """Return ``gap`` and ``radius`` of a system.
 
     Let J be a sweep without its constant: not negative, its powers vanish. The error e of masses

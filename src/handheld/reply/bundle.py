@@ -100,7 +100,9 @@ class ReplyBundle:
             "intents": self.intents,
             "tones": self.tones,
             "fallback": self.fallback,
-            "replies": [[reply.text, reply.intent, round(reply.share, 3)] for reply in self.replies],
+            "replies": [
+                [reply.text, reply.intent, round(reply.share, 3)] for reply in self.replies
+            ],
             "ranker": self.ranker.learned.reader.card(),
             "detector": self.detector.card(),
             "trigger": asdict(self.trigger),
@@ -114,7 +116,9 @@ class ReplyBundle:
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in zip(_PARTS, parts, strict=True):
-                archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # no time of writing: same in, same out
+                archive.writestr(
+                    zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED
+                )  # no time of writing: same in, same out
         return file.getvalue()
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -131,14 +135,34 @@ class ReplyBundle:
             require_file(path)
             with zipfile.ZipFile(path) as archive:
                 parts = [_part(archive, name) for name in _PARTS]
-        except (OSError, zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise ModelError(f"{os.fspath(path)} cannot be read as a bundle of replies: {error}") from error
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            zlib.error,
+            KeyError,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise ModelError(
+                f"{os.fspath(path)} cannot be read as a bundle of replies: {error}"
+            ) from error
         except ValueError as error:
             raise ModelError(f"{os.fspath(path)} is no bundle of replies: {error}") from error
         try:
             return _bundle(*parts)
-        except (HandheldError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            raise ModelError(f"{os.fspath(path)} is no bundle of replies, or it is damaged: {error}") from error
+        except (
+            HandheldError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise ModelError(
+                f"{os.fspath(path)} is no bundle of replies, or it is damaged: {error}"
+            ) from error
 
 
 def _bundle(text: bytes, ranker: bytes, detector: bytes) -> ReplyBundle:
@@ -151,10 +175,14 @@ def _bundle(text: bytes, ranker: bytes, detector: bytes) -> ReplyBundle:
         card=card["card"],
         ranker=Ranker.of_arrays(_rows(card["ranker"]), read_npz(ranker, _MOST_BYTES)),
         detector=SafetyDetector.of_arrays(card["detector"], others),
-        trigger=Trigger(tuple(map(float, card["trigger"]["weights"])), float(card["trigger"]["threshold"])),
+        trigger=Trigger(
+            tuple(map(float, card["trigger"]["weights"])), float(card["trigger"]["threshold"])
+        ),
         intents=tuple(map(str, card["intents"])),
         tones=tuple(map(int, card["tones"])),
-        replies=tuple(Reply(str(text), int(intent), float(share)) for text, intent, share in card["replies"]),
+        replies=tuple(
+            Reply(str(text), int(intent), float(share)) for text, intent, share in card["replies"]
+        ),
         fallback=tuple(map(int, card["fallback"])),
         mixing=Mixing(**card["mixing"]),
         style=others["style"].astype(np.float32),
@@ -167,15 +195,27 @@ def _check(bundle: ReplyBundle) -> None:
     """Raise :class:`ModelError` for parts that do not fit together."""
     count = len(bundle.intents)
     known = all(0 <= reply.intent < count and 0 < reply.share <= 1 for reply in bundle.replies)
-    if not known or not bundle.replies or not all(0 <= number < len(bundle.replies) for number in bundle.fallback):
+    if (
+        not known
+        or not bundle.replies
+        or not all(0 <= number < len(bundle.replies) for number in bundle.fallback)
+    ):
         raise ModelError("its replies and intents do not fit together")
     if len(bundle.tones) != count or not all(map(ALL_TONES.have, bundle.tones)):
         raise ModelError(f"it names {count} intents and the tones {bundle.tones}")
-    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in astuple(bundle.mixing)):
+    if not all(
+        isinstance(share, int | float) and 0 <= share <= 1 for share in astuple(bundle.mixing)
+    ):
         raise ModelError(f"expected shares of 0 to 1 of the judges, got {bundle.mixing}")
-    if bundle.style.shape != (style.SIZE,) or not (np.isfinite(bundle.style) & (bundle.style >= 0)).all():
+    if (
+        bundle.style.shape != (style.SIZE,)
+        or not (np.isfinite(bundle.style) & (bundle.style >= 0)).all()
+    ):
         raise ModelError("its counts of how people write are damaged")
-    if len(bundle.ranker.layers["intent"][1]) != count + 1 or bundle.detector.network.intents != count + 1:
+    if (
+        len(bundle.ranker.layers["intent"][1]) != count + 1
+        or bundle.detector.network.intents != count + 1
+    ):
         raise ModelError(f"it names {count} intents; its ranker and its detector know others")
 
 

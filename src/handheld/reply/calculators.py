@@ -15,7 +15,11 @@ class ReplySuggester(Calculator):
     after another.
     """
 
-    contract = Contract(inputs={"message": Message}, outputs={"replies": Suggestions}, side_inputs={"replier": Replier})
+    contract = Contract(
+        inputs={"message": Message},
+        outputs={"replies": Suggestions},
+        side_inputs={"replier": Replier},
+    )
 
     def __init__(self, *, n: int = 3) -> None:
         self._n = n

@@ -23,8 +23,12 @@ WINDOW = 12
 _STRIDE = 3  # words from one window to the next
 _LONGEST = 48  # words of a span of several clauses
 
-_JOINING = "and|but|so|because|cos|coz|anyway|though|although|then|when|while|if|which|since|also|plus|or"
-_BREAK = re.compile(rf"(?<=[.!?;:,…])\s+|\s+(?:{_JOINING})\s+|\s+[-\u2013\u2014]+\s+|[\n()]+", re.IGNORECASE)
+_JOINING = (
+    "and|but|so|because|cos|coz|anyway|though|although|then|when|while|if|which|since|also|plus|or"
+)
+_BREAK = re.compile(
+    rf"(?<=[.!?;:,…])\s+|\s+(?:{_JOINING})\s+|\s+[-\u2013\u2014]+\s+|[\n()]+", re.IGNORECASE
+)
 # A code, a price and a time are read by how many digits they have; these numbers alone say
 # something by themselves.
 _DIGIT = re.compile(r"\b(?:911|999|112)\b|\d")

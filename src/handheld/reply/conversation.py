@@ -171,7 +171,9 @@ def read_conversations(path: str | os.PathLike[str]) -> Conversations:
     Raises:
         InputError: no such file, or no conversation in it.
     """
-    from handheld.data import Skipped  # late: suggesting replies needs no data sets, and less memory
+    from handheld.data import (
+        Skipped,
+    )  # late: suggesting replies needs no data sets, and less memory
 
     found: list[Conversation] = []
     skipped: list[Skipped] = []

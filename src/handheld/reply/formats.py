@@ -8,15 +8,26 @@ import re
 import unicodedata
 
 EMPTY, EMOJI, MARKS = "nothing said", "emoji", "no words"
-CODE, LINK, NUMBER, AUTOMATIC, LANGUAGE, LONG = "code", "link", "number", "automatic", "language", "long"
+CODE, LINK, NUMBER, AUTOMATIC, LANGUAGE, LONG = (
+    "code",
+    "link",
+    "number",
+    "automatic",
+    "language",
+    "long",
+)
 RUN_TOGETHER = "run together"
 
 LONGEST = 50  # words of a message that a few words can answer
-_MOST = 1000  # letters of one: rules that look for links and numbers take time with the square of them
+_MOST = (
+    1000  # letters of one: rules that look for links and numbers take time with the square of them
+)
 # Letters of a word from which on it is many words without blanks, which no network reads: the longest that people
 # write to each other ("congratulations", "misunderstandings") have 15 to 17
 _RUN = 18
-_AGAIN = re.compile(r"(.{1,4}?)\1+", re.DOTALL)  # laughter and drawn-out vowels are long words that anybody reads
+_AGAIN = re.compile(
+    r"(.{1,4}?)\1+", re.DOTALL
+)  # laughter and drawn-out vowels are long words that anybody reads
 _LATIN = 0.7  # share of Latin letters from which on a text may be English
 
 _LINK = re.compile(

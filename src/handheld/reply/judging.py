@@ -75,7 +75,12 @@ def exchanges_of(conversations: Sequence[Conversation]) -> Iterator[Exchange]:
         for place in range(1, len(turns)):
             speaker, answer = turns[place]
             before = turns[max(0, place - CONTEXT) : place]
-            yield Exchange(tuple(Message(text, said == speaker) for said, text in before), answer, number, speaker)
+            yield Exchange(
+                tuple(Message(text, said == speaker) for said, text in before),
+                answer,
+                number,
+                speaker,
+            )
 
 
 def judge(
@@ -107,17 +112,30 @@ def judge(
     usual = commonest_intents(replier, conversations if usual_from is None else usual_from)
     places: list[int] = []
     seen: list[_Seen] = []
-    for done, (exchange, wrong) in enumerate(drawn(conversations, candidates=candidates, most=most, seed=seed), 1):
+    for done, (exchange, wrong) in enumerate(
+        drawn(conversations, candidates=candidates, most=most, seed=seed), 1
+    ):
         scores = replier.rank(exchange.messages, [exchange.answer, *wrong])
         places.append(place_of(scores))
         seen.append(_suggested(replier, exchange))
         report(done, most)
-    return _figures(replier, Ranking.of(places), candidates, seen, _known(replier, conversations, most, seed), usual)
+    return _figures(
+        replier,
+        Ranking.of(places),
+        candidates,
+        seen,
+        _known(replier, conversations, most, seed),
+        usual,
+    )
 
 
-def commonest_intents(replier: Replier, conversations: Sequence[Conversation], n: int = _FIRST) -> list[int]:
+def commonest_intents(
+    replier: Replier, conversations: Sequence[Conversation], n: int = _FIRST
+) -> list[int]:
     """Return the intents that answer most often in some conversations."""
-    answers = Counter(replier.intent_of(exchange.answer) for exchange in exchanges_of(conversations))
+    answers = Counter(
+        replier.intent_of(exchange.answer) for exchange in exchanges_of(conversations)
+    )
     del answers[-1]
     return [intent for intent, _ in answers.most_common(n)]
 
@@ -153,20 +171,32 @@ class _Seen(NamedTuple):
 def _suggested(replier: Replier, exchange: Exchange) -> _Seen:
     found = replier.suggest(exchange.messages, n=_FIRST)
     right = replier.intent_of(exchange.answer) in _best(replier, exchange)
-    return _Seen(right, found.confidence, bool(found.replies), len({reply.intent for reply in found.replies}))
+    return _Seen(
+        right, found.confidence, bool(found.replies), len({reply.intent for reply in found.replies})
+    )
 
 
 def _best(replier: Replier, exchange: Exchange) -> list[int]:
-    return [int(intent) for intent in np.argsort(-replier.intents_of(exchange.messages)[:-1])[:_FIRST]]
+    return [
+        int(intent) for intent in np.argsort(-replier.intents_of(exchange.messages)[:-1])[:_FIRST]
+    ]
 
 
-def _known(replier: Replier, conversations: Sequence[Conversation], most: int, seed: int) -> list[Exchange]:
+def _known(
+    replier: Replier, conversations: Sequence[Conversation], most: int, seed: int
+) -> list[Exchange]:
     """Return exchanges whose answers have an intent."""
-    found = [exchange for exchange in exchanges_of(conversations) if replier.intent_of(exchange.answer) >= 0]
+    found = [
+        exchange
+        for exchange in exchanges_of(conversations)
+        if replier.intent_of(exchange.answer) >= 0
+    ]
     return [found[number] for number in np.random.default_rng(seed).permutation(len(found))[:most]]
 
 
-def _others(everything: Sequence[Exchange], exchange: Exchange, count: int, rng: np.random.Generator) -> list[str]:
+def _others(
+    everything: Sequence[Exchange], exchange: Exchange, count: int, rng: np.random.Generator
+) -> list[str]:
     """Return answers given in other conversations."""
     found: list[str] = []
     for number in rng.permutation(len(everything))[: 4 * count + 100].tolist():
@@ -175,7 +205,9 @@ def _others(everything: Sequence[Exchange], exchange: Exchange, count: int, rng:
             found.append(other.answer)
             if len(found) == count:
                 return found
-    raise InputError(f"expected {count + 1} candidates from other conversations, found {len(found) + 1}: name fewer")
+    raise InputError(
+        f"expected {count + 1} candidates from other conversations, found {len(found) + 1}: name fewer"
+    )
 
 
 def _figures(
@@ -191,8 +223,12 @@ def _figures(
     counts = np.unique(np.linspace(1, len(seen), _LEVELS).round().astype(int))
     curve = [(count / len(seen), float(right[order[:count]].mean())) for count in counts.tolist()]
     truth = [replier.intent_of(exchange.answer) for exchange in known]
-    likeliest = [intent in _best(replier, exchange) for intent, exchange in zip(truth, known, strict=True)]
-    offered = [intent in _offered(replier, exchange) for intent, exchange in zip(truth, known, strict=True)]
+    likeliest = [
+        intent in _best(replier, exchange) for intent, exchange in zip(truth, known, strict=True)
+    ]
+    offered = [
+        intent in _offered(replier, exchange) for intent, exchange in zip(truth, known, strict=True)
+    ]
     common = [intent in usual for intent in truth]
     count = max(1, len(known))
     return Judgement(

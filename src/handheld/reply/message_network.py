@@ -120,13 +120,18 @@ class MessageNetwork:
         total = single[ends] - single[begins]
         for gap, sums in ((1, first), (2, second)):
             last = len(sums) - 1
-            total += sums[np.minimum(np.maximum(ends - gap, begins), last)] - sums[np.minimum(begins, last)]
+            total += (
+                sums[np.minimum(np.maximum(ends - gap, begins), last)]
+                - sums[np.minimum(begins, last)]
+            )
         lengths = ends - begins
         counts = bag.offsets[ends] - bag.offsets[begins] + np.maximum(2 * lengths - 3, lengths - 1)
         scaled = total * (self.step / np.sqrt(np.maximum(counts, 1)))[:, None]
         return normalised(scaled.astype(np.float32), self.norm[0], self.norm[1]) * bool(tokens)
 
-    def _sums(self, hashes: NDArray[np.uint64], offsets: NDArray[np.intp] | None = None) -> NDArray[np.int32]:
+    def _sums(
+        self, hashes: NDArray[np.uint64], offsets: NDArray[np.intp] | None = None
+    ) -> NDArray[np.int32]:
         """Return (items + 1, width) sums of the rows of all items before each; an item has one row
         or those of its range.
         """
@@ -142,7 +147,9 @@ class MessageNetwork:
         vectors, known = self.vocabulary.of(spans.words.hashes)
         size = vectors.shape[1]
         weight, bias = self.layers["conv"]
-        before, at, after = (vectors @ weight[:, each * size : (each + 1) * size].T for each in range(3))
+        before, at, after = (
+            vectors @ weight[:, each * size : (each + 1) * size].T for each in range(3)
+        )
         begins, lengths = spans.begins, spans.ends - spans.begins
         column = np.arange(lengths.max(initial=0))
         inside = column < lengths[:, None]
@@ -154,7 +161,9 @@ class MessageNetwork:
         count = np.maximum(lengths, 1)[:, None].astype(np.float32)
         mean = answers.sum(axis=1) / (2 * np.sqrt(count))
         strangers = (inside & ~known[place]).sum(axis=1, keepdims=True) / count
-        return np.concatenate([answers.max(axis=1, initial=0), mean], axis=1), strangers.astype(np.float32)
+        return np.concatenate([answers.max(axis=1, initial=0), mean], axis=1), strangers.astype(
+            np.float32
+        )
 
     def _layer(self, name: str, x: Floats) -> Floats:
         weight, bias = self.layers[name]
@@ -184,9 +193,17 @@ class MessageNetwork:
         """
         try:
             keys = (arrays["keys_high"].astype(np.int64) << 8) + arrays["keys_low"]
-            vocabulary = Vocabulary(keys.cumsum().astype(np.uint32), arrays["vectors"], float(arrays["vector_step"]))
+            vocabulary = Vocabulary(
+                keys.cumsum().astype(np.uint32), arrays["vectors"], float(arrays["vector_step"])
+            )
             layers = {name: _layer_of(arrays, name) for name in _LAYERS}
-            network = cls(arrays["table"], float(arrays["step"]), arrays["norm"].astype(np.float32), vocabulary, layers)
+            network = cls(
+                arrays["table"],
+                float(arrays["step"]),
+                arrays["norm"].astype(np.float32),
+                vocabulary,
+                layers,
+            )
             network.check()
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             raise ModelError(f"the network that reads messages is damaged: {error}") from error
@@ -196,13 +213,24 @@ class MessageNetwork:
         """Raise ``ValueError`` that names the first part that does not fit the others."""
         rows, width = self.table.shape
         words, size = self.vocabulary.vectors.shape
-        if not (1 <= rows <= _MOST_ROWS and 1 <= width <= _MOST_WIDTH and self.table.dtype == np.int8):
+        if not (
+            1 <= rows <= _MOST_ROWS and 1 <= width <= _MOST_WIDTH and self.table.dtype == np.int8
+        ):
             raise ValueError(f"a table of {self.table.dtype} {rows} x {width}")
-        if not (1 <= words <= _MOST_WORDS and 1 <= size <= _MOST_WIDTH and len(self.vocabulary.keys) == words):
+        if not (
+            1 <= words <= _MOST_WORDS
+            and 1 <= size <= _MOST_WIDTH
+            and len(self.vocabulary.keys) == words
+        ):
             raise ValueError(f"{len(self.vocabulary.keys)} keys for {words} vectors of {size}")
         filters = len(self.layers["conv"][1])
         hidden = len(self.layers["hidden"][1])
-        inputs = {"conv": 3 * size, "hidden": width + 2 * filters + 1, "topic": hidden, "answer": hidden}
+        inputs = {
+            "conv": 3 * size,
+            "hidden": width + 2 * filters + 1,
+            "topic": hidden,
+            "answer": hidden,
+        }
         for name, (weight, bias) in self.layers.items():
             if weight.shape != (len(bias), inputs[name]):
                 raise ValueError(f"layer {name!r} has the shape {list(weight.shape)}")
@@ -211,7 +239,10 @@ class MessageNetwork:
         steps = (self.step, self.vocabulary.step)
         if self.norm.shape != (2, width) or not np.isfinite(self.norm).all() or not min(steps) > 0:
             raise ValueError(f"a norm of the shape {list(self.norm.shape)}, steps {steps}")
-        if not np.isfinite(steps).all() or (np.diff(self.vocabulary.keys.astype(np.int64)) < 0).any():
+        if (
+            not np.isfinite(steps).all()
+            or (np.diff(self.vocabulary.keys.astype(np.int64)) < 0).any()
+        ):
             raise ValueError("keys or steps that are no such numbers")
 
     @cached_property
@@ -228,7 +259,9 @@ class MessageNetwork:
 def _layer_of(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Floats, Floats]:
     weight, scale = arrays[f"{name}_weight"], arrays[f"{name}_scale"]
     if weight.dtype != np.int8 or weight.ndim != 2 or scale.shape != weight.shape[:1]:
-        raise ValueError(f"layer {name!r}: {weight.dtype} {list(weight.shape)} and {list(scale.shape)} scales")
+        raise ValueError(
+            f"layer {name!r}: {weight.dtype} {list(weight.shape)} and {list(scale.shape)} scales"
+        )
     return weight * scale.astype(np.float32)[:, None], arrays[f"{name}_bias"].astype(np.float32)
 
 

@@ -27,4 +27,9 @@ class Ranking(NamedTuple):
         found = np.asarray(places, float)
         if not len(found):
             return cls(0.0, 0.0, 0.0, 0)
-        return cls(float((found <= 1).mean()), float((found <= 10).mean()), float((1 / found).mean()), len(found))
+        return cls(
+            float((found <= 1).mean()),
+            float((found <= 10).mean()),
+            float((1 / found).mean()),
+            len(found),
+        )

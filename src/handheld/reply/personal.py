@@ -86,7 +86,11 @@ class Personal:
     def learned(self, signatures: Sequence[int], intent: int, reply: str) -> "Personal":
         """Return what is known after one more choice."""
         choice = Choice(tuple(map(int, signatures)), intent, reply.strip()[:_LONGEST])
-        others = tuple(each for each in self.choices if (each.signatures, each.intent) != (choice.signatures, intent))
+        others = tuple(
+            each
+            for each in self.choices
+            if (each.signatures, each.intent) != (choice.signatures, intent)
+        )
         counts = self.counts + style.counts_of([choice.reply])
         if counts.sum() > _FADES:
             counts = counts / np.float32(2)
@@ -102,13 +106,19 @@ class Personal:
             InputError: an empty reply.
         """
         if not reply.strip():
-            raise InputError("expected a reply to forget, got an empty one; forget() forgets everything")
+            raise InputError(
+                "expected a reply to forget, got an empty one; forget() forgets everything"
+            )
         wanted = _known_by(reply)
         gone = [each.reply for each in self.choices if _known_by(each.reply) == wanted]
         kept = tuple(each for each in self.choices if _known_by(each.reply) != wanted)
-        return replace(self, choices=kept, counts=np.maximum(self.counts - style.counts_of(gone), 0))
+        return replace(
+            self, choices=kept, counts=np.maximum(self.counts - style.counts_of(gone), 0)
+        )
 
-    def boosts(self, signatures: NDArray[np.uint64], bits: int, intents: int) -> NDArray[np.float32]:
+    def boosts(
+        self, signatures: NDArray[np.uint64], bits: int, intents: int
+    ) -> NDArray[np.float32]:
         """Return (intents,) logits that speak for what the user answered to messages like this one:
         0 to 2.
 
@@ -130,10 +140,16 @@ class Personal:
         if not self.choices:
             return None
         same = self._alike(signatures, bits) >= _SAME
-        found = [choice.reply for choice, fits in zip(self.choices, same, strict=True) if fits and choice.intent < 0]
+        found = [
+            choice.reply
+            for choice, fits in zip(self.choices, same, strict=True)
+            if fits and choice.intent < 0
+        ]
         return found[-1] if found else None
 
-    def preference(self, general: NDArray[np.float32], own_texts: Sequence[str], replies: Sequence[str]) -> NDArray[np.float32]:
+    def preference(
+        self, general: NDArray[np.float32], own_texts: Sequence[str], replies: Sequence[str]
+    ) -> NDArray[np.float32]:
         """Return (replies,) logits: which texts are written as the user writes.
 
         Args:
@@ -145,7 +161,9 @@ class Personal:
         if not self.counts.any():
             return np.zeros(len(replies), np.float32)
         odds = style.log_odds(self.counts, general)
-        trust = float(np.clip(style.likeness(odds, own_texts).mean(), 0, 1)) if own_texts else _UNSEEN
+        trust = (
+            float(np.clip(style.likeness(odds, own_texts).mean(), 0, 1)) if own_texts else _UNSEEN
+        )
         return np.asarray(_STYLE * trust * style.likeness(odds, replies), np.float32)
 
     def _alike(self, signatures: NDArray[np.uint64], bits: int) -> NDArray[np.float64]:
@@ -153,23 +171,34 @@ class Personal:
         which they differ tell.
         """
         known = [
-            each.signatures if len(each.signatures) == len(signatures) else (0,) * len(signatures) for each in self.choices
+            each.signatures if len(each.signatures) == len(signatures) else (0,) * len(signatures)
+            for each in self.choices
         ]
-        differ = np.bitwise_count(np.array(known, np.uint64).reshape(len(known), len(signatures)) ^ signatures).sum(axis=1)
-        return np.asarray(np.clip((np.cos(np.pi * differ / bits) - _FAR) / (_NEAR - _FAR), 0, 1), np.float64)
+        differ = np.bitwise_count(
+            np.array(known, np.uint64).reshape(len(known), len(signatures)) ^ signatures
+        ).sum(axis=1)
+        return np.asarray(
+            np.clip((np.cos(np.pi * differ / bits) - _FAR) / (_NEAR - _FAR), 0, 1), np.float64
+        )
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a file of a few KB that its owner alone can read: all of it, or nothing."""
         content: dict[str, Any] = {
             "format": FORMAT,
             "choices": [[list(each.signatures), each.intent, each.reply] for each in self.choices],
-            "counts": {str(place): float(self.counts[place]) for place in np.flatnonzero(self.counts)},
+            "counts": {
+                str(place): float(self.counts[place]) for place in np.flatnonzero(self.counts)
+            },
         }
         with atomic_path(path, mode=_PRIVATE) as temporary:
-            temporary.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
+            temporary.write_text(
+                json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8"
+            )
 
     @classmethod
-    def update(cls, path: str | os.PathLike[str], change: "Callable[[Personal], Personal]") -> "Personal":
+    def update(
+        cls, path: str | os.PathLike[str], change: "Callable[[Personal], Personal]"
+    ) -> "Personal":
         """Change what a file keeps, and return it: what another process has written meanwhile is not lost.
 
         Raises:
@@ -197,13 +226,28 @@ class Personal:
             require_file(path)
             content = read_json(Path(path).read_bytes())
             if content["format"] != FORMAT:
-                raise ModelError(f"{os.fspath(path)} has format {content['format']!r}; this version reads {FORMAT}")
-            choices = tuple(Choice(tuple(map(int, s)), int(i), str(r)[:_LONGEST]) for s, i, r in content["choices"])
+                raise ModelError(
+                    f"{os.fspath(path)} has format {content['format']!r}; this version reads {FORMAT}"
+                )
+            choices = tuple(
+                Choice(tuple(map(int, s)), int(i), str(r)[:_LONGEST])
+                for s, i, r in content["choices"]
+            )
             counts = np.zeros(style.SIZE, np.float32)
             for place, count in content["counts"].items():
                 counts[int(place)] = float(count)
-        except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise ModelError(f"{os.fspath(path)} is no file of a user's choices, or it is damaged: {error}") from error
+        except (
+            OSError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
+            raise ModelError(
+                f"{os.fspath(path)} is no file of a user's choices, or it is damaged: {error}"
+            ) from error
         if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() <= 2 * _FADES):
             raise ModelError(f"{os.fspath(path)} is damaged: its counts are no counts")
         return cls(choices[-_REMEMBERED:], counts)

@@ -12,12 +12,18 @@ _NAMED = re.compile(
     r"|social security|national insurance|passport|licen[cs]e number|aadhaar|bvn|memorable word|maiden name)\b",
     re.IGNORECASE,
 )
-_ASKED = re.compile(r"\b(?:ur|your|wi-?fi) (?:pass|code|seed)\b|\bcode (?:you|they) (?:got|sent)\b", re.IGNORECASE)
-_ADDRESS = re.compile(r"https?:|www\.|\b[\w.+-]+@[\w-]+|\b\w+\.(?:com|org|net|io|edu)\b", re.IGNORECASE)
+_ASKED = re.compile(
+    r"\b(?:ur|your|wi-?fi) (?:pass|code|seed)\b|\bcode (?:you|they) (?:got|sent)\b", re.IGNORECASE
+)
+_ADDRESS = re.compile(
+    r"https?:|www\.|\b[\w.+-]+@[\w-]+|\b\w+\.(?:com|org|net|io|edu)\b", re.IGNORECASE
+)
 # a whole message that is one word of letters and digits; "8pm" and "gr8" are shorter
 _ONE_WORD = re.compile(r"(?:it'?s |its )?(?=\w*\d)(?=\w*[a-z]{2})\w{6,}[.!]*", re.IGNORECASE)
 # letters, digits and marks in one word, as passwords are made
-_MIXED = re.compile(r"\b(?=\S*\d)(?=\S*[A-Za-z])(?=\S*[!@#$%^&*_+=])\S{6,}|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{8,}\b")
+_MIXED = re.compile(
+    r"\b(?=\S*\d)(?=\S*[A-Za-z])(?=\S*[!@#$%^&*_+=])\S{6,}|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{8,}\b"
+)
 _SPELLED = {name: str(digit) for digit, name in enumerate(
     ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 )}  # fmt: skip

@@ -86,25 +86,44 @@ class Ranker:
             raise InputError(f"expected 1 to {CONTEXT} texts, got {count}")
         sums = np.zeros((CONTEXT, self.learned.width), np.float32)
         sums[:count] = self.learned.sums(numbers, offsets)
-        hidden = self._layer("hidden", normalised(sums, *self.layers["norm"]).reshape(1, -1), rise=True)
+        hidden = self._layer(
+            "hidden", normalised(sums, *self.layers["norm"]).reshape(1, -1), rise=True
+        )
         shared = np.zeros(len(self.rarity), np.float32)
-        for weight, rows in zip(self.mix[1:], (numbers[: offsets[1]], numbers[offsets[1] :]), strict=True):
+        for weight, rows in zip(
+            self.mix[1:], (numbers[: offsets[1]], numbers[offsets[1] :]), strict=True
+        ):
             rarity, total = self.rarity.take(rows), np.zeros(len(self.rarity), np.float32)
             np.add.at(total, rows, rarity)
             each = total.take(rows)
-            shared[rows] += each * (weight / max(math.sqrt(each @ rarity), _SMALL))  # a row that occurs twice is set twice
-        return Asked(hidden[0], _of_length_1(self._layer("query", hidden))[0], self._layer("intent", hidden)[0], shared)
+            shared[rows] += each * (
+                weight / max(math.sqrt(each @ rarity), _SMALL)
+            )  # a row that occurs twice is set twice
+        return Asked(
+            hidden[0],
+            _of_length_1(self._layer("query", hidden))[0],
+            self._layer("intent", hidden)[0],
+            shared,
+        )
 
     def replies(self, texts: Texts) -> Candidates:
         """Read replies."""
         numbers, offsets = self.learned.reader.flat(texts)
-        hidden = self._layer("reply", normalised(self.learned.sums(numbers, offsets), *self.layers["norm"]), rise=True)
+        hidden = self._layer(
+            "reply",
+            normalised(self.learned.sums(numbers, offsets), *self.layers["norm"]),
+            rise=True,
+        )
         count = len(offsets) - 1
         owners = np.arange(count).repeat(np.diff(offsets))
-        found, counts = np.unique(owners * len(self.rarity) + numbers, return_counts=True)  # each row of a reply once
+        found, counts = np.unique(
+            owners * len(self.rarity) + numbers, return_counts=True
+        )  # each row of a reply once
         owners, rows = np.divmod(found, len(self.rarity))
         weights = self.rarity[rows] * counts.astype(np.float32)
-        lengths = np.sqrt(np.bincount(owners, weights * weights, minlength=count)).astype(np.float32)
+        lengths = np.sqrt(np.bincount(owners, weights * weights, minlength=count)).astype(
+            np.float32
+        )
         weights /= np.maximum(lengths, _SMALL)[owners]
         each = np.bincount(owners, minlength=count)
         filled = np.arange(each.max(initial=0)) < each[:, None]
@@ -122,8 +141,12 @@ class Ranker:
 
         A straight line through the network: gradient times input, up to one factor for all words.
         """
-        slopes = (self.layers["intent"][0][intents] * (asked.hidden > 0)) @ self.layers["hidden"][0][:, : self.learned.width]
-        rows = self.learned.table.take(self.learned.reader.numbers(Bag(words.hashes, words.offsets)), axis=0)
+        slopes = (self.layers["intent"][0][intents] * (asked.hidden > 0)) @ self.layers["hidden"][
+            0
+        ][:, : self.learned.width]
+        rows = self.learned.table.take(
+            self.learned.reader.numbers(Bag(words.hashes, words.offsets)), axis=0
+        )
         return np.asarray((slopes * self.layers["norm"][0]) @ rows.T.astype(np.float32), np.float32)
 
     def _layer(self, name: str, x: Floats, *, rise: bool = False) -> Floats:
@@ -146,11 +169,22 @@ class Ranker:
         try:
             learned = LearnedTable.of_arrays(reader, arrays)
             layers = {
-                name: (_reals(arrays[f"{name}_weight"], arrays[f"{name}_scale"]), arrays[f"{name}_bias"].astype(np.float32))
+                name: (
+                    _reals(arrays[f"{name}_weight"], arrays[f"{name}_scale"]),
+                    arrays[f"{name}_bias"].astype(np.float32),
+                )
                 for name in _LAYERS
             }
-            layers["norm"] = (arrays["norm"][0].astype(np.float32), arrays["norm"][1].astype(np.float32))
-            found = cls(learned, _reals(arrays["rarity"], arrays["rarity_scale"])[0], layers, arrays["mix"].astype(np.float32))
+            layers["norm"] = (
+                arrays["norm"][0].astype(np.float32),
+                arrays["norm"][1].astype(np.float32),
+            )
+            found = cls(
+                learned,
+                _reals(arrays["rarity"], arrays["rarity_scale"])[0],
+                layers,
+                arrays["mix"].astype(np.float32),
+            )
             found.scores(found.ask(["ok"]), found.replies(["ok"]))
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ModelError(f"the ranker is damaged: {error}") from error
@@ -166,7 +200,9 @@ def softmax(logits: Floats) -> Floats:
 
 
 def _of_length_1(x: Floats) -> Floats:
-    return np.asarray(x / np.maximum(np.sqrt((x * x).sum(axis=1, keepdims=True)), _SMALL), np.float32)
+    return np.asarray(
+        x / np.maximum(np.sqrt((x * x).sum(axis=1, keepdims=True)), _SMALL), np.float32
+    )
 
 
 def _levels(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
@@ -177,5 +213,7 @@ def _levels(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
 
 def _reals(levels: NDArray[Any], scale: NDArray[Any]) -> Floats:
     if levels.dtype != np.int8 or levels.ndim != 2 or scale.shape != levels.shape[:1]:
-        raise ValueError(f"expected weights of int8 and their scales, got {levels.dtype} {list(levels.shape)}")
+        raise ValueError(
+            f"expected weights of int8 and their scales, got {levels.dtype} {list(levels.shape)}"
+        )
     return levels.astype(np.float32) * scale.astype(np.float32)[:, None]

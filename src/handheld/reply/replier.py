@@ -116,7 +116,12 @@ class Replier:
         self.file = file
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | None = None, *, personal: str | os.PathLike[str] | None = None) -> Self:
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        personal: str | os.PathLike[str] | None = None,
+    ) -> Self:
         """Open a bundle.
 
         Args:
@@ -128,7 +133,9 @@ class Replier:
             ModelError: a bundle or a file that is damaged, or of another version.
         """
         if path is None:
-            with resources.as_file(resources.files("handheld.reply") / "assets" / "english.replies") as shipped:
+            with resources.as_file(
+                resources.files("handheld.reply") / "assets" / "english.replies"
+            ) as shipped:
                 bundle = ReplyBundle.read(shipped)
         else:
             bundle = ReplyBundle.read(path)
@@ -158,7 +165,9 @@ class Replier:
             InputError: no messages, or an ``n`` that is no whole number of 1 or more.
         """
         if not isinstance(n, Integral) or n < 1:
-            raise InputError(f"expected n, the number of replies, to be a whole number of 1 or more, got {n!r}")
+            raise InputError(
+                f"expected n, the number of replies, to be a whole number of 1 or more, got {n!r}"
+            )
         remembered = turns_of(messages, _REMEMBERED)
         turns = remembered[:CONTEXT]
         if turns[0].mine:
@@ -200,7 +209,9 @@ class Replier:
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
         return self._heard(turns, reading, ALL_TONES).intents
 
-    def judges(self, messages: str | Message | Sequence[str | Message]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def judges(
+        self, messages: str | Message | Sequence[str | Message]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return (intents + 1,) probabilities by the ranker, read to all its depth, and by the
         network that reads messages.
         """
@@ -213,10 +224,14 @@ class Replier:
         """Return what the trigger judges a conversation by; see ``trigger.evidence``."""
         turns = turns_of(messages, CONTEXT)
         reading = self.bundle.detector.network.read(spans_of(turns[0].text))
-        tones = self.bundle.detector.tones(self.bundle.detector.verdict(reading), self._earlier(turns))
+        tones = self.bundle.detector.tones(
+            self.bundle.detector.verdict(reading), self._earlier(turns)
+        )
         return self._heard(turns, reading, tones or Tones(SORRY, GENTLE)).evidence
 
-    def rank(self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]) -> NDArray[np.float32]:
+    def rank(
+        self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]
+    ) -> NDArray[np.float32]:
         """Return (candidates,) how well each text answers a conversation; only their order means
         something.
 
@@ -230,7 +245,9 @@ class Replier:
         if not candidates:
             raise InputError("expected one candidate or more, got none")
         ranker = self.bundle.ranker
-        scores = ranker.scores(ranker.ask(context_of(messages, CONTEXT)), ranker.replies(candidates))
+        scores = ranker.scores(
+            ranker.ask(context_of(messages, CONTEXT)), ranker.replies(candidates)
+        )
         return scores + self.personal.preference(self.bundle.style, own_texts(messages), candidates)
 
     def learn(self, messages: str | Message | Sequence[str | Message], reply: str) -> bool:
@@ -248,18 +265,26 @@ class Replier:
         if not reply.strip():
             raise InputError("expected a reply to learn from, got an empty one")
         if not is_whole(reply):
-            raise InputError(f"expected a reply of whole letters, got {reply[:40]!a}, which no file can keep")
+            raise InputError(
+                f"expected a reply of whole letters, got {reply[:40]!a}, which no file can keep"
+            )
         turns = turns_of(messages, 1)
         asked = turns[0].text
         detector = self.bundle.detector
-        if self.reason_against(reply) or asks_for_secret(asked) or detector.is_silent(detector.judge(asked)):
+        if (
+            self.reason_against(reply)
+            or asks_for_secret(asked)
+            or detector.is_silent(detector.judge(asked))
+        ):
             return False
         signatures = signatures_of([asked])
         self._change(lambda known: known.learned(signatures.tolist(), self.intent_of(reply), reply))
         return True
 
     def _change(self, change: Callable[[Personal], Personal]) -> None:
-        self.personal = change(self.personal) if self.file is None else Personal.update(self.file, change)
+        self.personal = (
+            change(self.personal) if self.file is None else Personal.update(self.file, change)
+        )
 
     def reason_against(self, reply: str) -> str:
         """Return why a reply must not be remembered, or offered again; an empty text for one that
@@ -374,7 +399,9 @@ class Replier:
         """
         return softmax(reading.answers[reading.last])
 
-    def _chosen(self, heard: "_Heard", own: Sequence[str], n: int, tones: Tones) -> tuple[Suggestion, ...]:
+    def _chosen(
+        self, heard: "_Heard", own: Sequence[str], n: int, tones: Tones
+    ) -> tuple[Suggestion, ...]:
         """Return the best reply of each of the likeliest intents."""
         is_calm = tones.most_cheerful < CHEERFUL
         typed = None if is_calm else self._typed(heard)
@@ -384,17 +411,23 @@ class Replier:
         for intent in np.argsort(-heard.intents[:-1], kind="stable").tolist():
             if len(suggestions) + len(chosen) == n:
                 break
-            if not tones.have(self.bundle.tones[intent]) or (is_calm and heard.intents[intent] < _FEWEST):
+            if not tones.have(self.bundle.tones[intent]) or (
+                is_calm and heard.intents[intent] < _FEWEST
+            ):
                 continue
             if (number := self._wording(heard, intent, own, said)) is not None:
                 said.append(self._wordings[intent].words[number])
                 chosen[intent] = self._wordings[intent].texts[number]
         reasons = self._reasons(heard, list(chosen))
         for (intent, text), why in zip(chosen.items(), reasons, strict=True):
-            suggestions.append(Suggestion(text, self.bundle.intents[intent], float(heard.intents[intent]), why))
+            suggestions.append(
+                Suggestion(text, self.bundle.intents[intent], float(heard.intents[intent]), why)
+            )
         return tuple(suggestions)
 
-    def _wording(self, heard: "_Heard", intent: int, own: Sequence[str], said: Sequence[frozenset[str]]) -> int | None:
+    def _wording(
+        self, heard: "_Heard", intent: int, own: Sequence[str], said: Sequence[frozenset[str]]
+    ) -> int | None:
         """Return the number of the wording of an intent that fits best; None if all say what is
         said already.
         """
@@ -418,12 +451,16 @@ class Replier:
         typed = self.personal.own_reply(heard.signatures, BITS)
         return None if typed is None or self.reason_against(typed) else typed
 
-    def _fits(self, heard: "_Heard", wordings: "_Wordings", own: Sequence[str]) -> NDArray[np.float32]:
+    def _fits(
+        self, heard: "_Heard", wordings: "_Wordings", own: Sequence[str]
+    ) -> NDArray[np.float32]:
         """Return how well each wording of an intent fits."""
         mixing = self.bundle.mixing
         fit = mixing.fit * self.bundle.ranker.scores(heard.asked, wordings.candidates)
         fit = fit + mixing.share * wordings.shares
-        return np.asarray(fit + self.personal.preference(self.bundle.style, own, wordings.texts), np.float32)
+        return np.asarray(
+            fit + self.personal.preference(self.bundle.style, own, wordings.texts), np.float32
+        )
 
     @cached_property
     def _wordings(self) -> list["_Wordings"]:
@@ -454,10 +491,14 @@ class Replier:
 
     def _fixed(self, n: int) -> tuple[Suggestion, ...]:
         fixed = [self.bundle.replies[number] for number in self.bundle.fallback[:n]]
-        return tuple(Suggestion(reply.text, self.bundle.intents[reply.intent], 0.0) for reply in fixed)
+        return tuple(
+            Suggestion(reply.text, self.bundle.intents[reply.intent], 0.0) for reply in fixed
+        )
 
 
-def mixed(intents: NDArray[np.float32], others: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+def mixed(
+    intents: NDArray[np.float32], others: NDArray[np.float32], weight: float
+) -> NDArray[np.float32]:
     """Return (intents + 1,) probabilities of two judges together.
 
     The network that reads messages learned from hand-written situations alone, so it counts as far
@@ -470,10 +511,14 @@ def mixed(intents: NDArray[np.float32], others: NDArray[np.float32], weight: flo
         weight: of the others where some intent is certain, 0 to 1.
     """
     expected = np.float32(1) - intents[-1]
-    return np.asarray(intents + np.float32(weight) * expected**_EXPECTED * (others - intents), np.float32)
+    return np.asarray(
+        intents + np.float32(weight) * expected**_EXPECTED * (others - intents), np.float32
+    )
 
 
-def _toned(intents: NDArray[np.float32], tones: NDArray[np.int64], fitting: Tones) -> NDArray[np.float32]:
+def _toned(
+    intents: NDArray[np.float32], tones: NDArray[np.int64], fitting: Tones
+) -> NDArray[np.float32]:
     """Return the probabilities with those of replies in a tone that does not fit given to no
     intent.
     """
@@ -486,7 +531,9 @@ def _toned(intents: NDArray[np.float32], tones: NDArray[np.int64], fitting: Tone
 def _first_texts(words: Words, count: int) -> Words:
     """Return the words of the first texts."""
     end = int(words.offsets[count])
-    return Words(words.tokens[:end], words.hashes[:end], words.sentence[:end], words.offsets[: count + 1])
+    return Words(
+        words.tokens[:end], words.hashes[:end], words.sentence[:end], words.offsets[: count + 1]
+    )
 
 
 class _Wordings(NamedTuple):

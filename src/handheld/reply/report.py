@@ -24,7 +24,9 @@ def write_report(path: Path, bundle: ReplyBundle, judged: Judgement) -> None:
     values = {
         "title": f"Replies: {bundle.card['name']}",
         "judged": judged,
-        "figure": Figure(_CAPTION.format(bundle.trigger.threshold), in_two_widths(partial(curve, judged), _WIDTH)),
+        "figure": Figure(
+            _CAPTION.format(bundle.trigger.threshold), in_two_widths(partial(curve, judged), _WIDTH)
+        ),
         "replies": len(bundle.replies),
         "intents": len(bundle.intents),
     }
@@ -36,4 +38,6 @@ def curve(judged: Judgement, width: int = _WIDTH) -> Markup:
     title = "Right suggestions against the share of messages"
     marks = {"where the threshold is": judged.triggered}
     curves = {"suggestions": judged.curve}
-    return draw_curves(curves, title, width=width, height=_HEIGHT, across=_SUGGESTED, up=_RIGHT, marks=marks)
+    return draw_curves(
+        curves, title, width=width, height=_HEIGHT, across=_SUGGESTED, up=_RIGHT, marks=marks
+    )

@@ -82,8 +82,12 @@ class SafetyDetector:
 
     def __post_init__(self) -> None:
         if HARMLESS not in self.topics or len(self.topics) != self.network.topics:
-            raise ModelError(f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}")
-        if not (0 <= self.wary <= self.careful <= self.silent <= 1 and 0 <= self.sorry <= self.mild <= 1):
+            raise ModelError(
+                f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}"
+            )
+        if not (
+            0 <= self.wary <= self.careful <= self.silent <= 1 and 0 <= self.sorry <= self.mild <= 1
+        ):
             raise ModelError(
                 f"expected thresholds of the detector from 0 to 1, wary, careful and silent rising, sorry and mild as well, "
                 f"got {', '.join(f'{name} {getattr(self, name)}' for name in _THRESHOLDS)}"
@@ -103,7 +107,11 @@ class SafetyDetector:
         risks = np.minimum(weighted.sum(axis=1), 1)
         worst = int(risks.argmax())
         topic = self.topics[int(weighted[worst].argmax())]
-        mild = float(softmax(reading.topics)[:, self.topics.index(MILD)].max()) if MILD in self.topics else 0.0
+        mild = (
+            float(softmax(reading.topics)[:, self.topics.index(MILD)].max())
+            if MILD in self.topics
+            else 0.0
+        )
         return Verdict(topic, float(risks[worst]), mild)
 
     def is_silent(self, verdict: Verdict) -> bool:
@@ -138,14 +146,20 @@ class SafetyDetector:
         return self.network.arrays()
 
     @classmethod
-    def of_arrays(cls, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "SafetyDetector":
+    def of_arrays(
+        cls, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> "SafetyDetector":
         """Return what :meth:`arrays` and :meth:`card` kept. Raises :class:`ModelError` for what
         does not fit together.
         """
         network = MessageNetwork.of_arrays(arrays)
         # files that know of no such threshold were as if it was never reached
         thresholds = {"sorry": 0.0, "wary": card["careful"], **card}
-        return cls(network, tuple(map(str, card["topics"])), *(float(thresholds[name]) for name in _THRESHOLDS))
+        return cls(
+            network,
+            tuple(map(str, card["topics"])),
+            *(float(thresholds[name]) for name in _THRESHOLDS),
+        )
 
     def card(self) -> dict[str, Any]:
         """Return the detector's entry of a bundle's card."""

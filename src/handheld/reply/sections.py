@@ -51,7 +51,9 @@ def expanded(text: str, most: int) -> list[str]:
     count = 1
     for each in choices:
         count *= len(each)
-    return [" ".join(joined.split()) for joined in _evenly(map("".join, product(*choices)), count, most)]
+    return [
+        " ".join(joined.split()) for joined in _evenly(map("".join, product(*choices)), count, most)
+    ]
 
 
 def _evenly(texts: Iterator[str], count: int, most: int) -> Iterator[str]:

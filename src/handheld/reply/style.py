@@ -61,8 +61,16 @@ def _seen(text: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     mark = match.group()[:2].replace("…", "..") if match else ""
     end = _ENDS.index(mark) if mark in _ENDS else len(_ENDS)
     length = min(_LENGTHS - 1, int(2 * np.log2(len(text.split()) + 1)))
-    groups = ((first, 3), (end, len(_ENDS) + 1), (length, _LENGTHS), ("'" in text, 2), ("," in text, 2))
+    groups = (
+        (first, 3),
+        (end, len(_ENDS) + 1),
+        (length, _LENGTHS),
+        ("'" in text, 2),
+        ("," in text, 2),
+    )
     starts = np.cumsum([0, *(size for _, size in groups[:-1])])
     forms = starts + np.array([int(place) for place, _ in groups])
     words = words_of([text]).hashes[:_LONGEST]
-    return forms, (_FORMS + (words >> np.uint64(32)) * np.uint64(_WORDS) // np.uint64(1 << 32)).astype(np.intp)
+    return forms, (
+        _FORMS + (words >> np.uint64(32)) * np.uint64(_WORDS) // np.uint64(1 << 32)
+    ).astype(np.intp)

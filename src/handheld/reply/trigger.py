@@ -29,7 +29,9 @@ class Trigger:
     def __post_init__(self) -> None:
         fits = len(self.weights) == EVIDENCE + 1 and np.isfinite(self.weights).all()
         if not fits or not 0 <= self.threshold <= 1:
-            raise ModelError(f"expected {EVIDENCE + 1} weights of the trigger and a threshold of 0 to 1, got {self}")
+            raise ModelError(
+                f"expected {EVIDENCE + 1} weights of the trigger and a threshold of 0 to 1, got {self}"
+            )
 
     def probability(self, seen: NDArray[np.float64]) -> float:
         """Return the probability that one of the suggestions is right, given its
@@ -56,6 +58,9 @@ def evidence(intents: NDArray[np.float32], words: int, *, question: bool) -> NDA
     best = np.sort(intents[:-1])[-3:].tolist()
     length = math.log(max(words, 1))
     beyond = max(0.0, length - math.log(10))
-    shares = [min(max(share, _SMALL), 1 - _SMALL) for share in (1 - float(intents[-1]), sum(best), best[-1])]
+    shares = [
+        min(max(share, _SMALL), 1 - _SMALL)
+        for share in (1 - float(intents[-1]), sum(best), best[-1])
+    ]
     odds = [math.log(share / (1 - share)) for share in shares]
     return np.array([*odds, length, beyond, float(question)])

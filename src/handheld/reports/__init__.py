@@ -7,9 +7,25 @@ the page.
 from handheld.reports.charts.axes import AxisWords
 from handheld.reports.charts.bars import ChartBar, HeatRow, draw_bars
 from handheld.reports.charts.curves import COLOURS, LOSS, STEPS, Curve, draw_curves, thin
-from handheld.reports.charts.heat import ConfusedPair, Confusion, HeatCell, heat_cells, heat_style, worst_pairs
+from handheld.reports.charts.heat import (
+    ConfusedPair,
+    Confusion,
+    HeatCell,
+    heat_cells,
+    heat_style,
+    worst_pairs,
+)
 from handheld.reports.charts.scatter import ChartLimit, Mark, ScatterPoint, draw_scatter, front
-from handheld.reports.numbers import NONE, count_text, percent, ratio, seconds_text, size_text, tick_text, times
+from handheld.reports.numbers import (
+    NONE,
+    count_text,
+    percent,
+    ratio,
+    seconds_text,
+    size_text,
+    tick_text,
+    times,
+)
 from handheld.reports.page import Figure, in_two_widths, render, templates, write_page
 from handheld.reports.tables import flat, html_figure, html_section, html_table, markdown_table
 

@@ -68,7 +68,13 @@ def times(factor: float | None) -> str:
     """
     if factor is None:
         return NONE
-    return f"{factor:,.0f}x" if factor >= 9.95 else f"{factor:.1f}x" if factor >= 0.95 else f"{factor:.2g}x"
+    return (
+        f"{factor:,.0f}x"
+        if factor >= 9.95
+        else f"{factor:.1f}x"
+        if factor >= 0.95
+        else f"{factor:.2g}x"
+    )
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:

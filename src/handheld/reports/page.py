@@ -16,7 +16,9 @@ from handheld.reports.charts.heat import heat_style
 from handheld.reports.numbers import count_text, percent, seconds_text, size_text, times
 
 _NARROW = 352  # pixels of a phone
-_UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF), "\ufffd")
+_UNSEEN = dict.fromkeys(
+    (*range(9), 11, 12, *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF), "\ufffd"
+)
 
 
 class Figure(NamedTuple):
@@ -73,4 +75,8 @@ def in_two_widths(draw: Callable[[int], Markup], width: int) -> Markup:
     """Draw for a wide page and for a phone; the style sheet shows one of the two."""
     wide = draw(width)
     narrow = draw(_NARROW)
-    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow) if wide else wide
+    return (
+        Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
+        if wide
+        else wide
+    )

@@ -9,7 +9,9 @@ from markupsafe import Markup
 from handheld.reports.page import Figure, templates
 
 
-def html_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Collection[int] = ()) -> Markup:
+def html_table(
+    head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Collection[int] = ()
+) -> Markup:
     """Return a table in a panel.
 
     Args:
@@ -23,7 +25,9 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers
 
 def html_section(title: str, *parts: str) -> Markup:
     """Return a section of a page: its title, then parts; what is no ``Markup`` becomes a paragraph."""
-    made: Markup = _parts().section(title, [one if isinstance(one, Markup) else _paragraph(one) for one in parts])
+    made: Markup = _parts().section(
+        title, [one if isinstance(one, Markup) else _paragraph(one) for one in parts]
+    )
     return made
 
 
@@ -33,7 +37,9 @@ def html_figure(figure: Figure) -> Markup:
     return made
 
 
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()) -> str:
+def markdown_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()
+) -> str:
     """Return a table in Markdown, aligned for a terminal as well; what Markdown would take for its own is escaped.
 
     >>> print(markdown_table(["name", "bytes"], [["a*b", "12"]], numbers={1}), end="")
@@ -43,8 +49,13 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, number
     """
     cells = [list(head), *([_safe(text) for text in row] for row in rows)]
     widths = [max(3, *(len(line[column]) for line in cells)) for column in range(len(head))]
-    rule = ["-" * (width - 1) + ":" if column in numbers else "-" * width for column, width in enumerate(widths)]
-    lines = [[_aligned(text, widths[i], i in numbers) for i, text in enumerate(line)] for line in cells]
+    rule = [
+        "-" * (width - 1) + ":" if column in numbers else "-" * width
+        for column, width in enumerate(widths)
+    ]
+    lines = [
+        [_aligned(text, widths[i], i in numbers) for i, text in enumerate(line)] for line in cells
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]]) + "\n"
 
 
@@ -58,7 +69,11 @@ def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
         return []
     if not isinstance(value, Mapping):
         return [(name, plain_text(value))]
-    return [pair for key, inner in value.items() for pair in flat(inner, f"{name}.{key}" if name else str(key))]
+    return [
+        pair
+        for key, inner in value.items()
+        for pair in flat(inner, f"{name}.{key}" if name else str(key))
+    ]
 
 
 def plain_text(value: Any) -> str:

@@ -25,7 +25,11 @@ class Answers:
 
     def index(self, _request: Request) -> Response:
         kinds = tuple(self.context.kinds.values())
-        return self._form(kinds[0].name) if len(kinds) == 1 else self.pages.page("index.html", kinds=kinds)
+        return (
+            self._form(kinds[0].name)
+            if len(kinds) == 1
+            else self.pages.page("index.html", kinds=kinds)
+        )
 
     def form(self, request: Request) -> Response:
         return self._form(request.path_params["kind"])
@@ -34,7 +38,9 @@ class Answers:
         if name not in self.context.kinds:
             raise HTTPException(404, "there is no such kind of job here")
         limits, wants_token = self.context.limits, self.context.token is not None
-        return self.pages.page("form.html", kind=self.context.kinds[name], limits=limits, wants_token=wants_token)
+        return self.pages.page(
+            "form.html", kind=self.context.kinds[name], limits=limits, wants_token=wants_token
+        )
 
     async def submit(self, request: Request) -> Response:
         job_id = await submit(request, self.context)
@@ -50,7 +56,9 @@ class Answers:
             return JSONResponse(described)
         kind = self.context.kinds.get(job.kind)
         title = kind.title if kind else job.kind
-        return self.pages.page("job.html", job=job, title=title, address=f"/jobs/{job_id}", **described)
+        return self.pages.page(
+            "job.html", job=job, title=title, address=f"/jobs/{job_id}", **described
+        )
 
     def cancel(self, request: Request) -> Response:
         job_id, job = self._find(request)
@@ -67,7 +75,9 @@ class Answers:
         job_id, _ = self._find(request)
         # Proxies would else keep events back until they have enough of them.
         headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
-        return StreamingResponse(events(self.context, job_id), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            events(self.context, job_id), media_type="text/event-stream", headers=headers
+        )
 
     def file(self, request: Request) -> Response:
         return download(self.context.folders, self._ended(request), request)
@@ -78,12 +88,20 @@ class Answers:
     def health(self, _request: Request) -> Response:
         self.context.queue.get("")
         healthy = self.context.worker.alive
-        return JSONResponse({"status": "ok" if healthy else "the worker stands still"}, 200 if healthy else 503)
+        return JSONResponse(
+            {"status": "ok" if healthy else "the worker stands still"}, 200 if healthy else 503
+        )
 
     def refuse(self, request: Request, error: HandheldError) -> Response:
         if isinstance(error, BusyError):
             return self.pages.problem(request, 503, str(error), {"Retry-After": "60"})
-        status = error.status if isinstance(error, UploadError) else 422 if isinstance(error, InputError) else 500
+        status = (
+            error.status
+            if isinstance(error, UploadError)
+            else 422
+            if isinstance(error, InputError)
+            else 500
+        )
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
         return self.pages.problem(request, status, str(error), headers)
 
@@ -91,7 +109,12 @@ class Answers:
         return self.pages.problem(request, error.status_code, error.detail, error.headers)
 
     def wait_for_database(self, request: Request, _error: SQLAlchemyError) -> Response:
-        return self.pages.problem(request, 503, "the database does not answer; try again in a moment", {"Retry-After": "10"})
+        return self.pages.problem(
+            request,
+            503,
+            "the database does not answer; try again in a moment",
+            {"Retry-After": "10"},
+        )
 
     def _find(self, request: Request) -> tuple[str, Job]:
         job_id = request.path_params["id"]
@@ -100,7 +123,10 @@ class Answers:
         except InputError:
             job = None
         if job is None:
-            raise HTTPException(404, "there is no such job here; it may have been removed after the days that jobs are kept")
+            raise HTTPException(
+                404,
+                "there is no such job here; it may have been removed after the days that jobs are kept",
+            )
         return job_id, job
 
     def _ended(self, request: Request) -> Job:

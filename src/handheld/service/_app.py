@@ -51,6 +51,8 @@ def make_app(context: Context, *, hosts: tuple[str, ...], close: Callable[[], No
         SQLAlchemyError: answers.wait_for_database,
     }
     guard = Middleware(Guard, hosts=hosts)
-    app = Starlette(routes=routes, middleware=[guard], exception_handlers=handlers, lifespan=lifespan)
+    app = Starlette(
+        routes=routes, middleware=[guard], exception_handlers=handlers, lifespan=lifespan
+    )
     app.state.context = context
     return app

@@ -51,8 +51,18 @@ class Context:
 def status(job: Job) -> dict[str, Any]:
     """Return what changes while a job runs."""
     state = "cancelling" if job.cancelling and not job.ended else job.state
-    return {"state": state, "fraction": job.fraction, "message": job.message, "error": job.error, "ahead": job.ahead}
+    return {
+        "state": state,
+        "fraction": job.fraction,
+        "message": job.message,
+        "error": job.error,
+        "ahead": job.ahead,
+    }
 
 
 def _iso(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return (
+        None
+        if seconds is None
+        else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    )

@@ -92,7 +92,9 @@ class FormReader:
         """Count bytes of the body. Raises :class:`UploadError` when there are too many."""
         self.form.bytes += size
         if self.form.bytes > self._max_bytes:
-            raise UploadError(413, f"expected an upload of at most {self._max_bytes} bytes, got more")
+            raise UploadError(
+                413, f"expected an upload of at most {self._max_bytes} bytes, got more"
+            )
 
     def close(self) -> None:
         """Close the file that is being written, if any."""
@@ -145,7 +147,9 @@ class FormReader:
             return
         self._text += data[start:end]
         if len(self._text) > _LONGEST_VALUE:
-            raise UploadError(413, f"field {self._name!r}: expected at most {_LONGEST_VALUE} bytes, got more")
+            raise UploadError(
+                413, f"field {self._name!r}: expected at most {_LONGEST_VALUE} bytes, got more"
+            )
 
     def _part_ends(self) -> None:
         if self._file is None:

@@ -30,7 +30,11 @@ class Pages:
     def __init__(self, title: str) -> None:
         loader = PackageLoader("handheld.service")
         self._templates = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=loader,
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         self._templates.filters |= {"size": size_text, "time": _time_text}
         self._templates.globals |= {"site": title, "can_view": can_view}
@@ -49,7 +53,9 @@ class Pages:
         kind = _TYPES["." + name.rpartition(".")[2]]
         return Response(self._static[name], media_type=kind, headers={"Cache-Control": "no-cache"})
 
-    def problem(self, request: Request, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    def problem(
+        self, request: Request, status: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """Say what went wrong, in the form that was asked for."""
         if wants_page(request):
             answer = self.page("problem.html", status, message=message, status=status)

@@ -31,7 +31,9 @@ async def submit(request: Request, context: Context) -> str:
         await _take(request, stream, context, slot, key_of(job_id))
     except ClientDisconnect as error:
         await run_in_threadpool(context.folders.remove, key_of(job_id))
-        raise UploadError(400, "the connection ended in the middle of the upload") from error  # nobody reads it: no trace
+        raise UploadError(
+            400, "the connection ended in the middle of the upload"
+        ) from error  # nobody reads it: no trace
     except BaseException as error:
         await run_in_threadpool(context.folders.remove, key_of(job_id))
         if isinstance(error, Exception):
@@ -66,7 +68,9 @@ class _Slot:
         self._is_taken = False
 
 
-async def _take(request: Request, stream: AsyncIterator[bytes], context: Context, slot: _Slot, key: str) -> None:
+async def _take(
+    request: Request, stream: AsyncIterator[bytes], context: Context, slot: _Slot, key: str
+) -> None:
     kind = _kind(request, context)
     bearer = _bearer(request)
     token = None if is_token(bearer, context.token) else context.token
@@ -78,10 +82,14 @@ async def _take(request: Request, stream: AsyncIterator[bytes], context: Context
     limit = min(context.limits.upload_bytes, room)
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
-        raise UploadError(413, f"expected an upload of at most {limit} bytes, got one of {declared[:20]}")
+        raise UploadError(
+            413, f"expected an upload of at most {limit} bytes, got one of {declared[:20]}"
+        )
     folder = await run_in_threadpool(context.folders.make, key)
     whole = asyncio.get_running_loop().time() + context.limits.upload_seconds
-    async with asyncio.timeout(context.limits.upload_seconds if token is None else _TOKEN_SECONDS) as patience:
+    async with asyncio.timeout(
+        context.limits.upload_seconds if token is None else _TOKEN_SECONDS
+    ) as patience:
 
         def allow() -> None:
             slot.take()
@@ -110,7 +118,9 @@ def _kind(request: Request, context: Context) -> JobKind:
     names = tuple(context.kinds)
     name = request.query_params.get("kind", names[0] if len(names) == 1 else "")
     if name not in context.kinds:
-        raise InputError(f"expected the kind of job in the address, as ?kind=NAME with one of {', '.join(names)}")
+        raise InputError(
+            f"expected the kind of job in the address, as ?kind=NAME with one of {', '.join(names)}"
+        )
     return context.kinds[name]
 
 

@@ -47,7 +47,9 @@ async def receive_form(
     """
     name, options = parse_options_header(content_type)
     if name != b"multipart/form-data" or b"boundary" not in options:
-        raise UploadError(415, f"expected a body of type multipart/form-data, got {content_type[:80]!r}")
+        raise UploadError(
+            415, f"expected a body of type multipart/form-data, got {content_type[:80]!r}"
+        )
     reader = FormReader(folder, kind, max_bytes, token, on_allowed)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
@@ -71,4 +73,6 @@ async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
         async with asyncio.timeout(_SILENCE_SECONDS):
             return await anext(stream, None)
     except TimeoutError as error:
-        raise UploadError(408, f"nothing came for {_SILENCE_SECONDS:.0f} seconds; send it again") from error
+        raise UploadError(
+            408, f"nothing came for {_SILENCE_SECONDS:.0f} seconds; send it again"
+        ) from error

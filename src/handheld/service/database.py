@@ -40,12 +40,17 @@ class Database:
                 tables.create_all(connection)
         except sql.exc.SQLAlchemyError as error:
             self.close()
-            raise ServiceError(f"{self._address}: the database cannot be opened: {_first_line(error)}") from error
+            raise ServiceError(
+                f"{self._address}: the database cannot be opened: {_first_line(error)}"
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[sql.Connection]:
         """Give a connection to read with."""
-        with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
+        with (
+            self.engine.connect().execution_options(reading=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -81,11 +86,17 @@ def _open(url: str | Path) -> sql.Engine:
     try:
         address = sql.make_url(url)
     except sql.exc.ArgumentError as error:
-        raise ServiceError("expected a path, or a URL such as postgresql://user:password@host/name") from error
+        raise ServiceError(
+            "expected a path, or a URL such as postgresql://user:password@host/name"
+        ) from error
     if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise ServiceError(f"expected a path or a postgresql:// URL, got one of {address.drivername!r}")
+        raise ServiceError(
+            f"expected a path or a postgresql:// URL, got one of {address.drivername!r}"
+        )
     try:
-        return sql.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10)
+        return sql.create_engine(
+            address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10
+        )
     except ImportError as error:
         raise MissingDependencyError("psycopg", "server", "PostgreSQL") from error
 
@@ -100,7 +111,9 @@ def _prepare(connection: Any, _record: object) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             break
-        except sqlite3.OperationalError as error:  # another server does so now: for this alone SQLite does not wait itself
+        except (
+            sqlite3.OperationalError
+        ) as error:  # another server does so now: for this alone SQLite does not wait itself
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(_AGAIN_SECONDS)

@@ -66,12 +66,20 @@ class Guard:
     def _refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if not self._knows(host):
-            return 421, f"this server does not answer for {host[:80]!r}; start it with that name among its hosts"
+            return (
+                421,
+                f"this server does not answer for {host[:80]!r}; start it with that name among its hosts",
+            )
         if method in _SAFE_METHODS:
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if site not in (None, "same-origin", "none") or (origin is not None and _host_of(origin) != host):
-            return 403, "this request comes from a page of another site, which may not change anything here"
+        if site not in (None, "same-origin", "none") or (
+            origin is not None and _host_of(origin) != host
+        ):
+            return (
+                403,
+                "this request comes from a page of another site, which may not change anything here",
+            )
         return None
 
     def _knows(self, host: str) -> bool:

@@ -40,12 +40,22 @@ def create_app(
     if not by_name:
         raise InputError("expected one kind of job or more to serve, got none")
     if token is not None and len(token) < 8:
-        raise InputError("expected a token of 8 characters or more; leave it out to let everybody submit")
+        raise InputError(
+            "expected a token of 8 characters or more; leave it out to let everybody submit"
+        )
     folders = Folders(folder)
     opened = Database(folders.root / "jobs.sqlite" if database is None else database, metadata)
     queue = JobQueue(opened, limits or Limits())
     worker = Worker(queue, folders, by_name.values())
-    context = Context(kinds=by_name, queue=queue, folders=folders, worker=worker, limits=queue.limits, token=token, title=title)
+    context = Context(
+        kinds=by_name,
+        queue=queue,
+        folders=folders,
+        worker=worker,
+        limits=queue.limits,
+        token=token,
+        title=title,
+    )
     return make_app(context, hosts=tuple(hosts), close=opened.close)
 
 
@@ -76,7 +86,15 @@ def serve(
 
     # Orphans of jobs that ended their keepers; an application in a process of others must not adopt, it may not end them.
     with adopting_orphans():
-        app = create_app(kinds, folder=folder, database=database, limits=limits, token=token, hosts=(*hosts, host), title=title)
+        app = create_app(
+            kinds,
+            folder=folder,
+            database=database,
+            limits=limits,
+            token=token,
+            hosts=(*hosts, host),
+            title=title,
+        )
         # pages that follow a job would else keep the server from ending
         run_app(app, host=host, port=port, on_start=on_start, on_end=app.state.context.stopping.set)
 
@@ -132,7 +150,9 @@ def _impatient_protocol() -> Any:
     class ImpatientProtocol(protocol):  # type: ignore[misc]  # chosen at run time, by what is installed
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._answered: Any = None  # the last request that had come whole when it was looked last
+            self._answered: Any = (
+                None  # the last request that had come whole when it was looked last
+            )
             self.loop.call_later(_HEADER_SECONDS, self._close_if_silent)
 
         def _close_if_silent(self) -> None:
@@ -153,4 +173,6 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise ServiceError(f"{host}:{port}: cannot be listened on: {error.strerror}; give another --port or --host") from error
+        raise ServiceError(
+            f"{host}:{port}: cannot be listened on: {error.strerror}; give another --port or --host"
+        ) from error

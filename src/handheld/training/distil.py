@@ -28,13 +28,20 @@ class Distillation:
     class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (0 <= self.weight <= 1 and self.temperature > 0 and self.features >= 0 and 0 <= self.smoothing < 1):
+        if not (
+            0 <= self.weight <= 1
+            and self.temperature > 0
+            and self.features >= 0
+            and 0 <= self.smoothing < 1
+        ):
             raise InputError(f"expected a weight of 0 to 1 and a temperature above 0, got {self}")
         if not all(0 < weight < math.inf for weight in self.class_weights):
             raise InputError(f"expected class weights above 0, got {list(self.class_weights)}")
 
 
-def student_loss(logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None, how: Distillation) -> torch.Tensor:
+def student_loss(
+    logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None, how: Distillation
+) -> torch.Tensor:
     """Return the loss of (n, classes) logits (Hinton et al., "Distilling the Knowledge in a Neural Network", arXiv 1503.02531).
 
     The teacher's part is scaled by the temperature's square, so that its gradients do not shrink with it.

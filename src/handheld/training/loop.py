@@ -164,13 +164,21 @@ def _keep(
 
 
 def _resume(
-    path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer, schedule: Schedule, steps: int
+    path: Path | None,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    schedule: Schedule,
+    steps: int,
 ) -> tuple[int, list[tuple[int, float]], float]:
-    state: Mapping[str, Any] | None = load_state(path) if path is not None and os.path.exists(path) else None
+    state: Mapping[str, Any] | None = (
+        load_state(path) if path is not None and os.path.exists(path) else None
+    )
     if state is None:
         return 0, [], 0.0
     if state.get("plan") != _plan(schedule, steps):
-        raise InputError(f"{path} holds a run of another schedule or length: delete it to begin again, or save elsewhere")
+        raise InputError(
+            f"{path} holds a run of another schedule or length: delete it to begin again, or save elsewhere"
+        )
     try:
         done = int(state["done"])
         mean = float(state["mean"])
@@ -179,5 +187,7 @@ def _resume(
         if state["optimiser"]:
             optimiser.load_state_dict(state["optimiser"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise InputError(f"{path} is damaged, or the state of another network: delete it to begin again ({error})") from error
+        raise InputError(
+            f"{path} is damaged, or the state of another network: delete it to begin again ({error})"
+        ) from error
     return done, curve, mean

@@ -13,10 +13,16 @@ class Mixed(nn.Module):
     def __init__(self, width: int = 8) -> None:
         super().__init__()
         w = width
-        self.stem = nn.Sequential(nn.Conv2d(1, w, 3, padding=1, bias=False), nn.BatchNorm2d(w), nn.ReLU())
-        self.expand = nn.Sequential(nn.Conv2d(w, 2 * w, 1, bias=False), nn.BatchNorm2d(2 * w), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, w, 3, padding=1, bias=False), nn.BatchNorm2d(w), nn.ReLU()
+        )
+        self.expand = nn.Sequential(
+            nn.Conv2d(w, 2 * w, 1, bias=False), nn.BatchNorm2d(2 * w), nn.ReLU()
+        )
         self.depthwise = nn.Sequential(
-            nn.Conv2d(2 * w, 2 * w, 3, 2, 1, groups=2 * w, bias=False), nn.BatchNorm2d(2 * w), nn.ReLU()
+            nn.Conv2d(2 * w, 2 * w, 3, 2, 1, groups=2 * w, bias=False),
+            nn.BatchNorm2d(2 * w),
+            nn.ReLU(),
         )
         self.project = nn.Sequential(nn.Conv2d(2 * w, w, 1, bias=False), nn.BatchNorm2d(w))
         self.branch = nn.Sequential(nn.Conv2d(w, w, 3, padding=1, bias=False), nn.BatchNorm2d(w))
@@ -37,7 +43,9 @@ def pictures(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     labels = torch.randint(4, (count,), generator=generator)
     slopes = torch.tensor([[0, 1], [1, 0], [0.7, 0.7], [0.7, -0.7]])[labels]
     phase = 6 * torch.rand(count, 1, 1, generator=generator)
-    stripes = torch.sin(1.6 * (slopes[:, 0, None, None] * rows + slopes[:, 1, None, None] * columns) + phase)
+    stripes = torch.sin(
+        1.6 * (slopes[:, 0, None, None] * rows + slopes[:, 1, None, None] * columns) + phase
+    )
     return (stripes + 0.7 * torch.randn(count, 8, 8, generator=generator))[:, None], labels
 
 

@@ -16,7 +16,10 @@ from handheld.errors import InputError  # noqa: E402
 
 @pytest.fixture(scope="module")
 def chain():
-    network = trace(nn.Sequential(nn.Linear(2, 10), nn.ReLU(), nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 2)), torch.randn(2, 2))
+    network = trace(
+        nn.Sequential(nn.Linear(2, 10), nn.ReLU(), nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 2)),
+        torch.randn(2, 2),
+    )
     return network, channels_of(network)
 
 
@@ -32,7 +35,10 @@ def test_by_hand():
     channels = channels_of(network)
     importance = np.zeros(channels.count)
     importance[channels.made["0"]] = [4, 1, 3, 2]
-    assert choose_units(network, channels, importance, keep=0.5).tolist() == channels.made["0"][[0, 2]].tolist()
+    assert (
+        choose_units(network, channels, importance, keep=0.5).tolist()
+        == channels.made["0"][[0, 2]].tolist()
+    )
 
 
 def test_importance_is_set_against_cost(chain):
@@ -55,10 +61,15 @@ def test_keeps_at_most_the_share_monotonically(chain, keeps, of, round_to, seed)
     importance = np.random.default_rng(seed).random(channels.count)
     less, more = sorted(keeps)
     fewer, most = (
-        choose_units(network, channels, importance, keep=keep, of=of, minimum=0.2, round_to=round_to) for keep in (less, more)
+        choose_units(
+            network, channels, importance, keep=keep, of=of, minimum=0.2, round_to=round_to
+        )
+        for keep in (less, more)
     )
     assert set(fewer) <= set(most)
-    least = choose_units(network, channels, importance, keep=1e-9, of=of, minimum=0.2, round_to=round_to)
+    least = choose_units(
+        network, channels, importance, keep=1e-9, of=of, minimum=0.2, round_to=round_to
+    )
     for keep, kept in ((less, fewer), (more, most)):
         assert share(network, channels, kept, of) <= keep + 1e-6 or set(kept) == set(least)
         for group in channels.free:
@@ -94,7 +105,12 @@ def test_each_layer_of_a_group_keeps_a_channel():
     class Joined(nn.Module):
         def __init__(self):
             super().__init__()
-            self.a, self.b, self.c, self.d = nn.Linear(2, 3), nn.Linear(2, 2), nn.Linear(2, 5), nn.Linear(5, 1)
+            self.a, self.b, self.c, self.d = (
+                nn.Linear(2, 3),
+                nn.Linear(2, 2),
+                nn.Linear(2, 5),
+                nn.Linear(5, 1),
+            )
 
         def forward(self, x):
             return self.d(torch.cat([self.a(x), self.b(x)], 1) + self.c(x))
@@ -110,7 +126,9 @@ def test_each_layer_of_a_group_keeps_a_channel():
 
 def test_ties_are_broken_the_same_way(chain):
     network, channels = chain
-    one, two = (choose_units(network, channels, np.zeros(channels.count), keep=0.4) for _ in range(2))
+    one, two = (
+        choose_units(network, channels, np.zeros(channels.count), keep=0.4) for _ in range(2)
+    )
     assert one.tolist() == two.tolist()
 
 
@@ -128,6 +146,11 @@ def test_arguments(chain):
         choose_units(network, channels, np.ones(3), keep=0.5)
     with pytest.raises(InputError, match="importances of 0 or more"):
         choose_units(network, channels, np.full(channels.count, np.nan), keep=0.5)
-    for wrong in ({"keep": 0}, {"keep": 1.1}, {"keep": 0.5, "minimum": 2}, {"keep": 0.5, "round_to": 0}):
+    for wrong in (
+        {"keep": 0},
+        {"keep": 1.1},
+        {"keep": 0.5, "minimum": 2},
+        {"keep": 0.5, "round_to": 0},
+    ):
         with pytest.raises(InputError, match="expected"):
             choose_units(network, channels, np.ones(channels.count), **wrong)

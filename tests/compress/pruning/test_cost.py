@@ -15,7 +15,9 @@ def folded_size(network):
     """Numbers of the layers with weights, with a bias each."""
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     makers = [layer for layer in layers if not (isinstance(layer, nn.Conv2d) and layer.groups > 1)]
-    return sum(layer.weight.numel() for layer in layers) + sum(len(layer.weight) for layer in makers)
+    return sum(layer.weight.numel() for layer in layers) + sum(
+        len(layer.weight) for layer in makers
+    )
 
 
 MEASURE = {
@@ -30,7 +32,9 @@ MEASURE = {
 def test_equals_what_cutting_gives(mixed, example, of, seed):
     network = trace(mixed, example)
     channels, rng = channels_of(network), np.random.default_rng(seed)
-    gone = np.concatenate([rng.permutation(g.units)[: rng.integers(0, len(g.units))] for g in channels.free])
+    gone = np.concatenate(
+        [rng.permutation(g.units)[: rng.integers(0, len(g.units))] for g in channels.free]
+    )
     cost = cost_of(network, channels, of)
     assert cost.total == pytest.approx(MEASURE[of](network))
     small = slim(network, channels, np.setdiff1d(np.arange(channels.count), gone)).network
@@ -47,7 +51,10 @@ def test_of_each_unit_alone(mixed, example, of):
 
 
 def test_by_hand():
-    network = trace(nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3)), torch.randn(2, 5))
+    network = trace(
+        nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3)),
+        torch.randn(2, 5),
+    )
     channels = channels_of(network)
     assert cost_of(network, channels, "macs").total == 20 + 12
     assert cost_of(network, channels, "parameters").total == 20 + 4 + 8 + 12 + 3

@@ -20,7 +20,15 @@ def operations(network, example):
 @pytest.mark.parametrize("steps", [1, 3])
 def test_costs_fall_as_asked(mixed, example, method, steps):
     batches = [(torch.randn(4, 1, 8, 8), torch.randint(4, (4,)))]
-    pruned = prune(mixed, example, keep=0.5, method=method, steps=steps, batches=batches, loss=nn.functional.cross_entropy)
+    pruned = prune(
+        mixed,
+        example,
+        keep=0.5,
+        method=method,
+        steps=steps,
+        batches=batches,
+        loss=nn.functional.cross_entropy,
+    )
     assert pruned.met
     assert pruned.reason == ""
     assert pruned.share == operations(pruned.network, example) / operations(mixed, example) <= 0.5
@@ -75,7 +83,9 @@ def test_a_network_that_is_pinned_stays_whole():
 
 
 def test_a_network_without_layers():
-    assert prune(nn.Sequential(nn.ReLU()), torch.randn(2, 3), keep=0.5).network(torch.ones(1, 3)).tolist() == [[1, 1, 1]]
+    assert prune(nn.Sequential(nn.ReLU()), torch.randn(2, 3), keep=0.5).network(
+        torch.ones(1, 3)
+    ).tolist() == [[1, 1, 1]]
 
 
 def test_multiples(mixed, example):
@@ -102,7 +112,9 @@ def test_errors(mixed, example):
     with pytest.raises(CompileError):
         prune(mixed, torch.randn(2, 3, 8, 8), keep=0.5)
     for wrong, what in (((example,), "a tuple"), (example.numpy(), "ndarray"), (None, "NoneType")):
-        with pytest.raises(InputError, match=rf"expected one tensor \(batch, ...\) as an example, got {what}"):
+        with pytest.raises(
+            InputError, match=rf"expected one tensor \(batch, ...\) as an example, got {what}"
+        ):
             prune(mixed, wrong, keep=0.5)
     with torch.no_grad():
         mixed.head.bias[0] = torch.nan
@@ -119,15 +131,22 @@ def test_taylor_beats_chance(trained, example, stripes):
         with torch.inference_mode():
             return (network.eval()(inputs).argmax(1) == labels).float().mean().item()
 
-    batches = [(part, target) for part, target in zip(*(x.split(64) for x in pictures(512, 1)), strict=True)]
+    batches = [
+        (part, target)
+        for part, target in zip(*(x.split(64) for x in pictures(512, 1)), strict=True)
+    ]
     network = trace(trained, example)
     channels = channels_of(network)
 
     def half(importance):
-        return accuracy(slim(network, channels, choose_units(network, channels, importance, keep=0.5)).network)
+        return accuracy(
+            slim(network, channels, choose_units(network, channels, importance, keep=0.5)).network
+        )
 
     chance = [half(np.random.default_rng(seed).random(channels.count)) for seed in range(8)]
-    taylor = half(scores(network, channels, "taylor", batches=batches, loss=nn.functional.cross_entropy))
+    taylor = half(
+        scores(network, channels, "taylor", batches=batches, loss=nn.functional.cross_entropy)
+    )
     assert accuracy(trained) > 0.9
     assert taylor > np.mean(chance) + 0.1
 
@@ -148,6 +167,9 @@ def test_rounds_with_training_keep_the_accuracy(trained, example, stripes):
     )
     train(pruned.network, 60)
     with torch.inference_mode():
-        before, after = ((network.eval()(inputs).argmax(1) == labels).float().mean() for network in (trained, pruned.network))
+        before, after = (
+            (network.eval()(inputs).argmax(1) == labels).float().mean()
+            for network in (trained, pruned.network)
+        )
     assert pruned.share <= 0.4
     assert after > before - 0.05

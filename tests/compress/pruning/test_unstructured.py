@@ -38,7 +38,13 @@ def test_all_layers_together_but_the_largest_of_each_stays():
 def test_skipped_layers_stay_whole(mixed):
     masks = Masks.of(mixed, 0.9, skip=ends(mixed))
     assert ends(mixed) == ("stem.0", "head")
-    assert set(masks.kept) == {"expand.0.weight", "depthwise.0.weight", "project.0.weight", "branch.0.weight", "side.weight"}
+    assert set(masks.kept) == {
+        "expand.0.weight",
+        "depthwise.0.weight",
+        "project.0.weight",
+        "branch.0.weight",
+        "side.weight",
+    }
 
 
 def test_zeros_stay_zero_while_training_to_a_growing_sparsity(mixed):
@@ -60,7 +66,9 @@ def test_zeros_stay_zero_while_training_to_a_growing_sparsity(mixed):
 
 
 @settings(max_examples=30, deadline=None)
-@given(sparsity=st.floats(0, 0.99), scope=st.sampled_from(["global", "layer"]), seed=st.integers(0, 9))
+@given(
+    sparsity=st.floats(0, 0.99), scope=st.sampled_from(["global", "layer"]), seed=st.integers(0, 9)
+)
 def test_as_many_as_asked_and_the_smallest(sparsity, scope, seed):
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Conv2d(2, 5, 3), nn.Conv2d(5, 4, 1), nn.Linear(7, 3))
@@ -78,7 +86,9 @@ def test_equal_weights_go_in_order():
     layer = nn.Linear(10, 1, bias=False)
     nn.init.constant_(layer.weight, 0.5)
     network = nn.Sequential(layer)
-    assert Masks.of(network, 0.3, scope="layer").kept["0.weight"].tolist() == [[False] * 3 + [True] * 7]
+    assert Masks.of(network, 0.3, scope="layer").kept["0.weight"].tolist() == [
+        [False] * 3 + [True] * 7
+    ]
     assert Masks.of(network, 0.9, scope="layer").sparsity["0.weight"] == pytest.approx(0.9)
 
 
@@ -94,7 +104,11 @@ def test_two_of_four():
 
 def test_memory_in_another_order():
     network = nn.Sequential(nn.Conv2d(4, 4, 3)).to(memory_format=torch.channels_last)
-    for masks in (Masks.of(network, 0.5), Masks.of(network, 0.5, scope="layer"), Masks.n_of_m(network)):
+    for masks in (
+        Masks.of(network, 0.5),
+        Masks.of(network, 0.5, scope="layer"),
+        Masks.n_of_m(network),
+    ):
         masks.apply()
     assert (network[0].weight == 0).float().mean() >= 0.5
 
@@ -112,7 +126,9 @@ def test_errors():
     for wrong in ({"sparsity": 1.0}, {"sparsity": -0.1}, {"sparsity": 0.5, "scope": "all"}):
         with pytest.raises(InputError, match=r"sparsity in \[0, 1\) and the scope"):
             Masks.of(two(), **wrong)
-    with pytest.raises(InputError, match="no convolution or dense layer '1' to skip; there are 0, 2"):
+    with pytest.raises(
+        InputError, match="no convolution or dense layer '1' to skip; there are 0, 2"
+    ):
         Masks.of(two(), 0.5, skip=["1"])
     with pytest.raises(InputError, match="0 < n <= m"):
         Masks.n_of_m(two(), 5, 4)

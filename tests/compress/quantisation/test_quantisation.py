@@ -90,7 +90,10 @@ class Shared(nn.Module):
 
     def __init__(self, norms: int, again: bool = True) -> None:
         super().__init__()
-        self.conv, self.norms = nn.Conv2d(1, 4, 3, padding=1), nn.ModuleList(nn.BatchNorm2d(4) for _ in range(norms))
+        self.conv, self.norms = (
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.ModuleList(nn.BatchNorm2d(4) for _ in range(norms)),
+        )
         self.again = again
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -126,7 +129,16 @@ def tied() -> nn.Module:
     one, two = nn.Conv2d(4, 4, 1, bias=False), nn.Conv2d(4, 4, 1, bias=False)
     two.weight = one.weight
     norms = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), one, norms[0], nn.ReLU(), two, norms[1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        one,
+        norms[0],
+        nn.ReLU(),
+        two,
+        norms[1],
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +168,10 @@ def test_folds_what_can_be_and_nothing_else(module: nn.Module, left: int):
     folded = fold(network)
     torch.testing.assert_close(folded(inputs), module(inputs), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(Plain(folded)(inputs), module(inputs), atol=1e-4, rtol=1e-4)
-    assert sum(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in folded.modules()) == left
+    assert (
+        sum(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in folded.modules())
+        == left
+    )
 
 
 def test_a_wrong_fold_is_told(monkeypatch: pytest.MonkeyPatch):
@@ -177,7 +192,11 @@ def test_rounding_changes_little_and_goes_away_again(name: str):
     difference = (fake(inputs) - network(inputs)).square().mean().sqrt() / network(inputs).std()
     assert 0 < float(difference.detach()) < 0.2
     assert torch.equal(without_fakes(fake)(inputs), folded(inputs))
-    assert not [layer for layer in without_fakes(fake).modules() if isinstance(layer, FakeWeights | FakeActivation)]
+    assert not [
+        layer
+        for layer in without_fakes(fake).modules()
+        if isinstance(layer, FakeWeights | FakeActivation)
+    ]
 
 
 def test_a_rounding_network_learns_is_copied_and_pickled():
@@ -213,10 +232,14 @@ def test_one_layer_alone_and_all_but_one():
     folded = fold(trained("plain"))
     first, *others = layers_of(folded)
     alone = fake_quantise(folded, only=[first])
-    assert [name for name, layer in alone.named_modules() if isinstance(layer, FakeWeights)] == [first]
+    assert [name for name, layer in alone.named_modules() if isinstance(layer, FakeWeights)] == [
+        first
+    ]
     assert len([layer for layer in alone.modules() if isinstance(layer, FakeActivation)]) == 1
     rest = fake_quantise(folded, skip=[first])
-    assert {name for name, layer in rest.named_modules() if isinstance(layer, FakeWeights)} == set(others)
+    assert {name for name, layer in rest.named_modules() if isinstance(layer, FakeWeights)} == set(
+        others
+    )
 
 
 def test_the_layer_that_loses_most_comes_first():

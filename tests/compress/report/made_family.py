@@ -7,7 +7,18 @@ import numpy as np
 
 from handheld.compress.family import Family, Latency, Layer, Member, Step
 
-CLOTHES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+CLOTHES = (
+    "T-shirt",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 BASE = Member(
     "base",
     "base.tflite",
@@ -140,7 +151,8 @@ def layers(size: int, macs: int, count: int, name: str) -> tuple[Layer, ...]:
     shares = 0.8 ** np.arange(count)
     shares /= shares.sum()
     return tuple(
-        Layer(f"{name}.{i // 3}.conv{i % 3}", int(share * size), int(shares[-i - 1] * macs)) for i, share in enumerate(shares)
+        Layer(f"{name}.{i // 3}.conv{i % 3}", int(share * size), int(shares[-i - 1] * macs))
+        for i, share in enumerate(shares)
     )
 
 
@@ -180,7 +192,11 @@ def student(number: int, row: tuple[object, ...]) -> Member:
 
 def usual(folder: Path) -> Family:
     members = tuple(student(number, row) for number, row in enumerate(STUDENTS))
-    teacher = replace(TEACHER, confusion=confusion(10, 1000, 0.944, 99), layers=layers(6_600_000, 164_000_000, 12, "layer"))
+    teacher = replace(
+        TEACHER,
+        confusion=confusion(10, 1000, 0.944, 99),
+        layers=layers(6_600_000, 164_000_000, 12, "layer"),
+    )
     record = {
         "seed": 0,
         "settings": {
@@ -189,12 +205,21 @@ def usual(folder: Path) -> Family:
             "optimiser": {"name": "sgd", "momentum": 0.9},
             "techniques": ["joint", "int8"],
         },
-        "seconds": {"teacher": 2410.2, "joint training": 3120.0, "pruning": 410.5, "int8": 905.0, "measuring": 61.3},
+        "seconds": {
+            "teacher": 2410.2,
+            "joint training": 3120.0,
+            "pruning": 410.5,
+            "int8": 905.0,
+            "measuring": 61.3,
+        },
         "machine": {"cpu": "AMD EPYC 7B13", "cores": 2, "memory": "15.6 GiB"},
         "versions": {"handheld": "0.1.0", "torch": "2.9.1"},
         "data": {
             "counts": dict.fromkeys(CLOTHES, 7000),
-            "skipped": [["img/0042.png", "cannot be read: truncated"], ["img/77.png", "is 0 bytes"]],
+            "skipped": [
+                ["img/0042.png", "cannot be read: truncated"],
+                ["img/77.png", "is 0 bytes"],
+            ],
             "digest": "sha256:3f2a9c41d0",
             "train": 55000,
             "valid": 5000,
@@ -203,13 +228,20 @@ def usual(folder: Path) -> Family:
         "joint": {"ratio": 1.073},
     }
     return Family(
-        folder, CLOTHES, teacher, members, {name: curve(400, n) for n, name in enumerate(("teacher", "joint"))}, record
+        folder,
+        CLOTHES,
+        teacher,
+        members,
+        {name: curve(400, n) for n, name in enumerate(("teacher", "joint"))},
+        record,
     )
 
 
 def odd(folder: Path) -> Family:
     """Two members, 120 classes of long and hostile names, targets that were not met."""
-    classes = tuple(f"Species number {i} of the family Hominidae, a name that goes on & on" for i in range(119))
+    classes = tuple(
+        f"Species number {i} of the family Hominidae, a name that goes on & on" for i in range(119)
+    )
     classes += ("<script>alert('x')</script>",)
     teacher = replace(TEACHER, accuracy=0.61, accuracy_float=0.61, valid=0.63)
     first, second = (student(number, STUDENTS[number]) for number in (3, 5))
@@ -243,9 +275,19 @@ def odd(folder: Path) -> Family:
     skipped = [[f"folder/picture {i}.jpg", "cannot be read"] for i in range(200)]
     counts = {name: 10 + (7 * i) % 90 for i, name in enumerate(classes)}
     return Family(
-        folder, classes, teacher, members, {}, {"data": {"counts": counts, "skipped": skipped}, "machine": "<img src=x>"}
+        folder,
+        classes,
+        teacher,
+        members,
+        {},
+        {"data": {"counts": counts, "skipped": skipped}, "machine": "<img src=x>"},
     )
 
 
 def bare(folder: Path) -> Family:
-    return Family(folder, ("yes", "no"), replace(TEACHER, name="big"), (replace(BASE, name="one", file="one.tflite"),))
+    return Family(
+        folder,
+        ("yes", "no"),
+        replace(TEACHER, name="big"),
+        (replace(BASE, name="one", file="one.tflite"),),
+    )

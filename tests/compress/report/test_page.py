@@ -71,7 +71,9 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path, make: Maker) -
     assert "@import" not in text
     assert sum(tag == "script" for tag, _ in page.elements) == 1
     targets = {"#" + str(attributes["id"]) for _, attributes in page.elements if "id" in attributes}
-    assert {str(a["href"]) for _, a in page.elements if str(a.get("href", "")).startswith("#")} <= targets
+    assert {
+        str(a["href"]) for _, a in page.elements if str(a.get("href", "")).startswith("#")
+    } <= targets
     pictures = [attributes for tag, attributes in page.elements if tag == "svg"]
     assert all(picture.get("aria-label") or picture.get("aria-hidden") for picture in pictures)
 
@@ -101,7 +103,14 @@ def test_the_figures_of_every_member_are_there(tmp_path: Path) -> None:
             "mixed",
             "teacher pruned to 3.1%",
         ],
-        ["nested_256", "322x smaller", "89.21 %", "not met", "89.34% right, 90.00% asked", "distillation from the teacher"],
+        [
+            "nested_256",
+            "322x smaller",
+            "89.21 %",
+            "not met",
+            "89.34% right, 90.00% asked",
+            "distillation from the teacher",
+        ],
         [
             "Ankle boot",
             "stage.8.conv1",
@@ -111,7 +120,15 @@ def test_the_figures_of_every_member_are_there(tmp_path: Path) -> None:
             "img/0042.png",
             "Skipped: 2",
         ],
-        ["55,000 examples to train", "optimiser.momentum", "0.9", "AMD EPYC 7B13", "40 min", "torch", "200 samples each"],
+        [
+            "55,000 examples to train",
+            "optimiser.momentum",
+            "0.9",
+            "AMD EPYC 7B13",
+            "40 min",
+            "torch",
+            "200 samples each",
+        ],
     ):
         for word in words:
             assert word in page.text, word
@@ -119,19 +136,39 @@ def test_the_figures_of_every_member_are_there(tmp_path: Path) -> None:
 
 def test_test_and_validation_are_not_mixed_up(tmp_path: Path) -> None:
     family = usual(tmp_path)
-    members = tuple(replace(member, accuracy=0.5, accuracy_float=0.625, valid=0.75, steps=()) for member in family.members)
+    members = tuple(
+        replace(member, accuracy=0.5, accuracy_float=0.625, valid=0.75, steps=())
+        for member in family.members
+    )
     text, page = render(replace(family, members=members))
-    assert page.text.count("test accuracy 50.00 %") == page.text.count("validation accuracy 75.00 %") == len(members)
+    assert (
+        page.text.count("test accuracy 50.00 %")
+        == page.text.count("validation accuracy 75.00 %")
+        == len(members)
+    )
     assert page.text.count("62.50 % of the test split right") == len(members)
     assert f"{members[0].name}: 349 kB, 75.00 % validation, 50.00 % test" in text
     row = next(part for part in text.split("<tr>") if ">nested_8</a>" in part)
-    assert re.findall(r'data-value="(0\.[0-9]+)"', row)[1:] == ["0.5", "0.625", str(0.5 / 0.944), "0.75"]
+    assert re.findall(r'data-value="(0\.[0-9]+)"', row)[1:] == [
+        "0.5",
+        "0.625",
+        str(0.5 / 0.944),
+        "0.75",
+    ]
 
 
 def test_the_most_accurate_on_validation_is_open(tmp_path: Path) -> None:
     _, page = render(usual(tmp_path))
-    opened = [attributes["id"] for tag, attributes in page.elements if tag == "details" and "open" in attributes]
-    selected = [attributes["value"] for tag, attributes in page.elements if tag == "option" and "selected" in attributes]
+    opened = [
+        attributes["id"]
+        for tag, attributes in page.elements
+        if tag == "details" and "open" in attributes
+    ]
+    selected = [
+        attributes["value"]
+        for tag, attributes in page.elements
+        if tag == "option" and "selected" in attributes
+    ]
     assert opened == selected == ["member-1"]
 
 
@@ -183,7 +220,12 @@ def test_hostile_names_stay_text(tmp_path: Path, usual_tags: set[str], name: str
         "seconds": {name: 3},
         "machine": name,
         "versions": {name: name},
-        "data": {"counts": {name: 4}, "skipped": [[name, name], name], "notes": [name], "digest": name},
+        "data": {
+            "counts": {name: 4},
+            "skipped": [[name, name], name],
+            "notes": [name],
+            "digest": name,
+        },
     }
     hostile = replace(
         family,
@@ -202,27 +244,51 @@ def test_hostile_names_stay_text(tmp_path: Path, usual_tags: set[str], name: str
 
 def test_what_is_odd_about_the_data_is_said(tmp_path: Path) -> None:
     note = "3 of the 9 test examples also in the training split"
-    _, page = render(replace(bare(tmp_path), record={"data": {"counts": {"a": 4}, "notes": [note]}}))
+    _, page = render(
+        replace(bare(tmp_path), record={"data": {"counts": {"a": 4}, "notes": [note]}})
+    )
     assert f"Note: {note}." in page.text
 
 
 @pytest.mark.parametrize("part", ["confusion", "layers", "steps", "curve"])
 def test_each_part_may_be_missing(tmp_path: Path, part: str) -> None:
     family = usual(tmp_path)
-    _, page = render(replace(family, members=tuple(replace(member, **{part: ()}) for member in family.members)))
-    title = {"confusion": "Confusion", "layers": "Layers", "steps": "What each technique", "curve": "Its last training"}[part]
+    _, page = render(
+        replace(family, members=tuple(replace(member, **{part: ()}) for member in family.members))
+    )
+    title = {
+        "confusion": "Confusion",
+        "layers": "Layers",
+        "steps": "What each technique",
+        "curve": "Its last training",
+    }[part]
     assert title not in page.text
 
 
 @pytest.mark.parametrize(
-    "value", [None, 3, "text", [], [3], {}, {"a": None}, {"a": {"b": []}}, [["a", "b", "c"]], True, 10**400]
+    "value",
+    [None, 3, "text", [], [3], {}, {"a": None}, {"a": {"b": []}}, [["a", "b", "c"]], True, 10**400],
 )
 def test_a_record_of_other_kinds_does_not_break(tmp_path: Path, value: object) -> None:
     keys = ("seed", "settings", "seconds", "machine", "versions", "joint", "data")
     render(replace(bare(tmp_path), record=dict.fromkeys(keys, value)))
-    render(replace(bare(tmp_path), record={"data": dict.fromkeys(("counts", "skipped", "notes", "digest", "train"), value)}))
     render(
-        replace(bare(tmp_path), record={"joint": {"ratio": value}, "seconds": {"x": value}, "data": {"counts": {"x": value}}})
+        replace(
+            bare(tmp_path),
+            record={
+                "data": dict.fromkeys(("counts", "skipped", "notes", "digest", "train"), value)
+            },
+        )
+    )
+    render(
+        replace(
+            bare(tmp_path),
+            record={
+                "joint": {"ratio": value},
+                "seconds": {"x": value},
+                "data": {"counts": {"x": value}},
+            },
+        )
     )
 
 
@@ -244,12 +310,19 @@ def test_figures_at_the_edge_do_not_break(tmp_path: Path) -> None:
     teacher = replace(family.teacher, accuracy=0.0, latency=nothing, size=0)
     for members in ((zero,), (zero, family.members[1])):
         render(replace(family, members=members))
-        render(replace(family, members=members, teacher=teacher, curves={"flat": [(5, 2.0)], "none": []}))
+        render(
+            replace(
+                family, members=members, teacher=teacher, curves={"flat": [(5, 2.0)], "none": []}
+            )
+        )
 
 
 def test_operations_that_nobody_counted_are_not_compared(tmp_path: Path) -> None:
     family = usual(tmp_path)
-    (known, _), (unknown, _) = render(family), render(replace(family, teacher=replace(family.teacher, macs=0)))
+    (known, _), (unknown, _) = (
+        render(family),
+        render(replace(family, teacher=replace(family.teacher, macs=0))),
+    )
     assert "x fewer<" in known
     assert "fewer<" not in unknown
     assert " 0x " not in markdown(replace(family, teacher=replace(family.teacher, macs=0)))

@@ -68,7 +68,9 @@ def test_what_eight_bits_alone_give_stands_beside_the_members(tmp_path: Path) ->
     assert names[:2] == ["teacher", "teacher, int8"]
     assert [one.anchor for one in rows(family)][:3] == ["", "", "member-1"]
     assert "teacher, int8" in markdown(family).splitlines()[3]
-    assert "int8 alone: 4.0x smaller, 3.0x faster, 94.2%" in summary(family).replace("\u00a0", "").replace(" %", "%")
+    assert "int8 alone: 4.0x smaller, 3.0x faster, 94.2%" in summary(family).replace(
+        "\u00a0", ""
+    ).replace(" %", "%")
     page = write_report(family).read_text("utf-8")
     assert "what eight bits alone give" in page
     family.save()
@@ -87,7 +89,9 @@ def test_a_family_without_it_is_read_as_before(tmp_path: Path) -> None:
     ("right", "count", "expected"),
     [(50, 100, 0.0962), (198, 208, 0.0300), (208, 208, 0.0091)],  # Wilson's interval, by hand
 )
-def test_how_far_an_accuracy_may_be_off(tmp_path: Path, right: int, count: int, expected: float) -> None:
+def test_how_far_an_accuracy_may_be_off(
+    tmp_path: Path, right: int, count: int, expected: float
+) -> None:
     family = bare(tmp_path)
     table = np.zeros((len(family.classes), len(family.classes)), int)
     table[0, 0], table[0, 1] = right, count - right
@@ -134,7 +138,11 @@ def test_a_family_of_family_is_a_family(tmp_path: Path, folder: str, title: str)
 def test_layers_in_float32_and_notes_are_named(tmp_path: Path) -> None:
     family = usual(tmp_path)
     mixed = replace(family.members[0], precision="mixed", kept_float=("stage_0_conv", "head"))
-    noted = replace(family, members=(mixed, *family.members[1:]), record={"notes": ["it <guesses>"], "teacher": {"width": 8}})
+    noted = replace(
+        family,
+        members=(mixed, *family.members[1:]),
+        record={"notes": ["it <guesses>"], "teacher": {"width": 8}},
+    )
     page = write_report(noted).read_text()
     assert "<dt>left in float32</dt><dd>stage_0_conv, head</dd>" in page
     assert "it &lt;guesses&gt;." in page
@@ -148,7 +156,13 @@ def test_recall_and_balanced_accuracy_by_hand(tmp_path: Path) -> None:
     assert member.recall == (0.8, 0.5, None)
     assert member.balanced == pytest.approx(0.65)
     assert replace(member, confusion=()).balanced is None
-    few = replace(family, classes=("a", "b", "c"), teacher=replace(family.teacher, confusion=()), members=(member,), curves={})
+    few = replace(
+        family,
+        classes=("a", "b", "c"),
+        teacher=replace(family.teacher, confusion=()),
+        members=(member,),
+        curves={},
+    )
     few.save()
     saved = json.loads((tmp_path / "family.json").read_text())["members"][0]
     assert saved["recall"] == [0.8, 0.5, None]

@@ -16,7 +16,9 @@ sys.path.insert(0, str(HERE))  # for "uploads"; pytest's importlib mode leaves t
 
 from uploads import VALUES  # noqa: E402
 
-_spec = importlib.util.spec_from_file_location("service_helpers", HERE.parents[1] / "service" / "conftest.py")
+_spec = importlib.util.spec_from_file_location(
+    "service_helpers", HERE.parents[1] / "service" / "conftest.py"
+)
 helpers = importlib.util.module_from_spec(_spec)
 sys.modules["service_helpers"] = helpers  # dataclasses look their module up
 _spec.loader.exec_module(helpers)
@@ -72,7 +74,9 @@ def start_server(tmp_path):
         given = {"port": 0, "folder": str(tmp_path / "server"), "kind": limits or {}} | given
         return _started(servers, [sys.executable, "-c", SERVER, json.dumps(given)])
 
-    start.command = lambda *options: _started(servers, [sys.executable, "-m", "handheld.cli", "compress", "serve", *options])
+    start.command = lambda *options: _started(
+        servers, [sys.executable, "-m", "handheld.cli", "compress", "serve", *options]
+    )
     yield start
     for server in servers:
         if server.process.poll() is None:
@@ -81,9 +85,13 @@ def start_server(tmp_path):
 
 
 def _started(servers, command):
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # tiny networks are slower on several, much so on a busy machine
+    one_thread = os.environ | {
+        "OMP_NUM_THREADS": "1"
+    }  # tiny networks are slower on several, much so on a busy machine
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=one_thread)
-    server = helpers.RunningServer(process.stdout.readline().strip().removeprefix("listening on "), process)
+    server = helpers.RunningServer(
+        process.stdout.readline().strip().removeprefix("listening on "), process
+    )
     servers.append(server)
     assert server.url, "the server did not start"
     return server

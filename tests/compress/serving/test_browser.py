@@ -26,14 +26,21 @@ def page():
         pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=QUIET)
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), headless=True, args=QUIET
+        )
         context = browser.new_context(accept_downloads=True, viewport={"width": 900, "height": 760})
         page = context.new_page()
         page.set_default_timeout(30_000)
         page.problems = []
         page.on("pageerror", lambda error: page.problems.append(str(error)))
         # A form that is refused is an error of its request, which a browser writes down too.
-        page.on("console", lambda said: said.type == "error" and "422" not in said.text and page.problems.append(said.text))
+        page.on(
+            "console",
+            lambda said: (
+                said.type == "error" and "422" not in said.text and page.problems.append(said.text)
+            ),
+        )
         yield page
         browser.close()
 
@@ -50,7 +57,12 @@ def fill(page, archive):
     page.get_by_label("Token").fill(TOKEN)
     page.get_by_label("Data").set_input_files(archive)
     page.get_by_label("Large network").select_option(VALUES["network"])
-    for label, name in (("Width", "width"), ("Epochs", "epochs"), ("Techniques", "techniques"), ("Targets", "targets")):
+    for label, name in (
+        ("Width", "width"),
+        ("Epochs", "epochs"),
+        ("Techniques", "techniques"),
+        ("Targets", "targets"),
+    ):
         page.get_by_label(label).fill(VALUES[name])
     page.get_by_label("Quick").check()
 
@@ -69,9 +81,13 @@ RECORD = """addEventListener("DOMContentLoaded", () => {
 
 
 def test_from_pictures_to_a_model_file(start_server, page, tmp_path):
-    server = start_server.command("--port", "0", "--folder", str(tmp_path / "server"), "--token", TOKEN, "--hours", "0.5")
+    server = start_server.command(
+        "--port", "0", "--folder", str(tmp_path / "server"), "--token", TOKEN, "--hours", "0.5"
+    )
     archive = tmp_path / "shapes.zip"
-    archive.write_bytes(zip_of(shapes() | {"shapes/circle/damaged.png": b"\x89PNG\r\n\x1a\nno more"}))
+    archive.write_bytes(
+        zip_of(shapes() | {"shapes/circle/damaged.png": b"\x89PNG\r\n\x1a\nno more"})
+    )
     page.goto(server.url)
     shoot(page, "form")
     fill(page, archive)
@@ -92,7 +108,9 @@ def test_from_pictures_to_a_model_file(start_server, page, tmp_path):
     shares = [share for _, share in said]
     assert shares == sorted(shares)
     assert len({share for share in shares if 0 < share < 1}) > 2, said
-    assert "1 left out, see skipped.txt: circle/damaged.png" in page.locator("#message").inner_text()
+    assert (
+        "1 left out, see skipped.txt: circle/damaged.png" in page.locator("#message").inner_text()
+    )
 
     with page.expect_popup() as popup:
         page.locator("tr", has_text="report.html").get_by_role("link", name="view").click()

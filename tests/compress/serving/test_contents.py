@@ -65,16 +65,36 @@ def test_data_that_is_not_there(tmp_path, files, message):
         find_data(laid_out(tmp_path, dict.fromkeys(files, b"x")))
 
 
-FINE = {"cat/1.png": picture(16, 16), "dog/1.png": picture(16, 16), "dog/damaged.png": b"x", "dog/note.txt": b"x"}
+FINE = {
+    "cat/1.png": picture(16, 16),
+    "dog/1.png": picture(16, 16),
+    "dog/damaged.png": b"x",
+    "dog/note.txt": b"x",
+}
 
 
 @pytest.mark.parametrize(
     ("files", "side", "limits", "message"),
     [
         ({}, None, {"pictures": 3}, "Data, pictures: this server takes at most 3, got 4"),
-        ({"cat/2.png": picture(300, 10)}, None, {}, "cat/2.png is 300 x 10 pixels, at most 256 x 256 .* say in Side"),
-        ({"cat/2.png": picture(90, 10)}, 16, {"source_side": 80}, "cat/2.png is 90 x 10 pixels, .* make it smaller"),
-        ({"cat/2.png": picture(16, 20)}, None, {}, r"differ in size \(cat/1.png of 16 x 16, cat/2.png of 16 x 20\)"),
+        (
+            {"cat/2.png": picture(300, 10)},
+            None,
+            {},
+            "cat/2.png is 300 x 10 pixels, at most 256 x 256 .* say in Side",
+        ),
+        (
+            {"cat/2.png": picture(90, 10)},
+            16,
+            {"source_side": 80},
+            "cat/2.png is 90 x 10 pixels, .* make it smaller",
+        ),
+        (
+            {"cat/2.png": picture(16, 20)},
+            None,
+            {},
+            r"differ in size \(cat/1.png of 16 x 16, cat/2.png of 16 x 20\)",
+        ),
         ({}, None, {"unpacked_bytes": 3000}, "4 pictures of 16 x 16 take .* GB of memory"),
         ({}, 256, {"unpacked_bytes": 3000}, "take fewer, or a smaller side"),
     ],
@@ -98,8 +118,12 @@ def test_pictures_that_are_fine(tmp_path):
 
 
 def test_pictures_are_those_that_can_be_learned_from(tmp_path):
-    with pytest.raises(InputError, match=r"cat/2\.png of 16 x 20"):  # a format that the readers of data know
-        check_data(laid_out(tmp_path, FINE | {"cat/2.png": picture(16, 20, "ppm")}), None, CompressLimits())
+    with pytest.raises(
+        InputError, match=r"cat/2\.png of 16 x 20"
+    ):  # a format that the readers of data know
+        check_data(
+            laid_out(tmp_path, FINE | {"cat/2.png": picture(16, 20, "ppm")}), None, CompressLimits()
+        )
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 20\n%%EndComments\n"  # none, so it is left out later
     check_data(laid_out(tmp_path, FINE | {"cat/2.png": postscript}), None, CompressLimits())
 
@@ -111,22 +135,69 @@ def inside(**files):
 def lies(content):
     """An array whose header says it is a million times longer."""
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": (10**12,)})
+    np.lib.format.write_array_header_1_0(
+        buffer, {"descr": "|u1", "fortran_order": False, "shape": (10**12,)}
+    )
     return zip_of({"x.npy": buffer.getvalue() + content})
 
 
 ARRAYS = {
-    "many": (arrays(x=PIXELS, y=LABELS), {"pictures": 5}, None, "Data, pictures: .* at most 5, got 6"),
-    "many in splits": (arrays(x_train=PIXELS, y_train=LABELS, x_test=PIXELS, y_test=LABELS), {"pictures": 11}, None, "got 12"),
-    "wide": (arrays(x=np.zeros((2, 300, 300), np.uint8), y=LABELS[:2]), {}, None, "side of the pictures in x: .* got 300"),
-    "side": (arrays(x=PIXELS, y=LABELS), {}, 32, r"Side: arrays are learned from as they are, here \[16, 16\]|Side: arrays"),
-    "classes": (arrays(x=PIXELS, y=LABELS * 10**15), {}, None, "Data, classes: this server takes at most 1,000"),
-    "names": (arrays(x=PIXELS, y=LABELS, classes=np.array(["a"] * 2000)), {}, None, "Data, classes"),
+    "many": (
+        arrays(x=PIXELS, y=LABELS),
+        {"pictures": 5},
+        None,
+        "Data, pictures: .* at most 5, got 6",
+    ),
+    "many in splits": (
+        arrays(x_train=PIXELS, y_train=LABELS, x_test=PIXELS, y_test=LABELS),
+        {"pictures": 11},
+        None,
+        "got 12",
+    ),
+    "wide": (
+        arrays(x=np.zeros((2, 300, 300), np.uint8), y=LABELS[:2]),
+        {},
+        None,
+        "side of the pictures in x: .* got 300",
+    ),
+    "side": (
+        arrays(x=PIXELS, y=LABELS),
+        {},
+        32,
+        r"Side: arrays are learned from as they are, here \[16, 16\]|Side: arrays",
+    ),
+    "classes": (
+        arrays(x=PIXELS, y=LABELS * 10**15),
+        {},
+        None,
+        "Data, classes: this server takes at most 1,000",
+    ),
+    "names": (
+        arrays(x=PIXELS, y=LABELS, classes=np.array(["a"] * 2000)),
+        {},
+        None,
+        "Data, classes",
+    ),
     "objects": (arrays(x=PIXELS, y=np.array([{}], object)), {}, None, "y.npy is no array: "),
-    "bomb": (arrays(x=np.zeros(3_000_000, np.uint8)), {"unpacked_bytes": 10**6}, None, "more than the 1000000 bytes"),
-    "bomb that is no array": (inside(x=bytes(3_000_000)), {"unpacked_bytes": 10**6}, None, "more than the 1000000 bytes"),
+    "bomb": (
+        arrays(x=np.zeros(3_000_000, np.uint8)),
+        {"unpacked_bytes": 10**6},
+        None,
+        "more than the 1000000 bytes",
+    ),
+    "bomb that is no array": (
+        inside(x=bytes(3_000_000)),
+        {"unpacked_bytes": 10**6},
+        None,
+        "more than the 1000000 bytes",
+    ),
     "no array": (inside(x=b"hello"), {}, None, "x is no array"),
-    "very many": (zip_of({f"{number}.npy": b"" for number in range(99)}), {}, None, "at most 64 files"),
+    "very many": (
+        zip_of({f"{number}.npy": b"" for number in range(99)}),
+        {},
+        None,
+        "at most 64 files",
+    ),
     "out of it": (zip_of({"../x.npy": b""}), {}, None, "leads out of it"),
     "header that lies": (lies(b"x"), {}, None, "x.npy is no array"),
     "no archive": (b"hello", {}, None, "expected a .zip"),
@@ -142,7 +213,12 @@ def test_arrays_that_are_too_much(tmp_path, content, limits, side, message):
 
 
 def test_arrays_that_are_fine(tmp_path):
-    path = laid_out(tmp_path, {"digits.npz": arrays(x=PIXELS, y=LABELS, classes=np.array(["a", "b", "c"]))}) / "digits.npz"
+    path = (
+        laid_out(
+            tmp_path, {"digits.npz": arrays(x=PIXELS, y=LABELS, classes=np.array(["a", "b", "c"]))}
+        )
+        / "digits.npz"
+    )
     check_data(path, None, CompressLimits())
     check_data(path, 16, CompressLimits())
 

@@ -26,7 +26,13 @@ def test_names_that_stand_here_because_torch_may_not():
 
 
 def test_what_a_form_becomes(prepare):
-    _, spec = prepare(SMALL, targets=" 70KB; 94x smaller, 27x faster;plain, 5ms ", techniques="Students", side="32", trained="")
+    _, spec = prepare(
+        SMALL,
+        targets=" 70KB; 94x smaller, 27x faster;plain, 5ms ",
+        techniques="Students",
+        side="32",
+        trained="",
+    )
     assert target_list(spec["targets"]) == [
         Target(size=70_000), Target(smaller=94.0, faster=27.0), Target(latency=0.005, kind="plain"),
     ]  # fmt: skip
@@ -64,9 +70,13 @@ def test_values_that_are_refused(prepare, values, message):
         prepare(SMALL, **({"techniques": "joint, students"} | values))
 
 
-@pytest.mark.parametrize("name", ["model.pt", "Model.PTH", "model.pkl", "model.ckpt", "pytorch_model.bin"])
+@pytest.mark.parametrize(
+    "name", ["model.pt", "Model.PTH", "model.pkl", "model.ckpt", "pytorch_model.bin"]
+)
 def test_pickles_are_refused_by_name(name):
-    with pytest.raises(InputError, match=r"is a pickle, which can run code .* safetensors.torch.save_file"):
+    with pytest.raises(
+        InputError, match=r"is a pickle, which can run code .* safetensors.torch.save_file"
+    ):
         job_kind().field("model").file_name(name)
 
 
@@ -92,14 +102,23 @@ BROKEN_WEIGHTS = {
     "what torch.save writes": (torch_file(), "this is a pickle"),
     "what it wrote once": (torch_file(_use_new_zipfile_serialization=False), "this is a pickle"),
     "nothing": (b"", "its header would have"),
-    "a header longer than the file": (struct.pack("<Q", 1000) + b"{}", "its header would have 1000 bytes of the file's 10"),
+    "a header longer than the file": (
+        struct.pack("<Q", 1000) + b"{}",
+        "its header would have 1000 bytes of the file's 10",
+    ),
     "a huge header": (struct.pack("<Q", 2**63) + b"{}", "its header would have"),
     "no JSON": (header(b"{no json"), "no JSON object"),
     "a list": (header(b"[1, 2]"), "no JSON object"),
     "deep JSON": (header(b"[" * 200_000), "no JSON object"),
     "no tensors": (header(b'{"__metadata__": {}}'), "holds no tensors"),
-    "a tensor outside": (header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'), "'a' lies outside"),
-    "a tensor before": (header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]}}'), "'a' lies outside"),
+    "a tensor outside": (
+        header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'),
+        "'a' lies outside",
+    ),
+    "a tensor before": (
+        header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]}}'),
+        "'a' lies outside",
+    ),
     "no places": (header(b'{"a": {"dtype": "F32", "shape": [2]}}'), "'a' lies outside"),
     "cut short": (WEIGHTS[:-1], "'0.weight' lies outside"),
 }
@@ -112,7 +131,10 @@ def test_weights_that_are_none(prepare, content, message):
 
 
 def test_weights_that_are_some(prepare):
-    assert prepare(SMALL, model=("model.safetensors", WEIGHTS), trained="on")[1]["model"] == "model.safetensors"
+    assert (
+        prepare(SMALL, model=("model.safetensors", WEIGHTS), trained="on")[1]["model"]
+        == "model.safetensors"
+    )
 
 
 def test_a_model_has_a_largest_size(prepare):
@@ -132,7 +154,9 @@ def onnx_model(*, external=None, depth=0):
     value = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2, 2])
     for level in range(depth):
         inner = helper.make_graph(nodes, f"g{level}", [], [value])
-        nodes = [helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)][: 1 + (level >= 0)]
+        nodes = [helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)][
+            : 1 + (level >= 0)
+        ]
     return helper.make_model(helper.make_graph(nodes, "g", [], [value])).SerializeToString()
 
 
@@ -161,7 +185,10 @@ BROKEN_ONNX = {
         f"tensors elsewhere, bit {bit}": (lambda bit=bit: hidden_tensor(bit), "no protobuf message")
         for bit in (32, 33, 34, 40, 63)
     },
-    "a graph under a key that is too large": (lambda: keyed(7 << 3 | 2 | 1 << 32, b""), "no protobuf message"),
+    "a graph under a key that is too large": (
+        lambda: keyed(7 << 3 | 2 | 1 << 32, b""),
+        "no protobuf message",
+    ),
     "nothing": (lambda: b"", "it is empty"),
     "text": (lambda: b"hello, this is no model", "no protobuf message|holds no graph"),
     "zeros": (lambda: bytes(1000), "no protobuf message"),
@@ -169,9 +196,18 @@ BROKEN_ONNX = {
     "without a graph": (lambda: b"\x08\x07", "holds no graph"),
     "a pickle": (lambda: pickle.dumps([1]), "this is a pickle"),
     "tensors elsewhere": (lambda: onnx_model(external="data"), "keeps tensors in other files"),
-    "tensors elsewhere, inside a branch": (lambda: onnx_model(external="data", depth=2), "keeps tensors in other files"),
-    "tensors said to be elsewhere": (lambda: onnx_model(external="location"), "keeps tensors in other files"),
-    "very many parts": (lambda: b"\x3a\x80\xea\x30" + b"\x08\x01" * 400_000, "more than 300,000 parts"),
+    "tensors elsewhere, inside a branch": (
+        lambda: onnx_model(external="data", depth=2),
+        "keeps tensors in other files",
+    ),
+    "tensors said to be elsewhere": (
+        lambda: onnx_model(external="location"),
+        "keeps tensors in other files",
+    ),
+    "very many parts": (
+        lambda: b"\x3a\x80\xea\x30" + b"\x08\x01" * 400_000,
+        "more than 300,000 parts",
+    ),
 }
 
 
@@ -183,10 +219,19 @@ def test_onnx_models_that_are_refused(prepare, content, message):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("data.zip", b"hello"), ("data.zip", tar_gz_of([])), ("data.tar.gz", SMALL), ("data.tgz", b""), ("data.zip", b"")],
+    [
+        ("data.zip", b"hello"),
+        ("data.zip", tar_gz_of([])),
+        ("data.tar.gz", SMALL),
+        ("data.tgz", b""),
+        ("data.zip", b""),
+    ],
 )
 def test_archives_are_told_by_content(prepare, name, content):
-    with pytest.raises(InputError, match=r"Data: expected a \.(zip|tar\.gz|tgz) archive, got a file that is none inside"):
+    with pytest.raises(
+        InputError,
+        match=r"Data: expected a \.(zip|tar\.gz|tgz) archive, got a file that is none inside",
+    ):
         prepare(content, name=name)
 
 

@@ -24,7 +24,10 @@ assert "torch" not in sys.modules, "a job unpacks and judges its data before tha
 def test_the_server_has_no_torch(tmp_path):
     (tmp_path / "data.zip").write_bytes(zip_of(shapes(1)))
     done = subprocess.run(
-        [sys.executable, "-c", CODE.format(values=VALUES), str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", CODE.format(values=VALUES), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""

@@ -48,14 +48,26 @@ def told(folder, spec):
 
 
 def test_a_run_gets_what_the_form_says(prepare, runs):
-    folder, spec = prepare(zip_of(shapes(10)), targets="70KB; 5ms", side="12", seed="7", quick="", epochs="4")
+    folder, spec = prepare(
+        zip_of(shapes(10)), targets="70KB; 5ms", side="12", seed="7", quick="", epochs="4"
+    )
     told(folder, spec)
     ((teacher, data, given),) = runs
-    assert (teacher.network, teacher.width, teacher.checkpoint, teacher.file) == ("residual", 4, None, None)
+    assert (teacher.network, teacher.width, teacher.checkpoint, teacher.file) == (
+        "residual",
+        4,
+        None,
+        None,
+    )
     assert data.train.inputs.shape[1:] == (12, 12, 3)
     assert data.classes == ("circle", "cross", "square")
     settings = given["settings"]
-    assert (settings.training.epochs, settings.finish.epochs, settings.quantise, settings.seed) == (4, 2, 0.8, 7)
+    assert (settings.training.epochs, settings.finish.epochs, settings.quantise, settings.seed) == (
+        4,
+        2,
+        0.8,
+        7,
+    )
     assert (settings.variants, settings.augmentation.flip) == (True, False)
     assert [target.size for target in given["targets"]] == [70_000, None]
 
@@ -67,24 +79,50 @@ def test_pictures_are_mirrored_where_that_was_asked(prepare):
     assert not job.settings_of(old, 100).augmentation.flip
 
 
-@pytest.mark.parametrize(("examples", "batch"), [(24, 16), (1023, 16), (1024, 32), (8192, 256), (60_000, 256)])
+@pytest.mark.parametrize(
+    ("examples", "batch"), [(24, 16), (1023, 16), (1024, 32), (8192, 256), (60_000, 256)]
+)
 def test_few_examples_make_small_batches(prepare, examples, batch):
     settings = job.settings_of(prepare(zip_of(shapes(1)))[1], examples)
     assert settings.training.batch == settings.finish.batch == batch
     assert settings.training.rate == pytest.approx(0.2 * batch / 256)
 
 
-THINGS = ("door", "window", "gate", "lid", "box", "shop", "tap", "book", "file", "app", "drawer", "car")
+THINGS = (
+    "door",
+    "window",
+    "gate",
+    "lid",
+    "box",
+    "shop",
+    "tap",
+    "book",
+    "file",
+    "app",
+    "drawer",
+    "car",
+)
 LINES = "".join(f"open\topen up the {thing}\nclose\tplease shut the {thing}\n" for thing in THINGS)
 
 
 def test_texts_become_a_family_too(prepare):
-    folder, spec = prepare(zip_of({"texts.tsv": LINES}), targets="20KB; 40KB, projected", network="convolutional", seed="3")
+    folder, spec = prepare(
+        zip_of({"texts.tsv": LINES}),
+        targets="20KB; 40KB, projected",
+        network="convolutional",
+        seed="3",
+    )
     said = told(folder, spec)
     assert [share for share, _ in said] == sorted(share for share, _ in said)
     assert said[-1] == (1.0, "2 models, none short of its target")
     names = {path.name for path in (folder / "result").iterdir()}
-    assert names == {"report.html", "family.json", "teacher.tflite", "rows_1.tflite", "signs_2.tflite"}
+    assert names == {
+        "report.html",
+        "family.json",
+        "teacher.tflite",
+        "rows_1.tflite",
+        "signs_2.tflite",
+    }
     with TextClassifier.open(folder / "result" / "rows_1.tflite") as classifier:
         assert classifier.classify("open up the oven", top=1)[0][0] == "open"
 
@@ -92,8 +130,16 @@ def test_texts_become_a_family_too(prepare):
 @pytest.mark.parametrize(
     ("content", "network", "why"),
     [
-        ({"texts.tsv": LINES}, "residual", "residual does not read texts, which the data are: choose lstm or transformer or"),
-        (shapes(10), "lstm", "lstm does not read pictures, which the data are: choose residual or mobile"),
+        (
+            {"texts.tsv": LINES},
+            "residual",
+            "residual does not read texts, which the data are: choose lstm or transformer or",
+        ),
+        (
+            shapes(10),
+            "lstm",
+            "lstm does not read pictures, which the data are: choose residual or mobile",
+        ),
     ],
 )
 def test_a_network_that_does_not_read_the_data(prepare, content, network, why):
@@ -110,7 +156,10 @@ ODD = "n,kind of it,words\n" + "".join(f"{n},{'ab'[n % 2]},text {n}\n" for n in 
     [
         ({}, "nothing says which are label and text"),
         ({"label_column": "kind of it"}, "columns 'n', 'words' could be them"),
-        ({"label_column": "kind of it", "text_columns": "words; n"}, "residual does not read texts"),  # so they were read
+        (
+            {"label_column": "kind of it", "text_columns": "words; n"},
+            "residual does not read texts",
+        ),  # so they were read
     ],
 )
 def test_columns_can_be_named(prepare, columns, why):
@@ -123,16 +172,25 @@ def test_an_onnx_model_is_only_read(prepare, runs):
     folder, spec = prepare(zip_of(shapes(10)), model=("model.onnx", ONNX))
     told(folder, spec)
     teacher = runs[0][0]
-    assert (teacher.file, teacher.checkpoint, teacher.trained) == (str(folder / "upload" / "model.onnx"), None, False)
+    assert (teacher.file, teacher.checkpoint, teacher.trained) == (
+        str(folder / "upload" / "model.onnx"),
+        None,
+        False,
+    )
     assert teacher.isolated, "it is a stranger's"
 
 
 @pytest.mark.parametrize("trained", [True, False])
 def test_weights_are_where_training_begins(prepare, runs, trained):
-    folder, spec = prepare(zip_of(shapes(10)), model=("model.safetensors", WEIGHTS), trained="on" if trained else "")
+    folder, spec = prepare(
+        zip_of(shapes(10)), model=("model.safetensors", WEIGHTS), trained="on" if trained else ""
+    )
     told(folder, spec)
     teacher = runs[0][0]
-    assert (teacher.file, teacher.checkpoint) == (None, str(folder / "upload" / "model.safetensors"))
+    assert (teacher.file, teacher.checkpoint) == (
+        None,
+        str(folder / "upload" / "model.safetensors"),
+    )
     assert teacher.trained is trained
 
 
@@ -143,7 +201,11 @@ def test_weights_of_another_network_are_told_without_paths(prepare):
 
 
 def test_a_damaged_picture_is_named_skipped_and_counted(prepare, runs):
-    folder, spec = prepare(zip_of(shapes(10) | {"shapes/circle/damaged.png": b"x", "shapes/cross/half.png": b"\x89PNG"}))
+    folder, spec = prepare(
+        zip_of(
+            shapes(10) | {"shapes/circle/damaged.png": b"x", "shapes/cross/half.png": b"\x89PNG"}
+        )
+    )
     said = told(folder, spec)
     left_out = "2 left out, see skipped.txt: circle/damaged.png, cross/half.png"
     assert said[-1] == (1.0, f"1 model, none short of its target; {left_out}")
@@ -183,9 +245,14 @@ def test_a_job_killed_while_it_unpacked_begins_that_again(prepare, runs):
 
 @pytest.mark.parametrize(
     ("said", "kind", "shown"),
-    [("layer a.b cannot be", CompileError, "layer a.b cannot be"), ("{}/work/data/x: no", InputError, "data/x: no")],
+    [
+        ("layer a.b cannot be", CompileError, "layer a.b cannot be"),
+        ("{}/work/data/x: no", InputError, "data/x: no"),
+    ],
 )
-def test_errors_keep_their_kind_unless_they_name_the_servers_folders(prepare, monkeypatch, said, kind, shown):
+def test_errors_keep_their_kind_unless_they_name_the_servers_folders(
+    prepare, monkeypatch, said, kind, shown
+):
     folder, spec = prepare(zip_of(shapes(10)))
 
     def compress(*_args, **_given):
@@ -205,9 +272,17 @@ X, Y = np.zeros((30, 16, 16, 3), np.uint8), np.arange(30) % 3
     [
         ({"a.npz": arrays(x=X, y=Y[:-1])}, {}, "^data/a.npz: 30 examples, but 29 labels"),
         ({"a.npz": arrays(x=X, y=Y * 0)}, {}, "examples of two classes or more"),
-        ({"a.npz": arrays(x=X)}, {}, r"expected arrays x_train and y_train, or x and y, got \['x'\]"),
+        (
+            {"a.npz": arrays(x=X)},
+            {},
+            r"expected arrays x_train and y_train, or x and y, got \['x'\]",
+        ),
         (shapes(10), {"classes": 2}, "Data, classes: this server takes at most 2, got 3"),
-        ({f"{name}/x.png": b"x" for name in "ab"}, {}, "nothing could be read; the first of 2, data/a/x.png"),
+        (
+            {f"{name}/x.png": b"x" for name in "ab"},
+            {},
+            "nothing could be read; the first of 2, data/a/x.png",
+        ),
     ],
 )
 def test_data_that_cannot_be_learned_from(prepare, files, limits, message):

@@ -14,13 +14,22 @@ def test_stages_make_one_share(said):
     overall("joint training", 0.5, "loss 1.2345")
     overall("measuring", 1.0, "")
     assert said[0] == (0.04, "teacher's file")
-    assert said[1] == (pytest.approx(0.04 + 0.94 * (0.04 + 0.10 + 0.24)), "joint training: loss 1.2345")
+    assert said[1] == (
+        pytest.approx(0.04 + 0.94 * (0.04 + 0.10 + 0.24)),
+        "joint training: loss 1.2345",
+    )
     assert said[2] == (pytest.approx(0.98), "measuring")
 
 
 def test_it_never_goes_back_nor_beyond(said):
     overall = Overall(lambda share, text: said.append(share), PICTURES)
-    for stage, done in (("files", 1.0), ("candidates", 0.1), ("a stage of tomorrow", 0.9), ("members", 0.9), ("members", 0.1)):
+    for stage, done in (
+        ("files", 1.0),
+        ("candidates", 0.1),
+        ("a stage of tomorrow", 0.9),
+        ("members", 0.9),
+        ("members", 0.1),
+    ):
         overall(stage, done, "")
     overall("measuring", 7.0, "")
     assert said == sorted(said)

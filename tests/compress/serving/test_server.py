@@ -59,11 +59,19 @@ def test_hostile_archives_end_as_failed_jobs(start_server, until, tmp_path):
     assert len(folders) == len(HOSTILE)
     for folder in folders:
         assert not list(folder.rglob("*evil*"))
-        assert {path.name for path in folder.iterdir()} == {"upload", "work", "result", "lock", "log.txt"}
+        assert {path.name for path in folder.iterdir()} == {
+            "upload",
+            "work",
+            "result",
+            "lock",
+            "log.txt",
+        }
 
 
 def ended(server, url, until):
-    return until(lambda: (job := server.ask("GET", url).json)["state"] not in ("queued", "running") and job)
+    return until(
+        lambda: (job := server.ask("GET", url).json)["state"] not in ("queued", "running") and job
+    )
 
 
 def note(path, times):
@@ -74,7 +82,11 @@ def note(path, times):
 
 def outside(folder):
     """Everything that is in no job's folder, but for the database."""
-    return sorted(path for path in folder.rglob("*") if "jobs" not in path.parts and not path.name.startswith("jobs.sqlite"))
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if "jobs" not in path.parts and not path.name.startswith("jobs.sqlite")
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +101,9 @@ def outside(folder):
 )
 def test_what_is_refused_at_once(start_server, tmp_path, values, files, message):
     server = start_server()
-    answer = server.submit("compress", VALUES | values, {"data": ("data.zip", zip_of(shapes(1)))} | files)
+    answer = server.submit(
+        "compress", VALUES | values, {"data": ("data.zip", zip_of(shapes(1)))} | files
+    )
     assert answer.status == 422
     assert message in answer.json["error"]
     assert not list((tmp_path / "server" / "jobs").iterdir())

@@ -17,7 +17,11 @@ VALUES = {
 def picture(shape, rng, side=16):
     """Return a PNG of a bright shape on a dark ground."""
     drawn = Image.new("RGB", (side, side), tuple(rng.integers(0, 80, 3).tolist()))
-    draw, bright, (x, y) = ImageDraw.Draw(drawn), tuple(rng.integers(150, 255, 3).tolist()), rng.integers(1, 5, 2).tolist()
+    draw, bright, (x, y) = (
+        ImageDraw.Draw(drawn),
+        tuple(rng.integers(150, 255, 3).tolist()),
+        rng.integers(1, 5, 2).tolist(),
+    )
     box = (x, y, x + side // 2, y + side // 2)
     if shape == "circle":
         draw.ellipse(box, fill=bright)
@@ -33,7 +37,11 @@ def picture(shape, rng, side=16):
 
 def shapes(count=40, side=16):
     rng = np.random.default_rng(0)
-    return {f"shapes/{shape}/{number}.png": picture(shape, rng, side) for shape in SHAPES for number in range(count)}
+    return {
+        f"shapes/{shape}/{number}.png": picture(shape, rng, side)
+        for shape in SHAPES
+        for number in range(count)
+    }
 
 
 def zip_of(files):

@@ -39,7 +39,11 @@ def conv(inputs: int, outputs: int, size: int = 3, **options) -> nn.Conv2d:
 
 
 def unit(inputs: int, outputs: int, size: int = 3, act: bool = True, **options) -> nn.Sequential:
-    layers = [conv(inputs, outputs, size, bias=False, **options), nn.BatchNorm2d(outputs), *([nn.ReLU()] if act else [])]
+    layers = [
+        conv(inputs, outputs, size, bias=False, **options),
+        nn.BatchNorm2d(outputs),
+        *([nn.ReLU()] if act else []),
+    ]
     return nn.Sequential(*layers)
 
 
@@ -53,7 +57,14 @@ def plain():
 
 def vgg():
     return nn.Sequential(
-        conv(3, 4), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(16, 6), nn.ReLU(), nn.Dropout(), nn.Linear(6, 3)
+        conv(3, 4),
+        nn.ReLU(),
+        nn.MaxPool2d(4),
+        nn.Flatten(),
+        nn.Linear(16, 6),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(6, 3),
     )
 
 
@@ -66,7 +77,11 @@ def view():
 
 
 def flatten_call():
-    return Net(lambda net, x: net.b(torch.flatten(F.avg_pool2d(net.a(x), 4), 1)), a=conv(3, 4), b=nn.Linear(16, 3))
+    return Net(
+        lambda net, x: net.b(torch.flatten(F.avg_pool2d(net.a(x), 4), 1)),
+        a=conv(3, 4),
+        b=nn.Linear(16, 3),
+    )
 
 
 def resnet():
@@ -95,14 +110,21 @@ def mobilenet():
 
     def inverted(inputs, outputs, stride):
         return nn.Sequential(
-            unit(inputs, 8, 1), unit(8, 8, groups=8, stride=stride), conv(8, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+            unit(inputs, 8, 1),
+            unit(8, 8, groups=8, stride=stride),
+            conv(8, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
         )
 
-    return Net(run, stem=unit(3, 4), first=inverted(4, 6, 2), second=inverted(6, 6, 1), head=head(6))
+    return Net(
+        run, stem=unit(3, 4), first=inverted(4, 6, 2), second=inverted(6, 6, 1), head=head(6)
+    )
 
 
 def depthwise_multiplier():
-    return nn.Sequential(conv(3, 4), nn.ReLU(), conv(4, 12, groups=4), nn.ReLU(), conv(12, 5), nn.ReLU(), head(5))
+    return nn.Sequential(
+        conv(3, 4), nn.ReLU(), conv(4, 12, groups=4), nn.ReLU(), conv(12, 5), nn.ReLU(), head(5)
+    )
 
 
 def squeeze_excite():
@@ -111,7 +133,9 @@ def squeeze_excite():
         gate = net.up(F.relu(net.down(F.adaptive_avg_pool2d(x, 1)))).sigmoid()
         return net.head(net.next(x * gate))
 
-    return Net(run, stem=unit(3, 6), down=conv(6, 2, 1), up=conv(2, 6, 1), next=unit(6, 4), head=head(4))
+    return Net(
+        run, stem=unit(3, 6), down=conv(6, 2, 1), up=conv(2, 6, 1), next=unit(6, 4), head=head(4)
+    )
 
 
 def squeeze_excite_views():
@@ -122,7 +146,9 @@ def squeeze_excite_views():
         return net.head(net.next(x * gate.expand_as(x)))
 
     gate = nn.Sequential(nn.Linear(6, 2), nn.ReLU(), nn.Linear(2, 6), nn.Hardsigmoid())
-    return Net(run, stem=unit(3, 6), pool=nn.AdaptiveAvgPool2d(1), gate=gate, next=unit(6, 4), head=head(4))
+    return Net(
+        run, stem=unit(3, 6), pool=nn.AdaptiveAvgPool2d(1), gate=gate, next=unit(6, 4), head=head(4)
+    )
 
 
 def dense():
@@ -135,15 +161,26 @@ def dense():
     def grow(inputs):
         return nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(), conv(inputs, 3))
 
-    return Net(run, stem=conv(3, 4), one=grow(4), two=grow(7), last=nn.Sequential(nn.BatchNorm2d(10), nn.ReLU()), head=head(10))
+    return Net(
+        run,
+        stem=conv(3, 4),
+        one=grow(4),
+        two=grow(7),
+        last=nn.Sequential(nn.BatchNorm2d(10), nn.ReLU()),
+        head=head(10),
+    )
 
 
 def inception():
     def run(net, x):
         x = net.stem(x)
-        return net.head(torch.cat((net.one(x), net.three(x), net.pool(F.max_pool2d(x, 3, 1, 1))), dim=-3))
+        return net.head(
+            torch.cat((net.one(x), net.three(x), net.pool(F.max_pool2d(x, 3, 1, 1))), dim=-3)
+        )
 
-    return Net(run, stem=unit(3, 4), one=unit(4, 3, 1), three=unit(4, 5), pool=unit(4, 2, 1), head=head(10))
+    return Net(
+        run, stem=unit(3, 4), one=unit(4, 3, 1), three=unit(4, 5), pool=unit(4, 2, 1), head=head(10)
+    )
 
 
 def resnext():
@@ -187,11 +224,15 @@ def transposed():
 
 
 def instance_norm():
-    return nn.Sequential(conv(3, 6), nn.InstanceNorm2d(6, affine=True, track_running_stats=True), nn.ReLU(), head(6))
+    return nn.Sequential(
+        conv(3, 6), nn.InstanceNorm2d(6, affine=True, track_running_stats=True), nn.ReLU(), head(6)
+    )
 
 
 def mlp():
-    return nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 6), nn.BatchNorm1d(6), nn.GELU(), nn.Linear(6, 3))
+    return nn.Sequential(
+        nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 6), nn.BatchNorm1d(6), nn.GELU(), nn.Linear(6, 3)
+    )
 
 
 def sequence():
@@ -203,7 +244,12 @@ def sequence():
 
 def volume():
     return nn.Sequential(
-        nn.Conv3d(1, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3)
+        nn.Conv3d(1, 4, 3, padding=1),
+        nn.BatchNorm3d(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool3d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
     )
 
 
@@ -341,7 +387,12 @@ def architecture(request):
 def choose(channels, seed):
     """At random some units, but at least one channel of each layer."""
     rng = np.random.default_rng(seed)
-    kept = {int(unit) for group in channels.free for unit in group.units if rng.random() < rng.uniform(0.2, 0.9)}
+    kept = {
+        int(unit)
+        for group in channels.free
+        for unit in group.units
+        if rng.random() < rng.uniform(0.2, 0.9)
+    }
     return np.array(sorted(kept | {int(rng.choice(units)) for units in channels.made.values()}))
 
 
@@ -358,4 +409,6 @@ def law():
 @pytest.fixture
 def build():
     """The pieces that networks are made of."""
-    return SimpleNamespace(net=Net, conv=conv, unit=unit, head=head, lively=lively, resnet=resnet, mobilenet=mobilenet)
+    return SimpleNamespace(
+        net=Net, conv=conv, unit=unit, head=head, lively=lively, resnet=resnet, mobilenet=mobilenet
+    )

@@ -15,8 +15,12 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 def made_axis(network, name):
     """The axis of a tensor along which it makes channels, and the axis along which it reads them, or None."""
     layer = network.get_submodule(name.rpartition(".")[0])
-    if name.endswith("weight") and isinstance(layer, (*TRANSPOSED, nn.modules.conv._ConvNd, nn.Linear)):
-        return (1, 0) if isinstance(layer, TRANSPOSED) and layer.groups < layer.in_channels else (0, 1)
+    if name.endswith("weight") and isinstance(
+        layer, (*TRANSPOSED, nn.modules.conv._ConvNd, nn.Linear)
+    ):
+        return (
+            (1, 0) if isinstance(layer, TRANSPOSED) and layer.groups < layer.in_channels else (0, 1)
+        )
     return None
 
 
@@ -25,13 +29,20 @@ def zeroed(network, channels, kept, *, makers):
     copy = deepcopy(network)
     free = {int(unit) for group in channels.free for unit in group.units}
     gone = np.array(sorted(free - set(kept.tolist())), int)
-    tensors = {**dict(copy.named_parameters(remove_duplicate=False)), **dict(copy.named_buffers(remove_duplicate=False))}
+    tensors = {
+        **dict(copy.named_parameters(remove_duplicate=False)),
+        **dict(copy.named_buffers(remove_duplicate=False)),
+    }
     for name, axes in channels.axes.items():
         if "running" in name:
             continue
         roles = made_axis(copy, name)
         for axis, units in enumerate(axes):
-            wanted = roles is None or axis == roles[0] if makers else roles is not None and axis == roles[1]
+            wanted = (
+                roles is None or axis == roles[0]
+                if makers
+                else roles is not None and axis == roles[1]
+            )
             if units is not None and wanted:
                 places = torch.from_numpy(np.flatnonzero(np.isin(units, gone)))
                 tensors[name].data.index_fill_(axis, places, 0.0)
@@ -52,7 +63,9 @@ def in_groups(x, kept, groups, weight, bias, eps):
     found = []
     for part, stays in zip(x.chunk(groups, 1), kept.chunk(groups), strict=True):
         held = part[:, stays].flatten(1)
-        mean, var = (v.reshape(-1, *[1] * (x.dim() - 1)) for v in (held.mean(1), held.var(1, unbiased=False)))
+        mean, var = (
+            v.reshape(-1, *[1] * (x.dim() - 1)) for v in (held.mean(1), held.var(1, unbiased=False))
+        )
         found.append((part - mean) / torch.sqrt(var + eps))
     return (torch.cat(found, 1) * weight.view(shape) + bias.view(shape)) * kept.view(shape)
 
@@ -86,13 +99,20 @@ def masked(network, channels, kept):
             owner, _, attribute = name.rpartition(".")
             setattr(copy.get_submodule(owner), attribute, Masked(layer, stays(units)))
     for node in copy.graph.nodes:
-        if "layer_norm" in str(node.target) and node.op == "call_function" and node.name in channels.lengths:
+        if (
+            "layer_norm" in str(node.target)
+            and node.op == "call_function"
+            and node.name in channels.lengths
+        ):
             mask = f"kept_{node.name}"
             copy.register_buffer(mask, stays(channels.lengths[node.name][0].ids))
             with copy.graph.inserting_before(node):
                 held = copy.graph.get_attr(mask)
             weight, bias, eps = (*node.args[2:5], *[None] * 3)[:3]
-            node.target, node.args = over_last, (node.args[0], held, weight, bias, 1e-5 if eps is None else eps)
+            node.target, node.args = (
+                over_last,
+                (node.args[0], held, weight, bias, 1e-5 if eps is None else eps),
+            )
             node.kwargs = {}
     copy.recompile()
     return copy

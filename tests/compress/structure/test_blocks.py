@@ -42,7 +42,9 @@ def test_a_block_that_is_left_out_is_its_input(network):
 def test_all_blocks_at_once_in_any_order(network):
     x = torch.randn(3, 4)
     all_out = without_blocks(network, ["add_2", "add", "add_1"])
-    torch.testing.assert_close(all_out(x), network.get_submodule("head")(network.get_submodule("a")(x)))
+    torch.testing.assert_close(
+        all_out(x), network.get_submodule("head")(network.get_submodule("a")(x))
+    )
     assert len(list(network.graph.nodes)) > len(list(all_out.graph.nodes))
 
 
@@ -82,7 +84,10 @@ def two_branches(net, x):
 
 @pytest.mark.parametrize("run", [bias, outside, scaled, two_branches])
 def test_what_is_no_block(run, build):
-    network = trace(build.net(run, a=nn.Linear(4, 4), b=nn.Linear(4, 4), bias=torch.zeros(2, 4)), torch.randn(2, 4))
+    network = trace(
+        build.net(run, a=nn.Linear(4, 4), b=nn.Linear(4, 4), bias=torch.zeros(2, 4)),
+        torch.randn(2, 4),
+    )
     assert removable_blocks(network) == ()
 
 

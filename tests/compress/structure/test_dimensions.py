@@ -28,11 +28,15 @@ from handheld.errors import CompileError  # noqa: E402
 
 
 def between(module):
-    return lambda b: b.net(lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=module(), out=b.head(8))
+    return lambda b: b.net(
+        lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=module(), out=b.head(8)
+    )
 
 
 def call(run, outputs=8):
-    return lambda b: b.net(lambda net, x: net.out(run(net, net.a(x))), a=b.conv(3, 8), out=b.head(outputs))
+    return lambda b: b.net(
+        lambda net, x: net.out(run(net, net.a(x))), a=b.conv(3, 8), out=b.head(outputs)
+    )
 
 
 def shuffle(_, x):
@@ -51,7 +55,9 @@ def tokens(net, x):
 
 
 def mlp(width, inner):
-    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width))
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width)
+    )
 
 
 def vit(attend):
@@ -98,7 +104,11 @@ def literally(net, x):
 
 def together(net, x):
     q, k, v = net.qkv(x).reshape(x.shape[0], 5, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
-    return F.scaled_dot_product_attention(q, k, v, scale=0.3).transpose(1, 2).reshape(x.shape[0], 5, -1)
+    return (
+        F.scaled_dot_product_attention(q, k, v, scale=0.3)
+        .transpose(1, 2)
+        .reshape(x.shape[0], 5, -1)
+    )
 
 
 def registers(attend):
@@ -112,7 +122,12 @@ def registers(attend):
 
     layers = {name: nn.Linear(8, 8) for name in ("q", "k", "v", "back")}
     return lambda b: b.net(
-        run, a=nn.Conv2d(3, 8, 4, 4), tokens=nn.Parameter(torch.rand(1, 3, 8)), mlp=mlp(8, 12), out=nn.Linear(8, 3), **layers
+        run,
+        a=nn.Conv2d(3, 8, 4, 4),
+        tokens=nn.Parameter(torch.rand(1, 3, 8)),
+        mlp=mlp(8, 12),
+        out=nn.Linear(8, 3),
+        **layers,
     )
 
 
@@ -129,7 +144,13 @@ def positions(b):
         grid = net.places.reshape(1, 3, 3, 8).permute(0, 3, 1, 2)
         return net.out(net.c((x + F.interpolate(grid, size=(2, 2), mode="bilinear")).relu()))
 
-    return b.net(run, a=nn.Conv2d(3, 8, 4, 4), places=nn.Parameter(torch.rand(1, 9, 8)), c=b.conv(8, 6), out=b.head(6))
+    return b.net(
+        run,
+        a=nn.Conv2d(3, 8, 4, 4),
+        places=nn.Parameter(torch.rand(1, 9, 8)),
+        c=b.conv(8, 6),
+        out=b.head(6),
+    )
 
 
 def mixer(b):
@@ -150,7 +171,12 @@ def convnext(b):
         return net.out(x + y.permute(0, 3, 1, 2))
 
     return b.net(
-        run, a=b.conv(3, 8), deep=b.conv(8, 8, groups=8), mlp=mlp(8, 12), scale=nn.Parameter(torch.rand(8)), out=b.head(8)
+        run,
+        a=b.conv(3, 8),
+        deep=b.conv(8, 8, groups=8),
+        mlp=mlp(8, 12),
+        scale=nn.Parameter(torch.rand(8)),
+        out=b.head(8),
     )
 
 
@@ -178,7 +204,13 @@ def embedded(b):
         x = net.words((x.flatten(1)[:, :6].abs() * 3).long().clamp(0, 9)) + net.position
         return net.out((x + net.mlp(x)).amax(1))
 
-    return b.net(run, words=nn.Embedding(10, 8), position=nn.Parameter(torch.rand(6, 8)), mlp=mlp(8, 12), out=nn.Linear(8, 3))
+    return b.net(
+        run,
+        words=nn.Embedding(10, 8),
+        position=nn.Parameter(torch.rand(6, 8)),
+        mlp=mlp(8, 12),
+        out=nn.Linear(8, 3),
+    )
 
 
 def of_torch(last=True, **options):
@@ -192,7 +224,14 @@ def of_torch(last=True, **options):
 
     def make(b):
         attention = nn.MultiheadAttention(8, 2, batch_first=last, **options)
-        return b.net(run, a=nn.Conv2d(3, 8, 4, 4), first=nn.LayerNorm(8), mid=attention, mlp=mlp(8, 12), out=nn.Linear(8, 3))
+        return b.net(
+            run,
+            a=nn.Conv2d(3, 8, 4, 4),
+            first=nn.LayerNorm(8),
+            mid=attention,
+            mlp=mlp(8, 12),
+            out=nn.Linear(8, 3),
+        )
 
     return make
 
@@ -235,7 +274,12 @@ def with_own_weights(b):
         return F.linear(x, net.out.weight, net.out.bias)
 
     weights = {"w": torch.rand(8, 4, 3, 3), "bias": torch.rand(8), "v": torch.rand(8, 8, 1, 1)}
-    return b.net(run, a=b.conv(3, 8), out=nn.Linear(8, 3), **{name: nn.Parameter(value) for name, value in weights.items()})
+    return b.net(
+        run,
+        a=b.conv(3, 8),
+        out=nn.Linear(8, 3),
+        **{name: nn.Parameter(value) for name, value in weights.items()},
+    )
 
 
 class Repeated(nn.Module):
@@ -363,7 +407,11 @@ class Unfollowable(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.stem, self.norm, self.conv = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1)
+        self.stem, self.norm, self.conv = (
+            nn.Conv2d(3, 8, 3, padding=1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.Conv2d(8, 8, 1),
+        )
         self.head = nn.Linear(8, 3)
         self.scale = torch.rand(8, 1, 1)
 
@@ -393,7 +441,10 @@ def test_what_cannot_be_followed_is_exported(law):
         "head",
     ]
     assert macs(traced)["conv"] == 2 * 8 * 8 * 64
-    assert [group.layers for group in channels_of(traced).groups][:2] == [("stem", "conv"), ("head",)]
+    assert [group.layers for group in channels_of(traced).groups][:2] == [
+        ("stem", "conv"),
+        ("head",),
+    ]
     before = traced.get_submodule("norm").running_mean.clone()
     traced.train()(inputs)
     assert not torch.equal(traced.get_submodule("norm").running_mean, before)
@@ -415,7 +466,9 @@ def test_a_parametrised_layer_is_exported_and_stays(build):
 
 def test_a_size_that_a_module_insists_on(build):
     traced = trace(
-        build.net(lambda net, x: net.out(net.a(x).flatten(1)), a=build.conv(3, 2), out=nn.Linear(128, 3)),
+        build.net(
+            lambda net, x: net.out(net.a(x).flatten(1)), a=build.conv(3, 2), out=nn.Linear(128, 3)
+        ),
         torch.randn(2, 3, 8, 8),
     )
     with pytest.raises(CompileError, match="fails on an input"):
@@ -425,14 +478,23 @@ def test_a_size_that_a_module_insists_on(build):
 def test_products_of_activations_count(build):
     example = torch.randn(2, 3, 8, 8)
     found = macs(trace(build.lively(vit(by_hand)(build)), example))
-    assert {name: count for name, count in found.items() if "matmul" in name} == {"matmul": 5 * 5 * 8, "matmul_1": 5 * 5 * 8}
+    assert {name: count for name, count in found.items() if "matmul" in name} == {
+        "matmul": 5 * 5 * 8,
+        "matmul_1": 5 * 5 * 8,
+    }
     found = macs(trace(build.lively(vit(literally)(build)), example))
     assert found["scaled_dot_product_attention"] == 2 * 5 * 5 * 8
 
 
 def written(run, **layers):
     return lambda b: b.net(
-        run, **{"a": b.conv(3, 8, 1), "b": b.conv(8, 8, 1), **{k: v(b) for k, v in layers.items()}, "out": b.head(8)}
+        run,
+        **{
+            "a": b.conv(3, 8, 1),
+            "b": b.conv(8, 8, 1),
+            **{k: v(b) for k, v in layers.items()},
+            "out": b.head(8),
+        },
     )
 
 
@@ -492,7 +554,10 @@ def test_what_is_written_in_place_stays_written(name, build, law):
         channels = channels_of(network)
         kept = law.choose(channels, 0)
         torch.testing.assert_close(
-            slim(network, channels, kept).network(example), law.masked(network, channels, kept)(example), atol=1e-5, rtol=1e-5
+            slim(network, channels, kept).network(example),
+            law.masked(network, channels, kept)(example),
+            atol=1e-5,
+            rtol=1e-5,
         )
 
 
@@ -526,19 +591,28 @@ def test_channels_in_place_of_the_batch_are_kept_in_mind(build, law):
     [
         lambda net, x: torch.cat([net.a(x), net.b(x)], axis=1),
         lambda net, x: torch.stack([net.a(x), net.b(x)], axis=2).flatten(1, 2),
-        lambda net, x: torch.cat([net.a(x), net.b(x).sum(axis=2, keepdim=True).expand(-1, -1, 8, -1)], axis=-3),
+        lambda net, x: torch.cat(
+            [net.a(x), net.b(x).sum(axis=2, keepdim=True).expand(-1, -1, 8, -1)], axis=-3
+        ),
     ],
 )
 def test_an_axis_has_two_names(run, build, law):
     torch.manual_seed(0)
-    net = build.net(lambda net, x: net.out(run(net, x)), a=build.conv(3, 2, 1), b=build.conv(3, 2, 1), out=build.head(4))
+    net = build.net(
+        lambda net, x: net.out(run(net, x)),
+        a=build.conv(3, 2, 1),
+        b=build.conv(3, 2, 1),
+        out=build.head(4),
+    )
     example = torch.randn(2, 3, 8, 8)
     network = trace(build.lively(net), example)
     channels = channels_of(network)
     kept = np.array([int(group.units[0]) for group in channels.free])
     with torch.no_grad():
         small = slim(network, channels, kept).network
-        torch.testing.assert_close(small(example), law.masked(network, channels, kept)(example), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            small(example), law.masked(network, channels, kept)(example), atol=1e-5, rtol=1e-5
+        )
 
 
 def inception_depthwise(b):
@@ -547,7 +621,14 @@ def inception_depthwise(b):
         p, q, r = y.split((4, 2, 2), 1)
         return net.out(y + net.b(torch.cat([p, net.one(q), net.two(r)], 1)))
 
-    return b.net(run, a=b.conv(3, 8), b=b.conv(8, 8), one=b.conv(2, 2, groups=2), two=b.conv(2, 2, groups=2), out=b.head(8))
+    return b.net(
+        run,
+        a=b.conv(3, 8),
+        b=b.conv(8, 8),
+        one=b.conv(2, 2, groups=2),
+        two=b.conv(2, 2, groups=2),
+        out=b.head(8),
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -560,7 +641,11 @@ def test_no_layer_is_left_without_a_channel_to_read(seed, keep, build):
 
 
 def test_a_squeeze_of_several_channels_does_not_become_one_of_a_channel(build):
-    net = build.net(lambda net, x: net.out(net.a(x).mean((2, 3)).squeeze(1)), a=build.conv(3, 4), out=nn.Linear(4, 3))
+    net = build.net(
+        lambda net, x: net.out(net.a(x).mean((2, 3)).squeeze(1)),
+        a=build.conv(3, 4),
+        out=nn.Linear(4, 3),
+    )
     example = torch.randn(2, 3, 8, 8)
     assert prune(net, example, keep=0.25).network(example).shape == (2, 3)
 
@@ -573,13 +658,18 @@ LAST = torch.tensor([[False, False, False, True, True]])
 class Asked(nn.Module):
     def __init__(self, options, arguments):
         super().__init__()
-        self.attention, self.arguments = nn.MultiheadAttention(8, 2, batch_first=True, **options), arguments
+        self.attention, self.arguments = (
+            nn.MultiheadAttention(8, 2, batch_first=True, **options),
+            arguments,
+        )
 
     def forward(self, x):
         return self.attention(x, x.flip(1), x * 2, **self.arguments(x))
 
 
-@pytest.mark.parametrize("options", [{}, {"bias": False}, {"kdim": 8, "vdim": 8, "bias": True}, {"add_zero_attn": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"bias": False}, {"kdim": 8, "vdim": 8, "bias": True}, {"add_zero_attn": True}]
+)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -590,9 +680,22 @@ class Asked(nn.Module):
         lambda x: {"attn_mask": FLAGS.repeat(2 * x.shape[0], 1, 1), "need_weights": False},
         lambda x: {"attn_mask": FLAGS.float()},
         lambda x: {"key_padding_mask": LAST.repeat(x.shape[0], 1)},
-        lambda x: {"key_padding_mask": LAST.repeat(x.shape[0], 1), "attn_mask": CAUSAL, "is_causal": True},
+        lambda x: {
+            "key_padding_mask": LAST.repeat(x.shape[0], 1),
+            "attn_mask": CAUSAL,
+            "is_causal": True,
+        },
     ],
-    ids=["plain", "no weights", "of each head", "flags", "of all heads", "numbers", "padding", "causal"],
+    ids=[
+        "plain",
+        "no weights",
+        "of each head",
+        "flags",
+        "of all heads",
+        "numbers",
+        "padding",
+        "causal",
+    ],
 )
 def test_attention_of_torch_answers_as_before(options, arguments):
     torch.manual_seed(0)
@@ -606,12 +709,16 @@ def test_attention_of_torch_answers_as_before(options, arguments):
         torch.testing.assert_close(weights, wanted, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["attention of torch", "attention of torch to others", "encoder of torch", "functions"])
+@pytest.mark.parametrize(
+    "name", ["attention of torch", "attention of torch to others", "encoder of torch", "functions"]
+)
 def test_a_networks_state_can_be_had_under_its_modules_names(name, build):
     torch.manual_seed(0)
     module = build.lively(CASES[name][0](build))
     state = module_state(trace(module, torch.randn(2, 3, 8, 8)))
-    given = {key: tensor for key, tensor in module.state_dict().items() if key != "mask"}  # read as a constant
+    given = {
+        key: tensor for key, tensor in module.state_dict().items() if key != "mask"
+    }  # read as a constant
     assert {key: tensor.tolist() for key, tensor in state.items() if key in given} == {
         key: tensor.tolist() for key, tensor in given.items()
     }

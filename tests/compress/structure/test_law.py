@@ -37,15 +37,21 @@ def test_is_a_smaller_network_like_any_other(architecture, law):
     network, example, _ = architecture
     traced = trace(network, example)
     channels = channels_of(traced)
-    small = slim(traced, channels, np.array(sorted({int(units[0]) for units in channels.made.values()})))
-    assert sum(p.numel() for p in small.network.parameters()) < sum(p.numel() for p in traced.parameters())
+    small = slim(
+        traced, channels, np.array(sorted({int(units[0]) for units in channels.made.values()}))
+    )
+    assert sum(p.numel() for p in small.network.parameters()) < sum(
+        p.numel() for p in traced.parameters()
+    )
     assert sum(macs(small.network).values()) < sum(macs(traced).values())
     assert macs(small.network) == macs(trace(small.network, example))
     again = channels_of(small.network)
     assert [" ".join(group.layers) for group in again.free] == [
         " ".join(group.layers) for group in channels_of(trace(small.network, example)).free
     ]
-    torch.testing.assert_close(law.flat(deepcopy(small.network)(example)), law.flat(small.network(example)))
+    torch.testing.assert_close(
+        law.flat(deepcopy(small.network)(example)), law.flat(small.network(example))
+    )
     small.network.train()
     law.flat(small.network(example)).square().sum().backward()
     assert all(p.grad is not None for p in small.network.parameters())
@@ -58,7 +64,9 @@ def test_where_parameters_come_from(architecture, law):
     small = slim(traced, channels, law.choose(channels, 5))
     full = traced.state_dict()
     for name, tensor in small.network.state_dict().items():
-        torch.testing.assert_close(tensor, take(full[name], small.taken.get(name, ())), rtol=0, atol=0)
+        torch.testing.assert_close(
+            tensor, take(full[name], small.taken.get(name, ())), rtol=0, atol=0
+        )
     assert all(small.network.state_dict()[name].shape != full[name].shape for name in small.taken)
 
 
@@ -67,4 +75,6 @@ def test_can_be_exported(architecture, law):
     traced = trace(network, example)
     small = slim(traced, channels_of(traced), law.choose(channels_of(traced), 1)).network.eval()
     exported = torch.export.export(small, (example,)).module()
-    torch.testing.assert_close(law.flat(exported(example)), law.flat(small(example)), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        law.flat(exported(example)), law.flat(small(example)), atol=1e-5, rtol=1e-5
+    )

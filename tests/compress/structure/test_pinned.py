@@ -32,11 +32,15 @@ class Attention(nn.Module):
 
 
 def layer(module):
-    return lambda b: b.net(lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=module(), out=b.head(8))
+    return lambda b: b.net(
+        lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=module(), out=b.head(8)
+    )
 
 
 def call(run, outputs=8):
-    return lambda b: b.net(lambda net, x: net.out(run(net, net.a(x))), a=b.conv(3, 8), out=b.head(outputs))
+    return lambda b: b.net(
+        lambda net, x: net.out(run(net, net.a(x))), a=b.conv(3, 8), out=b.head(outputs)
+    )
 
 
 def scale():
@@ -114,13 +118,17 @@ def test_pins_and_never_cuts_wrongly(case, build: SimpleNamespace, law):
     small = slim(traced, channels, kept).network
     if case != "count as output":
         torch.testing.assert_close(
-            law.flat(small(example)), law.flat(law.zeroed(traced, channels, kept, makers=False)(example))
+            law.flat(small(example)),
+            law.flat(law.zeroed(traced, channels, kept, makers=False)(example)),
         )
 
 
 def test_a_recurrent_layer_is_pinned(build):
     net = build.net(
-        lambda net, x: net.out(net.mid(net.a(x))[0][:, -1]), a=nn.Linear(5, 8), mid=nn.LSTM(8, 4), out=nn.Linear(4, 3)
+        lambda net, x: net.out(net.mid(net.a(x))[0][:, -1]),
+        a=nn.Linear(5, 8),
+        mid=nn.LSTM(8, 4),
+        out=nn.Linear(4, 3),
     )
     channels = channels_of(trace(net, torch.randn(2, 6, 5)))
     assert channels.free == ()
@@ -133,5 +141,7 @@ def test_counts_of_places_pin_nothing(build):
         n, _, h, w = x.shape
         return net.out((x / (h * w)).view(n, -1, h * w)[:, :, :, None] * x.size(-1) + x.dim())
 
-    channels = channels_of(trace(build.net(run, a=build.conv(3, 8), out=build.head(8)), torch.randn(2, 3, 8, 8)))
+    channels = channels_of(
+        trace(build.net(run, a=build.conv(3, 8), out=build.head(8)), torch.randn(2, 3, 8, 8))
+    )
     assert [group.layers for group in channels.free] == [("a",)]

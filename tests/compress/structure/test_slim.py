@@ -29,7 +29,10 @@ def test_keeps_what_is_asked_for():
     assert first.weight.tolist() == [[1, 2], [5, 6]]
     assert last.weight.tolist() == [[7, 9]]
     assert (first.out_features, last.in_features) == (2, 2)
-    assert {name: [p if p is None else p.tolist() for p in places] for name, places in small.taken.items()} == {
+    assert {
+        name: [p if p is None else p.tolist() for p in places]
+        for name, places in small.taken.items()
+    } == {
         "0.weight": [[0, 2], None],
         "0.bias": [[0, 2]],
         "2.weight": [None, [0, 2]],
@@ -71,7 +74,8 @@ def test_no_layer_may_lose_all_channels(build):
         return net.d(torch.cat([net.a(x), net.b(x)], 1) + net.c(x))
 
     joined = trace(
-        build.net(run, a=nn.Linear(2, 3), b=nn.Linear(2, 2), c=nn.Linear(2, 5), d=nn.Linear(5, 1)), torch.randn(2, 2)
+        build.net(run, a=nn.Linear(2, 3), b=nn.Linear(2, 2), c=nn.Linear(2, 5), d=nn.Linear(5, 1)),
+        torch.randn(2, 2),
     )
     channels = channels_of(joined)
     with pytest.raises(InputError, match="layer 'b'"):
@@ -91,19 +95,29 @@ def test_take_is_a_view_of_a_prefix_and_passes_gradients():
 
 def test_cut_twice_takes_slices_of_slices(build):
     network = trace(build.lively(build.resnet()), torch.randn(2, 3, 8, 8))
-    once = slim(network, channels_of(network), np.concatenate([g.units[::2] for g in channels_of(network).free])).network
+    once = slim(
+        network,
+        channels_of(network),
+        np.concatenate([g.units[::2] for g in channels_of(network).free]),
+    ).network
     channels = channels_of(once)
-    twice = slim(once, channels, np.concatenate([group.units[:1] for group in channels.free])).network
+    twice = slim(
+        once, channels, np.concatenate([group.units[:1] for group in channels.free])
+    ).network
     assert twice(torch.randn(2, 3, 8, 8)).shape == (2, 3)
 
 
 def test_a_depthwise_layer_of_one_channel_can_be_cut_to_and_analysed(build):
     network = trace(build.lively(build.mobilenet()), torch.randn(2, 3, 8, 8))
     small = slim(
-        network, channels_of(network), np.concatenate([group.units[:1] for group in channels_of(network).free])
+        network,
+        channels_of(network),
+        np.concatenate([group.units[:1] for group in channels_of(network).free]),
     ).network
     channels = channels_of(small)
-    assert slim(small, channels, np.concatenate([group.units for group in channels.free])).taken == {}
+    assert (
+        slim(small, channels, np.concatenate([group.units for group in channels.free])).taken == {}
+    )
     assert all(group.units.size == 1 for group in channels.free)
 
 
@@ -141,8 +155,18 @@ def test_the_law_for_all_widths(stem, middle, times, added, groups, seed):
     example = torch.randn(2, 2, 2, 2)
     network = trace(Mixed(), example)
     channels, rng = channels_of(network), np.random.default_rng(seed)
-    assert [group.layers for group in channels.free] == [("stem", "project"), ("expand",), ("added",), ("grouped",)]
-    kept = np.concatenate([rng.permutation(group.units)[: rng.integers(1, len(group.units) + 1)] for group in channels.free])
+    assert [group.layers for group in channels.free] == [
+        ("stem", "project"),
+        ("expand",),
+        ("added",),
+        ("grouped",),
+    ]
+    kept = np.concatenate(
+        [
+            rng.permutation(group.units)[: rng.integers(1, len(group.units) + 1)]
+            for group in channels.free
+        ]
+    )
     small = slim(network, channels, kept).network
     with torch.no_grad():
         for name in ("stem", "project", "expand", "added", "grouped"):
@@ -150,7 +174,9 @@ def test_the_law_for_all_widths(stem, middle, times, added, groups, seed):
             network.get_submodule(name).weight[gone] = 0
             network.get_submodule(name).bias[gone] = 0
         depthwise, norm = network.get_submodule("depthwise"), network.get_submodule("norm")
-        depthwise.bias[torch.from_numpy(np.repeat(~np.isin(channels.made["expand"], kept), times))] = 0
+        depthwise.bias[
+            torch.from_numpy(np.repeat(~np.isin(channels.made["expand"], kept), times))
+        ] = 0
         both = np.concatenate([channels.made["stem"], channels.made["grouped"]])
         norm.bias[torch.from_numpy(~np.isin(both, kept))] = 0
         torch.testing.assert_close(small(example), network(example), atol=1e-5, rtol=1e-5)

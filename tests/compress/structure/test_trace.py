@@ -30,16 +30,25 @@ def test_nodes_know_their_shapes():
 
 
 def test_shapes_follow_a_new_example_and_modes_stay():
-    traced = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), torch.randn(2, 3, 8, 8)).train()
+    traced = trace(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), torch.randn(2, 3, 8, 8)
+    ).train()
     traced.get_submodule("1").eval()
     with_shapes(traced, torch.randn(5, 3, 6, 6))
     assert [shape_of(node) for node in traced.graph.nodes][1] == (5, 4, 4, 4)
-    assert [traced.training, traced.get_submodule("0").training, traced.get_submodule("1").training] == [True, True, False]
+    assert [
+        traced.training,
+        traced.get_submodule("0").training,
+        traced.get_submodule("1").training,
+    ] == [True, True, False]
     assert example_of(traced).shape == (5, 3, 6, 6)
 
 
 def test_whole_numbers_as_input():
-    traced = trace(nn.Sequential(nn.Embedding(7, 4), nn.Flatten(), nn.Linear(12, 2)), torch.zeros(2, 3, dtype=torch.int64))
+    traced = trace(
+        nn.Sequential(nn.Embedding(7, 4), nn.Flatten(), nn.Linear(12, 2)),
+        torch.zeros(2, 3, dtype=torch.int64),
+    )
     assert example_of(traced).dtype == torch.int64
 
 
@@ -82,13 +91,16 @@ class TwoInputs(nn.Module):
 
 @pytest.mark.parametrize("module", [Branching(), Looping()])
 def test_control_flow_by_values_is_refused(module):
-    with pytest.raises(CompileError, match=rf"{type(module).__name__} cannot be traced.*torch\.where"):
+    with pytest.raises(
+        CompileError, match=rf"{type(module).__name__} cannot be traced.*torch\.where"
+    ):
         trace(module, torch.randn(2, 3))
 
 
 def test_an_example_that_does_not_fit_is_refused(capfd):
     with pytest.raises(
-        CompileError, match=r"fails on an input \[2, 4, 8, 8\].*expected input.* to have 3 channels.*Give an example"
+        CompileError,
+        match=r"fails on an input \[2, 4, 8, 8\].*expected input.* to have 3 channels.*Give an example",
     ):
         trace(nn.Sequential(nn.Conv2d(3, 4, 3)), torch.randn(2, 4, 8, 8))
     assert capfd.readouterr().err == ""

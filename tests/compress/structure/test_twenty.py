@@ -34,7 +34,10 @@ def test_half_of_a_network_is_what_the_masked_one_computes(name, law):
     assert pruned.share <= 0.5
 
 
-@pytest.mark.parametrize("name", ["ConvNeXt", "C2f (#147)", "DeiT (#340)", "ShuffleNet", "shared head", "GLU (#366, #393)"])
+@pytest.mark.parametrize(
+    "name",
+    ["ConvNeXt", "C2f (#147)", "DeiT (#340)", "ShuffleNet", "shared head", "GLU (#366, #393)"],
+)
 def test_half_of_a_network_becomes_a_file(name):
     pytest.importorskip("litert_torch", reason="needs the extra 'compile'")
     if name in FROM_LIBRARY:

@@ -37,13 +37,27 @@ FROM_LIBRARY: Mapping[str, Callable[[], nn.Module]] = {
     "MobileNetV1": _vision("MobileNetV1", depth_multiplier=0.25, image_size=SIDE),
     "MobileNetV2": _vision("MobileNetV2", depth_multiplier=0.35, image_size=SIDE),
     "ResNet": _vision("ResNet", embedding_size=16, layer_type="bottleneck", **_STAGES),
-    "RegNet": _vision("RegNet", embedding_size=16, groups_width=8, hidden_sizes=[16, 24, 32, 48], depths=[1, 1, 2, 1]),
-    "EfficientNet": _vision("EfficientNet", width_coefficient=0.25, depth_coefficient=0.3, image_size=SIDE, hidden_dim=320),
+    "RegNet": _vision(
+        "RegNet",
+        embedding_size=16,
+        groups_width=8,
+        hidden_sizes=[16, 24, 32, 48],
+        depths=[1, 1, 2, 1],
+    ),
+    "EfficientNet": _vision(
+        "EfficientNet",
+        width_coefficient=0.25,
+        depth_coefficient=0.3,
+        image_size=SIDE,
+        hidden_dim=320,
+    ),
     "ConvNeXt": _vision("ConvNext", **_STAGES),
     "ViT": _vision("ViT", **_TOKENS),
     "DINOv2": _vision("Dinov2", **{**_TOKENS, "mlp_ratio": 2}),
     "PoolFormer": _vision("PoolFormer", **_STAGES),
-    "SegFormer": _vision("Segformer", num_attention_heads=[1, 2, 2, 4], decoder_hidden_size=32, **_STAGES),
+    "SegFormer": _vision(
+        "Segformer", num_attention_heads=[1, 2, 2, 4], decoder_hidden_size=32, **_STAGES
+    ),
 }
 
 
@@ -64,7 +78,8 @@ class C2f(nn.Module):
         self.width = outputs // 2
         self.one, self.two = _unit(inputs, outputs, 1), _unit((2 + blocks) * self.width, outputs, 1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(_unit(self.width, self.width), _unit(self.width, self.width)) for _ in range(blocks)
+            nn.Sequential(_unit(self.width, self.width), _unit(self.width, self.width))
+            for _ in range(blocks)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -83,7 +98,9 @@ class Attention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, t, _ = x.shape
-        q, k, v = self.qkv(x).reshape(n, t, 3, self.heads, self.dim).permute(2, 0, 3, 1, 4).unbind(0)
+        q, k, v = (
+            self.qkv(x).reshape(n, t, 3, self.heads, self.dim).permute(2, 0, 3, 1, 4).unbind(0)
+        )
         weights = (q @ k.transpose(-2, -1) * self.dim**-0.5).softmax(-1)
         return self.proj((weights @ v).transpose(1, 2).reshape(n, t, -1))
 
@@ -92,7 +109,10 @@ class Deit(nn.Module):
     def __init__(self, width: int = 48) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, width, 8, 8)
-        self.token, self.position = nn.Parameter(torch.randn(1, 1, width)), nn.Parameter(torch.randn(1, 17, width))
+        self.token, self.position = (
+            nn.Parameter(torch.randn(1, 1, width)),
+            nn.Parameter(torch.randn(1, 17, width)),
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.attention = Attention(width, 4)
         self.mlp = nn.Sequential(nn.Linear(width, 96), nn.GELU(), nn.Linear(96, width))
@@ -113,7 +133,10 @@ class ShuffleUnit(nn.Module):
         super().__init__()
         half = width // 2
         self.branch = nn.Sequential(
-            _unit(half, half, 1), nn.Conv2d(half, half, 3, padding=1, groups=half), nn.BatchNorm2d(half), _unit(half, half, 1)
+            _unit(half, half, 1),
+            nn.Conv2d(half, half, 3, padding=1, groups=half),
+            nn.BatchNorm2d(half),
+            _unit(half, half, 1),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -129,7 +152,11 @@ class Gated(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.gate = nn.Conv2d(3, 24, 3, padding=1), nn.GLU(1)
-        self.up, self.deep, self.down = nn.Conv2d(12, 48, 1), nn.Conv2d(48, 48, 3, padding=1, groups=48), nn.Conv2d(24, 16, 1)
+        self.up, self.deep, self.down = (
+            nn.Conv2d(12, 48, 1),
+            nn.Conv2d(48, 48, 3, padding=1, groups=48),
+            nn.Conv2d(24, 16, 1),
+        )
         self.head = _head(16)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -144,7 +171,9 @@ class Upsampling(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(_unit(3, 16), nn.Conv2d(16, 32, 3, padding=1), nn.PixelShuffle(2), _unit(8, 16))
+        self.body = nn.Sequential(
+            _unit(3, 16), nn.Conv2d(16, 32, 3, padding=1), nn.PixelShuffle(2), _unit(8, 16)
+        )
         self.head = _head(16)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -172,13 +201,19 @@ class Levels(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.lower = _unit(3, 16), _unit(16, 16, stride=2)
-        self.shared, self.norms = nn.Conv2d(16, 16, 3, padding=1), nn.ModuleList(nn.BatchNorm2d(16) for _ in range(2))
+        self.shared, self.norms = (
+            nn.Conv2d(16, 16, 3, padding=1),
+            nn.ModuleList(nn.BatchNorm2d(16) for _ in range(2)),
+        )
         self.head = nn.Linear(32, CLASSES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         high = self.stem(x)
         low = self.lower(high)
-        found = [F.silu(norm(self.shared(level))).mean((2, 3)) for norm, level in zip(self.norms, (high, low), strict=True)]
+        found = [
+            F.silu(norm(self.shared(level))).mean((2, 3))
+            for norm, level in zip(self.norms, (high, low), strict=True)
+        ]
         return self.head(torch.cat(found, 1))
 
 
@@ -190,7 +225,9 @@ class UNet(nn.Module):
         self.one = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.GroupNorm(4, 16), nn.PReLU(16))
         self.two = nn.Sequential(nn.Conv2d(16, 24, 3, padding=1), nn.GroupNorm(4, 24), nn.SiLU())
         self.up = nn.ConvTranspose2d(24, 16, 2, 2)
-        self.last = nn.Sequential(nn.Conv2d(32, 16, 3, padding=1), nn.GroupNorm(4, 16), nn.SiLU(), _head(16))
+        self.last = nn.Sequential(
+            nn.Conv2d(32, 16, 3, padding=1), nn.GroupNorm(4, 16), nn.SiLU(), _head(16)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         high = self.one(x)
@@ -204,7 +241,10 @@ class Dense(nn.Module):
         super().__init__()
         self.stem = _unit(3, 16)
         self.grow = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm2d(16 + 8 * n), nn.ReLU(), nn.Conv2d(16 + 8 * n, 8, 3, padding=1)) for n in range(3)
+            nn.Sequential(
+                nn.BatchNorm2d(16 + 8 * n), nn.ReLU(), nn.Conv2d(16 + 8 * n, 8, 3, padding=1)
+            )
+            for n in range(3)
         )
         self.down, self.up, self.head = nn.Linear(40, 10), nn.Linear(10, 40), _head(40)
 
@@ -223,7 +263,12 @@ class WideAndDeep(nn.Module):
         super().__init__()
         inputs = 3 * SIDE * SIDE
         self.deep = nn.Sequential(
-            nn.Linear(inputs, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 16), nn.ReLU()
+            nn.Linear(inputs, 32),
+            nn.BatchNorm1d(32),
+            nn.ReLU(),
+            nn.Dropout(),
+            nn.Linear(32, 16),
+            nn.ReLU(),
         )
         self.wide, self.last = nn.Linear(inputs, 12), nn.Linear(28, CLASSES)
 
@@ -234,13 +279,17 @@ class WideAndDeep(nn.Module):
 
 def _resnext() -> nn.Module:
     """Grouped convolutions: torch-pruning#9."""
-    return nn.Sequential(_unit(3, 16), _unit(16, 32, 1), _unit(32, 32, groups=4), _unit(32, 24, 1), _head(24))
+    return nn.Sequential(
+        _unit(3, 16), _unit(16, 32, 1), _unit(32, 32, groups=4), _unit(32, 24, 1), _head(24)
+    )
 
 
 FROM_ISSUES: Mapping[str, Callable[[], nn.Module]] = {
     "C2f (#147)": lambda: nn.Sequential(_unit(3, 16, stride=2), C2f(16, 24), _head(24)),
     "DeiT (#340)": Deit,
-    "ShuffleNet": lambda: nn.Sequential(_unit(3, 24, stride=2), ShuffleUnit(24), ShuffleUnit(24), _head(24)),
+    "ShuffleNet": lambda: nn.Sequential(
+        _unit(3, 24, stride=2), ShuffleUnit(24), ShuffleUnit(24), _head(24)
+    ),
     "GLU (#366, #393)": Gated,
     "PixelShuffle (#98, #420)": Upsampling,
     "ConvTranspose (#99, #125)": Generator,

@@ -23,7 +23,11 @@ TARGETS = ["20KB", "24KB, projected, 100%"]
 def texts(count: int, seed: int) -> Dataset:
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
-    return Dataset(tuple(f"{rng.choice(WORDS[label])} and {rng.choice(WORDS[label])}" for label in labels), labels, LABELS)
+    return Dataset(
+        tuple(f"{rng.choice(WORDS[label])} and {rng.choice(WORDS[label])}" for label in labels),
+        labels,
+        LABELS,
+    )
 
 
 class Words(nn.Module):
@@ -69,7 +73,10 @@ def test_members_are_text_models_that_learned(family: Family):
         assert path.stat().st_size == member.size
         with TextClassifier.open(path) as model:
             assert model.classify("hi and hello")[0].label == "greeting"
-            assert model.model.card["accuracy"] == {"test": round(member.accuracy, 4), "examples": 30}
+            assert model.model.card["accuracy"] == {
+                "test": round(member.accuracy, 4),
+                "examples": 30,
+            }
         assert member.accuracy > (0.75 if member is family.teacher else 0.9)
         assert member.latency.median > 0
         assert sum(map(sum, member.confusion)) == 30
@@ -93,14 +100,18 @@ def test_epochs_are_those_that_were_set(splits: Splits, tmp_path: Path):
     assert short.record["settings"]["texts"] == {"teacher": 2, "members": 1}
     assert short.record["teacher"]["network"] == "Words"
     with pytest.raises(InputError, match="other settings"):
-        compress(Words(), splits, out=tmp_path, targets=["24KB, projected"], settings=Settings(seed=1))
+        compress(
+            Words(), splits, out=tmp_path, targets=["24KB, projected"], settings=Settings(seed=1)
+        )
 
 
 def test_a_file_that_guesses_is_told(family: Family, splits: Splits, tmp_path: Path):
     turned = replace(splits, valid=replace(splits.valid, labels=np.roll(splits.valid.labels, 1)))
     source = Teacher(file=str(family.folder / "rows_1.tflite"))
     settings = Settings(texts=TextEpochs(members=1))
-    with pytest.warns(TeacherWarning, match=r"rows_1.tflite answers 0.0 % of 30 .* hardly more than a guess"):
+    with pytest.warns(
+        TeacherWarning, match=r"rows_1.tflite answers 0.0 % of 30 .* hardly more than a guess"
+    ):
         made = compress(source, turned, out=tmp_path, targets=["16KB"], settings=settings)
     assert "hardly more" in made.record["notes"][0]
 
@@ -121,15 +132,29 @@ def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_pa
         (Words(), {"targets": ["20KB, pruned"]}, "members for texts are nested or projected"),
         (Words(), {"targets": 0}, "expected one member or more"),
         (Words(), {"settings": Settings(quantise=1.0)}, r"these are texts.*\[settings.texts\]"),
-        (Teacher(file="gone.tflite"), {}, "the teacher's file .*gone.tflite cannot be read: No such file"),
+        (
+            Teacher(file="gone.tflite"),
+            {},
+            "the teacher's file .*gone.tflite cannot be read: No such file",
+        ),
         (Words(), {"targets": "24KB"}, "targets: expected a list such as .*, got '24KB'"),
         (Words(), {"targets": [24]}, "target 24: expected a text such as"),
-        (Words(), {"techniques": "pruning"}, "techniques: expected a list of some of .*, got 'pruning'"),
-        (Teacher(file="x.tflite", classes=(1, 0, 2)), {}, "mean, std and classes .* these are texts"),
+        (
+            Words(),
+            {"techniques": "pruning"},
+            "techniques: expected a list of some of .*, got 'pruning'",
+        ),
+        (
+            Teacher(file="x.tflite", classes=(1, 0, 2)),
+            {},
+            "mean, std and classes .* these are texts",
+        ),
         (Softened(), {}, "leave out its last softmax"),
         (Words(), {"targets": ["2KB"]}, "bytes are too few"),
     ],
 )
-def test_what_cannot_work_is_refused(splits: Splits, tmp_path: Path, teacher: object, options: dict[str, object], message: str):
+def test_what_cannot_work_is_refused(
+    splits: Splits, tmp_path: Path, teacher: object, options: dict[str, object], message: str
+):
     with pytest.raises((InputError, TrainingError), match=message):
         compress(teacher, splits, out=tmp_path, **{"targets": 1, **options})  # type: ignore[arg-type]

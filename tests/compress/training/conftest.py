@@ -1,4 +1,6 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for "made_steps"; pytest's importlib mode leaves the path alone
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # for "made_steps"; pytest's importlib mode leaves the path alone

@@ -15,7 +15,9 @@ class Pictures:
         self.pictures, self.views = np.zeros((count, 1)), views
 
     def view(self, places, step, view):
-        return torch.from_numpy(np.stack([places + view, places * 0 + view], axis=1).astype(np.float32))
+        return torch.from_numpy(
+            np.stack([places + view, places * 0 + view], axis=1).astype(np.float32)
+        )
 
 
 class Teacher:
@@ -59,7 +61,9 @@ def as_zip(path):
         lambda path: path.write_bytes(b"PK\x03\x04 no archive"),
         lambda path: path.write_bytes(path.read_bytes()[:200]),
         lambda path: path.write_bytes(path.read_bytes().replace(b"<f2", b"|O8")),
-        lambda path: path.write_bytes(path.read_bytes().replace(b"(600, 2)", b"(9" + b"9" * 14 + b",)")),
+        lambda path: path.write_bytes(
+            path.read_bytes().replace(b"(600, 2)", b"(9" + b"9" * 14 + b",)")
+        ),
         lambda path: path.write_bytes(path.read_bytes()[:-2] + b"\x00\x7c"),
         as_zip,
     ],

@@ -15,7 +15,9 @@ def numbered(count: int, side: int = 6) -> Dataset:
     return Dataset(inputs, np.arange(count) % 2, ("even", "odd"))
 
 
-def batches(count: int = 10, size: int = 4, how: Augmentation | None = None, **options: int) -> Batches:
+def batches(
+    count: int = 10, size: int = 4, how: Augmentation | None = None, **options: int
+) -> Batches:
     data = numbered(count)
     return Batches(data, Preparation.of(data), size, how, seed=options.pop("seed", 0), **options)
 
@@ -60,7 +62,9 @@ def test_a_data_set_smaller_than_a_batch_is_one_batch():
 
 def test_inputs_are_normalised_and_channels_last():
     rng = np.random.default_rng(0)
-    data = Dataset(rng.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8), np.arange(50) % 2, ("a", "b"))
+    data = Dataset(
+        rng.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8), np.arange(50) % 2, ("a", "b")
+    )
     preparation = Preparation.of(data)
     inputs = preparation.inputs(data.inputs)
     assert inputs.shape == (50, 3, 8, 8)
@@ -69,19 +73,25 @@ def test_inputs_are_normalised_and_channels_last():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 3), st.floats(0.5, 1), st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
+@given(
+    st.integers(0, 3), st.floats(0.5, 1), st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000)
+)
 def test_variations_only_move_pixels(shift: int, zoom: float, height: int, width: int, seed: int):
     rng = np.random.default_rng(seed)
     pictures = rng.integers(0, 256, (4, height, width, 2), dtype=np.uint8)
     varied = vary(pictures, Augmentation(shift=shift, zoom=zoom), rng.random((4, 8)))
     assert varied.shape == pictures.shape
     for before, after in zip(pictures, varied, strict=True):
-        assert {tuple(pixel) for pixel in after.reshape(-1, 2)} <= {tuple(pixel) for pixel in before.reshape(-1, 2)}
+        assert {tuple(pixel) for pixel in after.reshape(-1, 2)} <= {
+            tuple(pixel) for pixel in before.reshape(-1, 2)
+        }
 
 
 def test_without_variation_nothing_changes():
     pictures = np.random.default_rng(0).integers(0, 256, (5, 7, 4, 1), dtype=np.uint8)
-    same = vary(pictures, Augmentation(flip=False, shift=0), np.random.default_rng(1).random((5, 8)))
+    same = vary(
+        pictures, Augmentation(flip=False, shift=0), np.random.default_rng(1).random((5, 8))
+    )
     assert (same == pictures).all()
 
 
@@ -94,7 +104,9 @@ def test_nothing_is_mirrored_that_was_not_asked_for():
 
 def test_half_is_mirrored():
     pictures = np.tile(np.arange(8, dtype=np.uint8)[None, :, None], (400, 8, 1, 1))
-    varied = vary(pictures, Augmentation(flip=True, shift=0), np.random.default_rng(1).random((400, 8)))
+    varied = vary(
+        pictures, Augmentation(flip=True, shift=0), np.random.default_rng(1).random((400, 8))
+    )
     assert 150 < (varied[:, 0, 0, 0] == 7).sum() < 250
 
 
@@ -106,7 +118,9 @@ def test_cutout_covers_its_square():
     assert (varied == 100).sum() == 16
 
 
-@pytest.mark.parametrize("wrong", [{"shift": -1}, {"cutout": -2}, {"zoom": 0.0}, {"zoom": 1.5}, {"colour": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"shift": -1}, {"cutout": -2}, {"zoom": 0.0}, {"zoom": 1.5}, {"colour": 1.0}]
+)
 def test_impossible_variations_are_refused(wrong: dict[str, float]):
     with pytest.raises(InputError, match="expected shift"):
         Augmentation(**wrong)

@@ -33,10 +33,14 @@ def test_two_processes_learn_what_one_does(alone) -> None:
     step, told = joint_step(2), []
     found = fit_on(2, step, SCHEDULE, STEPS, seed=3, report=lambda *done: told.append(done))
     assert [step for step, _ in found] == [step for step, _ in curve]
-    np.testing.assert_allclose([loss for _, loss in found[:1]], [loss for _, loss in curve[:1]], atol=2e-5)
+    np.testing.assert_allclose(
+        [loss for _, loss in found[:1]], [loss for _, loss in curve[:1]], atol=2e-5
+    )
     for name, tensor in weights(step).items():
         np.testing.assert_allclose(tensor, end[name], atol=1e-5, err_msg=name)
-        if tensor.ndim > 1 and "members.nested" not in name:  # a nested member's own copies are not what it learns
+        if (
+            tensor.ndim > 1 and "members.nested" not in name
+        ):  # a nested member's own copies are not what it learns
             assert not np.allclose(tensor, start[name], rtol=0, atol=1e-4), name
     assert [done[:2] for done in told] == [(number, STEPS) for number in range(1, STEPS + 1)]
     assert multiprocessing.active_children() == []
@@ -56,9 +60,20 @@ def test_a_run_goes_on_where_it_was(alone, tmp_path: Path) -> None:
 
     first = joint_step(4)
     with pytest.raises(StoppedError):
-        fit(first.together, first, SCHEDULE, STEPS, save=save, seed=3, report=stop, clock=lambda: next(hours))
+        fit(
+            first.together,
+            first,
+            SCHEDULE,
+            STEPS,
+            save=save,
+            seed=3,
+            report=stop,
+            clock=lambda: next(hours),
+        )
     step, told = joint_step(2), []
-    found = fit_on(2, step, SCHEDULE, STEPS, save=save, seed=3, report=lambda *done: told.append(done[0]))
+    found = fit_on(
+        2, step, SCHEDULE, STEPS, save=save, seed=3, report=lambda *done: told.append(done[0])
+    )
     assert told == [4, 5, 6]  # three were saved
     assert [number for number, _ in found] == [number for number, _ in alone[1]]
     for name, tensor in weights(step).items():

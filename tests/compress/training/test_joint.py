@@ -28,7 +28,10 @@ from handheld.training import Distillation, Schedule, autocast, fit, student_los
 SHAPE = PictureShape(1, 12, 12)
 
 
-@given(st.dictionaries(st.sampled_from("abcdefg"), st.floats(1, 1000), min_size=1), st.floats(0.02, 0.5))
+@given(
+    st.dictionaries(st.sampled_from("abcdefg"), st.floats(1, 1000), min_size=1),
+    st.floats(0.02, 0.5),
+)
 def test_members_keep_to_their_budget(costs: dict[str, float], budget: float):
     largest, batch = 1000.0, 4096
     who = sandwich(costs, largest, batch, budget)
@@ -82,12 +85,20 @@ def test_a_fixed_teacher_learns_nothing(splits: Splits):
     together.large.eval()
     before = deepcopy(together.large.state_dict())
     member = deepcopy(together.members["nested"].standalone())
-    curve = fit(together, lambda step: joint_step(together, batches, who, Distillation(), step), Schedule(1), 3)
+    curve = fit(
+        together,
+        lambda step: joint_step(together, batches, who, Distillation(), step),
+        Schedule(1),
+        3,
+    )
     assert np.isfinite(curve[-1][1])
     after = together.large.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     learned = together.members["nested"].standalone()
-    assert any(not torch.equal(one, other) for one, other in zip(member.parameters(), learned.parameters(), strict=True))
+    assert any(
+        not torch.equal(one, other)
+        for one, other in zip(member.parameters(), learned.parameters(), strict=True)
+    )
 
 
 def test_a_teacher_above_teaches_all(splits: Splits):
@@ -131,8 +142,23 @@ def test_in_shared_weights_a_members_example_counts_as_one_of_the_large_networks
 def test_what_members_cost_is_the_ratio_of_medians_and_teaches_nothing(splits: Splits):
     together, batches, who = setup(splits)
     before = [parameter.detach().clone() for parameter in together.parameters()]
-    times = iter([0, 9, 99, *[value for pair in range(4) for value in (100 * pair, 100 * pair + 10, 100 * pair + 21)]])
-    ratio = time_ratio(JointStep(together, batches, who, Distillation()), 4, clock=lambda: float(next(times)))
+    times = iter(
+        [
+            0,
+            9,
+            99,
+            *[
+                value
+                for pair in range(4)
+                for value in (100 * pair, 100 * pair + 10, 100 * pair + 21)
+            ],
+        ]
+    )
+    ratio = time_ratio(
+        JointStep(together, batches, who, Distillation()), 4, clock=lambda: float(next(times))
+    )
     assert ratio == pytest.approx(1.1)
-    assert all(torch.equal(one, other) for one, other in zip(before, together.parameters(), strict=True))
+    assert all(
+        torch.equal(one, other) for one, other in zip(before, together.parameters(), strict=True)
+    )
     assert all(parameter.grad is None for parameter in together.parameters())

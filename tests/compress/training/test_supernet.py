@@ -58,7 +58,9 @@ def test_a_member_owns_nothing_but_its_normalisation():
 def test_a_shallow_member_has_no_blocks_and_a_small_one_looks_at_small_pictures():
     network = large()
     shallow = Nested(network, narrow(network, EXAMPLE, width=1.0, blocks=0), 12)
-    assert sum(p.numel() for p in shallow.parameters()) < sum(p.numel() for p in network.parameters())
+    assert sum(p.numel() for p in shallow.parameters()) < sum(
+        p.numel() for p in network.parameters()
+    )
     small = Nested(network, narrow(network, torch.zeros(2, 1, 8, 8), width=1.0), 8)
     assert small(torch.randn(3, *SHAPE)).shape == (3, 3)
     assert shallow(torch.randn(3, *SHAPE)).shape == (3, 3)

@@ -61,7 +61,11 @@ def test_where_nothing_can_be_read(tmp_path):
 
 
 def test_windows_are_each_users_own_and_the_last_lines_are_to_test_on(tmp_path):
-    for user, lines in (("ann", ["abcdefgh", "ij", "kl", "mn", "tested"]), ("bob", ["x", "yz"]), ("cy", ["once"])):
+    for user, lines in (
+        ("ann", ["abcdefgh", "ij", "kl", "mn", "tested"]),
+        ("bob", ["x", "yz"]),
+        ("cy", ["once"]),
+    ):
         (tmp_path / f"{user}.txt").write_text("\n".join(lines))
     found = windows(one_each(tmp_path), length=5)
     assert found.partition.names == ("ann", "bob")
@@ -79,7 +83,9 @@ def test_letters_that_are_not_known_are_one_letter():
     assert numbers("aé€b").tolist() == [*numbers("a"), 0, 0, *numbers("b")]
 
 
-@pytest.mark.parametrize("values", [{"test": 1.0}, {"test": "0.2"}, {"length": 0}, {"length": 1.5}, {"least": "2"}])
+@pytest.mark.parametrize(
+    "values", [{"test": 1.0}, {"test": "0.2"}, {"length": 0}, {"length": 1.5}, {"least": "2"}]
+)
 def test_windows_that_cannot_be(values):
     with pytest.raises(InputError, match=f"{next(iter(values))}: expected a"):
         windows({"a": ["b", "c"]}, **values)

@@ -19,11 +19,20 @@ LABELS = np.random.default_rng(0).integers(0, 10, 6000)
 
 
 def whole(partition, count):
-    return np.array_equal(np.sort(partition.places), np.arange(count)) and partition.offsets[-1] == count
+    return (
+        np.array_equal(np.sort(partition.places), np.arange(count))
+        and partition.offsets[-1] == count
+    )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 40), st.integers(0, 300), st.integers(0, 5), st.floats(0.01, 100), st.floats(0, 3))
+@given(
+    st.integers(1, 40),
+    st.integers(0, 300),
+    st.integers(0, 5),
+    st.floats(0.01, 100),
+    st.floats(0, 3),
+)
 def test_each_example_has_one_user(users, more, seed, evenness, skew):
     count = 2 * users + more
     labels = np.random.default_rng(seed).integers(0, 4, count)
@@ -128,9 +137,18 @@ def test_of_ten_thousand_users_each_gets_enough_from_the_richest():
         (lambda: of_parts([np.array([0]), np.array([-1])]), "parts: .* got -1"),
         (lambda: of_parts([np.array([0.5])]), r"parts: expected whole numbers .n,., got float64"),
         (lambda: Partition(np.array([-1]), np.array([0, 1])), "places: .* got -1"),
-        (lambda: Partition(np.array([1]), np.array([0, 7])), r"offsets: expected numbers that rise from 0 to 1.* got .0, 7."),
-        (lambda: Partition(np.arange(3), np.array([0, 2, 1, 3])), "offsets: expected numbers that rise"),
-        (lambda: Partition(np.arange(0), np.array([], np.int64)), "offsets: expected numbers that rise"),
+        (
+            lambda: Partition(np.array([1]), np.array([0, 7])),
+            r"offsets: expected numbers that rise from 0 to 1.* got .0, 7.",
+        ),
+        (
+            lambda: Partition(np.arange(3), np.array([0, 2, 1, 3])),
+            "offsets: expected numbers that rise",
+        ),
+        (
+            lambda: Partition(np.arange(0), np.array([], np.int64)),
+            "offsets: expected numbers that rise",
+        ),
         (lambda: by_user([1.0, float("nan")]), "owners: example 1 is of nan"),
         (lambda: evenly(5, 2.5, seed=0), "users: expected a whole number of 1 or more, got 2.5"),
     ],
@@ -143,14 +161,20 @@ def test_what_is_no_partition_is_refused(wrong, why):
 def test_owners_above_all_signed_numbers():
     partition = by_user(np.array([2**63 + 5, 7, 2**63 + 5], np.uint64))
     assert [partition.of(user).tolist() for user in range(2)] == [[1], [0, 2]]
-    assert len(of_parts([np.array([], float), np.array([0])])) == 2  # an empty list has no type of its own
+    assert (
+        len(of_parts([np.array([], float), np.array([0])])) == 2
+    )  # an empty list has no type of its own
 
 
 def test_labels_of_any_type_are_counted_and_large_ones_refused():
     partition = of_parts([np.array([0, 1]), np.array([2])])
     assert partition.counts(np.array([1, 0, 1], np.uint64), 2).tolist() == [[1, 1], [0, 1]]
     for labels, classes, why in (
-        ([0, 1, 2_000_000_000], 2_000_000_001, "2 users and 2,000,000,001 classes are too many to count"),
+        (
+            [0, 1, 2_000_000_000],
+            2_000_000_001,
+            "2 users and 2,000,000,001 classes are too many to count",
+        ),
         ([0, 1, 2], 2, "labels: expected 0 to 1, got 0 to 2"),
         ([0, 1, -1], 2, "labels: expected 0 to 1, got -1 to 1"),
     ):

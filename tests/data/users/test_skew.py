@@ -8,7 +8,13 @@ from handheld.data.users.skew import skew_of
 def test_dealt_out_evenly():
     labels = np.arange(1000) % 4
     found = skew_of(evenly(1000, 10, seed=0), labels)
-    assert (found.users, found.examples, found.fewest, found.most, found.classes) == (10, 1000, 100, 100, 4)
+    assert (found.users, found.examples, found.fewest, found.most, found.classes) == (
+        10,
+        1000,
+        100,
+        100,
+        4,
+    )
     assert found.distance < 0.1
     assert found.richest == pytest.approx(0.1)
 
@@ -29,7 +35,10 @@ def test_the_richest_have_most():
 def test_nobody_has_anything():
     assert skew_of(Partition(np.zeros(0, np.int64), np.zeros(4, np.int64))).users == 0
     lonely = Partition(np.arange(3), np.array([0, 0, 3, 3]))
-    assert (skew_of(lonely, np.zeros(3, np.int64)).users, skew_of(lonely, np.zeros(3, np.int64)).distance) == (1, 0)
+    assert (
+        skew_of(lonely, np.zeros(3, np.int64)).users,
+        skew_of(lonely, np.zeros(3, np.int64)).distance,
+    ) == (1, 0)
 
 
 def test_labels_may_be_any_numbers():

@@ -15,7 +15,11 @@ def test_lines_are_read(tmp_path, packed):
     path.write_bytes(gzip.compress(LINES.encode()) if packed else LINES.encode())
     found, skipped = read_libsvm(path)
     assert (found.labels.tolist(), found.features, skipped) == ([1, -1, -1], 7, [])
-    assert (found.offsets.tolist(), found.columns.tolist(), found.values.tolist()) == ([0, 2, 3, 3], [2, 6, 0], [1, 0.5, 2])
+    assert (found.offsets.tolist(), found.columns.tolist(), found.values.tolist()) == (
+        [0, 2, 3, 3],
+        [2, 6, 0],
+        [1, 0.5, 2],
+    )
     assert read_libsvm(path, features=20)[0].features == 20
 
 
@@ -34,7 +38,10 @@ def test_lines_that_cannot_be_read_are_left_out_and_named(tmp_path, line, why):
     assert why in skipped[0].reason
 
 
-@pytest.mark.parametrize("content", [b"", b"1 1:1\n1 2:1\n", b"1 1:1\n2 1:1\n3 1:1\n", b"\x1f\x8b nothing", b"\xff 1:1\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"1 1:1\n1 2:1\n", b"1 1:1\n2 1:1\n3 1:1\n", b"\x1f\x8b nothing", b"\xff 1:1\n"],
+)
 def test_files_that_cannot_be_used_are_refused(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(InputError, match=r"two labels|cannot be read"):
@@ -48,7 +55,9 @@ def test_some_of_the_examples_in_any_order():
     rows = np.array([5, 0, 5, len(whole) - 1])
     some = whole.subset(rows)
     for place, row in enumerate(rows):
-        mine, theirs = (slice(*data.offsets[at : at + 2]) for data, at in ((some, place), (whole, row)))
+        mine, theirs = (
+            slice(*data.offsets[at : at + 2]) for data, at in ((some, place), (whole, row))
+        )
         assert (some.columns[mine] == whole.columns[theirs]).all()
     assert (some.labels == whole.labels[rows]).all()
     assert len(whole.subset(np.empty(0, np.int64))) == 0
@@ -83,7 +92,16 @@ def test_users_meet_their_own_features_again_and_again():
 
 
 @pytest.mark.parametrize(
-    "values", [{"users": 0}, {"users": 1.5}, {"features": 99}, {"shown": 1}, {"examples": 0.5}, {"examples": "9"}, {"seed": -1}]
+    "values",
+    [
+        {"users": 0},
+        {"users": 1.5},
+        {"features": 99},
+        {"shown": 1},
+        {"examples": 0.5},
+        {"examples": "9"},
+        {"seed": -1},
+    ],
 )
 def test_clicks_that_cannot_be(values):
     with pytest.raises(InputError, match=f"{next(iter(values))}: expected a"):

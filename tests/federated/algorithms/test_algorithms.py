@@ -32,7 +32,9 @@ def run(algorithm, rounds, *, steps=1, rate=0.1, weights=(1.0, 1.0, 1.0)):
             here = state.weights.copy()
             for _ in range(steps):
                 gradient = CURVATURES[client] * (here - CENTRES[client])
-                here = here - np.float32(rate) * algorithm.adjust(gradient, here, state, own[client])
+                here = here - np.float32(rate) * algorithm.adjust(
+                    gradient, here, state, own[client]
+                )
             change, extra = here - state.weights, None
             if algorithm.corrects:
                 after = algorithm.keep(change, steps * rate, state, own[client])
@@ -60,16 +62,26 @@ def test_one_step_of_rate_1_is_gradient_descent():
 
 
 def test_averaging_drifts_where_devices_differ_and_scaffold_does_not():
-    drifted, right = (run(algorithm, 300, steps=20)[-1].weights for algorithm in (FedAvg(), Scaffold(population=3)))
+    drifted, right = (
+        run(algorithm, 300, steps=20)[-1].weights
+        for algorithm in (FedAvg(), Scaffold(population=3))
+    )
     assert np.abs(drifted - BEST).max() > 0.9
     assert right == pytest.approx(BEST, abs=1e-3)
 
 
 def test_a_pull_keeps_devices_near():
-    assert run(FedProx(pull=0.0), 3, steps=20)[-1].weights == pytest.approx(run(FedAvg(), 3, steps=20)[-1].weights)
-    moved = [np.abs(run(FedProx(pull=pull), 1, steps=20)[-1].weights).sum() for pull in (0.0, 1.0, 5.0)]
+    assert run(FedProx(pull=0.0), 3, steps=20)[-1].weights == pytest.approx(
+        run(FedAvg(), 3, steps=20)[-1].weights
+    )
+    moved = [
+        np.abs(run(FedProx(pull=pull), 1, steps=20)[-1].weights).sum() for pull in (0.0, 1.0, 5.0)
+    ]
     assert moved[0] > moved[1] > moved[2]
-    drifts = [np.abs(run(FedProx(pull=pull), 500, steps=20)[-1].weights - BEST).max() for pull in (0.0, 5.0)]
+    drifts = [
+        np.abs(run(FedProx(pull=pull), 500, steps=20)[-1].weights - BEST).max()
+        for pull in (0.0, 5.0)
+    ]
     assert drifts[1] < drifts[0] / 2
 
 
@@ -99,7 +111,10 @@ def test_rates_of_each_weight_by_hand(kind):
 
 def test_order_of_devices_does_not_matter_beyond_rounding():
     rng = np.random.default_rng(0)
-    told = [Total.of(rng.normal(size=50).astype(np.float32), float(rng.integers(1, 100))) for _ in range(30)]
+    told = [
+        Total.of(rng.normal(size=50).astype(np.float32), float(rng.integers(1, 100)))
+        for _ in range(30)
+    ]
     forwards, backwards = sum(told[1:], told[0]), sum(told[-2::-1], told[-1])
     assert forwards.mean == pytest.approx(backwards.mean, rel=1e-12, abs=1e-12)
 
@@ -139,7 +154,9 @@ def test_krum_keeps_one_that_is_there():
         lambda: TrimmedMean(0.4).mean(np.zeros((2, 3), np.float32)),
         lambda: Median().mean(np.zeros(3, np.float32)),
         lambda: Total.of(np.zeros(3, np.float32), np.nan),
-        lambda: Scaffold().apply(Scaffold().init(np.zeros(3, np.float32)), Total.of(np.zeros(3, np.float32))),
+        lambda: Scaffold().apply(
+            Scaffold().init(np.zeros(3, np.float32)), Total.of(np.zeros(3, np.float32))
+        ),
     ],
 )
 def test_what_cannot_be(wrong):

@@ -15,7 +15,11 @@ def krum(changes, broken, kept):
     count = len(changes)
     scores = []
     for one in range(count):
-        apart = sorted(float(((changes[one] - changes[other]) ** 2).sum()) for other in range(count) if other != one)
+        apart = sorted(
+            float(((changes[one] - changes[other]) ** 2).sum())
+            for other in range(count)
+            if other != one
+        )
         scores.append(sum(apart[: count - broken - 2]))
     return changes[sorted(range(count), key=scores.__getitem__)[:kept]].mean(axis=0)
 
@@ -33,7 +37,9 @@ def test_reference_of_krum_with_a_large_part_in_common(offset, kept):
         rng = np.random.default_rng(seed)
         changes = (offset + rng.normal(0, 0.1, (11, 30))).astype(np.float32)
         changes[4] += np.float32(0.5)
-        assert Krum(2, kept=kept).mean(changes).mean == pytest.approx(krum(changes, 2, kept), rel=1e-12)
+        assert Krum(2, kept=kept).mean(changes).mean == pytest.approx(
+            krum(changes, 2, kept), rel=1e-12
+        )
 
 
 def test_reference_of_krum_beside_one_that_is_far_away():
@@ -47,7 +53,9 @@ def test_reference_of_krum_beside_one_that_is_far_away():
 @pytest.mark.parametrize("clients", [7, 10, 50, 100])
 def test_reference_of_the_trimmed_mean(share, clients):
     changes = np.random.default_rng(clients).normal(size=(clients, 5)).astype(np.float32)
-    assert TrimmedMean(share).mean(changes).mean == pytest.approx(trimmed(changes, share), rel=1e-6, abs=1e-7)
+    assert TrimmedMean(share).mean(changes).mean == pytest.approx(
+        trimmed(changes, share), rel=1e-6, abs=1e-7
+    )
 
 
 def test_reference_of_a_trimmed_mean_that_floats_would_round_up():
@@ -59,5 +67,9 @@ def test_reference_of_a_trimmed_mean_that_floats_would_round_up():
 @pytest.mark.parametrize("clients", [1, 6, 9])
 def test_reference_of_the_median(clients):
     changes = np.random.default_rng(clients).normal(size=(clients, 5)).astype(np.float32)
-    middle = [sorted(column)[(clients - 1) // 2 : clients // 2 + 1] for column in changes.T.astype(float)]
-    assert Median().mean(changes).mean == pytest.approx([sum(each) / len(each) for each in middle], rel=1e-6)
+    middle = [
+        sorted(column)[(clients - 1) // 2 : clients // 2 + 1] for column in changes.T.astype(float)
+    ]
+    assert Median().mean(changes).mean == pytest.approx(
+        [sum(each) / len(each) for each in middle], rel=1e-6
+    )

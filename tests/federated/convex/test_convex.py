@@ -50,7 +50,12 @@ def test_lazy_steps_are_those_that_touch_every_weight(reduced):
     rng = np.random.default_rng(1)
     data = clicks(3, features=100, seed=1)[0]
     weights, slopes, scale = rng.normal(size=(3, 100))
-    scale, shrink, order, rate = np.abs(scale), rng.uniform(0.9, 1, 100), rng.permutation(len(data)), 0.2
+    scale, shrink, order, rate = (
+        np.abs(scale),
+        rng.uniform(0.9, 1, 100),
+        rng.permutation(len(data)),
+        0.2,
+    )
     push, x = rate * slopes, dense(data)
     found = np.empty(100)
     _steps.descend(*examples_of(data), order, weights, push, scale, shrink, rate, reduced, found)
@@ -77,7 +82,11 @@ def test_lazy_steps_are_those_that_touch_every_weight(reduced):
 def test_devices_together_reach_what_one_machine_would(algorithm, momentum, most):
     made = problem()
     _, best = made.central()
-    step = until(rounds(made, algorithm, momentum=momentum), lambda weights: made.loss(weights) < 1.01 * best, most=most)
+    step = until(
+        rounds(made, algorithm, momentum=momentum),
+        lambda weights: made.loss(weights) < 1.01 * best,
+        most=most,
+    )
     assert step is not None
     assert step.number > 1
 
@@ -87,7 +96,10 @@ def test_only_touched_weights_travel_and_the_same_seed_gives_the_same_bits(algor
     made = problem()
     first, again = (list(islice(rounds(made, algorithm), 3)) for _ in range(2))
     assert (first[-1].weights == again[-1].weights).all()
-    touched = sum(len(np.unique(made.data.subset(made.partition.of(user)).columns)) for user in range(len(made.partition)))
+    touched = sum(
+        len(np.unique(made.data.subset(made.partition.of(user)).columns))
+        for user in range(len(made.partition))
+    )
     assert first[0].traffic.up in (touched, 2 * touched)
     assert first[0].traffic.dense / first[0].traffic.up > 20
     never = np.bincount(made.data.columns, minlength=made.data.features) == 0

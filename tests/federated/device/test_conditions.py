@@ -25,7 +25,10 @@ class Given:
         (GOOD, ()),
         (Situation(idle=False, charging=True, unmetered=True), ("not idle",)),
         (Situation(idle=True, charging=False), ("not charging", "not known to be unmetered")),
-        (Situation(), ("not known to be idle", "not known to be charging", "not known to be unmetered")),
+        (
+            Situation(),
+            ("not known to be idle", "not known to be charging", "not known to be unmetered"),
+        ),
     ],
 )
 def test_all_conditions_must_be_known_to_hold(situation, unmet):
@@ -56,10 +59,12 @@ class Battery:
 
 
 @pytest.mark.parametrize(
-    ("battery", "charging"), [(None, True), (Battery(True), True), (Battery(False), False), (Battery(None), None)]
+    ("battery", "charging"),
+    [(None, True), (Battery(True), True), (Battery(False), False), (Battery(None), None)],
 )
 @pytest.mark.parametrize(
-    ("answer", "unmetered"), [("2", True), ("4", True), ("1", False), ("3", False), ("0", None), (None, None)]
+    ("answer", "unmetered"),
+    [("2", True), ("4", True), ("1", False), ("3", False), ("0", None), (None, None)],
 )
 def test_what_the_system_says(monkeypatch, battery, charging, answer, unmetered):
     monkeypatch.setattr(machines.psutil, "sensors_battery", lambda: battery)
@@ -73,7 +78,13 @@ class Times(tuple):
 
 @pytest.mark.parametrize(
     ("others", "hint", "idle"),
-    [(1.0, None, True), (1.0, "true", True), (1.0, "false", False), (3.0, None, False), (3.0, "true", False)],
+    [
+        (1.0, None, True),
+        (1.0, "true", True),
+        (1.0, "false", False),
+        (3.0, None, False),
+        (3.0, "true", False),
+    ],
 )
 def test_a_machine_is_idle_when_only_we_work(monkeypatch, others, hint, idle):
     class Process:
@@ -81,7 +92,11 @@ def test_a_machine_is_idle_when_only_we_work(monkeypatch, others, hint, idle):
             self.number = number
 
         def cpu_times(self):
-            return type("Here", (), {"user": ours, "system": 0.0, "children_user": 0.0, "children_system": 0.0})
+            return type(
+                "Here",
+                (),
+                {"user": ours, "system": 0.0, "children_user": 0.0, "children_system": 0.0},
+            )
 
     ours = working = 0.0
     monkeypatch.setattr(machines.psutil, "Process", Process)
@@ -93,7 +108,10 @@ def test_a_machine_is_idle_when_only_we_work(monkeypatch, others, hint, idle):
 
 
 def test_this_machine_is_read():
-    willing, strict = MachineSensors(busy=9.0, ask=lambda place: None), MachineSensors(busy=-9.0, ask=lambda place: None)
+    willing, strict = (
+        MachineSensors(busy=9.0, ask=lambda place: None),
+        MachineSensors(busy=-9.0, ask=lambda place: None),
+    )
     time.sleep(0.1)
     assert willing.read().idle is True
     assert strict.read().idle is False

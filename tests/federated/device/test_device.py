@@ -41,7 +41,8 @@ def store(tmp_path):
 def task(algorithm=None, weights=None):
     algorithm = algorithm or FedProx()
     first = ModuleLearner(
-        module(), Users(Examples(np.zeros((2, 4), np.float32), np.zeros(2, int)), evenly(2, 1, seed=0))
+        module(),
+        Users(Examples(np.zeros((2, 4), np.float32), np.zeros(2, int)), evenly(2, 1, seed=0)),
     ).start()
     return Task(algorithm.init(first if weights is None else weights), algorithm, WORK, seed=3)
 
@@ -74,7 +75,9 @@ def test_a_device_that_is_used_stops_at_once_and_keeps_or_drops_its_work(store, 
 
 def test_time_is_over(store):
     seconds = iter(range(100))
-    outcome = Device(module(), store, budget=Budget(seconds=7.5, keep=0), clock=lambda: next(seconds)).learn(task())
+    outcome = Device(
+        module(), store, budget=Budget(seconds=7.5, keep=0), clock=lambda: next(seconds)
+    ).learn(task())
     assert outcome.stopped == ("7.5 seconds are over",)
     assert 0 < outcome.done < 1
 
@@ -109,7 +112,10 @@ def test_a_target_that_is_too_large_does_not_stop_the_device(tmp_path):
 
     made = Store(tmp_path / "own.sqlite")
     for number in range(10):
-        made.add(np.full(4, number / 10, np.float32), np.full(3, 1e25 if number == 7 else 1.0, np.float32))
+        made.add(
+            np.full(4, number / 10, np.float32),
+            np.full(3, 1e25 if number == 7 else 1.0, np.float32),
+        )
     outcome = Device(module(), made, loss=squared).learn(task())  # the square of 1e25 is no float32
     assert outcome.left_out == 1
     assert np.isfinite(outcome.learned.change).all()
@@ -119,7 +125,10 @@ def test_where_no_example_fits_it_is_said(tmp_path):
     made = Store(tmp_path / "own.sqlite")
     for _ in range(3):
         made.add(np.zeros(4, np.float32), 9)
-    with pytest.raises(InputError, match=r"none of the 3 examples of .*own\.sqlite fits the model .IndexError.*forget\(\)"):
+    with pytest.raises(
+        InputError,
+        match=r"none of the 3 examples of .*own\.sqlite fits the model .IndexError.*forget\(\)",
+    ):
         Device(module(), made).learn(task())
 
 
@@ -137,13 +146,17 @@ def test_a_loss_that_raises_on_examples_that_fit_is_not_hidden(store):
     assert sum(calls) == WORK.batch + 40
 
 
-@pytest.mark.parametrize("wrong", [task(weights=np.zeros(7, np.float32)), task(Scaffold(population=3))])
+@pytest.mark.parametrize(
+    "wrong", [task(weights=np.zeros(7, np.float32)), task(Scaffold(population=3))]
+)
 def test_tasks_that_do_not_fit(store, wrong):
     with pytest.raises(InputError, match="expected a task"):
         Device(module(), store).learn(wrong)
 
 
-@pytest.mark.parametrize("values", [{"seconds": 0}, {"megabytes": np.nan}, {"keep": -0.1}, {"keep": 1.1}])
+@pytest.mark.parametrize(
+    "values", [{"seconds": 0}, {"megabytes": np.nan}, {"keep": -0.1}, {"keep": 1.1}]
+)
 def test_budgets_that_make_no_sense(values):
     with pytest.raises(InputError, match="expected"):
         Budget(**values)
@@ -192,7 +205,9 @@ def test_forgetting(store, tmp_path):
 
 def normed():
     torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
+    return torch.nn.Sequential(
+        torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU(), torch.nn.Linear(6, 3)
+    )
 
 
 def normed_task(statistics=None):

@@ -87,7 +87,10 @@ def test_a_label_that_is_no_class_is_refused(tmp_path, label):
     store = Store(tmp_path / "examples.sqlite", classes=3)
     for fits in (0, 2, -1):
         store.add(picture(1), fits)
-    with pytest.raises(InputError, match=f"target: expected classes 0 to 2, or -1 where nothing is asked, got {label}"):
+    with pytest.raises(
+        InputError,
+        match=f"target: expected classes 0 to 2, or -1 where nothing is asked, got {label}",
+    ):
         store.add(picture(1), label)
     assert store.examples().targets.tolist() == [0, 2, -1]
 
@@ -99,7 +102,10 @@ def test_records_that_were_damaged_are_left_out_with_a_word(tmp_path, caplog):
         store.add(np.full(2, number, np.float32), number)
     with sqlite3.connect(path) as connection:
         connection.execute("update examples set input = ? where id = 2", (b"short",))
-        connection.execute("update examples set input = ? where id = 3", (np.full(2, np.nan, np.float32).tobytes(),))
+        connection.execute(
+            "update examples set input = ? where id = 3",
+            (np.full(2, np.nan, np.float32).tobytes(),),
+        )
     connection.close()
     assert store.examples().targets.tolist() == [0, 3]
     assert "2 of 4 examples left out: damaged, or not finite" in caplog.text
@@ -136,7 +142,9 @@ def test_another_database_is_refused(tmp_path):
         Store(tmp_path / "other.sqlite")
 
 
-@pytest.mark.parametrize("limits", [{"most": 0}, {"megabytes": 0}, {"days": np.nan}, {"classes": 0}])
+@pytest.mark.parametrize(
+    "limits", [{"most": 0}, {"megabytes": 0}, {"days": np.nan}, {"classes": 0}]
+)
 def test_limits_that_make_no_sense(tmp_path, limits):
     with pytest.raises(InputError, match="limits"):
         Store(tmp_path / "examples.sqlite", **limits)

@@ -21,18 +21,30 @@ def learner(module=None, at_once=0, count=60, users=5):
     torch.manual_seed(0)
     examples = Examples(rng.normal(size=(count, 5)).astype(np.float32), rng.integers(3, size=count))
     module = module or nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3))
-    return ModuleLearner(module, Users(examples, by_quantity(count, users, seed=0)), examples, at_once=at_once)
+    return ModuleLearner(
+        module, Users(examples, by_quantity(count, users, seed=0)), examples, at_once=at_once
+    )
 
 
 @pytest.mark.parametrize(
-    "work", [Work(epochs=2, batch=4), Work(batch=None, rate=1.0), Work(epochs=3, batch=7, steps=5, decay=0.9)]
+    "work",
+    [
+        Work(epochs=2, batch=4),
+        Work(batch=None, rate=1.0),
+        Work(epochs=3, batch=7, steps=5, decay=0.9),
+    ],
 )
 @pytest.mark.parametrize("algorithm", [FedProx(pull=0.5), Scaffold(population=5)])
 def test_side_by_side_is_what_each_learns_alone(work, algorithm):
     together, alone = learner(at_once=5), learner(at_once=1)
     state = algorithm.init(together.start())
-    state = state.after(state.weights, **{name: array + np.float32(0.1) for name, array in state.kept.items()})
-    own = [np.full(len(state.weights), 0.01 * user, np.float32) if algorithm.corrects else None for user in range(5)]
+    state = state.after(
+        state.weights, **{name: array + np.float32(0.1) for name, array in state.kept.items()}
+    )
+    own = [
+        np.full(len(state.weights), 0.01 * user, np.float32) if algorithm.corrects else None
+        for user in range(5)
+    ]
     task = Task(state, algorithm, work, seed=4)
     one, other = (
         together.learn(task, range(5), own),
@@ -40,7 +52,11 @@ def test_side_by_side_is_what_each_learns_alone(work, algorithm):
     )
     for a, b in zip(one, other, strict=True):
         assert a.change == pytest.approx(b.change, abs=1e-5)
-        assert (a.weight, a.distance, a.loss) == (b.weight, pytest.approx(b.distance), pytest.approx(b.loss, rel=1e-4))
+        assert (a.weight, a.distance, a.loss) == (
+            b.weight,
+            pytest.approx(b.distance),
+            pytest.approx(b.loss, rel=1e-4),
+        )
     assert len({each.weight for each in one}) > 2
 
 
@@ -155,13 +171,21 @@ def test_sequences_are_asked_at_each_place_but_where_nothing_is():
     changes = [one.learn(task, [user], [None])[0].change for user in (0, 1)]
     beside = [each.change for each in other.learn(task, [0, 1], [None, None])]
     assert np.stack(beside) == pytest.approx(np.stack(changes), abs=1e-4)
-    assert one.evaluate(State(one.start() + changes[int(np.argmax(one.examples))]))["accuracy"] > 0.9
+    assert (
+        one.evaluate(State(one.start() + changes[int(np.argmax(one.examples))]))["accuracy"] > 0.9
+    )
 
 
 def test_a_vector_goes_back_into_a_module():
-    module, other = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    module, other = (
+        nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)),
+        nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)),
+    )
     load(other, Vector(module).of(module))
-    assert all(torch.equal(a, b) for a, b in zip(module.state_dict().values(), other.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(module.state_dict().values(), other.state_dict().values(), strict=True)
+    )
     with pytest.raises(InputError, match=r"expected \(12,\) weights, got \[3\]"):
         load(module, np.zeros(3, np.float32))
 
@@ -181,7 +205,9 @@ def test_what_cannot_learn_is_refused():
         Users(Examples(np.zeros((1, 1)), np.zeros(1)), by_quantity(4, 2, seed=0))
 
 
-@pytest.mark.parametrize("values", [{"epochs": 0}, {"rate": np.inf}, {"batch": 0}, {"steps": 0}, {"decay": 1.1}])
+@pytest.mark.parametrize(
+    "values", [{"epochs": 0}, {"rate": np.inf}, {"batch": 0}, {"steps": 0}, {"decay": 1.1}]
+)
 def test_work_that_makes_no_sense(values):
     with pytest.raises(InputError, match="expected"):
         Work(**values)
@@ -191,7 +217,11 @@ def test_each_pass_takes_each_example_once():
     work = Work(epochs=2.5, batch=4)
     batches = list(work.batches(10, np.random.default_rng(0)))
     assert [len(rows) for rows in batches] == [4, 4, 2, 4, 4, 2, 4, 4]
-    assert sorted(np.concatenate(batches[:3])) == sorted(np.concatenate(batches[3:6])) == list(range(10))
+    assert (
+        sorted(np.concatenate(batches[:3]))
+        == sorted(np.concatenate(batches[3:6]))
+        == list(range(10))
+    )
     assert (work.steps_of(10), work.steps_of(0), Work(steps=1, batch=1).steps_of(9)) == (8, 0, 1)
 
 
@@ -200,7 +230,9 @@ def pruned(layer):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # torch says that its older norms are old
-@pytest.mark.parametrize("by_hooks", [torch.nn.utils.weight_norm, torch.nn.utils.spectral_norm, pruned])
+@pytest.mark.parametrize(
+    "by_hooks", [torch.nn.utils.weight_norm, torch.nn.utils.spectral_norm, pruned]
+)
 def test_modules_that_compute_weights_in_hooks_learn_and_can_be_copied_again(by_hooks):
     torch.manual_seed(0)
     module = nn.Sequential(by_hooks(nn.Linear(5, 8)), nn.ReLU(), nn.Linear(8, 3))
@@ -217,7 +249,10 @@ def test_modules_that_compute_weights_in_hooks_learn_and_can_be_copied_again(by_
 def test_a_module_that_cannot_be_copied_is_refused_in_one_line():
     module = nn.Linear(5, 3)
     module.doubled = module.weight * 2
-    with pytest.raises(InputError, match=r"the module cannot be copied .*: compute tensors that come of its weights"):
+    with pytest.raises(
+        InputError,
+        match=r"the module cannot be copied .*: compute tensors that come of its weights",
+    ):
         learner(module)
 
 

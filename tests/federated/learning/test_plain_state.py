@@ -58,7 +58,9 @@ def task_of(learner):
 def changes(learner, users):
     return {
         user: learned.change
-        for user, learned in zip(users, learner.learn(task_of(learner), users, [None] * len(users)), strict=True)
+        for user, learned in zip(
+            users, learner.learn(task_of(learner), users, [None] * len(users)), strict=True
+        )
     }
 
 

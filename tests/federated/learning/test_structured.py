@@ -13,16 +13,25 @@ SHAPES = ((8, 5), (8,), (3, 2, 2, 2), (3, 40))
 COUNT = sum(int(np.prod(shape)) for shape in SHAPES)
 
 
-@pytest.mark.parametrize(("structure", "dimensions"), [(LowRank(2), 2 * 5 + 8 + 2 * 3 + 2 * 3), (RandomMask(0.25), COUNT / 4)])
+@pytest.mark.parametrize(
+    ("structure", "dimensions"),
+    [(LowRank(2), 2 * 5 + 8 + 2 * 3 + 2 * 3), (RandomMask(0.25), COUNT / 4)],
+)
 def test_coordinates_are_those_of_the_nearest_vector_in_the_subspace(structure, dimensions):
     x = np.random.default_rng(0).standard_normal(COUNT).astype(np.float32)
     subspace = structure.subspace(SHAPES, seed=3)
     coordinates = subspace.coordinates(x)
     nearest = subspace.expand(coordinates)
-    assert len(coordinates) == pytest.approx(dimensions, rel=0.35 if isinstance(structure, RandomMask) else 0)
+    assert len(coordinates) == pytest.approx(
+        dimensions, rel=0.35 if isinstance(structure, RandomMask) else 0
+    )
     assert subspace.coordinates(nearest) == pytest.approx(coordinates, abs=1e-5)
-    other = subspace.expand(np.random.default_rng(1).standard_normal(len(coordinates)).astype(np.float32))
-    assert float((x - nearest) @ other) == pytest.approx(0, abs=1e-4)  # what is left out is orthogonal to all that is in it
+    other = subspace.expand(
+        np.random.default_rng(1).standard_normal(len(coordinates)).astype(np.float32)
+    )
+    assert float((x - nearest) @ other) == pytest.approx(
+        0, abs=1e-4
+    )  # what is left out is orthogonal to all that is in it
     again, fresh = structure.subspace(SHAPES, seed=3), structure.subspace(SHAPES, seed=4)
     assert (again.expand(again.coordinates(x)) == nearest).all()
     assert abs(fresh.expand(fresh.coordinates(x)) - nearest).max() > 0.1
@@ -47,7 +56,9 @@ def learner(at_once):
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     examples = Examples(rng.normal(size=(40, 5)).astype(np.float32), rng.integers(3, size=40))
-    return ModuleLearner(torch.nn.Linear(5, 3), Users(examples, evenly(40, 4, seed=0)), at_once=at_once)
+    return ModuleLearner(
+        torch.nn.Linear(5, 3), Users(examples, evenly(40, 4, seed=0)), at_once=at_once
+    )
 
 
 def test_devices_learn_one_factor_of_two():
@@ -59,9 +70,17 @@ def test_devices_learn_one_factor_of_two():
     bias = torch.zeros(3, requires_grad=True)
     places = made.users.partition.of(2)
     for rows in work.batches(len(places), task.random(2)):
-        x, y = (torch.from_numpy(each[places[rows]]) for each in (made.users.examples.inputs, made.users.examples.targets))
-        first = made.module.weight.data.new_tensor(made.start()[:15]).view(3, 5), torch.from_numpy(made.start()[15:])
-        loss = torch.nn.functional.cross_entropy(x @ (first[0] + (basis @ factor).T).T + first[1] + bias, y)
+        x, y = (
+            torch.from_numpy(each[places[rows]])
+            for each in (made.users.examples.inputs, made.users.examples.targets)
+        )
+        first = (
+            made.module.weight.data.new_tensor(made.start()[:15]).view(3, 5),
+            torch.from_numpy(made.start()[15:]),
+        )
+        loss = torch.nn.functional.cross_entropy(
+            x @ (first[0] + (basis @ factor).T).T + first[1] + bias, y
+        )
         slopes = torch.autograd.grad(loss, [factor, bias])
         with torch.no_grad():
             factor -= work.rate * slopes[0]
@@ -77,13 +96,23 @@ def test_side_by_side_is_what_each_learns_alone(structure):
     task = Task(state, FedAvg(), work, seed=2, structure=structure)
     together = learner(4).learn(task, range(4), [None] * 4)
     for user, one in enumerate(together):
-        assert one.change == pytest.approx(learner(1).learn(task, [user], [None])[0].change, abs=1e-5)
+        assert one.change == pytest.approx(
+            learner(1).learn(task, [user], [None])[0].change, abs=1e-5
+        )
         subspace = structure.subspace(learner(1).shapes, task.subspace_seed(user))
-        assert subspace.expand(subspace.coordinates(one.change)) == pytest.approx(one.change, abs=1e-5)
+        assert subspace.expand(subspace.coordinates(one.change)) == pytest.approx(
+            one.change, abs=1e-5
+        )
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: LowRank(0), lambda: RandomMask(0), lambda: RandomMask(1.5), lambda: RandomMask(np.nan)]
+    "make",
+    [
+        lambda: LowRank(0),
+        lambda: RandomMask(0),
+        lambda: RandomMask(1.5),
+        lambda: RandomMask(np.nan),
+    ],
 )
 def test_makes_no_sense(make):
     with pytest.raises(InputError):

@@ -31,12 +31,16 @@ ROWS = [
 
 def test_rounds_are_kept_for_other_programs(tmp_path):
     table = parquet.read_table(write_parquet(tmp_path / "rounds.parquet", ROWS)).to_pylist()
-    assert [{name: value for name, value in row.items() if value is not None} for row in table] == ROWS
+    assert [
+        {name: value for name, value in row.items() if value is not None} for row in table
+    ] == ROWS
     assert table[0]["test_accuracy"] is None
 
 
 def test_the_page_says_what_came_of_it(tmp_path):
-    page = write_report(tmp_path / "r.html", "A <run>", Plan(cohort=5), ROWS, population=1000, weights=7850).read_text()
+    page = write_report(
+        tmp_path / "r.html", "A <run>", Plan(cohort=5), ROWS, population=1000, weights=7850
+    ).read_text()
     assert "A &lt;run&gt;" in page
     assert (
         "10 rounds with 5 of 1,000 devices each, a model of 7,850 weights, 60.00 % of the test examples right, 10.0 kB up"
@@ -46,12 +50,25 @@ def test_the_page_says_what_came_of_it(tmp_path):
         assert f"test accuracy against {along}" in page
     assert "http://" not in re.sub(r"http://www\.w3\.org\S*", "", page)
     assert "What noise promises" not in page
-    lossy = [{name: value for name, value in row.items() if name != "test_accuracy"} for row in ROWS]
-    assert "loss against round" in write_report(tmp_path / "l.html", "A", Plan(), lossy, population=9, weights=1).read_text()
+    lossy = [
+        {name: value for name, value in row.items() if name != "test_accuracy"} for row in ROWS
+    ]
+    assert (
+        "loss against round"
+        in write_report(
+            tmp_path / "l.html", "A", Plan(), lossy, population=9, weights=1
+        ).read_text()
+    )
 
 
 def test_the_page_of_a_run_that_ended_badly():
-    bad = {"rejected": 5, "rejected_not_finite": 4, "rejected_no_examples": 1, "loss": math.nan, "test_loss": math.inf}
+    bad = {
+        "rejected": 5,
+        "rejected_not_finite": 4,
+        "rejected_no_examples": 1,
+        "loss": math.nan,
+        "test_loss": math.inf,
+    }
     rows = [{**row, "test_loss": 0.5} for row in ROWS] + [{**ROWS[-1], "round": 11, **bad}]
     titles = [one.caption for one in figures(rows)]
     assert titles[-2:] == ["losses against round", "devices against round"]
@@ -63,7 +80,14 @@ def test_the_page_of_a_run_that_ended_badly():
 def test_a_problem_and_devices_own_examples_are_shown(tmp_path):
     users = PerUser(np.arange(3), {"accuracy": np.array([0.2, 0.4, 0.9])})
     page = write_report(
-        tmp_path / "r.html", "A", Plan(), ROWS, population=9, weights=1, problem="it <broke>", per_user=users
+        tmp_path / "r.html",
+        "A",
+        Plan(),
+        ROWS,
+        population=9,
+        weights=1,
+        problem="it <broke>",
+        per_user=users,
     ).read_text()
     assert "it &lt;broke&gt;" in page
     assert "mean 0.5, deviation 0.294" in page
@@ -102,8 +126,16 @@ def test_the_command_makes_all_files_and_goes_on(tmp_path, monkeypatch):
     pytest.importorskip("dp_accounting")
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 3
-    inputs = (labels[:, None, None, None] * 60 + rng.integers(30, size=(120, 4, 4, 1))).astype(np.uint8)
-    np.savez(tmp_path / "p.npz", x_train=inputs[:90], y_train=labels[:90], x_test=inputs[90:], y_test=labels[90:])
+    inputs = (labels[:, None, None, None] * 60 + rng.integers(30, size=(120, 4, 4, 1))).astype(
+        np.uint8
+    )
+    np.savez(
+        tmp_path / "p.npz",
+        x_train=inputs[:90],
+        y_train=labels[:90],
+        x_test=inputs[90:],
+        y_test=labels[90:],
+    )
     (tmp_path / "c.toml").write_text(
         f'out = "{tmp_path}/run"\nrounds = 3\ncohort = 5\nuniform = true\n[data]\npath = "p.npz"\nusers = 10\n'
         '[model]\nnetwork = "linear"\n'
@@ -122,11 +154,18 @@ def test_the_command_makes_all_files_and_goes_on(tmp_path, monkeypatch):
     assert len(parquet.read_table(tmp_path / "run" / "rounds.parquet")) == 5
     from safetensors.torch import load_file
 
-    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "run").glob("*.*") if path.name != ".lock"}
+    modes = {
+        path.stat().st_mode & 0o777
+        for path in (tmp_path / "run").glob("*.*")
+        if path.name != ".lock"
+    }
     assert len(modes) == 1  # who may read the state may read the model
     with np.load(tmp_path / "run" / "state.npz") as state:
         weights = np.concatenate(
-            [value.numpy().ravel() for value in load_file(tmp_path / "run" / "model.safetensors").values()]
+            [
+                value.numpy().ravel()
+                for value in load_file(tmp_path / "run" / "model.safetensors").values()
+            ]
         )
         assert sorted(weights) == sorted(state["weights"])
 
@@ -140,8 +179,16 @@ PRIVATE = (
 def private(folder, before=""):
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 3
-    inputs = (labels[:, None, None, None] * 60 + rng.integers(30, size=(120, 4, 4, 1))).astype(np.uint8)
-    np.savez(folder / "p.npz", x_train=inputs[:90], y_train=labels[:90], x_test=inputs[90:], y_test=labels[90:])
+    inputs = (labels[:, None, None, None] * 60 + rng.integers(30, size=(120, 4, 4, 1))).astype(
+        np.uint8
+    )
+    np.savez(
+        folder / "p.npz",
+        x_train=inputs[:90],
+        y_train=labels[:90],
+        x_test=inputs[90:],
+        y_test=labels[90:],
+    )
     (folder / "c.toml").write_text(before + PRIVATE.format(out=folder / "run"))
     return ["federated", "simulate", str(folder / "c.toml")]
 
@@ -160,7 +207,10 @@ def test_epsilon_and_clip_length_by_round_are_in_all_that_a_run_leaves(tmp_path)
         values = [row[name] for row in rows]
         assert len(set(values)) == 4
         assert [event.value for event in events.Scalars(name)] == pytest.approx(values)
-        assert f"{name.replace('_', ' ')} against round" in (tmp_path / "run" / "report.html").read_text()
+        assert (
+            f"{name.replace('_', ' ')} against round"
+            in (tmp_path / "run" / "report.html").read_text()
+        )
     assert f"({rows[-1]['epsilon']:.3g}, " in done.output
     assert "loss against" not in (tmp_path / "run" / "report.html").read_text()
 
@@ -168,7 +218,9 @@ def test_epsilon_and_clip_length_by_round_are_in_all_that_a_run_leaves(tmp_path)
 @pytest.mark.parametrize("where", ["file", "command"])
 def test_a_target_epsilon_from_the_file_or_the_command(tmp_path, where):
     pytest.importorskip("dp_accounting")
-    command = private(tmp_path, "target_epsilon = 1.5\ndelta = 0.001\n" if where == "file" else "delta = 0.5\n")
+    command = private(
+        tmp_path, "target_epsilon = 1.5\ndelta = 0.001\n" if where == "file" else "delta = 0.5\n"
+    )
     more = [] if where == "file" else ["--target-epsilon", "1.5", "--delta", "0.001"]
     done = CliRunner().invoke(app, [*command, *more])
     assert done.exit_code == 0, done.output
@@ -197,8 +249,12 @@ def test_ctrl_c_says_where_the_run_stopped(tmp_path, monkeypatch):
 
 def test_the_sentence_says_how_many_updates_a_step_applied():
     row = [{"bytes_up": 0}] * 6
-    assert "6 steps of 3 updates each, 6 of 25 devices learning at any time" in summary(Plan(cohort=6, buffer=3), row, 25, 1)
-    assert "6 rounds with 6 of 25 devices each on average" in summary(Plan(cohort=6, sampling="poisson"), row, 25, 1)
+    assert "6 steps of 3 updates each, 6 of 25 devices learning at any time" in summary(
+        Plan(cohort=6, buffer=3), row, 25, 1
+    )
+    assert "6 rounds with 6 of 25 devices each on average" in summary(
+        Plan(cohort=6, sampling="poisson"), row, 25, 1
+    )
     assert "6 rounds with 6 of 25 devices each, a model" in summary(Plan(cohort=6), row, 25, 1)
 
 

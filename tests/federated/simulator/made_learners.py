@@ -33,7 +33,12 @@ class Steady:
     def learn(self, task, users, own):
         self.learned += [(task.state.round, user) for user in users]
         return [
-            Learned(self.broken.get(user, np.ones(self.size, np.float32)), float(self.examples[user]), 1.0, 0.5)
+            Learned(
+                self.broken.get(user, np.ones(self.size, np.float32)),
+                float(self.examples[user]),
+                1.0,
+                0.5,
+            )
             for user in users
         ]
 
@@ -47,5 +52,7 @@ def points(count=300, users=12, classes=3, seed=0):
     centres = rng.normal(size=(classes, 5)) * 3
     targets = rng.integers(classes, size=2 * count)
     inputs = (centres[targets] + rng.normal(size=(2 * count, 5))).astype(np.float32)
-    train, test = (Examples(inputs[part], targets[part]) for part in (slice(count), slice(count, None)))
+    train, test = (
+        Examples(inputs[part], targets[part]) for part in (slice(count), slice(count, None))
+    )
     return Users(train, by_quantity(count, users, skew=1, seed=seed)), test

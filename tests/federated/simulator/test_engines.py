@@ -43,7 +43,9 @@ def test_a_script_without_a_guard_is_told_so_once(tmp_path):
 def test_a_script_with_a_guard_runs(tmp_path):
     head, _, last = SCRIPT.format(folder=str(Path(__file__).parent)).rpartition("print(")
     done = script(tmp_path, f'{head}if __name__ == "__main__":\n    print({last}')
-    assert (done.returncode, done.stdout.strip()) == (0, "[1.0, 1.0, 1.0, 1.0, 1.0, 1.0]"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "[1.0, 1.0, 1.0, 1.0, 1.0, 1.0]"), (
+        done.stderr
+    )
 
 
 class Dying(Steady):
@@ -55,7 +57,9 @@ class Dying(Steady):
 
 
 def test_a_process_that_dies_keeps_its_message(tmp_path):
-    with pytest.raises(HandheldError, match="died, perhaps for want of memory; the same command goes on"):
+    with pytest.raises(
+        HandheldError, match="died, perhaps for want of memory; the same command goes on"
+    ):
         simulate(PLAN, Dying(), workers=2)
 
 
@@ -67,7 +71,9 @@ class Local:
     ("learner", "stages", "why"),
     [
         (
-            lambda: ModuleLearner(torch.nn.Linear(5, 3), points()[0], loss=lambda outputs, targets: outputs.sum(dim=1)),
+            lambda: ModuleLearner(
+                torch.nn.Linear(5, 3), points()[0], loss=lambda outputs, targets: outputs.sum(dim=1)
+            ),
             (),
             r"learner\.loss: .*<lambda> cannot go to another process .* top level of a module",
         ),
@@ -89,7 +95,9 @@ def test_a_learner_that_another_process_cannot_make_is_told(monkeypatch):
         def __reduce__(self):
             return (int, ("no number",))
 
-    with pytest.raises(InputError, match=r"another process cannot make the learner again \(ValueError"):
+    with pytest.raises(
+        InputError, match=r"another process cannot make the learner again \(ValueError"
+    ):
         simulate(PLAN, Vanishing(), workers=2)
 
 

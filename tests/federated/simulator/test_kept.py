@@ -168,7 +168,9 @@ def test_an_own_class_without_content_is_refused_at_the_start(tmp_path):
     with pytest.raises(InputError, match=r"plan\.algorithm: .*Halved .* fingerprint\(\)"):
         simulate(replace(PLAN, algorithm=Halved()), Steady(), out=tmp_path)
     assert not list(tmp_path.iterdir())
-    assert len(simulate(replace(PLAN, algorithm=Halved()), Steady()).rows) == 2  # nothing is kept: nothing is asked
+    assert (
+        len(simulate(replace(PLAN, algorithm=Halved()), Steady()).rows) == 2
+    )  # nothing is kept: nothing is asked
 
 
 def test_a_learner_goes_on_as_another_process_would(tmp_path):
@@ -202,7 +204,9 @@ def test_the_examples_of_the_documentation_learn_and_go_on(tmp_path):
 
 def test_a_loss_made_on_the_spot_is_told_by_what_it_does(tmp_path):
     def scaled(factor):
-        return lambda outputs, targets: factor * nn.functional.cross_entropy(outputs, targets, reduction="none")
+        return lambda outputs, targets: (
+            factor * nn.functional.cross_entropy(outputs, targets, reduction="none")
+        )
 
     simulate(PLAN, linear(loss=scaled(1.0)), out=tmp_path)
     simulate(PLAN, linear(loss=scaled(1.0)), out=tmp_path)
@@ -215,11 +219,15 @@ def test_a_loss_made_on_the_spot_is_told_by_what_it_does(tmp_path):
 
 def test_a_folder_is_one_runs_at_a_time(tmp_path):
     def second(done, rounds, row):
-        with pytest.raises(InputError, match=r"another run uses .*: wait for it, stop it, or name another folder"):
+        with pytest.raises(
+            InputError, match=r"another run uses .*: wait for it, stop it, or name another folder"
+        ):
             simulate(PLAN, Steady(), out=tmp_path)
 
     simulate(PLAN, Steady(), out=tmp_path, progress=second)
-    assert len(simulate(replace(PLAN, rounds=4), Steady(), out=tmp_path).rows) == 4  # it is free again
+    assert (
+        len(simulate(replace(PLAN, rounds=4), Steady(), out=tmp_path).rows) == 4
+    )  # it is free again
 
 
 @pytest.mark.parametrize("within", ["file", "file/run"])

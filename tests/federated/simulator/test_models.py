@@ -24,7 +24,14 @@ from handheld.federated.learning.structured import RandomMask
 from handheld.federated.report import write_run
 from handheld.federated.simulator import Plan, StoppedRunError, simulate
 from handheld.federated.simulator import rounds as simulating
-from handheld.federated.stages import CentralNoise, Clip, Compressed, LocalNoise, Structured, TreeNoise
+from handheld.federated.stages import (
+    CentralNoise,
+    Clip,
+    Compressed,
+    LocalNoise,
+    Structured,
+    TreeNoise,
+)
 from handheld.federated.updates import Eden
 
 WORK = Work(epochs=2, batch=8, rate=0.1)
@@ -39,7 +46,10 @@ class Causal(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(0.5))
         self.register_buffer("std", torch.full((5,), 2.0))
-        self.register_buffer("mask", torch.tensor([[0.0, -math.inf, -math.inf], [0.0, 0.0, -math.inf], [0.0, 0.0, 0.0]]))
+        self.register_buffer(
+            "mask",
+            torch.tensor([[0.0, -math.inf, -math.inf], [0.0, 0.0, -math.inf], [0.0, 0.0, 0.0]]),
+        )
         self.first = nn.Linear(5, 3).requires_grad_(False)
         self.head = nn.Linear(3, 3)
 
@@ -52,7 +62,9 @@ class Causal(nn.Module):
 class Cumulative(nn.Module):
     def __init__(self, momentum=None):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8, momentum=momentum), nn.ReLU(), nn.Linear(8, 3))
+        self.layers = nn.Sequential(
+            nn.Linear(5, 8), nn.BatchNorm1d(8, momentum=momentum), nn.ReLU(), nn.Linear(8, 3)
+        )
 
     def forward(self, x):
         return self.layers(x)
@@ -109,9 +121,13 @@ def test_statistics_are_the_mean_over_devices_by_their_examples_reference():
     """One round of full batches: each device's running mean is 0.9 of the old one and 0.1 of its inputs' mean."""
     users, _ = points()
     made = ModuleLearner(nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3)), users)
-    run = simulate(Plan(rounds=1, cohort=12, algorithm=FedAdam(rate=0.5), work=Work(batch=None)), made)
+    run = simulate(
+        Plan(rounds=1, cohort=12, algorithm=FedAdam(rate=0.5), work=Work(batch=None)), made
+    )
     sizes = users.partition.sizes
-    inputs = [users.examples.inputs[users.partition.of(user)].astype(np.float64) for user in range(12)]
+    inputs = [
+        users.examples.inputs[users.partition.of(user)].astype(np.float64) for user in range(12)
+    ]
     many = [number for number in range(12) if sizes[number] > 1]
     means = {user: 0.1 * inputs[user].mean(axis=0) for user in many}
     variances = {user: 0.9 + 0.1 * inputs[user].var(axis=0, ddof=1) for user in many}
@@ -231,7 +247,8 @@ def test_one_broken_device_does_not_set_the_statistics_of_a_robust_mean(robust):
     inputs = users.examples.inputs.copy()
     inputs[users.partition.of(3)] = 1e6 * rng.normal(size=(len(users.partition.of(3)), 5))
     made = ModuleLearner(
-        nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3)), Users(Examples(inputs, users.examples.targets), users.partition)
+        nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3)),
+        Users(Examples(inputs, users.examples.targets), users.partition),
     )
     run = simulate(Plan(rounds=1, cohort=12, work=WORK, robust=robust), made)
     largest = run.state.statistics[5:10].max()
@@ -267,7 +284,9 @@ def test_tied_weights_are_there_once_and_whole_inputs_of_any_type_are_taken(dtyp
     assert torch.equal(served.back.weight, served.table.weight)
 
 
-@pytest.mark.parametrize("norm", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm])
+@pytest.mark.parametrize(
+    "norm", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm]
+)
 def test_parametrised_layers_learn(norm):
     made = learner(lambda: nn.Sequential(norm(nn.Linear(5, 8)), nn.ReLU(), nn.Linear(8, 3)))
     assert simulate(replace(PLAN, rounds=15), made).rows[-1]["test_accuracy"] > 0.9
@@ -288,13 +307,18 @@ def by_columns(outputs, targets):
 @pytest.mark.parametrize(
     ("loss", "why"),
     [
-        (functional.cross_entropy, r"cross_entropy gives one number for \d examples.*reduction='none'"),
+        (
+            functional.cross_entropy,
+            r"cross_entropy gives one number for \d examples.*reduction='none'",
+        ),
         (nn.CrossEntropyLoss(), r"CrossEntropyLoss gives one number .*reduction='none'"),
         (by_mean, r"by_mean gives one number .*reduction='none'"),
         (by_columns, r"by_columns gives \[4, 3\] for 4 examples, expected \[4\]"),
     ],
 )
-def test_a_loss_that_is_not_one_number_for_each_example_is_refused_before_the_first_round(loss, why, at_once):
+def test_a_loss_that_is_not_one_number_for_each_example_is_refused_before_the_first_round(
+    loss, why, at_once
+):
     made = learner(functools.partial(nn.Linear, 5, 3), at_once, loss=loss)
     seen = []
     with pytest.raises(InputError, match=why):
@@ -304,7 +328,10 @@ def test_a_loss_that_is_not_one_number_for_each_example_is_refused_before_the_fi
 
 def test_a_loss_without_reduction_is_the_default_one():
     loss = functools.partial(functional.cross_entropy, reduction="none")
-    one, other = (simulate(PLAN, learner(functools.partial(nn.Linear, 5, 3), **options)) for options in ({}, {"loss": loss}))
+    one, other = (
+        simulate(PLAN, learner(functools.partial(nn.Linear, 5, 3), **options))
+        for options in ({}, {"loss": loss})
+    )
     assert (one.state.weights == other.state.weights).all()
     assert one.rows == other.rows
 
@@ -314,12 +341,22 @@ def test_a_loss_without_reduction_is_the_default_one():
 @pytest.mark.parametrize("labels", [np.uint8, np.int16, np.int32, np.uint64])
 def test_numbers_and_labels_of_other_types_are_converted(inputs, labels, at_once):
     users, test = points()
-    whole = [Examples(e.inputs.astype(np.float16).astype(np.float32), e.targets) for e in (users.examples, test)]
+    whole = [
+        Examples(e.inputs.astype(np.float16).astype(np.float32), e.targets)
+        for e in (users.examples, test)
+    ]
     other = [Examples(e.inputs.astype(inputs), e.targets.astype(labels)) for e in whole]
     runs = []
     for train, tested in (whole, other):
         torch.manual_seed(0)
-        runs.append(simulate(PLAN, ModuleLearner(nn.Linear(5, 3), Users(train, users.partition), tested, at_once=at_once)))
+        runs.append(
+            simulate(
+                PLAN,
+                ModuleLearner(
+                    nn.Linear(5, 3), Users(train, users.partition), tested, at_once=at_once
+                ),
+            )
+        )
     assert (runs[0].state.weights == runs[1].state.weights).all()
     assert runs[0].rows == runs[1].rows
 
@@ -327,7 +364,8 @@ def test_numbers_and_labels_of_other_types_are_converted(inputs, labels, at_once
 def with_examples(inputs=None, targets=None, module=None, **options):
     users, test = points()
     given = Examples(
-        users.examples.inputs if inputs is None else inputs, users.examples.targets if targets is None else targets
+        users.examples.inputs if inputs is None else inputs,
+        users.examples.targets if targets is None else targets,
     )
     torch.manual_seed(0)
     return ModuleLearner(module or nn.Linear(5, 3), Users(given, users.partition), test, **options)
@@ -340,13 +378,25 @@ LABELS = points()[0].examples.targets
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"targets": LABELS + 1}, r"example \d+ has the label 3, but .* 3 classes: expected 0 to 2, or -1"),
+        (
+            {"targets": LABELS + 1},
+            r"example \d+ has the label 3, but .* 3 classes: expected 0 to 2, or -1",
+        ),
         ({"targets": LABELS - 2}, r"has the label -2"),
-        ({"inputs": np.ones((300, 5), np.int64)}, r"raises on inputs \[4, 5\] of int64 \(stored as int64\): RuntimeError"),
+        (
+            {"inputs": np.ones((300, 5), np.int64)},
+            r"raises on inputs \[4, 5\] of int64 \(stored as int64\): RuntimeError",
+        ),
         ({"inputs": np.ones((300, 5), np.int16)}, "store measurements as float32"),
-        ({"inputs": np.ones(300, np.uint8), "module": nn.Embedding(5, 3)}, "store numbers of words as int64"),
+        (
+            {"inputs": np.ones(300, np.uint8), "module": nn.Embedding(5, 3)},
+            "store numbers of words as int64",
+        ),
         ({"inputs": np.ones((300, 6), np.float32)}, r"raises on inputs \[4, 6\] of float32"),
-        ({"targets": np.ones((300, 2), np.float32)}, r"loss cross_entropy raises on outputs \[4, 3\] and targets \[4, 2\]"),
+        (
+            {"targets": np.ones((300, 2), np.float32)},
+            r"loss cross_entropy raises on outputs \[4, 3\] and targets \[4, 2\]",
+        ),
     ],
 )
 def test_data_that_do_not_fit_are_refused_in_one_line(options, why, at_once):
@@ -362,8 +412,16 @@ def test_data_that_do_not_fit_are_refused_in_one_line(options, why, at_once):
         (lambda: Examples(np.ones(1, complex), np.zeros(1, int)), "inputs hold complex128"),
         (lambda: Examples(np.array([1e300]), np.zeros(1, int)), "more than float32 does"),
         (lambda: learner(lambda: nn.LazyLinear(3)), "has no shape yet"),
-        (lambda: learner(lambda: nn.Linear(5, 3).requires_grad_(False)), "parameters that may be trained"),
-        (lambda: ModuleLearner(nn.Linear(5, 3), points()[0], Examples(np.zeros((0, 5)), np.zeros(0, int))), "test holds no"),
+        (
+            lambda: learner(lambda: nn.Linear(5, 3).requires_grad_(False)),
+            "parameters that may be trained",
+        ),
+        (
+            lambda: ModuleLearner(
+                nn.Linear(5, 3), points()[0], Examples(np.zeros((0, 5)), np.zeros(0, int))
+            ),
+            "test holds no",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Lazy modules")
@@ -435,7 +493,9 @@ def test_a_device_that_raises_is_named_and_the_run_goes_on(at_once):
     x[50] = 9  # device 5 holds a word that the table does not
     users = Users(Examples(x, x % 3), by_user_in_order(60, 6))
     run = simulate(replace(PLAN, cohort=6), ModuleLearner(Picky(), users, at_once=at_once))
-    assert [(row["answered"], row["rejected"], row["rejected_raised"]) for row in run.rows] == [(5, 1, 1)] * 3
+    assert [(row["answered"], row["rejected"], row["rejected_raised"]) for row in run.rows] == [
+        (5, 1, 1)
+    ] * 3
     assert list(run.rejected) == [5]
     assert "Picky.forward raises IndexError: " in run.rejected[5]
 
@@ -448,7 +508,10 @@ def test_a_batch_of_one_in_a_users_own_layer_is_one_rejected_device():
     rng = np.random.default_rng(0)
     examples = Examples(rng.normal(size=(41, 5)).astype(np.float32), rng.integers(3, size=41))
     users = Users(examples, by_user_in_order(41, 5))  # the first device has 9: 8 and a batch of one
-    run = simulate(Plan(rounds=2, cohort=5, work=WORK), ModuleLearner(nn.Sequential(Own(5), nn.Linear(5, 3)), users))
+    run = simulate(
+        Plan(rounds=2, cohort=5, work=WORK),
+        ModuleLearner(nn.Sequential(Own(5), nn.Linear(5, 3)), users),
+    )
     assert [(row["answered"], row["rejected"]) for row in run.rows] == [(4, 1)] * 2
     assert "more than 1 value per channel" in run.rejected[0]
 
@@ -471,7 +534,9 @@ def test_three_rounds_in_vain_end_a_run_and_are_counted_by_reason():
         return outputs.sum(dim=1) * math.nan
 
     made = ModuleLearner(nn.Linear(5, 3), points()[0], loss=loss)
-    with pytest.raises(StoppedRunError, match=r"rounds 1 to 3: not one update was taken; 18 were not finite") as raised:
+    with pytest.raises(
+        StoppedRunError, match=r"rounds 1 to 3: not one update was taken; 18 were not finite"
+    ) as raised:
         simulate(Plan(rounds=9, cohort=6, work=WORK), made)
     assert [row["rejected_not_finite"] for row in raised.value.run.rows] == [6] * 3
     with pytest.raises(StoppedRunError, match="rounds 1 to 2"):
@@ -498,7 +563,9 @@ def test_further_metrics_and_users_own_examples():
     assert spread["mean"] == pytest.approx(np.mean(each.figures["accuracy"]))
     assert spread["p10"] <= spread["median"] <= spread["p90"]
     with pytest.raises(InputError, match=r"metric .* gives one number"):
-        simulate(PLAN, learner(functools.partial(nn.Linear, 5, 3), metrics={"all": lambda o, t: o.sum()}))
+        simulate(
+            PLAN, learner(functools.partial(nn.Linear, 5, 3), metrics={"all": lambda o, t: o.sum()})
+        )
 
 
 @dataclass
@@ -512,17 +579,26 @@ class Keeping(Steady):
 
     def learn(self, task, users, own):
         learned = super().learn(task, users, own)
-        return [replace(one, statistics=self.own[user]) for one, user in zip(learned, users, strict=True)]
+        return [
+            replace(one, statistics=self.own[user])
+            for one, user in zip(learned, users, strict=True)
+        ]
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    own=arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 4)), elements=st.floats(0, 1e6, width=32)),
+    own=arrays(
+        np.float64,
+        st.tuples(st.integers(1, 9), st.integers(1, 4)),
+        elements=st.floats(0, 1e6, width=32),
+    ),
     sizes=st.lists(st.integers(1, 50), min_size=9, max_size=9),
     at_once=st.integers(1, 4),
     encoded=st.booleans(),
 )
-def test_averaged_statistics_are_the_weighted_mean_and_stay_within_those_of_devices(own, sizes, at_once, encoded):
+def test_averaged_statistics_are_the_weighted_mean_and_stay_within_those_of_devices(
+    own, sizes, at_once, encoded
+):
     users = len(own)
     made = Keeping(users=users, at_once=at_once, sizes=dict(enumerate(sizes)), own=own)
     stages = (Compressed(Eden(1)),) if encoded else ()

@@ -30,15 +30,23 @@ ALL = Plan(rounds=1, cohort=20, uniform=True, stages=NOISE)
 WIDE = 20_000
 
 
-@pytest.mark.parametrize("stages", [NOISE, (AdaptiveClip(), CentralNoise(1.0)), (Clip(1.0), TreeNoise(1.0))], ids=str)
-@pytest.mark.parametrize("odd", [{"sizes": {0: 0}}, {"broken": {0: np.full(WIDE, np.nan, np.float32)}}], ids=str)
+@pytest.mark.parametrize(
+    "stages", [NOISE, (AdaptiveClip(), CentralNoise(1.0)), (Clip(1.0), TreeNoise(1.0))], ids=str
+)
+@pytest.mark.parametrize(
+    "odd", [{"sizes": {0: 0}}, {"broken": {0: np.full(WIDE, np.nan, np.float32)}}], ids=str
+)
 def test_whether_a_device_has_data_does_not_change_the_denominator(stages, odd):
     """Noise of the same deviation: 1 or 19 / 20 of it would be 5 % apart."""
     plan = replace(ALL, stages=stages)
     zeros = {user: np.zeros(WIDE, np.float32) for user in range(20)}
     usual = simulate(plan, Steady(size=WIDE, broken=zeros))
     without = simulate(
-        plan, Steady(size=WIDE, **{"broken": zeros, **odd} if "sizes" in odd else {"broken": zeros | odd["broken"]})
+        plan,
+        Steady(
+            size=WIDE,
+            **{"broken": zeros, **odd} if "sizes" in odd else {"broken": zeros | odd["broken"]},
+        ),
     )
     assert without.state.weights == pytest.approx(usual.state.weights, abs=1e-12)
     assert [row["answered"] for row in without.rows] == [20]
@@ -46,7 +54,13 @@ def test_whether_a_device_has_data_does_not_change_the_denominator(stages, odd):
 
 
 def test_the_denominator_is_the_number_that_is_expected():
-    plan = Plan(rounds=30, cohort=20, uniform=True, stages=(Clip(100.0), CentralNoise(1e-9)), devices=Devices(gone=0.5))
+    plan = Plan(
+        rounds=30,
+        cohort=20,
+        uniform=True,
+        stages=(Clip(100.0), CentralNoise(1e-9)),
+        devices=Devices(gone=0.5),
+    )
     run = simulate(plan, Steady(users=40))
     answered = np.array([row["answered"] for row in run.rows])
     assert len(set(answered.tolist())) > 3
@@ -71,10 +85,14 @@ def test_how_many_are_expected_to_answer(values, expected):
 
 
 def test_losses_of_devices_are_left_out_and_nothing_else():
-    loud, silent = (simulate(replace(ALL, stages=stages), Steady()).rows[0] for stages in ((Clip(1.0),), NOISE))
+    loud, silent = (
+        simulate(replace(ALL, stages=stages), Steady()).rows[0] for stages in ((Clip(1.0),), NOISE)
+    )
     assert set(loud) - set(silent) == {"loss"}
     assert set(silent) - set(loud) == {"epsilon", "participations"}
-    assert "loss" not in simulate(replace(ALL, stages=(Clip(1.0), LocalNoise(1.0))), Steady()).rows[0]
+    assert (
+        "loss" not in simulate(replace(ALL, stages=(Clip(1.0), LocalNoise(1.0))), Steady()).rows[0]
+    )
 
 
 def test_epsilon_rises_round_by_round_to_what_is_promised():
@@ -112,12 +130,19 @@ def test_poisson_cohorts_have_the_size_on_average_and_spread():
 
 def test_an_empty_poisson_cohort_is_hidden_by_noise_too():
     plan = Plan(rounds=40, cohort=1, uniform=True, sampling="poisson", stages=NOISE)
-    run = simulate(plan, Steady(users=100, size=500, broken={user: np.zeros(500, np.float32) for user in range(100)}))
+    run = simulate(
+        plan,
+        Steady(
+            users=100, size=500, broken={user: np.zeros(500, np.float32) for user in range(100)}
+        ),
+    )
     assert min(row["answered"] for row in run.rows) == 0
     assert sum(row["given_up"] for row in run.rows) == 0
     assert np.std(run.state.weights) == pytest.approx(math.sqrt(40), rel=0.1)
     without = simulate(replace(plan, stages=()), Steady(users=100))
-    assert sum(row["given_up"] for row in without.rows) == sum(row["answered"] == 0 for row in run.rows)
+    assert sum(row["given_up"] for row in without.rows) == sum(
+        row["answered"] == 0 for row in run.rows
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,20 +175,26 @@ def test_of_poisson_cohorts_too_hours_of_their_own_promise_nothing_by_drawing():
 
 def test_in_poisson_cohorts_nobody_waits_for_others():
     """Each device answers by its own chance, 0.2 * 0.1, alone or not: with waiting it would be more."""
-    plan = Plan(rounds=2000, cohort=1, sampling="poisson", devices=Devices(ready=0.1), judge_every=2000)
+    plan = Plan(
+        rounds=2000, cohort=1, sampling="poisson", devices=Devices(ready=0.1), judge_every=2000
+    )
     run = simulate(plan, Steady(users=5))
     assert run.times.sum() == pytest.approx(2000 * 5 * 0.02, rel=0.25)
     assert run.rows[-1]["seconds"] > 1000 * 60
 
 
 def test_who_sends_an_update_too_late_took_part():
-    plan = replace(ALL, cohort=10, devices=Devices(asked=2.0, spread=1.0), stages=(Clip(1.0), LocalNoise(1.0)))
+    plan = replace(
+        ALL, cohort=10, devices=Devices(asked=2.0, spread=1.0), stages=(Clip(1.0), LocalNoise(1.0))
+    )
     run = simulate(plan, Steady(users=20))
     assert run.times.tolist() == [1] * 20
     assert run.rows[0]["answered"] == 10
 
 
-@pytest.mark.parametrize("devices", [Devices(asked=2, spread=0.8), Devices(ready=0.1), Devices(gone=0.3, spread=1)])
+@pytest.mark.parametrize(
+    "devices", [Devices(asked=2, spread=0.8), Devices(ready=0.1), Devices(gone=0.3, spread=1)]
+)
 def test_no_device_is_drawn_more_often_than_the_promise_counts_on(devices):
     """Of 100 devices the chance of the luckiest: in 400 rounds within five deviations of what the promise takes."""
     plan = Plan(rounds=400, cohort=10, uniform=True, stages=NOISE, devices=devices)
@@ -190,14 +221,23 @@ def test_how_much_one_device_has_does_not_change_who_is_asked_at_night(sampling)
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"sampling": "poisson", "devices": Devices(asked=1.5)}, r"devices\.asked: expected 1 with poisson"),
+        (
+            {"sampling": "poisson", "devices": Devices(asked=1.5)},
+            r"devices\.asked: expected 1 with poisson",
+        ),
         ({"sampling": "poisson", "buffer": 3, "stages": ()}, "poisson cohorts are those of rounds"),
         ({"sampling": "half"}, "sampling: expected fixed or poisson, got 'half'"),
         ({"delta": 0.0}, "delta: expected a number above 0"),
         ({"devices": Devices(least=0.5, deadline=60)}, r"devices\.least: expected 0 with noise"),
-        ({"devices": Devices(least=0.5), "sampling": "poisson"}, r"devices\.least: expected 0 with noise"),
+        (
+            {"devices": Devices(least=0.5), "sampling": "poisson"},
+            r"devices\.least: expected 0 with noise",
+        ),
         ({"devices": Devices(gone=1.0)}, r"devices\.gone: expected less than 1 with noise"),
-        ({"devices": Devices(ready=0.5, night=0.5)}, r"devices\.deadline: expected one with noise and hours of their own"),
+        (
+            {"devices": Devices(ready=0.5, night=0.5)},
+            r"devices\.deadline: expected one with noise and hours of their own",
+        ),
     ],
 )
 def test_plans_whose_promise_would_not_hold_are_refused(values, why):
@@ -207,9 +247,13 @@ def test_plans_whose_promise_would_not_hold_are_refused(values, why):
 
 @pytest.mark.parametrize(("sampling", "most"), [("fixed", 20), ("poisson", 100)])
 def test_whole_numbers_have_room_for_all_who_may_answer(sampling, most):
-    plan = replace(ALL, sampling=sampling, stages=(Clip(1.0), CentralNoise(1.0), WholeNumbers(most - 1)))
+    plan = replace(
+        ALL, sampling=sampling, stages=(Clip(1.0), CentralNoise(1.0), WholeNumbers(most - 1))
+    )
     learner = Steady(users=100)
-    with pytest.raises(InputError, match=rf"whole_numbers\.clients: expected {most} or more.* got {most - 1}"):
+    with pytest.raises(
+        InputError, match=rf"whole_numbers\.clients: expected {most} or more.* got {most - 1}"
+    ):
         simulate(plan, learner)
     assert not learner.learned
     enough = replace(plan, stages=(Clip(1.0), CentralNoise(1.0), WholeNumbers(most)))
@@ -218,11 +262,19 @@ def test_whole_numbers_have_room_for_all_who_may_answer(sampling, most):
 
 def test_a_target_becomes_a_multiplier():
     for sampling in ("fixed", "poisson"):
-        plan = Plan(rounds=60, cohort=300, uniform=True, sampling=sampling, stages=NOISE).for_epsilon(8.0, 6000)
+        plan = Plan(
+            rounds=60, cohort=300, uniform=True, sampling=sampling, stages=NOISE
+        ).for_epsilon(8.0, 6000)
         assert plan.promised(6000, 60, 60)[0].epsilon == pytest.approx(8.0, rel=1e-3)
         assert plan.promised(6000, 60, 60)[0].epsilon <= 8.0
-    for stages in ((), (Clip(1.0), TreeNoise(1.0)), (Clip(1.0), LocalNoise(1.0), Clip(1.0), CentralNoise(1.0))):
-        with pytest.raises(InputError, match="target_epsilon: expected one stage of noise, central_noise"):
+    for stages in (
+        (),
+        (Clip(1.0), TreeNoise(1.0)),
+        (Clip(1.0), LocalNoise(1.0), Clip(1.0), CentralNoise(1.0)),
+    ):
+        with pytest.raises(
+            InputError, match="target_epsilon: expected one stage of noise, central_noise"
+        ):
             replace(ALL, stages=stages).for_epsilon(8.0, 6000)
 
 
@@ -234,10 +286,14 @@ def test_another_delta_goes_on_with_the_same_run(tmp_path):
     assert [row["epsilon"] for row in longer.rows] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("noise", [NOISE, (Clip(1.0), TreeNoise(1.0)), (Clip(1.0), LocalNoise(1.0))], ids=str)
+@pytest.mark.parametrize(
+    "noise", [NOISE, (Clip(1.0), TreeNoise(1.0)), (Clip(1.0), LocalNoise(1.0))], ids=str
+)
 def test_a_delta_that_lets_one_device_be_published_is_refused_before_anybody_learns(noise):
     learner = Steady()
-    with pytest.raises(InputError, match=r"delta: expected at most one over the 20 devices, 0\.05, got 0\.9"):
+    with pytest.raises(
+        InputError, match=r"delta: expected at most one over the 20 devices, 0\.05, got 0\.9"
+    ):
         simulate(replace(ALL, stages=noise, delta=0.9), learner)
     assert not learner.learned
     assert simulate(replace(ALL, stages=noise, delta=0.05), learner).rows
@@ -271,9 +327,15 @@ def test_a_longer_run_that_would_break_its_target_says_what_can_be_done(tmp_path
     assert len(simulate(allowing, Steady(), out=tmp_path).rows) == 40
     with pytest.raises(InputError, match="target_epsilon: expected a number above 0, got -1"):
         longer.for_epsilon(-1, 20, out=tmp_path)
-    assert longer.for_epsilon(2.0, 20, out=tmp_path / "other").stages[1].multiplier > plan.stages[1].multiplier
+    assert (
+        longer.for_epsilon(2.0, 20, out=tmp_path / "other").stages[1].multiplier
+        > plan.stages[1].multiplier
+    )
     # 40 rounds are done: a smaller number takes nothing of that back
-    with pytest.raises(InputError, match=rf"after 40 rounds, above 2: allow a target_epsilon of {allowed}, or name another"):
+    with pytest.raises(
+        InputError,
+        match=rf"after 40 rounds, above 2: allow a target_epsilon of {allowed}, or name another",
+    ):
         TARGETED.for_epsilon(2.0, 20, out=tmp_path)
 
 
@@ -297,7 +359,14 @@ def test_bytes_of_private_updates_do_not_tell_who_has_data():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("cohort", 1.49), ("rounds", 3.5), ("seed", 1.5), ("judge_every", 1.5), ("cohort", True), ("buffer", 2.5)],
+    [
+        ("cohort", 1.49),
+        ("rounds", 3.5),
+        ("seed", 1.5),
+        ("judge_every", 1.5),
+        ("cohort", True),
+        ("buffer", 2.5),
+    ],
 )
 def test_what_is_counted_is_a_whole_number(name, value):
     with pytest.raises(InputError, match=f"{name}: expected a whole number"):

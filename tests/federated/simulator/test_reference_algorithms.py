@@ -130,7 +130,9 @@ def test_reference_of_servers_with_an_optimiser(name):
     learner = Regression()
     run = simulate(Plan(rounds=15, cohort=6, algorithm=algorithm, work=WORK), learner)
     assert [len(cohort) for cohort in learner.cohorts()] == [6] * 15
-    assert run.state.weights == pytest.approx(fedopt(learner.cohorts(), update, mu), rel=1e-5, abs=1e-6)
+    assert run.state.weights == pytest.approx(
+        fedopt(learner.cohorts(), update, mu), rel=1e-5, abs=1e-6
+    )
 
 
 def scaffold(cohorts, rounds_dropped=()):
@@ -149,7 +151,9 @@ def scaffold(cohorts, rounds_dropped=()):
     return w, c
 
 
-@pytest.mark.parametrize("algorithm", [Scaffold(), Scaffold(population=USERS)], ids=["unsaid", "said"])
+@pytest.mark.parametrize(
+    "algorithm", [Scaffold(), Scaffold(population=USERS)], ids=["unsaid", "said"]
+)
 def test_reference_of_scaffold(algorithm):
     learner = Regression()
     run = simulate(Plan(rounds=20, cohort=5, algorithm=algorithm, work=WORK), learner)

@@ -8,30 +8,66 @@ import torch
 from made_learners import Steady, points
 
 from handheld.errors import InputError, TrainingError
-from handheld.federated.algorithms import FedAdam, FedAvg, FedSGD, Krum, Median, Scaffold, TrimmedMean
+from handheld.federated.algorithms import (
+    FedAdam,
+    FedAvg,
+    FedSGD,
+    Krum,
+    Median,
+    Scaffold,
+    TrimmedMean,
+)
 from handheld.federated.learning import Work
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.structured import LowRank, RandomMask
 from handheld.federated.simulator import Devices, Plan, simulate
 from handheld.federated.simulator import rounds as simulating
 from handheld.federated.simulator.checkpoint import kept_noise
-from handheld.federated.stages import AdaptiveClip, CentralNoise, Clip, Compressed, Structured, TreeNoise, WholeNumbers
+from handheld.federated.stages import (
+    AdaptiveClip,
+    CentralNoise,
+    Clip,
+    Compressed,
+    Structured,
+    TreeNoise,
+    WholeNumbers,
+)
 from handheld.federated.updates import Eden, Largest, Stochastic
 
 WORK = Work(epochs=2, batch=8, rate=0.1)
 NOISY = Plan(
-    rounds=6, cohort=6, algorithm=FedAdam(rate=0.1), work=WORK, uniform=True, stages=(AdaptiveClip(), CentralNoise(0.1))
+    rounds=6,
+    cohort=6,
+    algorithm=FedAdam(rate=0.1),
+    work=WORK,
+    uniform=True,
+    stages=(AdaptiveClip(), CentralNoise(0.1)),
 )
 PLANS = {
-    "compressed": Plan(rounds=6, cohort=6, work=WORK, stages=(Compressed(Eden(4)),), download=Stochastic(8)),
+    "compressed": Plan(
+        rounds=6, cohort=6, work=WORK, stages=(Compressed(Eden(4)),), download=Stochastic(8)
+    ),
     "corrected": Plan(rounds=6, cohort=6, work=WORK, algorithm=Scaffold(population=12)),
     "noisy": NOISY,
-    "whole": replace(NOISY, algorithm=FedAvg(), stages=(Clip(1.0), TreeNoise(0.1), WholeNumbers(6))),
-    "fed back": Plan(rounds=6, cohort=6, work=WORK, stages=(Compressed(Largest(0.2)),), feedback=True),
+    "whole": replace(
+        NOISY, algorithm=FedAvg(), stages=(Clip(1.0), TreeNoise(0.1), WholeNumbers(6))
+    ),
+    "fed back": Plan(
+        rounds=6, cohort=6, work=WORK, stages=(Compressed(Largest(0.2)),), feedback=True
+    ),
     "structured": Plan(rounds=6, cohort=6, work=WORK, stages=(Structured(LowRank(1), Eden(8)),)),
-    "without rounds": Plan(rounds=6, cohort=5, buffer=3, work=WORK, devices=Devices(ready=0.7, gone=0.2, spread=1)),
-    "poisson": replace(NOISY, sampling="poisson", devices=Devices(gone=0.2, ready=0.7, night=0.5, deadline=600)),
-    "devices": Plan(rounds=6, cohort=6, work=WORK, devices=Devices(ready=0.7, night=0.5, gone=0.2, spread=1, asked=1.3)),
+    "without rounds": Plan(
+        rounds=6, cohort=5, buffer=3, work=WORK, devices=Devices(ready=0.7, gone=0.2, spread=1)
+    ),
+    "poisson": replace(
+        NOISY, sampling="poisson", devices=Devices(gone=0.2, ready=0.7, night=0.5, deadline=600)
+    ),
+    "devices": Plan(
+        rounds=6,
+        cohort=6,
+        work=WORK,
+        devices=Devices(ready=0.7, night=0.5, gone=0.2, spread=1, asked=1.3),
+    ),
 }
 
 
@@ -58,7 +94,12 @@ def test_a_run_that_stopped_goes_on_to_the_same_bits(name, tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         simulate(plan, learner(), out=tmp_path, progress=stop)
     seen = []
-    same(simulate(plan, learner(), out=tmp_path, progress=lambda done, rounds, row: seen.append(done)), whole)
+    same(
+        simulate(
+            plan, learner(), out=tmp_path, progress=lambda done, rounds, row: seen.append(done)
+        ),
+        whole,
+    )
     assert seen == [5, 6]  # Ctrl-C after round 4 kept it
     same(simulate(plan, learner(), out=tmp_path), whole)
 
@@ -75,13 +116,18 @@ def test_any_number_of_workers_gives_the_same_bits(workers):
 
 def test_a_cluster_gives_the_same_bits():
     pytest.importorskip("ray")
-    same(simulate(PLANS["corrected"], learner(), engine="ray"), simulate(PLANS["corrected"], learner()))
+    same(
+        simulate(PLANS["corrected"], learner(), engine="ray"),
+        simulate(PLANS["corrected"], learner()),
+    )
 
 
 def test_a_cluster_gives_the_same_statistics():
     pytest.importorskip("ray")
     torch.manual_seed(3)
-    network = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.BatchNorm1d(4, momentum=None), torch.nn.Linear(4, 3))
+    network = torch.nn.Sequential(
+        torch.nn.Linear(5, 4), torch.nn.BatchNorm1d(4, momentum=None), torch.nn.Linear(4, 3)
+    )
     users, test = points()
     made = ModuleLearner(network, users, test)
     plan = Plan(rounds=3, cohort=6, work=WORK)
@@ -101,7 +147,12 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, monkeypatch, d
     content[len(content) // 2] ^= 0xFF
     newest.write_bytes(bytes(content) if damage is None else damage)
     seen = []
-    same(simulate(plan, learner(), out=tmp_path, progress=lambda done, rounds, row: seen.append(done)), whole)
+    same(
+        simulate(
+            plan, learner(), out=tmp_path, progress=lambda done, rounds, row: seen.append(done)
+        ),
+        whole,
+    )
     assert seen == [6]
 
 
@@ -133,7 +184,9 @@ def test_a_checkpoint_of_nothing_known_is_another_run(tmp_path, identity):
     simulate(plan, learner(), out=tmp_path)
     rewrite(tmp_path / "state.npz", {"identity": identity})
     assert kept_noise(tmp_path) is None
-    with pytest.raises(InputError, match=r"another plan, data or model|no checkpoint in it is whole"):
+    with pytest.raises(
+        InputError, match=r"another plan, data or model|no checkpoint in it is whole"
+    ):
         simulate(plan, learner(), out=tmp_path)
 
 
@@ -159,25 +212,35 @@ def test_one_round_of_all_devices_is_a_step_along_the_gradient():
     module = torch.nn.Linear(5, 3)
     made.vector.bind(module, torch.from_numpy(made.start()), torch.zeros(len(made.vector)))
     examples = made.users.examples
-    loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(examples.inputs)), torch.from_numpy(examples.targets))
+    loss = torch.nn.functional.cross_entropy(
+        module(torch.from_numpy(examples.inputs)), torch.from_numpy(examples.targets)
+    )
     loss.backward()
     slope = torch.cat([p.grad.ravel() for p in module.parameters()]).numpy()
     assert weights == pytest.approx(made.start() - 0.3 * slope, abs=1e-5)
 
 
-@pytest.mark.parametrize("work", [Work(epochs=5, rate=1.0), Work(batch=10), Work(batch=10, steps=2)])
+@pytest.mark.parametrize(
+    "work", [Work(epochs=5, rate=1.0), Work(batch=10), Work(batch=10, steps=2)]
+)
 def test_federated_sgd_of_several_steps_is_refused_by_its_name(work):
     with pytest.raises(InputError, match=r"algorithm: FedSGD.*one step.*got epochs.*take FedAvg"):
         Plan(algorithm=FedSGD(), work=work)
 
 
-@pytest.mark.parametrize("work", [Work(), Work(epochs=5, steps=1), Work(batch=10, steps=1), Work(epochs=0.3)])
+@pytest.mark.parametrize(
+    "work", [Work(), Work(epochs=5, steps=1), Work(batch=10, steps=1), Work(epochs=0.3)]
+)
 def test_federated_sgd_of_one_step(work):
     assert Plan(algorithm=FedSGD(), work=work).work is work
 
 
 def test_it_learns():
-    run = simulate(Plan(rounds=30, cohort=4, work=WORK, judge_every=10), learner(64), until=lambda row: row["round"] == 20)
+    run = simulate(
+        Plan(rounds=30, cohort=4, work=WORK, judge_every=10),
+        learner(64),
+        until=lambda row: row["round"] == 20,
+    )
     assert len(run.rows) == 20
     assert run.rows[-1]["test_accuracy"] > 0.9 > run.rows[-1]["test_loss"]
     assert run.first("test_accuracy", 0.9) in (10, 20)
@@ -197,7 +260,9 @@ BROKEN = {
 def test_broken_updates_are_named_and_counted_and_the_round_survives(robust):
     run = simulate(Plan(rounds=2, cohort=20, robust=robust), Steady(broken=BROKEN, sizes={1: 0}))
     assert run.state.weights.tolist() == [2.0] * 6
-    assert [(row["rejected"], row["answered"], row["given_up"]) for row in run.rows] == [(6, 14, 0)] * 2
+    assert [(row["rejected"], row["answered"], row["given_up"]) for row in run.rows] == [
+        (6, 14, 0)
+    ] * 2
     assert sorted(run.rejected) == [1, 2, 3, 4, 5, 6]
     assert run.rejected[1] == "no examples"
     assert "got nan at 0 of 6" in run.rejected[2]
@@ -235,10 +300,13 @@ def test_a_device_of_a_million_examples_does_not_drown_the_others():
     plan = Plan(rounds=1, cohort=20, heaviest=2.0)
     run = simulate(plan, Steady(sizes={0: 10_000_000}, broken=heavy))
     assert run.state.weights == pytest.approx([(19 * 10 + 20 * 100) / 210] * 6)
-    assert simulate(replace(plan, uniform=True), Steady(sizes={0: 10_000_000}, broken=heavy)).state.weights == pytest.approx(
-        5.95
+    assert simulate(
+        replace(plan, uniform=True), Steady(sizes={0: 10_000_000}, broken=heavy)
+    ).state.weights == pytest.approx(5.95)
+    assert (
+        simulate(replace(plan, robust=Median()), Steady(broken=heavy)).state.weights.tolist()
+        == [1.0] * 6
     )
-    assert simulate(replace(plan, robust=Median()), Steady(broken=heavy)).state.weights.tolist() == [1.0] * 6
 
 
 def test_weights_that_are_not_finite_end_the_run_and_keep_what_was_before(tmp_path, monkeypatch):
@@ -265,7 +333,9 @@ def test_bytes_are_those_that_travel():
     assert small.rows[0]["bytes_up"] < 5 * 8192 / 8 * 1.1
 
 
-@pytest.mark.parametrize("values", [{"rounds": 0}, {"cohort": 0}, {"judge_every": 0}, {"heaviest": 0.5}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "values", [{"rounds": 0}, {"cohort": 0}, {"judge_every": 0}, {"heaviest": 0.5}, {"seed": -1}]
+)
 def test_plans_that_make_no_sense(values):
     ((name, value),) = values.items()
     with pytest.raises(InputError, match=rf"{name}: expected .*[01] or more, got {value}"):
@@ -275,7 +345,11 @@ def test_plans_that_make_no_sense(values):
 def test_robust_means_need_to_see_updates():
     with pytest.raises(InputError, match="devices send more"):
         Plan(algorithm=Scaffold(), robust=Krum(1))
-    for stages in ((Clip(1.0), WholeNumbers(10)), (Clip(1.0), CentralNoise(1.0)), (AdaptiveClip(),)):
+    for stages in (
+        (Clip(1.0), WholeNumbers(10)),
+        (Clip(1.0), CentralNoise(1.0)),
+        (AdaptiveClip(),),
+    ):
         with pytest.raises(InputError, match="takes the place of the sum"):
             simulate(Plan(robust=Median(), stages=stages), Steady())
     assert len(simulate(Plan(rounds=1, robust=Median(), stages=(Clip(1.0),)), Steady()).rows) == 1
@@ -294,7 +368,9 @@ def test_without_rounds_nobody_waits_for_the_slowest():
     assert going.rows[-1]["seconds"] < waiting.rows[-1]["seconds"] / 2
     assert [row["answered"] for row in going.rows] == [10] * 20
     assert going.rows[0]["stale"] == 0 < max(row["stale"] for row in going.rows)
-    assert 10 < going.state.weights.mean() < 20  # steps along what was learned from older models are shorter
+    assert (
+        10 < going.state.weights.mean() < 20
+    )  # steps along what was learned from older models are shorter
 
 
 def test_who_learns_from_an_older_model_makes_a_shorter_step():
@@ -334,7 +410,9 @@ def test_a_buffer_that_nobody_fills_is_refused():
 
 def test_too_few_for_a_robust_mean_give_the_round_up():
     for robust in (TrimmedMean(0.1), Krum(2)):
-        run = simulate(Plan(rounds=40, cohort=8, robust=robust, devices=Devices(gone=0.5)), Steady())
+        run = simulate(
+            Plan(rounds=40, cohort=8, robust=robust, devices=Devices(gone=0.5)), Steady()
+        )
         given_up = sum(row["given_up"] for row in run.rows)
         assert 0 < given_up < 40
         assert run.state.weights.tolist() == [40.0 - given_up] * 6
@@ -387,11 +465,19 @@ def test_ctrl_c_keeps_the_last_round(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         simulate(Plan(rounds=20), Steady(), out=tmp_path, progress=stop)
     seen = []
-    simulate(Plan(rounds=20), Steady(), out=tmp_path, progress=lambda done, rounds, row: seen.append(done))
+    simulate(
+        Plan(rounds=20),
+        Steady(),
+        out=tmp_path,
+        progress=lambda done, rounds, row: seen.append(done),
+    )
     assert seen[0] == 8
 
 
-@pytest.mark.parametrize("values", [{"buffer": 0}, {"buffer": 2, "robust": Median()}, {"buffer": 2, "algorithm": Scaffold()}])
+@pytest.mark.parametrize(
+    "values",
+    [{"buffer": 0}, {"buffer": 2, "robust": Median()}, {"buffer": 2, "algorithm": Scaffold()}],
+)
 def test_asynchronous_averaging_that_makes_no_sense(values):
     with pytest.raises(InputError, match="asynchronous averaging has"):
         Plan(**values)
@@ -403,13 +489,28 @@ def test_asynchronous_averaging_that_makes_no_sense(values):
 
 def test_what_compression_leaves_out_is_sent_later():
     plan = Plan(rounds=12, cohort=20, stages=(Compressed(Largest(1 / 6)),))
-    lost, sent = (simulate(replace(plan, feedback=on), Steady()).state.weights for on in (False, True))
-    assert np.sort(lost).tolist() == [0, 0, 0, 0, 0, 12]  # the same one of six equal numbers each time
+    lost, sent = (
+        simulate(replace(plan, feedback=on), Steady()).state.weights for on in (False, True)
+    )
+    assert np.sort(lost).tolist() == [
+        0,
+        0,
+        0,
+        0,
+        0,
+        12,
+    ]  # the same one of six equal numbers each time
     assert sorted(12 - sent) == [0, 1, 2, 3, 4, 5]  # each in its turn, six rounds' worth at once
 
 
 @pytest.mark.parametrize(
-    "values", [{"stages": ()}, {"stages": (Clip(1.0),)}, {"algorithm": Scaffold(population=12)}, {"buffer": 2}]
+    "values",
+    [
+        {"stages": ()},
+        {"stages": (Clip(1.0),)},
+        {"algorithm": Scaffold(population=12)},
+        {"buffer": 2},
+    ],
 )
 def test_feedback_is_refused_where_it_makes_no_sense(values):
     with pytest.raises(InputError, match="feedback"):
@@ -421,10 +522,17 @@ def test_updates_within_a_subspace_take_fewer_bytes_and_still_learn():
     few = replace(plan, stages=(Structured(RandomMask(0.3)),))
     whole, some = simulate(plan, learner()), simulate(few, learner())
     assert some.rows[0]["bytes_up"] < 0.5 * whole.rows[0]["bytes_up"]
-    assert whole.rows[-1]["test_loss"] < some.rows[-1]["test_loss"] < 0.25 * some.rows[0]["test_loss"]
+    assert (
+        whole.rows[-1]["test_loss"] < some.rows[-1]["test_loss"] < 0.25 * some.rows[0]["test_loss"]
+    )
 
 
 @pytest.mark.parametrize("users", [0, 4])
 def test_devices_of_which_none_has_an_example_are_refused(users):
-    with pytest.raises(InputError, match=f"expected a device or more with examples, got {users} devices and no example"):
-        simulate(Plan(rounds=1, cohort=2), Steady(users=users, sizes=dict.fromkeys(range(users), 0)))
+    with pytest.raises(
+        InputError,
+        match=f"expected a device or more with examples, got {users} devices and no example",
+    ):
+        simulate(
+            Plan(rounds=1, cohort=2), Steady(users=users, sizes=dict.fromkeys(range(users), 0))
+        )

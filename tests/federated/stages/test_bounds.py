@@ -29,7 +29,16 @@ COUNT = 630
 ROUNDING = 1e-6  # float32
 
 ENCODERS = st.recursive(
-    st.sampled_from([Whole(), Eden(1), Eden(4), Stochastic(2), Stochastic(16, rotate=False), Coded(Stochastic(256))]),
+    st.sampled_from(
+        [
+            Whole(),
+            Eden(1),
+            Eden(4),
+            Stochastic(2),
+            Stochastic(16, rotate=False),
+            Coded(Stochastic(256)),
+        ]
+    ),
     lambda then: st.one_of(
         st.builds(Subsample, st.sampled_from([0.01, 0.3, 1.0]), then),
         st.builds(Largest, st.sampled_from([0.01, 0.5, 1.0]), then),
@@ -67,7 +76,10 @@ BEHIND = st.one_of(
     st.builds(Structured, st.sampled_from([LowRank(2), RandomMask(0.2)]), SHORTENING),
     st.just(CentralNoise(0.5)),
 )
-LAST = st.one_of(st.just(()), st.builds(WholeNumbers, st.just(3), st.sampled_from([2, 3, 8])).map(lambda one: (one,)))
+LAST = st.one_of(
+    st.just(()),
+    st.builds(WholeNumbers, st.just(3), st.sampled_from([2, 3, 8])).map(lambda one: (one,)),
+)
 NOISY = st.builds(
     lambda before, clip, noise, behind, last: (*before, clip, noise, *behind, *last),
     st.lists(STAGES, max_size=1),
@@ -115,7 +127,11 @@ def added(stages, x, seed):
     """
     memory = stages.start()
     facts = stages.facts(memory)
-    noises = [number for number, stage in enumerate(stages.stages) if isinstance(stage, CentralNoise | TreeNoise)]
+    noises = [
+        number
+        for number, stage in enumerate(stages.stages)
+        if isinstance(stage, CentralNoise | TreeNoise)
+    ]
     seeds = Seeds(seed, seed + 1, seed + 2)
     sent = stages.on_update(Update.of(x), facts, memory, seeds)
     sums = []
@@ -134,7 +150,9 @@ def added(stages, x, seed):
 @example((Clip(1.0), CentralNoise(1.0), WholeNumbers(3, 2)), [update("alike", 1.0, 0)], 3)
 @example((Clip(1.0), CentralNoise(1.0), Compressed(Eden(1))), [update("gaussian", 1.0, 0)], 0)
 @example((Clip(1.0), TreeNoise(1.0), Compressed(Subsample(0.01))), [update("gaussian", 1.0, 0)], 0)
-@example((Clip(1.0), CentralNoise(1.0), Structured(LowRank(2), Eden(1))), [update("gaussian", 1.0, 0)], 0)
+@example(
+    (Clip(1.0), CentralNoise(1.0), Structured(LowRank(2), Eden(1))), [update("gaussian", 1.0, 0)], 0
+)
 def test_what_one_device_adds_is_within_the_bound(order, updates, seed):
     stages = admitted(order)
     if stages is None or not any(isinstance(stage, CentralNoise | TreeNoise) for stage in order):
@@ -165,7 +183,9 @@ def test_noise_has_the_deviation_of_the_last_bound(order, bound):
     stages = Stages(order, FedAvg(), SHAPES, equal=True, clients=10)
     assert stages.facts(stages.start())[-1].bound == pytest.approx(bound, rel=0.01)
     memory = stages.start()
-    update = stages.on_update(Update.of(np.zeros(COUNT, np.float32)), stages.facts(memory), memory, Seeds(0, 0))
+    update = stages.on_update(
+        Update.of(np.zeros(COUNT, np.float32)), stages.facts(memory), memory, Seeds(0, 0)
+    )
     noise = []
     for seed in range(20):
         whole = np.zeros_like(update.values)
@@ -197,4 +217,6 @@ class Peek(Plain):
 def test_a_stage_that_reads_sums_before_they_have_noise_is_refused():
     with pytest.raises(InputError, match="Peek after it works on sums before they have noise"):
         Stages((Clip(1.0), CentralNoise(1.0), Peek()), FedAvg(), [(5,)], True)
-    Stages((Clip(1.0), Peek(), CentralNoise(1.0)), FedAvg(), [(5,)], True)  # it reads what has noise
+    Stages(
+        (Clip(1.0), Peek(), CentralNoise(1.0)), FedAvg(), [(5,)], True
+    )  # it reads what has noise

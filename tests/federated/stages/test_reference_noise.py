@@ -18,7 +18,9 @@ from handheld.federated.stages import (
 )
 
 COUNT = 5
-SPREAD = 0.5  # of the logarithms of updates' lengths: their 90 % quantile is exp(0.5 * 1.2816) = 1.90
+SPREAD = (
+    0.5  # of the logarithms of updates' lengths: their 90 % quantile is exp(0.5 * 1.2816) = 1.90
+)
 
 
 def clipped(stages, cohort, rounds, seed=0):
@@ -31,7 +33,9 @@ def clipped(stages, cohort, rounds, seed=0):
         for _ in range(cohort):
             x = np.zeros(COUNT, np.float32)
             x[0] = math.exp(SPREAD * rng.normal())
-            change = change + stages.on_update(Update.of(x), facts, memory, Seeds(0, 0)).values.astype(float)
+            change = change + stages.on_update(
+                Update.of(x), facts, memory, Seeds(0, 0)
+            ).values.astype(float)
         total = Total(change, float(cohort), cohort)
         _, memory = stages.on_sum(total, memory, Seeds(number, 1000 * seed + number))
     return np.array(lengths)
@@ -41,7 +45,9 @@ def andrew(quantile, cohort, z, rounds, seed=0):
     """Andrew et al., algorithm 1: b = mean of short ones + N(0, sigma_b) / m; C <- C exp(-0.2 (b - quantile))."""
     rng = np.random.default_rng(seed)
     sigma_b = cohort / 20
-    if 2 * sigma_b <= math.sqrt(5) * z:  # the split that the stage takes where the paper's rule leaves nothing
+    if (
+        2 * sigma_b <= math.sqrt(5) * z
+    ):  # the split that the stage takes where the paper's rule leaves nothing
         sigma_b = z * math.sqrt(5) / 2
     clip, lengths = 0.1, []
     for _ in range(rounds):
@@ -58,14 +64,19 @@ def private(quantile, cohort, z=1.0):
 
 
 @pytest.mark.parametrize(
-    ("quantile", "cohort"), [(0.9, 10), (0.9, 20), (0.8, 10), (0.1, 10), (0.1, 20), (0.5, 10), (0.5, 100), (0.9, 100)]
+    ("quantile", "cohort"),
+    [(0.9, 10), (0.9, 20), (0.8, 10), (0.1, 10), (0.1, 20), (0.5, 10), (0.5, 100), (0.9, 100)],
 )
 def test_reference_of_adaptive_clipping_with_noise(quantile, cohort):
-    ours = np.log([clipped(private(quantile, cohort), cohort, 300, seed)[100:] for seed in range(6)])
+    ours = np.log(
+        [clipped(private(quantile, cohort), cohort, 300, seed)[100:] for seed in range(6)]
+    )
     theirs = np.log([andrew(quantile, cohort, 1.0, 300, seed)[100:] for seed in range(40)])
     assert ours.mean() == pytest.approx(theirs.mean(), abs=0.12)
     true = SPREAD * {0.1: -1.2816, 0.5: 0.0, 0.8: 0.8416, 0.9: 1.2816}[quantile]
-    assert ours.mean() == pytest.approx(true, abs=0.35)  # where it stays; it ran away to 295 in one of these cases
+    assert ours.mean() == pytest.approx(
+        true, abs=0.35
+    )  # where it stays; it ran away to 295 in one of these cases
     assert np.abs(ours - true).max() < 2.0
 
 

@@ -33,7 +33,9 @@ def through(stages, given, memory=None, round_=0):
     memory = memory or stages.start()
     facts, adder, size = stages.facts(memory), Adder(), 0
     for client, x in enumerate(given):
-        update = stages.on_update(Update.of(x), facts, memory, Seeds(round_, 1000 * round_ + client))
+        update = stages.on_update(
+            Update.of(x), facts, memory, Seeds(round_, 1000 * round_ + client)
+        )
         adder.add(update.values)
         size += update.size
     total, memory = stages.on_sum(adder.total, memory, Seeds(round_, 7 + round_))
@@ -119,13 +121,28 @@ def test_more_clients_than_whole_numbers_were_made_for_are_refused():
         ((Clip(1.0), LocalNoise(0.1), WholeNumbers(9)), "clip before"),
         ((WholeNumbers(9),), "clip before"),
         ((AdaptiveClip(), TreeNoise(1.0)), "changes from round to round"),
-        ((Clip(1.0), CentralNoise(1.0), Compressed(Eden(1))), "CentralNoise: Compressed after it makes updates of any length"),
-        ((Clip(1.0), CentralNoise(1.0), Compressed(Stochastic(2))), "CentralNoise: Compressed after it"),
+        (
+            (Clip(1.0), CentralNoise(1.0), Compressed(Eden(1))),
+            "CentralNoise: Compressed after it makes updates of any length",
+        ),
+        (
+            (Clip(1.0), CentralNoise(1.0), Compressed(Stochastic(2))),
+            "CentralNoise: Compressed after it",
+        ),
         ((Clip(1.0), TreeNoise(1.0), Compressed(Eden(1))), "TreeNoise: Compressed after it"),
-        ((Clip(1.0), CentralNoise(1.0), Compressed(Subsample(0.1, Eden(2)))), "CentralNoise: Compressed after it"),
+        (
+            (Clip(1.0), CentralNoise(1.0), Compressed(Subsample(0.1, Eden(2)))),
+            "CentralNoise: Compressed after it",
+        ),
         ((CentralNoise(1.0), Clip(1.0)), "clip before"),
-        ((Clip(1.0), CentralNoise(1.0), AdaptiveClip()), "AdaptiveClip after it would read from the sum without noise"),
-        ((Clip(1.0), TreeNoise(1.0), AdaptiveClip()), "AdaptiveClip after it would read from the sum without noise"),
+        (
+            (Clip(1.0), CentralNoise(1.0), AdaptiveClip()),
+            "AdaptiveClip after it would read from the sum without noise",
+        ),
+        (
+            (Clip(1.0), TreeNoise(1.0), AdaptiveClip()),
+            "AdaptiveClip after it would read from the sum without noise",
+        ),
         ((Clip(1.0), WholeNumbers(9), Compressed(Eden(2))), "only add up"),
         ((Clip(1.0), WholeNumbers(9), Clip(1.0)), "only add up"),
     ],
@@ -135,7 +152,9 @@ def test_orders_that_make_no_sense_are_refused(stages, why):
         alike(*stages)
 
 
-@pytest.mark.parametrize("stage", [CentralNoise(1.0), LocalNoise(1.0), TreeNoise(1.0), WholeNumbers(9), AdaptiveClip()])
+@pytest.mark.parametrize(
+    "stage", [CentralNoise(1.0), LocalNoise(1.0), TreeNoise(1.0), WholeNumbers(9), AdaptiveClip()]
+)
 def test_what_promises_something_of_each_device_needs_them_alike(stage):
     with pytest.raises(InputError, match="weigh uniformly"):
         Stages((Clip(1.0), stage), FedAvg(), SHAPES)

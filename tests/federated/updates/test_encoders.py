@@ -69,18 +69,28 @@ def test_zeros_stay_zeros(encoder):
 @pytest.mark.parametrize("encoder", [each for each in ENCODERS if each.unbiased], ids=repr)
 def test_errors_of_the_unbiased_average_out(encoder):
     x, clients = vector(4096, kind="lognormal"), 64
-    found = [encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float) for seed in range(clients)]
+    found = [
+        encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float)
+        for seed in range(clients)
+    ]
     alone = np.mean([error(each, x) for each in found])
     assert clients * error(np.mean(found, axis=0), x) <= 1.35 * alone + 1e-9
 
 
 @pytest.mark.parametrize(
-    "encoder", [each for each in ENCODERS if not each.unbiased and each != Largest(1.0, Eden(4))], ids=repr
+    "encoder",
+    [each for each in ENCODERS if not each.unbiased and each != Largest(1.0, Eden(4))],
+    ids=repr,
 )
 def test_those_of_the_biased_do_not(encoder):
     x, clients = vector(4096, kind="lognormal"), 64
-    found = [encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float) for seed in range(clients)]
-    assert clients * error(np.mean(found, axis=0), x) > 5 * np.mean([error(each, x) for each in found])
+    found = [
+        encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float)
+        for seed in range(clients)
+    ]
+    assert clients * error(np.mean(found, axis=0), x) > 5 * np.mean(
+        [error(each, x) for each in found]
+    )
 
 
 @pytest.mark.parametrize("kind", ["lognormal", "normal", "sparse"])
@@ -91,11 +101,16 @@ def test_eden_is_as_good_as_its_paper(kind, bits, most):
         x[np.random.default_rng(1).random(len(x)) > 0.01] = 0
     encoder = Eden(bits)
     for clients in (1, 20):
-        found = np.mean([encoder.decode(encoder.encode(x, s), len(x), s).astype(float) for s in range(clients)], axis=0)
+        found = np.mean(
+            [encoder.decode(encoder.encode(x, s), len(x), s).astype(float) for s in range(clients)],
+            axis=0,
+        )
         assert clients * error(found, x) <= most
 
 
-@pytest.mark.parametrize(("encoder", "bits"), [(Eden(1), 1), (Eden(3), 3), (Stochastic(4), 2), (Stochastic(3), 2)])
+@pytest.mark.parametrize(
+    ("encoder", "bits"), [(Eden(1), 1), (Eden(3), 3), (Stochastic(4), 2), (Stochastic(3), 2)]
+)
 def test_bytes_are_those_of_the_bits(encoder, bits):
     count = 1 << 17
     assert len(encoder.encode(vector(count), 0)) * 8 / count == pytest.approx(bits, rel=0.002)
@@ -120,7 +135,9 @@ def test_coding_takes_fewer_bytes_where_some_are_common():
     x = vector(1 << 16, kind="normal")
     plain, coded = Stochastic(256), Coded(Stochastic(256))
     assert len(coded.encode(x, 0)) < 0.9 * len(plain.encode(x, 0))
-    assert (coded.decode(coded.encode(x, 0), len(x), 0) == plain.decode(plain.encode(x, 0), len(x), 0)).all()
+    assert (
+        coded.decode(coded.encode(x, 0), len(x), 0) == plain.decode(plain.encode(x, 0), len(x), 0)
+    ).all()
 
 
 def test_feedback_sends_in_the_end_what_was_left_out():
@@ -137,7 +154,9 @@ def test_feedback_sends_in_the_end_what_was_left_out():
 def test_what_is_no_number_is_refused(encoder, bad):
     x = vector(100)
     x[17] = bad
-    with pytest.raises(InputError, match=r"expected finite numbers in an update, got -?(nan|inf) at 17 of 100"):
+    with pytest.raises(
+        InputError, match=r"expected finite numbers in an update, got -?(nan|inf) at 17 of 100"
+    ):
         encoder.encode(x, 0)
 
 
@@ -176,7 +195,8 @@ def test_a_damaged_update_is_refused_or_gives_finite_numbers(encoder, place, val
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"), [(Eden, 0), (Eden, 9), (Stochastic, 1), (Stochastic, 257), (Subsample, 0.0), (Largest, 1.5)]
+    ("kind", "value"),
+    [(Eden, 0), (Eden, 9), (Stochastic, 1), (Stochastic, 257), (Subsample, 0.0), (Largest, 1.5)],
 )
 def test_values_outside_their_range(kind, value):
     with pytest.raises(InputError, match="expected"):

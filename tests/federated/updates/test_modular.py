@@ -26,13 +26,20 @@ def test_sums_are_exact_modulo_and_near_the_truth(count, clients, bits, seed):
     total = whole[0]
     for each in whole[1:]:
         total = grid.add(total, each)
-    signed = sum(np.where(each >= 1 << grid.width - 1, each.astype(np.int64) - (1 << grid.width), each) for each in whole)
+    signed = sum(
+        np.where(each >= 1 << grid.width - 1, each.astype(np.int64) - (1 << grid.width), each)
+        for each in whole
+    )
     assert (signed % (1 << grid.width) == total).all()
     assert np.abs(signed).max() <= clients * grid.highest < 1 << grid.width - 1  # never around
     step = grid.spread * grid.clip / (len(total) ** 0.5 * grid.highest)
-    beyond = [np.maximum(0, np.abs(mixed(x, seed)) - step * grid.highest) for x in given_updates]  # taken as the grid's end
+    beyond = [
+        np.maximum(0, np.abs(mixed(x, seed)) - step * grid.highest) for x in given_updates
+    ]  # taken as the grid's end
     error = np.linalg.norm(grid.decode(total, count, seed) - given_updates.sum(axis=0))
-    assert error <= clients * step * len(total) ** 0.5 + sum(np.linalg.norm(each) for each in beyond)
+    assert error <= clients * step * len(total) ** 0.5 + sum(
+        np.linalg.norm(each) for each in beyond
+    )
 
 
 def test_any_order_of_clients_gives_the_same_bits():
@@ -83,20 +90,29 @@ def test_an_update_that_is_too_long_is_refused():
         Modular(1.0, 3).encode(updates(10, 1, 2.0)[0], 0, 0)
 
 
-@pytest.mark.parametrize("total", [np.zeros(7, np.uint32), np.full(1024, 1 << 20, np.uint32), np.zeros(1024)])
+@pytest.mark.parametrize(
+    "total", [np.zeros(7, np.uint32), np.full(1024, 1 << 20, np.uint32), np.zeros(1024)]
+)
 def test_what_is_no_sum_is_refused(total):
     with pytest.raises(InputError, match="expected a sum of 1024 numbers"):
         Modular(1.0, 3).decode(total, 10, 0)
 
 
-@pytest.mark.parametrize("values", [(0.0, 3, 8), (1.0, 0, 8), (1.0, 3, 1), (1.0, 1 << 20, 16), (np.nan, 3, 8)])
+@pytest.mark.parametrize(
+    "values", [(0.0, 3, 8), (1.0, 0, 8), (1.0, 3, 1), (1.0, 1 << 20, 16), (np.nan, 3, 8)]
+)
 def test_values_outside_their_range(values):
     with pytest.raises(InputError, match=r"expected a clip|32 are there"):
         Modular(*values)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 3000), st.integers(2, 16), st.sampled_from(["gaussian", "one", "alike"]), st.integers(0, 2**40))
+@given(
+    st.integers(1, 3000),
+    st.integers(2, 16),
+    st.sampled_from(["gaussian", "one", "alike"]),
+    st.integers(0, 2**40),
+)
 def test_no_update_is_longer_than_the_bound_once_it_is_rounded(count, bits, shape, seed):
     if shape == "gaussian":
         x = updates(count, 1, 2.0, seed)[0]

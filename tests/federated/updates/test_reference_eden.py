@@ -7,13 +7,18 @@ pytest.importorskip("numba")
 
 from handheld.federated.updates import Eden
 
-CENTRES = {1: [0.7978845608], 2: [0.4527800398, 1.5104176087]}  # Lloyd-Max levels of a Gaussian, from tables (Max, 1960)
+CENTRES = {
+    1: [0.7978845608],
+    2: [0.4527800398, 1.5104176087],
+}  # Lloyd-Max levels of a Gaussian, from tables (Max, 1960)
 SEEDS = 400
 
 
 def eden(x, bits, seed):
     """Vargaftik et al.: rotate by a random orthogonal matrix, take the nearest levels, scale by |x|^2 / <Rx, Q(Rx)>."""
-    rng = np.random.default_rng((seed, 7))  # not the seed of the vector: its first row would be that
+    rng = np.random.default_rng(
+        (seed, 7)
+    )  # not the seed of the vector: its first row would be that
     q, r = np.linalg.qr(rng.normal(size=(len(x), len(x))))
     rotation = q * np.sign(np.diag(r))
     y = rotation @ x
@@ -57,7 +62,9 @@ def vector(name, scale=1.0):
 @pytest.mark.parametrize("name", [*VECTORS, "one in noise"])
 def test_reference_of_no_bias_for_few_large_numbers(name, bits):
     x, encoder = vector(name), Eden(bits)
-    decoded = [encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float) for seed in range(SEEDS)]
+    decoded = [
+        encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float) for seed in range(SEEDS)
+    ]
     of_mean, single = errors(decoded, x)
     # Without bias the mean of 400 errs by a 400th; rotations of 1,024 numbers leave a few per cent of that.
     assert of_mean < 1.25 * single / SEEDS
@@ -66,7 +73,9 @@ def test_reference_of_no_bias_for_few_large_numbers(name, bits):
 @pytest.mark.parametrize("scale", [1e-15, 1e-6, 1e6, 1e15])
 def test_reference_of_no_bias_whatever_the_scale(scale):
     x, encoder = vector("one and a half", scale), Eden(1)
-    decoded = [encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float) for seed in range(SEEDS)]
+    decoded = [
+        encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float) for seed in range(SEEDS)
+    ]
     of_mean, single = errors(decoded, x)
     assert of_mean < 1.25 * single / SEEDS
 
@@ -76,6 +85,8 @@ def test_reference_of_the_error_of_one_update(bits):
     x = np.random.default_rng(1).normal(size=256).astype(np.float32)
     theirs = errors([eden(x.astype(float), bits, seed) for seed in range(30)], x)[1]
     wide = np.concatenate([x, np.zeros(768, np.float32)])
-    ours = errors([Eden(bits).decode(Eden(bits).encode(wide, s), 1024, s) for s in range(100)], wide)[1]
+    ours = errors(
+        [Eden(bits).decode(Eden(bits).encode(wide, s), 1024, s) for s in range(100)], wide
+    )[1]
     assert ours == pytest.approx(theirs, rel=0.05)
     assert theirs == pytest.approx({1: np.pi / 2 - 1, 2: 0.1331}[bits], rel=0.05)

@@ -4,7 +4,17 @@ import pytest
 from graph_parts import pairs
 
 from handheld.errors import CalculatorError, InputError
-from handheld.graph import Calculator, Gate, Graph, GraphConfig, Merge, Mux, Node, PacketCloner, PassThrough
+from handheld.graph import (
+    Calculator,
+    Gate,
+    Graph,
+    GraphConfig,
+    Merge,
+    Mux,
+    Node,
+    PacketCloner,
+    PassThrough,
+)
 
 Packets = dict[str, dict[int, Any]]
 
@@ -28,9 +38,19 @@ def run(calculator: Calculator, feed: Packets) -> tuple[list[tuple[Any, int]], i
     ("calculator", "feed", "sent", "drops"),
     [
         (PassThrough(), {"in": {0: "a", 5: "b"}}, [("a", 0), ("b", 5)], 0),
-        (Gate(), {"in": {0: "a", 1: "b", 2: "c", 3: "d"}, "allow": {1: True, 3: False}}, [("b", 1), ("c", 2)], 2),
+        (
+            Gate(),
+            {"in": {0: "a", 1: "b", 2: "c", 3: "d"}, "allow": {1: True, 3: False}},
+            [("b", 1), ("c", 2)],
+            2,
+        ),
         (Gate(open_at_first=True), {"in": {0: "a", 1: "b"}, "allow": {1: False}}, [("a", 0)], 1),
-        (Merge(3), {"in0": {2: "a"}, "in1": {0: "b", 2: "c"}, "in2": {1: "d", 2: "e"}}, [("b", 0), ("d", 1), ("a", 2)], 2),
+        (
+            Merge(3),
+            {"in0": {2: "a"}, "in1": {0: "b", 2: "c"}, "in2": {1: "d", 2: "e"}},
+            [("b", 0), ("d", 1), ("a", 2)],
+            2,
+        ),
         (
             Mux(2),
             {"select": {0: 1, 1: 0, 2: 1}, "in0": {0: "a", 1: "b"}, "in1": {0: "A", 3: "D"}},
@@ -45,7 +65,9 @@ def run(calculator: Calculator, feed: Packets) -> tuple[list[tuple[Any, int]], i
         ),
     ],
 )
-def test_what_is_sent_and_what_is_dropped(calculator: Calculator, feed: Packets, sent: list[Any], drops: int) -> None:
+def test_what_is_sent_and_what_is_dropped(
+    calculator: Calculator, feed: Packets, sent: list[Any], drops: int
+) -> None:
     assert run(calculator, feed) == (sent, drops)
     assert run(calculator, feed) == (sent, drops)  # open() forgets the run before
 
@@ -67,7 +89,9 @@ def test_a_gate_that_drops_settles_what_waits_below() -> None:
 
 @pytest.mark.parametrize("select", [-1, 2])
 def test_a_mux_does_not_take_a_number_out_of_range(select: int) -> None:
-    with pytest.raises(CalculatorError, match=f"node 'node' failed at timestamp 4: .* 0 to 1, got {select}"):
+    with pytest.raises(
+        CalculatorError, match=f"node 'node' failed at timestamp 4: .* 0 to 1, got {select}"
+    ):
         run(Mux(2), {"select": {4: select}, "in0": {}, "in1": {}})
 
 

@@ -37,7 +37,11 @@ def limited(work: Calculator, **options: int) -> GraphConfig:
     return GraphConfig(
         inputs={"in": int},
         nodes=[
-            Node(FlowLimiter(**options), inputs={"in": "in", "finished": BackEdge("out")}, outputs=["admitted", "allow"]),
+            Node(
+                FlowLimiter(**options),
+                inputs={"in": "in", "finished": BackEdge("out")},
+                outputs=["admitted", "allow"],
+            ),
             Node(work, inputs="admitted", outputs="out"),
         ],
     )
@@ -45,9 +49,18 @@ def limited(work: Calculator, **options: int) -> GraphConfig:
 
 @pytest.mark.parametrize(
     ("in_flight", "in_queue", "through"),
-    [(1, 0, [0]), (1, 1, [0, 9]), (1, 3, [0, 7, 8, 9]), (2, 0, [0, 1]), (2, 1, [0, 1, 9]), (10, 0, list(range(10)))],
+    [
+        (1, 0, [0]),
+        (1, 1, [0, 9]),
+        (1, 3, [0, 7, 8, 9]),
+        (2, 0, [0, 1]),
+        (2, 1, [0, 1, 9]),
+        (10, 0, list(range(10))),
+    ],
 )
-def test_under_a_slow_node_frames_are_dropped_and_each_is_counted(in_flight: int, in_queue: int, through: list[int]) -> None:
+def test_under_a_slow_node_frames_are_dropped_and_each_is_counted(
+    in_flight: int, in_queue: int, through: list[int]
+) -> None:
     slow = Slow()
     with Graph(limited(slow, max_in_flight=in_flight, max_in_queue=in_queue), threads=2) as graph:
         out, allow = graph.output("out"), graph.output("allow", timeout=20)
@@ -109,7 +122,11 @@ def test_what_waits_when_the_stream_ends_is_let_through(threads: int) -> None:
 def test_bounds_pass_a_limiter_that_holds_nothing() -> None:
     with Graph(limited(PassThrough())) as graph:
         graph.set_bound("in", 40)
-        assert [graph.stats().streams[name].bound for name in ("admitted", "allow", "out")] == [40, 40, 40]
+        assert [graph.stats().streams[name].bound for name in ("admitted", "allow", "out")] == [
+            40,
+            40,
+            40,
+        ]
         graph.close_input()
         assert graph.stats().streams["out"].bound == Timestamp.DONE
 

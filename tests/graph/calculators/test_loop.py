@@ -6,7 +6,17 @@ import pytest
 from graph_parts import Join, Keep, pairs
 
 from handheld.errors import CalculatorError
-from handheld.graph import BeginLoop, Calculator, Context, Contract, EndLoop, Graph, GraphConfig, Node, PassThrough
+from handheld.graph import (
+    BeginLoop,
+    Calculator,
+    Context,
+    Contract,
+    EndLoop,
+    Graph,
+    GraphConfig,
+    Node,
+    PassThrough,
+)
 
 SECOND = 1_000_000
 
@@ -33,7 +43,9 @@ def test_a_list_comes_back_at_its_own_timestamp(threads: int) -> None:
         graph.close_input()
         assert pairs(list(gathered)) == [([2, 4], 3), ([], 5), ([], 8), ([6, 8], 9)]
         # The empty list at 5 takes the fourth second.
-        assert pairs(list(item)) == [(n, at * SECOND) for n, at in [(1, 1), (2, 2), (4, 3), (7, 5), (6, 6), (8, 7)]]
+        assert pairs(list(item)) == [
+            (n, at * SECOND) for n, at in [(1, 1), (2, 2), (4, 3), (7, 5), (6, 6), (8, 7)]
+        ]
 
 
 def test_the_times_of_items_do_not_depend_on_bounds() -> None:
@@ -74,7 +86,10 @@ class OneLate(Calculator):
 
 
 def test_a_loop_may_not_keep_an_item_back() -> None:
-    with pytest.raises(CalculatorError, match=r"node 'end_loop' .* may not keep an item back"), Graph(loop(OneLate())) as graph:
+    with (
+        pytest.raises(CalculatorError, match=r"node 'end_loop' .* may not keep an item back"),
+        Graph(loop(OneLate())) as graph,
+    ):
         graph.add("lists", [1], 0)
         graph.set_bound("lists", 10)
         graph.close_input()

@@ -13,7 +13,11 @@ def sums(*before: Node) -> GraphConfig:
     """Return a graph whose ``sum`` at t is ``main`` at t plus the ``sum`` that went round, if it is even."""
     nodes = [
         *before,
-        Node(PreviousLoopback(), inputs={"main": "main", "loop": BackEdge("even")}, outputs="previous"),
+        Node(
+            PreviousLoopback(),
+            inputs={"main": "main", "loop": BackEdge("even")},
+            outputs="previous",
+        ),
         Node(add_previous, inputs=["main", "previous"], outputs="sum"),
         Node(Keep(lambda number: number % 2 == 0), inputs="sum", outputs="even"),
     ]
@@ -29,7 +33,13 @@ def test_each_packet_meets_the_result_of_the_one_before(threads: int) -> None:
             for timestamp, number in {0: 2, 10: 4, 11: 5, 50: 3, 60: 1}.items():
                 graph.add("main", number, timestamp)
             graph.close_input()
-            assert pairs(list(total)) == [(2, 0), (6, 10), (11, 11), (3, 50), (1, 60)]  # 11 and 3 are odd
+            assert pairs(list(total)) == [
+                (2, 0),
+                (6, 10),
+                (11, 11),
+                (3, 50),
+                (1, 60),
+            ]  # 11 and 3 are odd
             assert pairs(list(previous)) == [(2, 10), (6, 11)]
 
 

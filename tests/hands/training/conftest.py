@@ -65,7 +65,9 @@ def world(tmp_path):
             points = open_hand(70 + 2 * place, 100, 30 + place)
             cv2.imwrite(str(photos / name), draw(points)[..., ::-1])
             hands = [answer(points).to_json()]
-            lines.append({"photo": f"digits/{name}", "teacher": "t", "size": [120, 160], "hands": hands})
+            lines.append(
+                {"photo": f"digits/{name}", "teacher": "t", "size": [120, 160], "hands": hands}
+            )
     labels = tmp_path / "labels.jsonl"
     labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
     rng = np.random.default_rng(0)

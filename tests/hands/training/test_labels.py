@@ -13,7 +13,15 @@ def test_a_palm_is_a_square_around_seven_keypoints_and_a_twentieth_larger() -> N
     box, points = palm_box(HAND)
     # They reach from 20 to 80 and from 10 to 100: the longer side is 90.
     np.testing.assert_allclose(box, [50 - 47.25, 55 - 47.25, 50 + 47.25, 55 + 47.25])
-    assert points.tolist() == [[50, 100], [70, 20], [50, 10], [35, 15], [20, 25], [65, 85], [80, 60]]
+    assert points.tolist() == [
+        [50, 100],
+        [70, 20],
+        [50, 10],
+        [35, 15],
+        [20, 25],
+        [65, 85],
+        [80, 60],
+    ]
 
 
 def test_fingers_are_no_part_of_the_palm() -> None:

@@ -110,7 +110,10 @@ def is_alive(process: int) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_when_the_reader_does(tmp_path: Path, how: signal.Signals) -> None:
     reader = subprocess.Popen(
-        [sys.executable, str(tmp_path / "reader.py")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, str(tmp_path / "reader.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert reader.stdout is not None
     workers = {int(line) for line in islice(reader.stdout, 4)}

@@ -57,7 +57,9 @@ def stop_at(step):
     return progress
 
 
-def test_a_run_that_was_stopped_gives_the_same_weights_and_evaluations(world, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_gives_the_same_weights_and_evaluations(
+    world, tmp_path, monkeypatch
+):
     config = landmark_config(world)
     whole = run(config, tmp_path / "whole")
     monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)  # after each step

@@ -4,7 +4,15 @@ import numpy as np
 import torch
 
 from handheld.projection.kept import size_of
-from handheld.projection.training.deep import EPOCHS, HIDDEN, NGRAMS_A_ROW, WIDTH, Watch, rows_in, varied
+from handheld.projection.training.deep import (
+    EPOCHS,
+    HIDDEN,
+    NGRAMS_A_ROW,
+    WIDTH,
+    Watch,
+    rows_in,
+    varied,
+)
 from handheld.projection.training.picking import GRAPH_BYTES
 from handheld.projection.training.table import RowTable
 
@@ -30,7 +38,10 @@ def test_rows_their_n_grams_and_the_layers_fill_the_file():
     for known in (None, 5_000):
         rows = rows_in(100_000, 1 << 20, 77, known)
         sizes = [
-            GRAPH_BYTES + layers + (count + 1) * WIDTH // 2 + size_of(min(NGRAMS_A_ROW * count, known or 1 << 20), 1 << 20)
+            GRAPH_BYTES
+            + layers
+            + (count + 1) * WIDTH // 2
+            + size_of(min(NGRAMS_A_ROW * count, known or 1 << 20), 1 << 20)
             for count in (rows, rows + 1)
         ]
         assert sizes[0] <= 100_000 < sizes[1]

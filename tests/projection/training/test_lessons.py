@@ -21,7 +21,10 @@ def test_texts_out_of_scope_have_even_labels():
     assert len(TextLesson.of(data)) == 80
 
 
-@pytest.mark.parametrize("data", [Dataset((), np.zeros(0, int), LABELS), Dataset(np.zeros((2, 3)), np.zeros(2, int), LABELS)])
+@pytest.mark.parametrize(
+    "data",
+    [Dataset((), np.zeros(0, int), LABELS), Dataset(np.zeros((2, 3)), np.zeros(2, int), LABELS)],
+)
 def test_what_is_no_text_is_refused(data: Dataset):
     with pytest.raises(InputError, match="expected texts"):
         TextLesson.of(data)

@@ -24,14 +24,18 @@ RECIPE = Recipe(width=8, features=Features(1, 0, (3,)), more=(Features(1, 0),), 
 def texts(count: int, seed: int, labels: tuple[str, ...] = LABELS) -> TextData:
     rng = np.random.default_rng(seed)
     chosen = np.arange(count) % 3
-    known = Dataset(tuple(f"{rng.choice(WORDS[n])} and {rng.choice(WORDS[n])}" for n in chosen), chosen, labels)
+    known = Dataset(
+        tuple(f"{rng.choice(WORDS[n])} and {rng.choice(WORDS[n])}" for n in chosen), chosen, labels
+    )
     return TextData(known, STRANGE[:2] if seed else STRANGE[2:])
 
 
 @pytest.fixture(scope="module")
 def made() -> TextModel:
     return make_text_model(
-        texts(60, 0), texts(30, 1), TextModelPlan(20_000, recipe=RECIPE, trainers=("ngrams",), licence="CC0-1.0")
+        texts(60, 0),
+        texts(30, 1),
+        TextModelPlan(20_000, recipe=RECIPE, trainers=("ngrams",), licence="CC0-1.0"),
     )
 
 
@@ -62,7 +66,11 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(made: TextModel, tmp_p
     with pytest.raises(KeyboardInterrupt):
         make_text_model(texts(60, 0), texts(30, 1), plan, state=tmp_path, progress=stop)
     again = make_text_model(
-        texts(60, 0), texts(30, 1), plan, state=tmp_path, progress=lambda stage, done, text: stages.append(stage)
+        texts(60, 0),
+        texts(30, 1),
+        plan,
+        state=tmp_path,
+        progress=lambda stage, done, text: stages.append(stage),
     )
     assert again.content == made.content
     assert "ngrams 1" not in stages  # that had ended before
@@ -70,7 +78,9 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(made: TextModel, tmp_p
 
 def test_a_file_that_is_too_large_is_made_again(monkeypatch: pytest.MonkeyPatch):
     recipe = Recipe(width=8, features=Features(1, 0, (3,)), length=32)
-    monkeypatch.setattr(Recipe, "largest", lambda self, size, card, seed, texts: self.reader(3000, seed, texts))
+    monkeypatch.setattr(
+        Recipe, "largest", lambda self, size, card, seed, texts: self.reader(3000, seed, texts)
+    )
     found = make_text_model(texts(30, 0), texts(30, 1), TextModelPlan(12_000, recipe=recipe))
     assert 11_000 < len(found.content) <= 12_000
 
@@ -78,7 +88,9 @@ def test_a_file_that_is_too_large_is_made_again(monkeypatch: pytest.MonkeyPatch)
 def test_a_trainer_learns_along():
     recipe = Recipe(width=8, features=Features(1, 0, (3,)), length=32)
     found = make_text_model(
-        texts(60, 0), texts(30, 1), TextModelPlan(12_000, recipe=recipe, trainers=("convolutional",), joint=True)
+        texts(60, 0),
+        texts(30, 1),
+        TextModelPlan(12_000, recipe=recipe, trainers=("convolutional",), joint=True),
     )
     assert found.valid.accuracy > 0.9
     assert found.card["training"]["joint"]
@@ -92,7 +104,9 @@ def test_a_trainer_learns_along():
         (texts(30, 0), texts(30, 1), {"max_size": 3000}, "3000 bytes are too few for 3 labels"),
     ],
 )
-def test_what_cannot_be_made_is_refused(train: TextData, valid: TextData, plan: dict[str, int], message: str):
+def test_what_cannot_be_made_is_refused(
+    train: TextData, valid: TextData, plan: dict[str, int], message: str
+):
     with pytest.raises(InputError, match=message):
         make_text_model(train, valid, TextModelPlan(**{"max_size": 20_000, **plan}))
 
@@ -101,7 +115,10 @@ def test_what_cannot_be_made_is_refused(train: TextData, valid: TextData, plan: 
     ("wrong", "message"),
     [
         ({"trainers": ("large",)}, "no trainer 'large'"),
-        ({"trainers": ("lstm", "lstm"), "joint": True}, "one trainer network learns along, got lstm, lstm"),
+        (
+            {"trainers": ("lstm", "lstm"), "joint": True},
+            "one trainer network learns along, got lstm, lstm",
+        ),
         ({"trainers": ("ngrams",), "joint": True}, "one trainer network learns along"),
         ({"trainers": ("lstm",), "joint": True, "recipe": RECIPE}, "along with one table"),
     ],

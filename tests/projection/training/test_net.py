@@ -7,7 +7,14 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.projection import Signs
-from handheld.projection.training.net import Joint, JointBatch, ProjectionNet, ProjectionStep, Weights, joint_loss
+from handheld.projection.training.net import (
+    Joint,
+    JointBatch,
+    ProjectionNet,
+    ProjectionStep,
+    Weights,
+    joint_loss,
+)
 from handheld.training import Schedule, fit
 
 EVEN = torch.zeros(1, 2)
@@ -18,8 +25,12 @@ LABEL = torch.tensor([0])
 def test_the_loss_by_hand():
     # trainer: -ln 0.75; projection: -ln 0.5; distance: -(0.75 ln 0.5 + 0.25 ln 0.5)
     loss = joint_loss(SURE, EVEN, LABEL, Weights(trainer=2, projection=3, distance=5))
-    assert float(loss) == pytest.approx(2 * -math.log(0.75) + 3 * math.log(2) + 5 * math.log(2), rel=1e-5)
-    assert float(joint_loss(None, EVEN, LABEL, Weights(projection=3))) == pytest.approx(3 * math.log(2), rel=1e-5)
+    assert float(loss) == pytest.approx(
+        2 * -math.log(0.75) + 3 * math.log(2) + 5 * math.log(2), rel=1e-5
+    )
+    assert float(joint_loss(None, EVEN, LABEL, Weights(projection=3))) == pytest.approx(
+        3 * math.log(2), rel=1e-5
+    )
 
 
 def test_the_distance_teaches_the_projection_network_alone():
@@ -43,7 +54,10 @@ def test_impossible_weights_are_refused(wrong: dict[str, float]):
 def test_layers_on_bits(hidden: tuple[int, ...]):
     network = ProjectionNet(20, 3, hidden)
     assert network(torch.ones(4, 20)).shape == (4, 3)
-    assert len([layer for layer in network.modules() if isinstance(layer, nn.Linear)]) == len(hidden) + 1
+    assert (
+        len([layer for layer in network.modules() if isinstance(layer, nn.Linear)])
+        == len(hidden) + 1
+    )
 
 
 @pytest.mark.parametrize("teacher", ["trained along", "given", "none"])
@@ -55,7 +69,9 @@ def test_a_tiny_network_learns_from_bits(teacher: str):
     bits = torch.from_numpy(Signs(20, 8).of_vectors(vectors).astype(np.float32) * 2 - 1)
     whole, answers = torch.from_numpy(vectors), torch.from_numpy(labels)
     torch.manual_seed(0)
-    networks = Joint(ProjectionNet(160, 3), nn.Linear(30, 3) if teacher == "trained along" else None)
+    networks = Joint(
+        ProjectionNet(160, 3), nn.Linear(30, 3) if teacher == "trained along" else None
+    )
     given = 4.0 * nn.functional.one_hot(answers[:200], 3).float() if teacher == "given" else None
     batch = JointBatch((bits[:200],), (whole[:200],), answers[:200], given)
     step = ProjectionStep(networks, lambda _: batch, Weights())

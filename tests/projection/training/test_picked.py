@@ -25,11 +25,15 @@ def noisy(count: int, seed: int, classes: int = 3, noise: float = 0.0) -> TextDa
     texts = tuple(f"tell{label} {' '.join(rng.choice(WORDS, 8))}" for label in labels)
     wrong = rng.random(count) < noise
     labels[wrong] = rng.integers(classes, size=int(wrong.sum()))
-    return TextData(Dataset(texts, labels.astype(np.int64), tuple(f"c{number}" for number in range(classes))))
+    return TextData(
+        Dataset(texts, labels.astype(np.int64), tuple(f"c{number}" for number in range(classes)))
+    )
 
 
 def made(train: TextData, valid: TextData, size: int = 20_000, **options: object):
-    return make_text_model(train, valid, TextModelPlan(size, recipe=Recipe(reads="picked"), **options))  # type: ignore[arg-type]
+    return make_text_model(
+        train, valid, TextModelPlan(size, recipe=Recipe(reads="picked"), **options)
+    )  # type: ignore[arg-type]
 
 
 def test_wrong_labels_are_not_learned_by_heart():
@@ -72,7 +76,9 @@ def test_many_labels_are_told_apart_by_a_hidden_layer():
 
 def test_a_size_without_room_is_refused_before_anything_is_learned():
     stages: list[str] = []
-    with pytest.raises(InputError, match="2000 bytes are too few for 3 labels and their names: expected"):
+    with pytest.raises(
+        InputError, match="2000 bytes are too few for 3 labels and their names: expected"
+    ):
         make_text_model(
             noisy(60, 0), noisy(30, 1), TextModelPlan(2_000, recipe=Recipe(reads="picked")),
             progress=lambda stage, done, text: stages.append(stage),
@@ -83,7 +89,9 @@ def test_a_size_without_room_is_refused_before_anything_is_learned():
 def test_rare_labels_count_alike_if_asked():
     # The second label has one text in ten: weights of 10 / (2 * 9) and 10 / (2 * 1).
     labels = np.array([0] * 9 + [1])
-    assert class_weights("balanced", labels, 2, 11).tolist() == pytest.approx([10 / 18] * 9 + [5.0, 1.0])
+    assert class_weights("balanced", labels, 2, 11).tolist() == pytest.approx(
+        [10 / 18] * 9 + [5.0, 1.0]
+    )
     assert class_weights("none", labels, 2, 11).tolist() == [1.0] * 11
     with pytest.raises(InputError, match="class weight is 'even'"):
         TextModelPlan(1000, class_weight="even")

@@ -34,7 +34,10 @@ def test_the_largest_file_keeps_the_size_and_uses_it(recipe: Recipe, size: int):
     assert size - 14 * recipe.width - 128 < len(content) <= size
     for network in networks:
         network.on_grid = True
-    logits = np.mean([logits_of(*pair, ("one two",)) for pair in zip(networks, parts_of(reader), strict=True)], axis=0)
+    logits = np.mean(
+        [logits_of(*pair, ("one two",)) for pair in zip(networks, parts_of(reader), strict=True)],
+        axis=0,
+    )
     with TextClassifier(Model.load(content)) as model:
         assert model.reader == reader
         assert model.classify("one two", top=1)[0].label == LABELS[logits.argmax()]
@@ -42,9 +45,17 @@ def test_the_largest_file_keeps_the_size_and_uses_it(recipe: Recipe, size: int):
 
 @pytest.mark.parametrize(
     ("size", "classes", "tables", "hidden"),
-    [(50_000, 77, 1, 0), (100_000, 77, 2, 128), (100_000, 150, 2, 0), (260_000, 150, 3, 128), (260_000, 1000, 3, 0)],
+    [
+        (50_000, 77, 1, 0),
+        (100_000, 77, 2, 128),
+        (100_000, 150, 2, 0),
+        (260_000, 150, 3, 128),
+        (260_000, 1000, 3, 0),
+    ],
 )
-def test_a_hidden_layer_leaves_two_thirds_of_the_file_to_the_tables(size: int, classes: int, tables: int, hidden: int):
+def test_a_hidden_layer_leaves_two_thirds_of_the_file_to_the_tables(
+    size: int, classes: int, tables: int, hidden: int
+):
     recipe = recipe_for("rows", size, classes)
     assert (1 + len(recipe.more), recipe.hidden) == (tables, hidden)
     layers = tables * hidden * (recipe.width + classes)
@@ -67,7 +78,9 @@ def test_a_device_reads_as_many_features_as_nearly_all_texts_have():
 
 
 def test_a_size_that_no_network_has_is_refused():
-    with pytest.raises(InputError, match="3000 bytes are too few for 2 labels and rows of 64 numbers: expected"):
+    with pytest.raises(
+        InputError, match="3000 bytes are too few for 2 labels and rows of 64 numbers: expected"
+    ):
         Recipe().largest(3000, {"labels": ["yes", "no"]})
 
 

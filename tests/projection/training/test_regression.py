@@ -126,7 +126,9 @@ def test_the_choice_is_by_texts_that_were_held_out():
     assert trials[0].accuracy > 0.95
 
 
-@pytest.mark.parametrize(("other", "together"), [([[0, 1], [0, 3]], True), ([[0, 3], [3, 0]], False)])
+@pytest.mark.parametrize(
+    ("other", "together"), [([[0, 1], [0, 3]], True), ([[0, 3], [3, 0]], False)]
+)
 def test_two_priors_are_used_together_where_their_mean_is_better(other, together):
     given = lessons(TEXTS[:2], np.array([0, 1]))
     sets = [Held(given, given.texts, given.values, np.array([0, 1]), np.ones(2, np.float32))]
@@ -136,14 +138,18 @@ def test_two_priors_are_used_together_where_their_mean_is_better(other, together
         for prior, scores in (("uniform", first), ("bayes", np.array(other, np.float32)))
     ]
     trials.sort(key=lambda trial: trial.loss)
-    assert {trial.prior for trial in chosen(trials, sets)} == ({"uniform", "bayes"} if together else {"uniform"})
+    assert {trial.prior for trial in chosen(trials, sets)} == (
+        {"uniform", "bayes"} if together else {"uniform"}
+    )
 
 
 def test_the_mean_of_regressions_answers_with_the_mean_of_their_logits():
     given = lessons()
     models = [fitted(given, alpha) for alpha in (0.01, 1.0)]
     logits = [model.scores(given.texts, given.values) for model in models]
-    assert mean_of(models).scores(given.texts, given.values) == pytest.approx((logits[0] + logits[1]) / 2, abs=1e-5)
+    assert mean_of(models).scores(given.texts, given.values) == pytest.approx(
+        (logits[0] + logits[1]) / 2, abs=1e-5
+    )
 
 
 def test_numbers_are_rounded_with_the_least_error():
@@ -172,7 +178,11 @@ def test_a_rounded_regression_answers_nearly_the_same():
     sums = np.stack(rows)
     logits = small.logits(sums.astype(np.float32), given.texts.totals().astype(np.intp))
     exact = model.scores(given.texts, given.values)
-    assert np.allclose(logits - logits.mean(axis=1, keepdims=True), exact - exact.mean(axis=1, keepdims=True), atol=0.03)
+    assert np.allclose(
+        logits - logits.mean(axis=1, keepdims=True),
+        exact - exact.mean(axis=1, keepdims=True),
+        atol=0.03,
+    )
 
 
 def test_a_head_of_zeros_stays_one():

@@ -30,7 +30,11 @@ def test_the_file_computes_what_was_trained(hidden: int):
 
 
 def test_features_are_left_out_only_while_learning():
-    network, numbers, offsets = RowTable(50, 4, 2, dropout=0.5), torch.arange(50), torch.tensor([0, 50])
+    network, numbers, offsets = (
+        RowTable(50, 4, 2, dropout=0.5),
+        torch.arange(50),
+        torch.tensor([0, 50]),
+    )
     assert not torch.equal(network(numbers, offsets), network(numbers, offsets))
     network.eval()
     assert torch.equal(network(numbers, offsets), network(numbers, offsets))

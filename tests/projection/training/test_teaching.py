@@ -12,12 +12,19 @@ from handheld.projection.training.teaching import SCHEDULE, build, mean_of, teac
 from handheld.projection.training.trainers import OfVectors
 
 WORDS = (("red", "green", "blue"), ("one", "two", "three"))
-DATA = Dataset(tuple(f"{a} and {b}" for words in WORDS for a in words for b in words), np.arange(18) // 9, ("colour", "number"))
+DATA = Dataset(
+    tuple(f"{a} and {b}" for words in WORDS for a in words for b in words),
+    np.arange(18) // 9,
+    ("colour", "number"),
+)
 
 
 def count(texts: list[str]) -> np.ndarray:
     """An encoder: how often each letter is there."""
-    return np.array([[text.count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts], np.float32)
+    return np.array(
+        [[text.count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts],
+        np.float32,
+    )
 
 
 @pytest.mark.parametrize("trainer", ["convolutional", "ngrams", "an encoder's"])
@@ -41,7 +48,10 @@ def test_a_trainer_that_there_is_not_is_refused():
 
 @pytest.mark.parametrize(
     ("network", "message"),
-    [(OfVectors(3, count), r"gives \[2, 3\] for 2 texts of 2 labels"), (nn.Linear(3, 2), "the trainer Linear fails on texts")],
+    [
+        (OfVectors(3, count), r"gives \[2, 3\] for 2 texts of 2 labels"),
+        (nn.Linear(3, 2), "the trainer Linear fails on texts"),
+    ],
 )
 def test_a_network_that_gives_no_logits_is_refused(network: nn.Module, message: str):
     with pytest.raises(TrainingError, match=message):

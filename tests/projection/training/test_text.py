@@ -17,17 +17,27 @@ LABELS = ("greeting", "number")
 WORDS = {0: ("hello", "hi", "hey", "morning"), 1: ("one", "two", "three", "four")}
 SCHEDULE = Schedule(8, batch=16, rate=0.03, optimiser="adam")
 TABLE = Recipe(features=Features(words=1, skips=0, letters=(3,)), width=8, schedule=SCHEDULE)
-SIGNS = Recipe(reads="signs", features=TABLE.features, width=16, dropout=0.1, schedule=replace(SCHEDULE, rate=0.01))
+SIGNS = Recipe(
+    reads="signs",
+    features=TABLE.features,
+    width=16,
+    dropout=0.1,
+    schedule=replace(SCHEDULE, rate=0.01),
+)
 
 
 def messages(count: int, seed: int) -> Dataset:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, count)
-    texts = tuple(f"{rng.choice(WORDS[label])} there {rng.choice(WORDS[label])}" for label in labels)
+    texts = tuple(
+        f"{rng.choice(WORDS[label])} there {rng.choice(WORDS[label])}" for label in labels
+    )
     return Dataset(texts, labels, LABELS)
 
 
-@pytest.mark.parametrize("recipe", [TABLE, replace(TABLE, hidden=6), SIGNS, replace(SIGNS, hidden=8)])
+@pytest.mark.parametrize(
+    "recipe", [TABLE, replace(TABLE, hidden=6), SIGNS, replace(SIGNS, hidden=8)]
+)
 def test_a_student_learns(recipe: Recipe):
     train, test = messages(64, 0), messages(40, 1)
     reader = recipe.reader(256)
@@ -81,5 +91,7 @@ def test_a_trainer_learns_alone():
 def test_few_texts_are_learned_from():
     data = Dataset(("good morning", "one two"), np.array([0, 1]), LABELS)
     reader = TABLE.reader(64)
-    network, _ = train_student(reader, TextLesson.of(data), replace(TABLE, schedule=replace(SCHEDULE, epochs=40)))
+    network, _ = train_student(
+        reader, TextLesson.of(data), replace(TABLE, schedule=replace(SCHEDULE, epochs=40))
+    )
     assert logits_of(network, reader, data.inputs).argmax(1).tolist() == [0, 1]

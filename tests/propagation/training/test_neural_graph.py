@@ -42,8 +42,12 @@ def test_edges_count_by_which_ends_have_labels(kinds: Kinds, share: float):
 
 
 def test_edges_are_drawn_as_often_as_they_count():
-    one, other = Edges.of(PATH, LABELLED, Kinds(3.0, 1.0, 0.0)).draw(50_000, np.random.default_rng(0))
-    drawn = {(a, b): int(((one == a) & (other == b)).sum()) / 50_000 for a in range(4) for b in range(4)}
+    one, other = Edges.of(PATH, LABELLED, Kinds(3.0, 1.0, 0.0)).draw(
+        50_000, np.random.default_rng(0)
+    )
+    drawn = {
+        (a, b): int(((one == a) & (other == b)).sum()) / 50_000 for a in range(4) for b in range(4)
+    }
     assert drawn[2, 3] == drawn[3, 2] == 0
     for pair, expected in {(0, 1): 0.3, (1, 0): 0.3, (1, 2): 0.2, (2, 1): 0.2}.items():
         assert drawn[pair] == pytest.approx(expected, abs=0.01)
@@ -67,7 +71,9 @@ def numbers(nodes: np.ndarray) -> tuple[torch.Tensor, ...]:
 def test_the_loss_by_hand():
     labels = np.array([0, 1, -1, -1])
     network = Fixed([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [3.0, 0.0]])
-    loss = Step(network, numbers, labels, Edges.of(PATH, LABELLED, Kinds(0, 0, 2.0)), batch=2, pairs=4)(0)
+    loss = Step(
+        network, numbers, labels, Edges.of(PATH, LABELLED, Kinds(0, 0, 2.0)), batch=2, pairs=4
+    )(0)
     assert loss == pytest.approx(math.log(2) + 2 * 5 / 8 * 9)
     slope = network.rows.grad
     assert slope is not None
@@ -79,7 +85,9 @@ def test_what_is_compared_can_be_hidden():
     labels, network = np.array([0, 1, -1, -1]), Fixed([[0.0, 0.0]] * 4)
     hidden = Fixed([[1.0], [1.0], [1.0], [5.0]])
     edges = Edges.of(PATH, LABELLED, Kinds(0, 0, 1.0))
-    assert Step(network, numbers, labels, edges, hidden=hidden)(0) == pytest.approx(math.log(2) + 5 / 8 * 16)
+    assert Step(network, numbers, labels, edges, hidden=hidden)(0) == pytest.approx(
+        math.log(2) + 5 / 8 * 16
+    )
 
 
 def clouds(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, Graph]:
@@ -90,7 +98,11 @@ def clouds(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, Graph]:
     vectors[:, 0] += np.where(labels, 1.0, -1.0)
     sources, targets = rng.integers(0, 200, (2, 3000))
     alike = (labels[sources] == labels[targets]) | (rng.random(3000) < 0.1)
-    return torch.from_numpy(vectors), labels, Graph.of_edges(sources[alike], targets[alike], nodes=200)
+    return (
+        torch.from_numpy(vectors),
+        labels,
+        Graph.of_edges(sources[alike], targets[alike], nodes=200),
+    )
 
 
 def learned(kinds: Kinds, **fit_arguments) -> tuple[nn.Module, float]:
@@ -98,7 +110,9 @@ def learned(kinds: Kinds, **fit_arguments) -> tuple[nn.Module, float]:
     known = np.where(np.arange(200) < 8, labels, -1)
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 2))
-    step = Step(network, lambda nodes: (vectors[nodes],), known, Edges.of(graph, known >= 0, kinds), batch=8)
+    step = Step(
+        network, lambda nodes: (vectors[nodes],), known, Edges.of(graph, known >= 0, kinds), batch=8
+    )
     fit(network, step, Schedule(1, rate=0.05), 300, **fit_arguments)
     right = network(vectors).argmax(1).numpy()[8:] == labels[8:]
     return network, float(right.mean())
@@ -119,7 +133,9 @@ def test_a_run_that_was_stopped_ends_the_same(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         learned(Kinds(), save=tmp_path / "state.pt", report=stop, clock=clock)
     resumed, _ = learned(Kinds(), save=tmp_path / "state.pt")
-    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("weights", [(-1, 0, 0), (0, float("nan"), 0), (0, 0, float("inf"))])

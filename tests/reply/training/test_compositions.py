@@ -19,7 +19,11 @@ WRITTEN = (
 @pytest.fixture
 def near(tmp_path: Path) -> NearWords:
     vectors = [[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]]
-    np.savez(tmp_path / "words.npz", words=np.array(["mum", "auntie", "lunch", "dinner"]), vectors=np.array(vectors))
+    np.savez(
+        tmp_path / "words.npz",
+        words=np.array(["mum", "auntie", "lunch", "dinner"]),
+        vectors=np.array(vectors),
+    )
     return NearWords.read(tmp_path / "words.npz", 4)
 
 
@@ -40,7 +44,9 @@ def test_what_is_composed_is_of_the_words_of_messages_and_their_neighbours(near:
     assert len(set(texts)) == len(texts) > 60
     known = {word for message in WRITTEN for word in message.text.split()} | set(near.words)
     assert {word for text in texts for word in text.split()} <= known
-    assert any(text.startswith("lunch") and text.endswith("friday") for text in texts)  # a beginning and another's end
+    assert any(
+        text.startswith("lunch") and text.endswith("friday") for text in texts
+    )  # a beginning and another's end
     assert "died last" in texts  # a piece
     assert composed(WRITTEN, near, 400, np.random.default_rng(0)) == texts
 

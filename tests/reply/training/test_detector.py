@@ -32,13 +32,25 @@ def trained() -> training.TrainedNetwork:
 
 @pytest.mark.parametrize(
     "text",
-    ["hello", "my mum died", "hello, my mum died and you know i would love to be there with you all now. sorry!!", "?", "x y"],
+    [
+        "hello",
+        "my mum died",
+        "hello, my mum died and you know i would love to be there with you all now. sorry!!",
+        "?",
+        "x y",
+    ],
 )
-def test_the_device_computes_what_was_trained_for_each_span(trained, monkeypatch: pytest.MonkeyPatch, text):
+def test_the_device_computes_what_was_trained_for_each_span(
+    trained, monkeypatch: pytest.MonkeyPatch, text
+):
     spans = spans_of(text)
     read = training.exported(trained).read(spans)
-    parts = [" ".join(spans.words.tokens[a:b]) for a, b in zip(spans.begins, spans.ends, strict=True)]
-    monkeypatch.setattr(training, "joined", lambda part: part)  # the spans' words are as they are read already
+    parts = [
+        " ".join(spans.words.tokens[a:b]) for a, b in zip(spans.begins, spans.ends, strict=True)
+    ]
+    monkeypatch.setattr(
+        training, "joined", lambda part: part
+    )  # the spans' words are as they are read already
     with torch.no_grad():
         topics, answers = trained(training.BatchReader.of(SHAPE, vocabulary())(parts))
     assert read.topics == pytest.approx(topics.numpy(), abs=1e-5)
@@ -66,7 +78,10 @@ def test_any_text_is_read(trained, text):
 def test_a_line_stands_for_its_choices_and_slots():
     rng = np.random.default_rng(0)
     assert set(drawn("(hi|hello) {who}(!|)", {"who": ["mum", "dad"]}, 100, rng)) == {
-        f"{greeting} {who}{mark}" for greeting in ("hi", "hello") for who in ("mum", "dad") for mark in ("!", "")
+        f"{greeting} {who}{mark}"
+        for greeting in ("hi", "hello")
+        for who in ("mum", "dad")
+        for mark in ("!", "")
     }
     assert len(drawn("(a|b) (c|d) (e|f)", {}, 3, rng)) == 3
     assert drawn("no choice (but this)", {}, 5, rng) == ["no choice (but this)"]
@@ -74,9 +89,15 @@ def test_a_line_stands_for_its_choices_and_slots():
 
 def test_messages_are_read_by_topic_and_repeated_alike(tmp_path: Path):
     (tmp_path / "slots.txt").write_text("[who]\nmum\ndad\n", encoding="utf-8")
-    (tmp_path / "some.txt").write_text("# why\n[death]\n{who} died\n[harmless]\nhello\n", encoding="utf-8")
+    (tmp_path / "some.txt").write_text(
+        "# why\n[death]\n{who} died\n[harmless]\nhello\n", encoding="utf-8"
+    )
     found = read_messages(tmp_path, 4, 0)
-    assert {(each.topic, each.text) for each in found} == {("death", "mum died"), ("death", "dad died"), ("harmless", "hello")}
+    assert {(each.topic, each.text) for each in found} == {
+        ("death", "mum died"),
+        ("death", "dad died"),
+        ("harmless", "hello"),
+    }
     assert read_messages(tmp_path, 4, 0) == found
     assert topics_of(found) == ("death", "harmless")
     (tmp_path / "some.txt").write_text("[death]\n{whom} died\n", encoding="utf-8")
@@ -92,10 +113,14 @@ def test_registers_keep_most_letters_and_change_some_texts():
     rng = np.random.default_rng(0)
     text = "please tell my mum that i can't come tomorrow"
     written = [varied(text, rng) for _ in range(300)]
-    assert 80 < written.count(text) < 160  # four in ten stay as they are, and some changes change nothing
+    assert (
+        80 < written.count(text) < 160
+    )  # four in ten stay as they are, and some changes change nothing
     assert len(set(written)) > 60
     assert all(len(each) > 0.5 * len(text) for each in written)
-    assert any(" " not in each for each in [varied(text, rng) for _ in range(600)])  # some people leave blanks out
+    assert any(
+        " " not in each for each in [varied(text, rng) for _ in range(600)]
+    )  # some people leave blanks out
 
 
 def test_registers_keep_something_of_any_text():
@@ -105,7 +130,11 @@ def test_registers_keep_something_of_any_text():
 
 
 def test_words_are_read_and_bad_files_named(tmp_path: Path):
-    np.savez(tmp_path / "words.npz", words=np.array(["mum", "dad"]), vectors=np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    np.savez(
+        tmp_path / "words.npz",
+        words=np.array(["mum", "dad"]),
+        vectors=np.array([[1.0, 0.0], [-1.0, 0.0]]),
+    )
     found = read_vocabulary(tmp_path / "words.npz", [], 2, 5, 0)
     vectors, known = found.of(fingerprints(["dad", "zebra"]))
     assert known.tolist() == [True, False]
@@ -126,7 +155,11 @@ def test_to_call_a_grave_text_harmless_costs_more_than_to_call_it_by_another_gra
 
 def test_what_a_teacher_said_is_kept_in_the_order_of_the_topics(tmp_path: Path):
     path = tmp_path / "taught.npz"
-    write_taught(path, Taught(("he died", "hi"), np.array([[0.75, 0.25], [0.0, 1.0]], np.float32)), ("death", "harmless"))
+    write_taught(
+        path,
+        Taught(("he died", "hi"), np.array([[0.75, 0.25], [0.0, 1.0]], np.float32)),
+        ("death", "harmless"),
+    )
     found = read_taught(path, ("harmless", "death"))
     assert found.texts == ("he died", "hi")
     assert found.shares.tolist() == [[0.25, 0.75], [1.0, 0.0]]
@@ -138,7 +171,9 @@ def test_what_a_teacher_said_is_kept_in_the_order_of_the_topics(tmp_path: Path):
 
 
 def test_a_teacher_learns_topics_and_is_asked_once(encoder: Path, tmp_path: Path):
-    written = [WrittenMessage("death", "he died", ("a", 0))] * 30 + [WrittenMessage("harmless", "hello you", ("a", 1))] * 30
+    written = [WrittenMessage("death", "he died", ("a", 0))] * 30 + [
+        WrittenMessage("harmless", "hello you", ("a", 1))
+    ] * 30
     topics, state = ("death", "harmless"), tmp_path / "run"
     arguments = (written, topics, ["hello"] * 9, ["he died", "hello you"])
     taught = ask_teacher(encoder, *arguments, seed=0, state=state, report=lambda *_: None)

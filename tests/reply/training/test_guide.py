@@ -25,7 +25,9 @@ def test_a_reply_belongs_to_the_first_intent_that_names_it(tmp_path: Path):
 
 
 def test_each_intent_of_a_situation_counts_half_as_much_as_the_one_before(tmp_path: Path):
-    found = guide.read_situations(written(tmp_path, "[no; yes]\n(are you|is he) there?\n[yes]\nok?\n"), ("yes", "no"), 10)
+    found = guide.read_situations(
+        written(tmp_path, "[no; yes]\n(are you|is he) there?\n[yes]\nok?\n"), ("yes", "no"), 10
+    )
     assert found.texts == ("are you there?", "is he there?", "ok?")
     assert found.intents == pytest.approx(np.array([[1 / 3, 2 / 3], [1 / 3, 2 / 3], [1, 0]]))
 
@@ -47,12 +49,23 @@ def test_the_files_that_are_shipped_fit_together():
     assert set(tones) == {SORRY, GENTLE, KIND, NEUTRAL, CHEERFUL}
     named = {line.text for line in read_sections(ASSETS / "tones.txt")}
     assert named <= set(names)
-    for cheerful in ("thanks", "funny", "nice", "sure", "sounds good", "I agree", "congratulations", "doing well"):
+    for cheerful in (
+        "thanks",
+        "funny",
+        "nice",
+        "sure",
+        "sounds good",
+        "I agree",
+        "congratulations",
+        "doing well",
+    ):
         assert tones[names.index(cheerful)] == CHEERFUL
 
 
 def test_judged_messages_are_read(tmp_path: Path):
-    found = guide.read_judged(written(tmp_path, "# why\nlunch? || Me: where || here\tyes; no\nhm\t\n"), ("yes", "no"))
+    found = guide.read_judged(
+        written(tmp_path, "# why\nlunch? || Me: where || here\tyes; no\nhm\t\n"), ("yes", "no")
+    )
     assert [message.mine for message in found[0].messages] == [False, True, False]
     assert [each.intents for each in found] == [{0, 1}, set()]
     with pytest.raises(InputError, match="names the intent 'perhaps'"):

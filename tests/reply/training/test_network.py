@@ -33,7 +33,10 @@ def test_the_device_computes_what_was_trained(network: Network):
     shared = texts.shared(np.array([0])).toarray()[0]
     earlier = texts.shared(np.array([1])).toarray()[0]
     assert found.shared == pytest.approx(ranker.mix[1] * shared + ranker.mix[2] * earlier, abs=1e-6)
-    by_hand = ranker.mix[0] * (answers @ vectors[0]).numpy() + texts.shared(np.array([2, 3, 0])) @ found.shared
+    by_hand = (
+        ranker.mix[0] * (answers @ vectors[0]).numpy()
+        + texts.shared(np.array([2, 3, 0])) @ found.shared
+    )
     assert ranker.scores(found, candidates) == pytest.approx(by_hand, abs=1e-4)
 
 
@@ -51,7 +54,10 @@ def test_only_so_many_texts_are_read(network: Network, count: int):
 
 
 def test_probabilities_add_up():
-    assert softmax(np.array([[1000.0, 1000.0], [0.0, -1000.0]], np.float32)).tolist() == [[0.5, 0.5], [1.0, 0.0]]
+    assert softmax(np.array([[1000.0, 1000.0], [0.0, -1000.0]], np.float32)).tolist() == [
+        [0.5, 0.5],
+        [1.0, 0.0],
+    ]
 
 
 def test_batches_go_through_each_group_so_often():

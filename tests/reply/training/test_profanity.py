@@ -7,7 +7,12 @@ import pytest
 
 from handheld.reply.training.profanity import is_profane
 
-LINES = resources.files("handheld.reply").joinpath("assets", "profanity.txt").read_text("utf-8").splitlines()
+LINES = (
+    resources.files("handheld.reply")
+    .joinpath("assets", "profanity.txt")
+    .read_text("utf-8")
+    .splitlines()
+)
 
 PROFANE_WORDS = """
 BITCHES! fuck unfuckingbelievable FUCK f.u.c.k f-u-c-k sh1t $h1t sh!t 5h1t shiiit shitt sshhiitt bullshit! b1tch

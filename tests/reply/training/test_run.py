@@ -14,7 +14,15 @@ from handheld.reply.training.vectors import make_vectors, useful_words
 from handheld.training.runs import locked
 
 pytest.importorskip("torch")
-STAGES = {"first.pt", "second.pt", "words.npz", "topics.pt", "teacher.pt", "taught.npz", "detector.pt"}
+STAGES = {
+    "first.pt",
+    "second.pt",
+    "words.npz",
+    "topics.pt",
+    "teacher.pt",
+    "taught.npz",
+    "detector.pt",
+}
 
 
 def test_one_command_makes_everything_and_goes_on_without_what_it_has_done(
@@ -25,7 +33,10 @@ def test_one_command_makes_everything_and_goes_on_without_what_it_has_done(
         stopped.setattr(settle, "mixing_of", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert CliRunner().invoke(app, words).exit_code != 0
     assert not (tmp_path / "tiny.replies").exists()
-    assert {path.name for path in (tmp_path / "tiny.run").iterdir()} == STAGES | {"lock", "seconds.json"}
+    assert {path.name for path in (tmp_path / "tiny.run").iterdir()} == STAGES | {
+        "lock",
+        "seconds.json",
+    }
     with locked(tmp_path / "tiny.run", "lock"):
         second = CliRunner().invoke(app, words)
     assert second.exit_code != 0
@@ -42,10 +53,18 @@ def test_one_command_makes_everything_and_goes_on_without_what_it_has_done(
 
 def test_the_most_useful_words_come_first():
     said = ["well lunch"] * 9 + ["rare"] * 4
-    assert useful_words(said, ["my dog", "my 2"], ["table", "##le", "on"]) == ["my", "dog", "lunch", "well", "table"]
+    assert useful_words(said, ["my dog", "my 2"], ["table", "##le", "on"]) == [
+        "my",
+        "dog",
+        "lunch",
+        "well",
+        "table",
+    ]
 
 
-def test_vectors_of_words_are_made_once(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_vectors_of_words_are_made_once(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     path = tmp_path / "run" / "words.npz"
     path.parent.mkdir()
     make_vectors(path, encoder, [], ["hello you", "hello"], size=4, count=6, report=lambda *_: None)

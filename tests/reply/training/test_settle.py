@@ -4,14 +4,39 @@ import pytest
 from handheld.propagation import Labels
 from handheld.reply.replier import mixed
 from handheld.reply.training.intents import Replies
-from handheld.reply.training.settle import _written, fallback_of, mixing_of, response_set, trigger_of
+from handheld.reply.training.settle import (
+    _written,
+    fallback_of,
+    mixing_of,
+    response_set,
+    trigger_of,
+)
 from handheld.reply.trigger import Trigger, evidence
 
 
 def test_what_people_say_often_joins_the_seeds_of_its_intent():
-    texts = ("Yes", "No", "yup.", "nope", "rarely said", "i'm quite sure that it is so, my dear old friend")
-    keys = ("yes", "no", "yup", "nope", "rarely said", "i am quite sure that it is so my dear old friend")
-    replies = Replies(keys, texts, np.array([10, 0, 30, 20, 2, 50]), {key: place for place, key in enumerate(keys)})
+    texts = (
+        "Yes",
+        "No",
+        "yup.",
+        "nope",
+        "rarely said",
+        "i'm quite sure that it is so, my dear old friend",
+    )
+    keys = (
+        "yes",
+        "no",
+        "yup",
+        "nope",
+        "rarely said",
+        "i am quite sure that it is so my dear old friend",
+    )
+    replies = Replies(
+        keys,
+        texts,
+        np.array([10, 0, 30, 20, 2, 50]),
+        {key: place for place, key in enumerate(keys)},
+    )
     names = np.array([[0], [1], [0], [1], [0], [0]], np.int32)
     labels = Labels(names, np.array([[1], [1], [0.9], [0.1], [0.9], [0.9]], np.float32), 2)
     found = response_set(replies, labels, [("Yes", 0), ("No", 1)])
@@ -26,7 +51,14 @@ def test_what_people_say_often_joins_the_seeds_of_its_intent():
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("i  know.", "I know"), ("i'm in", "I'm in"), ("Ok", "Ok"), ("is it?", "Is it?"), ("😂", "😂")]
+    ("text", "expected"),
+    [
+        ("i  know.", "I know"),
+        ("i'm in", "I'm in"),
+        ("Ok", "Ok"),
+        ("is it?", "Is it?"),
+        ("😂", "😂"),
+    ],
 )
 def test_replies_are_written_with_care(text, expected):
     assert _written(text) == expected
@@ -36,7 +68,9 @@ def test_two_judges_are_mixed_as_far_as_the_ranker_expects_any_intent():
     ranker, network = np.array([0.6, 0.2, 0.2], np.float32), np.array([0.0, 1.0, 0.0], np.float32)
     share = 0.5 * 0.8**4  # as far as the ranker expects any intent
     assert mixed(ranker, network, 0.5) == pytest.approx((1 - share) * ranker + share * network)
-    assert mixed(np.array([0.2, 0.8, 0.0], np.float32), network, 0.5) == pytest.approx([0.1, 0.9, 0.0])
+    assert mixed(np.array([0.2, 0.8, 0.0], np.float32), network, 0.5) == pytest.approx(
+        [0.1, 0.9, 0.0]
+    )
     assert mixed(ranker, network, 0.0) == pytest.approx(ranker)
 
 
@@ -50,8 +84,13 @@ def test_the_judge_that_knows_better_is_counted():
 
 def test_the_trigger_knows_how_often_it_is_right():
     rng = np.random.default_rng(0)
-    seen = [evidence(np.array([share, 0, 0, 1 - share], np.float32), 4, question=False) for share in rng.uniform(size=2000)]
-    chance = [1 / (1 + np.exp(-row[2])) for row in seen]  # of the likeliest intent, as it says itself
+    seen = [
+        evidence(np.array([share, 0, 0, 1 - share], np.float32), 4, question=False)
+        for share in rng.uniform(size=2000)
+    ]
+    chance = [
+        1 / (1 + np.exp(-row[2])) for row in seen
+    ]  # of the likeliest intent, as it says itself
     right = [bool(rng.uniform() < each) for each in chance]
     trigger = trigger_of(seen, right, 0.5)
     probable = np.array([trigger.probability(row) for row in seen])

@@ -6,7 +6,10 @@ MS = AxisWords("ms", "{:.0f}".format)
 
 
 def heights(drawn: str) -> list[tuple[str, float]]:
-    return [(kind, float(high)) for kind, high in re.findall(r'<rect class="(.*?)".*?height="(.*?)"', drawn)]
+    return [
+        (kind, float(high))
+        for kind, high in re.findall(r'<rect class="(.*?)".*?height="(.*?)"', drawn)
+    ]
 
 
 def test_bars_are_as_high_as_their_values() -> None:
@@ -19,9 +22,17 @@ def test_bars_are_as_high_as_their_values() -> None:
 
 def test_rows_of_shares_are_darker_the_larger() -> None:
     row = HeatRow("cats", [1.0, 0.0], ["all", "none"])
-    drawn = str(draw_bars([ChartBar(1, "a"), ChartBar(1, "b")], "Users", width=300, height=90, up=MS, rows=[row]))
+    drawn = str(
+        draw_bars(
+            [ChartBar(1, "a"), ChartBar(1, "b")], "Users", width=300, height=90, up=MS, rows=[row]
+        )
+    )
     assert ">cats</text>" in drawn
-    assert re.findall(r'opacity="(.*?)"><title>(.*?)<', drawn) == [("1.00", "a"), ("1.00", "b"), ("1.00", "all")]
+    assert re.findall(r'opacity="(.*?)"><title>(.*?)<', drawn) == [
+        ("1.00", "a"),
+        ("1.00", "b"),
+        ("1.00", "all"),
+    ]
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

@@ -13,4 +13,7 @@ def test_each_curve_has_its_line_and_marks_stand_across() -> None:
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert draw_curves({"none": []}, "Loss", width=400, height=200, across=AxisWords("round", str)) == ""
+    assert (
+        draw_curves({"none": []}, "Loss", width=400, height=200, across=AxisWords("round", str))
+        == ""
+    )

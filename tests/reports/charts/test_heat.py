@@ -6,7 +6,11 @@ from handheld.reports.charts import heat
 
 def test_cells_by_hand() -> None:
     cells = heat_cells(((90, 10, 0), (0, 100, 0), (5, 0, 95)))
-    assert [(cell.count, cell.kind, cell.level) for cell in cells[0]] == [(90, "right", 9), (10, "wrong", 10), (0, "wrong", 0)]
+    assert [(cell.count, cell.kind, cell.level) for cell in cells[0]] == [
+        (90, "right", 9),
+        (10, "wrong", 10),
+        (0, "wrong", 0),
+    ]
     assert cells[2][0].level == 5
 
 

@@ -9,7 +9,11 @@ points = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=1,
 @given(points)
 def test_the_front_is_what_no_point_beats(given_points: list[tuple[int, int]]) -> None:
     found = front(given_points)
-    beaten = {p for p in given_points if any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in given_points)}
+    beaten = {
+        p
+        for p in given_points
+        if any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in given_points)
+    }
     assert sorted(found) == found == sorted(set(given_points) - beaten)
 
 

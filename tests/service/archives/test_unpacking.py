@@ -50,7 +50,11 @@ def unpacked(tmp_path, content, *, max_bytes=100_000, max_files=20):
     archive = tmp_path / "archive"
     archive.write_bytes(content)
     folder = unpack(archive, tmp_path / "out", max_bytes=max_bytes, max_files=max_files)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 GOOD = {
@@ -60,8 +64,14 @@ GOOD = {
     "tar, old": tar_of(FILES, tarfile.USTAR_FORMAT),
     "tar.gz": gzip.compress(tar_of(FILES)),
     "tar.xz": lzma.compress(tar_of(FILES)),
-    "tar.xz in two streams": lzma.compress(tar_of(FILES)[:1000]) + lzma.compress(tar_of(FILES)[1000:]),
-    "tar of '.'": tar_of([(member(".", tarfile.DIRTYPE), b""), *((f"./{name}", content) for name, content in FILES.items())]),
+    "tar.xz in two streams": lzma.compress(tar_of(FILES)[:1000])
+    + lzma.compress(tar_of(FILES)[1000:]),
+    "tar of '.'": tar_of(
+        [
+            (member(".", tarfile.DIRTYPE), b""),
+            *((f"./{name}", content) for name, content in FILES.items()),
+        ]
+    ),
     "zip with folders": zip_of([("folder/", b""), *FILES.items()]),
 }
 
@@ -105,12 +115,21 @@ def overlapping_zip():
     start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
     entry = content[start:end]
     entries = b"".join(entry[:46] + bytes([97 + i]) + entry[47:] for i in range(5))
-    return content[:start] + entries + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 5, 5, len(entries), start, 0)
+    return (
+        content[:start]
+        + entries
+        + b"PK\x05\x06"
+        + struct.pack("<HHHHIIH", 0, 0, 5, 5, len(entries), start, 0)
+    )
 
 
 def huge_directory():
     """An end that says the directory has 3 GB."""
-    return zip_of({"a": b""})[:-22] + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, 3 << 30, 0, 0)
+    return (
+        zip_of({"a": b""})[:-22]
+        + b"PK\x05\x06"
+        + struct.pack("<HHHHIIH", 0, 0, 1, 1, 3 << 30, 0, 0)
+    )
 
 
 def long_name_bomb():
@@ -142,22 +161,34 @@ NAMES = {
     "deep": ("d/" * 40 + "x", "32 folders deep"),
 }
 HOSTILE = {
-    "link in a tar": (tar_of([(member("a", tarfile.SYMTYPE, "/etc/passwd"), b"")]), "a link, a device"),
+    "link in a tar": (
+        tar_of([(member("a", tarfile.SYMTYPE, "/etc/passwd"), b"")]),
+        "a link, a device",
+    ),
     "hard link": (tar_of([(member("a", tarfile.LNKTYPE, "b"), b"")]), "a link, a device"),
     "device": (tar_of([(member("a", tarfile.CHRTYPE), b"")]), "a link, a device"),
     "pipe": (tar_of([(member("a", tarfile.FIFOTYPE), b"")]), "a link, a device"),
     "sparse": (sparse_tar(), "sparse"),
     "old sparse": (tar_of([(member("a", tarfile.GNUTYPE_SPARSE), b"")]), "sparse"),
-    "link in a zip": (zip_of([(zip_member("a", stat.S_IFLNK | 0o777), b"/etc/passwd")]), "a link or a device"),
+    "link in a zip": (
+        zip_of([(zip_member("a", stat.S_IFLNK | 0o777), b"/etc/passwd")]),
+        "a link or a device",
+    ),
     "encrypted": (encrypted(), "not encrypted"),
     "lzma in a zip": (lzma_zip(), "deflated"),
     "zip bomb": (zip_of({"a": bytes(5_000_000)}), "more than the 100000 bytes"),
-    "zip bomb in parts": (zip_of({str(i): bytes(30_000) for i in range(5)}), "more than the 100000 bytes"),
+    "zip bomb in parts": (
+        zip_of({str(i): bytes(30_000) for i in range(5)}),
+        "more than the 100000 bytes",
+    ),
     "zip whose header lies": (lying_zip(), "broken"),
     "zip of one member many times": (overlapping_zip(), "more than the 100000 bytes|broken"),
     "zip of a huge directory": (huge_directory(), "at most 20 files"),
     "tar.gz bomb": (gzip.compress(tar_of({"a": bytes(50_000_000)})), "more than the 100000 bytes"),
-    "tar.xz bomb": (lzma.compress(tar_of({"a": bytes(20_000_000)}), preset=0), "more than the 100000 bytes"),
+    "tar.xz bomb": (
+        lzma.compress(tar_of({"a": bytes(20_000_000)}), preset=0),
+        "more than the 100000 bytes",
+    ),
     "tar of a long name": (long_name_bomb(), "at most 65536 bytes"),
     "tar of headers": (many_headers(), "extended headers"),
     "zip of many": (zip_of({str(i): b"" for i in range(3000)}), "at most 20 files"),
@@ -172,7 +203,10 @@ HOSTILE = {
     "cut tar": (GOOD["tar"][:2000], "ends in the middle"),
     "cut gzip": (GOOD["tar.gz"][:200], "broken"),
     "cut xz": (GOOD["tar.xz"][:-100], "broken"),
-    "damaged zip": (zip_of({"a": b"abcdef"}).replace(b"PK\x03\x04", b"PK\x03\x04", 1)[:40] + b"zz" * 80, "missing|broken"),
+    "damaged zip": (
+        zip_of({"a": b"abcdef"}).replace(b"PK\x03\x04", b"PK\x03\x04", 1)[:40] + b"zz" * 80,
+        "missing|broken",
+    ),
     "damaged tar": (b"x" + GOOD["tar"][1:], "broken"),
     "text": (b"hello", "expected a .zip"),
     "nothing": (b"", "expected a .zip"),

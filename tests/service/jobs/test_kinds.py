@@ -31,7 +31,11 @@ def test_values(field, text, value):
         (NUMBER, "many", "expected a number, got 'many'"),
         (NUMBER, "", "expected a number, got nothing"),
         (Field(name="n", label="N", type="number"), str(math.nan), "got nan"),
-        (Field(name="c", label="C", type="choice", choices=("a", "b")), "d", "one of a, b, got 'd'"),
+        (
+            Field(name="c", label="C", type="choice", choices=("a", "b")),
+            "d",
+            "one of a, b, got 'd'",
+        ),
         (Field(name="t", label="T"), "x" * 10_001, "at most 10000 characters"),
     ],
 )
@@ -54,7 +58,10 @@ def test_files_are_kept_under_names_of_ours():
         (lambda: Field(name="../x", label="X"), "a name of a-z"),
         (lambda: Field(name="token", label="X"), "neither 'kind' nor 'token'"),
         (lambda: Field(name="x", label="X", type="choice"), "needs choices"),
-        (lambda: JobKind(name="x", title="X", entry="os.system"), "'package.module:function', got 'os.system'"),
+        (
+            lambda: JobKind(name="x", title="X", entry="os.system"),
+            "'package.module:function', got 'os.system'",
+        ),
         (lambda: JobKind(name="x/y", title="X", entry="a:b"), "a name of a-z"),
         (lambda: Limits(running=0), "limit running: expected a positive number, got 0"),
         (lambda: Limits(seconds=math.nan), "limit seconds"),

@@ -50,11 +50,22 @@ def test_a_job_from_start_to_end(queue_with, clock):
     second = submit(queue)
     assert (queue.get(first).ahead, queue.get(second).ahead) == (0, 1)
     job = queue.claim("me", ["k"])
-    assert (job.key, job.state, job.attempts, job.spec) == (first, "running", 1, {"n": 1, "text": "déjà"})
+    assert (job.key, job.state, job.attempts, job.spec) == (
+        first,
+        "running",
+        1,
+        {"n": 1, "text": "déjà"},
+    )
     assert queue.beat(job, fraction=0.5, message="half", size=20).fraction == 0.5
     assert queue.finish(job, "done", message="all", size=30)
     ended = queue.get(first)
-    assert (ended.state, ended.fraction, ended.message, ended.bytes, ended.ended) == ("done", 1.0, "all", 30, True)
+    assert (ended.state, ended.fraction, ended.message, ended.bytes, ended.ended) == (
+        "done",
+        1.0,
+        "all",
+        30,
+        True,
+    )
     assert ended.expires == clock.now + 2 * DAY
     assert not queue.finish(job, "failed", error="again")
     assert queue.claim("me", ["k"]).key == second
@@ -77,7 +88,10 @@ def test_no_job_is_claimed_twice(queue_with):
         while job := queue.claim(owner, ["k"]):
             claimed.append(job.key)
 
-    threads = [threading.Thread(target=work, args=(queue, str(number))) for number, queue in enumerate(queues)]
+    threads = [
+        threading.Thread(target=work, args=(queue, str(number)))
+        for number, queue in enumerate(queues)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -224,5 +238,7 @@ def test_databases_that_cannot_be_opened(url, message):
 
 def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "jobs.sqlite").write_text("a letter, and a long one at that\n" * 100)
-    with pytest.raises(ServiceError, match=r"jobs\.sqlite: the database cannot be opened: file is not a database"):
+    with pytest.raises(
+        ServiceError, match=r"jobs\.sqlite: the database cannot be opened: file is not a database"
+    ):
         Database(tmp_path / "jobs.sqlite", metadata)

@@ -28,7 +28,12 @@ class Room:
     """A queue, its folders, and workers whose rounds are made by hand."""
 
     def __init__(self, tmp_path, kinds, fast_limits, until):
-        self.tmp_path, self.kinds, self.fast_limits, self.until = tmp_path, kinds, fast_limits, until
+        self.tmp_path, self.kinds, self.fast_limits, self.until = (
+            tmp_path,
+            kinds,
+            fast_limits,
+            until,
+        )
 
     def __call__(self, **limits):
         self.database = Database(self.tmp_path / "jobs.sqlite", metadata)
@@ -102,12 +107,16 @@ def test_what_a_job_prints_goes_to_its_log(room):
     with room() as house:
         key = house.submit("fail", how="noise")
         assert house.end(key).fraction == 1.0
-        assert (house.folders.of(key) / "log.txt").read_text() == "a line that is no report\nanother\n"
+        assert (
+            house.folders.of(key) / "log.txt"
+        ).read_text() == "a line that is no report\nanother\n"
 
 
 def test_an_entry_that_is_not_there(room):
     with room() as house:
-        house.worker = Worker(house.queue, house.folders, [JobKind(name="x", title="X", entry="nowhere:at_all")])
+        house.worker = Worker(
+            house.queue, house.folders, [JobKind(name="x", title="X", entry="nowhere:at_all")]
+        )
         assert "No module named 'nowhere'" in house.end(house.submit("x")).error
 
 
@@ -117,7 +126,9 @@ def test_uploads_are_not_imported(room):
         for part in ("work", "upload", "."):
             (house.folders.of(key) / part / "colorsys.py").write_text("raise SystemExit('hostile')")
         assert house.end(key).state == "done"
-        assert str(house.tmp_path) not in (house.folders.of(key) / "result" / "where.txt").read_text()
+        assert (
+            str(house.tmp_path) not in (house.folders.of(key) / "result" / "where.txt").read_text()
+        )
 
 
 def gone(pid):
@@ -162,7 +173,9 @@ def test_a_job_that_another_server_took_is_let_go(room, until):
         house.began(key, "pids")
         slow = house.worker
         start = time.monotonic()
-        until(lambda: time.monotonic() > start + 1.1)  # longer than the lease, in which this server did nothing
+        until(
+            lambda: time.monotonic() > start + 1.1
+        )  # longer than the lease, in which this server did nothing
         house.queue.reclaim()
         house.worker = Worker(house.queue, house.folders, house.kinds.values())
         house.worker.tick()
@@ -208,7 +221,9 @@ def texts_of(room, database_url, how):
         house.worker = Worker(house.queue, house.folders, house.kinds.values())
         key = house.submit("fail", how=how)
         job = house.end(key)
-        assert house.end(house.submit("fail", how="noise")).state == "done", "the next job is not touched"
+        assert house.end(house.submit("fail", how="noise")).state == "done", (
+            "the next job is not touched"
+        )
         return job
 
 
@@ -241,7 +256,11 @@ def test_a_job_does_not_know_the_servers_secrets(room, monkeypatch):
 def test_a_process_that_left_its_session_ends_with_its_job(room, until, go):
     with room() as house:
         key = house.submit("escape", **({"go": go} if go else {}))
-        until(lambda: house.worker.tick() or (job := house.queue.get(key)).message == "away" or job.ended)
+        until(
+            lambda: (
+                house.worker.tick() or (job := house.queue.get(key)).message == "away" or job.ended
+            )
+        )
         pid = (house.folders.of(key) / "work" / "escaped").read_text()
         if not go:
             assert not gone(pid)
@@ -266,14 +285,22 @@ def test_a_job_that_ends_its_keeper_leaves_nothing_and_holds_nobody_up(room, unt
 def test_a_job_may_have_so_many_processes(room, until):
     with room(processes=20) as house:
         job = house.end(house.submit("swarm", count="30"))
-        assert (job.state, job.error) == ("failed", "the job started more than the 20 processes allowed")
+        assert (job.state, job.error) == (
+            "failed",
+            "the job started more than the 20 processes allowed",
+        )
         assert house.end(house.submit("imports")).state == "done"
 
 
 def test_processes_that_replace_each_other_end_with_their_job(room, until):
     with room() as house:
         key = house.submit("swarm", count="30")
-        until(lambda: house.worker.tick() or (house.queue.get(key).message == "swarming" and len(swarm()) > 25))
+        until(
+            lambda: (
+                house.worker.tick()
+                or (house.queue.get(key).message == "swarming" and len(swarm()) > 25)
+            )
+        )
         house.queue.cancel(key)
         assert house.end(key).state == "cancelled"
         assert swarm() == []
@@ -315,7 +342,9 @@ def test_a_verdict_that_cannot_be_stored_makes_room_and_comes_later(room, monkey
     with room() as house:
         key = house.submit("fail", how="input")
         finish = house.queue.finish
-        monkeypatch.setattr(type(house.folders), "is_nearly_full", lambda _: bool(house.worker._running[0].verdict))
+        monkeypatch.setattr(
+            type(house.folders), "is_nearly_full", lambda _: bool(house.worker._running[0].verdict)
+        )
         refusals = iter([OperationalError("UPDATE", {}, Exception("database or disk is full"))])
 
         def full_once(*args, **kwargs):
@@ -341,9 +370,14 @@ def test_a_job_is_ended_before_it_fills_the_disk(room, monkeypatch):
 def test_a_job_that_failed_on_a_full_disk_makes_room(room, monkeypatch):
     with room() as house:
         key = house.submit("fail", how="input")
-        monkeypatch.setattr(type(house.folders), "is_nearly_full", lambda _: bool(house.worker._running[0].verdict))
+        monkeypatch.setattr(
+            type(house.folders), "is_nearly_full", lambda _: bool(house.worker._running[0].verdict)
+        )
         (house.folders.of(key) / "work" / "large").write_bytes(bytes(100_000))
-        assert house.end(key).error == "labels.csv: expected 10 labels, got 9; the server's disk was nearly full"
+        assert (
+            house.end(key).error
+            == "labels.csv: expected 10 labels, got 9; the server's disk was nearly full"
+        )
         assert not (house.folders.of(key) / "work").exists()
         assert (house.folders.of(key) / "result" / "partial.txt").exists()
 
@@ -351,8 +385,15 @@ def test_a_job_that_failed_on_a_full_disk_makes_room(room, monkeypatch):
 def test_the_reserve_of_a_disk_is_a_share_of_a_small_one(tmp_path, monkeypatch):
     folders = Folders(tmp_path)
     usage = namedtuple("usage", "total used free")
-    for total, free, expected in [(24e6, 1e6, False), (24e6, 4e5, True), (1e12, 2e8, False), (1e12, 9e7, True)]:
-        monkeypatch.setattr("shutil.disk_usage", lambda _, total=total, free=free: usage(total, total - free, free))
+    for total, free, expected in [
+        (24e6, 1e6, False),
+        (24e6, 4e5, True),
+        (1e12, 2e8, False),
+        (1e12, 9e7, True),
+    ]:
+        monkeypatch.setattr(
+            "shutil.disk_usage", lambda _, total=total, free=free: usage(total, total - free, free)
+        )
         assert folders.is_nearly_full() is expected
 
 

@@ -43,7 +43,16 @@ def test_a_process_that_is_killed_loses_a_minute_at_most(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[1]", "{", '{"learning": null}', '{"learning": 1e999}', '{"learning": -1}', "[" * 100_000]
+    "content",
+    [
+        "",
+        "[1]",
+        "{",
+        '{"learning": null}',
+        '{"learning": 1e999}',
+        '{"learning": -1}',
+        "[" * 100_000,
+    ],
 )
 def test_a_damaged_file_counts_as_none(tmp_path, content):
     kept = tmp_path / "seconds.json"

@@ -96,8 +96,14 @@ def test_values_with_other_content_are_others(one, other):
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (Plain(1), r"plan\.algorithm: .*:Plain from another: make it a dataclass, or give it a method fingerprint"),
-        (Hiding(1), r"plan\.algorithm: .*:Hiding has 'extra', which is no field .* put @dataclass on the class"),
+        (
+            Plain(1),
+            r"plan\.algorithm: .*:Plain from another: make it a dataclass, or give it a method fingerprint",
+        ),
+        (
+            Hiding(1),
+            r"plan\.algorithm: .*:Hiding has 'extra', which is no field .* put @dataclass on the class",
+        ),
         (Own(table={"a": object()}), r"plan\.algorithm\.table\.a: "),
         (within(object()), r"plan\.algorithm\[0\]: "),
         (np.array([object()]), "expected an array of numbers"),
@@ -122,7 +128,10 @@ def test_a_large_array_is_read_in_parts(tmp_path):
 def test_a_difference_is_named_by_its_place():
     before = {"plan": {"seed": 0, "stages": [{"length": 1}]}, "about": [1.0, 2.0]}
     now = {"plan": {"seed": 1, "stages": [{"length": 2}]}, "about": [1.0 + 1e-6, 2.0]}
-    assert list(differences(before, now)) == ["plan.seed was 0, is 1 now", "plan.stages[0].length was 1, is 2 now"]
+    assert list(differences(before, now)) == [
+        "plan.seed was 0, is 1 now",
+        "plan.stages[0].length was 1, is 2 now",
+    ]
     assert list(differences({"a": 1}, {"b": 1})) == ["a is there no more", "b is there now"]
     assert list(differences({"about": [1.0]}, {"about": [1.1]})) == ["about[0] was 1.0, is 1.1 now"]
 

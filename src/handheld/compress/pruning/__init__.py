@@ -7,4 +7,16 @@ from handheld.compress.pruning.schedule import cubic
 from handheld.compress.pruning.structured import Pruned, prune
 from handheld.compress.pruning.unstructured import Masks, ends
 
-__all__ = ["Cost", "CostKind", "Masks", "Method", "Pruned", "choose_units", "cost_of", "cubic", "ends", "prune", "scores"]
+__all__ = [
+    "Cost",
+    "CostKind",
+    "Masks",
+    "Method",
+    "Pruned",
+    "choose_units",
+    "cost_of",
+    "cubic",
+    "ends",
+    "prune",
+    "scores",
+]

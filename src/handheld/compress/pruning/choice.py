@@ -51,7 +51,11 @@ def choose_units(
 
 def least_units(channels: Channels, minimum: float) -> dict[str, int]:
     """How many units of its group must stay, by layer."""
-    return {layer: int(np.ceil(minimum * len(group.units))) for group in channels.free for layer in group.layers}
+    return {
+        layer: int(np.ceil(minimum * len(group.units)))
+        for group in channels.free
+        for layer in group.layers
+    }
 
 
 def choose(
@@ -80,9 +84,13 @@ def choose(
 
 def _check(channels: Channels, importance: Scores, keep: float, round_to: int) -> None:
     if importance.shape != (channels.count,) or not (importance >= 0).all():
-        raise InputError(f"expected {channels.count} importances of 0 or more, one for each unit, got shape {importance.shape}")
+        raise InputError(
+            f"expected {channels.count} importances of 0 or more, one for each unit, got shape {importance.shape}"
+        )
     if not (0 < keep <= 1 and round_to >= 1):
-        raise InputError(f"expected keep in (0, 1] and round_to of 1 or more, got {keep} and {round_to}")
+        raise InputError(
+            f"expected keep in (0, 1] and round_to of 1 or more, got {keep} and {round_to}"
+        )
 
 
 def _protected(channels: Channels, order: Ids, least: Mapping[str, int]) -> Ids:
@@ -93,7 +101,11 @@ def _protected(channels: Channels, order: Ids, least: Mapping[str, int]) -> Ids:
         ranked = best_first[np.isin(best_first, group.units)]
         kept.append(ranked[: least.get(group.layers[0], 0)])
     free = set(order.tolist())
-    kept.extend(best_first[np.isin(best_first, units)][:1] for _, units in needed(channels) if free.issuperset(units.tolist()))
+    kept.extend(
+        best_first[np.isin(best_first, units)][:1]
+        for _, units in needed(channels)
+        if free.issuperset(units.tolist())
+    )
     return np.concatenate(kept)
 
 

@@ -32,7 +32,9 @@ class Cost:
         """Cost without some units, exactly that of the network after cutting them."""
         stays = np.ones(self.units, bool)
         stays[gone] = False
-        return float(sum(each * np.prod([stays[ids].sum() for ids in axes]) for each, axes in self.terms))
+        return float(
+            sum(each * np.prod([stays[ids].sum() for ids in axes]) for each, axes in self.terms)
+        )
 
     @property
     def total(self) -> float:
@@ -44,7 +46,9 @@ class Cost:
         falls = np.zeros(self.units)
         for each, axes in self.terms:
             left = [len(ids) - np.bincount(ids, minlength=self.units) for ids in axes]
-            falls += each * (np.prod([float(len(ids)) for ids in axes]) - np.prod(left, axis=0, dtype=float))
+            falls += each * (
+                np.prod([float(len(ids)) for ids in axes]) - np.prod(left, axis=0, dtype=float)
+            )
         return falls
 
 

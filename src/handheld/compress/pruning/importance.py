@@ -21,7 +21,12 @@ Loss = Callable[[Any, Any], torch.Tensor]
 
 
 def scores(
-    network: fx.GraphModule, channels: Channels, method: Method, *, batches: Batches | None = None, loss: Loss | None = None
+    network: fx.GraphModule,
+    channels: Channels,
+    method: Method,
+    *,
+    batches: Batches | None = None,
+    loss: Loss | None = None,
 ) -> Scores:
     """Return the importance of each unit; the network stays as it is.
 
@@ -79,7 +84,9 @@ def _weight_norms(network: fx.GraphModule, channels: Channels) -> Scores:
 
 def _rows(layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
     """(channels, ...) the weights, or their gradients, of each channel that a layer makes."""
-    if isinstance(layer, Transposed):  # (inputs, outputs / groups, ...), each group's inputs one after the other
+    if isinstance(
+        layer, Transposed
+    ):  # (inputs, outputs / groups, ...), each group's inputs one after the other
         weight = weight.reshape(layer.groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
     if isinstance(layer, nn.Embedding):
         weight = weight.t()
@@ -89,7 +96,11 @@ def _rows(layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
 def _scales(network: fx.GraphModule, channels: Channels) -> Scores:
     sums, counts = np.zeros(channels.count), np.zeros(channels.count)
     for name, units in _normalised(network, channels).items():
-        np.add.at(sums, units, network.get_parameter(f"{name}.weight").detach().abs().double().cpu().numpy())
+        np.add.at(
+            sums,
+            units,
+            network.get_parameter(f"{name}.weight").detach().abs().double().cpu().numpy(),
+        )
         np.add.at(counts, units, 1.0)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
 
@@ -106,13 +117,17 @@ def _normalised(network: fx.GraphModule, channels: Channels) -> dict[str, Ids]:
 
 def _taylor(network: fx.GraphModule, channels: Channels, batches: Batches, loss: Loss) -> Scores:
     """With a gate of 1 after a layer, w dL/dw summed over the channel's weights and bias is dL/dgate."""
-    weights = {name: parameter.detach().requires_grad_() for name, parameter in network.named_parameters()}
+    weights = {
+        name: parameter.detach().requires_grad_() for name, parameter in network.named_parameters()
+    }
     total, count = np.zeros(channels.count), 0
     with evaluating(network):
         for inputs, targets in batches:
             value = loss(functional_call(network, weights, (inputs,)), targets)
             if value.numel() != 1 or not torch.isfinite(value):
-                raise InputError(f"expected one finite number as the loss of batch {count}, got {value.detach().tolist()}")
+                raise InputError(
+                    f"expected one finite number as the loss of batch {count}, got {value.detach().tolist()}"
+                )
             slopes = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
             changes = {
                 name: torch.zeros_like(weight) if slope is None else weight.detach() * slope
@@ -131,7 +146,11 @@ def _gates(network: fx.GraphModule, channels: Channels, changes: dict[str, torch
 
     A tensor that several layers share is in ``changes`` once, with the slope of all its uses.
     """
-    at_layers, at_norms, normal = np.zeros(channels.count), np.zeros(channels.count), np.zeros(channels.count, bool)
+    at_layers, at_norms, normal = (
+        np.zeros(channels.count),
+        np.zeros(channels.count),
+        np.zeros(channels.count, bool),
+    )
     for layer, units in channels.made.items():
         if f"{layer}.weight" not in changes:
             continue

@@ -20,5 +20,7 @@ def cubic(share: float, step: int, steps: int) -> float:
     [0.0, 0.4625, 0.7, 0.7875, 0.8]
     """
     if not (0 <= share <= 1 and steps >= 1 and 0 <= step <= steps):
-        raise InputError(f"expected a share in [0, 1] and a step of 0 to {steps} (1 or more), got {share} and {step}")
+        raise InputError(
+            f"expected a share in [0, 1] and a step of 0 to {steps} (1 or more), got {share} and {step}"
+        )
     return share * (1 - (1 - step / steps) ** 3)

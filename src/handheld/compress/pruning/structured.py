@@ -82,17 +82,29 @@ def prune(
         kept = choose(now.network, channels, found, share, of, least, round_to)
         now = _after(now, slim(now.network, channels, kept))
         channels = channels_of(now.network)
-        cost = max(1.0, cost_of(now.network, channels, of).total)  # a network of no layers costs nothing
+        cost = max(
+            1.0, cost_of(now.network, channels, of).total
+        )  # a network of no layers costs nothing
         if fine_tune is not None and step < steps:
             fine_tune(now.network)
-            now.network.to(device)  # training may have moved it; the batches of the next scores are where the network was
+            now.network.to(
+                device
+            )  # training may have moved it; the batches of the next scores are where the network was
     met = cost <= keep * start * (1 + 2 * ROUNDING)
-    return Pruned(now.network, now.taken, cost / start, met, "" if met else _why(channels, of, cost / start, minimum))
+    return Pruned(
+        now.network,
+        now.taken,
+        cost / start,
+        met,
+        "" if met else _why(channels, of, cost / start, minimum),
+    )
 
 
 def _check_rounds(keep: float, minimum: float | None, steps: int) -> None:
     if not (0 < keep <= 1 and (minimum is None or 0 <= minimum <= 1) and steps >= 1):
-        raise InputError(f"expected keep in (0, 1], minimum in [0, 1], steps of 1 or more, got {keep}, {minimum}, {steps}")
+        raise InputError(
+            f"expected keep in (0, 1], minimum in [0, 1], steps of 1 or more, got {keep}, {minimum}, {steps}"
+        )
 
 
 def _after(first: Slim, second: Slim) -> Slim:
@@ -112,7 +124,9 @@ def _of(before: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor
 
 def _why(channels: Channels, of: str, share: float, minimum: float) -> str:
     pinned = "; ".join(
-        f"layer {group.layers[0]!r} keeps its channels: {group.pinned}" for group in channels.groups if group.pinned
+        f"layer {group.layers[0]!r} keeps its channels: {group.pinned}"
+        for group in channels.groups
+        if group.pinned
     )
     if not channels.free:
         return f"no layer can lose channels. {pinned}"

@@ -10,7 +10,15 @@ from torch import nn
 from handheld.compress.pruning.importance import check_finite
 from handheld.errors import InputError
 
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+_LAYERS = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.Linear,
+)
 Scope = Literal["global", "layer"]
 
 
@@ -30,7 +38,14 @@ class Masks:
     kept: Mapping[str, torch.Tensor]
 
     @classmethod
-    def of(cls, network: nn.Module, sparsity: float, *, scope: Scope = "global", skip: Collection[str] = ()) -> "Masks":
+    def of(
+        cls,
+        network: nn.Module,
+        sparsity: float,
+        *,
+        scope: Scope = "global",
+        skip: Collection[str] = (),
+    ) -> "Masks":
         """Mask the smallest weights of the convolutions and dense layers; the network itself is not yet changed.
 
         Args:
@@ -43,20 +58,38 @@ class Masks:
             InputError: an argument outside its range, a name that is no such layer, or weights that are not finite.
         """
         if not 0 <= sparsity < 1 or scope not in ("global", "layer"):
-            raise InputError(f"expected a sparsity in [0, 1) and the scope 'global' or 'layer', got {sparsity} and {scope!r}")
+            raise InputError(
+                f"expected a sparsity in [0, 1) and the scope 'global' or 'layer', got {sparsity} and {scope!r}"
+            )
         weights = _weights(network, skip)
-        sizes = {name: weight.detach().abs().float().contiguous() for name, weight in weights.items()}
+        sizes = {
+            name: weight.detach().abs().float().contiguous() for name, weight in weights.items()
+        }
         if scope == "layer":
-            return cls(network, {name: _largest(size.flatten(), sparsity).view_as(size) for name, size in sizes.items()})
+            return cls(
+                network,
+                {
+                    name: _largest(size.flatten(), sparsity).view_as(size)
+                    for name, size in sizes.items()
+                },
+            )
         for size in sizes.values():
             size.view(-1)[size.argmax()] = torch.inf
-        kept = _largest(torch.cat([torch.empty(0), *(size.flatten().cpu() for size in sizes.values())]), sparsity)
+        kept = _largest(
+            torch.cat([torch.empty(0), *(size.flatten().cpu() for size in sizes.values())]),
+            sparsity,
+        )
         parts = torch.split(kept, [size.numel() for size in sizes.values()])
-        masks = {name: part.view_as(size).to(size.device) for (name, size), part in zip(sizes.items(), parts, strict=True)}
+        masks = {
+            name: part.view_as(size).to(size.device)
+            for (name, size), part in zip(sizes.items(), parts, strict=True)
+        }
         return cls(network, masks)
 
     @classmethod
-    def n_of_m(cls, network: nn.Module, n: int = 2, m: int = 4, *, skip: Collection[str] = ()) -> "Masks":
+    def n_of_m(
+        cls, network: nn.Module, n: int = 2, m: int = 4, *, skip: Collection[str] = ()
+    ) -> "Masks":
         """Keep the ``n`` largest of every ``m`` weights in a row of an output channel; rows of another length stay whole.
 
         Mishra et al., arXiv 2104.08378, with two of four. Raises :class:`InputError` as :meth:`of`.
@@ -68,7 +101,11 @@ class Masks:
             if weight[0].numel() % m == 0:
                 sizes = weight.detach().abs().reshape(-1, m)
                 best = sizes.argsort(dim=1, descending=True, stable=True)[:, :n]
-                kept[name] = torch.zeros_like(sizes, dtype=torch.bool).scatter_(1, best, True).view_as(weight)
+                kept[name] = (
+                    torch.zeros_like(sizes, dtype=torch.bool)
+                    .scatter_(1, best, True)
+                    .view_as(weight)
+                )
         return cls(network, kept)
 
     @torch.no_grad()
@@ -76,7 +113,9 @@ class Masks:
         """Set the weights that are gone to zero."""
         for name, kept in self.kept.items():
             weight = self.network.get_parameter(name)
-            weight.masked_fill_(~kept.to(weight.device), 0.0)  # not a product: that of infinity and 0 is no number
+            weight.masked_fill_(
+                ~kept.to(weight.device), 0.0
+            )  # not a product: that of infinity and 0 is no number
 
     @property
     def sparsity(self) -> dict[str, float]:
@@ -95,9 +134,15 @@ def _weights(network: nn.Module, skip: Collection[str]) -> dict[str, nn.Paramete
     layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, _LAYERS)}
     for name in skip:
         if name not in layers:
-            raise InputError(f"no convolution or dense layer {name!r} to skip; there are {', '.join(layers) or 'none'}")
+            raise InputError(
+                f"no convolution or dense layer {name!r} to skip; there are {', '.join(layers) or 'none'}"
+            )
     own = dict(network.named_parameters())  # each tensor once, under its first name
-    return {f"{name}.weight": own[f"{name}.weight"] for name in layers if name not in skip and f"{name}.weight" in own}
+    return {
+        f"{name}.weight": own[f"{name}.weight"]
+        for name in layers
+        if name not in skip and f"{name}.weight" in own
+    }
 
 
 def _largest(sizes: torch.Tensor, sparsity: float) -> torch.Tensor:

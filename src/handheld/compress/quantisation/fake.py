@@ -20,7 +20,12 @@ _MOMENTUM = 0.05  # of activation ranges
 _JOINS = SUMS | PRODUCTS | CONCATENATIONS
 _RECTIFIERS = (nn.ReLU, nn.ReLU6)
 _RECTIFYING = spelled("relu", "relu6")
-_AVERAGES = (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d)  # such as could not be folded
+_AVERAGES = (
+    nn.AdaptiveAvgPool2d,
+    nn.AvgPool2d,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+)  # such as could not be folded
 _FAKE = "fake_"
 
 
@@ -80,8 +85,14 @@ def fake_quantise(
         skip: names of layers that stay as they are.
     """
     fake = deepcopy(network)
-    chosen = {name for name in layers_of(fake) if (only is None or name in only) and name not in skip}
-    rounded = [node for node in fake.graph.nodes if _is_rounded(fake, node, chosen, everything=only is None)]
+    chosen = {
+        name for name in layers_of(fake) if (only is None or name in only) and name not in skip
+    }
+    rounded = [
+        node
+        for node in fake.graph.nodes
+        if _is_rounded(fake, node, chosen, everything=only is None)
+    ]
     for node in rounded:
         _round_after(fake, node)
     for name in sorted(chosen):
@@ -105,7 +116,9 @@ def without_fakes(fake: fx.GraphModule) -> fx.GraphModule:
     return plain
 
 
-def _is_rounded(network: fx.GraphModule, node: fx.Node, chosen: Collection[str], *, everything: bool) -> bool:
+def _is_rounded(
+    network: fx.GraphModule, node: fx.Node, chosen: Collection[str], *, everything: bool
+) -> bool:
     """Whether the file rounds what a node gives: fused rectifiers round once, behind them."""
     readers = list(node.users)
     if len(readers) == 1 and _is_rectifier(network, readers[0]):
@@ -113,7 +126,9 @@ def _is_rounded(network: fx.GraphModule, node: fx.Node, chosen: Collection[str],
     if _is_rectifier(network, node):
         node = node.all_input_nodes[0]
     if node.op == "call_module":
-        return str(node.target) in chosen or (everything and isinstance(_layer(network, node), _AVERAGES))
+        return str(node.target) in chosen or (
+            everything and isinstance(_layer(network, node), _AVERAGES)
+        )
     return everything and (node.op == "placeholder" or node.target in _JOINS)
 
 

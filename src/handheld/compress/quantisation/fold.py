@@ -63,7 +63,10 @@ def _pairs(network: fx.GraphModule) -> list[_Pair]:
         if not _has_statistics(norm):
             continue
         both = [(node.all_input_nodes[0], node) for node in after]
-        layers = {network.get_submodule(str(source.target)) if source.op == "call_module" else None for source, _ in both}
+        layers = {
+            network.get_submodule(str(source.target)) if source.op == "call_module" else None
+            for source, _ in both
+        }
         before = layers.pop()
         if before is None or layers or len(calls[before]) != len(after):
             continue
@@ -77,11 +80,19 @@ def _pairs(network: fx.GraphModule) -> list[_Pair]:
 def _read_by_the_graph(network: fx.GraphModule) -> set[int]:
     """Return tensors, by their ids, that something reads beside the layer that holds them: it would see the folded ones."""
     names = {str(node.target) for node in network.graph.nodes if node.op == "get_attr"}
-    return {id(tensor) for name, tensor in network.named_parameters(remove_duplicate=False) if name in names}
+    return {
+        id(tensor)
+        for name, tensor in network.named_parameters(remove_duplicate=False)
+        if name in names
+    }
 
 
 def _fused(before: Any, norm: Any) -> nn.Module:
-    fused: nn.Module = fuse_linear_bn_eval(before, norm) if isinstance(before, nn.Linear) else fuse_conv_bn_eval(before, norm)
+    fused: nn.Module = (
+        fuse_linear_bn_eval(before, norm)
+        if isinstance(before, nn.Linear)
+        else fuse_conv_bn_eval(before, norm)
+    )
     return fused
 
 
@@ -95,17 +106,23 @@ def _can_fold(before: nn.Module, source: fx.Node) -> bool:
     if len(source.users) != 1:
         return False
     if kind_of(before) is nn.Linear:
-        return rank_of(source) == 2  # of more axes the channels are the last, and it would be the second that is normalised
+        return (
+            rank_of(source) == 2
+        )  # of more axes the channels are the last, and it would be the second that is normalised
     return kind_of(before) in (nn.Conv1d, nn.Conv2d)
 
 
 def _compare(folded: fx.GraphModule, network: fx.GraphModule) -> None:
     example = example_of(network)
     if example.is_floating_point():
-        example = torch.randn(example.shape, generator=torch.Generator().manual_seed(0), dtype=example.dtype)
+        example = torch.randn(
+            example.shape, generator=torch.Generator().manual_seed(0), dtype=example.dtype
+        )
     device = next((parameter.device for parameter in network.parameters()), example.device)
     with evaluating(network), torch.inference_mode():
-        pairs = zip(*(tree_leaves(one(example.to(device))) for one in (folded, network)), strict=True)
+        pairs = zip(
+            *(tree_leaves(one(example.to(device))) for one in (folded, network)), strict=True
+        )
         for given, expected in pairs:
             if not isinstance(expected, torch.Tensor):  # a number of channels, say, or nothing
                 continue
@@ -121,7 +138,10 @@ def _compare(folded: fx.GraphModule, network: fx.GraphModule) -> None:
 def _flatten(network: fx.GraphModule) -> None:
     for node in network.graph.nodes:
         if node.op == "call_module" and "." in str(node.target):
-            layer, name = network.get_submodule(str(node.target)), str(node.target).replace(".", "_")
+            layer, name = (
+                network.get_submodule(str(node.target)),
+                str(node.target).replace(".", "_"),
+            )
             while getattr(network, name, layer) is not layer:
                 name += "_"
             network.add_module(name, layer)

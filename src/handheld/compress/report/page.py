@@ -44,7 +44,15 @@ _COSTS = (
         "Accuracy against the median latency; bars, where wider than the point, are the distance of the quartiles.",
     ),
 )
-_SECTION_HEAD = ("model", "what it is", "file", "latency", "multiply-accumulates", "test accuracy", "target")
+_SECTION_HEAD = (
+    "model",
+    "what it is",
+    "file",
+    "latency",
+    "multiply-accumulates",
+    "test accuracy",
+    "target",
+)
 _SECTION_NUMBERS = {4, 5}
 
 
@@ -67,7 +75,9 @@ def report_section(family: Family, link: str) -> Markup:
         family: to show.
         link: path of its whole report, relative to the page.
     """
-    drawn = in_two_widths(lambda width: pareto.picture(family, pareto.SIZE, width=width, height=380), _MOST)
+    drawn = in_two_widths(
+        lambda width: pareto.picture(family, pareto.SIZE, width=width, height=380), _MOST
+    )
     values = {
         "summary": summary(family),
         "figure": Figure("Accuracy on the validation split against the bytes of the file.", drawn),
@@ -96,7 +106,10 @@ def _cells(one: Row, *, is_teacher: bool) -> list[str]:
 def _verdict(member: Member) -> str:
     if not member.target:
         return NONE
-    words = [f"{member.target}: {'met' if member.met else 'not met'}", *filter(None, [member.reason])]
+    words = [
+        f"{member.target}: {'met' if member.met else 'not met'}",
+        *filter(None, [member.reason]),
+    ]
     return ", ".join(words)
 
 
@@ -136,7 +149,9 @@ def _shared(family: Family) -> Figure:
 
 
 def _curve(member: Member, width: int) -> Markup:
-    return draw_curves({member.name: member.curve}, f"Loss of {member.name}", width=width, height=240)
+    return draw_curves(
+        {member.name: member.curve}, f"Loss of {member.name}", width=width, height=240
+    )
 
 
 def _details(family: Family, member: Member) -> dict[str, Any]:
@@ -167,13 +182,19 @@ def _recall(family: Family, member: Member) -> list[tuple[str, float, float, int
 def _title(family: Family) -> str:
     """Return the page's title; of a folder that is called a family itself, its name alone."""
     name = family.folder.resolve().name
-    return name.capitalize() if name.lower().startswith(("family", "families")) else f"Family of {name}"
+    return (
+        name.capitalize()
+        if name.lower().startswith(("family", "families"))
+        else f"Family of {name}"
+    )
 
 
 def _largest(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers that have most of the bytes or of the operations, in their order."""
     size, macs = sum(layer.size for layer in layers) or 1, sum(layer.macs for layer in layers) or 1
-    ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))[:_MOST_LAYERS]
+    ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))[
+        :_MOST_LAYERS
+    ]
     return [layer for layer in layers if layer in ranked]
 
 

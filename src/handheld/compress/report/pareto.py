@@ -7,7 +7,16 @@ from markupsafe import Markup
 
 from handheld.compress.family import Family, Member
 from handheld.compress.report.limits import Figure, limits
-from handheld.reports import AxisWords, ChartLimit, Mark, ScatterPoint, draw_scatter, percent, seconds_text, size_text
+from handheld.reports import (
+    AxisWords,
+    ChartLimit,
+    Mark,
+    ScatterPoint,
+    draw_scatter,
+    percent,
+    seconds_text,
+    size_text,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,11 @@ class Cost:
 
 SIZE = Cost("size", "file size", lambda member: member.size, lambda member: 0.0, size_text)
 LATENCY = Cost(
-    "latency", "latency, one thread", lambda member: member.latency.median, lambda member: member.latency.iqr, seconds_text
+    "latency",
+    "latency, one thread",
+    lambda member: member.latency.median,
+    lambda member: member.latency.iqr,
+    seconds_text,
 )
 
 
@@ -35,22 +48,38 @@ def picture(family: Family, cost: Cost, *, width: int, height: int) -> Markup:
     asked = limits(family)
     return draw_scatter(
         [_point(member, cost, "reference") for member in _teachers(family)]
-        + [_point(member, cost, "best" if member.pareto else "beaten") for member in family.members],
+        + [
+            _point(member, cost, "best" if member.pareto else "beaten") for member in family.members
+        ],
         f"Accuracy on the validation split against {cost.title}",
         width=width,
         height=height,
         across=AxisWords(cost.title, cost.text),
         up="accuracy (validation)",
-        ceilings=[ChartLimit(limit.value, limit.met) for limit in asked if limit.figure == cost.figure],
-        floors=[ChartLimit(limit.value, limit.met) for limit in asked if limit.figure == "accuracy"],
+        ceilings=[
+            ChartLimit(limit.value, limit.met) for limit in asked if limit.figure == cost.figure
+        ],
+        floors=[
+            ChartLimit(limit.value, limit.met) for limit in asked if limit.figure == "accuracy"
+        ],
     )
 
 
 def _point(member: Member, cost: Cost, mark: Mark) -> ScatterPoint:
     value = cost.value(member)
     words = f"{member.name}: {cost.text(value)}, {percent(member.valid)} validation, {percent(member.accuracy)} test"
-    return ScatterPoint(member.name, value, member.valid, words, mark, spread=cost.spread(member), second=member.accuracy)
+    return ScatterPoint(
+        member.name,
+        value,
+        member.valid,
+        words,
+        mark,
+        spread=cost.spread(member),
+        second=member.accuracy,
+    )
 
 
 def _teachers(family: Family) -> tuple[Member, ...]:
-    return (family.teacher,) if family.teacher_file is None else (family.teacher_file, family.teacher)
+    return (
+        (family.teacher,) if family.teacher_file is None else (family.teacher_file, family.teacher)
+    )

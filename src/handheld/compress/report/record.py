@@ -53,7 +53,12 @@ def read_record(record: Mapping[str, Any]) -> Shown:
         flat(record.get("machine")),
         flat(record.get("versions")),
         _numbers(_mapping(record.get("seconds"))),
-        [(name, round(count)) for name, count in _numbers({name: data.get(name) for name in ("train", "valid", "test")})],
+        [
+            (name, round(count))
+            for name, count in _numbers(
+                {name: data.get(name) for name in ("train", "valid", "test")}
+            )
+        ],
         [(name, round(count)) for name, count in _numbers(_mapping(data.get("counts")))],
         [_pair(one) for one in skipped] if isinstance(skipped, list | tuple) else [],
         plain_text(data.get("digest")),
@@ -70,12 +75,21 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    fine = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15 and math.isfinite(value)
+    fine = (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 1e15
+        and math.isfinite(value)
+    )
     return float(value) if fine else None
 
 
 def _numbers(values: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return [(str(name), number) for name, value in values.items() if (number := _number(value)) is not None]
+    return [
+        (str(name), number)
+        for name, value in values.items()
+        if (number := _number(value)) is not None
+    ]
 
 
 def _pair(value: Any) -> tuple[str, str]:

@@ -34,11 +34,15 @@ class Row:
 
 def row(member: Member, teacher: Member) -> Row:
     """Compare a member with the teacher."""
-    differs = member.latency.clearly_below(teacher.latency) or teacher.latency.clearly_below(member.latency)
+    differs = member.latency.clearly_below(teacher.latency) or teacher.latency.clearly_below(
+        member.latency
+    )
     return Row(
         member,
         ratio(teacher.size, member.size),
-        ratio(teacher.latency.median, member.latency.median) if differs or member is teacher else None,
+        ratio(teacher.latency.median, member.latency.median)
+        if differs or member is teacher
+        else None,
         ratio(teacher.macs, member.macs) if teacher.macs else None,
         ratio(member.accuracy, teacher.accuracy),
     )
@@ -48,7 +52,8 @@ def rows(family: Family) -> list[Row]:
     """Compare all with the teacher, the teacher first."""
     beside = [row(member, family.reference) for member in family.beside]
     members = [
-        replace(row(member, family.reference), anchor=f"member-{number}") for number, member in enumerate(family.members, 1)
+        replace(row(member, family.reference), anchor=f"member-{number}")
+        for number, member in enumerate(family.members, 1)
     ]
     return beside + members
 

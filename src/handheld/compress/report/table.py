@@ -2,7 +2,15 @@
 
 from handheld.compress.family import Family
 from handheld.compress.report.rows import Row, rows, unsteady
-from handheld.reports import NONE, count_text, markdown_table, percent, seconds_text, size_text, times
+from handheld.reports import (
+    NONE,
+    count_text,
+    markdown_table,
+    percent,
+    seconds_text,
+    size_text,
+    times,
+)
 
 _HEADS = (
     "name", "what it is", "precision", "bytes", "smaller", "latency (IQR)", "faster", "MACs", "fewer", "test", "balanced",
@@ -24,7 +32,13 @@ def markdown(family: Family) -> str:
 
 def _cells(found: Row) -> tuple[str, ...]:
     member = found.member
-    met = "" if not member.target else "yes" if member.met else f"no: {member.reason or 'not said why'}"
+    met = (
+        ""
+        if not member.target
+        else "yes"
+        if member.met
+        else f"no: {member.reason or 'not said why'}"
+    )
     return (
         member.name,
         member.how,

@@ -34,11 +34,15 @@ def find_data(folder: Path) -> Path:
         folder = folders[0]
     files = [path for path in folder.rglob("*") if path.suffix in (".npz", *_TABLES)]
     if files and len(files) != 1:
-        raise InputError(f"Data: expected one .npz, .csv or .tsv in the archive, got {len(files)}: {_names(files, folder)}")
+        raise InputError(
+            f"Data: expected one .npz, .csv or .tsv in the archive, got {len(files)}: {_names(files, folder)}"
+        )
     if files:
         return files[0]
     if saved := [path for path in inside if path.name in ("state.json", "dataset_dict.json")]:
-        raise InputError(f"Data: {saved[0].name} in the archive belongs to a saved data set; pack pictures or an .npz instead")
+        raise InputError(
+            f"Data: {saved[0].name} in the archive belongs to a saved data set; pack pictures or an .npz instead"
+        )
     if len(folders) < 2:
         raise InputError(
             f"Data: expected a folder for each of two classes or more in the archive, got {_names(inside, folder)}"
@@ -64,11 +68,17 @@ def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> Non
         name = path.relative_to(data).as_posix()
         if max(size) > (most := limits.source_side if side else limits.side):
             what = "make it smaller" if side else "say in Side what to bring pictures to"
-            raise InputError(f"Data: {name} is {size[0]} x {size[1]} pixels, at most {most} x {most} are taken: {what}")
+            raise InputError(
+                f"Data: {name} is {size[0]} x {size[1]} pixels, at most {most} x {most} are taken: {what}"
+            )
         sizes.setdefault(size, name)
         if not side and len(sizes) > 1:
-            these = ", ".join(f"{one} of {width} x {height}" for (width, height), one in sizes.items())
-            raise InputError(f"Data: pictures differ in size ({these}): say in Side what to bring them to")
+            these = ", ".join(
+                f"{one} of {width} x {height}" for (width, height), one in sizes.items()
+            )
+            raise InputError(
+                f"Data: pictures differ in size ({these}): say in Side what to bring them to"
+            )
     width, height = (side, side) if side else next(iter(sizes), (1, 1))
     if (memory := 3 * width * height * len(files)) > limits.unpacked_bytes:
         raise InputError(
@@ -101,7 +111,11 @@ def _check_arrays(data: Path, side: int | None, limits: CompressLimits) -> None:
             examples += _check_array(path, side, limits)
         limits.require("Data, pictures", examples, "pictures")
     except (ValueError, OSError, EOFError) as error:
-        raise error if isinstance(error, InputError) else InputError(f"Data: {path.name} is no array: {error}") from error
+        raise (
+            error
+            if isinstance(error, InputError)
+            else InputError(f"Data: {path.name} is no array: {error}")
+        ) from error
     finally:
         shutil.rmtree(folder)
 
@@ -114,7 +128,9 @@ def _check_array(path: Path, side: int | None, limits: CompressLimits) -> int:
     if path.stem.startswith("x") and array.ndim > 2:
         limits.require(f"Data, side of the pictures in {path.stem}", max(array.shape[1:3]), "side")
         if side and array.shape[1:3] != (side, side):
-            raise InputError(f"Side: arrays are learned from as they are, here {list(array.shape[1:3])}; leave it empty")
+            raise InputError(
+                f"Side: arrays are learned from as they are, here {list(array.shape[1:3])}; leave it empty"
+            )
         return len(array)
     if path.stem.startswith("y") and array.dtype.kind in "iu" and array.size:
         limits.require("Data, classes", int(array.max()) + 1, "classes")
@@ -125,11 +141,23 @@ def _check_array(path: Path, side: int | None, limits: CompressLimits) -> int:
 
 def _check_table(data: Path, limits: CompressLimits) -> None:
     if (size := data.stat().st_size) * _TEXT_COSTS > limits.unpacked_bytes:
-        raise InputError(f"Data: {data.name} has {size:,} bytes, at most {limits.unpacked_bytes // _TEXT_COSTS:,} are taken")
-    with data.open(encoding="latin-1") as file:  # for which lines may end in LF, CRLF or CR, as for the reader of tables
-        limits.require("Data, rows", sum(chunk.count("\n") for chunk in iter(lambda: file.read(1 << 20), "")), "pictures")
+        raise InputError(
+            f"Data: {data.name} has {size:,} bytes, at most {limits.unpacked_bytes // _TEXT_COSTS:,} are taken"
+        )
+    with data.open(
+        encoding="latin-1"
+    ) as file:  # for which lines may end in LF, CRLF or CR, as for the reader of tables
+        limits.require(
+            "Data, rows",
+            sum(chunk.count("\n") for chunk in iter(lambda: file.read(1 << 20), "")),
+            "pictures",
+        )
 
 
 def _names(paths: list[Path], folder: Path) -> str:
     names = [path.relative_to(folder).as_posix() + "/" * path.is_dir() for path in paths]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "nothing"
+    return (
+        ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        if names
+        else "nothing"
+    )

@@ -13,8 +13,17 @@ from handheld.errors import InputError
 from handheld.service import Field, JobKind
 from handheld.service.jobs.kinds import Spec
 
-NETWORKS = ("residual", "mobile", "plain", "projected")  # those of compress.networks, which imports torch
-TEXT_NETWORKS = ("lstm", "transformer", "convolutional")  # those of projection.training.trainers, likewise
+NETWORKS = (
+    "residual",
+    "mobile",
+    "plain",
+    "projected",
+)  # those of compress.networks, which imports torch
+TEXT_NETWORKS = (
+    "lstm",
+    "transformer",
+    "convolutional",
+)  # those of projection.training.trainers, likewise
 TECHNIQUES = (
     "joint",
     "students",
@@ -125,7 +134,9 @@ def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
     if spec["model"] is not None:
         check_model(upload / spec["model"], limits)
     if spec["trained"] and not str(spec["model"]).endswith(".safetensors"):
-        raise InputError("Your model: finished weights need a .safetensors file; upload one, or do not tick that they are")
+        raise InputError(
+            "Your model: finished weights need a .safetensors file; upload one, or do not tick that they are"
+        )
     return found | {"limits": asdict(limits)}
 
 
@@ -139,7 +150,9 @@ def _techniques(text: str) -> list[str]:
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in TECHNIQUES:
-            raise InputError(f"Techniques: no {name[:80]!r}; expected some of {', '.join(TECHNIQUES)}")
+            raise InputError(
+                f"Techniques: no {name[:80]!r}; expected some of {', '.join(TECHNIQUES)}"
+            )
     return list(dict.fromkeys(names))
 
 
@@ -153,7 +166,9 @@ def _targets(text: str, techniques: Sequence[str], limits: CompressLimits) -> in
         return count
     texts = [part.strip() for part in text.split(";") if part.strip()]
     if not texts:
-        raise InputError("Targets: expected texts such as '70KB; 94x smaller, 27x faster; 20KB, plain', got none")
+        raise InputError(
+            "Targets: expected texts such as '70KB; 94x smaller, 27x faster; 20KB, plain', got none"
+        )
     limits.require("Targets", len(texts), "members")
     try:
         targets = [Target.of(one) for one in texts]
@@ -161,7 +176,9 @@ def _targets(text: str, techniques: Sequence[str], limits: CompressLimits) -> in
         raise InputError(f"Targets: {error}") from error
     for target in targets:
         if target.kind in NETWORKS and "students" not in techniques:
-            raise InputError(f"Targets: '{target}' needs the technique students; add it, or ask for nested or pruned")
+            raise InputError(
+                f"Targets: '{target}' needs the technique students; add it, or ask for nested or pruned"
+            )
     return [str(target) for target in targets]
 
 

@@ -54,7 +54,9 @@ def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
     network, fitting = spec["network"], TEXT_NETWORKS if data.train.is_text else NETWORKS
     if network not in fitting:
         what = "texts" if data.train.is_text else "pictures"
-        raise InputError(f"Large network: {network} does not read {what}, which the data are: choose {' or '.join(fitting)}")
+        raise InputError(
+            f"Large network: {network} does not read {what}, which the data are: choose {' or '.join(fitting)}"
+        )
     report(BEFORE, "starting")
     from handheld.compress.run import compress  # takes seconds, which nothing above should wait for
     from handheld.compress.settings import Settings
@@ -74,7 +76,9 @@ def _names(targets: "int | list[Target]") -> list[str]:
     """Return what the stages are called in which members for texts learn."""
     from handheld.compress.texts.run import KINDS
 
-    kinds = ["nested"] * targets if isinstance(targets, int) else [target.kind for target in targets]
+    kinds = (
+        ["nested"] * targets if isinstance(targets, int) else [target.kind for target in targets]
+    )
     return [f"{KINDS.get(kind, kind)}_{number}" for number, kind in enumerate(kinds, 1)]
 
 
@@ -83,10 +87,17 @@ def _read(folder: Path, spec: Spec, report: Report) -> Splits:
     limits, unpacked = CompressLimits(**spec["limits"]), folder / "work" / "data"
     if not unpacked.exists():
         report(0.0, "unpacking")
-        for half in unpacked.parent.glob(f".{unpacked.name}.*"):  # of a process that was killed while it unpacked
+        for half in unpacked.parent.glob(
+            f".{unpacked.name}.*"
+        ):  # of a process that was killed while it unpacked
             shutil.rmtree(half)
         most = limits.pictures + _SPLITS * (limits.classes + 1)
-        unpack(folder / "upload" / spec["data"], unpacked, max_bytes=limits.unpacked_bytes, max_files=most)
+        unpack(
+            folder / "upload" / spec["data"],
+            unpacked,
+            max_bytes=limits.unpacked_bytes,
+            max_files=most,
+        )
     report(0.01, "reading the data")
     path, side = find_data(unpacked), spec["side"]
     check_data(path, side, limits)
@@ -98,10 +109,15 @@ def _read(folder: Path, spec: Spec, report: Report) -> Splits:
         seed=spec["seed"],
         # Jobs that were queued before the form had these fields go on.
         label_column=spec.get("label_column"),
-        text_columns=[name.strip() for name in (spec.get("text_columns") or "").split(";") if name.strip()],
+        text_columns=[
+            name.strip() for name in (spec.get("text_columns") or "").split(";") if name.strip()
+        ],
     )
     limits.require("Data, classes", len(data.classes), "classes")
-    return replace(data, skipped=tuple(one._replace(name=one.name.removeprefix(f"{path}/")) for one in data.skipped))
+    return replace(
+        data,
+        skipped=tuple(one._replace(name=one.name.removeprefix(f"{path}/")) for one in data.skipped),
+    )
 
 
 def teacher_of(spec: Spec, upload: Path) -> "Teacher":
@@ -135,7 +151,9 @@ def settings_of(spec: Spec, examples: int) -> "Settings":
         training=Schedule(epochs, batch=batch, rate=0.2 * batch / largest),
         finish=Schedule(epochs / 2, batch=batch, rate=0.1 * batch / largest),
         quantise=min(2.0, epochs / 5),
-        augmentation=Augmentation(flip=bool(spec.get("mirror"))),  # a job that waited through an update does not have it
+        augmentation=Augmentation(
+            flip=bool(spec.get("mirror"))
+        ),  # a job that waited through an update does not have it
         variants=not spec["quick"],
         seed=spec["seed"],
     )
@@ -144,7 +162,11 @@ def settings_of(spec: Spec, examples: int) -> "Settings":
 def _hand_over(family: Family, result: Path) -> str:
     """Copy a family's files to the results and return what to say of it."""
     weights = (_WEIGHTS,) if (family.folder / _WEIGHTS).exists() else ()
-    for name in (*_FILES, *weights, *(member.file for member in (*family.references, *family.members))):
+    for name in (
+        *_FILES,
+        *weights,
+        *(member.file for member in (*family.references, *family.members)),
+    ):
         shutil.copyfile(family.folder / name, result / name)
     skipped = family.record["data"]["skipped"]
     members, missed = len(family.members), sum(not member.met for member in family.members)
@@ -152,6 +174,10 @@ def _hand_over(family: Family, result: Path) -> str:
     if not skipped:
         return said
     lines = [f"{name}: {reason}" for name, reason in skipped]
-    (result / "skipped.txt").write_text(f"{len(lines)} left out\n" + "\n".join(lines) + "\n", "utf-8")
-    names = ", ".join(name for name, _ in skipped[:_NAMED]) + (" ..." if len(skipped) > _NAMED else "")
+    (result / "skipped.txt").write_text(
+        f"{len(lines)} left out\n" + "\n".join(lines) + "\n", "utf-8"
+    )
+    names = ", ".join(name for name, _ in skipped[:_NAMED]) + (
+        " ..." if len(skipped) > _NAMED else ""
+    )
     return f"{said}; {len(lines)} left out, see skipped.txt: {names}"

@@ -36,9 +36,13 @@ class CompressLimits:
     def __post_init__(self) -> None:
         for field in fields(self):
             if not getattr(self, field.name) > 0:
-                raise InputError(f"limit {field.name}: expected a positive number, got {getattr(self, field.name)}")
+                raise InputError(
+                    f"limit {field.name}: expected a positive number, got {getattr(self, field.name)}"
+                )
 
     def require(self, what: str, given: float, name: str) -> None:
         """Raise :class:`InputError` if ``given`` is more than the limit called ``name``."""
         if not given <= getattr(self, name):
-            raise InputError(f"{what}: this server takes at most {getattr(self, name):,g}, got {given:,g}")
+            raise InputError(
+                f"{what}: this server takes at most {getattr(self, name):,g}, got {given:,g}"
+            )

@@ -20,7 +20,9 @@ def check_archive(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(4)
     if not head.startswith(_ZIP if path.suffix == ".zip" else _GZIP):
-        raise InputError(f"Data: expected a {path.name.removeprefix('data')} archive, got a file that is none inside")
+        raise InputError(
+            f"Data: expected a {path.name.removeprefix('data')} archive, got a file that is none inside"
+        )
 
 
 def check_model(path: Path, limits: CompressLimits) -> None:
@@ -29,7 +31,9 @@ def check_model(path: Path, limits: CompressLimits) -> None:
     with path.open("rb") as file:
         head = file.read(4)
     if head.startswith((*_ZIP, b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        raise InputError("Your model: this is a pickle (what torch.save writes) under another name; none is read here")
+        raise InputError(
+            "Your model: this is a pickle (what torch.save writes) under another name; none is read here"
+        )
     (_check_safetensors if path.suffix == ".safetensors" else _check_onnx)(path)
 
 
@@ -39,20 +43,31 @@ def _check_safetensors(path: Path) -> None:
     with path.open("rb") as file:
         length = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))[0]
         if not 2 <= length <= min(size - 8, _LARGEST_HEADER):
-            raise _broken("a safetensors", f"its header would have {length} bytes of the file's {size}")
+            raise _broken(
+                "a safetensors", f"its header would have {length} bytes of the file's {size}"
+            )
         text = file.read(length)
     try:
         header = json.loads(text)
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        wrong = [name for name, entry in tensors.items() if not _lies_inside(entry, size - 8 - length)]
+        wrong = [
+            name for name, entry in tensors.items() if not _lies_inside(entry, size - 8 - length)
+        ]
     except (ValueError, AttributeError, RecursionError) as error:
         raise _broken("a safetensors", "its header is no JSON object") from error
     if wrong or not tensors:
-        raise _broken("a safetensors", f"tensor {wrong[0][:80]!r} lies outside of it" if wrong else "it holds no tensors")
+        raise _broken(
+            "a safetensors",
+            f"tensor {wrong[0][:80]!r} lies outside of it" if wrong else "it holds no tensors",
+        )
 
 
 def _lies_inside(entry: Any, size: int) -> bool:
-    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str) or not isinstance(entry.get("shape"), list):
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("dtype"), str)
+        or not isinstance(entry.get("shape"), list)
+    ):
         return False
     match entry.get("data_offsets"):
         case [int(start), int(end)]:
@@ -70,7 +85,10 @@ def _check_onnx(path: Path) -> None:
             for message, number, value in onnx_fields(content, max_fields=_MOST_FIELDS):
                 has_graph |= message == "model" and number == GRAPH and isinstance(value, tuple)
                 if leads_elsewhere(message, number, value):
-                    raise _broken("an ONNX", "it keeps tensors in other files; save it with all tensors inside")
+                    raise _broken(
+                        "an ONNX",
+                        "it keeps tensors in other files; save it with all tensors inside",
+                    )
         except InputError:
             raise
         except ValueError as error:

@@ -39,7 +39,11 @@ class Overall:
         """Take in what a run says."""
         inside = min(1.0, done)
         names = list(self._parts)
-        before = sum(self._parts[name] for name in names[: names.index(stage)]) if stage in self._parts else 0.0
+        before = (
+            sum(self._parts[name] for name in names[: names.index(stage)])
+            if stage in self._parts
+            else 0.0
+        )
         whole = BEFORE + (_AFTER - BEFORE) * (before + inside * self._parts.get(stage, 0.0))
         self._reached = max(self._reached, whole)
         self._report(self._reached, f"{stage}: {text}" if text else stage)

@@ -10,7 +10,14 @@ from handheld.compress.structure.layers import kind_of
 from handheld.compress.structure.nodes import rank_of, shape_of
 from handheld.compress.structure.renamed import module_state
 from handheld.compress.structure.slim import Slim, needed, slim, take
-from handheld.compress.structure.trace import evaluating, example_of, macs, products_of, trace, with_shapes
+from handheld.compress.structure.trace import (
+    evaluating,
+    example_of,
+    macs,
+    products_of,
+    trace,
+    with_shapes,
+)
 
 __all__ = [
     "Channels",

@@ -71,9 +71,15 @@ class _Attention(nn.MultiheadAttention):
         is_causal: bool = False,  # says of the mask what it shows itself
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return (batch, tokens, channels), or tokens first, and the weights if they are asked for."""
-        inputs = (query, key, value) if self.batch_first else (one.transpose(0, 1) for one in (query, key, value))
+        inputs = (
+            (query, key, value)
+            if self.batch_first
+            else (one.transpose(0, 1) for one in (query, key, value))
+        )
         layers = (self.get_submodule(part) for part in _PARTS)
-        queries, keys, values = (self._by_head(layer(one)) for layer, one in zip(layers, inputs, strict=True))
+        queries, keys, values = (
+            self._by_head(layer(one)) for layer, one in zip(layers, inputs, strict=True)
+        )
         mask = _joined(self._additive(attn_mask, queries), _padding(key_padding_mask, queries))
         answers = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
         found = self.out_proj(answers.transpose(1, 2).flatten(2))
@@ -100,7 +106,9 @@ def _as_numbers(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return a mask in numbers; of flags those that are set are not looked at."""
     if mask.dtype != torch.bool:
         return mask.to(like.dtype)
-    return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill(mask, -torch.inf)
+    return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill(
+        mask, -torch.inf
+    )
 
 
 def _padding(mask: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:

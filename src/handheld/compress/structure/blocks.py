@@ -41,7 +41,11 @@ def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
         if (
             same
             and _reads_only(branch, source)
-            and not any(is_in_place(network, user) for user in (*source.users, *node.users) if user is not node)
+            and not any(
+                is_in_place(network, user)
+                for user in (*source.users, *node.users)
+                if user is not node
+            )
         ):
             return source
     return None

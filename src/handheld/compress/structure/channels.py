@@ -80,20 +80,30 @@ def channels_of(network: fx.GraphModule) -> Channels:
 
     axes = {name: dense(walk.axes[key]) for name, key in keys.items() if key in walk.axes}
     made = {name: units[ids] for name, ids in walk.makers.items()}
-    lengths = {node.name: tuple(one._replace(ids=units[one.ids]) for one in found) for node, found in walk.lengths.items()}
+    lengths = {
+        node.name: tuple(one._replace(ids=units[one.ids]) for one in found)
+        for node, found in walk.lengths.items()
+    }
     products = {node.name: tuple(map(dense, found)) for node, found in walk.products.items()}
-    return Channels(int(units.max(initial=-1)) + 1, axes, made, _groups(made, pins), lengths, products)
+    return Channels(
+        int(units.max(initial=-1)) + 1, axes, made, _groups(made, pins), lengths, products
+    )
 
 
 def _keys(network: nn.Module) -> dict[str, str]:
     """The first name of each parameter and buffer, by each of its names."""
     first: dict[int, str] = {}
-    return {name: first.setdefault(id(tensor), name) for name, tensor in tensors_of(network).items()}
+    return {
+        name: first.setdefault(id(tensor), name) for name, tensor in tensors_of(network).items()
+    }
 
 
 def tensors_of(network: nn.Module) -> dict[str, torch.Tensor]:
     """All parameters and buffers, by each of their names."""
-    return {**dict(network.named_parameters(remove_duplicate=False)), **dict(network.named_buffers(remove_duplicate=False))}
+    return {
+        **dict(network.named_parameters(remove_duplicate=False)),
+        **dict(network.named_buffers(remove_duplicate=False)),
+    }
 
 
 def _visit(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
@@ -108,7 +118,9 @@ def _visit(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
         if parts is not None:
             walk.parts[node] = parts
             return
-        found = _layer(walk, node, layers) if node.op == "call_module" else operator_axes(walk, node)
+        found = (
+            _layer(walk, node, layers) if node.op == "call_module" else operator_axes(walk, node)
+        )
         if found is None or not _fits(found, shape_of(node)):
             _unknown(walk, node, layers)
         else:
@@ -122,7 +134,9 @@ def _constant(walk: Walk, node: fx.Node) -> None:
     if name not in walk.keys:
         _stays(walk, node, f"{name!r} is no parameter or buffer")
     elif (shape := shape_of(node)) is not None:
-        walk.known[node] = tuple(walk.variables.new(length) if length > 1 else None for length in shape)
+        walk.known[node] = tuple(
+            walk.variables.new(length) if length > 1 else None for length in shape
+        )
         walk.uses(name, walk.known[node])
 
 
@@ -135,7 +149,13 @@ def _fits(axes: Axes, shape: torch.Size | None) -> bool:
 def _layer(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> Axes | None:
     name, source = str(node.target), node.args[0] if len(node.args) == 1 else None
     before, after = shape_of(source) if isinstance(source, fx.Node) else None, shape_of(node)
-    if not isinstance(source, fx.Node) or source not in walk.known or before is None or after is None or node.kwargs:
+    if (
+        not isinstance(source, fx.Node)
+        or source not in walk.known
+        or before is None
+        or after is None
+        or node.kwargs
+    ):
         return None
     return layer_axes(walk, name, layers[name], walk.known[source], tuple(before), tuple(after))
 
@@ -165,7 +185,11 @@ def _inherit(walk: Walk, node: fx.Node) -> None:
 
 def _pin_inputs(walk: Walk, node: fx.Node, reason: str) -> None:
     for source in node.all_input_nodes:
-        known = [walk.known.get(source, ()), walk.counts.get(source, ()), *walk.parts.get(source, ())]
+        known = [
+            walk.known.get(source, ()),
+            walk.counts.get(source, ()),
+            *walk.parts.get(source, ()),
+        ]
         for ids in (ids for axes in known for ids in axes):
             walk.variables.pin(ids, reason)
 
@@ -185,11 +209,16 @@ def _groups(made: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group, ..
         layers.same(places[others], np.full(len(others), place))
     roots, _ = layers.dense()
     names = [
-        [name for name, root in zip(made, roots, strict=True) if root == group] for group in range(len(set(roots.tolist())))
+        [name for name, root in zip(made, roots, strict=True) if root == group]
+        for group in range(len(set(roots.tolist())))
     ]
     return tuple(_group(group, made, pins) for group in names)
 
 
 def _group(layers: list[str], made: Mapping[str, Ids], pins: Mapping[int, str]) -> Group:
     units = list(dict.fromkeys(np.concatenate([made[layer] for layer in layers]).tolist()))
-    return Group(np.array(units, np.int64), tuple(layers), next((pins[unit] for unit in units if unit in pins), ""))
+    return Group(
+        np.array(units, np.int64),
+        tuple(layers),
+        next((pins[unit] for unit in units if unit in pins), ""),
+    )

@@ -29,7 +29,11 @@ def parts_of(walk: Walk, node: fx.Node) -> Parts | None:
         return None
     axes, axis = walk.known[source], axis % rank_of(source)
     if node.target in _UNBOUND:
-        return None if axes[axis] is not None else ((*axes[:axis], *axes[axis + 1 :]),) * length(source, axis)
+        return (
+            None
+            if axes[axis] is not None
+            else ((*axes[:axis], *axes[axis + 1 :]),) * length(source, axis)
+        )
     key = 1 if len(node.args) > 1 else next((name for name in _SIZES if name in node.kwargs), "")
     wanted = node.args[1] if key == 1 else node.kwargs.get(str(key))
     lengths = _lengths(wanted, length(source, axis), is_number=node.target in _CHUNKS)
@@ -62,16 +66,26 @@ def _lengths(wanted: Any, whole: int, *, is_number: bool) -> list[int] | None:
 def concatenate(walk: Walk, node: fx.Node) -> Axes | None:
     """One after the other along one axis; along all others they are the same."""
     sources, axis, rank = argument(node, 0, "tensors"), argument(node, 1, "dim", 0), rank_of(node)
-    if not _are_known(walk, sources) or not isinstance(axis, int) or any(rank_of(one) != rank for one in sources):
+    if (
+        not _are_known(walk, sources)
+        or not isinstance(axis, int)
+        or any(rank_of(one) != rank for one in sources)
+    ):
         return None
     axis %= rank
     along = [walk.known[one][axis] for one in sources]
     whole: Ids | None = None
     if any(ids is not None for ids in along):
-        parts = [_kept(walk, one, axis) if ids is None else ids for one, ids in zip(sources, along, strict=True)]
+        parts = [
+            _kept(walk, one, axis) if ids is None else ids
+            for one, ids in zip(sources, along, strict=True)
+        ]
         whole = np.concatenate(parts)
     lengths = tuple(shape_of(node) or ())
-    return tuple(whole if other == axis else joined(walk, list(sources), other - rank, lengths[other]) for other in range(rank))
+    return tuple(
+        whole if other == axis else joined(walk, list(sources), other - rank, lengths[other])
+        for other in range(rank)
+    )
 
 
 def _are_known(walk: Walk, sources: Any) -> bool:
@@ -98,7 +112,11 @@ def stack(walk: Walk, node: fx.Node) -> Axes | None:
 def part(walk: Walk, node: fx.Node) -> Axes | None:
     """``aten.slice``: a part of an axis; of an axis of channels, its ends have to follow."""
     source, axis = source_of(walk, node), argument(node, 1, "dim", 0)
-    start, end, step = argument(node, 2, "start"), argument(node, 3, "end"), argument(node, 4, "step", 1)
+    start, end, step = (
+        argument(node, 2, "start"),
+        argument(node, 3, "end"),
+        argument(node, 4, "step", 1),
+    )
     if source is None:
         return None
     axes = walk.known[source]

@@ -4,10 +4,10 @@ The exported program knows operators alone. Here the operators of each of torch'
 again, so that batch normalisation has two modes, a layer keeps its name, and one table of layers serves both ways to trace.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -28,7 +28,10 @@ def as_graph(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
         Exception: whatever ``torch.export`` makes of a module that it cannot follow.
     """
     auto = torch.export.Dim.AUTO
-    axes = {0: torch.export.Dim.DYNAMIC, **dict.fromkeys(range(2, example.dim()) if example.dim() > 3 else (), auto)}
+    axes = {
+        0: torch.export.Dim.DYNAMIC,
+        **dict.fromkeys(range(2, example.dim()) if example.dim() > 3 else (), auto),
+    }
     with _by_layers():
         program = torch.export.export(module, (example,), dynamic_shapes=(axes,), strict=False)
     return _Rebuilt(module, program).graph_module()
@@ -52,7 +55,9 @@ class _Rebuilt:
         self._module, self._program, self._graph = module, program, fx.Graph()
         names = {layer: name for name, layer in reversed(list(module.named_modules()))}
         everywhere = module.named_modules(remove_duplicate=False)
-        self._layers = {name: (names[layer], layer) for name, layer in everywhere}  # one name for a layer that has several
+        self._layers = {
+            name: (names[layer], layer) for name, layer in everywhere
+        }  # one name for a layer that has several
         self._calls: dict[tuple[str, str] | None, list[fx.Node]] = {}
         for node in program.graph.nodes:
             self._calls.setdefault(_call_of(node), []).append(node)
@@ -76,7 +81,9 @@ class _Rebuilt:
             self._new[node] = self._graph.placeholder(node.name)
             return
         if spec.target in self._program.constants and not _has(self._module, spec.target):
-            self._module.register_buffer(node.name, self._program.constants[spec.target].detach(), persistent=True)
+            self._module.register_buffer(
+                node.name, self._program.constants[spec.target].detach(), persistent=True
+            )
             self._new[node] = self._graph.get_attr(node.name)
         elif _has(self._module, spec.target):
             self._own(spec.target)
@@ -123,10 +130,11 @@ class _Rebuilt:
     def _output(self, node: fx.Node) -> None:
         signature = self._program.graph_signature
         count = len(signature.output_specs) - len(signature.user_outputs)
-        given = [self._new[one] if isinstance(one, fx.Node) else one for one in node.args[0][count:]]  # type: ignore[index, union-attr]
+        returned = cast(Sequence[Any], node.args[0])[count:]
+        results = [self._new[one] if isinstance(one, fx.Node) else one for one in returned]
         spec = self._program.call_spec.out_spec
         assert spec is not None
-        self._graph.output(_plain(pytree.tree_unflatten(given, spec)))
+        self._graph.output(_plain(pytree.tree_unflatten(results, spec)))
 
 
 def _call_of(node: fx.Node) -> tuple[str, str] | None:
@@ -156,5 +164,9 @@ def _plain(output: Any) -> Any:
     if isinstance(output, Mapping):
         return {key: _plain(value) for key, value in output.items() if value is not None}
     if isinstance(output, tuple | list):
-        return type(output)(map(_plain, output)) if type(output) in (tuple, list) else tuple(map(_plain, output))
+        return (
+            type(output)(map(_plain, output))
+            if type(output) in (tuple, list)
+            else tuple(map(_plain, output))
+        )
     return output

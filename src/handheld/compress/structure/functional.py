@@ -9,7 +9,11 @@ from handheld.compress.structure.layers import kind_of
 from handheld.compress.structure.nodes import argument, spelled
 from handheld.compress.structure.renamed import note_packed
 
-_CONVOLUTIONS: tuple[type[nn.Conv1d | nn.Conv2d | nn.Conv3d], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_CONVOLUTIONS: tuple[type[nn.Conv1d | nn.Conv2d | nn.Conv3d], ...] = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+)
 _KINDS: dict[Any, type[nn.Module]] = {
     **dict.fromkeys(spelled("linear"), nn.Linear),
     **{call: kind for kind in _CONVOLUTIONS for call in spelled(kind.__name__.lower())},
@@ -31,7 +35,9 @@ def call_layers(network: fx.GraphModule, module: nn.Module) -> fx.GraphModule:
         layer = _layer_of(network, node)
         if layer is None:
             continue
-        weight, bias = (argument(node, place, name) for place, name in enumerate(("weight", "bias"), 1))
+        weight, bias = (
+            argument(node, place, name) for place, name in enumerate(("weight", "bias"), 1)
+        )
         key = (str(weight.target), None if bias is None else str(bias.target), layer.extra_repr())
         if key not in made:
             made[key] = _owner(network, module, weight, layer) or _add(network, node, weight, layer)
@@ -59,19 +65,35 @@ def _layer_of(network: fx.GraphModule, node: fx.Node) -> Any:
     kind = _KINDS.get(node.target) if node.op == "call_function" else None
     if kind is None:
         return None
-    weight, bias = (_parameter(network, argument(node, place, name)) for place, name in enumerate(("weight", "bias"), 1))
+    weight, bias = (
+        _parameter(network, argument(node, place, name))
+        for place, name in enumerate(("weight", "bias"), 1)
+    )
     has_bias = argument(node, 2, "bias") is not None
     if weight is None or (has_bias and bias is None):
         return None
     if kind is nn.Linear:
         layer: Any = nn.Linear(weight.shape[1], weight.shape[0], bias=has_bias, device="meta")
     else:
-        options = {name: argument(node, place, name, _OPTIONS[name]) for place, name in enumerate(_OPTIONS, 3)}
+        options = {
+            name: argument(node, place, name, _OPTIONS[name])
+            for place, name in enumerate(_OPTIONS, 3)
+        }
         if any(_holds_nodes(option) for option in options.values()):
             return None
-        options = {name: tuple(option) if isinstance(option, list) else option for name, option in options.items()}
+        options = {
+            name: tuple(option) if isinstance(option, list) else option
+            for name, option in options.items()
+        }
         inputs = weight.shape[1] * options["groups"]
-        layer = kind(inputs, weight.shape[0], tuple(weight.shape[2:]), bias=has_bias, device="meta", **options)
+        layer = kind(
+            inputs,
+            weight.shape[0],
+            tuple(weight.shape[2:]),
+            bias=has_bias,
+            device="meta",
+            **options,
+        )
     layer.weight = weight
     if bias is not None:
         layer.bias = bias
@@ -79,7 +101,10 @@ def _layer_of(network: fx.GraphModule, node: fx.Node) -> Any:
 
 
 def _holds_nodes(option: Any) -> bool:
-    return any(isinstance(one, fx.Node) for one in (option if isinstance(option, tuple | list) else [option]))
+    return any(
+        isinstance(one, fx.Node)
+        for one in (option if isinstance(option, tuple | list) else [option])
+    )
 
 
 def _parameter(network: fx.GraphModule, value: Any) -> nn.Parameter | None:

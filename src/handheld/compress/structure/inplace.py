@@ -57,7 +57,12 @@ def is_in_place(network: fx.GraphModule, node: fx.Node) -> bool:
         return False
     name = _name(node)
     is_named = name.endswith("_") and not name.endswith("__")
-    return is_named or node.target in _PLAIN or node.target is operator.setitem or _asked(node) is not None
+    return (
+        is_named
+        or node.target in _PLAIN
+        or node.target is operator.setitem
+        or _asked(node) is not None
+    )
 
 
 def _name(node: fx.Node) -> str:
@@ -84,7 +89,10 @@ def _is_alone(network: fx.GraphModule, node: fx.Node) -> bool:
     source = node.all_input_nodes[0]
     if source.op in ("placeholder", "get_attr") or source.target in _VIEWS:
         return False
-    return not any(user.target in _VIEWS for user in source.users) and _plain(network, node) is not None
+    return (
+        not any(user.target in _VIEWS for user in source.users)
+        and _plain(network, node) is not None
+    )
 
 
 def _plain(network: fx.GraphModule, node: fx.Node) -> Any:

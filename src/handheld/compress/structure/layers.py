@@ -4,7 +4,14 @@ import numpy as np
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from handheld.compress.structure.arranging import Lengths, gated, places_stay, reshaped, shuffled, unfolded
+from handheld.compress.structure.arranging import (
+    Lengths,
+    gated,
+    places_stay,
+    reshaped,
+    shuffled,
+    unfolded,
+)
 from handheld.compress.structure.variables import Axes, Ids, Walk
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -30,7 +37,13 @@ _OF_PLACES: dict[type[nn.Module], int] = {
     nn.ReflectionPad2d: 4, nn.ReplicationPad2d: 4, nn.UpsamplingNearest2d: 4, nn.UpsamplingBilinear2d: 4,
     nn.MaxPool3d: 5, nn.AvgPool3d: 5, nn.AdaptiveAvgPool3d: 5, nn.Upsample: 0,
 }  # fmt: skip
-_ARRANGING: tuple[type[nn.Module], ...] = (nn.Flatten, nn.Softmax, nn.GLU, nn.ChannelShuffle, nn.PixelShuffle)
+_ARRANGING: tuple[type[nn.Module], ...] = (
+    nn.Flatten,
+    nn.Softmax,
+    nn.GLU,
+    nn.ChannelShuffle,
+    nn.PixelShuffle,
+)
 _KINDS = frozenset((*_WITH_NUMBERS, *_EACH_ALONE, *_OF_PLACES, *_ARRANGING))
 _METHODS = ("forward", "_conv_forward", "_check_input_dim")
 
@@ -44,11 +57,15 @@ def kind_of(layer: nn.Module) -> type[nn.Module] | None:
         return None
     mine = type(layer)
     kind = next((base for base in mine.__mro__ if base in _KINDS), None)
-    is_same = kind is not None and all(getattr(mine, name, None) is getattr(kind, name, None) for name in _METHODS)
+    is_same = kind is not None and all(
+        getattr(mine, name, None) is getattr(kind, name, None) for name in _METHODS
+    )
     return kind if is_same else None
 
 
-def layer_axes(walk: Walk, name: str, layer: nn.Module, source: Axes, before: Lengths, after: Lengths) -> Axes | None:
+def layer_axes(
+    walk: Walk, name: str, layer: nn.Module, source: Axes, before: Lengths, after: Lengths
+) -> Axes | None:
     """Return the channels of what a layer gives, and write down those of its parameters.
 
     Args:
@@ -97,11 +114,19 @@ def _dense(walk: Walk, name: str, outputs: int, source: Ids | None) -> Ids:
     return made
 
 
-def _convolution(walk: Walk, name: str, layer: Convolution | Transposed, source: Ids | None) -> Ids | None:
+def _convolution(
+    walk: Walk, name: str, layer: Convolution | Transposed, source: Ids | None
+) -> Ids | None:
     if 1 < layer.groups == layer.in_channels:
         return _depthwise(walk, name, layer, source)
     made = walk.makes(name, walk.variables.new(layer.out_channels))
-    read = None if source is None else walk.same_parts(source, layer.groups) if layer.groups > 1 else source
+    read = (
+        None
+        if source is None
+        else walk.same_parts(source, layer.groups)
+        if layer.groups > 1
+        else source
+    )
     if isinstance(layer, Transposed):
         axes: Axes = (source, walk.same_parts(made, layer.groups))
     else:
@@ -112,14 +137,18 @@ def _convolution(walk: Walk, name: str, layer: Convolution | Transposed, source:
     return made
 
 
-def _depthwise(walk: Walk, name: str, layer: Convolution | Transposed, source: Ids | None) -> Ids | None:
+def _depthwise(
+    walk: Walk, name: str, layer: Convolution | Transposed, source: Ids | None
+) -> Ids | None:
     made = None if source is None else np.repeat(source, layer.out_channels // layer.in_channels)
     walk.uses(f"{name}.weight", (source if isinstance(layer, Transposed) else made, None))
     walk.uses(f"{name}.bias", (made,))
     return made
 
 
-def _over_last(walk: Walk, name: str, layer: nn.LayerNorm | nn.RMSNorm, source: Axes) -> Axes | None:
+def _over_last(
+    walk: Walk, name: str, layer: nn.LayerNorm | nn.RMSNorm, source: Axes
+) -> Axes | None:
     """Statistics over the last axes: of the channels that stay."""
     held = source[len(source) - len(layer.normalized_shape) :]
     # Without numbers of its own nothing would tell it its new width, which it checks.
@@ -148,7 +177,9 @@ def _each_channel(walk: Walk, name: str, layer: nn.Module, source: Axes) -> Axes
     return source
 
 
-def _arranged(walk: Walk, layer: nn.Module, source: Axes, before: Lengths, after: Lengths) -> Axes | None:
+def _arranged(
+    walk: Walk, layer: nn.Module, source: Axes, before: Lengths, after: Lengths
+) -> Axes | None:
     if isinstance(layer, nn.Flatten):
         return reshaped(walk, source, before, after)
     if isinstance(layer, nn.Softmax):
@@ -157,7 +188,9 @@ def _arranged(walk: Walk, layer: nn.Module, source: Axes, before: Lengths, after
         return gated(walk, source, layer.dim)
     if isinstance(layer, nn.ChannelShuffle):
         return shuffled(walk, source, layer.groups)
-    return unfolded(walk, source, layer.upscale_factor) if isinstance(layer, nn.PixelShuffle) else None
+    return (
+        unfolded(walk, source, layer.upscale_factor) if isinstance(layer, nn.PixelShuffle) else None
+    )
 
 
 def resize(layer: nn.Module) -> None:
@@ -171,7 +204,9 @@ def resize(layer: nn.Module) -> None:
     elif isinstance(layer, nn.GroupNorm):
         layer.num_channels = layer.num_channels if layer.weight is None else len(layer.weight)
     elif isinstance(layer, _OverLast):
-        layer.normalized_shape = layer.normalized_shape if layer.weight is None else tuple(layer.weight.shape)
+        layer.normalized_shape = (
+            layer.normalized_shape if layer.weight is None else tuple(layer.weight.shape)
+        )
     elif isinstance(layer, _WithStatistics):
         held = layer.running_mean if layer.running_mean is not None else layer.weight
         layer.num_features = layer.num_features if held is None else len(held)
@@ -183,7 +218,9 @@ def _resize_convolution(layer: Convolution | Transposed) -> None:
     first, second = layer.weight.shape[:2]
     if 1 < layer.groups == layer.in_channels:
         times = layer.out_channels // layer.in_channels
-        layer.groups = layer.in_channels = first if isinstance(layer, Transposed) else first // times
+        layer.groups = layer.in_channels = (
+            first if isinstance(layer, Transposed) else first // times
+        )
         layer.out_channels = layer.groups * times
     elif isinstance(layer, Transposed):
         layer.in_channels, layer.out_channels = first, second * layer.groups

@@ -15,7 +15,10 @@ Lengths = Mapping[str, Sequence[tuple[Sequence[int | str], int]]]
 
 def lengths_after(channels: Channels, gone: Ids) -> Lengths:
     """Return the numbers of channels among the arguments of nodes once some units are gone."""
-    return {name: [(one.place, _left(one, gone)) for one in found] for name, found in channels.lengths.items()}
+    return {
+        name: [(one.place, _left(one, gone)) for one in found]
+        for name, found in channels.lengths.items()
+    }
 
 
 def _left(length: Length, gone: Ids) -> int:

@@ -42,16 +42,23 @@ def joined(walk: Walk, sources: Sequence[fx.Node], axis: int, wanted: int) -> Id
     wide = [source for source in here if length(source, axis) == wanted]
     for source in here:
         if source not in wide:
-            walk.variables.pin(walk.known[source][axis], "it is broadcast over an axis of another layer")
+            walk.variables.pin(
+                walk.known[source][axis], "it is broadcast over an axis of another layer"
+            )
     found = walk.known[wide[0]][axis]
     for before, source in pairwise(wide):
         found = walk.same_axis(found, walk.known[source][axis], why(walk, source, before))
     return found
 
 
-def all_joined(walk: Walk, sources: Sequence[fx.Node], lengths: Sequence[int], *, below: int = 0) -> Axes:
+def all_joined(
+    walk: Walk, sources: Sequence[fx.Node], lengths: Sequence[int], *, below: int = 0
+) -> Axes:
     """The channels along all axes but the last ``below`` of tensors that are broadcast to some lengths."""
-    return tuple(joined(walk, sources, axis - len(lengths), lengths[axis]) for axis in range(len(lengths) - below))
+    return tuple(
+        joined(walk, sources, axis - len(lengths), lengths[axis])
+        for axis in range(len(lengths) - below)
+    )
 
 
 def why(walk: Walk, *nodes: fx.Node) -> str:

@@ -44,7 +44,9 @@ def spelled(*names: str) -> set[Any]:
     """All ways to call an operation: method, in-place method, function of torch, of its functional module, of an export."""
     spellings = [*names, *(f"{name}_" for name in names)]
     modules = (torch, functional)
-    calls = {getattr(module, name) for module in modules for name in spellings if hasattr(module, name)}
+    calls = {
+        getattr(module, name) for module in modules for name in spellings if hasattr(module, name)
+    }
     packets = [getattr(torch.ops.aten, name) for name in spellings if hasattr(torch.ops.aten, name)]
     overloads = {getattr(packet, overload) for packet in packets for overload in packet.overloads()}
     return {*spellings, *calls, *overloads}

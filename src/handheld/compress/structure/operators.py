@@ -48,7 +48,11 @@ def _of_places(rank: int | None = None) -> Rule:
 def _elementwise(walk: Walk, node: fx.Node) -> Axes | None:
     """Operands are broadcast, axes counted from the last; where two are of one length, their channels are the same."""
     sources = [source for source in node.all_input_nodes if source in walk.known]
-    others = [other for other in node.all_input_nodes if other not in walk.known and other not in walk.numbers]
+    others = [
+        other
+        for other in node.all_input_nodes
+        if other not in walk.known and other not in walk.numbers
+    ]
     if counts_channels(walk, node) or others or not sources:
         return None
     return all_joined(walk, sources, tuple(shape_of(node) or ()))
@@ -78,7 +82,9 @@ def _over(place: int, name: str) -> Rule:
         if source is None or not axes or counts_channels(walk, node):
             return None
         for axis in axes:
-            walk.variables.pin(walk.known[source][axis], f"operator {node.name} looks at all of them together")
+            walk.variables.pin(
+                walk.known[source][axis], f"operator {node.name} looks at all of them together"
+            )
         return walk.known[source]
 
     return rule
@@ -91,7 +97,11 @@ def _pad(walk: Walk, node: fx.Node) -> Axes | None:
         return None
     axes = walk.known[source]
     pairs = zip(reversed(axes), widths[::2], widths[1::2], strict=False)
-    return None if any(ids is not None and (before, after) != (0, 0) for ids, before, after in pairs) else axes
+    return (
+        None
+        if any(ids is not None and (before, after) != (0, 0) for ids, before, after in pairs)
+        else axes
+    )
 
 
 def _glu(walk: Walk, node: fx.Node) -> Axes | None:
@@ -101,12 +111,20 @@ def _glu(walk: Walk, node: fx.Node) -> Axes | None:
 
 def _shuffle(walk: Walk, node: fx.Node) -> Axes | None:
     source, groups = source_of(walk, node), argument(node, 1, "groups")
-    return None if source is None or not isinstance(groups, int) else shuffled(walk, walk.known[source], groups)
+    return (
+        None
+        if source is None or not isinstance(groups, int)
+        else shuffled(walk, walk.known[source], groups)
+    )
 
 
 def _pixels(walk: Walk, node: fx.Node) -> Axes | None:
     source, factor = source_of(walk, node), argument(node, 1, "upscale_factor")
-    return None if source is None or not isinstance(factor, int) else unfolded(walk, walk.known[source], factor)
+    return (
+        None
+        if source is None or not isinstance(factor, int)
+        else unfolded(walk, walk.known[source], factor)
+    )
 
 
 _ALONE = spelled(
@@ -114,19 +132,29 @@ _ALONE = spelled(
     "celu", "selu", "softplus", "clamp", "clamp_min", "neg", "abs", "exp", "sqrt", "rsqrt", "square", "pow", "dropout",
     "contiguous", "clone", "detach", "float", "half", "alias",
 ) | {operator.neg, operator.pow}  # fmt: skip
-_DIFFERENCES = spelled("sub", "div", "maximum", "minimum") | {operator.sub, operator.isub, operator.truediv}
+_DIFFERENCES = spelled("sub", "div", "maximum", "minimum") | {
+    operator.sub,
+    operator.isub,
+    operator.truediv,
+}
 _POOLS = ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "dropout")
 _SCALES = spelled("interpolate", "upsample_nearest1d", "upsample_nearest2d", "upsample_bilinear2d")
 
 _RULES: dict[Any, Rule] = {
     **dict.fromkeys(_ALONE, _alone),
-    **{call: _of_places(axes + 2) for axes in (1, 2, 3) for call in spelled(*(f"{pool}{axes}d" for pool in _POOLS))},
+    **{
+        call: _of_places(axes + 2)
+        for axes in (1, 2, 3)
+        for call in spelled(*(f"{pool}{axes}d" for pool in _POOLS))
+    },
     **dict.fromkeys(_SCALES, _of_places()),
     **dict.fromkeys(SUMS | PRODUCTS | _DIFFERENCES | spelled("expand_as"), _elementwise),
     **dict.fromkeys(spelled("mean", "sum", "amax", "amin"), _reduced),
     **dict.fromkeys(spelled("softmax", "log_softmax", "cumsum"), _over(1, "dim")),
     **dict.fromkeys(spelled("roll"), _over(2, "dims")),
-    **dict.fromkeys(shapes.FLATTENS | shapes.UNFLATTENS | spelled("view", "reshape"), shapes.reshape),
+    **dict.fromkeys(
+        shapes.FLATTENS | shapes.UNFLATTENS | spelled("view", "reshape"), shapes.reshape
+    ),
     **dict.fromkeys(spelled("reshape_as", "view_as"), shapes.reshape_as),
     **dict.fromkeys(shapes.TRANSPOSES | spelled("permute"), shapes.permute),
     **dict.fromkeys(spelled("squeeze"), shapes.squeeze),

@@ -30,7 +30,12 @@ def attention(walk: Walk, node: fx.Node) -> Axes | None:
         return None
     query, key, value = (walk.known[one] for one in parts)
     # Tokens that are numbers of the network, such as registers beside the picture's, are looked at together: they stay.
-    for ids in (query[-2], key[-2], value[-2], *(ids for mask in masks for ids in walk.known.get(mask, ()))):
+    for ids in (
+        query[-2],
+        key[-2],
+        value[-2],
+        *(ids for mask in masks for ids in walk.known.get(mask, ())),
+    ):
         walk.variables.pin(ids, f"operator {node.name} looks at all of them together")
     inner = walk.same_axis(query[-1], key[-1], why(walk, *parts))
     outer = all_joined(walk, parts, tuple(shape_of(node) or ()), below=2)
@@ -46,7 +51,10 @@ def over_last(walk: Walk, node: fx.Node) -> Axes | None:
     assert isinstance(source, fx.Node)
     axes = walk.known[source]
     held = axes[len(axes) - len(shape) :]
-    if any(ids is not None and not isinstance(number, int) for ids, number in zip(held, shape, strict=True)):
+    if any(
+        ids is not None and not isinstance(number, int)
+        for ids, number in zip(held, shape, strict=True)
+    ):
         return None
     key: int | str = 1 if len(node.args) > 1 else "normalized_shape"
     for number, ids in enumerate(held):
@@ -73,4 +81,6 @@ def in_groups(walk: Walk, node: fx.Node) -> Axes | None:
 
 
 def _weights(node: fx.Node) -> list[Any]:
-    return [one for one in (argument(node, 2, "weight"), argument(node, 3, "bias")) if one is not None]
+    return [
+        one for one in (argument(node, 2, "weight"), argument(node, 3, "bias")) if one is not None
+    ]

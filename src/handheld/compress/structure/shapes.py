@@ -21,12 +21,19 @@ def reshape(walk: Walk, node: fx.Node) -> Axes | None:
         return None
     sizes, place, first = _sizes(node)
     old, new = shape_of(source), shape_of(node)
-    if old is None or new is None or not all(map(_is_whole, sizes)) or len(sizes) + first > len(new):
+    if (
+        old is None
+        or new is None
+        or not all(map(_is_whole, sizes))
+        or len(sizes) + first > len(new)
+    ):
         return None
     if node.target not in FLATTENS and not sizes:
         return None
     found = reshaped(walk, walk.known[source], tuple(old), tuple(new))
-    if found is None or any(ids is None and size in walk.counts for ids, size in zip(found[first:], sizes, strict=False)):
+    if found is None or any(
+        ids is None and size in walk.counts for ids, size in zip(found[first:], sizes, strict=False)
+    ):
         return None
     has_rest = -1 in sizes
     for axis, size in enumerate(sizes, first):
@@ -70,7 +77,9 @@ def reshape_as(walk: Walk, node: fx.Node) -> Axes | None:
     if source not in walk.known or other not in walk.known:
         return None
     assert isinstance(source, fx.Node)
-    found = reshaped(walk, walk.known[source], tuple(shape_of(source) or ()), tuple(shape_of(node) or ()))
+    found = reshaped(
+        walk, walk.known[source], tuple(shape_of(source) or ()), tuple(shape_of(node) or ())
+    )
     for ids, there in zip(found or (), walk.known[other], strict=False):
         if ids is not None and there is not None:
             walk.variables.as_many(ids, there)

@@ -36,7 +36,13 @@ def _counted(walk: Walk, node: fx.Node) -> tuple[Ids, ...] | None:
     tensor, index = _question(node)
     if tensor is not None and tensor in walk.known:
         axes = walk.known[tensor]
-        read = axes[index] if isinstance(index, slice) else (axes[index],) if isinstance(index, int) and axes else axes
+        read = (
+            axes[index]
+            if isinstance(index, slice)
+            else (axes[index],)
+            if isinstance(index, int) and axes
+            else axes
+        )
         return tuple(ids for ids in read if ids is not None)
     sources = node.all_input_nodes
     if node.target in _ARITHMETIC and sources and all(source in walk.numbers for source in sources):
@@ -53,5 +59,11 @@ def _question(node: fx.Node) -> tuple[fx.Node | None, Any]:
         return source, argument(node, 1, "dim", _WHOLE)
     if node.target is getattr:
         return (source, _WHOLE) if node.args[1] == "shape" else (None, None)
-    tensor, index = _question(source) if source.target in _SIZE or source.target is getattr else (None, None)
-    return (tensor, argument(node, 1, "index")) if index == _WHOLE and node.op == "call_function" else (None, None)
+    tensor, index = (
+        _question(source) if source.target in _SIZE or source.target is getattr else (None, None)
+    )
+    return (
+        (tensor, argument(node, 1, "index"))
+        if index == _WHOLE and node.op == "call_function"
+        else (None, None)
+    )

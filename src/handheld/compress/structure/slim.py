@@ -49,10 +49,14 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
     gone = np.setdiff1d(free, kept)
     for name, held in needed(channels):
         if np.isin(held, gone).all():
-            raise InputError(f"{name} would lose all of its {len(held)} channels; keep one of its units at least")
+            raise InputError(
+                f"{name} would lose all of its {len(held)} channels; keep one of its units at least"
+            )
     small = deepcopy(network)
     places = {name: _places(axes, gone) for name, axes in channels.axes.items()}
-    taken = {name: chosen for name, chosen in places.items() if any(axis is not None for axis in chosen)}
+    taken = {
+        name: chosen for name, chosen in places.items() if any(axis is not None for axis in chosen)
+    }
     _cut(small, taken)
     set_lengths(small, lengths_after(channels, gone))
     return Slim(with_shapes(small, example_of(network)), taken)
@@ -74,7 +78,11 @@ def take(tensor: torch.Tensor, places: Places) -> torch.Tensor:
         if chosen is not None:
             # A view where one will do: a member of a family then shares the memory of the largest.
             prefix = len(chosen) > 0 and int(chosen[-1]) == len(chosen) - 1
-            tensor = tensor.narrow(axis, 0, len(chosen)) if prefix else tensor.index_select(axis, chosen.to(tensor.device))
+            tensor = (
+                tensor.narrow(axis, 0, len(chosen))
+                if prefix
+                else tensor.index_select(axis, chosen.to(tensor.device))
+            )
     return tensor
 
 
@@ -82,20 +90,28 @@ def _places(axes: Axes, gone: Ids) -> Places:
     found: list[torch.Tensor | None] = []
     for ids in axes:
         stays = None if ids is None else ~np.isin(ids, gone)
-        found.append(None if stays is None or stays.all() else torch.from_numpy(np.flatnonzero(stays)))
+        found.append(
+            None if stays is None or stays.all() else torch.from_numpy(np.flatnonzero(stays))
+        )
     return tuple(found)
 
 
 def _cut(network: nn.Module, taken: Mapping[str, Places]) -> None:
     """Replace tensors by their chosen places; those that were one tensor under several names stay one."""
-    old, made, layers = tensors_of(network), dict[int, torch.Tensor](), dict(network.named_modules(remove_duplicate=False))
+    old, made, layers = (
+        tensors_of(network),
+        dict[int, torch.Tensor](),
+        dict(network.named_modules(remove_duplicate=False)),
+    )
     for name, places in taken.items():
         tensor = old[name]
         if id(tensor) not in made:
             made[id(tensor)] = _like(tensor, take(tensor.detach(), places).clone())
         owner, _, attribute = name.rpartition(".")
         setattr(layers[owner], attribute, made[id(tensor)])
-    for layer in {id(layers[name.rpartition(".")[0]]): layers[name.rpartition(".")[0]] for name in taken}.values():
+    for layer in {
+        id(layers[name.rpartition(".")[0]]): layers[name.rpartition(".")[0]] for name in taken
+    }.values():
         resize(layer)
 
 

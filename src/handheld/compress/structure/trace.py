@@ -4,7 +4,7 @@ import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,15 @@ _OF_LAYERS = (
     nn.TransformerDecoder,
     nn.TransformerDecoderLayer,
 )
-_COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+_COUNTED = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.Linear,
+)
 
 
 def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
@@ -49,13 +57,19 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
         InputError: the example is no tensor.
     """
     if not isinstance(example, torch.Tensor):
-        what = "a tuple, of which the module would have to take one" if isinstance(example, tuple) else type(example).__name__
+        what = (
+            "a tuple, of which the module would have to take one"
+            if isinstance(example, tuple)
+            else type(example).__name__
+        )
         raise InputError(f"expected one tensor (batch, ...) as an example, got {what}")
     own = deepcopy(module).cpu().eval()
     packed = open_attention(own)
     try:
         network = _Tracer().graph_module(own)
-    except Exception:  # whatever the module's own code raises when it is given a stand-in for a tensor
+    except (
+        Exception
+    ):  # whatever the module's own code raises when it is given a stand-in for a tensor
         network = _exported(own, example)
     note_packed(network, packed)
     network = call_layers(without_unread(make_plain(network)), own)
@@ -67,7 +81,9 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one node."""
-        is_layer = super().is_leaf_module(m, module_qualified_name) and not isinstance(m, _OF_LAYERS)
+        is_layer = super().is_leaf_module(m, module_qualified_name) and not isinstance(
+            m, _OF_LAYERS
+        )
         return kind_of(m) is not None or is_layer
 
     def graph_module(self, module: nn.Module) -> fx.GraphModule:
@@ -79,8 +95,12 @@ def _exported(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     """Trace by running the module, where its code cannot be followed with a stand-in."""
     try:
         return as_graph(module, example)
-    except Exception as error:  # what torch.export makes of a module that it cannot follow, or the module itself
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    except (
+        Exception
+    ) as error:  # what torch.export makes of a module that it cannot follow, or the module itself
+        first = next(
+            (line for line in str(error).splitlines() if line.strip()), type(error).__name__
+        )
         raise CompileError(
             f"{type(module).__name__} cannot be traced, so its structure is not known: {first}. Its forward must take one "
             "tensor and not branch or loop on values: use torch.where, or move such a part out of the module"
@@ -133,7 +153,9 @@ class _Shapes(fx.Interpreter):
         """Run a node and note the shape and type of the tensor it gives."""
         result = super().run_node(n)
         tensor = result if isinstance(result, torch.Tensor) else None
-        n.meta["shape"], n.meta["dtype"] = (None, None) if tensor is None else (tensor.shape, tensor.dtype)
+        n.meta["shape"], n.meta["dtype"] = (
+            (None, None) if tensor is None else (tensor.shape, tensor.dtype)
+        )
         n.meta["value"] = result if isinstance(result, int) else None
         return result
 
@@ -148,9 +170,15 @@ def macs(network: fx.GraphModule) -> dict[str, int]:
     """Multiply-accumulate operations for one example: of each layer with weights by its name, of each product by its node's."""
     found: dict[str, int] = {}
     layers = dict(network.named_modules())
-    batch = next((shape_of(node) or (1,))[0] for node in network.graph.nodes if node.op == "placeholder")
+    batch = next(
+        (shape_of(node) or (1,))[0] for node in network.graph.nodes if node.op == "placeholder"
+    )
     for node in network.graph.nodes:
-        count = _of_layer(node, layers[str(node.target)]) if node.op == "call_module" else sum(products_of(node))
+        count = (
+            _of_layer(node, layers[str(node.target)])
+            if node.op == "call_module"
+            else sum(products_of(node))
+        )
         if count:
             name = str(node.target) if node.op == "call_module" else node.name
             found[name] = found.get(name, 0) + count // batch
@@ -163,7 +191,9 @@ def products_of(node: fx.Node) -> tuple[int, ...]:
         left = shape_of(argument(node, 0, "input"))
         return () if left is None else ((shape_of(node) or torch.Size()).numel() * left[-1],)
     if node.target in _ATTENTION:
-        query, key, value = (shape_of(argument(node, n, name)) for n, name in enumerate(("query", "key", "value")))
+        query, key, value = (
+            shape_of(argument(node, n, name)) for n, name in enumerate(("query", "key", "value"))
+        )
         if query is None or key is None or value is None:
             return ()
         return query.numel() * key[-2], query[:-1].numel() * value[-2] * value[-1]
@@ -174,7 +204,9 @@ def _of_layer(node: fx.Node, layer: nn.Module) -> int:
     if isinstance(layer, _COUNTED):
         return layer.weight.numel() * _places(node, layer)
     if isinstance(layer, nn.RNNBase):
-        weights = sum(weight.numel() for name, weight in layer.named_parameters() if name.startswith("weight"))
+        weights = sum(
+            weight.numel() for name, weight in layer.named_parameters() if name.startswith("weight")
+        )
         return weights * (shape_of(node.all_input_nodes[0]) or torch.Size())[:-1].numel()
     if isinstance(layer, nn.MultiheadAttention):
         return _of_attention(node, layer)
@@ -182,8 +214,8 @@ def _of_layer(node: fx.Node, layer: nn.Module) -> int:
 
 
 def _of_attention(node: fx.Node, layer: nn.MultiheadAttention) -> int:
-    shapes = [shape_of(source) or torch.Size([1, 1, 1]) for source in (*node.args, *node.args[-1:] * 2)[:3]]  # type: ignore[arg-type]
-    query, key, value = shapes
+    sources = cast(list[fx.Node], [*node.args, *node.args[-1:] * 2][:3])
+    query, key, value = (shape_of(source) or torch.Size([1, 1, 1]) for source in sources)
     width = layer.embed_dim
     into = (query.numel() + key.numel() + value.numel()) * width
     batch = query[0 if layer.batch_first else 1] if len(query) > 2 else 1

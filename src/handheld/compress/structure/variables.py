@@ -46,11 +46,15 @@ class Variables:
 
     def roots(self, ids: Ids) -> Ids:
         """Return one variable for all that are the same so far."""
-        return np.array([self._root(variable) for variable in ids.ravel().tolist()], np.int64).reshape(ids.shape)
+        return np.array(
+            [self._root(variable) for variable in ids.ravel().tolist()], np.int64
+        ).reshape(ids.shape)
 
     def dense(self) -> tuple[Ids, dict[int, str]]:
         """Return the unit, from 0 without gaps, that each variable belongs to, and the reasons by unit."""
-        _, units = np.unique([self._root(variable) for variable in range(len(self._parent))], return_inverse=True)
+        _, units = np.unique(
+            [self._root(variable) for variable in range(len(self._parent))], return_inverse=True
+        )
         pins: dict[int, str] = {}
         for variable, reason in self._pins.items():
             pins.setdefault(int(units[variable]), reason)
@@ -144,7 +148,9 @@ class Walk:
         self.variables.pin(right, reason)
         return None
 
-    def follows(self, node: fx.Node, place: tuple[int | str, ...], ids: Ids | None, *, is_rest: bool = False) -> None:
+    def follows(
+        self, node: fx.Node, place: tuple[int | str, ...], ids: Ids | None, *, is_rest: bool = False
+    ) -> None:
         """Say that an argument of a node is the number of these channels."""
         if ids is not None:
             self.lengths.setdefault(node, []).append(Length(place, ids, is_rest))

@@ -76,7 +76,12 @@ def compress_texts(
     progress: Progress,
 ) -> Family:
     """Turn a trainer network for texts into a family; arguments and errors are those of ``compress``."""
-    ours = Settings(techniques=settings.techniques, texts=settings.texts, seed=settings.seed, threads=settings.threads)
+    ours = Settings(
+        techniques=settings.techniques,
+        texts=settings.texts,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
     if settings != ours:
         raise InputError(
             "these are texts, which learn by the recipes of `projection`: of [settings] they take seed, threads and, under "
@@ -86,7 +91,9 @@ def compress_texts(
         raise InputError(f"target {odd[0]!r}: members for texts are {' or '.join(KINDS)}")
     source = model if isinstance(model, Teacher) else Teacher(network=type(model).__qualname__)
     if source.mean or source.classes:
-        raise InputError("mean, std and classes of [teacher] are of a file that takes pictures; these are texts")
+        raise InputError(
+            "mean, std and classes of [teacher] are of a file that takes pictures; these are texts"
+        )
     plan: dict[str, Any] = {
         "teacher": source.record,
         "trained": trained or source.trained,
@@ -127,7 +134,10 @@ def _members(run: _Run) -> Family:
     with clock.of("measuring"):
         made = _timed(made, _typical(run.lesson.texts))
         teacher, *members = [_written(run, member, content) for member, content, _ in made]
-    members = [_judged(member, target, teacher) for member, target in zip(members, run.targets, strict=True)]
+    members = [
+        _judged(member, target, teacher)
+        for member, target in zip(members, run.targets, strict=True)
+    ]
     members.sort(key=lambda member: (-member.size, member.name))
     targets = [str(target) for target in run.targets]
     settings = {"seed": run.settings.seed, "texts": asdict(run.settings.texts), "targets": targets}
@@ -152,7 +162,9 @@ def _made(run: _Run, name: str, target: Target, max_size: float | None) -> _File
     limit = int(max_size or LARGEST) - _KEPT
     recipe = recipe_for(KINDS[target.kind], limit, len(run.data.classes))
     if run.settings.texts.members is not None:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=run.settings.texts.members))
+        recipe = replace(
+            recipe, schedule=replace(recipe.schedule, epochs=run.settings.texts.members)
+        )
     plan = TextModelPlan(limit, recipe=recipe, seed=run.settings.seed)
     one = make_text_model(
         TextData(run.data.train), TextData(run.data.valid), plan,
@@ -168,7 +180,9 @@ def _made(run: _Run, name: str, target: Target, max_size: float | None) -> _File
         precision="int4" if is_table else "int8",
         size=len(one.content),
         macs=sum(layer.macs for layer in layers),
-        parameters=sum(values.numel() for network in one.networks for values in network.parameters()),
+        parameters=sum(
+            values.numel() for network in one.networks for values in network.parameters()
+        ),
         latency=_UNTIMED,
         accuracy=judged.accuracy,
         accuracy_float=floated.accuracy,
@@ -178,7 +192,11 @@ def _made(run: _Run, name: str, target: Target, max_size: float | None) -> _File
         target=str(target),
         steps=(
             Step("float32 file", _judge(in_float, run.data.valid).accuracy, len(in_float)),
-            Step("four bits while learning" if is_table else "int8 weights", one.valid.accuracy, len(one.content)),
+            Step(
+                "four bits while learning" if is_table else "int8 weights",
+                one.valid.accuracy,
+                len(one.content),
+            ),
         ),
         layers=layers,
         confusion=judged.confusion,
@@ -215,12 +233,23 @@ def _judge(content: bytes, data: Dataset) -> TextJudgement:
 
 def _timed(made: Sequence[_Files], text: str) -> list[_Files]:
     """Measure all files side by side, reading one text."""
-    files = {kind + one.name: file for one, *both in made for kind, file in zip(("", _FLOAT), both, strict=True)}
+    files = {
+        kind + one.name: file
+        for one, *both in made
+        for kind, file in zip(("", _FLOAT), both, strict=True)
+    }
     timed = latencies(
-        files, rounds=_ROUNDS, min_seconds=_SECONDS, inputs=lambda model: [reader_of(model.card.get("text")).of([text])]
+        files,
+        rounds=_ROUNDS,
+        min_seconds=_SECONDS,
+        inputs=lambda model: [reader_of(model.card.get("text")).of([text])],
     )
     return [
-        (replace(one, latency=timed[one.name], latency_float=timed[_FLOAT + one.name]), content, in_float)
+        (
+            replace(one, latency=timed[one.name], latency_float=timed[_FLOAT + one.name]),
+            content,
+            in_float,
+        )
         for one, content, in_float in made
     ]
 
@@ -258,10 +287,18 @@ def _how(reader: Reader) -> str:
 def _layers(one: TextModel) -> tuple[Layer, ...]:
     """Return layers by their bytes; of a table each row that is read counts once."""
     found = []
-    for number, (network, part) in enumerate(zip(one.networks, parts_of(one.reader), strict=True), 1):
-        linear = [(name, layer.weight.numel()) for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
+    for number, (network, part) in enumerate(
+        zip(one.networks, parts_of(one.reader), strict=True), 1
+    ):
+        linear = [
+            (name, layer.weight.numel())
+            for name, layer in network.named_modules()
+            if isinstance(layer, nn.Linear)
+        ]
         found += [Layer(f"{name} {number}", count, count) for name, count in linear]
         if isinstance(network, RowTable) and isinstance(part, Rows):
             rows, width = network.table.shape
-            found.append(Layer(f"table {number}", rows * width * network.bits // 8, part.length * width))
+            found.append(
+                Layer(f"table {number}", rows * width * network.bits // 8, part.length * width)
+            )
     return tuple(sorted(found, key=lambda layer: -layer.size))

@@ -59,12 +59,16 @@ def network_of(model: nn.Module | Teacher, classes: int, seed: int, folder: Path
     elif model.network in TRAINERS:
         network = build(model.network, classes, seed)
     else:
-        raise InputError(f"no network {model.network!r} for texts: expected {', '.join(TRAINERS)}, or package.module:factory")
+        raise InputError(
+            f"no network {model.network!r} for texts: expected {', '.join(TRAINERS)}, or package.module:factory"
+        )
     if isinstance(model, Teacher) and model.checkpoint is not None:
         load_weights(network, folder / model.checkpoint)
     if hasattr(network, "inputs"):
         what = "a trainer of `handheld text train`, but not the teacher of a family, which becomes a file itself"
-        raise InputError(f"{type(network).__name__} reads texts by an encoder of its own: it can be {what}")
+        raise InputError(
+            f"{type(network).__name__} reads texts by an encoder of its own: it can be {what}"
+        )
     check(network, classes)
     refuse_probabilities(torch.from_numpy(logits_of(network, None, ["a text", "another one", ""])))
     return network
@@ -74,7 +78,13 @@ def _made_by(name: str, classes: int, seed: int, folder: Path) -> nn.Module:
     make = factory(name, folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = make(**{key: classes for key in inspect.signature(make).parameters if key in ("classes", "num_classes")})
+        network = make(
+            **{
+                key: classes
+                for key in inspect.signature(make).parameters
+                if key in ("classes", "num_classes")
+            }
+        )
     if not isinstance(network, nn.Module):
         raise InputError(f"{name} gives a {type(network).__name__}, expected a torch module")
     return network
@@ -98,9 +108,18 @@ def learned(
         curve = teach(network, lesson, schedule=schedule, seed=seed, save=save, report=report).curve
     words = torch.from_numpy(WORDS.of(["a text"]))
     card = {"labels": list(classes), "text": WORDS.card(), "output": "logits"}
-    content = to_tflite(network.eval(), words, metadata=card, checks=[torch.from_numpy(WORDS.of(lesson.texts[:1]))]).content
+    content = to_tflite(
+        network.eval(), words, metadata=card, checks=[torch.from_numpy(WORDS.of(lesson.texts[:1]))]
+    ).content
     count = sum(parameter.numel() for parameter in network.parameters())
-    return Taught(content, "the trainer network", logits_of(network, None, lesson.texts), count, tuple(curve), network)
+    return Taught(
+        content,
+        "the trainer network",
+        logits_of(network, None, lesson.texts),
+        count,
+        tuple(curve),
+        network,
+    )
 
 
 def read_only(path: Path, lesson: TextLesson, classes: tuple[str, ...]) -> Taught:
@@ -111,6 +130,8 @@ def read_only(path: Path, lesson: TextLesson, classes: tuple[str, ...]) -> Taugh
         raise InputError(f"the teacher's file {path} cannot be read: {error.strerror}") from error
     with TextClassifier(Model.load(content, path=str(path))) as model:
         if model.labels != classes:
-            raise InputError(f"{path} has {len(model.labels)} labels, the data {len(classes)}: expected the same, in order")
+            raise InputError(
+                f"{path} has {len(model.labels)} labels, the data {len(classes)}: expected the same, in order"
+            )
         answers = np.log(np.maximum(model.probabilities(lesson.texts), _LEAST))
     return Taught(content, f"{path.name}, only read", answers)

@@ -32,8 +32,15 @@ class Augmentation:
     colour: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.shift < 0 or self.cutout < 0 or not 0.1 <= self.zoom <= 1 or not 0 <= self.colour < 1:
-            raise InputError(f"expected shift and cutout of 0 or more, zoom of 0.1 to 1 and colour of 0 to 1, got {self}")
+        if (
+            self.shift < 0
+            or self.cutout < 0
+            or not 0.1 <= self.zoom <= 1
+            or not 0 <= self.colour < 1
+        ):
+            raise InputError(
+                f"expected shift and cutout of 0 or more, zoom of 0.1 to 1 and colour of 0 to 1, got {self}"
+            )
 
 
 class Batch(NamedTuple):
@@ -69,7 +76,13 @@ class Batches:
         device: torch.device | str = "cpu",
     ):
         self.pictures, self.labels = pixels(dataset), dataset.labels
-        self.preparation, self.augmentation, self.views, self.seed, self.device = preparation, augmentation, views, seed, device
+        self.preparation, self.augmentation, self.views, self.seed, self.device = (
+            preparation,
+            augmentation,
+            views,
+            seed,
+            device,
+        )
         self.size = min(size, len(dataset))
         self.per_epoch = len(dataset) // self.size
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
@@ -78,9 +91,14 @@ class Batches:
         """Return the batch of a step, counted from 0."""
         epoch, position = divmod(step, self.per_epoch)
         if self._order[0] != epoch:
-            self._order = epoch, np.random.default_rng((self.seed, epoch)).permutation(len(self.pictures))
+            self._order = (
+                epoch,
+                np.random.default_rng((self.seed, epoch)).permutation(len(self.pictures)),
+            )
         places = self._order[1][position * self.size : (position + 1) * self.size]
-        return Batch(self.view(places, step, self.view_of(step)), self._tensor(self.labels[places]), places)
+        return Batch(
+            self.view(places, step, self.view_of(step)), self._tensor(self.labels[places]), places
+        )
 
     def view_of(self, step: int) -> int:
         """Number of the variation that the pictures of a step have; -1 if each is new."""
@@ -90,7 +108,11 @@ class Batches:
         """Return some pictures in one variation."""
         chosen = self.pictures[places]
         if self.augmentation is not None:
-            random = _each(places, view, self.seed) if view >= 0 else np.random.default_rng((self.seed, 1, step)).random
+            random = (
+                _each(places, view, self.seed)
+                if view >= 0
+                else np.random.default_rng((self.seed, 1, step)).random
+            )
             chosen = vary(chosen, self.augmentation, random((len(places), 8)))
         return self.preparation.inputs(chosen, self.device)
 
@@ -109,31 +131,46 @@ class _each:  # noqa: N801 - stands where a generator's method `random` does
         return np.asarray(table[self.places])
 
 
-def vary(pictures: NDArray[np.uint8], how: Augmentation, random: NDArray[np.float64]) -> NDArray[np.uint8]:
+def vary(
+    pictures: NDArray[np.uint8], how: Augmentation, random: NDArray[np.float64]
+) -> NDArray[np.uint8]:
     """Return pictures (n, height, width, channels) varied by (n, 8) numbers of 0 to 1."""
     count, height, width, channels = pictures.shape
-    rows, columns = _window(height, how, random[:, 0], random[:, 6]), _window(width, how, random[:, 1], random[:, 6])
+    rows, columns = (
+        _window(height, how, random[:, 0], random[:, 6]),
+        _window(width, how, random[:, 1], random[:, 6]),
+    )
     if how.flip:
         mirrored = random[:, 2] < 0.5
         columns[mirrored] = columns[mirrored, ::-1]
     varied = pictures[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
     if how.cutout:
-        varied[_square(height, width, how.cutout, random[:, 3:5])] = pictures[::17].mean(axis=(0, 1, 2)).astype(np.uint8)
-    if how.colour:
-        gain = 1 + how.colour * (2 * np.random.default_rng(int(random[0, 5] * 2**32)).random((count, 1, 1, channels)) - 1)
-        varied = np.clip(varied * (gain * (1 + how.colour * (2 * random[:, 7] - 1))[:, None, None, None]), 0, 255).astype(
-            np.uint8
+        varied[_square(height, width, how.cutout, random[:, 3:5])] = (
+            pictures[::17].mean(axis=(0, 1, 2)).astype(np.uint8)
         )
+    if how.colour:
+        gain = 1 + how.colour * (
+            2 * np.random.default_rng(int(random[0, 5] * 2**32)).random((count, 1, 1, channels)) - 1
+        )
+        varied = np.clip(
+            varied * (gain * (1 + how.colour * (2 * random[:, 7] - 1))[:, None, None, None]), 0, 255
+        ).astype(np.uint8)
     return np.asarray(varied)
 
 
-def _window(side: int, how: Augmentation, offset: NDArray[np.float64], zoom: NDArray[np.float64]) -> NDArray[np.int64]:
+def _window(
+    side: int, how: Augmentation, offset: NDArray[np.float64], zoom: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """(n, side) places that each picture is read at along one axis, reflected at the border."""
     scale = (how.zoom + (1 - how.zoom) * zoom)[:, None]
     reach = how.shift + side * (1 - scale) / 2
     centre = (side - 1) / 2 + reach * (2 * offset[:, None] - 1)
     places = np.rint(centre + scale * (np.arange(side) - (side - 1) / 2)).astype(np.int64)
-    return (side - 1) - np.abs((side - 1) - np.abs(places) % (2 * side - 2)) if side > 1 else np.zeros_like(places)
+    return (
+        (side - 1) - np.abs((side - 1) - np.abs(places) % (2 * side - 2))
+        if side > 1
+        else np.zeros_like(places)
+    )
 
 
 def _square(height: int, width: int, side: int, centre: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -85,16 +85,22 @@ def fit_on(
     with TemporaryDirectory(prefix="handheld-") as temporary:
         kept = save or Path(temporary) / "state.pt"
         content, threads = pickle.dumps(_on_cpu(step)), max(1, torch.get_num_threads() // processes)
-        _run(Work(content, schedule, steps, processes, threads, kept, Path(temporary), seed), report)
+        _run(
+            Work(content, schedule, steps, processes, threads, kept, Path(temporary), seed), report
+        )
         step.together.to(where)
-        return fit(step.together, step, schedule, steps, save=kept, seed=seed)  # reads the last state: no step is left
+        return fit(
+            step.together, step, schedule, steps, save=kept, seed=seed
+        )  # reads the last state: no step is left
 
 
 def _check(processes: int, rows: int) -> None:
     if processes < 1 or rows < processes:
         raise InputError(f"expected 1 to {rows} processes for batches of {rows}, got {processes}")
     if torch.cuda.is_available() and processes > torch.cuda.device_count():
-        raise InputError(f"expected at most one process for each GPU, got {processes} for {torch.cuda.device_count()}")
+        raise InputError(
+            f"expected at most one process for each GPU, got {processes} for {torch.cuda.device_count()}"
+        )
     if not distributed.is_available():
         raise InputError("this build of torch trains in one process only; set processes = 1")
 
@@ -148,7 +154,9 @@ def _train(rank: int, work: Work, sender: Connection) -> None:
     elif sys.platform == "linux":
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # this machine only, whatever its name resolves to
     meeting = f"file://{work.folder / 'meeting'}"
-    distributed.init_process_group("nccl" if gpu else "gloo", init_method=meeting, rank=rank, world_size=work.processes)
+    distributed.init_process_group(
+        "nccl" if gpu else "gloo", init_method=meeting, rank=rank, world_size=work.processes
+    )
     try:
         # Safe: these are bytes that the process which started this one made in memory; they were in no file and on no network.
         whole: JointStep = pickle.loads(work.content)
@@ -159,7 +167,9 @@ def _train(rank: int, work: Work, sender: Connection) -> None:
         def take_step(number: int) -> float:
             return average(parameters, step(number), work.processes)
 
-        tell: Report = (lambda *done: sender.send(done)) if rank == 0 else (lambda step, steps, loss: None)
+        tell: Report = (
+            (lambda *done: sender.send(done)) if rank == 0 else (lambda step, steps, loss: None)
+        )
         fit(
             whole.together, take_step, work.schedule, work.steps,
             save=work.save, writes=rank == 0, report=tell, seed=work.seed,
@@ -174,7 +184,9 @@ def _train(rank: int, work: Work, sender: Connection) -> None:
 def average(parameters: Sequence[nn.Parameter], loss: float, processes: int) -> float:
     """Put the mean over all processes into the gradients that there are, the same ones in each; return the mean loss."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = torch.cat([torch.tensor([loss], device=device()), *(gradient.flatten() for gradient in gradients)])
+    flat = torch.cat(
+        [torch.tensor([loss], device=device()), *(gradient.flatten() for gradient in gradients)]
+    )
     distributed.all_reduce(flat)
     flat /= processes
     parts = torch.split(flat[1:], [gradient.numel() for gradient in gradients])

@@ -23,7 +23,9 @@ class Features(nn.Module):
     def __init__(self, student: nn.Module, teacher: nn.Module):
         super().__init__()
         self.student, self._teacher = student, [teacher]
-        self.adapter = nn.Linear(last_linear(student).in_features, last_linear(teacher).in_features, bias=False)
+        self.adapter = nn.Linear(
+            last_linear(student).in_features, last_linear(teacher).in_features, bias=False
+        )
 
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the student's logits, and the mean squared distance of the features, 0 to 4."""
@@ -32,7 +34,9 @@ class Features(nn.Module):
         with torch.no_grad(), watched(self._teacher[0]) as theirs:
             self._teacher[0](inputs)
         mapped = functional.normalize(self.adapter(ours[0]).float(), dim=1)
-        distance = (mapped - functional.normalize(theirs[0].float(), dim=1)).square().sum(dim=1).mean()
+        distance = (
+            (mapped - functional.normalize(theirs[0].float(), dim=1)).square().sum(dim=1).mean()
+        )
         return logits, distance
 
 
@@ -40,7 +44,9 @@ class Features(nn.Module):
 def watched(network: nn.Module) -> Iterator[list[torch.Tensor]]:
     """Collect what the last linear layer of a network reads, in each call. Raises :class:`InputError` without such a layer."""
     seen: list[torch.Tensor] = []
-    handle = last_linear(network).register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
+    handle = last_linear(network).register_forward_pre_hook(
+        lambda layer, inputs: seen.append(inputs[0])
+    )
     try:
         yield seen
     finally:
@@ -51,5 +57,7 @@ def last_linear(network: nn.Module) -> nn.Linear:
     """Return the layer that gives the logits."""
     found = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     if not found:
-        raise InputError("features cannot be compared: the network ends in no linear layer; set features = 0")
+        raise InputError(
+            "features cannot be compared: the network ends in no linear layer; set features = 0"
+        )
     return found[-1]

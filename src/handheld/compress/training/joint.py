@@ -40,7 +40,9 @@ class Sandwich:
 
     def learners(self, step: int) -> tuple[str, ...]:
         """Names of the members that learn in a step."""
-        return tuple(filter(None, (self.always, self.turns[step % len(self.turns)] if self.turns else "")))
+        return tuple(
+            filter(None, (self.always, self.turns[step % len(self.turns)] if self.turns else ""))
+        )
 
 
 def sandwich(costs: Mapping[str, float], largest: float, batch: int, budget: float) -> Sandwich:
@@ -75,7 +77,9 @@ class Together(nn.Module):
             network, which learns along.
     """
 
-    def __init__(self, large: nn.Module, members: Mapping[str, nn.Module], *, shared: nn.Module | None = None):
+    def __init__(
+        self, large: nn.Module, members: Mapping[str, nn.Module], *, shared: nn.Module | None = None
+    ):
         super().__init__()
         self.large = large
         self.members = nn.ModuleDict(members)
@@ -186,7 +190,9 @@ def alone_step(network: nn.Module, batches: Source, how: Distillation, step: int
 
 def recalibrate(network: nn.Module, batches: Batches, steps: Sequence[int]) -> None:
     """Measure the statistics of batch normalisation anew, as plain means over some batches."""
-    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = [
+        layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
+    ]
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.reset_running_stats()
@@ -200,7 +206,9 @@ def recalibrate(network: nn.Module, batches: Batches, steps: Sequence[int]) -> N
         layer.momentum = momentum
 
 
-def time_ratio(step: JointStep, pairs: int, clock: Callable[[], float] = time.perf_counter) -> float:
+def time_ratio(
+    step: JointStep, pairs: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Return the time of a joint step over that of a step of the large network alone, nothing being learned.
 
     Args:

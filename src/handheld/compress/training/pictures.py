@@ -40,15 +40,24 @@ class Preparation:
             tuple(round(max(float(value), 1e-3), 4) for value in std),
         )
 
-    def inputs(self, pictures: NDArray[np.uint8], device: torch.device | str = "cpu") -> torch.Tensor:
+    def inputs(
+        self, pictures: NDArray[np.uint8], device: torch.device | str = "cpu"
+    ) -> torch.Tensor:
         """Return (n, height, width, channels) uint8 pictures as (n, channels, height, width) float32, channels last."""
         tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2)
-        mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(value, device=device)[:, None, None] for value in (self.mean, self.std)
+        )
         return (tensor / 255.0 - mean) / std
 
     def card(self) -> dict[str, Any]:
         """Return the entry ``image`` of a model's card."""
-        return {"mean": list(self.mean), "std": list(self.std), "grey": self.shape.channels == 1, "fit": "stretch"}
+        return {
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "grey": self.shape.channels == 1,
+            "fit": "stretch",
+        }
 
 
 def pixels(dataset: Dataset) -> NDArray[np.uint8]:
@@ -70,5 +79,7 @@ def resized(inputs: torch.Tensor, side: int) -> torch.Tensor:
         return inputs
     scale = side / min(height, width)
     size = (round(height * scale), round(width * scale))
-    small = functional.interpolate(inputs.float(), size, mode="bilinear", antialias=True, align_corners=False)
+    small = functional.interpolate(
+        inputs.float(), size, mode="bilinear", antialias=True, align_corners=False
+    )
     return small.contiguous(memory_format=torch.channels_last)

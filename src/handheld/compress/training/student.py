@@ -13,7 +13,16 @@ from handheld.compress.training.batches import Batches
 from handheld.compress.training.features import Features
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
-from handheld.training import Distillation, Report, Schedule, autocast, device, device_of, fit, student_loss
+from handheld.training import (
+    Distillation,
+    Report,
+    Schedule,
+    autocast,
+    device,
+    device_of,
+    fit,
+    student_loss,
+)
 
 Curve = list[tuple[int, float]]
 
@@ -63,10 +72,21 @@ def follow(
 
     def step(number: int) -> float:
         batch = batches.at(number)
-        context = torch.autocast(batch.inputs.device.type, enabled=False) if exact else autocast(batch.inputs.device)
+        context = (
+            torch.autocast(batch.inputs.device.type, enabled=False)
+            if exact
+            else autocast(batch.inputs.device)
+        )
         with context:
-            logits, distance = features(batch.inputs) if features is not None else (network(batch.inputs), 0.0)
-        loss = student_loss(logits.float(), batch.labels, None if answers is None else answers.to(batch, number), how)
+            logits, distance = (
+                features(batch.inputs) if features is not None else (network(batch.inputs), 0.0)
+            )
+        loss = student_loss(
+            logits.float(),
+            batch.labels,
+            None if answers is None else answers.to(batch, number),
+            how,
+        )
         loss = loss + how.features * distance
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
@@ -74,11 +94,15 @@ def follow(
     network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     features = None
     if teacher is not None and how.features:
-        with torch.random.fork_rng(devices=[]):  # its adapter begins the same wherever and whenever the member learns
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # its adapter begins the same wherever and whenever the member learns
             torch.manual_seed(seed)
             features = Features(network, teacher).to(device())
     steps = round(schedule.epochs * batches.per_epoch)
-    curve = fit(features or network, step, schedule, steps, save=save, report=report, seed=seed, after=after)
+    curve = fit(
+        features or network, step, schedule, steps, save=save, report=report, seed=seed, after=after
+    )
     network.eval()
     return curve
 
@@ -95,7 +119,9 @@ def learn_int8(
     report: Report = lambda step, steps, loss: None,
 ) -> fx.GraphModule:
     """Return a folded network whose weights were trained while rounded; it rounds nothing itself. Zeros stay zeros."""
-    fake = fake_quantise(fold(network)).to(device_of(network))  # what watches ranges is made on the CPU
+    fake = fake_quantise(fold(network)).to(
+        device_of(network)
+    )  # what watches ranges is made on the CPU
     pruned = [(weight, weight.detach() == 0) for weight in fake.parameters() if weight.ndim > 1]
 
     def keep_zeros() -> None:
@@ -103,11 +129,23 @@ def learn_int8(
             for weight, gone in pruned:
                 weight.masked_fill_(gone, 0.0)
 
-    follow(AtSide(fake, side), batches, answers, how, schedule, exact=True, after=keep_zeros, save=save, report=report)
+    follow(
+        AtSide(fake, side),
+        batches,
+        answers,
+        how,
+        schedule,
+        exact=True,
+        after=keep_zeros,
+        save=save,
+        report=report,
+    )
     return without_fakes(fake).eval()
 
 
-def accuracy(network: Callable[[torch.Tensor], torch.Tensor], dataset: Dataset, preparation: Preparation) -> float:
+def accuracy(
+    network: Callable[[torch.Tensor], torch.Tensor], dataset: Dataset, preparation: Preparation
+) -> float:
     """Return the share of a data set that a network answers right."""
     pictures, right = pixels(dataset), 0
     for start in range(0, len(dataset), 500):
@@ -116,7 +154,9 @@ def accuracy(network: Callable[[torch.Tensor], torch.Tensor], dataset: Dataset, 
     return right / len(dataset)
 
 
-def samples(dataset: Dataset, preparation: Preparation, side: int, count: int, seed: int) -> Sequence[torch.Tensor]:
+def samples(
+    dataset: Dataset, preparation: Preparation, side: int, count: int, seed: int
+) -> Sequence[torch.Tensor]:
     """Return some inputs of a network, one picture each, to calibrate and to check with."""
     places = np.random.default_rng(seed).permutation(len(dataset))[:count]
     inputs = resized(preparation.inputs(pixels(dataset)[places]), side)

@@ -50,13 +50,17 @@ class Nested(nn.Module):
             if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d)
             for p in layer.parameters()
         }
-        self._shared = [name for name, parameter in self.small.named_parameters() if id(parameter) not in own]
+        self._shared = [
+            name for name, parameter in self.small.named_parameters() if id(parameter) not in own
+        ]
         for name in self._shared:
             self.small.get_parameter(name).requires_grad_(False)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the logits of (n, channels, height, width) inputs at the data's size."""
-        logits: torch.Tensor = functional_call(self.small, self._slices(), (resized(inputs, self.side),))
+        logits: torch.Tensor = functional_call(
+            self.small, self._slices(), (resized(inputs, self.side),)
+        )
         return logits
 
     def _slices(self) -> dict[str, torch.Tensor]:
@@ -73,7 +77,9 @@ class Nested(nn.Module):
         return network
 
 
-def narrow(network: fx.GraphModule, example: torch.Tensor, *, width: float, blocks: int | None = None) -> Slim:
+def narrow(
+    network: fx.GraphModule, example: torch.Tensor, *, width: float, blocks: int | None = None
+) -> Slim:
     """Cut a network to the first units of each group, and to its first residual blocks.
 
     Args:
@@ -92,7 +98,9 @@ def narrow(network: fx.GraphModule, example: torch.Tensor, *, width: float, bloc
         raise InputError(
             f"expected 0 to {len(names)} residual blocks, got {blocks}: the network has no more that can be left out"
         )
-    small = with_shapes(without_blocks(network, names[blocks:] if blocks is not None else ()), example)
+    small = with_shapes(
+        without_blocks(network, names[blocks:] if blocks is not None else ()), example
+    )
     channels = channels_of(small)
     return slim(small, channels, first_units(channels, width))
 
@@ -103,7 +111,10 @@ def first_units(channels: Channels, width: float) -> NDArray[np.int64]:
     for group in channels.free:
         count = len(group.units)
         kept.append(group.units[: min(count, max(_FEWEST, 2 * round(width * count / 2)))])
-    chosen, free = set(np.concatenate(kept).tolist()), {int(unit) for group in channels.free for unit in group.units}
+    chosen, free = (
+        set(np.concatenate(kept).tolist()),
+        {int(unit) for group in channels.free for unit in group.units},
+    )
     for _, units in needed(channels):  # a part that is split off may lie behind the first
         if free.issuperset(units.tolist()) and chosen.isdisjoint(units.tolist()):
             chosen.add(int(units[0]))

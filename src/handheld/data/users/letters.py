@@ -60,7 +60,9 @@ def plays(path: str | os.PathLike[str]) -> dict[str, list[str]]:
         for role, line in _lines(text):
             found.setdefault(f"{name}/{role}", []).append(line)
     if not found:
-        raise InputError(f"{os.fspath(path)}: no plays: expected lines such as HAMLET<tab>Words, words, words.")
+        raise InputError(
+            f"{os.fspath(path)}: no plays: expected lines such as HAMLET<tab>Words, words, words."
+        )
     return found
 
 
@@ -72,7 +74,9 @@ def one_each(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
     return found
 
 
-def windows(texts: Mapping[str, Sequence[str]], *, length: int = 80, test: float = 0.2, least: int = 2) -> Windows:
+def windows(
+    texts: Mapping[str, Sequence[str]], *, length: int = 80, test: float = 0.2, least: int = 2
+) -> Windows:
     """Cut users' lines into windows of letters; each user's last lines are to test on.
 
     Args:
@@ -87,7 +91,9 @@ def windows(texts: Mapping[str, Sequence[str]], *, length: int = 80, test: float
     require_share("test", test)
     require_whole("length", length, least=1)
     require_whole("least", least, least=0)
-    kept = {user: list(lines) for user, lines in sorted(texts.items()) if len(lines) >= max(1, least)}
+    kept = {
+        user: list(lines) for user, lines in sorted(texts.items()) if len(lines) >= max(1, least)
+    }
     if not kept:
         raise InputError(f"no user has {least} lines or more")
     trains, tests = [], []
@@ -147,10 +153,18 @@ def _files(path: Path) -> Iterator[tuple[str, str]]:
     try:
         with tarfile.open(path) as archive:
             for member in sorted(archive.getmembers(), key=lambda each: each.name):
-                file_object = archive.extractfile(member) if member.isfile() and member.name.endswith(".txt") else None
+                file_object = (
+                    archive.extractfile(member)
+                    if member.isfile() and member.name.endswith(".txt")
+                    else None
+                )
                 if file_object is not None:
                     if member.size > _MOST_BYTES:
-                        raise InputError(f"{path}: {member.name} has {member.size:,} bytes, at most {_MOST_BYTES:,} are read")
+                        raise InputError(
+                            f"{path}: {member.name} has {member.size:,} bytes, at most {_MOST_BYTES:,} are read"
+                        )
                     yield Path(member.name).stem, file_object.read().decode("utf-8", "replace")
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a folder or .tar.gz of texts: {error}") from error
+        raise InputError(
+            f"{path} cannot be read as a folder or .tar.gz of texts: {error}"
+        ) from error

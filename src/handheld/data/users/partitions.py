@@ -37,7 +37,9 @@ class Partition:
         _require_numbers("offsets", self.offsets)
         ends = self.offsets[[0, -1]].tolist() if len(self.offsets) else []
         if ends != [0, len(self.places)] or (self.offsets[1:] < self.offsets[:-1]).any():
-            raise InputError(f"offsets: expected numbers that rise from 0 to {len(self.places)}, the places, got {ends}")
+            raise InputError(
+                f"offsets: expected numbers that rise from 0 to {len(self.places)}, the places, got {ends}"
+            )
 
     def __len__(self) -> int:
         """Return the number of users."""
@@ -68,7 +70,9 @@ class Partition:
                 " without gaps (np.unique with return_inverse)"
             )
         if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-            raise InputError(f"labels: expected 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
+            raise InputError(
+                f"labels: expected 0 to {classes - 1}, got {labels.min()} to {labels.max()}"
+            )
         labels = labels.astype(np.int64)
         users = np.arange(len(self)).repeat(self.sizes)
         found = np.bincount(users * classes + labels[self.places], minlength=len(self) * classes)
@@ -93,7 +97,9 @@ def by_user(owners: Sequence[Hashable]) -> Partition:
     _require(len(owners), 1)
     for place, owner in enumerate(owners):
         if owner != owner:
-            raise InputError(f"owners: example {place} is of {owner}, which is like nobody: name who has it")
+            raise InputError(
+                f"owners: example {place} is of {owner}, which is like nobody: name who has it"
+            )
     names = sorted(dict.fromkeys(owners), key=lambda owner: (str(owner), type(owner).__name__))
     numbers = {name: number for number, name in enumerate(names)}
     users = np.array([numbers[owner] for owner in owners])
@@ -152,11 +158,15 @@ def by_dirichlet(labels: NDArray[np.int64], users: int, *, alpha: float, seed: i
         taken = _from_mixture(rng, mixture, left, size)
         ends = left.copy()
         left = left - taken
-        parts.append(np.concatenate([stacks[code][left[code] : ends[code]] for code in range(len(classes))]))
+        parts.append(
+            np.concatenate([stacks[code][left[code] : ends[code]] for code in range(len(classes))])
+        )
     return of_parts(parts)
 
 
-def by_dirichlet_shares(labels: NDArray[np.int64], users: int, *, alpha: float, seed: int, least: int = 1) -> Partition:
+def by_dirichlet_shares(
+    labels: NDArray[np.int64], users: int, *, alpha: float, seed: int, least: int = 1
+) -> Partition:
     """Deal each class out by shares that a Dirichlet distribution draws.
 
     After Yurochkin et al. (arXiv 1905.12022), as NIID-Bench does. Users have neither as many
@@ -199,7 +209,9 @@ def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Part
         raise InputError(f"skew: expected a number of 0 or more, got {skew!r}")
     rng = _rng(seed)
     shares = np.arange(1, users + 1, dtype=float) ** -skew
-    cuts = np.arange(1, users + 1) + np.floor(np.cumsum(shares / shares.sum()) * (count - users) + 1e-9).astype(int)
+    cuts = np.arange(1, users + 1) + np.floor(
+        np.cumsum(shares / shares.sum()) * (count - users) + 1e-9
+    ).astype(int)
     sizes = rng.permutation(np.diff(cuts, prepend=0))
     return of_parts(np.split(rng.permutation(count), np.cumsum(sizes)[:-1]))
 
@@ -213,7 +225,9 @@ def of_parts(parts: Sequence[NDArray[np.int64]]) -> Partition:
         raise InputError("expected a user or more, got none")
     for part in parts:
         _require_numbers("parts", np.asarray(part))
-    return Partition(np.concatenate(parts).astype(np.int64), _offsets(np.array([len(part) for part in parts])))
+    return Partition(
+        np.concatenate(parts).astype(np.int64), _offsets(np.array([len(part) for part in parts]))
+    )
 
 
 def _dirichlet(rng: np.random.Generator, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -246,7 +260,9 @@ def _even_sizes(count: int, users: int) -> list[int]:
     return [count // users + (user < count % users) for user in range(users)]
 
 
-def _with_least(parts: list[NDArray[np.int64]], least: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+def _with_least(
+    parts: list[NDArray[np.int64]], least: int, rng: np.random.Generator
+) -> list[NDArray[np.int64]]:
     """Give users with few examples some of the richest users'; a heap keeps sizes in order."""
     heap = [(-len(part), user) for user, part in enumerate(parts)]
     heapq.heapify(heap)
@@ -273,7 +289,9 @@ def _require_numbers(name: str, numbers: NDArray[Any]) -> None:
     """Raise :class:`InputError` unless an array holds numbers of examples."""
     whole = numbers.dtype.kind in "iu" or not numbers.size
     if numbers.ndim != 1 or not whole:
-        raise InputError(f"{name}: expected whole numbers (n,), got {numbers.dtype} {list(numbers.shape)}")
+        raise InputError(
+            f"{name}: expected whole numbers (n,), got {numbers.dtype} {list(numbers.shape)}"
+        )
     wrong = numbers[(numbers < 0) | (numbers > _MOST)]
     if wrong.size:
         raise InputError(f"{name}: expected numbers of 0 or more, of examples, got {wrong[0]}")
@@ -291,4 +309,6 @@ def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 def _require(count: int, users: int) -> None:
     require_whole("users", users, least=1)
     if count < users:
-        raise InputError(f"expected a user or more, and an example or more for each part, got {count} examples for {users}")
+        raise InputError(
+            f"expected a user or more, and an example or more for each part, got {count} examples for {users}"
+        )

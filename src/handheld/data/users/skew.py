@@ -51,7 +51,10 @@ def skew_of(partition: Partition, labels: NDArray[np.int64] | None = None) -> Sk
         kinds, codes = np.unique(labels, return_inverse=True)  # labels may be any numbers
         counts = partition.counts(codes, len(kinds))[partition.sizes > 0]
         apart = np.abs(counts / sizes[:, None] - counts.sum(axis=0) / sizes.sum()).sum(axis=1) / 2
-        known = {"classes": float((counts > 0).sum(axis=1).mean()), "distance": round(float(apart.mean()), 4)}
+        known = {
+            "classes": float((counts > 0).sum(axis=1).mean()),
+            "distance": round(float(apart.mean()), 4),
+        }
     return Skew(
         len(sizes), int(sizes.sum()), int(sizes.min()), float(np.median(sizes)), int(sizes.max()),
         float(tenth / sizes.sum()), **known,

@@ -41,10 +41,14 @@ class Sparse:
         counts = np.diff(self.offsets)[rows]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         places = np.arange(offsets[-1]) + (self.offsets[rows] - offsets[:-1]).repeat(counts)
-        return Sparse(offsets, self.columns[places], self.values[places], self.labels[rows], self.features)
+        return Sparse(
+            offsets, self.columns[places], self.values[places], self.labels[rows], self.features
+        )
 
 
-def read_libsvm(path: str | os.PathLike[str], *, features: int | None = None) -> tuple[Sparse, list[Skipped]]:
+def read_libsvm(
+    path: str | os.PathLike[str], *, features: int | None = None
+) -> tuple[Sparse, list[Skipped]]:
     """Read lines such as ``-1 3:1 11:0.5``, a label and features from 1 on, or such lines in gzip.
 
     Args:
@@ -80,7 +84,9 @@ def read_libsvm(path: str | os.PathLike[str], *, features: int | None = None) ->
     values = np.array([value for _, _, some in rows for value in some], np.float32)
     offsets = np.concatenate([[0], np.cumsum([len(some) for _, some, _ in rows])]).astype(np.int64)
     count = int(columns.max(initial=-1)) + 1 if features is None else features
-    return Sparse(offsets, columns, values, np.where(labels == kinds[1], 1, -1).astype(np.float32), count), skipped
+    return Sparse(
+        offsets, columns, values, np.where(labels == kinds[1], 1, -1).astype(np.float32), count
+    ), skipped
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -138,21 +144,31 @@ def clicks(
     if not is_real(examples) or not 1 <= examples < np.inf:
         raise InputError(f"examples: expected a number of 1 or more, got {examples!r}")
     rng = np.random.default_rng(seed)
-    counts = np.maximum(1, rng.permutation(np.arange(1, users + 1, dtype=float) ** -0.7 * examples * 0.3 * users**0.7))
+    counts = np.maximum(
+        1,
+        rng.permutation(np.arange(1, users + 1, dtype=float) ** -0.7 * examples * 0.3 * users**0.7),
+    )
     owners = np.arange(users).repeat(counts.astype(int))
     weights = (rng.normal(size=features) * 0.7).astype(np.float32)
     weights[0] = -1.5
     common = shown // 2
     own = _power(rng, (users, 4 * shown), features)  # what a user meets
     met = own[owners[:, None], rng.integers(0, own.shape[1], (len(owners), shown - 1 - common))]
-    found = np.concatenate([np.zeros((len(owners), 1), np.int64), _power(rng, (len(owners), common), features), met], axis=1)
+    found = np.concatenate(
+        [np.zeros((len(owners), 1), np.int64), _power(rng, (len(owners), common), features), met],
+        axis=1,
+    )
     found.sort(axis=1)
     fresh = np.concatenate([np.ones((len(found), 1), bool), found[:, 1:] != found[:, :-1]], axis=1)
     offsets = np.concatenate([[0], np.cumsum(fresh.sum(axis=1))]).astype(np.int64)
     odds = np.where(fresh, weights[found], 0).sum(axis=1)
     labels = np.where(rng.random(len(found)) < 1 / (1 + np.exp(-odds)), 1, -1).astype(np.float32)
     columns = found[fresh].astype(np.int32)
-    return Sparse(offsets, columns, np.ones(len(columns), np.float32), labels, features), owners.astype(np.int64), weights
+    return (
+        Sparse(offsets, columns, np.ones(len(columns), np.float32), labels, features),
+        owners.astype(np.int64),
+        weights,
+    )
 
 
 def _power(rng: np.random.Generator, shape: tuple[int, int], features: int) -> NDArray[np.int64]:

@@ -61,7 +61,9 @@ class FedAdam(FedAvg):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (0 <= self.momentum < 1 and 0 <= self.decay < 1 and self.least > 0):
-            raise InputError(f"expected a momentum and a decay of 0 to 1, 1 excluded, and a least above 0, got {self}")
+            raise InputError(
+                f"expected a momentum and a decay of 0 to 1, 1 excluded, and a least above 0, got {self}"
+            )
 
     def squares(self, before: Doubles, mean: Doubles) -> Doubles:
         """Return the decaying mean of squares after one more."""

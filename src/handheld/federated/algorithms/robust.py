@@ -39,7 +39,9 @@ class TrimmedMean:
     def mean(self, changes: Floats) -> Total:
         """Return the mean of what is left."""
         clients = len(_several(changes, 1))
-        out = math.ceil(round(self.share * clients, 9))  # 0.07 * 100 is a little more than 7 in binary
+        out = math.ceil(
+            round(self.share * clients, 9)
+        )  # 0.07 * 100 is a little more than 7 in binary
         if 2 * out >= clients:
             raise InputError(f"leaving out {out} at either end leaves none of {clients} clients")
         kept = np.partition(changes, (out, clients - out - 1), axis=0)[out : clients - out]
@@ -78,7 +80,9 @@ class Krum:
         """Return the mean of those that are kept."""
         clients = len(_several(changes, 2 * self.broken + 3))
         if self.kept > clients - self.broken:
-            raise InputError(f"of {clients} clients with {self.broken} broken at most {clients - self.broken} can be kept")
+            raise InputError(
+                f"of {clients} clients with {self.broken} broken at most {clients - self.broken} can be kept"
+            )
         # Products of changes would lose what they differ by where all have a large part in common.
         apart = _kernels.distances(np.ascontiguousarray(changes))
         np.fill_diagonal(apart, np.inf)
@@ -89,5 +93,7 @@ class Krum:
 
 def _several(changes: Floats, least: int) -> Floats:
     if changes.ndim != 2 or len(changes) < least:
-        raise InputError(f"expected changes (clients, n) of {least} clients or more, got {list(changes.shape)}")
+        raise InputError(
+            f"expected changes (clients, n) of {least} clients or more, got {list(changes.shape)}"
+        )
     return changes

@@ -45,7 +45,9 @@ class Scaffold(FedAvg):
 
     def keep(self, change: Floats, distance: float, state: State, own: Floats) -> Floats:
         """Return the device's correction after a round: the mean gradient of its way."""
-        return np.asarray(own - state.kept["correction"] - change / np.float32(distance), np.float32)
+        return np.asarray(
+            own - state.kept["correction"] - change / np.float32(distance), np.float32
+        )
 
     def apply(self, state: State, total: Total) -> State:
         """Return the state after a round."""
@@ -54,7 +56,9 @@ class Scaffold(FedAvg):
         weights = (state.weights + self.rate * total.mean).astype(np.float32)
         share = total.clients / self._devices(total)
         change = total.extra / total.weight * share
-        return state.after(weights, correction=(state.kept["correction"] + change).astype(np.float32))
+        return state.after(
+            weights, correction=(state.kept["correction"] + change).astype(np.float32)
+        )
 
     def _devices(self, total: Total) -> int:
         """Return how many devices there are.
@@ -63,7 +67,9 @@ class Scaffold(FedAvg):
             InputError: nobody said, or both say otherwise.
         """
         if self.population is None and total.population is None:
-            raise InputError("Scaffold: expected a population, got none: name the number of devices")
+            raise InputError(
+                "Scaffold: expected a population, got none: name the number of devices"
+            )
         if None not in (self.population, total.population) and self.population != total.population:
             raise InputError(
                 f"Scaffold: population is {self.population}, but there are {total.population}"

@@ -33,17 +33,29 @@ class Total:
     population: int | None = None
 
     @classmethod
-    def of(cls, change: NDArray[Any], weight: float = 1.0, extra: NDArray[np.float32] | None = None) -> Self:
+    def of(
+        cls, change: NDArray[Any], weight: float = 1.0, extra: NDArray[np.float32] | None = None
+    ) -> Self:
         """Return what one device sends. Raises :class:`InputError` for a weight that is none."""
         if not (np.isfinite(weight) and weight > 0):
             raise InputError(f"expected a weight above 0, got {weight}")
         if change.dtype == np.uint32:
             return cls(change.copy(), weight, 1)
-        return cls(change * np.float64(weight), weight, 1, None if extra is None else extra * np.float64(weight))
+        return cls(
+            change * np.float64(weight),
+            weight,
+            1,
+            None if extra is None else extra * np.float64(weight),
+        )
 
     def __add__(self, other: "Total") -> "Total":
         extra = None if self.extra is None or other.extra is None else self.extra + other.extra
-        return Total(self.change + other.change, self.weight + other.weight, self.clients + other.clients, extra)
+        return Total(
+            self.change + other.change,
+            self.weight + other.weight,
+            self.clients + other.clients,
+            extra,
+        )
 
     @property
     def mean(self) -> Doubles:
@@ -57,7 +69,9 @@ class Adder:
     def __init__(self) -> None:
         self.total: Total | None = None
 
-    def add(self, change: NDArray[Any], weight: float = 1.0, extra: NDArray[np.float32] | None = None) -> None:
+    def add(
+        self, change: NDArray[Any], weight: float = 1.0, extra: NDArray[np.float32] | None = None
+    ) -> None:
         """Add what one device sends. Raises :class:`InputError` for a weight that is none."""
         before = self.total
         if before is None or change.dtype == np.uint32 or not np.isfinite(weight) or weight <= 0:

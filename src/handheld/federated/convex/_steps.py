@@ -67,7 +67,9 @@ def descend(
         margin, before = 0.0, 0.0
         for place in range(offsets[row], offsets[row + 1]):
             column = columns[place]
-            change[column] = _later(change[column], push[column], shrink[column], step - seen[column])
+            change[column] = _later(
+                change[column], push[column], shrink[column], step - seen[column]
+            )
             seen[column] = step
             before += values[place] * weights[column]
             margin += values[place] * (weights[column] + change[column])
@@ -76,4 +78,6 @@ def descend(
             column = columns[place]
             change[column] -= rate * scale[column] * slope * values[place]
     for column in range(len(weights)):
-        change[column] = _later(change[column], push[column], shrink[column], len(order) - seen[column])
+        change[column] = _later(
+            change[column], push[column], shrink[column], len(order) - seen[column]
+        )

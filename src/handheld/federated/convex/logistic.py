@@ -51,7 +51,9 @@ class Logistic:
 
     def __post_init__(self) -> None:
         if not len(self.data) or not 0 <= self.l2 < np.inf:
-            raise InputError(f"expected examples, and an l2 of 0 or more, got {len(self.data)} and {self.l2}")
+            raise InputError(
+                f"expected examples, and an l2 of 0 or more, got {len(self.data)} and {self.l2}"
+            )
 
     @cached_property
     def devices(self) -> tuple[Device, ...]:
@@ -88,7 +90,9 @@ class Logistic:
         """Return (features,) the gradient, and the loss: sums to which each device adds what it touches."""
         total, count = np.zeros(self.data.features), len(self.data)
         loss = float(_steps.gradient(*examples_of(self.data), weights, total))
-        return total / count + self.l2 * weights, loss / count + self.l2 / 2 * float(weights @ weights)
+        return total / count + self.l2 * weights, loss / count + self.l2 / 2 * float(
+            weights @ weights
+        )
 
     def central(self, *, rounds: int = 1000) -> tuple[Doubles, float]:
         """Return the best weights and their loss, as one machine with all examples finds them: L-BFGS.
@@ -99,7 +103,9 @@ class Logistic:
         try:
             from scipy.optimize import minimize
         except ImportError as error:
-            raise MissingDependencyError("scipy", "graphs", "central logistic regression") from error
+            raise MissingDependencyError(
+                "scipy", "graphs", "central logistic regression"
+            ) from error
         found = minimize(
             lambda weights: self.gradient(weights)[::-1], np.zeros(self.data.features), jac=True, method="L-BFGS-B",
             options={"maxiter": rounds, "ftol": 1e-12, "gtol": 1e-9},
@@ -121,7 +127,9 @@ class Traffic:
     dense: int
 
 
-def examples_of(rows: Sparse) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+def examples_of(
+    rows: Sparse,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
     """Return examples as the compiled steps take them."""
     return rows.offsets, rows.columns, rows.values, rows.labels
 

@@ -53,7 +53,9 @@ def rounds(problem: Logistic, algorithm: Rounds, *, momentum: float = 0.0) -> It
         moved = momentum * moved + (found - weights)
         weights, number = weights + moved, number + 1
         if not np.isfinite(weights).all():
-            raise TrainingError(f"after round {number} weights are not finite: take a lower rate or less momentum")
+            raise TrainingError(
+                f"after round {number} weights are not finite: take a lower rate or less momentum"
+            )
         yield Step(number, weights, traffic)
 
 

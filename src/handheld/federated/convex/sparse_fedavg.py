@@ -47,10 +47,25 @@ class SparseFedAvg:
         for number, device in enumerate(problem.devices):
             count, own = len(device.rows), device.touched
             rng = np.random.default_rng((seed, number))
-            order = np.concatenate([rng.permutation(count) for _ in range(-(-self.steps // count))])[: self.steps]
-            found, shrink = np.empty(len(own)), 1 / (1 + rate * problem.l2 * len(problem.data) / held[own])
+            order = np.concatenate(
+                [rng.permutation(count) for _ in range(-(-self.steps // count))]
+            )[: self.steps]
+            found, shrink = (
+                np.empty(len(own)),
+                1 / (1 + rate * problem.l2 * len(problem.data) / held[own]),
+            )
             push = (1 - shrink) * weights[own]
-            _steps.descend(*examples_of(device.rows), order, weights[own], push, np.ones(len(own)), shrink, rate, False, found)
+            _steps.descend(
+                *examples_of(device.rows),
+                order,
+                weights[own],
+                push,
+                np.ones(len(own)),
+                shrink,
+                rate,
+                False,
+                found,
+            )
             change[own] += count * found
         sent = sum(len(device.touched) for device in problem.devices)
         traffic = Traffic(sent, sent, len(weights) * len(problem.devices))

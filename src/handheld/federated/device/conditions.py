@@ -76,7 +76,9 @@ class Gate:
 
     def __post_init__(self) -> None:
         if not self.every >= 0:
-            raise InputError(f"expected 0 seconds or more between two looks at the sensors, got {self.every}")
+            raise InputError(
+                f"expected 0 seconds or more between two looks at the sensors, got {self.every}"
+            )
 
     def unmet(self) -> tuple[str, ...]:
         """Return why the device may not learn now; nothing if it may."""

@@ -14,7 +14,14 @@ from handheld.federated.algorithms import State
 from handheld.federated.device.conditions import Gate
 from handheld.federated.device.fitting import Fitting
 from handheld.federated.device.machine import resident_megabytes
-from handheld.federated.device.personal import Personal, Personalisation, layout_of, load, personalise, save
+from handheld.federated.device.personal import (
+    Personal,
+    Personalisation,
+    layout_of,
+    load,
+    personalise,
+    save,
+)
 from handheld.federated.device.store import Store
 from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import Loss, cross_entropy, descend
@@ -44,7 +51,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         if not (self.seconds > 0 and self.megabytes > 0 and 0 <= self.keep <= 1):
-            raise InputError(f"expected seconds and megabytes above 0 and a share to keep of 0 to 1, got {self}")
+            raise InputError(
+                f"expected seconds and megabytes above 0 and a share to keep of 0 to 1, got {self}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +119,9 @@ class Device:
                 fits.
         """
         if task.state.weights.shape != (len(self.vector),) or task.algorithm.corrects:
-            raise InputError(f"expected a task for {len(self.vector):,} weights and devices without a state of their own")
+            raise InputError(
+                f"expected a task for {len(self.vector):,} weights and devices without a state of their own"
+            )
         may = self._may_go_on()
         if not may():
             return Outcome(None, 0.0, may.stopped)
@@ -124,9 +135,13 @@ class Device:
 
         def learn(some: Examples) -> Learned:
             places = np.arange(len(some))
-            return descend(self.module, layout, some, places, task, number, loss=self.loss, goes_on=may)
+            return descend(
+                self.module, layout, some, places, task, number, loss=self.loss, goes_on=may
+            )
 
-        learned, used = fitting.made(learn, examples, lambda learned: bool(np.isfinite(learned.change).all()))
+        learned, used = fitting.made(
+            learn, examples, lambda learned: bool(np.isfinite(learned.change).all())
+        )
         done = learned.distance / task.rate / task.work.steps_of(len(used))
         kept = learned if done and (not may.stopped or done >= self.budget.keep) else None
         return Outcome(kept, done, may.stopped, len(examples) - len(used))
@@ -151,14 +166,25 @@ class Device:
         examples = self.store.examples()
         layout = self._layout()
         first = layout.statistics.of(self._given) if statistics is None else statistics
-        fitting = Fitting(self.module, layout, State(weights, statistics=first), self.loss, self.store.path)
+        fitting = Fitting(
+            self.module, layout, State(weights, statistics=first), self.loss, self.store.path
+        )
 
         def fit(some: Examples) -> Personal:
             return personalise(
-                self.module, weights, some, personalisation, statistics=first, loss=self.loss, seed=seed, goes_on=may
+                self.module,
+                weights,
+                some,
+                personalisation,
+                statistics=first,
+                loss=self.loss,
+                seed=seed,
+                goes_on=may,
             )
 
-        found, _ = fitting.made(fit, examples, lambda found: math.isfinite(found.before.get("loss", 0.0)))
+        found, _ = fitting.made(
+            fit, examples, lambda found: math.isfinite(found.before.get("loss", 0.0))
+        )
         if not may.stopped:
             save(self._own, found, weights)
         return found

@@ -40,7 +40,9 @@ class Fitting:
     loss: Loss
     path: Path
 
-    def made(self, make: Callable[[Examples], T], examples: Examples, is_whole: Callable[[T], bool]) -> tuple[T, Examples]:
+    def made(
+        self, make: Callable[[Examples], T], examples: Examples, is_whole: Callable[[T], bool]
+    ) -> tuple[T, Examples]:
         """Return what comes of examples, and of which.
 
         Args:
@@ -77,14 +79,27 @@ class Fitting:
                 f"none of the {len(examples)} examples of {self.path} fits the model ({first}): forget() removes them"
             )
         left_out = int((~fits).sum())
-        _LOG.warning("%s: %d of %d examples left out, the first: %s", self.path, left_out, len(examples), first)
+        _LOG.warning(
+            "%s: %d of %d examples left out, the first: %s",
+            self.path,
+            left_out,
+            len(examples),
+            first,
+        )
         return examples.of(np.flatnonzero(fits))
 
     def _unfit(self, example: Examples) -> str:
         """Return why an example does not fit; nothing if it does."""
         state = self.shared
         try:
-            answered = answers(self.module, self.layout, state.weights, example, self.loss, statistics=state.statistics)
+            answered = answers(
+                self.module,
+                self.layout,
+                state.weights,
+                example,
+                self.loss,
+                statistics=state.statistics,
+            )
         except MemoryError:
             raise
         except Exception as error:  # whatever a module or a loss raises

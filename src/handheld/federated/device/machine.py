@@ -13,16 +13,37 @@ try:
 except ImportError as error:
     raise MissingDependencyError("psutil", "federated", "reading sensors") from error
 
-_LOGIN = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager", "IdleHint")
-_NETWORK = ("org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager", "org.freedesktop.NetworkManager", "Metered")
-_METERED = {"1": False, "2": True, "3": False, "4": True}  # yes, no, and guesses of either (NetworkManager's NMMetered)
+_LOGIN = (
+    "org.freedesktop.login1",
+    "/org/freedesktop/login1",
+    "org.freedesktop.login1.Manager",
+    "IdleHint",
+)
+_NETWORK = (
+    "org.freedesktop.NetworkManager",
+    "/org/freedesktop/NetworkManager",
+    "org.freedesktop.NetworkManager",
+    "Metered",
+)
+_METERED = {
+    "1": False,
+    "2": True,
+    "3": False,
+    "4": True,
+}  # yes, no, and guesses of either (NetworkManager's NMMetered)
 _SECONDS = 1.0
 
 
 def bus_property(place: Sequence[str]) -> str | None:
     """Return a property of a service on the system's bus, None if it does not answer."""
     try:
-        done = subprocess.run(["busctl", "get-property", *place], capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            ["busctl", "get-property", *place],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.split()[-1] if done.returncode == 0 and done.stdout.split() else None
@@ -39,7 +60,9 @@ class MachineSensors:
         ask: for a property of a service on the system's bus.
     """
 
-    def __init__(self, busy: float = 0.25, ask: Callable[[Sequence[str]], str | None] = bus_property):
+    def __init__(
+        self, busy: float = 0.25, ask: Callable[[Sequence[str]], str | None] = bus_property
+    ):
         self.busy, self._ask = busy, ask
         self._before = self._times()
 
@@ -62,7 +85,9 @@ class MachineSensors:
         times: Any = psutil.cpu_times()
         here = psutil.Process(os.getpid()).cpu_times()
         working = sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0)
-        return sum(times), working - (here.user + here.system + here.children_user + here.children_system)
+        return sum(times), working - (
+            here.user + here.system + here.children_user + here.children_system
+        )
 
 
 def resident_megabytes() -> float:

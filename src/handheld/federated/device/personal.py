@@ -64,7 +64,9 @@ class Personalisation:
         if not self.shares or not all(0 < share <= 1 for share in self.shares):
             raise InputError(f"expected shares above 0, at most 1, got {self.shares}")
         if self.folds < 2 or not 0 < self.chance < 1:
-            raise InputError(f"expected 2 folds or more and a chance of 0 to 1, got {self.folds} and {self.chance}")
+            raise InputError(
+                f"expected 2 folds or more and a chance of 0 to 1, got {self.folds} and {self.chance}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,9 @@ def personalise(
         )
     layout = layout_of(module, examples)
     first = layout.statistics.of(module) if statistics is None else statistics
-    fitting = _Fitting(module, layout, State(weights, statistics=first), examples, how, loss, seed, _Latch(goes_on))
+    fitting = _Fitting(
+        module, layout, State(weights, statistics=first), examples, how, loss, seed, _Latch(goes_on)
+    )
     before = []
     after = defaultdict(list)
     means = {way: (np.zeros_like(weights), np.zeros_like(first)) for way in how.ways}
@@ -151,11 +155,15 @@ def personalise(
                 after[way, share].append(fitting.evaluated(unseen, share, change, moved))
     shared = Answers.join(before)
     candidates = {key: Answers.join(answered) for key, answered in after.items()}
-    (way, share), best = min(candidates.items(), key=lambda pair: np.nan_to_num(pair[1].losses.mean(), nan=np.inf))
+    (way, share), best = min(
+        candidates.items(), key=lambda pair: np.nan_to_num(pair[1].losses.mean(), nan=np.inf)
+    )
     if best.losses.mean() < shared.losses.mean() and luck(shared, best) < how.chance:
         change, moved = means[way]
         known = fitting.evaluated(examples, share, change, moved)
-        if known.losses.mean() <= best.losses.mean():  # it has seen them: if it is worse than its parts it went astray
+        if (
+            known.losses.mean() <= best.losses.mean()
+        ):  # it has seen them: if it is worse than its parts it went astray
             own = weights + np.float32(share) * change
             return Personal(own, first + share * moved, way, share, shared.figures, best.figures)
     return Personal(weights, first, "", 0.0, shared.figures, best.figures)
@@ -188,13 +196,26 @@ class _Fitting:
         """Return how weights (n,) and statistics (m,) change by learning from some examples."""
         head = _Head(self.layout.weights.names) if way == "head" else None
         task = Task(self.shared, FedAvg(), self.how.work, self.seed, head)
-        learned = descend(self.module, self.layout, self.examples, places, task, 0, loss=self.loss, goes_on=self.goes_on)
+        learned = descend(
+            self.module,
+            self.layout,
+            self.examples,
+            places,
+            task,
+            0,
+            loss=self.loss,
+            goes_on=self.goes_on,
+        )
         # What the head is given must stay what it was for the shared model.
         moved = learned.statistics - self.shared.statistics
         return learned.change, np.zeros_like(moved) if head else moved
 
     def evaluated(
-        self, examples: Examples, share: float = 0.0, change: Floats | None = None, moved: Doubles | None = None
+        self,
+        examples: Examples,
+        share: float = 0.0,
+        change: Floats | None = None,
+        moved: Doubles | None = None,
     ) -> Answers:
         """Return how good a model is that went some way from the shared one."""
         weights = self.shared.weights
@@ -203,7 +224,9 @@ class _Fitting:
             weights = weights + np.float32(share) * change
             # Between two variances lies a variance: a share is never above 1.
             statistics = statistics + share * moved
-        return answers(self.module, self.layout, weights, examples, self.loss, statistics=statistics)
+        return answers(
+            self.module, self.layout, weights, examples, self.loss, statistics=statistics
+        )
 
 
 def luck(shared: Answers, own: Answers) -> float:
@@ -247,7 +270,11 @@ class _Head:
 
 def _layer_of(name: str) -> str:
     """Return the layer that a weight belongs to, one that torch computes from others too (``nn.utils.parametrize``)."""
-    return name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
+    return (
+        name.partition(".parametrizations.")[0]
+        if ".parametrizations." in name
+        else name.rpartition(".")[0]
+    )
 
 
 def save(path: str | os.PathLike[str], personal: Personal, shared: Floats) -> None:
@@ -257,7 +284,11 @@ def save(path: str | os.PathLike[str], personal: Personal, shared: Floats) -> No
         return
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(
-            file, allow_pickle=False, weights=personal.weights, statistics=personal.statistics, shared=np.array(_digest(shared))
+            file,
+            allow_pickle=False,
+            weights=personal.weights,
+            statistics=personal.statistics,
+            shared=np.array(_digest(shared)),
         )
 
 

@@ -56,18 +56,27 @@ class Store:
         clock: Callable[[], float] = time.time,
     ):
         if most < 1 or not (megabytes > 0 and days > 0):
-            raise InputError(f"expected limits above 0, got {most} examples, {megabytes} MB and {days} days")
+            raise InputError(
+                f"expected limits above 0, got {most} examples, {megabytes} MB and {days} days"
+            )
         if classes is not None and classes < 1:
             raise InputError(f"expected limits above 0, got {classes} classes")
         self.classes = classes
-        self.path, self.most, self.bytes, self.seconds = Path(path), most, megabytes * 1e6, days * 86_400
+        self.path, self.most, self.bytes, self.seconds = (
+            Path(path),
+            most,
+            megabytes * 1e6,
+            days * 86_400,
+        )
         self._clock = clock
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             require_file(self.path)
         except OSError as error:
-            raise InputError(f"{self.path} cannot be used as a store of examples: {error.strerror}") from error
+            raise InputError(
+                f"{self.path} cannot be used as a store of examples: {error.strerror}"
+            ) from error
         with self._open() as connection:
             connection.executescript(_TABLES)
 
@@ -89,11 +98,15 @@ class Store:
         """
         wanted = [np.asarray(value), np.asarray(target)]
         for name, array in zip(_NAMES, wanted, strict=True):
-            if array.dtype.kind not in _KINDS or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+            if array.dtype.kind not in _KINDS or (
+                array.dtype.kind == "f" and not np.isfinite(array).all()
+            ):
                 raise InputError(f"{name}: expected an array of finite numbers, got {array.dtype}")
         self._require_classes(wanted[1])
         if sum(array.nbytes for array in wanted) > self.bytes:
-            raise InputError(f"an example of {sum(array.nbytes for array in wanted):,} bytes is more than may be kept in all")
+            raise InputError(
+                f"an example of {sum(array.nbytes for array in wanted):,} bytes is more than may be kept in all"
+            )
         with self._open() as connection:
             for name, array in zip(_NAMES, wanted, strict=True):
                 self._expect(connection, name, array)
@@ -108,17 +121,34 @@ class Store:
         """
         with self._open() as connection:
             self._limit(connection)
-            kinds = {what: (kind, shape) for what, kind, shape in connection.execute("select what, type, shape from kind")}
+            kinds = {
+                what: (kind, shape)
+                for what, kind, shape in connection.execute("select what, type, shape from kind")
+            }
             rows = connection.execute("select input, target from examples order by id").fetchall()
         if not rows:
             raise InputError(f"{self.path} holds no examples yet")
-        whole = [row for row in rows if all(_is_whole(blob, *kinds[name]) for name, blob in zip(_NAMES, row, strict=True))]
+        whole = [
+            row
+            for row in rows
+            if all(_is_whole(blob, *kinds[name]) for name, blob in zip(_NAMES, row, strict=True))
+        ]
         if not whole:
             raise InputError(f"{self.path} holds no examples that are whole: forget() empties it")
         if len(whole) < len(rows):
             left_out = len(rows) - len(whole)
-            _LOG.warning("%s: %d of %d examples left out: damaged, or not finite", self.path, left_out, len(rows))
-        return Examples(*(_stacked(blobs, *kinds[name]) for name, blobs in zip(_NAMES, zip(*whole, strict=True), strict=True)))
+            _LOG.warning(
+                "%s: %d of %d examples left out: damaged, or not finite",
+                self.path,
+                left_out,
+                len(rows),
+            )
+        return Examples(
+            *(
+                _stacked(blobs, *kinds[name])
+                for name, blobs in zip(_NAMES, zip(*whole, strict=True), strict=True)
+            )
+        )
 
     def forget(self) -> None:
         """Remove everything."""
@@ -132,21 +162,36 @@ class Store:
         wrong = target[(target < -1) | (target >= self.classes)]  # type: ignore[operator]
         if target.dtype.kind == "f" or wrong.size:
             got = target.dtype if target.dtype.kind == "f" else wrong.flat[0]
-            raise InputError(f"target: expected classes 0 to {self.classes - 1}, or -1 where nothing is asked, got {got}")
+            raise InputError(
+                f"target: expected classes 0 to {self.classes - 1}, or -1 where nothing is asked, got {got}"
+            )
 
     def _limit(self, connection: sqlite3.Connection) -> None:
         connection.execute("delete from examples where added < ?", (self._clock() - self.seconds,))
-        size = connection.execute("select length(input) + length(target) from examples limit 1").fetchone()
-        most = min(self.most, int(self.bytes // max(1, size[0]))) if size else 0  # all are of one size
-        connection.execute("delete from examples where id not in (select id from examples order by id desc limit ?)", (most,))
+        size = connection.execute(
+            "select length(input) + length(target) from examples limit 1"
+        ).fetchone()
+        most = (
+            min(self.most, int(self.bytes // max(1, size[0]))) if size else 0
+        )  # all are of one size
+        connection.execute(
+            "delete from examples where id not in (select id from examples order by id desc limit ?)",
+            (most,),
+        )
 
-    def _expect(self, connection: sqlite3.Connection, what: str, array: NDArray[np.generic]) -> None:
+    def _expect(
+        self, connection: sqlite3.Connection, what: str, array: NDArray[np.generic]
+    ) -> None:
         found = (array.dtype.str, ",".join(map(str, array.shape)))
-        known = connection.execute("select type, shape from kind where what = ?", (what,)).fetchone()
+        known = connection.execute(
+            "select type, shape from kind where what = ?", (what,)
+        ).fetchone()
         if known is None:
             connection.execute("insert into kind values (?, ?, ?)", (what, *found))
         elif known != found:
-            raise InputError(f"{what}: expected {known[0]} of shape ({known[1]}), as before, got {found[0]} ({found[1]})")
+            raise InputError(
+                f"{what}: expected {known[0]} of shape ({known[1]}), as before, got {found[0]} ({found[1]})"
+            )
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -157,13 +202,17 @@ class Store:
             with connection:
                 yield connection
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{self.path} cannot be used as a store of examples: {error}") from error
+            raise InputError(
+                f"{self.path} cannot be used as a store of examples: {error}"
+            ) from error
         finally:
             connection.close()
 
 
 def _stacked(blobs: Sequence[bytes], kind: str, shape: str) -> NDArray[np.generic]:
-    return np.frombuffer(b"".join(blobs), np.dtype(kind)).reshape(len(blobs), *_lengths(shape)).copy()
+    return (
+        np.frombuffer(b"".join(blobs), np.dtype(kind)).reshape(len(blobs), *_lengths(shape)).copy()
+    )
 
 
 def _is_whole(blob: bytes, kind: str, shape: str) -> bool:

@@ -28,7 +28,9 @@ def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
     A target of -1 asks for nothing.
     """
-    lost = functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none", ignore_index=-1)
+    lost = functional.cross_entropy(
+        outputs.flatten(0, -2), targets.flatten(), reduction="none", ignore_index=-1
+    )
     if targets.dim() == 1:
         return lost
     asked = (targets >= 0).sum(dim=tuple(range(1, targets.dim()))).clamp(min=1)
@@ -179,7 +181,9 @@ def name_of(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def batch_of(examples: Examples, rows: NDArray[np.int64] | slice) -> tuple[torch.Tensor, torch.Tensor]:
+def batch_of(
+    examples: Examples, rows: NDArray[np.int64] | slice
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return some examples as modules take them.
 
     Returns:
@@ -202,7 +206,9 @@ def _tensor(values: NDArray[np.generic]) -> torch.Tensor:
 
 def as_tensors(state: State) -> State:
     """Return a state whose arrays are tensors, for the algorithm's arithmetic on devices."""
-    kept: Mapping[str, object] = {name: torch.from_numpy(array) for name, array in state.kept.items()}
+    kept: Mapping[str, object] = {
+        name: torch.from_numpy(array) for name, array in state.kept.items()
+    }
     return replace(state, weights=torch.from_numpy(state.weights), kept=kept)  # type: ignore[arg-type]
 
 

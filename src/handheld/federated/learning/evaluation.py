@@ -98,7 +98,9 @@ def answers(
             outputs = module(inputs)
             losses[rows] = of_each(loss(outputs, targets), len(targets), loss).numpy()
             for name, metric in (metrics or {}).items():
-                others[name][rows] = of_each(metric(outputs, targets), len(targets), metric, "metric").numpy()
+                others[name][rows] = of_each(
+                    metric(outputs, targets), len(targets), metric, "metric"
+                ).numpy()
             if not targets.is_floating_point() and outputs.shape[:-1] == targets.shape:
                 hits = outputs.argmax(dim=-1) == targets
                 right[rows] = hits.view(len(targets), -1).sum(dim=1).numpy()

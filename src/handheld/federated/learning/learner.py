@@ -41,8 +41,12 @@ class Work:
 
     def __post_init__(self) -> None:
         if not (0 < self.epochs < np.inf and 0 < self.rate < np.inf and 0 < self.decay <= 1):
-            raise InputError(f"expected epochs and a rate above 0, and a decay of 0 to 1, 0 excluded, got {self}")
-        if (self.batch is not None and self.batch < 1) or (self.steps is not None and self.steps < 1):
+            raise InputError(
+                f"expected epochs and a rate above 0, and a decay of 0 to 1, 0 excluded, got {self}"
+            )
+        if (self.batch is not None and self.batch < 1) or (
+            self.steps is not None and self.steps < 1
+        ):
             raise InputError(f"expected batches and steps of 1 or more, got {self}")
 
     @property
@@ -52,7 +56,9 @@ class Work:
 
     def steps_of(self, examples: int) -> int:
         """Return how many steps a device with so many examples goes."""
-        steps = max(1, round(self.epochs * -(-examples // self._batch(examples)))) if examples else 0
+        steps = (
+            max(1, round(self.epochs * -(-examples // self._batch(examples)))) if examples else 0
+        )
         return steps if self.steps is None else min(steps, self.steps)
 
     def batches(self, examples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
@@ -116,7 +122,11 @@ class Task:
     def subspaces(self, users: Sequence[int], shapes: Sequence[Shape]) -> list[Subspace]:
         """Return where each of some devices learns; nothing where they learn anywhere."""
         structure = self.structure
-        return [structure.subspace(shapes, self.subspace_seed(user)) for user in users] if structure else []
+        return (
+            [structure.subspace(shapes, self.subspace_seed(user)) for user in users]
+            if structure
+            else []
+        )
 
     def subspace_seed(self, user: int) -> int:
         """Return the seed of the subspace in which a device learns in this round."""
@@ -174,7 +184,9 @@ class Learner(Protocol):
     def start(self) -> Floats:
         """Return (n,) the weights before the first round."""
 
-    def learn(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> Sequence[Learned]:
+    def learn(
+        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+    ) -> Sequence[Learned]:
         """Let devices learn.
 
         Args:

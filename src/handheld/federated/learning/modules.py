@@ -32,7 +32,12 @@ from handheld.federated.own_code import raised, said
 from handheld.training.runs import array_digest
 
 _LARGEST, _AT_ONCE = 50_000, 64
-_SMALL = (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)  # what gains from going side by side
+_SMALL = (
+    nn.Linear,
+    nn.Embedding,
+    nn.EmbeddingBag,
+    nn.LayerNorm,
+)  # what gains from going side by side
 _SAMPLE = 4  # examples of a trial: enough for a batch, and for one beside it
 _APART = 1e-3  # of the largest gradient: far above rounding, far below what a mixed-up batch does
 
@@ -136,7 +141,9 @@ class ModuleLearner:
         if self.test is not None:
             self._try_test(self.test)
         if self.at_once > 1 and (why := self._apart()):
-            raise InputError(f"devices cannot learn side by side with this module ({why}): leave at_once out")
+            raise InputError(
+                f"devices cannot learn side by side with this module ({why}): leave at_once out"
+            )
 
     def check_work(self, work: Work) -> None:
         """Raise :class:`InputError` where no batch of any device is one that a layer can learn means from."""
@@ -152,7 +159,9 @@ class ModuleLearner:
                 " batches of 2 or more, GroupNorm or LayerNorm, or freeze_statistics"
             )
 
-    def learn(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> list[Learned]:
+    def learn(
+        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+    ) -> list[Learned]:
         """Let devices learn; one whose learning raises answers why."""
         if self.at_once > 1:
             try:
@@ -160,7 +169,9 @@ class ModuleLearner:
             except MemoryError:
                 raise
             except Exception:  # one of them raises: learning one by one finds out which
-                return [self._alone(task, user, kept) for user, kept in zip(users, own, strict=True)]
+                return [
+                    self._alone(task, user, kept) for user, kept in zip(users, own, strict=True)
+                ]
         return [self._alone(task, user, kept) for user, kept in zip(users, own, strict=True)]
 
     def evaluate(self, state: State) -> dict[str, float]:
@@ -213,7 +224,9 @@ class ModuleLearner:
         except (HandheldError, MemoryError):
             raise
         except Exception as error:  # whatever a user's module or metric raises
-            raise TrainingError(f"the module cannot be evaluated on {whose} examples: {raised(error)}") from error
+            raise TrainingError(
+                f"the module cannot be evaluated on {whose} examples: {raised(error)}"
+            ) from error
 
     def _alone(self, task: Task, user: int, own: Floats | None) -> Learned:
         examples = self.users.examples
@@ -226,10 +239,16 @@ class ModuleLearner:
         except Exception as error:  # whatever a user's module raises on one device's examples
             return Learned.failed(raised(error))
 
-    def _together(self, task: Task, users: Sequence[int], own: Sequence[Floats | None]) -> list[Learned]:
+    def _together(
+        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+    ) -> list[Learned]:
         state = as_tensors(task.state)
         rows, counted = self._padded(task, users)
-        kept = None if own[0] is None else torch.from_numpy(np.stack([each for each in own if each is not None]))
+        kept = (
+            None
+            if own[0] is None
+            else torch.from_numpy(np.stack([each for each in own if each is not None]))
+        )
         here = torch.from_numpy(np.repeat(task.state.weights[None], len(users), axis=0))
         lost = torch.zeros(len(users))
         subspaces = task.subspaces(users, self.shapes)
@@ -246,7 +265,11 @@ class ModuleLearner:
                 counted[:, step],
             )
             active = counted[:, step].any(dim=1, keepdim=True)
-            here -= task.rate * active * within(subspaces, task.algorithm.adjust(slopes, here, state, kept))
+            here -= (
+                task.rate
+                * active
+                * within(subspaces, task.algorithm.adjust(slopes, here, state, kept))
+            )
             lost += losses * counted[:, step].sum(dim=1)
         changes = here.numpy() - task.state.weights
         seen = counted.sum(dim=(1, 2)).clamp(min=1)
@@ -278,11 +301,18 @@ class ModuleLearner:
         return [places[rows] for rows in task.work.batches(len(places), task.random(user))]
 
     def _slopes(
-        self, module: nn.Module, here: torch.Tensor, inputs: torch.Tensor, targets: torch.Tensor, counted: torch.Tensor
+        self,
+        module: nn.Module,
+        here: torch.Tensor,
+        inputs: torch.Tensor,
+        targets: torch.Tensor,
+        counted: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (devices, n) gradients of each device's mean loss, and (devices,) those losses."""
 
-        def of_one(vector: torch.Tensor, x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        def of_one(
+            vector: torch.Tensor, x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor
+        ) -> torch.Tensor:
             outputs = functional_call(module, self.vector.views(vector), (x,))
             losses = of_each(self.loss(outputs, y), len(counts), self.loss)
             return (losses * counts).sum() / counts.sum().clamp(min=1)
@@ -309,11 +339,19 @@ class ModuleLearner:
         except InputError:
             raise
         except Exception as error:  # whatever a user's module or metric raises
-            raise InputError(f"the module cannot be evaluated on the test's examples: {said(error)}") from error
+            raise InputError(
+                f"the module cannot be evaluated on the test's examples: {said(error)}"
+            ) from error
 
     def _may_go_side_by_side(self) -> bool:
-        leaves = [layer for layer in self.module.modules() if any(True for _ in layer.parameters(recurse=False))]
-        draws = any(isinstance(layer, nn.Dropout | nn.AlphaDropout) for layer in self.module.modules())
+        leaves = [
+            layer
+            for layer in self.module.modules()
+            if any(True for _ in layer.parameters(recurse=False))
+        ]
+        draws = any(
+            isinstance(layer, nn.Dropout | nn.AlphaDropout) for layer in self.module.modules()
+        )
         small = all(isinstance(layer, _SMALL) for layer in leaves) and len(self.vector) <= _LARGEST
         return small and not draws and not len(self.layout.statistics) and not self._apart()
 
@@ -355,7 +393,10 @@ class ModuleLearner:
             of_each(self.loss(module(inputs), targets), len(inputs), self.loss).mean().backward()  # type: ignore[no-untyped-call]
             gradients = dict(module.named_parameters())
             empty = {name: torch.zeros(shape) for name, shape in self.vector.shapes.items()}
-            flat = [gradients[name].grad if gradients[name].grad is not None else empty[name] for name in empty]
+            flat = [
+                gradients[name].grad if gradients[name].grad is not None else empty[name]
+                for name in empty
+            ]
             alone.append(torch.cat([one.flatten() for one in flat if one is not None]))
         inputs, targets = batch_of(examples, rows.ravel())
         beside, _ = self._slopes(

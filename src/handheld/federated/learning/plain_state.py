@@ -51,7 +51,9 @@ class PlainState:
         """Give a module's attributes the values that they had before anybody learned."""
         modules = dict(module.named_modules()) if self._before else {}
         for (name, attribute), value in self._before.items():
-            attributes = modules[name].__dict__  # past torch's own way to set them, which looks for weights
+            attributes = modules[
+                name
+            ].__dict__  # past torch's own way to set them, which looks for weights
             if value is _ABSENT:
                 attributes.pop(attribute, None)
             else:
@@ -78,13 +80,19 @@ def _same(one: Any, other: Any, depth: int) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, torch.Tensor):
-        return one.shape == other.shape and one.dtype == other.dtype and bool(torch.equal(one, other))
+        return (
+            one.shape == other.shape and one.dtype == other.dtype and bool(torch.equal(one, other))
+        )
     if isinstance(one, np.ndarray):
         return bool(np.array_equal(one, other))
     if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(_same(a, b, depth + 1) for a, b in zip(one, other, strict=True))
+        return len(one) == len(other) and all(
+            _same(a, b, depth + 1) for a, b in zip(one, other, strict=True)
+        )
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(value, other[key], depth + 1) for key, value in one.items())
+        return one.keys() == other.keys() and all(
+            _same(value, other[key], depth + 1) for key, value in one.items()
+        )
     if "__eq__" not in vars(type(one)):
         return _same(getattr(one, "__dict__", {}), getattr(other, "__dict__", {}), depth + 1)
     try:

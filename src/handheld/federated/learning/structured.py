@@ -106,7 +106,9 @@ class Factors:
         found, start = [], 0
         for shape, basis in self.parts:
             part = torch.from_numpy(x[start : start + _size(shape)])
-            found.append(part if basis is None else (basis.T @ _upright(part.view(shape[0], -1))).flatten())
+            found.append(
+                part if basis is None else (basis.T @ _upright(part.view(shape[0], -1))).flatten()
+            )
             start += _size(shape)
         return torch.cat(found).numpy()
 
@@ -114,7 +116,9 @@ class Factors:
         """Return (count,) the numbers."""
         found, start = [], 0
         for shape, basis in self.parts:
-            size = _size(shape) if basis is None else basis.shape[1] * (_size(shape) // basis.shape[0])
+            size = (
+                _size(shape) if basis is None else basis.shape[1] * (_size(shape) // basis.shape[0])
+            )
             part = torch.from_numpy(coordinates[start : start + size])
             if basis is not None:
                 whole = basis @ part.view(basis.shape[1], -1)

@@ -14,7 +14,9 @@ from handheld.federated.learning.vectors import Layout
 from handheld.federated.own_code import said
 
 
-def tried(module: nn.Module, layout: Layout, examples: Examples, rows: NDArray[np.int64], loss: Loss) -> torch.Tensor:
+def tried(
+    module: nn.Module, layout: Layout, examples: Examples, rows: NDArray[np.int64], loss: Loss
+) -> torch.Tensor:
     """Let a module learn from some examples, and return its outputs.
 
     Args:
@@ -52,7 +54,9 @@ def tried(module: nn.Module, layout: Layout, examples: Examples, rows: NDArray[n
             ) from error
         of_each(losses, len(rows), loss)
         if not losses.requires_grad:
-            raise InputError(f"loss {name_of(loss)} does not depend on the module's weights: nothing would be learned")
+            raise InputError(
+                f"loss {name_of(loss)} does not depend on the module's weights: nothing would be learned"
+            )
     return outputs.detach()
 
 
@@ -68,7 +72,10 @@ def require_labels(whose: str, targets: NDArray[Any], classes: int) -> None:
     """Raise :class:`InputError` for a label that is no class of a module's outputs, nor -1."""
     if targets.dtype.kind == "f" or not targets.size:
         return
-    for worst, wrong in ((int(targets.max()), int(targets.max()) >= classes), (int(targets.min()), int(targets.min()) < -1)):
+    for worst, wrong in (
+        (int(targets.max()), int(targets.max()) >= classes),
+        (int(targets.min()), int(targets.min()) < -1),
+    ):
         if wrong:
             place = int(np.flatnonzero(targets.reshape(-1) == worst)[0])
             example = place // max(1, targets[:1].size)

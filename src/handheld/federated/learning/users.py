@@ -30,7 +30,9 @@ class Examples:
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):
-            raise InputError(f"{len(self.inputs)} inputs, but {len(self.targets)} targets: each example needs both")
+            raise InputError(
+                f"{len(self.inputs)} inputs, but {len(self.targets)} targets: each example needs both"
+            )
         for name, array in (("inputs", self.inputs), ("targets", self.targets)):
             if array.dtype.kind not in "biuf":
                 raise InputError(f"{name} hold {array.dtype}, expected numbers")
@@ -77,7 +79,9 @@ class Users:
 
     def __post_init__(self) -> None:
         if self.partition.places.max(initial=-1) >= len(self.examples):
-            raise InputError(f"{len(self.examples)} examples, but one has number {self.partition.places.max()}")
+            raise InputError(
+                f"{len(self.examples)} examples, but one has number {self.partition.places.max()}"
+            )
 
     def __len__(self) -> int:
         """Return the number of users."""

@@ -96,7 +96,9 @@ class Statistics:
     """
 
     def __init__(self, module: nn.Module, names: Collection[str]):
-        self.shapes = {name: buffer.shape for name, buffer in module.named_buffers() if name in names}
+        self.shapes = {
+            name: buffer.shape for name, buffer in module.named_buffers() if name in names
+        }
         self._size = sum(shape.numel() for shape in self.shapes.values())
 
     def __len__(self) -> int:
@@ -108,7 +110,9 @@ class Statistics:
         if not self.shapes:
             return np.empty(0)
         buffers = dict(module.named_buffers())
-        return np.concatenate([buffers[name].detach().to(torch.float64).numpy().ravel() for name in self.shapes])
+        return np.concatenate(
+            [buffers[name].detach().to(torch.float64).numpy().ravel() for name in self.shapes]
+        )
 
     def put(self, module: nn.Module, values: Doubles) -> None:
         """Give a module statistics (m,). Raises :class:`InputError` for another number of them."""
@@ -174,7 +178,13 @@ class Layout:
     fixed: bool = False
 
     @classmethod
-    def of(cls, module: nn.Module, forward: Callable[[nn.Module], object] | None = None, *, fixed: bool = False) -> Self:
+    def of(
+        cls,
+        module: nn.Module,
+        forward: Callable[[nn.Module], object] | None = None,
+        *,
+        fixed: bool = False,
+    ) -> Self:
         """Return how a module's parts lie.
 
         Args:
@@ -190,7 +200,9 @@ class Layout:
         names = _statistics_of(module, forward, fixed)
         return cls(weights, Statistics(module, names), Constants(module, names), fixed)
 
-    def bind(self, module: nn.Module, weights: torch.Tensor, gradients: torch.Tensor, statistics: Doubles) -> None:
+    def bind(
+        self, module: nn.Module, weights: torch.Tensor, gradients: torch.Tensor, statistics: Doubles
+    ) -> None:
         """Let weights and gradients lie in two vectors (n,), and give a module statistics (m,)."""
         self.weights.bind(module, weights, gradients)
         self.statistics.put(module, statistics)
@@ -204,7 +216,9 @@ class Layout:
                 layer.eval()
         return module
 
-    def load(self, module: nn.Module, weights: NDArray[np.float32], statistics: Doubles | None = None) -> None:
+    def load(
+        self, module: nn.Module, weights: NDArray[np.float32], statistics: Doubles | None = None
+    ) -> None:
         """Copy weights (n,) and statistics (m,) into a module; without statistics it keeps its own.
 
         Raises:
@@ -220,20 +234,28 @@ def load(module: nn.Module, weights: NDArray[np.float32], vector: Vector | None 
     vector = Vector(module) if vector is None else vector
     if weights.shape != (len(vector),):
         raise InputError(f"expected ({len(vector)},) weights, got {list(weights.shape)}")
-    values: Mapping[str, torch.Tensor] = vector.views(torch.from_numpy(np.array(weights, np.float32)))
+    values: Mapping[str, torch.Tensor] = vector.views(
+        torch.from_numpy(np.array(weights, np.float32))
+    )
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if name in values:
                 parameter.copy_(values[name])
 
 
-def _statistics_of(module: nn.Module, forward: Callable[[nn.Module], object] | None, fixed: bool) -> set[str]:
+def _statistics_of(
+    module: nn.Module, forward: Callable[[nn.Module], object] | None, fixed: bool
+) -> set[str]:
     """Return names of the buffers that training moves."""
     if not any(True for _ in module.buffers()):
         return set()
     copy = copied(module).train()
     norms = [(name, layer) for name, layer in copy.named_modules() if isinstance(layer, _NormBase)]
-    of_norms = {f"{name}.{buffer}".lstrip(".") for name, layer in norms for buffer, _ in layer.named_buffers()}
+    of_norms = {
+        f"{name}.{buffer}".lstrip(".")
+        for name, layer in norms
+        for buffer, _ in layer.named_buffers()
+    }
     names: set[str] = set()
     for name, layer in norms:
         # A layer that its owner keeps in evaluation mode, or whose momentum is 0, never moves its

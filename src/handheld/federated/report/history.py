@@ -8,7 +8,18 @@ from typing import Any
 from handheld.errors import MissingDependencyError
 from handheld.files import atomic_path
 
-_COUNTS = ("round", "asked", "answered", "gone", "late", "rejected", "given_up", "bytes_up", "bytes_down", "participations")
+_COUNTS = (
+    "round",
+    "asked",
+    "answered",
+    "gone",
+    "late",
+    "rejected",
+    "given_up",
+    "bytes_up",
+    "bytes_down",
+    "participations",
+)
 
 
 def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
@@ -25,7 +36,10 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
         raise MissingDependencyError("pyarrow", "graphs", "writing Parquet") from error
     names = list(dict.fromkeys(name for row in rows for name in row))
     kinds = {name: pa.int64() if name in _COUNTS else pa.float64() for name in names}
-    columns = {name: pa.array([_as(kinds[name], row.get(name)) for row in rows], kinds[name]) for name in names}
+    columns = {
+        name: pa.array([_as(kinds[name], row.get(name)) for row in rows], kinds[name])
+        for name in names
+    }
     with atomic_path(path) as temporary:
         parquet.write_table(pa.table(columns), temporary)
     return path

@@ -86,10 +86,13 @@ def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
     best = f", {percent(judged[-1]['test_accuracy'])} of the test examples right" if judged else ""
     if plan.buffer is not None:
         took_part = (
-            f"{len(rows)} steps of {plan.buffer} updates each, {plan.cohort} of {population:,} devices learning at any time"
+            f"{len(rows)} steps of {plan.buffer} updates each, "
+            f"{plan.cohort} of {population:,} devices learning at any time"
         )
     elif plan.sampling == "poisson":
-        took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each on average"
+        took_part = (
+            f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each on average"
+        )
     else:
         took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each"
     size = size_text(sum(row["bytes_up"] for row in rows))
@@ -104,7 +107,9 @@ def figures(rows: Rows) -> list[Figure]:
         ("bytes down", size_text, list(accumulate(row["bytes_down"] for row in rows))),
         ("simulated hours", lambda hours: f"{hours:.3g}", [row["seconds"] / 3600 for row in rows]),
     )
-    metric = next((one for one in ("test_accuracy", "loss") if any(one in row for row in rows)), "test_loss")
+    metric = next(
+        (one for one in ("test_accuracy", "loss") if any(one in row for row in rows)), "test_loss"
+    )
     name = metric.replace("_", " ")
     up = (lambda share: percent(share, 1)) if metric == "test_accuracy" else LOSS.write
     found = [*_promised(rows)]
@@ -112,7 +117,9 @@ def figures(rows: Rows) -> list[Figure]:
         points = _finite(zip(places, (row.get(metric, math.nan) for row in rows), strict=True))
         if points and points[-1][0] > 0:
             title = f"{name} against {along}"
-            found.append(_figure({name: points}, title, AxisWords(along, write), AxisWords(name, up)))
+            found.append(
+                _figure({name: points}, title, AxisWords(along, write), AxisWords(name, up))
+            )
     return [*found, *_losses(rows), *_devices(rows)]
 
 
@@ -155,7 +162,11 @@ def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _promised(rows: Rows) -> Iterator[Figure]:
     """Draw what noise promised, and where updates were clipped, against rounds, if that changed."""
-    names = {"epsilon": "epsilon", "local_epsilon": "epsilon of updates", "clip_length": "clip length"}
+    names = {
+        "epsilon": "epsilon",
+        "local_epsilon": "epsilon of updates",
+        "clip_length": "clip length",
+    }
     for column, name in names.items():
         points = [(row["round"], row[column]) for row in rows if column in row]
         if len({value for _, value in points}) > 1:
@@ -169,7 +180,9 @@ def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:
     targets, partition = users.examples.targets, users.partition
     classes = targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min(initial=0) >= 0
     labels = targets.astype(np.int64) if classes else None
-    return skew.facts(partition, labels), in_two_widths(partial(skew.picture, partition, labels), _WIDTH)
+    return skew.facts(partition, labels), in_two_widths(
+        partial(skew.picture, partition, labels), _WIDTH
+    )
 
 
 def totals(rows: Rows) -> list[tuple[str, str]]:
@@ -183,7 +196,10 @@ def totals(rows: Rows) -> list[tuple[str, str]]:
         "sent updates that were not taken",
         "rounds given up",
     )
-    found = [(word, f"{sum(row[name] for row in rows):,.0f}") for name, word in zip(counts, words, strict=True)]
+    found = [
+        (word, f"{sum(row[name] for row in rows):,.0f}")
+        for name, word in zip(counts, words, strict=True)
+    ]
     found += [("of those not taken", told) for told in reasons(rows)]
     sizes = [(word, size_text(sum(row[name] for row in rows))) for name, word in _BYTES]
     return [*found, *sizes, ("simulated hours", f"{rows[-1]['seconds'] / 3600:.3g}")]
@@ -216,7 +232,10 @@ def settings(plan: Plan) -> list[tuple[str, str]]:
             found.append((each.name, ", ".join(map(str, values)) or "none"))
             continue
         found.append((each.name, type(value).__name__))
-        found += [(f"{each.name}.{inner.name}", str(getattr(value, inner.name))) for inner in fields(value)]
+        found += [
+            (f"{each.name}.{inner.name}", str(getattr(value, inner.name)))
+            for inner in fields(value)
+        ]
     return found
 
 
@@ -224,6 +243,8 @@ def _figure(curves: Mapping[str, Curve], title: str, across: AxisWords, up: Axis
     drawn = {name: curve for name, curve in curves.items() if curve}
 
     def draw(width: int) -> Markup:
-        return draw_curves(drawn, title, width=width, height=_HEIGHT, across=across, up=up, zero=False)
+        return draw_curves(
+            drawn, title, width=width, height=_HEIGHT, across=across, up=up, zero=False
+        )
 
     return Figure(title, in_two_widths(draw, _WIDTH), tuple(drawn))

@@ -46,7 +46,9 @@ def write_run(
         FileError: files cannot be written.
     """
     if users is not None and plan.promises:
-        raise InputError("users: how good the model is for each device tells of its own examples, without noise: leave it out")
+        raise InputError(
+            "users: how good the model is for each device tells of its own examples, without noise: leave it out"
+        )
     population = len(learner.examples)
     plan = plan if delta is None else replace(plan, delta=delta)
     promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
@@ -77,7 +79,9 @@ def _write_model(path: Path, learner: Learner, run: Run) -> None:
         learner.layout.load(module, run.state.weights, run.state.statistics)
         with atomic_path(path) as temporary:
             # safetensors' own way to write replaces the file, by one that nobody else may read
-            temporary.write_bytes(save({name: value.clone() for name, value in module.state_dict().items()}))
+            temporary.write_bytes(
+                save({name: value.clone() for name, value in module.state_dict().items()})
+            )
         return
     from safetensors.numpy import save as save_arrays
 

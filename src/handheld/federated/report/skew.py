@@ -25,7 +25,10 @@ def facts(partition: Partition, labels: NDArray[np.int64] | None) -> list[tuple[
     if found.classes is not None and found.distance is not None:
         said += [
             ("classes of a user, mean", f"{found.classes:.1f}"),
-            ("distance from all users' classes", f"{found.distance:.2f} (total variation: 0 alike, 1 nothing in common)"),
+            (
+                "distance from all users' classes",
+                f"{found.distance:.2f} (total variation: 0 alike, 1 nothing in common)",
+            ),
         ]
     return said
 
@@ -46,7 +49,9 @@ def picture(partition: Partition, labels: NDArray[np.int64] | None, width: int) 
     return draw_bars(bars, "Whose the examples are", width=width, height=_BARS, up=up, rows=rows)
 
 
-def _classes(partition: Partition, labels: NDArray[np.int64], shown: NDArray[np.int64]) -> list[HeatRow]:
+def _classes(
+    partition: Partition, labels: NDArray[np.int64], shown: NDArray[np.int64]
+) -> list[HeatRow]:
     """Return a row of shares for each class."""
     names, codes = np.unique(labels, return_inverse=True)  # labels may be any numbers
     counts = partition.counts(codes, len(names))

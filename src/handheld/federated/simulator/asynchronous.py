@@ -43,9 +43,13 @@ def arrivals_round(
         "asked": started - now.started, "gone": gone, "late": 0, "bytes_down": down * (started - now.started),
         "seconds": came[-1].ends, "stale": float(np.mean([now.state.round - flight.version for flight in came])),
     }  # fmt: skip
-    then = after(plan, learner, stages, now, gathered, np.array([flight.user for flight in came]), figures)
+    then = after(
+        plan, learner, stages, now, gathered, np.array([flight.user for flight in came]), figures
+    )
     versions = {flight.version: states[flight.version] for flight in flights}
-    return replace(then, flights=tuple(flights), versions=versions, started=started), gathered.rejected
+    return replace(
+        then, flights=tuple(flights), versions=versions, started=started
+    ), gathered.rejected
 
 
 def _arrivals(
@@ -76,11 +80,20 @@ def _arrivals(
 
 
 def _start(
-    plan: Plan, examples: NDArray[np.int64], busy: set[int], clock: float, number: int, version: int, down: int, up: int
+    plan: Plan,
+    examples: NDArray[np.int64],
+    busy: set[int],
+    clock: float,
+    number: int,
+    version: int,
+    down: int,
+    up: int,
 ) -> Flight:
     """Ask a device that is ready and does not learn yet; if there is none for long, any that does not."""
     rng = np.random.default_rng((plan.seed, number, _START))
-    free = np.array([user for user in rng.permutation(len(examples))[: len(busy) + _TRIES] if user not in busy])
+    free = np.array(
+        [user for user in rng.permutation(len(examples))[: len(busy) + _TRIES] if user not in busy]
+    )
     ready = free[plan.devices.are_ready(free, clock, rng)]
     user = int(ready[0] if len(ready) else free[0])
     took = plan.devices.seconds(user, seen(plan.work, int(examples[user])), down, up, plan.seed)

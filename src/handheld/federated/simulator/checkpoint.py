@@ -93,10 +93,20 @@ def save(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Plain]) ->
         checkpoint: what the next round needs.
         identity: of the run, by which :func:`load` tells it from others.
     """
-    arrays: dict[str, NDArray[Any]] = {"times": checkpoint.times, **_arrays_of(checkpoint.state, "")}
-    arrays |= {f"stage.{i}.{name}": array for i, each in enumerate(checkpoint.memory) for name, array in each.items()}
+    arrays: dict[str, NDArray[Any]] = {
+        "times": checkpoint.times,
+        **_arrays_of(checkpoint.state, ""),
+    }
+    arrays |= {
+        f"stage.{i}.{name}": array
+        for i, each in enumerate(checkpoint.memory)
+        for name, array in each.items()
+    }
     if checkpoint.own:
-        arrays |= {"users": np.array(list(checkpoint.own)), "own": np.stack(list(checkpoint.own.values()))}
+        arrays |= {
+            "users": np.array(list(checkpoint.own)),
+            "own": np.stack(list(checkpoint.own.values())),
+        }
     about = {
         "identity": identity,
         "round": checkpoint.state.round,
@@ -147,9 +157,13 @@ def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint |
         try:
             return _checkpoint(about, arrays)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{folder}: its checkpoint is damaged ({error}): delete it to begin again") from error
+            raise InputError(
+                f"{folder}: its checkpoint is damaged ({error}): delete it to begin again"
+            ) from error
     if any((folder / name).exists() for name in (_NEWEST, _BEFORE)):
-        raise InputError(f"{folder}: no checkpoint in it is whole: delete it to begin again, or name another folder")
+        raise InputError(
+            f"{folder}: no checkpoint in it is whole: delete it to begin again, or name another folder"
+        )
     return None
 
 
@@ -183,7 +197,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     arrays = read_npz(path, sys.maxsize)
     about = read_json(arrays.pop("about").tobytes())
     known = {"identity", "round", "clock", "rows", "stages", "flights", "started", "versions"}
-    is_whole = isinstance(about, dict) and known <= about.keys() and isinstance(about["identity"], dict)
+    is_whole = (
+        isinstance(about, dict) and known <= about.keys() and isinstance(about["identity"], dict)
+    )
     if not is_whole or not {"weights", "times", "statistics"} <= arrays.keys():
         raise ValueError("not all of a checkpoint")
     return about, arrays
@@ -195,17 +211,36 @@ def _checkpoint(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
         if name.startswith("stage."):
             _, number, what = name.split(".", 2)
             memory.setdefault(int(number), {})[what] = array
-    own = dict(zip(arrays["users"].tolist(), arrays["own"], strict=True)) if "users" in arrays else {}
+    own = (
+        dict(zip(arrays["users"].tolist(), arrays["own"], strict=True)) if "users" in arrays else {}
+    )
     stages = tuple(memory.get(number, {}) for number in range(int(about["stages"])))
-    versions = {int(version): _state(arrays, int(version), f"version.{version}.") for version in about["versions"]}
+    versions = {
+        int(version): _state(arrays, int(version), f"version.{version}.")
+        for version in about["versions"]
+    }
     flights = tuple(Flight(*each) for each in about["flights"])
     state = _state(arrays, about["round"], "")
-    return Checkpoint(state, stages, own, arrays["times"], about["rows"], about["clock"], flights, versions, about["started"])
+    return Checkpoint(
+        state,
+        stages,
+        own,
+        arrays["times"],
+        about["rows"],
+        about["clock"],
+        flights,
+        versions,
+        about["started"],
+    )
 
 
 def _state(arrays: Mapping[str, NDArray[Any]], version: int, prefix: str) -> State:
     before = f"{prefix}kept."
-    kept = {name.removeprefix(before): array for name, array in arrays.items() if name.startswith(before)}
+    kept = {
+        name.removeprefix(before): array
+        for name, array in arrays.items()
+        if name.startswith(before)
+    }
     return State(arrays[f"{prefix}weights"], version, kept, arrays[f"{prefix}statistics"])
 
 

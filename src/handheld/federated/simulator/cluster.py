@@ -32,7 +32,10 @@ class Cluster:
             return
         state = self.ray.put(jobs[0].task.state)
         asked = deque(
-            self.work.remote(self.given, state, replace(job, task=replace(job.task, state=_SENT_APART))) for job in jobs
+            self.work.remote(
+                self.given, state, replace(job, task=replace(job.task, state=_SENT_APART))
+            )
+            for job in jobs
         )
         while asked:
             try:
@@ -48,8 +51,12 @@ def on_cluster(learner: Learner, stages: Stages, address: str | None) -> Iterato
     with connected(address) as ray:
         try:
             population = ray.put((learner, stages))
-        except TypeError as error:  # Ray's word for what no machine could make again, such as a lock
-            raise InputError(f"the learner or the stages cannot go to a cluster: {saying_most(str(error))}") from error
+        except (
+            TypeError
+        ) as error:  # Ray's word for what no machine could make again, such as a lock
+            raise InputError(
+                f"the learner or the stages cannot go to a cluster: {saying_most(str(error))}"
+            ) from error
         yield Cluster(ray, population, ray.remote(_work))
 
 

@@ -78,7 +78,12 @@ def choose(
         asked, waited = _ready(devices, order, round(devices.asked * wanted), clock, rng)
     leaves = rng.random(len(asked)) < devices.gone
     stay = asked[~leaves]
-    passed = np.array([devices.seconds(int(u), seen(task.work, int(examples[u])), down, up, task.seed) for u in stay])
+    passed = np.array(
+        [
+            devices.seconds(int(u), seen(task.work, int(examples[u])), down, up, task.seed)
+            for u in stay
+        ]
+    )
     order = np.argsort(passed, kind="stable")
     most = len(asked) if poisson else wanted
     intime = order[passed[order] <= devices.deadline][:most]

@@ -67,7 +67,9 @@ class Devices:
         """Whether who is ready depends on the clock."""
         return self.ready < 1 and self.night > 0
 
-    def are_ready(self, users: NDArray[np.int64], seconds: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    def are_ready(
+        self, users: NDArray[np.int64], seconds: float, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
         """Return which devices are ready at a time of the simulated clock."""
         if self.ready >= 1:
             return np.ones(len(users), np.bool_)

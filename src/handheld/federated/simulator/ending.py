@@ -53,7 +53,9 @@ class Run:
 
     def first(self, metric: str, at_least: float) -> int | None:
         """Return the first round after which a figure was that good, None if it never was."""
-        return next((int(row["round"]) for row in self.rows if row.get(metric, -math.inf) >= at_least), None)
+        return next(
+            (int(row["round"]) for row in self.rows if row.get(metric, -math.inf) >= at_least), None
+        )
 
 
 class StoppedRunError(TrainingError):
@@ -77,7 +79,10 @@ def problem_of(plan: Plan, rows: Sequence[Row], rejected: Mapping[int, str]) -> 
     """
     row = rows[-1]
     number = int(row["round"])
-    for name, of in (("loss", "mean loss of its devices"), ("test_loss", "loss on the test's examples")):
+    for name, of in (
+        ("loss", "mean loss of its devices"),
+        ("test_loss", "loss on the test's examples"),
+    ):
         if not math.isfinite(row.get(name, 0.0)):
             return f"round {number}: the {of} is {row[name]}, no finite number: take a lower rate, or clip updates"
     in_vain = list(takewhile(_in_vain, reversed(rows)))

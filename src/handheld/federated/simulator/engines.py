@@ -55,7 +55,9 @@ class Pool:
     def parts(self, jobs: Sequence[Job]) -> Iterator[Part]:
         """Yield what comes of each job. Raises :class:`HandheldError` where a process died."""
         answers = self.executor.map(_work, jobs)
-        started = multiprocessing.active_children()  # the executor forgets its processes when one dies
+        started = (
+            multiprocessing.active_children()
+        )  # the executor forgets its processes when one dies
         try:
             yield from answers
         except BrokenProcessPool:
@@ -66,7 +68,9 @@ class Pool:
 
 
 @contextmanager
-def engine_of(kind: str, learner: Learner, stages: Stages, *, workers: int = 1, address: str | None = None) -> Iterator[Engine]:
+def engine_of(
+    kind: str, learner: Learner, stages: Stages, *, workers: int = 1, address: str | None = None
+) -> Iterator[Engine]:
     """Give an engine.
 
     Args:
@@ -80,7 +84,9 @@ def engine_of(kind: str, learner: Learner, stages: Stages, *, workers: int = 1, 
         InputError: another kind, or fewer than one worker.
     """
     if kind not in ("local", "ray") or workers < 1:
-        raise InputError(f"expected the engine local or ray and 1 worker or more, got {kind} and {workers}")
+        raise InputError(
+            f"expected the engine local or ray and 1 worker or more, got {kind} and {workers}"
+        )
     if kind == "ray":
         from handheld.federated.simulator.cluster import on_cluster
 
@@ -91,9 +97,13 @@ def engine_of(kind: str, learner: Learner, stages: Stages, *, workers: int = 1, 
     else:
         with tempfile.TemporaryDirectory() as folder:
             given = Path(folder) / "given"
-            given.write_bytes(_pickled(learner, stages))  # a pipe would hang if a process died while it is told
+            given.write_bytes(
+                _pickled(learner, stages)
+            )  # a pipe would hang if a process died while it is told
             context = multiprocessing.get_context("spawn")
-            executor = ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=(given,))
+            executor = ProcessPoolExecutor(
+                workers, context, initializer=_prepare, initargs=(given,)
+            )
             try:
                 yield Pool(executor)
             except KeyboardInterrupt:
@@ -128,7 +138,9 @@ def _pickled(learner: Learner, stages: Stages) -> bytes:
     try:
         return pickle.dumps((learner, stages))
     except Exception as error:  # PicklingError, AttributeError or TypeError, as the object likes
-        name, value = _culprit(learner, "learner") or _culprit(stages, "stages") or ("learner", learner)
+        name, value = (
+            _culprit(learner, "learner") or _culprit(stages, "stages") or ("learner", learner)
+        )
         raise InputError(
             f"{name}: {_called(value)} cannot go to another process ({error}): define it at the "
             "top level of a module, not as a lambda nor inside a function, or take workers=1"
@@ -145,7 +157,11 @@ def _culprit(value: object, name: str) -> tuple[str, object] | None:
         elif isinstance(value, dict):
             inner = {str(key): one for key, one in value.items()}
         else:
-            inner = {} if isinstance(value, FunctionType | type) else dict(getattr(value, "__dict__", {}))
+            inner = (
+                {}
+                if isinstance(value, FunctionType | type)
+                else dict(getattr(value, "__dict__", {}))
+            )
         deeper = (_culprit(one, f"{name}.{key}") for key, one in inner.items())
         return next((one for one in deeper if one is not None), (name, value))
     return None
@@ -169,7 +185,9 @@ def _prepare(given: Path) -> None:
         # Safe: the process that started this one wrote the file a moment ago, into a folder that
         # only its user may enter.
         _given[:] = [pickle.loads(given.read_bytes())]
-    except Exception as error:  # an initializer that raises prints a traceback, and breaks the pool without a word
+    except (
+        Exception
+    ) as error:  # an initializer that raises prints a traceback, and breaks the pool without a word
         _failed[:] = [f"{type(error).__name__}: {error}"]
 
 

@@ -59,7 +59,10 @@ class Gathered:
 
 def task_of(plan: Plan, state: State) -> tuple[Task, int]:
     """Return what devices get, and in how many bytes."""
-    size = 4 * (len(state.weights) + sum(array.size for array in state.kept.values() if plan.algorithm.corrects))
+    size = 4 * (
+        len(state.weights)
+        + sum(array.size for array in state.kept.values() if plan.algorithm.corrects)
+    )
     size += 4 * len(state.statistics)
     if plan.download is not None:
         seed = int(seed_of(plan.seed, _DOWN, state.round))
@@ -70,7 +73,12 @@ def task_of(plan: Plan, state: State) -> tuple[Task, int]:
 
 
 def jobs_of(
-    plan: Plan, learner: Learner, task: Task, now: Checkpoint, users: NDArray[np.int64], factor: float = 1.0
+    plan: Plan,
+    learner: Learner,
+    task: Task,
+    now: Checkpoint,
+    users: NDArray[np.int64],
+    factor: float = 1.0,
 ) -> list[Job]:
     """Return devices in parts; those with most to do first, those alike side by side.
 
@@ -79,12 +87,26 @@ def jobs_of(
     examples = learner.examples[users]
     ranked = users[np.argsort(-examples, kind="stable")].tolist()
     most = 0.0 if plan.alike or not ranked else plan.heaviest * max(1.0, float(np.median(examples)))
-    chunks = [ranked[start : start + learner.at_once] for start in range(0, len(ranked), learner.at_once)]
+    chunks = [
+        ranked[start : start + learner.at_once] for start in range(0, len(ranked), learner.at_once)
+    ]
     parts = _PARTS if len(task.state.weights) < _LARGE else _PARTS // 4  # each has a sum of its own
-    dealt = (list(chain.from_iterable(chunks[number::parts])) for number in range(min(parts, len(chunks))))
+    dealt = (
+        list(chain.from_iterable(chunks[number::parts]))
+        for number in range(min(parts, len(chunks)))
+    )
     hold, feedback = plan.robust is not None, plan.feedback
     return [
-        Job(task, now.memory, part, {user: now.own[user] for user in part if user in now.own}, most, hold, factor, feedback)
+        Job(
+            task,
+            now.memory,
+            part,
+            {user: now.own[user] for user in part if user in now.own},
+            most,
+            hold,
+            factor,
+            feedback,
+        )
         for part in dealt
     ]
 
@@ -146,7 +168,15 @@ def after(
     own = now.own
     if gathered.own and total is not None:
         own = {**now.own, **gathered.own}
-    return replace(now, state=state, memory=memory, own=own, times=times, rows=(*now.rows, row), clock=figures["seconds"])
+    return replace(
+        now,
+        state=state,
+        memory=memory,
+        own=own,
+        times=times,
+        rows=(*now.rows, row),
+        clock=figures["seconds"],
+    )
 
 
 def _averaged(plan: Plan, state: State, gathered: Gathered) -> Doubles:
@@ -167,7 +197,9 @@ def epsilons(plan: Plan, population: int, row: Row) -> Row:
     """Return ``epsilon`` of who sees the models so far, ``local_epsilon`` of who sees updates."""
     promised = plan.promised(population, int(row["round"]), int(row["participations"]))
     figures: Row = {}
-    noises = [stage for stage in plan.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
+    noises = [
+        stage for stage in plan.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)
+    ]
     for stage, guarantee in zip(noises, promised, strict=True):
         name = "local_epsilon" if isinstance(stage, LocalNoise) else "epsilon"
         if stage.multiplier > 0:
@@ -175,7 +207,15 @@ def epsilons(plan: Plan, population: int, row: Row) -> Row:
     return figures
 
 
-def _summed(plan: Plan, learner: Learner, stages: Stages, now: Checkpoint, gathered: Gathered, *, enough: bool) -> Total | None:
+def _summed(
+    plan: Plan,
+    learner: Learner,
+    stages: Stages,
+    now: Checkpoint,
+    gathered: Gathered,
+    *,
+    enough: bool,
+) -> Total | None:
     """Return what is applied of a round's sum; None gives the round up."""
     total = gathered.total
     if total is None and stages.promises and enough:
@@ -205,5 +245,7 @@ def _applied(plan: Plan, state: State, total: Total) -> State:
     with np.errstate(over="ignore", invalid="ignore"):
         found = plan.algorithm.apply(state, total)
     if not np.isfinite(found.weights).all():
-        raise TrainingError(f"after round {found.round} the model's weights are not finite: take a lower rate, or clip updates")
+        raise TrainingError(
+            f"after round {found.round} the model's weights are not finite: take a lower rate, or clip updates"
+        )
     return found

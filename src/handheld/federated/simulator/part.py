@@ -111,11 +111,15 @@ class Job:
         for start in range(0, len(self.users), learner.at_once):
             few = self.users[start : start + learner.at_once]
             kept = [self._own(user) if task.algorithm.corrects else None for user in few]
-            for user, before, learned in zip(few, kept, learner.learn(task, few, kept), strict=True):
+            for user, before, learned in zip(
+                few, kept, learner.learn(task, few, kept), strict=True
+            ):
                 try:
                     change = _expected(learned, task)
                     change = change + self._own(user) if self.feedback else change
-                    update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
+                    update = stages.on_update(
+                        Update.of(change), facts, self.memory, seeds(task, user)
+                    )
                 except InputError as error:
                     rejected[user] = str(error)
                     reasons[getattr(error, "reason", "stages")] += 1
@@ -124,7 +128,9 @@ class Job:
                     # Whether a device has data must not show: it sends zeros, noise and all, and
                     # counts as any other.
                     change = np.zeros_like(task.state.weights)
-                    update = stages.on_update(Update.of(change), facts, self.memory, seeds(task, user))
+                    update = stages.on_update(
+                        Update.of(change), facts, self.memory, seeds(task, user)
+                    )
                 weight, extra = min(learned.weight, self.most) if self.most else 1.0, None
                 if before is not None:
                     own[user] = task.algorithm.keep(change, learned.distance, task.state, before)
@@ -134,7 +140,11 @@ class Job:
                     own[user] = change - update.values
                 if self.hold:
                     held.append(update.values)
-                adder.add(update.values if self.factor == 1 else update.values * np.float32(self.factor), weight, extra)
+                adder.add(
+                    update.values if self.factor == 1 else update.values * np.float32(self.factor),
+                    weight,
+                    extra,
+                )
                 if len(learned.statistics):
                     one = Total.of(learned.statistics, weight)
                     statistics = one if statistics is None else statistics + one
@@ -174,7 +184,9 @@ def _expected(learned: Learned, task: Task) -> Floats:
     if change.shape != task.state.weights.shape:
         wanted = len(task.state.weights)
         got_values = len(change)
-        raise RejectedUpdateError("shape", f"expected {wanted:,} numbers in an update, got {got_values:,}")
+        raise RejectedUpdateError(
+            "shape", f"expected {wanted:,} numbers in an update, got {got_values:,}"
+        )
     if learned.statistics.shape != task.state.statistics.shape:
         wanted = len(task.state.statistics)
         got = list(learned.statistics.shape)

@@ -87,7 +87,9 @@ class Plan:
         if self.delta is not None and not 0 < self.delta < 1:
             raise InputError(f"delta: expected a number above 0, below 1, got {self.delta}")
         if self.robust is not None and self.algorithm.corrects:
-            raise InputError("a robust mean sees updates only, but this algorithm's devices send more")
+            raise InputError(
+                "a robust mean sees updates only, but this algorithm's devices send more"
+            )
         if isinstance(self.algorithm, FedSGD) and not self.work.is_one_step:
             work = self.work
             raise InputError(
@@ -95,9 +97,13 @@ class Plan:
                 f" their examples (no batch, 1 epoch) or steps 1, got epochs {work.epochs:g}, batch {work.batch} and steps"
                 f" {work.steps}: take FedAvg, which this would be"
             )
-        compressed = bool(self.stages) and all(isinstance(stage, Compressed) for stage in self.stages)
+        compressed = bool(self.stages) and all(
+            isinstance(stage, Compressed) for stage in self.stages
+        )
         if self.feedback and (self.algorithm.corrects or self.buffer is not None or not compressed):
-            raise InputError("feedback is of compressed rounds: no other stages, no devices' states, no buffer")
+            raise InputError(
+                "feedback is of compressed rounds: no other stages, no devices' states, no buffer"
+            )
         if self.buffer is not None:
             self._require_asynchronous()
         if self.sampling == "poisson":
@@ -108,16 +114,29 @@ class Plan:
     def _require_asynchronous(self) -> None:
         if self.buffer is not None and not isinstance(self.buffer, Integral):
             raise InputError(f"buffer: expected a whole number of 1 or more, got {self.buffer!r}")
-        if self.buffer is None or self.buffer < 1 or self.robust is not None or self.algorithm.corrects:
-            raise InputError("asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states")
+        if (
+            self.buffer is None
+            or self.buffer < 1
+            or self.robust is not None
+            or self.algorithm.corrects
+        ):
+            raise InputError(
+                "asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states"
+            )
         if (self.devices.asked, self.devices.least, self.devices.deadline) != (1.0, 0.0, math.inf):
-            raise InputError("asked, least and deadline are those of rounds: without rounds nobody is late")
+            raise InputError(
+                "asked, least and deadline are those of rounds: without rounds nobody is late"
+            )
         if self.devices.gone == 1:
-            raise InputError("devices.gone: expected less than 1 where a buffer is to be filled: nobody would ever answer")
+            raise InputError(
+                "devices.gone: expected less than 1 where a buffer is to be filled: nobody would ever answer"
+            )
 
     def _require_poisson(self) -> None:
         if self.buffer is not None:
-            raise InputError("sampling: poisson cohorts are those of rounds, but there is a buffer: take fixed")
+            raise InputError(
+                "sampling: poisson cohorts are those of rounds, but there is a buffer: take fixed"
+            )
         if self.devices.asked != 1:
             raise InputError(
                 f"devices.asked: expected 1 with poisson cohorts, which take all who were drawn, got {self.devices.asked}"
@@ -129,7 +148,9 @@ class Plan:
         That is to give rounds up by how many answered, and a clock by which devices are ready.
         """
         if self.devices.gone == 1:
-            raise InputError("devices.gone: expected less than 1 with noise, whose sums are divided by how many are expected")
+            raise InputError(
+                "devices.gone: expected less than 1 with noise, whose sums are divided by how many are expected"
+            )
         timed = self.devices.deadline < math.inf or self.sampling == "poisson"
         if self.devices.least > 0 and timed:
             raise InputError(
@@ -188,9 +209,19 @@ class Plan:
         """
         delta = 1 / (population + 1) if self.delta is None else self.delta
         drawn, drawing = self.drawn(population), self.drawing
-        return guarantees(self.stages, rounds, drawn, population, times=max(1, times), delta=delta, sampling=drawing)
+        return guarantees(
+            self.stages,
+            rounds,
+            drawn,
+            population,
+            times=max(1, times),
+            delta=delta,
+            sampling=drawing,
+        )
 
-    def for_epsilon(self, target: float, population: int, *, out: str | os.PathLike[str] | None = None) -> "Plan":
+    def for_epsilon(
+        self, target: float, population: int, *, out: str | os.PathLike[str] | None = None
+    ) -> "Plan":
         """Return the plan whose central noise promises an epsilon, and not less, after all rounds.
 
         Args:
@@ -203,7 +234,11 @@ class Plan:
             InputError: an epsilon that is not above 0, or a plan without central noise, or with
                 other noise besides; or the kept run's noise promises less, and what can be done.
         """
-        noises = [stage for stage in self.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
+        noises = [
+            stage
+            for stage in self.stages
+            if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)
+        ]
         if len(noises) != 1 or not isinstance(noises[0], CentralNoise):
             raise InputError(
                 "target_epsilon: expected one stage of noise, central_noise, whose multiplier is looked"
@@ -225,7 +260,10 @@ class Plan:
         return self._with_noise(noises[0], multiplier)
 
     def _with_noise(self, noise: CentralNoise, multiplier: float) -> "Plan":
-        stages = (replace(stage, multiplier=multiplier) if stage is noise else stage for stage in self.stages)
+        stages = (
+            replace(stage, multiplier=multiplier) if stage is noise else stage
+            for stage in self.stages
+        )
         return replace(self, stages=tuple(stages))
 
     def _require_epsilon(self, target: float, population: int, out: Path, kept: KeptNoise) -> None:
@@ -234,9 +272,15 @@ class Plan:
         promised = self._epsilon(population, rounds)
         if promised <= target * _SAME:
             return
-        most = bisect_right(range(1, rounds), target * _SAME, key=partial(self._epsilon, population))
+        most = bisect_right(
+            range(1, rounds), target * _SAME, key=partial(self._epsilon, population)
+        )
         fewer = f"take {most} rounds, " if most >= kept.rounds else ""
-        more = f"allow a target_epsilon of {math.ceil(promised * 100) / 100:.10g}, " if promised < math.inf else ""
+        more = (
+            f"allow a target_epsilon of {math.ceil(promised * 100) / 100:.10g}, "
+            if promised < math.inf
+            else ""
+        )
         raise InputError(
             f"target_epsilon: the run in {out} goes on with the noise that it has, a multiplier of"
             f" {kept.multiplier:.4g}, which promises an epsilon of {promised:.3g} after {rounds} rounds, above"
@@ -255,7 +299,9 @@ class Plan:
     @property
     def structure(self) -> Structure | None:
         """Where devices learn, if one of the stages says so."""
-        return next((stage.structure for stage in self.stages if isinstance(stage, Structured)), None)
+        return next(
+            (stage.structure for stage in self.stages if isinstance(stage, Structured)), None
+        )
 
 
 def _require_whole(name: str, number: object, *, least: int) -> None:

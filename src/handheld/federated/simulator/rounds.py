@@ -76,7 +76,9 @@ def simulate(
         _require_fitting(plan, learner.examples)
         _require_no_leak(plan, statistics)
         equal = plan.alike and plan.buffer is None
-        stages = Stages(plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population))
+        stages = Stages(
+            plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population)
+        )
         identity = identity_of(plan, learner) if out else {}
         up = _bytes_up(stages, plan, len(statistics))
     rejected: dict[int, str] = {}
@@ -153,7 +155,10 @@ class _Keeper:
 
 def _of_this_delta(plan: Plan, population: int, rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return an earlier run's rows with what noise promises by the delta that the plan has now."""
-    if not (plan.promises and rows) or rows[-1] == {**rows[-1], **epsilons(plan, population, rows[-1])}:
+    if not (plan.promises and rows) or rows[-1] == {
+        **rows[-1],
+        **epsilons(plan, population, rows[-1]),
+    }:
         return tuple(rows)
     return tuple({**row, **epsilons(plan, population, row)} for row in rows)
 
@@ -162,15 +167,25 @@ def _require_fitting(plan: Plan, examples: NDArray[np.int64]) -> None:
     """Raise :class:`InputError` where a plan does not fit devices with so many examples."""
     population = len(examples)
     if not examples.any():
-        raise InputError(f"expected a device or more with examples, got {population} devices and no example")
+        raise InputError(
+            f"expected a device or more with examples, got {population} devices and no example"
+        )
     plan.promised(population, 1, 1)  # raises where delta is none for so many
-    if plan.robust is not None and not all(isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages):
-        raise InputError("a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on")
+    if plan.robust is not None and not all(
+        isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages
+    ):
+        raise InputError(
+            "a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on"
+        )
     if plan.robust is not None and plan.sampling == "fixed":
-        plan.robust.mean(np.zeros((min(plan.cohort, population), 1), np.float32))  # raises where all are too few
+        plan.robust.mean(
+            np.zeros((min(plan.cohort, population), 1), np.float32)
+        )  # raises where all are too few
     named = getattr(plan.algorithm, "population", None)
     if named is not None and named != population:
-        raise InputError(f"algorithm.population: expected {population}, the number of devices, got {named}: leave it out")
+        raise InputError(
+            f"algorithm.population: expected {population}, the number of devices, got {named}: leave it out"
+        )
     most = population if plan.sampling == "poisson" else min(plan.cohort, population)
     for stage in plan.stages:
         if isinstance(stage, WholeNumbers) and stage.clients < most:
@@ -185,8 +200,20 @@ def _round(
     """Return what is known after one more round, and why updates were rejected in it."""
     task, down = task_of(plan, now.state)
     poisson = plan.sampling == "poisson"
-    whole = plan.promises and plan.devices.own_hours  # else the clock, and who is ready by it, would tell of devices' data
-    cohort = choose(task, plan.devices, learner.examples, plan.cohort, now.clock, down, up, poisson=poisson, whole=whole)
+    whole = (
+        plan.promises and plan.devices.own_hours
+    )  # else the clock, and who is ready by it, would tell of devices' data
+    cohort = choose(
+        task,
+        plan.devices,
+        learner.examples,
+        plan.cohort,
+        now.clock,
+        down,
+        up,
+        poisson=poisson,
+        whole=whole,
+    )
     users = cohort.answering if cohort.enough else cohort.answering[:0]
     shared = replace(now, memory=stages.public(now.memory))
     gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, shared, users)))

@@ -94,7 +94,9 @@ class AdaptiveClip(Plain):
         mark = np.float32(self._mark(facts) * length * (0.5 if was_short else -0.5))
         return update.with_values(np.append(values, mark), update.size + 4)
 
-    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+    def on_sum(
+        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+    ) -> tuple[Total, Memory]:
         """Return the sum without that number, and the length of the next round."""
         length = float(memory["length"])
         short = total.change[-1] / (self._mark(facts) * length) / total.weight + 0.5
@@ -115,10 +117,14 @@ class AdaptiveClip(Plain):
 
 _MARK = 0.2  # where nothing says how noisy the count will be: bounds grow by half a per cent
 _LARGEST_HALF = 0.5  # the noise of updates grows by sqrt(1 + 0.5^2), 12 %
-_SMALLEST_HALF = 0.01  # below, float32 and the steps of whole numbers would drown the mark for nothing: 0.005 %
+_SMALLEST_HALF = (
+    0.01  # below, float32 and the steps of whole numbers would drown the mark for nothing: 0.005 %
+)
 _SHORTEST = 1e-30  # float32 squares of shorter updates are 0, of longer ones infinite
 _LONGEST = 1e15
-_COUNTABLE = 1e-25  # sums of squares in float32 below may have lost numbers that were too small to square
+_COUNTABLE = (
+    1e-25  # sums of squares in float32 below may have lost numbers that were too small to square
+)
 _SURE = 1 - 1e-4  # sums of squares in float32, in any order, err by less
 
 

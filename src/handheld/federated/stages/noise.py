@@ -27,13 +27,17 @@ class _Noise(Plain):
         """Return the facts. Raises :class:`InputError` where updates may be of any length."""
         facts.require("noise", whole=False, equal=True, single=True)
         if facts.bound is None:
-            raise InputError("noise: an update may be of any length here, and noise would not hide it: clip before")
+            raise InputError(
+                "noise: an update may be of any length here, and noise would not hide it: clip before"
+            )
         return facts
 
     def draw(self, bound: float | None, count: int, seed: int) -> NDArray[np.float64]:
         """Return ``count`` numbers of noise that hides what is no longer than a bound."""
         if bound is None:
-            raise InputError(f"{type(self).__name__}: what it is to hide may be of any length: clip before")
+            raise InputError(
+                f"{type(self).__name__}: what it is to hide may be of any length: clip before"
+            )
         return np.random.default_rng(seed).normal(0, self.multiplier * bound, count)
 
 
@@ -55,7 +59,9 @@ class CentralNoise(_Noise):
         InputError: a multiplier below 0.
     """
 
-    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+    def on_sum(
+        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+    ) -> tuple[Total, Memory]:
         """Return the sum with noise."""
         noise = self.draw(facts.sum_bound, facts.count, seeds.own)
         return replace(total, change=total.change + noise), memory
@@ -118,7 +124,9 @@ class TreeNoise(_Noise):
         """Return the facts. Raises :class:`InputError` where updates may be of any length, or the bound changes."""
         return super().after(facts, memory).require("tree noise", steady=True)
 
-    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+    def on_sum(
+        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+    ) -> tuple[Total, Memory]:
         """Return the sum with the difference of this round's noise and that of the round before."""
         rounds = int(memory["rounds"])
         seed = int(memory["seed"]) if rounds else seeds.own

@@ -55,9 +55,18 @@ class Facts:
 
 
 _WHY = {
-    ("steady", True): "the length that bounds updates changes from round to round, as the noise of a sum over rounds may not",
-    ("equal", True): "devices must count alike, or one with many examples counts more than was promised: weigh uniformly",
-    ("single", True): "the algorithm's devices send more than an update, which would travel without it",
+    (
+        "steady",
+        True,
+    ): "the length that bounds updates changes from round to round, as the noise of a sum over rounds may not",
+    (
+        "equal",
+        True,
+    ): "devices must count alike, or one with many examples counts more than was promised: weigh uniformly",
+    (
+        "single",
+        True,
+    ): "the algorithm's devices send more than an update, which would travel without it",
     ("whole", False): "updates are whole numbers here, which only add up: let it come before",
     ("whole", True): "expected updates of whole numbers: let what makes them whole come before",
 }
@@ -115,7 +124,9 @@ class Stage(Protocol):
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return what becomes of one update; facts are those before the stage."""
 
-    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+    def on_sum(
+        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+    ) -> tuple[Total, Memory]:
         """Return what becomes of a round's sum, and what is kept now.
 
         Facts are those before the stage, with the ``sum_bound`` of all stages.
@@ -142,6 +153,8 @@ class Plain:
         """Return the update."""
         return update
 
-    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+    def on_sum(
+        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+    ) -> tuple[Total, Memory]:
         """Return the sum."""
         return total, memory

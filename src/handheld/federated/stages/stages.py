@@ -85,19 +85,27 @@ class Stages:
             figures["bound"] = bound
         return figures
 
-    def on_update(self, update: Update, facts: Sequence[Facts], memory: Sequence[Memory], seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: Sequence[Facts], memory: Sequence[Memory], seeds: Seeds
+    ) -> Update:
         """Return what travels."""
-        for number, (stage, known, kept) in enumerate(zip(self.stages, facts, memory, strict=False)):
+        for number, (stage, known, kept) in enumerate(
+            zip(self.stages, facts, memory, strict=False)
+        ):
             update = stage.on_update(update, known, kept, _for_stage(seeds, number))
         return update
 
-    def on_sum(self, total: Total, memory: Sequence[Memory], seeds: Seeds) -> tuple[Total, tuple[Memory, ...]]:
+    def on_sum(
+        self, total: Total, memory: Sequence[Memory], seeds: Seeds
+    ) -> tuple[Total, tuple[Memory, ...]]:
         """Return the sum of changes, and what stages keep now."""
         kept = list(memory)
         facts = self.facts(memory)
         for number in reversed(range(len(self.stages))):
             known = replace(facts[number], sum_bound=facts[-1].bound)
-            total, kept[number] = self.stages[number].on_sum(total, known, kept[number], _for_stage(seeds, number))
+            total, kept[number] = self.stages[number].on_sum(
+                total, known, kept[number], _for_stage(seeds, number)
+            )
         return total, tuple(kept)
 
     def _multiplier(self) -> float:
@@ -136,7 +144,9 @@ def promise(stages: Sequence[Stage]) -> bool:
 
 def _only_decodes(stage: Stage) -> bool:
     """Whether all that a stage does to a sum is to leave it, or to undo what it did to updates, or to add noise."""
-    return isinstance(stage, WholeNumbers | CentralNoise | TreeNoise) or getattr(stage, "leaves_sums", False)
+    return isinstance(stage, WholeNumbers | CentralNoise | TreeNoise) or getattr(
+        stage, "leaves_sums", False
+    )
 
 
 def _name(stage: Stage) -> str:

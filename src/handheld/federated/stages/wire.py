@@ -12,7 +12,9 @@ from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
 from handheld.federated.updates import Encoder, Whole, longest
 from handheld.federated.updates import Modular as Grid
 
-_ROTATED = 1 + 1e-5  # rounding of float32 in a rotation's sums, which may make a vector a little longer
+_ROTATED = (
+    1 + 1e-5
+)  # rounding of float32 in a rotation's sums, which may make a vector a little longer
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Compressed(Plain):
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
         content = self.encoder.encode(update.values, seeds.own)
-        return update.with_values(self.encoder.decode(content, len(update.values), seeds.own), len(content))
+        return update.with_values(
+            self.encoder.decode(content, len(update.values), seeds.own), len(content)
+        )
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ class Structured(Plain):
     def after(self, facts: Facts, memory: Memory) -> Facts:
         """Return that an update is not longer than before, but for what encodes the coordinates."""
         if not facts.shapes:
-            raise InputError("structured: updates are of something else than weights here: let it come first")
+            raise InputError(
+                "structured: updates are of something else than weights here: let it come first"
+            )
         within = None if facts.bound is None else facts.bound * _ROTATED
         return replace(facts, bound=longest(self.then, within), shapes=())
 
@@ -61,7 +67,9 @@ class Structured(Plain):
         subspace = self.structure.subspace(facts.shapes, seeds.subspace)
         coordinates = subspace.coordinates(update.values)
         content = self.then.encode(coordinates, seeds.own)
-        return update.with_values(subspace.expand(self.then.decode(content, len(coordinates), seeds.own)), len(content))
+        return update.with_values(
+            subspace.expand(self.then.decode(content, len(coordinates), seeds.own)), len(content)
+        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,9 @@ class WholeNumbers(Plain):
         """Return that updates are whole numbers, and how much longer than before."""
         facts.require("whole", whole=False, equal=True, single=True)
         if facts.bound is None:
-            raise InputError("whole: an update may be of any length here, and sums could go around: clip before")
+            raise InputError(
+                "whole: an update may be of any length here, and sums could go around: clip before"
+            )
         return replace(facts, whole=True, bound=self._grid(facts.bound).longest(facts.count))
 
     def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
@@ -98,13 +108,19 @@ class WholeNumbers(Plain):
         found = grid.encode(update.values, seeds.common, seeds.own)
         return update.with_values(found, -(-len(found) * grid.width // 8))
 
-    def on_sum(self, total: Total, facts: Facts, memory: Memory, seeds: Seeds) -> tuple[Total, Memory]:
+    def on_sum(
+        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+    ) -> tuple[Total, Memory]:
         """Return the sum as numbers."""
         if total.clients > self.clients:
-            raise InputError(f"whole: expected {self.clients} clients at most, {total.clients} answered")
+            raise InputError(
+                f"whole: expected {self.clients} clients at most, {total.clients} answered"
+            )
         grid = self._grid(facts.bound)
         whole: Any = total.change & np.uint32((1 << grid.width) - 1)
-        return replace(total, change=grid.decode(whole, facts.count, seeds.common).astype(np.float64)), memory
+        return replace(
+            total, change=grid.decode(whole, facts.count, seeds.common).astype(np.float64)
+        ), memory
 
     def _grid(self, bound: float | None) -> Grid:
         return Grid(bound or 1.0, self.clients, self.bits)

@@ -15,7 +15,11 @@ _GOLDEN, _ONE = np.uint64(0x9E3779B97F4A7C15), np.uint64(1)
 _UNIT = np.float32(2.0**-24)
 _ZERO: Any = np.float32(0)
 _LOWEST = 1 << 23  # state of the coder of bytes, at least
-_SUMS = {"reassoc", "nsz", "contract"}  # sums may be taken in any order; what is no number stays none
+_SUMS = {
+    "reassoc",
+    "nsz",
+    "contract",
+}  # sums may be taken in any order; what is no number stays none
 _PIECE = 1024  # numbers that are summed up in 32 bits
 
 
@@ -178,7 +182,9 @@ def nearest_of_many(x: Any, unit: Any, borders: Any, centres: Any, codes: Any, g
         part, code, total = x[start : start + _PIECE], codes[start : start + _PIECE], _ZERO
         for i in range(len(part)):
             value = part[i] / unit
-            place = int(min(max((value - low) * scale, np.float32(0)), np.float32(len(guesses) - 1)))
+            place = int(
+                min(max((value - low) * scale, np.float32(0)), np.float32(len(guesses) - 1))
+            )
             level = guesses[place]
             while level <= last and value > borders[level]:
                 level += 1
@@ -290,7 +296,11 @@ def encode_bytes(values: Any, shares: Any, bits: int, out: Any) -> int:
             state >>= np.uint64(8)
         if len(out) - place >= len(values):
             return 0
-        state = ((state // share) << np.uint64(bits)) + state % share + np.uint64(starts[values[number]])
+        state = (
+            ((state // share) << np.uint64(bits))
+            + state % share
+            + np.uint64(starts[values[number]])
+        )
     for _ in range(4):
         place -= 1
         out[place] = state & np.uint64(255)
@@ -316,7 +326,9 @@ def decode_bytes(content: Any, shares: Any, bits: int, out: Any) -> bool:
     for number in range(len(out)):
         slot = state & mask
         value = symbols[slot]
-        state = np.uint64(shares[value]) * (state >> np.uint64(bits)) + slot - np.uint64(starts[value])
+        state = (
+            np.uint64(shares[value]) * (state >> np.uint64(bits)) + slot - np.uint64(starts[value])
+        )
         while state < np.uint64(_LOWEST):
             if place >= len(content):
                 return False

@@ -58,7 +58,9 @@ def compressed(content: bytes) -> bytes:
         used = _kernels.encode_bytes(values, shares, _BITS, coded)
         present = np.packbits(counts > 0)
         table = np.concatenate([present, _two_bytes(shares[counts > 0])])
-        whole = b"".join([_CODED, len(content).to_bytes(4, "little"), table.tobytes(), coded[:used].tobytes()])
+        whole = b"".join(
+            [_CODED, len(content).to_bytes(4, "little"), table.tobytes(), coded[:used].tobytes()]
+        )
         if used and len(whole) <= len(content):
             return whole
     return _PLAIN + content
@@ -68,15 +70,22 @@ def expanded(content: bytes, most: int) -> bytes:
     """Return what :func:`compressed` was given. Raises :class:`InputError` for damaged bytes, or more than ``most``."""
     if content[:1] == _PLAIN:
         return content[1:]
-    count, present = int.from_bytes(content[1:5], "little"), np.unpackbits(np.frombuffer(content[5:37], np.uint8))
+    count, present = (
+        int.from_bytes(content[1:5], "little"),
+        np.unpackbits(np.frombuffer(content[5:37], np.uint8)),
+    )
     start = 37 + 2 * int(present.sum())
     if content[:1] != _CODED or len(content) < start or not 0 < count <= most:
-        raise InputError(f"expected coded bytes of at most {most:,}, got {len(content):,} that are none")
+        raise InputError(
+            f"expected coded bytes of at most {most:,}, got {len(content):,} that are none"
+        )
     shares = np.zeros(256, np.int64)
     shares[present > 0] = np.frombuffer(content[37:start], "<u2")
     found = np.empty(count, np.uint8)
     whole = shares.sum() == 1 << _BITS
-    if not whole or not _kernels.decode_bytes(np.frombuffer(content[start:], np.uint8), shares, _BITS, found):
+    if not whole or not _kernels.decode_bytes(
+        np.frombuffer(content[start:], np.uint8), shares, _BITS, found
+    ):
         raise InputError("expected coded bytes, got damaged ones")
     return found.tobytes()
 
@@ -84,7 +93,9 @@ def expanded(content: bytes, most: int) -> bytes:
 def _shares(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return whole shares of 2^12 that are near to the counts; of what is there at least 1."""
     total = 1 << _BITS
-    found: NDArray[np.int64] = np.maximum(np.rint(counts * (total / counts.sum())), counts > 0).astype(np.int64)
+    found: NDArray[np.int64] = np.maximum(
+        np.rint(counts * (total / counts.sum())), counts > 0
+    ).astype(np.int64)
     while (excess := int(found.sum()) - total) != 0:
         place = int(found.argmax())
         found[place] -= min(excess, int(found[place]) // 2) if excess > 0 else excess

@@ -24,7 +24,9 @@ from handheld.federated.updates.rotation import (
 )
 
 _FEW = 4  # bits
-_PEAKED = 1 / 512  # below it, as of 512 equal numbers, one fast rotation is as good as one drawn from all: see the class
+_PEAKED = (
+    1 / 512
+)  # below it, as of 512 equal numbers, one fast rotation is as good as one drawn from all: see the class
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,18 @@ class Eden:
         best = levels(self.bits)
         squares = float(_kernels.squares(part))
         if not np.isfinite(squares):
-            raise InputError("the numbers of this update are too large for 32 bits once they are squared")
+            raise InputError(
+                "the numbers of this update are too large for 32 bits once they are squared"
+            )
         unit = np.float32(np.sqrt(squares / len(part)))
         codes = np.zeros(len(part), np.uint8)
         product = 0.0
         if unit > 0 and self.bits <= _FEW:
             product = _kernels.nearest_of_few(part, unit, best.borders, best.centres, codes)
         elif unit > 0:
-            product = _kernels.nearest_of_many(part, unit, best.borders, best.centres, codes, best.guesses)
+            product = _kernels.nearest_of_many(
+                part, unit, best.borders, best.centres, codes, best.guesses
+            )
         packed = np.empty(len(part) * self.bits // 8, np.uint8)
         _kernels.pack(codes, self.bits, packed)
         return squares / product if product > 0 else 0.0, packed
@@ -92,7 +98,9 @@ class Eden:
             raise InputError("expected finite scales in an update")
         return checked(rotated_back(self._parts(content, sizes, scales, seed), count, seed))
 
-    def _parts(self, content: bytes, sizes: tuple[int, ...], scales: Floats, seed: int) -> Iterator[Floats]:
+    def _parts(
+        self, content: bytes, sizes: tuple[int, ...], scales: Floats, seed: int
+    ) -> Iterator[Floats]:
         centres = levels(self.bits).centres
         start = 4 * len(sizes)
         for number, (size, scale) in enumerate(zip(sizes, scales, strict=True)):

@@ -65,10 +65,14 @@ def checked(x: Floats) -> Floats:
     if x.ndim != 1 or x.dtype != np.float32:
         raise InputError(f"expected an update (n,) of float32, got {x.dtype} {list(x.shape)}")
     with np.errstate(over="ignore", invalid="ignore"):
-        summed = np.isfinite(x.sum())  # of numbers that are not finite no sum is, and it takes no memory
+        summed = np.isfinite(
+            x.sum()
+        )  # of numbers that are not finite no sum is, and it takes no memory
     if not summed and not np.isfinite(x).all():
         place = int(np.flatnonzero(~np.isfinite(x))[0])
-        raise InputError(f"expected finite numbers in an update, got {x[place]} at {place} of {len(x)}")
+        raise InputError(
+            f"expected finite numbers in an update, got {x[place]} at {place} of {len(x)}"
+        )
     return x
 
 

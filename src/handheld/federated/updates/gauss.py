@@ -41,7 +41,9 @@ def levels(bits: int) -> Levels:
     ([-0.7978845834732056, 0.7978845834732056], 0.1175)
     """
     count = 1 << bits
-    centres = np.sqrt(3) * np.array([_NOISE.inv_cdf((place + 0.5) / count) for place in range(count)])
+    centres = np.sqrt(3) * np.array(
+        [_NOISE.inv_cdf((place + 0.5) / count) for place in range(count)]
+    )
     for _ in range(_ROUNDS):
         borders = (centres[1:] + centres[:-1]) / 2
         mass = np.diff([_NOISE.cdf(border) for border in borders], prepend=0.0, append=1.0)
@@ -52,4 +54,6 @@ def levels(bits: int) -> Levels:
     borders = ((centres[1:] + centres[:-1]) / 2).astype(np.float32)
     edges = np.linspace(borders[0], borders[-1], _GUESSES, endpoint=False)
     loss = 1 - float(mass @ centres**2)
-    return Levels(centres.astype(np.float32), borders, borders.searchsorted(edges).astype(np.int64), loss)
+    return Levels(
+        centres.astype(np.float32), borders, borders.searchsorted(edges).astype(np.int64), loss
+    )

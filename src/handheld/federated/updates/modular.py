@@ -46,10 +46,19 @@ class Modular:
     spread: float = 4.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.clip < np.inf and self.clients >= 1 and 2 <= self.bits <= 24 and self.spread > 0):
-            raise InputError(f"expected a clip and a spread above 0, a client or more and 2 to 24 bits, got {self}")
+        if not (
+            0 < self.clip < np.inf
+            and self.clients >= 1
+            and 2 <= self.bits <= 24
+            and self.spread > 0
+        ):
+            raise InputError(
+                f"expected a clip and a spread above 0, a client or more and 2 to 24 bits, got {self}"
+            )
         if self.width > 32:
-            raise InputError(f"sums of {self.clients:,} clients' {self.bits} bits take {self.width} bits; 32 are there")
+            raise InputError(
+                f"sums of {self.clients:,} clients' {self.bits} bits take {self.width} bits; 32 are there"
+            )
 
     @property
     def highest(self) -> int:
@@ -88,7 +97,9 @@ class Modular:
         step = float(self._step(size))
         clip = self.clip * (1 + _ROUNDED)  # what ``encode`` takes
         always = clip + step * math.sqrt(size)
-        mostly = clip**2 + step**2 * size / 4 + _DEVIATIONS * step * (clip + step * math.sqrt(size) / 2)
+        mostly = (
+            clip**2 + step**2 * size / 4 + _DEVIATIONS * step * (clip + step * math.sqrt(size) / 2)
+        )
         return min(always, math.sqrt(mostly)) * _FLOAT32
 
     def _rounded(self, rotated: Floats, count: int, own: int) -> NDArray[np.uint32]:
@@ -114,7 +125,9 @@ class Modular:
         """Return the (count,) sum of updates. Raises :class:`InputError` for numbers that are no sum of this grid's."""
         size = sum(blocks(count))
         if total.dtype != np.uint32 or total.shape != (size,) or total.max(initial=0) > self._mask:
-            raise InputError(f"expected a sum of {size} numbers below 2^{self.width}, got {list(total.shape)} {total.dtype}")
+            raise InputError(
+                f"expected a sum of {size} numbers below 2^{self.width}, got {list(total.shape)} {total.dtype}"
+            )
         signed = total.astype(np.int64)
         signed[signed >= 1 << self.width - 1] -= 1 << self.width
         return mixed_back((signed * float(self._step(size))).astype(np.float32), count, common)

@@ -67,7 +67,9 @@ def rotated_back(parts: Iterator[Floats], count: int, seed: int) -> Floats:
     """Return the (count,) vector whose rotated blocks these are."""
     found, start = np.empty(count, np.float32), 0
     for number, (size, part) in enumerate(zip(blocks(count), parts, strict=True)):
-        found[start : start + size] = _rotated(part, seed_of(seed, number), forth=False)[: count - start]
+        found[start : start + size] = _rotated(part, seed_of(seed, number), forth=False)[
+            : count - start
+        ]
         start += size
     return found
 

@@ -44,7 +44,9 @@ class Subsample:
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return those that travel."""
-        return self.then.encode(checked(x)[places(len(x), self.share, seed)] / np.float32(self.share), seed)
+        return self.then.encode(
+            checked(x)[places(len(x), self.share, seed)] / np.float32(self.share), seed
+        )
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers, most of them 0."""
@@ -83,10 +85,16 @@ class Largest:
         """Return the places' bytes in 4 bytes, the places, and the numbers."""
         if not len(checked(x)):
             return bytes(4)
-        places = np.sort(np.argpartition(-np.abs(x), self._count(len(x)) - 1)[: self._count(len(x))])
-        gaps = np.zeros((len(x) >> self._low) // 8 + len(places) * (self._low + 1) // 8 + 2, np.uint8)
+        places = np.sort(
+            np.argpartition(-np.abs(x), self._count(len(x)) - 1)[: self._count(len(x))]
+        )
+        gaps = np.zeros(
+            (len(x) >> self._low) // 8 + len(places) * (self._low + 1) // 8 + 2, np.uint8
+        )
         used = -(-_kernels.write_gaps(places, self._low, gaps) // 8)
-        return b"".join([used.to_bytes(4, "little"), gaps[:used].tobytes(), self.then.encode(x[places], seed)])
+        return b"".join(
+            [used.to_bytes(4, "little"), gaps[:used].tobytes(), self.then.encode(x[places], seed)]
+        )
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers, most of them 0."""

@@ -58,9 +58,19 @@ class Stochastic:
             if not high - low <= _WIDEST:
                 raise InputError("the numbers of this update are too far apart for 32 bits")
             step = np.float32((high - low) / (self.levels - 1))
-            codes, packed = np.zeros(len(part), np.uint8), np.empty(len(part) * self.bits // 8, np.uint8)
+            codes, packed = (
+                np.zeros(len(part), np.uint8),
+                np.empty(len(part) * self.bits // 8, np.uint8),
+            )
             if step > 0:
-                _kernels.round_randomly(part, np.float32(low), step, self.levels, seed_of(seed, number, _ROUNDING), codes)
+                _kernels.round_randomly(
+                    part,
+                    np.float32(low),
+                    step,
+                    self.levels,
+                    seed_of(seed, number, _ROUNDING),
+                    codes,
+                )
             _kernels.pack(codes, self.bits, packed)
             ends.append((low, high))
             found.append(packed)
@@ -75,7 +85,11 @@ class Stochastic:
         if not ((widths >= 0) & (widths <= _WIDEST)).all():
             raise InputError("expected a lowest and a highest level of each block in an update")
         parts = self._parts(content, sizes, ends)
-        found = rotated_back(parts, count, seed) if self.rotate else np.concatenate([np.empty(0, np.float32), *parts])[:count]
+        found = (
+            rotated_back(parts, count, seed)
+            if self.rotate
+            else np.concatenate([np.empty(0, np.float32), *parts])[:count]
+        )
         return checked(found)
 
     def _parts(self, content: bytes, sizes: tuple[int, ...], ends: Floats) -> Iterator[Floats]:

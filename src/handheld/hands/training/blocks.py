@@ -51,7 +51,9 @@ class Backbone(nn.Module):
         super().__init__()
         before = (3, *widths)
         self.stages = nn.ModuleList(
-            nn.Sequential(convolution(before[i], width, stride=2), *(Residual(width) for _ in range(depth)))
+            nn.Sequential(
+                convolution(before[i], width, stride=2), *(Residual(width) for _ in range(depth))
+            )
             for i, (width, depth) in enumerate(zip(widths, depths, strict=True))
         )
 

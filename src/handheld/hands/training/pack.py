@@ -40,7 +40,12 @@ class ScoreTable(Protocol):
 
 Scores = TypeVar("Scores", bound=ScoreTable)
 
-_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float16": 2e-2, "int8_weights": 0.15, "int8": 0.5}
+_TOLERANCE: dict[Precision, float] = {
+    "float32": 1e-3,
+    "float16": 2e-2,
+    "int8_weights": 0.15,
+    "int8": 0.5,
+}
 """Probabilities that hardly vary over a few pictures make the file's share of difference look large."""
 
 _CREDITS = (
@@ -167,7 +172,12 @@ def written(
 
 
 def card_of(
-    network: nn.Module, plan: Mapping[str, Any], scores: Mapping[str, Any], *, title: str, seconds: float
+    network: nn.Module,
+    plan: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    *,
+    title: str,
+    seconds: float,
 ) -> dict[str, Any]:
     """Return what there is to know about a trained network, as plain values.
 
@@ -192,7 +202,10 @@ def card_of(
 
 def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
     """Write a card as Markdown, with the sizes of the files."""
-    sizes = [f"| {name} | {file.name} | {file.stat().st_size / 1e6:.2f} MB |" for name, file in files.files.items()]
+    sizes = [
+        f"| {name} | {file.name} | {file.stat().st_size / 1e6:.2f} MB |"
+        for name, file in files.files.items()
+    ]
     refused = [f"- no {name}: {why}" for name, why in files.refused.items()]
     scores = [f"| {name} | {value} |" for name, value in card["test_scores"].items()]
     learn = card["plan"].get("learn", {})
@@ -246,11 +259,16 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
             raise InputError(f"{run}: expected a run of {task}, it is one of {plan.get('task')}")
         file = run / f"{name}{ending}.tflite"
         if not file.is_file():
-            raise InputError(f"{file}: not there: end the run, or give --export-only to its command")
+            raise InputError(
+                f"{file}: not there: end the run, or give --export-only to its command"
+            )
         with atomic_path(folder / f"{name}.tflite") as temporary:
             temporary.write_bytes(file.read_bytes())
         sizes[task] = int(plan["network"]["size"])
-    cards = [(run / f"{name}.md").read_text("utf-8") for run, name in ((palm, "palm"), (landmark, "landmark"))]
+    cards = [
+        (run / f"{name}.md").read_text("utf-8")
+        for run, name in ((palm, "palm"), (landmark, "landmark"))
+    ]
     with atomic_path(folder / "card.md") as temporary:
         temporary.write_text("\n".join(cards), "utf-8")
     # Last: a folder with it is a pack that can be opened.

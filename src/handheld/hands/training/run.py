@@ -73,7 +73,9 @@ class RunFolder:
         try:
             plan: dict[str, Any] = json.loads(self.plan.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.plan}: no plan of a run ({error}): begin in another folder") from error
+            raise InputError(
+                f"{self.plan}: no plan of a run ({error}): begin in another folder"
+            ) from error
         return plan
 
     def settled_plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +92,9 @@ class RunFolder:
         for name, value in json.loads(json.dumps(wanted)).items():
             if name not in _MAY_DIFFER and stored.get(name) != value:
                 message = f"was begun with {name} = {stored.get(name)!r}, not {value!r}"
-                raise InputError(f"{self.path}: {message}: use another folder, or the same configuration")
+                raise InputError(
+                    f"{self.path}: {message}: use another folder, or the same configuration"
+                )
         return stored
 
 
@@ -143,11 +147,21 @@ def train(
         steps = learn.steps
         if minutes is not None and not folder.plan.is_file():
             steps = _steps_in(minutes, trainee, learn, progress)
-        settled = folder.settled_plan({**plan, "steps": steps, "started": time.time(), "version": __version__})
-        return _go_on(trainee, replace(learn, steps=int(settled["steps"])), settled, folder, progress)
+        settled = folder.settled_plan(
+            {**plan, "steps": steps, "started": time.time(), "version": __version__}
+        )
+        return _go_on(
+            trainee, replace(learn, steps=int(settled["steps"])), settled, folder, progress
+        )
 
 
-def _go_on(trainee: Trainee, learn: LearnConfig, plan: dict[str, Any], folder: RunFolder, progress: Progress) -> RunResult:
+def _go_on(
+    trainee: Trainee,
+    learn: LearnConfig,
+    plan: dict[str, Any],
+    folder: RunFolder,
+    progress: Progress,
+) -> RunResult:
     learner = make_learner(trainee, learn)
     watch = _Watch(trainee, learner, learn, folder, progress)
 
@@ -193,9 +207,15 @@ def averaged_weights(state: Path) -> dict[str, torch.Tensor]:
     """Return the mean weights of a run's state. Raises :class:`InputError` if it holds none."""
     prefix = "average.module."
     weights = load_state(state).get("network", {})
-    mean = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    mean = {
+        name.removeprefix(prefix): value
+        for name, value in weights.items()
+        if name.startswith(prefix)
+    }
     if not mean:
-        raise InputError(f"{state}: holds no averaged weights: expected the state of a training run of hands")
+        raise InputError(
+            f"{state}: holds no averaged weights: expected the state of a training run of hands"
+        )
     return mean
 
 
@@ -229,7 +249,14 @@ def _steps_in(minutes: float, trainee: Trainee, learn: LearnConfig, progress: Pr
 class _Watch:
     """Tells how a run goes: progress after each step, an evaluation now and then, both kept on disk."""
 
-    def __init__(self, trainee: Trainee, learner: Learner, learn: LearnConfig, folder: RunFolder, progress: Progress) -> None:
+    def __init__(
+        self,
+        trainee: Trainee,
+        learner: Learner,
+        learn: LearnConfig,
+        folder: RunFolder,
+        progress: Progress,
+    ) -> None:
         self._trainee = trainee
         self._learner = learner
         self._learn = learn
@@ -244,7 +271,9 @@ class _Watch:
         self._began = self._began or (time.monotonic(), step)
         seconds = time.monotonic() - self._began[0]
         speed = (step - self._began[1]) * self._learn.batch / seconds if seconds else 0.0
-        self._progress("train", step / steps, f"step {step}, loss {loss:.4f}, {speed:.0f} examples/s")
+        self._progress(
+            "train", step / steps, f"step {step}, loss {loss:.4f}, {speed:.0f} examples/s"
+        )
         if self._board is not None and step % 50 == 0:
             self._board.add_scalar("loss", loss, step)
         if step % self._learn.evaluate_every == 0 and step < steps:
@@ -276,7 +305,9 @@ def _append(path: Path, line: dict[str, Any]) -> None:
         with path.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(line) + "\n")
     except OSError as error:
-        raise MediaError(f"{path}: cannot be written: {error}; the run goes on from its last state") from error
+        raise MediaError(
+            f"{path}: cannot be written: {error}; the run goes on from its last state"
+        ) from error
 
 
 def _read_evaluations(path: Path) -> list[dict[str, Any]]:

@@ -91,11 +91,19 @@ class Edges:
         until = counts.cumsum()
         return cls(graph, until, float(until[-1] / graph.weights.sum(dtype=np.float64)))
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def draw(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return both ends of ``count`` edges, each drawn as often as it counts: (count,) and (count,)."""
-        last = self.until.searchsorted(self.until[-1])  # the last that counts: products may be rounded up
-        edges = self.until.searchsorted(rng.random(count) * self.until[-1], side="right").clip(max=last)
-        return self.graph.offsets.searchsorted(edges, side="right") - 1, self.graph.neighbours[edges].astype(np.int64)
+        last = self.until.searchsorted(
+            self.until[-1]
+        )  # the last that counts: products may be rounded up
+        edges = self.until.searchsorted(rng.random(count) * self.until[-1], side="right").clip(
+            max=last
+        )
+        return self.graph.offsets.searchsorted(edges, side="right") - 1, self.graph.neighbours[
+            edges
+        ].astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +140,13 @@ class Step:
 
     def __post_init__(self) -> None:
         if self.labels.shape != (self.edges.graph.nodes,) or not (self.labels >= 0).any():
-            raise InputError(f"expected labels of {self.edges.graph.nodes} nodes, some of them known, got {self.labels.shape}")
+            raise InputError(
+                f"expected labels of {self.edges.graph.nodes} nodes, some of them known, got {self.labels.shape}"
+            )
         if self.batch < 1 or self.pairs < 1:
-            raise InputError(f"expected a batch and pairs of 1 or more, got {self.batch} and {self.pairs}")
+            raise InputError(
+                f"expected a batch and pairs of 1 or more, got {self.batch} and {self.pairs}"
+            )
 
     def __call__(self, number: int) -> float:
         """Return the loss of a step."""
@@ -143,15 +155,22 @@ class Step:
         one, other = self.edges.draw(self.pairs, rng)
         logits, first, second = self._answers(chosen, one, other)
         labels = torch.from_numpy(self.labels[chosen]).to(logits.device)
-        loss = functional.cross_entropy(logits, labels) + self.edges.share * self.distance(first, second).mean()
+        loss = (
+            functional.cross_entropy(logits, labels)
+            + self.edges.share * self.distance(first, second).mean()
+        )
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
-    def _answers(self, chosen: NDArray[np.int64], *ends: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
+    def _answers(
+        self, chosen: NDArray[np.int64], *ends: NDArray[np.int64]
+    ) -> tuple[torch.Tensor, ...]:
         """Return the logits of labelled nodes, and what is compared of both ends of edges."""
         nodes, sizes = np.concatenate([chosen, *ends]), [len(chosen), *map(len, ends)]
         if self.hidden is not None:
             compared = self.hidden(*self.inputs(nodes[sizes[0] :]))
             return self.network(*self.inputs(chosen)), *torch.split(compared, sizes[1:])
-        logits: torch.Tensor = self.network(*self.inputs(nodes))  # one batch, so that batch normalisation sees all of it
+        logits: torch.Tensor = self.network(
+            *self.inputs(nodes)
+        )  # one batch, so that batch normalisation sees all of it
         return torch.split(logits, sizes)

@@ -27,10 +27,16 @@ except ImportError as error:
 
 _MOST_BYTES = 1 << 16  # of a request
 _MOST_MESSAGES = 50
-_TYPES = {"chat.html": "text/html; charset=utf-8", "chat.css": "text/css", "chat.js": "text/javascript"}
+_TYPES = {
+    "chat.html": "text/html; charset=utf-8",
+    "chat.css": "text/css",
+    "chat.js": "text/javascript",
+}
 
 
-def create_app(replier: Replier, *, personal: Path | None = None, hosts: tuple[str, ...] = ()) -> Starlette:
+def create_app(
+    replier: Replier, *, personal: Path | None = None, hosts: tuple[str, ...] = ()
+) -> Starlette:
     """Return the application.
 
     Args:
@@ -75,10 +81,20 @@ def create_app(replier: Replier, *, personal: Path | None = None, hosts: tuple[s
 
 
 def serve(
-    replier: Replier, *, personal: Path | None, host: str, port: int, on_start: Callable[[str], None] | None = None
+    replier: Replier,
+    *,
+    personal: Path | None,
+    host: str,
+    port: int,
+    on_start: Callable[[str], None] | None = None,
 ) -> None:
     """Answer requests until the process is told to end. Raises :class:`ServiceError` if the port cannot be used."""
-    run_app(create_app(replier, personal=personal, hosts=(host,)), host=host, port=port, on_start=on_start)
+    run_app(
+        create_app(replier, personal=personal, hosts=(host,)),
+        host=host,
+        port=port,
+        on_start=on_start,
+    )
 
 
 async def _asset(request: Request) -> Response:
@@ -106,7 +122,11 @@ async def _content(request: Request) -> dict[str, Any]:
 
 def _messages(content: dict[str, Any]) -> list[Message]:
     given = content.get("messages")
-    if not isinstance(given, list) or not 1 <= len(given) <= _MOST_MESSAGES or not all(isinstance(m, dict) for m in given):
+    if (
+        not isinstance(given, list)
+        or not 1 <= len(given) <= _MOST_MESSAGES
+        or not all(isinstance(m, dict) for m in given)
+    ):
         raise InputError(f"expected messages, 1 to {_MOST_MESSAGES} objects with text and mine")
     return [Message(_text(each, "text"), each.get("mine") is True) for each in given]
 

@@ -6,7 +6,9 @@ from handheld.reply.training.profanity import is_profane
 
 _PATTERNS = {
     "a placeholder": re.compile(r"\[[^\]]*\]|\{[^}]*\}|<[^>]*>|_{2,}|\bX{2,}\b"),
-    "an address": re.compile(r"https?:|www\.|\b\w+@\w+|@\w{2,}|\b\w+\.(?:com|org|net|io|edu)\b", re.IGNORECASE),
+    "an address": re.compile(
+        r"https?:|www\.|\b\w+@\w+|@\w{2,}|\b\w+\.(?:com|org|net|io|edu)\b", re.IGNORECASE
+    ),
     "a number that could be somebody's": re.compile(r"(?:\d[\s().-]?){6,}"),
 }
 

@@ -75,7 +75,9 @@ class NearWords:
         return " ".join(written)
 
 
-def composed(written: Sequence[WrittenMessage], near: NearWords, count: int, rng: np.random.Generator) -> list[str]:
+def composed(
+    written: Sequence[WrittenMessage], near: NearWords, count: int, rng: np.random.Generator
+) -> list[str]:
     """Return texts made of hand-written messages, each once.
 
     Args:

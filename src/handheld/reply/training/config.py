@@ -170,11 +170,16 @@ def read(path: str | os.PathLike[str]) -> Config:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
     known = {"out", "name", "card", "conversations", "settings", *_TEXTS, *_OPTIONAL}
     if unknown := table.keys() - known:
-        raise InputError(f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}")
+        raise InputError(
+            f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}"
+        )
     if not isinstance(table.get("conversations"), list) or not table["conversations"]:
         raise InputError(f"{os.fspath(path)}: expected one [[conversations]] or more")
     folder = Path(path).resolve().parent
-    sources = [from_table(Source, each, f"conversations.{number}") for number, each in enumerate(table["conversations"], 1)]
+    sources = [
+        from_table(Source, each, f"conversations.{number}")
+        for number, each in enumerate(table["conversations"], 1)
+    ]
 
     def text(name: str) -> Path:
         return find(str(table[name]), folder) if name in table else ASSETS / _TEXTS[name]

@@ -19,7 +19,12 @@ from handheld.reply.message_network import MessageNetwork, Vocabulary, short_key
 from handheld.reply.ranker import softmax
 from handheld.reply.safety import HARMLESS, MILD, SafetyDetector
 from handheld.reply.training.guide import Situations
-from handheld.reply.training.message_network import BatchReader, NetworkShape, TrainedNetwork, exported
+from handheld.reply.training.message_network import (
+    BatchReader,
+    NetworkShape,
+    TrainedNetwork,
+    exported,
+)
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
 from handheld.reply.training.vectors import read_vectors
@@ -32,7 +37,9 @@ _GRAVE, _FOREIGN, _FINE, _SAID, _ANSWERED = 32, 6, 28, 112, 48  # messages of ea
 _JOINS = (". ", ", ", " ", " and ", " but ", "\n")
 _JOINED = 0.24  # of the grave messages, those that stand beside a harmless one
 _PIECES = 0.35  # of the harmless messages, those of which a few words are taken: no piece of them may alarm
-_SURE = 0.9  # share of the harmless topic from which on pieces of a sentence are taken to be harmless
+_SURE = (
+    0.9  # share of the harmless topic from which on pieces of a sentence are taken to be harmless
+)
 _SMOOTHED = 0.02  # of each label, given to all topics alike
 _ANSWERS = 0.5  # of the loss
 _TOPICS = 0.5  # of the loss of what a message is about: whether it is grave at all matters more than what it is called
@@ -63,13 +70,17 @@ def topics_of(written: Sequence[WrittenMessage]) -> tuple[str, ...]:
     """Return the topics in their order, the harmless one last. Raises :class:`InputError` if none
     is.
     """
-    topics = [topic for topic in dict.fromkeys(message.topic for message in written) if topic != HARMLESS]
+    topics = [
+        topic for topic in dict.fromkeys(message.topic for message in written) if topic != HARMLESS
+    ]
     if len(topics) == len({message.topic for message in written}):
         raise InputError(f"expected messages in a section [{HARMLESS}] beside {', '.join(topics)}")
     return (*topics, HARMLESS)
 
 
-def read_vocabulary(path: Path | None, texts: Sequence[str], size: int, count: int, seed: int) -> Vocabulary:
+def read_vocabulary(
+    path: Path | None, texts: Sequence[str], size: int, count: int, seed: int
+) -> Vocabulary:
     """Return vectors of words.
 
     Args:
@@ -132,7 +143,11 @@ class DetectorStep:
             shares = weights[numbers] / weights[numbers].sum()
             object.__setattr__(self, f"_{name}", (numbers, shares))
         object.__setattr__(self, "_labels", labels)
-        object.__setattr__(self, "_is_grave", torch.tensor([topic not in (HARMLESS, MILD) for topic in self.topics]))
+        object.__setattr__(
+            self,
+            "_is_grave",
+            torch.tensor([topic not in (HARMLESS, MILD) for topic in self.topics]),
+        )
 
     def __call__(self, number: int) -> float:
         """Return the loss of a step."""
@@ -166,7 +181,11 @@ class DetectorStep:
         texts: list[str] = []
         labels: list[int] = []
         for place in self._some("grave", _GRAVE, rng):
-            texts.append(self._beside(self._text(place), rng) if rng.random() < _JOINED else self._text(place))
+            texts.append(
+                self._beside(self._text(place), rng)
+                if rng.random() < _JOINED
+                else self._text(place)
+            )
             labels.append(self._label(place))
         if LANGUAGE in self.topics:
             for place in self._some("foreign", _FOREIGN, rng):
@@ -215,7 +234,9 @@ class DetectorStep:
         """Situations are harmless, but for those to which people answer that they are sorry."""
         gentle = self.material.gentle[self.material.situations.intents[answered].argmax(axis=1)]
         mild = self.topics.index(MILD) if MILD in self.topics else len(self.topics) - 1
-        return np.eye(len(self.topics), dtype=np.float32)[np.where(gentle, mild, len(self.topics) - 1)]
+        return np.eye(len(self.topics), dtype=np.float32)[
+            np.where(gentle, mild, len(self.topics) - 1)
+        ]
 
     def _some(self, name: str, count: int, rng: np.random.Generator) -> list[int]:
         numbers, shares = getattr(self, f"_{name}")
@@ -229,7 +250,9 @@ class DetectorStep:
         return int(self._labels[place])  # type: ignore[attr-defined]  # set once, in __post_init__
 
 
-def topic_losses(logits: torch.Tensor, wanted: torch.Tensor, is_grave: torch.Tensor) -> torch.Tensor:
+def topic_losses(
+    logits: torch.Tensor, wanted: torch.Tensor, is_grave: torch.Tensor
+) -> torch.Tensor:
     """Return (texts,) cross entropies of topics, and of whether a text is grave.
 
     Args:
@@ -277,7 +300,9 @@ def train_network(
 
 def risks_of(network: MessageNetwork, topics: Sequence[str], texts: Sequence[str]) -> Floats:
     """Return (texts,) the risk of each text's worst span; see ``safety.Verdict``."""
-    detector = SafetyDetector(network, tuple(topics), silent=1.0, careful=1.0, mild=1.0, sorry=1.0, wary=1.0)
+    detector = SafetyDetector(
+        network, tuple(topics), silent=1.0, careful=1.0, mild=1.0, sorry=1.0, wary=1.0
+    )
     return np.array([detector.judge(text).risk for text in texts], np.float32)
 
 

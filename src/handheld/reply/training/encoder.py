@@ -31,7 +31,9 @@ class Encoder(nn.Module):
         try:
             from transformers import AutoModel, AutoTokenizer
         except ImportError as error:
-            raise MissingDependencyError("transformers", "train", "learning from a sentence encoder") from error
+            raise MissingDependencyError(
+                "transformers", "train", "learning from a sentence encoder"
+            ) from error
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self.layers: Any = AutoModel.from_pretrained(folder, local_files_only=True)
@@ -54,7 +56,9 @@ class Encoder(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Return (texts, size) vectors."""
-        pieces = self._tokenizer(list(texts), padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt")
+        pieces = self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt"
+        )
         hidden = self.layers(**pieces).last_hidden_state
         mask = pieces["attention_mask"][..., None].float()
         mean: torch.Tensor = (hidden * mask).sum(dim=1) / mask.sum(dim=1)

@@ -48,7 +48,10 @@ class Texts:
 
     def _counts(self, texts: Whole) -> "csr_array":
         numbers, offsets = self._take(texts)
-        found = csr_array((np.ones(len(numbers), np.float32), numbers, offsets), shape=(len(texts), len(self.rarity)))
+        found = csr_array(
+            (np.ones(len(numbers), np.float32), numbers, offsets),
+            shape=(len(texts), len(self.rarity)),
+        )
         found.sum_duplicates()
         return found
 
@@ -88,5 +91,8 @@ class Batches:
         for pairs, repeats in self.groups:
             for _ in range(repeats):
                 order = rng.permutation(pairs)
-                found += [order[start : start + self.size] for start in range(0, len(order) - self.size + 1, self.size)]
+                found += [
+                    order[start : start + self.size]
+                    for start in range(0, len(order) - self.size + 1, self.size)
+                ]
         return [found[place] for place in rng.permutation(len(found))]

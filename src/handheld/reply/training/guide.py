@@ -94,7 +94,9 @@ def read_judged(path: Path, names: Sequence[str]) -> list[Judged]:
         message, _, intents = line.partition("\t")
         wanted = [name.strip() for name in intents.split(";") if name.strip()]
         if unknown := [name for name in wanted if name not in number]:
-            raise InputError(f"{path}: {message!r} names the intent {unknown[0]!r}, which there is not")
+            raise InputError(
+                f"{path}: {message!r} names the intent {unknown[0]!r}, which there is not"
+            )
         judged.append(Judged(read_turns(message), frozenset(number[name] for name in wanted)))
     return judged
 
@@ -103,6 +105,8 @@ def _shares(line: Line, number: Mapping[str, int], path: Path) -> NDArray[np.flo
     found = np.zeros(len(number), np.float32)
     for rank, name in enumerate(part.strip() for part in line.section.split(";")):
         if name not in number:
-            raise InputError(f"{path}: [{line.section}] names the intent {name!r}, which there is not")
+            raise InputError(
+                f"{path}: [{line.section}] names the intent {name!r}, which there is not"
+            )
         found[number[name]] = 2.0**-rank
     return np.asarray(found / found.sum(), np.float32)

@@ -73,7 +73,9 @@ class Replies:
         return next((self.number[key] for key in beginnings(answer) if key in self.number), -1)
 
 
-def relations(replies: Replies, which: NDArray[np.int64], ranker: Ranker, pairs: Pairs) -> dict[str, Graph]:
+def relations(
+    replies: Replies, which: NDArray[np.int64], ranker: Ranker, pairs: Pairs
+) -> dict[str, Graph]:
     """Join replies with each other, and with messages, whose nodes come after theirs.
 
     Args:
@@ -83,16 +85,28 @@ def relations(replies: Replies, which: NDArray[np.int64], ranker: Ranker, pairs:
         pairs: messages and what answered them.
     """
     words = graph_of(np.packbits(_CODES.of(_ALIKE.of(replies.texts)), axis=1))
-    learned = graph_of(np.packbits(_CODES.of_vectors(ranker.replies(replies.texts).vectors), axis=1))
+    learned = graph_of(
+        np.packbits(_CODES.of_vectors(ranker.replies(replies.texts).vectors), axis=1)
+    )
     chosen = np.flatnonzero((which >= 0) & (pairs.splits == TRAIN))
     heard = [canonical(pairs.texts[text]) for text in pairs.context[chosen, 0]]
     messages = {key: place for place, key in enumerate(dict.fromkeys(heard), len(replies.keys))}
-    said = Graph.of_edges([messages[key] for key in heard], which[chosen], nodes=len(replies.keys) + len(messages))
-    return {"words": _widened(words, said.nodes), "learned": _widened(learned, said.nodes), "messages": said}
+    said = Graph.of_edges(
+        [messages[key] for key in heard], which[chosen], nodes=len(replies.keys) + len(messages)
+    )
+    return {
+        "words": _widened(words, said.nodes),
+        "learned": _widened(learned, said.nodes),
+        "messages": said,
+    }
 
 
 def spread(
-    graphs: Mapping[str, Graph], weights: Mapping[str, float], replies: Replies, seeds: Sequence[tuple[str, int]], classes: int
+    graphs: Mapping[str, Graph],
+    weights: Mapping[str, float],
+    replies: Replies,
+    seeds: Sequence[tuple[str, int]],
+    classes: int,
 ) -> Labels:
     """Return the intents of replies.
 
@@ -103,9 +117,13 @@ def spread(
         seeds: texts of replies and their intents; the rest learn from these.
         classes: number of intents.
     """
-    graph = Graph.joined({name: (graphs[name], weight) for name, weight in weights.items() if weight})
+    graph = Graph.joined(
+        {name: (graphs[name], weight) for name, weight in weights.items() if weight}
+    )
     numbers = {replies.number[canonical(text)]: intent for text, intent in seeds}
-    labels = propagate(graph, Seeds.of(list(numbers), list(numbers.values())), classes=classes, kept=_KEPT)
+    labels = propagate(
+        graph, Seeds.of(list(numbers), list(numbers.values())), classes=classes, kept=_KEPT
+    )
     count = len(replies.keys)
     return Labels(labels.names[:count], labels.shares[:count], classes)
 

@@ -68,7 +68,9 @@ class Step:
         loss = self._ranking(asked, context, replies)
         if lesson.intents is not None:
             wanted = torch.from_numpy(_shares(lesson.intents, chosen))
-            loss = loss + lesson.weight * functional.cross_entropy(self.network.intent(asked), wanted)
+            loss = loss + lesson.weight * functional.cross_entropy(
+                self.network.intent(asked), wanted
+            )
         if lesson.taught is not None:
             loss = loss + lesson.weight * self._taught(lesson.taught, number)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -81,17 +83,28 @@ class Step:
         theirs = texts.shared(replies).T.tocsc()
         for weight, before in zip(mix[1:], (context[:, :1], context[:, 1:]), strict=True):
             shared = sum(texts.shared(column) for column in before.T)
-            scores = scores + weight * torch.from_numpy((shared @ theirs).toarray().astype(np.float32))
+            scores = scores + weight * torch.from_numpy(
+                (shared @ theirs).toarray().astype(np.float32)
+            )
         same = torch.from_numpy(replies[:, None] == replies).fill_diagonal_(False)
         scores, right = scores.masked_fill(same, _NEVER), torch.arange(len(replies))
-        return (functional.cross_entropy(scores, right) + functional.cross_entropy(scores.T, right)) / 2
+        return (
+            functional.cross_entropy(scores, right) + functional.cross_entropy(scores.T, right)
+        ) / 2
 
     def _taught(self, taught: TaughtMessages, number: int) -> torch.Tensor:
         rng = np.random.default_rng((self.seed, number))
-        chosen = rng.integers(len(taught.texts), size=min(len(taught.texts), self.lesson.batches.size // 2))
+        chosen = rng.integers(
+            len(taught.texts), size=min(len(taught.texts), self.lesson.batches.size // 2)
+        )
         nothing = np.full(len(chosen), NOTHING)
-        context = [self.lesson.texts.flat(texts) for texts in (taught.texts[chosen], *[nothing] * (CONTEXT - 1))]
-        return functional.cross_entropy(self.network.intent(self.network.asked(context)), taught.intents[chosen])
+        context = [
+            self.lesson.texts.flat(texts)
+            for texts in (taught.texts[chosen], *[nothing] * (CONTEXT - 1))
+        ]
+        return functional.cross_entropy(
+            self.network.intent(self.network.asked(context)), taught.intents[chosen]
+        )
 
 
 def _shares(intents: Labels, chosen: Whole) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
@@ -105,8 +118,22 @@ def _shares(intents: Labels, chosen: Whole) -> "np.ndarray[tuple[int, int], np.d
 
 
 def learn(
-    network: Network, lesson: Lesson, schedule: Schedule, *, seed: int, save: Path | None, report: Report
+    network: Network,
+    lesson: Lesson,
+    schedule: Schedule,
+    *,
+    seed: int,
+    save: Path | None,
+    report: Report,
 ) -> Sequence[tuple[int, float]]:
     """Train a ranker; return the (step, loss) of its training. Raises :class:`TrainingError`, :class:`InputError`."""
     steps = round(schedule.epochs * lesson.batches.per_epoch)
-    return fit(network.train(), Step(network, lesson, seed), schedule, steps, save=save, report=report, seed=seed)
+    return fit(
+        network.train(),
+        Step(network, lesson, seed),
+        schedule,
+        steps,
+        save=save,
+        report=report,
+        seed=seed,
+    )

@@ -19,7 +19,9 @@ from handheld.reply.message_network import FEATURES, MessageNetwork, Vocabulary,
 
 _LONGEST = 48  # words of a text that are learned from
 _ALL = 1 << 16  # features of a text: none is left out, as none is when spans are read
-_WORD_DROPOUT = 0.1  # words hidden from the filters, so that the neighbours of a word must do as well
+_WORD_DROPOUT = (
+    0.1  # words hidden from the filters, so that the neighbours of a word must do as well
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ class TrainedNetwork(nn.Module):
         if self.training:
             kept = (torch.rand(len(batch.numbers)) >= self.shape.dropout).float()
         sums = functional.embedding_bag(
-            batch.numbers, on_grid(self.table), batch.offsets[:-1], mode="sum", per_sample_weights=kept
+            batch.numbers,
+            on_grid(self.table),
+            batch.offsets[:-1],
+            mode="sum",
+            per_sample_weights=kept,
         )
         counts = (batch.offsets[1:] - batch.offsets[:-1]).clamp(min=1).float()
         normalised: torch.Tensor = self.norm(sums / counts.sqrt()[:, None])
@@ -136,9 +142,13 @@ class BatchReader:
         counts = np.minimum(np.diff(words.offsets), _LONGEST)
         places = np.full((len(texts), max(1, int(counts.max(initial=1)))), -1, np.int64)
         everywhere = self._places(words.hashes)
-        for text, (begin, count) in enumerate(zip(words.offsets.tolist(), counts.tolist(), strict=False)):
+        for text, (begin, count) in enumerate(
+            zip(words.offsets.tolist(), counts.tolist(), strict=False)
+        ):
             places[text, :count] = everywhere[begin : begin + count]
-        return MessageBatch(torch.from_numpy(numbers), torch.from_numpy(offsets), torch.from_numpy(places))
+        return MessageBatch(
+            torch.from_numpy(numbers), torch.from_numpy(offsets), torch.from_numpy(places)
+        )
 
     def _places(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
         keys, wanted = self.vocabulary.keys, short_keys(hashes)

@@ -59,11 +59,15 @@ def read_messages(folder: Path, most: int, seed: int) -> list[WrittenMessage]:
         if path.name != "slots.txt":
             lessons += _read_file(path, slots, most, seed)
     if not lessons:
-        raise InputError(f"{folder} holds no messages: expected .txt files with a [topic] and lines below it")
+        raise InputError(
+            f"{folder} holds no messages: expected .txt files with a [topic] and lines below it"
+        )
     return lessons
 
 
-def _read_file(path: Path, slots: Mapping[str, Sequence[str]], most: int, seed: int) -> list[WrittenMessage]:
+def _read_file(
+    path: Path, slots: Mapping[str, Sequence[str]], most: int, seed: int
+) -> list[WrittenMessage]:
     lessons: list[WrittenMessage] = []
     for number, line in enumerate(read_sections(path)):
         for slot in _SLOT.findall(line.text):
@@ -71,11 +75,16 @@ def _read_file(path: Path, slots: Mapping[str, Sequence[str]], most: int, seed: 
                 raise InputError(f"{path}: {{{slot}}} in {line.text!r} is no section of slots.txt")
         # a line of its own for the draw, so that adding one elsewhere changes nothing here
         rng = np.random.default_rng([seed, number, sum(path.name.encode())])
-        lessons += [WrittenMessage(line.section, text, (path.stem, number)) for text in drawn(line.text, slots, most, rng)]
+        lessons += [
+            WrittenMessage(line.section, text, (path.stem, number))
+            for text in drawn(line.text, slots, most, rng)
+        ]
     return lessons
 
 
-def drawn(line: str, slots: Mapping[str, Sequence[str]], most: int, rng: np.random.Generator) -> list[str]:
+def drawn(
+    line: str, slots: Mapping[str, Sequence[str]], most: int, rng: np.random.Generator
+) -> list[str]:
     """Return different messages that a line stands for, ``most`` or fewer, drawn at random.
 
     >>> drawn("(hi|hello) there", {}, 10, np.random.default_rng(0))

@@ -28,7 +28,9 @@ class Network(nn.Module):
         dropout: share of features, and of what the first layers give, that is left out while learning.
     """
 
-    def __init__(self, rows: int, width: int, hidden: int, out: int, intents: int, *, dropout: float = 0.1):
+    def __init__(
+        self, rows: int, width: int, hidden: int, out: int, intents: int, *, dropout: float = 0.1
+    ):
         super().__init__()
         self.table = nn.Parameter(torch.randn(rows, width) * 0.1)
         self.norm = nn.LayerNorm(width)
@@ -41,8 +43,14 @@ class Network(nn.Module):
     def texts(self, flat: Flat) -> torch.Tensor:
         """Return (texts, width)."""
         numbers, offsets = flat
-        keep = (torch.rand(len(numbers)) >= self.dropout).float() if self.training and self.dropout else None
-        sums = functional.embedding_bag(numbers, on_grid(self.table), offsets[:-1], mode="sum", per_sample_weights=keep)
+        keep = (
+            (torch.rand(len(numbers)) >= self.dropout).float()
+            if self.training and self.dropout
+            else None
+        )
+        sums = functional.embedding_bag(
+            numbers, on_grid(self.table), offsets[:-1], mode="sum", per_sample_weights=keep
+        )
         counts = (offsets[1:] - offsets[:-1]).clamp(min=1).float()
         normalised: torch.Tensor = self.norm(sums / counts.sqrt()[:, None])
         return normalised
@@ -58,14 +66,19 @@ class Network(nn.Module):
 
     def answers(self, flat: Flat) -> torch.Tensor:
         """Return (n, out) of replies, of length 1."""
-        hidden = functional.dropout(torch.relu(self.reply(self.texts(flat))), self.dropout, self.training)
+        hidden = functional.dropout(
+            torch.relu(self.reply(self.texts(flat))), self.dropout, self.training
+        )
         return functional.normalize(self.answer(hidden), dim=1)
 
 
 def exported(network: Network, reader: Rows, rarity: NDArray[np.float32]) -> Ranker:
     """Return the network as a device runs it."""
     names = ("norm", "hidden", "query", "intent", "reply", "answer")
-    layers = {name: (_array(getattr(network, name).weight), _array(getattr(network, name).bias)) for name in names}
+    layers = {
+        name: (_array(getattr(network, name).weight), _array(getattr(network, name).bias))
+        for name in names
+    }
     return Ranker(learned(network.table, reader), rarity, layers, _array(network.mix.exp()))
 
 

@@ -97,23 +97,48 @@ def pairs_of(files: Mapping[str, Sequence[Conversation]], division: Division = D
             split = division.split(f"{file}/{conversation.id}", [speaker for speaker, _ in said])
             for place in range(1, len(said)):
                 speaker, answer = said[place]
-                reason = next(filter(None, (_reason(text, reasons) for text in (answer, said[place - 1][1]))), "")
+                reason = next(
+                    filter(None, (_reason(text, reasons) for text in (answer, said[place - 1][1]))),
+                    "",
+                )
                 name = f"{file}/{speaker}"
                 answers[name] += 1
-                if not reason and split == TRAIN and len(speaker) > 1 and answers[name] > division.most:
+                if (
+                    not reason
+                    and split == TRAIN
+                    and len(speaker) > 1
+                    and answers[name] > division.most
+                ):
                     reason = "somebody who says too much"
                 if reason:
                     left_out[reason] += 1
                     continue
-                before = [said[place - back][1] if place >= back else None for back in range(1, CONTEXT + 1)]
-                numbers = [NOTHING if text is None else texts.setdefault(text, len(texts)) for text in (*before, answer)]
+                before = [
+                    said[place - back][1] if place >= back else None
+                    for back in range(1, CONTEXT + 1)
+                ]
+                numbers = [
+                    NOTHING if text is None else texts.setdefault(text, len(texts))
+                    for text in (*before, answer)
+                ]
                 rows.append((*numbers, source, number, split, people.setdefault(name, len(people))))
     found = np.array(rows, np.int64).reshape(-1, CONTEXT + 5)
     if not (found[:, -2] == TRAIN).any():
-        raise InputError(f"no answer is left to learn from; left out: {dict(left_out) or 'none, the files hold none'}")
+        raise InputError(
+            f"no answer is left to learn from; left out: {dict(left_out) or 'none, the files hold none'}"
+        )
     columns = [found[:, CONTEXT + each] for each in range(5)]
     replies, sources, numbers_of, splits, speakers = columns
-    return Pairs(tuple(texts), found[:, :CONTEXT], replies, sources, numbers_of, splits, speakers, dict(left_out))
+    return Pairs(
+        tuple(texts),
+        found[:, :CONTEXT],
+        replies,
+        sources,
+        numbers_of,
+        splits,
+        speakers,
+        dict(left_out),
+    )
 
 
 def _reason(text: str, known: dict[str, str]) -> str:

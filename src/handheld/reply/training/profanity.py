@@ -17,7 +17,9 @@ _SIGNS = str.maketrans("013457@$!+|", "oieastasiti")
 _TOKEN = re.compile(r"(?:[^\W_]|[@$*!+|])+")
 _APART = re.compile(r"(?<!\w)[^\W\d_](?:[ ._-]{1,2}[^\W\d_]){2,}(?!\w)")
 _EDGES = "!+|"  # signs that more often end a sentence than stand for a letter
-_MASKED = re.compile(r"[^*]+(?:\*+[^*]+)+\**|[^*]+\*{2,}")  # one star behind a word marks a slip: "their*"
+_MASKED = re.compile(
+    r"[^*]+(?:\*+[^*]+)+\**|[^*]+\*{2,}"
+)  # one star behind a word marks a slip: "their*"
 _SHORTEST_MASKED = 3  # letters and stars; "a*" says nothing
 
 Runs = tuple[str, tuple[int, ...]]
@@ -49,7 +51,9 @@ def is_profane(text: str) -> bool:
     tokens = _TOKEN.findall(folded)
     apart = ["".join(filter(str.isalpha, spelled)) for spelled in _APART.findall(folded)]
     line = f" {' '.join(tokens)} "
-    return any(map(_is_listed, tokens + apart)) or any(f" {phrase} " in line for phrase in _words().phrases)
+    return any(map(_is_listed, tokens + apart)) or any(
+        f" {phrase} " in line for phrase in _words().phrases
+    )
 
 
 def _folded(text: str) -> str:
@@ -57,7 +61,9 @@ def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in decomposed if unicodedata.category(letter) not in ("Mn", "Cf"))
+    return "".join(
+        letter for letter in decomposed if unicodedata.category(letter) not in ("Mn", "Cf")
+    )
 
 
 def _is_listed(token: str) -> bool:
@@ -80,7 +86,8 @@ def _is_word(word: str) -> bool:
     if any(part in letters for part in words.within):
         return True
     return any(
-        all(count >= least for count, least in zip(counts, leasts, strict=True)) for leasts in words.whole.get(letters, ())
+        all(count >= least for count, least in zip(counts, leasts, strict=True))
+        for leasts in words.whole.get(letters, ())
     )
 
 
@@ -111,7 +118,9 @@ def _words() -> _Words:
         whole[letters].append(counts)
     within = tuple(line.strip("*") for line in _lines() if line.startswith("*"))
     phrases = tuple(line[1:].strip() for line in _lines() if line.startswith("+"))
-    innocent = frozenset(word for line in _lines() if line.startswith("!") for word in line[1:].split())
+    innocent = frozenset(
+        word for line in _lines() if line.startswith("!") for word in line[1:].split()
+    )
     return _Words(dict(whole), within, phrases, innocent)
 
 
@@ -129,5 +138,7 @@ def _spelled() -> frozenset[str]:
 
 @cache
 def _lines() -> tuple[str, ...]:
-    content = resources.files("handheld.reply").joinpath("assets", "profanity.txt").read_text("utf-8")
+    content = (
+        resources.files("handheld.reply").joinpath("assets", "profanity.txt").read_text("utf-8")
+    )
     return tuple(line for line in content.splitlines() if line and not line.startswith("#"))

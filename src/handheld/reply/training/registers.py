@@ -42,7 +42,9 @@ def varied(text: str, rng: np.random.Generator) -> str:
     if rng.random() < 0.25:
         text = _shortened(text, rng)
     if rng.random() < 0.25:
-        text = " ".join(_slipped(word, rng) if rng.random() < 0.2 else word for word in text.split())
+        text = " ".join(
+            _slipped(word, rng) if rng.random() < 0.2 else word for word in text.split()
+        )
     if rng.random() < 0.15:
         text = f"{_one_of(_BEFORE, rng)} {text}"
     if rng.random() < 0.15:

@@ -67,7 +67,9 @@ class RankerStages:
     style: NDArray[np.float32]
 
 
-def train(config: Config, *, progress: Progress = silent) -> tuple[ReplyBundle, Pairs, list[Skipped]]:
+def train(
+    config: Config, *, progress: Progress = silent
+) -> tuple[ReplyBundle, Pairs, list[Skipped]]:
     """Make a bundle and write it; return it, the pairs it was made of, and what could not be read.
 
     Raises:
@@ -79,8 +81,12 @@ def train(config: Config, *, progress: Progress = silent) -> tuple[ReplyBundle, 
     with locked(state_of(config), _LOCK):
         clock = StageClock(progress, kept=state_of(config) / "seconds.json")
         with clock.of("read conversations"):
-            files = {_stem(source.path): read_conversations(source.path) for source in config.sources}
-            pairs = pairs_of({name: file.conversations for name, file in files.items()}, config.settings.division)
+            files = {
+                _stem(source.path): read_conversations(source.path) for source in config.sources
+            }
+            pairs = pairs_of(
+                {name: file.conversations for name, file in files.items()}, config.settings.division
+            )
         stages = _ranker(config, pairs, clock) if config.base is None else _of_base(config.base)
         safety = _detector(config, stages, pairs, clock)
         bundle = _settled(config, stages, safety, pairs, clock)
@@ -94,17 +100,23 @@ def _ranker(config: Config, pairs: Pairs, clock: StageClock) -> RankerStages:
     names, seeds = guide.read_intents(config.intents)
     situations = guide.read_situations(config.situations, names, how.expanded)
     reader = Rows(_READS, how.rows, how.length)
-    texts = Texts.of(reader, (*pairs.texts, *situations.texts), np.unique(pairs.replies[pairs.where(TRAIN)]))
+    texts = Texts.of(
+        reader, (*pairs.texts, *situations.texts), np.unique(pairs.replies[pairs.where(TRAIN)])
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(how.seed)
-        network = Network(how.rows, how.width, how.hidden, how.out, len(names) + 1, dropout=how.dropout)
+        network = Network(
+            how.rows, how.width, how.hidden, how.out, len(names) + 1, dropout=how.dropout
+        )
     batches = Batches(
         [(pairs.where(TRAIN, number), source.repeats) for number, source in enumerate(config.sources)],
         how.first.batch, how.seed,
     )  # fmt: skip
     lesson = Lesson(pairs, texts, batches)
     with clock.of("learn to rank"):
-        learn(network, lesson, how.first, seed=how.seed, save=state / "first.pt", report=clock.steps)
+        learn(
+            network, lesson, how.first, seed=how.seed, save=state / "first.pt", report=clock.steps
+        )
     with clock.of("spread intents"):
         replies = Replies.of(pairs, [text for text, _ in seeds])
         which = replies.of_pairs(pairs)
@@ -112,17 +124,29 @@ def _ranker(config: Config, pairs: Pairs, clock: StageClock) -> RankerStages:
         labels = spread(graphs, WEIGHTS, replies, seeds, len(names))
         intents = _of_pairs(labels, which)
     taught = TaughtMessages(
-        np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)), _with_none(situations.intents)
+        np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)),
+        _with_none(situations.intents),
     )
     lesson = Lesson(pairs, texts, batches, intents, taught)
     with clock.of("learn intents"):
-        learn(network, lesson, how.second, seed=how.seed + 1, save=state / "second.pt", report=clock.steps)
+        learn(
+            network,
+            lesson,
+            how.second,
+            seed=how.seed + 1,
+            save=state / "second.pt",
+            report=clock.steps,
+        )
     with clock.of("weigh shared words"):
         ranker = settle.weighed(exported(network.eval(), reader, texts.rarity), pairs, how.seed)
     responses = settle.response_set(replies, labels, seeds)
     rng = np.random.default_rng(how.seed)
-    answers = [pairs.texts[text] for text in rng.permutation(pairs.replies[pairs.where(TRAIN)])[:_STYLED]]
-    return RankerStages(ranker, names, responses, settle.fallback_of(responses, intents), style.counts_of(answers))
+    answers = [
+        pairs.texts[text] for text in rng.permutation(pairs.replies[pairs.where(TRAIN)])[:_STYLED]
+    ]
+    return RankerStages(
+        ranker, names, responses, settle.fallback_of(responses, intents), style.counts_of(answers)
+    )
 
 
 def _of_base(path: Path) -> RankerStages:
@@ -131,7 +155,9 @@ def _of_base(path: Path) -> RankerStages:
     return RankerStages(base.ranker, base.intents, base.replies, base.fallback, base.style)
 
 
-def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: StageClock) -> SafetyDetector:
+def _detector(
+    config: Config, stages: RankerStages, pairs: Pairs, clock: StageClock
+) -> SafetyDetector:
     """Learn the detector, first from hand-written messages and all of small talk, then from what of
     it is not grave.
     """
@@ -162,7 +188,9 @@ def _detector(config: Config, stages: RankerStages, pairs: Pairs, clock: StageCl
     return SafetyDetector(network, topics, how.silent, how.careful, how.mild, how.sorry, how.wary)
 
 
-def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: StageClock) -> Path | None:
+def _words(
+    config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: StageClock
+) -> Path | None:
     """Return the file of words and their vectors: the one that is named, or else what the encoder makes."""
     if config.words is not None or config.encoder is None:
         return config.words
@@ -176,7 +204,13 @@ def _words(config: Config, written: Sequence[WrittenMessage], pairs: Pairs, cloc
     return path
 
 
-def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Sequence[str], clock: StageClock) -> Taught:
+def _ask(
+    config: Config,
+    material: Material,
+    topics: Sequence[str],
+    quiet: Sequence[str],
+    clock: StageClock,
+) -> Taught:
     """Return what a teacher says of messages, of texts composed of them and of small talk."""
     how = config.settings
     assert config.encoder is not None
@@ -187,7 +221,9 @@ def _ask(config: Config, material: Material, topics: Sequence[str], quiet: Seque
         asked = [
             *(message.text for message in others),
             *material.situations.texts[:: how.asked],
-            *composed(_english(material.written), near, how.composed, np.random.default_rng(how.seed)),
+            *composed(
+                _english(material.written), near, how.composed, np.random.default_rng(how.seed)
+            ),
             *material.said,
         ]
         return ask_teacher(
@@ -201,7 +237,13 @@ def _english(written: Sequence[WrittenMessage]) -> list[WrittenMessage]:
     return [message for message in written if message.topic != detector.LANGUAGE]
 
 
-def _quiet(config: Config, material: Material, vocabulary: Vocabulary, topics: Sequence[str], clock: StageClock) -> list[str]:
+def _quiet(
+    config: Config,
+    material: Material,
+    vocabulary: Vocabulary,
+    topics: Sequence[str],
+    clock: StageClock,
+) -> list[str]:
     """Return the sentences of small talk that a first network finds harmless: people do speak of
     death and illness there.
     """
@@ -238,7 +280,9 @@ def _sentences(pairs: Pairs, how: Settings) -> list[str]:
     return chosen
 
 
-def _settled(config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: StageClock) -> ReplyBundle:
+def _settled(
+    config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: StageClock
+) -> ReplyBundle:
     """Choose how judges are mixed, and when to speak."""
     how = config.settings
     tones = read_tones(config.tones, stages.intents)
@@ -268,7 +312,9 @@ def _settled(config: Config, stages: RankerStages, safety: SafetyDetector, pairs
     return replace(bundle, card=card)
 
 
-def _shown(bundle: ReplyBundle, judged: Sequence[guide.Judged]) -> tuple[list[NDArray[np.float64]], list[bool]]:
+def _shown(
+    bundle: ReplyBundle, judged: Sequence[guide.Judged]
+) -> tuple[list[NDArray[np.float64]], list[bool]]:
     """Return what the trigger sees of each message, and whether one of the three that are shown is
     a good answer.
     """

@@ -25,7 +25,15 @@ _FALLBACK = 16  # fixed replies
 _WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # of the network that reads messages
 _SHARED = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # times what the network learned
 _FOLDS = 10
-_RANGES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.01)  # of probabilities; the threshold is one of the borders
+_RANGES = (
+    0.0,
+    0.2,
+    0.4,
+    0.5,
+    0.6,
+    0.8,
+    1.01,
+)  # of probabilities; the threshold is one of the borders
 _RANKED, _CANDIDATES = 400, 100  # messages of each file, and answers to choose from
 _STEPS, _RIDGE = 30, 1e-3  # of Newton's method
 
@@ -40,7 +48,10 @@ def weighed(ranker: Ranker, pairs: Pairs, seed: int) -> Ranker:
     to know its own conversations better than those of others, and so to trust itself too much.
     """
     rng = np.random.default_rng(seed)
-    choices = [replace(ranker, mix=ranker.mix * np.array([1, factor, factor], np.float32)) for factor in _SHARED]
+    choices = [
+        replace(ranker, mix=ranker.mix * np.array([1, factor, factor], np.float32))
+        for factor in _SHARED
+    ]
     first = np.ones((len(np.unique(pairs.sources)), len(choices)))
     for row, source in zip(first, np.unique(pairs.sources), strict=True):
         own = pairs.where(VALID, int(source))
@@ -50,7 +61,9 @@ def weighed(ranker: Ranker, pairs: Pairs, seed: int) -> Ranker:
                 pairs.replies[wrong] != pairs.replies[number]
             )
             answers = [pairs.replies[number], *pairs.replies[wrong[elsewhere][: _CANDIDATES - 1]]]
-            asked = ranker.ask([pairs.texts[text] for text in pairs.context[number] if text != NOTHING])
+            asked = ranker.ask(
+                [pairs.texts[text] for text in pairs.context[number] if text != NOTHING]
+            )
             candidates = ranker.replies([pairs.texts[text] for text in answers])
             row += [bool(choice.scores(asked, candidates).argmax() == 0) for choice in choices]
     return choices[int(np.log(first).sum(axis=0).argmax())]
@@ -71,7 +84,9 @@ def mixing_of(judged: Sequence[tuple[Floats, Floats]], truth: Sequence[frozenset
     return replace(Mixing(), network=max(_WEIGHTS, key=right))
 
 
-def trigger_of(seen: Sequence[NDArray[np.float64]], right: Sequence[bool], threshold: float) -> Trigger:
+def trigger_of(
+    seen: Sequence[NDArray[np.float64]], right: Sequence[bool], threshold: float
+) -> Trigger:
     """Fit the probability that a person would send one of the three (Platt, 1999), by Newton's
     method.
 
@@ -88,8 +103,12 @@ def trigger_of(seen: Sequence[NDArray[np.float64]], right: Sequence[bool], thres
     weights = np.zeros(EVIDENCE + 1)
     for _ in range(_STEPS):
         guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
-        curvature = (rows * (guess * (1 - guess))[:, None]).T @ rows + _RIDGE * len(rows) * np.eye(EVIDENCE + 1)
-        weights -= np.linalg.solve(curvature, rows.T @ (guess - wanted) + _RIDGE * len(rows) * weights)
+        curvature = (rows * (guess * (1 - guess))[:, None]).T @ rows + _RIDGE * len(rows) * np.eye(
+            EVIDENCE + 1
+        )
+        weights -= np.linalg.solve(
+            curvature, rows.T @ (guess - wanted) + _RIDGE * len(rows) * weights
+        )
     return Trigger(tuple(map(float, weights)), threshold)
 
 
@@ -110,7 +129,9 @@ def reliability(
     probable = np.zeros(len(seen))
     for fold in range(folds):
         others = [place for place in range(len(seen)) if place % folds != fold]
-        trigger = trigger_of([seen[place] for place in others], [right[place] for place in others], 0.5)
+        trigger = trigger_of(
+            [seen[place] for place in others], [right[place] for place in others], 0.5
+        )
         for place in range(fold, len(seen), folds):
             probable[place] = trigger.probability(seen[place])
     table = []
@@ -127,7 +148,9 @@ def _best(intents: Floats) -> list[int]:
     return best
 
 
-def response_set(replies: Replies, labels: Labels, seeds: Sequence[tuple[str, int]]) -> tuple[Reply, ...]:
+def response_set(
+    replies: Replies, labels: Labels, seeds: Sequence[tuple[str, int]]
+) -> tuple[Reply, ...]:
     """Return what can be suggested: the seeds, and what people say often whose intent is sure."""
     given = {canonical(text): (text, intent) for text, intent in seeds}
     by_intent: dict[int, list[tuple[str, int]]] = {}
@@ -159,5 +182,8 @@ def fallback_of(replies: Sequence[Reply], intents: Labels) -> tuple[int, ...]:
 def _written(text: str) -> str:
     """Return a reply as it is shown: a capital first, no full stop."""
     text = " ".join(text.split()).removesuffix(".")
-    text = " ".join("I" + word[1:] if word in ("i", "i'm", "i'll", "i've", "i'd") else word for word in text.split(" "))
+    text = " ".join(
+        "I" + word[1:] if word in ("i", "i'm", "i'll", "i've", "i'd") else word
+        for word in text.split(" ")
+    )
     return text[:1].upper() + text[1:]

@@ -36,7 +36,9 @@ TAUGHT = "taught.npz"
 _SCHEDULE = Schedule(2, batch=32, rate=6e-5, rise=0.1, decay=0.01, optimiser="adam")
 _QUIET = 0.5  # sentences of small talk beside each hand-written message
 _BATCH = 64
-_SCALE = 10.0  # of the logits: the new layer learns as much faster as its rate would have to be higher
+_SCALE = (
+    10.0  # of the logits: the new layer learns as much faster as its rate would have to be higher
+)
 
 
 class Taught(NamedTuple):
@@ -128,7 +130,9 @@ def ask_teacher(
         return float(loss.detach())
 
     steps = round(_SCHEDULE.epochs * len(lessons) / _SCHEDULE.batch)
-    fit(teacher.train(), step, _SCHEDULE, steps, save=state / "teacher.pt", report=report, seed=seed)
+    fit(
+        teacher.train(), step, _SCHEDULE, steps, save=state / "teacher.pt", report=report, seed=seed
+    )
     texts = tuple(dict.fromkeys(varied(text, rng) for text in asked))
     taught = Taught(texts, teacher.eval().shares(texts, report))
     write_taught(kept, taught, topics)
@@ -158,5 +162,7 @@ def read_taught(path: Path, topics: Sequence[str]) -> Taught:
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be read as what a teacher said: {error}") from error
     if set(known) != set(topics) or shares.shape != (len(texts), len(known)):
-        raise InputError(f"{path} is of a run with the topics {', '.join(known)}; remove it to ask the teacher again")
+        raise InputError(
+            f"{path} is of a run with the topics {', '.join(known)}; remove it to ask the teacher again"
+        )
     return Taught(texts, shares[:, [known.index(topic) for topic in topics]])

@@ -23,13 +23,23 @@ WORDS = "words.npz"
 
 _SEEN = 5  # messages in which a word must stand
 _OFTEN = 5_000  # uses beyond which a word is no more useful
-_WRITTEN, _COMMON = 40, 6  # uses that a word of our messages, and one of the encoder's own, counts for
+_WRITTEN, _COMMON = (
+    40,
+    6,
+)  # uses that a word of our messages, and one of the encoder's own, counts for
 _BATCH = 256
 _FITTED = 8_000  # words that the components are fitted to
 
 
 def make_vectors(
-    path: Path, folder: Path, said: Iterable[str], written: Iterable[str], *, size: int, count: int, report: Report
+    path: Path,
+    folder: Path,
+    said: Iterable[str],
+    written: Iterable[str],
+    *,
+    size: int,
+    count: int,
+    report: Report,
 ) -> None:
     """Write words, the most useful first, and their vectors, as ``detector.read_vocabulary`` reads them.
 
@@ -94,7 +104,10 @@ def useful_words(said: Iterable[str], written: Iterable[str], common: Iterable[s
     known = {word for word in common if len(word) > 2}
     words = [word for word in {*uses, *ours, *known} if word.isascii() and word.isalpha()]
     words = [word for word in words if uses[word] >= _SEEN or word in ours or word in known]
-    score = {word: min(uses[word], _OFTEN) + _WRITTEN * ours[word] + _COMMON * (word in known) for word in words}
+    score = {
+        word: min(uses[word], _OFTEN) + _WRITTEN * ours[word] + _COMMON * (word in known)
+        for word in words
+    }
     return sorted(words, key=lambda word: (-score[word], word))
 
 

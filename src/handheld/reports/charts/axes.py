@@ -28,9 +28,19 @@ class Axis:
     log: bool = False
 
     @classmethod
-    def around(cls, values: Iterable[float], start: float, end: float, *, log: bool = False, room: float = 0.08) -> "Axis":
+    def around(
+        cls,
+        values: Iterable[float],
+        start: float,
+        end: float,
+        *,
+        log: bool = False,
+        room: float = 0.08,
+    ) -> "Axis":
         """Return an axis that holds all values, with some room at both ends (a share of the range)."""
-        known = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [1.0]
+        known = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [
+            1.0
+        ]
         low, high = min(known), max(known)
         if log:
             pad = max((high / low) ** room, 1.15)
@@ -49,7 +59,11 @@ class Axis:
 
     def ticks(self, most: int) -> list[float]:
         """Return round values within the range, in order; about as many as asked for at most."""
-        return _log_ticks(self.low, self.high, most) if self.log else _linear_ticks(self.low, self.high, most)
+        return (
+            _log_ticks(self.low, self.high, most)
+            if self.log
+            else _linear_ticks(self.low, self.high, most)
+        )
 
 
 @dataclass(frozen=True)
@@ -81,16 +95,39 @@ def grid(across: Scale, up: Scale) -> Markup:
     x, y = across.axis, up.axis
     parts = []
     for value in up.axis.ticks(up.ticks):
-        where = {"x0": x.start, "x1": x.end, "y": y.at(value), "text": up.text(value), "tx": x.start - 6, "ty": y.at(value) + 4}
+        where = {
+            "x0": x.start,
+            "x1": x.end,
+            "y": y.at(value),
+            "text": up.text(value),
+            "tx": x.start - 6,
+            "ty": y.at(value) + 4,
+        }
         parts.append(Markup('<path class="grid" d="M{x0:.1f} {y:.1f}H{x1:.1f}"/>').format(**where))
-        parts.append(Markup('<text class="tick" x="{tx:.1f}" y="{ty:.1f}" text-anchor="end">{text}</text>').format(**where))
+        parts.append(
+            Markup(
+                '<text class="tick" x="{tx:.1f}" y="{ty:.1f}" text-anchor="end">{text}</text>'
+            ).format(**where)
+        )
     for value in across.axis.ticks(across.ticks):
-        where = {"x": x.at(value), "y0": y.start, "y1": y.end, "text": across.text(value), "ty": y.start + 16}
+        where = {
+            "x": x.at(value),
+            "y0": y.start,
+            "y1": y.end,
+            "text": across.text(value),
+            "ty": y.start + 16,
+        }
         parts.append(Markup('<path class="grid" d="M{x:.1f} {y0:.1f}V{y1:.1f}"/>').format(**where))
-        parts.append(Markup('<text class="tick" x="{x:.1f}" y="{ty:.1f}" text-anchor="middle">{text}</text>').format(**where))
+        parts.append(
+            Markup(
+                '<text class="tick" x="{x:.1f}" y="{ty:.1f}" text-anchor="middle">{text}</text>'
+            ).format(**where)
+        )
     middle, below = (x.start + x.end) / 2, y.start + 34
     parts.append(
-        Markup('<text class="axis" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(middle, below, across.title)
+        Markup('<text class="axis" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
+            middle, below, across.title
+        )
     )
     parts.append(Markup('<text class="axis" x="2" y="12">{}</text>').format(up.title))
     return Markup("\n").join(parts)
@@ -98,9 +135,13 @@ def grid(across: Scale, up: Scale) -> Markup:
 
 def svg(title: str, description: str, width: int, height: int, parts: Sequence[Markup]) -> Markup:
     """Return a picture of its parts; the title and the description are what a screen reader says."""
-    opening = Markup('<svg class="picture" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">')
+    opening = Markup(
+        '<svg class="picture" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
+    )
     label = f"{title}. {description}"
-    return opening.format(w=width, h=height, label=label) + Markup("\n").join(parts) + Markup("</svg>")
+    return (
+        opening.format(w=width, h=height, label=label) + Markup("\n").join(parts) + Markup("</svg>")
+    )
 
 
 def _linear_ticks(low: float, high: float, most: int) -> list[float]:
@@ -115,7 +156,12 @@ def _linear_ticks(low: float, high: float, most: int) -> list[float]:
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
-        found = [factor * 10.0**power for power in powers for factor in factors if low <= factor * 10.0**power <= high]
+        found = [
+            factor * 10.0**power
+            for power in powers
+            for factor in factors
+            if low <= factor * 10.0**power <= high
+        ]
         if len(found) <= most:
             return found
     return found[:: math.ceil(len(found) / most)]

@@ -59,11 +59,18 @@ def draw_bars(
         return Markup("")
     highest = max(bar.value for bar in bars)
     y = Axis(0, highest or 1, _TOP + height, _TOP)
-    left = max(left_margin(Scale(y, up.write, "", 2)), left_margin(Scale(y, lambda _: _longest(rows), "", 2)))
+    left = max(
+        left_margin(Scale(y, up.write, "", 2)),
+        left_margin(Scale(y, lambda _: _longest(rows), "", 2)),
+    )
     step = (width - left - _RIGHT) / len(bars)
     parts = [Markup('<text class="axis" x="2" y="12">{}</text>').format(up.title)]
     for value in (0.0, highest):
-        parts.append(Markup('<path class="grid" d="M{:.1f} {:.1f}H{}"/>').format(left, y.at(value), width - _RIGHT))
+        parts.append(
+            Markup('<path class="grid" d="M{:.1f} {:.1f}H{}"/>').format(
+                left, y.at(value), width - _RIGHT
+            )
+        )
         parts.append(_tick(left, y.at(value) + 4, up.write(value)))
     for number, bar in enumerate(bars):
         tall = max(1.0, y.start - y.at(bar.value))
@@ -84,7 +91,11 @@ def _cells(row: HeatRow, left: float, step: float, top: float) -> list[Markup]:
     for number, (share, words) in enumerate(zip(row.shares, row.words, strict=True)):
         if share > 0:
             where = {"x": left + number * step, "y": top, "w": _wide(step), "h": _ROW - 1}
-            parts.append(_BAR.format(kind="amount", **where, opacity=_PALEST + (1 - _PALEST) * share, words=words))
+            parts.append(
+                _BAR.format(
+                    kind="amount", **where, opacity=_PALEST + (1 - _PALEST) * share, words=words
+                )
+            )
     return parts
 
 
@@ -98,4 +109,6 @@ def _longest(rows: Sequence[HeatRow]) -> str:
 
 
 def _tick(right: float, y: float, text: str) -> Markup:
-    return Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(right - 6, y, text)
+    return Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(
+        right - 6, y, text
+    )

@@ -12,8 +12,12 @@ COLOURS = 6  # of the style sheet: c0 to c5
 _RIGHT = 22
 _TOP = 24
 _BOTTOM = 42
-_DECADES = 30  # times that the largest value is above the smallest, from which on the axis is logarithmic
-_MARK = Markup('<path class="curve c1 d1" d="M{x:.1f} {y0:.1f}V{y1:.1f}"><title>{words}</title></path>')
+_DECADES = (
+    30  # times that the largest value is above the smallest, from which on the axis is logarithmic
+)
+_MARK = Markup(
+    '<path class="curve c1 d1" d="M{x:.1f} {y0:.1f}V{y1:.1f}"><title>{words}</title></path>'
+)
 Curve = Sequence[tuple[float, float]]
 
 
@@ -26,7 +30,10 @@ def thin(curve: Curve, most: int = MOST_POINTS) -> list[tuple[float, float]]:
     points = sorted((float(step), float(loss)) for step, loss in curve)
     each = -(-len(points) // most) or 1
     groups = [points[start : start + each] for start in range(0, len(points), each)]
-    return [(sum(step for step, _ in group) / len(group), sum(loss for _, loss in group) / len(group)) for group in groups]
+    return [
+        (sum(step for step, _ in group) / len(group), sum(loss for _, loss in group) / len(group))
+        for group in groups
+    ]
 
 
 STEPS = AxisWords("step", count_text)
@@ -62,7 +69,9 @@ def draw_curves(
     if not steps:
         return Markup("")
     log = zero and min(losses) > 0 and max(losses) / min(losses) > _DECADES
-    y = Axis.around(losses if log or not zero else [0, *losses], height - _BOTTOM, _TOP, log=log, room=0.04)
+    y = Axis.around(
+        losses if log or not zero else [0, *losses], height - _BOTTOM, _TOP, log=log, room=0.04
+    )
     upward = Scale(y, tick_text(up.write), up.title, 6)
     x = Axis(min(*steps, 0), max(steps) or 1, left_margin(upward), width - _RIGHT)
     parts = [grid(Scale(x, tick_text(across.write), across.title, width // 85), upward)]
@@ -70,7 +79,16 @@ def draw_curves(
         path = "M" + "L".join(f"{x.at(step):.1f} {y.at(loss):.1f}" for step, loss in curve)
         colour = number % COLOURS
         dash = number // COLOURS % 3
-        parts.append(Markup('<path class="curve c{} d{}" d="{}"><title>{}</title></path>').format(colour, dash, path, name))
-    parts += [_MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words) for words, value in (marks or {}).items()]
-    said = "; ".join(f"{name}: from {curve[0][1]:.3g} to {curve[-1][1]:.3g}" for name, curve in thinned.items())
+        parts.append(
+            Markup('<path class="curve c{} d{}" d="{}"><title>{}</title></path>').format(
+                colour, dash, path, name
+            )
+        )
+    parts += [
+        _MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words)
+        for words, value in (marks or {}).items()
+    ]
+    said = "; ".join(
+        f"{name}: from {curve[0][1]:.3g} to {curve[-1][1]:.3g}" for name, curve in thinned.items()
+    )
     return svg(title, said, width, height, parts)

@@ -40,10 +40,18 @@ class ConfusedPair:
 def heat_cells(confusion: Confusion) -> list[list[HeatCell]]:
     """Return rows of cells: right answers coloured by their share of the row, wrong ones by theirs over the worst share."""
     shares = [[count / max(1, sum(row)) for count in row] for row in confusion]
-    worst = max((share for i, row in enumerate(shares) for j, share in enumerate(row) if i != j), default=0.0) or 1.0
+    worst = (
+        max(
+            (share for i, row in enumerate(shares) for j, share in enumerate(row) if i != j),
+            default=0.0,
+        )
+        or 1.0
+    )
     return [
         [
-            HeatCell(count, share, "right", _level(share)) if i == j else HeatCell(count, share, "wrong", _level(share / worst))
+            HeatCell(count, share, "right", _level(share))
+            if i == j
+            else HeatCell(count, share, "wrong", _level(share / worst))
             for j, (count, share) in enumerate(zip(counts, row, strict=True))
         ]
         for i, (counts, row) in enumerate(zip(confusion, shares, strict=True))
@@ -58,7 +66,9 @@ def worst_pairs(confusion: Confusion, classes: tuple[str, ...]) -> list[Confused
         for j, count in enumerate(row)
         if i != j and count
     ]
-    return sorted(pairs, key=lambda pair: (-pair.count, -pair.share, pair.true, pair.answered))[:MOST_PAIRS]
+    return sorted(pairs, key=lambda pair: (-pair.count, -pair.share, pair.true, pair.answered))[
+        :MOST_PAIRS
+    ]
 
 
 def colours(theme: str) -> dict[str, tuple[RGB, RGB]]:
@@ -96,5 +106,7 @@ def _readable(back: tuple[int, ...]) -> RGB:
 
 def _luminance(colour: tuple[int, ...]) -> float:
     parts = [part / 255 for part in colour]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

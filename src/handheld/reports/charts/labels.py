@@ -67,14 +67,22 @@ def place_labels(
     covered = [*taken, *(Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points)]
     labels: dict[int, PlacedLabel] = {}
     for index in sorted(range(len(points)), key=lambda index: points[index]):
-        options = [_label(points[index], texts[index], way, far) for far in (0, 14, 28, 44) for way in _WAYS]
-        best = min(options, key=lambda option: _cost(option[0], option[1], covered, lines, bounds))[0]
+        options = [
+            _label(points[index], texts[index], way, far)
+            for far in (0, 14, 28, 44)
+            for way in _WAYS
+        ]
+        best = min(options, key=lambda option: _cost(option[0], option[1], covered, lines, bounds))[
+            0
+        ]
         labels[index] = best
         covered.append(best.box)
     return [labels[index] for index in range(len(points))]
 
 
-def _label(point: tuple[float, float], text: str, way: tuple[int, int], far: float) -> tuple[PlacedLabel, float]:
+def _label(
+    point: tuple[float, float], text: str, way: tuple[int, int], far: float
+) -> tuple[PlacedLabel, float]:
     right, down = way
     x = point[0] + right * ((9 if not down else 5) + far * (1 if not down else 0.6))
     y = point[1] + down * (13 + far)
@@ -84,7 +92,18 @@ def _label(point: tuple[float, float], text: str, way: tuple[int, int], far: flo
     return PlacedLabel(text, x, y + 4, _ANCHORS[right], box, far > 0), far + _WAYS.index(way)
 
 
-def _cost(label: PlacedLabel, inconvenience: float, covered: Sequence[Box], lines: Sequence[Box], bounds: Box) -> float:
+def _cost(
+    label: PlacedLabel,
+    inconvenience: float,
+    covered: Sequence[Box],
+    lines: Sequence[Box],
+    bounds: Box,
+) -> float:
     outside = label.box.area - label.box.overlap(bounds)
     hidden = sum(label.box.overlap(box) for box in covered)
-    return 20 * outside + 10 * hidden + 0.7 * sum(label.box.overlap(box) for box in lines) + inconvenience
+    return (
+        20 * outside
+        + 10 * hidden
+        + 0.7 * sum(label.box.overlap(box) for box in lines)
+        + inconvenience
+    )

@@ -49,7 +49,15 @@ def draw_floor(at: float, text: str, box: Box, x: Axis, *, met: bool) -> Markup:
     """Draw a line across the picture, with its text in a box."""
     return Markup(
         '<g class="limit {kind}"><path d="M{x0:.1f} {at:.1f}H{x1:.1f}"/><text x="{left:.1f}" y="{above:.1f}">{text}</text></g>'
-    ).format(kind="met" if met else "missed", x0=x.start, x1=x.end, at=at, left=box.left + 4, above=at - 4, text=text)
+    ).format(
+        kind="met" if met else "missed",
+        x0=x.start,
+        x1=x.end,
+        at=at,
+        left=box.left + 4,
+        above=at - 4,
+        text=text,
+    )
 
 
 def beside(at: float, text: str, x: Axis, points: Sequence[tuple[float, float]]) -> Box:
@@ -57,7 +65,10 @@ def beside(at: float, text: str, x: Axis, points: Sequence[tuple[float, float]])
     wide = _width(text)
     boxes = [Box(x.end - share * (x.end - x.start - wide) - wide, at - 14, x.end - share * (x.end - x.start - wide), at)
              for share in (0.0, 0.25, 0.5, 0.75, 1.0)]  # fmt: skip
-    return min(boxes, key=lambda box: sum(box.overlap(Box(px - 8, py - 8, px + 8, py + 8)) for px, py in points))
+    return min(
+        boxes,
+        key=lambda box: sum(box.overlap(Box(px - 8, py - 8, px + 8, py + 8)) for px, py in points),
+    )
 
 
 def _width(text: str) -> float:

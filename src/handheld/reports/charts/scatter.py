@@ -91,12 +91,23 @@ def draw_scatter(
     """
     plot = _Plot.of(points, width, height, across, ceilings, floors)
     texts = [f"asked: {percent(floor.value, 1)}" for floor in floors]
-    boxes = [beside(plot.y.at(floor.value), text, plot.x, plot.pixels) for floor, text in zip(floors, texts, strict=True)]
-    best = [plot.at(cost, share) for cost, share in front((one.cost, one.share) for one in points if one.mark != "reference")]
+    boxes = [
+        beside(plot.y.at(floor.value), text, plot.x, plot.pixels)
+        for floor, text in zip(floors, texts, strict=True)
+    ]
+    best = [
+        plot.at(cost, share)
+        for cost, share in front((one.cost, one.share) for one in points if one.mark != "reference")
+    ]
     names = [shorten(point.name, round(width / _NAME_LETTERS)) for point in points]
     lines = [*plot.lines(floors), *map(plot.bar, points), *_along(best)]
     labels = place_labels(plot.pixels, names, plot.bounds, taken=boxes, lines=lines)
-    parts = [grid(Scale(plot.x, tick_text(across.write), across.title, width // 70), Scale(plot.y, _tick(plot.y), up, 7))]
+    parts = [
+        grid(
+            Scale(plot.x, tick_text(across.write), across.title, width // 70),
+            Scale(plot.y, _tick(plot.y), up, 7),
+        )
+    ]
     parts += [draw_ceiling(ceiling, plot.y) for ceiling in plot.ceilings]
     for floor, text, box in zip(floors, texts, boxes, strict=True):
         parts.append(draw_floor(plot.y.at(floor.value), text, box, plot.x, met=floor.met))
@@ -129,7 +140,9 @@ class _Plot:
         shares = [point.share for point in points] + [limit.value for limit in floors]
         shares += [point.second for point in points if point.second is not None]
         x = Axis.around(costs, _LEFT, width - _RIGHT, log=True)
-        arranged = arrange((x.at(limit.value), across.write(limit.value), limit.met) for limit in ceilings)
+        arranged = arrange(
+            (x.at(limit.value), across.write(limit.value), limit.met) for limit in ceilings
+        )
         rows = 1 + max((ceiling.row for ceiling in arranged), default=-1)
         y = Axis.around(shares, height - _BOTTOM, _TOP + ROW * rows)
         return cls(x, y, arranged, [(x.at(point.cost), y.at(point.share)) for point in points])
@@ -145,7 +158,9 @@ class _Plot:
         """Return thin boxes along the limits."""
         heights = [self.y.at(floor.value) for floor in floors]
         along = [Box(self.x.start, high - 0.5, self.x.end, high + 0.5) for high in heights]
-        return [Box(one.at - 0.5, self.y.end, one.at + 0.5, self.y.start) for one in self.ceilings] + along
+        return [
+            Box(one.at - 0.5, self.y.end, one.at + 0.5, self.y.start) for one in self.ceilings
+        ] + along
 
     def bar(self, point: ScatterPoint) -> Box:
         """Return a thin box along the bar of a point's spread."""
@@ -162,11 +177,21 @@ class _Plot:
             shape = Markup('<path d="M{:.1f} {:.1f}l7 7l-7 7l-7 -7z"/>').format(across, high - 7)
         stroke = Markup("")
         if point.second is not None:
-            stroke = Markup('<path class="test" d="M{:.1f} {:.1f}h12"/>').format(across - 6, self.y.at(point.second))
+            stroke = Markup('<path class="test" d="M{:.1f} {:.1f}h12"/>').format(
+                across - 6, self.y.at(point.second)
+            )
         return Markup(
             '<g class="point {mark}"><title>{words}</title><path class="spread" d="M{x0:.1f} {y:.1f}H{x1:.1f}"/>'
             "{stroke}{shape}</g>"
-        ).format(mark=point.mark, words=point.words, x0=bar.left, x1=bar.right, y=high, stroke=stroke, shape=shape)
+        ).format(
+            mark=point.mark,
+            words=point.words,
+            x0=bar.left,
+            x1=bar.right,
+            y=high,
+            stroke=stroke,
+            shape=shape,
+        )
 
 
 def _tick(axis: Axis) -> Callable[[float], str]:
@@ -194,7 +219,11 @@ def _name(point: tuple[float, float], label: PlacedLabel) -> Markup:
     """Write a name, and draw a line to its point where that is far."""
     x = min(max(point[0], label.box.left), label.box.right)
     y = min(max(point[1], label.box.top), label.box.bottom)
-    line = Markup('<path class="leader" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(*point, x, y) if label.far else Markup("")
-    return line + Markup('<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        label.x, label.y, label.anchor, label.text
+    line = (
+        Markup('<path class="leader" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(*point, x, y)
+        if label.far
+        else Markup("")
     )
+    return line + Markup(
+        '<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
+    ).format(label.x, label.y, label.anchor, label.text)

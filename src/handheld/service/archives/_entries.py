@@ -42,10 +42,14 @@ class Unpacking:
                 for chunk in chunks:
                     self.bytes += len(chunk)
                     if self.bytes > self.max_bytes:
-                        raise self.reject(f"the archive holds more than the {self.max_bytes} bytes allowed", name)
+                        raise self.reject(
+                            f"the archive holds more than the {self.max_bytes} bytes allowed", name
+                        )
                     file.write(chunk)
         except (FileExistsError, IsADirectoryError) as error:
-            raise self.reject("two members have this name, or names that this disk cannot tell apart", name) from error
+            raise self.reject(
+                "two members have this name, or names that this disk cannot tell apart", name
+            ) from error
 
     def _make(self, parts: list[str], name: str) -> None:
         for depth in range(1, len(parts) + 1):
@@ -73,10 +77,22 @@ class Unpacking:
             raise self.reject("expected a relative name, got an absolute one", name)
         parts = name.split("/")
         if ".." in parts:
-            raise self.reject("expected a name inside the archive, got one that leads out of it ('..')", name)
-        if not name.isprintable() or _ODD & set(name) or any(part in ("", ".") or part != part.strip() for part in parts):
-            raise self.reject('expected a name of printable characters without \\ : * ? " < > |, got another', name)
+            raise self.reject(
+                "expected a name inside the archive, got one that leads out of it ('..')", name
+            )
+        if (
+            not name.isprintable()
+            or _ODD & set(name)
+            or any(part in ("", ".") or part != part.strip() for part in parts)
+        ):
+            raise self.reject(
+                'expected a name of printable characters without \\ : * ? " < > |, got another',
+                name,
+            )
         longest = max(len(part.encode()) for part in parts)
         if longest > _LONGEST_NAME or len(name.encode()) > _LONGEST_PATH or len(parts) > _DEEPEST:
-            raise self.reject(f"expected names of at most {_LONGEST_NAME} bytes, at most {_DEEPEST} folders deep", name)
+            raise self.reject(
+                f"expected names of at most {_LONGEST_NAME} bytes, at most {_DEEPEST} folders deep",
+                name,
+            )
         return parts

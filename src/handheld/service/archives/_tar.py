@@ -34,7 +34,14 @@ def unpack_tar(archive: Path, target: Unpacking) -> None:
             stream = stack.enter_context(XZReader.open(raw))
         try:
             _Tar(stream, target).unpack()
-        except (zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, tarfile.HeaderError, UnicodeError) as error:
+        except (
+            zlib.error,
+            lzma.LZMAError,
+            gzip.BadGzipFile,
+            EOFError,
+            tarfile.HeaderError,
+            UnicodeError,
+        ) as error:
             raise target.reject(f"expected a TAR archive, got a broken one ({error})") from error
 
 
@@ -63,7 +70,9 @@ class _Tar:
         if info.type in _REGULAR and not name.endswith("/"):
             self._target.add_file(name, self._content(size))
         elif info.type not in (*_REGULAR, tarfile.DIRTYPE) or size:
-            raise self._target.reject("expected a plain file or folder, got a link, a device or a sparse file", name)
+            raise self._target.reject(
+                "expected a plain file or folder, got a link, a device or a sparse file", name
+            )
         elif name not in ("", "."):  # "tar -C folder ." names the folder itself
             self._target.add_folder(name)
 
@@ -71,7 +80,9 @@ class _Tar:
         """Take in what stands before a member whose name or size does not fit its own header."""
         self._extra += 1
         if not 0 <= info.size <= _LONGEST_HEADER or self._extra > 2 * self._target.max_files + 16:
-            raise self._target.reject(f"expected extended headers of at most {_LONGEST_HEADER} bytes, got {info.size}")
+            raise self._target.reject(
+                f"expected extended headers of at most {_LONGEST_HEADER} bytes, got {info.size}"
+            )
         content = b"".join(self._content(info.size))
         if info.type == tarfile.GNUTYPE_LONGNAME:
             self._name = content.rstrip(b"\0").decode()
@@ -91,7 +102,9 @@ class _Tar:
             elif key == b"size" and value[:-1].isdigit() and len(value) < 20:
                 self._size = int(value)
             elif key.startswith(b"GNU.sparse"):
-                raise self._target.reject("expected plain files, got a sparse one; pack it again without --sparse")
+                raise self._target.reject(
+                    "expected plain files, got a sparse one; pack it again without --sparse"
+                )
             content = content[end:]
 
     def _content(self, size: int) -> Iterator[bytes]:
@@ -107,7 +120,9 @@ class _Tar:
         while size:
             part = self._stream.read(size)
             if not part:
-                raise self._target.reject("expected a whole TAR archive, got one that ends in the middle")
+                raise self._target.reject(
+                    "expected a whole TAR archive, got one that ends in the middle"
+                )
             parts.append(part)
             size -= len(part)
         return b"".join(parts)

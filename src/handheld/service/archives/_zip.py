@@ -31,7 +31,15 @@ def unpack_zip(archive: Path, target: Unpacking) -> None:
                     target.add_file(info.orig_filename, _content(opened, info))
     except ArchiveError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        struct.error,
+    ) as error:
         raise target.reject(f"expected a ZIP archive, got a broken one ({error})") from error
 
 
@@ -43,13 +51,21 @@ def _content(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
 
 def _check(info: zipfile.ZipInfo, target: Unpacking) -> None:
     if info.flag_bits & (_ENCRYPTED | _MASKED):
-        raise target.reject("expected a member that is not encrypted; pack it again without a password", info.orig_filename)
+        raise target.reject(
+            "expected a member that is not encrypted; pack it again without a password",
+            info.orig_filename,
+        )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise target.reject(f"expected a stored or deflated member, got method {info.compress_type}", info.orig_filename)
+        raise target.reject(
+            f"expected a stored or deflated member, got method {info.compress_type}",
+            info.orig_filename,
+        )
     kind = stat.S_IFMT(info.external_attr >> 16)
     # Archives made on systems without such modes have none. The attributes are of use only where Unix wrote them.
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or (kind == stat.S_IFDIR) > info.is_dir():
-        raise target.reject("expected a plain file or folder, got a link or a device", info.orig_filename)
+        raise target.reject(
+            "expected a plain file or folder, got a link or a device", info.orig_filename
+        )
 
 
 def _check_directory(archive: Path, target: Unpacking) -> None:
@@ -60,7 +76,9 @@ def _check_directory(archive: Path, target: Unpacking) -> None:
         tail = file.read()
         at = tail.rfind(_END)
         if at < 0 or len(tail) - at < _END_SIZE:
-            raise target.reject("expected a ZIP archive, got one whose end is missing; was the upload cut short?")
+            raise target.reject(
+                "expected a ZIP archive, got one whose end is missing; was the upload cut short?"
+            )
         entries, length = struct.unpack_from("<HI", tail, at + 10)
         locator = at - _LOCATOR64_SIZE
         if locator >= 0 and tail[locator : locator + 4] == _LOCATOR64:

@@ -13,7 +13,13 @@ from handheld.untrusted import require_file
 _TAR_MAGIC_AT = 257
 
 
-def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str], *, max_bytes: int, max_files: int) -> Path:
+def unpack(
+    archive: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    max_bytes: int,
+    max_files: int,
+) -> Path:
     """Extract a .zip, .tar, .tar.gz or .tar.xz into a new folder, whole or not at all, and return the folder.
 
     The kind is told by content, not by name. ``max_bytes`` bounds the bytes really written, ``max_files`` the files and
@@ -24,7 +30,9 @@ def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str], *, m
     """
     source, target = Path(archive), Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: expected a folder that does not exist or is empty; remove it to unpack again")
+        raise InputError(
+            f"{target}: expected a folder that does not exist or is empty; remove it to unpack again"
+        )
     with atomic_folder(target) as temporary:
         opened = Unpacking(temporary, source.name, max_bytes, max_files)
         if _kind(source) == "zip":
@@ -46,4 +54,6 @@ def _kind(archive: Path) -> str:
         return "zip"
     if head.startswith((b"\x1f\x8b", b"\xfd7zXZ\x00")) or head[_TAR_MAGIC_AT:] == b"ustar":
         return "tar"
-    raise ArchiveError(f"{archive.name}: expected a .zip, .tar, .tar.gz or .tar.xz archive, got none of them")
+    raise ArchiveError(
+        f"{archive.name}: expected a .zip, .tar, .tar.gz or .tar.xz archive, got none of them"
+    )

@@ -34,7 +34,10 @@ def stream_zip(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
             # Dates before 1980, which a ZIP cannot hold, are moved rather than refused.
             info = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
             info.compress_type = zipfile.ZIP_DEFLATED
-            with path.open("rb") as source, archive.open(info, "w", force_zip64=info.file_size >= 1 << 31) as member:
+            with (
+                path.open("rb") as source,
+                archive.open(info, "w", force_zip64=info.file_size >= 1 << 31) as member,
+            ):
                 while chunk := source.read(_CHUNK):
                     member.write(chunk)
                     if data := sink.take():

@@ -52,7 +52,9 @@ def use_of(mark: str, root: Path) -> Use:
     """Return what the processes with a mark use; of files those on the disk that ``root`` lies on, each once."""
     disk = root.stat().st_dev
     sizes: dict[int, int] = {}
-    folders = list(marked(mark))  # at once: some live for less time than it takes to look through the files of all
+    folders = list(
+        marked(mark)
+    )  # at once: some live for less time than it takes to look through the files of all
     for folder in folders:
         with contextlib.suppress(OSError):
             for link in (folder / "fd").iterdir():

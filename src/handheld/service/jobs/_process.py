@@ -26,7 +26,17 @@ _TASKS = 8  # that a process may have on average: libraries start a thread for e
 _GOODBYE_SECONDS = 5.0  # in which a keeper ends what it keeps
 _STRANGE = "the job's process reports what no job reports"
 
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHASHSEED", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "PYTHONPATH",
+    "PYTHONHASHSEED",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+)
 _PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "HANDHELD_CACHE", "HANDHELD_DATA")
 """What a job's process gets of the server's environment: it parses strangers' files and must not know the server's secrets."""
 
@@ -42,7 +52,9 @@ class Progress:
 class JobProcess:
     """A running job. ``poll`` takes in its reports; after it has ``ended``, ``error`` is None if the job was done."""
 
-    def __init__(self, entry: str, folder: Path, spec: Spec, *, limits: Limits, progress: Progress) -> None:
+    def __init__(
+        self, entry: str, folder: Path, spec: Spec, *, limits: Limits, progress: Progress
+    ) -> None:
         # -P: a file called json.py that somebody uploaded must not be imported from the folder that the job works in.
         self._mark = f"HANDHELD_JOB={secrets.token_hex(16)}"
         self._folder = folder
@@ -71,10 +83,17 @@ class JobProcess:
 
     def poll(self) -> bool:
         """Take in what the job reported; return whether it has ended."""
-        ended = self._process.poll() is not None  # asked first, so that all it said before its end is read below
+        ended = (
+            self._process.poll() is not None
+        )  # asked first, so that all it said before its end is read below
         try:
             self._read()
-        except (ValueError, KeyError, TypeError, RecursionError):  # of json, and of what is not shaped as a report
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            RecursionError,
+        ):  # of json, and of what is not shaped as a report
             self._error = _STRANGE
             ended = True
         if ended:
@@ -129,7 +148,9 @@ class JobProcess:
         if "fraction" in message:
             fraction = float(message["fraction"])
             # A NaN compares false and becomes 0.
-            self.progress = Progress(min(fraction, 1.0) if fraction > 0 else 0.0, str(message["message"]))
+            self.progress = Progress(
+                min(fraction, 1.0) if fraction > 0 else 0.0, str(message["message"])
+            )
         else:
             self._done = "done" in message
             error = message.get("error")
@@ -137,4 +158,8 @@ class JobProcess:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name in _ENVIRONMENT or name.startswith(_PREFIXES)}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _ENVIRONMENT or name.startswith(_PREFIXES)
+    }

@@ -69,17 +69,27 @@ def _run(order: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> str | 
     try:
         module, _, name = order["entry"].partition(":")
         function = getattr(importlib.import_module(module), name)
-        function(Path(order["folder"]), order["spec"], lambda f, m: say({"fraction": float(f), "message": storable(str(m))}))
+        function(
+            Path(order["folder"]),
+            order["spec"],
+            lambda f, m: say({"fraction": float(f), "message": storable(str(m))}),
+        )
     except HandheldError as error:
         traceback.print_exc()
         return storable(str(error))
     except MemoryError:
         traceback.print_exc()
         limit = order["memory_bytes"]
-        return "the job ran out of memory" + (f" (it may use {limit >> 20} MiB)" if limit else "") + "; try it with less data"
+        return (
+            "the job ran out of memory"
+            + (f" (it may use {limit >> 20} MiB)" if limit else "")
+            + "; try it with less data"
+        )
     except BaseException as error:
         traceback.print_exc()
-        return storable(f"the job failed with an error that it does not explain: {type(error).__name__}: {error}")
+        return storable(
+            f"the job failed with an error that it does not explain: {type(error).__name__}: {error}"
+        )
     return None
 
 
@@ -129,12 +139,17 @@ def _die_by(number: int) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
+    signal.signal(number, signal.SIG_DFL) if number not in (
+        signal.SIGKILL,
+        signal.SIGSTOP,
+    ) else None
     os.kill(os.getpid(), number)
 
 
 def _limit_memory(limit: int | None) -> None:
-    with contextlib.suppress(OSError):  # where the machine runs out of memory, let it end this process and not the server
+    with contextlib.suppress(
+        OSError
+    ):  # where the machine runs out of memory, let it end this process and not the server
         Path("/proc/self/oom_score_adj").write_text("1000")
     if limit is not None:
         import resource

@@ -92,7 +92,10 @@ class Folders:
 
     def bytes_of(self, key: str) -> int:
         """Return the bytes that a job's files take on the disk, which is less than they say where they have holes."""
-        return sum(min(info.st_size, max(_SMALL, _BLOCK * info.st_blocks)) for _, info in _walked(self.of(key)))
+        return sum(
+            min(info.st_size, max(_SMALL, _BLOCK * info.st_blocks))
+            for _, info in _walked(self.of(key))
+        )
 
     def results(self, key: str) -> tuple[ResultFile, ...]:
         """Return what a job offers for download, by name; links are left out."""
@@ -113,12 +116,18 @@ class Folders:
             raise InputError(f"this job has no result {name[:80]!r}")
         return path
 
-    def remove_orphans(self, known: set[str], *, older_than: float, now: float | None = None) -> None:
+    def remove_orphans(
+        self, known: set[str], *, older_than: float, now: float | None = None
+    ) -> None:
         """Remove folders that belong to no job: what an upload left whose server died. Seconds since the epoch."""
         limit = (time.time() if now is None else now) - older_than
         for folder in (self.root / "jobs").iterdir():
             try:
-                if _KEY.fullmatch(folder.name) and folder.name not in known and folder.stat().st_mtime < limit:
+                if (
+                    _KEY.fullmatch(folder.name)
+                    and folder.name not in known
+                    and folder.stat().st_mtime < limit
+                ):
                     shutil.rmtree(folder, ignore_errors=True)
             except FileNotFoundError:  # another server did it
                 continue

@@ -40,7 +40,9 @@ class Field:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name in ("kind", "token"):
-            raise InputError(f"field {self.name!r}: expected a name of a-z, 0-9 and _ that is neither 'kind' nor 'token'")
+            raise InputError(
+                f"field {self.name!r}: expected a name of a-z, 0-9 and _ that is neither 'kind' nor 'token'"
+            )
         if self.type == "choice" and not self.choices:
             raise InputError(f"field {self.name!r}: a choice needs choices")
 
@@ -49,20 +51,26 @@ class Field:
         if self.type == "flag":
             return text.lower() in ("on", "true", "1", "yes")
         if len(text) > _TEXT_LENGTH:
-            raise InputError(f"{self.label}: expected at most {_TEXT_LENGTH} characters, got {len(text)}")
+            raise InputError(
+                f"{self.label}: expected at most {_TEXT_LENGTH} characters, got {len(text)}"
+            )
         if not text.strip():
             if self.required:
                 raise InputError(f"{self.label}: expected a {self.type}, got nothing")
             return None
         if self.type == "choice" and text not in self.choices:
-            raise InputError(f"{self.label}: expected one of {', '.join(self.choices)}, got {text!r}")
+            raise InputError(
+                f"{self.label}: expected one of {', '.join(self.choices)}, got {text!r}"
+            )
         return self._number(text) if self.type == "number" else text
 
     def file_name(self, sent: str) -> str:
         """Return the name under which a file is kept. Raises :class:`InputError` for an ending that is not accepted."""
         endings = [ending for ending in self.accept if sent.lower().endswith(ending)]
         if self.accept and not endings:
-            raise InputError(f"{self.label}: expected a file called *{', *'.join(self.accept)}, got {sent[-80:]!r}")
+            raise InputError(
+                f"{self.label}: expected a file called *{', *'.join(self.accept)}, got {sent[-80:]!r}"
+            )
         return self.name + max(endings, key=len, default="")
 
     def _number(self, text: str) -> float:
@@ -72,8 +80,13 @@ class Field:
             raise InputError(f"{self.label}: expected a number, got {text[:80]!r}") from None
         low, high = self.minimum, self.maximum
         # Written so that a NaN, which compares false, is outside.
-        if not (value >= (float("-inf") if low is None else low) and value <= (float("inf") if high is None else high)):
-            raise InputError(f"{self.label}: expected a number from {low} to {high}, got {text[:80]}")
+        if not (
+            value >= (float("-inf") if low is None else low)
+            and value <= (float("inf") if high is None else high)
+        ):
+            raise InputError(
+                f"{self.label}: expected a number from {low} to {high}, got {text[:80]}"
+            )
         return value
 
 
@@ -100,14 +113,18 @@ class JobKind:
             raise InputError(f"kind {self.name!r}: expected a name of a-z, 0-9 and _")
         module, colon, function = self.entry.partition(":")
         if not (module and colon and function.isidentifier()):
-            raise InputError(f"kind {self.name!r}: expected an entry such as 'package.module:function', got {self.entry!r}")
+            raise InputError(
+                f"kind {self.name!r}: expected an entry such as 'package.module:function', got {self.entry!r}"
+            )
 
     def field(self, name: str) -> Field:
         """Return a field by name. Raises :class:`InputError` if the form has none of that name."""
         for field in self.fields:
             if field.name == name:
                 return field
-        raise InputError(f"{self.title}: expected the fields {', '.join(f.name for f in self.fields)}, got {name[:80]!r}")
+        raise InputError(
+            f"{self.title}: expected the fields {', '.join(f.name for f in self.fields)}, got {name[:80]!r}"
+        )
 
     def parse(self, values: Mapping[str, str], files: Mapping[str, str]) -> Spec:
         """Return the spec of a job: the values entered, and for each file its name in ``upload``."""

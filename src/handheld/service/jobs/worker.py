@@ -149,9 +149,17 @@ class Worker:
         progress = Progress(job.fraction, job.message)
         try:
             folder = self._folders.of(job.key)
-            process = JobProcess(self._kinds[job.kind].entry, folder, job.spec, limits=self._limits, progress=progress)
+            process = JobProcess(
+                self._kinds[job.kind].entry,
+                folder,
+                job.spec,
+                limits=self._limits,
+                progress=progress,
+            )
         except OSError as error:
-            self._queue.finish(job, "failed", error=f"the job cannot be started: {error.strerror}", size=job.bytes)
+            self._queue.finish(
+                job, "failed", error=f"the job cannot be started: {error.strerror}", size=job.bytes
+            )
             return
         self._running.append(Running(job, process, self._timer() + self._limits.seconds, job.bytes))
 
@@ -162,7 +170,11 @@ class Worker:
             error = running.process.error
             self._end(running, "done" if error is None else "failed", error)
         elif self._timer() >= running.deadline:
-            self._end(running, "failed", f"the job took longer than the {self._limits.seconds:.0f} seconds allowed")
+            self._end(
+                running,
+                "failed",
+                f"the job took longer than the {self._limits.seconds:.0f} seconds allowed",
+            )
         elif self._timer() >= running.next_beat:
             running.next_beat = self._timer() + self._beat_every
             self._beat(running)
@@ -171,22 +183,36 @@ class Worker:
         progress = running.process.progress
         running.measure(self._folders, self._timer)
         if self._folders.is_nearly_full():
-            self._end(running, "failed", "the server's disk is nearly full; try again later, or with less data")
+            self._end(
+                running,
+                "failed",
+                "the server's disk is nearly full; try again later, or with less data",
+            )
             return
-        job = self._queue.beat(running.job, fraction=progress.fraction, message=progress.message, size=running.bytes)
+        job = self._queue.beat(
+            running.job, fraction=progress.fraction, message=progress.message, size=running.bytes
+        )
         if job is None:  # this server was silent for too long and another has the job now
             self._kill(running)
             self._running.remove(running)
         elif job.cancelling:
             self._end(running, "cancelled", None)
         elif running.processes > self._limits.processes:
-            self._end(running, "failed", f"the job started more than the {self._limits.processes} processes allowed")
+            self._end(
+                running,
+                "failed",
+                f"the job started more than the {self._limits.processes} processes allowed",
+            )
         elif running.bytes > self._limits.job_bytes:
             self._kill(running)
             self._folders.make_room(running.job.key, everything=False)
             if self._folders.bytes_of(running.job.key) > self._limits.job_bytes:
                 self._folders.make_room(running.job.key, everything=True)
-            self._end(running, "failed", f"the job's files take more than the {self._limits.job_bytes} bytes allowed")
+            self._end(
+                running,
+                "failed",
+                f"the job's files take more than the {self._limits.job_bytes} bytes allowed",
+            )
 
     def _kill(self, running: Running) -> None:
         """End a job's processes, wherever they went."""
@@ -205,12 +231,19 @@ class Worker:
         try:
             self._queue.finish(running.job, state, error=error, message=message, size=size)
         except DataError:  # a text that the database does not take, whatever we thought
-            self._queue.finish(running.job, "failed", error="the job's own words cannot be stored", size=size)
+            self._queue.finish(
+                running.job, "failed", error="the job's own words cannot be stored", size=size
+            )
         except _AWAY:
-            if self._folders.is_nearly_full():  # perhaps by this job's own files: those that nobody needs any more, then all
+            if (
+                self._folders.is_nearly_full()
+            ):  # perhaps by this job's own files: those that nobody needs any more, then all
                 self._folders.make_room(running.job.key, everything=running.has_made_room)
                 if running.has_made_room:
-                    running.verdict = ("failed", "the job's files filled the server's disk, and were removed")
+                    running.verdict = (
+                        "failed",
+                        "the job's files filled the server's disk, and were removed",
+                    )
                 running.has_made_room = True
             raise
         self._running.remove(running)

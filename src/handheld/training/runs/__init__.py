@@ -4,7 +4,15 @@ another, and where a result comes from.
 
 from handheld.training.runs.clock import Progress, StageClock, silent
 from handheld.training.runs.folder import RunFolder, damaged, locked, open_run, read_kept
-from handheld.training.runs.identity import ABOUT, Plain, array_digest, canonical, differences, name_of, values_digest
+from handheld.training.runs.identity import (
+    ABOUT,
+    Plain,
+    array_digest,
+    canonical,
+    differences,
+    name_of,
+    values_digest,
+)
 from handheld.training.runs.provenance import made_by, provenance
 
 __all__ = [

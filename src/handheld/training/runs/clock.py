@@ -29,7 +29,13 @@ class StageClock:
         kept: file in which the seconds outlive the process, so that those of a run that went on are of all its starts.
     """
 
-    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic, *, kept: Path | None = None):
+    def __init__(
+        self,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        kept: Path | None = None,
+    ):
         self.progress, self.clock, self.kept = progress, clock, kept
         self.seconds: dict[str, float] = _read(kept) if kept else {}
         self.stage = self.detail = ""

@@ -30,7 +30,9 @@ def locked(folder: Path, lock: str) -> Iterator[None]:
         (folder / lock).parent.mkdir(parents=True, exist_ok=True)
         held.acquire()
     except Timeout as error:
-        raise InputError(f"another run uses {folder}: wait for it, stop it, or name another folder") from error
+        raise InputError(
+            f"another run uses {folder}: wait for it, stop it, or name another folder"
+        ) from error
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error}") from error
     try:
@@ -95,8 +97,14 @@ def _claim(run: RunFolder, plan: dict[str, object]) -> None:
                 f"{run.folder} holds a run with other settings ({changed}): name another folder, or delete that one"
             )
         return
-    if others := sorted(one.name for one in run.folder.iterdir() if one != run.state and not one.name.startswith(".")):
-        raise InputError(f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there")
+    if others := sorted(
+        one.name
+        for one in run.folder.iterdir()
+        if one != run.state and not one.name.startswith(".")
+    ):
+        raise InputError(
+            f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there"
+        )
     with atomic_path(path) as temporary:
         temporary.write_text(text)
 
@@ -105,7 +113,12 @@ def _changed(before: str, plan: dict[str, object]) -> str:
     try:
         old = json.loads(before)
         new = json.loads(json.dumps(plan, default=str))
-        return ", ".join(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))) or "its plan"
+        return (
+            ", ".join(
+                sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+            )
+            or "its plan"
+        )
     except (ValueError, AttributeError):
         return "its plan cannot be read"
 
@@ -120,4 +133,6 @@ def read_kept(path: Path) -> Any:
 
 def damaged(path: Path, error: Exception) -> InputError:
     """Return what to say of a file from which a run cannot go on."""
-    return InputError(f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again ({error})")
+    return InputError(
+        f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again ({error})"
+    )

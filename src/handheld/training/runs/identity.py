@@ -160,7 +160,11 @@ def _hidden(value: Any) -> list[str]:
 def _function(value: Any, where: str) -> Plain:
     if isinstance(value, partial):
         inner = canonical(value.func, where)
-        return {"partial": inner, "args": canonical([*value.args], where), "keywords": canonical(value.keywords, where)}
+        return {
+            "partial": inner,
+            "args": canonical([*value.args], where),
+            "keywords": canonical(value.keywords, where),
+        }
     if isinstance(value, MethodType):
         return {"method": name_of(value), "of": canonical(value.__self__, where)}
     name = name_of(value)
@@ -177,7 +181,9 @@ def _function(value: Any, where: str) -> Plain:
 
 
 def _code(code: CodeType) -> tuple[Any, ...]:
-    constants = tuple(_code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts)
+    constants = tuple(
+        _code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts
+    )
     return code.co_code, constants, code.co_names
 
 

@@ -23,5 +23,8 @@ def provenance(*distributions: str) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "system": platform.system(),
         },
-        "versions": {"handheld": handheld.__version__, **{name: version(name) for name in distributions}},
+        "versions": {
+            "handheld": handheld.__version__,
+            **{name: version(name) for name in distributions},
+        },
     }

@@ -31,7 +31,9 @@ def test_points_are_fractions_of_the_region_and_turn_with_it():
     inside = into_region(points, Rect(50, 40, 40, 40, 0.0))
     assert inside[1].tolist() == pytest.approx([0.75, 0.5, 0.125])
     # Turned by a quarter to the right, what was right is above.
-    assert into_region(points, Rect(50, 40, 40, 40, pi / 2))[1, :2].tolist() == pytest.approx([0.5, 0.25])
+    assert into_region(points, Rect(50, 40, 40, 40, pi / 2))[1, :2].tolist() == pytest.approx(
+        [0.5, 0.25]
+    )
 
 
 def test_a_keypoint_is_where_the_crop_shows_it():
@@ -52,7 +54,9 @@ def test_a_keypoint_is_where_the_crop_shows_it():
 
 
 def test_a_mirror_swaps_the_side_and_the_axis():
-    example = labelled_crop(draw(open_hand(80, 100, 40)), labelled(open_hand(80, 100, 40)), Rect(80, 60, 160, 160), 64)
+    example = labelled_crop(
+        draw(open_hand(80, 100, 40)), labelled(open_hand(80, 100, 40)), Rect(80, 60, 160, 160), 64
+    )
     other = mirrored(example)
     assert (example.handedness, other.handedness) == (1.0, 0.0)
     assert np.allclose(other.world, example.world * [-1, 1, 1])
@@ -69,13 +73,21 @@ def test_half_a_hand_is_no_hand_and_teaches_no_places():
     assert missed.presence == 0
     assert np.isnan(missed.points).all()
     assert np.isnan(missed.handedness)
-    partly = replace(tracking_region(points), x=tracking_region(points).x + 0.58 * tracking_region(points).width)
+    partly = replace(
+        tracking_region(points), x=tracking_region(points).x + 0.58 * tracking_region(points).width
+    )
     assert np.isnan(labelled_crop(draw(points), labelled(points), partly, 64).presence)
 
 
 def test_crops_follow_the_tracker_s_two_conventions():
     points = open_hand(80, 100, 40)
-    regions = {tuple(np.round(into_region(points, region(points))[9, :2], 4)) for region in (tracking_region, detection_region)}
+    regions = {
+        tuple(np.round(into_region(points, region(points))[9, :2], 4))
+        for region in (tracking_region, detection_region)
+    }
     rng = np.random.default_rng(0)
-    crops = [hand_crop(draw(points), labelled(points), 64, rng, jitter=STILL, mirror=False) for _ in range(20)]
+    crops = [
+        hand_crop(draw(points), labelled(points), 64, rng, jitter=STILL, mirror=False)
+        for _ in range(20)
+    ]
     assert {tuple(np.round(crop.points[9, :2], 4)) for crop in crops} == regions

@@ -20,7 +20,9 @@ class OneHand:
         self.asked += 1
         height, width = image.shape[:2]
         points = np.full((21, 3), (width / 2, height / 2, 0), np.float32)
-        return [TeacherHand(points, points / 1000, np.zeros(21, np.float32), right=0.2, presence=0.9)]
+        return [
+            TeacherHand(points, points / 1000, np.zeros(21, np.float32), right=0.2, presence=0.9)
+        ]
 
 
 def test_labelling_goes_on_where_it_was_stopped(world, tmp_path):
@@ -51,6 +53,8 @@ def test_two_teachers_do_not_share_a_file(world, tmp_path):
 
 def test_a_line_that_is_no_label_is_counted(tmp_path):
     path = tmp_path / "labels.jsonl"
-    path.write_text(json.dumps({"photo": "a", "hands": []}) + "\n" + json.dumps({"photo": "b"}) + "\n")
+    path.write_text(
+        json.dumps({"photo": "a", "hands": []}) + "\n" + json.dumps({"photo": "b"}) + "\n"
+    )
     with pytest.raises(InputError, match="line 2"):
         read_labels(path)

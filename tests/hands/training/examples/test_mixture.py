@@ -6,7 +6,9 @@ from handheld.hands.training.examples.mixture import CropMixture, LabelLimits, f
 
 
 def mixture(world, **options):
-    return CropMixture(world.data, world.labels, world.cache, size=64, batch=16, arm="real", **options)
+    return CropMixture(
+        world.data, world.labels, world.cache, size=64, batch=16, arm="real", **options
+    )
 
 
 def test_a_step_is_the_same_in_every_process_and_no_other(world):
@@ -28,7 +30,11 @@ def test_crops_with_and_without_hands_are_mixed(world):
 
 def test_training_sees_no_hand_of_the_other_splits(world):
     photos = mixture(world).photos
-    assert {split: len(hands) for split, hands in photos.hands.items()} == {"train": 12, "validation": 6, "test": 6}
+    assert {split: len(hands) for split, hands in photos.hands.items()} == {
+        "train": 12,
+        "validation": 6,
+        "test": 6,
+    }
     people = [{entry.hand.person for entry in photos.hands[split]} for split in photos.hands]
     assert not people[0] & (people[1] | people[2])
     assert not set(photos.empty["train"]) & set(photos.empty["test"])

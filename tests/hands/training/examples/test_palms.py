@@ -52,7 +52,12 @@ def test_a_palm_that_is_hardly_in_the_picture_is_ignored_and_one_outside_is_not_
     points = open_hand(96, 80, 30)
     for shift, boxes, ignored in ((0, 1, 0), (-105, 0, 1), (-400, 0, 0)):
         canvas = Canvas(np.zeros((192, 192, 3), np.uint8), False)
-        canvas.lay(picture(points), np.array([[1, 0, shift], [0, 1, 0.0]]), (0, 0, 192, 192), cv2.BORDER_CONSTANT)
+        canvas.lay(
+            picture(points),
+            np.array([[1, 0, shift], [0, 1, 0.0]]),
+            (0, 0, 192, 192),
+            cv2.BORDER_CONSTANT,
+        )
         scene = canvas.scene()
         assert (len(scene.boxes), len(scene.ignored)) == (boxes, ignored), shift
 
@@ -71,7 +76,9 @@ def test_a_mirror_keeps_boxes_over_their_palms():
 
 
 def test_scenes_are_the_same_in_every_process_and_palms_come_in_all_sizes(world):
-    mixtures = [PalmMixture(world.data, world.labels, world.cache, batch=24, rendered=0.0) for _ in range(2)]
+    mixtures = [
+        PalmMixture(world.data, world.labels, world.cache, batch=24, rendered=0.0) for _ in range(2)
+    ]
     first, again = (mixture(3) for mixture in mixtures)
     assert np.array_equal(first.pixels, again.pixels)
     boxes = np.concatenate([scene.boxes for step in range(8) for scene in mixtures[0](step).scenes])

@@ -18,7 +18,11 @@ def test_a_session_is_in_one_split_and_all_splits_have_some(world):
 
 def test_the_splits_never_change():
     # Another hash or salt would let people of the test split into training.
-    assert [split_of(f"digits/{number}") for number in (13, 40, 42)] == ["test", "validation", "train"]
+    assert [split_of(f"digits/{number}") for number in (13, 40, 42)] == [
+        "test",
+        "validation",
+        "train",
+    ]
     assert split_of("condzi/condzi_1") == "validation"
     assert split_of("islate/islate_1") == "test"
     shares = [split_of(f"somebody/{number}") for number in range(2000)]

@@ -19,7 +19,9 @@ class Renderer:
         visible = np.arange(21) < 7
         box = np.array([0, 1, 2, 3], np.float32)
         hand = LabelledHand(points, "rendered", points, visible, "Left", box)
-        return LabelledPicture(np.full((4, 6, 3), index, np.uint8), (hand,) * (index % 3), complete=True)
+        return LabelledPicture(
+            np.full((4, 6, 3), index, np.uint8), (hand,) * (index % 3), complete=True
+        )
 
 
 def test_a_picture_is_rendered_once_and_read_by_others(tmp_path):

@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from handheld.hands.training.landmark.loss import LandmarkTargets, LossWeights, errors, landmark_loss
+from handheld.hands.training.landmark.loss import (
+    LandmarkTargets,
+    LossWeights,
+    errors,
+    landmark_loss,
+)
 from handheld.hands.training.landmark.network import LandmarkOutput
 
 NAN = float("nan")
@@ -21,7 +26,9 @@ def output(points=0.0):
 
 def nothing_known():
     unknown = torch.full((2,), NAN)
-    return LandmarkTargets(torch.full((2, 21, 3), NAN), torch.full((2, 21, 3), NAN), unknown, unknown, unknown)
+    return LandmarkTargets(
+        torch.full((2, 21, 3), NAN), torch.full((2, 21, 3), NAN), unknown, unknown, unknown
+    )
 
 
 def test_what_nobody_knows_costs_nothing_and_moves_nothing():

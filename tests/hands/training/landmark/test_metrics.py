@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from handheld.hands.training.landmark.metrics import LandmarkAnswers, calibration_error, landmark_scores
+from handheld.hands.training.landmark.metrics import (
+    LandmarkAnswers,
+    calibration_error,
+    landmark_scores,
+)
 
 NAN = np.nan
 
@@ -34,12 +38,16 @@ def test_scores_by_hand():
 
 
 def test_confidence_that_is_always_wrong_is_off_by_one():
-    assert calibration_error(np.float32([1, 1, 0]), np.array([False, False, True])) == pytest.approx(1.0)
+    assert calibration_error(
+        np.float32([1, 1, 0]), np.array([False, False, True])
+    ) == pytest.approx(1.0)
     # Eight of ten right at a confidence of 0.7: a tenth off.
     right = np.arange(10) < 8
     assert calibration_error(np.full(10, 0.7, np.float32), right) == pytest.approx(0.1)
 
 
 def test_scores_of_nothing_are_none_in_json():
-    empty = LandmarkAnswers(*(np.empty((0, 21), np.float32),) * 2, *(np.empty(0, np.float32),) * 4, ())
+    empty = LandmarkAnswers(
+        *(np.empty((0, 21), np.float32),) * 2, *(np.empty(0, np.float32),) * 4, ()
+    )
     assert landmark_scores(empty, 0.15).to_json()["mean"] is None

@@ -4,7 +4,11 @@ import torch
 
 from handheld.errors import InputError
 from handheld.hands.training.blocks import to_unit
-from handheld.hands.training.landmark.network import DeployedLandmarks, LandmarkNetwork, LandmarkShape
+from handheld.hands.training.landmark.network import (
+    DeployedLandmarks,
+    LandmarkNetwork,
+    LandmarkShape,
+)
 
 TINY = LandmarkShape(size=64, widths=(4, 4, 8, 8, 8), depths=(0, 0, 1, 0, 0), pyramid=8, hidden=16)
 
@@ -21,7 +25,9 @@ def test_a_bright_spot_in_a_map_is_a_place_in_the_crop():
         fine = torch.zeros(1, 8, 8, 8)
         fine[0, 0, 2, 5] = 1.0
         output = network.read(fine, torch.zeros(1, 8, 2, 2))
-    assert output.points[0, :, :2].numpy() == pytest.approx(np.tile([5.5 / 8, 2.5 / 8], (21, 1)), abs=1e-5)
+    assert output.points[0, :, :2].numpy() == pytest.approx(
+        np.tile([5.5 / 8, 2.5 / 8], (21, 1)), abs=1e-5
+    )
 
 
 def test_the_deployed_network_speaks_pixels_metres_and_probabilities():
@@ -30,7 +36,13 @@ def test_the_deployed_network_speaks_pixels_metres_and_probabilities():
     crops = torch.rand(1, 3, 64, 64)
     output = network(crops)
     deployed = DeployedLandmarks(network)(crops)
-    assert [tuple(value.shape) for value in deployed.values()] == [(1, 63), (1, 1), (1, 1), (1, 63), (1, 21)]
+    assert [tuple(value.shape) for value in deployed.values()] == [
+        (1, 63),
+        (1, 1),
+        (1, 1),
+        (1, 63),
+        (1, 21),
+    ]
     assert torch.allclose(deployed["landmarks"].reshape(21, 3), output.points[0] * 64)
     assert torch.allclose(deployed["world"].reshape(21, 3), output.world[0] / 10)
     assert torch.allclose(deployed["presence"], output.presence.sigmoid()[:, None])

@@ -17,7 +17,9 @@ def scene(*boxes, ignored=(), complete=True):
     rows = np.array([(x, y, side, side) for x, y, side in boxes], np.float32).reshape(-1, 4) / 192
     spread = np.linspace(-0.5, 0.5, 14, dtype=np.float32).reshape(7, 2)
     keypoints = rows[:, None, :2] + spread * rows[:, None, 2:]
-    left_out = np.array([(x, y, side, side) for x, y, side in ignored], np.float32).reshape(-1, 4) / 192
+    left_out = (
+        np.array([(x, y, side, side) for x, y, side in ignored], np.float32).reshape(-1, 4) / 192
+    )
     return PalmScene(np.zeros((192, 192, 3), np.uint8), rows, keypoints, left_out, complete)
 
 
@@ -53,7 +55,9 @@ def test_what_an_anchor_is_taught_is_what_the_tracker_decodes():
     for palm in palms:
         nearest = int(np.argmin(np.abs(there.boxes[:, 0] * 192 - palm.rect.x)))
         expected = there.boxes[nearest] * 192
-        assert (palm.rect.x, palm.rect.y, palm.rect.width, palm.rect.height) == pytest.approx(tuple(expected), abs=1e-3)
+        assert (palm.rect.x, palm.rect.y, palm.rect.width, palm.rect.height) == pytest.approx(
+            tuple(expected), abs=1e-3
+        )
         assert palm.keypoints == pytest.approx(there.keypoints[nearest] * 192, abs=1e-3)
 
 

@@ -12,13 +12,17 @@ def test_focal_loss_by_hand():
     logits = torch.tensor([0.0, 0.0, 2.0])
     labels = torch.tensor([1, 0, -1])
     even = 0.5**2 * math.log(2)
-    assert focal_loss(logits, labels, alpha=0.25, gamma=2.0).tolist() == pytest.approx([0.25 * even, 0.75 * even, 0])
+    assert focal_loss(logits, labels, alpha=0.25, gamma=2.0).tolist() == pytest.approx(
+        [0.25 * even, 0.75 * even, 0]
+    )
 
 
 def test_an_easy_anchor_counts_less_than_a_hard_one():
     easy, hard = focal_loss(torch.tensor([-4.0, 4.0]), torch.tensor([0, 0]), 0.25, 2.0).tolist()
     assert hard / easy > 10_000
-    plain_easy, plain_hard = focal_loss(torch.tensor([-4.0, 4.0]), torch.tensor([0, 0]), 0.25, 0.0).tolist()
+    plain_easy, plain_hard = focal_loss(
+        torch.tensor([-4.0, 4.0]), torch.tensor([0, 0]), 0.25, 0.0
+    ).tolist()
     assert plain_hard / plain_easy < 300
 
 

@@ -12,7 +12,9 @@ def boxes(*rows):
 
 def test_overlap_by_hand():
     # Two squares of 2 x 2, one moved by 1: they share 2 of 6.
-    assert overlaps_of(boxes((1, 1, 2, 2)), boxes((2, 1, 2, 2), (9, 9, 1, 1))).tolist() == [[pytest.approx(1 / 3), 0.0]]
+    assert overlaps_of(boxes((1, 1, 2, 2)), boxes((2, 1, 2, 2), (9, 9, 1, 1))).tolist() == [
+        [pytest.approx(1 / 3), 0.0]
+    ]
 
 
 def test_all_found_is_one_and_nothing_found_is_zero():

@@ -17,7 +17,9 @@ def box() -> HandMesh:
     """Two bones in line along y, each with the four corners of a square: at y = 0 the first's, at y = 1 the second's."""
     square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
     rows = [np.insert(square, 1, y, axis=1) for y in (0, 1)]
-    vertices = np.concatenate([*rows, [(0.5, 0, 0.5), (0.5, 1, 0.5), (0.5, 2, 0.5)]]).astype(np.float32)
+    vertices = np.concatenate([*rows, [(0.5, 0, 0.5), (0.5, 1, 0.5), (0.5, 2, 0.5)]]).astype(
+        np.float32
+    )
     joints = np.eye(11, dtype=np.float32)[8:]
     faces = np.array([(4, 6, 5), (4, 7, 6)])
     return HandMesh(
@@ -46,9 +48,17 @@ def stick_folder(tmp_path: Path) -> Path:
     Each joint is one vertex, each bone draws one triangle from its head.
     """
     points, bones = _sticks()
-    joints = {f"{bone}____{end}": points[i] for bone, _, ends in bones for end, i in zip(("head", "tail"), ends, strict=True)}
+    joints = {
+        f"{bone}____{end}": points[i]
+        for bone, _, ends in bones
+        for end, i in zip(("head", "tail"), ends, strict=True)
+    }
     index = {tuple(point): i for i, point in enumerate(dict.fromkeys(map(tuple, points)))}
-    triangles = [np.array(points[ends[0]]) + corner for _, _, ends in bones for corner in np.diag([0.1, 0.1, 0])]
+    triangles = [
+        np.array(points[ends[0]]) + corner
+        for _, _, ends in bones
+        for corner in np.diag([0.1, 0.1, 0])
+    ]
     vertices = np.array([*triangles, *index])
     count = len(triangles)
     faces = np.arange(count).reshape(-1, 3)
@@ -72,11 +82,17 @@ def stick_folder(tmp_path: Path) -> Path:
         "joints": {joint: [count + index[tuple(point)]] for joint, point in joints.items()},
         "planes": {bone: _plane(bone) for bone in names},
         "kp": [["wrist.R", 0]]
-        + [[f"finger{finger}-{max(i, 1)}.R", end] for finger in range(1, 6) for i, end in ((1, 0), (2, 0), (3, 0), (3, 1))],
+        + [
+            [f"finger{finger}-{max(i, 1)}.R", end]
+            for finger in range(1, 6)
+            for i, end in ((1, 0), (2, 0), (3, 0), (3, 1))
+        ],
     }
     (tmp_path / "mh_arm.json").write_text(json.dumps(rig))
     cv2.imwrite(str(tmp_path / "skin_grey.jpg"), np.full((4, 4, 3), 128, np.uint8))
-    (tmp_path / "skin_uv.json").write_text(json.dumps({"x0": 2, "y0": 3, "w": 4, "h": 4, "full": 8}))
+    (tmp_path / "skin_uv.json").write_text(
+        json.dumps({"x0": 2, "y0": 3, "w": 4, "h": 4, "full": 8})
+    )
     return tmp_path
 
 
@@ -93,19 +109,33 @@ def _plane(bone: str) -> list[str]:
 
 def _sticks() -> tuple[list[tuple[float, ...]], list[tuple[str, str, tuple[int, int]]]]:
     """Joints in decimetres, and (bone, parent, joints) with every finger bent by 0.2 radians a joint."""
-    points: list[tuple[float, ...]] = [(0, -6, -1), (0, -3, 0), (0, -1.5, 0), (0, 0, 0), (0, 0.2, 0)]
+    points: list[tuple[float, ...]] = [
+        (0, -6, -1),
+        (0, -3, 0),
+        (0, -1.5, 0),
+        (0, 0, 0),
+        (0, 0.2, 0),
+    ]
     bones = [
         ("upperarm02.R", "shoulder", (0, 1)),
         ("lowerarm01.R", "upperarm02.R", (1, 2)),
         ("lowerarm02.R", "lowerarm01.R", (2, 3)),
         ("wrist.R", "lowerarm02.R", (3, 4)),
     ]
-    for finger, (x, y, length) in enumerate([(0.4, 0.3, 0.4), (0.3, 1, 0.3), (0, 1, 0.3), (-0.3, 1, 0.3), (-0.5, 0.9, 0.2)], 1):
+    for finger, (x, y, length) in enumerate(
+        [(0.4, 0.3, 0.4), (0.3, 1, 0.3), (0, 1, 0.3), (-0.3, 1, 0.3), (-0.5, 0.9, 0.2)], 1
+    ):
         start = len(points)
         points.append((x, y, 0))
         for joint in (1, 2, 3):
             last = points[-1]
-            points.append((last[0], last[1] + length * np.cos(0.2 * joint), last[2] + length * np.sin(0.2 * joint)))
+            points.append(
+                (
+                    last[0],
+                    last[1] + length * np.cos(0.2 * joint),
+                    last[2] + length * np.sin(0.2 * joint),
+                )
+            )
         parent = "wrist.R"
         if finger > 1:
             parent = f"metacarpal{finger - 1}.R"

@@ -20,9 +20,16 @@ def body(box: HandMesh, vertices: np.ndarray = TRIANGLE) -> Body:
 
 @pytest.mark.parametrize(
     ("point", "pixel"),
-    [((0, 0, 1), (10, 8)), ((0.5, 0, 1), (15, 8)), ((0.5, 0, 2), (12.5, 8)), ((-0.3, 0.6, 3), (9, 10))],
+    [
+        ((0, 0, 1), (10, 8)),
+        ((0.5, 0, 1), (15, 8)),
+        ((0.5, 0, 2), (12.5, 8)),
+        ((-0.3, 0.6, 3), (9, 10)),
+    ],
 )
-def test_a_point_is_projected_from_the_middle(point: tuple[float, ...], pixel: tuple[float, ...]) -> None:
+def test_a_point_is_projected_from_the_middle(
+    point: tuple[float, ...], pixel: tuple[float, ...]
+) -> None:
     np.testing.assert_allclose(CAMERA.project(np.array(point)), pixel)
 
 
@@ -75,7 +82,9 @@ def test_a_keypoint_is_hidden_by_more_than_its_flesh(
     box: HandMesh, name: str, pixel: tuple[float, float], depth: float, expected: bool
 ) -> None:
     seen = render([body(box)], CAMERA, Light())
-    visible = seen.visible(np.array([pixel], np.float32), np.array([depth], np.float32), np.array([0.03]))
+    visible = seen.visible(
+        np.array([pixel], np.float32), np.array([depth], np.float32), np.array([0.03])
+    )
     assert visible.tolist() == [expected], name
 
 
@@ -90,7 +99,10 @@ def test_a_view_turns_scales_and_moves_what_is_seen() -> None:
 
 
 def test_merged_painting_looks_as_painting_every_sample_does(box: HandMesh) -> None:
-    bodies = [body(box), replace(body(box, TRIANGLE / 2), tint=np.array((1, 0.5, 0.25), np.float32))]
+    bodies = [
+        body(box),
+        replace(body(box, TRIANGLE / 2), tint=np.array((1, 0.5, 0.25), np.float32)),
+    ]
     every = render(bodies, CAMERA, Light())
     merged = render(bodies, CAMERA, Light(), merged=True)
     np.testing.assert_allclose(merged.coverage, every.coverage, atol=1 / 255)

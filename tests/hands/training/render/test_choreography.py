@@ -10,9 +10,15 @@ STILL = np.zeros(6)
 
 
 @pytest.mark.parametrize("left", [False, True])
-def test_an_unturned_hand_points_up_with_its_palm_to_the_camera(stick: HandMesh, left: bool) -> None:
+def test_an_unturned_hand_points_up_with_its_palm_to_the_camera(
+    stick: HandMesh, left: bool
+) -> None:
     rig = rig_of(mirrored(stick) if left else stick)
-    points = np.array([(0, 0, 0), (0, 0.1, 0), (0, 0, 0.1), (0.1, 0, 0)]) * (-1 if left else 1, 1, 1)
+    points = np.array([(0, 0, 0), (0, 0.1, 0), (0, 0, 0.1), (0.1, 0, 0)]) * (
+        -1 if left else 1,
+        1,
+        1,
+    )
     wrist, along, out, thumb = Placement((0.1, 0.2, 0.5)).apply(rig, points)
     np.testing.assert_allclose(wrist, (0.1, 0.2, 0.5), atol=1e-7)
     np.testing.assert_allclose(along - wrist, (0, -0.1, 0), atol=1e-7)
@@ -29,8 +35,12 @@ def test_an_unturned_hand_points_up_with_its_palm_to_the_camera(stick: HandMesh,
         (Placement((0, 0, 0), yaw=90), (0, -0.1, 0)),
     ],
 )
-def test_each_turn_has_its_way(stick: HandMesh, place: Placement, fingers: tuple[float, ...]) -> None:
-    np.testing.assert_allclose(place.apply(rig_of(stick), np.array([(0, 0.1, 0)]))[0], fingers, atol=1e-7)
+def test_each_turn_has_its_way(
+    stick: HandMesh, place: Placement, fingers: tuple[float, ...]
+) -> None:
+    np.testing.assert_allclose(
+        place.apply(rig_of(stick), np.array([(0, 0.1, 0)]))[0], fingers, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,5 +74,7 @@ def test_no_hand_jumps(hand: Handedness) -> None:
 
 def test_the_hands_keep_apart() -> None:
     for moment in np.arange(0, SECONDS, 0.1):
-        right, left = (hand_at(hand, float(moment), STILL)[1].wrist[0] for hand in ("Right", "Left"))
+        right, left = (
+            hand_at(hand, float(moment), STILL)[1].wrist[0] for hand in ("Right", "Left")
+        )
         assert left - right > 0.2

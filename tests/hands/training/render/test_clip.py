@@ -50,7 +50,9 @@ def test_every_frame_has_both_hands_and_its_time(truth: dict[str, Any]) -> None:
 
 
 def test_one_hand_leaves_for_about_half_a_second_and_returns(truth: dict[str, Any]) -> None:
-    right, left = np.array([[any(hand["visible"]) for hand in frame["hands"]] for frame in truth["frames"]]).T
+    right, left = np.array(
+        [[any(hand["visible"]) for hand in frame["hands"]] for frame in truth["frames"]]
+    ).T
     assert right.all()
     assert left[0]
     assert left[-1]

@@ -13,13 +13,24 @@ AGES = ("child", "young", "old")
 
 
 def targets() -> list[str]:
-    names = ["local/r-hand-scale-incr", "local/r-hand-scale-decr", "local/r-hand-trans-in", "local/r-hand-trans-out"]
+    names = [
+        "local/r-hand-scale-incr",
+        "local/r-hand-scale-decr",
+        "local/r-hand-trans-in",
+        "local/r-hand-trans-out",
+    ]
     for sex in ("female", "male"):
         for age in AGES:
             names += [f"macro/{people}-{sex}-{age}" for people in PEOPLES]
             for muscle in ("min", "average", "max"):
-                names += [f"macro/universal-{sex}-{age}-{muscle}muscle-{fat}weight" for fat in ("min", "max")]
-            names += [f"macro/universal-{sex}-{age}-{muscle}muscle-averageweight" for muscle in ("min", "max")]
+                names += [
+                    f"macro/universal-{sex}-{age}-{muscle}muscle-{fat}weight"
+                    for fat in ("min", "max")
+                ]
+            names += [
+                f"macro/universal-{sex}-{age}-{muscle}muscle-averageweight"
+                for muscle in ("min", "max")
+            ]
     return names
 
 
@@ -32,7 +43,11 @@ def test_every_person_is_one_adult_or_child_of_one_sex(shapely: HandMesh) -> Non
     random = np.random.default_rng(0)
     for _ in range(100):
         weights = draw_shape(shapely, random)
-        bodies = {name: weight for name, weight in weights.items() if name.split("/")[1].split("-")[0] in PEOPLES}
+        bodies = {
+            name: weight
+            for name, weight in weights.items()
+            if name.split("/")[1].split("-")[0] in PEOPLES
+        }
         assert sum(bodies.values()) == pytest.approx(1)
         assert len({name.split("-")[1] for name in bodies}) == 1
         assert all(0 < weight <= 1 for weight in weights.values())

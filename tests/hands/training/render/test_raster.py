@@ -65,7 +65,10 @@ def test_what_cannot_be_seen_is_not_drawn(name: str, triangle: Floats, depths: l
 
 
 def test_no_triangles_make_no_fragments() -> None:
-    assert len(rasterise(np.empty((0, 3, 2), np.float32), np.empty((0, 3), np.float32), 4, 4).pixel) == 0
+    assert (
+        len(rasterise(np.empty((0, 3, 2), np.float32), np.empty((0, 3), np.float32), 4, 4).pixel)
+        == 0
+    )
 
 
 def test_weights_are_those_of_the_space_and_not_of_the_picture() -> None:
@@ -109,8 +112,13 @@ solid = triangle.filter(lambda corners: abs(doubled_area(corners)) > 1)
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(solid, st.tuples(*[st.floats(0.5, 2)] * 3)), min_size=1, max_size=6))
-def test_it_agrees_with_a_loop_over_triangles(scene: list[tuple[np.ndarray, tuple[float, ...]]]) -> None:
-    corners, depths = np.stack([corner for corner, _ in scene]), np.array([depth for _, depth in scene])
+def test_it_agrees_with_a_loop_over_triangles(
+    scene: list[tuple[np.ndarray, tuple[float, ...]]],
+) -> None:
+    corners, depths = (
+        np.stack([corner for corner, _ in scene]),
+        np.array([depth for _, depth in scene]),
+    )
     found = draw(corners, depths, 16)
     expected, edges = looped(corners, depths, 16)
     ours = picture(found, 1 / found.depth, 16).clip(0)

@@ -34,7 +34,9 @@ def test_the_palm_is_measured(rig: Rig) -> None:
 
 def test_no_bend_is_straight(rig: Rig) -> None:
     points = keypoints(rig, FLAT)
-    np.testing.assert_allclose(points[5:9], [(0.03, y, 0) for y in (0.1, 0.13, 0.16, 0.19)], atol=1e-6)
+    np.testing.assert_allclose(
+        points[5:9], [(0.03, y, 0) for y in (0.1, 0.13, 0.16, 0.19)], atol=1e-6
+    )
 
 
 def test_a_finger_bends_towards_the_palm(rig: Rig) -> None:
@@ -48,16 +50,25 @@ def test_a_finger_bends_towards_the_palm(rig: Rig) -> None:
 def test_a_finger_spreads_towards_the_thumb(rig: Rig) -> None:
     spread = np.array([0, np.pi / 6, 0, 0, 0])
     points = keypoints(rig, replace(FLAT, spread=spread))
-    np.testing.assert_allclose(points[INDEX_TIP] - points[INDEX_KNUCKLE], (0.045, 0.09 * np.cos(np.pi / 6), 0), atol=1e-6)
+    np.testing.assert_allclose(
+        points[INDEX_TIP] - points[INDEX_KNUCKLE], (0.045, 0.09 * np.cos(np.pi / 6), 0), atol=1e-6
+    )
 
 
 def test_the_wrist_bends_to_the_palm_and_deviates_to_the_thumb(rig: Rig) -> None:
-    np.testing.assert_allclose(keypoints(rig, replace(FLAT, wrist=(np.pi / 2, 0.0)))[9], (0, 0, 0.1), atol=1e-6)
-    np.testing.assert_allclose(keypoints(rig, replace(FLAT, wrist=(0.0, np.pi / 2)))[9], (0.1, 0, 0), atol=1e-6)
+    np.testing.assert_allclose(
+        keypoints(rig, replace(FLAT, wrist=(np.pi / 2, 0.0)))[9], (0, 0, 0.1), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        keypoints(rig, replace(FLAT, wrist=(0.0, np.pi / 2)))[9], (0.1, 0, 0), atol=1e-6
+    )
 
 
 def test_opposition_swings_the_thumb_before_the_palm(rig: Rig) -> None:
-    before, after = (keypoints(rig, replace(FLAT, spread=np.array([0.5, 0, 0, 0, 0]), opposition=o))[4] for o in (0.0, 0.6))
+    before, after = (
+        keypoints(rig, replace(FLAT, spread=np.array([0.5, 0, 0, 0, 0]), opposition=o))[4]
+        for o in (0.0, 0.6)
+    )
     assert after[2] > before[2] + 0.005
 
 

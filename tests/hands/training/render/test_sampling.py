@@ -51,7 +51,9 @@ def test_poses_differ_and_depend_on_the_generator_alone() -> None:
 def test_the_camera_sees_the_side_that_was_asked_for(side: Side, sign: int) -> None:
     random = np.random.default_rng(1)
     drawn = np.array([draw_axes(random, side) for _ in range(400)])
-    np.testing.assert_allclose(drawn @ drawn.transpose(0, 2, 1), np.tile(np.eye(3), (400, 1, 1)), atol=1e-9)
+    np.testing.assert_allclose(
+        drawn @ drawn.transpose(0, 2, 1), np.tile(np.eye(3), (400, 1, 1)), atol=1e-9
+    )
     np.testing.assert_allclose(np.linalg.det(drawn), 1)
     out = drawn[:, 2, 2] * sign
     assert (out > 0).all()

@@ -16,7 +16,12 @@ WHOLE = np.full((1, 3), 1 / 3, np.float32)
 def colour(box: HandMesh, light: Light, skin: np.ndarray | None = None) -> list[int]:
     faces = np.array([(0, 1, 2)])
     skin = np.full((4, 4, 3), (200, 100, 50), np.uint8) if skin is None else skin
-    painted = paint(Body(replace(box, faces=faces, texture_faces=faces), TRIANGLE, skin), np.array([0]), WHOLE, light)
+    painted = paint(
+        Body(replace(box, faces=faces, texture_faces=faces), TRIANGLE, skin),
+        np.array([0]),
+        WHOLE,
+        light,
+    )
     return [int(value) for value in painted[0]]
 
 
@@ -46,7 +51,9 @@ def test_a_quarter_of_the_light_is_about_half_the_value(box: HandMesh) -> None:
 
 def test_past_the_shadows_edge_skin_is_red(box: HandMesh) -> None:
     grey = np.full((4, 4, 3), 128, np.uint8)
-    red, green, blue = colour(box, Light(towards=(0.0, -1.0, 0.0), lamp=WHITE, sky=DARK, ground=DARK, gloss=0), grey)
+    red, green, blue = colour(
+        box, Light(towards=(0.0, -1.0, 0.0), lamp=WHITE, sky=DARK, ground=DARK, gloss=0), grey
+    )
     assert red > green > blue > 0
 
 

@@ -19,7 +19,9 @@ from handheld.media import Rect
 
 SMALL = CropOptions(size=64)
 STEADY = CropOptions(size=64, jitter=CropJitter(0, 0, 0, palm_share=0), occluded=0, second_hand=0)
-FROM_PALM = CropOptions(size=64, jitter=CropJitter(0, 0, 0, palm_share=1), occluded=0, second_hand=0)
+FROM_PALM = CropOptions(
+    size=64, jitter=CropJitter(0, 0, 0, palm_share=1), occluded=0, second_hand=0
+)
 
 
 @pytest.fixture
@@ -77,7 +79,10 @@ def test_a_crop_from_a_palm_is_what_follows_a_detection(sources: RenderSources) 
 def test_jitter_moves_turns_and_scales(sources: RenderSources) -> None:
     studio = Studio(sources)
     jittered = CropOptions(size=64, jitter=CropJitter(0.1, 0.2, 20, palm_share=0))
-    regions = [region_from_landmarks(studio.crop(index, jittered).hands[0].keypoints) for index in range(60)]
+    regions = [
+        region_from_landmarks(studio.crop(index, jittered).hands[0].keypoints)
+        for index in range(60)
+    ]
     assert np.std([region.x for region in regions]) == pytest.approx(6.4, rel=0.5)
     assert np.std([np.log(region.width) for region in regions]) == pytest.approx(0.2, rel=0.5)
     assert np.std([np.degrees(region.angle) for region in regions]) == pytest.approx(20, rel=0.5)

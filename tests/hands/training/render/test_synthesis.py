@@ -38,14 +38,18 @@ def test_a_folder_holds_pictures_labels_and_a_sheet(recipe: RenderRecipe, tmp_pa
         np.testing.assert_array_equal(read_image(out / line["file"]), picture.pixels)
         mask = read_image(out / line["file"].replace("pictures", "masks"))[..., 0]
         np.testing.assert_array_equal(mask, picture.mask)
-        np.testing.assert_allclose(line["hands"][0]["keypoints"], picture.hands[0].keypoints, atol=0.006)
+        np.testing.assert_allclose(
+            line["hands"][0]["keypoints"], picture.hands[0].keypoints, atol=0.006
+        )
     assert read_image(out / "sheet.png").shape == (256, 5 * 256, 3)
 
 
 def test_labels_are_cocos_too(recipe: RenderRecipe, tmp_path: Path) -> None:
     synthesise(tmp_path / "out", recipe, 3)
     coco = json.loads((tmp_path / "out" / "coco.json").read_text())
-    assert [image["file_name"] for image in coco["images"]] == [line["file"] for line in lines(tmp_path / "out")]
+    assert [image["file_name"] for image in coco["images"]] == [
+        line["file"] for line in lines(tmp_path / "out")
+    ]
     (category,) = coco["categories"]
     assert len(category["keypoints"]) == 21
     assert category["keypoints"][8] == "index_tip"
@@ -91,14 +95,29 @@ def test_what_is_unknown_is_null() -> None:
     assert json.loads(json.dumps(line, allow_nan=False)) == line
 
 
-def test_the_command_fills_a_folder(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_fills_a_folder(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HANDHELD_DATA", str(data_folder.parent))
-    options = ["synth", "--count", "2", "--out", str(tmp_path / "out"), "--crops", "32", "--people", "2", "--quiet"]
+    options = [
+        "synth",
+        "--count",
+        "2",
+        "--out",
+        str(tmp_path / "out"),
+        "--crops",
+        "32",
+        "--people",
+        "2",
+        "--quiet",
+    ]
     assert CliRunner().invoke(app, options).exit_code == 0
     assert len(lines(tmp_path / "out")) == 2
 
 
-def test_without_a_mesh_the_command_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_mesh_the_command_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HANDHELD_DATA", str(tmp_path / "nowhere"))
     result = CliRunner().invoke(app, ["synth", "--out", str(tmp_path / "out")])

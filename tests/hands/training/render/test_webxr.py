@@ -23,9 +23,15 @@ def joint_places() -> dict[str, tuple[float, float, float]]:
     places: dict[str, tuple[float, float, float]] = {"wrist": (0, 0, 0)}
     for x, finger in zip((0.02, 0, -0.02, -0.04), FINGERS, strict=True):
         # Fingers lean towards the palm, and their last joints bend back from it, as in the real file.
-        for y, z, end in zip((0.02, 0.1, 0.14, 0.17, 0.19), (0, 0, 0.004, 0.005, 0.005), ENDS, strict=True):
+        for y, z, end in zip(
+            (0.02, 0.1, 0.14, 0.17, 0.19), (0, 0, 0.004, 0.005, 0.005), ENDS, strict=True
+        ):
             places[f"{finger}-{end}"] = (x, y, z)
-    for y, end in zip((0.02, 0.05, 0.08, 0.1), ("metacarpal", "phalanx-proximal", "phalanx-distal", "tip"), strict=True):
+    for y, end in zip(
+        (0.02, 0.05, 0.08, 0.1),
+        ("metacarpal", "phalanx-proximal", "phalanx-distal", "tip"),
+        strict=True,
+    ):
         places[f"thumb-{end}"] = (0.03 + y / 2, y, 0.01)
     return places
 
@@ -57,7 +63,14 @@ def write_glb(path: Path, places: dict[str, tuple[float, float, float]]) -> None
     views, accessors = [], []
     for values, component, form in arrays:
         views.append({"buffer": 0, "byteOffset": len(numbers), "byteLength": values.nbytes})
-        accessors.append({"bufferView": len(accessors), "componentType": component, "count": len(values), "type": form})
+        accessors.append(
+            {
+                "bufferView": len(accessors),
+                "componentType": component,
+                "count": len(values),
+                "type": form,
+            }
+        )
         numbers += values.tobytes() + b"\0" * (-values.nbytes % 4)
     attributes = {"POSITION": 0, "TEXCOORD_0": 1, "JOINTS_0": 2, "WEIGHTS_0": 3}
     description = {
@@ -69,7 +82,12 @@ def write_glb(path: Path, places: dict[str, tuple[float, float, float]]) -> None
     }
     text = json.dumps(description).encode()
     text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(numbers), b"BIN\0") + numbers
+    chunks = (
+        struct.pack("<I4s", len(text), b"JSON")
+        + text
+        + struct.pack("<I4s", len(numbers), b"BIN\0")
+        + numbers
+    )
     path.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks)
 
 
@@ -86,7 +104,10 @@ def test_keypoints_are_the_joints_in_mediapipes_order(glb: Path) -> None:
     points = np.where((end == 0)[:, None], rig.heads[bone], rig.tails[bone])
     places = joint_places()
     expected = [places["wrist"]]
-    expected += [places[f"thumb-{end}"] for end in ("metacarpal", "phalanx-proximal", "phalanx-distal", "tip")]
+    expected += [
+        places[f"thumb-{end}"]
+        for end in ("metacarpal", "phalanx-proximal", "phalanx-distal", "tip")
+    ]
     for finger in FINGERS:
         expected += [places[f"{finger}-{end}"] for end in ENDS[1:]]
     np.testing.assert_allclose(points, expected, atol=1e-6)
@@ -99,7 +120,9 @@ def test_fingers_bend_towards_the_palm_though_they_rest_bent_back(glb: Path, lef
     rig = rig_of(mirrored(mesh) if left else mesh)
     transforms = posed(rig, GESTURES["fist"])
     bone, end = rig.mesh.keypoints.T
-    tips = carry(transforms[bone], np.where((end == 0)[:, None], rig.heads[bone], rig.tails[bone]))[[8, 12, 16, 20]]
+    tips = carry(transforms[bone], np.where((end == 0)[:, None], rig.heads[bone], rig.tails[bone]))[
+        [8, 12, 16, 20]
+    ]
     assert (tips[:, 2] > 0.005).all()
     assert (tips[:, 1] < 0.14).all()
 
@@ -120,7 +143,9 @@ def test_texture_rows_count_upward(glb: Path) -> None:
     np.testing.assert_allclose(load_webxr(glb).uv[0], (0.25, 0.9))
 
 
-@pytest.mark.parametrize("content", [b"", b"glTF", b"PNG\0" + b"\0" * 40, b"glTF\2\0\0\0\x20\0\0\0\4\0\0\0JSON{}  "])
+@pytest.mark.parametrize(
+    "content", [b"", b"glTF", b"PNG\0" + b"\0" * 40, b"glTF\2\0\0\0\x20\0\0\0\4\0\0\0JSON{}  "]
+)
 def test_another_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "right.glb"
     path.write_bytes(content)

@@ -98,7 +98,11 @@ CHANGES: tuple[tuple[float, Change], ...] = (
 )
 """Changes in the order in which they happen to light, and how often each does."""
 
-RENDERED_CHANGES: tuple[tuple[float, Change], ...] = ((0.1, coarse), (0.7, colour), (0.35, saturation))
+RENDERED_CHANGES: tuple[tuple[float, Change], ...] = (
+    (0.1, coarse),
+    (0.7, colour),
+    (0.35, saturation),
+)
 """For rendered pictures, whose camera has its own blur, noise and compression."""
 
 SCENE_CHANGES: tuple[tuple[float, Change], ...] = (
@@ -113,7 +117,9 @@ SCENE_CHANGES: tuple[tuple[float, Change], ...] = (
 """For whole pictures, whose small hands a strong blur would take away."""
 
 
-def augment(pixels: Pixels, rng: np.random.Generator, *, changes: tuple[tuple[float, Change], ...] = CHANGES) -> Pixels:
+def augment(
+    pixels: Pixels, rng: np.random.Generator, *, changes: tuple[tuple[float, Change], ...] = CHANGES
+) -> Pixels:
     """Return a square picture (side, side, 3) as another camera would have taken it."""
     for chance, change in changes:
         if rng.random() < chance:

@@ -89,7 +89,9 @@ def tracking_region(keypoints: NDArray[np.floating]) -> Rect:
 def detection_region(keypoints: NDArray[np.floating]) -> Rect:
     """Return where a tracker would look for a hand after its palm, with keypoints (21, 2 or 3), was detected."""
     (left, top, right, bottom), points = palm_box(keypoints)
-    box = Rect(float(left + right) / 2, float(top + bottom) / 2, float(right - left), float(bottom - top))
+    box = Rect(
+        float(left + right) / 2, float(top + bottom) / 2, float(right - left), float(bottom - top)
+    )
     return region_from_palm(box, points.astype(np.float32))
 
 
@@ -123,7 +125,11 @@ def hand_crop(
 
 
 def labelled_crop(
-    pixels: Pixels, hand: LabelledHand, region: Rect, size: int, rng: np.random.Generator | None = None
+    pixels: Pixels,
+    hand: LabelledHand,
+    region: Rect,
+    size: int,
+    rng: np.random.Generator | None = None,
 ) -> CropExample:
     """Cut a region out of a picture, and bring a hand's labels into it.
 
@@ -149,7 +155,9 @@ def labelled_crop(
 _RIGHT = {"Right": 1.0, "Left": 0.0, None: np.nan}
 
 
-def empty_crop(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator, *, group: str = "") -> CropExample:
+def empty_crop(
+    pixels: Pixels, region: Rect, size: int, rng: np.random.Generator, *, group: str = ""
+) -> CropExample:
     """Cut a region in which there is no hand."""
     return CropExample(
         pixels=cut(pixels, region, size, rng),
@@ -226,7 +234,9 @@ def cut(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator | None
         border = _BORDERS[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
         shade = rng.integers(0, 256, 3).tolist()
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    cropped = cv2.warpAffine(np.asarray(pixels), matrix, (size, size), flags=flags, borderMode=border, borderValue=shade)
+    cropped = cv2.warpAffine(
+        np.asarray(pixels), matrix, (size, size), flags=flags, borderMode=border, borderValue=shade
+    )
     return np.asarray(cropped, np.uint8)
 
 

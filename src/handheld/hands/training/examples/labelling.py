@@ -125,7 +125,9 @@ class Teacher:
     def _regions(self, image: Image, view: Rect) -> Iterator[Rect]:
         raw, logits = run_on_crop(self._palm, image, view, border="black")
         geometry = self._pack.palm_geometry
-        palms = decode_palms(raw[0], logits[0, :, 0], self._anchors, view, geometry, threshold=PALM_SCORE)
+        palms = decode_palms(
+            raw[0], logits[0, :, 0], self._anchors, view, geometry, threshold=PALM_SCORE
+        )
         for palm in merge_palms(palms):
             yield region_from_palm(palm.rect, palm.keypoints)
 
@@ -137,14 +139,19 @@ class Teacher:
         centred = region_from_landmarks(first.keypoints)
         if not 8 < centred.width < 8 * max(image.shape[:2]):
             return None
-        looks = [self._look(image, replace(centred, **_turned(centred, turn, scale))) for turn, scale in _TURNS]
+        looks = [
+            self._look(image, replace(centred, **_turned(centred, turn, scale)))
+            for turn, scale in _TURNS
+        ]
         looks.append(self._look_mirrored(image, centred))
         if min(look.presence for look in looks) < HAND_SCORE:
             return None
         return _combined(looks)
 
     def _look(self, image: Image, region: Rect) -> TeacherHand:
-        raw, presence, handedness, world = run_on_crop(self._landmark, image, region, border="replicate")[:4]
+        raw, presence, handedness, world = run_on_crop(
+            self._landmark, image, region, border="replicate"
+        )[:4]
         geometry = self._pack.landmark_geometry
         is_right, certainty = is_right_hand(float(handedness[0, 0]), geometry, mirrored=False)
         return TeacherHand(
@@ -256,7 +263,9 @@ def _labelled_already(path: Path, teacher: str) -> set[str]:
     names: set[str] = set()
     for record in read_lines(path):
         if record.get("teacher") != teacher:
-            raise InputError(f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher!r}: write to another file")
+            raise InputError(
+                f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher!r}: write to another file"
+            )
         names.add(str(record.get("photo")))
     return names
 

@@ -28,7 +28,15 @@ from handheld.hands.training.examples.crops import (
     with_changes,
 )
 from handheld.hands.training.examples.labelling import TeacherHand, read_labels
-from handheld.hands.training.examples.photos import SINGLE, SPLITS, Photo, Split, load_pixels, read_photos, split_of
+from handheld.hands.training.examples.photos import (
+    SINGLE,
+    SPLITS,
+    Photo,
+    Split,
+    load_pixels,
+    read_photos,
+    split_of,
+)
 from handheld.hands.training.examples.pixels import PixelStore, open_store
 from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.labels import LabelledHand
@@ -120,7 +128,10 @@ class PhotoHands:
     @cached_property
     def single(self) -> dict[Split, list[PhotoHand]]:
         """The hands beside which there is no other hand."""
-        return {split: [hand for hand in hands if hand.group in SINGLE] for split, hands in self.hands.items()}
+        return {
+            split: [hand for hand in hands if hand.group in SINGLE]
+            for split, hands in self.hands.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,9 @@ class LabelLimits:
     certain: float = 0.8
 
 
-def read_photo_hands(data: Path, labels: Path, cache: Path, limits: LabelLimits | None = None) -> PhotoHands:
+def read_photo_hands(
+    data: Path, labels: Path, cache: Path, limits: LabelLimits | None = None
+) -> PhotoHands:
     """Read photos, their pseudo-labels and the pictures without hands.
 
     Args:
@@ -155,7 +168,9 @@ def read_photo_hands(data: Path, labels: Path, cache: Path, limits: LabelLimits 
     limits = limits or LabelLimits()
     photos = read_photos(data / "photos")
     labelled = read_labels(labels)
-    store = open_store(cache / "photos.pixels", [photo.name for photo in photos], lambda i: load_pixels(photos[i]))
+    store = open_store(
+        cache / "photos.pixels", [photo.name for photo in photos], lambda i: load_pixels(photos[i])
+    )
     hands: dict[Split, list[PhotoHand]] = {split: [] for split in SPLITS}
     for index, photo in enumerate(photos):
         scale = store.scale(index)
@@ -164,7 +179,9 @@ def read_photo_hands(data: Path, labels: Path, cache: Path, limits: LabelLimits 
             if hand is not None:
                 hands[photo.split].append(PhotoHand(index, hand, photo.name.partition("/")[0]))
     if not hands["train"]:
-        raise InputError(f"{labels}: no hand of a training photo in {data / 'photos'} is labelled well enough")
+        raise InputError(
+            f"{labels}: no hand of a training photo in {data / 'photos'} is labelled well enough"
+        )
     empty_store = _open_empty(data, cache)
     empty: dict[Split, list[int]] = {split: [] for split in SPLITS}
     for index, name in enumerate(empty_store.names):
@@ -173,14 +190,18 @@ def read_photo_hands(data: Path, labels: Path, cache: Path, limits: LabelLimits 
 
 
 def _open_empty(data: Path, cache: Path) -> PixelStore:
-    paths = sorted(path for folder in ("negatives", "backgrounds") for path in (data / folder).glob("*.jpg"))
+    paths = sorted(
+        path for folder in ("negatives", "backgrounds") for path in (data / folder).glob("*.jpg")
+    )
     if not paths:
         raise InputError(f"{data}: no pictures without hands in negatives or backgrounds")
     names = [path.relative_to(data).as_posix() for path in paths]
     return open_store(cache / "empty.pixels", names, lambda i: read_image(paths[i]))
 
 
-def _trusted(answer: TeacherHand, photo: Photo, scale: float, limits: LabelLimits) -> LabelledHand | None:
+def _trusted(
+    answer: TeacherHand, photo: Photo, scale: float, limits: LabelLimits
+) -> LabelledHand | None:
     """Return the teacher's answer as labels in pixels of the stored picture, if it is sure enough of it."""
     keypoints = answer.keypoints * np.float32(scale)
     palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
@@ -295,7 +316,9 @@ class CropMixture:
         picture = self.rendered(index)
         side = picture.pixels.shape[0]
         region = RENDERED_JITTER.applied(Rect(side / 2, side / 2, side, side, 0.0), rng)
-        example = labelled_crop(picture.pixels, from_middles(picture.hands[0]), region, self.size, rng)
+        example = labelled_crop(
+            picture.pixels, from_middles(picture.hands[0]), region, self.size, rng
+        )
         changed = augment(example.pixels, rng, changes=RENDERED_CHANGES)
         example = replace(example, pixels=changed, group="rendered")
         return mirrored(example) if rng.random() < 0.5 else example
@@ -309,7 +332,9 @@ class CropMixture:
         return group[int(rng.integers(len(group)))]
 
 
-def example_without_hand(photos: PhotoHands, split: Split, size: int, rng: np.random.Generator) -> CropExample:
+def example_without_hand(
+    photos: PhotoHands, split: Split, size: int, rng: np.random.Generator
+) -> CropExample:
     """Cut something of a split that is no hand, or so little of one that it must not be followed."""
     singles = photos.single[split]
     if singles and rng.random() < _MOVED_OFF:
@@ -320,7 +345,9 @@ def example_without_hand(photos: PhotoHands, split: Split, size: int, rng: np.ra
     return empty_crop(pixels, random_region(pixels.shape, rng), size, rng, group="empty")
 
 
-def fixed_examples(photos: PhotoHands, split: Split, size: int, *, most: int, empty: int) -> list[CropExample]:
+def fixed_examples(
+    photos: PhotoHands, split: Split, size: int, *, most: int, empty: int
+) -> list[CropExample]:
     """Return the crops that a split is judged by, the same in every run.
 
     Args:
@@ -347,7 +374,9 @@ def rendered_examples(mixture: CropMixture, count: int) -> list[CropExample]:
     """Return crops of rendered hands of people that no training of this seed sees."""
     studio = Studio(open_sources(mixture.data), _OTHER_SEED + mixture.seed)
     pictures = [studio.crop(index, CropOptions(size=mixture.size)) for index in range(count)]
-    return [whole_picture_crop(picture.pixels, picture.hands[0], mixture.size) for picture in pictures]
+    return [
+        whole_picture_crop(picture.pixels, picture.hands[0], mixture.size) for picture in pictures
+    ]
 
 
 _OTHER_SEED = 1_000_000
@@ -361,7 +390,9 @@ def whole_picture_crop(pixels: NDArray[np.uint8], hand: LabelledHand, size: int)
     return replace(example, pixels=pixels, group="rendered")
 
 
-def beside_hand(pixels: NDArray[np.uint8], hand: LabelledHand, size: int, rng: np.random.Generator) -> CropExample:
+def beside_hand(
+    pixels: NDArray[np.uint8], hand: LabelledHand, size: int, rng: np.random.Generator
+) -> CropExample:
     """Cut a region from which most of a hand is missing; nothing is taught where too much of it is left."""
     nominal = tracking_region(hand.keypoints)
     direction = rng.uniform(-np.pi, np.pi)

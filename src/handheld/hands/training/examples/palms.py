@@ -180,7 +180,9 @@ class Canvas:
         for box in picture.ignored:
             self.ignored.append(self._fractions(_moved_box(box, matrix)))
 
-    def _add(self, hand: LabelledHand, matrix: NDArray[np.float64], area: tuple[int, int, int, int]) -> None:
+    def _add(
+        self, hand: LabelledHand, matrix: NDArray[np.float64], area: tuple[int, int, int, int]
+    ) -> None:
         points = hand.keypoints.astype(np.float64).copy()
         points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         palm, seven = palm_box(points)
@@ -191,7 +193,11 @@ class Canvas:
         size = self.pixels.shape[0]
         if share <= 0:
             return
-        if hidden or share < _INSIDE or not SMALLEST * 0.8 < (palm[2] - palm[0]) / size < LARGEST * 1.2:
+        if (
+            hidden
+            or share < _INSIDE
+            or not SMALLEST * 0.8 < (palm[2] - palm[0]) / size < LARGEST * 1.2
+        ):
             self.ignored.append(fractions)
             return
         self.boxes.append(fractions)
@@ -293,7 +299,9 @@ class PalmMixture:
         studio = Studio(open_sources(self.data), self.seed)
         options = SceneOptions(width=width, height=height)
         path = self.cache / f"scenes-{width}x{height}-{self.seed}.records"
-        return RenderPool(path, height, width, 2, self.pool, lambda index: studio.scene(index, options))
+        return RenderPool(
+            path, height, width, 2, self.pool, lambda index: studio.scene(index, options)
+        )
 
     @cached_property
     def _by_set(self) -> tuple[list[list[PalmPicture]], NDArray[np.float64]]:
@@ -328,7 +336,11 @@ class PalmMixture:
         x, y = rng.integers(self.size // 4, 3 * self.size // 4, 2).tolist()
         size = self.size
         for area in ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)):
-            picture = self._with_hands(index, rng) if rng.random() < 0.7 else self._without_hands("train", rng)
+            picture = (
+                self._with_hands(index, rng)
+                if rng.random() < 0.7
+                else self._without_hands("train", rng)
+            )
             self._lay(canvas, picture, area, rng)
 
     def _with_hands(self, index: int, rng: np.random.Generator) -> PalmPicture:
@@ -407,7 +419,9 @@ def mirrored_scene(scene: PalmScene) -> PalmScene:
     boxes[:, 0] = last - boxes[:, 0]
     keypoints[..., 0] = last - keypoints[..., 0]
     ignored[:, 0] = last - ignored[:, 0]
-    return PalmScene(np.ascontiguousarray(scene.pixels[:, ::-1]), boxes, keypoints, ignored, scene.complete)
+    return PalmScene(
+        np.ascontiguousarray(scene.pixels[:, ::-1]), boxes, keypoints, ignored, scene.complete
+    )
 
 
 def letterboxed(picture: PalmPicture, size: int, *, whole_hands: bool) -> PalmScene:
@@ -421,7 +435,9 @@ def letterboxed(picture: PalmPicture, size: int, *, whole_hands: bool) -> PalmSc
     return canvas.scene()
 
 
-def fixed_scenes(mixture: PalmMixture, split: Split, *, most: int, empty: int, rendered: int) -> list[PalmScene]:
+def fixed_scenes(
+    mixture: PalmMixture, split: Split, *, most: int, empty: int, rendered: int
+) -> list[PalmScene]:
     """Return the scenes that a split is judged by, the same in every run: only complete pictures."""
     size = mixture.size
     complete = [picture for _, picture in palm_pictures(mixture.photos, split) if picture.complete]

@@ -132,7 +132,9 @@ def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iter
     records = {record["file"]: record for record in read_lines(index)} if index.is_file() else {}
     for name in records:
         if not (index.parent / name).is_file():
-            raise InputError(f"{index}: names {name}, which is not in {index.parent}: restore it or take its line out")
+            raise InputError(
+                f"{index}: names {name}, which is not in {index.parent}: restore it or take its line out"
+            )
     for path in sorted((folder / photo_set.name).rglob("*")):
         if path.suffix.lower() not in _PICTURES:
             continue
@@ -192,7 +194,9 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         except ValueError as error:
             raise InputError(f"{path}: line {number}: expected a JSON object: {error}") from error
         if not isinstance(record, dict):
-            raise InputError(f"{path}: line {number}: expected a JSON object, got {type(record).__name__}")
+            raise InputError(
+                f"{path}: line {number}: expected a JSON object, got {type(record).__name__}"
+            )
         yield record
 
 
@@ -213,4 +217,6 @@ def load_pixels(photo: Photo) -> NDArray[np.uint8]:
     try:
         return read_image(photo.path)
     except MediaError as error:
-        raise InputError(f"photo {photo.name}: {error}; restore it or take it out of the set") from error
+        raise InputError(
+            f"photo {photo.name}: {error}; restore it or take it out of the set"
+        ) from error

@@ -71,12 +71,16 @@ def open_store(
         _write(path, index, names, _counted(load, len(names), on_picture))
         stored = _read_index(index)
     if stored is None:
-        raise InputError(f"{index}: was not written as expected: delete it and {path.name} to begin again")
+        raise InputError(
+            f"{index}: was not written as expected: delete it and {path.name} to begin again"
+        )
     shapes = np.array(stored["shapes"], np.int64).reshape(-1, 2)
     sizes = 3 * shapes.prod(axis=1)
     content = np.memmap(path, np.uint8, "r") if len(names) else np.empty(0, np.uint8)
     if len(content) != sizes.sum():
-        raise InputError(f"{path}: is {len(content)} bytes, expected {sizes.sum()}: delete it to begin again")
+        raise InputError(
+            f"{path}: is {len(content)} bytes, expected {sizes.sum()}: delete it to begin again"
+        )
     halvings = np.array(stored["halvings"], np.int64)
     return PixelStore(tuple(names), shapes, halvings, np.cumsum(sizes) - sizes, content)
 
@@ -97,7 +101,9 @@ def _read_index(path: Path) -> dict[str, list[object]] | None:
     return table if {"names", "shapes", "halvings"} <= table.keys() else None
 
 
-def _write(path: Path, index: Path, names: Sequence[str], pictures: Iterable[NDArray[np.uint8]]) -> None:
+def _write(
+    path: Path, index: Path, names: Sequence[str], pictures: Iterable[NDArray[np.uint8]]
+) -> None:
     shapes = []
     halvings = []
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +115,9 @@ def _write(path: Path, index: Path, names: Sequence[str], pictures: Iterable[NDA
             halvings.append(times)
     # Last: an index is only there when its pixels are.
     with atomic_path(index) as temporary:
-        temporary.write_text(json.dumps({"names": list(names), "shapes": shapes, "halvings": halvings}), "utf-8")
+        temporary.write_text(
+            json.dumps({"names": list(names), "shapes": shapes, "halvings": halvings}), "utf-8"
+        )
 
 
 def _halved(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:

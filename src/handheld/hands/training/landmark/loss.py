@@ -80,7 +80,9 @@ def _distance(answer: Tensor, truth: Tensor, beta: float) -> Tensor:
 
 def _cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
     known = ~truth.isnan()
-    apart = functional.binary_cross_entropy_with_logits(logits, truth.nan_to_num(), reduction="none")
+    apart = functional.binary_cross_entropy_with_logits(
+        logits, truth.nan_to_num(), reduction="none"
+    )
     return _mean(apart, known)
 
 

@@ -37,7 +37,9 @@ class LandmarkShape:
         if self.size < 64 or self.size % 32:
             raise InputError(f"size: expected a multiple of 32 from 64 on, got {self.size}")
         if len(self.widths) != 5 or len(self.depths) != 5:
-            raise InputError(f"widths and depths: expected five each, got {self.widths} and {self.depths}")
+            raise InputError(
+                f"widths and depths: expected five each, got {self.widths} and {self.depths}"
+            )
 
 
 class LandmarkOutput(NamedTuple):
@@ -73,11 +75,15 @@ class LandmarkNetwork(nn.Module):
         self.maps = nn.Conv2d(shape.pyramid, 21, 1)
         self.squeeze = convolution(shape.widths[-1], _SQUEEZED, size=1)
         cells = (shape.size // 32) ** 2
-        self.whole = nn.Sequential(nn.Linear(_SQUEEZED * cells, shape.hidden), nn.ReLU(inplace=True))
+        self.whole = nn.Sequential(
+            nn.Linear(_SQUEEZED * cells, shape.hidden), nn.ReLU(inplace=True)
+        )
         self.outputs = nn.Linear(shape.hidden + 2 * 21, _OUTPUTS)
         side = shape.size // 8
         ticks = (torch.arange(side) + 0.5) / side
-        self.register_buffer("grid", torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).flatten(0, 1))
+        self.register_buffer(
+            "grid", torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).flatten(0, 1)
+        )
         self.grid: Tensor
         initialise(self)
         # The offsets begin at nothing: first the maps learn, which see the keypoints themselves.
@@ -98,10 +104,14 @@ class LandmarkNetwork(nn.Module):
         seen = self.maps(fine).flatten(2).softmax(dim=2) @ self.grid
         whole = self.whole(self.squeeze(coarse).flatten(1))
         raw = self.outputs(torch.cat([whole, seen.flatten(1)], dim=1))
-        offset, depth, world, confidence, presence, handedness = raw.split([42, 21, 63, 21, 1, 1], dim=1)
+        offset, depth, world, confidence, presence, handedness = raw.split(
+            [42, 21, 63, 21, 1, 1], dim=1
+        )
         flat = seen + offset.reshape(-1, 21, 2)
         points = torch.cat([flat, depth.reshape(-1, 21, 1)], dim=2)
-        return LandmarkOutput(points, presence[:, 0], handedness[:, 0], world.reshape(-1, 21, 3), confidence)
+        return LandmarkOutput(
+            points, presence[:, 0], handedness[:, 0], world.reshape(-1, 21, 3), confidence
+        )
 
 
 class DeployedLandmarks(nn.Module):

@@ -23,8 +23,18 @@ from handheld.hands.training.examples.mixture import (
     stacked,
 )
 from handheld.hands.training.examples.photos import Split
-from handheld.hands.training.landmark.loss import CLOSE, LandmarkTargets, LossWeights, errors, landmark_loss
-from handheld.hands.training.landmark.metrics import LandmarkAnswers, LandmarkScores, landmark_scores
+from handheld.hands.training.landmark.loss import (
+    CLOSE,
+    LandmarkTargets,
+    LossWeights,
+    errors,
+    landmark_loss,
+)
+from handheld.hands.training.landmark.metrics import (
+    LandmarkAnswers,
+    LandmarkScores,
+    landmark_scores,
+)
 from handheld.hands.training.landmark.network import LandmarkNetwork, LandmarkOutput, LandmarkShape
 from handheld.training import autocast, device_of
 
@@ -119,7 +129,9 @@ class LandmarkTrainee:
         photos = self.mixture.photos
         most = len(photos.hands[split])
         size = self._config.network.size
-        return judge(network, fixed_examples(photos, split, size, most=most, empty=2 * _JUDGED_EMPTY))
+        return judge(
+            network, fixed_examples(photos, split, size, most=most, empty=2 * _JUDGED_EMPTY)
+        )
 
     @cached_property
     def _validation(self) -> list[CropExample]:

@@ -14,7 +14,11 @@ from handheld.hands.training.run import Progress, RunFolder, averaged_network, s
 
 
 def train_landmarks(
-    config: LandmarkConfig, folder: Path, *, minutes: float | None = None, progress: Progress = silent
+    config: LandmarkConfig,
+    folder: Path,
+    *,
+    minutes: float | None = None,
+    progress: Progress = silent,
 ) -> Training[LandmarkScores]:
     """Train a landmark network, or go on with it, and write its files.
 
@@ -28,17 +32,23 @@ def train_landmarks(
         HandheldError: as :func:`run.train`, or the network cannot be compiled.
     """
     trainee = LandmarkTrainee(config)
-    result = train(trainee, config.learn, config.plan(), RunFolder(folder), minutes=minutes, progress=progress)
+    result = train(
+        trainee, config.learn, config.plan(), RunFolder(folder), minutes=minutes, progress=progress
+    )
     return _written(trainee, result.learner.average.module.cpu().eval(), folder, progress)
 
 
-def export_landmarks(config: LandmarkConfig, folder: Path, *, progress: Progress = silent) -> Training[LandmarkScores]:
+def export_landmarks(
+    config: LandmarkConfig, folder: Path, *, progress: Progress = silent
+) -> Training[LandmarkScores]:
     """Write the files of a run as it stands, which may still be at work: its weights' mean of a minute ago."""
     trainee = LandmarkTrainee(config)
     return _written(trainee, averaged_network(trainee, RunFolder(folder)), folder, progress)
 
 
-def _written(trainee: LandmarkTrainee, network: nn.Module, folder: Path, progress: Progress) -> Training[LandmarkScores]:
+def _written(
+    trainee: LandmarkTrainee, network: nn.Module, folder: Path, progress: Progress
+) -> Training[LandmarkScores]:
     progress("test", 0.0, "judging on the test split")
     scores = trainee.scores(network, "test")
     progress("test", 1.0, f"error {scores.mean:.3f} of palm length")

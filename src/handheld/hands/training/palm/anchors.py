@@ -45,7 +45,9 @@ class AnchorGrid:
     def __init__(self, shape: PalmShape) -> None:
         self.size = shape.size
         self.centres = anchor_centres(shape.geometry) * shape.size
-        self.strides = np.concatenate([np.full((shape.size // stride) ** 2, stride, np.float32) for stride in STRIDES])
+        self.strides = np.concatenate(
+            [np.full((shape.size // stride) ** 2, stride, np.float32) for stride in STRIDES]
+        )
         limits = np.array([_SIZES[int(stride)] for stride in self.strides], np.float32)
         self.smallest = limits[:, 0] * self.strides
         self.largest = limits[:, 1] * self.strides
@@ -62,7 +64,9 @@ class AnchorGrid:
         nearest = np.full(count, np.inf, np.float32)
         for box in scene.ignored * self.size:
             labels[self._within(box, _SURROUNDINGS)] = -1
-        for box, keypoints in zip(scene.boxes * self.size, scene.keypoints * self.size, strict=True):
+        for box, keypoints in zip(
+            scene.boxes * self.size, scene.keypoints * self.size, strict=True
+        ):
             side = max(float(box[2]), float(box[3]))
             apart = self._apart(box)
             around = apart < np.maximum(_SURROUNDINGS * side, 2 * _AT_LEAST * self.strides)
@@ -82,7 +86,9 @@ class AnchorGrid:
         return np.asarray(np.abs(self.centres - box[:2]).max(axis=1), np.float32)
 
     def _within(self, box: Floats, share: float) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = (np.abs(self.centres - box[:2]) < share * box[2:] + 1).all(axis=1)
+        inside: NDArray[np.bool_] = (np.abs(self.centres - box[:2]) < share * box[2:] + 1).all(
+            axis=1
+        )
         return inside
 
     def _answering(self, apart: Floats, side: float) -> NDArray[np.bool_]:

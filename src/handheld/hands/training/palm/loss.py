@@ -81,6 +81,8 @@ def _box_loss(output: PalmOutput, targets: PalmTargets, positive: Tensor) -> Ten
     truth = targets.values[positive]
     side = targets.sides[positive][:, None]
     places = [0, 1, *range(4, answer.shape[1])]
-    moved = functional.smooth_l1_loss(answer[:, places] / side, truth[:, places] / side, beta=_BETA, reduction="none")
+    moved = functional.smooth_l1_loss(
+        answer[:, places] / side, truth[:, places] / side, beta=_BETA, reduction="none"
+    )
     grown = functional.smooth_l1_loss(answer[:, 2:4], truth[:, 2:4], beta=_BETA, reduction="none")
     return moved.mean(dim=1).sum() + grown.mean(dim=1).sum()

@@ -120,9 +120,13 @@ def average_precision(pictures: Sequence[Detections]) -> tuple[float, float]:
             answers.append({**_annotation(0, number, box, is_crowd=False), "score": float(score)})
     if not answers:
         return 0.0, 0.0
-    images = [{"id": number, "width": _SCALE, "height": _SCALE} for number in range(1, len(pictures) + 1)]
+    images = [
+        {"id": number, "width": _SCALE, "height": _SCALE} for number in range(1, len(pictures) + 1)
+    ]
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its tables
-        known = coco.COCO({"images": images, "annotations": truth, "categories": [{"id": 1, "name": "palm"}]})
+        known = coco.COCO(
+            {"images": images, "annotations": truth, "categories": [{"id": 1, "name": "palm"}]}
+        )
         evaluation = coco.COCOeval_faster(known, known.loadRes(answers), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()

@@ -47,12 +47,16 @@ class PalmShape:
         if self.size < 64 or self.size % 32:
             raise InputError(f"size: expected a multiple of 32 from 64 on, got {self.size}")
         if len(self.widths) != 5 or len(self.depths) != 5:
-            raise InputError(f"widths and depths: expected five each, got {self.widths} and {self.depths}")
+            raise InputError(
+                f"widths and depths: expected five each, got {self.widths} and {self.depths}"
+            )
 
     @property
     def geometry(self) -> PalmGeometry:
         """The layout of the network's output, as packs describe it."""
-        return PalmGeometry(size=self.size, grids=tuple((self.size // stride, 1) for stride in STRIDES))
+        return PalmGeometry(
+            size=self.size, grids=tuple((self.size // stride, 1) for stride in STRIDES)
+        )
 
 
 class PalmOutput(NamedTuple):
@@ -86,7 +90,10 @@ class PalmNetwork(nn.Module):
         self.values = nn.ModuleList(values)
         self.scores = nn.ModuleList(scores)
         initialise(self)
-        for layer, bias in (*((one, 0.0) for one in values), *((one, _PRIOR_LOGIT) for one in scores)):
+        for layer, bias in (
+            *((one, 0.0) for one in values),
+            *((one, _PRIOR_LOGIT) for one in scores),
+        ):
             nn.init.normal_(layer.weight, std=0.01)
             assert layer.bias is not None
             nn.init.constant_(layer.bias, bias)
@@ -96,7 +103,9 @@ class PalmNetwork(nn.Module):
         features = self.neck(self.backbone(pictures)[2:])
         values = []
         logits = []
-        for level, head, to_values, to_score in zip(features, self.heads, self.values, self.scores, strict=True):
+        for level, head, to_values, to_score in zip(
+            features, self.heads, self.values, self.scores, strict=True
+        ):
             seen = head(level)
             # Cells row by row, as anchor_centres lists them.
             values.append(to_values(seen).permute(0, 2, 3, 1).flatten(1, 2))
@@ -118,7 +127,9 @@ class Laterals(nn.Module):
 
 def strides_of(shape: PalmShape) -> Tensor:
     """Return the (anchors,) strides of the anchors, pixels."""
-    return torch.cat([torch.full(((shape.size // stride) ** 2,), float(stride)) for stride in STRIDES])
+    return torch.cat(
+        [torch.full(((shape.size // stride) ** 2,), float(stride)) for stride in STRIDES]
+    )
 
 
 class DeployedPalms(nn.Module):

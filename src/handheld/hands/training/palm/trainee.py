@@ -85,7 +85,9 @@ class _TargetedScenes:
     def __call__(self, step: int) -> tuple[np.ndarray[Any, Any], AnchorTargets]:
         batch = self._mixture(step)
         targets = [self._grid.targets(scene) for scene in batch.scenes]
-        return batch.pixels, AnchorTargets(*(np.stack(column) for column in zip(*targets, strict=True)))
+        return batch.pixels, AnchorTargets(
+            *(np.stack(column) for column in zip(*targets, strict=True))
+        )
 
 
 class PalmTrainee:

@@ -28,17 +28,23 @@ def train_palms(
         HandheldError: as :func:`run.train`, or the network cannot be compiled.
     """
     trainee = PalmTrainee(config)
-    result = train(trainee, config.learn, config.plan(), RunFolder(folder), minutes=minutes, progress=progress)
+    result = train(
+        trainee, config.learn, config.plan(), RunFolder(folder), minutes=minutes, progress=progress
+    )
     return _written(trainee, result.learner.average.module.cpu().eval(), folder, progress)
 
 
-def export_palms(config: PalmConfig, folder: Path, *, progress: Progress = silent) -> Training[PalmScores]:
+def export_palms(
+    config: PalmConfig, folder: Path, *, progress: Progress = silent
+) -> Training[PalmScores]:
     """Write the files of a run as it stands, which may still be at work."""
     trainee = PalmTrainee(config)
     return _written(trainee, averaged_network(trainee, RunFolder(folder)), folder, progress)
 
 
-def _written(trainee: PalmTrainee, network: nn.Module, folder: Path, progress: Progress) -> Training[PalmScores]:
+def _written(
+    trainee: PalmTrainee, network: nn.Module, folder: Path, progress: Progress
+) -> Training[PalmScores]:
     progress("test", 0.0, "judging on the test split")
     scores = trainee.scores(network, "test")
     progress("test", 1.0, f"average precision {scores.ap50:.3f} at an overlap of a half")

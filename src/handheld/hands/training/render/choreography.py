@@ -81,7 +81,10 @@ _LEFT = (
     _key(5.75, "fist", (0.130, 0.070, 0.54), 0, 6, 3),
     _key(6.0, "five", (0.130, 0.085, 0.54), 4, 4, 4),
 )
-_WAVES: dict[Handedness, tuple[tuple[float, float], ...]] = {"Right": ((0.0, 1.05),), "Left": ((3.6, 4.4),)}
+_WAVES: dict[Handedness, tuple[tuple[float, float], ...]] = {
+    "Right": ((0.0, 1.05),),
+    "Left": ((3.6, 4.4),),
+}
 _KEYS = {"Right": _RIGHT, "Left": _LEFT}
 
 
@@ -99,11 +102,15 @@ def hand_at(hand: Handedness, seconds: float, sway: Doubles) -> tuple[HandPose, 
     place = _between(start.place, end.place, share)
     drift = np.sin(2 * np.pi * seconds / np.array([3.1, 2.3, 2.7, 1.9, 2.9, 2.1]) + sway)
     x, y, z = np.array(place.wrist) + 0.004 * drift[:3] + (0.012 * wave, 0, 0)
-    yaw, pitch, roll = np.array([place.yaw, place.pitch, place.roll]) + (3, 2, 1.5) * drift[3:] + (0, 0, 7 * wave)
+    yaw, pitch, roll = (
+        np.array([place.yaw, place.pitch, place.roll]) + (3, 2, 1.5) * drift[3:] + (0, 0, 7 * wave)
+    )
     placed = Placement((float(x), float(y), float(z)), float(yaw), float(pitch), float(roll))
     sign = 1 if hand == "Right" else -1
     flexion, deviation = pose.wrist
-    return replace(pose, wrist=(flexion + 0.05 * float(drift[0]), deviation + sign * 0.22 * float(wave))), placed
+    return replace(
+        pose, wrist=(flexion + 0.05 * float(drift[0]), deviation + sign * 0.22 * float(wave))
+    ), placed
 
 
 def _ease(share: float) -> float:

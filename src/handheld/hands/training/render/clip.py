@@ -62,12 +62,17 @@ def actors(folder: Path, random: np.random.Generator) -> list[Actor]:
     return [Actor(rig, keypoints_of(rig), picture, random.uniform(0, 2 * np.pi, 6)) for rig in rigs]
 
 
-def frames(cast: Sequence[Actor], background: Picture, random: np.random.Generator) -> Iterator[tuple[Picture, dict[str, Any]]]:
+def frames(
+    cast: Sequence[Actor], background: Picture, random: np.random.Generator
+) -> Iterator[tuple[Picture, dict[str, Any]]]:
     """Render each frame (480, 640, 3) with its truth."""
     for index in range(round(SECONDS * FRAMES_PER_SECOND)):
         seen = [actor.at(index / FRAMES_PER_SECOND) for actor in cast]
         rendering = render([body for body, _ in seen], CAMERA, Light())
-        hands = [_truth(actor.rig, points, rendering) for actor, (_, points) in zip(cast, seen, strict=True)]
+        hands = [
+            _truth(actor.rig, points, rendering)
+            for actor, (_, points) in zip(cast, seen, strict=True)
+        ]
         picture = cv2.GaussianBlur(rendering.over(background), (0, 0), 0.6)
         grain = random.normal(0, _GRAIN, (*picture.shape[:2], 1))
         noisy: Picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
@@ -80,7 +85,9 @@ def _truth(rig: Rig, points: Doubles, rendering: Rendering) -> dict[str, Any]:
     return {
         "handedness": rig.mesh.handedness,
         "keypoints": np.concatenate([flat.astype(np.float64), behind], axis=1).round(1).tolist(),
-        "visible": rendering.visible(flat, points[:, 2].astype(np.float32), rig.size * FLESH).astype(int).tolist(),
+        "visible": rendering.visible(flat, points[:, 2].astype(np.float32), rig.size * FLESH)
+        .astype(int)
+        .tolist(),
     }
 
 
@@ -93,7 +100,9 @@ def load_background(folder: Path) -> Picture:
     small = read_image(folder / _BACKGROUND)
     rows = small.shape[1] * CAMERA.height // CAMERA.width
     top = (small.shape[0] - rows) // 2
-    large = cv2.resize(small[top : top + rows], (CAMERA.width, CAMERA.height), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(
+        small[top : top + rows], (CAMERA.width, CAMERA.height), interpolation=cv2.INTER_CUBIC
+    )
     blurred: Picture = cv2.GaussianBlur(large, (0, 0), 4).astype(np.uint8)
     return blurred
 
@@ -121,9 +130,13 @@ def write_clip(out: Path, mesh: Path, backgrounds: Path, seed: int = 0) -> None:
 def main() -> None:
     """Read the arguments and write the clip."""
     parser = argparse.ArgumentParser(description="Render the demo clip of two hands and its truth.")
-    parser.add_argument("--mesh", type=Path, required=True, help="folder of mh_arm.npz, mh_arm.json and skin_*.jpg")
+    parser.add_argument(
+        "--mesh", type=Path, required=True, help="folder of mh_arm.npz, mh_arm.json and skin_*.jpg"
+    )
     parser.add_argument("--backgrounds", type=Path, required=True, help=f"folder of {_BACKGROUND}")
-    parser.add_argument("--out", type=Path, required=True, help="the clip, .mp4; its truth goes beside it")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the clip, .mp4; its truth goes beside it"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of sway and grain (default: 0)")
     given = parser.parse_args()
     write_clip(given.out, given.mesh, given.backgrounds, given.seed)

@@ -19,7 +19,12 @@ _HEAD = 0
 
 MEDIAPIPE_OFFSETS = np.zeros((21, 2))
 """What to add to the mesh's keypoints of an open hand: (along it, towards its thumb's side), wrist to knuckle = 1."""
-MEDIAPIPE_OFFSETS[[0, 1, 2, 4]] = [(0.129, -0.028), (-0.045, 0.051), (0.077, 0.029), (-0.042, -0.020)]
+MEDIAPIPE_OFFSETS[[0, 1, 2, 4]] = [
+    (0.129, -0.028),
+    (-0.045, 0.051),
+    (0.077, 0.029),
+    (-0.042, -0.020),
+]
 MEDIAPIPE_OFFSETS[[5, 9, 13, 17]] = np.linspace((-0.065, -0.027), (-0.054, 0.036), 4)
 MEDIAPIPE_OFFSETS[[8, 12, 16, 20]] = (-0.05, 0)
 
@@ -65,5 +70,7 @@ def keypoints_of(rig: Rig, *, mediapipe: bool = True) -> Keypoints:
         return Keypoints(bones, joints)
     opened = posed(rig, GESTURES["open_palm"])[bones]
     along, thumbward = rig.frame[1], rig.thumbward * rig.frame[0]
-    moved = carry(opened, joints) + rig.size * (OFFSETS[rig.mesh.family] @ np.stack([along, thumbward]))
+    moved = carry(opened, joints) + rig.size * (
+        OFFSETS[rig.mesh.family] @ np.stack([along, thumbward])
+    )
     return Keypoints(bones, np.einsum("nji,nj->ni", opened[..., :3], moved - opened[..., 3]))

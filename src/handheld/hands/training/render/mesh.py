@@ -69,13 +69,17 @@ def load_mesh(folder: Path) -> HandMesh:
         with np.load(folder / "mh_arm.npz") as arrays:
             return _assemble({name: arrays[name] for name in arrays.files}, rig)
     except (OSError, KeyError, ValueError) as error:
-        raise ModelError(f"{folder} should hold mh_arm.npz and mh_arm.json of the hand mesh: {error!r}") from error
+        raise ModelError(
+            f"{folder} should hold mh_arm.npz and mh_arm.json of the hand mesh: {error!r}"
+        ) from error
 
 
 def _assemble(arrays: Mapping[str, NDArray[Any]], rig: Mapping[str, Any]) -> HandMesh:
     bones: tuple[str, ...] = tuple(rig["bones"])
     vertices = (arrays["V"] * METRES).astype(np.float32)
-    row = {joint: _averaging_row(members, len(vertices)) for joint, members in rig["joints"].items()}
+    row = {
+        joint: _averaging_row(members, len(vertices)) for joint, members in rig["joints"].items()
+    }
     return HandMesh(
         handedness="Right",
         vertices=vertices,
@@ -147,7 +151,9 @@ def load_skin(folder: Path, name: str) -> NDArray[np.uint8]:
     crop = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.exists() else None
     if crop is None or not (folder / "skin_uv.json").exists():
         known = sorted(found.stem.removeprefix("skin_") for found in folder.glob("skin_*.jpg"))
-        raise ModelError(f"no skin {name!r} (or no skin_uv.json) in {folder}; the skins there are {known}")
+        raise ModelError(
+            f"no skin {name!r} (or no skin_uv.json) in {folder}; the skins there are {known}"
+        )
     place = json.loads((folder / "skin_uv.json").read_text("utf-8"))
     skin = np.empty((place["full"], place["full"], 3), np.uint8)
     skin[:] = np.median(crop, axis=(0, 1))

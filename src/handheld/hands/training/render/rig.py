@@ -64,7 +64,9 @@ def rig_of(mesh: HandMesh) -> Rig:
     heads, tails, planes = mesh.heads @ vertices, mesh.tails @ vertices, mesh.planes @ vertices
     keypoints = np.stack([heads, tails])[mesh.keypoints[:, 1], mesh.keypoints[:, 0]]
     frame, thumbward = _palm_frame(keypoints)
-    fingers = np.array([[mesh.bones.index(f"{finger}-{i}.R") for i in (1, 2, 3)] for finger in FINGERS])
+    fingers = np.array(
+        [[mesh.bones.index(f"{finger}-{i}.R") for i in (1, 2, 3)] for finger in FINGERS]
+    )
     directions = _unit(tails - heads)
     corner = planes[fingers[:, 0]]
     flexion = _unit(np.cross(corner[:, 0] - corner[:, 1], corner[:, 2] - corner[:, 1]))
@@ -123,8 +125,12 @@ def _rotations(rig: Rig, pose: HandPose) -> Doubles:
     turn[knuckles] = swing @ turn[knuckles]
     flexion, deviation = pose.wrist
     # A straight elbow keeps the upper arm, and the cut end of it, behind the forearm and out of the picture.
-    turn[rig.mesh.bones.index("lowerarm01.R")] = rotation(rig.elbow_axis, pose.elbow - rig.rest_elbow)
-    turn[rig.mesh.bones.index("wrist.R")] = rotation(rig.frame[2], -rig.thumbward * deviation) @ rotation(rig.frame[0], flexion)
+    turn[rig.mesh.bones.index("lowerarm01.R")] = rotation(
+        rig.elbow_axis, pose.elbow - rig.rest_elbow
+    )
+    turn[rig.mesh.bones.index("wrist.R")] = rotation(
+        rig.frame[2], -rig.thumbward * deviation
+    ) @ rotation(rig.frame[0], flexion)
     return turn
 
 

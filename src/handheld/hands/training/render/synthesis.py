@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError, FileError
+from handheld.errors import FileError, InputError
 from handheld.files import atomic_path
 from handheld.hands.skeleton import BONES, Keypoint
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
