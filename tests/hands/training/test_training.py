@@ -18,7 +18,7 @@ from handheld.hands.training.pack import assemble_pack
 from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.palm.trainee import PalmConfig
 from handheld.hands.training.palm.training import train_palms
-from handheld.hands.training.run import RunFolder, averaged_weights, train
+from handheld.hands.training.run import TrainingFolder, averaged_weights, train
 from handheld.training import loop
 
 TINY = {"widths": (4, 4, 8, 8, 8), "depths": (0, 0, 0, 0, 0), "pyramid": 8}
@@ -38,7 +38,9 @@ def landmark_config(world, **learn):
 
 
 def run(config, folder, **options):
-    return train(LandmarkTrainee(config), config.learn, config.plan(), RunFolder(folder), **options)
+    return train(
+        LandmarkTrainee(config), config.learn, config.plan(), TrainingFolder(folder), **options
+    )
 
 
 def weights(learner):

@@ -17,7 +17,8 @@ from handheld.files import atomic_path
 from handheld.hands.training.blocks import parameters_of, to_unit
 from handheld.hands.training.examples.photos import SHIPPED
 from handheld.hands.training.palm.network import PalmShape
-from handheld.hands.training.run import Progress, RunFolder
+from handheld.hands.training.run import TrainingFolder
+from handheld.training.runs import Progress
 
 PRECISIONS: dict[Precision, str] = {
     "float32": "",
@@ -159,7 +160,7 @@ def written(
         calibration: (n, side, side, 3) uint8 pictures of the training.
         progress: told how far it is.
     """
-    plan = RunFolder(folder).read_plan()
+    plan = TrainingFolder(folder).read_plan()
     seconds = time.time() - float(plan["started"])
     card = card_of(network, plan, scores.to_json(), title=title, seconds=seconds)
     progress("export", 0.0, "compiling")
@@ -254,7 +255,7 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
     ending = PRECISIONS[precision]
     sizes = {}
     for task, run, name in (("palm", palm, "palm"), ("landmarks", landmark, "landmark")):
-        plan = RunFolder(run).read_plan()
+        plan = TrainingFolder(run).read_plan()
         if plan.get("task") != task:
             raise InputError(f"{run}: expected a run of {task}, it is one of {plan.get('task')}")
         file = run / f"{name}{ending}.tflite"

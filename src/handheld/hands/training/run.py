@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,20 +11,12 @@ import torch
 from torch import nn
 
 from handheld import __version__
-from handheld.errors import InputError, MediaError
+from handheld.errors import FileError, InputError
 from handheld.files import atomic_path
 from handheld.hands.training.averaging import Learner
 from handheld.hands.training.config import LearnConfig
 from handheld.training import Schedule, device, fit, load_state
-from handheld.training.runs import locked
-
-Progress = Callable[[str, float, str], None]
-"""Called with the stage, the share of it that is done, and a few words."""
-
-
-def silent(stage: str, share: float, words: str) -> None:
-    """Tell nothing."""
-
+from handheld.training.runs import Progress, locked, silent
 
 _TRIAL_STEPS = 24
 _WARM_UP = 8
@@ -44,7 +36,7 @@ class Trainee(Protocol):
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class TrainingFolder:
     """The files of a run.
 
     Attributes:
@@ -121,7 +113,7 @@ def train(
     trainee: Trainee,
     learn: LearnConfig,
     plan: Mapping[str, Any],
-    folder: RunFolder,
+    folder: TrainingFolder,
     *,
     minutes: float | None = None,
     progress: Progress = silent,
@@ -140,7 +132,7 @@ def train(
     Raises:
         InputError: another run's folder, or broken examples.
         TrainingError: the loss is no number; the last state stays.
-        MediaError: the disk is full; the last state stays.
+        FileError: the disk is full; the last state stays.
     """
     torch.set_num_threads(learn.threads)
     with locked(folder.path, ".lock"):
@@ -159,7 +151,7 @@ def _go_on(
     trainee: Trainee,
     learn: LearnConfig,
     plan: dict[str, Any],
-    folder: RunFolder,
+    folder: TrainingFolder,
     progress: Progress,
 ) -> RunResult:
     learner = make_learner(trainee, learn)
@@ -196,7 +188,7 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
     return Learner(network, learn.average)
 
 
-def averaged_network(trainee: Trainee, folder: RunFolder) -> nn.Module:
+def averaged_network(trainee: Trainee, folder: TrainingFolder) -> nn.Module:
     """Return the mean of a run's weights as a network in evaluation mode, from its last state."""
     network = trainee.make_network()
     network.load_state_dict(averaged_weights(folder.state))
@@ -254,7 +246,7 @@ class _Watch:
         trainee: Trainee,
         learner: Learner,
         learn: LearnConfig,
-        folder: RunFolder,
+        folder: TrainingFolder,
         progress: Progress,
     ) -> None:
         self._trainee = trainee
@@ -305,7 +297,7 @@ def _append(path: Path, line: dict[str, Any]) -> None:
         with path.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(line) + "\n")
     except OSError as error:
-        raise MediaError(
+        raise FileError(
             f"{path}: cannot be written: {error}; the run goes on from its last state"
         ) from error
 

@@ -10,7 +10,8 @@ from handheld.hands.training.landmark.metrics import LandmarkScores
 from handheld.hands.training.landmark.network import DeployedLandmarks, LandmarkNetwork
 from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
 from handheld.hands.training.pack import Training, written
-from handheld.hands.training.run import Progress, RunFolder, averaged_network, silent, train
+from handheld.hands.training.run import TrainingFolder, averaged_network, train
+from handheld.training.runs import Progress, silent
 
 
 def train_landmarks(
@@ -33,7 +34,12 @@ def train_landmarks(
     """
     trainee = LandmarkTrainee(config)
     result = train(
-        trainee, config.learn, config.plan(), RunFolder(folder), minutes=minutes, progress=progress
+        trainee,
+        config.learn,
+        config.plan(),
+        TrainingFolder(folder),
+        minutes=minutes,
+        progress=progress,
     )
     return _written(trainee, result.learner.average.module.cpu().eval(), folder, progress)
 
@@ -43,7 +49,7 @@ def export_landmarks(
 ) -> Training[LandmarkScores]:
     """Write the files of a run as it stands, which may still be at work: its weights' mean of a minute ago."""
     trainee = LandmarkTrainee(config)
-    return _written(trainee, averaged_network(trainee, RunFolder(folder)), folder, progress)
+    return _written(trainee, averaged_network(trainee, TrainingFolder(folder)), folder, progress)
 
 
 def _written(

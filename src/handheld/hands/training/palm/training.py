@@ -10,7 +10,8 @@ from handheld.hands.training.pack import Training, written
 from handheld.hands.training.palm.metrics import PalmScores
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork
 from handheld.hands.training.palm.trainee import PalmConfig, PalmTrainee
-from handheld.hands.training.run import Progress, RunFolder, averaged_network, silent, train
+from handheld.hands.training.run import TrainingFolder, averaged_network, train
+from handheld.training.runs import Progress, silent
 
 
 def train_palms(
@@ -29,7 +30,12 @@ def train_palms(
     """
     trainee = PalmTrainee(config)
     result = train(
-        trainee, config.learn, config.plan(), RunFolder(folder), minutes=minutes, progress=progress
+        trainee,
+        config.learn,
+        config.plan(),
+        TrainingFolder(folder),
+        minutes=minutes,
+        progress=progress,
     )
     return _written(trainee, result.learner.average.module.cpu().eval(), folder, progress)
 
@@ -39,7 +45,7 @@ def export_palms(
 ) -> Training[PalmScores]:
     """Write the files of a run as it stands, which may still be at work."""
     trainee = PalmTrainee(config)
-    return _written(trainee, averaged_network(trainee, RunFolder(folder)), folder, progress)
+    return _written(trainee, averaged_network(trainee, TrainingFolder(folder)), folder, progress)
 
 
 def _written(
