@@ -80,9 +80,9 @@ A small network reads each clause of a message, up to three clauses in a row, an
 words in longer ones; the worst
 of them decides. From a risk of {silent} on nothing is suggested, from {wary} on nothing
 that agrees, thanks, laughs or cheers; where something grave was said in one of the two turns
-before, nothing that refuses either; to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
-Rules stop code, links, numbers, addresses, messages of machines, other scripts, and messages of
-more than fifty words or a thousand letters.
+before, or beyond doubt in one of the four before those, nothing that refuses either; to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
+Rules stop code, links, numbers, addresses, messages of machines, other scripts, words run together, and
+messages of more than fifty words or a thousand letters.
 Topics that it knows: {names}.
 
 By topic, on messages written for the tests by the author of the training messages, none of which is
@@ -124,7 +124,7 @@ no judgement of people, and no
 - It does not know who writes to whom: a joke between friends and a threat may be the same words.
 - It was written by few authors, in English of several countries; other dialects, slang of the day
 and code words are missed more.
-- It reads three turns. What was said before them is forgotten.
+- It reads three turns, and seven for what is grave. What was said before them is forgotten.
 - Silence is no sign that a message is grave: in doubt it is silent.
 """
 

@@ -15,7 +15,7 @@ from handheld.arrays import read_npz
 from handheld.compress.config import read as read_compress
 from handheld.compress.family import Family
 from handheld.data import load
-from handheld.data.sparse import read_libsvm
+from handheld.data.users.sparse import read_libsvm
 from handheld.engine import Model
 from handheld.errors import HandheldError
 from handheld.federated.config import read as read_federated
@@ -27,7 +27,7 @@ from handheld.reply import Replier, read_conversations
 from handheld.reply.personal import Personal
 from handheld.reply.sections import read_sections
 from handheld.reply.training.config import read as read_reply
-from handheld.service.archive import unpack
+from handheld.service.archives import unpack
 from handheld.training import load_state
 
 READERS: dict[str, Callable[[Path], Any]] = {
