@@ -1,12 +1,13 @@
 """``handheld hands train`` and ``pseudo-label``: hand models of one's own."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from handheld.cli._bars import stage_bars
-from handheld.cli._output import Output, Quiet
+from handheld.cli._output import Json, Output, Quiet
 
 app = typer.Typer(help="Train the networks of a hand pack.", no_args_is_help=True)
 
@@ -32,6 +33,7 @@ def landmarks(
     ] = None,
     minutes: Minutes = None,
     export_only: ExportOnly = False,
+    json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the landmark network, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
@@ -39,18 +41,15 @@ def landmarks(
     from handheld.hands.training.landmark.trainee import LandmarkConfig
     from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
 
-    output = Output(quiet=quiet)
+    output = Output(json=json, quiet=quiet)
     settings = read_config(LandmarkConfig, config).with_arm(arm)
-    with stage_bars(output.console) as progress:
+    with output.stoppable(run), stage_bars(output.console) as progress:
         if export_only:
             done = export_landmarks(settings, run, progress=progress)
         else:
             done = train_landmarks(settings, run, minutes=minutes, progress=progress)
-    output.say(
-        f"error on the test split {done.scores.mean:.3f} of palm length, median {done.scores.median:.3f}"
-    )
-    for path in (*done.export.files.values(), done.card):
-        output.say(f"wrote {path}")
+    words = f"error on the test split {done.scores.mean:.3f} of palm length, median {done.scores.median:.3f}"
+    _tell(output, words, done.scores, [*done.export.files.values(), done.card])
 
 
 @app.command()
@@ -59,6 +58,7 @@ def palm(
     run: RunFolderOption,
     minutes: Minutes = None,
     export_only: ExportOnly = False,
+    json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the palm detector, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
@@ -66,17 +66,21 @@ def palm(
     from handheld.hands.training.palm.trainee import PalmConfig
     from handheld.hands.training.palm.training import export_palms, train_palms
 
-    output = Output(quiet=quiet)
+    output = Output(json=json, quiet=quiet)
     settings = read_config(PalmConfig, config)
-    with stage_bars(output.console) as progress:
+    with output.stoppable(run), stage_bars(output.console) as progress:
         if export_only:
             done = export_palms(settings, run, progress=progress)
         else:
             done = train_palms(settings, run, minutes=minutes, progress=progress)
-    output.say(
-        f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}"
-    )
-    for path in (*done.export.files.values(), done.card):
+    words = f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}"
+    _tell(output, words, done.scores, [*done.export.files.values(), done.card])
+
+
+def _tell(output: Output, words: str, scores: Any, files: list[Path]) -> None:
+    """Give the scores of a network, a dataclass of numbers, and say which files were written."""
+    output.result(words, asdict(scores) | {"files": list(map(str, files))})
+    for path in files:
         output.say(f"wrote {path}")
 
 
@@ -89,6 +93,7 @@ def pseudo_label(
     teacher: Annotated[
         str, typer.Option(help="Model pack: a name, or a folder.")
     ] = "mediapipe-full",
+    json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Label the hands of photos by a teacher, with how far it agrees with itself. Can be stopped and goes on."""
@@ -98,10 +103,14 @@ def pseudo_label(
     from handheld.hands.training.examples.labelling import pseudo_label as label
     from handheld.hands.training.examples.photos import read_photos
 
-    output = Output(quiet=quiet)
+    output = Output(json=json, quiet=quiet, out=out)
     listed = read_photos(photos or ExampleConfig().folder / "photos")
     total = 0
-    with stage_bars(output.console) as progress, Teacher(load_pack(teacher)) as labeller:
+    with (
+        output.stoppable(out),
+        stage_bars(output.console) as progress,
+        Teacher(load_pack(teacher)) as labeller,
+    ):
 
         def count(done: int, hands: int) -> None:
             nonlocal total
@@ -109,7 +118,8 @@ def pseudo_label(
             progress("label", done / len(listed), f"{done} photos, {total} hands")
 
         label(listed, labeller, out, on_photo=count)
-    output.say(f"{len(listed)} photos, {total} hands labelled now")
+    words = f"{len(listed)} photos, {total} hands labelled now"
+    output.result(words, {"photos": len(listed), "hands": total, "labels": str(out)})
     output.say(f"wrote {out}")
 
 
@@ -118,14 +128,16 @@ def pack(
     landmarks: Annotated[Path, typer.Option(help="Folder of the landmark network's run.")],
     out: Annotated[Path, typer.Option(help="Folder of the pack to write.")],
     precision: Annotated[str, typer.Option(help="float32, float16 or int8_weights.")] = "float32",
+    json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Make a pack of two trained networks, for --pack of the other commands."""
     from handheld.hands import load_pack
     from handheld.hands.training.pack import assemble_pack
 
+    output = Output(json=json, quiet=quiet)
     assemble_pack(palm, landmarks, out, precision=precision)
     made = load_pack(out)
     for model in (made.open_palm(), made.open_landmark()):
         model.close()
-    Output(quiet=quiet).say(f"wrote {out}")
+    output.result(f"wrote {out}", {"pack": str(out), "precision": precision})
