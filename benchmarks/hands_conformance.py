@@ -1,7 +1,7 @@
 """Agreement with MediaPipe's own output, frame by frame, on its test clip; and ids on that clip beside its mirror image.
 
 The reference is what MediaPipe's full model pack gave for each frame (pixels and metres), not the truth. Distances are over
-palm length, wrist to middle knuckle. Smoothing is off.
+palm length, wrist to middle knuckle. Smoothing is off. The clip is read by OpenCV, as it was for the reference.
 
 A region follows from the landmarks of the frame before, so tracking amplifies small differences where the hand moves fast. How
 much, two more rows say: ours with every region moved by 0.003 pixels, ten times; and MediaPipe itself, run here again.
@@ -17,12 +17,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+import cv2
 import numpy as np
 from _mediapipe_env import mediapipe_python
 from _report import show, write
 
 from handheld.hands import HandTracker
-from handheld.media import Frame, Image, Rect, crop, open_video
+from handheld.media import Frame, Image, Rect, crop
 
 VIDEO = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands" / "video"
 
@@ -67,7 +68,7 @@ def sensitivity(frames: list[Frame]) -> dict[str, object]:
             return crop(image, replace(rect, x=rect.x + x, y=rect.y + y), *args, **kwargs)
 
         with (
-            patch("handheld.hands.calculators.crop", moved),
+            patch("handheld.media.warp.crop", moved),
             HandTracker(max_hands=1, smoothing=False) as tracker,
         ):
             apart = _apart(
@@ -132,8 +133,22 @@ def identities(frames: list[Frame]) -> dict[str, object]:
     }
 
 
+def frames_of_opencv(path: Path) -> list[Frame]:
+    """Return a film's frames with the colours that the reference was made from.
+
+    The film names no colour matrix: OpenCV takes BT.601, ours and players BT.709 for its size.
+    """
+    film = cv2.VideoCapture(str(path))
+    frames: list[Frame] = []
+    while (read := film.read())[0]:
+        frames.append(
+            Frame(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), 40_000 * len(frames), len(frames))
+        )
+    return frames
+
+
 if __name__ == "__main__":
-    clip = list(open_video(VIDEO / "asl_hand.25fps.mp4"))
+    clip = frames_of_opencv(VIDEO / "asl_hand.25fps.mp4")
     rows = [agreement(clip), sensitivity(clip), mediapipe_itself(clip), identities(clip)]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     show("Agreement with MediaPipe's output", rows, columns)
