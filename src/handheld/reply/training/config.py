@@ -64,7 +64,7 @@ def _first() -> Schedule:
 
 
 def _detector() -> Schedule:
-    return Schedule(20, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(40, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
