@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from handheld.errors import MediaError
+from handheld.errors import FileError
 from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.labels import LabelledHand, LabelledPicture
 
@@ -52,7 +52,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(MediaError, match="No space left on device"):
+    with pytest.raises(FileError, match="No space left on device"):
         RenderPool(tmp_path / "p", 4, 6, 2, 5, Renderer())(1)
 
 
