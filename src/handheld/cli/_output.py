@@ -128,9 +128,8 @@ class Output:
         from handheld.files import atomic_path
 
         with atomic_path(self._json) as temporary:
-            temporary.write_bytes(
-                text.encode("utf-8", "backslashreplace")
-            )  # of names that are no text, as JSON writes them
+            # names that are no text are escaped, as JSON writes them
+            temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def table_of(head: list[str], rows: list[list[str]]) -> str:

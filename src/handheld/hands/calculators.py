@@ -274,9 +274,8 @@ def run_on_crop(model: Model, image: Image, rect: Rect, *, border: "Border") -> 
 
     Beyond the picture MediaPipe shows its palm model black and its landmark model the nearest pixel.
     """
-    from handheld.media.warp import (
-        crop,
-    )  # late: a graph can be looked at where OpenCV is not installed
+    # late: a graph can be looked at where OpenCV is not installed
+    from handheld.media.warp import crop
 
     view = model.input_view(0)
     with model.lock:

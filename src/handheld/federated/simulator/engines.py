@@ -185,9 +185,8 @@ def _prepare(given: Path) -> None:
         # Safe: the process that started this one wrote the file a moment ago, into a folder that
         # only its user may enter.
         _given[:] = [pickle.loads(given.read_bytes())]
-    except (
-        Exception
-    ) as error:  # an initializer that raises prints a traceback, and breaks the pool without a word
+    # an initializer that raises prints a traceback, and breaks the pool without a word
+    except Exception as error:
         _failed[:] = [f"{type(error).__name__}: {error}"]
 
 
