@@ -1,13 +1,15 @@
 """``handheld hands train`` and ``pseudo-label``: hand models of one's own."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from handheld.cli._bars import stage_bars
 from handheld.cli._output import Json, Output, Quiet
+
+if TYPE_CHECKING:
+    from handheld.hands.training.pack import Training
 
 app = typer.Typer(help="Train the networks of a hand pack.", no_args_is_help=True)
 
@@ -49,7 +51,7 @@ def landmarks(
         else:
             done = train_landmarks(settings, run, minutes=minutes, progress=progress)
     words = f"error on the test split {done.scores.mean:.3f} of palm length, median {done.scores.median:.3f}"
-    _tell(output, words, done.scores, [*done.export.files.values(), done.card])
+    _tell(output, words, done)
 
 
 @app.command()
@@ -74,14 +76,17 @@ def palm(
         else:
             done = train_palms(settings, run, minutes=minutes, progress=progress)
     words = f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}"
-    _tell(output, words, done.scores, [*done.export.files.values(), done.card])
+    _tell(output, words, done)
 
 
-def _tell(output: Output, words: str, scores: Any, files: list[Path]) -> None:
-    """Give the scores of a network, a dataclass of numbers, and say which files were written."""
-    output.result(words, asdict(scores) | {"files": list(map(str, files))})
+def _tell(output: Output, words: str, done: "Training[Any]") -> None:
+    """Give the scores of a network, and say which files were written and which were not."""
+    files = [*done.export.files.values(), done.card]
+    output.result(words, done.scores.to_json() | {"files": list(map(str, files))})
     for path in files:
         output.say(f"wrote {path}")
+    for why in sorted(set(done.export.refused.values())):
+        output.say(f"not written: {why}; --export-only writes it from the weights that are kept")
 
 
 def pseudo_label(

@@ -175,7 +175,7 @@ def read_photo_hands(
     for index, photo in enumerate(photos):
         scale = store.scale(index)
         for answer in labelled.get(photo.name, []):
-            hand = _trusted(answer, photo, scale, limits)
+            hand = _trusted(answer, photo, store.shapes[index], scale, limits)
             if hand is not None:
                 hands[photo.split].append(PhotoHand(index, hand, photo.name.partition("/")[0]))
     if not hands["train"]:
@@ -199,10 +199,21 @@ def _open_empty(data: Path, cache: Path) -> PixelStore:
     return open_store(cache / "empty.pixels", names, lambda i: read_image(paths[i]))
 
 
+_TIPS = (4, 8)
+"""Of thumb and index finger, which ``Photo.tips`` has."""
+
+
 def _trusted(
-    answer: TeacherHand, photo: Photo, scale: float, limits: LabelLimits
+    answer: TeacherHand,
+    photo: Photo,
+    shape: NDArray[np.int64],
+    scale: float,
+    limits: LabelLimits,
 ) -> LabelledHand | None:
-    """Return the teacher's answer as labels in pixels of the stored picture, if it is sure enough of it."""
+    """Return the teacher's answer as labels in pixels of the stored picture, if it is sure enough of it.
+
+    Tips that were set by hand replace the teacher's.
+    """
     keypoints = answer.keypoints * np.float32(scale)
     palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
     if answer.disagreement > limits.disagreement or palm < limits.palm:
@@ -211,6 +222,8 @@ def _trusted(
     if unsure[list(LANDMARK_RULE.subset)].any():
         return None  # it could not be said where to cut
     keypoints[unsure] = np.nan
+    if photo.tips is not None:
+        _set_tips(keypoints, photo.tips, shape, palm)
     certain = max(answer.right, 1 - answer.right) >= limits.certain
     return LabelledHand(
         keypoints=keypoints,
@@ -219,6 +232,22 @@ def _trusted(
         handedness=answer.handedness if certain else None,
         person=photo.person,
     )
+
+
+def _set_tips(
+    keypoints: NDArray[np.float32],
+    tips: NDArray[np.float64],
+    shape: NDArray[np.int64],
+    palm: float,
+) -> None:
+    """Put the tips where a person saw them, in place; far from the teacher's they are of another hand."""
+    height, width = shape
+    # Fractions count from the picture's corner, keypoints from the first pixel's middle.
+    seen = tips * (width, height) - 0.5
+    rows = list(_TIPS)
+    apart = np.linalg.norm(keypoints[rows, :2] - seen, axis=1)
+    if np.nanmin(apart, initial=np.inf) < palm:
+        keypoints[rows, :2] = seen
 
 
 @dataclass(frozen=True)
