@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Track hands and read gestures.", no_args_is_help=True)
 app.add_typer(hands_training.app, name="train")
 app.command("pseudo-label")(hands_training.pseudo_label)
+app.command()(hands_training.mistakes)
 app.command("pack")(hands_training.pack)
 
 MaxHands = Annotated[int, typer.Option(min=1, help="Hands to report at most.")]

@@ -128,6 +128,46 @@ def pseudo_label(
     output.say(f"wrote {out}")
 
 
+def mistakes(
+    out: Annotated[Path, typer.Option(help="JSON lines to write, or to go on with.")],
+    labels: Annotated[Path, typer.Option(help="JSON lines of pseudo-label.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photos and negatives; by default HANDHELD_DATA's."),
+    ] = None,
+    pack: Annotated[str, typer.Option(help="Pack whose mistakes are looked for.")] = "handheld",
+    teacher: Annotated[str, typer.Option(help="Pack that says what is none.")] = "mediapipe-full",
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find what a pack takes for hands though it is none, to train it anew. Can be stopped and goes on."""
+    from handheld.hands import load_pack
+    from handheld.hands.training.config import ExampleConfig
+    from handheld.hands.training.examples.labelling import Teacher
+    from handheld.hands.training.examples.mistakes import find_mistakes, read_mistakes
+
+    output = Output(json=json, quiet=quiet, out=out)
+    with (
+        output.stoppable(out),
+        stage_bars(output.console) as progress,
+        Teacher(load_pack(pack)) as pupil,
+        Teacher(load_pack(teacher)) as judge,
+    ):
+        find_mistakes(
+            data or ExampleConfig().folder,
+            labels,
+            pupil,
+            judge,
+            out,
+            on_picture=lambda done, total, _: progress("look", done / total, f"{done} pictures"),
+        )
+    regions = sum(map(len, read_mistakes(out).values()))
+    output.result(
+        f"{regions} regions that are no hands", {"regions": regions, "mistakes": str(out)}
+    )
+    output.say(f"wrote {out}")
+
+
 def pack(
     palm: Annotated[Path, typer.Option(help="Folder of the palm detector's run.")],
     landmarks: Annotated[Path, typer.Option(help="Folder of the landmark network's run.")],

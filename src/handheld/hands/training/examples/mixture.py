@@ -28,6 +28,7 @@ from handheld.hands.training.examples.crops import (
     with_changes,
 )
 from handheld.hands.training.examples.labelling import TeacherHand, read_labels
+from handheld.hands.training.examples.mistakes import read_mistakes
 from handheld.hands.training.examples.photos import (
     SINGLE,
     SPLITS,
@@ -55,6 +56,12 @@ _MARGIN = 16
 RENDERED_JITTER = Jitter(shift=0.02, scale=0.06, turn=0.10)
 """Beside that of the renderer, so that a crop looks different each time."""
 
+_MISTAKEN = 0.5
+"""Share of the crops without a hand that show what a pack took for one, if that is known."""
+
+MISTAKE_JITTER = Jitter(shift=0.08, scale=0.15, turn=0.3)
+"""Wider than a hand's: what is no hand at all stays none however it is cut."""
+
 _MOVED_OFF = 0.3
 """Share of the crops without a hand that are cut beside a hand: half hands, arms, the wrist."""
 
@@ -71,6 +78,20 @@ class PhotoHand(NamedTuple):
     picture: int
     hand: LabelledHand
     group: str
+
+
+class Mistake(NamedTuple):
+    """What a pack took for a hand.
+
+    Attributes:
+        in_photo: whether it is in a photo of the store, or in a picture without hands.
+        picture: position in that store.
+        region: in pixels of the stored picture.
+    """
+
+    in_photo: bool
+    picture: int
+    region: Rect
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +138,7 @@ class PhotoHands:
         hands: those that can be trusted.
         empty_store: of the pictures without any hand.
         empty: their positions.
+        mistakes: what a pack took for hands in either.
     """
 
     photos: list[Photo]
@@ -124,6 +146,7 @@ class PhotoHands:
     hands: dict[Split, list[PhotoHand]]
     empty_store: PixelStore
     empty: dict[Split, list[int]]
+    mistakes: dict[Split, list[Mistake]]
 
     @cached_property
     def single(self) -> dict[Split, list[PhotoHand]]:
@@ -152,7 +175,11 @@ class LabelLimits:
 
 
 def read_photo_hands(
-    data: Path, labels: Path, cache: Path, limits: LabelLimits | None = None
+    data: Path,
+    labels: Path,
+    cache: Path,
+    limits: LabelLimits | None = None,
+    mistakes: Path | None = None,
 ) -> PhotoHands:
     """Read photos, their pseudo-labels and the pictures without hands.
 
@@ -161,6 +188,7 @@ def read_photo_hands(
         labels: JSON lines of ``pseudo_label``.
         cache: folder where decoded pictures are kept.
         limits: on the teacher's answers.
+        mistakes: JSON lines of ``find_mistakes``, if there are any.
 
     Raises:
         InputError: a folder, a photo or the labels are missing or damaged; by name.
@@ -184,9 +212,22 @@ def read_photo_hands(
         )
     empty_store = _open_empty(data, cache)
     empty: dict[Split, list[int]] = {split: [] for split in SPLITS}
+    places = {f"photos/{photo.name}": (True, i, photo.split) for i, photo in enumerate(photos)}
     for index, name in enumerate(empty_store.names):
         empty[split_of(name)].append(index)
-    return PhotoHands(photos, store, hands, empty_store, empty)
+        places[name] = (False, index, split_of(name))
+    wrong: dict[Split, list[Mistake]] = {split: [] for split in SPLITS}
+    for name, regions in (read_mistakes(mistakes) if mistakes else {}).items():
+        if (entry := places.get(name)) is not None:
+            in_photo, index, split = entry
+            scale = (store if in_photo else empty_store).scale(index)
+            wrong[split] += [Mistake(in_photo, index, _scaled(region, scale)) for region in regions]
+    return PhotoHands(photos, store, hands, empty_store, empty, wrong)
+
+
+def _scaled(region: Rect, scale: float) -> Rect:
+    side = region.width * scale
+    return Rect(region.x * scale, region.y * scale, side, side, region.angle)
 
 
 def _open_empty(data: Path, cache: Path) -> PixelStore:
@@ -262,6 +303,7 @@ class CropMixture:
         batch: crops in a batch.
         arm: "mixed", "real" or "rendered" hands.
         empty: share of crops without a hand.
+        mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is half of the crops without.
         seed: of everything random.
         limits: on the teacher's answers.
         pool: different rendered crops; each takes 60 kB of disk.
@@ -274,6 +316,7 @@ class CropMixture:
     batch: int = 64
     arm: str = "mixed"
     empty: float = 0.15
+    mistakes: Path | None = None
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
     pool: int = 40_000
@@ -299,7 +342,7 @@ class CropMixture:
     @cached_property
     def photos(self) -> PhotoHands:
         """The photos, opened in the process that asks."""
-        return read_photo_hands(self.data, self.labels, self.cache, self.limits)
+        return read_photo_hands(self.data, self.labels, self.cache, self.limits, self.mistakes)
 
     @cached_property
     def rendered(self) -> RenderPool:
@@ -365,6 +408,12 @@ def example_without_hand(
     photos: PhotoHands, split: Split, size: int, rng: np.random.Generator
 ) -> CropExample:
     """Cut something of a split that is no hand, or so little of one that it must not be followed."""
+    mistakes = photos.mistakes[split]
+    if mistakes and rng.random() < _MISTAKEN:
+        mistake = mistakes[int(rng.integers(len(mistakes)))]
+        pixels = (photos.store if mistake.in_photo else photos.empty_store)[mistake.picture]
+        region = MISTAKE_JITTER.applied(mistake.region, rng)
+        return empty_crop(pixels, region, size, rng, group="mistake")
     singles = photos.single[split]
     if singles and rng.random() < _MOVED_OFF:
         entry = singles[int(rng.integers(len(singles)))]
