@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,11 +84,13 @@ class Mistake(NamedTuple):
     """What a pack took for a hand.
 
     Attributes:
+        group: the set.
         in_photo: whether it is in a photo of the store, or in a picture without hands.
         picture: position in that store.
         region: in pixels of the stored picture.
     """
 
+    group: str
     in_photo: bool
     picture: int
     region: Rect
@@ -221,7 +223,10 @@ def read_photo_hands(
         if (entry := places.get(name)) is not None:
             in_photo, index, split = entry
             scale = (store if in_photo else empty_store).scale(index)
-            wrong[split] += [Mistake(in_photo, index, _scaled(region, scale)) for region in regions]
+            group = name.split("/")[1] if in_photo else name.partition("_")[0]
+            wrong[split] += [
+                Mistake(group, in_photo, index, _scaled(region, scale)) for region in regions
+            ]
     return PhotoHands(photos, store, hands, empty_store, empty, wrong)
 
 
@@ -291,6 +296,27 @@ def _set_tips(
         keypoints[rows, :2] = seen
 
 
+class _InSet(Protocol):
+    """Anything that is of a set."""
+
+    @property
+    def group(self) -> str: ...
+
+
+Entry = TypeVar("Entry", bound=_InSet)
+
+
+def by_set(entries: Sequence[Entry]) -> tuple[list[list[Entry]], NDArray[np.float64]]:
+    """Return entries by set, and how often each set is drawn: by the root of its size, so that a large set of
+    one person does not drown the others."""
+    sets: dict[str, list[Entry]] = {}
+    for entry in entries:
+        sets.setdefault(entry.group, []).append(entry)
+    groups = [sets[name] for name in sorted(sets)]
+    weights = np.sqrt([len(group) for group in groups])
+    return groups, weights / max(weights.sum(), 1.0)
+
+
 @dataclass(frozen=True)
 class CropMixture:
     """Batches of crops, by their step.
@@ -357,12 +383,12 @@ class CropMixture:
     def _groups(self) -> tuple[list[list[PhotoHand]], NDArray[np.float64]]:
         """The training hands by set, and how often each set is drawn: by the root of its size, so that
         large sets of one person do not drown the others."""
-        by_set: dict[str, list[PhotoHand]] = {}
-        for entry in self.photos.hands["train"]:
-            by_set.setdefault(entry.group, []).append(entry)
-        groups = [by_set[name] for name in sorted(by_set)]
-        weights = np.sqrt([len(group) for group in groups])
-        return groups, weights / weights.sum()
+        return by_set(self.photos.hands["train"])
+
+    @cached_property
+    def _mistakes(self) -> tuple[list[list[Mistake]], NDArray[np.float64]]:
+        """What was taken for hands in the training's pictures, likewise."""
+        return by_set(self.photos.mistakes["train"])
 
     def __call__(self, step: int) -> CropBatch:
         """Return the batch of a step."""
@@ -396,7 +422,18 @@ class CropMixture:
         return mirrored(example) if rng.random() < 0.5 else example
 
     def _empty_example(self, rng: np.random.Generator) -> CropExample:
+        groups, _ = self._mistakes
+        if groups and rng.random() < _MISTAKEN:
+            return with_changes(self._mistaken_example(rng), rng)
         return with_changes(example_without_hand(self.photos, "train", self.size, rng), rng)
+
+    def _mistaken_example(self, rng: np.random.Generator) -> CropExample:
+        groups, weights = self._mistakes
+        group = groups[int(rng.choice(len(groups), p=weights))]
+        mistake = group[int(rng.integers(len(group)))]
+        store = self.photos.store if mistake.in_photo else self.photos.empty_store
+        region = MISTAKE_JITTER.applied(mistake.region, rng)
+        return empty_crop(store[mistake.picture], region, self.size, rng, group="mistake")
 
     def _draw(self, rng: np.random.Generator) -> PhotoHand:
         groups, weights = self._groups
@@ -408,12 +445,6 @@ def example_without_hand(
     photos: PhotoHands, split: Split, size: int, rng: np.random.Generator
 ) -> CropExample:
     """Cut something of a split that is no hand, or so little of one that it must not be followed."""
-    mistakes = photos.mistakes[split]
-    if mistakes and rng.random() < _MISTAKEN:
-        mistake = mistakes[int(rng.integers(len(mistakes)))]
-        pixels = (photos.store if mistake.in_photo else photos.empty_store)[mistake.picture]
-        region = MISTAKE_JITTER.applied(mistake.region, rng)
-        return empty_crop(pixels, region, size, rng, group="mistake")
     singles = photos.single[split]
     if singles and rng.random() < _MOVED_OFF:
         entry = singles[int(rng.integers(len(singles)))]

@@ -16,7 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.hands.training.examples.augment import SCENE_CHANGES, augment
-from handheld.hands.training.examples.mixture import LabelLimits, PhotoHands, read_photo_hands
+from handheld.hands.training.examples.mixture import (
+    LabelLimits,
+    PhotoHands,
+    by_set,
+    read_photo_hands,
+)
 from handheld.hands.training.examples.photos import SHIPPED, Split
 from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
@@ -330,12 +335,7 @@ class PalmMixture:
 
     @cached_property
     def _by_set(self) -> tuple[list[list[PalmPicture]], NDArray[np.float64]]:
-        sets: dict[str, list[PalmPicture]] = {}
-        for _, picture in palm_pictures(self.photos, "train"):
-            sets.setdefault(picture.group, []).append(picture)
-        groups = [sets[name] for name in sorted(sets)]
-        weights = np.sqrt([len(group) for group in groups])
-        return groups, weights / weights.sum()
+        return by_set([picture for _, picture in palm_pictures(self.photos, "train")])
 
     def __call__(self, step: int) -> PalmBatch:
         """Return the batch of a step."""
