@@ -10,7 +10,6 @@ from handheld.graph import Packet
 from handheld.hands import HandTracker
 from handheld.media import Frame
 
-
 PACKS = {"full": "mediapipe-full", "lite": "mediapipe-lite", "own": "handheld"}
 
 

@@ -154,7 +154,9 @@ def main() -> None:
                 worse[pack].append(f"{clip.stem} {tracked.lost}:{reference.lost}")
             jitter[pack] += values
             for hands, others in zip(tracked.hands, reference.hands, strict=True):
-                apart[pack] += [nearest(hand, others)[1] for hand in hands if nearest(hand, others)[0]]
+                apart[pack] += [
+                    nearest(hand, others)[1] for hand in hands if nearest(hand, others)[0]
+                ]
     rows = [
         {
             "pack": Path(pack).name,

@@ -17,7 +17,7 @@ class Tags(HTMLParser):
 
 
 def test_the_section_shows_clip_bars_hands_and_graph(tiny_pack):
-    with HandTracker(pack=tiny_pack) as tracker:
+    with HandTracker(pack=tiny_pack, redetect_every=10) as tracker:
         recording = record([frame(index, (70, 120)) for index in range(12)], tracker)
         html = report_section(
             recording,

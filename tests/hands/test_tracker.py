@@ -7,7 +7,7 @@ import pytest
 from made import frame, picture
 
 from handheld.errors import CalculatorError, GraphError, InputError, TimestampError
-from handheld.hands import HandTracker
+from handheld.hands import HandTracker, calculators
 from handheld.hands.calculators import run_on_crop
 from handheld.media import Frame
 
@@ -68,6 +68,22 @@ def test_no_more_hands_than_asked(tiny_pack):
         for index in range(5):
             assert len(tracker.track(frame(index, (70, 120), (250, 120)))) == 1
         assert runs(tracker) == 1
+
+
+def test_what_is_no_hand_keeps_no_hand_out(tiny_pack, monkeypatch):
+    look = calculators.run_on_crop
+
+    def no_hand_on_the_left(model, image, region, *, border):
+        answers = look(model, image, region, border=border)
+        if border == "replicate" and region.x < 160:  # the landmark model's border
+            answers[1][:] = 0
+        return answers
+
+    monkeypatch.setattr(calculators, "run_on_crop", no_hand_on_the_left)
+    with HandTracker(pack=tiny_pack, max_hands=1) as tracker:
+        for index in range(3):
+            (hand,) = tracker.track(frame(index, (70, 120), (250, 120)))
+            assert hand.centre[0] > 160
 
 
 def test_a_picture_has_no_memory(tracker):

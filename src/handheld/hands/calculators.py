@@ -4,7 +4,7 @@ Streams carry ``Frame``, ``Palms``, ``Regions`` and ``Hands``; times are those o
 """
 
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -93,7 +93,10 @@ class PalmDetector(Calculator):
 
 
 class HandLandmarks(Calculator):
-    """Finds the keypoints of the hand in each region; a region without a hand gives none."""
+    """Finds the keypoints of the hand in each region, best first, until there are ``max_hands``.
+
+    A region without a hand gives none.
+    """
 
     contract = Contract(
         inputs={"frame": Frame, "regions": Regions},
@@ -101,8 +104,10 @@ class HandLandmarks(Calculator):
         side_inputs={"landmark_model": Model, "pack": ModelPack},
     )
 
-    def __init__(self, *, min_score: float, mirrored: bool) -> None:
-        self._min_score, self._mirrored = min_score, mirrored
+    def __init__(self, *, max_hands: int, min_score: float, mirrored: bool) -> None:
+        self._max_hands = max_hands
+        self._min_score = min_score
+        self._mirrored = mirrored
 
     def open(self, context: Context) -> None:
         """Take the model."""
@@ -112,8 +117,9 @@ class HandLandmarks(Calculator):
     def process(self, context: Context) -> None:
         """Crop, run, project, one region after the other."""
         image = context.get("frame").image
-        hands = [self._look(image, region) for region in context.get("regions") or ()]
-        context.send("hands", [hand for hand in hands if hand is not None])
+        looks = (self._look(image, region) for region in context.get("regions") or ())
+        seen = (hand for hand in looks if hand is not None)
+        context.send("hands", list(islice(seen, self._max_hands)))
 
     def _look(self, image: Image, region: Region) -> HandResult | None:
         raw, presence, handedness, world, *more = run_on_crop(

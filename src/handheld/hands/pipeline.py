@@ -60,6 +60,10 @@ class HandOptions:
             )
 
 
+_SPARE = 2
+"""Palms beyond ``max_hands`` that are looked at: a face that the detector takes for a palm keeps no hand out."""
+
+
 def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> GraphConfig:
     """Return the graph from ``frame`` to ``hands`` (a list of ``HandResult`` for each frame), whose ids begin at ``first_id``.
 
@@ -96,12 +100,14 @@ def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
     ]
     landmarks = [
         Node(
-            AssociateRegions(max_hands=most),
+            AssociateRegions(max_hands=most + _SPARE),
             inputs=["admitted", "followed", "palm_regions"],
             outputs="regions",
         ),
         Node(
-            HandLandmarks(min_score=options.min_hand_score, mirrored=options.mirrored),
+            HandLandmarks(
+                max_hands=most, min_score=options.min_hand_score, mirrored=options.mirrored
+            ),
             inputs=["admitted", "regions"],
             outputs="looked_at",
             side_inputs=["landmark_model", "pack"],
