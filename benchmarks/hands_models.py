@@ -1,0 +1,215 @@
+"""The networks of hand packs, on crops and photos that no training of ours sees: errors, hands found, size, time.
+
+    python benchmarks/hands_models.py --labels work/hands/labels.jsonl [--pack NAME_OR_FOLDER ...]
+
+Three kinds of truth, each with its flaw: rendered hands have exact labels but are drawings; photos of the test split
+have labels of MediaPipe's full model, so its own figure there is how far it agrees with itself; tips of thumb and index
+finger on the photos of ti1k were set by hand (its sessions in the validation and test splits).
+"""
+
+import argparse
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from _report import show, write
+from numpy.typing import NDArray
+
+from handheld.engine import Model
+from handheld.hands import HandTracker, load_pack
+from handheld.hands.result import palm_size
+from handheld.hands.training.examples.crops import Jitter, tracking_region
+from handheld.hands.training.examples.labelling import Teacher, read_labels
+from handheld.hands.training.examples.photos import load_pixels, read_photos
+from handheld.hands.training.examples.pool import from_middles
+from handheld.hands.training.render.sources import open_sources
+from handheld.hands.training.render.studio import CropOptions, Studio
+from handheld.media import Image, Rect
+
+DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands"
+
+UNSEEN = 2_000_000
+"""Seed of rendered people that no training draws: theirs are small, and validation's begin at a million."""
+
+RENDERED = 600
+
+EDGE = 0.2
+"""Area of wrist and two knuckles in the picture, in squared palm lengths, below which a hand is seen edge-on."""
+
+
+class Case(NamedTuple):
+    """A crop to look at, and where its keypoints are.
+
+    Attributes:
+        image: (H, W, 3).
+        region: where tracking would look.
+        keypoints: (21, 2 or 3) pixels.
+        groups: that it counts in.
+    """
+
+    image: Image
+    region: Rect
+    keypoints: NDArray[np.floating]
+    groups: tuple[str, ...]
+
+
+def rendered_cases() -> Iterator[Case]:
+    """Give rendered hands of people nobody was trained on, by side and by how bright the skin is."""
+    studio = Studio(open_sources(DATA), UNSEEN)
+    for index in range(RENDERED):
+        picture = studio.crop(index, CropOptions(size=256))
+        hand = from_middles(picture.hands[0])
+        side = picture.pixels.shape[0]
+        assert picture.mask is not None
+        skin = picture.pixels[picture.mask == 1]
+        light = float(np.median(skin @ (0.299, 0.587, 0.114))) if len(skin) else 0.0
+        shade = "dark" if light < 80 else "medium" if light < 140 else "light"
+        yield Case(
+            picture.pixels,
+            Rect(side / 2, side / 2, side, side, 0.0),
+            hand.keypoints,
+            (
+                "rendered",
+                f"rendered, {seen_side(hand.keypoints, hand.handedness)}",
+                f"rendered, {shade} skin",
+            ),
+        )
+
+
+def seen_side(keypoints: NDArray[np.floating], handedness: str | None) -> str:
+    """Return which side of a hand the camera sees, by the turn from index to little knuckle around the wrist."""
+    first = keypoints[5, :2] - keypoints[0, :2]
+    last = keypoints[17, :2] - keypoints[0, :2]
+    turn = (
+        float(first[0] * last[1] - first[1] * last[0])
+        / float(palm_size(keypoints.astype(np.float32))) ** 2
+    )
+    if abs(turn) < EDGE:
+        return "edge-on"
+    return "palm" if (turn < 0) == (handedness == "Right") else "back"
+
+
+def photo_cases(labels: Path) -> Iterator[Case]:
+    """Give the hands of the test split's photos, by set, size in the picture and side; cropped a little off."""
+    labelled = read_labels(labels)
+    random = np.random.default_rng(0)
+    for photo in read_photos(DATA / "photos"):
+        if photo.split != "test":
+            continue
+        image = load_pixels(photo)
+        for hand in labelled.get(photo.name, []):
+            if hand.disagreement > 0.12:
+                continue
+            palm = float(palm_size(hand.keypoints))
+            size = "small" if palm < 25 else "medium" if palm < 80 else "large"
+            yield Case(
+                image,
+                Jitter().applied(tracking_region(hand.keypoints), random),
+                hand.keypoints,
+                (
+                    "photos",
+                    f"photos, {photo.name.partition('/')[0]}",
+                    f"photos, {size} hands",
+                    f"photos, {seen_side(hand.keypoints, hand.handedness)}",
+                ),
+            )
+
+
+def errors_of(pack: str, cases: list[Case]) -> dict[str, list[float]]:
+    """Return the mean error of each hand in palm lengths, by group."""
+    errors: dict[str, list[float]] = defaultdict(list)
+    with Teacher(load_pack(pack)) as network:
+        for case in cases:
+            answer = network.look(case.image, case.region).keypoints[:, :2]
+            palm = float(palm_size(case.keypoints.astype(np.float32)))
+            error = float(np.nanmean(np.linalg.norm(answer - case.keypoints[:, :2], axis=1))) / palm
+            for group in case.groups:
+                errors[group].append(error)
+    return errors
+
+
+def tips_of(pack: str) -> dict[str, object]:
+    """Return how many hands of ti1k's held-out photos are found, and the median errors of two tips set by hand."""
+    apart: list[NDArray[np.floating]] = []
+    photos = [
+        photo
+        for photo in read_photos(DATA / "photos")
+        if photo.tips is not None and photo.split != "train"
+    ]
+    with HandTracker(pack=pack, max_hands=1) as tracker:
+        for photo in photos:
+            image = load_pixels(photo)
+            assert photo.tips is not None
+            true = photo.tips * (image.shape[1], image.shape[0]) - 0.5
+            for hand in tracker.detect(image):
+                assert hand.landmarks is not None
+                off = np.linalg.norm(hand.landmarks[[4, 8], :2] - true, axis=1)
+                apart.append(off / palm_size(hand.landmarks))
+    thumb, index = np.median(apart, axis=0)
+    return {
+        "ti1k photos": len(photos),
+        "found": f"{len(apart) / len(photos):.1%}",
+        "thumb tip": f"{thumb:.3f}",
+        "index tip": f"{index:.3f}",
+    }
+
+
+def cost_of(pack: str) -> dict[str, object]:
+    """Return the size of the two files, and the CPU milliseconds of a run on one thread, the fastest of 200."""
+    files = load_pack(pack)
+    row: dict[str, object] = {}
+    for name, path, opened in (
+        ("palm", files.palm, files.open_palm()),
+        ("landmark", files.landmark, files.open_landmark()),
+    ):
+        with opened as model:
+            row[f"{name} MB"] = f"{path.stat().st_size / 1e6:.2f}"
+            row[f"{name} ms"] = f"{1000 * fastest(model):.2f}"
+    return row
+
+
+def fastest(model: Model) -> float:
+    """Return the least CPU seconds of a run."""
+    random = np.random.default_rng(0)
+    shown = random.random(model.inputs[0].shape, np.float32)
+    seconds = []
+    for _ in range(200):
+        start = time.process_time()
+        model.run(shown)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def main() -> None:
+    """Judge every pack on the same crops."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--labels", type=Path, required=True, help="of handheld hands pseudo-label")
+    parser.add_argument("--pack", action="append", help="default: ours and MediaPipe's two")
+    options = parser.parse_args()
+    packs = options.pack or ["handheld", "mediapipe-full", "mediapipe-lite"]
+    cases = [*rendered_cases(), *photo_cases(options.labels)]
+    errors = {pack: errors_of(pack, cases) for pack in packs}
+    groups = sorted(errors[packs[0]])
+    rows = [
+        {
+            "hands": group,
+            "count": len(errors[packs[0]][group]),
+            **{Path(pack).name: f"{np.mean(errors[pack][group]):.3f}" for pack in packs},
+        }
+        for group in groups
+    ]
+    show("Mean error of the keypoints, palm lengths", rows)
+    write("hands_models_errors", rows)
+    costs = [{"pack": Path(pack).name, **cost_of(pack), **tips_of(pack)} for pack in packs]
+    show("Size, CPU time on one thread, and tips that were set by hand", costs)
+    write("hands_models_costs", costs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Writes ``docs/hands-results.md`` of what the other benchmarks of hand models left in ``results/``.
+
+python benchmarks/hands_results.py
+"""
+
+import json
+from typing import NamedTuple
+
+from _report import RESULTS
+
+PAGE = RESULTS.parents[1] / "docs" / "hands-results.md"
+
+
+class Section(NamedTuple):
+    """A part of the page.
+
+    Attributes:
+        title: of it.
+        result: stem of the file in ``results/``.
+        command: that made it.
+        words: what to know of the table.
+    """
+
+    title: str
+    result: str
+    command: str
+    words: str
+
+
+START = """\
+# How good the hand models are
+
+The pack that ships (`handheld`), beside MediaPipe's. Each table names the command that makes it;
+the page is put together by `python benchmarks/hands_results.py`. Errors are in palm lengths, from
+wrist to middle knuckle. What is measured on photos with labels of a teacher (MediaPipe's full
+model) is agreement with that teacher, and its own figure there says how far it agrees with itself
+when a crop moves a little. How the models were made: [train hand models](train-hand-models.md).
+"""
+
+SECTIONS = (
+    Section(
+        "Errors of the keypoints",
+        "hands_models_errors",
+        "python benchmarks/hands_models.py --labels work/hands/labels.jsonl",
+        "Crops as tracking makes them. Rendered hands (people nobody was trained on) have exact "
+        "labels, by side of the hand and by how bright the skin is in the picture; photos of "
+        "the test split, by set, size in the picture and side, have the teacher's. "
+        "`grocery_held` is hands that hold cartons, in no training; there the teacher itself is "
+        "often wrong.",
+    ),
+    Section(
+        "Size, time, and tips that were set by hand",
+        "hands_models_costs",
+        "python benchmarks/hands_models.py --labels work/hands/labels.jsonl",
+        "CPU milliseconds of one run on one thread of LiteRT, the fastest of 200. Tips of thumb "
+        "and index finger on photos of ti1k (the backs of hands, seen from above), its sessions "
+        "in the validation and test splits: share of hands found in the whole photo, and the "
+        "median error.",
+    ),
+    Section(
+        "On the clips",
+        "hands_packs",
+        "python benchmarks/hands_packs.py",
+        "Fifteen clips of sign language, two hands allowed, smoothing off. A hand is lost when "
+        "its id ends before the clip; the table names the clips on which that happens more "
+        "often than with MediaPipe's full models. Jitter is the distance of keypoints from "
+        "their own straight line in seconds in which a hand rests by all packs' answers.",
+    ),
+    Section(
+        "The palm detector: loss, decoder, box",
+        "hands_training_palms",
+        "python benchmarks/hands_training.py --runs FOLDER",
+        "Equal budgets, one seed. The post of 2019 reports 95.7 % with focal loss and a "
+        "decoder, 86.22 % with cross-entropy and none, on data of its own.",
+    ),
+    Section(
+        "The landmark network: which hands it learned from",
+        "hands_training_landmarks",
+        "python benchmarks/hands_training.py --runs FOLDER",
+        "The lite network, equal and small budgets, three seeds (of the learning; one pool of "
+        "rendered hands), judged on photos with the teacher's labels. The post reports 16.1 % "
+        "real only, 25.7 % rendered only, 13.4 % mixed. Here real alone is ahead of mixed by a "
+        "hundredth at this budget, as half of the mixed crops are no photos; what rendered "
+        "hands give shows only where photos run out, which a budget of 154 thousand crops does "
+        "not reach.",
+    ),
+)
+
+
+def table(name: str) -> str:
+    """Return the table of a result, and on what machine it was made."""
+    path = RESULTS / f"{name}.md"
+    lines = [line for line in path.read_text("utf-8").splitlines() if line.startswith("|")]
+    about = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))["machine"]
+    return "\n".join([*lines, "", f"{about['cpu']}, {about['date']}, commit {about['commit']}."])
+
+
+def main() -> None:
+    """Write the page."""
+    parts = [START]
+    for section in SECTIONS:
+        parts.append(
+            f"## {section.title}\n\n`{section.command}`\n\n{section.words}\n\n{table(section.result)}\n"
+        )
+    PAGE.write_text("\n".join(parts), "utf-8")
+    print(f"wrote {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
