@@ -95,13 +95,15 @@ def table(name: str) -> str:
     return "\n".join([*lines, "", f"{about['cpu']}, {about['date']}, commit {about['commit']}."])
 
 
+def page_part(section: Section) -> str:
+    """Return a section as Markdown."""
+    lines = (f"## {section.title}", f"`{section.command}`", section.words, table(section.result))
+    return "\n\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Write the page."""
-    parts = [START]
-    for section in SECTIONS:
-        parts.append(
-            f"## {section.title}\n\n`{section.command}`\n\n{section.words}\n\n{table(section.result)}\n"
-        )
+    parts = [START, *(page_part(section) for section in SECTIONS)]
     PAGE.write_text("\n".join(parts), "utf-8")
     print(f"wrote {PAGE}")
 
