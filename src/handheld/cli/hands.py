@@ -55,7 +55,7 @@ def track(
         bool, typer.Option(help="Put what every node of the graph sent into the JSON lines.")
     ] = False,
     max_hands: MaxHands = 2,
-    pack: Pack = "handheld",
+    pack: Pack = "mediapipe-full",
     gestures: Gestures = "signs",
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,
@@ -124,7 +124,7 @@ def detect(
         ),
     ] = Path("-"),
     max_hands: MaxHands = 2,
-    pack: Pack = "handheld",
+    pack: Pack = "mediapipe-full",
     gestures: Gestures = "signs",
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,

@@ -45,7 +45,7 @@ class HandTracker:
         self,
         *,
         max_hands: int = 2,
-        pack: str | os.PathLike[str] | ModelPack = "handheld",
+        pack: str | os.PathLike[str] | ModelPack = "mediapipe-full",
         smoothing: bool | OneEuroOptions = True,
         mirrored: bool = False,
         redetect_every: int = 2,
