@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError
-from handheld.hands.training.examples.labelling import TeacherHand, pseudo_label, read_labels
+from handheld.hands.training.examples.labelling import (
+    TeacherHand,
+    pseudo_label,
+    read_labels,
+    read_suspects,
+)
 from handheld.hands.training.examples.photos import read_photos
+from handheld.media import Rect
 
 
 class OneHand:
@@ -24,6 +30,9 @@ class OneHand:
             TeacherHand(points, points / 1000, np.zeros(21, np.float32), right=0.2, presence=0.9)
         ]
 
+    def suspects(self, image, boxes=None):
+        return [Rect(30, 40, 20, 10)]
+
 
 def test_labelling_goes_on_where_it_was_stopped(world, tmp_path):
     photos = read_photos(world.data / "photos")
@@ -39,6 +48,16 @@ def test_labelling_goes_on_where_it_was_stopped(world, tmp_path):
     (hand,) = labels[photos[0].name]
     assert hand.handedness == "Left"
     assert hand.keypoints[3].tolist() == [80, 60, 0]
+    assert read_suspects(path)[photos[0].name].tolist() == [[20, 35, 40, 45]]
+    assert read_suspects(world.labels) == {}  # nobody looked for any
+
+
+@pytest.mark.parametrize("boxes", [[[1, 2, 3]], [["a"] * 4], [[1, 2, 3, None]]])
+def test_a_suspect_that_is_no_box_is_counted(tmp_path, boxes):
+    path = tmp_path / "labels.jsonl"
+    path.write_text(json.dumps({"photo": "a", "hands": [], "suspects": boxes}) + "\n")
+    with pytest.raises(InputError, match="line 1"):
+        read_suspects(path)
 
 
 def test_two_teachers_do_not_share_a_file(world, tmp_path):

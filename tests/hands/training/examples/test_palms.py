@@ -1,16 +1,23 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
 from tests.hands.training.conftest import draw, open_hand
 
+from handheld.hands.training.examples import palms
+from handheld.hands.training.examples.mixture import read_photo_hands
 from handheld.hands.training.examples.palms import (
     Canvas,
     PalmMixture,
     PalmPicture,
     letterboxed,
     mirrored_scene,
+    palm_pictures,
 )
 from handheld.hands.training.labels import LabelledHand, palm_box
+from handheld.hands.training.palm.anchors import AnchorGrid
+from handheld.hands.training.palm.network import PalmShape
 
 
 def picture(points, **known):
@@ -83,3 +90,50 @@ def test_scenes_are_the_same_in_every_process_and_palms_come_in_all_sizes(world)
     assert np.array_equal(first.pixels, again.pixels)
     boxes = np.concatenate([scene.boxes for step in range(8) for scene in mixtures[0](step).scenes])
     assert boxes[:, 2].max() > 8 * boxes[:, 2].min()
+
+
+def with_lines(path, **more):
+    """Add entries to every line of a file of labels."""
+    lines = [json.loads(line) | more for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_photo_that_the_teacher_looked_through_is_background_but_for_its_suspects(
+    world, monkeypatch
+):
+    """As sets in which nobody says whether there are more hands."""
+    monkeypatch.setattr(palms, "SHIPPED", ())
+    plain = palm_pictures(read_photo_hands(world.data, world.labels, world.cache), "train")
+    assert not any(picture.complete or picture.judged for _, picture in plain)
+    with_lines(world.labels, suspects=[[100, 5, 140, 45]])
+    searched = palm_pictures(read_photo_hands(world.data, world.labels, world.cache), "train")
+    for _, picture in searched:
+        assert picture.complete
+        assert not picture.judged
+        assert picture.ignored.tolist() == [[100, 5, 140, 45]]
+    labels = (
+        AnchorGrid(PalmShape(size=64))
+        .targets(letterboxed(searched[0][1], 64, whole_hands=False))
+        .labels
+    )
+    assert set(labels.tolist()) == {-1, 0, 1}
+
+
+def test_what_a_pack_took_for_hands_is_background(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(palms, "SHIPPED", ())
+    photos = read_photo_hands(world.data, world.labels, world.cache)
+    name = photos.photos[photos.hands["train"][0].picture].name
+    path = tmp_path / "mistakes.jsonl"
+    path.write_text(
+        json.dumps({"picture": f"photos/{name}", "regions": [[130, 20, 40, 0.3]]}) + "\n"
+    )
+    told = read_photo_hands(world.data, world.labels, world.cache, mistakes=path)
+    (picture,) = [one for _, one in palm_pictures(told, "train") if len(one.background)]
+    assert not picture.complete
+    assert picture.background.tolist() == [[120, 10, 140, 30]]
+    grid = AnchorGrid(PalmShape(size=160))
+    labels = grid.targets(letterboxed(picture, 160, whole_hands=False)).labels
+    at_mistake = (
+        np.abs(grid.centres - (130, 40)).max(axis=1) < 8
+    )  # the letterbox moves it down by 20
+    assert (labels[at_mistake] == 0).all()

@@ -53,6 +53,7 @@ def test_an_unknown_loss_is_refused():
 def test_without_a_decoder_coarse_features_do_not_reach_the_fine_grid():
     widths = {"widths": (4, 4, 4, 4, 4), "depths": (0, 0, 0, 0, 0), "pyramid": 4, "size": 64}
     reached = {}
+    torch.manual_seed(0)  # with others all four channels may be dead
     for decoder in (True, False):
         network = PalmNetwork(PalmShape(**widths, decoder=decoder)).eval()
         output = network(torch.rand(1, 3, 64, 64))

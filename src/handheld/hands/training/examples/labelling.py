@@ -21,12 +21,15 @@ from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.landmark import is_right_hand, project_landmarks, project_world
 from handheld.hands.packs import ModelPack
 from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
-from handheld.hands.result import palm_size
+from handheld.hands.result import Palm, palm_size
 from handheld.hands.training.examples.photos import Photo, load_pixels, read_lines
 from handheld.media import Image, Rect, letterbox
 
 PALM_SCORE = 0.4
 """Below the tracker's: what is no hand the landmark model refuses."""
+
+SUSPECTED_SCORE = 0.1
+"""Where the teacher's detector gives no palm as much as this, there is none: far below what any tracker takes for one."""
 
 HAND_SCORE = 0.5
 
@@ -128,16 +131,24 @@ class Teacher:
     def regions(self, image: Image, boxes: NDArray[np.float64] | None = None) -> Iterator[Rect]:
         """Give the regions around all palms that the pack finds, in whole and closer views, as :meth:`label`."""
         for view in _views(image, boxes):
-            yield from self._regions_in(image, view)
+            for palm in self._palms(image, view, PALM_SCORE):
+                yield region_from_palm(palm.rect, palm.keypoints)
 
-    def _regions_in(self, image: Image, view: Rect) -> Iterator[Rect]:
+    def suspects(self, image: Image, boxes: NDArray[np.float64] | None = None) -> list[Rect]:
+        """Return the upright boxes of whatever might be a palm, in the same views: beyond them there is none."""
+        return [
+            palm.rect
+            for view in _views(image, boxes)
+            for palm in self._palms(image, view, SUSPECTED_SCORE)
+        ]
+
+    def _palms(self, image: Image, view: Rect, threshold: float) -> list[Palm]:
         raw, logits = run_on_crop(self._palm, image, view, border="black")
         geometry = self._pack.palm_geometry
         palms = decode_palms(
-            raw[0], logits[0, :, 0], self._anchors, view, geometry, threshold=PALM_SCORE
+            raw[0], logits[0, :, 0], self._anchors, view, geometry, threshold=threshold
         )
-        for palm in merge_palms(palms):
-            yield region_from_palm(palm.rect, palm.keypoints)
+        return merge_palms(palms)
 
     def _look_well(self, image: Image, region: Rect) -> TeacherHand | None:
         """Look once to centre the region as tracking does, then several times from there."""
@@ -255,10 +266,39 @@ def pseudo_label(
                 "teacher": teacher.name,
                 "size": list(pixels.shape[:2]),
                 "hands": [hand.to_json() for hand in hands],
+                "suspects": [_corners(box) for box in teacher.suspects(pixels, photo.boxes)],
             }
             lines.write(json.dumps(record) + "\n")
             lines.flush()
             on_photo(done, len(hands))
+
+
+def _corners(box: Rect) -> list[float]:
+    across, down = box.width / 2, box.height / 2
+    corners = (box.x - across, box.y - down, box.x + across, box.y + down)
+    return [round(float(value), 1) for value in corners]
+
+
+def read_suspects(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return boxes (n, 4) x0, y0, x1, y1 of what might be a palm by the photo's name; no entry where nobody looked.
+
+    Raises:
+        InputError: the file cannot be read, or holds a box that is none.
+    """
+    suspects: dict[str, NDArray[np.float64]] = {}
+    for number, record in enumerate(read_lines(path), 1):
+        if "suspects" not in record:
+            continue
+        try:
+            boxes = np.array(record["suspects"], np.float64).reshape(-1, 4)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}: line {number}: not a photo's suspects ({error!r})"
+            ) from error
+        if not np.isfinite(boxes).all():
+            raise InputError(f"{path}: line {number}: a suspect that is no box")
+        suspects[str(record.get("photo"))] = boxes
+    return suspects
 
 
 def _labelled_already(path: Path, teacher: str) -> set[str]:

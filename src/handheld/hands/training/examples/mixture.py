@@ -27,7 +27,11 @@ from handheld.hands.training.examples.crops import (
     tracking_region,
     with_changes,
 )
-from handheld.hands.training.examples.labelling import TeacherHand, read_labels
+from handheld.hands.training.examples.labelling import (
+    TeacherHand,
+    read_labels,
+    read_suspects,
+)
 from handheld.hands.training.examples.mistakes import read_mistakes
 from handheld.hands.training.examples.photos import (
     SINGLE,
@@ -141,6 +145,8 @@ class PhotoHands:
         empty_store: of the pictures without any hand.
         empty: their positions.
         mistakes: what a pack took for hands in either.
+        suspects: (n, 4) boxes in pixels of all that might be a palm, by the photo's position in the store; a photo
+            that the teacher did not look through has no entry.
     """
 
     photos: list[Photo]
@@ -149,6 +155,7 @@ class PhotoHands:
     empty_store: PixelStore
     empty: dict[Split, list[int]]
     mistakes: dict[Split, list[Mistake]]
+    suspects: dict[int, NDArray[np.float64]]
 
     @cached_property
     def single(self) -> dict[Split, list[PhotoHand]]:
@@ -227,7 +234,13 @@ def read_photo_hands(
             wrong[split] += [
                 Mistake(group, in_photo, index, _scaled(region, scale)) for region in regions
             ]
-    return PhotoHands(photos, store, hands, empty_store, empty, wrong)
+    boxes = read_suspects(labels)
+    suspects = {
+        index: boxes[photo.name] * store.scale(index)
+        for index, photo in enumerate(photos)
+        if photo.name in boxes
+    }
+    return PhotoHands(photos, store, hands, empty_store, empty, wrong, suspects)
 
 
 def _scaled(region: Rect, scale: float) -> Rect:

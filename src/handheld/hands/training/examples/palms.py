@@ -84,6 +84,7 @@ class PalmPicture:
         complete: whether there are no other hands.
         group: the set, for reports.
         background: (k, 4) boxes, likewise, of what a pack took for a hand.
+        judged: whether it counts in scores: people, not a teacher, say that there are no other hands.
     """
 
     pixels: NDArray[np.uint8]
@@ -92,12 +93,14 @@ class PalmPicture:
     complete: bool
     group: str = ""
     background: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
+    judged: bool = True
 
 
 def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPicture]]:
     """Return the photos of a split that show labelled hands, with their positions in the store.
 
-    A photo is complete if its set has boxes for all hands, or shows one hand, and all are labelled.
+    A photo is complete if its set has boxes for all hands, or shows one hand, and all are labelled; or if the
+    teacher has looked through it: then nothing is taught where it suspects a palm, and all else is background.
     """
     one_hand = {photo_set.name for photo_set in SHIPPED if photo_set.single}
     by_photo: dict[int, list[LabelledHand]] = {}
@@ -111,13 +114,17 @@ def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPictu
     for index, hands in sorted(by_photo.items()):
         photo = photos.photos[index]
         group = photo.name.partition("/")[0]
+        known = photo.complete or group in one_hand
         boxes = _in_pixels(photo.boxes, photos.store.shapes[index])
-        unlabelled = [box for box in boxes if not any(_covers(box, hand) for hand in hands)]
+        suspects = photos.suspects.get(index)
+        doubtful = boxes if suspects is None else np.concatenate([boxes, suspects])
+        unlabelled = [box for box in doubtful if not any(_covers(box, hand) for hand in hands)]
         picture = PalmPicture(
             pixels=photos.store[index],
             hands=tuple(hands),
             ignored=np.array(unlabelled, np.float64).reshape(-1, 4),
-            complete=photo.complete or group in one_hand,
+            complete=known or suspects is not None,
+            judged=known,
             group=group,
             background=_boxes_of(mistaken.get(index, [])),
         )
@@ -466,7 +473,7 @@ def fixed_scenes(
 ) -> list[PalmScene]:
     """Return the scenes that a split is judged by, the same in every run: only complete pictures."""
     size = mixture.size
-    complete = [picture for _, picture in palm_pictures(mixture.photos, split) if picture.complete]
+    complete = [picture for _, picture in palm_pictures(mixture.photos, split) if picture.judged]
     chosen = np.unique(np.linspace(0, len(complete) - 1, min(most, len(complete))).astype(int))
     rng = np.random.default_rng([_JUDGING, size])
     pictures = [complete[index] for index in chosen.tolist()]
