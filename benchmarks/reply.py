@@ -5,7 +5,7 @@ messages, its user, its cost.
     ranking,suggestions,unseen,safety,harm,card,samples,personal,cost] [--most 1000]
 
 Conversations are those of the test split, which depends on names alone
-(``reply.training.pairs.Division``): nothing was learned
+(``reply.training.pairs.SplitRule``): nothing was learned
 from them, nor chosen by them. The commonest intents are those of each file's own training split.
 TF-IDF (words and pairs of
 words) ranks the very same candidates: "trained" counts rarity on the conversations that are learned
@@ -38,12 +38,12 @@ from _report import RESULTS, show, write
 from handheld.config import find
 from handheld.reply import Conversation, Replier, Suggestion, read_conversations
 from handheld.reply.conversation import canonical, read_turns
-from handheld.reply.judging import Exchange, drawn, exchanges_of, judge, place_of
-from handheld.reply.metrics import Ranking
+from handheld.reply.evaluation import Exchange, drawn, exchanges_of, judge, place_of
+from handheld.reply.metrics import RankingMetrics
 from handheld.reply.sections import read_sections
 from handheld.reply.tones import GENTLE
-from handheld.reply.training.guide import read_situations
-from handheld.reply.training.pairs import TEST, TRAIN, Division
+from handheld.reply.training.annotations import read_situations
+from handheld.reply.training.pairs import TEST, TRAIN, SplitRule
 
 FILES = ("chitchat", "self_dialogue", "persona_chat")
 PARTS = (
@@ -197,7 +197,7 @@ def main() -> None:
 
 def splits() -> tuple[dict[str, list[Conversation]], dict[str, list[Conversation]]]:
     """Return the conversations of the test split, and those that are learned from, by file."""
-    division, found = Division(), ({}, {})
+    division, found = SplitRule(), ({}, {})
     for name in FILES:
         read = read_conversations(find(f"text/{name}.jsonl.gz", Path())).conversations
         split = [
@@ -248,7 +248,7 @@ def _ranked(
         judges[f"TF-IDF {training}, three messages"] = partial(tfidf.scores, before=0.5)
     rows = []
     for judged, scores in judges.items():
-        ranks = Ranking.of(
+        ranks = RankingMetrics.of(
             [place_of(scores(exchange, [exchange.answer, *wrong])) for exchange, wrong in chosen]
         )
         rows.append(
@@ -514,7 +514,7 @@ def personal(replier: Replier, tested: dict[str, list[Conversation]]) -> list[di
     return [
         {"messages": name, "people": len(people), "MRR": round(found.mrr, 3), "R@1 %": round(100 * found.first, 1),
          "answers": found.messages}
-        for name, found in ((name, Ranking.of(each)) for name, each in places.items())
+        for name, found in ((name, RankingMetrics.of(each)) for name, each in places.items())
     ]  # fmt: skip
 
 

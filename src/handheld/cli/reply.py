@@ -160,7 +160,7 @@ def evaluate(
 
     from handheld.cli._bars import stage_bars
     from handheld.reply import Replier, read_conversations
-    from handheld.reply.judging import judge
+    from handheld.reply.evaluation import judge
     from handheld.reply.report import write_report
 
     output = Output(json=json, quiet=quiet)

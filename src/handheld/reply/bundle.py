@@ -22,7 +22,7 @@ from handheld.reply import style
 from handheld.reply.ranker import Ranker
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import ALL_TONES
-from handheld.reply.trigger import Trigger
+from handheld.reply.trigger import ReplyTrigger
 from handheld.untrusted import read_json, require_file
 
 FORMAT = 3
@@ -46,7 +46,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Mixing:
+class MixingWeights:
     """How much each judge counts when intents and replies are chosen.
 
     Attributes:
@@ -84,12 +84,12 @@ class ReplyBundle:
     card: Mapping[str, Any]
     ranker: Ranker
     detector: SafetyDetector
-    trigger: Trigger
+    trigger: ReplyTrigger
     intents: tuple[str, ...]
     tones: tuple[int, ...]
     replies: tuple[Reply, ...]
     fallback: tuple[int, ...]
-    mixing: Mixing
+    mixing: MixingWeights
     style: NDArray[np.float32]
 
     def to_bytes(self) -> bytes:
@@ -175,7 +175,7 @@ def _bundle(text: bytes, ranker: bytes, detector: bytes) -> ReplyBundle:
         card=card["card"],
         ranker=Ranker.of_arrays(_rows(card["ranker"]), read_npz(ranker, _MOST_BYTES)),
         detector=SafetyDetector.of_arrays(card["detector"], others),
-        trigger=Trigger(
+        trigger=ReplyTrigger(
             tuple(map(float, card["trigger"]["weights"])), float(card["trigger"]["threshold"])
         ),
         intents=tuple(map(str, card["intents"])),
@@ -184,7 +184,7 @@ def _bundle(text: bytes, ranker: bytes, detector: bytes) -> ReplyBundle:
             Reply(str(text), int(intent), float(share)) for text, intent, share in card["replies"]
         ),
         fallback=tuple(map(int, card["fallback"])),
-        mixing=Mixing(**card["mixing"]),
+        mixing=MixingWeights(**card["mixing"]),
         style=others["style"].astype(np.float32),
     )
     _check(bundle)

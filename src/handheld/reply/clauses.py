@@ -35,7 +35,7 @@ _DIGIT = re.compile(r"\b(?:911|999|112)\b|\d")
 _LEADING = re.compile(rf"^(?:(?:{_JOINING})\s+)+", re.IGNORECASE)
 
 
-class Spans(NamedTuple):
+class MessageSpans(NamedTuple):
     """Parts of one message.
 
     Attributes:
@@ -68,7 +68,7 @@ def joined(text: str) -> str:
     return " ".join(clauses(text))
 
 
-def spans_of(*texts: str) -> Spans:
+def spans_of(*texts: str) -> MessageSpans:
     """Return one to three clauses that follow each other within one of some texts, and windows of
     twelve words in longer clauses.
     """
@@ -84,7 +84,7 @@ def spans_of(*texts: str) -> Spans:
         first = last
     filled = [(begin, end) for begin, end in ranges if begin < end] or [(0, len(words.tokens))]
     both = np.array(filled, np.intp)
-    return Spans(words, both[:, 0], both[:, 1])
+    return MessageSpans(words, both[:, 0], both[:, 1])
 
 
 def _from(clause: int, borders: Sequence[int]) -> Iterator[tuple[int, int]]:

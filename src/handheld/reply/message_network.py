@@ -23,7 +23,7 @@ from handheld.projection import Features
 from handheld.projection.hashing import GOLDEN, mix
 from handheld.projection.learned import normalised
 from handheld.projection.words import Words
-from handheld.reply.clauses import Spans
+from handheld.reply.clauses import MessageSpans
 
 Floats = NDArray[np.float32]
 
@@ -35,7 +35,7 @@ _LAYERS = ("conv", "hidden", "topic", "answer")
 _MOST_ROWS, _MOST_WORDS, _MOST_WIDTH = 1 << 16, 1 << 17, 512  # of a file
 
 
-class Vocabulary(NamedTuple):
+class WordVectors(NamedTuple):
     """Vectors of words.
 
     Attributes:
@@ -65,7 +65,7 @@ def short_keys(hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
     return (hashes >> np.uint64(64 - _BITS)).astype(np.uint32)
 
 
-class Reading(NamedTuple):
+class SpanLogits(NamedTuple):
     """What the network says of some spans.
 
     Attributes:
@@ -96,19 +96,19 @@ class MessageNetwork:
     table: NDArray[np.int8]
     step: float
     norm: Floats
-    vocabulary: Vocabulary
+    vocabulary: WordVectors
     layers: Mapping[str, tuple[Floats, Floats]]
 
-    def read(self, spans: Spans) -> Reading:
+    def read(self, spans: MessageSpans) -> SpanLogits:
         """Read some spans of a message."""
         rows = self._rows(spans)
         hidden = np.concatenate([rows, *self._words(spans)], axis=1)
         hidden = np.maximum(self._layer("hidden", hidden), 0)
         at_end = spans.ends == spans.ends.max()
         last = int(np.argmax(np.where(at_end, spans.ends - spans.begins, -1)))
-        return Reading(self._layer("topic", hidden), self._layer("answer", hidden), last)
+        return SpanLogits(self._layer("topic", hidden), self._layer("answer", hidden), last)
 
-    def _rows(self, spans: Spans) -> Floats:
+    def _rows(self, spans: MessageSpans) -> Floats:
         """Return (spans, width) sums of rows; sums up to each word are made once, and a span is a
         difference of two.
         """
@@ -140,7 +140,7 @@ class MessageNetwork:
         self.table.take(numbers, axis=0).cumsum(axis=0, dtype=np.int32, out=sums[1:])
         return sums if offsets is None else sums[offsets]
 
-    def _words(self, spans: Spans) -> tuple[Floats, Floats]:
+    def _words(self, spans: MessageSpans) -> tuple[Floats, Floats]:
         """Return (spans, 2 * filters) strongest and mean answers of the filters, and (spans, 1)
         shares of strangers.
         """
@@ -193,7 +193,7 @@ class MessageNetwork:
         """
         try:
             keys = (arrays["keys_high"].astype(np.int64) << 8) + arrays["keys_low"]
-            vocabulary = Vocabulary(
+            vocabulary = WordVectors(
                 keys.cumsum().astype(np.uint32), arrays["vectors"], float(arrays["vector_step"])
             )
             layers = {name: _layer_of(arrays, name) for name in _LAYERS}

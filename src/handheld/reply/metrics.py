@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Ranking(NamedTuple):
+class RankingMetrics(NamedTuple):
     """Where the true reply stands among the candidates.
 
     Attributes:
@@ -22,7 +22,7 @@ class Ranking(NamedTuple):
     messages: int
 
     @classmethod
-    def of(cls, places: Sequence[int]) -> "Ranking":
+    def of(cls, places: Sequence[int]) -> "RankingMetrics":
         """Return the figures of places, 1 being the first."""
         found = np.asarray(places, float)
         if not len(found):

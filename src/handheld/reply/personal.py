@@ -53,7 +53,7 @@ def signatures_of(texts: Texts) -> NDArray[np.uint64]:
 
 
 @dataclass(frozen=True)
-class Choice:
+class RememberedChoice:
     """A reply that the user picked or typed.
 
     Attributes:
@@ -68,7 +68,7 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Personal:
+class PersonalState:
     """What was learned; a value: :meth:`learned` returns a new one.
 
     Attributes:
@@ -76,16 +76,16 @@ class Personal:
         counts: (style.SIZE,) of how the user writes.
     """
 
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[RememberedChoice, ...] = ()
     counts: NDArray[np.float32] = None  # type: ignore[assignment]  # zeros, set below
 
     def __post_init__(self) -> None:
         if self.counts is None:
             object.__setattr__(self, "counts", np.zeros(style.SIZE, np.float32))
 
-    def learned(self, signatures: Sequence[int], intent: int, reply: str) -> "Personal":
+    def learned(self, signatures: Sequence[int], intent: int, reply: str) -> "PersonalState":
         """Return what is known after one more choice."""
-        choice = Choice(tuple(map(int, signatures)), intent, reply.strip()[:_LONGEST])
+        choice = RememberedChoice(tuple(map(int, signatures)), intent, reply.strip()[:_LONGEST])
         others = tuple(
             each
             for each in self.choices
@@ -94,9 +94,9 @@ class Personal:
         counts = self.counts + style.counts_of([choice.reply])
         if counts.sum() > _FADES:
             counts = counts / np.float32(2)
-        return Personal((*others, choice)[-_REMEMBERED:], counts)
+        return PersonalState((*others, choice)[-_REMEMBERED:], counts)
 
-    def without(self, reply: str) -> "Personal":
+    def without(self, reply: str) -> "PersonalState":
         """Return what is known without a reply, its part in the user's style included.
 
         Replies that differ in case, spaces and marks alone are the same; a long one is known by its
@@ -197,8 +197,8 @@ class Personal:
 
     @classmethod
     def update(
-        cls, path: str | os.PathLike[str], change: "Callable[[Personal], Personal]"
-    ) -> "Personal":
+        cls, path: str | os.PathLike[str], change: "Callable[[PersonalState], PersonalState]"
+    ) -> "PersonalState":
         """Change what a file keeps, and return it: what another process has written meanwhile is not lost.
 
         Raises:
@@ -216,7 +216,7 @@ class Personal:
         return known
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "Personal":
+    def read(cls, path: str | os.PathLike[str]) -> "PersonalState":
         """Read what :meth:`write` wrote; nothing is known if there is no file. Raises
         :class:`ModelError` if it is damaged.
         """
@@ -230,7 +230,7 @@ class Personal:
                     f"{os.fspath(path)} has format {content['format']!r}; this version reads {FORMAT}"
                 )
             choices = tuple(
-                Choice(tuple(map(int, s)), int(i), str(r)[:_LONGEST])
+                RememberedChoice(tuple(map(int, s)), int(i), str(r)[:_LONGEST])
                 for s, i, r in content["choices"]
             )
             counts = np.zeros(style.SIZE, np.float32)

@@ -27,7 +27,7 @@ _LAYERS = ("hidden", "query", "intent", "reply", "answer")
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class EncodedContext:
     """What is known of a conversation.
 
     Attributes:
@@ -44,7 +44,7 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class EncodedReplies:
     """Replies that can be scored.
 
     Attributes:
@@ -56,9 +56,9 @@ class Candidates:
     rows: NDArray[np.intp]
     weights: Floats
 
-    def part(self, places: slice) -> "Candidates":
+    def part(self, places: slice) -> "EncodedReplies":
         """Return some of them."""
-        return Candidates(self.vectors[places], self.rows[places], self.weights[places])
+        return EncodedReplies(self.vectors[places], self.rows[places], self.weights[places])
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Ranker:
     layers: Mapping[str, tuple[Floats, Floats]]
     mix: Floats
 
-    def ask(self, texts: Texts) -> Asked:
+    def ask(self, texts: Texts) -> EncodedContext:
         """Read a conversation: its last texts, the latest first, ``CONTEXT`` or fewer."""
         numbers, offsets = self.learned.reader.flat(texts)
         count = len(offsets) - 1
@@ -99,14 +99,14 @@ class Ranker:
             shared[rows] += each * (
                 weight / max(math.sqrt(each @ rarity), _SMALL)
             )  # a row that occurs twice is set twice
-        return Asked(
+        return EncodedContext(
             hidden[0],
             _of_length_1(self._layer("query", hidden))[0],
             self._layer("intent", hidden)[0],
             shared,
         )
 
-    def replies(self, texts: Texts) -> Candidates:
+    def replies(self, texts: Texts) -> EncodedReplies:
         """Read replies."""
         numbers, offsets = self.learned.reader.flat(texts)
         hidden = self._layer(
@@ -129,14 +129,14 @@ class Ranker:
         filled = np.arange(each.max(initial=0)) < each[:, None]
         wide, heavy = np.zeros(filled.shape, np.intp), np.zeros(filled.shape, np.float32)
         wide[filled], heavy[filled] = rows, weights
-        return Candidates(_of_length_1(self._layer("answer", hidden)), wide, heavy)
+        return EncodedReplies(_of_length_1(self._layer("answer", hidden)), wide, heavy)
 
-    def scores(self, asked: Asked, candidates: Candidates) -> Floats:
+    def scores(self, asked: EncodedContext, candidates: EncodedReplies) -> Floats:
         """Return (n,) how well each reply fits, as logits."""
         alike = (asked.shared.take(candidates.rows) * candidates.weights).sum(axis=1)
         return np.asarray(self.mix[0] * (candidates.vectors @ asked.vector) + alike, np.float32)
 
-    def raised(self, asked: Asked, words: Words, intents: Sequence[int]) -> Floats:
+    def raised(self, asked: EncodedContext, words: Words, intents: Sequence[int]) -> Floats:
         """Return (intents, words) how much each word of the last text raises each intent.
 
         A straight line through the network: gradient times input, up to one factor for all words.

@@ -27,11 +27,11 @@ from handheld.reply.conversation import (
     spoken,
     turns_of,
 )
-from handheld.reply.message_network import Reading
-from handheld.reply.personal import BITS, Personal, signatures_of
+from handheld.reply.message_network import SpanLogits
+from handheld.reply.personal import BITS, PersonalState, signatures_of
 from handheld.reply.privacy import asks_for_secret, secret_in
-from handheld.reply.ranker import CONTEXT, Asked, Candidates, softmax
-from handheld.reply.tones import ALL_TONES, CHEERFUL, GENTLE, KIND, SORRY, Tones, shipped_emoji
+from handheld.reply.ranker import CONTEXT, EncodedContext, EncodedReplies, softmax
+from handheld.reply.tones import ALL_TONES, CHEERFUL, GENTLE, KIND, SORRY, ToneRange, shipped_emoji
 from handheld.reply.trigger import evidence
 from handheld.untrusted import is_whole
 
@@ -107,12 +107,12 @@ class Replier:
     def __init__(
         self,
         bundle: ReplyBundle,
-        personal: Personal | None = None,
+        personal: PersonalState | None = None,
         *,
         file: str | os.PathLike[str] | None = None,
     ):
         self.bundle = bundle
-        self.personal = personal or Personal()
+        self.personal = personal or PersonalState()
         self.file = file
 
     @classmethod
@@ -139,7 +139,9 @@ class Replier:
                 bundle = ReplyBundle.read(shipped)
         else:
             bundle = ReplyBundle.read(path)
-        return cls(bundle, Personal.read(personal) if personal is not None else None, file=personal)
+        return cls(
+            bundle, PersonalState.read(personal) if personal is not None else None, file=personal
+        )
 
     def suggest(
         self,
@@ -227,7 +229,7 @@ class Replier:
         tones = self.bundle.detector.tones(
             self.bundle.detector.verdict(reading), self._earlier(turns)
         )
-        return self._heard(turns, reading, tones or Tones(SORRY, GENTLE)).evidence
+        return self._heard(turns, reading, tones or ToneRange(SORRY, GENTLE)).evidence
 
     def rank(
         self, messages: str | Message | Sequence[str | Message], candidates: Sequence[str]
@@ -281,9 +283,9 @@ class Replier:
         self._change(lambda known: known.learned(signatures.tolist(), self.intent_of(reply), reply))
         return True
 
-    def _change(self, change: Callable[[Personal], Personal]) -> None:
+    def _change(self, change: Callable[[PersonalState], PersonalState]) -> None:
         self.personal = (
-            change(self.personal) if self.file is None else Personal.update(self.file, change)
+            change(self.personal) if self.file is None else PersonalState.update(self.file, change)
         )
 
     def reason_against(self, reply: str) -> str:
@@ -310,7 +312,7 @@ class Replier:
         """Forget a reply that the user picked or typed, however its case and spaces; everything, if
         none is named.
         """
-        self._change(lambda known: Personal() if reply is None else known.without(reply))
+        self._change(lambda known: PersonalState() if reply is None else known.without(reply))
 
     def intent_of(self, reply: str) -> int:
         """Return the intent of a reply that can be suggested, or that begins with one; -1 for
@@ -365,7 +367,7 @@ class Replier:
             return KIND
         return CHEERFUL
 
-    def _heard(self, turns: Sequence[Turn], reading: Reading, tones: Tones) -> "_Heard":
+    def _heard(self, turns: Sequence[Turn], reading: SpanLogits, tones: ToneRange) -> "_Heard":
         """Return what the judges say of a conversation.
 
         It is read to all its depth. Where that would not be enough to speak, to the depth at which
@@ -393,14 +395,14 @@ class Replier:
         assert best is not None  # there is one turn or more
         return best
 
-    def _own(self, reading: Reading) -> NDArray[np.float32]:
+    def _own(self, reading: SpanLogits) -> NDArray[np.float32]:
         """Return (intents + 1,) probabilities of what answers a message, by the longest span that
         reaches its end.
         """
         return softmax(reading.answers[reading.last])
 
     def _chosen(
-        self, heard: "_Heard", own: Sequence[str], n: int, tones: Tones
+        self, heard: "_Heard", own: Sequence[str], n: int, tones: ToneRange
     ) -> tuple[Suggestion, ...]:
         """Return the best reply of each of the likeliest intents."""
         is_calm = tones.most_cheerful < CHEERFUL
@@ -517,7 +519,7 @@ def mixed(
 
 
 def _toned(
-    intents: NDArray[np.float32], tones: NDArray[np.int64], fitting: Tones
+    intents: NDArray[np.float32], tones: NDArray[np.int64], fitting: ToneRange
 ) -> NDArray[np.float32]:
     """Return the probabilities with those of replies in a tone that does not fit given to no
     intent.
@@ -542,14 +544,14 @@ class _Wordings(NamedTuple):
     texts: list[str]
     words: list[frozenset[str]]
     shares: NDArray[np.float32]
-    candidates: Candidates
+    candidates: EncodedReplies
 
 
 class _Heard(NamedTuple):
     """What the judges say of a conversation."""
 
     words: Words
-    asked: Asked
+    asked: EncodedContext
     signatures: NDArray[np.uint64]
     intents: NDArray[np.float32]
     evidence: NDArray[np.float64]

@@ -6,7 +6,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from handheld.reply.bundle import ReplyBundle
-from handheld.reply.judging import Judgement
+from handheld.reply.evaluation import ReplyEvaluation
 from handheld.reports import AxisWords, Figure, draw_curves, in_two_widths, percent, write_page
 
 _WIDTH = 528
@@ -19,7 +19,7 @@ _CAPTION = (
 _RIGHT = AxisWords("of these right", lambda share: percent(share, 0))
 
 
-def write_report(path: Path, bundle: ReplyBundle, judged: Judgement) -> None:
+def write_report(path: Path, bundle: ReplyBundle, judged: ReplyEvaluation) -> None:
     """Write the page. Raises :class:`FileError` if it cannot be written."""
     values = {
         "title": f"Replies: {bundle.card['name']}",
@@ -30,10 +30,10 @@ def write_report(path: Path, bundle: ReplyBundle, judged: Judgement) -> None:
         "replies": len(bundle.replies),
         "intents": len(bundle.intents),
     }
-    write_page(path, "handheld.reply", "judgement.html", values)
+    write_page(path, "handheld.reply", "evaluation.html", values)
 
 
-def curve(judged: Judgement, width: int = _WIDTH) -> Markup:
+def curve(judged: ReplyEvaluation, width: int = _WIDTH) -> Markup:
     """Draw how often the true intent is among three suggestions, against how often anything is suggested."""
     title = "Right suggestions against the share of messages"
     marks = {"where the threshold is": judged.triggered}

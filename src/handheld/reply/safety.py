@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from handheld.errors import ModelError
 from handheld.reply.clauses import spans_of
 from handheld.reply.formats import AUTOMATIC, LANGUAGE
-from handheld.reply.message_network import MessageNetwork, Reading
+from handheld.reply.message_network import MessageNetwork, SpanLogits
 from handheld.reply.ranker import softmax
-from handheld.reply.tones import GENTLE, NEUTRAL, SORRY, Tones
+from handheld.reply.tones import GENTLE, NEUTRAL, SORRY, ToneRange
 
 HARMLESS, MILD = "harmless", "bad news"
 _NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
@@ -31,7 +31,7 @@ _THRESHOLDS = ("silent", "careful", "mild", "sorry", "wary")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SafetyVerdict:
     """What a message is like.
 
     Attributes:
@@ -96,11 +96,11 @@ class SafetyDetector:
         grave = np.array([topic not in (HARMLESS, MILD) for topic in self.topics])
         object.__setattr__(self, "_weights", np.where(grave, weights, 0.0).astype(np.float32))
 
-    def judge(self, *texts: str) -> Verdict:
+    def judge(self, *texts: str) -> SafetyVerdict:
         """Judge some texts, one or more, by their worst span."""
         return self.verdict(self.network.read(spans_of(*texts)))
 
-    def verdict(self, reading: Reading) -> Verdict:
+    def verdict(self, reading: SpanLogits) -> SafetyVerdict:
         """Judge a text whose spans were read."""
         weights: NDArray[np.float32] = self._weights  # type: ignore[attr-defined]  # set once
         weighted = softmax(reading.topics) * weights
@@ -112,17 +112,17 @@ class SafetyDetector:
             if MILD in self.topics
             else 0.0
         )
-        return Verdict(topic, float(risks[worst]), mild)
+        return SafetyVerdict(topic, float(risks[worst]), mild)
 
-    def is_silent(self, verdict: Verdict) -> bool:
+    def is_silent(self, verdict: SafetyVerdict) -> bool:
         """Return whether nothing may be suggested."""
         return verdict.risk >= self.silent
 
-    def is_careful(self, verdict: Verdict) -> bool:
+    def is_careful(self, verdict: SafetyVerdict) -> bool:
         """Return whether there is any sign that something is wrong."""
         return verdict.risk >= self.careful or verdict.mild >= self.mild
 
-    def tones(self, verdict: Verdict, earlier: int) -> Tones | None:
+    def tones(self, verdict: SafetyVerdict, earlier: int) -> ToneRange | None:
         """Return the tones that fit a message; None if none does.
 
         Small bad news is answered gently, and nothing else with pity. A sign of something grave
@@ -134,12 +134,14 @@ class SafetyDetector:
             earlier: the most cheerful tone that fits what was said before.
         """
         if verdict.mild >= self.mild:
-            return Tones(SORRY, GENTLE)
+            return ToneRange(SORRY, GENTLE)
         if verdict.risk >= self.careful:
             return None
         is_sorry = verdict.mild >= self.sorry
         in_doubt = is_sorry or verdict.risk >= self.wary
-        return Tones(SORRY if is_sorry else GENTLE, min(earlier, NEUTRAL) if in_doubt else earlier)
+        return ToneRange(
+            SORRY if is_sorry else GENTLE, min(earlier, NEUTRAL) if in_doubt else earlier
+        )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps."""

@@ -12,21 +12,21 @@ from handheld.untrusted import require_file
 _CHOICE = re.compile(r"\(([^()]*)\)")
 
 
-class Line(NamedTuple):
+class SectionLine(NamedTuple):
     """A line, and the section that it stands in."""
 
     section: str
     text: str
 
 
-def read_sections(path: Path) -> list[Line]:
+def read_sections(path: Path) -> list[SectionLine]:
     """Read a file. Raises :class:`InputError` for one that cannot be read, or lines before the first section."""
     try:
         require_file(path)
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    found: list[Line] = []
+    found: list[SectionLine] = []
     section = ""
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
@@ -34,7 +34,7 @@ def read_sections(path: Path) -> list[Line]:
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1].strip()
         elif section:
-            found.append(Line(section, line))
+            found.append(SectionLine(section, line))
         else:
             raise InputError(f"{path}:{number}: expected a [section] before {line!r}")
     return found

@@ -15,7 +15,7 @@ something grave was said before; fit where there is a doubt; for all else only.
 _NAMES: Mapping[str, int] = {"sorry": SORRY, "gentle": GENTLE, "kind": KIND, "neutral": NEUTRAL}
 
 
-class Tones(NamedTuple):
+class ToneRange(NamedTuple):
     """Tones that fit a message.
 
     Attributes:
@@ -30,7 +30,7 @@ class Tones(NamedTuple):
         return self.saddest <= tone <= self.most_cheerful
 
 
-ALL_TONES = Tones(SORRY, CHEERFUL)
+ALL_TONES = ToneRange(SORRY, CHEERFUL)
 
 
 def read_tones(path: Path, intents: Sequence[str]) -> tuple[int, ...]:

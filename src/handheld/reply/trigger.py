@@ -15,7 +15,7 @@ EVIDENCE = 6
 
 
 @dataclass(frozen=True)
-class Trigger:
+class ReplyTrigger:
     """Logistic regression (Platt, 1999) on what the judges of intents say of a message.
 
     Attributes:

@@ -32,7 +32,7 @@ from typing import Any
 from handheld.config import find, from_table
 from handheld.errors import InputError
 from handheld.reply.training.message_network import NetworkShape
-from handheld.reply.training.pairs import Division
+from handheld.reply.training.pairs import SplitRule
 from handheld.training import Schedule
 from handheld.untrusted import require_file
 
@@ -47,7 +47,7 @@ _OPTIONAL = ("words", "judged", "base", "encoder")
 
 
 @dataclass(frozen=True)
-class Source:
+class ConversationSource:
     """A file of conversations.
 
     Attributes:
@@ -72,7 +72,7 @@ def _second() -> Schedule:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ReplySettings:
     """How a bundle is made; the defaults make one of less than 1 MB.
 
     Attributes:
@@ -121,11 +121,11 @@ class Settings:
     asked: int = 5
     composed: int = 30_000
     seed: int = 0
-    division: Division = field(default_factory=Division)
+    division: SplitRule = field(default_factory=SplitRule)
 
 
 @dataclass(frozen=True)
-class Config:
+class ReplyConfig:
     """A run to be made.
 
     Attributes:
@@ -149,7 +149,7 @@ class Config:
     out: Path
     name: str
     card: Mapping[str, Any]
-    sources: tuple[Source, ...]
+    sources: tuple[ConversationSource, ...]
     intents: Path
     situations: Path
     tones: Path
@@ -158,10 +158,10 @@ class Config:
     judged: Path | None
     base: Path | None
     encoder: Path | None
-    settings: Settings
+    settings: ReplySettings
 
 
-def read(path: str | os.PathLike[str]) -> Config:
+def read(path: str | os.PathLike[str]) -> ReplyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
         require_file(path)
@@ -177,7 +177,7 @@ def read(path: str | os.PathLike[str]) -> Config:
         raise InputError(f"{os.fspath(path)}: expected one [[conversations]] or more")
     folder = Path(path).resolve().parent
     sources = [
-        from_table(Source, each, f"conversations.{number}")
+        from_table(ConversationSource, each, f"conversations.{number}")
         for number, each in enumerate(table["conversations"], 1)
     ]
 
@@ -187,12 +187,14 @@ def read(path: str | os.PathLike[str]) -> Config:
     def optional(name: str) -> Path | None:
         return find(str(table[name]), folder) if name in table else None
 
-    return Config(
+    return ReplyConfig(
         out=Path(str(table.get("out", "bundle.replies"))),
         name=str(table.get("name", "replies")),
         card=dict(table.get("card", {})),
-        sources=tuple(Source(str(find(source.path, folder)), source.repeats) for source in sources),
-        settings=from_table(Settings, table.get("settings", {}), "settings"),
+        sources=tuple(
+            ConversationSource(str(find(source.path, folder)), source.repeats) for source in sources
+        ),
+        settings=from_table(ReplySettings, table.get("settings", {}), "settings"),
         intents=text("intents"),
         situations=text("situations"),
         tones=text("tones"),

@@ -15,10 +15,10 @@ from torch.nn import functional
 from handheld.errors import InputError
 from handheld.projection.words import fingerprints, words_of
 from handheld.reply.clauses import clauses, spans_of
-from handheld.reply.message_network import MessageNetwork, Vocabulary, short_keys
+from handheld.reply.message_network import MessageNetwork, WordVectors, short_keys
 from handheld.reply.ranker import softmax
 from handheld.reply.safety import HARMLESS, MILD, SafetyDetector
-from handheld.reply.training.guide import Situations
+from handheld.reply.training.annotations import Situations
 from handheld.reply.training.message_network import (
     BatchReader,
     NetworkShape,
@@ -47,7 +47,7 @@ _LEVEL, _LEVELS = 0.4, 7  # of the words' vectors in four bits: see projection.t
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class DetectorExamples:
     """What the network learns from.
 
     Attributes:
@@ -80,7 +80,7 @@ def topics_of(written: Sequence[WrittenMessage]) -> tuple[str, ...]:
 
 def read_vocabulary(
     path: Path | None, texts: Sequence[str], size: int, count: int, seed: int
-) -> Vocabulary:
+) -> WordVectors:
     """Return vectors of words.
 
     Args:
@@ -106,7 +106,7 @@ def read_vocabulary(
     vectors = vectors[first]
     step = _LEVEL * float(np.sqrt(np.square(vectors).mean()))
     levels = np.clip(np.rint(vectors / step), -_LEVELS, _LEVELS).astype(np.int8)
-    return Vocabulary(keys, levels, step)
+    return WordVectors(keys, levels, step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ class DetectorStep:
 
     network: TrainedNetwork
     reader: BatchReader
-    material: Material
+    material: DetectorExamples
     topics: tuple[str, ...]
     seed: int
 
@@ -270,7 +270,7 @@ def topic_losses(
 
 
 def train_network(
-    material: Material, vocabulary: Vocabulary, shape: NetworkShape, schedule: Schedule, *,
+    material: DetectorExamples, vocabulary: WordVectors, shape: NetworkShape, schedule: Schedule, *,
     seed: int, save: Path | None, report: Report,
 ) -> MessageNetwork:  # fmt: skip
     """Train the network.

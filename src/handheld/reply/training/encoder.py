@@ -15,7 +15,7 @@ from handheld.errors import InputError, MissingDependencyError
 _LONGEST = 40  # pieces of words that are read
 
 
-class Encoder(nn.Module):
+class SentenceEncoder(nn.Module):
     """Reads texts; gives the mean over a text's pieces of words.
 
     Args:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
 from handheld.projection.inputs import Rows
-from handheld.reply.training.network import Flat
 from handheld.reply.training.pairs import NOTHING, Whole
+from handheld.reply.training.ranker_network import FlatRows
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
+class TextRows:
     """All texts as rows of a table.
 
     Attributes:
@@ -27,7 +27,7 @@ class Texts:
     rarity: NDArray[np.float32]
 
     @classmethod
-    def of(cls, reader: Rows, texts: Sequence[str], counted: Whole) -> "Texts":
+    def of(cls, reader: Rows, texts: Sequence[str], counted: Whole) -> "TextRows":
         """Read texts; ``counted`` are those by which rarity is judged."""
         numbers, offsets = reader.flat(texts)
         found = cls(numbers, offsets, np.ones(reader.rows, np.float32))
@@ -35,7 +35,7 @@ class Texts:
         rarity = np.log((len(counted) + 1) / (frequency + 1)).astype(np.float32)
         return cls(numbers, offsets, rarity)
 
-    def flat(self, texts: Whole) -> Flat:
+    def flat(self, texts: Whole) -> FlatRows:
         """Return the rows of some texts; ``NOTHING`` has none."""
         numbers, offsets = self._take(texts)
         return torch.from_numpy(numbers), torch.from_numpy(offsets)
@@ -64,7 +64,7 @@ class Texts:
         return self.numbers[self.offsets[places].repeat(counts) + inside], offsets
 
 
-class Batches:
+class PairBatches:
     """Which pairs each step sees: those of one group, so that wrong answers are of the same kind as the right one.
 
     Args:

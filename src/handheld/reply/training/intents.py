@@ -16,7 +16,7 @@ from handheld.projection import Features, Signs
 from handheld.propagation import Graph, Labels, Seeds, graph_of, propagate
 from handheld.reply.conversation import beginnings, canonical
 from handheld.reply.ranker import Ranker
-from handheld.reply.training.pairs import TRAIN, Pairs
+from handheld.reply.training.pairs import TRAIN, ReplyPairs
 
 _LONGEST = 8  # words of a reply that can be suggested
 _FEWEST = 3  # conversations in which it was said
@@ -30,7 +30,7 @@ WEIGHTS: Mapping[str, float] = {"words": 2.0, "learned": 1.0, "messages": 0.03}
 
 
 @dataclass(frozen=True, eq=False)
-class Replies:
+class ShortReplies:
     """Short replies that people gave, and those of the seeds.
 
     Attributes:
@@ -46,7 +46,7 @@ class Replies:
     number: Mapping[str, int]
 
     @classmethod
-    def of(cls, pairs: Pairs, seeds: Sequence[str]) -> "Replies":
+    def of(cls, pairs: ReplyPairs, seeds: Sequence[str]) -> "ShortReplies":
         """Collect them from the pairs that are learned from."""
         heard: dict[str, set[int]] = defaultdict(set)
         written: dict[str, Counter[str]] = defaultdict(Counter)
@@ -63,7 +63,7 @@ class Replies:
         counts = np.array([len(heard.get(key, ())) for key in found])
         return cls(found, texts, counts, {key: place for place, key in enumerate(found)})
 
-    def of_pairs(self, pairs: Pairs) -> NDArray[np.int64]:
+    def of_pairs(self, pairs: ReplyPairs) -> NDArray[np.int64]:
         """Return (n,) which reply each pair's answer is, or begins with; -1: none."""
         known = {text: self.find(pairs.texts[text]) for text in np.unique(pairs.replies).tolist()}
         return np.array([known[text] for text in pairs.replies.tolist()])
@@ -74,7 +74,7 @@ class Replies:
 
 
 def relations(
-    replies: Replies, which: NDArray[np.int64], ranker: Ranker, pairs: Pairs
+    replies: ShortReplies, which: NDArray[np.int64], ranker: Ranker, pairs: ReplyPairs
 ) -> dict[str, Graph]:
     """Join replies with each other, and with messages, whose nodes come after theirs.
 
@@ -104,7 +104,7 @@ def relations(
 def spread(
     graphs: Mapping[str, Graph],
     weights: Mapping[str, float],
-    replies: Replies,
+    replies: ShortReplies,
     seeds: Sequence[tuple[str, int]],
     classes: int,
 ) -> Labels:

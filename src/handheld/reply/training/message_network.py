@@ -15,7 +15,7 @@ from handheld.projection.inputs import Rows
 from handheld.projection.training.grid import learned, on_grid, step_of
 from handheld.projection.words import Words, words_of
 from handheld.reply.clauses import joined
-from handheld.reply.message_network import FEATURES, MessageNetwork, Vocabulary, short_keys
+from handheld.reply.message_network import FEATURES, MessageNetwork, WordVectors, short_keys
 
 _LONGEST = 48  # words of a text that are learned from
 _ALL = 1 << 16  # features of a text: none is left out, as none is when spans are read
@@ -67,7 +67,7 @@ class TrainedNetwork(nn.Module):
         intents: how many there are, that of none included.
     """
 
-    def __init__(self, shape: NetworkShape, vocabulary: Vocabulary, topics: int, intents: int):
+    def __init__(self, shape: NetworkShape, vocabulary: WordVectors, topics: int, intents: int):
         super().__init__()
         size = vocabulary.vectors.shape[1]
         self.shape, self.vocabulary = shape, vocabulary
@@ -128,10 +128,10 @@ class BatchReader:
     """
 
     rows: Rows
-    vocabulary: Vocabulary
+    vocabulary: WordVectors
 
     @classmethod
-    def of(cls, shape: NetworkShape, vocabulary: Vocabulary) -> "BatchReader":
+    def of(cls, shape: NetworkShape, vocabulary: WordVectors) -> "BatchReader":
         """Return the reader of a network with a shape."""
         return cls(Rows(FEATURES, shape.rows, _ALL), vocabulary)
 

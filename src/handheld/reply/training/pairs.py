@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.reply.conversation import LONGEST, Conversation
 from handheld.reply.ranker import CONTEXT
-from handheld.reply.training.clean import reason_against
+from handheld.reply.training.exclusions import reason_against
 
 TRAIN, VALID, TEST = 0, 1, 2
 NOTHING = -1  # in the place of a text that is not there
@@ -20,7 +20,7 @@ Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class ReplyPairs:
     """Messages and their answers, as numbers of texts.
 
     Attributes:
@@ -55,7 +55,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Division:
+class SplitRule:
     """Who is learned from.
 
     Attributes:
@@ -77,7 +77,9 @@ class Division:
         return TEST if share < self.test else VALID if share < self.test + self.valid else TRAIN
 
 
-def pairs_of(files: Mapping[str, Sequence[Conversation]], division: Division = Division()) -> Pairs:
+def pairs_of(
+    files: Mapping[str, Sequence[Conversation]], division: SplitRule = SplitRule()
+) -> ReplyPairs:
     """Return all pairs of some files, by the files' names.
 
     Raises:
@@ -129,7 +131,7 @@ def pairs_of(files: Mapping[str, Sequence[Conversation]], division: Division = D
         )
     columns = [found[:, CONTEXT + each] for each in range(5)]
     replies, sources, numbers_of, splits, speakers = columns
-    return Pairs(
+    return ReplyPairs(
         tuple(texts),
         found[:, :CONTEXT],
         replies,

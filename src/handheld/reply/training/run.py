@@ -16,25 +16,30 @@ from handheld.projection import Features
 from handheld.projection.inputs import Rows
 from handheld.propagation import Labels
 from handheld.reply import style
-from handheld.reply.bundle import Mixing, Reply, ReplyBundle
+from handheld.reply.bundle import MixingWeights, Reply, ReplyBundle
 from handheld.reply.conversation import Conversations, Message, read_conversations
-from handheld.reply.message_network import Vocabulary
+from handheld.reply.message_network import WordVectors
 from handheld.reply.ranker import Ranker
 from handheld.reply.replier import Replier
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import GENTLE, read_tones
-from handheld.reply.training import detector, guide, settle, vectors
+from handheld.reply.training import annotations, detector, selection, vectors
 from handheld.reply.training.compositions import NearWords, composed
-from handheld.reply.training.config import Config, Settings
-from handheld.reply.training.detector import Material
-from handheld.reply.training.examples import Batches, Texts
-from handheld.reply.training.intents import WEIGHTS, Replies, relations, spread
-from handheld.reply.training.learn import Lesson, TaughtMessages, learn
+from handheld.reply.training.config import ReplyConfig, ReplySettings
+from handheld.reply.training.detector import DetectorExamples
+from handheld.reply.training.examples import PairBatches, TextRows
+from handheld.reply.training.intents import WEIGHTS, ShortReplies, relations, spread
 from handheld.reply.training.messages import WrittenMessage, read_messages
-from handheld.reply.training.network import Network, exported
-from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, Pairs, pairs_of
-from handheld.reply.training.teacher import TAUGHT, Taught, ask_teacher, read_taught
-from handheld.reply.trigger import EVIDENCE, Trigger
+from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, ReplyPairs, pairs_of
+from handheld.reply.training.ranker_network import RankerNetwork, exported
+from handheld.reply.training.ranker_training import LabelledMessages, RankerExamples, learn
+from handheld.reply.training.teacher import (
+    TEACHER_FILE,
+    TeacherShares,
+    ask_teacher,
+    read_teacher_shares,
+)
+from handheld.reply.trigger import EVIDENCE, ReplyTrigger
 from handheld.training.runs import Progress, StageClock, locked, silent
 
 _READS = Features(words=2, skips=0, letters=(3, 4))
@@ -68,8 +73,8 @@ class RankerStages:
 
 
 def train(
-    config: Config, *, progress: Progress = silent
-) -> tuple[ReplyBundle, Pairs, list[Skipped]]:
+    config: ReplyConfig, *, progress: Progress = silent
+) -> tuple[ReplyBundle, ReplyPairs, list[Skipped]]:
     """Make a bundle and write it; return it, the pairs it was made of, and what could not be read.
 
     Raises:
@@ -94,40 +99,40 @@ def train(
     return bundle, pairs, _skipped(files.values())
 
 
-def _ranker(config: Config, pairs: Pairs, clock: StageClock) -> RankerStages:
+def _ranker(config: ReplyConfig, pairs: ReplyPairs, clock: StageClock) -> RankerStages:
     """Learn to rank, then the intents of answers."""
     how, state = config.settings, state_of(config)
-    names, seeds = guide.read_intents(config.intents)
-    situations = guide.read_situations(config.situations, names, how.expanded)
+    names, seeds = annotations.read_intents(config.intents)
+    situations = annotations.read_situations(config.situations, names, how.expanded)
     reader = Rows(_READS, how.rows, how.length)
-    texts = Texts.of(
+    texts = TextRows.of(
         reader, (*pairs.texts, *situations.texts), np.unique(pairs.replies[pairs.where(TRAIN)])
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(how.seed)
-        network = Network(
+        network = RankerNetwork(
             how.rows, how.width, how.hidden, how.out, len(names) + 1, dropout=how.dropout
         )
-    batches = Batches(
+    batches = PairBatches(
         [(pairs.where(TRAIN, number), source.repeats) for number, source in enumerate(config.sources)],
         how.first.batch, how.seed,
     )  # fmt: skip
-    lesson = Lesson(pairs, texts, batches)
+    lesson = RankerExamples(pairs, texts, batches)
     with clock.of("learn to rank"):
         learn(
             network, lesson, how.first, seed=how.seed, save=state / "first.pt", report=clock.steps
         )
     with clock.of("spread intents"):
-        replies = Replies.of(pairs, [text for text, _ in seeds])
+        replies = ShortReplies.of(pairs, [text for text, _ in seeds])
         which = replies.of_pairs(pairs)
         graphs = relations(replies, which, exported(network.eval(), reader, texts.rarity), pairs)
         labels = spread(graphs, WEIGHTS, replies, seeds, len(names))
         intents = _of_pairs(labels, which)
-    taught = TaughtMessages(
+    taught = LabelledMessages(
         np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)),
         _with_none(situations.intents),
     )
-    lesson = Lesson(pairs, texts, batches, intents, taught)
+    lesson = RankerExamples(pairs, texts, batches, intents, taught)
     with clock.of("learn intents"):
         learn(
             network,
@@ -138,14 +143,18 @@ def _ranker(config: Config, pairs: Pairs, clock: StageClock) -> RankerStages:
             report=clock.steps,
         )
     with clock.of("weigh shared words"):
-        ranker = settle.weighed(exported(network.eval(), reader, texts.rarity), pairs, how.seed)
-    responses = settle.response_set(replies, labels, seeds)
+        ranker = selection.weighed(exported(network.eval(), reader, texts.rarity), pairs, how.seed)
+    responses = selection.response_set(replies, labels, seeds)
     rng = np.random.default_rng(how.seed)
     answers = [
         pairs.texts[text] for text in rng.permutation(pairs.replies[pairs.where(TRAIN)])[:_STYLED]
     ]
     return RankerStages(
-        ranker, names, responses, settle.fallback_of(responses, intents), style.counts_of(answers)
+        ranker,
+        names,
+        responses,
+        selection.fallback_of(responses, intents),
+        style.counts_of(answers),
     )
 
 
@@ -156,7 +165,7 @@ def _of_base(path: Path) -> RankerStages:
 
 
 def _detector(
-    config: Config, stages: RankerStages, pairs: Pairs, clock: StageClock
+    config: ReplyConfig, stages: RankerStages, pairs: ReplyPairs, clock: StageClock
 ) -> SafetyDetector:
     """Learn the detector, first from hand-written messages and all of small talk, then from what of
     it is not grave.
@@ -165,18 +174,20 @@ def _detector(
     with clock.of("read messages"):
         written = read_messages(config.safety, how.drawn, how.seed)
         topics = detector.topics_of(written)
-        situations = guide.read_situations(config.situations, stages.intents, how.expanded)
+        situations = annotations.read_situations(config.situations, stages.intents, how.expanded)
         said = _sentences(pairs, how)
         texts = [*(message.text for message in written), *said, *situations.texts]
         gentle = np.array(read_tones(config.tones, stages.intents)) <= GENTLE
     words = _words(config, written, pairs, clock)
     vocabulary = detector.read_vocabulary(words, texts, how.vector, how.vocabulary, how.seed)
-    material = Material(written, said, _harmless(len(said), len(topics)), situations, gentle)
-    if config.encoder is not None and (state / TAUGHT).exists():
-        taught = read_taught(state / TAUGHT, topics)
+    material = DetectorExamples(
+        written, said, _harmless(len(said), len(topics)), situations, gentle
+    )
+    if config.encoder is not None and (state / TEACHER_FILE).exists():
+        taught = read_teacher_shares(state / TEACHER_FILE, topics)
     else:
         quiet = _quiet(config, material, vocabulary, topics, clock)
-        taught = Taught(tuple(quiet), _harmless(len(quiet), len(topics)))
+        taught = TeacherShares(tuple(quiet), _harmless(len(quiet), len(topics)))
         if config.encoder is not None:
             taught = _ask(config, material, topics, quiet, clock)
     material = replace(material, said=taught.texts, shares=taught.shares)
@@ -189,7 +200,7 @@ def _detector(
 
 
 def _words(
-    config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: StageClock
+    config: ReplyConfig, written: Sequence[WrittenMessage], pairs: ReplyPairs, clock: StageClock
 ) -> Path | None:
     """Return the file of words and their vectors: the one that is named, or else what the encoder makes."""
     if config.words is not None or config.encoder is None:
@@ -205,12 +216,12 @@ def _words(
 
 
 def _ask(
-    config: Config,
-    material: Material,
+    config: ReplyConfig,
+    material: DetectorExamples,
     topics: Sequence[str],
     quiet: Sequence[str],
     clock: StageClock,
-) -> Taught:
+) -> TeacherShares:
     """Return what a teacher says of messages, of texts composed of them and of small talk."""
     how = config.settings
     assert config.encoder is not None
@@ -238,9 +249,9 @@ def _english(written: Sequence[WrittenMessage]) -> list[WrittenMessage]:
 
 
 def _quiet(
-    config: Config,
-    material: Material,
-    vocabulary: Vocabulary,
+    config: ReplyConfig,
+    material: DetectorExamples,
+    vocabulary: WordVectors,
     topics: Sequence[str],
     clock: StageClock,
 ) -> list[str]:
@@ -264,7 +275,7 @@ def _harmless(count: int, topics: int) -> NDArray[np.float32]:
     return shares
 
 
-def _sentences(pairs: Pairs, how: Settings) -> list[str]:
+def _sentences(pairs: ReplyPairs, how: ReplySettings) -> list[str]:
     """Return sentences of the conversations that are learned from, each file alike as far as it
     reaches.
     """
@@ -281,7 +292,11 @@ def _sentences(pairs: Pairs, how: Settings) -> list[str]:
 
 
 def _settled(
-    config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: StageClock
+    config: ReplyConfig,
+    stages: RankerStages,
+    safety: SafetyDetector,
+    pairs: ReplyPairs,
+    clock: StageClock,
 ) -> ReplyBundle:
     """Choose how judges are mixed, and when to speak."""
     how = config.settings
@@ -292,9 +307,9 @@ def _settled(
         "version": handheld.__version__,
         "training": _record(config, how, pairs, clock),
     }
-    always = Trigger((0.0,) * (EVIDENCE + 1), 0.0)
+    always = ReplyTrigger((0.0,) * (EVIDENCE + 1), 0.0)
     bundle = ReplyBundle(
-        card, stages.ranker, safety, always, stages.intents, tones, stages.replies, stages.fallback, Mixing(),
+        card, stages.ranker, safety, always, stages.intents, tones, stages.replies, stages.fallback, MixingWeights(),
         stages.style,
     )  # fmt: skip
     with clock.of("choose when to speak"):
@@ -302,18 +317,18 @@ def _settled(
         wanted = [message.intents for message in judged]
         replier = Replier(bundle)
         said = [replier.judges(message.messages) for message in judged]
-        bundle = replace(bundle, mixing=settle.mixing_of(said, wanted))
+        bundle = replace(bundle, mixing=selection.mixing_of(said, wanted))
         # the first trigger knows the last message alone; the second what is seen at the depth at
         # which the first is surest
         for _ in range(2):
             seen, right = _shown(bundle, judged)
-            bundle = replace(bundle, trigger=settle.trigger_of(seen, right, how.trigger))
-        card["training"]["reliability"] = settle.reliability(seen, right)
+            bundle = replace(bundle, trigger=selection.trigger_of(seen, right, how.trigger))
+        card["training"]["reliability"] = selection.reliability(seen, right)
     return replace(bundle, card=card)
 
 
 def _shown(
-    bundle: ReplyBundle, judged: Sequence[guide.Judged]
+    bundle: ReplyBundle, judged: Sequence[annotations.JudgedMessage]
 ) -> tuple[list[NDArray[np.float64]], list[bool]]:
     """Return what the trigger sees of each message, and whether one of the three that are shown is
     a good answer.
@@ -329,35 +344,37 @@ def _shown(
     return seen, right
 
 
-def _judged(config: Config, bundle: ReplyBundle, pairs: Pairs) -> list[guide.Judged]:
+def _judged(
+    config: ReplyConfig, bundle: ReplyBundle, pairs: ReplyPairs
+) -> list[annotations.JudgedMessage]:
     """Return messages with the intents that answer them, but for those to which nothing is said
     anyway.
     """
     if config.judged is not None:
-        judged = guide.read_judged(config.judged, bundle.intents)
+        judged = annotations.read_judged(config.judged, bundle.intents)
     else:
         judged = _answered(bundle, pairs, config.settings.seed)
     replier = Replier(bundle)
     return [message for message in judged if replier.suggest(message.messages, always=True).replies]
 
 
-def _answered(bundle: ReplyBundle, pairs: Pairs, seed: int) -> list[guide.Judged]:
+def _answered(bundle: ReplyBundle, pairs: ReplyPairs, seed: int) -> list[annotations.JudgedMessage]:
     """Return messages of the validation split with what was answered: an empty set where it has no
     known intent.
     """
     replier = Replier(bundle)
-    judged: list[guide.Judged] = []
+    judged: list[annotations.JudgedMessage] = []
     for number in np.random.default_rng(seed).permutation(pairs.where(VALID))[:_JUDGED].tolist():
         texts = [pairs.texts[text] for text in pairs.context[number] if text != NOTHING]
         messages = tuple(Message(text, mine=back % 2 == 1) for back, text in enumerate(texts))
         intent = replier.intent_of(pairs.texts[pairs.replies[number]])
-        judged.append(guide.Judged(messages[::-1], frozenset({intent} - {-1})))
+        judged.append(annotations.JudgedMessage(messages[::-1], frozenset({intent} - {-1})))
     return judged
 
 
 def _of_pairs(labels: Labels, which: Whole) -> Labels:
     """Return the intents of each pair's answer; of one that is not sure, none."""
-    sure = (which >= 0) & (labels.shares[which, 0] >= settle.SURE)
+    sure = (which >= 0) & (labels.shares[which, 0] >= selection.SURE)
     names = np.where(sure[:, None], labels.names[which], -1).astype(np.int32)
     shares = np.where(names >= 0, labels.shares[which], 0).astype(np.float32)
     total = np.maximum(shares.sum(axis=1, keepdims=True), 1e-6)
@@ -368,7 +385,7 @@ def _with_none(shares: NDArray[np.float32]) -> torch.Tensor:
     return torch.from_numpy(np.hstack([shares, np.zeros((len(shares), 1), np.float32)]))
 
 
-def state_of(config: Config) -> Path:
+def state_of(config: ReplyConfig) -> Path:
     """Return the folder that a run keeps its state in, beside the bundle."""
     return config.out.with_suffix(".run")
 
@@ -384,7 +401,9 @@ def _skipped(files: "Sequence[Conversations] | Any") -> list[Skipped]:
     return skipped
 
 
-def _record(config: Config, how: Settings, pairs: Pairs, clock: StageClock) -> dict[str, object]:
+def _record(
+    config: ReplyConfig, how: ReplySettings, pairs: ReplyPairs, clock: StageClock
+) -> dict[str, object]:
     return {
         "settings": asdict(how),
         "sources": [Path(source.path).name for source in config.sources],

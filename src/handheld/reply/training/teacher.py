@@ -24,13 +24,13 @@ from torch.nn import functional
 from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.files import atomic_path
-from handheld.reply.training.encoder import Encoder
+from handheld.reply.training.encoder import SentenceEncoder
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
 from handheld.training import Report, Schedule, fit
 from handheld.untrusted import read_json
 
-TAUGHT = "taught.npz"
+TEACHER_FILE = "taught.npz"
 """File in a run's folder that keeps what a teacher said."""
 
 _SCHEDULE = Schedule(2, batch=32, rate=6e-5, rise=0.1, decay=0.01, optimiser="adam")
@@ -41,7 +41,7 @@ _SCALE = (
 )
 
 
-class Taught(NamedTuple):
+class TeacherShares(NamedTuple):
     """What a teacher said.
 
     Attributes:
@@ -53,7 +53,7 @@ class Taught(NamedTuple):
     shares: NDArray[np.float32]
 
 
-class Teacher(nn.Module):
+class TeacherNetwork(nn.Module):
     """A sentence encoder with a layer of topics on the mean of its words.
 
     Args:
@@ -67,7 +67,7 @@ class Teacher(nn.Module):
 
     def __init__(self, folder: Path, topics: int):
         super().__init__()
-        self.encoder = Encoder(folder)
+        self.encoder = SentenceEncoder(folder)
         self.encoder.freeze_words()
         self.topic = nn.Linear(self.encoder.size, topics)
 
@@ -92,7 +92,7 @@ class Teacher(nn.Module):
 def ask_teacher(
     folder: Path, written: Sequence[WrittenMessage], topics: Sequence[str], quiet: Sequence[str], asked: Sequence[str], *,
     seed: int, state: Path, report: Report,
-) -> Taught:  # fmt: skip
+) -> TeacherShares:  # fmt: skip
     """Tune an encoder, and return what it says of some texts.
 
     Args:
@@ -109,16 +109,16 @@ def ask_teacher(
         InputError: no encoder, or answers of a run with other topics.
         MissingDependencyError: ``transformers`` is not installed.
     """
-    kept = state / TAUGHT
+    kept = state / TEACHER_FILE
     if kept.exists():
-        return read_taught(kept, topics)
+        return read_teacher_shares(kept, topics)
     rng = np.random.default_rng(seed)
     lessons = [(message.text, topics.index(message.topic)) for message in written]
     some = rng.permutation(len(quiet))[: round(_QUIET * len(written))]
     lessons += [(quiet[place], len(topics) - 1) for place in some.tolist()]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        teacher = Teacher(folder, len(topics))
+        teacher = TeacherNetwork(folder, len(topics))
 
     def step(number: int) -> float:
         draw = np.random.default_rng((seed, number))
@@ -134,12 +134,12 @@ def ask_teacher(
         teacher.train(), step, _SCHEDULE, steps, save=state / "teacher.pt", report=report, seed=seed
     )
     texts = tuple(dict.fromkeys(varied(text, rng) for text in asked))
-    taught = Taught(texts, teacher.eval().shares(texts, report))
-    write_taught(kept, taught, topics)
+    taught = TeacherShares(texts, teacher.eval().shares(texts, report))
+    write_teacher_shares(kept, taught, topics)
     return taught
 
 
-def write_taught(path: Path, taught: Taught, topics: Sequence[str]) -> None:
+def write_teacher_shares(path: Path, taught: TeacherShares, topics: Sequence[str]) -> None:
     """Write what a teacher said: all of it, or nothing."""
     with atomic_path(path) as temporary:
         np.savez_compressed(
@@ -150,8 +150,8 @@ def write_taught(path: Path, taught: Taught, topics: Sequence[str]) -> None:
         )
 
 
-def read_taught(path: Path, topics: Sequence[str]) -> Taught:
-    """Read what :func:`write_taught` wrote. Raises :class:`InputError` for what is damaged, or of
+def read_teacher_shares(path: Path, topics: Sequence[str]) -> TeacherShares:
+    """Read what :func:`write_teacher_shares` wrote. Raises :class:`InputError` for what is damaged, or of
     other topics.
     """
     try:
@@ -165,4 +165,4 @@ def read_taught(path: Path, topics: Sequence[str]) -> Taught:
         raise InputError(
             f"{path} is of a run with the topics {', '.join(known)}; remove it to ask the teacher again"
         )
-    return Taught(texts, shares[:, [known.index(topic) for topic in topics]])
+    return TeacherShares(texts, shares[:, [known.index(topic) for topic in topics]])

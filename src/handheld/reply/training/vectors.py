@@ -15,7 +15,7 @@ from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.files import atomic_path
 from handheld.projection.words import words_of
-from handheld.reply.training.encoder import Encoder
+from handheld.reply.training.encoder import SentenceEncoder
 from handheld.training import Report
 
 WORDS = "words.npz"
@@ -58,7 +58,7 @@ def make_vectors(
     """
     if path.exists():
         return
-    encoder = Encoder(folder).eval()
+    encoder = SentenceEncoder(folder).eval()
     words = useful_words(said, written, encoder.words)[:count]
     vectors = _encoded(encoder, words, report)
     vectors -= vectors.mean(axis=0)
@@ -120,7 +120,7 @@ def _uses(texts: Iterable[str]) -> Counter[str]:
 
 
 @torch.inference_mode()
-def _encoded(encoder: Encoder, words: Sequence[str], report: Report) -> NDArray[np.float32]:
+def _encoded(encoder: SentenceEncoder, words: Sequence[str], report: Report) -> NDArray[np.float32]:
     """Return (words, size of the encoder) vectors of length 1."""
     vectors = []
     for start in range(0, len(words), _BATCH):

@@ -2,20 +2,20 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.reply import Conversation, Message, Replier, read_conversations
-from handheld.reply.judging import commonest_intents, exchanges_of, judge
-from handheld.reply.metrics import Ranking
+from handheld.reply.evaluation import commonest_intents, exchanges_of, judge
+from handheld.reply.metrics import RankingMetrics
 
 
 @pytest.mark.parametrize(
     ("places", "expected"),
     [
-        ([1, 2, 20], Ranking(1 / 3, 2 / 3, (1 + 0.5 + 0.05) / 3, 3)),
-        ([], Ranking(0, 0, 0, 0)),
-        ([1], Ranking(1, 1, 1, 1)),
+        ([1, 2, 20], RankingMetrics(1 / 3, 2 / 3, (1 + 0.5 + 0.05) / 3, 3)),
+        ([], RankingMetrics(0, 0, 0, 0)),
+        ([1], RankingMetrics(1, 1, 1, 1)),
     ],
 )
 def test_figures_of_places(places, expected):
-    assert Ranking.of(places) == pytest.approx(expected)
+    assert RankingMetrics.of(places) == pytest.approx(expected)
 
 
 def test_each_answer_is_an_exchange(written, tmp_path):

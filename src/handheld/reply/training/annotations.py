@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.reply.conversation import Message, canonical, read_turns
-from handheld.reply.sections import Line, expanded, read_sections
+from handheld.reply.sections import SectionLine, expanded, read_sections
 from handheld.untrusted import require_file
 
 
@@ -30,7 +30,7 @@ class Situations:
     intents: NDArray[np.float32]
 
 
-class Judged(NamedTuple):
+class JudgedMessage(NamedTuple):
     """A message that was read by a person.
 
     Attributes:
@@ -71,7 +71,7 @@ def read_situations(path: Path, names: Sequence[str], most: int) -> Situations:
     return Situations(tuple(texts), np.array(shares, np.float32).reshape(-1, len(names)))
 
 
-def read_judged(path: Path, names: Sequence[str]) -> list[Judged]:
+def read_judged(path: Path, names: Sequence[str]) -> list[JudgedMessage]:
     """Return messages and the intents that a person would answer; an empty set where no few words
     fit.
 
@@ -82,7 +82,7 @@ def read_judged(path: Path, names: Sequence[str]) -> list[Judged]:
         InputError: a file that cannot be read, or an intent that there is not.
     """
     number = {name: place for place, name in enumerate(names)}
-    judged: list[Judged] = []
+    judged: list[JudgedMessage] = []
     try:
         require_file(path)
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -97,11 +97,13 @@ def read_judged(path: Path, names: Sequence[str]) -> list[Judged]:
             raise InputError(
                 f"{path}: {message!r} names the intent {unknown[0]!r}, which there is not"
             )
-        judged.append(Judged(read_turns(message), frozenset(number[name] for name in wanted)))
+        judged.append(
+            JudgedMessage(read_turns(message), frozenset(number[name] for name in wanted))
+        )
     return judged
 
 
-def _shares(line: Line, number: Mapping[str, int], path: Path) -> NDArray[np.float32]:
+def _shares(line: SectionLine, number: Mapping[str, int], path: Path) -> NDArray[np.float32]:
     found = np.zeros(len(number), np.float32)
     for rank, name in enumerate(part.strip() for part in line.section.split(";")):
         if name not in number:

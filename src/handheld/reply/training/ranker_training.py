@@ -10,16 +10,16 @@ from torch.nn import functional
 
 from handheld.propagation import Labels
 from handheld.reply.ranker import CONTEXT
-from handheld.reply.training.examples import Batches, Texts
-from handheld.reply.training.network import Network
-from handheld.reply.training.pairs import NOTHING, Pairs, Whole
+from handheld.reply.training.examples import PairBatches, TextRows
+from handheld.reply.training.pairs import NOTHING, ReplyPairs, Whole
+from handheld.reply.training.ranker_network import RankerNetwork
 from handheld.training import Report, Schedule, fit
 
 _NEVER = -30.0  # score of an answer that is as right as the right one
 
 
 @dataclass(frozen=True, eq=False)
-class TaughtMessages:
+class LabelledMessages:
     """Messages whose intents are known, without an answer.
 
     Attributes:
@@ -32,7 +32,7 @@ class TaughtMessages:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class RankerExamples:
     """What a ranker learns from.
 
     Attributes:
@@ -44,20 +44,20 @@ class Lesson:
         weight: of the intents' part of the loss.
     """
 
-    pairs: Pairs
-    texts: Texts
-    batches: Batches
+    pairs: ReplyPairs
+    texts: TextRows
+    batches: PairBatches
     intents: Labels | None = None
-    taught: TaughtMessages | None = None
+    taught: LabelledMessages | None = None
     weight: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class RankerStep:
     """Computes the gradients of a step: an argument of ``training.fit``."""
 
-    network: Network
-    lesson: Lesson
+    network: RankerNetwork
+    lesson: RankerExamples
     seed: int
 
     def __call__(self, number: int) -> float:
@@ -92,7 +92,7 @@ class Step:
             functional.cross_entropy(scores, right) + functional.cross_entropy(scores.T, right)
         ) / 2
 
-    def _taught(self, taught: TaughtMessages, number: int) -> torch.Tensor:
+    def _taught(self, taught: LabelledMessages, number: int) -> torch.Tensor:
         rng = np.random.default_rng((self.seed, number))
         chosen = rng.integers(
             len(taught.texts), size=min(len(taught.texts), self.lesson.batches.size // 2)
@@ -118,8 +118,8 @@ def _shares(intents: Labels, chosen: Whole) -> "np.ndarray[tuple[int, int], np.d
 
 
 def learn(
-    network: Network,
-    lesson: Lesson,
+    network: RankerNetwork,
+    lesson: RankerExamples,
     schedule: Schedule,
     *,
     seed: int,
@@ -130,7 +130,7 @@ def learn(
     steps = round(schedule.epochs * lesson.batches.per_epoch)
     return fit(
         network.train(),
-        Step(network, lesson, seed),
+        RankerStep(network, lesson, seed),
         schedule,
         steps,
         save=save,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.reply.conversation import Conversation, Message
-from handheld.reply.metrics import Ranking
+from handheld.reply.metrics import RankingMetrics
 from handheld.reply.ranker import CONTEXT
 from handheld.reply.replier import Replier
 
@@ -35,7 +35,7 @@ class Exchange(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ReplyEvaluation:
     """Figures of a bundle.
 
     Attributes:
@@ -55,7 +55,7 @@ class Judgement:
         usual: the same as ``recall`` for the three commonest intents, suggested always.
     """
 
-    ranking: Ranking
+    ranking: RankingMetrics
     candidates: int
     exchanges: int
     triggered: float
@@ -92,7 +92,7 @@ def judge(
     seed: int = 0,
     usual_from: Sequence[Conversation] | None = None,
     report: Callable[[int, int], None] = lambda done, count: None,
-) -> Judgement:
+) -> ReplyEvaluation:
     """Judge a bundle.
 
     Args:
@@ -121,7 +121,7 @@ def judge(
         report(done, most)
     return _figures(
         replier,
-        Ranking.of(places),
+        RankingMetrics.of(places),
         candidates,
         seen,
         _known(replier, conversations, most, seed),
@@ -212,12 +212,12 @@ def _others(
 
 def _figures(
     replier: Replier,
-    ranking: Ranking,
+    ranking: RankingMetrics,
     candidates: int,
     seen: Sequence[_Seen],
     known: Sequence[Exchange],
     usual: Sequence[int],
-) -> Judgement:
+) -> ReplyEvaluation:
     right, confidence, shown, intents = (np.array(column) for column in zip(*seen, strict=True))
     order = np.argsort(-confidence)
     counts = np.unique(np.linspace(1, len(seen), _LEVELS).round().astype(int))
@@ -231,7 +231,7 @@ def _figures(
     ]
     common = [intent in usual for intent in truth]
     count = max(1, len(known))
-    return Judgement(
+    return ReplyEvaluation(
         ranking=ranking,
         candidates=candidates,
         exchanges=len(seen),

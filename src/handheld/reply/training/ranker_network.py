@@ -12,11 +12,11 @@ from handheld.reply.ranker import CONTEXT, Ranker
 
 _SCALE, _SHARED = 20.0, (3.0, 1.0)  # of the scores, before learning
 
-Flat = tuple[torch.Tensor, torch.Tensor]
+FlatRows = tuple[torch.Tensor, torch.Tensor]
 """Row numbers (features,) of some texts, and (texts + 1,) where each begins."""
 
 
-class Network(nn.Module):
+class RankerNetwork(nn.Module):
     """Two towers over one table.
 
     Args:
@@ -40,7 +40,7 @@ class Network(nn.Module):
         self.mix = nn.Parameter(torch.tensor([_SCALE, *_SHARED]).log())
         self.dropout = dropout
 
-    def texts(self, flat: Flat) -> torch.Tensor:
+    def texts(self, flat: FlatRows) -> torch.Tensor:
         """Return (texts, width)."""
         numbers, offsets = flat
         keep = (
@@ -55,7 +55,7 @@ class Network(nn.Module):
         normalised: torch.Tensor = self.norm(sums / counts.sqrt()[:, None])
         return normalised
 
-    def asked(self, context: list[Flat]) -> torch.Tensor:
+    def asked(self, context: list[FlatRows]) -> torch.Tensor:
         """Return (n, hidden) of conversations, given their texts: the last of each, those before them, and so on."""
         found = torch.relu(self.hidden(torch.cat([self.texts(flat) for flat in context], dim=1)))
         return functional.dropout(found, self.dropout, self.training)
@@ -64,7 +64,7 @@ class Network(nn.Module):
         """Return (n, out) of length 1."""
         return functional.normalize(self.query(asked), dim=1)
 
-    def answers(self, flat: Flat) -> torch.Tensor:
+    def answers(self, flat: FlatRows) -> torch.Tensor:
         """Return (n, out) of replies, of length 1."""
         hidden = functional.dropout(
             torch.relu(self.reply(self.texts(flat))), self.dropout, self.training
@@ -72,7 +72,7 @@ class Network(nn.Module):
         return functional.normalize(self.answer(hidden), dim=1)
 
 
-def exported(network: Network, reader: Rows, rarity: NDArray[np.float32]) -> Ranker:
+def exported(network: RankerNetwork, reader: Rows, rarity: NDArray[np.float32]) -> Ranker:
     """Return the network as a device runs it."""
     names = ("norm", "hidden", "query", "intent", "reply", "answer")
     layers = {

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.propagation import Labels
-from handheld.reply.bundle import Mixing, Reply
+from handheld.reply.bundle import MixingWeights, Reply
 from handheld.reply.conversation import canonical
 from handheld.reply.ranker import Ranker
 from handheld.reply.replier import mixed
-from handheld.reply.training.intents import Replies
-from handheld.reply.training.pairs import NOTHING, VALID, Pairs
-from handheld.reply.trigger import EVIDENCE, Trigger
+from handheld.reply.training.intents import ShortReplies
+from handheld.reply.training.pairs import NOTHING, VALID, ReplyPairs
+from handheld.reply.trigger import EVIDENCE, ReplyTrigger
 
 SURE = 0.18  # share of an intent from which on a reply that conversations bring belongs to it
 _SHOWN = 0.25  # share from which on it can be suggested
@@ -40,7 +40,7 @@ _STEPS, _RIDGE = 30, 1e-3  # of Newton's method
 Floats = NDArray[np.float32]
 
 
-def weighed(ranker: Ranker, pairs: Pairs, seed: int) -> Ranker:
+def weighed(ranker: Ranker, pairs: ReplyPairs, seed: int) -> Ranker:
     """Choose how much shared words count beside the network.
 
     By how often the true answer is the first of a hundred in the validation split, each file
@@ -69,7 +69,9 @@ def weighed(ranker: Ranker, pairs: Pairs, seed: int) -> Ranker:
     return choices[int(np.log(first).sum(axis=0).argmax())]
 
 
-def mixing_of(judged: Sequence[tuple[Floats, Floats]], truth: Sequence[frozenset[int]]) -> Mixing:
+def mixing_of(
+    judged: Sequence[tuple[Floats, Floats]], truth: Sequence[frozenset[int]]
+) -> MixingWeights:
     """Choose how much the network that reads messages counts beside the ranker.
 
     Args:
@@ -81,12 +83,12 @@ def mixing_of(judged: Sequence[tuple[Floats, Floats]], truth: Sequence[frozenset
         best = [_best(mixed(ranker, network, weight)) for ranker, network in judged]
         return sum(not wanted.isdisjoint(three) for three, wanted in zip(best, truth, strict=True))
 
-    return replace(Mixing(), network=max(_WEIGHTS, key=right))
+    return replace(MixingWeights(), network=max(_WEIGHTS, key=right))
 
 
 def trigger_of(
     seen: Sequence[NDArray[np.float64]], right: Sequence[bool], threshold: float
-) -> Trigger:
+) -> ReplyTrigger:
     """Fit the probability that a person would send one of the three (Platt, 1999), by Newton's
     method.
 
@@ -109,7 +111,7 @@ def trigger_of(
         weights -= np.linalg.solve(
             curvature, rows.T @ (guess - wanted) + _RIDGE * len(rows) * weights
         )
-    return Trigger(tuple(map(float, weights)), threshold)
+    return ReplyTrigger(tuple(map(float, weights)), threshold)
 
 
 def reliability(
@@ -149,7 +151,7 @@ def _best(intents: Floats) -> list[int]:
 
 
 def response_set(
-    replies: Replies, labels: Labels, seeds: Sequence[tuple[str, int]]
+    replies: ShortReplies, labels: Labels, seeds: Sequence[tuple[str, int]]
 ) -> tuple[Reply, ...]:
     """Return what can be suggested: the seeds, and what people say often whose intent is sure."""
     given = {canonical(text): (text, intent) for text, intent in seeds}

@@ -3,15 +3,15 @@ import pytest
 
 from handheld.propagation import Labels
 from handheld.reply.replier import mixed
-from handheld.reply.training.intents import Replies
-from handheld.reply.training.settle import (
+from handheld.reply.training.intents import ShortReplies
+from handheld.reply.training.selection import (
     _written,
     fallback_of,
     mixing_of,
     response_set,
     trigger_of,
 )
-from handheld.reply.trigger import Trigger, evidence
+from handheld.reply.trigger import ReplyTrigger, evidence
 
 
 def test_what_people_say_often_joins_the_seeds_of_its_intent():
@@ -31,7 +31,7 @@ def test_what_people_say_often_joins_the_seeds_of_its_intent():
         "rarely said",
         "i am quite sure that it is so my dear old friend",
     )
-    replies = Replies(
+    replies = ShortReplies(
         keys,
         texts,
         np.array([10, 0, 30, 20, 2, 50]),
@@ -105,4 +105,4 @@ def test_evidence_is_finite_and_bad_triggers_are_refused():
         assert np.isfinite(evidence(np.array(intents, np.float32), 0, question=True)).all()
     for weights, threshold in (((1.0,), 0.5), ((1.0,) * 7, 2.0), ((float("nan"),) * 7, 0.5)):
         with pytest.raises(Exception, match="weights of the trigger"):
-            Trigger(weights, threshold)
+            ReplyTrigger(weights, threshold)
