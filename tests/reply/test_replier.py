@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from handheld.errors import InputError
 from handheld.reply import Message, PersonalState, Replier
 from handheld.reply.personal import signatures_of
-from handheld.reply.replier import YOURS
+from handheld.reply.suggestions import YOURS
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Suggested replies, on the device: from conversations to a bundle, and from a message to three answers.
+"""Suggested replies, on the device: from conversations to a bundle, from a message to answers.
 
 ``Replier`` opens a bundle and suggests: a ranker over a learned projection and a network that reads
 messages find the intents of the answer, a detector keeps silent where a ready-made answer could
@@ -9,7 +9,8 @@ hurt, a trigger decides whether to speak, and what the user picks or types is le
 from handheld.reply.bundle import Reply, ReplyBundle
 from handheld.reply.conversation import Conversation, Message, read_conversations
 from handheld.reply.personal import PersonalState
-from handheld.reply.replier import Replier, Suggestion, Suggestions
+from handheld.reply.replier import Replier
+from handheld.reply.suggestions import Suggestion, Suggestions
 
 __all__ = [
     "Conversation",

@@ -26,7 +26,10 @@ def test_the_device_computes_what_was_trained(network: RankerNetwork):
     with torch.no_grad():
         asked = network.asked([texts.flat(np.array([number])) for number in (0, 1, NOTHING)])
         vectors, answers = network.vectors(asked), network.answers(texts.flat(np.array([2, 3, 0])))
-    found, candidates = ranker.ask(TEXTS[:2]), ranker.replies([TEXTS[2], "", TEXTS[0]])
+    found, candidates = (
+        ranker.encode_context(TEXTS[:2]),
+        ranker.encode_replies([TEXTS[2], "", TEXTS[0]]),
+    )
     assert found.vector == pytest.approx(vectors[0].numpy(), abs=1e-5)
     assert found.intents == pytest.approx(network.intent(asked)[0].detach().numpy(), abs=1e-5)
     assert candidates.vectors == pytest.approx(answers.numpy(), abs=1e-5)
@@ -44,13 +47,15 @@ def test_eight_bits_keep_the_order(network: RankerNetwork):
     ranker = exported(network, READER, np.ones(READER.rows, np.float32))
     again = Ranker.of_arrays(READER, ranker.arrays())
     assert (again.learned.table == ranker.learned.table).all()
-    assert again.ask(["hello"]).vector == pytest.approx(ranker.ask(["hello"]).vector, abs=0.02)
+    assert again.encode_context(["hello"]).vector == pytest.approx(
+        ranker.encode_context(["hello"]).vector, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("count", [0, CONTEXT + 1])
 def test_only_so_many_texts_are_read(network: RankerNetwork, count: int):
     with pytest.raises(ValueError, match="expected 1 to 3 texts"):
-        exported(network, READER, np.ones(READER.rows, np.float32)).ask(["a"] * count)
+        exported(network, READER, np.ones(READER.rows, np.float32)).encode_context(["a"] * count)
 
 
 def test_probabilities_add_up():

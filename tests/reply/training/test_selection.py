@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from handheld.propagation import Labels
-from handheld.reply.replier import mixed
 from handheld.reply.training.intents import ShortReplies
 from handheld.reply.training.selection import (
     _written,
@@ -12,6 +11,7 @@ from handheld.reply.training.selection import (
     trigger_of,
 )
 from handheld.reply.trigger import ReplyTrigger, evidence
+from handheld.reply.understanding import mixed
 
 
 def test_what_people_say_often_joins_the_seeds_of_its_intent():

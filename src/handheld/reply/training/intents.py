@@ -86,7 +86,7 @@ def relations(
     """
     words = graph_of(np.packbits(_CODES.of(_ALIKE.of(replies.texts)), axis=1))
     learned = graph_of(
-        np.packbits(_CODES.of_vectors(ranker.replies(replies.texts).vectors), axis=1)
+        np.packbits(_CODES.of_vectors(ranker.encode_replies(replies.texts).vectors), axis=1)
     )
     chosen = np.flatnonzero((which >= 0) & (pairs.splits == TRAIN))
     heard = [canonical(pairs.texts[text]) for text in pairs.context[chosen, 0]]

@@ -11,10 +11,10 @@ from handheld.propagation import Labels
 from handheld.reply.bundle import MixingWeights, Reply
 from handheld.reply.conversation import canonical
 from handheld.reply.ranker import Ranker
-from handheld.reply.replier import mixed
 from handheld.reply.training.intents import ShortReplies
 from handheld.reply.training.pairs import NOTHING, VALID, ReplyPairs
 from handheld.reply.trigger import EVIDENCE, ReplyTrigger
+from handheld.reply.understanding import mixed
 
 SURE = 0.18  # share of an intent from which on a reply that conversations bring belongs to it
 _SHOWN = 0.25  # share from which on it can be suggested
@@ -61,10 +61,10 @@ def weighed(ranker: Ranker, pairs: ReplyPairs, seed: int) -> Ranker:
                 pairs.replies[wrong] != pairs.replies[number]
             )
             answers = [pairs.replies[number], *pairs.replies[wrong[elsewhere][: _CANDIDATES - 1]]]
-            asked = ranker.ask(
+            asked = ranker.encode_context(
                 [pairs.texts[text] for text in pairs.context[number] if text != NOTHING]
             )
-            candidates = ranker.replies([pairs.texts[text] for text in answers])
+            candidates = ranker.encode_replies([pairs.texts[text] for text in answers])
             row += [bool(choice.scores(asked, candidates).argmax() == 0) for choice in choices]
     return choices[int(np.log(first).sum(axis=0).argmax())]
 
