@@ -197,11 +197,11 @@ def main() -> None:
 
 def splits() -> tuple[dict[str, list[Conversation]], dict[str, list[Conversation]]]:
     """Return the conversations of the test split, and those that are learned from, by file."""
-    division, found = SplitRule(), ({}, {})
+    rule, found = SplitRule(), ({}, {})
     for name in FILES:
         read = read_conversations(find(f"text/{name}.jsonl.gz", Path())).conversations
         split = [
-            division.split(f"{name}/{each.id}", [speaker for speaker, _ in each.turns])
+            rule.split(f"{name}/{each.id}", [speaker for speaker, _ in each.turns])
             for each in read
         ]
         for kept, wanted in zip(found, (TEST, TRAIN), strict=True):

@@ -316,7 +316,7 @@ class Replier:
         return shipped_emoji()
 
     def _to_emoji(self, turns: Sequence[Turn], n: int) -> Suggestions:
-        """Answer emoji by emoji and a few words; nothing where they stand behind something grave."""
+        """Answer emoji by emoji and a few words; nothing where something grave came before."""
         shown = formats.emoji_in(turns[0].last)
         # one that nobody thought of may mean anything, whatever stands beside it
         is_known = bool(shown) and all(emoji in self._emoji for emoji in shown)

@@ -66,7 +66,7 @@ def test_the_split_depends_on_names_alone():
 def test_those_who_say_too_much_are_capped():
     found = pairs_of(
         {"one": [talk(*["hi", "ok"] * 50, speakers=("ann", "bob"))]},
-        SplitRule(valid=0, test=0, held_out=0, most=10),
+        SplitRule(valid=0, test=0, held_out=0, max_answers=10),
     )
     assert len(found) == 20
     assert found.left_out == {"somebody who says too much": 79}

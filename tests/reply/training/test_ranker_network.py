@@ -22,9 +22,9 @@ def network() -> RankerNetwork:
 
 def test_the_device_computes_what_was_trained(network: RankerNetwork):
     texts = TextRows.of(READER, TEXTS, np.arange(3))
-    ranker = exported(network, READER, texts.rarity)
+    ranker = exported(network, READER, texts.idf)
     with torch.no_grad():
-        asked = network.asked([texts.flat(np.array([number])) for number in (0, 1, NOTHING)])
+        asked = network.contexts([texts.flat(np.array([number])) for number in (0, 1, NOTHING)])
         vectors, answers = network.vectors(asked), network.answers(texts.flat(np.array([2, 3, 0])))
     found, candidates = (
         ranker.encode_context(TEXTS[:2]),

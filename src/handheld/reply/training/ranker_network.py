@@ -10,7 +10,9 @@ from handheld.projection.inputs import Rows
 from handheld.projection.training.grid import learned, on_grid
 from handheld.reply.ranker import CONTEXT, Ranker
 
-_SCALE, _SHARED = 20.0, (3.0, 1.0)  # of the scores, before learning
+# Weights of the scores before learning: of the product of vectors, whose cosines need a scale for a
+# softmax over hundreds of answers, and of words shared with the last text and with those before it.
+_FIRST_MIX = (20.0, 3.0, 1.0)
 
 FlatRows = tuple[torch.Tensor, torch.Tensor]
 """Row numbers (features,) of some texts, and (texts + 1,) where each begins."""
@@ -25,62 +27,94 @@ class RankerNetwork(nn.Module):
         hidden: of both towers' first layers.
         out: of their vectors.
         intents: how many there are.
-        dropout: share of features, and of what the first layers give, that is left out while learning.
+        dropout_rate: share of features, and of what the first layers give, that is left out while
+            learning, in [0, 1).
     """
 
     def __init__(
-        self, rows: int, width: int, hidden: int, out: int, intents: int, *, dropout: float = 0.1
+        self,
+        rows: int,
+        width: int,
+        hidden: int,
+        out: int,
+        intents: int,
+        *,
+        dropout_rate: float = 0.1,
     ):
         super().__init__()
         self.table = nn.Parameter(torch.randn(rows, width) * 0.1)
         self.norm = nn.LayerNorm(width)
-        self.hidden, self.query = nn.Linear(CONTEXT * width, hidden), nn.Linear(hidden, out)
+        self.hidden = nn.Linear(CONTEXT * width, hidden)
+        self.query = nn.Linear(hidden, out)
         self.intent = nn.Linear(hidden, intents)
-        self.reply, self.answer = nn.Linear(width, hidden), nn.Linear(hidden, out)
-        self.mix = nn.Parameter(torch.tensor([_SCALE, *_SHARED]).log())
-        self.dropout = dropout
+        self.reply = nn.Linear(width, hidden)
+        self.answer = nn.Linear(hidden, out)
+        # logarithms, so that no weight of a score falls below 0
+        self.mix = nn.Parameter(torch.tensor(_FIRST_MIX).log())
+        self.dropout_rate = dropout_rate
 
     def texts(self, flat: FlatRows) -> torch.Tensor:
         """Return (texts, width)."""
         numbers, offsets = flat
-        keep = (
-            (torch.rand(len(numbers)) >= self.dropout).float()
-            if self.training and self.dropout
-            else None
-        )
+        kept = None
+        if self.training and self.dropout_rate:
+            kept = (torch.rand(len(numbers)) >= self.dropout_rate).float()
         sums = functional.embedding_bag(
-            numbers, on_grid(self.table), offsets[:-1], mode="sum", per_sample_weights=keep
+            numbers,
+            on_grid(self.table),
+            offsets[:-1],
+            mode="sum",
+            per_sample_weights=kept,
         )
+        # by the root of the length, as n-grams that have nothing to do with each other add up
         counts = (offsets[1:] - offsets[:-1]).clamp(min=1).float()
         normalised: torch.Tensor = self.norm(sums / counts.sqrt()[:, None])
         return normalised
 
-    def asked(self, context: list[FlatRows]) -> torch.Tensor:
-        """Return (n, hidden) of conversations, given their texts: the last of each, those before them, and so on."""
-        found = torch.relu(self.hidden(torch.cat([self.texts(flat) for flat in context], dim=1)))
-        return functional.dropout(found, self.dropout, self.training)
+    def contexts(self, context: list[FlatRows]) -> torch.Tensor:
+        """Return (n, hidden) of conversations.
 
-    def vectors(self, asked: torch.Tensor) -> torch.Tensor:
+        Args:
+            context: their texts: the last of each, those before them, and so on.
+        """
+        texts = torch.cat([self.texts(flat) for flat in context], dim=1)
+        hidden = torch.relu(self.hidden(texts))
+        return functional.dropout(hidden, self.dropout_rate, self.training)
+
+    def vectors(self, contexts: torch.Tensor) -> torch.Tensor:
         """Return (n, out) of length 1."""
-        return functional.normalize(self.query(asked), dim=1)
+        return functional.normalize(self.query(contexts), dim=1)
 
     def answers(self, flat: FlatRows) -> torch.Tensor:
         """Return (n, out) of replies, of length 1."""
-        hidden = functional.dropout(
-            torch.relu(self.reply(self.texts(flat))), self.dropout, self.training
-        )
+        hidden = torch.relu(self.reply(self.texts(flat)))
+        hidden = functional.dropout(hidden, self.dropout_rate, self.training)
         return functional.normalize(self.answer(hidden), dim=1)
 
 
-def exported(network: RankerNetwork, reader: Rows, rarity: NDArray[np.float32]) -> Ranker:
-    """Return the network as a device runs it."""
-    names = ("norm", "hidden", "query", "intent", "reply", "answer")
+def exported(network: RankerNetwork, reader: Rows, idf: NDArray[np.float32]) -> Ranker:
+    """Return the network as a device runs it.
+
+    Args:
+        network: that has learned.
+        reader: of its texts.
+        idf: (rows,) inverse document frequency of each row.
+    """
     layers = {
-        name: (_array(getattr(network, name).weight), _array(getattr(network, name).bias))
-        for name in names
+        "norm": _weights(network.norm),
+        "hidden": _weights(network.hidden),
+        "query": _weights(network.query),
+        "intent": _weights(network.intent),
+        "reply": _weights(network.reply),
+        "answer": _weights(network.answer),
     }
-    return Ranker(learned(network.table, reader), rarity, layers, _array(network.mix.exp()))
+    return Ranker(learned(network.table, reader), idf, layers, _array(network.mix.exp()))
+
+
+def _weights(layer: nn.Linear | nn.LayerNorm) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return _array(layer.weight), _array(layer.bias)
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    # a copy: an array of numpy would change with the network
     return tensor.detach().numpy().copy()
