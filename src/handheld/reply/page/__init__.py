@@ -1,6 +1,7 @@
 """A chat page on this machine.
 
-Write what somebody says, pick what to answer, and see the replies adapt. Everything stays on the machine: the page talks to this server alone, and the server to nobody.
+Write what somebody says, pick what to answer, and see the replies adapt. Everything stays on the
+machine: the page talks to this server alone, and the server to nobody.
 """
 
 from collections.abc import Callable

@@ -86,10 +86,15 @@ def _is_first(
     elsewhere = pairs.conversations[others] != pairs.conversations[number]
     different = pairs.replies[others] != pairs.replies[number]
     wrong = pairs.replies[others[elsewhere & different][: _CANDIDATES - 1]]
-    context = choices[0].encode_context(pairs.said(pairs.context[number]))
+    texts = pairs.said(pairs.context[number])
     answers = pairs.said(np.append(pairs.replies[number], wrong))
+    # the same for all choices, which differ in what a context says of shared words
     candidates = choices[0].encode_replies(answers)
-    return [bool(choice.scores(context, candidates).argmax() == 0) for choice in choices]
+    hits: list[bool] = []
+    for choice in choices:
+        scores = choice.scores(choice.encode_context(texts), candidates)
+        hits.append(bool(scores.argmax() == 0))
+    return hits
 
 
 def mixing_of(
