@@ -6,6 +6,7 @@ there several times are compared once: else copies would have only copies beside
 with n log n, memory with n.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.propagation._checks import whole
-from handheld.propagation.graph import Graph
+from handheld.propagation.graph import WeightedGraph
 
+# Of a code: distances and places of bits are small numbers, and no projection of ours makes more.
 _MOST_BYTES = 64
+# Bits that codes are sorted by: one number of the machine.
+_SORTED_BITS = 64
 # More than all near codes of a code weigh together, ten of its own and those that it is one of ten
 # of. Copies that have no other edge are solved for exactly, so it costs no sweeps.
 _COPY_WEIGHT = 1000.0
@@ -45,19 +49,26 @@ def near(
     others, distance = _near_distinct(distinct.codes, count, orders, reach, seed)
     if len(distinct.codes) == len(codes):
         return others, distance
+    # late: numba takes a second to import
     from handheld.propagation._codes import expand
 
     neighbours = np.full((len(codes), count), -1, np.int32)
     apart = np.full((len(codes), count), -1, np.int32)
     expand(
-        distinct.numbers, distinct.members, distinct.offsets, others, distance, neighbours, apart
+        distinct.numbers,
+        distinct.members,
+        distinct.offsets,
+        others,
+        distance,
+        neighbours,
+        apart,
     )
     return neighbours, apart
 
 
 def graph_of(
     codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reach: int = 16, seed: int = 0
-) -> Graph:
+) -> WeightedGraph:
     """Join each code with its near neighbours among other codes, and copies of a code together.
 
     Edges weigh the share of bits that agree beyond half, 0 to 1; pairs that agree in half of their
@@ -71,22 +82,33 @@ def graph_of(
     others, distance = _near_distinct(distinct.codes, count, orders, reach, seed)
     one, column = (others >= 0).nonzero()
     other = others[one, column]
-    weights = 1 - distance[one, column] / (4.0 * codes.shape[1])
-    # many pairs are near in both directions
-    pairs = np.minimum(one, other) * len(distinct.codes) + np.maximum(one, other)
-    first = np.unique(pairs, return_index=True)[1]
+    half = 4.0 * codes.shape[1]
+    weights = 1 - distance[one, column] / half
+    first = _first_of_pairs(one, other, len(distinct.codes))
     first = first[weights[first] > 0]
-    one = one[first]
-    other = other[first]
     heads = distinct.members[distinct.offsets[:-1]]
     head_of = heads[distinct.numbers]
     copies = np.flatnonzero(head_of != np.arange(len(codes)))
-    return Graph.of_edges(
-        np.concatenate([heads[one], head_of[copies]]),
-        np.concatenate([heads[other], copies]),
-        np.concatenate([weights[first], np.full(len(copies), _COPY_WEIGHT)]),
+    copy_weights = np.full(len(copies), _COPY_WEIGHT)
+    return WeightedGraph.of_edges(
+        np.concatenate([heads[one[first]], head_of[copies]]),
+        np.concatenate([heads[other[first]], copies]),
+        np.concatenate([weights[first], copy_weights]),
         nodes=len(codes),
     )
+
+
+def _first_of_pairs(
+    one: NDArray[np.int64], other: NDArray[np.int32], count: int
+) -> NDArray[np.intp]:
+    """Return where each pair stands first: many are near in both directions.
+
+    Args:
+        one, other: (pairs,) numbers of codes.
+        count: of codes.
+    """
+    pairs = np.minimum(one, other) * count + np.maximum(one, other)
+    return np.unique(pairs, return_index=True)[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +161,7 @@ def _near_distinct(
     distance = np.full((len(codes), count), 8 * codes.shape[1] + 1, np.int32)
     rng = np.random.default_rng(seed)
     for _ in range(orders):
-        bits = rng.permutation(8 * codes.shape[1])[:64]
+        bits = rng.permutation(8 * codes.shape[1])[:_SORTED_BITS]
         compare(words, _sorted_by(codes, bits), reach, others, distance)
     distance[others < 0] = -1
     return others, distance
@@ -147,8 +169,10 @@ def _near_distinct(
 
 def _words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return (n, words) of 64 bits, zeros behind the last."""
-    padded = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
-    padded[:, : codes.shape[1]] = codes
+    count, width = codes.shape
+    words = math.ceil(width / 8)
+    padded = np.zeros((count, 8 * words), np.uint8)
+    padded[:, :width] = codes
     return padded.view(np.uint64)
 
 
@@ -156,5 +180,8 @@ def _sorted_by(codes: NDArray[np.uint8], bits: NDArray[np.int64]) -> NDArray[np.
     """Return the order of codes by some of their bits."""
     keys = np.zeros(len(codes), np.uint64)
     for bit in bits:
-        keys = keys << np.uint64(1) | (codes[:, bit // 8] >> np.uint8(7 - bit % 8) & np.uint8(1))
+        byte = codes[:, bit // 8]
+        # the first bit of a byte is its highest, as np.packbits has it
+        value = byte >> np.uint8(7 - bit % 8) & np.uint8(1)
+        keys = keys << np.uint64(1) | value
     return keys.argsort(kind="stable")

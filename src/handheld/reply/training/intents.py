@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.projection import Features, Signs
-from handheld.propagation import Graph, Labels, Seeds, graph_of, propagate
+from handheld.propagation import Labels, SeedLabels, WeightedGraph, graph_of, propagate
 from handheld.reply.conversation import beginnings, canonical
 from handheld.reply.ranker import Ranker
 from handheld.reply.training.pairs import TRAIN, Integers, ReplyPairs
@@ -87,7 +87,7 @@ def _short_answers(pairs: ReplyPairs) -> Iterator[tuple[str, str, int]]:
 
 def relations(
     replies: ShortReplies, which: Integers, ranker: Ranker, pairs: ReplyPairs
-) -> dict[str, Graph]:
+) -> dict[str, WeightedGraph]:
     """Join replies with each other, and with messages, whose nodes come after theirs.
 
     Args:
@@ -106,12 +106,12 @@ def relations(
     }
 
 
-def _message_graph(replies: ShortReplies, which: Integers, pairs: ReplyPairs) -> Graph:
+def _message_graph(replies: ShortReplies, which: Integers, pairs: ReplyPairs) -> WeightedGraph:
     """Join each message with the replies that answered it."""
     chosen = np.flatnonzero((which >= 0) & (pairs.splits == TRAIN))
     keys = [canonical(pairs.texts[text]) for text in pairs.context[chosen, 0]]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys), len(replies.keys))}
-    return Graph.of_edges(
+    return WeightedGraph.of_edges(
         [numbers[key] for key in keys],
         which[chosen],
         nodes=len(replies.keys) + len(numbers),
@@ -119,7 +119,7 @@ def _message_graph(replies: ShortReplies, which: Integers, pairs: ReplyPairs) ->
 
 
 def spread(
-    graphs: Mapping[str, Graph],
+    graphs: Mapping[str, WeightedGraph],
     weights: Mapping[str, float],
     replies: ShortReplies,
     seeds: Sequence[tuple[str, int]],
@@ -137,17 +137,17 @@ def spread(
     weighted = {name: (graphs[name], weight) for name, weight in weights.items() if weight}
     intents = {replies.number[canonical(text)]: intent for text, intent in seeds}
     labels = propagate(
-        Graph.joined(weighted),
-        Seeds.of(list(intents), list(intents.values())),
+        WeightedGraph.joined(weighted),
+        SeedLabels.of(list(intents), list(intents.values())),
         classes=classes,
-        kept=_INTENTS,
+        max_labels=_INTENTS,
     )
     # without the messages, whose nodes come last
     count = len(replies.keys)
     return Labels(labels.names[:count], labels.shares[:count], classes)
 
 
-def _widened(graph: Graph, nodes: int) -> Graph:
+def _widened(graph: WeightedGraph, nodes: int) -> WeightedGraph:
     """Return a graph with further nodes that nothing joins."""
     added = np.full(nodes - graph.nodes, graph.offsets[-1])
-    return Graph(np.append(graph.offsets, added), graph.neighbours, graph.weights)
+    return WeightedGraph(np.append(graph.offsets, added), graph.neighbours, graph.weights)
