@@ -106,7 +106,6 @@ def evaluate(
     Raises:
         InputError: no answers, or too few conversations for so many candidates.
     """
-    common = commonest_intents(replier, conversations if baseline_from is None else baseline_from)
     drawn = draw_exchanges(conversations, candidates=candidates, count=max_exchanges, seed=seed)
     ranks: list[int] = []
     outcomes: list[_Outcome] = []
@@ -117,11 +116,10 @@ def evaluate(
         report(done, max_exchanges)
     if not outcomes:
         raise InputError("expected conversations with one answer or more, got none")
+    common = commonest_intents(replier, conversations if baseline_from is None else baseline_from)
+    known = _with_known_intent(replier, conversations, max_exchanges, seed)
+    recall = _IntentRecall.of(replier, known, common)
     shown = [outcome for outcome in outcomes if outcome.intents]
-    answered = _with_known_intent(replier, conversations, max_exchanges, seed)
-    truth = [replier.intent_of(exchange.answer) for exchange in answered]
-    likeliest = [set(_likeliest(replier, exchange)) for exchange in answered]
-    offered = [_offered(replier, exchange) for exchange in answered]
     return ReplyEvaluation(
         ranking=RankingMetrics.of(ranks),
         candidates=candidates,
@@ -130,10 +128,10 @@ def evaluate(
         hit_rate=_share([outcome.right for outcome in shown]),
         diversity=_share([outcome.intents >= _SHOWN for outcome in shown]),
         curve=_curve(outcomes),
-        known_exchanges=len(answered),
-        recall_at_3=_recall(truth, likeliest),
-        offered_recall_at_3=_recall(truth, offered),
-        baseline_recall_at_3=_recall(truth, [set(common)] * len(truth)),
+        known_exchanges=len(known),
+        recall_at_3=recall.likeliest,
+        offered_recall_at_3=recall.offered,
+        baseline_recall_at_3=recall.common,
     )
 
 
@@ -186,6 +184,29 @@ class _Outcome(NamedTuple):
     right: bool
     confidence: float
     intents: int
+
+
+class _IntentRecall(NamedTuple):
+    """Shares of answers whose intent is among the likeliest, those offered, and the commonest."""
+
+    likeliest: float
+    offered: float
+    common: float
+
+    @classmethod
+    def of(
+        cls, replier: Replier, exchanges: Sequence[Exchange], common: Sequence[int]
+    ) -> "_IntentRecall":
+        """Return the shares of exchanges whose answers have an intent."""
+        likeliest: list[bool] = []
+        offered: list[bool] = []
+        usual: list[bool] = []
+        for exchange in exchanges:
+            intent = replier.intent_of(exchange.answer)
+            likeliest.append(intent in _likeliest(replier, exchange))
+            offered.append(intent in _offered(replier, exchange))
+            usual.append(intent in common)
+        return cls(_share(likeliest), _share(offered), _share(usual))
 
 
 def _outcome(replier: Replier, exchange: Exchange) -> _Outcome:
@@ -241,11 +262,6 @@ def _curve(outcomes: Sequence[_Outcome]) -> tuple[tuple[float, float], ...]:
     right = np.array([outcome.right for outcome in outcomes])[np.argsort(-confidence)]
     counts = np.unique(np.linspace(1, len(right), _LEVELS).round().astype(int)).tolist()
     return tuple((count / len(right), float(right[:count].mean())) for count in counts)
-
-
-def _recall(truth: Sequence[int], intents: Sequence[set[int]]) -> float:
-    """Return the share of true intents that are among some others."""
-    return _share([intent in some for intent, some in zip(truth, intents, strict=True)])
 
 
 def _share(values: Sequence[bool]) -> float:

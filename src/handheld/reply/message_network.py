@@ -127,20 +127,16 @@ class MessageNetwork:
         """
         begins = spans.begins
         ends = spans.ends
-        words = _each_alone(spans.words)
-        bag = _ALONE.of(words)
+        bag = _ALONE.of(_each_alone(spans.words))
         sums = self._sums(bag.hashes)[bag.offsets]
         total = sums[ends] - sums[begins]
         for gap in _GAPS:
-            # a pair belongs to its first word: of a span, the last ``gap`` words begin none
             pairs = self._sums(_pairs(spans.words.hashes, gap))
+            # a pair belongs to its first word: of a span, the last ``gap`` words begin none
             last = len(pairs) - 1
             pair_ends = np.minimum(np.maximum(ends - gap, begins), last)
             total += pairs[pair_ends] - pairs[np.minimum(begins, last)]
-        lengths = ends - begins
-        # n - 1 pairs of words side by side and n - 2 with one between, of two words or more
-        pair_counts = np.maximum(2 * lengths - 3, lengths - 1)
-        counts = bag.offsets[ends] - bag.offsets[begins] + pair_counts
+        counts = bag.offsets[ends] - bag.offsets[begins] + _pair_counts(ends - begins)
         factors = self.step / np.sqrt(np.maximum(counts, 1))
         scaled = (total * factors[:, None]).astype(np.float32)
         has_words = bool(spans.words.tokens)
@@ -161,23 +157,36 @@ class MessageNetwork:
             (spans, 2 * filters) strongest and mean answers, and (spans, 1) shares of strangers.
         """
         vectors, known = self.vocabulary.of(spans.words.hashes)
-        before, at, after = self._filtered(vectors)
         lengths = spans.ends - spans.begins
-        column = np.arange(lengths.max(initial=0))
-        inside = column < lengths[:, None]
-        numbers = np.where(inside, spans.begins[:, None] + column, 0)
-        # A span ends at its borders: its first word has none before it, its last none behind.
-        answers = at[numbers] + self.layers["conv"][1]
-        has_neighbour = inside[:, 1:, None]
-        answers[:, 1:] += np.where(has_neighbour, before[numbers[:, :-1]], 0)
-        answers[:, :-1] += np.where(has_neighbour, after[numbers[:, 1:]], 0)
-        answers = np.maximum(answers, 0) * inside[..., None]
+        columns = np.arange(lengths.max(initial=0))
+        inside = columns < lengths[:, None]
+        # behind a span's end any word, whose answers count nothing
+        numbers = np.where(inside, spans.begins[:, None] + columns, 0)
+        answers = self._answers(vectors, numbers, inside)
         count = np.maximum(lengths, 1)[:, None].astype(np.float32)
         # by the root of the length, as sums of rows are; halved, so that both have one size
         mean = answers.sum(axis=1) / (2 * np.sqrt(count))
         strongest = answers.max(axis=1, initial=0)
         strangers = (inside & ~known[numbers]).sum(axis=1, keepdims=True) / count
         return np.concatenate([strongest, mean], axis=1), strangers.astype(np.float32)
+
+    def _answers(
+        self, vectors: Floats, numbers: NDArray[np.intp], inside: NDArray[np.bool_]
+    ) -> Floats:
+        """Return (spans, words, filters) answers of the filters, 0 behind the end of a span.
+
+        Args:
+            vectors: (words, size) of all words.
+            numbers: (spans, words) of the words of each span.
+            inside: (spans, words) which of them are.
+        """
+        before, at, after = self._filtered(vectors)
+        answers = at[numbers] + self.layers["conv"][1]
+        # A span ends at its borders: its first word has none before it, its last none behind.
+        has_neighbour = inside[:, 1:, None]
+        answers[:, 1:] += np.where(has_neighbour, before[numbers[:, :-1]], 0)
+        answers[:, :-1] += np.where(has_neighbour, after[numbers[:, 1:]], 0)
+        return np.asarray(np.maximum(answers, 0) * inside[..., None], np.float32)
 
     def _filtered(self, vectors: Floats) -> list[Floats]:
         """Return (words, filters) what each word adds to the filter behind, at and before it."""
@@ -291,6 +300,14 @@ def _each_alone(words: Words) -> Words:
     """Return words each of which is a text."""
     numbers = np.arange(len(words.tokens) + 1)
     return Words(words.tokens, words.hashes, numbers[:-1], numbers)
+
+
+def _pair_counts(lengths: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return how many pairs there are in texts of some words.
+
+    Of n words, two or more, n - 1 pairs stand side by side, and n - 2 have one word between.
+    """
+    return np.maximum(2 * lengths - 3, lengths - 1)
 
 
 def _pairs(hashes: NDArray[np.uint64], gap: int) -> NDArray[np.uint64]:

@@ -126,22 +126,34 @@ class Ranker:
         inputs = normalised(self.learned.sums(numbers, offsets), *self.layers["norm"])
         hidden = np.maximum(self._layer("reply", inputs), 0)
         vectors = _of_length_1(self._layer("answer", hidden))
-        count = len(offsets) - 1
-        # each row of a reply once: a reply and a row are one number while they are sorted
-        texts_of = np.arange(count).repeat(np.diff(offsets))
-        keys, counts = np.unique(texts_of * len(self.idf) + numbers, return_counts=True)
-        replies, rows = np.divmod(keys, len(self.idf))
-        weights = self.idf[rows] * counts.astype(np.float32)
-        lengths = np.sqrt(np.bincount(replies, weights * weights, minlength=count))
-        weights /= np.maximum(lengths.astype(np.float32), _SMALL)[replies]
+        replies, rows, weights = self._row_weights(numbers, offsets)
         # replies have few rows, so a dense array of the longest one's width is small
-        rows_of = np.bincount(replies, minlength=count)
+        rows_of = np.bincount(replies, minlength=len(vectors))
         filled = np.arange(rows_of.max(initial=0)) < rows_of[:, None]
         dense_rows = np.zeros(filled.shape, np.intp)
-        dense_weights = np.zeros(filled.shape, np.float32)
         dense_rows[filled] = rows
+        dense_weights = np.zeros(filled.shape, np.float32)
         dense_weights[filled] = weights
         return EncodedReplies(vectors, dense_rows, dense_weights)
+
+    def _row_weights(
+        self, numbers: NDArray[np.intp], offsets: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+        """Return each row of each text once: the text's number, the row, and how much it weighs.
+
+        Args:
+            numbers, offsets: rows of texts, as ``Rows.flat`` gives them.
+        """
+        count = len(offsets) - 1
+        texts = np.arange(count).repeat(np.diff(offsets))
+        # a text and a row are one number while they are sorted
+        keys, counts = np.unique(texts * len(self.idf) + numbers, return_counts=True)
+        texts, rows = np.divmod(keys, len(self.idf))
+        weights = self.idf[rows] * counts.astype(np.float32)
+        squares = np.bincount(texts, weights * weights, minlength=count)
+        lengths = np.sqrt(squares).astype(np.float32)
+        weights /= np.maximum(lengths, _SMALL)[texts]
+        return texts, rows, weights
 
     def scores(self, context: EncodedContext, replies: EncodedReplies) -> Floats:
         """Return (n,) how well each reply fits, as logits."""

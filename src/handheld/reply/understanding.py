@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,22 @@ class HeardConversation:
     confidence: float
 
 
+class _LastTurn(NamedTuple):
+    """What is known of the last turn, to whatever depth a conversation is read.
+
+    Attributes:
+        words: of the turn.
+        signatures: by which the user's choices are compared.
+        question: whether it ends with a question mark.
+        by_network: (intents + 1,) probabilities by the network that reads messages.
+    """
+
+    words: Words
+    signatures: NDArray[np.uint64]
+    question: bool
+    by_network: NDArray[np.float32]
+
+
 @dataclass(frozen=True, eq=False)
 class ConversationReader:
     """Reads conversations with the judges of one bundle."""
@@ -68,11 +85,11 @@ class ConversationReader:
             turns: the latest first.
         """
         detector = self.bundle.detector
-        last, *near = [turn.text for turn in turns[:CONTEXT]]
-        if near and len(last.split()) <= _SHORT:
+        last, *before = [turn.text for turn in turns[:CONTEXT]]
+        if before and len(last.split()) <= _SHORT:
             # a question and its answer say more than either: "is he dead?" "yes"
-            near[0] = f"{near[0]}\n{last}"
-        if near and detector.is_silent(detector.judge(*near)):
+            before[0] = f"{before[0]}\n{last}"
+        if before and detector.is_silent(detector.judge(*before)):
             return KIND
         far = [turn.text for turn in turns[CONTEXT:]]
         if far and detector.judge(*far).risk >= _BEYOND_DOUBT:
@@ -98,28 +115,47 @@ class ConversationReader:
             tones: that fit it; intents in others count as none.
             personal: what the user answered to messages like this one.
         """
-        bundle = self.bundle
         words = words_of([turn.text for turn in turns])
-        last_words = words.first()
-        signatures = signatures_of(last_words)
-        by_network = self.network_intents(logits)
-        # how a turn of several messages ends says whether it asks
-        question = turns[0].last.rstrip().endswith("?")
+        last = _LastTurn(
+            words=words.first(),
+            signatures=signatures_of(words.first()),
+            # how a turn of several messages ends says whether it asks
+            question=turns[0].last.rstrip().endswith("?"),
+            by_network=self.network_intents(logits),
+        )
         best: HeardConversation | None = None
         for depth in range(len(turns), 0, -1):
-            context = bundle.ranker.encode_context(_first_texts(words, depth))
-            intents = mixed(softmax(context.intents), by_network, bundle.mixing.network)
-            if personal.choices:
-                intents = _boosted(intents, personal, signatures)
-            fitting = _toned(intents, self._tones, tones)
-            seen = evidence(fitting, int(words.offsets[1]), question=question)
-            confidence = bundle.trigger.probability(seen)
-            if best is None or confidence > best.confidence:
-                best = HeardConversation(last_words, context, signatures, fitting, seen, confidence)
-            if depth == len(turns) and confidence >= bundle.trigger.threshold:
+            context = self.bundle.ranker.encode_context(_first_texts(words, depth))
+            heard = self._heard(last, context, tones, personal)
+            if best is None or heard.confidence > best.confidence:
+                best = heard
+            if depth == len(turns) and heard.confidence >= self.bundle.trigger.threshold:
                 break
         assert best is not None  # there is one turn or more
         return best
+
+    def _heard(
+        self,
+        last: _LastTurn,
+        context: EncodedContext,
+        tones: ToneRange,
+        personal: PersonalState,
+    ) -> HeardConversation:
+        """Return what the judges say of a conversation that is read to one depth."""
+        bundle = self.bundle
+        intents = mixed(softmax(context.intents), last.by_network, bundle.mixing.network)
+        if personal.choices:
+            intents = _boosted(intents, personal, last.signatures)
+        fitting = _toned(intents, self._tones, tones)
+        seen = evidence(fitting, len(last.words.tokens), question=last.question)
+        return HeardConversation(
+            words=last.words,
+            context=context,
+            signatures=last.signatures,
+            intents=fitting,
+            evidence=seen,
+            confidence=bundle.trigger.probability(seen),
+        )
 
     def network_intents(self, logits: SpanLogits) -> NDArray[np.float32]:
         """Return (intents + 1,) probabilities by the network that reads messages.
