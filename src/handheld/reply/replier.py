@@ -342,10 +342,22 @@ class Replier:
     ) -> tuple[Suggestion, ...]:
         """Return the best reply of each of the likeliest intents."""
         typed = self._typed(heard) if tones.most_cheerful == CHEERFUL else None
-        room = request.n - 1 if typed else request.n
+        suggestions = [Suggestion(typed, YOURS, 1.0)] if typed else []
+        wordings = self._best_wordings(heard, tones, request, request.n - len(suggestions))
+        reasons = self._reasons(heard, list(wordings))
+        for (intent, wording), words in zip(wordings.items(), reasons, strict=True):
+            name = self.bundle.intents[intent]
+            score = float(heard.intents[intent])
+            suggestions.append(Suggestion(wording.text, name, score, words))
+        return tuple(suggestions)
+
+    def _best_wordings(
+        self, heard: HeardConversation, tones: ToneRange, request: _Request, count: int
+    ) -> dict[int, Wording]:
+        """Return the best wording of each of the likeliest intents, ``count`` at most."""
         chosen: dict[int, Wording] = {}
         for intent in np.argsort(-heard.intents[:-1], kind="stable").tolist():
-            if len(chosen) == room:
+            if len(chosen) == count:
                 break
             if not self._may_offer(intent, heard, tones):
                 continue
@@ -354,13 +366,7 @@ class Replier:
             wording = wordings.best(fits, heard, list(chosen.values()))
             if wording is not None:
                 chosen[intent] = wording
-        suggestions = [Suggestion(typed, YOURS, 1.0)] if typed else []
-        reasons = self._reasons(heard, list(chosen))
-        for (intent, wording), words in zip(chosen.items(), reasons, strict=True):
-            name = self.bundle.intents[intent]
-            score = float(heard.intents[intent])
-            suggestions.append(Suggestion(wording.text, name, score, words))
-        return tuple(suggestions)
+        return chosen
 
     def _may_offer(self, intent: int, heard: HeardConversation, tones: ToneRange) -> bool:
         if not tones.have(self.bundle.tones[intent]):

@@ -50,37 +50,52 @@ def create_app(
 
     if personal is not None:
         replier = Replier(replier.bundle, replier.personal, file=personal)
-
-    async def suggest(request: Request) -> Response:
-        suggestions = replier.suggest(_messages(await _content(request)), fallback=True)
-        return JSONResponse(asdict(suggestions))
-
-    async def learn(request: Request) -> Response:
-        content = await _content(request)
-        replier.learn(_messages(content), _text(content, "reply"))
-        return _known()
-
-    async def forget(_request: Request) -> Response:
-        replier.forget()
-        return _known()
-
-    def _known() -> Response:
-        return JSONResponse({"choices": len(replier.personal.choices)})
-
-    async def refuse(_request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, status_code=400)
-
+    chat = _Chat(replier)
     return Starlette(
         routes=[
             Route("/", _asset),
             Route("/{name}", _asset),
-            Route("/suggest", suggest, methods=["POST"]),
-            Route("/learn", learn, methods=["POST"]),
-            Route("/forget", forget, methods=["POST"]),
+            Route("/suggest", chat.suggest, methods=["POST"]),
+            Route("/learn", chat.learn, methods=["POST"]),
+            Route("/forget", chat.forget, methods=["POST"]),
         ],
         middleware=[Middleware(Guard, hosts=hosts)],
-        exception_handlers={HandheldError: refuse},
+        exception_handlers={HandheldError: _refuse},
     )
+
+
+class _Chat:
+    """What the page asks for.
+
+    Args:
+        replier: that suggests, and learns.
+    """
+
+    def __init__(self, replier: Replier):
+        self._replier = replier
+
+    async def suggest(self, request: Request) -> Response:
+        """Suggest replies to the last of some messages."""
+        messages = _messages(await _content(request))
+        return JSONResponse(asdict(self._replier.suggest(messages, fallback=True)))
+
+    async def learn(self, request: Request) -> Response:
+        """Learn what the user answered."""
+        content = await _content(request)
+        self._replier.learn(_messages(content), _text(content, "reply"))
+        return self._known()
+
+    async def forget(self, _request: Request) -> Response:
+        """Forget all that was learned."""
+        self._replier.forget()
+        return self._known()
+
+    def _known(self) -> Response:
+        return JSONResponse({"choices": len(self._replier.personal.choices)})
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=400)
 
 
 def serve(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -158,6 +159,22 @@ class _TopicDraws:
         return numbers
 
 
+class _StepBatch(NamedTuple):
+    """What a step learns from.
+
+    Attributes:
+        texts: hand-written messages, sentences of conversations, then situations.
+        topics: (texts, topics) shares.
+        intents: (situations, intents) shares.
+        written: how many texts are hand-written messages.
+    """
+
+    texts: list[str]
+    topics: Floats
+    intents: Floats
+    written: int
+
+
 @dataclass(frozen=True, eq=False)
 class DetectorStep:
     """Computes the gradients of a step: an argument of ``training.fit``.
@@ -178,29 +195,41 @@ class DetectorStep:
 
     def __call__(self, number: int) -> float:
         """Return the loss of a step."""
-        rng = np.random.default_rng((self.seed, number))
+        batch = self._batch(np.random.default_rng((self.seed, number)))
+        topics, answers = self.network(self.reader(batch.texts))
+        losses = topic_losses(topics, torch.from_numpy(batch.topics), self._is_grave)
+        # hand-written messages are few and right; what the teacher says of others is neither
+        count = batch.written
+        loss = (losses.sum() + losses[:count].sum()) / (len(losses) + count)
+        # situations are the last, and no situation is without an intent
+        intents = functional.pad(torch.from_numpy(batch.intents), (0, 1))
+        answered = answers[-len(intents) :]
+        loss = loss + _ANSWERS * functional.cross_entropy(answered, intents)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
+        return float(loss.detach())
+
+    def _batch(self, rng: np.random.Generator) -> _StepBatch:
         examples = self.examples
+        situations = examples.situations
         texts, labels = self._written(rng)
         said = rng.integers(len(examples.said), size=_SAID if len(examples.said) else 0)
-        answered = rng.integers(len(examples.situations.texts), size=_ANSWERED)
-        texts += [self._said(place, rng) for place in said.tolist()]
-        texts += [examples.situations.texts[place] for place in answered.tolist()]
-        shares = np.concatenate(
+        answered = rng.integers(len(situations.texts), size=_ANSWERED)
+        texts += [self._said(number, rng) for number in said.tolist()]
+        texts += [situations.texts[number] for number in answered.tolist()]
+        topics = np.concatenate(
             [
                 self._one_hot(labels),
                 examples.shares[said],
                 self._one_hot(self._situation_topics(answered)),
             ]
         )
-        shares = (1 - _SMOOTHED) * shares + _SMOOTHED / len(self.topics)
-        topics, answers = self.network(self.reader([varied(text, rng) for text in texts]))
-        wanted = torch.from_numpy(shares.astype(np.float32))
-        losses = topic_losses(topics, wanted, self._is_grave)
-        # hand-written messages are few and right; what the teacher says of others is neither
-        loss = (losses.sum() + losses[: len(labels)].sum()) / (len(losses) + len(labels))
-        loss = loss + _ANSWERS * self._answer_loss(answers[-len(answered) :], answered)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
-        return float(loss.detach())
+        smoothed = (1 - _SMOOTHED) * topics + _SMOOTHED / len(self.topics)
+        return _StepBatch(
+            texts=[varied(text, rng) for text in texts],
+            topics=smoothed.astype(np.float32),
+            intents=situations.intents[answered],
+            written=len(labels),
+        )
 
     @cached_property
     def _labels(self) -> Integers:
@@ -239,8 +268,9 @@ class DetectorStep:
         numbers: list[int] = []
         for number in self._grave.draw(_GRAVE, rng):
             text = self._text(number)
-            # drawn first: what is beside it is another draw
-            texts.append(self._beside(text, rng) if rng.random() < _JOINED else text)
+            if rng.random() < _JOINED:
+                text = self._beside(text, rng)
+            texts.append(text)
             numbers.append(number)
         if self._foreign is not None:
             for number in self._foreign.draw(_FOREIGN, rng):
@@ -267,13 +297,13 @@ class DetectorStep:
         join = _JOINS[int(rng.integers(len(_JOINS)))]
         return text + join + other if rng.random() < 0.5 else other + join + text
 
-    def _said(self, place: int, rng: np.random.Generator) -> str:
+    def _said(self, number: int, rng: np.random.Generator) -> str:
         """Return a sentence of a conversation.
 
         Of one that is surely harmless, sometimes a piece, which must be harmless as well.
         """
-        text = self.examples.said[place]
-        is_harmless = self.examples.shares[place, self._harmless] > _SURE
+        text = self.examples.said[number]
+        is_harmless = self.examples.shares[number, self._harmless] > _SURE
         return _piece(text, rng) if is_harmless else text
 
     def _situation_topics(self, answered: Integers) -> Integers:
@@ -285,12 +315,6 @@ class DetectorStep:
         gentle = examples.gentle[examples.situations.intents[answered].argmax(axis=1)]
         mild = self.topics.index(MILD) if MILD in self.topics else self._harmless
         return np.where(gentle, mild, self._harmless)
-
-    def _answer_loss(self, answers: torch.Tensor, answered: Integers) -> torch.Tensor:
-        """Return the cross-entropy of what answers situations."""
-        shares = torch.from_numpy(self.examples.situations.intents[answered])
-        # no situation is without an intent
-        return functional.cross_entropy(answers, functional.pad(shares, (0, 1)))
 
     def _text(self, number: int) -> str:
         return self.examples.written[number].text
@@ -314,18 +338,18 @@ def _piece(text: str, rng: np.random.Generator) -> str:
 
 
 def topic_losses(
-    logits: torch.Tensor, wanted: torch.Tensor, is_grave: torch.Tensor
+    logits: torch.Tensor, topics: torch.Tensor, is_grave: torch.Tensor
 ) -> torch.Tensor:
     """Return (texts,) cross entropies of topics, and of whether a text is grave.
 
     Args:
         logits: (texts, topics) that the network gives.
-        wanted: (texts, topics) what the texts are about; rows add up to 1.
+        topics: (texts, topics) what the texts are about; rows add up to 1.
         is_grave: (topics,) whether nothing may be answered to a topic.
     """
     logs = functional.log_softmax(logits, dim=1)
-    topic_loss = -(wanted * logs).sum(dim=1)
-    grave = wanted[:, is_grave].sum(dim=1)
+    topic_loss = -(topics * logs).sum(dim=1)
+    grave = topics[:, is_grave].sum(dim=1)
     log_grave = torch.logsumexp(logs[:, is_grave], dim=1)
     log_fine = torch.logsumexp(logs[:, ~is_grave], dim=1)
     gravity_loss = -(grave * log_grave + (1 - grave) * log_fine)

@@ -160,46 +160,22 @@ def _read_files(config: ReplyConfig) -> dict[str, Conversations]:
 
 def _ranker_stages(run: _Run) -> RankerStages:
     """Learn to rank, then the intents of answers."""
-    settings = run.settings
-    pairs = run.pairs
-    clock = run.clock
     names, seeds = annotations.read_intents(run.config.intents)
-    situations = annotations.read_situations(run.config.situations, names, settings.per_situation)
-    reader = Rows(_READS, settings.rows, settings.length)
-    # situations come after the texts of conversations, whose answers say how rare a row is
-    answers = np.unique(pairs.replies[pairs.where(TRAIN)])
-    texts = TextRows.of(reader, (*pairs.texts, *situations.texts), answers)
-    network = _ranker_network(settings, len(names))
-    examples = RankerExamples(pairs, texts, _batches(run))
-    with clock.of("learn to rank"):
-        learn(
-            network,
-            examples,
-            settings.first,
-            seed=settings.seed,
-            save=run.state("first.pt"),
-            report=clock.steps,
-        )
-    with clock.of("spread intents"):
-        replies = ShortReplies.of(pairs, [text for text, _ in seeds])
-        which = replies.of_pairs(pairs)
-        graphs = relations(replies, which, exported(network.eval(), reader, texts.idf), pairs)
+    situations = annotations.read_situations(
+        run.config.situations, names, run.settings.per_situation
+    )
+    training = _RankerTraining.of(run, situations)
+    training.learn(run, training.examples, "first")
+    with run.clock.of("spread intents"):
+        replies = ShortReplies.of(run.pairs, [text for text, _ in seeds])
+        which = replies.of_pairs(run.pairs)
+        graphs = relations(replies, which, training.ranker(), run.pairs)
         labels = spread(graphs, WEIGHTS, replies, seeds, len(names))
         intents = _of_pairs(labels, which)
-    examples = replace(examples, intents=intents, labelled=_labelled(pairs, situations))
-    with clock.of("learn intents"):
-        learn(
-            network,
-            examples,
-            settings.second,
-            # another one, so that the order of the first training does not come again
-            seed=settings.seed + 1,
-            save=run.state("second.pt"),
-            report=clock.steps,
-        )
-    with clock.of("weigh shared words"):
-        ranker = exported(network.eval(), reader, texts.idf)
-        ranker = selection.weighed(ranker, pairs, settings.seed)
+    labelled = _labelled(run.pairs, situations)
+    training.learn(run, replace(training.examples, intents=intents, labelled=labelled), "second")
+    with run.clock.of("weigh shared words"):
+        ranker = selection.weighed(training.ranker(), run.pairs, run.settings.seed)
     responses = selection.response_set(replies, labels, seeds)
     return RankerStages(
         ranker=ranker,
@@ -208,6 +184,52 @@ def _ranker_stages(run: _Run) -> RankerStages:
         fallback=selection.fallback_of(responses, intents),
         style=_general_style(run),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _RankerTraining:
+    """A ranker that learns in two stages.
+
+    Attributes:
+        network: that learns.
+        reader: of its texts.
+        examples: of the first stage.
+    """
+
+    network: RankerNetwork
+    reader: Rows
+    examples: RankerExamples
+
+    @classmethod
+    def of(cls, run: _Run, situations: annotations.Situations) -> "_RankerTraining":
+        """Return a ranker before its first stage."""
+        settings = run.settings
+        pairs = run.pairs
+        reader = Rows(_READS, settings.rows, settings.length)
+        # situations come after the texts of conversations, whose answers say how rare a row is
+        answers = np.unique(pairs.replies[pairs.where(TRAIN)])
+        texts = TextRows.of(reader, (*pairs.texts, *situations.texts), answers)
+        network = _ranker_network(settings, situations.intents.shape[1])
+        return cls(network, reader, RankerExamples(pairs, texts, _batches(run)))
+
+    def learn(self, run: _Run, examples: RankerExamples, stage: str) -> None:
+        """Learn a stage, ``first`` or ``second``."""
+        settings = run.settings
+        is_first = stage == "first"
+        with run.clock.of("learn to rank" if is_first else "learn intents"):
+            learn(
+                self.network,
+                examples,
+                settings.first if is_first else settings.second,
+                # another seed, so that the draws of the first stage do not come again
+                seed=settings.seed if is_first else settings.seed + 1,
+                save=run.state(f"{stage}.pt"),
+                report=run.clock.steps,
+            )
+
+    def ranker(self) -> Ranker:
+        """Return the ranker as it is now."""
+        return exported(self.network.eval(), self.reader, self.examples.texts.idf)
 
 
 def _ranker_network(settings: ReplySettings, intents: int) -> RankerNetwork:
@@ -375,14 +397,15 @@ def _ask(
     config = run.config
     settings = run.settings
     with run.clock.of("ask a teacher"):
-        near = NearWords.read(config.words or run.state(vectors.WORDS), settings.vocabulary_size)
+        word_file = config.words or run.state(vectors.WORDS)
+        near_words = NearWords.read(word_file, settings.vocabulary_size)
         # another seed than that of the messages that are learned from as they are
         others = read_messages(config.safety, settings.asked_per_message, settings.seed + 1)
         rng = np.random.default_rng(settings.seed)
         asked = [
             *(message.text for message in others),
             *examples.situations.texts[:: settings.asked_per_message],
-            *composed(_english(examples.written), near, settings.composed, rng),
+            *composed(_english(examples.written), near_words, settings.composed, rng),
             *examples.said,
         ]
         return ask_teacher(
@@ -479,10 +502,7 @@ def _settled(run: _Run, stages: RankerStages, safety: SafetyDetector) -> ReplyBu
     )
     with run.clock.of("choose when to speak"):
         judged = _judged(run, bundle)
-        replier = Replier(bundle)
-        both = [replier.judges(message.messages) for message in judged]
-        mixing = selection.mixing_of(both, [message.intents for message in judged])
-        bundle = replace(bundle, mixing=mixing)
+        bundle = replace(bundle, mixing=_mixing(bundle, judged))
         # the first trigger knows the last message alone; the second what is seen at the depth at
         # which the first is surest
         for _ in range(2):
@@ -491,6 +511,12 @@ def _settled(run: _Run, stages: RankerStages, safety: SafetyDetector) -> ReplyBu
             bundle = replace(bundle, trigger=trigger)
         record["reliability"] = selection.reliability(seen, right)
     return bundle
+
+
+def _mixing(bundle: ReplyBundle, judged: Sequence[annotations.JudgedMessage]) -> MixingWeights:
+    replier = Replier(bundle)
+    both = [replier.judges(message.messages) for message in judged]
+    return selection.mixing_of(both, [message.intents for message in judged])
 
 
 def _shown(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,16 +133,29 @@ def trigger_of(
     high = (good + 1) / (good + 2)
     low = 1 / (len(right) - good + 2)
     targets = np.where(np.array(right, bool), high, low)
-    ridge = _RIDGE * len(rows)
     weights = np.zeros(EVIDENCE + 1)
     for _ in range(_STEPS):
-        logits = np.clip(rows @ weights, -_MOST_LOGIT, _MOST_LOGIT)
-        guess = 1 / (1 + np.exp(-logits))
-        variance = (guess * (1 - guess))[:, None]
-        curvature = (rows * variance).T @ rows + ridge * np.eye(EVIDENCE + 1)
-        gradient = rows.T @ (guess - targets) + ridge * weights
-        weights -= np.linalg.solve(curvature, gradient)
+        weights -= _newton_step(rows, targets, weights)
     return ReplyTrigger(tuple(map(float, weights)), threshold)
+
+
+def _newton_step(
+    rows: NDArray[np.float64], targets: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return by how much weights are off, by the curvature of logistic regression.
+
+    Args:
+        rows: (messages, weights) what is seen of each.
+        targets: (messages,) probabilities.
+        weights: (weights,) so far.
+    """
+    ridge = _RIDGE * len(rows)
+    logits = np.clip(rows @ weights, -_MOST_LOGIT, _MOST_LOGIT)
+    guess = 1 / (1 + np.exp(-logits))
+    variance = (guess * (1 - guess))[:, None]
+    curvature = (rows * variance).T @ rows + ridge * np.eye(len(weights))
+    gradient = rows.T @ (guess - targets) + ridge * weights
+    return np.asarray(np.linalg.solve(curvature, gradient))
 
 
 def reliability(
@@ -158,16 +171,7 @@ def reliability(
         For each range of probabilities: its ends, how many messages fall in it, their mean
         probability, and the share in which one of the three would have been sent.
     """
-    probable = np.zeros(len(seen))
-    for fold in range(folds):
-        others = [number for number in range(len(seen)) if number % folds != fold]
-        trigger = trigger_of(
-            [seen[number] for number in others],
-            [right[number] for number in others],
-            threshold=0.5,  # a probability needs none
-        )
-        for number in range(fold, len(seen), folds):
-            probable[number] = trigger.probability(seen[number])
+    probable = _probable(seen, right, folds)
     good = np.array(right)
     table = []
     for low, high in pairwise(_RANGES):
@@ -177,6 +181,24 @@ def reliability(
             mean = float(probable[among].mean())
             table.append((low, min(high, 1.0), count, mean, float(good[among].mean())))
     return table
+
+
+def _probable(
+    seen: Sequence[NDArray[np.float64]], right: Sequence[bool], folds: int
+) -> NDArray[np.float64]:
+    """Return (messages,) probabilities by triggers that were fitted to other messages."""
+    probable = np.zeros(len(seen))
+    numbers = range(len(seen))
+    for fold in range(folds):
+        others = [number for number in numbers if number % folds != fold]
+        trigger = trigger_of(
+            [seen[number] for number in others],
+            [right[number] for number in others],
+            threshold=0.5,  # a probability needs none
+        )
+        for number in numbers[fold::folds]:
+            probable[number] = trigger.probability(seen[number])
+    return probable
 
 
 def _best(intents: Floats) -> list[int]:
@@ -204,11 +226,14 @@ def response_set(
         intent = int(labels.best[number])
         if replies.keys[number] not in seed_of and len(members[intent]) < _PER_INTENT:
             members[intent].append((_written(replies.texts[number]), int(replies.counts[number])))
-    chosen: list[Reply] = []
-    for intent, texts in sorted(members.items()):
-        total = sum(count + _UNHEARD for _, count in texts)
-        chosen += [Reply(text, intent, (count + _UNHEARD) / total) for text, count in texts]
-    return tuple(chosen)
+    replies_of = [_with_shares(intent, texts) for intent, texts in sorted(members.items())]
+    return tuple(chain.from_iterable(replies_of))
+
+
+def _with_shares(intent: int, texts: Sequence[tuple[str, int]]) -> list[Reply]:
+    """Return the replies of an intent, given how often each was said."""
+    total = sum(count + _UNHEARD for _, count in texts)
+    return [Reply(text, intent, (count + _UNHEARD) / total) for text, count in texts]
 
 
 def _shown_often(replies: ShortReplies, labels: Labels) -> list[int]:

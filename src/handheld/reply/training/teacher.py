@@ -110,11 +110,11 @@ class TeacherStep:
     labelled: Sequence[tuple[str, int]]
     seed: int
 
-    def __call__(self, number: int) -> float:
+    def __call__(self, step: int) -> float:
         """Return the loss of a step."""
-        rng = np.random.default_rng((self.seed, number))
+        rng = np.random.default_rng((self.seed, step))
         chosen = rng.integers(len(self.labelled), size=_SCHEDULE.batch)
-        texts, labels = zip(*(self.labelled[place] for place in chosen), strict=True)
+        texts, labels = zip(*(self.labelled[number] for number in chosen), strict=True)
         logits = self.teacher([varied(text, rng) for text in texts])
         loss = functional.cross_entropy(logits, torch.tensor(labels), label_smoothing=_SMOOTHING)
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
@@ -153,12 +153,28 @@ def ask_teacher(
         return read_teacher_shares(path, topics)
     rng = np.random.default_rng(seed)
     labelled = [(message.text, topics.index(message.topic)) for message in written]
-    some = rng.permutation(len(quiet))[: round(_QUIET * len(written))]
-    labelled += [(quiet[number], len(topics) - 1) for number in some.tolist()]
+    chosen = rng.permutation(len(quiet))[: round(_QUIET * len(written))].tolist()
+    labelled += [(quiet[number], len(topics) - 1) for number in chosen]
+    teacher = _tuned(folder, labelled, len(topics), seed, state, report)
+    texts = tuple(dict.fromkeys(varied(text, rng) for text in asked))
+    shares = TeacherShares(texts, teacher.shares(texts, report))
+    write_teacher_shares(path, shares, topics)
+    return shares
+
+
+def _tuned(
+    folder: Path,
+    labelled: Sequence[tuple[str, int]],
+    topics: int,
+    seed: int,
+    state: Path,
+    report: Report,
+) -> TeacherNetwork:
+    """Return an encoder that learned the topics of messages."""
     # weights by the seed, without a change of what the caller draws
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        teacher = TeacherNetwork(folder, len(topics))
+        teacher = TeacherNetwork(folder, topics)
     fit(
         teacher.train(),
         TeacherStep(teacher, labelled, seed),
@@ -168,10 +184,7 @@ def ask_teacher(
         report=report,
         seed=seed,
     )
-    texts = tuple(dict.fromkeys(varied(text, rng) for text in asked))
-    shares = TeacherShares(texts, teacher.eval().shares(texts, report))
-    write_teacher_shares(path, shares, topics)
-    return shares
+    return teacher.eval()
 
 
 def write_teacher_shares(path: Path, teacher: TeacherShares, topics: Sequence[str]) -> None:

@@ -108,19 +108,21 @@ def useful_words(said: Iterable[str], written: Iterable[str], common: Iterable[s
         written: our own messages.
         common: words of any text, which the encoder knows.
     """
-    scores: Counter[str] = Counter()
-    for word, uses in _uses(said).items():
-        scores[word] = min(uses, _OFTEN)
-    often = {word for word, uses in scores.items() if uses >= _SEEN}
+    uses = _uses(said)
     ours = _uses(written)
-    for word, uses in ours.items():
-        scores[word] += _WRITTEN * uses
     known = {word for word in common if len(word) >= _SHORTEST}
-    for word in known:
-        scores[word] += _COMMON
-    words = [word for word in often | ours.keys() | known if word.isascii() and word.isalpha()]
+    often = {word for word, count in uses.items() if count >= _SEEN}
+    words = filter(_is_latin_word, often | ours.keys() | known)
+
+    def score(word: str) -> int:
+        return min(uses[word], _OFTEN) + _WRITTEN * ours[word] + _COMMON * (word in known)
+
     # of words that are as useful by the alphabet: sets have no order
-    return sorted(words, key=lambda word: (-scores[word], word))
+    return sorted(words, key=lambda word: (-score(word), word))
+
+
+def _is_latin_word(word: str) -> bool:
+    return word.isascii() and word.isalpha()
 
 
 def _uses(texts: Iterable[str]) -> Counter[str]:
@@ -136,7 +138,7 @@ def _encoded(encoder: SentenceEncoder, words: Sequence[str], report: Report) -> 
     """Return (words, size of the encoder) vectors of length 1."""
     vectors = []
     for start in range(0, len(words), _BATCH):
-        some = words[start : start + _BATCH]
-        vectors.append(torch.nn.functional.normalize(encoder(some), dim=1).numpy())
-        report(start + len(some), len(words), 0.0)
+        batch = words[start : start + _BATCH]
+        vectors.append(torch.nn.functional.normalize(encoder(batch), dim=1).numpy())
+        report(start + len(batch), len(words), 0.0)
     return np.concatenate(vectors)
