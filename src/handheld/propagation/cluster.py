@@ -73,6 +73,7 @@ class PropagationCluster:
 
     def close(self) -> None:
         """End the workers."""
+        # at once: an actor that nobody names any longer ends when Ray gets to it
         for worker in self._workers:
             self._ray.kill(worker)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class WeightedGraph:
     def reversed(self) -> "WeightedGraph":
         """Return the graph whose edges lead the other way; the same where weights are symmetric."""
         csc_array = _scipy_sparse().csc_array
+        # rows that are read as columns are the transpose
         columns = (self.weights, self.neighbours, self.offsets)
         rows = csc_array(columns, (self.nodes, self.nodes)).tocsr()
         offsets = rows.indptr.astype(np.int64)
@@ -148,6 +149,7 @@ class WeightedGraph:
             raise MissingDependencyError(
                 "pyarrow", "graphs", "reading a graph from Parquet"
             ) from error
+        # one error for whatever is wrong with the file, so that its name is said
         try:
             table = parquet.read_table(Path(path))
             source, target, ids = _nodes(table.column("source"), table.column("target"))
@@ -159,7 +161,7 @@ class WeightedGraph:
             graph = cls.of_edges(source, target, weights, nodes=nodes, directed=directed)
         except (OSError, KeyError, pyarrow.ArrowException, InputError) as error:
             raise InputError(f"{os.fspath(path)} cannot be read as a graph: {error}") from error
-        return cls(graph.offsets, graph.neighbours, graph.weights, ids)
+        return replace(graph, ids=ids)
 
     @classmethod
     def joined(cls, relations: Mapping[str, tuple["WeightedGraph", float]]) -> "WeightedGraph":
@@ -171,32 +173,36 @@ class WeightedGraph:
         Raises:
             InputError: relations over other nodes, or numbers outside of these.
         """
-        counts = {name: graph.nodes for name, (graph, _) in relations.items()}
-        if len(set(counts.values())) != 1:
-            raise InputError(f"expected relations over the same nodes, got {counts or 'none'}")
-        graphs = [graph for graph, _ in relations.values()]
-        ids = graphs[0].ids
-        if any(not _same(ids, graph.ids) for graph in graphs):
-            raise InputError(
-                f"expected relations over the same nodes; those of {list(counts)} differ"
-            )
+        _check_nodes({name: graph for name, (graph, _) in relations.items()})
         weights = []
         for name, (graph, share) in relations.items():
             share = positive(f"the weight of {name!r}", share, zero=True)
             weights.append(graph.weights * share)
+        graphs = [graph for graph, _ in relations.values()]
+        first = graphs[0]
         graph = cls.of_edges(
             np.concatenate([graph.neighbours for graph in graphs]),
             np.concatenate([graph.learners() for graph in graphs]),
             np.concatenate(weights),
-            nodes=graphs[0].nodes,
+            nodes=first.nodes,
             # both directions are there already
             directed=True,
         )
-        return cls(graph.offsets, graph.neighbours, graph.weights, ids)
+        return replace(graph, ids=first.ids)
 
     def learners(self) -> NDArray[np.int64]:
         """Return (edges,) the node that each edge leads to."""
         return np.repeat(np.arange(self.nodes), np.diff(self.offsets))
+
+
+def _check_nodes(graphs: Mapping[str, WeightedGraph]) -> None:
+    """Raise :class:`InputError` for relations that are not over the same nodes."""
+    counts = {name: graph.nodes for name, graph in graphs.items()}
+    if len(set(counts.values())) != 1:
+        raise InputError(f"expected relations over the same nodes, got {counts or 'none'}")
+    first, *others = [graph.ids for graph in graphs.values()]
+    if not all(_same(first, ids) for ids in others):
+        raise InputError(f"expected relations over the same nodes; those of {list(counts)} differ")
 
 
 def _same(ids: NDArray[Any] | None, others: NDArray[Any] | None) -> bool:
@@ -225,6 +231,7 @@ def _weights(weights: ArrayLike | None, edges: int) -> NDArray[np.float32]:
     if values.shape != (edges,):
         shape = list(values.shape)
         raise InputError(f"expected {edges} weights, one for each edge, got {shape}")
+    # an empty list is an array of float64
     if edges and values.dtype.kind not in "iuf":
         raise InputError(f"expected weights that are numbers, got {values.dtype}")
     within = (values >= _LEAST_WEIGHT) & (values <= _MOST_WEIGHT)
@@ -248,6 +255,7 @@ def _count(source: NDArray[Any], target: NDArray[Any], nodes: int | None) -> int
     count = highest + 1 if nodes is None else whole("nodes", nodes, 0)
     if count > _MOST_NODES and nodes is not None:
         raise InputError(f"nodes is {nodes}; a graph holds {_MOST_NODES} at most")
+    # ends are checked before the gap below: a negative number is a slip, and no name
     most = min(count, _MOST_NODES) - 1
     if lowest < 0 or highest > most:
         wrong = lowest if lowest < 0 else highest

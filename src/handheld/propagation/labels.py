@@ -59,6 +59,7 @@ class Labels:
             "read names and shares, which hold what is known, or number labels from 0 without gaps",
         )
         stored = self.names >= 0
+        # where all labels are stored the rest is 0
         others = np.maximum(self.classes - stored.sum(axis=1), 1)
         rest = (self.rest / others).astype(np.float32)
         shares = np.repeat(rest[:, None], self.classes, axis=1)
@@ -134,6 +135,7 @@ class SeedLabels:
         _within("node", node, 0, _MOST_NUMBER)
         _within("label", label, 0, _MOST_NUMBER)
         _within("share", share, _LEAST_SHARE, _MOST_SHARE)
+        # a label that is there twice would weigh twice without anybody having meant it
         _once(node, label)
         return cls(node.astype(np.int64), label.astype(np.int32), share.astype(np.float32))
 
@@ -156,23 +158,36 @@ class SeedLabels:
         # node by node, the largest share of each first
         order = np.lexsort((self.labels, -self.shares, self.nodes))
         node = self.nodes[order]
-        share = self.shares[order].astype(np.float64)
-        first = np.flatnonzero(np.diff(node, prepend=-1))
-        counts = np.diff(first, append=len(node))
-        if counts.max() > max_labels:
-            fullest = node[first[counts.argmax()]]
+        column, share = _of_each_node(node, self.shares[order].astype(np.float64))
+        if column.max() >= max_labels:
+            fullest = node[column.argmax()]
             raise InputError(
-                f"node {fullest} has {counts.max()} labels; {max_labels} are kept: raise max_labels"
+                f"node {fullest} has {column.max() + 1} labels; {max_labels} are kept:"
+                " raise max_labels"
             )
-        column = np.arange(len(node)) - first.repeat(counts)
-        totals = np.add.reduceat(share, first).repeat(counts)
         names = np.full((nodes, max_labels), -1, np.int32)
         names[node, column] = self.labels[order]
         shares = np.zeros((nodes, max_labels), np.float32)
-        shares[node, column] = share / totals
+        shares[node, column] = share
         is_seed = np.zeros(nodes, bool)
         is_seed[node] = True
         return Labels(names, shares, classes), is_seed
+
+
+def _of_each_node(
+    nodes: NDArray[np.int64], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return which of its node's labels each is, from 0, and shares that add up to 1.
+
+    Args:
+        nodes: (seeds,) rising.
+        shares: (seeds,) weights of a node's labels against each other.
+    """
+    first = np.flatnonzero(np.diff(nodes, prepend=-1))
+    counts = np.diff(first, append=len(nodes))
+    column = np.arange(len(nodes)) - first.repeat(counts)
+    totals = np.add.reduceat(shares, first).repeat(counts)
+    return column, shares / totals
 
 
 def _within(name: str, values: NDArray[Any], minimum: float, maximum: float) -> None:

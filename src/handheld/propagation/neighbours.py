@@ -80,22 +80,35 @@ def graph_of(
     """
     distinct = _distinct(codes)
     others, distance = _near_distinct(distinct.codes, count, orders, reach, seed)
-    one, column = (others >= 0).nonzero()
-    other = others[one, column]
-    half = 4.0 * codes.shape[1]
-    weights = 1 - distance[one, column] / half
-    first = _first_of_pairs(one, other, len(distinct.codes))
-    first = first[weights[first] > 0]
+    one, other, weights = _pairs(others, distance, 8 * codes.shape[1])
     heads = distinct.members[distinct.offsets[:-1]]
     head_of = heads[distinct.numbers]
     copies = np.flatnonzero(head_of != np.arange(len(codes)))
     copy_weights = np.full(len(copies), _COPY_WEIGHT)
     return WeightedGraph.of_edges(
-        np.concatenate([heads[one[first]], head_of[copies]]),
-        np.concatenate([heads[other[first]], copies]),
-        np.concatenate([weights[first], copy_weights]),
+        np.concatenate([heads[one], head_of[copies]]),
+        np.concatenate([heads[other], copies]),
+        np.concatenate([weights, copy_weights]),
         nodes=len(codes),
     )
+
+
+def _pairs(
+    others: NDArray[np.int32], distance: NDArray[np.int32], bits: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    """Return both codes of each pair that is near, once, and what an edge between them weighs.
+
+    Args:
+        others, distance: (codes, count) near codes of each, and in how many bits they differ.
+        bits: of a code.
+    """
+    one, column = (others >= 0).nonzero()
+    other = others[one, column]
+    # 1 for copies, 0 where half of the bits agree, as they do by chance
+    weights = 1 - distance[one, column] / (bits / 2)
+    first = _first_of_pairs(one, other, len(others))
+    first = first[weights[first] > 0]
+    return one[first], other[first], weights[first]
 
 
 def _first_of_pairs(
@@ -157,12 +170,15 @@ def _near_distinct(
     except ImportError as error:
         raise MissingDependencyError("numba", "graphs", "finding neighbours") from error
     words = _words(codes)
+    bits = 8 * codes.shape[1]
     others = np.full((len(codes), count), -1, np.int32)
-    distance = np.full((len(codes), count), 8 * codes.shape[1] + 1, np.int32)
+    # one more than can differ, so that whatever is compared is nearer
+    distance = np.full((len(codes), count), bits + 1, np.int32)
     rng = np.random.default_rng(seed)
     for _ in range(orders):
-        bits = rng.permutation(8 * codes.shape[1])[:_SORTED_BITS]
-        compare(words, _sorted_by(codes, bits), reach, others, distance)
+        chosen = rng.permutation(bits)[:_SORTED_BITS]
+        compare(words, _sorted_by(codes, chosen), reach, others, distance)
+    # places that nothing took
     distance[others < 0] = -1
     return others, distance
 

@@ -46,6 +46,7 @@ class LabelMasses:
 
     def of(self, nodes: Any) -> "LabelMasses":
         """Return a copy for some nodes."""
+        # a slice would be a view, and sweeps write what they read
         return LabelMasses(self.names[nodes].copy(), self.values[nodes].copy(), self.classes)
 
 
@@ -250,6 +251,7 @@ class PartWorker:
 
     def sweep(self, omega: float, choose: bool, *heard: News) -> tuple[Any, ...]:
         """Return the change, and news for each part; nothing is heard before the first sweep."""
+        # its own nodes come first, then those that it only reads
         count = self._shard.rows.nodes
         now = self._part.now
         borders = pairwise(self._shard.hears)
@@ -257,6 +259,7 @@ class PartWorker:
             now.names[count + first : count + last] = names
             now.values[count + first : count + last] = values
         change = self._part.sweep(omega, choose=choose)
+        # other arrays than before: a sweep swaps them
         now = self._part.now
         return change, *((now.names[nodes], now.values[nodes]) for nodes in self._shard.tells)
 
@@ -268,6 +271,7 @@ class PartWorker:
 
 def ranges(graph: WeightedGraph, count: int) -> list[tuple[int, int]]:
     """Cut the nodes into ranges of about as many edges."""
+    # by edges, which are what a sweep costs; a hub may leave a range empty
     edges = np.linspace(0, graph.edges, count + 1)[1:-1]
     ends = np.searchsorted(graph.offsets, edges).tolist()
     return list(pairwise([0, *ends, graph.nodes]))

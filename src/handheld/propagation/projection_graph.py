@@ -134,6 +134,7 @@ class ProjectionGraph:
                 f" got {label}, {rate}"
             )
         signatures = np.unique(_signatures(self.features, self.signs, [text]))
+        # signatures that nobody had become entries without votes
         missing = signatures[~np.isin(signatures, self.keys)]
         places = self.keys.searchsorted(missing)
         keys = np.insert(self.keys, places, missing)
@@ -223,6 +224,7 @@ class _Counts(NamedTuple):
     @classmethod
     def of(cls, signatures: NDArray[np.uint64], labels: Labels) -> "_Counts":
         """Count the labels of texts, given their (texts, T) signatures."""
+        # each label of a text goes with each of its signatures
         texts, columns = (labels.names >= 0).nonzero()
         functions = signatures.shape[1]
         keys = signatures[texts].ravel()
@@ -248,13 +250,15 @@ class _Counts(NamedTuple):
         counts = self.counts[order]
         keys, first, sizes = np.unique(self.keys[order], return_index=True, return_counts=True)
         totals = _sums(counts, first)
-        column = np.arange(len(order)) - first.repeat(sizes)
-        stored = column < max_labels
-        entries = np.arange(len(keys)).repeat(sizes)[stored]
+        # which of its key's labels each is, from 0, and which of the keys that is
+        columns = np.arange(len(order)) - first.repeat(sizes)
+        entries = np.arange(len(keys)).repeat(sizes)
+        stored = columns < max_labels
+        place = (entries[stored], columns[stored])
         labels = np.full((len(keys), max_labels), -1, np.int32)
-        labels[entries, column[stored]] = self.labels[order][stored]
+        labels[place] = self.labels[order][stored]
         votes = np.zeros((len(keys), max_labels), np.float32)
-        votes[entries, column[stored]] = counts[stored] / (totals[entries] + 1)
+        votes[place] = counts[stored] / (totals[entries[stored]] + 1)
         often = totals >= min_count
         return keys[often], labels[often], votes[often]
 
@@ -287,5 +291,6 @@ def _signatures(features: Features, signs: Signs, texts: Texts) -> NDArray[np.ui
             f"{signs.functions} functions of {signs.bits} bits do not fit 64 bits together"
         )
     weights = np.uint64(1) << np.arange(signs.bits, dtype=np.uint64)
+    # the function's number above its bits, so that one table holds all functions
     numbers = np.arange(signs.functions, dtype=np.uint64) << np.uint64(signs.bits)
     return np.asarray((bits * weights).sum(axis=2, dtype=np.uint64) + numbers)

@@ -94,6 +94,7 @@ class LinearSystem:
             from handheld.propagation._waves import waves
         except ImportError as error:
             raise MissingDependencyError("numba", "graphs", "propagating labels") from error
+        # labels go from neighbours to learners: against the edges that a row lists
         towards = graph.reversed()
         order, level = waves(towards.offsets, towards.neighbours, seeds)
         reached = (level >= 0) & ~seeds

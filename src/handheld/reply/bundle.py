@@ -177,6 +177,7 @@ class ReplyBundle:
 
 def _bundle(card_text: bytes, ranker_file: bytes, detector_file: bytes) -> ReplyBundle:
     card = read_json(card_text)
+    # before anything else is read: another version may have other entries
     if card["format"] != FORMAT:
         raise ModelError(
             f"it has format {card['format']!r}; this version reads {FORMAT}:"
@@ -255,6 +256,7 @@ def _content(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    # not compressed twice: the archive around it is
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]  # no array has the name of an option
     return file.getvalue()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # how a person who types a whole conversation marks what is theirs
 _MINE = re.compile(r"^\s*me:\s*", re.IGNORECASE)
+# where a sentence ends
 _END = re.compile(r"(?<=[.!?])\s+")
 LONGEST = 2000
 """Characters of a message that are read: rules and networks take time with them."""
@@ -124,6 +125,7 @@ def turns_of(messages: Messages, count: int) -> list[Turn]:
         if turns and turns[-1].mine == message.mine:
             turns[-1] = _said_before(message, turns[-1])
         elif len(turns) == count:
+            # not before: what was said in a row belongs to the turn, however many messages it has
             break
         else:
             text = _cut(message.text)
@@ -233,6 +235,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _conversation(line: bytes, number: int) -> Conversation:
     """Read a line. Raises ``ValueError`` that says what is wrong."""
+    # readline() stops there: the rest of the line would be read as another one
     if len(line) == _MOST_BYTES:
         raise ValueError(f"a line longer than {_MOST_BYTES} bytes")
     content: Any = read_json(line)
@@ -244,6 +247,7 @@ def _conversation(line: bytes, number: int) -> Conversation:
         text = text.strip()
         if not text:
             continue
+        # what a speaker says in a row is one turn, as it is in turns_of
         if joined and joined[-1][0] == speaker:
             _, before = joined[-1]
             joined[-1] = (speaker, f"{before} {text}")

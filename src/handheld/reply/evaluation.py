@@ -106,6 +106,8 @@ def evaluate(
     Raises:
         InputError: no answers, or too few conversations for so many candidates.
     """
+    # ranking and suggesting are measured on the same exchanges; recall on others, as most answers in
+    # conversations have no intent
     drawn = draw_exchanges(conversations, candidates=candidates, count=max_exchanges, seed=seed)
     ranks: list[int] = []
     outcomes: list[_Outcome] = []
@@ -161,6 +163,7 @@ def draw_exchanges(
         InputError: too few conversations for so many candidates.
     """
     everything = list(exchanges_of(conversations))
+    # one generator for both, so that a seed gives the same wrong answers too
     rng = np.random.default_rng(seed)
     for number in rng.permutation(len(everything))[:count].tolist():
         exchange = everything[number]

@@ -24,6 +24,7 @@ class RankingMetrics(NamedTuple):
     @classmethod
     def of(cls, ranks: Sequence[int]) -> "RankingMetrics":
         """Return the figures of ranks, 1 being the first."""
+        # means of nothing are no numbers
         if not len(ranks):
             return cls(0.0, 0.0, 0.0, 0)
         values = np.asarray(ranks, float)

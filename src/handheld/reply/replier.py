@@ -82,6 +82,7 @@ class Replier:
         *,
         file: str | os.PathLike[str] | None = None,
     ):
+        # bundles are read once and shared; what is learned belongs to one user
         self.bundle = bundle
         self.personal = personal or PersonalState()
         self.file = file
@@ -143,6 +144,7 @@ class Replier:
         """Answer a message that may be a sentence."""
         last = turns[0]
         logits = self._reader.logits(last)
+        # safety first: nothing below may speak where it is silent, however sure it is
         verdict = self.bundle.detector.verdict(logits)
         if reason := self._silence(last, verdict):
             return Suggestions.none(reason)
@@ -378,6 +380,7 @@ class Replier:
     ) -> NDArray[np.float32]:
         """Return how well each wording of an intent fits."""
         mixing = self.bundle.mixing
+        # logits and logarithms: weights multiply what each says
         fits = mixing.fit * self.bundle.ranker.scores(heard.context, wordings.encoded)
         fits = fits + mixing.share * wordings.log_shares
         style = self.personal.preference(self.bundle.style, own_texts, wordings.texts)

@@ -84,6 +84,7 @@ class SafetyDetector:
     wary: float
 
     def __post_init__(self) -> None:
+        # the network knows topics by number alone, so how many there are is what can be checked
         if HARMLESS not in self.topics or len(self.topics) != self.network.topics:
             raise ModelError(
                 f"expected {self.network.topics} topics, {HARMLESS!r} among them,"
@@ -110,10 +111,12 @@ class SafetyDetector:
     def verdict(self, logits: SpanLogits) -> SafetyVerdict:
         """Judge a text whose spans were read."""
         shares = softmax(logits.topics)
+        # the sum over grave topics: a message that is half one and half another is grave
         weighted = shares * self._weights
         risks = np.minimum(weighted.sum(axis=1), 1)
         worst = int(risks.argmax())
         topic = self.topics[int(weighted[worst].argmax())]
+        # bad news has a span of its own: the worst one may be about something else
         mild = 0.0
         if MILD in self.topics:
             mild = float(shares[:, self.topics.index(MILD)].max())

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from handheld.errors import InputError
 from handheld.untrusted import require_file
 
+# innermost brackets alone: a choice within a choice is not in the grammar
 _CHOICE = re.compile(r"\(([^()]*)\)")
 
 

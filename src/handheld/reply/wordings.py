@@ -80,6 +80,7 @@ def wordings_of(bundle: ReplyBundle) -> list[IntentWordings]:
         Wording(reply.text, frozenset(spoken(words.tokens[begin:end])))
         for reply, (begin, end) in zip(replies, borders, strict=True)
     ]
+    # logarithms, as they are added to logits
     log_shares = np.log(np.array([reply.share for reply in replies], np.float32))
     encoded = bundle.ranker.encode_replies(words)
     # replies are sorted by intent, so those of one are a slice

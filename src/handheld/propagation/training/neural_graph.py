@@ -167,6 +167,7 @@ class GraphStep:
     def __call__(self, number: int) -> float:
         """Return the loss of a step."""
         rng = np.random.default_rng((self.seed, number))
+        # each step draws anew: an epoch over labelled nodes would tell little where these are few
         chosen = rng.permutation(np.flatnonzero(self.labels >= 0))[: self.batch]
         one, other = self.edges.draw(self.pairs, rng)
         logits, first, second = self._answers(chosen, one, other)

@@ -59,6 +59,7 @@ def create_app(
             Route("/learn", chat.learn, methods=["POST"]),
             Route("/forget", chat.forget, methods=["POST"]),
         ],
+        # a page of another site must not read what was learned
         middleware=[Middleware(Guard, hosts=hosts)],
         exception_handlers={HandheldError: _refuse},
     )

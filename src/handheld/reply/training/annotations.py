@@ -94,6 +94,7 @@ def read_judged(path: Path, names: Sequence[str]) -> list[JudgedMessage]:
     numbers = _numbers(names)
     judged: list[JudgedMessage] = []
     for line in read_lines(path):
+        # a comment says why messages were judged as they are
         if not line.strip() or line.startswith("#"):
             continue
         message, _, entry = line.partition("\t")
@@ -124,5 +125,6 @@ def _shares(line: SectionLine, numbers: Mapping[str, int], path: Path) -> NDArra
             raise InputError(
                 f"{path}: [{line.section}] names the intent {name!r}, which there is not"
             )
+        # people answer what they think of first more often
         shares[numbers[name]] = 2.0**-rank
     return np.asarray(shares / shares.sum(), np.float32)

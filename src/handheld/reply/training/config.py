@@ -116,7 +116,7 @@ class ReplySettings:
     vector_size: int = 16
     sentences: int = 90_000
     trigger: float = 0.5
-    # The detector's thresholds: chosen by the first two sets of benchmarks/reply_harm; what they let
+    # The detector's thresholds: chosen by the first two sets of benchmarks/reply_harm. What they let
     # through is in docs/reply-model-card.md.
     silent: float = 0.55
     careful: float = 0.55
@@ -197,6 +197,7 @@ def _read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{where} cannot be read as a configuration: {error}") from error
+    # a misspelt entry would be left out without a word
     known = {"out", "name", "card", "conversations", "settings", *_TEXTS, *_OPTIONAL}
     for name in sorted(table.keys() - known):
         raise InputError(f"{where}: no entry {name!r}; expected {', '.join(sorted(known))}")
@@ -206,6 +207,7 @@ def _read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _sources(entries: Any, where: str, folder: Path) -> tuple[ConversationSource, ...]:
     if not isinstance(entries, list) or not entries:
         raise InputError(f"{where}: expected one [[conversations]] or more")
+    # paths are found here, so that one that is missing is named before anything is read
     sources: list[ConversationSource] = []
     for number, entry in enumerate(entries, 1):
         source = from_table(ConversationSource, entry, f"conversations.{number}")

@@ -39,6 +39,7 @@ class TextRows:
             counted: numbers of those by which it is known how rare a row is.
         """
         numbers, offsets = reader.flat(texts)
+        # counted with this class's own means, for which any idf will do
         rows = cls(numbers, offsets, np.ones(reader.rows, np.float32))
         frequency = np.asarray((rows._counts(counted) > 0).sum(axis=0)).ravel()
         idf = np.log((len(counted) + 1) / (frequency + 1)).astype(np.float32)
@@ -71,6 +72,7 @@ class TextRows:
         counts = np.where(texts == NOTHING, 0, ends - begins)
         offsets = np.zeros(len(texts) + 1, np.intp)
         counts.cumsum(out=offsets[1:])
+        # places within each text: numbers from 0, a text's own begin taken away
         within = np.arange(offsets[-1]) - offsets[:-1].repeat(counts)
         return self.numbers[begins.repeat(counts) + within], offsets
 

@@ -55,6 +55,7 @@ class ShortReplies:
         for key, text, conversation in _short_answers(pairs):
             conversations[key].add(conversation)
             spellings[key][text] += 1
+        # seeds first, and as they are written by hand
         texts = dict(zip(map(canonical, seeds), seeds, strict=True))
         for key, places in conversations.items():
             if len(places) >= _FEWEST and key not in texts:
@@ -108,6 +109,7 @@ def relations(
 
 def _message_graph(replies: ShortReplies, which: Integers, pairs: ReplyPairs) -> WeightedGraph:
     """Join each message with the replies that answered it."""
+    # of pairs that are learned from alone: what is held out must not say what a reply means
     chosen = np.flatnonzero((which >= 0) & (pairs.splits == TRAIN))
     keys = [canonical(pairs.texts[text]) for text in pairs.context[chosen, 0]]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys), len(replies.keys))}

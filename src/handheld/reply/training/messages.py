@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.reply.sections import read_sections
 
+# The file of what slots stand for, which holds no messages.
 _SLOTS = "slots.txt"
 _CHOICE = re.compile(r"\(([^()|]*\|[^()]*)\)")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -155,5 +156,6 @@ def _filled(line: str, slots: Slots, rng: np.random.Generator) -> str:
     def slot(match: re.Match[str]) -> str:
         return str(rng.choice(slots[match[1]]))
 
+    # choices first: a slot may stand in one
     text = _SLOT.sub(slot, _CHOICE.sub(choice, line))
     return " ".join(text.split())

@@ -15,6 +15,7 @@ from handheld.reply.conversation import LONGEST, Conversation
 from handheld.reply.ranker import CONTEXT
 from handheld.reply.training.exclusions import reason_against
 
+# Numbers of the splits, as ReplyPairs stores them.
 TRAIN = 0
 VALID = 1
 TEST = 2
@@ -76,6 +77,8 @@ class SplitRule:
         max_answers: answers of one such person that are learned from.
     """
 
+    # A twentieth each is thousands of answers; one person in twelve shows how it is with strangers.
+    # The most that one may say keeps those who say a hundred times as much as others in bounds.
     valid: float = 0.05
     test: float = 0.05
     held_out: float = 0.08
@@ -160,9 +163,11 @@ class _PairCollection:
     def add_file(self, name: str, conversations: Sequence[Conversation]) -> None:
         """Take the pairs of a file."""
         for conversation in conversations:
+            # a conversation is learned from or held out as a whole: its answers repeat each other
             speakers = [speaker for speaker, _ in conversation.turns]
             split = self.rule.split(f"{name}/{conversation.id}", speakers)
             for answer in _answers(name, conversation):
+                # counted before anything is left out, so that the cap does not depend on reasons
                 self.answers[answer.person] += 1
                 if reason := self._reason_against(answer, split):
                     self.left_out[reason] += 1
@@ -193,6 +198,7 @@ class _PairCollection:
 
     def pairs(self) -> ReplyPairs:
         """Return all pairs. Raises :class:`InputError` if none is learned from."""
+        # reshaped: without any row it has columns too
         table = np.array(self.rows, np.int64).reshape(-1, CONTEXT + 5)
         replies, sources, conversations, splits, speakers = table[:, CONTEXT:].T
         if not (splits == TRAIN).any():

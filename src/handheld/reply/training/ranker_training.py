@@ -75,6 +75,7 @@ class RankerStep:
         chosen = examples.batches(number)
         texts = examples.pairs.context[chosen]
         contexts = self._contexts(texts)
+        # both losses read one encoding, which is what learns
         loss = self._ranking(contexts, texts, examples.pairs.replies[chosen])
         if examples.intents is not None:
             shares = torch.from_numpy(_shares(examples.intents, chosen))
@@ -134,6 +135,7 @@ def _shares(intents: Labels, chosen: Integers) -> NDArray[np.float32]:
     names = intents.names[chosen]
     rows, columns = (names >= 0).nonzero()
     shares[rows, names[rows, columns]] = intents.shares[chosen][rows, columns]
+    # what no intent has, and all of a pair whose intents are not known
     shares[:, -1] = np.maximum(1 - shares.sum(axis=1), 0)
     return shares
 

@@ -12,6 +12,7 @@ import numpy as np
 
 Choice = TypeVar("Choice")
 
+# British and American words of a family stand for each other too.
 _SHORT = {
     "you": "u",
     "your": "ur",
@@ -69,6 +70,7 @@ _BEHIND = (
     *("babe", "love", "sir", "yaar", "na", "idk", "haha", "sorry", "pls", "honestly", "ngl", "fr"),
     *("😂", "🙏", "❤️", "x x", "right", "innit", "tho", "you know", "actually", "again"),
 )
+# what a finger hits instead
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _VOWELS = "aeiou"
 # Of all texts, the share that stays as it is: the plain form is what most people write.

@@ -155,7 +155,7 @@ def ask_teacher(
     labelled = [(message.text, topics.index(message.topic)) for message in written]
     chosen = rng.permutation(len(quiet))[: round(_QUIET * len(written))].tolist()
     labelled += [(quiet[number], len(topics) - 1) for number in chosen]
-    teacher = _tuned(folder, labelled, len(topics), seed, state, report)
+    teacher = _tuned(folder, labelled, len(topics), seed=seed, state=state, report=report)
     texts = tuple(dict.fromkeys(varied(text, rng) for text in asked))
     shares = TeacherShares(texts, teacher.shares(texts, report))
     write_teacher_shares(path, shares, topics)
@@ -166,6 +166,7 @@ def _tuned(
     folder: Path,
     labelled: Sequence[tuple[str, int]],
     topics: int,
+    *,
     seed: int,
     state: Path,
     report: Report,
