@@ -106,8 +106,8 @@ def evaluate(
     Raises:
         InputError: no answers, or too few conversations for so many candidates.
     """
-    # ranking and suggesting are measured on the same exchanges; recall on others, as most answers in
-    # conversations have no intent
+    # ranking and suggesting are measured on the same exchanges; recall on others, as most answers
+    # in conversations have no intent
     drawn = draw_exchanges(conversations, candidates=candidates, count=max_exchanges, seed=seed)
     ranks: list[int] = []
     outcomes: list[_Outcome] = []

@@ -116,8 +116,8 @@ class ReplySettings:
     vector_size: int = 16
     sentences: int = 90_000
     trigger: float = 0.5
-    # The detector's thresholds: chosen by the first two sets of benchmarks/reply_harm. What they let
-    # through is in docs/reply-model-card.md.
+    # The detector's thresholds: chosen by the first two sets of benchmarks/reply_harm. What they
+    # let through is in docs/reply-model-card.md.
     silent: float = 0.55
     careful: float = 0.55
     mild: float = 0.5
