@@ -72,7 +72,7 @@ def _ones(x: Any) -> int:
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     ones = (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return np.int64(ones)  # type: ignore[return-value]
+    return np.int64(ones)  # type: ignore[return-value]  # numba knows it as one of its own
 
 
 @njit(nogil=True, inline="always")

@@ -71,10 +71,11 @@ def graph_of(
 ) -> WeightedGraph:
     """Join each code with its near neighbours among other codes, and copies of a code together.
 
-    Edges weigh the share of bits that agree beyond half, 0 to 1; pairs that agree in half of their
-    bits or less are not joined. A code that is there several times has its edges at its first copy,
-    which each other copy is joined with by an edge of 1000: so copies share what comes to any of
-    them, a seed that is a copy outweighs all near codes together, and memory is linear in copies.
+    Edges weigh the share of bits that agree beyond half, in (0, 1]; pairs that agree in half of
+    their bits or less are not joined. A code that is there several times has its edges at its first
+    copy, which each other copy is joined with by an edge of 1000: so copies share what comes to any
+    of them, a seed that is a copy outweighs all near codes together, and memory is linear in
+    copies.
 
     Args and errors are those of :func:`near`.
     """

@@ -213,7 +213,7 @@ class GraphShard:
     """What one of several processes holds.
 
     Attributes:
-        first, last: its nodes, ``last`` excluded.
+        first, last: its nodes, [first, last).
         rows: the edges to them; its own nodes have numbers from 0, those of other parts the numbers
             after them.
         reads: nodes of other parts that its edges lead to, rising.

@@ -50,25 +50,10 @@ _BEFORE = (
     *("hello dear", "fyi"),
 )
 _BEHIND = (
-    *(
-        "x",
-        "xx",
-        "lol",
-        "tbh",
-        "..",
-        "...",
-        "!",
-        "?",
-        "!!",
-        "😭",
-        "😢",
-        "smh",
-        "man",
-        "mate",
-        "bro",
-    ),
-    *("babe", "love", "sir", "yaar", "na", "idk", "haha", "sorry", "pls", "honestly", "ngl", "fr"),
-    *("😂", "🙏", "❤️", "x x", "right", "innit", "tho", "you know", "actually", "again"),
+    *("x", "xx", "lol", "tbh", "..", "...", "!", "?", "!!", "😭", "😢", "smh", "man", "mate"),
+    *("bro", "babe", "love", "sir", "yaar", "na", "idk", "haha", "sorry", "pls", "honestly"),
+    *("ngl", "fr", "😂", "🙏", "❤️", "x x", "right", "innit", "tho", "you know", "actually"),
+    "again",
 )
 # what a finger hits instead
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
