@@ -30,7 +30,7 @@ from _report import show, write
 from numpy.typing import NDArray
 
 from handheld.projection import Signs
-from handheld.propagation import Graph, Seeds, graph_of, near, propagate
+from handheld.propagation import SeedLabels, WeightedGraph, graph_of, near, propagate
 
 DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "text" / "planetoid"
 FAISS = Path(__file__).parents[1] / ".venv-peers-faiss"
@@ -104,15 +104,18 @@ def planetoid(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def chosen(
-    links: Graph, words: Graph | None, labels: NDArray[np.int64], splits: dict[str, Any]
+    links: WeightedGraph,
+    words: WeightedGraph | None,
+    labels: NDArray[np.int64],
+    splits: dict[str, Any],
 ) -> dict[str, Any]:
     best: dict[str, Any] = {"valid %": -1.0}
-    seeds = Seeds.of(splits["train"], labels[splits["train"]])
+    seeds = SeedLabels.of(splits["train"], labels[splits["train"]])
     for share in (0.0,) if words is None else WORDS:
         graph = (
             links
             if words is None
-            else Graph.joined({"links": (links, 1.0), "words": (words, share)})
+            else WeightedGraph.joined({"links": (links, 1.0), "words": (words, share)})
         )
         for prior in PRIORS:
             found = propagate(graph, seeds, prior=prior).best
@@ -129,7 +132,7 @@ def chosen(
 
 
 def networks(
-    links: Graph,
+    links: WeightedGraph,
     used: NDArray[np.float32],
     labels: NDArray[np.int64],
     splits: dict[str, Any],
@@ -160,7 +163,7 @@ def networks(
 
 
 def network_of_words(
-    links: Graph,
+    links: WeightedGraph,
     used: NDArray[np.float32],
     labels: NDArray[np.int64],
     splits: dict[str, Any],
@@ -171,18 +174,18 @@ def network_of_words(
     import torch
     from torch import nn
 
-    from handheld.propagation.training import Edges, Kinds, Step, cross_entropy
+    from handheld.propagation.training import EdgeSampler, EdgeWeights, GraphStep, cross_entropy
     from handheld.training import Schedule, fit
 
     inputs = torch.from_numpy(used / np.maximum(used.sum(axis=1, keepdims=True), 1))
     known = np.full(len(labels), -1)
     known[splits["train"]] = labels[splits["train"]]
-    edges = Edges.of(links, known >= 0, Kinds(weight, weight, weight / 10))
+    edges = EdgeSampler.of(links, known >= 0, EdgeWeights(weight, weight, weight / 10))
     torch.manual_seed(seed)
     first = nn.Linear(used.shape[1], 32)
     last = nn.Linear(32, labels.max() + 1)
     network = nn.Sequential(nn.Dropout(), first, nn.ReLU(), nn.Dropout(), last)
-    step = Step(
+    step = GraphStep(
         network,
         lambda nodes: (inputs[nodes],),
         known,
@@ -219,7 +222,7 @@ class Restricted(pickle.Unpickler):
 
 def citations(
     name: str,
-) -> tuple[Graph, NDArray[np.float32] | None, NDArray[np.int64], dict[str, Any]]:
+) -> tuple[WeightedGraph, NDArray[np.float32] | None, NDArray[np.int64], dict[str, Any]]:
     """Return who cites whom, which words each uses (None where they are not there), labels of nodes, and the public splits."""
     files = {
         end: DATA / f"ind.{name}.{end}" for end in ("x", "y", "tx", "ty", "allx", "ally", "graph")
@@ -234,7 +237,7 @@ def citations(
     labels = np.full(nodes, -2)
     labels[:first], labels[test] = read["ally"].argmax(axis=1), read["ty"].argmax(axis=1)
     pairs = np.array([(one, other) for one, others in read["graph"].items() for other in others])
-    links = Graph.of_edges(*np.unique(np.sort(pairs, axis=1), axis=0).T, nodes=nodes)
+    links = WeightedGraph.of_edges(*np.unique(np.sort(pairs, axis=1), axis=0).T, nodes=nodes)
     splits = {"train": np.arange(train), "valid": np.arange(train, train + 500), "test": test}
     if "allx" not in read:
         return links, None, labels, splits
@@ -243,7 +246,7 @@ def citations(
     return links, used, labels, splits
 
 
-def words_alike(used: NDArray[np.float32]) -> Graph:
+def words_alike(used: NDArray[np.float32]) -> WeightedGraph:
     """Join nodes with those that use the most similar words; one without a word is like none."""
     some = np.flatnonzero(used.any(axis=1))
     alike = graph_of(
@@ -253,7 +256,7 @@ def words_alike(used: NDArray[np.float32]) -> Graph:
         reach=len(used),
     )
     owners = np.repeat(np.arange(alike.nodes), np.diff(alike.offsets))
-    return Graph.of_edges(
+    return WeightedGraph.of_edges(
         some[alike.neighbours], some[owners], alike.weights, nodes=len(used), directed=True
     )
 
@@ -271,7 +274,7 @@ def long(_: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def far(shape: str, side: int) -> dict[str, Any]:
-    propagate(Graph.of_edges([0, 1, 2], [1, 2, 0]), Seeds.of([0], [0]))  # compiles
+    propagate(WeightedGraph.of_edges([0, 1, 2], [1, 2, 0]), SeedLabels.of([0], [0]))  # compiles
     if shape == "chain":
         ends = [(np.arange(side - 1), np.arange(1, side))]
     else:
@@ -279,14 +282,14 @@ def far(shape: str, side: int) -> dict[str, Any]:
         ends = [(nodes[:, :-1], nodes[:, 1:]), (nodes[:-1], nodes[1:])]
     sources = np.concatenate([one.ravel() for one, _ in ends])
     targets = np.concatenate([other.ravel() for _, other in ends])
-    graph = Graph.of_edges(sources, targets)
+    graph = WeightedGraph.of_edges(sources, targets)
     cpu = time.process_time()
-    labels = propagate(graph, Seeds.of([0, graph.nodes - 1], [0, 1]))
+    labels = propagate(graph, SeedLabels.of([0, graph.nodes - 1], [0, 1]))
     cpu = time.process_time() - cpu
     return {
         "nodes": graph.nodes,
         "cpu seconds": cpu,
-        "sweeps": labels.sweeps,
+        "sweeps": labels.n_iter,
         "residual": labels.residual,
         "labelled %": 100 * float((labels.best >= 0).mean()),
     }
@@ -305,23 +308,23 @@ def scaling(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield {"case": f"slope of log {column}", "slope": float(np.polyfit(*logs, 1)[0])}
 
 
-def random_graph(edges: int) -> tuple[Graph, Seeds, float]:
+def random_graph(edges: int) -> tuple[WeightedGraph, SeedLabels, float]:
     """Return a graph, seeds, and the seconds that building took. Degrees fall with the root of the rank (Chung and Lu)."""
     nodes, rng = edges // 10, np.random.default_rng(edges)
     names = rng.permutation(nodes)
     ends = [names[(nodes * rng.random(edges) ** 2).astype(np.int64)] for _ in range(2)]
     weights = rng.random(edges, np.float32)
     started = time.perf_counter()
-    graph = Graph.of_edges(*ends, weights, nodes=nodes)
+    graph = WeightedGraph.of_edges(*ends, weights, nodes=nodes)
     seconds = time.perf_counter() - started
-    seeds = Seeds.of(
+    seeds = SeedLabels.of(
         rng.choice(nodes, nodes // 100, replace=False), rng.integers(0, 10, nodes // 100)
     )
     return graph, seeds, seconds
 
 
 def spread(edges: int) -> dict[str, Any]:
-    propagate(Graph.of_edges([0, 1, 2], [1, 2, 0]), Seeds.of([0], [0]))  # compiles
+    propagate(WeightedGraph.of_edges([0, 1, 2], [1, 2, 0]), SeedLabels.of([0], [0]))  # compiles
     graph, seeds, built = random_graph(edges)
     started = time.perf_counter()
     cpu = time.process_time()
@@ -332,7 +335,7 @@ def spread(edges: int) -> dict[str, Any]:
         "build seconds": built,
         "seconds": time.perf_counter() - started,
         "cpu seconds": cpu,
-        "sweeps": labels.sweeps,
+        "sweeps": labels.n_iter,
         "residual": labels.residual,
     }
 
@@ -392,7 +395,7 @@ def joined_by_bits(orders: str) -> Learn:
     def learn(where: NDArray[Any], labels: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
         codes = np.packbits(Signs(4, 64).of_vectors(where), axis=1)
         graph = graph_of(codes, 10, orders=int(orders))
-        return propagate(graph, Seeds.of(np.flatnonzero(known), labels[known])).best
+        return propagate(graph, SeedLabels.of(np.flatnonzero(known), labels[known])).best
 
     return learn
 
@@ -404,8 +407,8 @@ def joined_by_scikit(
 
     matrix = kneighbors_graph(where, 10, mode="connectivity", include_self=True)
     # row i of theirs holds whom node i learns from, as in LabelPropagation
-    graph = Graph.of_matrix(matrix, directed=True)
-    return propagate(graph, Seeds.of(np.flatnonzero(known), labels[known])).best
+    graph = WeightedGraph.of_matrix(matrix, directed=True)
+    return propagate(graph, SeedLabels.of(np.flatnonzero(known), labels[known])).best
 
 
 def by_scikit(name: str) -> Learn:
@@ -425,16 +428,16 @@ def ray(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def cluster(edges: int, workers: int) -> dict[str, Any]:
-    propagate(Graph.of_edges([0, 1, 2], [1, 2, 0]), Seeds.of([0], [0]))  # compiles
+    propagate(WeightedGraph.of_edges([0, 1, 2], [1, 2, 0]), SeedLabels.of([0], [0]))  # compiles
     graph, seeds, _ = random_graph(edges)
     took, found, sweeps = [], [], []
-    for engine in ("local", "ray"):
+    for backend in ("local", "ray"):
         started, told = time.perf_counter(), []
         found.append(
             propagate(
                 graph,
                 seeds,
-                engine=engine,
+                backend=backend,
                 workers=workers,
                 report=lambda *numbers, told=told: told.append(numbers),
             )

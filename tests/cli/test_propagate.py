@@ -54,7 +54,7 @@ def test_relations_that_are_not_named_count_nothing(files: list[str]):
 
 
 def test_options_reach_the_sweeps(files: list[str]):
-    options = ["--prior", "1", "--kept", "1", "--asynchronous"]
+    options = ["--prior", "1", "--max-labels", "1", "--asynchronous"]
     done = RUNNER.invoke(app, ["propagate", *options, *files])
     assert done.exit_code == 0, done.output
     shares = parquet.read_table(files[-1]).column("shares").to_pylist()
@@ -93,7 +93,7 @@ def test_a_long_graph_is_labelled_whole_and_what_is_not_reached_is_said(
 def test_sweeps_that_run_out_are_said(files: list[str], tmp_path: Path):
     ladder(files, 50)
     done = RUNNER.invoke(
-        app, ["propagate", *files, "--sweeps", "3", "--json", str(tmp_path / "r.json")]
+        app, ["propagate", *files, "--max-iter", "3", "--json", str(tmp_path / "r.json")]
     )
     assert done.exit_code == 0, done.output
     assert "warning: sweeps ran out before labels were still" in done.stderr
@@ -140,10 +140,10 @@ def test_copies_of_a_text_get_its_label(files: list[str]):
         (["--relation", "friend=much"], "got 'friend=much'"),
         (["--relation", "=1"], "got '=1'"),
         (["--relation", "foe=1"], "graph.parquet.*got {'foe': 1.0}"),
-        (["--kept", "0"], "kept is 0"),
+        (["--max-labels", "0"], "max_labels is 0"),
         (["--prior", "inf"], "prior is inf"),
         (["--tolerance", "nan"], "tolerance is nan"),
-        (["--engine", "spark"], "no engine 'spark'"),
+        (["--backend", "spark"], "no backend 'spark'"),
     ],
 )
 def test_what_cannot_be_asked_for(files: list[str], options: list[str], message: str):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 from scipy.sparse.linalg import spsolve
 
-from handheld.propagation import Graph, Seeds
+from handheld.propagation import SeedLabels, WeightedGraph
 
 Solution = Callable[..., NDArray[np.float64]]
 
@@ -19,16 +19,16 @@ def solution() -> Solution:
 
 
 @pytest.fixture(scope="session")
-def joined() -> Callable[[Graph, Seeds], NDArray[np.bool_]]:
+def joined() -> Callable[[WeightedGraph, SeedLabels], NDArray[np.bool_]]:
     return joined_with_seeds
 
 
 def solved_directly(
-    graph: Graph, seeds: Seeds, classes: int, *, smooth: float = 1.0, prior: float = 0.01
+    graph: WeightedGraph, seeds: SeedLabels, classes: int, *, mu: float = 1.0, prior: float = 0.01
 ) -> NDArray[np.float64]:
     """Return (nodes, classes) shares: of seeds as given, of all others
 
-    (smooth * sum_j w_ij + prior) x_ic - smooth * sum_j w_ij x_jc = prior / classes.
+    (mu * sum_j w_ij + prior) x_ic - mu * sum_j w_ij x_jc = prior / classes.
     """
     nodes = graph.nodes
     weights = csr_array(
@@ -41,14 +41,14 @@ def solved_directly(
     free = np.flatnonzero(totals[:, 0] == 0)
     if not len(free):
         return shares
-    matrix = diags_array(smooth * weights.sum(axis=1) + prior) - smooth * weights
-    known = smooth * (weights @ shares)[free] + prior / classes
+    matrix = diags_array(mu * weights.sum(axis=1) + prior) - mu * weights
+    known = mu * (weights @ shares)[free] + prior / classes
     solved = spsolve(matrix.tocsr()[free][:, free].tocsc(), known)
     shares[free] = solved.reshape(len(free), classes)
     return shares
 
 
-def joined_with_seeds(graph: Graph, seeds: Seeds) -> NDArray[np.bool_]:
+def joined_with_seeds(graph: WeightedGraph, seeds: SeedLabels) -> NDArray[np.bool_]:
     """Return which nodes a path joins with a seed, by growing the set until it stays."""
     reached = np.zeros(graph.nodes, bool)
     reached[seeds.nodes] = True

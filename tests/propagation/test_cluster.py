@@ -7,28 +7,28 @@ import sys
 import pytest
 
 from handheld.errors import MissingDependencyError
-from handheld.propagation import Graph, Seeds, propagate
+from handheld.propagation import SeedLabels, WeightedGraph, propagate
 
 SCRIPT = """
 import json, os
 from pathlib import Path
 import numpy as np
 from handheld.errors import TrainingError
-from handheld.propagation import Graph, Seeds, propagate
+from handheld.propagation import WeightedGraph, SeedLabels, propagate
 from handheld.propagation import cluster
 from handheld.cluster import connected, ray_module
-from handheld.propagation.parts import Coefficients, Masses, Rule
+from handheld.propagation.parts import SweepCoefficients, LabelMasses, SweepRule
 
 rng = np.random.default_rng(0)
-graph = Graph.of_edges(*rng.integers(0, 400, (2, 2000)), rng.random(2000))
-few = Seeds.of(rng.choice(400, 30, replace=False), rng.integers(0, 7, 30))
-many = Seeds.of(rng.choice(400, 150, replace=False), rng.integers(0, 90, 150))
+graph = WeightedGraph.of_edges(*rng.integers(0, 400, (2, 2000)), rng.random(2000))
+few = SeedLabels.of(rng.choice(400, 30, replace=False), rng.integers(0, 7, 30))
+many = SeedLabels.of(rng.choice(400, 150, replace=False), rng.integers(0, 90, 150))
 home, found = set(Path.home().iterdir()), {}
 
 def same(seeds=few, **engine):
-    told, theirs, how = [], [], {"kept": 4}
+    told, theirs, how = [], [], {"max_labels": 4}
     ours = propagate(graph, seeds, report=lambda *numbers: told.append(numbers), **how)
-    labels = propagate(graph, seeds, engine="ray", report=lambda *numbers: theirs.append(numbers), **how, **engine)
+    labels = propagate(graph, seeds, backend="ray", report=lambda *numbers: theirs.append(numbers), **how, **engine)
     bits = [(each.names.tobytes(), each.shares.tobytes()) for each in (ours, labels)]
     return bits[0] == bits[1] and told == theirs and len(told) > 20 and labels.converged
 
@@ -39,9 +39,9 @@ with connected(None) as ray:
     found["of labels of which each node stores a few"] = same(many, workers=2)
     found["which stays connected"] = ray.is_initialized()
     nodes = np.ones(400)
-    masses = Masses(np.empty((400, 0), np.int32), np.zeros((400, 1)), 7)
-    coefficients = Coefficients(nodes > 0, nodes, nodes)
-    with cluster.on_cluster(None, 2)(graph, coefficients, masses, Rule(True, 1)) as spread:
+    masses = LabelMasses(np.empty((400, 0), np.int32), np.zeros((400, 1)), 7)
+    coefficients = SweepCoefficients(nodes > 0, nodes, nodes)
+    with cluster.on_cluster(None, 2)(graph, coefficients, masses, SweepRule(True, 1)) as spread:
         spread.sweep(1.0, choose=False)
         ray.kill(spread._workers[1])
         try:
@@ -72,4 +72,4 @@ def test_it_is_the_result_of_one_process():
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"pip install .*\[cluster\]"):
-        propagate(Graph.of_edges([0], [1]), Seeds.of([0], [0]), engine="ray")
+        propagate(WeightedGraph.of_edges([0], [1]), SeedLabels.of([0], [0]), backend="ray")

@@ -6,7 +6,7 @@ import pytest
 from pyarrow import parquet
 
 from handheld.errors import FileError, InputError
-from handheld.propagation import Graph, Labels, propagate, read_seeds, write_labels
+from handheld.propagation import Labels, WeightedGraph, propagate, read_seeds, write_labels
 
 
 def test_lines_of_a_node_and_a_label(tmp_path: Path):
@@ -94,7 +94,7 @@ def test_ids_above_all_signed_numbers_come_back(tmp_path: Path, nodes: list[int]
         pyarrow.table({"source": ends, "target": ends.take([1, 2, 0])}), tmp_path / "g.parquet"
     )
     (tmp_path / "seeds").write_text(f"{nodes[0]}\ta\n{nodes[1]}\tb\n")
-    graph = Graph.read(tmp_path / "g.parquet")
+    graph = WeightedGraph.read(tmp_path / "g.parquet")
     seeds, names = read_seeds(tmp_path / "seeds", graph.nodes, graph.ids)
     write_labels(tmp_path / "labels.parquet", propagate(graph, seeds), names, graph.ids)
     written = parquet.read_table(tmp_path / "labels.parquet").to_pylist()

@@ -8,10 +8,10 @@ from pyarrow import parquet
 from scipy.sparse import csr_array
 
 from handheld.errors import InputError
-from handheld.propagation import Graph
+from handheld.propagation import WeightedGraph
 
 
-def rows(graph: Graph) -> dict[int, dict[int, float]]:
+def rows(graph: WeightedGraph) -> dict[int, dict[int, float]]:
     return {
         node: dict(zip(graph.neighbours[a:b].tolist(), graph.weights[a:b].tolist(), strict=True))
         for node, (a, b) in enumerate(zip(graph.offsets[:-1], graph.offsets[1:], strict=True))
@@ -19,31 +19,42 @@ def rows(graph: Graph) -> dict[int, dict[int, float]]:
 
 
 def test_edges_join_both_ends_and_add_up():
-    graph = Graph.of_edges([0, 1, 0, 2], [1, 2, 1, 2], [1.0, 2.0, 0.5, 9.0], nodes=4)
+    graph = WeightedGraph.of_edges([0, 1, 0, 2], [1, 2, 1, 2], [1.0, 2.0, 0.5, 9.0], nodes=4)
     assert rows(graph) == {0: {1: 1.5}, 1: {0: 1.5, 2: 2.0}, 2: {1: 2.0}, 3: {}}
     assert (graph.nodes, graph.edges) == (4, 4)
 
 
 def test_directed_edges_lead_from_source_to_target():
-    assert rows(Graph.of_edges([0, 1], [1, 2], directed=True)) == {0: {}, 1: {0: 1.0}, 2: {1: 1.0}}
+    assert rows(WeightedGraph.of_edges([0, 1], [1, 2], directed=True)) == {
+        0: {},
+        1: {0: 1.0},
+        2: {1: 1.0},
+    }
 
 
 def test_edges_that_weigh_nothing_are_none():
-    assert rows(Graph.of_edges([0, 1], [1, 2], [0.0, 1.0])) == {0: {}, 1: {2: 1.0}, 2: {1: 1.0}}
-    assert Graph.of_edges([], []).nodes == 0
+    assert rows(WeightedGraph.of_edges([0, 1], [1, 2], [0.0, 1.0])) == {
+        0: {},
+        1: {2: 1.0},
+        2: {1: 1.0},
+    }
+    assert WeightedGraph.of_edges([], []).nodes == 0
 
 
 def test_a_matrix_that_holds_both_directions_counts_once():
     matrix = csr_array(np.array([[0, 2.0, 0], [2.0, 0, 1.0], [0, 1.0, 0]]))
     expected = {0: {1: 2.0}, 1: {0: 2.0, 2: 1.0}, 2: {1: 1.0}}
-    assert rows(Graph.of_matrix(matrix)) == expected
+    assert rows(WeightedGraph.of_matrix(matrix)) == expected
     half = csr_array(np.array([[0, 2.0, 0], [0, 0, 1.0], [0, 0, 0]]))
-    assert rows(Graph.of_matrix(half)) == expected
+    assert rows(WeightedGraph.of_matrix(half)) == expected
 
 
 def test_relations_count_as_much_as_they_are_told_to():
-    friends, likes = Graph.of_edges([0], [1], nodes=3), Graph.of_edges([0, 1], [1, 2], nodes=3)
-    assert rows(Graph.joined({"friends": (friends, 2.0), "likes": (likes, 0.5)})) == {
+    friends, likes = (
+        WeightedGraph.of_edges([0], [1], nodes=3),
+        WeightedGraph.of_edges([0, 1], [1, 2], nodes=3),
+    )
+    assert rows(WeightedGraph.joined({"friends": (friends, 2.0), "likes": (likes, 0.5)})) == {
         0: {1: 2.5}, 1: {0: 2.5, 2: 0.5}, 2: {1: 0.5},
     }  # fmt: skip
 
@@ -56,13 +67,17 @@ def test_parquet(tmp_path: Path):
         "relation": ["a", "b", "a"],
     }
     parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
-    assert rows(Graph.read(tmp_path / "g.parquet"))[0] == {1: 1.0, 2: 3.0}
-    assert rows(Graph.read(tmp_path / "g.parquet", {"b": 2.0})) == {0: {}, 1: {2: 4.0}, 2: {1: 4.0}}
+    assert rows(WeightedGraph.read(tmp_path / "g.parquet"))[0] == {1: 1.0, 2: 3.0}
+    assert rows(WeightedGraph.read(tmp_path / "g.parquet", {"b": 2.0})) == {
+        0: {},
+        1: {2: 4.0},
+        2: {1: 4.0},
+    }
     parquet.write_table(pyarrow.table({"source": [0]}), tmp_path / "half.parquet")
     (tmp_path / "text.parquet").write_text("no table")
     for name in ("half", "text", "none"):
         with pytest.raises(InputError, match=f"{name}.parquet cannot be read as a graph"):
-            Graph.read(tmp_path / f"{name}.parquet")
+            WeightedGraph.read(tmp_path / f"{name}.parquet")
 
 
 @pytest.mark.parametrize(
@@ -120,14 +135,14 @@ def test_what_no_file_of_a_graph_can_hold(
 ):
     parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
     with pytest.raises(InputError, match=f"g.parquet cannot be read as a graph: .*{message}"):
-        Graph.read(tmp_path / "g.parquet", relations)
+        WeightedGraph.read(tmp_path / "g.parquet", relations)
 
 
 def test_relations_may_be_stored_as_numbers_of_names(tmp_path: Path):
     kinds = pyarrow.array(["a", "b", "a"]).dictionary_encode()
     table = pyarrow.table({"source": [0, 1, 2], "target": [1, 2, 0], "relation": kinds})
     parquet.write_table(table, tmp_path / "g.parquet", row_group_size=1)
-    assert rows(Graph.read(tmp_path / "g.parquet", {"a": 0.5})) == {
+    assert rows(WeightedGraph.read(tmp_path / "g.parquet", {"a": 0.5})) == {
         0: {1: 0.5, 2: 0.5},
         1: {0: 0.5},
         2: {0: 0.5},
@@ -160,22 +175,22 @@ def test_relations_may_be_stored_as_numbers_of_names(tmp_path: Path):
 )
 def test_what_no_edge_can_be(arguments: tuple[list[float], ...], message: str):
     with pytest.raises(InputError, match=message):
-        Graph.of_edges(*arguments)
+        WeightedGraph.of_edges(*arguments)
 
 
 def test_nodes_beyond_those_there_are():
     with pytest.raises(InputError, match="edge 0 joins node 3; expected nodes 0 to 2"):
-        Graph.of_edges([0], [3], nodes=3)
+        WeightedGraph.of_edges([0], [3], nodes=3)
 
 
 @pytest.mark.parametrize("nodes", [2.5, -1, "many", 1 << 31])
 def test_what_no_number_of_nodes_can_be(nodes: object):
     with pytest.raises(InputError, match="nodes is"):
-        Graph.of_edges([0], [1], nodes=nodes)  # type: ignore[arg-type]
+        WeightedGraph.of_edges([0], [1], nodes=nodes)  # type: ignore[arg-type]
 
 
 def test_numbers_with_gaps_are_nodes_where_that_is_said():
-    assert Graph.of_edges([0], [5_000_000], nodes=5_000_001).nodes == 5_000_001
+    assert WeightedGraph.of_edges([0], [5_000_000], nodes=5_000_001).nodes == 5_000_001
 
 
 @pytest.mark.parametrize(
@@ -196,7 +211,7 @@ def test_numbers_with_gaps_are_nodes_where_that_is_said():
 )
 def test_nodes_of_a_file_may_have_names(tmp_path: Path, source: list, target: list, ids: list):
     parquet.write_table(pyarrow.table({"source": source, "target": target}), tmp_path / "g.parquet")
-    graph = Graph.read(tmp_path / "g.parquet")
+    graph = WeightedGraph.read(tmp_path / "g.parquet")
     assert graph.ids is not None
     assert graph.ids.tolist() == ids
     first, middle = ids.index(source[1]), ids.index(source[0])
@@ -211,7 +226,7 @@ def test_nodes_of_a_file_may_have_names(tmp_path: Path, source: list, target: li
 def test_numbers_of_two_types_are_not_rounded(tmp_path: Path):
     columns = {"source": np.array([1 << 60, (1 << 60) + 1], np.uint64), "target": np.array([3, 4])}
     parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
-    graph = Graph.read(tmp_path / "g.parquet")
+    graph = WeightedGraph.read(tmp_path / "g.parquet")
     assert graph.ids is not None
     assert graph.ids.tolist() == [3, 4, 1 << 60, (1 << 60) + 1]
 
@@ -221,20 +236,20 @@ def test_texts_may_be_stored_as_a_dictionary(tmp_path: Path):
         {"source": pyarrow.array(["b", "a"]).dictionary_encode(), "target": ["a", "c"]}
     )
     parquet.write_table(table, tmp_path / "g.parquet")
-    graph = Graph.read(tmp_path / "g.parquet")
+    graph = WeightedGraph.read(tmp_path / "g.parquet")
     assert graph.ids is not None
     assert graph.ids.tolist() == ["a", "b", "c"]
 
 
 def test_relations_keep_what_nodes_are_called():
-    one = replace(Graph.of_edges([0], [1]), ids=np.array([5, 9]))
-    assert Graph.joined({"a": (one, 1.0), "b": (one, 2.0)}).ids.tolist() == [5, 9]
+    one = replace(WeightedGraph.of_edges([0], [1]), ids=np.array([5, 9]))
+    assert WeightedGraph.joined({"a": (one, 1.0), "b": (one, 2.0)}).ids.tolist() == [5, 9]
     with pytest.raises(InputError, match="same nodes"):
-        Graph.joined({"a": (one, 1.0), "b": (Graph.of_edges([0], [1]), 2.0)})
+        WeightedGraph.joined({"a": (one, 1.0), "b": (WeightedGraph.of_edges([0], [1]), 2.0)})
 
 
 def test_a_reversed_graph_by_hand():
-    graph = Graph.of_edges([0, 1, 0], [1, 2, 2], [1.0, 2.0, 3.0], directed=True)
+    graph = WeightedGraph.of_edges([0, 1, 0], [1, 2, 2], [1.0, 2.0, 3.0], directed=True)
     assert rows(graph) == {0: {}, 1: {0: 1.0}, 2: {0: 3.0, 1: 2.0}}
     assert rows(graph.reversed()) == {0: {1: 1.0, 2: 3.0}, 1: {2: 2.0}, 2: {}}
 
@@ -242,24 +257,29 @@ def test_a_reversed_graph_by_hand():
 @pytest.mark.parametrize("share", [-1.0, float("inf"), float("nan")])
 def test_relations_whose_weight_is_none(share: float):
     with pytest.raises(InputError, match="the weight of 'friends' is"):
-        Graph.joined({"friends": (Graph.of_edges([0], [1]), share)})
+        WeightedGraph.joined({"friends": (WeightedGraph.of_edges([0], [1]), share)})
 
 
 @pytest.mark.parametrize("matrix", [np.eye(2), csr_array((2, 3)), None])
 def test_what_is_no_adjacency(matrix: object):
     with pytest.raises(InputError, match="sparse matrix"):
-        Graph.of_matrix(matrix)
+        WeightedGraph.of_matrix(matrix)
 
 
 def test_relations_over_other_nodes():
     with pytest.raises(InputError, match="same nodes"):
-        Graph.joined({"a": (Graph.of_edges([0], [1]), 1.0), "b": (Graph.of_edges([0], [2]), 1.0)})
+        WeightedGraph.joined(
+            {
+                "a": (WeightedGraph.of_edges([0], [1]), 1.0),
+                "b": (WeightedGraph.of_edges([0], [2]), 1.0),
+            }
+        )
     with pytest.raises(InputError, match="none"):
-        Graph.joined({})
+        WeightedGraph.joined({})
 
 
 def test_a_matrix_that_rounding_made_unsymmetric_is_not_doubled():
     matrix = csr_array(np.array([[0, 0.3, 0], [0.3, 0, 0.7], [0, 0.7, 0]]))
     nearly = matrix.copy()
     nearly[0, 1] *= 1 + 1e-15
-    assert rows(Graph.of_matrix(nearly)) == rows(Graph.of_matrix(matrix))
+    assert rows(WeightedGraph.of_matrix(nearly)) == rows(WeightedGraph.of_matrix(matrix))

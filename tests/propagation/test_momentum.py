@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.polynomial import chebyshev
 
-from handheld.propagation.momentum import Momentum
+from handheld.propagation.momentum import ChebyshevMomentum
 
 
 def polynomial(degree: int, where: float) -> float:
@@ -14,7 +14,7 @@ def polynomial(degree: int, where: float) -> float:
 @pytest.mark.parametrize("eigenvalue", [-0.9, -0.2, 0.5, 0.9])
 def test_errors_shrink_as_the_polynomials_say(eigenvalue: float):
     """The error of an eigenvalue is T_k(eigenvalue / radius) / T_k(1 / radius) after k sweeps."""
-    momentum = Momentum(0.9, 0.99)
+    momentum = ChebyshevMomentum(0.9, 0.99)
     before, now = 1.0, 1.0
     for degree in range(1, 8):
         after = before + momentum.omega() * (eigenvalue * now - before)
@@ -26,7 +26,7 @@ def test_errors_shrink_as_the_polynomials_say(eigenvalue: float):
 
 
 def sweeps_until_still(eigenvalues: np.ndarray, radius: float) -> int:
-    momentum = Momentum(radius, 0.99999)
+    momentum = ChebyshevMomentum(radius, 0.99999)
     before = now = np.ones(len(eigenvalues), eigenvalues.dtype)
     for sweep in range(1, 20_000):
         change = eigenvalues * now - now
@@ -52,7 +52,7 @@ def test_eigenvalues_on_a_circle_are_survived():
 
 
 def test_without_a_radius_sweeps_are_plain():
-    momentum = Momentum(0.0, 0.5)
+    momentum = ChebyshevMomentum(0.0, 0.5)
     for change in (1.0, 0.5, 0.25):
         assert momentum.omega() == 1.0
         momentum.hear(change)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.propagation import Seeds, propagate
+from handheld.propagation import SeedLabels, propagate
 from handheld.propagation.neighbours import graph_of, near
 
 
@@ -81,7 +81,7 @@ def test_all_copies_of_a_labelled_code_get_its_label():
     graph = graph_of(codes, 10)
     assert graph.edges < 2 * 11 * 4002 + 2 * 6000
     ends = [np.flatnonzero(which == group)[-1] for group in (0, 1)]
-    labels = propagate(graph, Seeds.of(ends, [0, 1]))
+    labels = propagate(graph, SeedLabels.of(ends, [0, 1]))
     assert set(labels.best[which == 0].tolist()) == {0}
     assert set(labels.best[which == 1].tolist()) == {1}
     for group in (0, 1):
@@ -95,7 +95,8 @@ def test_a_seed_among_copies_outweighs_many_near_codes_of_another_label():
     near_codes = np.eye(120, 128, dtype=np.uint8)
     codes = np.concatenate([code.repeat(50, axis=0), np.packbits(near_codes, axis=1)])
     labels = propagate(
-        graph_of(codes, 60, orders=1, reach=200), Seeds.of([49, *range(50, 170)], [0, *[1] * 120])
+        graph_of(codes, 60, orders=1, reach=200),
+        SeedLabels.of([49, *range(50, 170)], [0, *[1] * 120]),
     )
     assert labels.best[:49].tolist() == [0] * 49
 
@@ -141,7 +142,7 @@ def test_where_all_are_compared_near_is_brute_force_with_copies_too(
 def test_only_copies_are_joined_too():
     graph = graph_of(np.full((5, 4), 7, np.uint8))
     assert (graph.nodes, graph.edges) == (5, 8)
-    assert propagate(graph, Seeds.of([3], [0])).best.tolist() == [0] * 5
+    assert propagate(graph, SeedLabels.of([3], [0])).best.tolist() == [0] * 5
     assert graph_of(np.zeros((0, 4), np.uint8)).nodes == 0
 
 

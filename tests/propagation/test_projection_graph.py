@@ -42,7 +42,7 @@ def test_votes_by_hand():
 
 
 def test_rare_signatures_are_left_out():
-    assert len(table(fewest=2).keys) < len(table().keys)
+    assert len(table(min_count=2).keys) < len(table().keys)
 
 
 def test_one_example_is_learned_at_once_and_its_weight_is_bounded():
@@ -70,7 +70,7 @@ def test_it_is_written_and_read_back():
 
 
 def test_nothing_is_known_without_texts():
-    empty = table(fewest=1000)
+    empty = table(min_count=1000)
     assert not empty.votes_of(["how are you"]).any()
     assert empty.learned("hello", 1).votes_of(["hello"])[0].argmax() == 1
     assert table().votes_of([]).shape == (0, 3)
@@ -98,7 +98,7 @@ def test_a_table_that_does_not_fit_together_is_refused(part: str):
         ProjectionGraph.of_bytes(replace(graph, **{part: changed}).to_bytes())
 
 
-@pytest.mark.parametrize("wrong", [{"kept": 0}, {"fewest": 0}])
+@pytest.mark.parametrize("wrong", [{"max_labels": 0}, {"min_count": 0}])
 def test_numbers_below_one(wrong: dict[str, int]):
     with pytest.raises(InputError):
         table(**wrong)

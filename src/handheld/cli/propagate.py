@@ -8,7 +8,7 @@ import typer
 from handheld.cli._output import Json, Output, Quiet
 
 if TYPE_CHECKING:
-    from handheld.propagation import Graph, PropagatedLabels
+    from handheld.propagation import PropagatedLabels, WeightedGraph
 
 
 def propagate(
@@ -25,11 +25,11 @@ def propagate(
         typer.Option(help="How much a relation counts, such as likes=0.5; may be repeated."),
     ] = None,
     directed: Annotated[bool, typer.Option(help="Targets learn from sources only.")] = False,
-    kept: Annotated[int, typer.Option(help="Labels that are written of each node.")] = 10,
+    max_labels: Annotated[int, typer.Option(help="Labels that are written of each node.")] = 10,
     prior: Annotated[
         float, typer.Option(help="Weight of the uniform distribution; holds back what is far.")
     ] = 0.01,
-    sweeps: Annotated[int, typer.Option(help="Sweeps at most.")] = 100_000,
+    max_iter: Annotated[int, typer.Option(help="Sweeps at most.")] = 100_000,
     tolerance: Annotated[
         float, typer.Option(help="How far a share may be from the solution when sweeps end.")
     ] = 5e-7,
@@ -37,7 +37,7 @@ def propagate(
         bool, typer.Option(help="Read what this sweep wrote: less memory, one thread.")
     ] = False,
     threads: Annotated[int, typer.Option(help="Threads; with Ray, of each worker.")] = 1,
-    engine: Annotated[
+    backend: Annotated[
         str, typer.Option(help="Where sweeps are made: local, or ray, on a cluster.")
     ] = "local",
     address: Annotated[
@@ -52,12 +52,12 @@ def propagate(
 
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    from handheld.propagation import ConvergenceWarning, Graph, read_seeds, write_labels
+    from handheld.propagation import ConvergenceWarning, WeightedGraph, read_seeds, write_labels
     from handheld.propagation import propagate as spread
 
     output = Output(json=json, quiet=quiet, out=out)
-    joined = Graph.read(graph, _weights(relation), directed=directed)
-    given_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
+    joined = WeightedGraph.read(graph, _weights(relation), directed=directed)
+    seed_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
     columns = (
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
@@ -71,17 +71,26 @@ def propagate(
         warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in one line with the rest
         task = bars.add_task("sweeps", total=None, text="")
         labels = spread(
-            joined, given_labels, classes=len(names), kept=kept, prior=prior, sweeps=sweeps,
-            tolerance=tolerance, synchronous=not asynchronous, threads=threads, engine=engine,
-            address=address, workers=workers,
+            joined,
+            seed_labels,
+            classes=len(names),
+            max_labels=max_labels,
+            prior=prior,
+            max_iter=max_iter,
+            tolerance=tolerance,
+            synchronous=not asynchronous,
+            threads=threads,
+            backend=backend,
+            address=address,
+            workers=workers,
             report=lambda sweep, _, residual: bars.update(
                 task, text=f"{sweep}: at most {residual:.2g} from the solution"
             ),
-        )  # fmt: skip
+        )
     write_labels(out, labels, names, joined.ids)
     output.result("\n".join(_lines(labels)), _values(joined, labels))
     if not labels.converged:
-        output.warn("sweeps ran out before labels were still; raise --sweeps or --prior")
+        output.warn("sweeps ran out before labels were still; raise --max-iter or --prior")
     output.say(f"wrote {out}")
 
 
@@ -89,24 +98,24 @@ def _lines(labels: "PropagatedLabels") -> list[str]:
     nodes = labels.reached + labels.unreached
     lines = [
         f"{labels.reached:,} of {nodes:,} nodes have labels",
-        f"{labels.sweeps:,} sweeps; shares at most {labels.residual:.2g} from the solution",
+        f"{labels.n_iter:,} sweeps; shares at most {labels.residual:.2g} from the solution",
     ]
     if labels.unreached:
         lines.append(f"{labels.unreached:,} nodes have no path to a seed, and no label")
     return lines
 
 
-def _values(graph: "Graph", labels: "PropagatedLabels") -> dict[str, object]:
+def _values(graph: "WeightedGraph", labels: "PropagatedLabels") -> dict[str, object]:
     return {
         "nodes": graph.nodes,
         "edges": graph.edges,
         "classes": labels.classes,
         "converged": labels.converged,
-        "sweeps": labels.sweeps,
+        "sweeps": labels.n_iter,
         "reached": labels.reached,
         "unreached": labels.unreached,
         # no number in JSON is infinite: before the first sweep there is none
-        "residual": labels.residual if labels.sweeps else 0.0,
+        "residual": labels.residual if labels.n_iter else 0.0,
     }
 
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from rich.console import Console
 
 from handheld.demo.digits import digits
-from handheld.propagation import Seeds, graph_of, propagate
+from handheld.propagation import SeedLabels, graph_of, propagate
 from handheld.reports import html_section, html_table
 
 _NEIGHBOURS = 8
@@ -31,7 +31,7 @@ def spread(console: Console) -> Markup:
     rows = []
     for each in _SEEDS:
         known = np.concatenate([np.flatnonzero(labels == kind)[:each] for kind in range(10)])
-        found = propagate(graph, Seeds.of(known, labels[known])).best
+        found = propagate(graph, SeedLabels.of(known, labels[known])).best
         others = np.setdiff1d(np.arange(len(labels)), known)
         nearest = known[_nearest(vectors[others], vectors[known])]
         right = (found[others] == labels[others]).mean()

@@ -7,25 +7,31 @@ import numpy as np
 
 from handheld.errors import InputError
 
-_MOST_NUMBERS = (
-    1 << 31
-)  # 8 GiB of float32: beyond, labels are mostly numbers that something else gave
+# 8 GiB of float32: beyond, labels are mostly numbers that something else gave.
+_MOST_NUMBERS = 1 << 31
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """Return a whole number of ``least`` or more as ``int``. Raises :class:`InputError`."""
+def whole(name: str, value: Any, minimum: int = 1) -> int:
+    """Return a whole number of ``minimum`` or more as ``int``. Raises :class:`InputError`."""
     # a bool is an int to Python, and hardly what was meant by a number of sweeps
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InputError(f"{name} is {value!r}; expected a whole number of {least} or more")
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or value < minimum:
+        raise InputError(f"{name} is {value!r}; expected a whole number of {minimum} or more")
     return int(value)
 
 
-def small_enough(what: str, rows: int, columns: int, instead: str) -> None:
-    """Raise :class:`InputError` for an array of more numbers than ``_MOST_NUMBERS``."""
+def small_enough(name: str, rows: int, columns: int, instead: str) -> None:
+    """Raise :class:`InputError` for an array of more numbers than a machine should hold.
+
+    Args:
+        name: of the array.
+        rows, columns: its shape.
+        instead: what to do.
+    """
     if rows * columns > _MOST_NUMBERS:
         size = 4 * rows * columns / 2**30
         raise InputError(
-            f"{what} of {rows:,} x {columns:,} numbers would take {size:,.0f} GiB: {instead}"
+            f"{name} of {rows:,} x {columns:,} numbers would take {size:,.0f} GiB: {instead}"
         )
 
 

@@ -17,6 +17,7 @@ def compare(words: Any, order: Any, reach: int, neighbours: Any, distance: Any) 
         for after in range(position + 1, min(count, position + 1 + reach)):
             other = order[after]
             apart = 0
+            # 64 bits at once
             for word in range(words.shape[1]):
                 apart += _ones(words[one, word] ^ words[other, word])
             _keep(neighbours[one], distance[one], other, apart)
@@ -38,6 +39,7 @@ def expand(
     Copies are taken from the code's own place on, around in a circle: else all of a thousand copies
     would have the same first ten.
     """
+    # where each code stands among the members
     starts = np.empty(len(numbers), np.int64)
     for position in range(len(members)):
         starts[members[position]] = position
@@ -51,15 +53,15 @@ def expand(
             neighbours[code, filled] = members[position]
             apart[code, filled] = 0
             filled += 1
-        for near in range(others.shape[1]):
-            other = others[group, near]
+        for column in range(others.shape[1]):
+            other = others[group, column]
             if other < 0:
                 break
             for position in range(offsets[other], offsets[other + 1]):
                 if filled == room:
                     break
                 neighbours[code, filled] = members[position]
-                apart[code, filled] = distance[group, near]
+                apart[code, filled] = distance[group, column]
                 filled += 1
 
 
@@ -70,7 +72,7 @@ def _ones(x: Any) -> int:
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     ones = (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return np.int64(ones)  # type: ignore[return-value]
+    return np.int64(ones)  # type: ignore[return-value]  # numba knows it as one of its own
 
 
 @njit(nogil=True, inline="always")
@@ -82,6 +84,7 @@ def _keep(neighbours: Any, distance: Any, other: int, apart: int) -> None:
     for position in range(last + 1):
         if neighbours[position] == other:
             return
+    # from the last one on, each that is further moves one place back
     position = last
     while position > 0 and not _before(
         neighbours[position - 1], distance[position - 1], other, apart

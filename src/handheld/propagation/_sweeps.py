@@ -13,19 +13,30 @@ from numba import njit
 
 from handheld._kernels import kernel
 
-_AHEAD = 64  # edges whose ends are read before they are needed; 16 and 256 were slower
+# Edges whose ends are read before they are needed; 16 and 256 were slower.
+_AHEAD = 64
 
 
 @kernel()
 def sweep_all(
-    offsets: Any, neighbours: Any, weights: Any, free: Any, scale: Any, gap: Any,
-    now: Any, after: Any, first: int, last: int, omega: float,
-) -> Any:  # fmt: skip
+    offsets: Any,
+    neighbours: Any,
+    weights: Any,
+    free: Any,
+    scale: Any,
+    gap: Any,
+    now: Any,
+    after: Any,
+    first: int,
+    last: int,
+    omega: float,
+) -> Any:
     """Move nodes ``first`` to ``last`` towards the mean of their neighbours.
 
     Args:
         offsets: (nodes + 1,) int64.
-        neighbours: (edges,) uint32: signed numbers would be asked each time whether they are below 0.
+        neighbours: (edges,) uint32: signed numbers would be asked each time whether they are below
+            0.
         weights: (edges,) float32.
         free: (nodes,) which nodes learn.
         scale: (nodes,) what turns a node's sum into its mean.
@@ -78,10 +89,22 @@ def _add_all(neighbours: Any, weights: Any, now: Any, begin: int, end: int, sums
 
 @kernel()
 def sweep_kept(
-    offsets: Any, neighbours: Any, weights: Any, free: Any, scale: Any, gap: Any,
-    names: Any, now: Any, new_names: Any, after: Any, first: int, last: int, omega: float,
-    classes: int, choose: bool,
-) -> Any:  # fmt: skip
+    offsets: Any,
+    neighbours: Any,
+    weights: Any,
+    free: Any,
+    scale: Any,
+    gap: Any,
+    names: Any,
+    now: Any,
+    new_names: Any,
+    after: Any,
+    first: int,
+    last: int,
+    omega: float,
+    classes: int,
+    choose: bool,
+) -> Any:
     """Do what :func:`sweep_all` does where a node stores only ``names`` of its labels.
 
     With ``choose`` each node takes the labels that weigh most with its neighbours as
@@ -92,13 +115,13 @@ def sweep_kept(
         As :func:`sweep_all`, changes being added up over a node's labels; and of how many nodes
         the stored labels are others than before.
     """
-    kept = names.shape[1]
+    stored_most = names.shape[1]
     sums = np.zeros(classes, np.float64)
     seen = np.zeros(classes, np.bool_)
     touched = np.empty(classes, np.int32)
     # copies, since asynchronous sweeps write where they read
-    old_names = np.empty(kept, np.int32)
-    old = np.empty(kept, np.float64)
+    old_names = np.empty(stored_most, np.int32)
+    old = np.empty(stored_most, np.float64)
     bound = 0.0
     largest = 0.0
     moved = 0
@@ -116,16 +139,18 @@ def sweep_kept(
         chosen = new_names[node] if choose else names[node]
         stored = 0
         dropped = total
-        while stored < kept and chosen[stored] >= 0:
+        while stored < stored_most and chosen[stored] >= 0:
             dropped -= sums[chosen[stored]]
             stored += 1
+        # what is dropped is shared by all labels that are not stored, and no mass of these
         lost = dropped / (classes - stored) if stored < classes else 0.0
         change = 0.0
-        for slot in range(kept):
+        for slot in range(stored_most):
             before = _mass(old_names, old, chosen[slot]) if choose else old[slot]
             mean = scale[node] * (sums[chosen[slot]] - lost) if slot < stored else 0.0
             change += abs(mean - before)
             after[node, slot] += omega * (mean - after[node, slot])
+        # only what was touched: labels may be many more than a node stores
         for slot in range(count):
             seen[touched[slot]] = False
             sums[touched[slot]] = 0.0
@@ -136,9 +161,16 @@ def sweep_kept(
 
 @njit(nogil=True, inline="always")
 def _add_kept(
-    neighbours: Any, weights: Any, names: Any, now: Any, begin: int, end: int,
-    sums: Any, seen: Any, touched: Any,
-) -> Any:  # fmt: skip
+    neighbours: Any,
+    weights: Any,
+    names: Any,
+    now: Any,
+    begin: int,
+    end: int,
+    sums: Any,
+    seen: Any,
+    touched: Any,
+) -> Any:
     """Add what neighbours store to ``sums``; return how many labels were touched, and the total."""
     count = 0
     total = 0.0

@@ -45,9 +45,16 @@ def waves(offsets: Any, targets: Any, seeds: Any) -> Any:
 
 @kernel()
 def pendant(
-    offsets: Any, neighbours: Any, weights: Any, free: Any, smooth: float, prior: float,
-    parents: Any, factors: Any, leaks: Any,
-) -> Any:  # fmt: skip
+    offsets: Any,
+    neighbours: Any,
+    weights: Any,
+    free: Any,
+    mu: float,
+    prior: float,
+    parents: Any,
+    factors: Any,
+    leaks: Any,
+) -> Any:
     """Eliminate free nodes that have one neighbour, then those that have one left, and so on.
 
     A node whose only neighbour is p holds ``factor`` times what p holds: Gaussian elimination,
@@ -57,7 +64,7 @@ def pendant(
     Args:
         offsets, neighbours, weights: a symmetric graph.
         free: (nodes,) which are not seeds, and reached.
-        smooth, prior: of :func:`handheld.propagation.propagate`.
+        mu, prior: of :func:`handheld.propagation.propagate`.
         parents: (nodes,) to be written: the one neighbour of each that is eliminated.
         factors: (nodes,) to be written: what its masses are times those of its parent.
         leaks: (nodes,) zeros; what eliminated neighbours lose, to be added to the prior.
@@ -84,7 +91,8 @@ def pendant(
             parent = neighbours[edge]
             if gone[parent]:
                 continue
-            weight = smooth * weights[edge]
+            # what the node itself loses to the prior, and those that hung from it
+            weight = mu * weights[edge]
             lost = prior + leaks[node]
             parents[node] = parent
             factors[node] = weight / (weight + lost)
@@ -128,9 +136,17 @@ def row_sums(offsets: Any, neighbours: Any, weights: Any, values: Any, sums: Any
 
 @kernel()
 def arrive(
-    order: Any, level: Any, offsets: Any, neighbours: Any, weights: Any, ratio: float, far: Any,
-    names: Any, masses: Any, classes: int,
-) -> None:  # fmt: skip
+    order: Any,
+    level: Any,
+    offsets: Any,
+    neighbours: Any,
+    weights: Any,
+    ratio: float,
+    far: Any,
+    names: Any,
+    masses: Any,
+    classes: int,
+) -> None:
     """Give ``far`` nodes what comes to them along the shortest ways from nodes that are not far.
 
     Masses fall by a factor with each edge: after some thousand edges no float64 could hold them.
@@ -139,7 +155,7 @@ def arrive(
     Args:
         order, level: of :func:`waves`.
         offsets, neighbours, weights: the edges to each node.
-        ratio: the prior over smooth.
+        ratio: the prior over mu.
         far: (nodes,) whose masses are to be written.
         names, masses: (nodes, kept) labels, -1 behind the last, and their masses; changed.
         classes: number of labels.
@@ -152,6 +168,7 @@ def arrive(
         if not far[node]:
             continue
         highest = _highest(node, level, offsets, neighbours, exponents)
+        # the weights of all neighbours and of the prior: what the sum is a mean over
         total = ratio
         for edge in range(offsets[node], offsets[node + 1]):
             total += weights[edge]
@@ -160,6 +177,7 @@ def arrive(
             row = neighbours[edge]
             if level[row] < 0 or level[row] >= level[node]:
                 continue
+            # 2^-1100 is 0 in float64 already: an exponent far below it says no more
             factor = weights[edge] / total * 2.0 ** max(exponents[row] - highest, -1100)
             for position in range(names.shape[1]):
                 label = names[row, position]
@@ -173,9 +191,11 @@ def arrive(
         take_largest(sums, seen, touched, count, names[node])
         _store(names[node], masses[node], sums)
         exponents[node] = highest + _normalise(masses[node])
+        # only what was touched: labels may be many more than a node stores
         for position in range(count):
             seen[touched[position]] = False
             sums[touched[position]] = 0.0
+    # once all exponents are known, masses are written as they are
     for node in order:
         if far[node]:
             for position in range(names.shape[1]):

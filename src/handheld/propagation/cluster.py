@@ -16,38 +16,45 @@ import numpy as np
 
 from handheld.cluster import connected, ray_module, saying_most
 from handheld.errors import TrainingError
-from handheld.propagation.graph import Graph
-from handheld.propagation.parts import Change, Coefficients, Masses, Rule, Worker, shards
+from handheld.propagation.graph import WeightedGraph
+from handheld.propagation.parts import (
+    LabelMasses,
+    PartWorker,
+    SweepChange,
+    SweepCoefficients,
+    SweepRule,
+    shards,
+)
 
 
-class Cluster:
+class PropagationCluster:
     """Workers that sweep over a graph together.
 
     Args:
         ray: connected.
-        graph, coefficients, start, rule: see :class:`handheld.propagation.parts.Part`.
+        graph, coefficients, start, rule: see :class:`handheld.propagation.parts.GraphPart`.
         workers: into how many parts the graph is cut.
     """
 
     def __init__(
         self,
         ray: Any,
-        graph: Graph,
-        coefficients: Coefficients,
-        start: Masses,
-        rule: Rule,
+        graph: WeightedGraph,
+        coefficients: SweepCoefficients,
+        start: LabelMasses,
+        rule: SweepRule,
         workers: int,
     ):
         self._ray = ray
         self._classes = start.classes
         self._heard: Sequence[Sequence[Any]] = [()] * workers
         # asks for no core, so that any number of workers starts
-        actor = ray.remote(scheduling_strategy="SPREAD")(Worker)
+        actor = ray.remote(scheduling_strategy="SPREAD")(PartWorker)
         self._workers = [
             actor.remote(*shard.take(coefficients, start), rule) for shard in shards(graph, workers)
         ]
 
-    def sweep(self, omega: float, *, choose: bool) -> Change:
+    def sweep(self, omega: float, *, choose: bool) -> SweepChange:
         """Let each worker sweep over its part."""
         returns = 1 + len(self._workers)
         answers = [
@@ -56,35 +63,40 @@ class Cluster:
         ]
         # references: what they name stays where it is read next
         changes, *self._heard = zip(*answers, strict=True)
-        return Change.together(self._got(changes))
+        return SweepChange.together(self._values(changes))
 
-    def masses(self) -> Masses:
+    def masses(self) -> LabelMasses:
         """Return the masses that the last sweep began with."""
-        parts = self._got([worker.masses.remote() for worker in self._workers])
-        names, values = zip(*parts, strict=True)
-        return Masses(np.concatenate(names), np.concatenate(values), self._classes)
+        masses = self._values([worker.masses.remote() for worker in self._workers])
+        names, values = zip(*masses, strict=True)
+        return LabelMasses(np.concatenate(names), np.concatenate(values), self._classes)
 
     def close(self) -> None:
         """End the workers."""
+        # at once: an actor that nobody names any longer ends when Ray gets to it
         for worker in self._workers:
             self._ray.kill(worker)
 
-    def _got(self, references: Sequence[Any]) -> list[Any]:
-        lost = self._ray.exceptions.RayError
+    def _values(self, references: Sequence[Any]) -> list[Any]:
+        """Return what references name. Raises :class:`TrainingError` if a worker is lost."""
+        ray_error = self._ray.exceptions.RayError
         try:
             return list(self._ray.get(list(references)))
-        except lost as error:
+        except ray_error as error:
             cause = getattr(error, "cause", None) or error
-            if not isinstance(cause, lost):
+            if not isinstance(cause, ray_error):
                 raise  # a bug of ours, with its trace
-            what = f"{type(cause).__name__}: {saying_most(str(cause))}"
-            raise TrainingError(f"the cluster lost a worker ({what}); run again") from error
+            reason = f"{type(cause).__name__}: {saying_most(str(cause))}"
+            raise TrainingError(f"the cluster lost a worker ({reason}); run again") from error
 
 
 def on_cluster(
     address: str | None, workers: int
-) -> Callable[[Graph, Coefficients, Masses, Rule], AbstractContextManager[Cluster]]:
-    """Return an engine whose sweeps are made by workers on a Ray cluster, as in one process.
+) -> Callable[
+    [WeightedGraph, SweepCoefficients, LabelMasses, SweepRule],
+    AbstractContextManager[PropagationCluster],
+]:
+    """Return a backend whose sweeps are made by workers on a Ray cluster, as in one process.
 
     Args:
         address: of the cluster; without one a cluster on this machine is started and stopped. In a
@@ -95,15 +107,16 @@ def on_cluster(
         MissingDependencyError: Ray is not installed.
         InputError: there is no cluster at the address.
     """
+    # raises where there is no Ray, before anything is computed
     ray_module()
 
     @contextmanager
     def spread(
-        graph: Graph, coefficients: Coefficients, start: Masses, rule: Rule
-    ) -> Iterator[Cluster]:
+        graph: WeightedGraph, coefficients: SweepCoefficients, start: LabelMasses, rule: SweepRule
+    ) -> Iterator[PropagationCluster]:
         with connected(address) as ray:
-            parts = min(workers, graph.nodes)
-            cluster = Cluster(ray, graph, coefficients, start, rule, parts)
+            count = min(workers, graph.nodes)
+            cluster = PropagationCluster(ray, graph, coefficients, start, rule, count)
             try:
                 yield cluster
             finally:

@@ -10,23 +10,29 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.files import atomic_path
-from handheld.propagation.labels import Labels, Seeds
+from handheld.propagation.labels import Labels, SeedLabels
 from handheld.untrusted import require_file
 
 Find = Callable[[str], int | None]
 """Gives the number of a node that a line names; None if there is no such node."""
 
+# Digits of the largest number of 64 bits.
+_MOST_DIGITS = 20
+# Characters of a line that an error shows.
+_SHOWN = 80
+
 
 def read_seeds(
     path: str | os.PathLike[str], nodes: int, ids: NDArray[Any] | None = None
-) -> tuple[Seeds, tuple[str, ...]]:
+) -> tuple[SeedLabels, tuple[str, ...]]:
     """Read a text file whose lines hold a node, a tab and the name of its label.
 
     Args:
         path: of the file, UTF-8; a node with several labels has several lines, and empty lines are
             skipped.
         nodes: how many there are.
-        ids: (nodes,) what nodes are called, as ``Graph.ids``; without it they are numbers from 0.
+        ids: (nodes,) what nodes are called, as ``WeightedGraph.ids``; without it they are numbers
+            from 0.
 
     Returns:
         The seeds, and the names of labels in the order of the alphabet.
@@ -35,54 +41,70 @@ def read_seeds(
         InputError: no such file, or a line that is not of that form; names the line.
     """
     where = os.fspath(path)
-    try:
-        require_file(path)
-        lines = Path(path).read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{where} cannot be read as seeds: {error}") from error
     find = _finds_number(nodes) if ids is None else _finds_id(ids)
-    node_of = f"0 to {nodes - 1}" if ids is None else "the graph"
-    seeds: dict[tuple[int, str], int] = {}
-    for number, line in enumerate(lines, 1):
+    expected = f"a node of 0 to {nodes - 1}" if ids is None else "a node of the graph"
+    # where each seed stands, so that one that is there twice can be named
+    line_of: dict[tuple[int, str], int] = {}
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         seed = _seed(line, find)
         if seed is None:
-            expected = f"expected a node of {node_of}, a tab and a label"
-            got = repr(line.strip()[:80])
-            raise InputError(f"{where}, line {number}: {expected}, got {got}")
-        first = seeds.setdefault(seed, number)
+            raise InputError(
+                f"{where}, line {number}: expected {expected}, a tab and a label,"
+                f" got {line.strip()[:_SHOWN]!r}"
+            )
+        first = line_of.setdefault(seed, number)
         if first != number:
             node = line.split("\t")[0].strip()
             raise InputError(
-                f"{where}, line {number}: node {node} has the label {seed[1]!r} in line {first} already"
+                f"{where}, line {number}: node {node} has the label {seed[1]!r}"
+                f" in line {first} already"
             )
-    if not seeds:
+    if not line_of:
         raise InputError(f"{where}: expected one seed or more, got an empty file")
-    names = tuple(sorted({label for _, label in seeds}))
+    names = tuple(sorted({label for _, label in line_of}))
     numbers = {name: number for number, name in enumerate(names)}
-    return Seeds.of([node for node, _ in seeds], [numbers[label] for _, label in seeds]), names
+    seed_nodes = [node for node, _ in line_of]
+    seed_labels = [numbers[label] for _, label in line_of]
+    return SeedLabels.of(seed_nodes, seed_labels), names
+
+
+def _lines(path: str | os.PathLike[str]) -> list[str]:
+    """Return the lines of a file. Raises :class:`InputError`."""
+    try:
+        require_file(path)
+        # a mark at the begin of a file does not belong to its first node
+        return Path(path).read_text("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{os.fspath(path)} cannot be read as seeds: {error}") from error
 
 
 def _finds_number(nodes: int) -> Find:
+    """Return what finds nodes that are numbered from 0."""
+    most_digits = len(str(nodes))
+
     def find(text: str) -> int | None:
         # no more digits than the last node has: int() of a million digits takes minutes
-        if not _is_number(text) or len(text) > len(str(nodes)) or int(text) >= nodes:
+        if not _is_number(text) or len(text) > most_digits:
             return None
-        return int(text)
+        number = int(text)
+        return number if number < nodes else None
 
     return find
 
 
 def _finds_id(ids: NDArray[Any]) -> Find:
+    """Return what finds nodes by what they are called."""
     numbers = {name: number for number, name in enumerate(ids.tolist())}
-    digits = ids.dtype.kind in "iu"
+    are_numbers = ids.dtype.kind in "iu"
 
     def find(text: str) -> int | None:
-        if not digits:
+        if not are_numbers:
             return numbers.get(text)
-        # a number of 64 bits has 20 digits at most
-        return numbers.get(int(text)) if _is_number(text) and len(text) <= 20 else None
+        if not _is_number(text) or len(text) > _MOST_DIGITS:
+            return None
+        return numbers.get(int(text))
 
     return find
 
@@ -92,6 +114,7 @@ def _is_number(text: str) -> bool:
 
 
 def _seed(line: str, find: Find) -> tuple[int, str] | None:
+    """Return the node and the label of a line; None for a line of another form."""
     texts = [text.strip() for text in line.split("\t")]
     if len(texts) != 2 or not texts[1]:
         return None
@@ -118,7 +141,8 @@ def write_labels(
         path: of the file, which is either the old one or the new one, whole.
         labels: of each node, the largest share first; a node that nothing reached has empty lists.
         names: of the labels.
-        ids: (nodes,) what nodes are called, as ``Graph.ids``; without it they are numbers from 0.
+        ids: (nodes,) what nodes are called, as ``WeightedGraph.ids``; without it they are numbers
+            from 0.
 
     Raises:
         FileError: the file cannot be written.
@@ -130,15 +154,15 @@ def write_labels(
     except ImportError as error:
         raise MissingDependencyError("pyarrow", "graphs", "writing labels to Parquet") from error
     stored = labels.names >= 0
+    # lists of all nodes are one array, and where each begins
     offsets = np.concatenate([[0], stored.sum(axis=1).cumsum()]).astype(np.int64)
     texts = pyarrow.DictionaryArray.from_arrays(labels.names[stored], list(names))
     lists = pyarrow.LargeListArray
-    table = pyarrow.table(
-        {
-            "node": np.arange(len(stored)) if ids is None else _column(ids),
-            "labels": lists.from_arrays(offsets, texts.dictionary_decode()),
-            "shares": lists.from_arrays(offsets, labels.shares[stored]),
-        }
-    )
+    columns = {
+        "node": np.arange(len(stored)) if ids is None else _column(ids),
+        "labels": lists.from_arrays(offsets, texts.dictionary_decode()),
+        "shares": lists.from_arrays(offsets, labels.shares[stored]),
+    }
+    table = pyarrow.table(columns)
     with atomic_path(path) as temporary:
         parquet.write_table(table, temporary)

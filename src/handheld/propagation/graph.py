@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 from handheld.errors import InputError, MissingDependencyError
 from handheld.propagation._checks import positive, whole
 
-_MOST_NODES = (1 << 31) - 1  # numbers of nodes are int32
-_LEAST_WEIGHT = 1e-35  # below 1e-38 a float32 is 0, and relations are weighted before
-_ROUNDING = 1e-6  # of the largest weight: below, two halves of a matrix are the same, computed in another order
-_MOST_WEIGHT = 1e30  # the sum of 1e8 of them is still a float32
+# Numbers of nodes are int32.
+_MOST_NODES = (1 << 31) - 1
+# Below 1e-38 a float32 is 0, and relations are weighted before; the sum of 1e8 of the largest is
+# still a float32.
+_LEAST_WEIGHT = 1e-35
+_MOST_WEIGHT = 1e30
+# Of the largest weight: below, two halves of a matrix are the same, computed in another order.
+_ROUNDING = 1e-6
 # Numbers of nodes far above the number of edges are names that something else gave. An array for
 # all numbers up to them would take the memory of nodes that nobody meant.
 _FEW_NODES = 1 << 22
 _NODES_AN_EDGE = 32
-_NEEDED = ("source", "target")
-_COLUMNS = (*_NEEDED, "weight")
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class WeightedGraph:
     """Who is joined with whom, and how strongly; rows of a sparse matrix.
 
     Attributes:
@@ -50,13 +52,14 @@ class Graph:
         """Number of edges, each direction counted for itself."""
         return len(self.neighbours)
 
-    def reversed(self) -> "Graph":
+    def reversed(self) -> "WeightedGraph":
         """Return the graph whose edges lead the other way; the same where weights are symmetric."""
         csc_array = _scipy_sparse().csc_array
+        # rows that are read as columns are the transpose
         columns = (self.weights, self.neighbours, self.offsets)
         rows = csc_array(columns, (self.nodes, self.nodes)).tocsr()
         offsets = rows.indptr.astype(np.int64)
-        return Graph(offsets, rows.indices.astype(np.int32), rows.data, self.ids)
+        return WeightedGraph(offsets, rows.indices.astype(np.int32), rows.data, self.ids)
 
     @classmethod
     def of_edges(
@@ -67,7 +70,7 @@ class Graph:
         *,
         nodes: int | None = None,
         directed: bool = False,
-    ) -> "Graph":
+    ) -> "WeightedGraph":
         """Build a graph from edges.
 
         Args:
@@ -88,11 +91,16 @@ class Graph:
         return _rows(source, target, values, count, directed=directed)
 
     @classmethod
-    def of_matrix(cls, matrix: Any, *, directed: bool = False) -> "Graph":
+    def of_matrix(cls, matrix: Any, *, directed: bool = False) -> "WeightedGraph":
         """Build a graph from a sparse adjacency matrix of scipy, (nodes, nodes).
 
-        A matrix that is not symmetric is added to its transpose, unless ``directed``: then row i
-        holds from whom node i learns. Raises :class:`InputError`.
+        Args:
+            matrix: its row i holds from whom node i learns.
+            directed: whether to take it as it is; otherwise a matrix that is not symmetric is added
+                to its transpose.
+
+        Raises:
+            InputError: no sparse square matrix, or weights that no edge can have.
         """
         shape: tuple[int, ...] = getattr(matrix, "shape", ())
         if len(shape) != 2 or shape[0] != shape[1] or not hasattr(matrix, "tocoo"):
@@ -104,7 +112,11 @@ class Graph:
             # Affinities that were computed row by row differ in their last bits.
             directed = apart.nnz == 0 or apart.max() <= _ROUNDING * abs(entries).max()
         return cls.of_edges(
-            entries.col, entries.row, entries.data, nodes=shape[0], directed=directed
+            entries.col,
+            entries.row,
+            entries.data,
+            nodes=shape[0],
+            directed=directed,
         )
 
     @classmethod
@@ -114,7 +126,7 @@ class Graph:
         relations: Mapping[str, float] | None = None,
         *,
         directed: bool = False,
-    ) -> "Graph":
+    ) -> "WeightedGraph":
         """Read a Parquet file of edges: columns ``source`` and ``target``, maybe more.
 
         ``weight`` and ``relation`` are read where there are. Nodes are numbers from 0, texts, or
@@ -137,52 +149,60 @@ class Graph:
             raise MissingDependencyError(
                 "pyarrow", "graphs", "reading a graph from Parquet"
             ) from error
+        # one error for whatever is wrong with the file, so that its name is said
         try:
             table = parquet.read_table(Path(path))
             source, target, ids = _nodes(table.column("source"), table.column("target"))
             weights = _column(table, "weight") if "weight" in table.column_names else None
             if relations is not None:
-                kinds = table.column("relation").combine_chunks().dictionary_encode()
-                weights = _counts(kinds, relations, weights)
+                column = table.column("relation").combine_chunks().dictionary_encode()
+                weights = _counts(column, relations, weights)
             nodes = None if ids is None else len(ids)
             graph = cls.of_edges(source, target, weights, nodes=nodes, directed=directed)
         except (OSError, KeyError, pyarrow.ArrowException, InputError) as error:
             raise InputError(f"{os.fspath(path)} cannot be read as a graph: {error}") from error
-        return cls(graph.offsets, graph.neighbours, graph.weights, ids)
+        return replace(graph, ids=ids)
 
     @classmethod
-    def joined(cls, relations: Mapping[str, tuple["Graph", float]]) -> "Graph":
-        """Add up relations over the same nodes, each with how much it counts, 0 or more.
+    def joined(cls, relations: Mapping[str, tuple["WeightedGraph", float]]) -> "WeightedGraph":
+        """Add up relations over the same nodes.
 
-        Raises :class:`InputError`.
+        Args:
+            relations: graphs by name, each with how much it counts, 0 or more.
+
+        Raises:
+            InputError: relations over other nodes, or numbers outside of these.
         """
-        counts = {name: graph.nodes for name, (graph, _) in relations.items()}
-        if len(set(counts.values())) != 1:
-            raise InputError(f"expected relations over the same nodes, got {counts or 'none'}")
+        _check_nodes({name: graph for name, (graph, _) in relations.items()})
+        weights = []
+        for name, (graph, share) in relations.items():
+            share = positive(f"the weight of {name!r}", share, zero=True)
+            weights.append(graph.weights * share)
         graphs = [graph for graph, _ in relations.values()]
-        ids = graphs[0].ids
-        if any(not _same(ids, graph.ids) for graph in graphs):
-            raise InputError(
-                f"expected relations over the same nodes; those of {list(counts)} differ"
-            )
-        shares = [
-            positive(f"the weight of {name!r}", share, zero=True)
-            for name, (_, share) in relations.items()
-        ]
+        first = graphs[0]
         graph = cls.of_edges(
             np.concatenate([graph.neighbours for graph in graphs]),
             np.concatenate([graph.learners() for graph in graphs]),
-            np.concatenate(
-                [graph.weights * share for graph, share in zip(graphs, shares, strict=True)]
-            ),
-            nodes=graphs[0].nodes,
+            np.concatenate(weights),
+            nodes=first.nodes,
+            # both directions are there already
             directed=True,
         )
-        return cls(graph.offsets, graph.neighbours, graph.weights, ids)
+        return replace(graph, ids=first.ids)
 
     def learners(self) -> NDArray[np.int64]:
         """Return (edges,) the node that each edge leads to."""
         return np.repeat(np.arange(self.nodes), np.diff(self.offsets))
+
+
+def _check_nodes(graphs: Mapping[str, WeightedGraph]) -> None:
+    """Raise :class:`InputError` for relations that are not over the same nodes."""
+    counts = {name: graph.nodes for name, graph in graphs.items()}
+    if len(set(counts.values())) != 1:
+        raise InputError(f"expected relations over the same nodes, got {counts or 'none'}")
+    first, *others = [graph.ids for graph in graphs.values()]
+    if not all(_same(first, ids) for ids in others):
+        raise InputError(f"expected relations over the same nodes; those of {list(counts)} differ")
 
 
 def _same(ids: NDArray[Any] | None, others: NDArray[Any] | None) -> bool:
@@ -211,6 +231,7 @@ def _weights(weights: ArrayLike | None, edges: int) -> NDArray[np.float32]:
     if values.shape != (edges,):
         shape = list(values.shape)
         raise InputError(f"expected {edges} weights, one for each edge, got {shape}")
+    # an empty list is an array of float64
     if edges and values.dtype.kind not in "iuf":
         raise InputError(f"expected weights that are numbers, got {values.dtype}")
     within = (values >= _LEAST_WEIGHT) & (values <= _MOST_WEIGHT)
@@ -218,55 +239,77 @@ def _weights(weights: ArrayLike | None, edges: int) -> NDArray[np.float32]:
     if len(wrong):
         expected = f"0, or {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g}"
         raise InputError(
-            f"edge {wrong[0]} has the weight {values[wrong[0]]}; expected finite numbers: {expected}"
+            f"edge {wrong[0]} has the weight {values[wrong[0]]};"
+            f" expected finite numbers: {expected}"
         )
     return values.astype(np.float32)
 
 
 def _count(source: NDArray[Any], target: NDArray[Any], nodes: int | None) -> int:
     """Return how many nodes there are. Raises :class:`InputError` for ends that are none."""
-    highest = max(int(source.max()), int(target.max())) if len(source) else -1
-    lowest = min(int(source.min()), int(target.min())) if len(source) else 0
+    highest = -1
+    lowest = 0
+    if len(source):
+        highest = max(int(source.max()), int(target.max()))
+        lowest = min(int(source.min()), int(target.min()))
     count = highest + 1 if nodes is None else whole("nodes", nodes, 0)
     if count > _MOST_NODES and nodes is not None:
         raise InputError(f"nodes is {nodes}; a graph holds {_MOST_NODES} at most")
+    # ends are checked before the gap below: a negative number is a slip, and no name
     most = min(count, _MOST_NODES) - 1
     if lowest < 0 or highest > most:
         wrong = lowest if lowest < 0 else highest
         edge = int(np.flatnonzero((source == wrong) | (target == wrong))[0])
         raise InputError(f"edge {edge} joins node {wrong}; expected nodes 0 to {most}")
-    if nodes is None and count > max(_FEW_NODES, _NODES_AN_EDGE * len(source)):
+    if nodes is None and count > _usual_nodes(len(source)):
         raise InputError(
             f"an edge joins node {highest}, but there are {len(source)} edges only: number the"
-            f" nodes from 0 without large gaps (np.unique with return_inverse), or give nodes={count}"
+            " nodes from 0 without large gaps (np.unique with return_inverse),"
+            f" or give nodes={count}"
         )
     return count
 
 
+def _usual_nodes(edges: int) -> int:
+    """Return how many nodes there are at most where their numbers are no names."""
+    return max(_FEW_NODES, _NODES_AN_EDGE * edges)
+
+
 def _nodes(source: Any, target: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Return both columns as numbers, and what those stand for, if it is not themselves."""
-    from pyarrow import types
-
-    texts = [_is_text(column.type) for column in (source, target)]
-    if texts[0] != texts[1]:
+    is_text = _is_text(source.type)
+    if is_text != _is_text(target.type):
         raise InputError(
             f"expected source and target of one type, got {source.type} and {target.type}"
         )
     one = _values(source, "source")
     other = _values(target, "target")
-    if not texts[0]:
-        if not (types.is_integer(source.type) and types.is_integer(target.type)) or not len(one):
+    if not is_text:
+        if _are_numbers(source, target, one, other):
             return one, other, None
-        highest = max(int(one.max()), int(other.max()))
-        if highest < max(_FEW_NODES, _NODES_AN_EDGE * len(one)) or min(one.min(), other.min()) < 0:
-            return one, other, None
-        if (
-            np.promote_types(one.dtype, other.dtype).kind == "f"
-        ):  # what numpy makes of int64 and uint64 together, and rounds
+        # what numpy makes of int64 and uint64 together is float64, which rounds
+        if np.promote_types(one.dtype, other.dtype).kind == "f":
             one = one.astype(np.uint64)
             other = other.astype(np.uint64)
     ids, numbers = np.unique(np.concatenate([one, other]), return_inverse=True)
     return numbers[: len(one)], numbers[len(one) :], ids
+
+
+def _are_numbers(source: Any, target: Any, one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Return whether nodes are numbered from 0, or wrong in a way that is named later.
+
+    Args:
+        source, target: columns.
+        one, other: their values.
+    """
+    from pyarrow import types
+
+    are_whole = types.is_integer(source.type) and types.is_integer(target.type)
+    if not are_whole or not len(one):
+        return True
+    highest = max(int(one.max()), int(other.max()))
+    lowest = min(one.min(), other.min())
+    return bool(highest < _usual_nodes(len(one)) or lowest < 0)
 
 
 def _is_text(data_type: Any) -> bool:
@@ -277,41 +320,57 @@ def _is_text(data_type: Any) -> bool:
 
 
 def _values(column: Any, name: str) -> NDArray[Any]:
+    """Return a column of nodes as an array. Raises :class:`InputError`."""
     if column.null_count:
         raise InputError(f"expected a node as {name}, got {column.null_count} missing values")
     if _is_text(column.type):
         return np.asarray(column.to_pylist(), np.dtypes.StringDType())
-    if column.type.to_pandas_dtype() in (np.object_, np.str_):
+    if _is_object(column):
         raise InputError(f"expected numbers or texts as {name}, got {column.type}")
     return np.asarray(column.to_numpy())
 
 
 def _column(table: Any, name: str) -> NDArray[Any]:
+    """Return a column of numbers as an array. Raises :class:`InputError`."""
     column = table.column(name)
-    if column.null_count or column.type.to_pandas_dtype() in (np.object_, np.str_):
-        missing = f"{column.null_count} missing values"
-        raise InputError(
-            f"expected numbers as {name}, got {missing if column.null_count else column.type}"
-        )
+    if column.null_count:
+        raise InputError(f"expected numbers as {name}, got {column.null_count} missing values")
+    if _is_object(column):
+        raise InputError(f"expected numbers as {name}, got {column.type}")
     return np.asarray(column.to_numpy())
 
 
+def _is_object(column: Any) -> bool:
+    """Return whether numpy has no type of numbers for a column."""
+    return column.type.to_pandas_dtype() in (np.object_, np.str_)
+
+
 def _counts(
-    kinds: Any, relations: Mapping[str, float], weights: NDArray[Any] | None
+    column: Any, relations: Mapping[str, float], weights: NDArray[Any] | None
 ) -> NDArray[Any]:
-    """Return how much each edge counts: its weight times that of its relation."""
-    names = kinds.dictionary.to_pylist()
+    """Return how much each edge counts: its weight times that of its relation.
+
+    Args:
+        column: relations of the edges, encoded as a dictionary.
+        relations: how much each counts.
+        weights: (edges,) of the edges; None where all weigh 1.
+
+    Raises:
+        InputError: relations that are not there, or numbers outside of what an edge can have.
+    """
+    names = column.dictionary.to_pylist()
     unknown = set(relations) - set(names)
     wrong = [name for name, count in relations.items() if not 0 <= count < np.inf]
-    if unknown or wrong or kinds.null_count:
-        there = f"relations of {sorted(map(str, names))}, each with a finite weight of 0 or more"
-        got = f"{dict(relations)} and {kinds.null_count} edges without a relation"
-        raise InputError(f"expected {there}, got {got}")
+    if unknown or wrong or column.null_count:
+        expected = f"relations of {sorted(map(str, names))}, each with a finite weight of 0 or more"
+        got = f"{dict(relations)} and {column.null_count} edges without a relation"
+        raise InputError(f"expected {expected}, got {got}")
     shares = np.array([relations.get(name, 0.0) for name in names], np.float64)
-    counts = shares[kinds.indices.to_numpy()]
+    counts = shares[column.indices.to_numpy()]
     if weights is None:
         return np.asarray(counts)
-    _weights(weights, len(counts))  # a wrong weight is named as it stands in the file
+    # checked before: a wrong weight is named as it stands in the file
+    _weights(weights, len(counts))
     return np.asarray(counts * weights)
 
 
@@ -322,21 +381,24 @@ def _rows(
     nodes: int,
     *,
     directed: bool,
-) -> Graph:
+) -> WeightedGraph:
     """Sort edges by the node that learns from them, and add up those that are there twice."""
-    kept = (sources != targets) & (weights > 0)
-    source = sources[kept].astype(np.int32)
-    target = targets[kept].astype(np.int32)
-    weight = weights[kept]
+    counted = (sources != targets) & (weights > 0)
+    source = sources[counted].astype(np.int32)
+    target = targets[counted].astype(np.int32)
+    weight = weights[counted]
     if not directed:
         both_ways = np.concatenate([target, source])
         source = np.concatenate([source, target])
         target = both_ways
         weight = np.concatenate([weight, weight])
     coo_array = _scipy_sparse().coo_array
-    matrix = coo_array((weight, (target, source)), (nodes, nodes)).tocsr()  # adds up
+    # tocsr() adds up what is there twice; sorted, so that sums are taken in one order
+    matrix = coo_array((weight, (target, source)), (nodes, nodes)).tocsr()
     matrix.sort_indices()
-    return Graph(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
+    return WeightedGraph(
+        matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
+    )
 
 
 def _scipy_sparse() -> Any:

@@ -9,23 +9,26 @@ from numpy.typing import ArrayLike, NDArray
 from handheld.errors import InputError
 from handheld.propagation._checks import small_enough
 
-_WHOLE = ("ii", "iu", "ui", "uu")  # kinds of types
-_MOST_NUMBER = (1 << 31) - 1  # of nodes and labels, which are int32 where they are stored
+# Letters of numpy's types of whole numbers.
+_WHOLE = ("i", "u")
+# Of nodes and labels, which are int32 where they are stored.
+_MOST_NUMBER = (1 << 31) - 1
+# Squares of shares beyond these are no float32, and a share of nothing is none.
 _LEAST_SHARE = 1e-30
 _MOST_SHARE = 1e30
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A distribution over labels for each node, of which the largest ``kept`` shares are stored.
+    """A distribution over labels for each node, of which the largest shares are stored.
 
     After the streaming approximation of EXPANDER (Ravi and Diao, "Large Scale Distributed
     Semi-Supervised Learning Using Streaming Approximation", AISTATS 2016): memory for a node does
     not grow with the number of labels.
 
     Attributes:
-        names: (nodes, kept) int32 labels, the largest share first; -1 where there are fewer.
-        shares: (nodes, kept) float32, 0 to 1.
+        names: (nodes, stored) int32 labels, the largest share first; -1 where there are fewer.
+        shares: (nodes, stored) float32, in [0, 1].
         classes: how many labels there are; those that a node does not store share the rest alike.
     """
 
@@ -46,14 +49,19 @@ class Labels:
     def dense(self) -> NDArray[np.float32]:
         """Return (nodes, classes) shares.
 
-        Raises :class:`InputError` where these are more than 2^31 numbers.
+        Raises:
+            InputError: these would be more than 2^31 numbers.
         """
         small_enough(
-            "dense shares", len(self.names), self.classes,
+            "dense shares",
+            len(self.names),
+            self.classes,
             "read names and shares, which hold what is known, or number labels from 0 without gaps",
-        )  # fmt: skip
+        )
         stored = self.names >= 0
-        rest = (self.rest / np.maximum(self.classes - stored.sum(axis=1), 1)).astype(np.float32)
+        # where all labels are stored the rest is 0
+        others = np.maximum(self.classes - stored.sum(axis=1), 1)
+        rest = (self.rest / others).astype(np.float32)
         shares = np.repeat(rest[:, None], self.classes, axis=1)
         rows, columns = stored.nonzero()
         shares[rows, self.names[rows, columns]] = self.shares[rows, columns]
@@ -71,27 +79,27 @@ class PropagatedLabels(Labels):
     Attributes:
         converged: whether ``residual`` came down to the tolerance or, if float64 cannot tell that,
             below 6e-8, what float32 shares can tell.
-        sweeps: how many were made.
+        n_iter: how many sweeps were made.
         reached: nodes with a label: seeds, and those that a path joins with one.
         unreached: the other nodes.
         residual: the most by which a share can differ from the solution that sweeps go towards.
     """
 
     converged: bool
-    sweeps: int
+    n_iter: int
     reached: int
     unreached: int
     residual: float
 
 
 @dataclass(frozen=True, eq=False)
-class Seeds:
+class SeedLabels:
     """Nodes whose labels are given; they keep them exactly.
 
     Attributes:
         nodes: (seeds,) numbers; a node with several labels is there several times, with each label
             once.
-        labels: (seeds,) 0 to classes - 1.
+        labels: (seeds,) in [0, classes).
         shares: (seeds,) weights of a node's labels against each other, above 0.
     """
 
@@ -100,64 +108,107 @@ class Seeds:
     shares: NDArray[np.float32]
 
     @classmethod
-    def of(cls, nodes: ArrayLike, labels: ArrayLike, shares: ArrayLike | None = None) -> "Seeds":
-        """Build seeds from lists. Raises :class:`InputError` for what cannot be."""
-        where = np.asarray(nodes)
-        what = np.asarray(labels)
-        much = np.ones(where.shape) if shares is None else np.asarray(shares)
-        if not where.size:
+    def of(
+        cls, nodes: ArrayLike, labels: ArrayLike, shares: ArrayLike | None = None
+    ) -> "SeedLabels":
+        """Build seeds from lists.
+
+        Args:
+            nodes: (seeds,) numbers.
+            labels: (seeds,) the label of each.
+            shares: (seeds,) from 1e-30 to 1e30; 1 if left out.
+
+        Raises:
+            InputError: no seeds, numbers outside of these, or a label of a node twice.
+        """
+        node = np.asarray(nodes)
+        label = np.asarray(labels)
+        share = np.ones(node.shape) if shares is None else np.asarray(shares)
+        if not node.size:
             raise InputError("expected one seed or more")
-        shapes_fit = where.ndim == 1 and where.shape == what.shape == much.shape
-        if not (shapes_fit and where.dtype.kind + what.dtype.kind in _WHOLE):
+        shapes_fit = node.ndim == 1 and node.shape == label.shape == share.shape
+        types_fit = node.dtype.kind in _WHOLE and label.dtype.kind in _WHOLE
+        if not (shapes_fit and types_fit):
             raise InputError(
                 "expected nodes and labels (seeds,) of whole numbers, and as many shares"
             )
-        _within("node", where, 0, _MOST_NUMBER)
-        _within("label", what, 0, _MOST_NUMBER)
-        # squares of shares beyond these are no float32, and a share of nothing is none
-        _within("share", much, _LEAST_SHARE, _MOST_SHARE)
-        order = np.lexsort((what, where))
-        twice = np.flatnonzero((np.diff(where[order]) == 0) & (np.diff(what[order]) == 0))
-        if len(twice):
-            node = where[order][twice[0]]
-            label = what[order][twice[0]]
-            raise InputError(f"node {node} has the label {label} twice; expected it once")
-        return cls(where.astype(np.int64), what.astype(np.int32), much.astype(np.float32))
+        _within("node", node, 0, _MOST_NUMBER)
+        _within("label", label, 0, _MOST_NUMBER)
+        _within("share", share, _LEAST_SHARE, _MOST_SHARE)
+        # a label that is there twice would weigh twice without anybody having meant it
+        _once(node, label)
+        return cls(node.astype(np.int64), label.astype(np.int32), share.astype(np.float32))
 
-    def start(self, nodes: int, classes: int, kept: int) -> tuple[Labels, NDArray[np.bool_]]:
+    def start(self, nodes: int, classes: int, max_labels: int) -> tuple[Labels, NDArray[np.bool_]]:
         """Return what is known before anything is propagated, and which nodes are seeds.
+
+        Args:
+            nodes: how many there are.
+            classes: how many labels there are.
+            max_labels: labels of a node that are stored.
 
         Raises:
             InputError: seeds that are no nodes, labels beyond ``classes``, or more labels of one
-                node than are kept.
+                node than are stored.
         """
         if self.nodes.max() >= nodes:
             raise InputError(f"a seed is node {self.nodes.max()}; there are {nodes} nodes")
         if self.labels.max() >= classes:
             raise InputError(f"a seed has label {self.labels.max()}; there are {classes} labels")
+        # node by node, the largest share of each first
         order = np.lexsort((self.labels, -self.shares, self.nodes))
-        where = self.nodes[order]
-        what = self.labels[order]
-        much = self.shares[order].astype(np.float64)
-        first = np.flatnonzero(np.diff(where, prepend=-1))
-        counts = np.diff(first, append=len(where))
-        if counts.max() > kept:
-            node = where[first[counts.argmax()]]
-            raise InputError(f"node {node} has {counts.max()} labels; {kept} are kept: raise kept")
-        names = np.full((nodes, kept), -1, np.int32)
-        shares = np.zeros((nodes, kept), np.float32)
-        column = np.arange(len(where)) - first.repeat(counts)
-        names[where, column] = what
-        shares[where, column] = much / np.add.reduceat(much, first).repeat(counts)
-        fixed = np.zeros(nodes, bool)
-        fixed[where] = True
-        return Labels(names, shares, classes), fixed
+        node = self.nodes[order]
+        column, share = _of_each_node(node, self.shares[order].astype(np.float64))
+        if column.max() >= max_labels:
+            fullest = node[column.argmax()]
+            raise InputError(
+                f"node {fullest} has {column.max() + 1} labels; {max_labels} are kept:"
+                " raise max_labels"
+            )
+        names = np.full((nodes, max_labels), -1, np.int32)
+        names[node, column] = self.labels[order]
+        shares = np.zeros((nodes, max_labels), np.float32)
+        shares[node, column] = share
+        is_seed = np.zeros(nodes, bool)
+        is_seed[node] = True
+        return Labels(names, shares, classes), is_seed
 
 
-def _within(name: str, values: NDArray[Any], least: float, most: float) -> None:
+def _of_each_node(
+    nodes: NDArray[np.int64], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return which of its node's labels each is, from 0, and shares that add up to 1.
+
+    Args:
+        nodes: (seeds,) rising.
+        shares: (seeds,) weights of a node's labels against each other.
+    """
+    first = np.flatnonzero(np.diff(nodes, prepend=-1))
+    counts = np.diff(first, append=len(nodes))
+    column = np.arange(len(nodes)) - first.repeat(counts)
+    totals = np.add.reduceat(shares, first).repeat(counts)
+    return column, shares / totals
+
+
+def _within(name: str, values: NDArray[Any], minimum: float, maximum: float) -> None:
     """Raise :class:`InputError` for the first number that is not within bounds."""
-    wrong = np.flatnonzero(~((values >= least) & (values <= most)))
+    # not (values < minimum) | (values > maximum), which lets a nan pass
+    wrong = np.flatnonzero(~((values >= minimum) & (values <= maximum)))
     if len(wrong):
         raise InputError(
-            f"seed {wrong[0]} has the {name} {values[wrong[0]]}; expected finite numbers of {least:g} to {most:g}"
+            f"seed {wrong[0]} has the {name} {values[wrong[0]]};"
+            f" expected finite numbers of {minimum:g} to {maximum:g}"
+        )
+
+
+def _once(nodes: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Raise :class:`InputError` for a label that a node has twice."""
+    order = np.lexsort((labels, nodes))
+    node = nodes[order]
+    label = labels[order]
+    twice = np.flatnonzero((np.diff(node) == 0) & (np.diff(label) == 0))
+    if len(twice):
+        number = twice[0]
+        raise InputError(
+            f"node {node[number]} has the label {label[number]} twice; expected it once"
         )

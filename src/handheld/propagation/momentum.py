@@ -8,17 +8,26 @@ the largest change of a sweep is looked at, so that all threads and workers toge
 
 import math
 
-_PATIENCE = 8  # sweeps before an estimate is judged: the first changes of a cycle say little
-_PROMISE = 1.5  # log of the factor by then: an estimate from less overshot, which costs more sweeps
-_DAMPING = 0.7  # Hageman and Young's F, 0.65 to 0.85 in their tests
-_GROWTH = 30  # of changes, from which on sweeps diverge; while they converge they may grow tenfold
-_BROKEN = (
-    6  # log of a promise which, where a higher radius would not help, no real eigenvalue breaks
-)
-_RETREATS = 3  # to 0.8 of the radius each, before sweeps become plain, which always converge
+# Sweeps before an estimate is judged: the first changes of a cycle say little.
+_PATIENCE = 8
+# Log of the factor by then: an estimate from less overshot, which costs more sweeps.
+_PROMISE = 1.5
+# Hageman and Young's F, 0.65 to 0.85 in their tests.
+_DAMPING = 0.7
+# Of changes, from which on sweeps diverge; while they converge they may grow tenfold.
+_GROWTH = 30
+# Log of a promise which, where a higher radius would not help, no real eigenvalue breaks.
+_BROKEN = 6
+# To 0.8 of the radius each, before sweeps become plain, which always converge.
+_RETREATS = 3
+_RETREAT = 0.8
+# How much nearer to 1 a new estimate has to be: a restart costs some sweeps.
+_WORTH = 0.9
+# Logs from which on exp() is so large that acosh(x) is log(2 x) to the last bit.
+_LARGE = 20
 
 
-class Momentum:
+class ChebyshevMomentum:
     """Says how far the next sweep goes.
 
     With a radius below the true one sweeps converge, but slower; with eigenvalues that are not
@@ -70,8 +79,7 @@ class Momentum:
         if promised >= _PROMISE and log_ratio > -_DAMPING * promised:
             seen = _acosh_exp(log_ratio + promised)
             radius = min(self._radius * math.cosh(seen / self._steps), self._highest)
-            # a restart costs some sweeps: not for a radius that is hardly another
-            if 1 - radius < 0.9 * (1 - self._radius):
+            if 1 - radius < _WORTH * (1 - self._radius):
                 self._radius = radius
                 self._restart()
                 return
@@ -82,11 +90,13 @@ class Momentum:
 
     def _lower(self) -> None:
         self._retreats += 1
-        self._radius *= 0.8 if self._retreats <= _RETREATS else 0.0
+        self._radius *= _RETREAT if self._retreats <= _RETREATS else 0.0
         self._highest = self._radius
         self._restart()
 
 
 def _acosh_exp(log: float) -> float:
     """Return acosh(exp(log)), 0 for logs below 0, also where exp would overflow."""
-    return log + math.log(2) if log > 20 else math.acosh(max(1.0, math.exp(log)))
+    if log > _LARGE:
+        return log + math.log(2)
+    return math.acosh(max(1.0, math.exp(log)))

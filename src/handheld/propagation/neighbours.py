@@ -6,6 +6,7 @@ there several times are compared once: else copies would have only copies beside
 with n log n, memory with n.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.propagation._checks import whole
-from handheld.propagation.graph import Graph
+from handheld.propagation.graph import WeightedGraph
 
+# Of a code: distances and places of bits are small numbers, and no projection of ours makes more.
 _MOST_BYTES = 64
+# Bits that codes are sorted by: one number of the machine.
+_SORTED_BITS = 64
 # More than all near codes of a code weigh together, ten of its own and those that it is one of ten
 # of. Copies that have no other edge are solved for exactly, so it costs no sweeps.
 _COPY_WEIGHT = 1000.0
@@ -45,48 +49,80 @@ def near(
     others, distance = _near_distinct(distinct.codes, count, orders, reach, seed)
     if len(distinct.codes) == len(codes):
         return others, distance
+    # late: numba takes a second to import
     from handheld.propagation._codes import expand
 
     neighbours = np.full((len(codes), count), -1, np.int32)
     apart = np.full((len(codes), count), -1, np.int32)
     expand(
-        distinct.numbers, distinct.members, distinct.offsets, others, distance, neighbours, apart
+        distinct.numbers,
+        distinct.members,
+        distinct.offsets,
+        others,
+        distance,
+        neighbours,
+        apart,
     )
     return neighbours, apart
 
 
 def graph_of(
     codes: NDArray[np.uint8], count: int = 10, *, orders: int = 8, reach: int = 16, seed: int = 0
-) -> Graph:
+) -> WeightedGraph:
     """Join each code with its near neighbours among other codes, and copies of a code together.
 
-    Edges weigh the share of bits that agree beyond half, 0 to 1; pairs that agree in half of their
-    bits or less are not joined. A code that is there several times has its edges at its first copy,
-    which each other copy is joined with by an edge of 1000: so copies share what comes to any of
-    them, a seed that is a copy outweighs all near codes together, and memory is linear in copies.
+    Edges weigh the share of bits that agree beyond half, in (0, 1]; pairs that agree in half of
+    their bits or less are not joined. A code that is there several times has its edges at its first
+    copy, which each other copy is joined with by an edge of 1000: so copies share what comes to any
+    of them, a seed that is a copy outweighs all near codes together, and memory is linear in
+    copies.
 
     Args and errors are those of :func:`near`.
     """
     distinct = _distinct(codes)
     others, distance = _near_distinct(distinct.codes, count, orders, reach, seed)
-    one, column = (others >= 0).nonzero()
-    other = others[one, column]
-    weights = 1 - distance[one, column] / (4.0 * codes.shape[1])
-    # many pairs are near in both directions
-    pairs = np.minimum(one, other) * len(distinct.codes) + np.maximum(one, other)
-    first = np.unique(pairs, return_index=True)[1]
-    first = first[weights[first] > 0]
-    one = one[first]
-    other = other[first]
+    one, other, weights = _pairs(others, distance, 8 * codes.shape[1])
     heads = distinct.members[distinct.offsets[:-1]]
     head_of = heads[distinct.numbers]
     copies = np.flatnonzero(head_of != np.arange(len(codes)))
-    return Graph.of_edges(
+    copy_weights = np.full(len(copies), _COPY_WEIGHT)
+    return WeightedGraph.of_edges(
         np.concatenate([heads[one], head_of[copies]]),
         np.concatenate([heads[other], copies]),
-        np.concatenate([weights[first], np.full(len(copies), _COPY_WEIGHT)]),
+        np.concatenate([weights, copy_weights]),
         nodes=len(codes),
     )
+
+
+def _pairs(
+    others: NDArray[np.int32], distance: NDArray[np.int32], bits: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    """Return both codes of each pair that is near, once, and what an edge between them weighs.
+
+    Args:
+        others, distance: (codes, count) near codes of each, and in how many bits they differ.
+        bits: of a code.
+    """
+    one, column = (others >= 0).nonzero()
+    other = others[one, column]
+    # 1 for copies, 0 where half of the bits agree, as they do by chance
+    weights = 1 - distance[one, column] / (bits / 2)
+    first = _first_of_pairs(one, other, len(others))
+    first = first[weights[first] > 0]
+    return one[first], other[first], weights[first]
+
+
+def _first_of_pairs(
+    one: NDArray[np.int64], other: NDArray[np.int32], count: int
+) -> NDArray[np.intp]:
+    """Return where each pair stands first: many are near in both directions.
+
+    Args:
+        one, other: (pairs,) numbers of codes.
+        count: of codes.
+    """
+    pairs = np.minimum(one, other) * count + np.maximum(one, other)
+    return np.unique(pairs, return_index=True)[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,20 +171,25 @@ def _near_distinct(
     except ImportError as error:
         raise MissingDependencyError("numba", "graphs", "finding neighbours") from error
     words = _words(codes)
+    bits = 8 * codes.shape[1]
     others = np.full((len(codes), count), -1, np.int32)
-    distance = np.full((len(codes), count), 8 * codes.shape[1] + 1, np.int32)
+    # one more than can differ, so that whatever is compared is nearer
+    distance = np.full((len(codes), count), bits + 1, np.int32)
     rng = np.random.default_rng(seed)
     for _ in range(orders):
-        bits = rng.permutation(8 * codes.shape[1])[:64]
-        compare(words, _sorted_by(codes, bits), reach, others, distance)
+        chosen = rng.permutation(bits)[:_SORTED_BITS]
+        compare(words, _sorted_by(codes, chosen), reach, others, distance)
+    # places that nothing took
     distance[others < 0] = -1
     return others, distance
 
 
 def _words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return (n, words) of 64 bits, zeros behind the last."""
-    padded = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
-    padded[:, : codes.shape[1]] = codes
+    count, width = codes.shape
+    words = math.ceil(width / 8)
+    padded = np.zeros((count, 8 * words), np.uint8)
+    padded[:, :width] = codes
     return padded.view(np.uint64)
 
 
@@ -156,5 +197,8 @@ def _sorted_by(codes: NDArray[np.uint8], bits: NDArray[np.int64]) -> NDArray[np.
     """Return the order of codes by some of their bits."""
     keys = np.zeros(len(codes), np.uint64)
     for bit in bits:
-        keys = keys << np.uint64(1) | (codes[:, bit // 8] >> np.uint8(7 - bit % 8) & np.uint8(1))
+        byte = codes[:, bit // 8]
+        # the first bit of a byte is its highest, as np.packbits has it
+        value = byte >> np.uint8(7 - bit % 8) & np.uint8(1)
+        keys = keys << np.uint64(1) | value
     return keys.argsort(kind="stable")

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import MissingDependencyError
-from handheld.propagation.graph import Graph
+from handheld.propagation.graph import WeightedGraph
 
 News = tuple[NDArray[np.int32], NDArray[np.float64]]
 """Names and masses of nodes that another part reads."""
 
 
 @dataclass(frozen=True)
-class Rule:
+class SweepRule:
     """How sweeps are made; see :func:`handheld.propagation.propagate` for each."""
 
     synchronous: bool
@@ -30,13 +30,13 @@ class Rule:
 
 
 @dataclass(frozen=True, eq=False)
-class Masses:
+class LabelMasses:
     """What has arrived from seeds at each node; see :mod:`handheld.propagation.system`.
 
     Attributes:
-        names: (nodes, kept) int32 labels, -1 behind the last; (nodes, 0) where each node stores all
-            labels in use, in the order in which they are numbered.
-        values: (nodes, kept or labels in use) float64.
+        names: (nodes, stored) int32 labels, -1 behind the last; (nodes, 0) where each node stores
+            all labels in use, in the order in which they are numbered.
+        values: (nodes, stored or labels in use) float64.
         classes: how many labels there are.
     """
 
@@ -44,26 +44,29 @@ class Masses:
     values: NDArray[np.float64]
     classes: int
 
-    def of(self, nodes: Any) -> "Masses":
+    def of(self, nodes: Any) -> "LabelMasses":
         """Return a copy for some nodes."""
-        return Masses(self.names[nodes].copy(), self.values[nodes].copy(), self.classes)
+        # a slice would be a view, and sweeps write what they read
+        return LabelMasses(self.names[nodes].copy(), self.values[nodes].copy(), self.classes)
 
 
 @dataclass(frozen=True, eq=False)
-class Coefficients:
-    """``free``, ``scale`` and ``gap`` of :class:`handheld.propagation.system.System`."""
+class SweepCoefficients:
+    """``free``, ``scale`` and ``gap`` of :class:`handheld.propagation.system.LinearSystem`."""
 
     free: NDArray[np.bool_]
     scale: NDArray[np.float64]
     gap: NDArray[np.float64]
 
-    def of(self, first: int, last: int) -> "Coefficients":
+    def of(self, first: int, last: int) -> "SweepCoefficients":
         """Return those of nodes ``first`` to ``last``."""
-        return Coefficients(self.free[first:last], self.scale[first:last], self.gap[first:last])
+        return SweepCoefficients(
+            self.free[first:last], self.scale[first:last], self.gap[first:last]
+        )
 
 
 @dataclass(frozen=True)
-class Change:
+class SweepChange:
     """What a sweep saw, of masses as they were before it.
 
     Attributes:
@@ -77,7 +80,7 @@ class Change:
     moved: int
 
     @classmethod
-    def together(cls, changes: Sequence["Change"]) -> "Change":
+    def together(cls, changes: Sequence["SweepChange"]) -> "SweepChange":
         """Return the change of all parts; maxima and counts are the same in any order."""
         return cls(
             max(change.bound for change in changes),
@@ -86,7 +89,7 @@ class Change:
         )
 
 
-class Part:
+class GraphPart:
     """Nodes that one process computes.
 
     Args:
@@ -104,74 +107,113 @@ class Part:
         MissingDependencyError: the extra ``train`` is not installed.
     """
 
-    def __init__(self, rows: Graph, coefficients: Coefficients, start: Masses, rule: Rule):
+    def __init__(
+        self,
+        rows: WeightedGraph,
+        coefficients: SweepCoefficients,
+        start: LabelMasses,
+        rule: SweepRule,
+    ):
         try:
             from handheld.propagation._sweeps import sweep_all, sweep_kept
         except ImportError as error:
             raise MissingDependencyError("numba", "graphs", "propagating labels") from error
-        self._all = sweep_all
-        self._kept = sweep_kept
+        self._sweep_all = sweep_all
+        self._sweep_kept = sweep_kept
         self._rows = rows
-        self._numbers = rows.neighbours.view(np.uint32)
+        # signed numbers would be asked each time whether they are below 0
+        self._unsigned = rows.neighbours.view(np.uint32)
         self._coefficients = coefficients
         self.now = start.of(slice(None))
         self._after = start.of(slice(None)) if rule.synchronous else self.now
         self._ranges = ranges(rows, rule.threads)
 
-    def sweep(self, omega: float, *, choose: bool) -> Change:
+    def sweep(self, omega: float, *, choose: bool) -> SweepChange:
         """Compute each node anew.
 
         Args:
             omega: how far to go, see :mod:`handheld.propagation.momentum`.
             choose: whether nodes choose anew which labels they store; then omega is 1.
         """
-        if len(self._ranges) == 1:
-            changes = [self._sweep(self._ranges[0], omega, choose)]
-        else:
-            # late: tables alone need none, and open sooner
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(len(self._ranges)) as pool:
-                changes = list(
-                    pool.map(lambda nodes: self._sweep(nodes, omega, choose), self._ranges)
-                )
+        changes = self._changes(omega, choose)
         before = self.now
         # names change in sweeps that choose only: the others leave those of ``after`` as they were
         names = self._after.names if choose else before.names
-        self.now = Masses(names, self._after.values, before.classes)
-        self._after = Masses(before.names if choose else names, before.values, before.classes)
-        return Change.together(changes)
+        self.now = LabelMasses(names, self._after.values, before.classes)
+        self._after = LabelMasses(before.names if choose else names, before.values, before.classes)
+        return SweepChange.together(changes)
 
-    def masses(self) -> Masses:
+    def _changes(self, omega: float, choose: bool) -> list[SweepChange]:
+        """Compute each range of nodes anew, in a thread of its own if there are several."""
+        if len(self._ranges) == 1:
+            return [self._sweep(self._ranges[0], omega, choose)]
+        # late: tables alone need none, and open sooner
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(len(self._ranges)) as pool:
+            return list(pool.map(lambda nodes: self._sweep(nodes, omega, choose), self._ranges))
+
+    def masses(self) -> LabelMasses:
         """Return the masses that the last sweep began with, whose error its change bounds."""
         return self._after.of(slice(self._rows.nodes))
 
-    def _sweep(self, nodes: tuple[int, int], omega: float, choose: bool) -> Change:
+    def _sweep(self, nodes: tuple[int, int], omega: float, choose: bool) -> SweepChange:
+        """Compute a range of nodes anew."""
+        if self.now.names.shape[1] == 0:
+            return self._sweep_labels_in_use(nodes, omega)
+        return self._sweep_stored_labels(nodes, omega, choose)
+
+    def _sweep_labels_in_use(self, nodes: tuple[int, int], omega: float) -> SweepChange:
         rows = self._rows
         known = self._coefficients
-        now = self.now
-        after = self._after
-        node_values = (known.free, known.scale, known.gap)
-        if now.names.shape[1] == 0:
-            edges = (rows.offsets, self._numbers, rows.weights)
-            values = (now.values, after.values)
-            bound, largest = self._all(*edges, *node_values, *values, *nodes, omega)
-            return Change(bound, largest, moved=0)
-        masses = (now.names, now.values, after.names, after.values)
-        return Change(
-            *self._kept(
-                rows.offsets, rows.neighbours, rows.weights, *node_values, *masses, *nodes, omega,
-                now.classes, choose,
-            )
-        )  # fmt: skip
+        first, last = nodes
+        bound, largest = self._sweep_all(
+            rows.offsets,
+            self._unsigned,
+            rows.weights,
+            known.free,
+            known.scale,
+            known.gap,
+            self.now.values,
+            self._after.values,
+            first,
+            last,
+            omega,
+        )
+        return SweepChange(bound, largest, moved=0)
+
+    def _sweep_stored_labels(
+        self, nodes: tuple[int, int], omega: float, choose: bool
+    ) -> SweepChange:
+        rows = self._rows
+        known = self._coefficients
+        first, last = nodes
+        bound, largest, moved = self._sweep_kept(
+            rows.offsets,
+            rows.neighbours,
+            rows.weights,
+            known.free,
+            known.scale,
+            known.gap,
+            self.now.names,
+            self.now.values,
+            self._after.names,
+            self._after.values,
+            first,
+            last,
+            omega,
+            self.now.classes,
+            choose,
+        )
+        return SweepChange(bound, largest, moved)
 
 
 @dataclass(frozen=True, eq=False)
-class Shard:
+class GraphShard:
     """What one of several processes holds.
 
     Attributes:
-        first, last: its nodes, ``last`` excluded.
+        first, last: its nodes, [first, last).
         rows: the edges to them; its own nodes have numbers from 0, those of other parts the numbers
             after them.
         reads: nodes of other parts that its edges lead to, rising.
@@ -181,28 +223,35 @@ class Shard:
 
     first: int
     last: int
-    rows: Graph
+    rows: WeightedGraph
     reads: NDArray[np.int64]
     tells: tuple[NDArray[np.int64], ...]
     hears: tuple[int, ...]
 
     def take(
-        self, coefficients: Coefficients, start: Masses
-    ) -> tuple["Shard", Coefficients, Masses]:
+        self, coefficients: SweepCoefficients, start: LabelMasses
+    ) -> tuple["GraphShard", SweepCoefficients, LabelMasses]:
         """Return what a worker of it begins with, of what there is of all nodes."""
         held = np.concatenate([np.arange(self.first, self.last), self.reads])
         return self, coefficients.of(self.first, self.last), start.of(held)
 
 
-class Worker:
+class PartWorker:
     """A part among others: hears what their nodes are now, sweeps, and tells what its own are."""
 
-    def __init__(self, shard: Shard, coefficients: Coefficients, start: Masses, rule: Rule):
+    def __init__(
+        self,
+        shard: GraphShard,
+        coefficients: SweepCoefficients,
+        start: LabelMasses,
+        rule: SweepRule,
+    ):
         self._shard = shard
-        self._part = Part(shard.rows, coefficients, start, rule)
+        self._part = GraphPart(shard.rows, coefficients, start, rule)
 
     def sweep(self, omega: float, choose: bool, *heard: News) -> tuple[Any, ...]:
         """Return the change, and news for each part; nothing is heard before the first sweep."""
+        # its own nodes come first, then those that it only reads
         count = self._shard.rows.nodes
         now = self._part.now
         borders = pairwise(self._shard.hears)
@@ -210,47 +259,58 @@ class Worker:
             now.names[count + first : count + last] = names
             now.values[count + first : count + last] = values
         change = self._part.sweep(omega, choose=choose)
+        # other arrays than before: a sweep swaps them
         now = self._part.now
         return change, *((now.names[nodes], now.values[nodes]) for nodes in self._shard.tells)
 
     def masses(self) -> News:
-        """Return names and masses of its own nodes; see :meth:`Part.masses`."""
+        """Return names and masses of its own nodes; see :meth:`GraphPart.masses`."""
         masses = self._part.masses()
         return masses.names, masses.values
 
 
-def ranges(graph: Graph, count: int) -> list[tuple[int, int]]:
+def ranges(graph: WeightedGraph, count: int) -> list[tuple[int, int]]:
     """Cut the nodes into ranges of about as many edges."""
-    ends = np.searchsorted(graph.offsets, np.linspace(0, graph.edges, count + 1)[1:-1]).tolist()
+    # by edges, which are what a sweep costs; a hub may leave a range empty
+    edges = np.linspace(0, graph.edges, count + 1)[1:-1]
+    ends = np.searchsorted(graph.offsets, edges).tolist()
     return list(pairwise([0, *ends, graph.nodes]))
 
 
-def shards(graph: Graph, count: int) -> list[Shard]:
+def shards(graph: WeightedGraph, count: int) -> list[GraphShard]:
     """Cut a graph for ``count`` processes."""
     cut = ranges(graph, count)
     reads = [_reads(graph, *nodes) for nodes in cut]
     return [_shard(graph, number, cut, reads) for number in range(count)]
 
 
-def _reads(graph: Graph, first: int, last: int) -> NDArray[np.int64]:
+def _reads(graph: WeightedGraph, first: int, last: int) -> NDArray[np.int64]:
+    """Return the nodes outside of a range that its edges lead to, rising."""
     others = np.unique(graph.neighbours[graph.offsets[first] : graph.offsets[last]])
     return others[(others < first) | (others >= last)].astype(np.int64)
 
 
 def _shard(
-    graph: Graph, number: int, cut: Sequence[tuple[int, int]], reads: Sequence[NDArray[np.int64]]
-) -> Shard:
+    graph: WeightedGraph,
+    number: int,
+    cut: Sequence[tuple[int, int]],
+    reads: Sequence[NDArray[np.int64]],
+) -> GraphShard:
     first, last = cut[number]
     mine = reads[number]
     edges = slice(graph.offsets[first], graph.offsets[last])
     numbers = graph.neighbours[edges].astype(np.int64)
     inside = (numbers >= first) & (numbers < last)
-    places = np.where(inside, numbers - first, last - first + mine.searchsorted(numbers)).astype(
-        np.int32
+    # its own nodes from 0, those of others after them
+    others = last - first + mine.searchsorted(numbers)
+    neighbours = np.where(inside, numbers - first, others).astype(np.int32)
+    offsets = graph.offsets[first : last + 1] - graph.offsets[first]
+    begins = [begin for begin, _ in cut]
+    return GraphShard(
+        first=first,
+        last=last,
+        rows=WeightedGraph(offsets, neighbours, graph.weights[edges]),
+        reads=mine,
+        tells=tuple(other[(other >= first) & (other < last)] - first for other in reads),
+        hears=(*mine.searchsorted(begins).tolist(), len(mine)),
     )
-    rows = Graph(
-        graph.offsets[first : last + 1] - graph.offsets[first], places, graph.weights[edges]
-    )
-    tells = tuple(other[(other >= first) & (other < last)] - first for other in reads)
-    hears = (*mine.searchsorted([begin for begin, _ in cut]).tolist(), len(mine))
-    return Shard(first, last, rows, mine, tells, hears)

@@ -1,14 +1,15 @@
-"""A table from signatures to labels: the form in which the smart replies of TensorFlow Lite were shipped (2017).
+"""A table from signatures to labels: the form of TensorFlow Lite's smart replies (2017).
 
-A text is projected to T signatures of d bits. Each that is in the table votes for its labels; the votes are added up. Nothing
-is trained by gradients, so that the table learns from one more example at once, on the device.
+A text is projected to T signatures of d bits. Each that is in the table votes for its labels; the
+votes are added up. Nothing is trained by gradients, so that the table learns from one more example
+at once, on the device.
 """
 
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,18 @@ from handheld.arrays import read_npz
 from handheld.errors import InputError, ModelError
 from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
-from handheld.propagation._checks import small_enough
+from handheld.propagation._checks import small_enough, whole
 from handheld.propagation.labels import Labels
 from handheld.untrusted import read_json
 
 _FORMAT = 1
-_FULL = 255  # a vote of 1, as stored
-_MOST_CLASSES = 1 << 20  # of a file
-_MOST_BYTES = 1 << 28  # of the arrays of a file
+# A vote of 1, as stored: 8 bits tell which of two votes is larger.
+_FULL = 255
+# Of a file: votes of all classes are an array for each text.
+_MOST_CLASSES = 1 << 20
+_MOST_BYTES = 1 << 28
+# Of a key: numpy has no longer whole numbers.
+_KEY_BITS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +41,8 @@ class ProjectionGraph:
         signs: T functions of d bits.
         classes: number of labels.
         keys: (entries,) uint64, rising: a function's number and its bits.
-        labels: (entries, kept) int32, -1 where there are fewer.
-        votes: (entries, kept) float32, 0 to 1.
+        labels: (entries, stored) int32, -1 where there are fewer.
+        votes: (entries, stored) float32, in [0, 1].
     """
 
     features: Features
@@ -55,17 +60,18 @@ class ProjectionGraph:
         *,
         features: Features,
         signs: Signs,
-        kept: int = 5,
-        fewest: int = 1,
+        max_labels: int = 5,
+        min_count: int = 1,
     ) -> "ProjectionGraph":
         """Count which labels go with which signatures.
 
         Args:
             texts: to learn from.
             labels: of each text: as given, or as spread by ``propagate``.
-            features, signs: how a text is projected; a function's number and its d bits must fit 64 bits.
-            kept: labels of an entry.
-            fewest: texts that must have a signature for it to become an entry.
+            features, signs: how a text is projected; a function's number and its d bits must fit 64
+                bits.
+            max_labels: labels of an entry, 1 or more.
+            min_count: texts that must have a signature for it to become an entry, 1 or more.
 
         Raises:
             InputError: not as many labels as texts, or numbers outside of these.
@@ -74,104 +80,68 @@ class ProjectionGraph:
             raise InputError(
                 f"expected labels for each text, got {len(labels.names)} for {len(texts)}"
             )
-        if kept < 1 or fewest < 1:
-            raise InputError(
-                f"expected 1 or more labels of an entry, of 1 or more texts, got {kept}, {fewest}"
-            )
-        signatures = _signatures(features, signs, texts)
-        rows, places = (labels.names >= 0).nonzero()
-        pairs = np.repeat(labels.names[rows, places], signs.functions), signatures[rows].ravel()
-        order = np.lexsort(pairs)
-        key, label = pairs[1][order], pairs[0][order]
-        share = np.repeat(labels.shares[rows, places], signs.functions)[order]
-        first = (
-            np.flatnonzero(np.append(True, (key[1:] != key[:-1]) | (label[1:] != label[:-1])))
-            if len(key)
-            else order
-        )
-        counts = np.add.reduceat(share, first) if len(first) else share
-        return cls._of_counts(
-            features, signs, labels.classes, key[first], label[first], counts, kept, fewest
-        )
-
-    @classmethod
-    def _of_counts(
-        cls, features: Features, signs: Signs, classes: int, key: NDArray[np.uint64], label: NDArray[np.int32],
-        counts: NDArray[np.float32], kept: int, fewest: int,
-    ) -> "ProjectionGraph":  # fmt: skip
-        """Keep the largest counts of each key, as shares of all texts that have it and one more."""
-        order = np.lexsort((label, -counts, key))
-        key, label, counts = key[order], label[order], counts[order]
-        keys, first, sizes = np.unique(key, return_index=True, return_counts=True)
-        totals = np.add.reduceat(counts, first) if len(first) else counts
-        place = np.arange(len(key)) - first.repeat(sizes)
-        labels, votes = (
-            np.full((len(keys), kept), -1, np.int32),
-            np.zeros((len(keys), kept), np.float32),
-        )
-        stays = place < kept
-        entry = np.arange(len(keys)).repeat(sizes)[stays]
-        labels[entry, place[stays]] = label[stays]
-        votes[entry, place[stays]] = counts[stays] / (totals[entry] + 1)
-        often = totals >= fewest
-        return cls(features, signs, classes, keys[often], labels[often], votes[often])
+        max_labels = whole("max_labels", max_labels)
+        min_count = whole("min_count", min_count)
+        counts = _Counts.of(_signatures(features, signs, texts), labels)
+        keys, entry_labels, votes = counts.largest(max_labels, min_count)
+        return cls(features, signs, labels.classes, keys, entry_labels, votes)
 
     def signatures_of(self, texts: Texts) -> NDArray[np.uint64]:
         """Return (texts, T): each function's number above its d bits."""
         return _signatures(self.features, self.signs, texts)
 
     def votes_of(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (texts, classes) votes: the mean over the T functions, 0 to 1."""
+        """Return (texts, classes) votes: the mean over the T functions, in [0, 1]."""
         return self.votes_for(self.signatures_of(texts))
 
-    def votes_for(self, asked: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """Return :meth:`votes_of` texts whose (texts, T) signatures are known."""
-        small_enough("votes", len(asked), self.classes, "ask fewer texts at a time")
-        found = np.zeros((len(asked), self.classes), np.float32)
-        if not len(self.keys) or not len(asked):
-            return found
-        places = self.keys.searchsorted(asked).clip(max=len(self.keys) - 1)
-        rows, functions = (self.keys[places] == asked).nonzero()
-        entries = places[rows, functions]
-        labels, votes, owners = (
-            self.labels[entries],
-            self.votes[entries],
-            rows[:, None].repeat(self.labels.shape[1], axis=1),
-        )
+    def votes_for(self, signatures: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """Return (texts, classes) votes of (texts, T) signatures.
+
+        Raises:
+            InputError: there would be more than 2^31 numbers.
+        """
+        small_enough("votes", len(signatures), self.classes, "ask fewer texts at a time")
+        votes = np.zeros((len(signatures), self.classes), np.float32)
+        if not len(self.keys) or not len(signatures):
+            return votes
+        places = self.keys.searchsorted(signatures).clip(max=len(self.keys) - 1)
+        texts, functions = (self.keys[places] == signatures).nonzero()
+        entries = places[texts, functions]
+        labels = self.labels[entries]
         known = labels >= 0
-        np.add.at(found, (owners[known], labels[known]), votes[known])
-        return found / np.float32(self.signs.functions)
+        voters = np.broadcast_to(texts[:, None], labels.shape)
+        # add.at, as several functions of a text vote for one label
+        np.add.at(votes, (voters[known], labels[known]), self.votes[entries][known])
+        return votes / np.float32(self.signs.functions)
 
     def learned(self, text: str, label: int, *, rate: float = 0.5) -> "ProjectionGraph":
-        """Return the table after one more example: votes of the text's signatures move towards its label.
+        """Return the table after one more example.
+
+        Votes of the text's signatures move towards its label. What others voted before shrinks by
+        as much, so that no number of examples outweighs all.
 
         Args:
             text: of the example.
-            label: 0 to classes - 1.
-            rate: how far, 0 to 1. What others voted before shrinks by as much, so that no number of examples outweighs all.
+            label: in [0, classes).
+            rate: how far, in (0, 1].
 
         Raises:
             InputError: a label or rate outside of these.
         """
         if not (0 <= label < self.classes and 0 < rate <= 1):
             raise InputError(
-                f"expected a label of 0 to {self.classes - 1} and a rate above 0 up to 1, got {label}, {rate}"
+                f"expected a label of 0 to {self.classes - 1} and a rate above 0 up to 1,"
+                f" got {label}, {rate}"
             )
-        asked = np.unique(_signatures(self.features, self.signs, [text]))
-        missing = asked[~np.isin(asked, self.keys)]
+        signatures = np.unique(_signatures(self.features, self.signs, [text]))
+        # signatures that nobody had become entries without votes
+        missing = signatures[~np.isin(signatures, self.keys)]
         places = self.keys.searchsorted(missing)
         keys = np.insert(self.keys, places, missing)
         labels = np.insert(self.labels, places, -1, axis=0)
         votes = np.insert(self.votes, places, 0.0, axis=0)
-        for entry in keys.searchsorted(asked):
-            held = dict(
-                zip(labels[entry].tolist(), (votes[entry] * (1 - rate)).tolist(), strict=True)
-            )
-            held.pop(-1, None)
-            held[label] = held.get(label, 0.0) + rate
-            best = sorted(held.items(), key=lambda item: (-item[1], item[0]))[: labels.shape[1]]
-            labels[entry], votes[entry] = -1, 0.0
-            labels[entry, : len(best)], votes[entry, : len(best)] = zip(*best, strict=True)
+        for entry in keys.searchsorted(signatures):
+            _move(labels[entry], votes[entry], label, rate)
         return replace(self, keys=keys, labels=labels, votes=votes)
 
     def to_bytes(self) -> bytes:
@@ -182,14 +152,14 @@ class ProjectionGraph:
             "features": asdict(self.features),
             "signs": asdict(self.signs),
         }
+        # half the size where labels are few
+        is_small = self.classes <= np.iinfo(np.int16).max
         file = io.BytesIO()
         np.savez_compressed(
             file,
             card=np.frombuffer(json.dumps(card).encode(), np.uint8),
             keys=self.keys,
-            labels=self.labels.astype(
-                np.int16 if self.classes <= np.iinfo(np.int16).max else np.int32
-            ),
+            labels=self.labels.astype(np.int16 if is_small else np.int32),
             votes=np.rint(self.votes * _FULL).astype(np.uint8),
         )
         return file.getvalue()
@@ -204,45 +174,123 @@ class ProjectionGraph:
                 raise ModelError(
                     f"the table has format {card['format']!r}; this version reads {_FORMAT}"
                 )
-            features = Features(
-                **{**card["features"], "letters": tuple(card["features"]["letters"])}
-            )
-            keys, labels = arrays["keys"].astype(np.uint64), arrays["labels"].astype(np.int32)
+            letters = tuple(card["features"]["letters"])
             stored = arrays["votes"]
-            votes = (stored / _FULL).astype(np.float32)
-            table = cls(features, Signs(**card["signs"]), int(card["classes"]), keys, labels, votes)
+            table = cls(
+                features=Features(**{**card["features"], "letters": letters}),
+                signs=Signs(**card["signs"]),
+                classes=int(card["classes"]),
+                keys=arrays["keys"].astype(np.uint64),
+                labels=arrays["labels"].astype(np.int32),
+                votes=(stored / _FULL).astype(np.float32),
+            )
         except ModelError:
             raise
+        # whatever a damaged file makes numpy and the constructors raise
         except Exception as error:
             raise ModelError(
                 f"this is no table of signatures, or it is damaged: {error}"
             ) from error
-        fits = (
-            labels.ndim == 2
-            and labels.shape == votes.shape
-            and keys.shape == labels.shape[:1]
-            and stored.dtype == np.uint8
-        )
-        known = (
-            1 <= table.classes <= _MOST_CLASSES
-            and ((labels >= -1) & (labels < table.classes)).all()
-        )
-        if not (fits and known and (keys[1:] > keys[:-1]).all()):
+        if stored.dtype != np.uint8 or not table._fits():
             raise ModelError(
                 "the table of signatures is damaged: its keys, labels and votes do not fit together"
             )
         return table
+
+    def _fits(self) -> bool:
+        """Return whether keys, labels and votes are those of one table."""
+        if self.labels.ndim != 2 or self.labels.shape != self.votes.shape:
+            return False
+        if self.keys.shape != self.labels.shape[:1] or not 1 <= self.classes <= _MOST_CLASSES:
+            return False
+        are_labels = (self.labels >= -1) & (self.labels < self.classes)
+        rising = self.keys[1:] > self.keys[:-1]
+        return bool(are_labels.all() and rising.all())
+
+
+class _Counts(NamedTuple):
+    """How often a label goes with a signature, each pair of them once.
+
+    Attributes:
+        keys: (pairs,) signatures, rising.
+        labels: (pairs,) rising among those of one signature.
+        counts: (pairs,) sums of shares.
+    """
+
+    keys: NDArray[np.uint64]
+    labels: NDArray[np.int32]
+    counts: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, signatures: NDArray[np.uint64], labels: Labels) -> "_Counts":
+        """Count the labels of texts, given their (texts, T) signatures."""
+        # each label of a text goes with each of its signatures
+        texts, columns = (labels.names >= 0).nonzero()
+        functions = signatures.shape[1]
+        keys = signatures[texts].ravel()
+        names = np.repeat(labels.names[texts, columns], functions)
+        shares = np.repeat(labels.shares[texts, columns], functions)
+        order = np.lexsort((names, keys))
+        keys = keys[order]
+        names = names[order]
+        shares = shares[order]
+        is_new = np.ones(len(keys), bool)
+        is_new[1:] = (keys[1:] != keys[:-1]) | (names[1:] != names[:-1])
+        first = np.flatnonzero(is_new)
+        return cls(keys[first], names[first], _sums(shares, first))
+
+    def largest(
+        self, max_labels: int, min_count: int
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.float32]]:
+        """Return keys, labels and votes of a table.
+
+        Votes are the largest counts of each key, as shares of all texts that have it and one more.
+        """
+        order = np.lexsort((self.labels, -self.counts, self.keys))
+        counts = self.counts[order]
+        keys, first, sizes = np.unique(self.keys[order], return_index=True, return_counts=True)
+        totals = _sums(counts, first)
+        # which of its key's labels each is, from 0, and which of the keys that is
+        columns = np.arange(len(order)) - first.repeat(sizes)
+        entries = np.arange(len(keys)).repeat(sizes)
+        stored = columns < max_labels
+        place = (entries[stored], columns[stored])
+        labels = np.full((len(keys), max_labels), -1, np.int32)
+        labels[place] = self.labels[order][stored]
+        votes = np.zeros((len(keys), max_labels), np.float32)
+        votes[place] = counts[stored] / (totals[entries[stored]] + 1)
+        often = totals >= min_count
+        return keys[often], labels[often], votes[often]
+
+
+def _sums(values: NDArray[np.float32], first: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return the sums of values from each first one to the next; reduceat takes no empty list."""
+    return np.add.reduceat(values, first) if len(first) else values
+
+
+def _move(labels: NDArray[np.int32], votes: NDArray[np.float32], label: int, rate: float) -> None:
+    """Move the votes of one entry towards a label; both arrays are changed."""
+    moved = dict(zip(labels.tolist(), (votes * (1 - rate)).tolist(), strict=True))
+    moved.pop(-1, None)
+    moved[label] = moved.get(label, 0.0) + rate
+    # of equal votes the smaller label first
+    best = sorted(moved.items(), key=lambda item: (-item[1], item[0]))[: len(labels)]
+    labels[:] = -1
+    votes[:] = 0.0
+    labels[: len(best)] = [name for name, _ in best]
+    votes[: len(best)] = [vote for _, vote in best]
 
 
 def _signatures(features: Features, signs: Signs, texts: Texts) -> NDArray[np.uint64]:
     """Return (texts, T): each function's number above its d bits."""
     bits = signs.of(features.of(texts))
     bits = bits.reshape(len(bits), signs.functions, signs.bits)
-    room = (signs.functions - 1).bit_length()
-    if signs.bits + room > 64:
+    number_bits = (signs.functions - 1).bit_length()
+    if signs.bits + number_bits > _KEY_BITS:
         raise InputError(
             f"{signs.functions} functions of {signs.bits} bits do not fit 64 bits together"
         )
     weights = np.uint64(1) << np.arange(signs.bits, dtype=np.uint64)
+    # the function's number above its bits, so that one table holds all functions
     numbers = np.arange(signs.functions, dtype=np.uint64) << np.uint64(signs.bits)
     return np.asarray((bits * weights).sum(axis=2, dtype=np.uint64) + numbers)

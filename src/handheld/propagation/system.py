@@ -3,7 +3,7 @@
 With the labels of seeds fixed, and w(i, j) the weight with which node i learns from j, the shares
 x of the other nodes are those that satisfy, for each node i and label c of C,
 
-    x(i, c) = (smooth * sum_j w(i, j) x(j, c) + prior / C) / (smooth * sum_j w(i, j) + prior).
+    x(i, c) = (mu * sum_j w(i, j) x(j, c) + prior / C) / (mu * sum_j w(i, j) + prior).
 
 That is the minimum of the objective of Ravi and Diao (AISTATS 2016, eq. 1), seeds being exact.
 Sweeps work with *masses* u, what arrives from seeds: x(i, c) = u(i, c) + (1 - sum_c u(i, c)) / C.
@@ -11,13 +11,13 @@ For masses the uniform prior is 0, so a node that no path joins with a seed has 
 nothing: it is left out of all that follows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import MissingDependencyError
-from handheld.propagation.graph import Graph
+from handheld.propagation.graph import WeightedGraph
 
 # Steps of a walk from which bounds are taken: each costs a tenth of a sweep of ten labels. On
 # graphs with hubs 8 made the bound a hundred times tighter than 1 did, and 16 hardly tighter.
@@ -31,7 +31,7 @@ class Pendants:
     Attributes:
         order: (pendants,) int32 nodes, leaves first.
         parents: (nodes,) int32 what each hangs from.
-        factors: (nodes,) masses of a pendant over those of its parent, (0, 1].
+        factors: (nodes,) masses of a pendant over those of its parent, in (0, 1].
     """
 
     order: NDArray[np.int32]
@@ -46,7 +46,7 @@ class Pendants:
 
 
 @dataclass(frozen=True, eq=False)
-class System:
+class LinearSystem:
     """What sweeps need to know of a graph, computed once.
 
     Attributes:
@@ -58,14 +58,14 @@ class System:
         pendants: the others.
         order: (reached,) int32 seeds and reached nodes, in the order in which waves reach them.
         level: (nodes,) int32 edges from the nearest seed, -1 where there is no path.
-        ratio: the prior over smooth.
+        ratio: the prior over mu.
         scale: (nodes,) what turns the weighted sum over core neighbours into the mean, above 0.
         gap: (nodes,) a change below ``tolerance * gap`` everywhere is an error below ``tolerance``.
-        radius: estimate of the spectral radius of a sweep, [0, 1): how slow plain sweeps are.
+        radius: estimate of the spectral radius of a sweep, in [0, 1): how slow plain sweeps are.
     """
 
-    graph: Graph
-    core: Graph
+    graph: WeightedGraph
+    core: WeightedGraph
     reached: NDArray[np.bool_]
     free: NDArray[np.bool_]
     pendants: Pendants
@@ -77,13 +77,15 @@ class System:
     radius: float
 
     @classmethod
-    def of(cls, graph: Graph, seeds: NDArray[np.bool_], smooth: float, prior: float) -> "System":
+    def of(
+        cls, graph: WeightedGraph, seeds: NDArray[np.bool_], mu: float, prior: float
+    ) -> "LinearSystem":
         """Find who is reached, and bounds of errors.
 
         Args:
             graph: who learns from whom.
             seeds: (nodes,) which nodes are seeds.
-            smooth, prior: weights of the neighbours and of the uniform distribution, above 0.
+            mu, prior: weights of the neighbours and of the uniform distribution, above 0.
 
         Raises:
             MissingDependencyError: the extra ``train`` is not installed.
@@ -92,22 +94,36 @@ class System:
             from handheld.propagation._waves import waves
         except ImportError as error:
             raise MissingDependencyError("numba", "graphs", "propagating labels") from error
+        # labels go from neighbours to learners: against the edges that a row lists
         towards = graph.reversed()
         order, level = waves(towards.offsets, towards.neighbours, seeds)
         reached = (level >= 0) & ~seeds
         leaks = np.zeros(graph.nodes)
-        pendants = _pendants(graph, _equal(graph, towards), reached, smooth, prior, leaks)
+        pendants = _no_pendants(graph.nodes)
+        # in a directed graph a node may be read by others than those that it reads
+        if _equal(graph, towards):
+            pendants = _pendants(graph, reached, mu, prior, leaks)
         core = _core(graph, pendants)
         free = reached.copy()
         free[pendants.order] = False
-        scale = smooth / (smooth * _sums(core, np.ones(graph.nodes)) + prior + leaks)
+        scale = mu / (mu * _sums(core, np.ones(graph.nodes)) + prior + leaks)
         gap, radius = _bounds(core, free, scale)
         return cls(
-            graph, core, reached, free, pendants, order, level, prior / smooth, scale, gap, radius
+            graph=graph,
+            core=core,
+            reached=reached,
+            free=free,
+            pendants=pendants,
+            order=order,
+            level=level,
+            ratio=prior / mu,
+            scale=scale,
+            gap=gap,
+            radius=radius,
         )
 
 
-def _equal(graph: Graph, other: Graph) -> bool:
+def _equal(graph: WeightedGraph, other: WeightedGraph) -> bool:
     return (
         np.array_equal(graph.offsets, other.offsets)
         and np.array_equal(graph.neighbours, other.neighbours)
@@ -115,26 +131,45 @@ def _equal(graph: Graph, other: Graph) -> bool:
     )
 
 
+def _no_pendants(nodes: int) -> Pendants:
+    order = np.empty(0, np.int32)
+    return Pendants(order, parents=np.full(nodes, -1, np.int32), factors=np.ones(nodes))
+
+
 def _pendants(
-    graph: Graph,
-    symmetric: bool,
+    graph: WeightedGraph,
     reached: NDArray[np.bool_],
-    smooth: float,
+    mu: float,
     prior: float,
     leaks: NDArray[np.float64],
 ) -> Pendants:
+    """Eliminate the pendants of a symmetric graph.
+
+    Args:
+        graph: of the nodes.
+        reached: (nodes,) which nodes learn.
+        mu, prior: weights of the neighbours and of the uniform distribution.
+        leaks: (nodes,) zeros; what pendants lose, to be added to the prior of what they hang from.
+    """
     from handheld.propagation._waves import pendant
 
-    parents = np.full(graph.nodes, -1, np.int32)
-    factors = np.ones(graph.nodes)
-    if not symmetric:  # a node may be read by others than those that it reads
-        return Pendants(np.empty(0, np.int32), parents, factors)
-    edges = (graph.offsets, graph.neighbours, graph.weights)
-    order = pendant(*edges, reached, smooth, prior, parents, factors, leaks)
-    return Pendants(order, parents, factors)
+    pendants = _no_pendants(graph.nodes)
+    order = pendant(
+        graph.offsets,
+        graph.neighbours,
+        graph.weights,
+        reached,
+        mu,
+        prior,
+        pendants.parents,
+        pendants.factors,
+        leaks,
+    )
+    return replace(pendants, order=order)
 
 
-def _core(graph: Graph, pendants: Pendants) -> Graph:
+def _core(graph: WeightedGraph, pendants: Pendants) -> WeightedGraph:
+    """Return a graph whose edges of pendants weigh nothing."""
     if not len(pendants.order):
         return graph
     from handheld.propagation._waves import cut
@@ -143,10 +178,11 @@ def _core(graph: Graph, pendants: Pendants) -> Graph:
     gone[pendants.order] = True
     weights = graph.weights.copy()
     cut(graph.offsets, graph.neighbours, weights, gone)
-    return Graph(graph.offsets, graph.neighbours, weights)
+    return WeightedGraph(graph.offsets, graph.neighbours, weights)
 
 
-def _sums(graph: Graph, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _sums(graph: WeightedGraph, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (nodes,) what the neighbours of each node have together, by weight."""
     from handheld.propagation._waves import row_sums
 
     sums = np.empty(graph.nodes)
@@ -155,7 +191,7 @@ def _sums(graph: Graph, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _bounds(
-    graph: Graph, free: NDArray[np.bool_], scale: NDArray[np.float64]
+    graph: WeightedGraph, free: NDArray[np.bool_], scale: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
     """Return ``gap`` and ``radius`` of a system.
 
@@ -178,6 +214,8 @@ def _bounds(
     # rounding could make 1 - walk 0 where weights are 1e16 times the prior
     absorbed = np.maximum(1 - walk, np.finfo(np.float64).eps)
     gap = np.where(free, absorbed / visits.max(), 1.0)
-    norm = float((walk / scale) @ walk)
-    radius = float((walk / scale) @ after) / norm if norm > 0 else 0.0
+    # in the inner product in which a sweep is symmetric
+    weighted = walk / scale
+    norm = float(weighted @ walk)
+    radius = float(weighted @ after) / norm if norm > 0 else 0.0
     return gap, min(max(radius, 0.0), 1 - float(gap.min()))

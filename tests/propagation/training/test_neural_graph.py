@@ -7,12 +7,18 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.propagation import Graph
-from handheld.propagation.training import Edges, Kinds, Step, cross_entropy, squared
+from handheld.propagation import WeightedGraph
+from handheld.propagation.training import (
+    EdgeSampler,
+    EdgeWeights,
+    GraphStep,
+    cross_entropy,
+    squared,
+)
 from handheld.training import Schedule, fit
 
 # 0 and 1 have labels: 0-1 joins two that have, 1-2 one, 2-3 none
-PATH = Graph.of_edges([0, 1, 2], [1, 2, 3], [1.0, 2.0, 5.0])
+PATH = WeightedGraph.of_edges([0, 1, 2], [1, 2, 3], [1.0, 2.0, 5.0])
 LABELLED = np.array([True, True, False, False])
 
 
@@ -30,19 +36,19 @@ def test_distances_by_hand():
 @pytest.mark.parametrize(
     ("kinds", "share"),
     [
-        (Kinds(), 1.0),
-        (Kinds(2.0, 0.0, 0.0), 2 * 1 / 8),
-        (Kinds(0.0, 3.0, 0.0), 3 * 2 / 8),
-        (Kinds(0.0, 0.0, 4.0), 4 * 5 / 8),
-        (Kinds(0.0, 0.0, 0.0), 0.0),
+        (EdgeWeights(), 1.0),
+        (EdgeWeights(2.0, 0.0, 0.0), 2 * 1 / 8),
+        (EdgeWeights(0.0, 3.0, 0.0), 3 * 2 / 8),
+        (EdgeWeights(0.0, 0.0, 4.0), 4 * 5 / 8),
+        (EdgeWeights(0.0, 0.0, 0.0), 0.0),
     ],
 )
-def test_edges_count_by_which_ends_have_labels(kinds: Kinds, share: float):
-    assert Edges.of(PATH, LABELLED, kinds).share == pytest.approx(share)
+def test_edges_count_by_which_ends_have_labels(kinds: EdgeWeights, share: float):
+    assert EdgeSampler.of(PATH, LABELLED, kinds).share == pytest.approx(share)
 
 
 def test_edges_are_drawn_as_often_as_they_count():
-    one, other = Edges.of(PATH, LABELLED, Kinds(3.0, 1.0, 0.0)).draw(
+    one, other = EdgeSampler.of(PATH, LABELLED, EdgeWeights(3.0, 1.0, 0.0)).draw(
         50_000, np.random.default_rng(0)
     )
     drawn = {
@@ -71,8 +77,13 @@ def numbers(nodes: np.ndarray) -> tuple[torch.Tensor, ...]:
 def test_the_loss_by_hand():
     labels = np.array([0, 1, -1, -1])
     network = Fixed([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [3.0, 0.0]])
-    loss = Step(
-        network, numbers, labels, Edges.of(PATH, LABELLED, Kinds(0, 0, 2.0)), batch=2, pairs=4
+    loss = GraphStep(
+        network,
+        numbers,
+        labels,
+        EdgeSampler.of(PATH, LABELLED, EdgeWeights(0, 0, 2.0)),
+        batch=2,
+        pairs=4,
     )(0)
     assert loss == pytest.approx(math.log(2) + 2 * 5 / 8 * 9)
     slope = network.rows.grad
@@ -84,13 +95,13 @@ def test_the_loss_by_hand():
 def test_what_is_compared_can_be_hidden():
     labels, network = np.array([0, 1, -1, -1]), Fixed([[0.0, 0.0]] * 4)
     hidden = Fixed([[1.0], [1.0], [1.0], [5.0]])
-    edges = Edges.of(PATH, LABELLED, Kinds(0, 0, 1.0))
-    assert Step(network, numbers, labels, edges, hidden=hidden)(0) == pytest.approx(
+    edges = EdgeSampler.of(PATH, LABELLED, EdgeWeights(0, 0, 1.0))
+    assert GraphStep(network, numbers, labels, edges, hidden=hidden)(0) == pytest.approx(
         math.log(2) + 5 / 8 * 16
     )
 
 
-def clouds(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, Graph]:
+def clouds(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, WeightedGraph]:
     """Two classes whose vectors hardly differ, and a graph that joins nodes mostly within a class."""
     rng = np.random.default_rng(seed)
     labels = np.arange(200) % 2
@@ -101,17 +112,21 @@ def clouds(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, Graph]:
     return (
         torch.from_numpy(vectors),
         labels,
-        Graph.of_edges(sources[alike], targets[alike], nodes=200),
+        WeightedGraph.of_edges(sources[alike], targets[alike], nodes=200),
     )
 
 
-def learned(kinds: Kinds, **fit_arguments) -> tuple[nn.Module, float]:
+def learned(kinds: EdgeWeights, **fit_arguments) -> tuple[nn.Module, float]:
     vectors, labels, graph = clouds()
     known = np.where(np.arange(200) < 8, labels, -1)
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 2))
-    step = Step(
-        network, lambda nodes: (vectors[nodes],), known, Edges.of(graph, known >= 0, kinds), batch=8
+    step = GraphStep(
+        network,
+        lambda nodes: (vectors[nodes],),
+        known,
+        EdgeSampler.of(graph, known >= 0, kinds),
+        batch=8,
     )
     fit(network, step, Schedule(1, rate=0.05), 300, **fit_arguments)
     right = network(vectors).argmax(1).numpy()[8:] == labels[8:]
@@ -119,7 +134,7 @@ def learned(kinds: Kinds, **fit_arguments) -> tuple[nn.Module, float]:
 
 
 def test_the_graph_helps_where_labels_are_few():
-    alone, together = learned(Kinds(0, 0, 0))[1], learned(Kinds())[1]
+    alone, together = learned(EdgeWeights(0, 0, 0))[1], learned(EdgeWeights())[1]
     assert alone < 0.7 < 0.9 < together
 
 
@@ -128,11 +143,11 @@ def test_a_run_that_was_stopped_ends_the_same(tmp_path: Path):
         if step == 60:
             raise KeyboardInterrupt
 
-    whole, _ = learned(Kinds())
+    whole, _ = learned(EdgeWeights())
     clock = iter(range(0, 100_000, 100)).__next__  # saves after each step
     with pytest.raises(KeyboardInterrupt):
-        learned(Kinds(), save=tmp_path / "state.pt", report=stop, clock=clock)
-    resumed, _ = learned(Kinds(), save=tmp_path / "state.pt")
+        learned(EdgeWeights(), save=tmp_path / "state.pt", report=stop, clock=clock)
+    resumed, _ = learned(EdgeWeights(), save=tmp_path / "state.pt")
     assert all(
         torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True)
     )
@@ -141,17 +156,17 @@ def test_a_run_that_was_stopped_ends_the_same(tmp_path: Path):
 @pytest.mark.parametrize("weights", [(-1, 0, 0), (0, float("nan"), 0), (0, 0, float("inf"))])
 def test_what_no_weight_can_be(weights: tuple[float, float, float]):
     with pytest.raises(InputError, match="weights of 0 or more"):
-        Kinds(*weights)
+        EdgeWeights(*weights)
 
 
 def test_what_does_not_fit_the_graph():
     with pytest.raises(InputError, match="expected 4 nodes"):
-        Edges.of(PATH, np.zeros(3, bool))
+        EdgeSampler.of(PATH, np.zeros(3, bool))
     with pytest.raises(InputError, match="0 edges"):
-        Edges.of(Graph.of_edges([], [], nodes=2), np.zeros(2, bool))
-    edges = Edges.of(PATH, LABELLED)
+        EdgeSampler.of(WeightedGraph.of_edges([], [], nodes=2), np.zeros(2, bool))
+    edges = EdgeSampler.of(PATH, LABELLED)
     for labels in (np.array([0, 1]), np.full(4, -1)):
         with pytest.raises(InputError, match="labels of 4 nodes"):
-            Step(Fixed([[0.0]]), numbers, labels, edges)
+            GraphStep(Fixed([[0.0]]), numbers, labels, edges)
     with pytest.raises(InputError, match="1 or more"):
-        Step(Fixed([[0.0]]), numbers, np.zeros(4, np.int64), edges, pairs=0)
+        GraphStep(Fixed([[0.0]]), numbers, np.zeros(4, np.int64), edges, pairs=0)

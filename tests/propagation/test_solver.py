@@ -10,38 +10,40 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.propagation import ConvergenceWarning, Graph, Labels, Seeds, propagate
+from handheld.propagation import ConvergenceWarning, Labels, SeedLabels, WeightedGraph, propagate
 
 Solution = Callable[..., NDArray[np.float64]]
-Joined = Callable[[Graph, Seeds], NDArray[np.bool_]]
+Joined = Callable[[WeightedGraph, SeedLabels], NDArray[np.bool_]]
 
-CHAIN = Graph.of_edges([0, 1, 2, 3], [1, 2, 3, 4])
-
-
-def chain(nodes: int, isolated: int = 0) -> Graph:
-    return Graph.of_edges(range(nodes - 1), range(1, nodes), nodes=nodes + isolated)
+CHAIN = WeightedGraph.of_edges([0, 1, 2, 3], [1, 2, 3, 4])
 
 
-def grid(side: int) -> Graph:
+def chain(nodes: int, isolated: int = 0) -> WeightedGraph:
+    return WeightedGraph.of_edges(range(nodes - 1), range(1, nodes), nodes=nodes + isolated)
+
+
+def grid(side: int) -> WeightedGraph:
     nodes = np.arange(side * side).reshape(side, side)
     one = np.concatenate([nodes[:, :-1].ravel(), nodes[:-1].ravel()])
     other = np.concatenate([nodes[:, 1:].ravel(), nodes[1:].ravel()])
-    return Graph.of_edges(one, other)
+    return WeightedGraph.of_edges(one, other)
 
 
-def some_graph(seed: int, nodes: int = 30, edges: int = 60, *, directed: bool = False) -> Graph:
+def some_graph(
+    seed: int, nodes: int = 30, edges: int = 60, *, directed: bool = False
+) -> WeightedGraph:
     rng = np.random.default_rng(seed)
     ends = rng.integers(0, nodes, (2, edges))
-    return Graph.of_edges(*ends, rng.random(edges) + 1e-3, nodes=nodes, directed=directed)
+    return WeightedGraph.of_edges(*ends, rng.random(edges) + 1e-3, nodes=nodes, directed=directed)
 
 
-def some_seeds(seed: int, nodes: int, count: int, classes: int) -> Seeds:
+def some_seeds(seed: int, nodes: int, count: int, classes: int) -> SeedLabels:
     rng = np.random.default_rng(seed)
-    return Seeds.of(rng.choice(nodes, count, replace=False), rng.integers(0, classes, count))
+    return SeedLabels.of(rng.choice(nodes, count, replace=False), rng.integers(0, classes, count))
 
 
 def test_labels_that_are_large_numbers_cost_no_memory_until_all_are_asked_for():
-    labels = propagate(chain(4), Seeds.of([0, 3], [1, 2_000_000_000]), kept=10**9)
+    labels = propagate(chain(4), SeedLabels.of([0, 3], [1, 2_000_000_000]), max_labels=10**9)
     assert labels.names.tolist() == [
         [1, -1],
         [1, 2_000_000_000],
@@ -53,7 +55,7 @@ def test_labels_that_are_large_numbers_cost_no_memory_until_all_are_asked_for():
         match="dense shares of 4 x 2,000,000,001 numbers would take 30 GiB: read names and shares",
     ):
         labels.dense()
-    assert propagate(chain(4), Seeds.of([0, 3], [1, 0])).dense().dtype == np.float32
+    assert propagate(chain(4), SeedLabels.of([0, 3], [1, 0])).dense().dtype == np.float32
 
 
 @settings(max_examples=120, deadline=None)
@@ -63,24 +65,24 @@ def test_labels_that_are_large_numbers_cost_no_memory_until_all_are_asked_for():
     edges=st.integers(0, 200),
     classes=st.integers(1, 14),
     weight=st.sampled_from([0.01, 1.0, 300.0]),
-    smooth_and_prior=st.sampled_from([(1.0, 0.01), (0.5, 1.0), (2.0, 0.003)]),
+    mu_and_prior=st.sampled_from([(1.0, 0.01), (0.5, 1.0), (2.0, 0.003)]),
     directed=st.booleans(),
     synchronous=st.booleans(),
 )
 def test_labels_are_the_direct_solution(
     solution: Solution, joined: Joined, seed: int, nodes: int, edges: int, classes: int, weight: float,
-    smooth_and_prior: tuple[float, float], directed: bool, synchronous: bool,
+    mu_and_prior: tuple[float, float], directed: bool, synchronous: bool,
 ):  # fmt: skip
-    smooth, prior = smooth_and_prior
+    mu, prior = mu_and_prior
     near = some_graph(seed, nodes, edges, directed=directed)
     far = some_graph(seed + 1, nodes, edges // 3, directed=directed)
-    graph = Graph.joined({"near": (near, 1.0), "far": (far, weight)})
+    graph = WeightedGraph.joined({"near": (near, 1.0), "far": (far, weight)})
     seeds = some_seeds(seed, nodes, max(1, nodes // 6), classes)
     labels = propagate(
-        graph, seeds, classes=classes, kept=14, smooth=smooth, prior=prior, synchronous=synchronous,
-        sweeps=1_000_000,
+        graph, seeds, classes=classes, max_labels=14, mu=mu, prior=prior, synchronous=synchronous,
+        max_iter=1_000_000,
     )  # fmt: skip
-    expected = solution(graph, seeds, classes, smooth=smooth, prior=prior)
+    expected = solution(graph, seeds, classes, mu=mu, prior=prior)
     assert np.allclose(labels.dense(), expected, atol=1e-6, rtol=0)
     assert labels.converged
     reached = joined(graph, seeds)
@@ -101,33 +103,35 @@ def test_the_residual_bounds_the_error(solution: Solution, seed: int, directed: 
     for sweeps in (2, 5, 17, 60):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            labels = propagate(graph, seeds, classes=4, sweeps=sweeps)
+            labels = propagate(graph, seeds, classes=4, max_iter=sweeps)
         # float32 shares are rounded by 6e-8
         assert abs(labels.dense() - expected).max() <= labels.residual + 1e-7
 
 
 @pytest.mark.parametrize("isolated", [0, 989, 19_989])
 def test_nodes_that_nothing_joins_change_nothing(isolated: int):
-    seeds = Seeds.of([0], [0])
+    seeds = SeedLabels.of([0], [0])
     labels = propagate(chain(11, isolated), seeds, classes=2)
     alone = propagate(chain(11), seeds, classes=2)
     assert labels.best[:11].tolist() == [0] * 11
     assert (labels.best[11:] == -1).all()
     assert np.array_equal(labels.shares[:11], alone.shares)
-    assert (labels.reached, labels.unreached, labels.sweeps) == (11, isolated, alone.sweeps)
+    assert (labels.reached, labels.unreached, labels.n_iter) == (11, isolated, alone.n_iter)
 
 
 def test_another_component_changes_no_share_by_more_than_the_tolerance():
-    two = Graph.of_edges([*range(10), 20, 21], [*range(1, 11), 21, 22], [*[1.0] * 10, 50.0, 50.0])
-    alone = propagate(chain(11), Seeds.of([0], [0]), classes=2)
-    beside = propagate(two, Seeds.of([0, 20], [0, 1]), classes=2)
+    two = WeightedGraph.of_edges(
+        [*range(10), 20, 21], [*range(1, 11), 21, 22], [*[1.0] * 10, 50.0, 50.0]
+    )
+    alone = propagate(chain(11), SeedLabels.of([0], [0]), classes=2)
+    beside = propagate(two, SeedLabels.of([0, 20], [0, 1]), classes=2)
     assert np.allclose(alone.dense(), beside.dense()[:11], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("nodes", [100, 1000, 10_000])
 def test_a_chain_is_labelled_to_its_middle_from_both_ends(solution: Solution, nodes: int):
     """At 10,000 nodes what arrives in the middle is 1e-217: no share tells the labels apart."""
-    seeds = Seeds.of([0, nodes - 1], [0, 1])
+    seeds = SeedLabels.of([0, nodes - 1], [0, 1])
     labels = propagate(chain(nodes), seeds)
     assert labels.best.tolist() == [0] * (nodes // 2) + [1] * (nodes // 2)
     assert np.allclose(labels.dense(), solution(chain(nodes), seeds, 2), atol=1e-6)
@@ -135,13 +139,13 @@ def test_a_chain_is_labelled_to_its_middle_from_both_ends(solution: Solution, no
 
 
 def test_a_chain_is_labelled_from_one_end():
-    labels = propagate(chain(3000), Seeds.of([0], [1]), classes=3)
+    labels = propagate(chain(3000), SeedLabels.of([0], [1]), classes=3)
     assert set(labels.best.tolist()) == {1}
 
 
 @pytest.mark.parametrize("side", [60, 150])
 def test_a_grid_with_two_seeds_is_labelled_whole(solution: Solution, side: int):
-    seeds = Seeds.of([0, side * side - 1], [0, 1])
+    seeds = SeedLabels.of([0, side * side - 1], [0, 1])
     labels = propagate(grid(side), seeds)
     row, column = np.indices((side, side))
     nearer = np.where(row + column < side - 1, 0, 1)
@@ -154,18 +158,20 @@ def test_a_grid_with_two_seeds_is_labelled_whole(solution: Solution, side: int):
 
 def test_a_directed_ring_is_labelled_whole(solution: Solution):
     """Its eigenvalues lie on a circle, where Chebyshev's steps diverge: they must become plain."""
-    ring = Graph.of_edges([*range(60), 5, 17], [*range(1, 60), 0, 3, 2], directed=True)
-    seeds = Seeds.of([0], [1])
+    ring = WeightedGraph.of_edges([*range(60), 5, 17], [*range(1, 60), 0, 3, 2], directed=True)
+    seeds = SeedLabels.of([0], [1])
     labels = propagate(ring, seeds, classes=2)
     assert labels.converged
     assert np.allclose(labels.dense(), solution(ring, seeds, 2), atol=1e-6)
-    no_seed_inside = Graph.of_edges([0, *range(1, 40), 40], [1, *range(2, 41), 1], directed=True)
+    no_seed_inside = WeightedGraph.of_edges(
+        [0, *range(1, 40), 40], [1, *range(2, 41), 1], directed=True
+    )
     labels = propagate(no_seed_inside, seeds, classes=2)
     assert np.allclose(labels.dense(), solution(no_seed_inside, seeds, 2), atol=1e-6)
 
 
 def test_seeds_keep_their_labels_exactly():
-    seeds = Seeds.of([0, 0, 4], [1, 2, 0], [3.0, 1.0, 5.0])
+    seeds = SeedLabels.of([0, 0, 4], [1, 2, 0], [3.0, 1.0, 5.0])
     labels = propagate(CHAIN, seeds, classes=5, prior=10.0)
     assert labels.dense()[0].tolist() == [0, 0.75, 0.25, 0, 0]
     assert labels.dense()[4].tolist() == [1, 0, 0, 0, 0]
@@ -174,29 +180,31 @@ def test_seeds_keep_their_labels_exactly():
 
 def test_trees_are_solved_without_a_sweep(solution: Solution):
     """A seed with a chain of three, and a star of which one leaf is a seed."""
-    tree = Graph.of_edges([0, 1, 2, 4, 4, 4, 4], [1, 2, 3, 5, 6, 7, 8], [1, 2, 0.5, 1, 3, 1, 9])
-    seeds = Seeds.of([0, 5], [1, 0])
+    tree = WeightedGraph.of_edges(
+        [0, 1, 2, 4, 4, 4, 4], [1, 2, 3, 5, 6, 7, 8], [1, 2, 0.5, 1, 3, 1, 9]
+    )
+    seeds = SeedLabels.of([0, 5], [1, 0])
     labels = propagate(tree, seeds, prior=0.3)
     assert np.allclose(labels.dense(), solution(tree, seeds, 2, prior=0.3), atol=1e-7)
-    assert (labels.sweeps, labels.residual, labels.reached) == (0, 0.0, 9)
+    assert (labels.n_iter, labels.residual, labels.reached) == (0, 0.0, 9)
 
 
 def test_a_node_between_two_seeds_by_hand():
     labels = propagate(
-        Graph.of_edges([0, 1], [1, 2], [3.0, 1.0]), Seeds.of([0, 2], [0, 1]), prior=1.0
+        WeightedGraph.of_edges([0, 1], [1, 2], [3.0, 1.0]), SeedLabels.of([0, 2], [0, 1]), prior=1.0
     )
     assert labels.dense()[1].tolist() == pytest.approx([(3 + 0.5) / 5, (1 + 0.5) / 5])
 
 
 def test_where_all_nodes_are_seeds_there_is_nothing_to_sweep():
-    labels = propagate(Graph.of_edges([0], [1], nodes=3), Seeds.of([0, 1], [1, 0]))
+    labels = propagate(WeightedGraph.of_edges([0], [1], nodes=3), SeedLabels.of([0, 1], [1, 0]))
     assert labels.best.tolist() == [1, 0, -1]
-    assert (labels.converged, labels.sweeps, labels.residual) == (True, 0, 0.0)
+    assert (labels.converged, labels.n_iter, labels.residual) == (True, 0, 0.0)
 
 
 def test_fewer_labels_are_returned_than_are_solved_for(solution: Solution):
     graph, seeds = some_graph(1, 200, 1200), some_seeds(1, 200, 90, 50)
-    few = propagate(graph, seeds, classes=50, kept=5)
+    few = propagate(graph, seeds, classes=50, max_labels=5)
     assert few.names.shape == few.shares.shape == (200, 5)
     assert np.allclose(few.dense().sum(axis=1), 1, atol=1e-4)
     assert (np.diff(few.shares, axis=1) <= 0).all()
@@ -207,7 +215,7 @@ def test_fewer_labels_are_returned_than_are_solved_for(solution: Solution):
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_of_very_many_labels_each_node_stores_a_few(solution: Solution, synchronous: bool):
     graph, seeds = some_graph(2, 600, 4000), some_seeds(2, 600, 250, 120)
-    few = propagate(graph, seeds, classes=120, kept=10, synchronous=synchronous)
+    few = propagate(graph, seeds, classes=120, max_labels=10, synchronous=synchronous)
     assert few.converged
     assert np.allclose(few.dense().sum(axis=1), 1, atol=1e-4)
     expected = solution(graph, seeds, 120)
@@ -216,55 +224,55 @@ def test_of_very_many_labels_each_node_stores_a_few(solution: Solution, synchron
 
 
 def test_many_labels_reach_the_end_of_a_long_chain():
-    graph = Graph.of_edges(range(1499), range(1, 1500))
-    labels = propagate(graph, Seeds.of(range(100), range(100)), kept=2)
+    graph = WeightedGraph.of_edges(range(1499), range(1, 1500))
+    labels = propagate(graph, SeedLabels.of(range(100), range(100)), max_labels=2)
     assert (labels.best[100:] == 99).all()
     assert labels.converged
 
 
 def test_what_nothing_reaches_has_no_label():
-    graph = Graph.of_edges([0, 3], [1, 4], nodes=6)
-    labels = propagate(graph, Seeds.of([0], [1]), classes=3)
+    graph = WeightedGraph.of_edges([0, 3], [1, 4], nodes=6)
+    labels = propagate(graph, SeedLabels.of([0], [1]), classes=3)
     assert labels.best.tolist() == [1, 1, -1, -1, -1, -1]
     assert np.allclose(labels.dense()[5], 1 / 3)
 
 
 def test_edges_that_lead_the_other_way_reach_nothing():
-    graph = Graph.of_edges([0, 2], [1, 1], directed=True)
-    assert propagate(graph, Seeds.of([1], [0])).best.tolist() == [-1, 0, -1]
-    assert propagate(graph, Seeds.of([0], [0])).best.tolist() == [0, 0, -1]
+    graph = WeightedGraph.of_edges([0, 2], [1, 1], directed=True)
+    assert propagate(graph, SeedLabels.of([1], [0])).best.tolist() == [-1, 0, -1]
+    assert propagate(graph, SeedLabels.of([0], [0])).best.tolist() == [0, 0, -1]
 
 
 def test_when_sweeps_run_out_it_is_said_and_all_are_labelled():
-    with pytest.warns(ConvergenceWarning, match=r"still change after 5 sweeps.*raise sweeps"):
-        labels = propagate(grid(40), Seeds.of([0], [1]), classes=2, sweeps=5)
+    with pytest.warns(ConvergenceWarning, match=r"still change after 5 sweeps.*raise max_iter"):
+        labels = propagate(grid(40), SeedLabels.of([0], [1]), classes=2, max_iter=5)
     assert not labels.converged
-    assert labels.sweeps == 5
+    assert labels.n_iter == 5
     assert labels.residual > 1e-3
     assert set(labels.best.tolist()) == {1}
 
 
 def test_a_tolerance_of_0_ends_at_the_last_bits():
-    labels = propagate(grid(10), Seeds.of([0], [1]), classes=2, tolerance=0)
+    labels = propagate(grid(10), SeedLabels.of([0], [1]), classes=2, tolerance=0)
     assert labels.converged
     assert labels.residual < 1e-12
 
 
 @pytest.mark.parametrize("weight", [1e-35, 1e-6, 1e4])
 def test_weights_of_all_sizes(solution: Solution, weight: float):
-    graph = Graph.of_edges([0, 1, 2, 3], [1, 2, 3, 4], [1.0, weight, weight, 3.0])
-    seeds = Seeds.of([0, 4], [1, 0])
+    graph = WeightedGraph.of_edges([0, 1, 2, 3], [1, 2, 3, 4], [1.0, weight, weight, 3.0])
+    seeds = SeedLabels.of([0, 4], [1, 0])
     labels = propagate(graph, seeds)
     assert (labels.best >= 0).all()
     assert np.allclose(labels.dense(), solution(graph, seeds, 2), atol=1e-6)
 
 
 def test_weights_beyond_what_can_be_solved_are_said_to_be():
-    graph = Graph.of_edges([0, 1, 2, 3], [1, 2, 3, 4], [1.0, 1e30, 1e30, 3.0])
+    graph = WeightedGraph.of_edges([0, 1, 2, 3], [1, 2, 3, 4], [1.0, 1e30, 1e30, 3.0])
     with pytest.warns(
         ConvergenceWarning, match="or the prior, against which weights are very large"
     ):
-        labels = propagate(graph, Seeds.of([0, 4], [1, 0]))
+        labels = propagate(graph, SeedLabels.of([0, 4], [1, 0]))
     assert not labels.converged
     assert np.isfinite(labels.shares).all()
     assert labels.residual > 0.1
@@ -277,7 +285,11 @@ def test_any_number_of_threads_gives_the_same_labels(threads: int, classes: int)
     told: list[list[float]] = [[], []]
     one, several = (
         propagate(
-            graph, seeds, kept=4, threads=count, report=lambda *numbers, to=to: to.extend(numbers)
+            graph,
+            seeds,
+            max_labels=4,
+            threads=count,
+            report=lambda *numbers, to=to: to.extend(numbers),
         )
         for count, to in zip((1, threads), told, strict=True)
     )
@@ -288,7 +300,7 @@ def test_any_number_of_threads_gives_the_same_labels(threads: int, classes: int)
 
 def test_asynchronous_sweeps_come_to_the_same():
     one, other = (
-        propagate(chain(21), Seeds.of([0], [0]), classes=2, synchronous=synchronous).dense()
+        propagate(chain(21), SeedLabels.of([0], [0]), classes=2, synchronous=synchronous).dense()
         for synchronous in (True, False)
     )
     assert np.allclose(one, other, atol=1e-6)
@@ -296,7 +308,7 @@ def test_asynchronous_sweeps_come_to_the_same():
 
 def test_a_strong_prior_holds_back_what_comes_from_far():
     near, far = (
-        propagate(CHAIN, Seeds.of([0], [0]), classes=2, prior=prior).dense()[4, 0]
+        propagate(CHAIN, SeedLabels.of([0], [0]), classes=2, prior=prior).dense()[4, 0]
         for prior in (2.0, 0.01)
     )
     assert 0.5 < near < 0.55 < 0.9 < far
@@ -305,31 +317,31 @@ def test_a_strong_prior_holds_back_what_comes_from_far():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"kept": 0}, "kept is 0; expected a whole number of 1 or more"),
-        ({"kept": 2.5}, "kept is 2.5"),
-        ({"smooth": 0}, "smooth is 0; expected a finite number above 0"),
-        ({"smooth": float("inf")}, "smooth is inf"),
+        ({"max_labels": 0}, "max_labels is 0; expected a whole number of 1 or more"),
+        ({"max_labels": 2.5}, "max_labels is 2.5"),
+        ({"mu": 0}, "mu is 0; expected a finite number above 0"),
+        ({"mu": float("inf")}, "mu is inf"),
         ({"prior": 0}, "prior is 0"),
         ({"prior": float("inf")}, "prior is inf; expected a finite number above 0"),
         ({"prior": float("nan")}, "prior is nan"),
         ({"prior": "much"}, "prior is 'much'"),
-        ({"sweeps": 0}, "sweeps is 0"),
-        ({"sweeps": 1.5}, "sweeps is 1.5"),
-        ({"sweeps": True}, "sweeps is True"),
+        ({"max_iter": 0}, "max_iter is 0"),
+        ({"max_iter": 1.5}, "max_iter is 1.5"),
+        ({"max_iter": True}, "max_iter is True"),
         ({"classes": 2.5}, "classes is 2.5"),
         ({"tolerance": -1}, "tolerance is -1; expected a finite number 0 or more"),
         ({"tolerance": float("nan")}, "tolerance is nan"),
         ({"threads": 0}, "threads is 0"),
         ({"threads": 2, "synchronous": False}, "one thread"),
         ({"workers": 0}, "workers is 0"),
-        ({"engine": "ray", "synchronous": False}, "one thread"),
-        ({"engine": "spark"}, "no engine 'spark'"),
-        ({"address": "10.0.0.1:6379"}, "needs the engine ray"),
+        ({"backend": "ray", "synchronous": False}, "one thread"),
+        ({"backend": "spark"}, "no backend 'spark'"),
+        ({"address": "10.0.0.1:6379"}, "needs the backend ray"),
     ],
 )
 def test_what_cannot_be_asked_for(wrong: dict[str, object], message: str):
     with pytest.raises(InputError, match=message):
-        propagate(CHAIN, Seeds.of([0], [0]), **wrong)  # type: ignore[arg-type]
+        propagate(CHAIN, SeedLabels.of([0], [0]), **wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -349,20 +361,20 @@ def test_what_cannot_be_asked_for(wrong: dict[str, object], message: str):
 )
 def test_what_no_seed_can_be(arguments: tuple[list[float], ...], message: str):
     with pytest.raises(InputError, match=message):
-        Seeds.of(*arguments)
+        SeedLabels.of(*arguments)
 
 
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [
-        (Seeds.of([9], [0]), "a seed is node 9; there are 5 nodes"),
-        (Seeds.of([0], [7]), "a seed has label 7; there are 3 labels"),
-        (Seeds.of([0, 0, 0], [0, 1, 2]), "node 0 has 3 labels; 2 are kept"),
+        (SeedLabels.of([9], [0]), "a seed is node 9; there are 5 nodes"),
+        (SeedLabels.of([0], [7]), "a seed has label 7; there are 3 labels"),
+        (SeedLabels.of([0, 0, 0], [0, 1, 2]), "node 0 has 3 labels; 2 are kept"),
     ],
 )
-def test_seeds_that_do_not_fit(seeds: Seeds, message: str):
+def test_seeds_that_do_not_fit(seeds: SeedLabels, message: str):
     with pytest.raises(InputError, match=message):
-        propagate(CHAIN, seeds, classes=3, kept=2)
+        propagate(CHAIN, seeds, classes=3, max_labels=2)
 
 
 def test_dense_shares_by_hand():
