@@ -22,15 +22,15 @@ from handheld.data.users import partitions
 from handheld.data.users.partitions import Partition
 from handheld.federated.algorithms import FedAvg
 from handheld.federated.device import Personalisation, personalise
-from handheld.federated.device.personal import luck
-from handheld.federated.learning import Examples, Users, Work
+from handheld.federated.device.personalisation import luck
+from handheld.federated.learning import ClientWork, Examples, Users
 from handheld.federated.learning.evaluation import answers
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
 
 USERS, LEAST, TESTED = 100, 20, 0.2
-HOW = Personalisation(work=Work(epochs=5, batch=10, rate=0.05))
+HOW = Personalisation(work=ClientWork(epochs=5, batch=10, rate=0.05))
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def row_of(
     learner = ModuleLearner(
         make("small_convolutional", (1, 28, 28), 10, seed=0), Users(examples, rest)
     )
-    plan = Plan(given.rounds, 10, FedAvg(), Work(epochs=1, batch=10, rate=0.1))
+    plan = Plan(given.rounds, 10, FedAvg(), ClientWork(epochs=1, batch=10, rate=0.1))
     shared = simulate(
         plan, learner, out=given.cache / name.replace(" ", "_"), workers=given.workers
     ).state.weights

@@ -18,10 +18,10 @@ from handheld.federated.config import (
     ROBUST,
     STAGES,
     STRUCTURES,
-    Model,
-    Source,
+    NetworkConfig,
+    UserDataConfig,
 )
-from handheld.federated.learning import Work
+from handheld.federated.learning import ClientWork
 from handheld.federated.networks import NETWORKS
 from handheld.federated.simulator import Devices
 
@@ -59,7 +59,11 @@ def test_the_own_algorithm_is_that_of_the_examples(tmp_path):
     "names",
     [
         _PLAIN,
-        [field.name for kind in (Source, Model, Work, Devices) for field in fields(kind)],
+        [
+            field.name
+            for kind in (UserDataConfig, NetworkConfig, ClientWork, Devices)
+            for field in fields(kind)
+        ],
         [*ALGORITHMS, *ROBUST, *ENCODERS, *STRUCTURES, *NETWORKS],
         STAGES,
     ],

@@ -49,12 +49,12 @@ from handheld.data.users import partitions
 from handheld.data.users.letters import ALPHABET, one_each, plays, windows
 from handheld.errors import HandheldError, InputError
 from handheld.federated import algorithms, stages, updates
-from handheld.federated.learning import Examples, Learner, Users, Work, structured
+from handheld.federated.learning import ClientWork, Examples, PopulationLearner, Users, subspaces
 from handheld.federated.learning.descent import cross_entropy
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
-from handheld.federated.own_code import said
 from handheld.federated.simulator import Devices, Plan
+from handheld.federated.user_code import said
 from handheld.untrusted import require_file
 
 ALGORITHMS = {
@@ -78,7 +78,7 @@ ENCODERS = {
     "eden": updates.Eden, "stochastic": updates.Stochastic, "subsample": updates.Subsample, "largest": updates.Largest,
     "coded": updates.Coded, "whole": updates.Whole,
 }  # fmt: skip
-STRUCTURES = {"random_mask": structured.RandomMask, "low_rank": structured.LowRank}
+STRUCTURES = {"random_mask": subspaces.RandomMask, "low_rank": subspaces.LowRank}
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,13 @@ _MOST_CLASSES = 1 << 24  # outputs of a network
 _NAMED = 10  # files that were left out and are named one by one
 _LOG = logging.getLogger(__name__)
 _PLAIN = (
-    "rounds", "cohort", "uniform", "heaviest", "buffer", "sampling", "delta", "feedback",
-    "judge_every", "seed",
+    "rounds", "cohort", "uniform", "max_weight", "buffer_size", "sampling", "delta", "error_feedback",
+    "eval_every", "seed",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Source:
+class UserDataConfig:
     """Whose examples devices have.
 
     Attributes:
@@ -122,7 +122,7 @@ class Source:
         channels: "first" or "last", where the channels of an array's pictures are; empty: seen by their numbers.
         white: the number that is white in an array's pictures; 0: seen by their type and largest number.
         label_column: name of the labels' column in a saved data set; empty: found by its name.
-        each: shards of a user, 1 or more.
+        shards_per_user: 1 or more.
         alpha: of the Dirichlet distribution.
         skew: of how many examples users have.
         length: letters of a window, for plays and files.
@@ -137,7 +137,7 @@ class Source:
     channels: str = ""
     white: float = 0.0
     label_column: str = ""
-    each: int = 2
+    shards_per_user: int = 2
     alpha: float = 0.5
     skew: float = 1.5
     length: int = 80
@@ -149,14 +149,14 @@ class Source:
             raise InputError(
                 f"data.size: expected height and width of 1 or more, got {list(self.size)}"
             )
-        if self.users < 1 or self.each < 1 or self.length < 1:
+        if self.users < 1 or self.shards_per_user < 1 or self.length < 1:
             raise InputError(
-                f"data: expected users, each and length of 1 or more, got {self.users}, {self.each} and {self.length}"
+                f"data: expected users, shards_per_user and length of 1 or more, got {self.users}, {self.shards_per_user} and {self.length}"
             )
 
 
 @dataclass(frozen=True)
-class Model:
+class NetworkConfig:
     """What devices learn.
 
     Attributes:
@@ -174,7 +174,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Config:
+class FederatedConfig:
     """A run to be made: the arguments of ``simulate``.
 
     Attributes:
@@ -191,13 +191,13 @@ class Config:
 
     out: Path
     plan: Plan
-    data: Source | None
-    model: Model
+    data: UserDataConfig | None
+    model: NetworkConfig
     folder: Path
-    made: Learner | None = None
+    made: PopulationLearner | None = None
     target_epsilon: float | None = None
 
-    def learner(self) -> Learner:
+    def learner(self) -> PopulationLearner:
         """Read the data and make the network. Raises :class:`InputError`."""
         if self.data is None:
             assert self.made is not None, "read() asks for data or a learner"
@@ -254,13 +254,13 @@ class Config:
             )
         return found
 
-    def _letters(self, data: Source) -> tuple[Users, Examples]:
+    def _letters(self, data: UserDataConfig) -> tuple[Users, Examples]:
         read = plays if data.split == "plays" else one_each
         found = windows(read(find(data.path, self.folder)), length=data.length)
         users = Users(Examples(found.inputs, found.targets), found.partition)
         return users, Examples(found.test_inputs, found.test_targets)
 
-    def _pictures(self, given: Source) -> tuple[Users, Examples, int]:
+    def _pictures(self, given: UserDataConfig) -> tuple[Users, Examples, int]:
         seed, count = self.plan.seed, given.users
         size = (given.size[0], given.size[1]) if given.size else None
         splits = load(
@@ -287,7 +287,9 @@ class Config:
         )  # devices validate nothing
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), count, seed=seed),
-            "shards": lambda: partitions.by_shards(labels, count, each=given.each, seed=seed),
+            "shards": lambda: partitions.by_shards(
+                labels, count, each=given.shards_per_user, seed=seed
+            ),
             "dirichlet": lambda: partitions.by_dirichlet(
                 labels, count, alpha=given.alpha, seed=seed
             ),
@@ -310,7 +312,7 @@ class Config:
         return users, Examples(np.ascontiguousarray(test), splits.test.labels), len(splits.classes)
 
 
-def read(path: str | os.PathLike[str]) -> Config:
+def read(path: str | os.PathLike[str]) -> FederatedConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
         require_file(path)
@@ -331,7 +333,7 @@ def read(path: str | os.PathLike[str]) -> Config:
     named = partial(_named, folder=folder)
     values: dict[str, Any] = {name: table[name] for name in _PLAIN if name in table}
     values["algorithm"] = named(_ALGORITHM, table.get("algorithm", {"name": "fedavg"}), "algorithm")
-    values["work"] = from_table(Work, table.get("work", {}), "work")
+    values["work"] = from_table(ClientWork, table.get("work", {}), "work")
     values["devices"] = from_table(Devices, table.get("devices", {}), "devices")
     values["stages"] = tuple(
         named(_STAGE, stage, "stages") for stage in _list(table.get("stages", []))
@@ -341,13 +343,13 @@ def read(path: str | os.PathLike[str]) -> Config:
     if "robust" in table:
         values["robust"] = named(_ROBUST, table["robust"], "robust")
     learner = named(_LEARNER, table["learner"], "learner") if "learner" in table else None
-    return Config(
+    return FederatedConfig(
         _folder(table.get("out", "run")),
         from_table(
             Plan, {name: values.pop(name) for name in _PLAIN if name in values}, "", **values
         ),
-        None if learner is not None else from_table(Source, table.get("data", {}), "data"),
-        from_table(Model, table.get("model", {}), "model"),
+        None if learner is not None else from_table(UserDataConfig, table.get("data", {}), "data"),
+        from_table(NetworkConfig, table.get("model", {}), "model"),
         folder,
         learner,
         _target(table.get("target_epsilon")),

@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class ServerState:
     """What a server holds between rounds; a value.
 
     Attributes:
@@ -28,7 +28,7 @@ class State:
     kept: Mapping[str, Floats] = field(default_factory=dict)
     statistics: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
-    def after(self, weights: Floats, **kept: Floats) -> "State":
+    def after(self, weights: Floats, **kept: Floats) -> "ServerState":
         """Return the state after one more round."""
         return replace(self, weights=weights, round=self.round + 1, kept=kept)
 
@@ -44,7 +44,7 @@ class Algorithm(Protocol):
     def corrects(self) -> bool:
         """Whether devices keep a state of their own, (n,) zeros at first, and send ``extra``."""
 
-    def init(self, weights: Floats) -> State:
+    def init(self, weights: Floats) -> ServerState:
         """Return the state before the first round."""
 
     def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
@@ -57,7 +57,7 @@ class Algorithm(Protocol):
             own: (..., n) the device's own state, None where there is none.
         """
 
-    def keep(self, change: Floats, distance: float, state: State, own: Floats) -> Floats:
+    def keep(self, change: Floats, distance: float, state: ServerState, own: Floats) -> Floats:
         """Return a device's own state after a round; how it changed is what it sends besides.
 
         Args:
@@ -67,5 +67,5 @@ class Algorithm(Protocol):
             own: (n,) the device's before.
         """
 
-    def apply(self, state: State, total: Total) -> State:
+    def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""

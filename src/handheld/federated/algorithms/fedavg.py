@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.algorithms.algorithm import Floats, State
+from handheld.federated.algorithms.algorithm import Floats, ServerState
 from handheld.federated.algorithms.total import Total
 
 
@@ -34,18 +34,18 @@ class FedAvg:
         if not 0 < self.rate < np.inf:
             raise InputError(f"expected a rate above 0, got {self.rate}")
 
-    def init(self, weights: Floats) -> State:
+    def init(self, weights: Floats) -> ServerState:
         """Return the state before the first round."""
-        return State(weights)
+        return ServerState(weights)
 
     def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
         """Return the gradient as it is."""
         return gradient
 
-    def keep(self, change: Floats, distance: float, state: State, own: Floats) -> Floats:
+    def keep(self, change: Floats, distance: float, state: ServerState, own: Floats) -> Floats:
         """Return the device's state as it was."""
         return own
 
-    def apply(self, state: State, total: Total) -> State:
+    def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
         return state.after((state.weights + self.rate * total.mean).astype(np.float32))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.algorithms.algorithm import Floats, State
+from handheld.federated.algorithms.algorithm import Floats, ServerState
 from handheld.federated.algorithms.fedavg import FedAvg
 from handheld.federated.algorithms.total import Total
 
@@ -35,21 +35,21 @@ class Scaffold(FedAvg):
         if self.population is not None and self.population < 1:
             raise InputError(f"expected a population of 1 or more, got {self.population}")
 
-    def init(self, weights: Floats) -> State:
+    def init(self, weights: Floats) -> ServerState:
         """Return the state before the first round."""
-        return State(weights, kept={"correction": np.zeros_like(weights)})
+        return ServerState(weights, kept={"correction": np.zeros_like(weights)})
 
     def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
         """Return the corrected gradient."""
         return gradient - own + state.kept["correction"]
 
-    def keep(self, change: Floats, distance: float, state: State, own: Floats) -> Floats:
+    def keep(self, change: Floats, distance: float, state: ServerState, own: Floats) -> Floats:
         """Return the device's correction after a round: the mean gradient of its way."""
         return np.asarray(
             own - state.kept["correction"] - change / np.float32(distance), np.float32
         )
 
-    def apply(self, state: State, total: Total) -> State:
+    def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
         if total.extra is None:
             raise InputError("expected how devices' corrections changed, got none")

@@ -15,7 +15,7 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Device:
+class SparseDevice:
     """What one device holds: examples whose features have numbers of its own.
 
     Attributes:
@@ -56,7 +56,7 @@ class Logistic:
             )
 
     @cached_property
-    def devices(self) -> tuple[Device, ...]:
+    def devices(self) -> tuple[SparseDevice, ...]:
         """What each device holds."""
         own = [self.data.subset(self.partition.of(user)) for user in range(len(self.partition))]
         return tuple(_device(rows) for rows in own if len(rows))
@@ -134,7 +134,7 @@ def examples_of(
     return rows.offsets, rows.columns, rows.values, rows.labels
 
 
-def _device(rows: Sparse) -> Device:
+def _device(rows: Sparse) -> SparseDevice:
     touched, columns = np.unique(rows.columns, return_inverse=True)
     own = Sparse(rows.offsets, columns.astype(np.int32), rows.values, rows.labels, len(touched))
-    return Device(touched.astype(np.int64), own)
+    return SparseDevice(touched.astype(np.int64), own)

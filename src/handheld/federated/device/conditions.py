@@ -9,7 +9,7 @@ from handheld.errors import InputError
 
 
 @dataclass(frozen=True)
-class Situation:
+class DeviceSituation:
     """What a device is doing; None where nobody knows.
 
     Attributes:
@@ -23,15 +23,15 @@ class Situation:
     unmetered: bool | None = None
 
 
-class Sensors(Protocol):
+class DeviceSensors(Protocol):
     """Tell what a device is doing; ``machine.MachineSensors`` asks the system."""
 
-    def read(self) -> Situation:
+    def read(self) -> DeviceSituation:
         """Return what it is doing now; quick enough to be called several times a second."""
 
 
 @dataclass(frozen=True)
-class Conditions:
+class DeviceConditions:
     """What must be so for a device to learn. What is not known is not so.
 
     Attributes:
@@ -44,7 +44,7 @@ class Conditions:
     charging: bool = True
     unmetered: bool = True
 
-    def unmet(self, situation: Situation) -> tuple[str, ...]:
+    def unmet(self, situation: DeviceSituation) -> tuple[str, ...]:
         """Return what should be so and is not, in words."""
         return tuple(
             f"not known to be {name}" if getattr(situation, name) is None else f"not {name}"
@@ -54,7 +54,7 @@ class Conditions:
 
 
 @dataclass
-class Gate:
+class LearningGate:
     """Says whether a device may learn. Sensors are asked at most every so often; an open gate needs a fresh answer.
 
     Attributes:
@@ -67,8 +67,8 @@ class Gate:
         InputError: another number of seconds.
     """
 
-    sensors: Sensors
-    conditions: Conditions = field(default_factory=Conditions)
+    sensors: DeviceSensors
+    conditions: DeviceConditions = field(default_factory=DeviceConditions)
     every: float = 0.2
     clock: Callable[[], float] = time.monotonic
     _asked: float = field(default=float("-inf"), init=False)

@@ -10,29 +10,29 @@ import numpy as np
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import State
-from handheld.federated.device.conditions import Gate
+from handheld.federated.algorithms import ServerState
+from handheld.federated.device.conditions import LearningGate
 from handheld.federated.device.fitting import Fitting
 from handheld.federated.device.machine import resident_megabytes
-from handheld.federated.device.personal import (
-    Personal,
+from handheld.federated.device.personalisation import (
     Personalisation,
+    PersonalModel,
     layout_of,
     load,
     personalise,
     save,
 )
-from handheld.federated.device.store import Store
+from handheld.federated.device.store import ExampleStore
 from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import Loss, cross_entropy, descend
-from handheld.federated.learning.learner import Doubles, Floats, Learned, Task
+from handheld.federated.learning.learner import ClientTask, Doubles, Floats, Learned
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Layout, Vector
+from handheld.federated.learning.vectors import ModuleLayout, Vector
 from handheld.federated.learning.vectors import load as set_weights
 
 
 @dataclass(frozen=True)
-class Budget:
+class LearningBudget:
     """What learning may cost a device in a round.
 
     Attributes:
@@ -57,7 +57,7 @@ class Budget:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class LearningOutcome:
     """What came of a task.
 
     Attributes:
@@ -74,7 +74,7 @@ class Outcome:
     left_out: int = 0
 
 
-class Device:
+class ClientDevice:
     """One device: its examples, and when it may learn from them.
 
     Args:
@@ -89,10 +89,10 @@ class Device:
     def __init__(
         self,
         module: nn.Module,
-        store: Store,
+        store: ExampleStore,
         *,
-        gate: Gate | None = None,
-        budget: Budget | None = None,
+        gate: LearningGate | None = None,
+        budget: LearningBudget | None = None,
         loss: Loss = cross_entropy,
         clock: Callable[[], float] = time.monotonic,
     ):
@@ -100,12 +100,12 @@ class Device:
         self.module = copied(module)
         self.store = store
         self.gate = gate
-        self.budget = budget or Budget()
+        self.budget = budget or LearningBudget()
         self.vector = Vector(self.module)
         self.loss = loss
         self._clock = clock
 
-    def learn(self, task: Task, *, number: int = 0) -> Outcome:
+    def learn(self, task: ClientTask, *, number: int = 0) -> LearningOutcome:
         """Learn as a server asks; between two steps the gate and the budget are looked at, so a step is the longest delay.
 
         An example that does not fit the model (its loss raises, or is no finite number) is left out.
@@ -124,7 +124,7 @@ class Device:
             )
         may = self._may_go_on()
         if not may():
-            return Outcome(None, 0.0, may.stopped)
+            return LearningOutcome(None, 0.0, may.stopped)
         examples = self.store.examples()
         layout = self._layout()
         if task.state.statistics.shape != (len(layout.statistics),):
@@ -144,7 +144,7 @@ class Device:
         )
         done = learned.distance / task.rate / task.work.steps_of(len(used))
         kept = learned if done and (not may.stopped or done >= self.budget.keep) else None
-        return Outcome(kept, done, may.stopped, len(examples) - len(used))
+        return LearningOutcome(kept, done, may.stopped, len(examples) - len(used))
 
     def personalise(
         self,
@@ -153,7 +153,7 @@ class Device:
         *,
         statistics: Doubles | None = None,
         seed: int = 0,
-    ) -> Personal:
+    ) -> PersonalModel:
         """Fit a shared model to this device's user, and keep what came of it; see :func:`personalise`.
 
         Without the shared model's statistics (m,), such as running means, those of the module are
@@ -167,10 +167,10 @@ class Device:
         layout = self._layout()
         first = layout.statistics.of(self._given) if statistics is None else statistics
         fitting = Fitting(
-            self.module, layout, State(weights, statistics=first), self.loss, self.store.path
+            self.module, layout, ServerState(weights, statistics=first), self.loss, self.store.path
         )
 
-        def fit(some: Examples) -> Personal:
+        def fit(some: Examples) -> PersonalModel:
             return personalise(
                 self.module,
                 weights,
@@ -204,9 +204,9 @@ class Device:
             self._layout().statistics.put(served, values)
         return served
 
-    def _layout(self) -> Layout:
+    def _layout(self) -> ModuleLayout:
         if not len(self.store):
-            return Layout.of(self._given)
+            return ModuleLayout.of(self._given)
         return layout_of(self._given, self.store.examples())
 
     def forget(self) -> None:
@@ -225,7 +225,13 @@ class Device:
 class _May:
     """Says whether to go on, and remembers why not."""
 
-    def __init__(self, gate: Gate | None, budget: Budget, until: float, clock: Callable[[], float]):
+    def __init__(
+        self,
+        gate: LearningGate | None,
+        budget: LearningBudget,
+        until: float,
+        clock: Callable[[], float],
+    ):
         self.gate, self.budget, self.until, self.clock = gate, budget, until, clock
         self.stopped: tuple[str, ...] = ()
 

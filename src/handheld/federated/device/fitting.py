@@ -10,12 +10,12 @@ import numpy as np
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import State
+from handheld.federated.algorithms import ServerState
 from handheld.federated.learning.descent import Loss
 from handheld.federated.learning.evaluation import answers
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Layout
-from handheld.federated.own_code import said
+from handheld.federated.learning.vectors import ModuleLayout
+from handheld.federated.user_code import said
 
 T = TypeVar("T")
 
@@ -35,8 +35,8 @@ class Fitting:
     """
 
     module: nn.Module
-    layout: Layout
-    shared: State
+    layout: ModuleLayout
+    shared: ServerState
     loss: Loss
     path: Path
 

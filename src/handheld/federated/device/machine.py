@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from handheld.errors import MissingDependencyError
-from handheld.federated.device.conditions import Situation
+from handheld.federated.device.conditions import DeviceSituation
 
 try:
     import psutil
@@ -66,11 +66,11 @@ class MachineSensors:
         self.busy, self._ask = busy, ask
         self._before = self._times()
 
-    def read(self) -> Situation:
+    def read(self) -> DeviceSituation:
         """Return what the machine has been doing since the call before."""
         battery = psutil.sensors_battery()
         charging = True if battery is None else battery.power_plugged
-        return Situation(self._idle(), charging, _METERED.get(self._ask(_NETWORK) or ""))
+        return DeviceSituation(self._idle(), charging, _METERED.get(self._ask(_NETWORK) or ""))
 
     def _idle(self) -> bool:
         (all_before, others_before), now = self._before, self._times()

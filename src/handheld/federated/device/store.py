@@ -27,14 +27,14 @@ _NAMES = ("input", "target")
 _KINDS = "biuf"  # of numbers: whether, whole, without sign, with a point
 
 
-class Store:
+class ExampleStore:
     """Examples in an SQLite file, within limits of age, number and size; the oldest go first, and leave no trace in the file.
 
     All inputs have the type and shape of the first, and all targets.
 
     Args:
         path: of the file, made if it is not there. Only its owner may read it.
-        most: examples that are kept, 1 or more.
+        max_examples: that are kept, 1 or more.
         megabytes: of all inputs and targets together, above 0.
         days: that an example is kept, above 0.
         classes: that targets are numbers of, 1 or more: others are refused; None: targets are not
@@ -49,22 +49,22 @@ class Store:
         self,
         path: str | os.PathLike[str],
         *,
-        most: int = 10_000,
+        max_examples: int = 10_000,
         megabytes: float = 50.0,
         days: float = 90.0,
         classes: int | None = None,
         clock: Callable[[], float] = time.time,
     ):
-        if most < 1 or not (megabytes > 0 and days > 0):
+        if max_examples < 1 or not (megabytes > 0 and days > 0):
             raise InputError(
-                f"expected limits above 0, got {most} examples, {megabytes} MB and {days} days"
+                f"expected limits above 0, got {max_examples} examples, {megabytes} MB and {days} days"
             )
         if classes is not None and classes < 1:
             raise InputError(f"expected limits above 0, got {classes} classes")
         self.classes = classes
-        self.path, self.most, self.bytes, self.seconds = (
+        self.path, self.max_examples, self.bytes, self.seconds = (
             Path(path),
-            most,
+            max_examples,
             megabytes * 1e6,
             days * 86_400,
         )
@@ -172,7 +172,7 @@ class Store:
             "select length(input) + length(target) from examples limit 1"
         ).fetchone()
         most = (
-            min(self.most, int(self.bytes // max(1, size[0]))) if size else 0
+            min(self.max_examples, int(self.bytes // max(1, size[0]))) if size else 0
         )  # all are of one size
         connection.execute(
             "delete from examples where id not in (select id from examples order by id desc limit ?)",

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import State
-from handheld.federated.learning.learner import Floats, Learned, Subspace, Task
+from handheld.federated.algorithms import ServerState
+from handheld.federated.learning.learner import ClientTask, Floats, Learned, Subspace
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Layout
+from handheld.federated.learning.vectors import ModuleLayout
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Takes (batch, ...) outputs and targets; returns (batch,) losses, one of each example."""
@@ -39,10 +39,10 @@ def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def descend(
     module: nn.Module,
-    layout: Layout,
+    layout: ModuleLayout,
     examples: Examples,
     places: NDArray[np.int64],
-    task: Task,
+    task: ClientTask,
     user: int,
     own: Floats | None = None,
     loss: Loss = cross_entropy,
@@ -204,7 +204,7 @@ def _tensor(values: NDArray[np.generic]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, wanted))
 
 
-def as_tensors(state: State) -> State:
+def as_tensors(state: ServerState) -> ServerState:
     """Return a state whose arrays are tensors, for the algorithm's arithmetic on devices."""
     kept: Mapping[str, object] = {
         name: torch.from_numpy(array) for name, array in state.kept.items()

@@ -13,7 +13,7 @@ from handheld.errors import InputError
 from handheld.federated.learning.descent import Loss, batch_of, of_each
 from handheld.federated.learning.learner import Floats
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Doubles, Layout
+from handheld.federated.learning.vectors import Doubles, ModuleLayout
 
 _AT_ONCE = 500
 
@@ -25,7 +25,7 @@ The figure is their mean.
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ExampleScores:
     """How good a module is on each of some examples.
 
     Attributes:
@@ -41,20 +41,20 @@ class Answers:
     others: Mapping[str, Doubles] = field(default_factory=dict)
 
     @staticmethod
-    def join(parts: Sequence["Answers"]) -> "Answers":
+    def join(parts: Sequence["ExampleScores"]) -> "ExampleScores":
         """Return all of them as one."""
         names = parts[0].others
-        return Answers(
+        return ExampleScores(
             np.concatenate([part.losses for part in parts]),
             np.concatenate([part.right for part in parts]),
             np.concatenate([part.asked for part in parts]),
             {name: np.concatenate([part.others[name] for part in parts]) for name in names},
         )
 
-    def of(self, rows: NDArray[np.int64]) -> "Answers":
+    def of(self, rows: NDArray[np.int64]) -> "ExampleScores":
         """Return some of them."""
         others = {name: values[rows] for name, values in self.others.items()}
-        return Answers(self.losses[rows], self.right[rows], self.asked[rows], others)
+        return ExampleScores(self.losses[rows], self.right[rows], self.asked[rows], others)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -67,14 +67,14 @@ class Answers:
 
 def answers(
     module: nn.Module,
-    layout: Layout,
+    layout: ModuleLayout,
     weights: Floats,
     examples: Examples,
     loss: Loss,
     *,
     statistics: Doubles | None = None,
     metrics: Metrics | None = None,
-) -> Answers:
+) -> ExampleScores:
     """Evaluate a module with weights (n,) and statistics (m,); it holds them afterwards.
 
     Without statistics the module's are used as they are.
@@ -105,7 +105,7 @@ def answers(
                 hits = outputs.argmax(dim=-1) == targets
                 right[rows] = hits.view(len(targets), -1).sum(dim=1).numpy()
                 asked[rows] = (targets >= 0).view(len(targets), -1).sum(dim=1).numpy()
-    return Answers(losses, right, asked, others)
+    return ExampleScores(losses, right, asked, others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ class PerUser:
         }
 
 
-def per_user(evaluated: Answers, partition: Partition) -> PerUser:
+def per_user(evaluated: ExampleScores, partition: Partition) -> PerUser:
     """Return figures of each device from those of all examples.
 
     Raises :class:`InputError` where no device has any.

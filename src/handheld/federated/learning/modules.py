@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from handheld.errors import HandheldError, InputError, TrainingError
-from handheld.federated.algorithms import State
+from handheld.federated.algorithms import ServerState
 from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import (
     Loss,
@@ -22,13 +22,26 @@ from handheld.federated.learning.descent import (
     within,
 )  # fmt: skip
 from handheld.federated.learning.description import contents, structure
-from handheld.federated.learning.evaluation import Answers, Metrics, PerUser, answers, per_user
-from handheld.federated.learning.learner import Doubles, Floats, Learned, Shape, Task, Work
+from handheld.federated.learning.evaluation import (
+    ExampleScores,
+    Metrics,
+    PerUser,
+    answers,
+    per_user,
+)
+from handheld.federated.learning.learner import (
+    ClientTask,
+    ClientWork,
+    Doubles,
+    Floats,
+    Learned,
+    Shape,
+)
 from handheld.federated.learning.plain_state import PlainState
 from handheld.federated.learning.trial import require_labels, tried
 from handheld.federated.learning.users import Examples, Users
-from handheld.federated.learning.vectors import Layout
-from handheld.federated.own_code import raised, said
+from handheld.federated.learning.vectors import ModuleLayout
+from handheld.federated.user_code import raised, said
 from handheld.training.runs import array_digest
 
 _LARGEST, _AT_ONCE = 50_000, 64
@@ -88,7 +101,7 @@ class ModuleLearner:
         self.test = test
         self.loss = loss
         self.metrics = dict(metrics or {})
-        self.layout = Layout.of(self.module, self._forward, fixed=freeze_statistics)
+        self.layout = ModuleLayout.of(self.module, self._forward, fixed=freeze_statistics)
         self.vector = self.layout.weights
         self.first = self.vector.of(self.module)
         self._first_statistics = self.layout.statistics.of(self.module)
@@ -145,7 +158,7 @@ class ModuleLearner:
                 f"devices cannot learn side by side with this module ({why}): leave at_once out"
             )
 
-    def check_work(self, work: Work) -> None:
+    def check_work(self, work: ClientWork) -> None:
         """Raise :class:`InputError` where no batch of any device is one that a layer can learn means from."""
         largest = int(self.examples.max(initial=0))
         batch = largest if work.batch is None else min(work.batch, largest)
@@ -160,7 +173,7 @@ class ModuleLearner:
             )
 
     def learn(
-        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+        self, task: ClientTask, users: Sequence[int], own: Sequence[Floats | None]
     ) -> list[Learned]:
         """Let devices learn; one whose learning raises answers why."""
         if self.at_once > 1:
@@ -174,7 +187,7 @@ class ModuleLearner:
                 ]
         return [self._alone(task, user, kept) for user, kept in zip(users, own, strict=True)]
 
-    def evaluate(self, state: State) -> dict[str, float]:
+    def evaluate(self, state: ServerState) -> dict[str, float]:
         """Return ``loss``, ``accuracy`` of classes, and metrics on the examples to test on.
 
         Raises :class:`TrainingError` where the module, the loss or a metric raises.
@@ -183,7 +196,7 @@ class ModuleLearner:
             return {}
         return self._answers(state, self.test, "the test's").figures
 
-    def evaluate_users(self, state: State) -> PerUser:
+    def evaluate_users(self, state: ServerState) -> PerUser:
         """Return how good a model is for each device on its own examples (federated evaluation).
 
         Raises :class:`TrainingError` where the module, the loss or a metric raises.
@@ -214,7 +227,7 @@ class ModuleLearner:
             "freeze_statistics": self.layout.fixed,
         }
 
-    def _answers(self, state: State, examples: Examples, whose: str) -> Answers:
+    def _answers(self, state: ServerState, examples: Examples, whose: str) -> ExampleScores:
         self._plain.restore(self.module)
         try:
             return answers(
@@ -228,7 +241,7 @@ class ModuleLearner:
                 f"the module cannot be evaluated on {whose} examples: {raised(error)}"
             ) from error
 
-    def _alone(self, task: Task, user: int, own: Floats | None) -> Learned:
+    def _alone(self, task: ClientTask, user: int, own: Floats | None) -> Learned:
         examples = self.users.examples
         places = self.users.partition.of(user)
         self._plain.restore(self.module)
@@ -240,7 +253,7 @@ class ModuleLearner:
             return Learned.failed(raised(error))
 
     def _together(
-        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+        self, task: ClientTask, users: Sequence[int], own: Sequence[Floats | None]
     ) -> list[Learned]:
         state = as_tensors(task.state)
         rows, counted = self._padded(task, users)
@@ -279,7 +292,9 @@ class ModuleLearner:
             for change, user, went, loss in zip(changes, users, steps, lost / seen, strict=True)
         ]
 
-    def _padded(self, task: Task, users: Sequence[int]) -> tuple[NDArray[np.int64], torch.Tensor]:
+    def _padded(
+        self, task: ClientTask, users: Sequence[int]
+    ) -> tuple[NDArray[np.int64], torch.Tensor]:
         """Return (devices, steps, batch) numbers of examples, and which of them count: devices have not all as many."""
         chosen = [self._steps_of(task, user) for user in users]
         steps = max(map(len, chosen))
@@ -296,7 +311,7 @@ class ModuleLearner:
                 counted[device, step, : len(rows)] = 1
         return numbers, counted
 
-    def _steps_of(self, task: Task, user: int) -> list[NDArray[np.int64]]:
+    def _steps_of(self, task: ClientTask, user: int) -> list[NDArray[np.int64]]:
         places = self.users.partition.of(user)
         return [places[rows] for rows in task.work.batches(len(places), task.random(user))]
 

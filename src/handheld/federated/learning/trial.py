@@ -10,12 +10,12 @@ from torch import nn
 from handheld.errors import InputError
 from handheld.federated.learning.descent import Loss, batch_of, cross_entropy, name_of, of_each
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Layout
-from handheld.federated.own_code import said
+from handheld.federated.learning.vectors import ModuleLayout
+from handheld.federated.user_code import said
 
 
 def tried(
-    module: nn.Module, layout: Layout, examples: Examples, rows: NDArray[np.int64], loss: Loss
+    module: nn.Module, layout: ModuleLayout, examples: Examples, rows: NDArray[np.int64], loss: Loss
 ) -> torch.Tensor:
     """Let a module learn from some examples, and return its outputs.
 

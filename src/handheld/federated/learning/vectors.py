@@ -162,7 +162,7 @@ class Constants:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ModuleLayout:
     """The four things that a module holds; frozen weights are the parameters in none of these.
 
     Attributes:

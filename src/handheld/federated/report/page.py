@@ -84,9 +84,9 @@ def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
     """Return the run in one sentence."""
     judged = [row for row in rows if "test_accuracy" in row]
     best = f", {percent(judged[-1]['test_accuracy'])} of the test examples right" if judged else ""
-    if plan.buffer is not None:
+    if plan.buffer_size is not None:
         took_part = (
-            f"{len(rows)} steps of {plan.buffer} updates each, "
+            f"{len(rows)} steps of {plan.buffer_size} updates each, "
             f"{plan.cohort} of {population:,} devices learning at any time"
         )
     elif plan.sampling == "poisson":

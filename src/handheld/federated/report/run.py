@@ -7,20 +7,20 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.federated.learning.evaluation import PerUser
-from handheld.federated.learning.learner import Learner
+from handheld.federated.learning.learner import PopulationLearner
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.privacy import Guarantee
 from handheld.federated.report.history import write_parquet
 from handheld.federated.report.page import write_report
-from handheld.federated.simulator import Plan, Run
+from handheld.federated.simulator import Plan, SimulationRun
 from handheld.files import atomic_path
 
 
 def write_run(
     folder: Path,
     plan: Plan,
-    learner: Learner,
-    run: Run,
+    learner: PopulationLearner,
+    run: SimulationRun,
     *,
     delta: float | None = None,
     problem: str = "",
@@ -71,7 +71,7 @@ def write_run(
     return promised
 
 
-def _write_model(path: Path, learner: Learner, run: Run) -> None:
+def _write_model(path: Path, learner: PopulationLearner, run: SimulationRun) -> None:
     if isinstance(learner, ModuleLearner):
         from safetensors.torch import save
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handheld.arrays import read_npz
 from handheld.errors import InputError
-from handheld.federated.algorithms import State
+from handheld.federated.algorithms import ServerState
 from handheld.federated.learning.learner import Floats
 from handheld.federated.stages import CentralNoise, Memory
 from handheld.files import atomic_path
@@ -24,7 +24,7 @@ LOCK = ".lock"
 
 _NEWEST, _BEFORE = "state.npz", "state_before.npz"
 
-Row = dict[str, float]
+RoundFigures = dict[str, float]
 """Figures of a round."""
 
 
@@ -62,14 +62,14 @@ class Checkpoint:
         started: how many ever did.
     """
 
-    state: State
+    state: ServerState
     memory: tuple[Memory, ...]
     own: Mapping[int, Floats]
     times: NDArray[np.int32]
-    rows: Sequence[Row] = ()
+    rows: Sequence[RoundFigures] = ()
     clock: float = 0.0
     flights: tuple[Flight, ...] = ()
-    versions: Mapping[int, State] = field(default_factory=dict)
+    versions: Mapping[int, ServerState] = field(default_factory=dict)
     started: int = 0
 
 
@@ -234,16 +234,16 @@ def _checkpoint(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
     )
 
 
-def _state(arrays: Mapping[str, NDArray[Any]], version: int, prefix: str) -> State:
+def _state(arrays: Mapping[str, NDArray[Any]], version: int, prefix: str) -> ServerState:
     before = f"{prefix}kept."
     kept = {
         name.removeprefix(before): array
         for name, array in arrays.items()
         if name.startswith(before)
     }
-    return State(arrays[f"{prefix}weights"], version, kept, arrays[f"{prefix}statistics"])
+    return ServerState(arrays[f"{prefix}weights"], version, kept, arrays[f"{prefix}statistics"])
 
 
-def _arrays_of(state: State, prefix: str) -> dict[str, NDArray[Any]]:
+def _arrays_of(state: ServerState, prefix: str) -> dict[str, NDArray[Any]]:
     kept = {f"{prefix}kept.{name}": array for name, array in state.kept.items()}
     return {f"{prefix}weights": state.weights, f"{prefix}statistics": state.statistics, **kept}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.federated.learning.learner import Task, Work
+from handheld.federated.learning.learner import ClientTask, ClientWork
 from handheld.federated.simulator.devices import Devices
 
 _CHOICE = 16  # one of several uses of random numbers
@@ -37,7 +37,7 @@ class Cohort:
 
 
 def choose(
-    task: Task,
+    task: ClientTask,
     devices: Devices,
     examples: NDArray[np.int64],
     wanted: int,
@@ -70,13 +70,13 @@ def choose(
         asked = drawn[devices.are_ready(drawn, clock, rng)]
         waited = 0.0 if len(asked) else _MINUTE
     elif devices.ready >= 1:
-        count = min(round(devices.asked * wanted), len(examples))
+        count = min(round(devices.over_selection * wanted), len(examples))
         asked = rng.choice(len(examples), count, replace=False).astype(np.int64)
         waited = 0.0
     else:
         order = rng.permutation(len(examples)).astype(np.int64)
-        asked, waited = _ready(devices, order, round(devices.asked * wanted), clock, rng)
-    leaves = rng.random(len(asked)) < devices.gone
+        asked, waited = _ready(devices, order, round(devices.over_selection * wanted), clock, rng)
+    leaves = rng.random(len(asked)) < devices.dropout_rate
     stay = asked[~leaves]
     passed = np.array(
         [
@@ -87,7 +87,7 @@ def choose(
     order = np.argsort(passed, kind="stable")
     most = len(asked) if poisson else wanted
     intime = order[passed[order] <= devices.deadline][:most]
-    enough = len(intime) >= round(devices.least * wanted)
+    enough = len(intime) >= round(devices.min_report_fraction * wanted)
     full = len(intime) >= min(most, len(asked)) and not whole
     last = float(passed[intime].max(initial=0.0))
     seconds = waited + (last if full or devices.deadline == np.inf else devices.deadline)
@@ -95,7 +95,7 @@ def choose(
     return Cohort(asked, np.sort(stay[intime]), stay, int(leaves.sum()), late, seconds, enough)
 
 
-def seen(work: Work, examples: int) -> float:
+def seen(work: ClientWork, examples: int) -> float:
     """Return how many examples a device goes through in a round."""
     batch = examples if work.batch is None else min(work.batch, examples)
     return float(work.steps_of(examples) * batch)

@@ -22,16 +22,16 @@ class Devices:
     Attributes:
         ready: share of the day that a device is idle, charging and on free wireless, above 0, at most 1.
         night: how much of that falls into its night: 0 (any hour alike) to 1.
-        gone: chance that a device that was asked leaves before it answers, 0 to 1.
-        learns: examples a second.
-        downloads: bytes a second.
-        uploads: bytes a second.
+        dropout_rate: chance that a device that was asked leaves before it answers, 0 to 1.
+        examples_per_second: examples a second.
+        download_bytes_per_second: bytes a second.
+        upload_bytes_per_second: bytes a second.
         spread: standard deviation of the logarithms of these speeds, 0 or more; 0: all alike.
         deadline: seconds after which a round ends; needed where noise is promised and devices are
             ready at hours of their own: each round lasts until then, so that the clock, and by it
             who is ready next, does not depend on how much data devices have.
-        asked: devices asked for each that is wanted, 1 or more; a round ends when as many as wanted have answered.
-        least: share of the devices wanted that must answer by the deadline, or the round is given up.
+        over_selection: devices asked for each that is wanted, 1 or more; a round ends when as many as wanted have answered.
+        min_report_fraction: share of the devices wanted that must answer by the deadline, or the round is given up.
 
     Raises:
         InputError: values outside of these.
@@ -39,24 +39,26 @@ class Devices:
 
     ready: float = 1.0
     night: float = 0.0
-    gone: float = 0.0
-    learns: float = 500.0
-    downloads: float = 2e6
-    uploads: float = 5e5
+    dropout_rate: float = 0.0
+    examples_per_second: float = 500.0
+    download_bytes_per_second: float = 2e6
+    upload_bytes_per_second: float = 5e5
     spread: float = 0.0
     deadline: float = math.inf
-    asked: float = 1.0
-    least: float = 0.0
+    over_selection: float = 1.0
+    min_report_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("ready", "night", "gone", "least"):
+        for name in ("ready", "night", "dropout_rate", "min_report_fraction"):
             self._require(name, 0 <= getattr(self, name) <= 1, "a share of 0 to 1")
         self._require("ready", self.ready > 0, "a share above 0, at most 1")
-        for name in ("learns", "downloads", "uploads"):
+        for name in ("examples_per_second", "download_bytes_per_second", "upload_bytes_per_second"):
             self._require(name, 0 < getattr(self, name) < math.inf, "a speed above 0")
         self._require("spread", 0 <= self.spread < math.inf, "a number of 0 or more")
         self._require("deadline", self.deadline > 0, "seconds above 0")
-        self._require("asked", 1 <= self.asked < math.inf, "a number of 1 or more")
+        self._require(
+            "over_selection", 1 <= self.over_selection < math.inf, "a number of 1 or more"
+        )
 
     def _require(self, name: str, fits: bool, expected: str) -> None:
         if not fits:
@@ -80,9 +82,20 @@ class Devices:
     def seconds(self, user: int, examples: float, down: float, up: float, seed: int) -> float:
         """Return how long a device takes for a round: to get ``down`` bytes, learn from examples, and send ``up`` bytes."""
         if self.spread == 0:
-            return examples / self.learns + down / self.downloads + up / self.uploads
+            return (
+                examples / self.examples_per_second
+                + down / self.download_bytes_per_second
+                + up / self.upload_bytes_per_second
+            )
         slow = np.exp(self.spread * np.random.default_rng((seed, user, _TRAITS)).standard_normal(3))
-        return float(slow @ (examples / self.learns, down / self.downloads, up / self.uploads))
+        return float(
+            slow
+            @ (
+                examples / self.examples_per_second,
+                down / self.download_bytes_per_second,
+                up / self.upload_bytes_per_second,
+            )
+        )
 
 
 def _fractions(users: NDArray[np.int64]) -> NDArray[np.float64]:

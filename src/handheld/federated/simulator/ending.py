@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import TrainingError
-from handheld.federated.algorithms import State
-from handheld.federated.simulator.checkpoint import Row
+from handheld.federated.algorithms import ServerState
+from handheld.federated.simulator.checkpoint import RoundFigures
 from handheld.federated.simulator.plan import Plan
 
 _PATIENCE = 3  # rounds: in one, with few devices, all may be broken by chance
@@ -27,7 +27,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class SimulationRun:
     """What came of a simulation.
 
     Attributes:
@@ -46,8 +46,8 @@ class Run:
             saw.
     """
 
-    state: State
-    rows: tuple[Row, ...]
+    state: ServerState
+    rows: tuple[RoundFigures, ...]
     times: NDArray[np.int32]
     rejected: dict[int, str]
 
@@ -64,12 +64,12 @@ class StoppedRunError(TrainingError):
     ``run`` is what came of it, that round included.
     """
 
-    def __init__(self, message: str, run: Run | None = None) -> None:
+    def __init__(self, message: str, run: SimulationRun | None = None) -> None:
         super().__init__(message)
         self.run = run
 
 
-def problem_of(plan: Plan, rows: Sequence[Row], rejected: Mapping[int, str]) -> str:
+def problem_of(plan: Plan, rows: Sequence[RoundFigures], rejected: Mapping[int, str]) -> str:
     """Return why a run must not go on after its last round; nothing if it may.
 
     Args:

@@ -9,8 +9,8 @@ from numbers import Integral
 from pathlib import Path
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import Algorithm, FedAvg, FedSGD, Robust
-from handheld.federated.learning.learner import Structure, Work
+from handheld.federated.algorithms import Algorithm, FedAvg, FedSGD, RobustMean
+from handheld.federated.learning.learner import ClientWork, Structure
 from handheld.federated.privacy import Guarantee, guarantees, noise_multiplier, require_target
 from handheld.federated.simulator.checkpoint import KeptNoise, kept_noise
 from handheld.federated.simulator.devices import Devices
@@ -23,7 +23,7 @@ from handheld.federated.stages import (
     TreeNoise,
     promise,
 )
-from handheld.federated.updates import Encoder
+from handheld.federated.updates import UpdateEncoder
 
 _SAME = 1 + 1e-6  # of an epsilon: another machine rounds otherwise
 
@@ -41,18 +41,18 @@ class Plan:
         download: makes the model small on its way to devices; they learn from what they decode.
         robust: a mean that broken devices cannot move far, instead of that by weight.
         uniform: whether each device counts alike, however many examples it has.
-        heaviest: what a device counts at most, in medians of its round; whatever number of examples it claims.
-        buffer: of asynchronous averaging: how many updates are applied at a time while ``cohort`` devices learn; None for
+        max_weight: what a device counts at most, in medians of its round; whatever number of examples it claims.
+        buffer_size: of asynchronous averaging: how many updates are applied at a time while ``cohort`` devices learn; None for
             rounds in which the server waits.
         sampling: how devices are drawn for a round: ``fixed``, a cohort of that size; ``poisson``,
             each by a chance of its own, so that cohorts have that size on average, which promises
             most where noise is added (see ``privacy.central``).
         delta: chance that what noise promises fails, above 0, at most one over the devices; one
             over the devices and one if left out.
-        feedback: whether each device adds to an update what compression left out of those before (error feedback; Seide et al.,
+        error_feedback: whether each device adds to an update what compression left out of those before (Seide et al.,
             INTERSPEECH 2014): what a biased encoder needs. Each device that took part keeps one update then.
         devices: what they are like.
-        judge_every: rounds between looking how good the model is, 1 or more; the last round is judged in any case.
+        eval_every: rounds between looking how good the model is, 1 or more; the last round is judged in any case.
         seed: of everything that is random.
 
     Raises:
@@ -62,26 +62,26 @@ class Plan:
     rounds: int = 100
     cohort: int = 10
     algorithm: Algorithm = field(default_factory=FedAvg)
-    work: Work = field(default_factory=Work)
+    work: ClientWork = field(default_factory=ClientWork)
     stages: tuple[Stage, ...] = ()
-    download: Encoder | None = None
-    robust: Robust | None = None
+    download: UpdateEncoder | None = None
+    robust: RobustMean | None = None
     uniform: bool = False
-    heaviest: float = 100.0
-    buffer: int | None = None
+    max_weight: float = 100.0
+    buffer_size: int | None = None
     sampling: str = "fixed"
     delta: float | None = None
-    feedback: bool = False
+    error_feedback: bool = False
     devices: Devices = field(default_factory=Devices)
-    judge_every: int = 1
+    eval_every: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "cohort", "judge_every"):
+        for name in ("rounds", "cohort", "eval_every"):
             _require_whole(name, getattr(self, name), least=1)
         _require_whole("seed", self.seed, least=0)
-        if not self.heaviest >= 1:
-            raise InputError(f"heaviest: expected 1 or more, got {self.heaviest}")
+        if not self.max_weight >= 1:
+            raise InputError(f"max_weight: expected 1 or more, got {self.max_weight}")
         if self.sampling not in ("fixed", "poisson"):
             raise InputError(f"sampling: expected fixed or poisson, got {self.sampling!r}")
         if self.delta is not None and not 0 < self.delta < 1:
@@ -100,11 +100,13 @@ class Plan:
         compressed = bool(self.stages) and all(
             isinstance(stage, Compressed) for stage in self.stages
         )
-        if self.feedback and (self.algorithm.corrects or self.buffer is not None or not compressed):
+        if self.error_feedback and (
+            self.algorithm.corrects or self.buffer_size is not None or not compressed
+        ):
             raise InputError(
-                "feedback is of compressed rounds: no other stages, no devices' states, no buffer"
+                "error_feedback is of compressed rounds: no other stages, no devices' states, no buffer"
             )
-        if self.buffer is not None:
+        if self.buffer_size is not None:
             self._require_asynchronous()
         if self.sampling == "poisson":
             self._require_poisson()
@@ -112,34 +114,40 @@ class Plan:
             self._require_private()
 
     def _require_asynchronous(self) -> None:
-        if self.buffer is not None and not isinstance(self.buffer, Integral):
-            raise InputError(f"buffer: expected a whole number of 1 or more, got {self.buffer!r}")
+        if self.buffer_size is not None and not isinstance(self.buffer_size, Integral):
+            raise InputError(
+                f"buffer_size: expected a whole number of 1 or more, got {self.buffer_size!r}"
+            )
         if (
-            self.buffer is None
-            or self.buffer < 1
+            self.buffer_size is None
+            or self.buffer_size < 1
             or self.robust is not None
             or self.algorithm.corrects
         ):
             raise InputError(
                 "asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states"
             )
-        if (self.devices.asked, self.devices.least, self.devices.deadline) != (1.0, 0.0, math.inf):
+        if (
+            self.devices.over_selection,
+            self.devices.min_report_fraction,
+            self.devices.deadline,
+        ) != (1.0, 0.0, math.inf):
             raise InputError(
-                "asked, least and deadline are those of rounds: without rounds nobody is late"
+                "over_selection, min_report_fraction and deadline are those of rounds: without rounds nobody is late"
             )
-        if self.devices.gone == 1:
+        if self.devices.dropout_rate == 1:
             raise InputError(
-                "devices.gone: expected less than 1 where a buffer is to be filled: nobody would ever answer"
+                "devices.dropout_rate: expected less than 1 where a buffer is to be filled: nobody would ever answer"
             )
 
     def _require_poisson(self) -> None:
-        if self.buffer is not None:
+        if self.buffer_size is not None:
             raise InputError(
                 "sampling: poisson cohorts are those of rounds, but there is a buffer: take fixed"
             )
-        if self.devices.asked != 1:
+        if self.devices.over_selection != 1:
             raise InputError(
-                f"devices.asked: expected 1 with poisson cohorts, which take all who were drawn, got {self.devices.asked}"
+                f"devices.over_selection: expected 1 with poisson cohorts, which take all who were drawn, got {self.devices.over_selection}"
             )
 
     def _require_private(self) -> None:
@@ -147,15 +155,15 @@ class Plan:
 
         That is to give rounds up by how many answered, and a clock by which devices are ready.
         """
-        if self.devices.gone == 1:
+        if self.devices.dropout_rate == 1:
             raise InputError(
-                "devices.gone: expected less than 1 with noise, whose sums are divided by how many are expected"
+                "devices.dropout_rate: expected less than 1 with noise, whose sums are divided by how many are expected"
             )
         timed = self.devices.deadline < math.inf or self.sampling == "poisson"
-        if self.devices.least > 0 and timed:
+        if self.devices.min_report_fraction > 0 and timed:
             raise InputError(
-                "devices.least: expected 0 with noise and a deadline or poisson cohorts, got"
-                f" {self.devices.least}: a round that is given up would tell how many answered, which noise does not hide"
+                "devices.min_report_fraction: expected 0 with noise and a deadline or poisson cohorts, got"
+                f" {self.devices.min_report_fraction}: a round that is given up would tell how many answered, which noise does not hide"
             )
         if self.devices.own_hours and not self.devices.deadline < math.inf:
             raise InputError(
@@ -185,7 +193,7 @@ class Plan:
 
         Those that are asked beyond the cohort count too.
         """
-        return min(population, round(self.devices.asked * self.cohort))
+        return min(population, round(self.devices.over_selection * self.cohort))
 
     def expected(self, population: int) -> float:
         """Return how many devices are expected to answer in a round; none is taken to be late.
@@ -195,9 +203,9 @@ class Plan:
         """
         devices = self.devices
         if self.sampling == "poisson":
-            return min(self.cohort, population) * devices.ready * (1 - devices.gone)
+            return min(self.cohort, population) * devices.ready * (1 - devices.dropout_rate)
         asked = min(self.drawn(population), devices.ready * population)
-        return min(self.cohort, asked * (1 - devices.gone))
+        return min(self.cohort, asked * (1 - devices.dropout_rate))
 
     def promised(self, population: int, rounds: int, times: int) -> list[Guarantee]:
         """Return what noise promises after some rounds.

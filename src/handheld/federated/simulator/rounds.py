@@ -12,21 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.federated.learning.learner import Doubles, Learner, check, statistics_of
-from handheld.federated.own_code import naming_own_code
+from handheld.federated.learning.learner import Doubles, PopulationLearner, check, statistics_of
 from handheld.federated.simulator import checkpoint
-from handheld.federated.simulator.asynchronous import arrivals_round
-from handheld.federated.simulator.checkpoint import Checkpoint, Row
+from handheld.federated.simulator.aggregation import RoundResults, after, epsilons, jobs_of, task_of
+from handheld.federated.simulator.backends import (
+    SimulationBackend,
+    backend_of,
+    refuse_in_a_started_process,
+)
+from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
 from handheld.federated.simulator.cohort import choose
-from handheld.federated.simulator.ending import Run, StoppedRunError, problem_of
-from handheld.federated.simulator.engines import Engine, engine_of, refuse_in_a_started_process
-from handheld.federated.simulator.gathering import Gathered, after, epsilons, jobs_of, task_of
-from handheld.federated.simulator.kept import Identity, identity_of
+from handheld.federated.simulator.ending import SimulationRun, StoppedRunError, problem_of
+from handheld.federated.simulator.fedbuff import arrivals_round
+from handheld.federated.simulator.identity import Identity, identity_of
 from handheld.federated.simulator.plan import Plan
-from handheld.federated.stages import Plain, Seeds, Stages, Update, WholeNumbers
+from handheld.federated.stages import PlainStage, StageChain, StageSeeds, Update, WholeNumbers
+from handheld.federated.user_code import naming_own_code
 from handheld.training.runs import locked
 
-Progress = Callable[[int, int, Row], None]
+Progress = Callable[[int, int, RoundFigures], None]
 """Called after each round with the rounds so far, the rounds in all, and the figures of that round."""
 
 _SAVE_SECONDS, _NOISE = 20.0, 14
@@ -34,15 +38,15 @@ _SAVE_SECONDS, _NOISE = 20.0, 14
 
 def simulate(
     plan: Plan,
-    learner: Learner,
+    learner: PopulationLearner,
     *,
     out: str | os.PathLike[str] | None = None,
     workers: int = 1,
-    engine: str = "local",
+    backend: str = "local",
     address: str | None = None,
     progress: Progress | None = None,
-    until: Callable[[Row], bool] | None = None,
-) -> Run:
+    until: Callable[[RoundFigures], bool] | None = None,
+) -> SimulationRun:
     """Let a population of devices learn one model.
 
     The result depends on the plan, the learner and nothing else: any number of workers, a cluster, or a run that was killed and
@@ -55,7 +59,7 @@ def simulate(
         out: folder that keeps the run's state; it goes on from there, after Ctrl-C too. Without one nothing is kept;
             ``report.write_run`` writes the model and the report into it.
         workers: processes of this machine that learn.
-        engine: ``local``, or ``ray`` for a cluster.
+        backend: ``local``, or ``ray`` for a cluster.
         address: of a Ray cluster; one on this machine is started without.
         progress: told of each round.
         until: tells from the figures of a round whether the run may end before its last one.
@@ -75,14 +79,14 @@ def simulate(
         population = len(learner.examples)
         _require_fitting(plan, learner.examples)
         _require_no_leak(plan, statistics)
-        equal = plan.alike and plan.buffer is None
-        stages = Stages(
+        equal = plan.alike and plan.buffer_size is None
+        stages = StageChain(
             plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population)
         )
         identity = identity_of(plan, learner) if out else {}
         up = _bytes_up(stages, plan, len(statistics))
     rejected: dict[int, str] = {}
-    one_more = _round if plan.buffer is None else arrivals_round
+    one_more = _round if plan.buffer_size is None else arrivals_round
     with _Keeper(None if out is None else Path(out), identity) as keeper:
         with naming_own_code():
             now = keeper.load(len(first))
@@ -91,8 +95,8 @@ def simulate(
                 now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
         now = replace(now, rows=_of_this_delta(plan, population, now.rows))
         if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
-            return Run(now.state, tuple(now.rows), now.times, {})
-        with engine_of(engine, learner, stages, workers=workers, address=address) as where:
+            return SimulationRun(now.state, tuple(now.rows), now.times, {})
+        with backend_of(backend, learner, stages, workers=workers, address=address) as where:
             try:
                 ends = False
                 while not ends:
@@ -100,7 +104,7 @@ def simulate(
                         then, refused = one_more(plan, learner, stages, where, now, up)
                     rejected |= refused
                     if problem := problem_of(plan, then.rows, refused):
-                        run = Run(then.state, tuple(then.rows), then.times, rejected)
+                        run = SimulationRun(then.state, tuple(then.rows), then.times, rejected)
                         raise StoppedRunError(problem, run)
                     now = then
                     if progress is not None:
@@ -111,7 +115,7 @@ def simulate(
                 # Ctrl-C, a worker that died, a round that came to nothing: the rounds before are kept.
                 keeper.keep(now, at_once=True)
                 raise
-    return Run(now.state, tuple(now.rows), now.times, rejected)
+    return SimulationRun(now.state, tuple(now.rows), now.times, rejected)
 
 
 class _Keeper:
@@ -153,7 +157,9 @@ class _Keeper:
         self._at = time.monotonic()
 
 
-def _of_this_delta(plan: Plan, population: int, rows: Sequence[Row]) -> tuple[Row, ...]:
+def _of_this_delta(
+    plan: Plan, population: int, rows: Sequence[RoundFigures]
+) -> tuple[RoundFigures, ...]:
     """Return an earlier run's rows with what noise promises by the delta that the plan has now."""
     if not (plan.promises and rows) or rows[-1] == {
         **rows[-1],
@@ -172,7 +178,7 @@ def _require_fitting(plan: Plan, examples: NDArray[np.int64]) -> None:
         )
     plan.promised(population, 1, 1)  # raises where delta is none for so many
     if plan.robust is not None and not all(
-        isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages
+        isinstance(stage, PlainStage) and stage.leaves_sums for stage in plan.stages
     ):
         raise InputError(
             "a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on"
@@ -195,7 +201,12 @@ def _require_fitting(plan: Plan, examples: NDArray[np.int64]) -> None:
 
 
 def _round(
-    plan: Plan, learner: Learner, stages: Stages, where: Engine, now: Checkpoint, up: int
+    plan: Plan,
+    learner: PopulationLearner,
+    stages: StageChain,
+    where: SimulationBackend,
+    now: Checkpoint,
+    up: int,
 ) -> tuple[Checkpoint, dict[int, str]]:
     """Return what is known after one more round, and why updates were rejected in it."""
     task, down = task_of(plan, now.state)
@@ -216,7 +227,7 @@ def _round(
     )
     users = cohort.answering if cohort.enough else cohort.answering[:0]
     shared = replace(now, memory=stages.public(now.memory))
-    gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, shared, users)))
+    gathered = RoundResults.of(where.parts(jobs_of(plan, learner, task, shared, users)))
     # Who is too late, or answers in a round that is given up, has sent an update all the same.
     unused = cohort.late + len(cohort.answering) - len(users)
     figures = {
@@ -227,11 +238,11 @@ def _round(
     return done, gathered.rejected
 
 
-def _bytes_up(stages: Stages, plan: Plan, statistics: int) -> int:
+def _bytes_up(stages: StageChain, plan: Plan, statistics: int) -> int:
     """Return how many bytes an update takes about: that of noise; statistics travel beside it."""
     facts = stages.facts(stages.start())
     noise = np.random.default_rng(_NOISE).standard_normal(facts[0].count).astype(np.float32) * 1e-3
-    update = stages.on_update(Update.of(noise), facts, stages.start(), Seeds(0, 0))
+    update = stages.on_update(Update.of(noise), facts, stages.start(), StageSeeds(0, 0))
     return update.size + (4 * facts[0].count if plan.algorithm.corrects else 0) + 4 * statistics
 
 

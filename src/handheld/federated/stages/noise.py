@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
-from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
+from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 from handheld.federated.updates.encoder import seed_of
 
 
 @dataclass(frozen=True)
-class _Noise(Plain):
+class _Noise(PlainStage):
     multiplier: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.multiplier < math.inf:
             raise InputError(f"expected a noise multiplier of 0 or more, got {self.multiplier}")
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return the facts. Raises :class:`InputError` where updates may be of any length."""
         facts.require("noise", whole=False, equal=True, single=True)
         if facts.bound is None:
@@ -60,7 +60,7 @@ class CentralNoise(_Noise):
     """
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum with noise."""
         noise = self.draw(facts.sum_bound, facts.count, seeds.own)
@@ -82,11 +82,13 @@ class LocalNoise(_Noise):
         InputError: a multiplier below 0.
     """
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are not bounded any more. Raises :class:`InputError` where they were not before."""
         return replace(super().after(facts, memory), bound=None)
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the update with noise."""
         noise = self.draw(facts.bound, facts.count, seeds.own)
         return update.with_values(update.values + noise.astype(np.float32))
@@ -120,12 +122,12 @@ class TreeNoise(_Noise):
         """Return nothing: who has the seed can take the noise away."""
         return {}
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return the facts. Raises :class:`InputError` where updates may be of any length, or the bound changes."""
         return super().after(facts, memory).require("tree noise", steady=True)
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum with the difference of this round's noise and that of the round before."""
         rounds = int(memory["rounds"])
@@ -135,7 +137,7 @@ class TreeNoise(_Noise):
         kept = {"rounds": np.array(rounds + 1), "seed": np.array(seed, np.uint64)}
         return replace(total, change=total.change + now - before), kept
 
-    def _until(self, rounds: int, facts: Facts, seed: int) -> NDArray[np.float64]:
+    def _until(self, rounds: int, facts: UpdateFacts, seed: int) -> NDArray[np.float64]:
         """Return the noise of the sum of so many rounds: that of the nodes that cover them."""
         noise = np.zeros(facts.count)
         start = 0

@@ -16,7 +16,7 @@ Memory = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Facts:
+class UpdateFacts:
     """What is known of an update at a place on its way.
 
     Attributes:
@@ -46,7 +46,7 @@ class Facts:
     multiplier: float = 0.0
     sum_bound: float | None = None
 
-    def require(self, stage: str, **wanted: bool) -> "Facts":
+    def require(self, stage: str, **wanted: bool) -> "UpdateFacts":
         """Raise :class:`InputError` unless facts are as a stage wants them."""
         for name, value in wanted.items():
             if getattr(self, name) != value:
@@ -95,7 +95,7 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Seeds:
+class StageSeeds:
     """Of a round's random numbers.
 
     Attributes:
@@ -118,14 +118,16 @@ class Stage(Protocol):
     def public(self, memory: Memory) -> Memory:
         """Return what devices get of it: all that their stages need, and no secret of the server."""
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return what is known of updates after this stage. Raises :class:`InputError` where the stage makes no sense."""
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return what becomes of one update; facts are those before the stage."""
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return what becomes of a round's sum, and what is kept now.
 
@@ -133,13 +135,13 @@ class Stage(Protocol):
         """
 
 
-class Plain:
+class PlainStage:
     """A stage that keeps nothing and leaves sums as they are, for others to build on."""
 
     @property
     def leaves_sums(self) -> bool:
         """Whether it does nothing to a sum."""
-        return type(self).on_sum is Plain.on_sum
+        return type(self).on_sum is PlainStage.on_sum
 
     def start(self) -> Memory:
         """Return nothing."""
@@ -149,12 +151,14 @@ class Plain:
         """Return all of it."""
         return memory
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the update."""
         return update
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum."""
         return total, memory

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.updates import _kernels
-from handheld.federated.updates.encoder import Encoder, Floats, longest
+from handheld.federated.updates.encoder import Floats, UpdateEncoder, longest
 
 _BITS = 12  # of the frequencies' sum
 _PLAIN, _CODED = b"\0", b"\1"
@@ -23,7 +23,7 @@ class Coded:
         then: what encodes the numbers.
     """
 
-    then: Encoder
+    then: UpdateEncoder
 
     @property
     def unbiased(self) -> bool:

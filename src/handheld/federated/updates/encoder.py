@@ -11,7 +11,7 @@ from handheld.errors import InputError
 Floats = NDArray[np.float32]
 
 
-class Encoder(Protocol):
+class UpdateEncoder(Protocol):
     """Turns an update into bytes and back. Whoever decodes knows the plan: the encoder, the length and the seed."""
 
     @property
@@ -33,7 +33,7 @@ class Bounded(Protocol):
         """Return what nothing decoded is longer than, of updates within ``bound``; None if unknown."""
 
 
-def longest(encoder: Encoder, bound: float | None) -> float | None:
+def longest(encoder: UpdateEncoder, bound: float | None) -> float | None:
     """Return the bound of what is decoded; None where there is none, or the encoder does not say."""
     if bound is None or not isinstance(encoder, Bounded):
         return None

@@ -12,7 +12,7 @@ from handheld.federated.algorithms.total import Total
 from handheld.federated.updates import _kernels
 
 
-class Robust(Protocol):
+class RobustMean(Protocol):
     """Another mean than that by weight; how many examples a device claims to have counts nothing."""
 
     def mean(self, changes: Floats) -> Total:
@@ -24,23 +24,23 @@ class TrimmedMean:
     """The mean of each weight's changes without the largest and smallest (Yin et al., arXiv 1803.01498).
 
     Attributes:
-        share: of the clients that is left out at either end, 0 to 0.5, 0.5 excluded: broken ones up to it do little harm.
+        beta: share of the clients that is left out at either end, in [0, 0.5): broken ones up to it do little harm.
 
     Raises:
-        InputError: another share.
+        InputError: another beta.
     """
 
-    share: float = 0.1
+    beta: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share < 0.5:
-            raise InputError(f"expected a share of 0 to 0.5, 0.5 excluded, got {self.share}")
+        if not 0 <= self.beta < 0.5:
+            raise InputError(f"expected a beta in [0, 0.5), got {self.beta}")
 
     def mean(self, changes: Floats) -> Total:
         """Return the mean of what is left."""
         clients = len(_several(changes, 1))
         out = math.ceil(
-            round(self.share * clients, 9)
+            round(self.beta * clients, 9)
         )  # 0.07 * 100 is a little more than 7 in binary
         if 2 * out >= clients:
             raise InputError(f"leaving out {out} at either end leaves none of {clients} clients")
@@ -62,31 +62,31 @@ class Krum:
     """The mean of the changes that lie nearest to others (Blanchard et al., NeurIPS 2017, arXiv 1703.02757).
 
     Attributes:
-        broken: clients of a round that may be, 0 or more; there must be 2 * broken + 3 in all.
+        byzantine: clients of a round that may send anything (f), 0 or more; there must be 2 * byzantine + 3 in all.
         kept: changes whose mean is taken; 1 in the paper, more in its Multi-Krum.
 
     Raises:
         InputError: values outside of these.
     """
 
-    broken: int
+    byzantine: int
     kept: int = 1
 
     def __post_init__(self) -> None:
-        if self.broken < 0 or self.kept < 1:
-            raise InputError(f"expected broken of 0 or more and kept of 1 or more, got {self}")
+        if self.byzantine < 0 or self.kept < 1:
+            raise InputError(f"expected byzantine of 0 or more and kept of 1 or more, got {self}")
 
     def mean(self, changes: Floats) -> Total:
         """Return the mean of those that are kept."""
-        clients = len(_several(changes, 2 * self.broken + 3))
-        if self.kept > clients - self.broken:
+        clients = len(_several(changes, 2 * self.byzantine + 3))
+        if self.kept > clients - self.byzantine:
             raise InputError(
-                f"of {clients} clients with {self.broken} broken at most {clients - self.broken} can be kept"
+                f"of {clients} clients with {self.byzantine} byzantine at most {clients - self.byzantine} can be kept"
             )
         # Products of changes would lose what they differ by where all have a large part in common.
         apart = _kernels.distances(np.ascontiguousarray(changes))
         np.fill_diagonal(apart, np.inf)
-        near = np.sort(apart, axis=1)[:, : clients - self.broken - 2].sum(axis=1)
+        near = np.sort(apart, axis=1)[:, : clients - self.byzantine - 2].sum(axis=1)
         chosen = np.argsort(near, kind="stable")[: self.kept]
         return Total(changes[chosen].mean(axis=0, dtype=np.float64), 1.0, clients)
 

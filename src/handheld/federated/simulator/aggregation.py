@@ -11,20 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError, TrainingError
-from handheld.federated.algorithms import State, Total
-from handheld.federated.learning.learner import Doubles, Floats, Learner, Task
-from handheld.federated.simulator.checkpoint import Checkpoint, Row
-from handheld.federated.simulator.part import Job, Part, seeds
+from handheld.federated.algorithms import ServerState, Total
+from handheld.federated.learning.learner import ClientTask, Doubles, Floats, PopulationLearner
+from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
+from handheld.federated.simulator.jobs import ClientJob, JobResult, seeds
 from handheld.federated.simulator.plan import Plan
-from handheld.federated.stages import CentralNoise, LocalNoise, Seeds, Stages, TreeNoise, Update
+from handheld.federated.stages import (
+    CentralNoise,
+    LocalNoise,
+    StageChain,
+    StageSeeds,
+    TreeNoise,
+    Update,
+)
 from handheld.federated.updates.encoder import seed_of
 
 _PARTS, _DOWN, _LARGE = 32, 13, 100_000
 
 
 @dataclass
-class Gathered:
-    """Parts, put together in their order; see :class:`Part`."""
+class RoundResults:
+    """Parts, put together in their order; see :class:`JobResult`."""
 
     total: Total | None = None
     held: list[Floats] = field(default_factory=list)
@@ -37,7 +44,7 @@ class Gathered:
     reasons: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, parts: Iterator[Part]) -> Self:
+    def of(cls, parts: Iterator[JobResult]) -> Self:
         """Return what parts come to."""
         found = cls()
         for part in parts:
@@ -57,7 +64,7 @@ class Gathered:
         return found
 
 
-def task_of(plan: Plan, state: State) -> tuple[Task, int]:
+def task_of(plan: Plan, state: ServerState) -> tuple[ClientTask, int]:
     """Return what devices get, and in how many bytes."""
     size = 4 * (
         len(state.weights)
@@ -69,24 +76,26 @@ def task_of(plan: Plan, state: State) -> tuple[Task, int]:
         content = plan.download.encode(state.weights, seed)
         size += len(content) - 4 * len(state.weights)
         state = replace(state, weights=plan.download.decode(content, len(state.weights), seed))
-    return Task(state, plan.algorithm, plan.work, plan.seed, plan.structure), size
+    return ClientTask(state, plan.algorithm, plan.work, plan.seed, plan.structure), size
 
 
 def jobs_of(
     plan: Plan,
-    learner: Learner,
-    task: Task,
+    learner: PopulationLearner,
+    task: ClientTask,
     now: Checkpoint,
     users: NDArray[np.int64],
     factor: float = 1.0,
-) -> list[Job]:
+) -> list[ClientJob]:
     """Return devices in parts; those with most to do first, those alike side by side.
 
     No machine changes what the parts are.
     """
     examples = learner.examples[users]
     ranked = users[np.argsort(-examples, kind="stable")].tolist()
-    most = 0.0 if plan.alike or not ranked else plan.heaviest * max(1.0, float(np.median(examples)))
+    most = (
+        0.0 if plan.alike or not ranked else plan.max_weight * max(1.0, float(np.median(examples)))
+    )
     chunks = [
         ranked[start : start + learner.at_once] for start in range(0, len(ranked), learner.at_once)
     ]
@@ -95,9 +104,9 @@ def jobs_of(
         list(chain.from_iterable(chunks[number::parts]))
         for number in range(min(parts, len(chunks)))
     )
-    hold, feedback = plan.robust is not None, plan.feedback
+    hold, feedback = plan.robust is not None, plan.error_feedback
     return [
-        Job(
+        ClientJob(
             task,
             now.memory,
             part,
@@ -113,12 +122,12 @@ def jobs_of(
 
 def after(
     plan: Plan,
-    learner: Learner,
-    stages: Stages,
+    learner: PopulationLearner,
+    stages: StageChain,
     now: Checkpoint,
-    gathered: Gathered,
+    gathered: RoundResults,
     users: NDArray[np.int64],
-    figures: Row,
+    figures: RoundFigures,
     *,
     enough: bool = True,
 ) -> Checkpoint:
@@ -139,7 +148,7 @@ def after(
     """
     state, memory = replace(now.state, round=now.state.round + 1), now.memory
     total = _summed(plan, learner, stages, now, gathered, enough=enough)
-    row: Row = {
+    row: RoundFigures = {
         "round": state.round,
         "answered": gathered.total.clients if gathered.total else 0,
         "rejected": len(gathered.rejected),
@@ -154,11 +163,11 @@ def after(
         row["loss"] = gathered.loss / gathered.total.weight
     if total is not None:
         if plan.robust is None:
-            server = seeds(Task(now.state, plan.algorithm, plan.work, plan.seed), -1)
+            server = seeds(ClientTask(now.state, plan.algorithm, plan.work, plan.seed), -1)
             total, memory = stages.on_sum(total, memory, server)
         statistics = _averaged(plan, now.state, gathered)
         state = replace(_applied(plan, now.state, total), statistics=statistics)
-    if state.round % plan.judge_every == 0 or state.round == plan.rounds:
+    if state.round % plan.eval_every == 0 or state.round == plan.rounds:
         row |= {f"test_{name}": value for name, value in learner.evaluate(state).items()}
     times = now.times.copy()
     np.add.at(times, users, 1)
@@ -179,7 +188,7 @@ def after(
     )
 
 
-def _averaged(plan: Plan, state: State, gathered: Gathered) -> Doubles:
+def _averaged(plan: Plan, state: ServerState, gathered: RoundResults) -> Doubles:
     """Return statistics (m,) after a round: their mean over devices, by the updates' weights.
 
     No algorithm, stage or server's rate touches them: a mean of variances is a variance, which a
@@ -193,10 +202,10 @@ def _averaged(plan: Plan, state: State, gathered: Gathered) -> Doubles:
     return plan.robust.mean(np.concatenate(gathered.held_statistics)).mean
 
 
-def epsilons(plan: Plan, population: int, row: Row) -> Row:
+def epsilons(plan: Plan, population: int, row: RoundFigures) -> RoundFigures:
     """Return ``epsilon`` of who sees the models so far, ``local_epsilon`` of who sees updates."""
     promised = plan.promised(population, int(row["round"]), int(row["participations"]))
-    figures: Row = {}
+    figures: RoundFigures = {}
     noises = [
         stage for stage in plan.stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)
     ]
@@ -209,10 +218,10 @@ def epsilons(plan: Plan, population: int, row: Row) -> Row:
 
 def _summed(
     plan: Plan,
-    learner: Learner,
-    stages: Stages,
+    learner: PopulationLearner,
+    stages: StageChain,
     now: Checkpoint,
-    gathered: Gathered,
+    gathered: RoundResults,
     *,
     enough: bool,
 ) -> Total | None:
@@ -232,16 +241,16 @@ def _summed(
     return replace(total, population=len(learner.examples))
 
 
-def _nothing(stages: Stages, now: Checkpoint) -> Total:
+def _nothing(stages: StageChain, now: Checkpoint) -> Total:
     """Return the sum of a round in which nobody sent anything: zeros in the form of updates."""
     facts = stages.facts(now.memory)
     empty = Update.of(np.zeros(facts[0].count, np.float32))
-    update = stages.on_update(empty, facts, now.memory, Seeds(0, 0))
+    update = stages.on_update(empty, facts, now.memory, StageSeeds(0, 0))
     whole = np.zeros_like(update.values)
     return Total(whole if facts[-1].whole else whole.astype(np.float64), 1.0, 0)
 
 
-def _applied(plan: Plan, state: State, total: Total) -> State:
+def _applied(plan: Plan, state: ServerState, total: Total) -> ServerState:
     with np.errstate(over="ignore", invalid="ignore"):
         found = plan.algorithm.apply(state, total)
     if not np.isfinite(found.weights).all():

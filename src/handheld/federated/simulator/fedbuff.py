@@ -14,19 +14,24 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.federated.learning.learner import Learner
+from handheld.federated.learning.learner import PopulationLearner
+from handheld.federated.simulator.aggregation import RoundResults, after, jobs_of, task_of
+from handheld.federated.simulator.backends import SimulationBackend
 from handheld.federated.simulator.checkpoint import Checkpoint, Flight
 from handheld.federated.simulator.cohort import seen
-from handheld.federated.simulator.engines import Engine
-from handheld.federated.simulator.gathering import Gathered, after, jobs_of, task_of
 from handheld.federated.simulator.plan import Plan
-from handheld.federated.stages import Stages
+from handheld.federated.stages import StageChain
 
 _START, _TRIES = 15, 1000
 
 
 def arrivals_round(
-    plan: Plan, learner: Learner, stages: Stages, where: Engine, now: Checkpoint, up: int
+    plan: Plan,
+    learner: PopulationLearner,
+    stages: StageChain,
+    where: SimulationBackend,
+    now: Checkpoint,
+    up: int,
 ) -> tuple[Checkpoint, dict[int, str]]:
     """Return what is known after as many updates more as the plan's buffer holds, and why some were rejected."""
     _, down = task_of(plan, now.state)
@@ -38,7 +43,7 @@ def arrivals_round(
         factor = (1 + now.state.round - version) ** -0.5
         shared = replace(now, memory=stages.public(now.memory))
         jobs += jobs_of(plan, learner, task_of(plan, states[version])[0], shared, users, factor)
-    gathered = Gathered.of(where.parts(jobs))
+    gathered = RoundResults.of(where.parts(jobs))
     figures = {
         "asked": started - now.started, "gone": gone, "late": 0, "bytes_down": down * (started - now.started),
         "seconds": came[-1].ends, "stale": float(np.mean([now.state.round - flight.version for flight in came])),
@@ -60,7 +65,7 @@ def _arrivals(
     flights = list(now.flights)
     heapq.heapify(flights)
     version, clock, started, gone = now.state.round, now.clock, now.started, 0
-    while len(came) < (plan.buffer or 1):
+    while len(came) < (plan.buffer_size or 1):
         done = {flight.user for flight in came if flight.version == version}
         busy = done | {flight.user for flight in flights}
         while len(flights) < plan.cohort and len(busy) < len(examples):
@@ -97,4 +102,6 @@ def _start(
     ready = free[plan.devices.are_ready(free, clock, rng)]
     user = int(ready[0] if len(ready) else free[0])
     took = plan.devices.seconds(user, seen(plan.work, int(examples[user])), down, up, plan.seed)
-    return Flight(clock + took, number, user, version, bool(rng.random() < plan.devices.gone))
+    return Flight(
+        clock + took, number, user, version, bool(rng.random() < plan.devices.dropout_rate)
+    )

@@ -9,13 +9,13 @@ import torch
 from made_learners import Steady, points
 
 from handheld.errors import HandheldError, InputError
-from handheld.federated.learning import Work
+from handheld.federated.learning import ClientWork
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.simulator import Plan, engines, simulate
+from handheld.federated.simulator import Plan, backends, simulate
 from handheld.federated.stages import Compressed
 from handheld.federated.updates import Eden
 
-PLAN = Plan(rounds=1, cohort=4, work=Work(batch=8))
+PLAN = Plan(rounds=1, cohort=4, work=ClientWork(batch=8))
 SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -102,4 +102,4 @@ def test_a_learner_that_another_process_cannot_make_is_told(monkeypatch):
 
 
 def test_this_process_was_not_started_to_learn():
-    engines.refuse_in_a_started_process(workers=2)
+    backends.refuse_in_a_started_process(workers=2)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.federated.algorithms.algorithm import State
+from handheld.federated.algorithms.algorithm import ServerState
 from handheld.federated.algorithms.fedavg import FedAvg
 from handheld.federated.algorithms.total import Total
 
@@ -21,7 +21,7 @@ class FedAvgM(FedAvg):
     """The server goes along a decaying sum of mean changes.
 
     Attributes:
-        momentum: share of the sum that stays, 0 to 1, 1 excluded.
+        momentum: share of the sum that stays, in [0, 1).
 
     Raises:
         InputError: another momentum.
@@ -32,9 +32,9 @@ class FedAvgM(FedAvg):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.momentum < 1:
-            raise InputError(f"expected a momentum of 0 to 1, 1 excluded, got {self.momentum}")
+            raise InputError(f"expected a momentum in [0, 1), got {self.momentum}")
 
-    def apply(self, state: State, total: Total) -> State:
+    def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
         moved = total.mean + self.momentum * state.kept.get("moved", np.float32(0))
         return state.after(_narrow(state.weights + self.rate * moved), moved=_narrow(moved))
@@ -46,36 +46,34 @@ class FedAdam(FedAvg):
 
     Attributes:
         rate: 0.01 and below in the paper, but for sparse gradients.
-        momentum, decay: shares that stay of the mean change and of its squares, 0 to 1, 1 excluded.
-        least: added to the root of the squares (tau): how little a weight must move for its rate to stop rising.
+        beta1, beta2: shares that stay of the mean change and of its squares, in [0, 1).
+        tau: added to the root of the squares: how little a weight must move for its rate to stop rising.
 
     Raises:
         InputError: values outside of these.
     """
 
     rate: float = 0.01
-    momentum: float = 0.9
-    decay: float = 0.99
-    least: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.99
+    tau: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 <= self.momentum < 1 and 0 <= self.decay < 1 and self.least > 0):
-            raise InputError(
-                f"expected a momentum and a decay of 0 to 1, 1 excluded, and a least above 0, got {self}"
-            )
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.tau > 0):
+            raise InputError(f"expected beta1 and beta2 in [0, 1), and tau above 0, got {self}")
 
     def squares(self, before: Doubles, mean: Doubles) -> Doubles:
         """Return the decaying mean of squares after one more."""
-        return self.decay * before + (1 - self.decay) * mean**2
+        return self.beta2 * before + (1 - self.beta2) * mean**2
 
-    def apply(self, state: State, total: Total) -> State:
-        """Return the state after a round; the paper's squares begin with those of ``least``."""
+    def apply(self, state: ServerState, total: Total) -> ServerState:
+        """Return the state after a round; the paper's squares begin with those of ``tau``."""
         mean = total.mean
-        moved = self.momentum * state.kept.get("moved", np.float32(0)) + (1 - self.momentum) * mean
-        before = state.kept.get("squares", np.full(len(mean), self.least**2, np.float32))
+        moved = self.beta1 * state.kept.get("moved", np.float32(0)) + (1 - self.beta1) * mean
+        before = state.kept.get("squares", np.full(len(mean), self.tau**2, np.float32))
         squares = self.squares(before.astype(np.float64), mean)
-        weights = state.weights + self.rate * moved / (np.sqrt(squares) + self.least)
+        weights = state.weights + self.rate * moved / (np.sqrt(squares) + self.tau)
         return state.after(_narrow(weights), moved=_narrow(moved), squares=_narrow(squares))
 
 
@@ -85,7 +83,7 @@ class FedYogi(FedAdam):
 
     def squares(self, before: Doubles, mean: Doubles) -> Doubles:
         """Return the mean of squares after one more."""
-        return before - (1 - self.decay) * mean**2 * np.sign(before - mean**2)
+        return before - (1 - self.beta2) * mean**2 * np.sign(before - mean**2)
 
 
 def _narrow(x: Doubles) -> NDArray[np.float32]:

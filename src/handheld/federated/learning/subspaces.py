@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.learning.learner import Floats, Shape
-from handheld.federated.updates.sparse import places, require_share
+from handheld.federated.updates.sparsification import places, require_share
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.updates import _kernels
-from handheld.federated.updates.encoder import Encoder, Floats, Whole, checked, longest, seed_of
+from handheld.federated.updates.encoder import (
+    Floats,
+    UpdateEncoder,
+    Whole,
+    checked,
+    longest,
+    seed_of,
+)
 
 _PLACES = 2  # random numbers that are not those of a rotation or a rounding
 
@@ -28,7 +35,7 @@ class Subsample:
     """
 
     share: float
-    then: Encoder = field(default_factory=Whole)
+    then: UpdateEncoder = field(default_factory=Whole)
 
     def __post_init__(self) -> None:
         require_share(self.share)
@@ -71,7 +78,7 @@ class Largest:
     """
 
     share: float
-    then: Encoder = field(default_factory=Whole)
+    then: UpdateEncoder = field(default_factory=Whole)
     unbiased = False
 
     def __post_init__(self) -> None:
@@ -127,7 +134,9 @@ def require_share(share: float) -> None:
         raise InputError(f"expected a share above 0, at most 1, got {share}")
 
 
-def with_feedback(encoder: Encoder, x: Floats, left: Floats, seed: int) -> tuple[bytes, Floats]:
+def with_feedback(
+    encoder: UpdateEncoder, x: Floats, left: Floats, seed: int
+) -> tuple[bytes, Floats]:
     """Encode an update and what was left out of those before (Seide et al., INTERSPEECH 2014; Stich et al., arXiv 1809.07599).
 
     Args:

@@ -5,10 +5,10 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.federated.device import Personalisation, personalise
-from handheld.federated.learning import Examples, Work
+from handheld.federated.learning import ClientWork, Examples
 from handheld.federated.learning.vectors import Vector
 
-WORK = Work(epochs=10, batch=10, rate=0.1)
+WORK = ClientWork(epochs=10, batch=10, rate=0.1)
 
 
 def network():
@@ -93,7 +93,7 @@ def test_learning_that_goes_astray_keeps_the_shared_model():
         network(),
         shared_weights(),
         some(),
-        Personalisation(work=Work(epochs=5, batch=10, rate=1e30)),
+        Personalisation(work=ClientWork(epochs=5, batch=10, rate=1e30)),
     )
     assert not found.kept
     assert (found.weights == shared_weights()).all()

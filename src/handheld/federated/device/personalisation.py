@@ -20,13 +20,13 @@ from torch import nn
 
 from handheld.arrays import read_npz
 from handheld.errors import InputError
-from handheld.federated.algorithms import FedAvg, State
+from handheld.federated.algorithms import FedAvg, ServerState
 from handheld.federated.learning.descent import Loss, batch_of, cross_entropy, descend
-from handheld.federated.learning.evaluation import Answers, answers
-from handheld.federated.learning.learner import Doubles, Floats, Shape, Task, Work
-from handheld.federated.learning.structured import Masked
+from handheld.federated.learning.evaluation import ExampleScores, answers
+from handheld.federated.learning.learner import ClientTask, ClientWork, Doubles, Floats, Shape
+from handheld.federated.learning.subspaces import Masked
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Layout, Vector
+from handheld.federated.learning.vectors import ModuleLayout, Vector
 from handheld.files import atomic_path
 
 _MOST_BESIDE = 1 << 24  # bytes of statistics beside the weights
@@ -54,7 +54,7 @@ class Personalisation:
 
     ways: tuple[str, ...] = ("head", "whole")
     shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
-    work: Work = field(default_factory=lambda: Work(epochs=5, batch=10, rate=0.05))
+    work: ClientWork = field(default_factory=lambda: ClientWork(epochs=5, batch=10, rate=0.05))
     folds: int = 4
     chance: float = 0.05
 
@@ -70,7 +70,7 @@ class Personalisation:
 
 
 @dataclass(frozen=True, eq=False)
-class Personal:
+class PersonalModel:
     """What came of fitting a model to a user.
 
     Attributes:
@@ -108,7 +108,7 @@ def personalise(
     loss: Loss = cross_entropy,
     seed: int = 0,
     goes_on: Callable[[], bool] = lambda: True,
-) -> Personal:
+) -> PersonalModel:
     """Fit a shared model to a user's examples, and keep the result only if it is better on examples that it has not seen.
 
     Args:
@@ -133,7 +133,14 @@ def personalise(
     layout = layout_of(module, examples)
     first = layout.statistics.of(module) if statistics is None else statistics
     fitting = _Fitting(
-        module, layout, State(weights, statistics=first), examples, how, loss, seed, _Latch(goes_on)
+        module,
+        layout,
+        ServerState(weights, statistics=first),
+        examples,
+        how,
+        loss,
+        seed,
+        _Latch(goes_on),
     )
     before = []
     after = defaultdict(list)
@@ -147,14 +154,14 @@ def personalise(
         for way in how.ways:
             change, moved = fitting.learned(way, seen)
             if fitting.goes_on.stopped:
-                return Personal(weights, first, "", 0.0, {}, {})
+                return PersonalModel(weights, first, "", 0.0, {}, {})
             mean, mean_moved = means[way]
             mean += change / np.float32(len(folds))
             mean_moved += moved / len(folds)
             for share in how.shares:
                 after[way, share].append(fitting.evaluated(unseen, share, change, moved))
-    shared = Answers.join(before)
-    candidates = {key: Answers.join(answered) for key, answered in after.items()}
+    shared = ExampleScores.join(before)
+    candidates = {key: ExampleScores.join(answered) for key, answered in after.items()}
     (way, share), best = min(
         candidates.items(), key=lambda pair: np.nan_to_num(pair[1].losses.mean(), nan=np.inf)
     )
@@ -165,18 +172,20 @@ def personalise(
             known.losses.mean() <= best.losses.mean()
         ):  # it has seen them: if it is worse than its parts it went astray
             own = weights + np.float32(share) * change
-            return Personal(own, first + share * moved, way, share, shared.figures, best.figures)
-    return Personal(weights, first, "", 0.0, shared.figures, best.figures)
+            return PersonalModel(
+                own, first + share * moved, way, share, shared.figures, best.figures
+            )
+    return PersonalModel(weights, first, "", 0.0, shared.figures, best.figures)
 
 
-def layout_of(module: nn.Module, examples: Examples) -> Layout:
+def layout_of(module: nn.Module, examples: Examples) -> ModuleLayout:
     """Return how weights and statistics lie, as a server with other examples finds it."""
 
     def forward(copy: nn.Module) -> None:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             copy(batch_of(examples, slice(0, _TRIED))[0])
 
-    return Layout.of(module, forward)
+    return ModuleLayout.of(module, forward)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +193,8 @@ class _Fitting:
     """A shared model that is fitted to parts of a user's examples."""
 
     module: nn.Module
-    layout: Layout
-    shared: State
+    layout: ModuleLayout
+    shared: ServerState
     examples: Examples
     how: Personalisation
     loss: Loss
@@ -195,7 +204,7 @@ class _Fitting:
     def learned(self, way: str, places: NDArray[np.int64]) -> tuple[Floats, Doubles]:
         """Return how weights (n,) and statistics (m,) change by learning from some examples."""
         head = _Head(self.layout.weights.names) if way == "head" else None
-        task = Task(self.shared, FedAvg(), self.how.work, self.seed, head)
+        task = ClientTask(self.shared, FedAvg(), self.how.work, self.seed, head)
         learned = descend(
             self.module,
             self.layout,
@@ -216,7 +225,7 @@ class _Fitting:
         share: float = 0.0,
         change: Floats | None = None,
         moved: Doubles | None = None,
-    ) -> Answers:
+    ) -> ExampleScores:
         """Return how good a model is that went some way from the shared one."""
         weights = self.shared.weights
         statistics = self.shared.statistics
@@ -229,7 +238,7 @@ class _Fitting:
         )
 
 
-def luck(shared: Answers, own: Answers) -> float:
+def luck(shared: ExampleScores, own: ExampleScores) -> float:
     """Return how likely one model would win as many of the examples on which both differ if neither were better (a sign test).
 
     Args:
@@ -277,7 +286,7 @@ def _layer_of(name: str) -> str:
     )
 
 
-def save(path: str | os.PathLike[str], personal: Personal, shared: Floats) -> None:
+def save(path: str | os.PathLike[str], personal: PersonalModel, shared: Floats) -> None:
     """Write a user's own model, or remove it where the shared one is kept; :func:`load` gives it for these shared weights."""
     if not personal.kept:
         Path(path).unlink(missing_ok=True)

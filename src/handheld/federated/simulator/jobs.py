@@ -14,16 +14,16 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Adder, Total
-from handheld.federated.learning.learner import Floats, Learned, Learner, Task
-from handheld.federated.own_code import naming_own_code
-from handheld.federated.stages import Memory, Seeds, Stages, Update
+from handheld.federated.learning.learner import ClientTask, Floats, Learned, PopulationLearner
+from handheld.federated.stages import Memory, StageChain, StageSeeds, Update
 from handheld.federated.updates.encoder import checked, seed_of
+from handheld.federated.user_code import naming_own_code
 
 _COMMON, _OWN = 11, 12  # uses of seeds
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class JobResult:
     """What comes of some devices.
 
     Attributes:
@@ -62,15 +62,15 @@ class RejectedUpdateError(InputError):
         return self.message
 
 
-def seeds(task: Task, user: int) -> Seeds:
+def seeds(task: ClientTask, user: int) -> StageSeeds:
     """Return the seeds of a device's stages in a round; ``user`` -1 is the server."""
     common = seed_of(task.seed, _COMMON, task.state.round)
     own = seed_of(task.seed, _OWN, task.state.round, user + 1)
-    return Seeds(int(common), int(own), task.subspace_seed(user))
+    return StageSeeds(int(common), int(own), task.subspace_seed(user))
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class ClientJob:
     """Some devices of a round that are to learn.
 
     Attributes:
@@ -82,25 +82,25 @@ class Job:
         hold: whether to hold each change besides adding them up.
         factor: by which each change is multiplied, its weight staying: of an older model less than
             1, so that steps get shorter.
-        feedback: whether a device's state is what its updates left out so far, and is added to the
+        error_feedback: whether a device's state is what its updates left out so far, and is added to the
             next.
     """
 
-    task: Task
+    task: ClientTask
     memory: Sequence[Memory]
     users: Sequence[int]
     own: Mapping[int, Floats]
     most: float = 0.0
     hold: bool = False
     factor: float = 1.0
-    feedback: bool = False
+    error_feedback: bool = False
 
-    def run(self, learner: Learner, stages: Stages) -> Part:
+    def run(self, learner: PopulationLearner, stages: StageChain) -> JobResult:
         """Let them learn, a few at once, and add up what they send; with one thread: more could add up in another order."""
         with _one_thread(), naming_own_code():
             return self._run(learner, stages)
 
-    def _run(self, learner: Learner, stages: Stages) -> Part:
+    def _run(self, learner: PopulationLearner, stages: StageChain) -> JobResult:
         task, facts, adder = self.task, stages.facts(self.memory), Adder()
         own: dict[int, Floats] = {}
         rejected: dict[int, str] = {}
@@ -116,7 +116,7 @@ class Job:
             ):
                 try:
                     change = _expected(learned, task)
-                    change = change + self._own(user) if self.feedback else change
+                    change = change + self._own(user) if self.error_feedback else change
                     update = stages.on_update(
                         Update.of(change), facts, self.memory, seeds(task, user)
                     )
@@ -136,7 +136,7 @@ class Job:
                     own[user] = task.algorithm.keep(change, learned.distance, task.state, before)
                     extra = own[user] - before
                     size += 4 * len(extra)
-                if self.feedback:
+                if self.error_feedback:
                     own[user] = change - update.values
                 if self.hold:
                     held.append(update.values)
@@ -152,7 +152,7 @@ class Job:
                         held_statistics.append(learned.statistics.astype(np.float32))
                 size += update.size + 4 * len(learned.statistics)
                 loss += weight * learned.loss
-        return Part(
+        return JobResult(
             adder.total,
             np.stack(held) if held else None,
             own,
@@ -168,7 +168,7 @@ class Job:
         return self.own.get(user, np.zeros_like(self.task.state.weights))
 
 
-def _expected(learned: Learned, task: Task) -> Floats:
+def _expected(learned: Learned, task: ClientTask) -> Floats:
     """Return a change that fits the model.
 
     Raises :class:`RejectedUpdateError` for one that does not.

@@ -10,23 +10,23 @@ import numpy as np
 
 from handheld.cluster import connected, saying_most
 from handheld.errors import HandheldError, InputError
-from handheld.federated.algorithms import State
-from handheld.federated.learning.learner import Learner
-from handheld.federated.simulator.part import Job, Part
-from handheld.federated.stages import Stages
+from handheld.federated.algorithms import ServerState
+from handheld.federated.learning.learner import PopulationLearner
+from handheld.federated.simulator.jobs import ClientJob, JobResult
+from handheld.federated.stages import StageChain
 
-_SENT_APART = State(np.empty(0, np.float32))
+_SENT_APART = ServerState(np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
-class Cluster:
+class RayBackend:
     """Works on a cluster; the population is sent to each machine once, a model once a round."""
 
     ray: Any
     given: Any
     work: Any
 
-    def parts(self, jobs: Sequence[Job]) -> Iterator[Part]:
+    def parts(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
         """Yield what comes of each job, in order. Raises :class:`HandheldError` where the cluster gives up on one."""
         if not jobs:
             return
@@ -46,8 +46,10 @@ class Cluster:
 
 
 @contextmanager
-def on_cluster(learner: Learner, stages: Stages, address: str | None) -> Iterator[Cluster]:
-    """Give an engine on a cluster; see :func:`handheld.cluster.connected`."""
+def on_cluster(
+    learner: PopulationLearner, stages: StageChain, address: str | None
+) -> Iterator[RayBackend]:
+    """Give a backend on a cluster; see :func:`handheld.cluster.connected`."""
     with connected(address) as ray:
         try:
             population = ray.put((learner, stages))
@@ -57,8 +59,10 @@ def on_cluster(learner: Learner, stages: Stages, address: str | None) -> Iterato
             raise InputError(
                 f"the learner or the stages cannot go to a cluster: {saying_most(str(error))}"
             ) from error
-        yield Cluster(ray, population, ray.remote(_work))
+        yield RayBackend(ray, population, ray.remote(_work))
 
 
-def _work(given: tuple[Learner, Stages], state: State, job: Job) -> Part:
+def _work(
+    given: tuple[PopulationLearner, StageChain], state: ServerState, job: ClientJob
+) -> JobResult:
     return replace(job, task=replace(job.task, state=state)).run(*given)

@@ -18,41 +18,41 @@ from types import FunctionType
 from typing import Protocol
 
 from handheld.errors import HandheldError, InputError
-from handheld.federated.learning.learner import Learner
-from handheld.federated.simulator.part import Job, Part
-from handheld.federated.stages import Stages
+from handheld.federated.learning.learner import PopulationLearner
+from handheld.federated.simulator.jobs import ClientJob, JobResult
+from handheld.federated.stages import StageChain
 
 _UNGUARDED = 79  # status of a process that would start the run once more; the system's own are below 79 or signals
 _LAST_WORDS = 5.0  # seconds in which processes of a broken pool end
 
 
-class Engine(Protocol):
+class SimulationBackend(Protocol):
     """Works on jobs."""
 
-    def parts(self, jobs: Sequence[Job]) -> Iterator[Part]:
+    def parts(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
         """Yield what comes of each job, in order."""
 
 
 @dataclass(frozen=True, eq=False)
-class Here:
+class LocalBackend:
     """Works in this process, one job after another."""
 
-    learner: Learner
-    stages: Stages
+    learner: PopulationLearner
+    stages: StageChain
 
-    def parts(self, jobs: Sequence[Job]) -> Iterator[Part]:
+    def parts(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
         """Yield what comes of each job."""
         for job in jobs:
             yield job.run(self.learner, self.stages)
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class PoolBackend:
     """Works in several processes of this machine."""
 
     executor: ProcessPoolExecutor
 
-    def parts(self, jobs: Sequence[Job]) -> Iterator[Part]:
+    def parts(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
         """Yield what comes of each job. Raises :class:`HandheldError` where a process died."""
         answers = self.executor.map(_work, jobs)
         started = (
@@ -68,10 +68,15 @@ class Pool:
 
 
 @contextmanager
-def engine_of(
-    kind: str, learner: Learner, stages: Stages, *, workers: int = 1, address: str | None = None
-) -> Iterator[Engine]:
-    """Give an engine.
+def backend_of(
+    kind: str,
+    learner: PopulationLearner,
+    stages: StageChain,
+    *,
+    workers: int = 1,
+    address: str | None = None,
+) -> Iterator[SimulationBackend]:
+    """Give a backend.
 
     Args:
         kind: ``local`` or ``ray``.
@@ -85,15 +90,15 @@ def engine_of(
     """
     if kind not in ("local", "ray") or workers < 1:
         raise InputError(
-            f"expected the engine local or ray and 1 worker or more, got {kind} and {workers}"
+            f"backend: expected local or ray and 1 worker or more, got {kind} and {workers}"
         )
     if kind == "ray":
-        from handheld.federated.simulator.cluster import on_cluster
+        from handheld.federated.simulator.ray_backend import on_cluster
 
-        with on_cluster(learner, stages, address) as engine:
-            yield engine
+        with on_cluster(learner, stages, address) as backend:
+            yield backend
     elif workers == 1:
-        yield Here(learner, stages)
+        yield LocalBackend(learner, stages)
     else:
         with tempfile.TemporaryDirectory() as folder:
             given = Path(folder) / "given"
@@ -105,7 +110,7 @@ def engine_of(
                 workers, context, initializer=_prepare, initargs=(given,)
             )
             try:
-                yield Pool(executor)
+                yield PoolBackend(executor)
             except KeyboardInterrupt:
                 # What they work on is not needed any more, and may take minutes.
                 for process in dict(executor._processes or {}).values():
@@ -134,7 +139,7 @@ def _why(statuses: set[int | None]) -> str:
     return "a process that learned died, perhaps for want of memory; the same command goes on"
 
 
-def _pickled(learner: Learner, stages: Stages) -> bytes:
+def _pickled(learner: PopulationLearner, stages: StageChain) -> bytes:
     try:
         return pickle.dumps((learner, stages))
     except Exception as error:  # PicklingError, AttributeError or TypeError, as the object likes
@@ -173,7 +178,9 @@ def _called(value: object) -> str:
     return f"a {type(value).__qualname__}"
 
 
-_given: list[tuple[Learner, Stages]] = []  # in a process of a pool: what it works with
+_given: list[
+    tuple[PopulationLearner, StageChain]
+] = []  # in a process of a pool: what it works with
 _failed: list[str] = []  # there, too: why it has nothing to work with
 
 
@@ -190,7 +197,7 @@ def _prepare(given: Path) -> None:
         _failed[:] = [f"{type(error).__name__}: {error}"]
 
 
-def _work(job: Job) -> Part:
+def _work(job: ClientJob) -> JobResult:
     if _failed:
         raise InputError(
             f"another process cannot make the learner again ({_failed[0]}): its classes and "
