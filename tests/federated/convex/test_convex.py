@@ -116,7 +116,7 @@ def test_devices_without_examples_take_no_part():
 
 def test_what_makes_no_sense_is_refused():
     made = problem(users=5)
-    with pytest.raises(InputError, match="momentum of 0 to 1"):
+    with pytest.raises(InputError, match=r"momentum in \[0, 1\)"):
         next(rounds(made, FSVRG(), momentum=1.0))
     with pytest.raises(InputError, match="rate above 0"):
         FSVRG(0)
