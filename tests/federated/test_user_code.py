@@ -220,7 +220,7 @@ def test_errors_of_ours_and_of_libraries_pass_as_they_are():
         with naming_own_code():
             raise error
 
-    with pytest.raises(TrainingError, match=r"test_own_code:.*twice raises KeyError: 3"):
+    with pytest.raises(TrainingError, match=r"test_user_code:.*twice raises KeyError: 3"):
         twice(KeyError(3))
     for error in (InputError("as it is"), MemoryError("as it is"), KeyboardInterrupt("as it is")):
         with pytest.raises(type(error), match="as it is"):
