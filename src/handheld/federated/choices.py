@@ -1,4 +1,7 @@
-"""What the tables of a configuration name: algorithms, stages, encoders and their like, ours or a user's own."""
+"""What the tables of a configuration name.
+
+Algorithms, stages, encoders and their like, ours or a user's own.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping

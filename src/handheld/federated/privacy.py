@@ -1,4 +1,7 @@
-"""What noise promises, as (epsilon, delta) and in words. The sums are those of Google's dp-accounting."""
+"""What noise promises, as (epsilon, delta) and in words.
+
+The sums are those of Google's dp-accounting.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -146,8 +149,9 @@ def local(multiplier: float, delta: float, *, times: int = 1) -> Guarantee:
 def tree(multiplier: float, rounds: int, delta: float, *, times: int = 1) -> Guarantee:
     """Return what :class:`TreeNoise` promises of a device that takes part at most so many times.
 
-    A device's update is in one node of each level, so it moves their sum by the root of the levels (Kairouz et al., arXiv
-    2103.00039); taking part several times is counted as if all of them fell into the same nodes.
+    A device's update is in one node of each level, so it moves their sum by the root of the levels
+    (Kairouz et al., arXiv 2103.00039); taking part several times is counted as if all of them fell
+    into the same nodes.
 
     Raises:
         InputError: a multiplier below 0, a delta outside of 0 to 1, fewer than one round or time;
@@ -293,7 +297,10 @@ def _fixed(multiplier: float, rounds: int, cohort: int, population: int, delta: 
 def _renyi(
     multiplier: float, cohort: int, population: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return orders, and one round's Renyi divergences at these; more rounds have their multiples."""
+    """Return orders, and one round's Renyi divergences at these.
+
+    More rounds have their multiples.
+    """
     dp = _accounting()
     fine = [1 + step / 10 for step in range(1, 100)]
     orders = np.array([*fine, *range(11, 64), 128, 256, 512, 1024])
@@ -320,7 +327,7 @@ _LEAST_POISSON = 0.02  # below, losses take too many points, and epsilon is in t
 
 
 def _interval(multiplier: float, rounds: int) -> float:
-    """Return how finely losses are told apart, so that all rounds' distribution fits into memory."""
+    """Return how finely losses are told apart, so that their distribution fits into memory."""
     spread = 2 / multiplier**2 + 16 / multiplier
     return max(_INTERVAL, spread * rounds / _POINTS)
 

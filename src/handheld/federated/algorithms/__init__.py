@@ -1,6 +1,9 @@
-"""Algorithms of federated learning: what the server does with a round, and what devices do differently.
+"""Algorithms of federated learning.
 
-Each has ``init`` and ``apply`` for the server, and ``adjust`` and ``keep`` for devices, over plain arrays.
+What the server does with a round, and what devices do differently.
+
+Each has ``init`` and ``apply`` for the server, and ``adjust`` and ``keep`` for devices, over plain
+arrays.
 """
 
 from handheld.federated.algorithms.algorithm import Algorithm, ServerState

@@ -1,4 +1,7 @@
-"""What a server does with a round, and what it tells devices to do differently: the seam of all algorithms."""
+"""What a server does with a round, and what it tells devices to do differently.
+
+This is the seam of all algorithms.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +23,8 @@ class ServerState:
         weights: (n,) float32, what is trained of the model.
         round: how many rounds made it.
         kept: (n,) float32 arrays of the algorithm's own, by name.
-        statistics: (m,) float64 of the model, such as running means: averaged apart, no algorithm sees them.
+        statistics: (m,) float64 of the model, such as running means: averaged apart, no algorithm
+            sees them.
     """
 
     weights: Floats
@@ -36,8 +40,8 @@ class ServerState:
 class Algorithm(Protocol):
     """Averaging, in one of its forms.
 
-    What a device does is said for arrays with any number of dimensions before the last, so that many devices go at once; where
-    they learn with torch, these are tensors.
+    What a device does is said for arrays with any number of dimensions before the last, so that
+    many devices go at once; where they learn with torch, these are tensors.
     """
 
     @property

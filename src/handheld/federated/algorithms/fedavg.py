@@ -1,6 +1,7 @@
 """Federated averaging.
 
-McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data" (AISTATS 2017, arXiv 1602.05629).
+McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data" (AISTATS
+2017, arXiv 1602.05629).
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from handheld.federated.algorithms.total import Total
 class FedAvg:
     """Devices learn for a while, the server takes the mean of what they learned.
 
-    With devices that take one step of rate 1 on all of their data it is federated stochastic gradient descent: see
-    :class:`~handheld.federated.algorithms.FedSGD`.
+    With devices that take one step of rate 1 on all of their data it is federated stochastic
+    gradient descent: see :class:`~handheld.federated.algorithms.FedSGD`.
 
     Attributes:
         rate: by which the mean change is taken on; 1 in the paper.

@@ -1,4 +1,7 @@
-"""Means that broken devices cannot move far. They see each device's change, so a round's changes are all held at once."""
+"""Means that broken devices cannot move far.
+
+They see each device's change, so a round's changes are all held at once.
+"""
 
 import math
 from dataclasses import dataclass
@@ -13,18 +16,27 @@ from handheld.federated.updates import _kernels
 
 
 class RobustMean(Protocol):
-    """Another mean than that by weight; how many examples a device claims to have counts nothing."""
+    """Another mean than that by weight.
+
+    How many examples a device claims to have counts nothing.
+    """
 
     def mean(self, changes: Floats) -> Total:
-        """Return what stands for (clients, n) changes. Raises :class:`InputError` for too few clients."""
+        """Return what stands for (clients, n) changes.
+
+        Raises :class:`InputError` for too few clients.
+        """
 
 
 @dataclass(frozen=True)
 class TrimmedMean:
-    """The mean of each weight's changes without the largest and smallest (Yin et al., arXiv 1803.01498).
+    """The mean of each weight's changes without the largest and smallest.
+
+    Yin et al., arXiv 1803.01498.
 
     Attributes:
-        beta: share of the clients that is left out at either end, in [0, 0.5): broken ones up to it do little harm.
+        beta: share of the clients that is left out at either end, in [0, 0.5): broken ones up to it
+            do little harm.
 
     Raises:
         InputError: another beta.
@@ -59,10 +71,13 @@ class Median:
 
 @dataclass(frozen=True)
 class Krum:
-    """The mean of the changes that lie nearest to others (Blanchard et al., NeurIPS 2017, arXiv 1703.02757).
+    """The mean of the changes that lie nearest to others.
+
+    Blanchard et al., NeurIPS 2017, arXiv 1703.02757.
 
     Attributes:
-        byzantine: clients of a round that may send anything (f), 0 or more; there must be 2 * byzantine + 3 in all.
+        byzantine: clients of a round that may send anything (f), 0 or more; there must be 2 *
+            byzantine + 3 in all.
         kept: changes whose mean is taken; 1 in the paper, more in its Multi-Krum.
 
     Raises:

@@ -13,7 +13,9 @@ from handheld.federated.algorithms.total import Total
 
 @dataclass(frozen=True)
 class Scaffold(FedAvg):
-    """Devices correct their gradients by how their data differs from everybody's, which they learn round by round (option II).
+    """Devices correct their gradients by how their data differs from everybody's.
+
+    They learn that round by round (option II of the paper).
 
     Devices keep as many numbers as the model has, and send as many besides. As in the paper, all
     devices count alike, however many examples they have: simulations see to that.

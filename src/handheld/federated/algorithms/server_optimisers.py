@@ -1,6 +1,7 @@
 """Federated averaging whose server keeps momentum, or a rate for each weight.
 
-Hsu, Qi and Brown, arXiv 1909.06335 (FedAvgM); Reddi et al., "Adaptive Federated Optimization", arXiv 2003.00295 (the others).
+Hsu, Qi and Brown, arXiv 1909.06335 (FedAvgM); Reddi et al., "Adaptive Federated Optimization",
+arXiv 2003.00295 (the others).
 """
 
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ class FedAdam(FedAvg):
     Attributes:
         rate: 0.01 and below in the paper, but for sparse gradients.
         beta1, beta2: shares that stay of the mean change and of its squares, in [0, 1).
-        tau: added to the root of the squares: how little a weight must move for its rate to stop rising.
+        tau: added to the root of the squares: how little a weight must move for its rate to stop
+            rising.
 
     Raises:
         InputError: values outside of these.
@@ -79,7 +81,10 @@ class FedAdam(FedAvg):
 
 @dataclass(frozen=True)
 class FedYogi(FedAdam):
-    """As :class:`FedAdam`, but squares go towards the new ones by as much as those weigh, so that rates rise slowly."""
+    """As :class:`FedAdam`, but squares go towards the new ones by as much as those weigh.
+
+    Rates rise slowly so.
+    """
 
     def squares(self, before: Doubles, mean: Doubles) -> Doubles:
         """Return the mean of squares after one more."""

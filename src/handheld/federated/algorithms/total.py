@@ -17,8 +17,9 @@ class Total:
     """What the devices of a round send, added up; nothing else of a device is known here.
 
     Attributes:
-        change: (n,) float64 sum of weight times change, a change being a device's weights after less those before; uint32, of
-            whole numbers that are added modulo 2^32, where a stage made it so.
+        change: (n,) float64 sum of weight times change, a change being a device's weights after
+            less those before; uint32, of whole numbers that are added modulo 2^32, where a stage
+            made it so.
         weight: by which the sum is divided: that of the weights, or where noise is promised a
             number that was fixed before.
         clients: how many answered.
@@ -64,7 +65,10 @@ class Total:
 
 
 class Adder:
-    """A running sum: it takes the memory of one update, however many are added. The order of additions is that of the calls."""
+    """A running sum: it takes the memory of one update, however many are added.
+
+    The order of additions is that of the calls.
+    """
 
     def __init__(self) -> None:
         self.total: Total | None = None

@@ -1,7 +1,8 @@
 """Steps over the few features of an example, compiled.
 
-What all weights do after a step follows one rule, so it is made up for when a weight is next seen: with u its change so far,
-each step takes u to shrink * u - push, m steps to shrink^m * u - push * (1 + shrink + ... + shrink^(m-1)).
+What all weights do after a step follows one rule, so it is made up for when a weight is next seen:
+with u its change so far, each step takes u to shrink * u - push, m steps to shrink^m * u - push *
+(1 + shrink + ... + shrink^(m-1)).
 """
 
 from typing import Any
@@ -47,7 +48,7 @@ def descend(
     offsets: Any, columns: Any, values: Any, labels: Any, order: Any, weights: Any, push: Any, scale: Any, shrink: Any,
     rate: Any, reduced: bool, change: Any,
 ) -> None:  # fmt: skip
-    """Go one step for each example in ``order``, and write how the weights changed, by local column.
+    """Go one step for each example in ``order``, and write how the weights changed, by column.
 
     Args:
         offsets, columns, values, labels: the examples.

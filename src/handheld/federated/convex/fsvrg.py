@@ -1,7 +1,7 @@
 """Federated stochastic variance-reduced gradient: for sparse convex models on many uneven devices.
 
-Konečný et al., "Federated Optimization: Distributed Machine Learning for On-Device Intelligence", arXiv 1610.02527,
-algorithm 4.
+Konečný et al., "Federated Optimization: Distributed Machine Learning for On-Device Intelligence",
+arXiv 1610.02527, algorithm 4.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,14 @@ from handheld.federated.convex.logistic import Doubles, Logistic, Traffic, examp
 
 @dataclass(frozen=True)
 class FSVRG:
-    """A round: the gradient over all devices, then each goes through its examples by steps of ``rate`` over their number.
+    """Devices go down a gradient whose noise the gradient over all of them takes away.
 
-    An example's slope counts less on features that are commoner on the device than elsewhere, and what devices found is scaled
-    up where few of them hold a feature. What happens to a feature that a device does not hold, the server knows without it.
+    In a round the gradient over all devices, then each goes through its examples by steps of ``rate`` over
+    their number.
+
+    An example's slope counts less on features that are commoner on the device than elsewhere, and
+    what devices found is scaled up where few of them hold a feature. What happens to a feature that
+    a device does not hold, the server knows without it.
 
     Attributes:
         rate: h in the paper, above 0.

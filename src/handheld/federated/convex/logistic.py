@@ -34,7 +34,7 @@ class SparseDevice:
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
-    """The mean logistic loss over all devices' examples, plus ``l2`` / 2 times the squared length of the weights.
+    """The mean logistic loss over all examples, plus ``l2`` / 2 times the weights' squared length.
 
     Attributes:
         data: all examples.
@@ -87,7 +87,10 @@ class Logistic:
         return self.gradient(weights)[1]
 
     def gradient(self, weights: Doubles) -> tuple[Doubles, float]:
-        """Return (features,) the gradient, and the loss: sums to which each device adds what it touches."""
+        """Return (features,) the gradient, and the loss.
+
+        Sums to which each device adds what it touches.
+        """
         total, count = np.zeros(self.data.features), len(self.data)
         loss = float(_steps.gradient(*examples_of(self.data), weights, total))
         return total / count + self.l2 * weights, loss / count + self.l2 / 2 * float(
@@ -95,7 +98,9 @@ class Logistic:
         )
 
     def central(self, *, rounds: int = 1000) -> tuple[Doubles, float]:
-        """Return the best weights and their loss, as one machine with all examples finds them: L-BFGS.
+        """Return the best weights and their loss, as one machine with all examples finds them.
+
+        It goes by L-BFGS.
 
         Raises:
             MissingDependencyError: the extra ``train`` is not installed.

@@ -40,7 +40,8 @@ def rounds(
     Args:
         problem: whose loss falls.
         algorithm: what a round is.
-        momentum: share of the last change that the server goes on by, 0 to 1, 1 excluded; devices know nothing of it.
+        momentum: share of the last change that the server goes on by, 0 to 1, 1 excluded; devices
+            know nothing of it.
 
     Raises:
         InputError: another momentum.
@@ -64,7 +65,10 @@ def rounds(
 def until(
     steps: Iterator[SparseRound], enough: Callable[[Doubles], bool], *, max_rounds: int
 ) -> SparseRound | None:
-    """Return the first round after which it is enough; None if it is not after ``max_rounds`` rounds."""
+    """Return the first round after which it is enough.
+
+    None if it is not after ``max_rounds`` rounds.
+    """
     for step in steps:
         if enough(step.weights):
             return step

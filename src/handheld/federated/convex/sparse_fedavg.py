@@ -1,4 +1,7 @@
-"""Federated averaging of sparse convex models: only weights of features that a device holds travel, either way."""
+"""Federated averaging of sparse convex models.
+
+Only weights of features that a device holds travel, either way.
+"""
 
 from dataclasses import dataclass
 
@@ -11,11 +14,14 @@ from handheld.federated.convex.logistic import Doubles, Logistic, Traffic, examp
 
 @dataclass(frozen=True)
 class SparseFedAvg:
-    """Devices learn from their examples; a weight becomes the mean over those that hold its feature, by their examples.
+    """Devices learn from their examples.
 
-    Two things keep the best weights where one machine would find them: all devices go as many steps, so that none counts for
-    more than its examples do (Wang et al., "FedNova", arXiv 2007.07481); and a weight that few hold is drawn to zero by each of
-    them as strongly as all devices together would.
+    A weight becomes the mean over those that hold its feature, by their examples.
+
+    Two things keep the best weights where one machine would find them: all devices go as many
+    steps, so that none counts for more than its examples do (Wang et al., "FedNova", arXiv
+    2007.07481); and a weight that few hold is drawn to zero by each of them as strongly as all
+    devices together would.
 
     Attributes:
         rate: of the first round's steps, above 0.
@@ -40,7 +46,8 @@ class SparseFedAvg:
         Args:
             problem: whose loss falls.
             weights: (features,) before.
-            seed: number of the round, from 0: sets its rate, and in which order devices go through their examples.
+            seed: number of the round, from 0: sets its rate, and in which order devices go through
+                their examples.
         """
         rate = self.rate * self.fade / (self.fade + seed)
         change, held = np.zeros_like(weights), problem.held

@@ -1,8 +1,11 @@
-"""What runs on a user's device: when it may learn, from what, and the model that serves its user at once.
+"""What runs on a user's device.
 
-``LearningGate`` asks ``DeviceSensors`` whether the device is idle, charging and on free wireless; ``ExampleStore`` keeps examples in SQLite within
-limits; ``ClientDevice`` learns what a server asks while the gate is open; ``personalise`` fits the shared model to its user, and
-keeps the result only where it is better on examples that it has not seen.
+When it may learn, from what, and the model that serves its user at once.
+
+``LearningGate`` asks ``DeviceSensors`` whether the device is idle, charging and on free wireless;
+``ExampleStore`` keeps examples in SQLite within limits; ``ClientDevice`` learns what a server asks
+while the gate is open; ``personalise`` fits the shared model to its user, and keeps the result only
+where it is better on examples that it has not seen.
 """
 
 from handheld.federated.device.conditions import (

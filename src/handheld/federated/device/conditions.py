@@ -55,7 +55,9 @@ class DeviceConditions:
 
 @dataclass
 class LearningGate:
-    """Says whether a device may learn. Sensors are asked at most every so often; an open gate needs a fresh answer.
+    """Says whether a device may learn.
+
+    Sensors are asked at most every so often; an open gate needs a fresh answer.
 
     Attributes:
         sensors: of the device.

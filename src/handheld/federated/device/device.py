@@ -106,9 +106,12 @@ class ClientDevice:
         self._clock = clock
 
     def learn(self, task: ClientTask, *, number: int = 0) -> LearningOutcome:
-        """Learn as a server asks; between two steps the gate and the budget are looked at, so a step is the longest delay.
+        """Learn as a server asks.
 
-        An example that does not fit the model (its loss raises, or is no finite number) is left out.
+        Between two steps the gate and the budget are looked at, so a step is the longest delay.
+
+        An example that does not fit the model (its loss raises, or is no finite number) is left
+        out.
 
         Args:
             task: of the round; algorithms whose devices keep a state are refused.
@@ -154,7 +157,9 @@ class ClientDevice:
         statistics: Doubles | None = None,
         seed: int = 0,
     ) -> PersonalModel:
-        """Fit a shared model to this device's user, and keep what came of it; see :func:`personalise`.
+        """Fit a shared model to this device's user, and keep what came of it.
+
+        See :func:`personalise`.
 
         Without the shared model's statistics (m,), such as running means, those of the module are
         taken.
@@ -190,7 +195,9 @@ class ClientDevice:
         return found
 
     def model(self, weights: Floats, *, statistics: Doubles | None = None) -> nn.Module:
-        """Return the network that serves the user, with the user's own weights if those came of these shared ones.
+        """Return the network that serves the user.
+
+        It has the user's own weights if those came of these shared ones.
 
         Without the shared model's statistics (m,) those of the module are taken.
         """

@@ -1,4 +1,7 @@
-"""What this machine is doing: its processors, its battery, and, on Linux, who is there and what the network costs."""
+"""What this machine is doing.
+
+Its processors, its battery, and, on Linux, who is there and what the network costs.
+"""
 
 import os
 import subprocess
@@ -50,10 +53,12 @@ def bus_property(place: Sequence[str]) -> str | None:
 
 
 class MachineSensors:
-    """Asks the system for processors and battery, logind whether people are there, NetworkManager what the network costs.
+    """Asks the system for its processors and battery, logind and NetworkManager for the rest.
 
-    A machine is idle while others than this process (and what it started) use less than ``busy`` of its processors, and nobody
-    is logged in and awake. One without a battery is charging.
+    Logind knows whether people are there, NetworkManager what the network costs.
+
+    A machine is idle while others than this process (and what it started) use less than ``busy`` of
+    its processors, and nobody is logged in and awake. One without a battery is charging.
 
     Args:
         busy: share of all processors, 0 to 1.

@@ -109,7 +109,9 @@ def personalise(
     seed: int = 0,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> PersonalModel:
-    """Fit a shared model to a user's examples, and keep the result only if it is better on examples that it has not seen.
+    """Fit a shared model to a user's examples, and keep the result only if it is better.
+
+    Better is what does better on examples that it has not seen.
 
     Args:
         module: the network; its weights are changed.
@@ -239,7 +241,9 @@ class _Fitting:
 
 
 def luck(shared: ExampleScores, own: ExampleScores) -> float:
-    """Return how likely one model would win as many of the examples on which both differ if neither were better (a sign test).
+    """Return how likely one model would win as often by luck: a sign test.
+
+    It counts the examples on which both differ, as if neither were better.
 
     Args:
         shared: one model's answers.
@@ -278,7 +282,7 @@ class _Head:
 
 
 def _layer_of(name: str) -> str:
-    """Return the layer that a weight belongs to, one that torch computes from others too (``nn.utils.parametrize``)."""
+    """Return the layer that a weight belongs to, also where ``nn.utils.parametrize`` computes it."""
     return (
         name.partition(".parametrizations.")[0]
         if ".parametrizations." in name
@@ -287,7 +291,10 @@ def _layer_of(name: str) -> str:
 
 
 def save(path: str | os.PathLike[str], personal: PersonalModel, shared: Floats) -> None:
-    """Write a user's own model, or remove it where the shared one is kept; :func:`load` gives it for these shared weights."""
+    """Write a user's own model, or remove it where the shared one is kept.
+
+    :func:`load` gives it for these shared weights.
+    """
     if not personal.kept:
         Path(path).unlink(missing_ok=True)
         return

@@ -28,7 +28,9 @@ _KINDS = "biuf"  # of numbers: whether, whole, without sign, with a point
 
 
 class ExampleStore:
-    """Examples in an SQLite file, within limits of age, number and size; the oldest go first, and leave no trace in the file.
+    """Examples in an SQLite file, within limits of age, number and size.
+
+    The oldest go first, and leave no trace in the file.
 
     All inputs have the type and shape of the first, and all targets.
 
@@ -42,7 +44,8 @@ class ExampleStore:
         clock: seconds since 1970.
 
     Raises:
-        InputError: limits that make no sense, or a file that is not such a store; it is left as it is.
+        InputError: limits that make no sense, or a file that is not such a store; it is left as it
+            is.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class ExampleStore:
             connection.executescript(_TABLES)
 
     def __len__(self) -> int:
-        """Return how many examples there are, the aged ones counted until something is added or read."""
+        """Return how many examples there are, the aged ones counted until the next use."""
         with self._open() as connection:
             return int(connection.execute("select count(*) from examples").fetchone()[0])
 
@@ -115,7 +118,9 @@ class ExampleStore:
             self._limit(connection)
 
     def examples(self) -> Examples:
-        """Return all examples, the oldest first; those that are damaged or not finite are left out, and logged.
+        """Return all examples, the oldest first.
+
+        Those that are damaged or not finite are left out, and logged.
 
         Raises :class:`InputError` if there are none, or the file is damaged.
         """

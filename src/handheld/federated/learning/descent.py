@@ -102,7 +102,10 @@ def descend(
 
 
 def single_norms(module: nn.Module, inputs: torch.Tensor) -> list[str]:
-    """Return which normalising layers that learn are given one number a channel, by name; inputs are (1, ...)."""
+    """Return which normalising layers that learn are given one number a channel, by name.
+
+    Inputs are (1, ...).
+    """
     names = {layer: name for name, layer in module.named_modules()}
     single: list[str] = []
 
@@ -188,8 +191,8 @@ def batch_of(
 
     Returns:
         Inputs: bytes, of pictures, as 0 to 1; numbers with a point, and yes or no, as float32;
-            whole ones
-        as int64, as embeddings take them. Targets: classes as int64, numbers as float32.
+            whole ones as int64, as embeddings take them. Targets: classes as int64, numbers as
+            float32.
     """
     inputs = np.ascontiguousarray(examples.inputs[rows])
     if inputs.dtype == np.uint8:
@@ -213,7 +216,10 @@ def as_tensors(state: ServerState) -> ServerState:
 
 
 def within(subspaces: Sequence[Subspace], steps: torch.Tensor) -> torch.Tensor:
-    """Return (devices, n) steps, each as far as it lies in its subspace; as they are if there are none."""
+    """Return (devices, n) steps, each as far as it lies in its subspace.
+
+    As they are if there are none.
+    """
     if not subspaces:
         return steps
     pairs = zip(subspaces, steps.detach().numpy(), strict=True)

@@ -78,7 +78,7 @@ class Subspace(Protocol):
     """Vectors that a few coordinates tell."""
 
     def coordinates(self, x: Floats) -> Floats:
-        """Return (dimensions,) the coordinates of the vector in it that is nearest to ``x`` (n,)."""
+        """Return (dimensions,) the coordinates of the vector that is nearest to ``x`` (n,)."""
 
     def expand(self, coordinates: Floats) -> Floats:
         """Return (n,) the vector."""
@@ -179,7 +179,10 @@ class PopulationLearner(Protocol):
 
     @property
     def at_once(self) -> int:
-        """Devices that learn in one go; it does not depend on the machine, so that results do not."""
+        """Devices that learn in one go.
+
+        It does not depend on the machine, so that results do not.
+        """
 
     def start(self) -> Floats:
         """Return (n,) the weights before the first round."""
@@ -209,7 +212,10 @@ def statistics_of(learner: PopulationLearner) -> Doubles:
 
 
 def check(learner: PopulationLearner, work: ClientWork) -> None:
-    """Let a learner say what is wrong with it, or with the work, if it can. Raises :class:`InputError`."""
+    """Let a learner say what is wrong with it, or with the work, if it can.
+
+    Raises :class:`InputError`.
+    """
     checks: Callable[[], None] | None = getattr(learner, "check", None)
     if checks is not None:
         checks()

@@ -1,4 +1,7 @@
-"""Devices that train a torch module: one after another, or many in one go where the module is small."""
+"""Devices that train a torch module.
+
+One after another, or many in one go where the module is small.
+"""
 
 from collections.abc import Sequence
 
@@ -62,8 +65,8 @@ class ModuleLearner:
     that training does not move stay as they are and never travel; statistics, such as the running
     means of batch normalisation, are averaged over devices by their examples, apart from the
     weights. What a module keeps in plain attributes begins anew with each device. Small modules of
-    linear layers and embeddings learn side by side (``torch.func.vmap``)
-    where that gives the same as one by one, others one by one.
+    linear layers and embeddings learn side by side (``torch.func.vmap``) where that gives the same
+    as one by one, others one by one.
 
     Args:
         module: takes (batch, ...) inputs; a copy of it is trained.
@@ -159,7 +162,7 @@ class ModuleLearner:
             )
 
     def check_work(self, work: ClientWork) -> None:
-        """Raise :class:`InputError` where no batch of any device is one that a layer can learn means from."""
+        """Raise :class:`InputError` where a layer could learn means from no batch of any device."""
         largest = int(self.examples.max(initial=0))
         batch = largest if work.batch is None else min(work.batch, largest)
         batches = self._batches()
@@ -295,7 +298,10 @@ class ModuleLearner:
     def _padded(
         self, task: ClientTask, users: Sequence[int]
     ) -> tuple[NDArray[np.int64], torch.Tensor]:
-        """Return (devices, steps, batch) numbers of examples, and which of them count: devices have not all as many."""
+        """Return (devices, steps, batch) numbers of examples, and which of them count.
+
+        Devices have not all as many.
+        """
         chosen = [self._steps_of(task, user) for user in users]
         steps = max(map(len, chosen))
         batch = max((len(rows) for device in chosen for rows in device), default=0)

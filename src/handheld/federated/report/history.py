@@ -46,7 +46,7 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
 
 
 def require_tensorboard() -> None:
-    """Raise :class:`MissingDependencyError` where TensorBoard is not installed, before rounds are learned."""
+    """Raise :class:`MissingDependencyError`, before rounds are learned, without TensorBoard."""
     if importlib.util.find_spec("tensorboard") is None:
         raise MissingDependencyError("tensorboard", "federated", "writing for TensorBoard")
 
@@ -56,7 +56,8 @@ class TensorBoard:
 
     Args:
         folder: of event files.
-        start: the first round that is to come; what an earlier run wrote from there on is forgotten.
+        start: the first round that is to come; what an earlier run wrote from there on is
+            forgotten.
 
     Raises:
         MissingDependencyError: TensorBoard is not installed.

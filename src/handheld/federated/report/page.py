@@ -124,7 +124,10 @@ def figures(rows: Rows) -> list[Figure]:
 
 
 def _losses(rows: Rows) -> list[Figure]:
-    """Draw how the losses of learning and on the test's examples go; where they part, devices learn by heart."""
+    """Draw how the losses of learning and on the test's examples go.
+
+    Where they part, devices learn by heart.
+    """
     if not any("test_loss" in row for row in rows):
         return []
     names = {"devices, while they learn": "loss", "test": "test_loss"}

@@ -26,7 +26,9 @@ def write_run(
     problem: str = "",
     users: PerUser | None = None,
 ) -> list[Guarantee]:
-    """Write ``model.safetensors``, ``rounds.parquet`` and ``report.html``; return what noise promises.
+    """Write ``model.safetensors``, ``rounds.parquet`` and ``report.html``.
+
+    Return what noise promises.
 
     The model file holds a module's ``state_dict``; of a learner that is not a
     :class:`ModuleLearner`, arrays ``weights`` (n,) and ``statistics`` (m,).
@@ -42,7 +44,8 @@ def write_run(
             ``ModuleLearner.evaluate_users``.
 
     Raises:
-        InputError: a delta outside of 0 to 1, or ``users`` of a plan whose noise promises that nothing of them is told.
+        InputError: a delta outside of 0 to 1, or ``users`` of a plan whose noise promises that
+            nothing of them is told.
         FileError: files cannot be written.
     """
     if users is not None and plan.promises:

@@ -34,9 +34,10 @@ def facts(partition: Partition, labels: NDArray[np.int64] | None) -> list[tuple[
 
 
 def picture(partition: Partition, labels: NDArray[np.int64] | None, width: int) -> Markup:
-    """Draw bars of how many examples users have, the richest first, and below each the shares of its classes.
+    """Draw how many examples users have, the richest first, and the shares of their classes.
 
-    Of many users some are shown, evenly from the richest to the poorest; of many classes the commonest.
+    Of many users some are shown, evenly from the richest to the poorest; of many classes the
+    commonest.
     """
     ranked = np.argsort(-partition.sizes, kind="stable")
     ranked = ranked[partition.sizes[ranked] > 0]

@@ -1,4 +1,7 @@
-"""Federated learning with a whole population of devices in one place: ``simulate`` a ``Plan`` with a ``PopulationLearner``."""
+"""Federated learning with a whole population of devices in one place.
+
+``simulate`` a ``Plan`` with a ``PopulationLearner``.
+"""
 
 from handheld.federated.simulator.devices import Devices
 from handheld.federated.simulator.ending import SimulationRun, StoppedRunError

@@ -1,4 +1,7 @@
-"""A round from its devices' parts to the next model: what rounds and asynchronous averaging share."""
+"""A round from its devices' parts to the next model.
+
+What rounds and asynchronous averaging share.
+"""
 
 import math
 from collections import Counter

@@ -1,4 +1,7 @@
-"""What a run keeps on disk: the newest state and the one before, so that a damaged file loses some rounds and no more."""
+"""What a run keeps on disk.
+
+The newest state and the one before, so that a damaged file loses some rounds and no more.
+"""
 
 import json
 import sys
@@ -29,7 +32,9 @@ RoundFigures = dict[str, float]
 
 
 class Flight(NamedTuple):
-    """A device that learns while others do, of asynchronous averaging; they are ordered by when they end.
+    """A device that learns while others do, of asynchronous averaging.
+
+    They are ordered by when they end.
 
     Attributes:
         ends: seconds on the simulated clock.
@@ -168,7 +173,10 @@ def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint |
 
 
 def kept_noise(folder: Path) -> KeptNoise | None:
-    """Return the central noise of the run that a folder holds; None if it holds none with such noise."""
+    """Return the central noise of the run that a folder holds.
+
+    None if it holds none with such noise.
+    """
     for about, _ in _whole(folder):
         try:
             return _noise(about)

@@ -14,13 +14,17 @@ _TRAITS = 7  # of a device's random numbers, apart from those of rounds
 
 @dataclass(frozen=True)
 class Devices:
-    """A made-up population of devices. What a device is like comes from the run's seed and its number.
+    """A made-up population of devices.
 
-    Speeds are medians; they spread by a log-normal distribution, each apart from the others. The defaults of sending are those
-    of mobile networks, of learning those of a small network on a phone.
+    What a device is like comes from the run's seed and its number.
+
+    Speeds are medians; they spread by a log-normal distribution, each apart from the others. The
+    defaults of sending are those of mobile networks, of learning those of a small network on a
+    phone.
 
     Attributes:
-        ready: share of the day that a device is idle, charging and on free wireless, above 0, at most 1.
+        ready: share of the day that a device is idle, charging and on free wireless, above 0, at
+            most 1.
         night: how much of that falls into its night: 0 (any hour alike) to 1.
         dropout_rate: chance that a device that was asked leaves before it answers, 0 to 1.
         examples_per_second: examples a second.
@@ -30,8 +34,10 @@ class Devices:
         deadline: seconds after which a round ends; needed where noise is promised and devices are
             ready at hours of their own: each round lasts until then, so that the clock, and by it
             who is ready next, does not depend on how much data devices have.
-        over_selection: devices asked for each that is wanted, 1 or more; a round ends when as many as wanted have answered.
-        min_report_fraction: share of the devices wanted that must answer by the deadline, or the round is given up.
+        over_selection: devices asked for each that is wanted, 1 or more; a round ends when as many
+            as wanted have answered.
+        min_report_fraction: share of the devices wanted that must answer by the deadline, or the
+            round is given up.
 
     Raises:
         InputError: values outside of these.
@@ -80,7 +86,10 @@ class Devices:
         return rng.random(len(users)) < np.minimum(1, chance)
 
     def seconds(self, user: int, examples: float, down: float, up: float, seed: int) -> float:
-        """Return how long a device takes for a round: to get ``down`` bytes, learn from examples, and send ``up`` bytes."""
+        """Return how long a device takes for a round.
+
+        To get ``down`` bytes, learn from examples, and send ``up`` bytes.
+        """
         if self.spread == 0:
             return (
                 examples / self.examples_per_second
@@ -99,5 +108,8 @@ class Devices:
 
 
 def _fractions(users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return where on Earth a device is, as a share of the day: spread evenly, the same in every run."""
+    """Return where on Earth a device is, as a share of the day.
+
+    Spread evenly, the same in every run.
+    """
     return np.asarray(users * 0.6180339887498949 % 1, np.float64)

@@ -1,4 +1,6 @@
-"""Averaging without rounds (Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation", arXiv 2106.06639).
+"""Averaging without rounds.
+
+Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation", arXiv 2106.06639.
 
 So many devices learn at any time. Whenever so many updates have come (K in the paper), their sum
 over K is applied; what was learned from an older model is multiplied by 1 / sqrt(1 + how many steps
@@ -33,7 +35,7 @@ def arrivals_round(
     now: Checkpoint,
     up: int,
 ) -> tuple[Checkpoint, dict[int, str]]:
-    """Return what is known after as many updates more as the plan's buffer holds, and why some were rejected."""
+    """Return what is known after one more buffer of updates, and why some were rejected."""
     _, down = task_of(plan, now.state)
     came, flights, started, gone = _arrivals(plan, learner.examples, now, down, up)
     states = {**now.versions, now.state.round: now.state}
@@ -60,7 +62,10 @@ def arrivals_round(
 def _arrivals(
     plan: Plan, examples: NDArray[np.int64], now: Checkpoint, down: int, up: int
 ) -> tuple[list[Flight], Sequence[Flight], int, int]:
-    """Return who answers next, in order; who learns then; how many were ever asked; and how many left meanwhile."""
+    """Return who answers next, in order.
+
+    Who learns then; how many were ever asked; and how many left meanwhile.
+    """
     came: list[Flight] = []
     flights = list(now.flights)
     heapq.heapify(flights)
@@ -94,7 +99,10 @@ def _start(
     down: int,
     up: int,
 ) -> Flight:
-    """Ask a device that is ready and does not learn yet; if there is none for long, any that does not."""
+    """Ask a device that is ready and does not learn yet.
+
+    If there is none for long, any that does not.
+    """
     rng = np.random.default_rng((plan.seed, number, _START))
     free = np.array(
         [user for user in rng.permutation(len(examples))[: len(busy) + _TRIES] if user not in busy]

@@ -82,8 +82,8 @@ class ClientJob:
         hold: whether to hold each change besides adding them up.
         factor: by which each change is multiplied, its weight staying: of an older model less than
             1, so that steps get shorter.
-        error_feedback: whether a device's state is what its updates left out so far, and is added to the
-            next.
+        error_feedback: whether a device's state is what its updates left out so far, and is added
+            to the next.
     """
 
     task: ClientTask
@@ -96,7 +96,10 @@ class ClientJob:
     error_feedback: bool = False
 
     def run(self, learner: PopulationLearner, stages: StageChain) -> JobResult:
-        """Let them learn, a few at once, and add up what they send; with one thread: more could add up in another order."""
+        """Let them learn, a few at once, and add up what they send.
+
+        With one thread: more could add up in another order.
+        """
         with _one_thread(), naming_own_code():
             return self._run(learner, stages)
 

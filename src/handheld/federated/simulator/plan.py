@@ -30,7 +30,9 @@ _SAME = 1 + 1e-6  # of an epsilon: another machine rounds otherwise
 
 @dataclass(frozen=True)
 class Plan:
-    """What a federated run is; two runs of the same plan, data and model give the same bits, wherever they run.
+    """What a federated run is.
+
+    Two runs of the same plan, data and model give the same bits, wherever they run.
 
     Attributes:
         rounds: how many.
@@ -41,18 +43,21 @@ class Plan:
         download: makes the model small on its way to devices; they learn from what they decode.
         robust: a mean that broken devices cannot move far, instead of that by weight.
         uniform: whether each device counts alike, however many examples it has.
-        max_weight: what a device counts at most, in medians of its round; whatever number of examples it claims.
-        buffer_size: of asynchronous averaging: how many updates are applied at a time while ``cohort`` devices learn; None for
-            rounds in which the server waits.
+        max_weight: what a device counts at most, in medians of its round; whatever number of
+            examples it claims.
+        buffer_size: of asynchronous averaging: how many updates are applied at a time while
+            ``cohort`` devices learn; None for rounds in which the server waits.
         sampling: how devices are drawn for a round: ``fixed``, a cohort of that size; ``poisson``,
             each by a chance of its own, so that cohorts have that size on average, which promises
             most where noise is added (see ``privacy.central``).
         delta: chance that what noise promises fails, above 0, at most one over the devices; one
             over the devices and one if left out.
-        error_feedback: whether each device adds to an update what compression left out of those before (Seide et al.,
-            INTERSPEECH 2014): what a biased encoder needs. Each device that took part keeps one update then.
+        error_feedback: whether each device adds to an update what compression left out of those
+            before (Seide et al., INTERSPEECH 2014): what a biased encoder needs. Each device that
+            took part keeps one update then.
         devices: what they are like.
-        eval_every: rounds between looking how good the model is, 1 or more; the last round is judged in any case.
+        eval_every: rounds between looking how good the model is, 1 or more; the last round is
+            judged in any case.
         seed: of everything that is random.
 
     Raises:
@@ -301,7 +306,10 @@ class Plan:
 
     @property
     def alike(self) -> bool:
-        """Whether each device counts as any other; always where devices keep a state, as in SCAFFOLD."""
+        """Whether each device counts as any other.
+
+        Always where devices keep a state, as in SCAFFOLD.
+        """
         return self.uniform or self.robust is not None or self.algorithm.corrects
 
     @property

@@ -27,7 +27,10 @@ class RayBackend:
     work: Any
 
     def parts(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
-        """Yield what comes of each job, in order. Raises :class:`HandheldError` where the cluster gives up on one."""
+        """Yield what comes of each job, in order.
+
+        Raises :class:`HandheldError` where the cluster gives up on one.
+        """
         if not jobs:
             return
         state = self.ray.put(jobs[0].task.state)

@@ -31,7 +31,7 @@ from handheld.federated.user_code import naming_own_code
 from handheld.training.runs import locked
 
 Progress = Callable[[int, int, RoundFigures], None]
-"""Called after each round with the rounds so far, the rounds in all, and the figures of that round."""
+"""Called after each round with the rounds so far, the rounds in all, and that round's figures."""
 
 _SAVE_SECONDS, _NOISE = 20.0, 14
 
@@ -49,15 +49,16 @@ def simulate(
 ) -> SimulationRun:
     """Let a population of devices learn one model.
 
-    The result depends on the plan, the learner and nothing else: any number of workers, a cluster, or a run that was killed and
-    went on give the same bits. Memory does not grow with the devices of a round, nor with the population, but for algorithms
-    whose devices keep a state (one model for each that ever took part).
+    The result depends on the plan, the learner and nothing else: any number of workers, a cluster,
+    or a run that was killed and went on give the same bits. Memory does not grow with the devices
+    of a round, nor with the population, but for algorithms whose devices keep a state (one model
+    for each that ever took part).
 
     Args:
         plan: what to do.
         learner: the population.
-        out: folder that keeps the run's state; it goes on from there, after Ctrl-C too. Without one nothing is kept;
-            ``report.write_run`` writes the model and the report into it.
+        out: folder that keeps the run's state; it goes on from there, after Ctrl-C too. Without one
+            nothing is kept; ``report.write_run`` writes the model and the report into it.
         workers: processes of this machine that learn.
         backend: ``local``, or ``ray`` for a cluster.
         address: of a Ray cluster; one on this machine is started without.
@@ -65,11 +66,13 @@ def simulate(
         until: tells from the figures of a round whether the run may end before its last one.
 
     Raises:
-        InputError: a plan that makes no sense, what the learner's ``check`` says, devices of which none has an example, or a
-            folder with a run of another plan, data or model, that another run has now, or that cannot be written.
+        InputError: a plan that makes no sense, what the learner's ``check`` says, devices of which
+            none has an example, or a folder with a run of another plan, data or model, that another
+            run has now, or that cannot be written.
         TrainingError: the model's weights are not finite any more, or a class of the user's own
             raised; it is named.
-        StoppedRunError: no update of three rounds in a row, or of the last, was taken, or a loss is no finite number.
+        StoppedRunError: no update of three rounds in a row, or of the last, was taken, or a loss is
+            no finite number.
     """
     refuse_in_a_started_process(workers)
     with naming_own_code():
@@ -119,10 +122,12 @@ def simulate(
 
 
 class _Keeper:
-    """Writes a run's newest checkpoint now and then, into a folder that is its alone; nothing without one.
+    """Writes a run's newest checkpoint now and then, into a folder that is its alone.
 
-    Entering it raises :class:`InputError` where another run has the folder, or it cannot be written:
-    not after the first rounds.
+    Nothing without one.
+
+    Entering it raises :class:`InputError` where another run has the folder, or it cannot be
+    written: not after the first rounds.
     """
 
     def __init__(self, folder: Path | None, identity: Identity):

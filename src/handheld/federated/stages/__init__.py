@@ -1,7 +1,8 @@
 """What happens to an update on its way into the sum, and to the sum on its way into the model.
 
-Each stage has one method for a device's update and one for the sum; ``StageChain`` puts them one after another, and refuses orders
-that make no sense: noise where lengths are not bounded, whole numbers that could go around.
+Each stage has one method for a device's update and one for the sum; ``StageChain`` puts them one
+after another, and refuses orders that make no sense: noise where lengths are not bounded, whole
+numbers that could go around.
 """
 
 from handheld.federated.stages.clip import AdaptiveClip, Clip

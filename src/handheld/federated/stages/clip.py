@@ -1,4 +1,7 @@
-"""Updates that are no longer than a length: no device moves the model far, and noise can hide what one did."""
+"""Updates that are no longer than a length.
+
+No device moves the model far, and noise can hide what one did.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +17,9 @@ from handheld.federated.updates import _kernels
 
 @dataclass(frozen=True)
 class Clip(PlainStage):
-    """Shortens what is longer than ``length``, keeping its direction (McMahan et al., arXiv 1710.06963).
+    """Shortens what is longer than ``length``, keeping its direction.
+
+    McMahan et al., arXiv 1710.06963.
 
     Raises:
         InputError: a length that is not above 0.

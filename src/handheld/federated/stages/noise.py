@@ -1,6 +1,9 @@
-"""Noise that hides what one device did: at the server, in its running sum over rounds, or on the device itself.
+"""Noise that hides what one device did.
 
-All of it is drawn from the run's seed, which is right for a simulation only: a server takes its seed from the operating system.
+At the server, in its running sum over rounds, or on the device itself.
+
+All of it is drawn from the run's seed, which is right for a simulation only: a server takes its
+seed from the operating system.
 """
 
 import math
@@ -45,9 +48,10 @@ class _Noise(PlainStage):
 class CentralNoise(_Noise):
     """The server adds Gaussian noise to a round's sum (McMahan et al., arXiv 1710.06963).
 
-    Who sees the models that come out, round by round, cannot tell whether a device ever took part, as far as the run's
-    (epsilon, delta) says: ``privacy.central``. Condition: the server is trusted to add the noise and to show the models only,
-    and devices of a round are chosen at random, each with the same chance.
+    Who sees the models that come out, round by round, cannot tell whether a device ever took part,
+    as far as the run's (epsilon, delta) says: ``privacy.central``. Condition: the server is trusted
+    to add the noise and to show the models only, and devices of a round are chosen at random, each
+    with the same chance.
 
     The noise is scaled to the bound after all stages, that of what one device adds to the sum once
     it is decoded.
@@ -71,9 +75,9 @@ class CentralNoise(_Noise):
 class LocalNoise(_Noise):
     """Each device adds Gaussian noise to its own update, before anybody sees it.
 
-    Who sees a device's update, the server too, cannot tell what the device's data was, as far as the (epsilon, delta) of
-    ``privacy.local`` says, for each round that it takes part in. Condition: none but that the device does it. Means need very
-    many devices.
+    Who sees a device's update, the server too, cannot tell what the device's data was, as far as
+    the (epsilon, delta) of ``privacy.local`` says, for each round that it takes part in. Condition:
+    none but that the device does it. Means need very many devices.
 
     Attributes:
         multiplier: standard deviation of the noise, in bounds of an update's length; 0 or more.
@@ -83,7 +87,10 @@ class LocalNoise(_Noise):
     """
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
-        """Return that lengths are not bounded any more. Raises :class:`InputError` where they were not before."""
+        """Return that lengths are not bounded any more.
+
+        Raises :class:`InputError` where they were not before.
+        """
         return replace(super().after(facts, memory), bound=None)
 
     def on_update(
@@ -96,16 +103,18 @@ class LocalNoise(_Noise):
 
 @dataclass(frozen=True)
 class TreeNoise(_Noise):
-    """The server adds Gaussian noise to the sum over all rounds so far, from a tree (DP-FTRL: Kairouz et al., 2103.00039).
+    """The server adds Gaussian noise to the sum over all rounds so far, from a tree.
 
-    The tree is binary: each prefix of the rounds is the sum of at most log2(rounds) + 1 nodes, each with noise of its own, so
-    noise grows with the logarithm of the rounds. Who sees the models that come out cannot tell
-    whether a device ever took part, as far as ``privacy.tree`` says. Condition: the server is
-    trusted to add the noise, and a device takes part once at most (or the guarantee is that of so
-    many more times); nothing is asked of how devices are chosen. Noise cancels from round to round
-    only where each sum is divided by the same number and rounds are added up, as federated
-    averaging does without a server's own optimiser: simulations divide by the number of devices
-    that is expected. The noise is scaled to the bound after all stages.
+    DP-FTRL: Kairouz et al., 2103.00039.
+
+    The tree is binary: each prefix of the rounds is the sum of at most log2(rounds) + 1 nodes, each
+    with noise of its own, so noise grows with the logarithm of the rounds. Who sees the models that
+    come out cannot tell whether a device ever took part, as far as ``privacy.tree`` says.
+    Condition: the server is trusted to add the noise, and a device takes part once at most (or the
+    guarantee is that of so many more times); nothing is asked of how devices are chosen. Noise
+    cancels from round to round only where each sum is divided by the same number and rounds are
+    added up, as federated averaging does without a server's own optimiser: simulations divide by
+    the number of devices that is expected. The noise is scaled to the bound after all stages.
 
     Attributes:
         multiplier: standard deviation of a node's noise, in those bounds; 0 or more.
@@ -123,7 +132,10 @@ class TreeNoise(_Noise):
         return {}
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
-        """Return the facts. Raises :class:`InputError` where updates may be of any length, or the bound changes."""
+        """Return the facts.
+
+        Raises :class:`InputError` where updates may be of any length, or the bound changes.
+        """
         return super().after(facts, memory).require("tree noise", steady=True)
 
     def on_sum(

@@ -1,4 +1,7 @@
-"""What happens to an update on its way into the sum, and to the sum on its way into the model: the seam."""
+"""What happens to an update on its way into the sum, and to the sum on its way into the model.
+
+This is the seam between them.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +31,8 @@ class UpdateFacts:
         equal: whether each device counts as much as any other.
         single: whether an update is all that a device sends.
         whole: whether it is of whole numbers that add up modulo a power of two.
-        shapes: of the arrays that lie one after another in it; none where it is something else by now.
+        shapes: of the arrays that lie one after another in it; none where it is something else by
+            now.
         clients: devices that are expected to answer in a round; 0 if nobody knows.
         multiplier: of all noise that the server adds to sums, in bounds.
         sum_bound: where sums are changed, the bound after all stages: what noise on a sum has to
@@ -116,10 +120,16 @@ class Stage(Protocol):
         """Return what is kept before the first round."""
 
     def public(self, memory: Memory) -> Memory:
-        """Return what devices get of it: all that their stages need, and no secret of the server."""
+        """Return what devices get of it.
+
+        All that their stages need, and no secret of the server.
+        """
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
-        """Return what is known of updates after this stage. Raises :class:`InputError` where the stage makes no sense."""
+        """Return what is known of updates after this stage.
+
+        Raises :class:`InputError` where the stage makes no sense.
+        """
 
     def on_update(
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds

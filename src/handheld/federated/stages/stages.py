@@ -1,4 +1,7 @@
-"""Several stages, one after another: from a device's change to what travels, and from the sum back."""
+"""Several stages, one after another.
+
+From a device's change to what travels, and from the sum back.
+"""
 
 import math
 from collections.abc import Sequence
@@ -147,7 +150,7 @@ def promise(stages: Sequence[Stage]) -> bool:
 
 
 def _only_decodes(stage: Stage) -> bool:
-    """Whether all that a stage does to a sum is to leave it, or to undo what it did to updates, or to add noise."""
+    """Whether a stage leaves a sum, or undoes what it did to updates, or adds noise."""
     return isinstance(stage, WholeNumbers | CentralNoise | TreeNoise) or getattr(
         stage, "leaves_sums", False
     )

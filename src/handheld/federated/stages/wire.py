@@ -78,7 +78,9 @@ class Structured(PlainStage):
 
 @dataclass(frozen=True)
 class WholeNumbers(PlainStage):
-    """Sends whole numbers that add up exactly, modulo a power of two: what secure aggregation masks.
+    """Sends whole numbers that add up exactly, modulo a power of two.
+
+    What secure aggregation masks.
 
     Rounding makes updates longer: noise is scaled to the bound after it, by ``Modular.longest``.
     That is 2.3 bounds for numbers of 2 bits, 1.05 for 4 and 1.0001 for 16.

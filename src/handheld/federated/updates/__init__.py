@@ -1,8 +1,9 @@
 """Updates made small: what a device sends of what it learned, in as few bytes as can be.
 
-Each scheme is an :class:`UpdateEncoder`: ``Eden`` (the fewest errors for 1 to 8 bits), ``Stochastic`` (probabilistic quantisation,
-rotated or not; TernGrad), ``Subsample``, ``Largest``, ``Coded`` (entropy coding of any other), ``Whole``. ``with_feedback``
-keeps what a biased one left out. ``Modular`` is the form that sums up exactly, for secure aggregation.
+Each scheme is an :class:`UpdateEncoder`: ``Eden`` (the fewest errors for 1 to 8 bits),
+``Stochastic`` (probabilistic quantisation, rotated or not; TernGrad), ``Subsample``, ``Largest``,
+``Coded`` (entropy coding of any other), ``Whole``. ``with_feedback`` keeps what a biased one left
+out. ``Modular`` is the form that sums up exactly, for secure aggregation.
 """
 
 from handheld.federated.updates.coding import Coded

@@ -1,7 +1,7 @@
 """Loops over the numbers of an update, compiled; the one file of the room that imports numba.
 
-Random numbers are hashes of a seed and a place (SplitMix64; Steele, Lea and Flood, OOPSLA 2014): the same on every machine, in
-any order of the work.
+Random numbers are hashes of a seed and a place (SplitMix64; Steele, Lea and Flood, OOPSLA 2014):
+the same on every machine, in any order of the work.
 """
 
 from typing import Any
@@ -39,7 +39,10 @@ def _uniform(seed: Any, place: Any) -> Any:
 
 @kernel()
 def flip(x: Any, seed: Any, factor: Any, out: Any) -> None:
-    """Write ``factor`` times ``x``, the sign of each number turned at random; (n,), n a multiple of 64."""
+    """Write ``factor`` times ``x``, the sign of each number turned at random.
+
+    (n,), n a multiple of 64.
+    """
     for word in range(len(x) // 64):
         bits = _hash(seed, word)
         for place in range(64):
@@ -49,10 +52,12 @@ def flip(x: Any, seed: Any, factor: Any, out: Any) -> None:
 
 @kernel()
 def walsh_hadamard(x: Any, out: Any) -> None:
-    """Transform (rows, columns), both powers of two, into (columns, rows), longer by the root of its size; ``x`` is spoilt.
+    """Transform (rows, columns), both powers of two, into (columns, rows); ``x`` is spoilt.
 
-    Columns come first, rows after a transposition, so that each inner loop goes along memory. The transform of what comes out
-    is what went in.
+    What comes out is longer by the root of its size.
+
+    Columns come first, rows after a transposition, so that each inner loop goes along memory. The
+    transform of what comes out is what went in.
     """
     _columns(x)
     _transpose(x, out)
@@ -144,7 +149,9 @@ def distances(x: Any) -> Any:
 
 @kernel(fastmath=_SUMS)
 def nearest_of_few(x: Any, unit: Any, borders: Any, centres: Any, codes: Any) -> Any:
-    """Write which centre, times ``unit``, is nearest to each number; return the sum of numbers times their centres.
+    """Write which centre, times ``unit``, is nearest to each number.
+
+    Return the sum of numbers times their centres.
 
     Args:
         x: (n,).
@@ -175,7 +182,10 @@ def nearest_of_few(x: Any, unit: Any, borders: Any, centres: Any, codes: Any) ->
 
 @kernel(fastmath=_SUMS)
 def nearest_of_many(x: Any, unit: Any, borders: Any, centres: Any, codes: Any, guesses: Any) -> Any:
-    """Do the same for many levels: ``guesses`` (m,) says the level at the lower end of each part of the borders' range."""
+    """Do the same for many levels.
+
+    ``guesses`` (m,) says the level at the lower end of each part of the borders' range.
+    """
     low, found, last = borders[0], 0.0, len(borders) - 1
     scale = np.float32(len(guesses)) / (borders[last] - low)
     for start in range(0, len(x), _PIECE):
@@ -198,7 +208,10 @@ def nearest_of_many(x: Any, unit: Any, borders: Any, centres: Any, codes: Any, g
 
 @kernel()
 def round_randomly(x: Any, low: Any, step: Any, levels: int, seed: Any, codes: Any) -> None:
-    """Write (n,) numbers as multiples of ``step`` above ``low``, rounded up as likely as they are far from the one below."""
+    """Write (n,) numbers as multiples of ``step`` above ``low``.
+
+    They are rounded up as likely as they are far from the multiple below.
+    """
     for place in range(len(x)):
         value = (x[place] - low) / step + _uniform(seed, place)
         codes[place] = min(max(int(value), 0), levels - 1)
@@ -206,7 +219,10 @@ def round_randomly(x: Any, low: Any, step: Any, levels: int, seed: Any, codes: A
 
 @kernel()
 def pack(codes: Any, bits: int, out: Any) -> None:
-    """Write (n,) codes below 2^bits one after another, the lowest bit first; eight of them fill ``bits`` bytes of ``out``."""
+    """Write (n,) codes below 2^bits one after another, the lowest bit first.
+
+    Eight of them fill ``bits`` bytes of ``out``.
+    """
     for group in range(len(codes) // 8):
         word = np.uint64(0)
         for place in range(8):
@@ -240,7 +256,9 @@ def chosen(count: int, share: Any, seed: Any) -> Any:
 
 @kernel()
 def write_gaps(places: Any, low: int, out: Any) -> int:
-    """Write rising places by the gaps between them (Rice, 1979): ones, a zero, ``low`` bits. Return the bits that are used.
+    """Write rising places by the gaps between them (Rice, 1979): ones, a zero, ``low`` bits.
+
+    Return the bits that are used.
 
     ``out`` has zeros, and room enough.
     """
@@ -260,7 +278,10 @@ def write_gaps(places: Any, low: int, out: Any) -> int:
 
 @kernel()
 def read_gaps(content: Any, low: int, limit: int, places: Any) -> bool:
-    """Write the places that :func:`write_gaps` wrote; return whether there are as many below ``limit`` and no bytes behind."""
+    """Write the places that :func:`write_gaps` wrote.
+
+    Return whether there are as many below ``limit`` and no bytes behind.
+    """
     bit, before, end = 0, -1, 8 * len(content)
     gap: Any
     for number in range(len(places)):
@@ -283,7 +304,10 @@ def read_gaps(content: Any, low: int, limit: int, places: Any) -> bool:
 
 @kernel()
 def encode_bytes(values: Any, shares: Any, bits: int, out: Any) -> int:
-    """Write bytes by their shares of 2^bits, and return how many bytes that takes; 0 if it is no fewer than ``values`` has."""
+    """Write bytes by their shares of 2^bits, and return how many bytes that takes.
+
+    0 if it is no fewer than ``values`` has.
+    """
     starts = np.zeros(257, np.int64)
     for value in range(256):
         starts[value + 1] = starts[value] + shares[value]
@@ -313,7 +337,10 @@ def encode_bytes(values: Any, shares: Any, bits: int, out: Any) -> int:
 
 @kernel()
 def decode_bytes(content: Any, shares: Any, bits: int, out: Any) -> bool:
-    """Write the bytes that :func:`encode_bytes` was given; return whether they were read to the end, and no further."""
+    """Write the bytes that :func:`encode_bytes` was given.
+
+    Return whether they were read to the end, and no further.
+    """
     symbols, starts = np.empty(1 << bits, np.uint8), np.zeros(257, np.int64)
     for value in range(256):
         starts[value + 1] = starts[value] + shares[value]
@@ -340,7 +367,10 @@ def decode_bytes(content: Any, shares: Any, bits: int, out: Any) -> bool:
 
 @kernel()
 def round_to_grid(x: Any, step: Any, highest: int, seed: Any, out: Any) -> None:
-    """Write (n,) numbers as multiples of ``step``, rounded at random, at most ``highest``; those below zero modulo 2^32."""
+    """Write (n,) numbers as multiples of ``step``, rounded at random, at most ``highest``.
+
+    Those below zero modulo 2^32.
+    """
     for place in range(len(x)):
         value = np.floor(x[place] / step + _uniform(seed, place))
         out[place] = np.uint32(np.int64(min(max(value, np.float32(-highest)), np.float32(highest))))

@@ -1,4 +1,7 @@
-"""Bytes in as few bits as their frequencies allow: range variant of asymmetric numeral systems (Duda, arXiv 1311.2540)."""
+"""Bytes in as few bits as their frequencies allow: range variant of asymmetric numeral systems.
+
+Duda, arXiv 1311.2540.
+"""
 
 from dataclasses import dataclass
 
@@ -15,9 +18,12 @@ _PLAIN, _CODED = b"\0", b"\1"
 
 @dataclass(frozen=True)
 class Coded:
-    """What another encoder gives, in fewer bytes where some of them are commoner; one more byte where none are.
+    """What another encoder gives, in fewer bytes where some of them are commoner.
 
-    Worth it where few of many levels are common: 12 to 40 % of the bytes of ``Stochastic`` go, some 4 % of those of ``Eden``.
+    One more byte where none are.
+
+    Worth it where few of many levels are common: 12 to 40 % of the bytes of ``Stochastic`` go, some
+    4 % of those of ``Eden``.
 
     Attributes:
         then: what encodes the numbers.
@@ -67,7 +73,10 @@ def compressed(content: bytes) -> bytes:
 
 
 def expanded(content: bytes, most: int) -> bytes:
-    """Return what :func:`compressed` was given. Raises :class:`InputError` for damaged bytes, or more than ``most``."""
+    """Return what :func:`compressed` was given.
+
+    Raises :class:`InputError` for damaged bytes, or more than ``most``.
+    """
     if content[:1] == _PLAIN:
         return content[1:]
     count, present = (

@@ -1,7 +1,7 @@
 """Rotated, then rounded to the best few levels of Gaussian noise: 1 to 8 bits for each number.
 
-Vargaftik et al., "EDEN: Communication-Efficient and Robust Distributed Mean Estimation for Federated Learning" (ICML 2022,
-arXiv 2108.08842); with 1 bit it is DRIVE (arXiv 2105.08339).
+Vargaftik et al., "EDEN: Communication-Efficient and Robust Distributed Mean Estimation for
+Federated Learning" (ICML 2022, arXiv 2108.08842); with 1 bit it is DRIVE (arXiv 2105.08339).
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ class Eden:
             raise InputError(f"expected 1 to 8 bits, got {self.bits}")
 
     def encode(self, x: Floats, seed: int) -> bytes:
-        """Return a scale of 32 bits for each block of 65,536 numbers, and ``bits`` for each number."""
+        """Return a scale of 32 bits for each block of 65,536 numbers, and ``bits`` a number."""
         scales, packed = [], []
         plain = filled(checked(x))
         for number, (block, part) in enumerate(zip(plain, rotated(x, seed), strict=True)):

@@ -12,17 +12,26 @@ Floats = NDArray[np.float32]
 
 
 class UpdateEncoder(Protocol):
-    """Turns an update into bytes and back. Whoever decodes knows the plan: the encoder, the length and the seed."""
+    """Turns an update into bytes and back.
+
+    Whoever decodes knows the plan: the encoder, the length and the seed.
+    """
 
     @property
     def unbiased(self) -> bool:
-        """Whether the mean of what is decoded, over seeds, is what was encoded; of others, errors do not average out."""
+        """Whether the mean of what is decoded, over seeds, is what was encoded.
+
+        Of others, errors do not average out.
+        """
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return (n,) finite numbers as bytes. Raises :class:`InputError` for other numbers."""
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
-        """Return the (count,) numbers. Raises :class:`InputError` for bytes that are no such update."""
+        """Return the (count,) numbers.
+
+        Raises :class:`InputError` for bytes that are no such update.
+        """
 
 
 @runtime_checkable
@@ -30,11 +39,17 @@ class Bounded(Protocol):
     """An encoder that says how much longer an update may become."""
 
     def longest(self, bound: float) -> float | None:
-        """Return what nothing decoded is longer than, of updates within ``bound``; None if unknown."""
+        """Return what nothing decoded is longer than, of updates within ``bound``.
+
+        None if unknown.
+        """
 
 
 def longest(encoder: UpdateEncoder, bound: float | None) -> float | None:
-    """Return the bound of what is decoded; None where there is none, or the encoder does not say."""
+    """Return the bound of what is decoded.
+
+    None where there is none, or the encoder does not say.
+    """
     if bound is None or not isinstance(encoder, Bounded):
         return None
     return encoder.longest(bound)

@@ -32,10 +32,13 @@ class Levels:
 
 @lru_cache
 def levels(bits: int) -> Levels:
-    """Return the levels with the smallest mean squared error for numbers of mean 0 and deviation 1 (Lloyd, 1982; Max, 1960).
+    """Return the levels with the smallest mean squared error for numbers of mean 0 and deviation 1.
 
-    They begin where the cube root of the density puts them (Panter and Dite, 1951); then each moves to the mean of its cell, by
-    turns with the borders, 1000 times: within 0.1 % of the best loss for 8 bits, exact for few.
+    Lloyd, 1982; Max, 1960.
+
+    They begin where the cube root of the density puts them (Panter and Dite, 1951); then each moves
+    to the mean of its cell, by turns with the borders, 1000 times: within 0.1 % of the best loss
+    for 8 bits, exact for few.
 
     >>> levels(1).centres.tolist(), round(levels(2).loss, 4)
     ([-0.7978845834732056, 0.7978845834732056], 0.1175)

@@ -1,7 +1,10 @@
-"""Updates as whole numbers whose sum is exact modulo a power of two: the form that can be masked, for secure aggregation.
+"""Updates as whole numbers whose sum is exact modulo a power of two.
 
-After Bonawitz et al., "Federated Learning with Autotuned Communication-Efficient Secure Aggregation" (arXiv 1912.00131): all
-clients rotate alike, so that no number is much larger than others, and round at random to a common grid.
+The form that can be masked, for secure aggregation.
+
+After Bonawitz et al., "Federated Learning with Autotuned Communication-Efficient Secure
+Aggregation" (arXiv 1912.00131): all clients rotate alike, so that no number is much larger than
+others, and round at random to a common grid.
 """
 
 import math
@@ -34,7 +37,8 @@ class Modular:
         clip: length of the longest update; a longer one is refused.
         clients: whose updates are added, at most.
         bits: of a client's numbers, 2 to 24.
-        spread: the grid's end, in mean sizes of a number of the longest update; rotated, 4 is passed once in 16,000 numbers.
+        spread: the grid's end, in mean sizes of a number of the longest update; rotated, 4 is
+            passed once in 16,000 numbers.
 
     Raises:
         InputError: values outside of these, or sums that do not fit 32 bits.
@@ -89,9 +93,9 @@ class Modular:
     def longest(self, count: int) -> float:
         """Return the length that no (count,) update is longer than once it is decoded.
 
-        It is the conditional bound of Kairouz, Liu and Steinke: of a vector of
-        length c on a grid of step s in d dimensions, the smaller of c + s sqrt(d) and the root of
-        c^2 + s^2 d / 4 + sqrt(2 log(1 / beta)) s (c + s sqrt(d) / 2).
+        It is the conditional bound of Kairouz, Liu and Steinke: of a vector of length c on a grid
+        of step s in d dimensions, the smaller of c + s sqrt(d) and the root of c^2 + s^2 d / 4 +
+        sqrt(2 log(1 / beta)) s (c + s sqrt(d) / 2).
         """
         size = sum(blocks(count))
         step = float(self._step(size))
@@ -122,7 +126,10 @@ class Modular:
         return np.asarray(one + other & self._mask)
 
     def decode(self, total: NDArray[np.uint32], count: int, common: int) -> Floats:
-        """Return the (count,) sum of updates. Raises :class:`InputError` for numbers that are no sum of this grid's."""
+        """Return the (count,) sum of updates.
+
+        Raises :class:`InputError` for numbers that are no sum of this grid's.
+        """
         size = sum(blocks(count))
         if total.dtype != np.uint32 or total.shape != (size,) or total.max(initial=0) > self._mask:
             raise InputError(

@@ -1,7 +1,7 @@
 """Rounded at random to evenly spaced levels: 1 to 8 bits for each number.
 
-Konečný et al., "Federated Learning: Strategies for Improving Communication Efficiency" (arXiv 1610.05492), and Suresh et al.,
-arXiv 1611.00429, which rotates before.
+Konečný et al., "Federated Learning: Strategies for Improving Communication Efficiency" (arXiv
+1610.05492), and Suresh et al., arXiv 1611.00429, which rotates before.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,8 @@ class Stochastic:
     Attributes:
         levels: of each number, 2 to 256, which takes 1 to 8 bits.
         rotate: whether to rotate before, which spreads what a few large numbers hold.
-        symmetric: whether the levels reach as far below zero as above, so that an odd number of them has one at zero.
+        symmetric: whether the levels reach as far below zero as above, so that an odd number of
+            them has one at zero.
 
     Raises:
         InputError: other levels.
@@ -48,7 +49,7 @@ class Stochastic:
         return (self.levels - 1).bit_length()
 
     def encode(self, x: Floats, seed: int) -> bytes:
-        """Return the lowest and the highest level of each block in 32 bits, and ``bits`` for each number."""
+        """Return the lowest and highest level of each block in 32 bits, and ``bits`` a number."""
         ends, found = [], []
         parts = rotated(checked(x), seed) if self.rotate else filled(checked(x))
         for number, part in enumerate(parts):

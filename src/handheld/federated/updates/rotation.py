@@ -1,8 +1,11 @@
-"""Random rotations: any vector looks like Gaussian noise afterwards, of which each number can be kept in a few bits.
+"""Random rotations.
 
-Signs are turned at random, then the Walsh-Hadamard transform mixes all numbers of a block (Suresh et al., "Distributed Mean
-Estimation with Limited Communication", arXiv 1611.00429). A block has 65,536 numbers, so that it stays in a processor's cache;
-what is left over is cut into smaller powers of two.
+Any vector looks like Gaussian noise afterwards, of which each number can be kept in a few bits.
+
+Signs are turned at random, then the Walsh-Hadamard transform mixes all numbers of a block (Suresh
+et al., "Distributed Mean Estimation with Limited Communication", arXiv 1611.00429). A block has
+65,536 numbers, so that it stays in a processor's cache; what is left over is cut into smaller
+powers of two.
 """
 
 from collections.abc import Iterator
@@ -75,7 +78,9 @@ def rotated_back(parts: Iterator[Floats], count: int, seed: int) -> Floats:
 
 
 def mixed(x: Floats, seed: int) -> Floats:
-    """Return a vector rotated, its blocks dealt out like cards, and rotated again: each block holds as much of its length then.
+    """Return a vector rotated, its blocks dealt out like cards, and rotated again.
+
+    Each block holds as much of its length then.
 
     Its numbers, and zeros that fill up the last block, are as many as ``blocks`` says.
     """

@@ -22,7 +22,9 @@ _PLACES = 2  # random numbers that are not those of a rotation or a rounding
 
 @dataclass(frozen=True)
 class Subsample:
-    """A random share of the numbers, larger by as much as others are left out (Konečný et al., arXiv 1610.05492).
+    """A random share of the numbers, larger by as much as others are left out.
+
+    Konečný et al., arXiv 1610.05492.
 
     Which ones they are follows from the seed, and needs no bytes.
 
@@ -64,10 +66,12 @@ class Subsample:
 
 @dataclass(frozen=True)
 class Largest:
-    """The largest numbers, and where they stand. Biased: errors do not average out, so give it an error feedback.
+    """The largest numbers, and where they stand.
 
-    Aji and Heafield, "Sparse Communication for Distributed Gradient Descent" (arXiv 1704.05021). Places travel as gaps in
-    Rice's code, within a few per cent of the fewest bits.
+    Biased: errors do not average out, so give it an error feedback.
+
+    Aji and Heafield, "Sparse Communication for Distributed Gradient Descent" (arXiv 1704.05021).
+    Places travel as gaps in Rice's code, within a few per cent of the fewest bits.
 
     Attributes:
         share: of the numbers, above 0, at most 1.
@@ -118,12 +122,18 @@ class Largest:
 
     @property
     def _low(self) -> int:
-        """Bits of a gap that are written as they are: the best for gaps of this mean (Golomb, 1966)."""
+        """Bits of a gap that are written as they are: the best for gaps of this mean.
+
+        Golomb, 1966.
+        """
         return max(0, round(math.log2(math.log(2) / self.share)))
 
 
 def places(count: int, share: float, seed: int) -> NDArray[np.int64]:
-    """Return which of ``count`` numbers are chosen, each with probability ``share``: rising, (chosen,)."""
+    """Return which of ``count`` numbers are chosen, each with probability ``share``.
+
+    Rising, (chosen,).
+    """
     found: NDArray[np.int64] = _kernels.chosen(count, np.float32(share), seed_of(seed, _PLACES))
     return found
 
@@ -137,7 +147,9 @@ def require_share(share: float) -> None:
 def with_feedback(
     encoder: UpdateEncoder, x: Floats, left: Floats, seed: int
 ) -> tuple[bytes, Floats]:
-    """Encode an update and what was left out of those before (Seide et al., INTERSPEECH 2014; Stich et al., arXiv 1809.07599).
+    """Encode an update and what was left out of those before.
+
+    Seide et al., INTERSPEECH 2014; Stich et al., arXiv 1809.07599.
 
     Args:
         encoder: most useful if it is biased.
