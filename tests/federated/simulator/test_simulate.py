@@ -373,10 +373,13 @@ def test_robust_means_need_to_see_updates():
     assert len(simulate(Plan(rounds=1, robust=Median(), stages=(Clip(1.0),)), Steady()).rows) == 1
 
 
-@pytest.mark.parametrize(("engine", "workers"), [("cloud", 1), ("local", 0)])
-def test_engines_that_are_none(engine, workers):
-    with pytest.raises(InputError, match="local or ray"):
-        simulate(Plan(), Steady(), backend=engine, workers=workers)
+@pytest.mark.parametrize(
+    ("backend", "workers", "why"),
+    [("cloud", 1, "backend: expected local or ray"), ("local", 0, "workers: expected 1 or more")],
+)
+def test_backends_that_are_none(backend, workers, why):
+    with pytest.raises(InputError, match=why):
+        simulate(Plan(), Steady(), backend=backend, workers=workers)
 
 
 def test_without_rounds_nobody_waits_for_the_slowest():
@@ -446,8 +449,8 @@ def test_too_few_for_a_robust_mean_give_the_round_up():
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"ready": 0.0}, r"devices\.ready: expected a share above 0, at most 1, got 0"),
-        ({"night": 1.5}, r"devices\.night: expected a share of 0 to 1, got 1.5"),
+        ({"ready": 0.0}, r"devices\.ready: expected a share in \(0, 1\], got 0"),
+        ({"night": 1.5}, r"devices\.night: expected a share in \[0, 1\], got 1.5"),
         ({"dropout_rate": -0.1}, r"devices\.dropout_rate: .* got -0.1"),
         ({"min_report_fraction": math.nan}, r"devices\.min_report_fraction: .* got nan"),
         (

@@ -61,6 +61,11 @@ class ClientWork:
         )
         return steps if self.steps is None else min(steps, self.steps)
 
+    def examples_seen(self, examples: int) -> float:
+        """Return how many examples a device with so many goes through, each as often as it does."""
+        batch = examples if self.batch is None else min(self.batch, examples)
+        return float(self.steps_of(examples) * batch)
+
     def batches(self, examples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """Yield which examples each step takes, in a new order in each pass."""
         left = self.steps_of(examples)

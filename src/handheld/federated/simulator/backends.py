@@ -1,4 +1,4 @@
-"""Where the parts of a round are worked on: in this process, in several, or on a cluster.
+"""Where the jobs of a round are worked on: in this process, in several, or on a cluster.
 
 None of it changes a bit.
 """
@@ -22,14 +22,16 @@ from handheld.federated.learning.learner import PopulationLearner
 from handheld.federated.simulator.jobs import ClientJob, JobResult
 from handheld.federated.stages import StageChain
 
-_UNGUARDED = 79  # status of a process that would start the run once more; the system's own are below 79 or signals
+# Status of a process that would start the run once more: the system's own are below (sysexits.h
+# ends at 78), or signals, above 128.
+_UNGUARDED = 79
 _LAST_WORDS = 5.0  # seconds in which processes of a broken pool end
 
 
 class SimulationBackend(Protocol):
     """Works on jobs."""
 
-    def parts(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
+    def results(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
         """Yield what comes of each job, in order."""
 
 
@@ -40,7 +42,7 @@ class LocalBackend:
     learner: PopulationLearner
     stages: StageChain
 
-    def parts(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
+    def results(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
         """Yield what comes of each job."""
         for job in jobs:
             yield job.run(self.learner, self.stages)
@@ -52,12 +54,11 @@ class PoolBackend:
 
     executor: ProcessPoolExecutor
 
-    def parts(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
+    def results(self, jobs: Sequence[ClientJob]) -> Iterator[JobResult]:
         """Yield what comes of each job. Raises :class:`HandheldError` where a process died."""
         answers = self.executor.map(_work, jobs)
-        started = (
-            multiprocessing.active_children()
-        )  # the executor forgets its processes when one dies
+        # Asked now: the executor forgets its processes when one dies.
+        started = multiprocessing.active_children()
         try:
             yield from answers
         except BrokenProcessPool:
@@ -69,7 +70,7 @@ class PoolBackend:
 
 @contextmanager
 def backend_of(
-    kind: str,
+    backend: str,
     learner: PopulationLearner,
     stages: StageChain,
     *,
@@ -79,45 +80,50 @@ def backend_of(
     """Give a backend.
 
     Args:
-        kind: ``local`` or ``ray``.
+        backend: ``local`` or ``ray``.
         learner: the population; a copy goes to each process.
         stages: on the way of an update.
         workers: processes on this machine.
         address: of a Ray cluster; one on this machine is started without.
 
     Raises:
-        InputError: another kind, or fewer than one worker.
+        InputError: another backend, or fewer than one worker.
     """
-    if kind not in ("local", "ray") or workers < 1:
-        raise InputError(
-            f"backend: expected local or ray and 1 worker or more, got {kind} and {workers}"
-        )
-    if kind == "ray":
+    if backend not in ("local", "ray"):
+        raise InputError(f"backend: expected local or ray, got {backend!r}")
+    if workers < 1:
+        raise InputError(f"workers: expected 1 or more, got {workers}")
+    if backend == "ray":
+        # Imported here: Ray is optional, and takes seconds.
         from handheld.federated.simulator.ray_backend import on_cluster
 
-        with on_cluster(learner, stages, address) as backend:
-            yield backend
+        with on_cluster(learner, stages, address) as cluster:
+            yield cluster
     elif workers == 1:
         yield LocalBackend(learner, stages)
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            given = Path(folder) / "given"
-            given.write_bytes(
-                _pickled(learner, stages)
-            )  # a pipe would hang if a process died while it is told
-            context = multiprocessing.get_context("spawn")
-            executor = ProcessPoolExecutor(
-                workers, context, initializer=_prepare, initargs=(given,)
-            )
-            try:
-                yield PoolBackend(executor)
-            except KeyboardInterrupt:
-                # What they work on is not needed any more, and may take minutes.
-                for process in dict(executor._processes or {}).values():
-                    process.terminate()
-                raise
-            finally:
-                executor.shutdown(wait=True, cancel_futures=True)
+        with _pool(learner, stages, workers) as pool:
+            yield pool
+
+
+@contextmanager
+def _pool(learner: PopulationLearner, stages: StageChain, workers: int) -> Iterator[PoolBackend]:
+    with tempfile.TemporaryDirectory() as folder:
+        # A file: a pipe would hang if a process died while it is told.
+        content = Path(folder) / "learner"
+        content.write_bytes(_pickled(learner, stages))
+        # Not forked: a child of a process with threads, such as torch's, may hang.
+        context = multiprocessing.get_context("spawn")
+        executor = ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=(content,))
+        try:
+            yield PoolBackend(executor)
+        except KeyboardInterrupt:
+            # What they work on is not needed any more, and may take minutes.
+            for process in dict(executor._processes or {}).values():
+                process.terminate()
+            raise
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
 
 
 def refuse_in_a_started_process(workers: int) -> None:
@@ -131,10 +137,12 @@ def refuse_in_a_started_process(workers: int) -> None:
 
 
 def _why(statuses: set[int | None]) -> str:
+    """Return why processes ended, by the statuses with which they did."""
     if _UNGUARDED in statuses:
         return (
-            "workers need processes of their own, which import the script that starts the run, and "
-            'this one starts it whenever it is imported: put what it does under  if __name__ == "__main__":'
+            "workers need processes of their own, which import the script that starts the run, and"
+            " this one starts it whenever it is imported: put what it does under"
+            '  if __name__ == "__main__":'
         )
     return "a process that learned died, perhaps for want of memory; the same command goes on"
 
@@ -143,11 +151,10 @@ def _pickled(learner: PopulationLearner, stages: StageChain) -> bytes:
     try:
         return pickle.dumps((learner, stages))
     except Exception as error:  # PicklingError, AttributeError or TypeError, as the object likes
-        name, value = (
-            _culprit(learner, "learner") or _culprit(stages, "stages") or ("learner", learner)
-        )
+        culprit = _culprit(learner, "learner") or _culprit(stages, "stages")
+        name, value = culprit or ("learner", learner)
         raise InputError(
-            f"{name}: {_called(value)} cannot go to another process ({error}): define it at the "
+            f"{name}: {_name_of(value)} cannot go to another process ({error}): define it at the "
             "top level of a module, not as a lambda nor inside a function, or take workers=1"
         ) from error
 
@@ -156,51 +163,55 @@ def _culprit(value: object, name: str) -> tuple[str, object] | None:
     """Return the innermost thing that cannot be pickled, and where it is."""
     try:
         pickle.dumps(value)
-    except Exception:
-        if isinstance(value, list | tuple):
-            inner = {str(number): one for number, one in enumerate(value)}
-        elif isinstance(value, dict):
-            inner = {str(key): one for key, one in value.items()}
-        else:
-            inner = (
-                {}
-                if isinstance(value, FunctionType | type)
-                else dict(getattr(value, "__dict__", {}))
-            )
-        deeper = (_culprit(one, f"{name}.{key}") for key, one in inner.items())
-        return next((one for one in deeper if one is not None), (name, value))
+    except Exception:  # as above
+        for key, inner in _inner(value):
+            deeper = _culprit(inner, f"{name}.{key}")
+            if deeper is not None:
+                return deeper
+        return name, value
     return None
 
 
-def _called(value: object) -> str:
+def _inner(value: object) -> Iterator[tuple[object, object]]:
+    """Yield what a value holds, by name or number."""
+    if isinstance(value, list | tuple):
+        yield from enumerate(value)
+    elif isinstance(value, dict):
+        yield from value.items()
+    elif not isinstance(value, FunctionType | type):
+        yield from getattr(value, "__dict__", {}).items()
+
+
+def _name_of(value: object) -> str:
     if isinstance(value, FunctionType | type):
         return f"{value.__module__}.{value.__qualname__}"
     return f"a {type(value).__qualname__}"
 
 
-_given: list[
-    tuple[PopulationLearner, StageChain]
-] = []  # in a process of a pool: what it works with
-_failed: list[str] = []  # there, too: why it has nothing to work with
+# In a process of a pool: what it works with, or why it has nothing to work with. A process has no
+# other way to keep something from its initializer to its jobs.
+_prepared: list[tuple[PopulationLearner, StageChain]] = []
+_failures: list[str] = []
 
 
-def _prepare(given: Path) -> None:
+def _prepare(content: Path) -> None:
     # Ctrl-C goes to all processes of a terminal; the first one decides what happens, and says so
     # once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         # Safe: the process that started this one wrote the file a moment ago, into a folder that
         # only its user may enter.
-        _given[:] = [pickle.loads(given.read_bytes())]
-    # an initializer that raises prints a traceback, and breaks the pool without a word
+        _prepared[:] = [pickle.loads(content.read_bytes())]
+    # An initializer that raises prints a traceback, and breaks the pool without a word.
     except Exception as error:
-        _failed[:] = [f"{type(error).__name__}: {error}"]
+        _failures[:] = [f"{type(error).__name__}: {error}"]
 
 
 def _work(job: ClientJob) -> JobResult:
-    if _failed:
+    if _failures:
         raise InputError(
-            f"another process cannot make the learner again ({_failed[0]}): its classes and "
+            f"another process cannot make the learner again ({_failures[0]}): its classes and "
             "functions belong at the top level of a module or script"
         )
-    return job.run(*_given[0])
+    learner, stages = _prepared[0]
+    return job.run(learner, stages)

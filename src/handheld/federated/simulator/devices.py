@@ -9,7 +9,23 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 
 _DAY = 24 * 3600.0
-_TRAITS = 7  # of a device's random numbers, apart from those of rounds
+# Use of the run's seed for what devices are like, apart from those of rounds.
+_TRAITS_SEED = 7
+# The golden ratio's fraction: its multiples lie more evenly on a circle than those of any other.
+_GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What travels between a server and a device in a round.
+
+    Attributes:
+        down: bytes that the device gets.
+        up: bytes that it sends.
+    """
+
+    down: float
+    up: float
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,7 @@ class Devices:
         ready: share of the day that a device is idle, charging and on free wireless, above 0, at
             most 1.
         night: how much of that falls into its night: 0 (any hour alike) to 1.
-        dropout_rate: chance that a device that was asked leaves before it answers, 0 to 1.
+        dropout_rate: chance that a device that was asked leaves before it answers, in [0, 1].
         examples_per_second: examples a second.
         download_bytes_per_second: bytes a second.
         upload_bytes_per_second: bytes a second.
@@ -56,8 +72,8 @@ class Devices:
 
     def __post_init__(self) -> None:
         for name in ("ready", "night", "dropout_rate", "min_report_fraction"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "a share of 0 to 1")
-        self._require("ready", self.ready > 0, "a share above 0, at most 1")
+            self._require(name, 0 <= getattr(self, name) <= 1, "a share in [0, 1]")
+        self._require("ready", self.ready > 0, "a share in (0, 1]")
         for name in ("examples_per_second", "download_bytes_per_second", "upload_bytes_per_second"):
             self._require(name, 0 < getattr(self, name) < math.inf, "a speed above 0")
         self._require("spread", 0 <= self.spread < math.inf, "a number of 0 or more")
@@ -81,35 +97,33 @@ class Devices:
         """Return which devices are ready at a time of the simulated clock."""
         if self.ready >= 1:
             return np.ones(len(users), np.bool_)
-        hour = 2 * np.pi * (seconds / _DAY + _fractions(users))
-        chance = self.ready * (1 + self.night * np.cos(hour))
+        angle = 2 * np.pi * (seconds / _DAY + _longitudes(users))
+        # Over a day the cosine's mean is 0: a device is ready for its share of the day in all.
+        chance = self.ready * (1 + self.night * np.cos(angle))
         return rng.random(len(users)) < np.minimum(1, chance)
 
-    def seconds(self, user: int, examples: float, down: float, up: float, seed: int) -> float:
+    def seconds(self, user: int, examples: float, payload: Payload, seed: int) -> float:
         """Return how long a device takes for a round.
 
-        To get ``down`` bytes, learn from examples, and send ``up`` bytes.
+        Args:
+            user: its number.
+            examples: that it goes through, each as often as it does.
+            payload: what it gets and sends.
+            seed: of the run.
         """
+        learning = examples / self.examples_per_second
+        downloading = payload.down / self.download_bytes_per_second
+        uploading = payload.up / self.upload_bytes_per_second
         if self.spread == 0:
-            return (
-                examples / self.examples_per_second
-                + down / self.download_bytes_per_second
-                + up / self.upload_bytes_per_second
-            )
-        slow = np.exp(self.spread * np.random.default_rng((seed, user, _TRAITS)).standard_normal(3))
-        return float(
-            slow
-            @ (
-                examples / self.examples_per_second,
-                down / self.download_bytes_per_second,
-                up / self.upload_bytes_per_second,
-            )
-        )
+            return learning + downloading + uploading
+        traits = np.random.default_rng((seed, user, _TRAITS_SEED)).standard_normal(3)
+        slowness = np.exp(self.spread * traits)
+        return float(slowness @ (learning, downloading, uploading))
 
 
-def _fractions(users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return where on Earth a device is, as a share of the day.
+def _longitudes(users: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return where on Earth devices are, as shares of the day.
 
-    Spread evenly, the same in every run.
+    They are spread evenly, the same in every run.
     """
-    return np.asarray(users * 0.6180339887498949 % 1, np.float64)
+    return np.asarray(users * _GOLDEN % 1, np.float64)

@@ -1,4 +1,4 @@
-"""Averaging without rounds.
+"""Averaging without rounds, by a buffer of updates.
 
 Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation", arXiv 2106.06639.
 
@@ -10,106 +10,125 @@ all others have answered. Where devices have weights, K is their sum.
 """
 
 import heapq
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from handheld.federated.learning.learner import PopulationLearner
-from handheld.federated.simulator.aggregation import RoundResults, after, jobs_of, task_of
+from handheld.federated.simulator.aggregation import (
+    RoundDevices,
+    RoundResults,
+    after,
+    jobs_of,
+)
 from handheld.federated.simulator.backends import SimulationBackend
 from handheld.federated.simulator.checkpoint import Checkpoint, Flight
-from handheld.federated.simulator.cohort import seen
-from handheld.federated.simulator.plan import Plan
-from handheld.federated.stages import StageChain
+from handheld.federated.simulator.devices import Payload
+from handheld.federated.simulator.setup import RunSetup
 
-_START, _TRIES = 15, 1000
+_START_SEED = 15  # use of random numbers, apart from all others of this room
+# Devices that are looked at for one that is ready, beyond those that are busy: where a thousand
+# are not, waiting is no better than taking any.
+_TRIES = 1000
 
 
 def arrivals_round(
-    plan: Plan,
-    learner: PopulationLearner,
-    stages: StageChain,
-    where: SimulationBackend,
-    now: Checkpoint,
-    up: int,
+    setup: RunSetup, backend: SimulationBackend, now: Checkpoint
 ) -> tuple[Checkpoint, dict[int, str]]:
     """Return what is known after one more buffer of updates, and why some were rejected."""
-    _, down = task_of(plan, now.state)
-    came, flights, started, gone = _arrivals(plan, learner.examples, now, down, up)
+    _, down = setup.task(now.state)
+    arrivals = _Arrivals.of(setup, now, Payload(down, setup.upload))
     states = {**now.versions, now.state.round: now.state}
     jobs = []
-    for version in sorted({flight.version for flight in came}):
-        users = np.array([flight.user for flight in came if flight.version == version])
+    for version in sorted({flight.version for flight in arrivals.came}):
+        users = [flight.user for flight in arrivals.came if flight.version == version]
+        # The paper's weight of an update that is as many steps old.
         factor = (1 + now.state.round - version) ** -0.5
-        shared = replace(now, memory=stages.public(now.memory))
-        jobs += jobs_of(plan, learner, task_of(plan, states[version])[0], shared, users, factor)
-    gathered = RoundResults.of(where.parts(jobs))
+        task, _ = setup.task(states[version])
+        jobs += jobs_of(setup, task, now, np.array(users), factor)
+    results = RoundResults.of(backend.results(jobs))
+    asked = arrivals.started - now.started
+    ages = [now.state.round - flight.version for flight in arrivals.came]
     figures = {
-        "asked": started - now.started, "gone": gone, "late": 0, "bytes_down": down * (started - now.started),
-        "seconds": came[-1].ends, "stale": float(np.mean([now.state.round - flight.version for flight in came])),
-    }  # fmt: skip
-    then = after(
-        plan, learner, stages, now, gathered, np.array([flight.user for flight in came]), figures
+        "asked": asked,
+        "gone": arrivals.gone,
+        "late": 0,
+        "bytes_down": down * asked,
+        "seconds": arrivals.came[-1].ends,
+        "stale": float(np.mean(ages)),
+    }
+    senders = np.array([flight.user for flight in arrivals.came])
+    then = after(setup, now, results, RoundDevices(senders, figures))
+    versions = {flight.version: states[flight.version] for flight in arrivals.flights}
+    then = replace(
+        then, flights=tuple(arrivals.flights), versions=versions, started=arrivals.started
     )
-    versions = {flight.version: states[flight.version] for flight in flights}
-    return replace(
-        then, flights=tuple(flights), versions=versions, started=started
-    ), gathered.rejected
+    return then, results.rejected
 
 
-def _arrivals(
-    plan: Plan, examples: NDArray[np.int64], now: Checkpoint, down: int, up: int
-) -> tuple[list[Flight], Sequence[Flight], int, int]:
-    """Return who answers next, in order.
+@dataclass
+class _Arrivals:
+    """Devices that learn at the same time, until as many answered as the buffer holds.
 
-    Who learns then; how many were ever asked; and how many left meanwhile.
+    Attributes:
+        flights: who learns, a heap by when they end.
+        clock: simulated seconds.
+        started: how many were ever asked.
+        came: who answered, in order.
+        gone: how many left meanwhile.
     """
-    came: list[Flight] = []
-    flights = list(now.flights)
-    heapq.heapify(flights)
-    version, clock, started, gone = now.state.round, now.clock, now.started, 0
-    while len(came) < (plan.buffer_size or 1):
-        done = {flight.user for flight in came if flight.version == version}
-        busy = done | {flight.user for flight in flights}
-        while len(flights) < plan.cohort and len(busy) < len(examples):
-            flight = _start(plan, examples, busy, clock, started, version, down, up)
-            heapq.heappush(flights, flight)
+
+    flights: list[Flight]
+    clock: float
+    started: int
+    came: list[Flight]
+    gone: int = 0
+
+    @classmethod
+    def of(cls, setup: RunSetup, now: Checkpoint, payload: Payload) -> "_Arrivals":
+        """Return who answers next, and who learns then."""
+        flights = list(now.flights)
+        heapq.heapify(flights)
+        arrivals = cls(flights, now.clock, now.started, [])
+        version = now.state.round
+        while len(arrivals.came) < (setup.plan.buffer_size or 1):
+            arrivals._start_some(setup, version, payload)
+            # All have answered from this model: a new one is needed.
+            if not arrivals.flights:
+                break
+            arrivals._land()
+        return arrivals
+
+    def _start_some(self, setup: RunSetup, version: int, payload: Payload) -> None:
+        """Ask devices until as many learn as may, or nobody is left."""
+        # From the model that it answered a device would send the same once more.
+        busy = {flight.user for flight in self.came if flight.version == version}
+        busy.update(flight.user for flight in self.flights)
+        while len(self.flights) < setup.plan.cohort and len(busy) < setup.population:
+            flight = self._start(setup, busy, version, payload)
+            heapq.heappush(self.flights, flight)
             busy.add(flight.user)
-            started += 1
-        if not flights:  # all have answered from this model: a new one is needed
-            break
-        first = heapq.heappop(flights)
-        clock = first.ends
-        if first.leaves:
-            gone += 1
+            self.started += 1
+
+    def _start(self, setup: RunSetup, busy: set[int], version: int, payload: Payload) -> Flight:
+        """Ask a device that is ready and does not learn yet.
+
+        If there is none for long, it asks any that does not.
+        """
+        plan = setup.plan
+        rng = np.random.default_rng((plan.seed, self.started, _START_SEED))
+        order = rng.permutation(setup.population)[: len(busy) + _TRIES]
+        free = np.array([user for user in order if user not in busy])
+        ready = free[plan.devices.are_ready(free, self.clock, rng)]
+        user = int(ready[0] if len(ready) else free[0])
+        ends = self.clock + setup.seconds(user, payload)
+        leaves = bool(rng.random() < plan.devices.dropout_rate)
+        return Flight(ends, self.started, user, version, leaves)
+
+    def _land(self) -> None:
+        """Take the device that ends first."""
+        flight = heapq.heappop(self.flights)
+        self.clock = flight.ends
+        if flight.leaves:
+            self.gone += 1
         else:
-            came.append(first)
-    return came, flights, started, gone
-
-
-def _start(
-    plan: Plan,
-    examples: NDArray[np.int64],
-    busy: set[int],
-    clock: float,
-    number: int,
-    version: int,
-    down: int,
-    up: int,
-) -> Flight:
-    """Ask a device that is ready and does not learn yet.
-
-    If there is none for long, any that does not.
-    """
-    rng = np.random.default_rng((plan.seed, number, _START))
-    free = np.array(
-        [user for user in rng.permutation(len(examples))[: len(busy) + _TRIES] if user not in busy]
-    )
-    ready = free[plan.devices.are_ready(free, clock, rng)]
-    user = int(ready[0] if len(ready) else free[0])
-    took = plan.devices.seconds(user, seen(plan.work, int(examples[user])), down, up, plan.seed)
-    return Flight(
-        clock + took, number, user, version, bool(rng.random() < plan.devices.dropout_rate)
-    )
+            self.came.append(flight)

@@ -1,4 +1,4 @@
-"""A part of a round's devices: they learn, and their updates are added up.
+"""Jobs of a round: some of its devices learn, and their updates are added up.
 
 The same wherever it runs.
 """
@@ -19,7 +19,10 @@ from handheld.federated.stages import Memory, StageChain, StageSeeds, Update
 from handheld.federated.updates.encoder import checked, seed_of
 from handheld.federated.user_code import naming_own_code
 
-_COMMON, _OWN = 11, 12  # uses of seeds
+# Uses of the run's seed, apart from all others of this room: what a round's devices share (random
+# rotations, grids), and what is a device's alone (rounding, noise).
+_COMMON_SEED = 11
+_OWN_SEED = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class JobResult:
     Attributes:
         total: the sum of what they sent, None if nobody sent anything that counts.
         changes: (k, n) what each sent, where means are robust; None else.
-        own: each device's new state, by number, where it keeps one.
+        states: each device's new state, by number, where it keeps one.
         size: bytes that they sent.
         loss: sum of weight times loss.
         rejected: why a device's update was not taken, by number.
@@ -41,7 +44,7 @@ class JobResult:
 
     total: Total | None
     changes: Floats | None
-    own: Mapping[int, Floats]
+    states: Mapping[int, Floats]
     size: int
     loss: float
     rejected: Mapping[int, str]
@@ -64,8 +67,8 @@ class RejectedUpdateError(InputError):
 
 def seeds(task: ClientTask, user: int) -> StageSeeds:
     """Return the seeds of a device's stages in a round; ``user`` -1 is the server."""
-    common = seed_of(task.seed, _COMMON, task.state.round)
-    own = seed_of(task.seed, _OWN, task.state.round, user + 1)
+    common = seed_of(task.seed, _COMMON_SEED, task.state.round)
+    own = seed_of(task.seed, _OWN_SEED, task.state.round, user + 1)
     return StageSeeds(int(common), int(own), task.subspace_seed(user))
 
 
@@ -77,9 +80,9 @@ class ClientJob:
         task: of the round.
         memory: what devices get of what stages keep.
         users: numbers of devices.
-        own: their states, by number; zeros where there is none yet.
-        most: the largest weight of a device; 0: all weigh 1.
-        hold: whether to hold each change besides adding them up.
+        states: theirs, by number; zeros where there is none yet.
+        max_weight: the largest of a device; 0: all weigh 1.
+        keep_changes: whether to hold each change besides adding them up.
         factor: by which each change is multiplied, its weight staying: of an older model less than
             1, so that steps get shorter.
         error_feedback: whether a device's state is what its updates left out so far, and is added
@@ -89,89 +92,130 @@ class ClientJob:
     task: ClientTask
     memory: Sequence[Memory]
     users: Sequence[int]
-    own: Mapping[int, Floats]
-    most: float = 0.0
-    hold: bool = False
+    states: Mapping[int, Floats]
+    max_weight: float = 0.0
+    keep_changes: bool = False
     factor: float = 1.0
     error_feedback: bool = False
 
     def run(self, learner: PopulationLearner, stages: StageChain) -> JobResult:
         """Let them learn, a few at once, and add up what they send.
 
-        With one thread: more could add up in another order.
+        It goes by one thread of torch: more could add up in another order.
         """
         with _one_thread(), naming_own_code():
-            return self._run(learner, stages)
+            collector = _Collector(self, stages)
+            for start in range(0, len(self.users), learner.at_once):
+                users = self.users[start : start + learner.at_once]
+                states = [self._algorithm_state(user) for user in users]
+                answers = learner.learn(self.task, users, states)
+                for user, state, learned in zip(users, states, answers, strict=True):
+                    collector.add(user, state, learned)
+            return collector.result()
 
-    def _run(self, learner: PopulationLearner, stages: StageChain) -> JobResult:
-        task, facts, adder = self.task, stages.facts(self.memory), Adder()
-        own: dict[int, Floats] = {}
-        rejected: dict[int, str] = {}
-        reasons: Counter[str] = Counter()
-        statistics: Total | None = None
-        held_statistics: list[Floats] = []
-        held, size, loss = [], 0, 0.0
-        for start in range(0, len(self.users), learner.at_once):
-            few = self.users[start : start + learner.at_once]
-            kept = [self._own(user) if task.algorithm.corrects else None for user in few]
-            for user, before, learned in zip(
-                few, kept, learner.learn(task, few, kept), strict=True
-            ):
-                try:
-                    change = _expected(learned, task)
-                    change = change + self._own(user) if self.error_feedback else change
-                    update = stages.on_update(
-                        Update.of(change), facts, self.memory, seeds(task, user)
-                    )
-                except InputError as error:
-                    rejected[user] = str(error)
-                    reasons[getattr(error, "reason", "stages")] += 1
-                    if not stages.promises:
-                        continue
-                    # Whether a device has data must not show: it sends zeros, noise and all, and
-                    # counts as any other.
-                    change = np.zeros_like(task.state.weights)
-                    update = stages.on_update(
-                        Update.of(change), facts, self.memory, seeds(task, user)
-                    )
-                weight, extra = min(learned.weight, self.most) if self.most else 1.0, None
-                if before is not None:
-                    own[user] = task.algorithm.keep(change, learned.distance, task.state, before)
-                    extra = own[user] - before
-                    size += 4 * len(extra)
-                if self.error_feedback:
-                    own[user] = change - update.values
-                if self.hold:
-                    held.append(update.values)
-                adder.add(
-                    update.values if self.factor == 1 else update.values * np.float32(self.factor),
-                    weight,
-                    extra,
-                )
-                if len(learned.statistics):
-                    one = Total.of(learned.statistics, weight)
-                    statistics = one if statistics is None else statistics + one
-                    if self.hold:
-                        held_statistics.append(learned.statistics.astype(np.float32))
-                size += update.size + 4 * len(learned.statistics)
-                loss += weight * learned.loss
+    def state_of(self, user: int) -> Floats:
+        """Return (n,) what a device keeps; zeros before its first round."""
+        return self.states.get(user, np.zeros_like(self.task.state.weights))
+
+    def _algorithm_state(self, user: int) -> Floats | None:
+        return self.state_of(user) if self.task.algorithm.corrects else None
+
+
+class _Collector:
+    """Adds up what the devices of a job send, one after another."""
+
+    def __init__(self, job: ClientJob, stages: StageChain):
+        self._job = job
+        self._stages = stages
+        self._facts = stages.facts(job.memory)
+        self._sum = Adder()
+        self._changes: list[Floats] = []
+        self._states: dict[int, Floats] = {}
+        self._size = 0
+        self._loss = 0.0
+        self._rejected: dict[int, str] = {}
+        self._reasons: Counter[str] = Counter()
+        self._statistics: Total | None = None
+        self._held_statistics: list[Floats] = []
+
+    def add(self, user: int, state: Floats | None, learned: Learned) -> None:
+        """Take what a device learned, if it makes sense.
+
+        Args:
+            user: its number.
+            state: (n,) what the algorithm kept for it; None where it keeps none.
+            learned: its answer.
+        """
+        job = self._job
+        try:
+            change = _checked_change(learned, job.task)
+            if job.error_feedback:
+                change = change + job.state_of(user)
+            update = self._sent(user, change)
+        except InputError as error:
+            self._rejected[user] = str(error)
+            self._reasons[getattr(error, "reason", "stages")] += 1
+            if not self._stages.promises:
+                return
+            # Whether a device has data must not show: it sends zeros, noise and all, and counts
+            # as any other.
+            change = np.zeros_like(job.task.state.weights)
+            update = self._sent(user, change)
+        weight = min(learned.weight, job.max_weight) if job.max_weight else 1.0
+        extra = None
+        if state is not None:
+            self._states[user] = job.task.algorithm.keep(
+                change, learned.distance, job.task.state, state
+            )
+            extra = self._states[user] - state
+            self._size += 4 * len(extra)
+        if job.error_feedback:
+            self._states[user] = change - update.values
+        self._add_update(update, weight, extra)
+        if len(learned.statistics):
+            self._add_statistics(learned, weight)
+        self._loss += weight * learned.loss
+
+    def result(self) -> JobResult:
+        """Return what came of all of them."""
         return JobResult(
-            adder.total,
-            np.stack(held) if held else None,
-            own,
-            size,
-            loss,
-            rejected,
-            statistics=statistics,
-            held_statistics=np.stack(held_statistics) if held_statistics else None,
-            reasons=reasons,
+            self._sum.total,
+            _stacked(self._changes),
+            self._states,
+            self._size,
+            self._loss,
+            self._rejected,
+            statistics=self._statistics,
+            held_statistics=_stacked(self._held_statistics),
+            reasons=self._reasons,
         )
 
-    def _own(self, user: int) -> Floats:
-        return self.own.get(user, np.zeros_like(self.task.state.weights))
+    def _sent(self, user: int, change: Floats) -> Update:
+        job = self._job
+        update = Update.of(change)
+        return self._stages.on_update(update, self._facts, job.memory, seeds(job.task, user))
+
+    def _add_update(self, update: Update, weight: float, extra: Floats | None) -> None:
+        job = self._job
+        values = update.values
+        if job.keep_changes:
+            self._changes.append(values)
+        # Not multiplied by 1: that would copy each update.
+        if job.factor != 1:
+            values = values * np.float32(job.factor)
+        self._sum.add(values, weight, extra)
+        self._size += update.size
+
+    def _add_statistics(self, learned: Learned, weight: float) -> None:
+        total = Total.of(learned.statistics, weight)
+        self._statistics = total if self._statistics is None else self._statistics + total
+        if self._job.keep_changes:
+            self._held_statistics.append(learned.statistics.astype(np.float32))
+        # They travel as float32, as weights do.
+        self._size += 4 * len(learned.statistics)
 
 
-def _expected(learned: Learned, task: ClientTask) -> Floats:
+def _checked_change(learned: Learned, task: ClientTask) -> Floats:
     """Return a change that fits the model.
 
     Raises :class:`RejectedUpdateError` for one that does not.
@@ -181,19 +225,7 @@ def _expected(learned: Learned, task: ClientTask) -> Floats:
     if learned.weight == 0:
         raise RejectedUpdateError("no_examples", "no examples")
     change = learned.change
-    if change.ndim != 1 or change.dtype != np.float32:
-        got_type = f"{change.dtype} {list(change.shape)}"
-        raise RejectedUpdateError("shape", f"expected an update (n,) of float32, got {got_type}")
-    if change.shape != task.state.weights.shape:
-        wanted = len(task.state.weights)
-        got_values = len(change)
-        raise RejectedUpdateError(
-            "shape", f"expected {wanted:,} numbers in an update, got {got_values:,}"
-        )
-    if learned.statistics.shape != task.state.statistics.shape:
-        wanted = len(task.state.statistics)
-        got = list(learned.statistics.shape)
-        raise RejectedUpdateError("shape", f"expected {wanted:,} statistics, got {got}")
+    _require_shapes(learned, task)
     try:
         checked(change)
     except InputError as error:
@@ -207,8 +239,29 @@ def _expected(learned: Learned, task: ClientTask) -> Floats:
     return change
 
 
+def _require_shapes(learned: Learned, task: ClientTask) -> None:
+    change = learned.change
+    count = len(task.state.weights)
+    if change.ndim != 1 or change.dtype != np.float32:
+        got = f"{change.dtype} {list(change.shape)}"
+        raise RejectedUpdateError("shape", f"expected an update (n,) of float32, got {got}")
+    if len(change) != count:
+        raise RejectedUpdateError(
+            "shape", f"expected {count:,} numbers in an update, got {len(change):,}"
+        )
+    if learned.statistics.shape != task.state.statistics.shape:
+        expected = len(task.state.statistics)
+        got = f"{list(learned.statistics.shape)}"
+        raise RejectedUpdateError("shape", f"expected {expected:,} statistics, got {got}")
+
+
+def _stacked(vectors: Sequence[Floats]) -> Floats | None:
+    return np.stack(vectors) if vectors else None
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
+    # A learner without torch must not import it for this.
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 1
     if torch is None or before == 1:

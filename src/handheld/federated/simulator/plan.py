@@ -25,7 +25,8 @@ from handheld.federated.stages import (
 )
 from handheld.federated.updates import UpdateEncoder
 
-_SAME = 1 + 1e-6  # of an epsilon: another machine rounds otherwise
+# Two epsilons that differ by less are the same: another machine rounds otherwise.
+_SAME = 1 + 1e-6
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Plan:
             took part keeps one update then.
         devices: what they are like.
         eval_every: rounds between looking how good the model is, 1 or more; the last round is
-            judged in any case.
+            evaluated in any case.
         seed: of everything that is random.
 
     Raises:
@@ -82,77 +83,87 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self._require_ranges()
+        self._require_algorithm()
+        if self.error_feedback:
+            self._require_error_feedback()
+        if self.buffer_size is not None:
+            self._require_asynchronous(self.buffer_size)
+        if self.sampling == "poisson":
+            self._require_poisson()
+        if self.promises:
+            self._require_private()
+
+    def _require_ranges(self) -> None:
         for name in ("rounds", "cohort", "eval_every"):
-            _require_whole(name, getattr(self, name), least=1)
-        _require_whole("seed", self.seed, least=0)
+            _require_whole(name, getattr(self, name), minimum=1)
+        _require_whole("seed", self.seed, minimum=0)
         if not self.max_weight >= 1:
             raise InputError(f"max_weight: expected 1 or more, got {self.max_weight}")
         if self.sampling not in ("fixed", "poisson"):
             raise InputError(f"sampling: expected fixed or poisson, got {self.sampling!r}")
         if self.delta is not None and not 0 < self.delta < 1:
-            raise InputError(f"delta: expected a number above 0, below 1, got {self.delta}")
+            raise InputError(f"delta: expected a number in (0, 1), got {self.delta}")
+
+    def _require_algorithm(self) -> None:
         if self.robust is not None and self.algorithm.corrects:
             raise InputError(
                 "a robust mean sees updates only, but this algorithm's devices send more"
             )
         if isinstance(self.algorithm, FedSGD) and not self.work.is_one_step:
             work = self.work
+            name = type(self.algorithm).__name__
             raise InputError(
-                f"algorithm: {type(self.algorithm).__name__}'s devices send one gradient: expected work of one step, all of"
-                f" their examples (no batch, 1 epoch) or steps 1, got epochs {work.epochs:g}, batch {work.batch} and steps"
-                f" {work.steps}: take FedAvg, which this would be"
+                f"algorithm: {name}'s devices send one gradient: expected work of one step, all of"
+                " their examples (no batch, 1 epoch) or steps 1, got"
+                f" epochs {work.epochs:g}, batch {work.batch} and steps {work.steps}:"
+                " take FedAvg, which this would be"
             )
-        compressed = bool(self.stages) and all(
-            isinstance(stage, Compressed) for stage in self.stages
-        )
-        if self.error_feedback and (
-            self.algorithm.corrects or self.buffer_size is not None or not compressed
-        ):
-            raise InputError(
-                "error_feedback is of compressed rounds: no other stages, no devices' states, no buffer"
-            )
-        if self.buffer_size is not None:
-            self._require_asynchronous()
-        if self.sampling == "poisson":
-            self._require_poisson()
-        if self.promises:
-            self._require_private()
 
-    def _require_asynchronous(self) -> None:
-        if self.buffer_size is not None and not isinstance(self.buffer_size, Integral):
+    def _require_error_feedback(self) -> None:
+        # What an update left out is known where compression is all that happens to it, and is kept
+        # where a device keeps nothing else.
+        only_compressed = all(isinstance(stage, Compressed) for stage in self.stages)
+        keeps_more = self.algorithm.corrects or self.buffer_size is not None
+        if keeps_more or not self.stages or not only_compressed:
             raise InputError(
-                f"buffer_size: expected a whole number of 1 or more, got {self.buffer_size!r}"
+                "error_feedback is of compressed rounds: no other stages, no devices' states,"
+                " no buffer_size"
             )
-        if (
-            self.buffer_size is None
-            or self.buffer_size < 1
-            or self.robust is not None
-            or self.algorithm.corrects
-        ):
+
+    def _require_asynchronous(self, buffer_size: int) -> None:
+        if not isinstance(buffer_size, Integral):
             raise InputError(
-                "asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states"
+                f"buffer_size: expected a whole number of 1 or more, got {buffer_size!r}"
             )
-        if (
-            self.devices.over_selection,
-            self.devices.min_report_fraction,
-            self.devices.deadline,
-        ) != (1.0, 0.0, math.inf):
+        if buffer_size < 1 or self.robust is not None or self.algorithm.corrects:
             raise InputError(
-                "over_selection, min_report_fraction and deadline are those of rounds: without rounds nobody is late"
+                "asynchronous averaging has a buffer_size of 1 or more, no robust mean and no"
+                " devices' states"
             )
-        if self.devices.dropout_rate == 1:
+        devices = self.devices
+        selects = devices.over_selection != 1 or devices.min_report_fraction != 0
+        if selects or devices.deadline != math.inf:
             raise InputError(
-                "devices.dropout_rate: expected less than 1 where a buffer is to be filled: nobody would ever answer"
+                "over_selection, min_report_fraction and deadline are those of rounds:"
+                " without rounds nobody is late"
+            )
+        if devices.dropout_rate == 1:
+            raise InputError(
+                "devices.dropout_rate: expected less than 1 where a buffer is to be filled:"
+                " nobody would ever answer"
             )
 
     def _require_poisson(self) -> None:
         if self.buffer_size is not None:
             raise InputError(
-                "sampling: poisson cohorts are those of rounds, but there is a buffer: take fixed"
+                "sampling: poisson cohorts are those of rounds, but there is a buffer_size:"
+                " take fixed"
             )
         if self.devices.over_selection != 1:
             raise InputError(
-                f"devices.over_selection: expected 1 with poisson cohorts, which take all who were drawn, got {self.devices.over_selection}"
+                "devices.over_selection: expected 1 with poisson cohorts, which take all who were"
+                f" drawn, got {self.devices.over_selection}"
             )
 
     def _require_private(self) -> None:
@@ -160,27 +171,36 @@ class Plan:
 
         That is to give rounds up by how many answered, and a clock by which devices are ready.
         """
-        if self.devices.dropout_rate == 1:
+        devices = self.devices
+        has_deadline = devices.deadline < math.inf
+        if devices.dropout_rate == 1:
             raise InputError(
-                "devices.dropout_rate: expected less than 1 with noise, whose sums are divided by how many are expected"
+                "devices.dropout_rate: expected less than 1 with noise, whose sums are divided by"
+                " how many are expected"
             )
-        timed = self.devices.deadline < math.inf or self.sampling == "poisson"
-        if self.devices.min_report_fraction > 0 and timed:
+        if devices.min_report_fraction > 0 and (has_deadline or self.sampling == "poisson"):
             raise InputError(
-                "devices.min_report_fraction: expected 0 with noise and a deadline or poisson cohorts, got"
-                f" {self.devices.min_report_fraction}: a round that is given up would tell how many answered, which noise does not hide"
+                "devices.min_report_fraction: expected 0 with noise and a deadline or poisson"
+                f" cohorts, got {devices.min_report_fraction}: a round that is given up would tell"
+                " how many answered, which noise does not hide"
             )
-        if self.devices.own_hours and not self.devices.deadline < math.inf:
+        if devices.own_hours and not has_deadline:
             raise InputError(
-                "devices.deadline: expected one with noise and hours of their own (night above 0), got none: rounds that"
-                " end when all have answered would tell how much data devices have, by who is ready next;"
-                " with a deadline each lasts until then"
+                "devices.deadline: expected one with noise and hours of their own (night above 0),"
+                " got none: rounds that end when all have answered would tell how much data devices"
+                " have, by who is ready next; with a deadline each lasts until then"
             )
 
     @property
     def promises(self) -> bool:
         """Whether there is noise, which promises something of each device."""
         return promise(self.stages)
+
+    @property
+    def noises(self) -> list[CentralNoise | LocalNoise | TreeNoise]:
+        """The stages of noise, in their order."""
+        kinds = CentralNoise | LocalNoise | TreeNoise
+        return [stage for stage in self.stages if isinstance(stage, kinds)]
 
     @property
     def drawing(self) -> str:
@@ -207,10 +227,11 @@ class Plan:
         number that answered would tell whether one device has data.
         """
         devices = self.devices
+        stays = 1 - devices.dropout_rate
         if self.sampling == "poisson":
-            return min(self.cohort, population) * devices.ready * (1 - devices.dropout_rate)
+            return min(self.cohort, population) * devices.ready * stays
         asked = min(self.drawn(population), devices.ready * population)
-        return min(self.cohort, asked * (1 - devices.dropout_rate))
+        return min(self.cohort, asked * stays)
 
     def promised(self, population: int, rounds: int, times: int) -> list[Guarantee]:
         """Return what noise promises after some rounds.
@@ -220,16 +241,14 @@ class Plan:
             rounds: so far.
             times: how often the device that took part most often did.
         """
-        delta = 1 / (population + 1) if self.delta is None else self.delta
-        drawn, drawing = self.drawn(population), self.drawing
         return guarantees(
             self.stages,
             rounds,
-            drawn,
+            self.drawn(population),
             population,
             times=max(1, times),
-            delta=delta,
-            sampling=drawing,
+            delta=self._delta(population),
+            sampling=self.drawing,
         )
 
     def for_epsilon(
@@ -247,19 +266,11 @@ class Plan:
             InputError: an epsilon that is not above 0, or a plan without central noise, or with
                 other noise besides; or the kept run's noise promises less, and what can be done.
         """
-        noises = [
-            stage
-            for stage in self.stages
-            if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)
-        ]
-        if len(noises) != 1 or not isinstance(noises[0], CentralNoise):
-            raise InputError(
-                "target_epsilon: expected one stage of noise, central_noise, whose multiplier is looked"
-                " for; of other noise epsilon depends on how often devices take part"
-            )
+        noise = self._central_noise()
         require_target(target)
-        if out is not None and (kept := kept_noise(Path(out))) is not None:
-            going_on = self._with_noise(noises[0], kept.multiplier)
+        kept = None if out is None else kept_noise(Path(out))
+        if out is not None and kept is not None:
+            going_on = self._with_multiplier(noise, kept.multiplier)
             going_on._require_epsilon(target, population, Path(out), kept)
             return going_on
         multiplier = noise_multiplier(
@@ -267,42 +278,52 @@ class Plan:
             self.rounds,
             self.drawn(population),
             population,
-            1 / (population + 1) if self.delta is None else self.delta,
+            self._delta(population),
             sampling=self.drawing,
         )
-        return self._with_noise(noises[0], multiplier)
+        return self._with_multiplier(noise, multiplier)
 
-    def _with_noise(self, noise: CentralNoise, multiplier: float) -> "Plan":
-        stages = (
-            replace(stage, multiplier=multiplier) if stage is noise else stage
-            for stage in self.stages
-        )
+    def _central_noise(self) -> CentralNoise:
+        noises = self.noises
+        if len(noises) != 1 or not isinstance(noises[0], CentralNoise):
+            raise InputError(
+                "target_epsilon: expected one stage of noise, central_noise, whose multiplier is"
+                " looked for; of other noise epsilon depends on how often devices take part"
+            )
+        return noises[0]
+
+    def _delta(self, population: int) -> float:
+        return 1 / (population + 1) if self.delta is None else self.delta
+
+    def _with_multiplier(self, noise: CentralNoise, multiplier: float) -> "Plan":
+        changed = replace(noise, multiplier=multiplier)
+        stages = [changed if stage is noise else stage for stage in self.stages]
         return replace(self, stages=tuple(stages))
 
     def _require_epsilon(self, target: float, population: int, out: Path, kept: KeptNoise) -> None:
         """Raise :class:`InputError` where a kept run's noise does not promise an epsilon."""
         rounds = max(self.rounds, kept.rounds)
-        promised = self._epsilon(population, rounds)
+        epsilon_after = partial(self._epsilon, population)
+        promised = epsilon_after(rounds)
         if promised <= target * _SAME:
             return
-        most = bisect_right(
-            range(1, rounds), target * _SAME, key=partial(self._epsilon, population)
-        )
-        fewer = f"take {most} rounds, " if most >= kept.rounds else ""
-        more = (
-            f"allow a target_epsilon of {math.ceil(promised * 100) / 100:.10g}, "
-            if promised < math.inf
-            else ""
-        )
+        affordable = bisect_right(range(1, rounds), target * _SAME, key=epsilon_after)
+        advice = ""
+        if affordable >= kept.rounds:
+            advice += f"take {affordable} rounds, "
+        if promised < math.inf:
+            # Rounded up: the next run must not be refused for the digits that are not printed.
+            advice += f"allow a target_epsilon of {math.ceil(promised * 100) / 100:.10g}, "
         raise InputError(
             f"target_epsilon: the run in {out} goes on with the noise that it has, a multiplier of"
-            f" {kept.multiplier:.4g}, which promises an epsilon of {promised:.3g} after {rounds} rounds, above"
-            f" {target:g}: {fewer}{more}or name another folder, to begin again with other noise"
+            f" {kept.multiplier:.4g}, which promises an epsilon of {promised:.3g} after {rounds}"
+            f" rounds, above {target:g}: {advice}or name another folder, to begin again with other"
+            " noise"
         )
 
     def _epsilon(self, population: int, rounds: int) -> float:
         """Return what noise promises after some rounds, whoever takes part in them."""
-        return min(one.epsilon for one in self.promised(population, rounds, rounds))
+        return min(guarantee.epsilon for guarantee in self.promised(population, rounds, rounds))
 
     @property
     def alike(self) -> bool:
@@ -315,12 +336,14 @@ class Plan:
     @property
     def structure(self) -> Structure | None:
         """Where devices learn, if one of the stages says so."""
-        return next(
-            (stage.structure for stage in self.stages if isinstance(stage, Structured)), None
-        )
+        for stage in self.stages:
+            if isinstance(stage, Structured):
+                return stage.structure
+        return None
 
 
-def _require_whole(name: str, number: object, *, least: int) -> None:
+def _require_whole(name: str, number: object, *, minimum: int) -> None:
     """Raise :class:`InputError` unless something is a whole number of at least so much."""
-    if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
-        raise InputError(f"{name}: expected a whole number of {least} or more, got {number!r}")
+    # Python's True is a whole number too.
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < minimum:
+        raise InputError(f"{name}: expected a whole number of {minimum} or more, got {number!r}")
