@@ -27,7 +27,7 @@ from handheld.data.users import partitions
 from handheld.data.users.letters import ALPHABET, plays, windows
 from handheld.federated.algorithms import FedAvg, FedSGD
 from handheld.federated.learning import ClientWork, Examples, Users
-from handheld.federated.learning.evaluation import answers
+from handheld.federated.learning.evaluation import evaluate_examples
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
@@ -137,13 +137,8 @@ def best(
     _, rate, run, rounds = found
     up = sum(row["bytes_up"] for row in run.rows[: rounds and math.ceil(rounds)]) / 1e6
     learner = problem.learner
-    tested = answers(
-        learner.module,
-        learner.layout,
-        run.state.weights,
-        problem.test,
-        learner.loss,
-        statistics=run.state.statistics,
+    tested = evaluate_examples(
+        learner.model, run.state.weights, problem.test, statistics=run.state.statistics
     )
     return {
         "task": problem.title, "algorithm": tried.name + (", EDEN 1 bit" if tried.stages else ""),

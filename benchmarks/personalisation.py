@@ -24,7 +24,7 @@ from handheld.federated.algorithms import FedAvg
 from handheld.federated.device import Personalisation, personalise
 from handheld.federated.device.personalisation import luck
 from handheld.federated.learning import ClientWork, Examples, Users
-from handheld.federated.learning.evaluation import answers
+from handheld.federated.learning.evaluation import evaluate_examples
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
@@ -72,13 +72,12 @@ def row_of(
     shared = simulate(
         plan, learner, out=given.cache / name.replace(" ", "_"), workers=given.workers
     ).state.weights
-    module, layout, loss = learner.module, learner.layout, learner.loss
     before, after, better, worse, kept = [], [], 0, 0, 0
     for user in track(range(USERS), description=name):
-        own = personalise(module, shared, examples.of(rest.of(user)), HOW, seed=user)
+        own = personalise(learner.module, shared, examples.of(rest.of(user)), HOW, seed=user)
         test = examples.of(tested.of(user))
-        ours = answers(module, layout, own.weights, test, loss)
-        theirs = answers(module, layout, shared, test, loss)
+        ours = evaluate_examples(learner.model, own.weights, test)
+        theirs = evaluate_examples(learner.model, shared, test)
         before.append(theirs.figures["accuracy"])
         after.append(ours.figures["accuracy"])
         better, worse, kept = (

@@ -19,8 +19,8 @@ from handheld.data.users.partitions import Partition
 from handheld.errors import InputError
 from handheld.federated.choices import result_of
 from handheld.federated.learning import Examples, Users
-from handheld.federated.learning.descent import cross_entropy
 from handheld.federated.learning.modules import ModuleLearner
+from handheld.federated.learning.trainable import cross_entropy
 from handheld.federated.networks import make
 
 _LOG = logging.getLogger(__name__)

@@ -269,7 +269,7 @@ def test_the_own_model_keeps_its_statistics(store):
     statistics = np.array([0.5] * 6 + [2.0] * 6 + [3.0])
     device = ClientDevice(normed(), store)
     how = Personalisation(
-        ways=("whole",), shares=(0.5,), work=ClientWork(epochs=20, batch=5, rate=0.1)
+        layers=("whole",), shares=(0.5,), work=ClientWork(epochs=20, batch=5, rate=0.1)
     )
     personal = device.personalise(shared.weights, how, statistics=statistics)
     assert personal.kept
@@ -287,7 +287,7 @@ def test_the_own_model_keeps_its_statistics(store):
 
 def test_a_fitted_head_keeps_the_shared_statistics(store):
     shared = normed_task().state
-    how = Personalisation(ways=("head",), work=ClientWork(epochs=20, batch=5, rate=0.1))
+    how = Personalisation(layers=("head",), work=ClientWork(epochs=20, batch=5, rate=0.1))
     personal = ClientDevice(normed(), store).personalise(shared.weights, how)
     assert personal.kept
     assert (personal.statistics == shared.statistics).all()

@@ -143,7 +143,7 @@ def test_another_database_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "limits", [{"most": 0}, {"megabytes": 0}, {"days": np.nan}, {"classes": 0}]
+    "limits", [{"max_examples": 0}, {"megabytes": 0}, {"days": np.nan}, {"classes": 0}]
 )
 def test_limits_that_make_no_sense(tmp_path, limits):
     with pytest.raises(InputError, match="limits"):

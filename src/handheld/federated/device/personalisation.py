@@ -21,10 +21,11 @@ from torch import nn
 from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg, ServerState
-from handheld.federated.learning.descent import Loss, batch_of, cross_entropy, descend
-from handheld.federated.learning.evaluation import ExampleScores, answers
+from handheld.federated.learning.descent import Descent
+from handheld.federated.learning.evaluation import ExampleScores, evaluate_examples
 from handheld.federated.learning.learner import ClientTask, ClientWork, Doubles, Floats, Shape
 from handheld.federated.learning.subspaces import Masked
+from handheld.federated.learning.trainable import Loss, TrainableModule, batch_of, cross_entropy
 from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import ModuleLayout, Vector
 from handheld.files import atomic_path
@@ -38,35 +39,35 @@ class Personalisation:
     """How a model is fitted to a user.
 
     Attributes:
-        ways: what is learned: ``head`` (the last layer alone), ``whole`` (everything).
-        shares: how far to go from the shared model to the learned one, each above 0, at most 1:
-            below 1 is between both.
+        layers: which are learned: ``head`` (the last one alone), ``whole`` (all).
+        shares: how far to go from the shared model to the learned one, each in (0, 1]: below 1 is
+            between both.
         work: how much is learned, each time.
-        folds: parts of the examples, 2 or more; each is judged by what was learned from the others
-            (cross-validation), which chooses the way and the share. Few examples are too dear to
+        folds: parts of the examples, 2 or more; each is evaluated by what was learned from the others
+            (cross-validation), which chooses the layers and the share. Few examples are too dear to
             lay some aside for good.
-        chance: with which the own model may look better by luck alone, above 0, below 1: a sign
-            test on all examples, each judged by a model that had not seen it.
+        significance: chance with which the own model may look better by luck alone, in (0, 1): a
+            sign test on all examples, each answered by a model that had not seen it.
 
     Raises:
         InputError: values outside of these.
     """
 
-    ways: tuple[str, ...] = ("head", "whole")
+    layers: tuple[str, ...] = ("head", "whole")
     shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
     work: ClientWork = field(default_factory=lambda: ClientWork(epochs=5, batch=10, rate=0.05))
     folds: int = 4
-    chance: float = 0.05
+    significance: float = 0.05
 
     def __post_init__(self) -> None:
-        if not self.ways or not set(self.ways) <= {"head", "whole"}:
-            raise InputError(f"expected ways of head and whole, got {self.ways}")
+        if not self.layers or not set(self.layers) <= {"head", "whole"}:
+            raise InputError(f"expected layers of head and whole, got {self.layers}")
         if not self.shares or not all(0 < share <= 1 for share in self.shares):
-            raise InputError(f"expected shares above 0, at most 1, got {self.shares}")
-        if self.folds < 2 or not 0 < self.chance < 1:
-            raise InputError(
-                f"expected 2 folds or more and a chance of 0 to 1, got {self.folds} and {self.chance}"
-            )
+            raise InputError(f"expected shares in (0, 1], got {self.shares}")
+        if self.folds < 2:
+            raise InputError(f"expected 2 folds or more, got {self.folds}")
+        if not 0 < self.significance < 1:
+            raise InputError(f"expected a significance in (0, 1), got {self.significance}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ class PersonalModel:
         weights: (n,) the user's own, the mean of those learned without each fold, or the shared
             ones where those are as good.
         statistics: (m,) that go with them, such as running means.
-        way: what was learned, empty where the shared model is kept.
+        layers: what was learned, empty where the shared model is kept.
         share: how far it goes from the shared model.
         before: what the shared model reaches on the examples: ``loss`` and, of classes,
             ``accuracy``.
@@ -87,7 +88,7 @@ class PersonalModel:
 
     weights: Floats
     statistics: Doubles
-    way: str
+    layers: str
     share: float
     before: dict[str, float]
     after: dict[str, float]
@@ -95,7 +96,7 @@ class PersonalModel:
     @property
     def kept(self) -> bool:
         """Whether the own model is better than by luck."""
-        return bool(self.way)
+        return bool(self.layers)
 
 
 def personalise(
@@ -122,62 +123,37 @@ def personalise(
         loss: of what the module says.
         seed: of the folds, and the order of learning.
         goes_on: asked before each step; once it says no the shared model stays, as a model learned
-            in part was never judged.
+            in part was never evaluated.
 
     Raises:
         InputError: weights of another model, or fewer than two examples.
     """
-    how = personalisation or Personalisation()
-    if weights.shape != (len(Vector(module)),) or len(examples) < 2:
+    settings = personalisation or Personalisation()
+    count = len(Vector(module))
+    if weights.shape != (count,) or len(examples) < 2:
         raise InputError(
-            f"expected {len(Vector(module)):,} weights and 2 examples or more, got {list(weights.shape)}, {len(examples)}"
+            f"expected {count:,} weights and 2 examples or more, got {list(weights.shape)},"
+            f" {len(examples)}"
         )
     layout = layout_of(module, examples)
     first = layout.statistics.of(module) if statistics is None else statistics
     fitting = _Fitting(
-        module,
-        layout,
+        TrainableModule(module, layout, loss),
         ServerState(weights, statistics=first),
         examples,
-        how,
-        loss,
+        settings,
         seed,
         _Latch(goes_on),
     )
-    before = []
-    after = defaultdict(list)
-    means = {way: (np.zeros_like(weights), np.zeros_like(first)) for way in how.ways}
+    # The folds' use of the seed: the order of learning takes it together with a user and a round.
     order = np.random.default_rng(seed).permutation(len(examples))
-    folds = np.array_split(order, min(how.folds, len(examples)))
-    for fold in folds:
-        unseen = examples.of(fold)
-        seen = np.setdiff1d(order, fold)
-        before.append(fitting.evaluated(unseen))
-        for way in how.ways:
-            change, moved = fitting.learned(way, seen)
-            if fitting.goes_on.stopped:
-                return PersonalModel(weights, first, "", 0.0, {}, {})
-            mean, mean_moved = means[way]
-            mean += change / np.float32(len(folds))
-            mean_moved += moved / len(folds)
-            for share in how.shares:
-                after[way, share].append(fitting.evaluated(unseen, share, change, moved))
-    shared = ExampleScores.join(before)
-    candidates = {key: ExampleScores.join(answered) for key, answered in after.items()}
-    (way, share), best = min(
-        candidates.items(), key=lambda pair: np.nan_to_num(pair[1].losses.mean(), nan=np.inf)
-    )
-    if best.losses.mean() < shared.losses.mean() and luck(shared, best) < how.chance:
-        change, moved = means[way]
-        known = fitting.evaluated(examples, share, change, moved)
-        if (
-            known.losses.mean() <= best.losses.mean()
-        ):  # it has seen them: if it is worse than its parts it went astray
-            own = weights + np.float32(share) * change
-            return PersonalModel(
-                own, first + share * moved, way, share, shared.figures, best.figures
-            )
-    return PersonalModel(weights, first, "", 0.0, shared.figures, best.figures)
+    held_out = np.array_split(order, min(settings.folds, len(examples)))
+    folds = _Folds(fitting, len(held_out))
+    for rows in held_out:
+        folds.add(rows, np.setdiff1d(order, rows))
+        if fitting.goes_on.stopped:
+            return PersonalModel(weights, first, "", 0.0, {}, {})
+    return folds.best()
 
 
 def layout_of(module: nn.Module, examples: Examples) -> ModuleLayout:
@@ -191,66 +167,123 @@ def layout_of(module: nn.Module, examples: Examples) -> ModuleLayout:
 
 
 @dataclass(frozen=True, eq=False)
-class _Fitting:
-    """A shared model that is fitted to parts of a user's examples."""
+class _Change:
+    """How weights (n,) and statistics (m,) differ from the shared model's."""
 
-    module: nn.Module
-    layout: ModuleLayout
+    weights: Floats
+    statistics: Doubles
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitting:
+    """A shared model that is fitted to some of a user's examples."""
+
+    model: TrainableModule
     shared: ServerState
     examples: Examples
-    how: Personalisation
-    loss: Loss
+    settings: Personalisation
     seed: int
     goes_on: "_Latch"
 
-    def learned(self, way: str, places: NDArray[np.int64]) -> tuple[Floats, Doubles]:
-        """Return how weights (n,) and statistics (m,) change by learning from some examples."""
-        head = _Head(self.layout.weights.names) if way == "head" else None
-        task = ClientTask(self.shared, FedAvg(), self.how.work, self.seed, head)
-        learned = descend(
-            self.module,
-            self.layout,
-            self.examples,
-            places,
-            task,
-            0,
-            loss=self.loss,
-            goes_on=self.goes_on,
-        )
-        # What the head is given must stay what it was for the shared model.
+    def learned(self, layers: str, rows: NDArray[np.int64]) -> _Change:
+        """Return how the model changes by learning from some examples."""
+        head = _Head(self.model.layout.weights.names) if layers == "head" else None
+        task = ClientTask(self.shared, FedAvg(), self.settings.work, self.seed, head)
+        learned = Descent(self.model, task, user=0).learn(self.examples, rows, self.goes_on)
         moved = learned.statistics - self.shared.statistics
-        return learned.change, np.zeros_like(moved) if head else moved
+        # What the head is given must stay what it was for the shared model.
+        return _Change(learned.change, np.zeros_like(moved) if head else moved)
 
-    def evaluated(
-        self,
-        examples: Examples,
-        share: float = 0.0,
-        change: Floats | None = None,
-        moved: Doubles | None = None,
-    ) -> ExampleScores:
-        """Return how good a model is that went some way from the shared one."""
-        weights = self.shared.weights
-        statistics = self.shared.statistics
-        if change is not None and moved is not None:
-            weights = weights + np.float32(share) * change
+    def moved(self, change: _Change, share: float) -> ServerState:
+        """Return the model that goes some way from the shared one to the learned one."""
+        return ServerState(
+            self.shared.weights + np.float32(share) * change.weights,
             # Between two variances lies a variance: a share is never above 1.
-            statistics = statistics + share * moved
-        return answers(
-            self.module, self.layout, weights, examples, self.loss, statistics=statistics
+            statistics=self.shared.statistics + share * change.statistics,
         )
 
+    def scores(self, state: ServerState, examples: Examples) -> ExampleScores:
+        """Return how good a model is."""
+        return evaluate_examples(self.model, state.weights, examples, statistics=state.statistics)
 
-def luck(shared: ExampleScores, own: ExampleScores) -> float:
+
+class _Folds:
+    """Cross-validation: candidates by what was learned from all folds but one, on that one.
+
+    Args:
+        fitting: of the shared model.
+        count: of folds.
+    """
+
+    def __init__(self, fitting: _Fitting, count: int):
+        self._fitting = fitting
+        self._count = count
+        self._shared: list[ExampleScores] = []
+        self._candidates: dict[tuple[str, float], list[ExampleScores]] = defaultdict(list)
+        state = fitting.shared
+        # The mean of what was learned without each fold is what serves in the end.
+        self._means = {
+            layers: _Change(np.zeros_like(state.weights), np.zeros_like(state.statistics))
+            for layers in fitting.settings.layers
+        }
+
+    def add(self, held_out: NDArray[np.int64], seen: NDArray[np.int64]) -> None:
+        """Learn from the rows that are seen, and evaluate on those that are not.
+
+        It ends early where learning is stopped.
+        """
+        fitting = self._fitting
+        unseen = fitting.examples.of(held_out)
+        self._shared.append(fitting.scores(fitting.shared, unseen))
+        for layers, mean in self._means.items():
+            change = fitting.learned(layers, seen)
+            if fitting.goes_on.stopped:
+                return
+            mean.weights[:] += change.weights / np.float32(self._count)
+            mean.statistics[:] += change.statistics / self._count
+            for share in fitting.settings.shares:
+                scores = fitting.scores(fitting.moved(change, share), unseen)
+                self._candidates[layers, share].append(scores)
+
+    def best(self) -> PersonalModel:
+        """Return the best candidate, or the shared model where none is better by more than luck."""
+        fitting = self._fitting
+        shared = ExampleScores.join(self._shared)
+        candidates = {key: ExampleScores.join(some) for key, some in self._candidates.items()}
+        layers, share = min(candidates, key=lambda key: _mean_loss(candidates[key]))
+        best = candidates[layers, share]
+        state = fitting.moved(self._means[layers], share)
+        is_better = best.losses.mean() < shared.losses.mean()
+        if is_better and luck(shared, best) < fitting.settings.significance:
+            # The mean model has seen all examples: if it is worse on them than its parts were on
+            # what they had not seen, it went astray.
+            known = fitting.scores(state, fitting.examples)
+            if known.losses.mean() <= best.losses.mean():
+                return PersonalModel(
+                    state.weights, state.statistics, layers, share, shared.figures, best.figures
+                )
+        first = fitting.shared
+        return PersonalModel(first.weights, first.statistics, "", 0.0, shared.figures, best.figures)
+
+
+def _mean_loss(scores: ExampleScores) -> float:
+    """Return a mean loss by which candidates are compared: one that is no number is the worst."""
+    return float(np.nan_to_num(scores.losses.mean(), nan=np.inf))
+
+
+def luck(shared: ExampleScores, personal: ExampleScores) -> float:
     """Return how likely one model would win as often by luck: a sign test.
 
     It counts the examples on which both differ, as if neither were better.
 
     Args:
-        shared: one model's answers.
-        own: those of the other, which may be better.
+        shared: one model's scores.
+        personal: those of the other, which may be better.
     """
-    ahead = own.right - shared.right if shared.asked.any() else shared.losses - own.losses
-    wins, differ = int((ahead > 0).sum()), int((ahead != 0).sum())
+    # Of classes what is right counts: a loss may fall while no answer changes.
+    ahead = personal.right - shared.right if shared.asked.any() else shared.losses - personal.losses
+    wins = int((ahead > 0).sum())
+    differ = int((ahead != 0).sum())
     as_many: int = sum(math.comb(differ, more) for more in range(wins, differ + 1))
     return float(as_many / 2**differ)
 
@@ -259,7 +292,8 @@ class _Latch:
     """Asks whether to go on until the first no."""
 
     def __init__(self, goes_on: Callable[[], bool]):
-        self.stopped, self._goes_on = False, goes_on
+        self.stopped = False
+        self._goes_on = goes_on
 
     def __call__(self) -> bool:
         self.stopped = self.stopped or not self._goes_on()
@@ -275,19 +309,16 @@ class _Head:
     def subspace(self, shapes: Sequence[Shape], seed: int) -> Masked:
         """Return the places of the last layer's weights."""
         layer = _layer_of(self.names[-1])
-        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        sizes = [math.prod(shape) for shape in shapes]
+        # A layer's arrays lie one after another, and the last layer's are the last.
         first = next(i for i, name in enumerate(self.names) if _layer_of(name) == layer)
-        start = int(ends[first - 1]) if first else 0
-        return Masked(int(ends[-1]), np.arange(start, int(ends[len(self.names) - 1])))
+        return Masked(sum(sizes), np.arange(sum(sizes[:first]), sum(sizes)))
 
 
 def _layer_of(name: str) -> str:
     """Return the layer that a weight belongs to, also where ``nn.utils.parametrize`` computes it."""
-    return (
-        name.partition(".parametrizations.")[0]
-        if ".parametrizations." in name
-        else name.rpartition(".")[0]
-    )
+    layer, is_parametrised, _ = name.partition(".parametrizations.")
+    return layer if is_parametrised else name.rpartition(".")[0]
 
 
 def save(path: str | os.PathLike[str], personal: PersonalModel, shared: Floats) -> None:
@@ -317,12 +348,15 @@ def load(path: str | os.PathLike[str], shared: Floats) -> tuple[Floats, Doubles]
         kept = read_npz(path, 2 * shared.nbytes + _MOST_BESIDE)
         weights: Floats = kept["weights"]
         statistics: Doubles = kept["statistics"]
-        of = str(kept["shared"])
+        digest = str(kept["shared"])
     except (OSError, ValueError, KeyError):
         return None
-    fits = weights.shape == shared.shape and weights.dtype == np.float32
-    whole = fits and bool(np.isfinite(weights).all() and np.isfinite(statistics).all())
-    return (weights, statistics) if whole and of == _digest(shared) else None
+    # A server's next model has other weights: what was fitted to the one before is of no use.
+    if weights.shape != shared.shape or weights.dtype != np.float32 or digest != _digest(shared):
+        return None
+    if not (np.isfinite(weights).all() and np.isfinite(statistics).all()):
+        return None
+    return weights, statistics
 
 
 def _digest(weights: Floats) -> str:

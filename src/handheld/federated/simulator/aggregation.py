@@ -164,20 +164,7 @@ def after(
         states = {**states, **results.states} if results.states else states
     times = now.times.copy()
     np.add.at(times, devices.sent, 1)
-    row: RoundFigures = {
-        "round": now.state.round + 1,
-        "answered": results.answered,
-        "rejected": len(results.rejected),
-        "given_up": float(total is None),
-        "bytes_up": results.size,
-        **devices.figures,
-        # Of the round's own length: that of the next one is in memory already.
-        **setup.stages.figures(now.memory),
-        **_reasons(results),
-    }
-    # The mean loss of devices would tell of them what noise hides.
-    if results.total is not None and not setup.stages.promises:
-        row["loss"] = results.loss / results.total.weight
+    row = _figures(setup, now, results, devices, given_up=total is None)
     row |= _evaluated(setup, state)
     if plan.promises:
         row["participations"] = int(times.max(initial=0))
@@ -193,8 +180,31 @@ def after(
     )
 
 
-def _reasons(results: RoundResults) -> RoundFigures:
-    return {f"rejected_{reason}": float(count) for reason, count in sorted(results.reasons.items())}
+def _figures(
+    setup: RunSetup,
+    now: Checkpoint,
+    results: RoundResults,
+    devices: RoundDevices,
+    *,
+    given_up: bool,
+) -> RoundFigures:
+    """Return what is told of a round, but for how good its model is."""
+    row: RoundFigures = {
+        "round": now.state.round + 1,
+        "answered": results.answered,
+        "rejected": len(results.rejected),
+        "given_up": float(given_up),
+        "bytes_up": results.size,
+        **devices.figures,
+        # Of the round's own length: that of the next one is in the new memory already.
+        **setup.stages.figures(now.memory),
+    }
+    for reason, count in sorted(results.reasons.items()):
+        row[f"rejected_{reason}"] = float(count)
+    # The mean loss of devices would tell of them what noise hides.
+    if results.total is not None and not setup.stages.promises:
+        row["loss"] = results.loss / results.total.weight
+    return row
 
 
 def _evaluated(setup: RunSetup, state: ServerState) -> Mapping[str, float]:

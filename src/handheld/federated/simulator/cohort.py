@@ -66,11 +66,11 @@ def choose(setup: RunSetup, task: ClientTask, clock: float, payload: Payload) ->
     sent = asked[~leaves]
     seconds = np.array([setup.seconds(int(user), payload) for user in sent])
     # Of a Poisson cohort all who were drawn may answer.
-    places = len(asked) if plan.sampling == "poisson" else plan.cohort
+    most_answers = len(asked) if plan.sampling == "poisson" else plan.cohort
     # Stable: of devices that take as long, the same are first on every machine.
     fastest = np.argsort(seconds, kind="stable")
-    in_time = fastest[seconds[fastest] <= devices.deadline][:places]
-    is_full = len(in_time) >= min(places, len(asked))
+    in_time = fastest[seconds[fastest] <= devices.deadline][:most_answers]
+    is_full = len(in_time) >= min(most_answers, len(asked))
     # Where noise hides devices' data, the clock, and who is ready by it, must not tell of it: then
     # each round lasts until the deadline.
     until_deadline = plan.promises and devices.own_hours

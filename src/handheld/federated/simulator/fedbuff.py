@@ -21,7 +21,7 @@ from handheld.federated.simulator.aggregation import (
     jobs_of,
 )
 from handheld.federated.simulator.backends import SimulationBackend
-from handheld.federated.simulator.checkpoint import Checkpoint, Flight
+from handheld.federated.simulator.checkpoint import Checkpoint, Flight, RoundFigures
 from handheld.federated.simulator.devices import Payload
 from handheld.federated.simulator.setup import RunSetup
 
@@ -46,16 +46,7 @@ def arrivals_round(
         task, _ = setup.task(states[version])
         jobs += jobs_of(setup, task, now, np.array(users), factor)
     results = RoundResults.of(backend.results(jobs))
-    asked = arrivals.started - now.started
-    ages = [now.state.round - flight.version for flight in arrivals.came]
-    figures = {
-        "asked": asked,
-        "gone": arrivals.gone,
-        "late": 0,
-        "bytes_down": down * asked,
-        "seconds": arrivals.came[-1].ends,
-        "stale": float(np.mean(ages)),
-    }
+    figures = arrivals.figures(now, down)
     senders = np.array([flight.user for flight in arrivals.came])
     then = after(setup, now, results, RoundDevices(senders, figures))
     versions = {flight.version: states[flight.version] for flight in arrivals.flights}
@@ -97,6 +88,19 @@ class _Arrivals:
                 break
             arrivals._land()
         return arrivals
+
+    def figures(self, now: Checkpoint, down: int) -> RoundFigures:
+        """Return what is told of them; ``down`` are bytes of the model."""
+        asked = self.started - now.started
+        ages = [now.state.round - flight.version for flight in self.came]
+        return {
+            "asked": asked,
+            "gone": self.gone,
+            "late": 0,
+            "bytes_down": down * asked,
+            "seconds": self.came[-1].ends,
+            "stale": float(np.mean(ages)),
+        }
 
     def _start_some(self, setup: RunSetup, version: int, payload: Payload) -> None:
         """Ask devices until as many learn as may, or nobody is left."""

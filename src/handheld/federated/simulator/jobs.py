@@ -68,8 +68,8 @@ class RejectedUpdateError(InputError):
 def seeds(task: ClientTask, user: int) -> StageSeeds:
     """Return the seeds of a device's stages in a round; ``user`` -1 is the server."""
     common = seed_of(task.seed, _COMMON_SEED, task.state.round)
-    own = seed_of(task.seed, _OWN_SEED, task.state.round, user + 1)
-    return StageSeeds(int(common), int(own), task.subspace_seed(user))
+    own_seed = seed_of(task.seed, _OWN_SEED, task.state.round, user + 1)
+    return StageSeeds(int(common), int(own_seed), task.subspace_seed(user))
 
 
 @dataclass(frozen=True, eq=False)
