@@ -26,9 +26,7 @@ def write_run(
     problem: str = "",
     users: PerUser | None = None,
 ) -> list[Guarantee]:
-    """Write ``model.safetensors``, ``rounds.parquet`` and ``report.html``.
-
-    Return what noise promises.
+    """Write ``model.safetensors``, ``rounds.parquet`` and ``report.html``; return the promises.
 
     The model file holds a module's ``state_dict``; of a learner that is not a
     :class:`ModuleLearner`, arrays ``weights`` (n,) and ``statistics`` (m,).
@@ -44,16 +42,18 @@ def write_run(
             ``ModuleLearner.evaluate_users``.
 
     Raises:
-        InputError: a delta outside of 0 to 1, or ``users`` of a plan whose noise promises that
+        InputError: a delta outside of (0, 1), or ``users`` of a plan whose noise promises that
             nothing of them is told.
         FileError: files cannot be written.
     """
     if users is not None and plan.promises:
         raise InputError(
-            "users: how good the model is for each device tells of its own examples, without noise: leave it out"
+            "users: how good the model is for each device tells of its own examples, without noise:"
+            " leave it out"
         )
     population = len(learner.examples)
-    plan = plan if delta is None else replace(plan, delta=delta)
+    if delta is not None:
+        plan = replace(plan, delta=delta)
     promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
     folder.mkdir(parents=True, exist_ok=True)
     _write_model(folder / "model.safetensors", learner, run)
@@ -75,19 +75,23 @@ def write_run(
 
 
 def _write_model(path: Path, learner: PopulationLearner, run: SimulationRun) -> None:
-    if isinstance(learner, ModuleLearner):
-        from safetensors.torch import save
+    # Bytes, as safetensors' own way to write replaces the file by one that nobody else may read.
+    content = _module_bytes(learner, run) if isinstance(learner, ModuleLearner) else _bytes(run)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
-        module = learner.fresh()
-        learner.layout.load(module, run.state.weights, run.state.statistics)
-        with atomic_path(path) as temporary:
-            # safetensors' own way to write replaces the file, by one that nobody else may read
-            temporary.write_bytes(
-                save({name: value.clone() for name, value in module.state_dict().items()})
-            )
-        return
-    from safetensors.numpy import save as save_arrays
+
+def _module_bytes(learner: ModuleLearner, run: SimulationRun) -> bytes:
+    from safetensors.torch import save
+
+    module = learner.fresh()
+    learner.layout.load(module, run.state.weights, run.state.statistics)
+    # Copies, as tensors that share memory are refused.
+    return save({name: value.clone() for name, value in module.state_dict().items()})
+
+
+def _bytes(run: SimulationRun) -> bytes:
+    from safetensors.numpy import save
 
     statistics = np.asarray(run.state.statistics, np.float64)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save_arrays({"weights": run.state.weights, "statistics": statistics}))
+    return save({"weights": run.state.weights, "statistics": statistics})
