@@ -137,7 +137,7 @@ def test_data_and_networks_may_come_from_functions(pictures: Path):
             r"stages\.encoder: expected",
         ),
         ('sampling = "all"\n[data]\npath = "x"', "sampling: expected fixed or poisson, got 'all'"),
-        ('delta = 1.0\n[data]\npath = "x"', "delta: expected a number above 0, below 1"),
+        ('delta = 1.0\n[data]\npath = "x"', r"delta: expected a number in \(0, 1\)"),
         ('target_epsilon = "low"\n[data]\npath = "x"', "target_epsilon: expected a number above 0"),
         ('rounds = "ten"\n[data]\npath = "x"', "^rounds: expected int, got 'ten'"),
         ('out = 3\n[data]\npath = "x"', "out: expected the name of a folder, got 3"),

@@ -241,7 +241,7 @@ def test_how_much_one_device_has_does_not_change_who_is_asked_at_night(sampling)
             "poisson cohorts are those of rounds",
         ),
         ({"sampling": "half"}, "sampling: expected fixed or poisson, got 'half'"),
-        ({"delta": 0.0}, "delta: expected a number above 0"),
+        ({"delta": 0.0}, r"delta: expected a number in \(0, 1\)"),
         (
             {"devices": Devices(min_report_fraction=0.5, deadline=60)},
             r"devices\.min_report_fraction: expected 0 with noise",

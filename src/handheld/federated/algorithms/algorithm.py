@@ -51,24 +51,26 @@ class Algorithm(Protocol):
     def init(self, weights: Floats) -> ServerState:
         """Return the state before the first round."""
 
-    def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
+    def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
         """Return the gradient by which a device goes its next step.
 
         Args:
             gradient: (..., n) of its loss.
             here: (..., n) its weights now.
             state: the server's, its arrays as the device has them.
-            own: (..., n) the device's own state, None where there is none.
+            device_state: (..., n) the device's own state, None where there is none.
         """
 
-    def keep(self, change: Floats, distance: float, state: ServerState, own: Floats) -> Floats:
+    def keep(
+        self, change: Floats, distance: float, state: ServerState, device_state: Floats
+    ) -> Floats:
         """Return a device's own state after a round; how it changed is what it sends besides.
 
         Args:
             change: (n,) of its weights.
             distance: its steps times their rate.
             state: the server's, before the round.
-            own: (n,) the device's before.
+            device_state: (n,) the device's before.
         """
 
     def apply(self, state: ServerState, total: Total) -> ServerState:

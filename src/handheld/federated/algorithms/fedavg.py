@@ -39,13 +39,15 @@ class FedAvg:
         """Return the state before the first round."""
         return ServerState(weights)
 
-    def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
+    def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
         """Return the gradient as it is."""
         return gradient
 
-    def keep(self, change: Floats, distance: float, state: ServerState, own: Floats) -> Floats:
+    def keep(
+        self, change: Floats, distance: float, state: ServerState, device_state: Floats
+    ) -> Floats:
         """Return the device's state as it was."""
-        return own
+        return device_state
 
     def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""

@@ -28,6 +28,6 @@ class FedProx(FedAvg):
         if not 0 <= self.mu < float("inf"):
             raise InputError(f"expected a mu of 0 or more, got {self.mu}")
 
-    def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
+    def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
         """Return the gradient of the loss and the pull."""
         return gradient + self.mu * (here - state.weights)

@@ -51,9 +51,8 @@ class TrimmedMean:
     def mean(self, changes: Floats) -> Total:
         """Return the mean of what is left."""
         clients = len(_several(changes, 1))
-        out = math.ceil(
-            round(self.beta * clients, 9)
-        )  # 0.07 * 100 is a little more than 7 in binary
+        # Rounded before: 0.07 * 100 is a little more than 7 in binary.
+        out = math.ceil(round(self.beta * clients, 9))
         if 2 * out >= clients:
             raise InputError(f"leaving out {out} at either end leaves none of {clients} clients")
         kept = np.partition(changes, (out, clients - out - 1), axis=0)[out : clients - out]
@@ -94,21 +93,24 @@ class Krum:
     def mean(self, changes: Floats) -> Total:
         """Return the mean of those that are kept."""
         clients = len(_several(changes, 2 * self.byzantine + 3))
-        if self.kept > clients - self.byzantine:
+        honest = clients - self.byzantine
+        if self.kept > honest:
             raise InputError(
-                f"of {clients} clients with {self.byzantine} byzantine at most {clients - self.byzantine} can be kept"
+                f"of {clients} clients with {self.byzantine} byzantine at most {honest} can be kept"
             )
         # Products of changes would lose what they differ by where all have a large part in common.
-        apart = _kernels.distances(np.ascontiguousarray(changes))
-        np.fill_diagonal(apart, np.inf)
-        near = np.sort(apart, axis=1)[:, : clients - self.byzantine - 2].sum(axis=1)
-        chosen = np.argsort(near, kind="stable")[: self.kept]
+        distances = _kernels.distances(np.ascontiguousarray(changes))
+        # Nobody is a neighbour of itself.
+        np.fill_diagonal(distances, np.inf)
+        neighbours = np.sort(distances, axis=1)[:, : honest - 2]
+        scores = neighbours.sum(axis=1)
+        chosen = np.argsort(scores, kind="stable")[: self.kept]
         return Total(changes[chosen].mean(axis=0, dtype=np.float64), 1.0, clients)
 
 
-def _several(changes: Floats, least: int) -> Floats:
-    if changes.ndim != 2 or len(changes) < least:
+def _several(changes: Floats, minimum: int) -> Floats:
+    if changes.ndim != 2 or len(changes) < minimum:
         raise InputError(
-            f"expected changes (clients, n) of {least} clients or more, got {list(changes.shape)}"
+            f"expected changes (clients, n) of {minimum} clients or more, got {list(changes.shape)}"
         )
     return changes

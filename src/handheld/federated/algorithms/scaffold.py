@@ -41,14 +41,16 @@ class Scaffold(FedAvg):
         """Return the state before the first round."""
         return ServerState(weights, kept={"correction": np.zeros_like(weights)})
 
-    def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
+    def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
         """Return the corrected gradient."""
-        return gradient - own + state.kept["correction"]
+        return gradient - device_state + state.kept["correction"]
 
-    def keep(self, change: Floats, distance: float, state: ServerState, own: Floats) -> Floats:
+    def keep(
+        self, change: Floats, distance: float, state: ServerState, device_state: Floats
+    ) -> Floats:
         """Return the device's correction after a round: the mean gradient of its way."""
         return np.asarray(
-            own - state.kept["correction"] - change / np.float32(distance), np.float32
+            device_state - state.kept["correction"] - change / np.float32(distance), np.float32
         )
 
     def apply(self, state: ServerState, total: Total) -> ServerState:

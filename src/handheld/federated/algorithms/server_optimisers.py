@@ -55,6 +55,7 @@ class FedAdam(FedAvg):
         InputError: values outside of these.
     """
 
+    # beta1 and beta2 are those of the paper's experiments.
     rate: float = 0.01
     beta1: float = 0.9
     beta2: float = 0.99
@@ -62,19 +63,24 @@ class FedAdam(FedAvg):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.tau > 0):
-            raise InputError(f"expected beta1 and beta2 in [0, 1), and tau above 0, got {self}")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise InputError(f"expected beta1 and beta2 in [0, 1), got {self}")
+        if not self.tau > 0:
+            raise InputError(f"expected a tau above 0, got {self.tau}")
 
     def squares(self, before: Doubles, mean: Doubles) -> Doubles:
         """Return the decaying mean of squares after one more."""
         return self.beta2 * before + (1 - self.beta2) * mean**2
 
     def apply(self, state: ServerState, total: Total) -> ServerState:
-        """Return the state after a round; the paper's squares begin with those of ``tau``."""
+        """Return the state after a round."""
         mean = total.mean
-        moved = self.beta1 * state.kept.get("moved", np.float32(0)) + (1 - self.beta1) * mean
-        before = state.kept.get("squares", np.full(len(mean), self.tau**2, np.float32))
-        squares = self.squares(before.astype(np.float64), mean)
+        moved_before = state.kept.get("moved", np.float32(0))
+        moved = self.beta1 * moved_before + (1 - self.beta1) * mean
+        # The paper's squares begin with those of tau.
+        first_squares = np.full(len(mean), self.tau**2, np.float32)
+        squares_before = state.kept.get("squares", first_squares).astype(np.float64)
+        squares = self.squares(squares_before, mean)
         weights = state.weights + self.rate * moved / (np.sqrt(squares) + self.tau)
         return state.after(_narrow(weights), moved=_narrow(moved), squares=_narrow(squares))
 

@@ -40,17 +40,16 @@ class Total:
         """Return what one device sends. Raises :class:`InputError` for a weight that is none."""
         if not (np.isfinite(weight) and weight > 0):
             raise InputError(f"expected a weight above 0, got {weight}")
+        # What is added modulo 2^32 counts once.
         if change.dtype == np.uint32:
             return cls(change.copy(), weight, 1)
-        return cls(
-            change * np.float64(weight),
-            weight,
-            1,
-            None if extra is None else extra * np.float64(weight),
-        )
+        factor = np.float64(weight)
+        return cls(change * factor, weight, 1, None if extra is None else extra * factor)
 
     def __add__(self, other: "Total") -> "Total":
-        extra = None if self.extra is None or other.extra is None else self.extra + other.extra
+        extra = None
+        if self.extra is not None and other.extra is not None:
+            extra = self.extra + other.extra
         return Total(
             self.change + other.change,
             self.weight + other.weight,
@@ -78,10 +77,12 @@ class Adder:
     ) -> None:
         """Add what one device sends. Raises :class:`InputError` for a weight that is none."""
         before = self.total
-        if before is None or change.dtype == np.uint32 or not np.isfinite(weight) or weight <= 0:
-            one = Total.of(change, weight, extra)
-            self.total = one if before is None else before + one
+        is_weight = np.isfinite(weight) and weight > 0
+        if before is None or change.dtype == np.uint32 or not is_weight:
+            total = Total.of(change, weight, extra)
+            self.total = total if before is None else before + total
             return
+        # In place: a sum of large models would be copied for each device otherwise.
         _kernels.add_weighted(change, weight, before.change)
         if before.extra is not None and extra is not None:
             _kernels.add_weighted(extra, weight, before.extra)

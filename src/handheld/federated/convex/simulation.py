@@ -40,7 +40,7 @@ def rounds(
     Args:
         problem: whose loss falls.
         algorithm: what a round is.
-        momentum: share of the last change that the server goes on by, 0 to 1, 1 excluded; devices
+        momentum: share of the last change that the server goes on by, in [0, 1); devices
             know nothing of it.
 
     Raises:
@@ -52,9 +52,10 @@ def rounds(
     weights = moved = np.zeros(problem.data.features)
     number = 0
     while True:
-        found, traffic = algorithm.round(problem, weights, number)
-        moved = momentum * moved + (found - weights)
-        weights, number = weights + moved, number + 1
+        after, traffic = algorithm.round(problem, weights, number)
+        moved = momentum * moved + (after - weights)
+        weights = weights + moved
+        number += 1
         if not np.isfinite(weights).all():
             raise TrainingError(
                 f"after round {number} weights are not finite: take a lower rate or less momentum"
@@ -65,10 +66,7 @@ def rounds(
 def until(
     steps: Iterator[SparseRound], enough: Callable[[Doubles], bool], *, max_rounds: int
 ) -> SparseRound | None:
-    """Return the first round after which it is enough.
-
-    None if it is not after ``max_rounds`` rounds.
-    """
+    """Return the first round after which it is enough; None if ``max_rounds`` are too few."""
     for step in steps:
         if enough(step.weights):
             return step

@@ -46,11 +46,12 @@ class DeviceConditions:
 
     def unmet(self, situation: DeviceSituation) -> tuple[str, ...]:
         """Return what should be so and is not, in words."""
-        return tuple(
-            f"not known to be {name}" if getattr(situation, name) is None else f"not {name}"
-            for name in ("idle", "charging", "unmetered")
-            if getattr(self, name) and getattr(situation, name) is not True
-        )
+        unmet = []
+        for name in ("idle", "charging", "unmetered"):
+            is_so: bool | None = getattr(situation, name)
+            if getattr(self, name) and is_so is not True:
+                unmet.append(f"not known to be {name}" if is_so is None else f"not {name}")
+        return tuple(unmet)
 
 
 @dataclass
@@ -71,6 +72,7 @@ class LearningGate:
 
     sensors: DeviceSensors
     conditions: DeviceConditions = field(default_factory=DeviceConditions)
+    # Asking the system takes some milliseconds, and steps may be as short.
     every: float = 0.2
     clock: Callable[[], float] = time.monotonic
     _asked: float = field(default=float("-inf"), init=False)
@@ -86,5 +88,6 @@ class LearningGate:
         """Return why the device may not learn now; nothing if it may."""
         now = self.clock()
         if now - self._asked >= self.every:
-            self._asked, self._unmet = now, self.conditions.unmet(self.sensors.read())
+            self._unmet = self.conditions.unmet(self.sensors.read())
+            self._asked = now
         return self._unmet

@@ -10,7 +10,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from handheld.files import atomic_path
 
 _MOST_BESIDE = 1 << 24  # bytes of statistics beside the weights
 _TRIED = 4  # examples that tell which buffers a module moves in training
+_WORK = ClientWork(epochs=5, batch=10, rate=0.05)
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Personalisation:
         shares: how far to go from the shared model to the learned one, each in (0, 1]: below 1 is
             between both.
         work: how much is learned, each time.
-        folds: parts of the examples, 2 or more; each is evaluated by what was learned from the others
-            (cross-validation), which chooses the layers and the share. Few examples are too dear to
-            lay some aside for good.
+        folds: parts of the examples, 2 or more; each is evaluated by what was learned from the
+            others (cross-validation), which chooses the layers and the share. Few examples are too
+            dear to lay some aside for good.
         significance: chance with which the own model may look better by luck alone, in (0, 1): a
             sign test on all examples, each answered by a model that had not seen it.
 
@@ -55,7 +56,7 @@ class Personalisation:
 
     layers: tuple[str, ...] = ("head", "whole")
     shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
-    work: ClientWork = field(default_factory=lambda: ClientWork(epochs=5, batch=10, rate=0.05))
+    work: ClientWork = _WORK
     folds: int = 4
     significance: float = 0.05
 
@@ -316,7 +317,7 @@ class _Head:
 
 
 def _layer_of(name: str) -> str:
-    """Return the layer that a weight belongs to, also where ``nn.utils.parametrize`` computes it."""
+    """Return the layer that a weight belongs to, also if ``nn.utils.parametrize`` computes it."""
     layer, is_parametrised, _ = name.partition(".parametrizations.")
     return layer if is_parametrised else name.rpartition(".")[0]
 

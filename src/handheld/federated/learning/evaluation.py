@@ -14,7 +14,7 @@ from handheld.federated.learning.trainable import Loss, TrainableModule, batch_o
 from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import Doubles
 
-_AT_ONCE = 500  # examples: more take memory, and no less time
+_AT_ONCE = 500  # examples: memory does not grow with how many there are
 
 Metrics = Mapping[str, Loss]
 """Figures by name: each takes (batch, ...) outputs and targets, and returns (batch,) numbers.

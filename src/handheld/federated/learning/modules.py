@@ -39,10 +39,10 @@ from handheld.federated.learning.vectors import ModuleLayout
 from handheld.federated.user_code import raised, said
 from handheld.training.runs import array_digest
 
-# Measured with benchmarks/simulators.py: above, a step is long enough that nothing is gained.
+# Side by side saves what torch takes for each call, which counts where a step is short.
 _LARGEST = 50_000  # weights
-_AT_ONCE = 64  # devices
-# What gains from going side by side; convolutions are slower so.
+_AT_ONCE = 64  # devices; the same on all machines, as it decides in which order sums are taken
+# What gains from going side by side.
 _SMALL = (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)
 _DRAWING = (nn.Dropout, nn.AlphaDropout)
 _SAMPLE = 4  # examples of a trial: enough for a batch, and for one beside it

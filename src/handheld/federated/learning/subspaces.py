@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.learning.learner import Floats, Shape
-from handheld.federated.updates.sparsification import places, require_share
+from handheld.federated.updates.sparsification import positions, require_share
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RandomMask:
     def subspace(self, shapes: Sequence[Shape], seed: int) -> "Masked":
         """Return the weights that are changed."""
         count = sum(map(_size, shapes))
-        return Masked(count, places(count, self.share, seed))
+        return Masked(count, positions(count, self.share, seed))
 
 
 @dataclass(frozen=True, eq=False)

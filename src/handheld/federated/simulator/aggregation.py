@@ -19,8 +19,8 @@ from handheld.federated.simulator.plan import Plan
 from handheld.federated.simulator.setup import RunSetup
 from handheld.federated.stages import LocalNoise, Memory, StageSeeds, Update
 
-# Jobs of a round: enough that up to 16 workers have two each, few enough that adding up their sums
-# costs nothing. Each has a sum of its own, so that large models are learned in fewer.
+# Jobs of a round, on any machine: their sums are added up in order, so that any number of workers
+# gives the same bits. Each has a sum of its own in memory, so that large models have fewer.
 _JOBS = 32
 _JOBS_OF_LARGE = 8
 _LARGE = 100_000  # weights

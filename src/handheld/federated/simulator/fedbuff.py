@@ -26,8 +26,8 @@ from handheld.federated.simulator.devices import Payload
 from handheld.federated.simulator.setup import RunSetup
 
 _START_SEED = 15  # use of random numbers, apart from all others of this room
-# Devices that are looked at for one that is ready, beyond those that are busy: where a thousand
-# are not, waiting is no better than taking any.
+# Devices that are looked at for one that is ready, beyond those that are busy: of a large
+# population not all.
 _TRIES = 1000
 
 

@@ -43,7 +43,7 @@ Progress = Callable[[int, int, RoundFigures], None]
 Until = Callable[[RoundFigures], bool]
 """Tells from the figures of a round whether the run may end."""
 
-# A checkpoint of a large model takes a second to write: at most 5 % of the time goes into it.
+# What a crash may cost; writing large models after each round would take longer than the rounds.
 _SAVE_SECONDS = 20.0
 
 

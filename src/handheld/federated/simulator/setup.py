@@ -15,7 +15,7 @@ from handheld.federated.updates.encoder import seed_of
 # the update by which sizes are estimated, which is the same in every run.
 _DOWNLOAD_SEED = 13
 _ESTIMATE_SEED = 14
-_TYPICAL_CHANGE = 1e-3  # deviation of that update's numbers: about that of a round's real ones
+_TYPICAL_CHANGE = 1e-3  # deviation of that update's numbers, on which sizes hardly depend
 _FLOAT = 4  # bytes
 
 

@@ -79,14 +79,14 @@ def checked(x: Floats) -> Floats:
     """Return a vector of finite numbers. Raises :class:`InputError` for anything else."""
     if x.ndim != 1 or x.dtype != np.float32:
         raise InputError(f"expected an update (n,) of float32, got {x.dtype} {list(x.shape)}")
+    # Of numbers that are not finite no sum is, and it takes no memory.
     with np.errstate(over="ignore", invalid="ignore"):
-        summed = np.isfinite(
-            x.sum()
-        )  # of numbers that are not finite no sum is, and it takes no memory
-    if not summed and not np.isfinite(x).all():
-        place = int(np.flatnonzero(~np.isfinite(x))[0])
+        is_sum_finite = np.isfinite(x.sum())
+    # A sum of large numbers may be infinite without one of them being so.
+    if not is_sum_finite and not np.isfinite(x).all():
+        first = int(np.flatnonzero(~np.isfinite(x))[0])
         raise InputError(
-            f"expected finite numbers in an update, got {x[place]} at {place} of {len(x)}"
+            f"expected finite numbers in an update, got {x[first]} at {first} of {len(x)}"
         )
     return x
 
@@ -97,9 +97,13 @@ def expect(content: bytes, size: int) -> None:
         raise InputError(f"expected an update of {size:,} bytes, got {len(content):,}")
 
 
-def seed_of(seed: int, *places: int) -> np.uint64:
-    """Return a seed of 64 bits for one of several uses of another seed."""
-    for place in places:
-        seed = (seed ^ place + 1) * 0x9E3779B97F4A7C15 % (1 << 64)
+def seed_of(seed: int, *uses: int) -> np.uint64:
+    """Return a seed of 64 bits for one of several uses of another seed.
+
+    Uses are told by numbers, such as that of a stage and of a round.
+    """
+    # The multipliers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+    for use in uses:
+        seed = (seed ^ use + 1) * 0x9E3779B97F4A7C15 % (1 << 64)
         seed = (seed ^ seed >> 29) * 0xBF58476D1CE4E5B9 % (1 << 64)
     return np.uint64(seed ^ seed >> 32)

@@ -17,7 +17,7 @@ from handheld.federated.updates.encoder import (
     seed_of,
 )
 
-_PLACES = 2  # random numbers that are not those of a rotation or a rounding
+_POSITIONS = 2  # use of a seed, apart from those of rotations and roundings
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Subsample:
     Which ones they are follows from the seed, and needs no bytes.
 
     Attributes:
-        share: of the numbers, above 0, at most 1.
+        share: of the numbers, in (0, 1].
         then: what encodes those that travel.
 
     Raises:
@@ -49,19 +49,20 @@ class Subsample:
 
     def longest(self, bound: float) -> float | None:
         """Return 1 / share bounds: all of an update's length may be in the numbers that travel."""
-        return longest(self.then, bound / self.share * (1 + 1e-6))  # float32 rounds the division
+        # Float32 rounds the division.
+        return longest(self.then, bound / self.share * (1 + 1e-6))
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return those that travel."""
-        return self.then.encode(
-            checked(x)[places(len(x), self.share, seed)] / np.float32(self.share), seed
-        )
+        chosen = checked(x)[positions(len(x), self.share, seed)]
+        return self.then.encode(chosen / np.float32(self.share), seed)
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers, most of them 0."""
-        chosen, found = places(count, self.share, seed), np.zeros(count, np.float32)
-        found[chosen] = self.then.decode(content, len(chosen), seed)
-        return found
+        chosen = positions(count, self.share, seed)
+        x = np.zeros(count, np.float32)
+        x[chosen] = self.then.decode(content, len(chosen), seed)
+        return x
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Largest:
     Places travel as gaps in Rice's code, within a few per cent of the fewest bits.
 
     Attributes:
-        share: of the numbers, above 0, at most 1.
+        share: of the numbers, in (0, 1].
         then: what encodes the numbers that travel.
 
     Raises:
@@ -96,32 +97,32 @@ class Largest:
         """Return the places' bytes in 4 bytes, the places, and the numbers."""
         if not len(checked(x)):
             return bytes(4)
-        places = np.sort(
-            np.argpartition(-np.abs(x), self._count(len(x)) - 1)[: self._count(len(x))]
-        )
-        gaps = np.zeros(
-            (len(x) >> self._low) // 8 + len(places) * (self._low + 1) // 8 + 2, np.uint8
-        )
-        used = -(-_kernels.write_gaps(places, self._low, gaps) // 8)
-        return b"".join(
-            [used.to_bytes(4, "little"), gaps[:used].tobytes(), self.then.encode(x[places], seed)]
-        )
+        count = self._count(len(x))
+        largest = np.sort(np.argpartition(-np.abs(x), count - 1)[:count])
+        # Room for the most that gaps can take: all their high bits, and the low ones of each.
+        room = (len(x) >> self._low_bits) // 8 + count * (self._low_bits + 1) // 8 + 2
+        gaps = np.zeros(room, np.uint8)
+        used = -(-_kernels.write_gaps(largest, self._low_bits, gaps) // 8)
+        numbers = self.then.encode(x[largest], seed)
+        return b"".join([used.to_bytes(4, "little"), gaps[:used].tobytes(), numbers])
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers, most of them 0."""
-        used, places = int.from_bytes(content[:4], "little"), np.empty(self._count(count), np.int64)
+        used = int.from_bytes(content[:4], "little")
+        largest = np.empty(self._count(count), np.int64)
         gaps = np.frombuffer(content[4 : 4 + used], np.uint8)
-        if len(content) < 4 + used or not _kernels.read_gaps(gaps, self._low, count, places):
-            raise InputError(f"expected {len(places)} rising places below {count} in an update")
-        found = np.zeros(count, np.float32)
-        found[places] = self.then.decode(content[4 + used :], len(places), seed)
-        return found
+        is_cut = len(content) < 4 + used
+        if is_cut or not _kernels.read_gaps(gaps, self._low_bits, count, largest):
+            raise InputError(f"expected {len(largest)} rising places below {count} in an update")
+        x = np.zeros(count, np.float32)
+        x[largest] = self.then.decode(content[4 + used :], len(largest), seed)
+        return x
 
     def _count(self, count: int) -> int:
         return min(count, max(1, round(self.share * count)))
 
     @property
-    def _low(self) -> int:
+    def _low_bits(self) -> int:
         """Bits of a gap that are written as they are: the best for gaps of this mean.
 
         Golomb, 1966.
@@ -129,23 +130,20 @@ class Largest:
         return max(0, round(math.log2(math.log(2) / self.share)))
 
 
-def places(count: int, share: float, seed: int) -> NDArray[np.int64]:
-    """Return which of ``count`` numbers are chosen, each with probability ``share``.
-
-    Rising, (chosen,).
-    """
-    found: NDArray[np.int64] = _kernels.chosen(count, np.float32(share), seed_of(seed, _PLACES))
-    return found
+def positions(count: int, share: float, seed: int) -> NDArray[np.int64]:
+    """Return (k,) which of ``count`` numbers are chosen, each with chance ``share``; rising."""
+    chosen = _kernels.chosen(count, np.float32(share), seed_of(seed, _POSITIONS))
+    return np.asarray(chosen, np.int64)
 
 
 def require_share(share: float) -> None:
-    """Raise :class:`InputError` unless a share is above 0, at most 1."""
+    """Raise :class:`InputError` unless a share is in (0, 1]."""
     if not 0 < share <= 1:
-        raise InputError(f"expected a share above 0, at most 1, got {share}")
+        raise InputError(f"expected a share in (0, 1], got {share}")
 
 
 def with_feedback(
-    encoder: UpdateEncoder, x: Floats, left: Floats, seed: int
+    encoder: UpdateEncoder, x: Floats, left_out: Floats, seed: int
 ) -> tuple[bytes, Floats]:
     """Encode an update and what was left out of those before.
 
@@ -154,12 +152,12 @@ def with_feedback(
     Args:
         encoder: most useful if it is biased.
         x: (n,) the update.
-        left: (n,) what this client's earlier updates left out; zeros at first.
+        left_out: (n,) what this client's earlier updates left out; zeros at first.
         seed: of this update.
 
     Returns:
         What travels, and what is left out now.
     """
-    wanted = checked(x) + left
-    content = encoder.encode(wanted, seed)
-    return content, wanted - encoder.decode(content, len(wanted), seed)
+    complete = checked(x) + left_out
+    content = encoder.encode(complete, seed)
+    return content, complete - encoder.decode(content, len(complete), seed)
