@@ -35,7 +35,7 @@ class Forget(PlainStage):
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return what is known of updates after it: nothing becomes longer."""
-        return facts.require("forget", whole=False)
+        return facts.require("forget", modular=False)
 
     def on_update(
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds

@@ -65,7 +65,7 @@ def test_devices_learn_one_factor_of_two():
     made, work = learner(1), ClientWork(epochs=3, batch=5, rate=0.3)
     task = ClientTask(FedAvg().init(made.start()), FedAvg(), work, seed=2, structure=LowRank(1))
     found = made.learn(task, [2], [None])[0].change
-    basis = LowRank(1).subspace(made.shapes, task.subspace_seed(2)).parts[0][1]
+    basis = LowRank(1).subspace(made.shapes, task.subspace_seed(2)).matrices[0].basis
     factor = torch.zeros(1, 3, requires_grad=True)
     bias = torch.zeros(3, requires_grad=True)
     places = made.users.partition.of(2)

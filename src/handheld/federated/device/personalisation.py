@@ -24,7 +24,7 @@ from handheld.federated.algorithms import FedAvg, ServerState
 from handheld.federated.learning.descent import Descent
 from handheld.federated.learning.evaluation import ExampleScores, evaluate_examples
 from handheld.federated.learning.learner import ClientTask, ClientWork, Doubles, Floats, Shape
-from handheld.federated.learning.subspaces import Masked
+from handheld.federated.learning.subspaces import MaskedSubspace
 from handheld.federated.learning.trainable import Loss, TrainableModule, batch_of, cross_entropy
 from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import ModuleLayout, Vector
@@ -307,13 +307,13 @@ class _Head:
 
     names: Sequence[str]
 
-    def subspace(self, shapes: Sequence[Shape], seed: int) -> Masked:
-        """Return the places of the last layer's weights."""
+    def subspace(self, shapes: Sequence[Shape], seed: int) -> MaskedSubspace:
+        """Return the subspace of the last layer's weights."""
         layer = _layer_of(self.names[-1])
         sizes = [math.prod(shape) for shape in shapes]
         # A layer's arrays lie one after another, and the last layer's are the last.
         first = next(i for i, name in enumerate(self.names) if _layer_of(name) == layer)
-        return Masked(sum(sizes), np.arange(sum(sizes[:first]), sum(sizes)))
+        return MaskedSubspace(sum(sizes), np.arange(sum(sizes[:first]), sum(sizes)))
 
 
 def _layer_of(name: str) -> str:

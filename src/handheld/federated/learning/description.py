@@ -11,7 +11,7 @@ from handheld.errors import InputError
 from handheld.federated.learning.copies import copied
 from handheld.training.runs import ABOUT, Plain, array_digest, canonical, name_of
 
-_ANSWERS = 16
+_ANSWERS = 16  # outputs that tell two functions apart
 
 
 def structure(module: nn.Module) -> Plain:
@@ -37,16 +37,16 @@ def contents(module: nn.Module, inputs: torch.Tensor | None) -> Plain:
 
 
 def _module(module: nn.Module) -> Plain:
-    told: dict[str, Any] = {"class": name_of(type(module)), "made": module.extra_repr()}
+    options: dict[str, Any] = {"class": name_of(type(module)), "made": module.extra_repr()}
     for name, value in sorted(vars(module).items()):
         # What torch keeps begins with an underscore; "training" depends on who ran the module last.
         if name.startswith("_") or name == "training":
             continue
         try:
-            told[name] = canonical(value, name)
+            options[name] = canonical(value, name)
         except InputError:
-            told[name] = name_of(type(value))
-    return told
+            options[name] = name_of(type(value))
+    return options
 
 
 def _answers(module: nn.Module, inputs: torch.Tensor | None) -> list[float]:
@@ -54,6 +54,7 @@ def _answers(module: nn.Module, inputs: torch.Tensor | None) -> list[float]:
         return []
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
+            # Any seed, the same each time, for modules that draw.
             torch.default_generator.manual_seed(0)
             outputs = copied(module).eval()(inputs)
     except Exception:  # whatever a user's module raises: learning says so

@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Shape = tuple[int, ...]
 
-_SUBSPACE = 17
+_SUBSPACE = 17  # use of the run's seed, apart from all others of this room
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ClientWork:
         epochs: passes over them, above 0 (E in the paper).
         batch: examples of a step; None for all at once (B).
         rate: of each step, above 0.
-        decay: by which the rate is multiplied after each round, above 0 and at most 1.
+        decay: by which the rate is multiplied after each round, in (0, 1].
         steps: the most that a device goes in a round.
 
     Raises:
@@ -40,14 +40,16 @@ class ClientWork:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        if not (0 < self.epochs < np.inf and 0 < self.rate < np.inf and 0 < self.decay <= 1):
-            raise InputError(
-                f"expected epochs and a rate above 0, and a decay of 0 to 1, 0 excluded, got {self}"
-            )
-        if (self.batch is not None and self.batch < 1) or (
-            self.steps is not None and self.steps < 1
-        ):
-            raise InputError(f"expected batches and steps of 1 or more, got {self}")
+        if not 0 < self.epochs < np.inf:
+            raise InputError(f"work: expected epochs above 0, got {self.epochs}")
+        if not 0 < self.rate < np.inf:
+            raise InputError(f"work: expected a rate above 0, got {self.rate}")
+        if not 0 < self.decay <= 1:
+            raise InputError(f"work: expected a decay in (0, 1], got {self.decay}")
+        for name in ("batch", "steps"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise InputError(f"work: expected {name} of 1 or more, got {count}")
 
     @property
     def is_one_step(self) -> bool:
@@ -56,9 +58,10 @@ class ClientWork:
 
     def steps_of(self, examples: int) -> int:
         """Return how many steps a device with so many examples goes."""
-        steps = (
-            max(1, round(self.epochs * -(-examples // self._batch(examples)))) if examples else 0
-        )
+        if examples == 0:
+            return 0
+        batches = -(-examples // self._batch(examples))
+        steps = max(1, round(self.epochs * batches))
         return steps if self.steps is None else min(steps, self.steps)
 
     def examples_seen(self, examples: int) -> float:
@@ -68,12 +71,13 @@ class ClientWork:
 
     def batches(self, examples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """Yield which examples each step takes, in a new order in each pass."""
-        left = self.steps_of(examples)
-        while left > 0:
+        batch = self._batch(examples)
+        remaining = self.steps_of(examples)
+        while remaining > 0:
             order = rng.permutation(examples)
-            for start in range(0, examples, self._batch(examples))[:left]:
-                yield order[start : start + self._batch(examples)]
-                left -= 1
+            for start in range(0, examples, batch)[:remaining]:
+                yield order[start : start + batch]
+                remaining -= 1
 
     def _batch(self, examples: int) -> int:
         return max(1, examples) if self.batch is None else self.batch
@@ -127,11 +131,9 @@ class ClientTask:
     def subspaces(self, users: Sequence[int], shapes: Sequence[Shape]) -> list[Subspace]:
         """Return where each of some devices learns; nothing where they learn anywhere."""
         structure = self.structure
-        return (
-            [structure.subspace(shapes, self.subspace_seed(user)) for user in users]
-            if structure
-            else []
-        )
+        if structure is None:
+            return []
+        return [structure.subspace(shapes, self.subspace_seed(user)) for user in users]
 
     def subspace_seed(self, user: int) -> int:
         """Return the seed of the subspace in which a device learns in this round."""
@@ -193,14 +195,14 @@ class PopulationLearner(Protocol):
         """Return (n,) the weights before the first round."""
 
     def learn(
-        self, task: ClientTask, users: Sequence[int], own: Sequence[Floats | None]
+        self, task: ClientTask, users: Sequence[int], states: Sequence[Floats | None]
     ) -> Sequence[Learned]:
         """Let devices learn.
 
         Args:
             task: of this round.
             users: their numbers, at most ``at_once``.
-            own: each one's state, as the algorithm keeps it; None where it keeps none.
+            states: each one's, as the algorithm keeps it; None where it keeps none.
         """
 
     def evaluate(self, state: ServerState) -> Mapping[str, float]:
@@ -213,7 +215,9 @@ class PopulationLearner(Protocol):
 def statistics_of(learner: PopulationLearner) -> Doubles:
     """Return (m,) the statistics before the first round, if a learner has any."""
     statistics: Callable[[], Doubles] | None = getattr(learner, "statistics", None)
-    return np.empty(0) if statistics is None else statistics()
+    if statistics is None:
+        return np.empty(0)
+    return statistics()
 
 
 def check(learner: PopulationLearner, work: ClientWork) -> None:

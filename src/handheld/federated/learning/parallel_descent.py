@@ -1,4 +1,4 @@
-"""Descent of many devices in one go (``torch.func.vmap``), where that gives the same as one by one."""
+"""Descent of many devices in one go (``torch.func.vmap``), where it gives the same as each alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

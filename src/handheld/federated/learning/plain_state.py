@@ -41,11 +41,11 @@ class PlainState:
         except Exception:
             return cls({})
         after = _attributes(tried, copy=False)
-        changed = {
-            key: before.get(key, _ABSENT)
-            for key in {**before, **after}
-            if not _same(before.get(key, _ABSENT), after.get(key, _ABSENT), 0)
-        }
+        changed = {}
+        for key in before | after:
+            old = before.get(key, _ABSENT)
+            if not _same(old, after.get(key, _ABSENT), 0):
+                changed[key] = old
         return cls(changed)
 
     def __bool__(self) -> bool:
@@ -55,9 +55,8 @@ class PlainState:
         """Give a module's attributes the values that they had before anybody learned."""
         modules = dict(module.named_modules()) if self._before else {}
         for (name, attribute), value in self._before.items():
-            attributes = modules[
-                name
-            ].__dict__  # past torch's own way to set them, which looks for weights
+            # Past torch's own way to set them, which looks for weights.
+            attributes = modules[name].__dict__
             if value is _ABSENT:
                 attributes.pop(attribute, None)
             else:
@@ -84,22 +83,27 @@ def _same(one: Any, other: Any, depth: int) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, torch.Tensor):
-        return (
-            one.shape == other.shape and one.dtype == other.dtype and bool(torch.equal(one, other))
-        )
+        is_alike = one.shape == other.shape and one.dtype == other.dtype
+        return is_alike and bool(torch.equal(one, other))
     if isinstance(one, np.ndarray):
         return bool(np.array_equal(one, other))
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(
-            _same(a, b, depth + 1) for a, b in zip(one, other, strict=True)
-        )
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(
-            _same(value, other[key], depth + 1) for key, value in one.items()
-        )
+    if isinstance(one, list | tuple | dict):
+        return _same_items(one, other, depth)
+    # Objects that say nothing of when they are alike are compared by what they hold.
     if "__eq__" not in vars(type(one)):
         return _same(getattr(one, "__dict__", {}), getattr(other, "__dict__", {}), depth + 1)
     try:
         return bool(one == other)
     except Exception:  # a comparison that has no answer
         return False
+
+
+def _same_items(one: Any, other: Any, depth: int) -> bool:
+    """Whether two lists, tuples or dictionaries of one type hold the same."""
+    if len(one) != len(other):
+        return False
+    if isinstance(one, dict):
+        if one.keys() != other.keys():
+            return False
+        return all(_same(value, other[key], depth + 1) for key, value in one.items())
+    return all(_same(a, b, depth + 1) for a, b in zip(one, other, strict=True))

@@ -6,6 +6,7 @@ Konečný et al., "Federated Learning: Strategies for Improving Communication Ef
 1610.05492). The subspace is drawn anew for each device and round, from a seed that both sides know.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ class RandomMask:
     """Changes a random share of the weights and no others.
 
     Attributes:
-        share: of the weights, above 0, at most 1.
+        share: of the weights, in (0, 1].
 
     Raises:
         InputError: another share.
@@ -34,28 +35,28 @@ class RandomMask:
     def __post_init__(self) -> None:
         require_share(self.share)
 
-    def subspace(self, shapes: Sequence[Shape], seed: int) -> "Masked":
+    def subspace(self, shapes: Sequence[Shape], seed: int) -> "MaskedSubspace":
         """Return the weights that are changed."""
         count = sum(map(_size, shapes))
-        return Masked(count, positions(count, self.share, seed))
+        return MaskedSubspace(count, positions(count, self.share, seed))
 
 
 @dataclass(frozen=True, eq=False)
-class Masked:
-    """Vectors (count,) that are 0 but at some places."""
+class MaskedSubspace:
+    """Vectors (count,) that are 0 but at some positions (k,)."""
 
     count: int
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
 
     def coordinates(self, x: Floats) -> Floats:
-        """Return (places,) the numbers that are not left out."""
-        return x[self.places]
+        """Return (k,) the numbers that are not left out."""
+        return x[self.positions]
 
     def expand(self, coordinates: Floats) -> Floats:
         """Return (count,) the vector."""
-        found = np.zeros(self.count, np.float32)
-        found[self.places] = coordinates
-        return found
+        x = np.zeros(self.count, np.float32)
+        x[self.positions] = coordinates
+        return x
 
 
 @dataclass(frozen=True)
@@ -80,62 +81,99 @@ class LowRank:
         if self.rank < 1:
             raise InputError(f"expected a rank of 1 or more, got {self.rank}")
 
-    def subspace(self, shapes: Sequence[Shape], seed: int) -> "Factors":
+    def subspace(self, shapes: Sequence[Shape], seed: int) -> "LowRankSubspace":
         """Return matrices of low rank, with fresh random factors."""
         rng = np.random.default_rng(seed)
-        return Factors(tuple((shape, self._basis(shape, rng)) for shape in shapes))
+        return LowRankSubspace(tuple(LowRankMatrix(shape, self._basis(shape, rng)) for shape in shapes))
 
     def _basis(self, shape: Shape, rng: np.random.Generator) -> torch.Tensor | None:
-        longer = max(shape[0], _size(shape) // shape[0]) if len(shape) > 1 else 0
+        # Biases have one dimension, and a small matrix has no lower rank.
+        if len(shape) < 2:
+            return None
+        longer = max(shape[0], _size(shape) // shape[0])
         if longer <= self.rank:
             return None
         drawn = torch.from_numpy(rng.standard_normal((longer, self.rank)).astype(np.float32))
-        found: torch.Tensor = torch.linalg.qr(drawn)[0]
-        return found
+        basis: torch.Tensor = torch.linalg.qr(drawn)[0]
+        return basis
 
 
 @dataclass(frozen=True, eq=False)
-class Factors:
+class LowRankMatrix:
+    """A matrix of low rank among a model's arrays.
+
+    Attributes:
+        shape: of the array.
+        basis: (longer side, rank) random columns; None: the array may be anything.
+    """
+
+    shape: Shape
+    basis: torch.Tensor | None
+
+    @property
+    def size(self) -> int:
+        """How many numbers the array has."""
+        return _size(self.shape)
+
+    @property
+    def coordinates(self) -> int:
+        """How many numbers tell it."""
+        if self.basis is None:
+            return self.size
+        longer, rank = self.basis.shape
+        return rank * (self.size // longer)
+
+    def factor(self, array: torch.Tensor) -> torch.Tensor:
+        """Return what tells the nearest array to one of these numbers."""
+        if self.basis is None:
+            return array
+        return (self.basis.T @ _upright(array.view(self.shape[0], -1))).flatten()
+
+    def expand(self, factor: torch.Tensor) -> torch.Tensor:
+        """Return the numbers of the array that a factor tells."""
+        if self.basis is None:
+            return factor
+        upright = self.basis @ factor.view(self.basis.shape[1], -1)
+        # Where rows are fewer than columns the matrix lay on its side.
+        matrix = upright if len(upright) == self.shape[0] else upright.T
+        return matrix.flatten()
+
+
+@dataclass(frozen=True, eq=False)
+class LowRankSubspace:
     """Vectors of matrices (rows, columns), some of which are ``basis @ factor``.
 
     Where rows are fewer than columns it is the transpose of that.
 
     Attributes:
-        parts: shape of each, and its basis (longer side, rank); None: it may be anything.
+        matrices: one after another.
     """
 
-    parts: tuple[tuple[Shape, torch.Tensor | None], ...]
+    matrices: tuple[LowRankMatrix, ...]
 
     def coordinates(self, x: Floats) -> Floats:
         """Return the factors of (count,) numbers, those that come nearest."""
-        found, start = [], 0
-        for shape, basis in self.parts:
-            part = torch.from_numpy(x[start : start + _size(shape)])
-            found.append(
-                part if basis is None else (basis.T @ _upright(part.view(shape[0], -1))).flatten()
-            )
-            start += _size(shape)
-        return torch.cat(found).numpy()
+        arrays = _split(x, [matrix.size for matrix in self.matrices])
+        pairs = zip(self.matrices, arrays, strict=True)
+        return torch.cat([matrix.factor(array) for matrix, array in pairs]).numpy()
 
     def expand(self, coordinates: Floats) -> Floats:
         """Return (count,) the numbers."""
-        found, start = [], 0
-        for shape, basis in self.parts:
-            size = (
-                _size(shape) if basis is None else basis.shape[1] * (_size(shape) // basis.shape[0])
-            )
-            part = torch.from_numpy(coordinates[start : start + size])
-            if basis is not None:
-                whole = basis @ part.view(basis.shape[1], -1)
-                part = (whole if len(whole) == shape[0] else whole.T).flatten()
-            found.append(part)
-            start += size
-        return torch.cat(found).numpy()
+        sizes = [matrix.coordinates for matrix in self.matrices]
+        factors = _split(coordinates, sizes)
+        pairs = zip(self.matrices, factors, strict=True)
+        return torch.cat([matrix.expand(factor) for matrix, factor in pairs]).numpy()
+
+
+def _split(x: Floats, sizes: Sequence[int]) -> list[torch.Tensor]:
+    ends = np.cumsum(sizes)
+    return [torch.from_numpy(array) for array in np.split(x, ends[:-1])]
 
 
 def _upright(matrix: torch.Tensor) -> torch.Tensor:
-    return matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    rows, columns = matrix.shape
+    return matrix if rows >= columns else matrix.T
 
 
 def _size(shape: Shape) -> int:
-    return int(np.prod(shape))
+    return math.prod(shape)

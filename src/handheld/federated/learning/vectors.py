@@ -6,7 +6,7 @@ normalisation: they are averaged apart. Frozen weights and constant buffers neve
 never travel after the start.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -122,8 +122,8 @@ class Statistics:
         buffers = dict(module.named_buffers())
         start = 0
         for name, shape in self.shapes.items():
-            part = torch.from_numpy(values[start : start + shape.numel()].reshape(shape))
-            buffers[name].copy_(_rounded(part, buffers[name].dtype))
+            array = torch.from_numpy(values[start : start + shape.numel()].reshape(shape))
+            buffers[name].copy_(_rounded(array, buffers[name].dtype))
             start += shape.numel()
 
 
@@ -146,7 +146,8 @@ class Constants:
             return
         for name, buffer in module.named_buffers():
             first = self._first.get(name)
-            if first is None or first.shape != buffer.shape:  # a cache that grows with its inputs
+            # A cache that grows with its inputs is no constant.
+            if first is None or first.shape != buffer.shape:
                 continue
             seen, version = self._seen.get(name, (None, 0))
             # A tensor counts its writes: cheaper than to compare large masks for each device.
@@ -230,12 +231,11 @@ class ModuleLayout:
 
 def load(module: nn.Module, weights: NDArray[np.float32], vector: Vector | None = None) -> None:
     """Give a module the weights of a vector. Raises :class:`InputError` for another length."""
-    vector = Vector(module) if vector is None else vector
+    if vector is None:
+        vector = Vector(module)
     if weights.shape != (len(vector),):
         raise InputError(f"expected ({len(vector)},) weights, got {list(weights.shape)}")
-    values: Mapping[str, torch.Tensor] = vector.views(
-        torch.from_numpy(np.array(weights, np.float32))
-    )
+    values = vector.views(torch.from_numpy(np.array(weights, np.float32)))
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if name in values:
@@ -246,24 +246,25 @@ def _statistics_of(
     module: nn.Module, forward: Callable[[nn.Module], object] | None, fixed: bool
 ) -> set[str]:
     """Return names of the buffers that training moves."""
-    if not any(True for _ in module.buffers()):
+    buffers = [name for name, _ in module.named_buffers()]
+    if not buffers:
         return set()
     copy = copied(module).train()
-    norms = [(name, layer) for name, layer in copy.named_modules() if isinstance(layer, _NormBase)]
-    of_norms = {
-        f"{name}.{buffer}".lstrip(".")
-        for name, layer in norms
-        for buffer, _ in layer.named_buffers()
-    }
-    names: set[str] = set()
-    for name, layer in norms:
+    of_norms: set[str] = set()
+    moving: set[str] = set()
+    for prefix, layer in copy.named_modules():
+        if not isinstance(layer, _NormBase):
+            continue
+        names = {f"{prefix}.{name}".lstrip(".") for name, _ in layer.named_buffers()}
+        of_norms |= names
         # A layer that its owner keeps in evaluation mode, or whose momentum is 0, never moves its
         # means.
         if layer.training and layer.momentum != 0 and not fixed:
-            names |= {f"{name}.{buffer}".lstrip(".") for buffer, _ in layer.named_buffers()}
-    if forward is not None and any(name not in of_norms for name, _ in copy.named_buffers()):
-        names |= _moved(copy, forward) - of_norms
-    return {name for name, _ in module.named_buffers() if name in names}
+            moving |= names
+    if forward is not None and not of_norms.issuperset(name for name, _ in copy.named_buffers()):
+        # Of layers that are not torch's only a forward pass tells.
+        moving |= _moved(copy, forward) - of_norms
+    return moving.intersection(buffers)
 
 
 def _moved(module: nn.Module, forward: Callable[[nn.Module], object]) -> set[str]:
@@ -291,4 +292,5 @@ def _norms(module: nn.Module) -> list[_NormBase]:
 def _rounded(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if dtype.is_floating_point:
         return values.to(dtype)
-    return values.round().to(dtype)  # a mean of counters; ties go to the even one, everywhere alike
+    # A mean of counters; ties go to the even one, everywhere alike.
+    return values.round().to(dtype)

@@ -269,7 +269,7 @@ def _nothing(setup: RunSetup, now: Checkpoint) -> Total:
     empty = Update.of(np.zeros(facts[0].count, np.float32))
     update = setup.stages.on_update(empty, facts, now.memory, StageSeeds(0, 0))
     zeros = np.zeros_like(update.values)
-    return Total(zeros if facts[-1].whole else zeros.astype(np.float64), 1.0, 0)
+    return Total(zeros if facts[-1].modular else zeros.astype(np.float64), 1.0, 0)
 
 
 def _applied(

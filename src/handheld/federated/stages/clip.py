@@ -32,7 +32,7 @@ class Clip(PlainStage):
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
-        facts.require("clip", whole=False)
+        facts.require("clip", modular=False)
         return replace(facts, bound=self.length, steady=True)
 
     def on_update(
@@ -60,7 +60,7 @@ class AdaptiveClip(PlainStage):
 
     Attributes:
         length: before the first round.
-        quantile: share of the updates that the length should leave as they are, 0 to 1.
+        quantile: share of the updates that the length should leave as they are, in [0, 1].
         rate: how fast the length follows (geometrically); 0.2 in the paper.
         mark: size of that number, in lengths, above 0. Left out, it is what makes sigma_b the
             paper's clients / 20, but never above 1, where the noise of updates grows by an eighth:
@@ -78,7 +78,7 @@ class AdaptiveClip(PlainStage):
     def __post_init__(self) -> None:
         _require_length(self.length)
         if not 0 <= self.quantile <= 1:
-            raise InputError(f"adaptive clip: expected a quantile of 0 to 1, got {self.quantile}")
+            raise InputError(f"adaptive clip: expected a quantile in [0, 1], got {self.quantile}")
         if not 0 < self.rate < math.inf:
             raise InputError(f"adaptive clip: expected a rate above 0, got {self.rate}")
         if self.mark is not None and not 0 < self.mark < math.inf:
@@ -90,7 +90,7 @@ class AdaptiveClip(PlainStage):
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
-        facts.require("adaptive clip", whole=False, single=True, equal=True)
+        facts.require("adaptive clip", modular=False, single=True, equal=True)
         bound = float(memory["length"]) * math.hypot(1, self._mark(facts) / 2)
         return replace(facts, bound=bound, steady=False, count=facts.count + 1, shapes=())
 
@@ -109,8 +109,8 @@ class AdaptiveClip(PlainStage):
         """Return the sum without that number, and the length of the next round."""
         length = float(memory["length"])
         short = total.change[-1] / (self._mark(facts) * length) / total.weight + 0.5
-        wanted = math.log(length) - self.rate * (short - self.quantile)
-        new = math.exp(min(max(wanted, math.log(_SHORTEST)), math.log(_LONGEST)))
+        logarithm = math.log(length) - self.rate * (short - self.quantile)
+        new = math.exp(min(max(logarithm, math.log(_SHORTEST)), math.log(_LONGEST)))
         return replace(total, change=total.change[:-1]), {"length": np.array(new)}
 
     def _mark(self, facts: UpdateFacts) -> float:
@@ -126,14 +126,12 @@ class AdaptiveClip(PlainStage):
 
 _MARK = 0.2  # where nothing says how noisy the count will be: bounds grow by half a per cent
 _LARGEST_HALF = 0.5  # the noise of updates grows by sqrt(1 + 0.5^2), 12 %
-_SMALLEST_HALF = (
-    0.01  # below, float32 and the steps of whole numbers would drown the mark for nothing: 0.005 %
-)
+# Below, float32 and the steps of whole numbers would drown the mark for nothing: 0.005 %.
+_SMALLEST_HALF = 0.01
 _SHORTEST = 1e-30  # float32 squares of shorter updates are 0, of longer ones infinite
 _LONGEST = 1e15
-_COUNTABLE = (
-    1e-25  # sums of squares in float32 below may have lost numbers that were too small to square
-)
+_COUNTABLE = 1e-25  # below, sums of squares in float32 may have lost what was too small to square
+_A_LITTLE_LESS = 1 - 1e-6
 _SURE = 1 - 1e-4  # sums of squares in float32, in any order, err by less
 
 
@@ -145,7 +143,8 @@ def shortened(x: NDArray[np.float32], length: float) -> tuple[NDArray[np.float32
     exact = float(np.linalg.norm(x.astype(np.float64)))
     if exact <= length:
         return x, True
-    return (x * (length / exact * (1 - 1e-6))).astype(np.float32), False
+    # A little shorter: float32 rounds each number, up as often as down.
+    return (x * (length / exact * _A_LITTLE_LESS)).astype(np.float32), False
 
 
 def _require_length(length: float) -> None:

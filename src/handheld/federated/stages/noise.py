@@ -28,10 +28,11 @@ class _Noise(PlainStage):
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return the facts. Raises :class:`InputError` where updates may be of any length."""
-        facts.require("noise", whole=False, equal=True, single=True)
+        facts.require("noise", modular=False, equal=True, single=True)
         if facts.bound is None:
             raise InputError(
-                "noise: an update may be of any length here, and noise would not hide it: clip before"
+                "noise: an update may be of any length here, and noise would not hide it:"
+                " clip before"
             )
         return facts
 
@@ -67,7 +68,7 @@ class CentralNoise(_Noise):
         self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum with noise."""
-        noise = self.draw(facts.sum_bound, facts.count, seeds.own)
+        noise = self.draw(facts.sum_bound, facts.count, seeds.private)
         return replace(total, change=total.change + noise), memory
 
 
@@ -97,7 +98,7 @@ class LocalNoise(_Noise):
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
         """Return the update with noise."""
-        noise = self.draw(facts.bound, facts.count, seeds.own)
+        noise = self.draw(facts.bound, facts.count, seeds.private)
         return update.with_values(update.values + noise.astype(np.float32))
 
 
@@ -143,7 +144,8 @@ class TreeNoise(_Noise):
     ) -> tuple[Total, Memory]:
         """Return the sum with the difference of this round's noise and that of the round before."""
         rounds = int(memory["rounds"])
-        seed = int(memory["seed"]) if rounds else seeds.own
+        # One seed for all rounds, or a node's noise would differ from one round to the next.
+        seed = int(memory["seed"]) if rounds else seeds.private
         now = self._until(rounds + 1, facts, seed)
         before = self._until(rounds, facts, seed)
         kept = {"rounds": np.array(rounds + 1), "seed": np.array(seed, np.uint64)}
@@ -152,6 +154,7 @@ class TreeNoise(_Noise):
     def _until(self, rounds: int, facts: UpdateFacts, seed: int) -> NDArray[np.float64]:
         """Return the noise of the sum of so many rounds: that of the nodes that cover them."""
         noise = np.zeros(facts.count)
+        # The bits of a number of rounds are the sizes of the nodes that cover it.
         start = 0
         for level in reversed(range(rounds.bit_length())):
             if rounds >> level & 1:

@@ -30,7 +30,7 @@ class UpdateFacts:
         steady: whether that length is the same in all rounds.
         equal: whether each device counts as much as any other.
         single: whether an update is all that a device sends.
-        whole: whether it is of whole numbers that add up modulo a power of two.
+        modular: whether it is of whole numbers that add up modulo a power of two.
         shapes: of the arrays that lie one after another in it; none where it is something else by
             now.
         clients: devices that are expected to answer in a round; 0 if nobody knows.
@@ -44,35 +44,35 @@ class UpdateFacts:
     steady: bool = False
     equal: bool = False
     single: bool = True
-    whole: bool = False
+    modular: bool = False
     shapes: Sequence[Shape] = ()
     clients: float = 0.0
     multiplier: float = 0.0
     sum_bound: float | None = None
 
-    def require(self, stage: str, **wanted: bool) -> "UpdateFacts":
-        """Raise :class:`InputError` unless facts are as a stage wants them."""
-        for name, value in wanted.items():
+    def require(self, stage: str, **expected: bool) -> "UpdateFacts":
+        """Raise :class:`InputError` unless facts are as a stage expects them."""
+        for name, value in expected.items():
             if getattr(self, name) != value:
                 raise InputError(f"{stage}: {_WHY[name, value]}")
         return self
 
 
+# What is said where a fact is not as a stage expects it.
 _WHY = {
-    (
-        "steady",
-        True,
-    ): "the length that bounds updates changes from round to round, as the noise of a sum over rounds may not",
-    (
-        "equal",
-        True,
-    ): "devices must count alike, or one with many examples counts more than was promised: weigh uniformly",
-    (
-        "single",
-        True,
-    ): "the algorithm's devices send more than an update, which would travel without it",
-    ("whole", False): "updates are whole numbers here, which only add up: let it come before",
-    ("whole", True): "expected updates of whole numbers: let what makes them whole come before",
+    ("steady", True): (
+        "the length that bounds updates changes from round to round, as the noise of a sum over"
+        " rounds may not"
+    ),
+    ("equal", True): (
+        "devices must count alike, or one with many examples counts more than was promised: weigh"
+        " uniformly"
+    ),
+    ("single", True): (
+        "the algorithm's devices send more than an update, which would travel without it"
+    ),
+    ("modular", False): ("updates are whole numbers here, which only add up: let it come before"),
+    ("modular", True): ("expected updates of whole numbers: let what makes them whole come before"),
 }
 
 
@@ -95,7 +95,9 @@ class Update:
 
     def with_values(self, values: NDArray[Any], size: int | None = None) -> "Update":
         """Return an update of other values."""
-        return replace(self, values=values, size=self.size if size is None else size)
+        if size is None:
+            size = self.size
+        return replace(self, values=values, size=size)
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,12 @@ class StageSeeds:
 
     Attributes:
         common: what all devices and the server know.
-        own: what is a device's, or the server's, alone.
+        private: what is a device's, or the server's, alone.
         subspace: of where a device learns.
     """
 
     common: int
-    own: int
+    private: int
     subspace: int = 0
 
 

@@ -1,7 +1,4 @@
-"""Several stages, one after another.
-
-From a device's change to what travels, and from the sum back.
-"""
+"""Several stages, one after another: from a change to what travels, and from the sum back."""
 
 import math
 from collections.abc import Sequence
@@ -96,9 +93,9 @@ class StageChain:
         seeds: StageSeeds,
     ) -> Update:
         """Return what travels."""
-        for number, (stage, known, kept) in enumerate(
-            zip(self.stages, facts, memory, strict=False)
-        ):
+        # Of facts there is one more: what is known at last.
+        steps = zip(self.stages, facts, memory, strict=False)
+        for number, (stage, known, kept) in enumerate(steps):
             update = stage.on_update(update, known, kept, _for_stage(seeds, number))
         return update
 
@@ -108,6 +105,7 @@ class StageChain:
         """Return the sum of changes, and what stages keep now."""
         kept = list(memory)
         facts = self.facts(memory)
+        # What was done last to updates is undone first.
         for number in reversed(range(len(self.stages))):
             known = replace(facts[number], sum_bound=facts[-1].bound)
             total, kept[number] = self.stages[number].on_sum(
@@ -131,8 +129,8 @@ class StageChain:
                 )
             if not _only_decodes(later):
                 raise InputError(
-                    f"{noise}: {_name(later)} after it works on sums before they have noise, and what"
-                    " it reads there would not be hidden: let it come before"
+                    f"{noise}: {_name(later)} after it works on sums before they have noise, and"
+                    " what it reads there would not be hidden: let it come before"
                 )
             if known.bound is None:
                 raise InputError(
@@ -162,4 +160,5 @@ def _name(stage: Stage) -> str:
 
 def _for_stage(seeds: StageSeeds, number: int) -> StageSeeds:
     common = int(seed_of(seeds.common, number))
-    return replace(seeds, common=common, own=int(seed_of(seeds.own, number)))
+    private = int(seed_of(seeds.private, number))
+    return replace(seeds, common=common, private=private)

@@ -30,17 +30,16 @@ class Compressed(PlainStage):
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded as the encoder says, if it does."""
-        facts.require("compressed", whole=False)
+        facts.require("compressed", modular=False)
         return replace(facts, bound=longest(self.encoder, facts.bound), shapes=())
 
     def on_update(
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
-        content = self.encoder.encode(update.values, seeds.own)
-        return update.with_values(
-            self.encoder.decode(content, len(update.values), seeds.own), len(content)
-        )
+        content = self.encoder.encode(update.values, seeds.private)
+        values = self.encoder.decode(content, len(update.values), seeds.private)
+        return update.with_values(values, len(content))
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Structured(PlainStage):
     """Sends where in a random subspace an update lies; devices learn within it.
 
     Attributes:
-        structure: which subspaces; see ``learning.structured``.
+        structure: which subspaces; see ``learning.subspaces``.
         then: what encodes the coordinates.
     """
 
@@ -61,8 +60,8 @@ class Structured(PlainStage):
             raise InputError(
                 "structured: updates are of something else than weights here: let it come first"
             )
-        within = None if facts.bound is None else facts.bound * _ROTATED
-        return replace(facts, bound=longest(self.then, within), shapes=())
+        bound = None if facts.bound is None else facts.bound * _ROTATED
+        return replace(facts, bound=longest(self.then, bound), shapes=())
 
     def on_update(
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
@@ -70,17 +69,16 @@ class Structured(PlainStage):
         """Return what the server decodes, and how many bytes travelled."""
         subspace = self.structure.subspace(facts.shapes, seeds.subspace)
         coordinates = subspace.coordinates(update.values)
-        content = self.then.encode(coordinates, seeds.own)
-        return update.with_values(
-            subspace.expand(self.then.decode(content, len(coordinates), seeds.own)), len(content)
-        )
+        content = self.then.encode(coordinates, seeds.private)
+        received = self.then.decode(content, len(coordinates), seeds.private)
+        return update.with_values(subspace.expand(received), len(content))
 
 
 @dataclass(frozen=True)
 class WholeNumbers(PlainStage):
     """Sends whole numbers that add up exactly, modulo a power of two.
 
-    What secure aggregation masks.
+    That is the form that secure aggregation masks.
 
     Rounding makes updates longer: noise is scaled to the bound after it, by ``Modular.longest``.
     That is 2.3 bounds for numbers of 2 bits, 1.05 for 4 and 1.0001 for 16.
@@ -101,20 +99,21 @@ class WholeNumbers(PlainStage):
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that updates are whole numbers, and how much longer than before."""
-        facts.require("whole", whole=False, equal=True, single=True)
+        facts.require("whole", modular=False, equal=True, single=True)
         if facts.bound is None:
             raise InputError(
                 "whole: an update may be of any length here, and sums could go around: clip before"
             )
-        return replace(facts, whole=True, bound=self._grid(facts.bound).longest(facts.count))
+        return replace(facts, modular=True, bound=self._grid(facts.bound).longest(facts.count))
 
     def on_update(
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
         """Return the whole numbers."""
         grid = self._grid(facts.bound)
-        found = grid.encode(update.values, seeds.common, seeds.own)
-        return update.with_values(found, -(-len(found) * grid.width // 8))
+        numbers = grid.encode(update.values, seeds.common, seeds.private)
+        # As many bits as a sum has, up to whole bytes.
+        return update.with_values(numbers, -(-len(numbers) * grid.width // 8))
 
     def on_sum(
         self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
@@ -125,10 +124,10 @@ class WholeNumbers(PlainStage):
                 f"whole: expected {self.clients} clients at most, {total.clients} answered"
             )
         grid = self._grid(facts.bound)
-        whole: Any = total.change & np.uint32((1 << grid.width) - 1)
-        return replace(
-            total, change=grid.decode(whole, facts.count, seeds.common).astype(np.float64)
-        ), memory
+        # Sums of 32 bits may have gone around, which the modulus takes away.
+        numbers: Any = total.change & np.uint32((1 << grid.width) - 1)
+        change = grid.decode(numbers, facts.count, seeds.common).astype(np.float64)
+        return replace(total, change=change), memory
 
     def _grid(self, bound: float | None) -> Grid:
         return Grid(bound or 1.0, self.clients, self.bits)
