@@ -101,4 +101,6 @@ def _lower(successes: int, trials: int, level: float) -> float:
     # Imported here: nothing else in the room needs scipy's distributions.
     from scipy.stats import beta
 
-    return float(beta.ppf(level, successes, trials - successes + 1)) if successes else 0.0
+    if not successes:
+        return 0.0
+    return float(beta.ppf(level, successes, trials - successes + 1))

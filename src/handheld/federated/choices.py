@@ -16,6 +16,7 @@ from handheld.federated import algorithms, stages, updates
 from handheld.federated.learning import subspaces
 from handheld.federated.user_code import said
 
+# Names of configurations: what a table may be called, and what it makes.
 ALGORITHMS = {
     "fedavg": algorithms.FedAvg,
     "fedsgd": algorithms.FedSGD,
@@ -71,6 +72,7 @@ class Choice:
                 raise InputError(f"{entry}: {name} has no {attribute!r}; expected {expected}")
 
 
+# What each must have: an own class that lacks it is refused before the first round.
 ALGORITHM = Choice(ALGORITHMS, ("corrects", "init", "adjust", "keep", "apply"))
 ROBUST_MEAN = Choice(ROBUST, ("mean",))
 STAGE = Choice(STAGES, ("start", "after", "on_update", "on_sum"))
@@ -97,6 +99,7 @@ def named(choice: Choice, table: Any, entry: str, *, folder: Path) -> Any:
             attribute.
     """
     name = str(table.get("name")) if isinstance(table, dict) else ""
+    # A colon: none of ours has one.
     is_own = ":" in name
     if not is_own and name not in choice.classes:
         names = ", ".join([*choice.classes, "package.module:Class"])

@@ -57,6 +57,7 @@ PLAIN_ENTRIES = (
     "eval_every",
     "seed",
 )
+# Tables of the first level; [[stages]] is a list of them.
 _TABLES = (
     "data",
     "model",

@@ -89,6 +89,7 @@ class UserDataConfig:
         Raises:
             InputError: a split that is none of examples.
         """
+        # Functions, as only one of them is called.
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), self.users, seed=seed),
             "shards": lambda: partitions.by_shards(
@@ -178,6 +179,7 @@ def learner_of(
         population = _letters(data, folder)
     else:
         population = _pictures(data, folder, seed)
+    # Read before the network is made: its shape comes of the examples.
     users = population.users
     shape = users.examples.inputs.shape[1:]
     return ModuleLearner(

@@ -270,6 +270,7 @@ def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float
     """
     require_target(target_epsilon)
     high = 1.0
+    # Doubled until it promises enough: nobody knows beforehand how much noise that is.
     while promised(high) > target_epsilon:
         high *= 2
         if high > _MOST_SEARCHED:
@@ -299,6 +300,7 @@ def require_target(epsilon: float) -> None:
 
 @lru_cache(maxsize=4096)
 def _fixed(multiplier: float, rounds: int, cohort: int, population: int, delta: float) -> float:
+    # Of everybody, in all rounds: no drawing can promise less.
     everybody = _gaussian(multiplier / (2 * math.sqrt(rounds)), delta)
     if multiplier == 0 or cohort == population:
         return everybody
@@ -318,6 +320,7 @@ def _renyi(
     More rounds have their multiples.
     """
     dp = _accounting()
+    # Fine where epsilons of a few units have their best order, coarse above.
     fine = [1 + step / 10 for step in range(1, 100)]
     orders = np.array([*fine, *range(11, 64), 128, 256, 512, 1024])
     accountant = dp.rdp.RdpAccountant(orders, dp.NeighboringRelation.REPLACE_ONE)
@@ -372,7 +375,9 @@ def _gaussian(multiplier: float, delta: float) -> float:
 
 def _moved(relation: str) -> float:
     """Return by how many bounds one device moves a sum: its data leaves, and other data comes."""
-    return 2.0 if relation == "replace_one" else 1.0
+    if relation == "replace_one":
+        return 2.0
+    return 1.0
 
 
 def _require_multiplier(multiplier: float) -> None:

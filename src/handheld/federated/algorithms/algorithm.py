@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handheld.federated.algorithms.total import Total
 
+# Weights and updates; sums of them are float64.
 Floats = NDArray[np.float32]
 
 

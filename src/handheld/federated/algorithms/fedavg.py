@@ -29,6 +29,7 @@ class FedAvg:
     """
 
     rate: float = 1.0
+    # Devices of federated averaging keep nothing between rounds.
     corrects = False
 
     def __post_init__(self) -> None:
@@ -51,4 +52,5 @@ class FedAvg:
 
     def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
+        # In float64 until it is done: the total is.
         return state.after((state.weights + self.rate * total.mean).astype(np.float32))

@@ -30,4 +30,5 @@ class FedProx(FedAvg):
 
     def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
         """Return the gradient of the loss and the pull."""
+        # The gradient of mu / 2 times the squared distance.
         return gradient + self.mu * (here - state.weights)

@@ -55,6 +55,7 @@ class TrimmedMean:
         out = math.ceil(round(self.beta * clients, 9))
         if 2 * out >= clients:
             raise InputError(f"leaving out {out} at either end leaves none of {clients} clients")
+        # Partitioned, not sorted: what is left needs no order.
         kept = np.partition(changes, (out, clients - out - 1), axis=0)[out : clients - out]
         return Total(kept.mean(axis=0, dtype=np.float64), 1.0, clients)
 

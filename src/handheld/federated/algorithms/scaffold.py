@@ -39,6 +39,7 @@ class Scaffold(FedAvg):
 
     def init(self, weights: Floats) -> ServerState:
         """Return the state before the first round."""
+        # Of zeros the first round is one of federated averaging, as in the paper.
         return ServerState(weights, kept={"correction": np.zeros_like(weights)})
 
     def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
@@ -58,6 +59,7 @@ class Scaffold(FedAvg):
         if total.extra is None:
             raise InputError("expected how devices' corrections changed, got none")
         weights = (state.weights + self.rate * total.mean).astype(np.float32)
+        # A round asks a sample: the mean of its devices' changes stands for their share of all.
         share = total.clients / self._devices(total)
         change = total.extra / total.weight * share
         return state.after(

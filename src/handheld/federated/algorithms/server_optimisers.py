@@ -97,5 +97,6 @@ class FedYogi(FedAdam):
         return before - (1 - self.beta2) * mean**2 * np.sign(before - mean**2)
 
 
+# What is kept is float32, as weights are: half of the memory, and of checkpoints.
 def _narrow(x: Doubles) -> NDArray[np.float32]:
     return x.astype(np.float32)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.federated.updates import _kernels
 
+# Sums of many float32 updates lose their last digits in float32.
 Doubles = NDArray[np.float64]
 
 

@@ -96,4 +96,6 @@ class FSVRG:
 
 def _geometric_sum(factor: float, count: int) -> float:
     """Return 1 + factor + ... + factor^(count - 1)."""
-    return count if factor == 1 else (1 - factor**count) / (1 - factor)
+    if factor == 1:
+        return count
+    return (1 - factor**count) / (1 - factor)

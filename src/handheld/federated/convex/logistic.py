@@ -145,6 +145,7 @@ def examples_of(
 
 
 def _device(rows: Sparse) -> SparseDevice:
+    # Numbered anew, so that a device's arrays are as long as what it touches.
     touched, columns = np.unique(rows.columns, return_inverse=True)
     local_columns = columns.astype(np.int32)
     local_rows = Sparse(rows.offsets, local_columns, rows.values, rows.labels, len(touched))

@@ -56,6 +56,7 @@ def rounds(
         moved = momentum * moved + (after - weights)
         weights = weights + moved
         number += 1
+        # Not a step later: what follows would be no numbers either.
         if not np.isfinite(weights).all():
             raise TrainingError(
                 f"after round {number} weights are not finite: take a lower rate or less momentum"

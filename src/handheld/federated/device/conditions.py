@@ -87,6 +87,7 @@ class LearningGate:
     def unmet(self) -> tuple[str, ...]:
         """Return why the device may not learn now; nothing if it may."""
         now = self.clock()
+        # An answer is asked for again once it is too old, not each step.
         if now - self._asked >= self.every:
             self._unmet = self.conditions.unmet(self.sensors.read())
             self._asked = now

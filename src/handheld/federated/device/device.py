@@ -103,6 +103,7 @@ class ClientDevice:
         self.store = store
         self.gate = gate
         self.budget = budget or LearningBudget()
+        # Its length tells a task for another model before anything is learned.
         self.vector = Vector(self.module)
         self.loss = loss
         self._clock = clock
@@ -212,6 +213,7 @@ class ClientDevice:
             personal_weights, statistics = personal
             set_weights(served, personal_weights)
         if statistics is not None and len(statistics):
+            # Of the shared model where it serves, or those that were fitted to the user.
             self._layout().statistics.put(served, statistics)
         return served
 
@@ -230,6 +232,7 @@ class ClientDevice:
 
     @property
     def _personal_path(self) -> Path:
+        # Beside the store, so that a device's files are found together.
         return self.store.path.with_suffix(".own.npz")
 
     def _may_go_on(self) -> "_MayGoOn":
@@ -268,4 +271,6 @@ class _MayGoOn:
         # Asking for the memory takes longer than many a step: not where there is no limit.
         if budget.megabytes < np.inf and resident_megabytes() > budget.megabytes:
             return (f"more than {budget.megabytes:g} MB are in use",)
-        return () if self._gate is None else self._gate.unmet()
+        if self._gate is None:
+            return ()
+        return self._gate.unmet()

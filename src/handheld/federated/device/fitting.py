@@ -53,6 +53,7 @@ class ExampleFitting:
             raise
         except Exception:  # whatever a module or a loss raises
             fitting = self._fitting(examples)
+            # An error that no example brings by itself is of the whole: the caller gets it.
             if len(fitting) == len(examples):
                 raise
             return function(fitting), fitting
@@ -96,4 +97,6 @@ class ExampleFitting:
             raise
         except Exception as error:  # whatever a module or a loss raises
             return said(error)
-        return "" if np.isfinite(scores.losses).all() else f"its loss is {scores.losses[0]}"
+        if np.isfinite(scores.losses).all():
+            return ""
+        return f"its loss is {scores.losses[0]}"

@@ -49,7 +49,9 @@ def bus_property(path: Sequence[str]) -> str | None:
         return None
     # busctl prints a type and a value, such as "u 4".
     words = done.stdout.split()
-    return words[-1] if done.returncode == 0 and words else None
+    if done.returncode == 0 and words:
+        return words[-1]
+    return None
 
 
 @dataclass(frozen=True)

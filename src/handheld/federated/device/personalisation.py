@@ -130,6 +130,7 @@ def personalise(
         InputError: weights of another model, or fewer than two examples.
     """
     settings = personalisation or Personalisation()
+    # Both are told in one error: examples of another model do not say which is wrong.
     count = len(Vector(module))
     if weights.shape != (count,) or len(examples) < 2:
         raise InputError(
@@ -148,6 +149,7 @@ def personalise(
     )
     # The folds' use of the seed: the order of learning takes it together with a user and a round.
     order = np.random.default_rng(seed).permutation(len(examples))
+    # Fewer examples than folds: each is a fold then.
     held_out = np.array_split(order, min(settings.folds, len(examples)))
     folds = _Folds(fitting, len(held_out))
     for rows in held_out:
@@ -319,7 +321,9 @@ class _Head:
 def _layer_of(name: str) -> str:
     """Return the layer that a weight belongs to, also if ``nn.utils.parametrize`` computes it."""
     layer, is_parametrised, _ = name.partition(".parametrizations.")
-    return layer if is_parametrised else name.rpartition(".")[0]
+    if is_parametrised:
+        return layer
+    return name.rpartition(".")[0]
 
 
 def save(path: str | os.PathLike[str], personal: PersonalModel, shared: Floats) -> None:
@@ -360,5 +364,6 @@ def load(path: str | os.PathLike[str], shared: Floats) -> tuple[Floats, Doubles]
     return weights, statistics
 
 
+# Cheaper to keep and to compare than the shared weights themselves.
 def _digest(weights: Floats) -> str:
     return hashlib.sha256(weights.tobytes()).hexdigest()

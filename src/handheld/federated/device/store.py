@@ -30,6 +30,7 @@ create table if not exists examples (
 create index if not exists by_age on examples (added);
 """
 _LOG = logging.getLogger(__name__)
+# Columns of the table, in the order in which examples are given.
 _NAMES = ("input", "target")
 _NUMBERS = "biuf"  # numpy's letters for yes or no, whole, without a sign, with a point
 _DAY = 86_400  # seconds
@@ -128,6 +129,7 @@ class ExampleStore:
                 f"{self.path} cannot be used as a store of examples: {error.strerror}"
             ) from error
         with self._open() as connection:
+            # Here, and not with the first example, a file that is something else is refused.
             connection.executescript(_TABLES)
 
     def __len__(self) -> int:
@@ -195,6 +197,7 @@ class ExampleStore:
         """Remove everything."""
         with self._open() as connection:
             connection.execute("delete from examples")
+            # An empty store takes examples of any type and shape.
             connection.execute("delete from kind")
 
     def _require_classes(self, target: NDArray[np.generic]) -> None:

@@ -37,5 +37,6 @@ def copied(module: nn.Module) -> nn.Module:
 
 def _computed(layer: nn.Module) -> dict[int, torch.Tensor]:
     """Return copies of what a layer's hooks computed, by the identity of each."""
+    # Hooks write plain attributes, beside the parameters they come of.
     tensors = [value for value in vars(layer).values() if isinstance(value, torch.Tensor)]
     return {id(value): value.detach().clone() for value in tensors if not value.is_leaf}

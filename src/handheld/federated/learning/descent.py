@@ -16,6 +16,7 @@ from handheld.federated.learning.users import Examples
 
 # Use of a device's random numbers for what layers draw; 0 is the order of its examples.
 _DRAWS = 1
+# Layers that normalise by a batch's own means while they learn.
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -90,6 +91,7 @@ class Descent:
             adjusted = task.algorithm.adjust(
                 self._gradient, self._weights, self._server, self._state
             )
+            # Within the subspace, so that what is sent tells all that was learned.
             self._weights -= task.rate * within(self._subspaces, adjusted[None])[0]
         self._loss += float(losses.detach().sum())
         self._seen += len(losses)
@@ -142,6 +144,7 @@ def _single_numbers_by_kept_means(module: nn.Module) -> Iterator[None]:
             yield
     finally:
         for norm in norms:
+            # As it was found: what follows may be another device's training.
             norm.train()
 
 

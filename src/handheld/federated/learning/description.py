@@ -31,6 +31,7 @@ def contents(module: nn.Module, inputs: torch.Tensor | None) -> Plain:
         module: with its first weights.
         inputs: (batch, ...) to answer; None: there are none.
     """
+    # By content: another file with the same weights is the same network.
     held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     tensors = {name: array_digest(_array(value)) for name, value in held.items()}
     return {"tensors": tensors, "answers": {ABOUT: _answers(module, inputs)}}
@@ -59,7 +60,9 @@ def _answers(module: nn.Module, inputs: torch.Tensor | None) -> list[float]:
             outputs = copied(module).eval()(inputs)
     except Exception:  # whatever a user's module raises: learning says so
         return []
-    return _numbers(outputs) if isinstance(outputs, torch.Tensor) else []
+    if isinstance(outputs, torch.Tensor):
+        return _numbers(outputs)
+    return []
 
 
 def _numbers(outputs: torch.Tensor) -> list[float]:
@@ -69,4 +72,6 @@ def _numbers(outputs: torch.Tensor) -> list[float]:
 def _array(value: torch.Tensor) -> NDArray[Any]:
     """Return a tensor's bytes as numbers: numpy has no type for some."""
     flat = value.detach().contiguous().flatten()
-    return flat.view(torch.uint8).numpy() if flat.numel() else np.empty(0, np.uint8)
+    if flat.numel():
+        return flat.view(torch.uint8).numpy()
+    return np.empty(0, np.uint8)

@@ -148,6 +148,7 @@ def per_user(evaluated: ExampleScores, partition: Partition) -> PerUser:
 
     Raises :class:`InputError` where no device has any.
     """
+    # Devices without examples have no figures, and would make means of nothing.
     users = np.flatnonzero(partition.sizes)
     if not len(users):
         raise InputError("no device has examples to evaluate on")

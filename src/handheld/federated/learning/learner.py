@@ -62,7 +62,9 @@ class ClientWork:
             return 0
         batches = -(-examples // self._batch(examples))
         steps = max(1, round(self.epochs * batches))
-        return steps if self.steps is None else min(steps, self.steps)
+        if self.steps is None:
+            return steps
+        return min(steps, self.steps)
 
     def examples_seen(self, examples: int) -> float:
         """Return how many examples a device with so many goes through, each as often as it does."""
@@ -80,7 +82,9 @@ class ClientWork:
                 remaining -= 1
 
     def _batch(self, examples: int) -> int:
-        return max(1, examples) if self.batch is None else self.batch
+        if self.batch is None:
+            return max(1, examples)
+        return self.batch
 
 
 class Subspace(Protocol):
@@ -137,6 +141,7 @@ class ClientTask:
 
     def subspace_seed(self, user: int) -> int:
         """Return the seed of the subspace in which a device learns in this round."""
+        # One more than the number: seeds take no -1, which is the server's.
         return int(seed_of(self.seed, _SUBSPACE, self.state.round, user + 1))
 
 

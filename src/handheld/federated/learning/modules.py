@@ -99,6 +99,7 @@ class ModuleLearner:
         self.vector = self.layout.weights
         self.first = self.vector.of(self.module)
         self._first_statistics = self.layout.statistics.of(self.module)
+        # Attributes that no buffer holds would go from one device to the next.
         self._plain = PlainState.of(self._original, self._forward)
         self._structure = structure(self.module)
         self.at_once = at_once or (_AT_ONCE if self._may_go_side_by_side() else 1)
@@ -260,6 +261,7 @@ class ModuleLearner:
             return Learned.failed(raised(error))
 
     def _forward(self, module: nn.Module) -> None:
+        # One batch is enough to see what a forward pass moves.
         for rows in self._batches()[:1]:
             with torch.random.fork_rng(devices=[]), torch.no_grad():
                 module(batch_of(self.users.examples, rows)[0])

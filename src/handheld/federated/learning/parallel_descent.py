@@ -1,7 +1,8 @@
-"""Descent of many devices in one go (``torch.func.vmap``), where it gives the same as each alone."""
+"""Descent of many devices in one go (``torch.func.vmap``), where that changes nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -33,8 +34,10 @@ class PaddedBatches:
     def of(cls, task: ClientTask, users: Sequence[int], population: Users) -> "PaddedBatches":
         """Return the batches of some devices in a round."""
         batches = [_batches_of(task, user, population) for user in users]
+        # As many as the device that goes most; the others stand still.
         steps = max(map(len, batches))
-        batch = max((len(rows) for device in batches for rows in device), default=0)
+        sizes = [len(rows) for rows in chain.from_iterable(batches)]
+        batch = max(sizes, default=0)
         padded = cls(
             np.zeros((len(users), steps, batch), np.int64), torch.zeros(len(users), steps, batch)
         )
@@ -81,6 +84,7 @@ def learn_in_parallel(
     losses = torch.zeros(len(users))
     subspaces = task.subspaces(users, shapes)
     model.layout.train(model.module)
+    # Weights come as arguments; only buffers are the module's own.
     model.layout.constants.restore(model.module)
     for step in range(batches.rows.shape[1]):
         counted = batches.counted[:, step]
@@ -161,6 +165,7 @@ def difference(
         rows: (devices, batch) numbers of examples.
         counted: (devices, batch) 1 where an example counts, 0 where it is padding.
     """
+    # Without padding: what comes of it is what side by side has to be.
     alone = []
     for numbers, counts in zip(rows, counted.bool().numpy(), strict=True):
         alone.append(_gradient(one_by_one, examples, numbers[counts]))

@@ -82,11 +82,8 @@ def _same(one: Any, other: Any, depth: int) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, torch.Tensor):
-        is_alike = one.shape == other.shape and one.dtype == other.dtype
-        return is_alike and bool(torch.equal(one, other))
-    if isinstance(one, np.ndarray):
-        return bool(np.array_equal(one, other))
+    if isinstance(one, torch.Tensor | np.ndarray):
+        return _same_numbers(one, other)
     if isinstance(one, list | tuple | dict):
         return _same_items(one, other, depth)
     # Objects that say nothing of when they are alike are compared by what they hold.
@@ -96,6 +93,14 @@ def _same(one: Any, other: Any, depth: int) -> bool:
         return bool(one == other)
     except Exception:  # a comparison that has no answer
         return False
+
+
+def _same_numbers(one: Any, other: Any) -> bool:
+    """Whether two tensors, or two arrays, hold the same."""
+    if isinstance(one, np.ndarray):
+        return bool(np.array_equal(one, other))
+    # Torch compares numbers of two types.
+    return one.dtype == other.dtype and bool(torch.equal(one, other))
 
 
 def _same_items(one: Any, other: Any, depth: int) -> bool:

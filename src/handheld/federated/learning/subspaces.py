@@ -83,8 +83,11 @@ class LowRank:
 
     def subspace(self, shapes: Sequence[Shape], seed: int) -> "LowRankSubspace":
         """Return matrices of low rank, with fresh random factors."""
+        # The server draws the same: bases never travel.
         rng = np.random.default_rng(seed)
-        return LowRankSubspace(tuple(LowRankMatrix(shape, self._basis(shape, rng)) for shape in shapes))
+        return LowRankSubspace(
+            tuple(LowRankMatrix(shape, self._basis(shape, rng)) for shape in shapes)
+        )
 
     def _basis(self, shape: Shape, rng: np.random.Generator) -> torch.Tensor | None:
         # Biases have one dimension, and a small matrix has no lower rank.
@@ -93,6 +96,7 @@ class LowRank:
         longer = max(shape[0], _size(shape) // shape[0])
         if longer <= self.rank:
             return None
+        # Orthonormal columns of Gaussian ones: no direction is more likely than another.
         drawn = torch.from_numpy(rng.standard_normal((longer, self.rank)).astype(np.float32))
         basis: torch.Tensor = torch.linalg.qr(drawn)[0]
         return basis
@@ -172,7 +176,9 @@ def _split(x: Floats, sizes: Sequence[int]) -> list[torch.Tensor]:
 
 def _upright(matrix: torch.Tensor) -> torch.Tensor:
     rows, columns = matrix.shape
-    return matrix if rows >= columns else matrix.T
+    if rows >= columns:
+        return matrix
+    return matrix.T
 
 
 def _size(shape: Shape) -> int:

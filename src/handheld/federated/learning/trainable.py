@@ -55,6 +55,7 @@ class TrainableModule:
         Without statistics its own are used as they are.
         """
         values = self.layout.statistics.of(self.module) if statistics is None else statistics
+        # Gradients are bound too: those of an earlier device must not be left in the module.
         gradients = torch.zeros(len(self.layout.weights))
         self.layout.bind(self.module.eval(), torch.from_numpy(weights.copy()), gradients, values)
 
@@ -69,6 +70,7 @@ def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     )
     if targets.dim() == 1:
         return lost
+    # An example counts as one, however many of its letters are asked for.
     asked = (targets >= 0).sum(dim=tuple(range(1, targets.dim()))).clamp(min=1)
     return lost.view(targets.shape).flatten(1).sum(dim=1) / asked
 
@@ -109,6 +111,7 @@ def batch_of(
             whole ones as int64, as embeddings take them. Targets: classes as int64, numbers as
             float32.
     """
+    # Rows of a memory map or a transposed array have no order that torch can take.
     inputs = np.ascontiguousarray(examples.inputs[rows])
     if inputs.dtype == np.uint8:
         return torch.from_numpy(inputs).float() / 255, _tensor(examples.targets[rows])

@@ -29,6 +29,7 @@ class Examples:
     targets: NDArray[Any]
 
     def __post_init__(self) -> None:
+        # Numbers that do not fit would be an error of torch's, of one device in some round.
         if len(self.inputs) != len(self.targets):
             raise InputError(
                 f"{len(self.inputs)} inputs, but {len(self.targets)} targets:"

@@ -253,18 +253,19 @@ def _statistics_of(
     of_norms: set[str] = set()
     moving: set[str] = set()
     for prefix, layer in copy.named_modules():
-        if not isinstance(layer, _NormBase):
-            continue
-        names = {f"{prefix}.{name}".lstrip(".") for name, _ in layer.named_buffers()}
-        of_norms |= names
-        # A layer that its owner keeps in evaluation mode, or whose momentum is 0, never moves its
-        # means.
-        if layer.training and layer.momentum != 0 and not fixed:
-            moving |= names
-    if forward is not None and not of_norms.issuperset(name for name, _ in copy.named_buffers()):
+        if isinstance(layer, _NormBase):
+            names = {f"{prefix}.{name}".lstrip(".") for name, _ in layer.named_buffers()}
+            of_norms |= names
+            moving |= names if _learns_means(layer) and not fixed else set()
+    if forward is not None and not of_norms.issuperset(buffers):
         # Of layers that are not torch's only a forward pass tells.
         moving |= _moved(copy, forward) - of_norms
     return moving.intersection(buffers)
+
+
+def _learns_means(layer: _NormBase) -> bool:
+    # One that its owner keeps in evaluation mode, or whose momentum is 0, never moves its means.
+    return layer.training and layer.momentum != 0
 
 
 def _moved(module: nn.Module, forward: Callable[[nn.Module], object]) -> set[str]:

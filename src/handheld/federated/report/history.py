@@ -72,6 +72,7 @@ class TensorBoard:
         require_tensorboard()
         from torch.utils.tensorboard import SummaryWriter
 
+        # Any: TensorBoard has no types.
         self._writer: Any = SummaryWriter(str(folder), purge_step=start)
 
     def add(self, row: Mapping[str, float]) -> None:

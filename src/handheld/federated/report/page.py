@@ -110,7 +110,9 @@ def _took_part(plan: Plan, rounds: int, population: int) -> str:
 
 def _best(rows: Rows) -> str:
     accuracies = [row["test_accuracy"] for row in rows if "test_accuracy" in row]
-    return f", {percent(accuracies[-1])} of the test examples right" if accuracies else ""
+    if not accuracies:
+        return ""
+    return f", {percent(accuracies[-1])} of the test examples right"
 
 
 def figures(rows: Rows) -> list[Figure]:
@@ -156,6 +158,7 @@ def _losses(rows: Rows) -> list[Figure]:
 
     Where they part, devices learn by heart.
     """
+    # Without a test there is nothing beside which the loss of learning could stand.
     if not any("test_loss" in row for row in rows):
         return []
     names = {"devices, while they learn": "loss", "test": "test_loss"}
@@ -201,6 +204,7 @@ def _promised(rows: Rows) -> Iterator[Figure]:
     }
     for column, name in names.items():
         points = [(row["round"], row[column]) for row in rows if column in row]
+        # What never changed is in the settings.
         if len({value for _, value in points}) > 1:
             title = f"{name} against round"
             up = AxisWords(name, _short_text)
@@ -258,6 +262,7 @@ def settings(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _figure(curves: Mapping[str, Curve], title: str, across: AxisWords, up: AxisWords) -> Figure:
+    # A name in the legend without a curve would be looked for.
     drawn = {name: curve for name, curve in curves.items() if curve}
 
     def draw(width: int) -> Markup:

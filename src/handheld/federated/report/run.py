@@ -54,6 +54,7 @@ def write_run(
     population = len(learner.examples)
     if delta is not None:
         plan = replace(plan, delta=delta)
+    # By the rounds that were, which may be fewer than planned.
     promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
     folder.mkdir(parents=True, exist_ok=True)
     _write_model(folder / "model.safetensors", learner, run)

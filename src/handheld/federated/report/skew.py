@@ -56,6 +56,7 @@ def _classes(
     # Labels may be any numbers.
     names, codes = np.unique(labels, return_inverse=True)
     counts = partition.counts(codes, len(names))
+    # In the order of the labels, as a reader looks for them.
     commonest = np.sort(np.argsort(-counts.sum(axis=0), kind="stable")[:_CLASSES])
     rows = []
     for number in commonest.tolist():

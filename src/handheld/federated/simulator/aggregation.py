@@ -66,12 +66,16 @@ class RoundResults:
     @property
     def answered(self) -> int:
         """How many devices sent something that counts."""
-        return 0 if self.total is None else self.total.clients
+        if self.total is None:
+            return 0
+        return self.total.clients
 
 
 def _sum_of(one: Total | None, other: Total | None) -> Total | None:
     if one is None or other is None:
-        return one if other is None else other
+        if other is None:
+            return one
+        return other
     return one + other
 
 
@@ -110,7 +114,9 @@ def jobs_of(
     """
     plan = setup.plan
     examples = setup.learner.examples[users]
+    # The longest first, so that no worker begins one when the others are done.
     ranked: list[int] = users[np.argsort(-examples, kind="stable")].tolist()
+    # Nothing is weighed where all devices count alike.
     max_weight = 0.0
     if ranked and not plan.alike:
         max_weight = plan.max_weight * max(1.0, float(np.median(examples)))
@@ -163,6 +169,7 @@ def after(
         state = replace(state, statistics=_averaged(plan, now.state, results))
         states = {**states, **results.states} if results.states else states
     times = now.times.copy()
+    # All who sent something: privacy counts them, taken or not.
     np.add.at(times, devices.sent, 1)
     row = _figures(setup, now, results, devices, given_up=total is None)
     row |= _evaluated(setup, state)
@@ -225,6 +232,7 @@ def _averaged(plan: Plan, state: ServerState, results: RoundResults) -> Doubles:
     if results.statistics is None:
         return state.statistics
     if plan.robust is None:
+        # By weights, as weights themselves are averaged.
         return results.statistics.mean
     return plan.robust.mean(np.concatenate(results.held_statistics)).mean
 

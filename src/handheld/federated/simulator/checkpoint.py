@@ -118,6 +118,7 @@ def save(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Plain]) ->
     with atomic_path(folder / _NEWEST) as temporary:
         with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
+        # Renamed before the new one takes its place: one whole file is there at any moment.
         if (folder / _NEWEST).exists():
             (folder / _NEWEST).replace(folder / _BEFORE)
 
@@ -177,6 +178,7 @@ def kept_noise(folder: Path) -> KeptNoise | None:
 
 def _noise(about: Mapping[str, Any]) -> KeptNoise | None:
     for stage in about["identity"].get("plan", {}).get("stages", []):
+        # By name, as the plan is told: no class is made of what a file says.
         if stage["class"] == name_of(CentralNoise):
             return KeptNoise(float(stage["values"]["multiplier"]), int(about["round"]))
     return None
@@ -192,6 +194,7 @@ def _whole(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    # No limit, which would refuse large models: the folder is the run's own.
     arrays = read_npz(path, sys.maxsize)
     about = read_json(arrays.pop("about").tobytes())
     if not isinstance(about, dict) or not about.keys() >= _ABOUT:

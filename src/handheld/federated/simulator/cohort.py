@@ -46,7 +46,9 @@ class Cohort:
     @property
     def users(self) -> NDArray[np.int64]:
         """(k,) numbers of those whose updates count: nobody where a round is given up."""
-        return self.answering if self.enough else self.answering[:0]
+        if self.enough:
+            return self.answering
+        return self.answering[:0]
 
 
 def choose(setup: RunSetup, task: ClientTask, clock: float, payload: Payload) -> Cohort:
@@ -95,6 +97,7 @@ def _asked(
     population = setup.population
     count = round(devices.over_selection * plan.cohort)
     if plan.sampling == "poisson":
+        # By the wanted cohort over all, so that privacy accounting knows each one's chance.
         drawn = np.flatnonzero(rng.random(population) < plan.cohort / population)
         # Nobody waits for others to be ready: whether one device is drawn must change nothing
         # about who else answers.
@@ -103,6 +106,7 @@ def _asked(
     if devices.ready >= 1:
         asked = rng.choice(population, min(count, population), replace=False)
         return asked.astype(np.int64), 0.0
+    # In a random order, so that who is ready first is no rule.
     order = rng.permutation(population).astype(np.int64)
     return _first_ready(devices, order, count, clock, rng)
 

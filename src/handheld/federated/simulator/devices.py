@@ -95,6 +95,7 @@ class Devices:
         self, users: NDArray[np.int64], seconds: float, rng: np.random.Generator
     ) -> NDArray[np.bool_]:
         """Return which devices are ready at a time of the simulated clock."""
+        # No numbers are drawn then: plans without hours keep their bits.
         if self.ready >= 1:
             return np.ones(len(users), np.bool_)
         angle = 2 * np.pi * (seconds / _DAY + _longitudes(users))

@@ -124,6 +124,7 @@ def reasons(rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
 
 def _is_in_vain(row: Mapping[str, float]) -> bool:
     """Whether devices answered and none could be taken; empty ones alone are nothing wrong."""
+    # Empty devices are no error: a population may have many of them.
     rejected = row.get("rejected", 0)
     broken = rejected - row.get("rejected_no_examples", 0)
     # Where noise promises something, a rejected update counts as an answer of zeros.

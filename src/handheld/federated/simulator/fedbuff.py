@@ -78,6 +78,7 @@ class _Arrivals:
     def of(cls, setup: RunSetup, now: Checkpoint, payload: Payload) -> "_Arrivals":
         """Return who answers next, and who learns then."""
         flights = list(now.flights)
+        # A checkpoint keeps them in any order.
         heapq.heapify(flights)
         arrivals = cls(flights, now.clock, now.started, [])
         version = now.state.round
@@ -107,6 +108,7 @@ class _Arrivals:
         # From the model that it answered a device would send the same once more.
         busy = {flight.user for flight in self.came if flight.version == version}
         busy.update(flight.user for flight in self.flights)
+        # As many learn at any time, whoever ends first.
         while len(self.flights) < setup.plan.cohort and len(busy) < setup.population:
             flight = self._start(setup, busy, version, payload)
             heapq.heappush(self.flights, flight)

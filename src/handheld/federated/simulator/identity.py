@@ -19,6 +19,7 @@ def identity_of(plan: Plan, learner: PopulationLearner) -> Identity:
     Raises:
         InputError: something in it cannot be told from another of its kind; it says what to do.
     """
+    # By content, field by field: the first difference is named.
     entries = {name: value for name, value in vars(plan).items() if name not in _MAY_CHANGE}
     return {
         "plan": {name: canonical(value, f"plan.{name}") for name, value in entries.items()},

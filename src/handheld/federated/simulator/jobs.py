@@ -118,7 +118,9 @@ class ClientJob:
         return self.states.get(user, np.zeros_like(self.task.state.weights))
 
     def _algorithm_state(self, user: int) -> Floats | None:
-        return self.state_of(user) if self.task.algorithm.corrects else None
+        if self.task.algorithm.corrects:
+            return self.state_of(user)
+        return None
 
 
 class _Collector:
@@ -161,12 +163,14 @@ class _Collector:
             # as any other.
             change = np.zeros_like(job.task.state.weights)
             update = self._sent(user, change)
+        # What a device claims to have is limited, or one could set the mean.
         weight = min(learned.weight, job.max_weight) if job.max_weight else 1.0
         extra = None
         if state is not None:
             self._states[user] = job.task.algorithm.keep(
                 change, learned.distance, job.task.state, state
             )
+            # The change of its correction, which the server adds to its own.
             extra = self._states[user] - state
             self._size += 4 * len(extra)
         if job.error_feedback:
@@ -222,6 +226,7 @@ def _checked_change(learned: Learned, task: ClientTask) -> Floats:
     """
     if learned.error:
         raise RejectedUpdateError("raised", learned.error)
+    # Told apart from errors: a device without data is nothing wrong.
     if learned.weight == 0:
         raise RejectedUpdateError("no_examples", "no examples")
     change = learned.change
@@ -256,7 +261,9 @@ def _require_shapes(learned: Learned, task: ClientTask) -> None:
 
 
 def _stacked(vectors: Sequence[Floats]) -> Floats | None:
-    return np.stack(vectors) if vectors else None
+    if vectors:
+        return np.stack(vectors)
+    return None
 
 
 @contextmanager

@@ -83,6 +83,7 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        # One after another, so that the first thing that is wrong is named by itself.
         self._require_ranges()
         self._require_algorithm()
         if self.error_feedback:
@@ -209,6 +210,7 @@ class Plan:
         Devices that are ready at any hour alike, leave, or come too late change nothing about who
         was drawn; those that are ready at their own hours are not drawn alike.
         """
+        # Who is ready depends on the hour then: not all are drawn alike.
         if self.devices.own_hours:
             return "unknown"
         return self.sampling
@@ -230,6 +232,7 @@ class Plan:
         stays = 1 - devices.dropout_rate
         if self.sampling == "poisson":
             return min(self.cohort, population) * devices.ready * stays
+        # Nobody can be asked who is not ready.
         asked = min(self.drawn(population), devices.ready * population)
         return min(self.cohort, asked * stays)
 
@@ -293,7 +296,9 @@ class Plan:
         return noises[0]
 
     def _delta(self, population: int) -> float:
-        return 1 / (population + 1) if self.delta is None else self.delta
+        if self.delta is None:
+            return 1 / (population + 1)
+        return self.delta
 
     def _with_multiplier(self, noise: CentralNoise, multiplier: float) -> "Plan":
         changed = replace(noise, multiplier=multiplier)

@@ -50,6 +50,7 @@ class RayBackend:
                 raise HandheldError(f"the cluster gave up on devices' learning ({why})") from error
 
     def _start(self, job: ClientJob, state: Any) -> Any:
+        # The model is put once; jobs carry none.
         light = replace(job, task=replace(job.task, state=_SENT_APART))
         return self.work.remote(self.population, state, light)
 

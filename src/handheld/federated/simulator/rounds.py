@@ -214,6 +214,7 @@ class _Keeper:
         self._identity = identity
         self._kept: Checkpoint | None = None
         self._at = time.monotonic()
+        # Entered later: a folder is locked when the run begins, not when it is described.
         self._lock = ExitStack()
 
     def __enter__(self) -> Self:
@@ -244,6 +245,7 @@ class _Keeper:
 def _of_this_delta(setup: RunSetup, rows: Sequence[RoundFigures]) -> tuple[RoundFigures, ...]:
     """Return an earlier run's rows with what noise promises by the delta that the plan has now."""
     plan = setup.plan
+    # Without noise a delta means nothing.
     if not plan.promises or not rows:
         return tuple(rows)
     last = rows[-1]

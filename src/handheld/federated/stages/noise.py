@@ -68,6 +68,7 @@ class CentralNoise(_Noise):
         self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum with noise."""
+        # The bound after all stages: what is hidden is what a device adds to the decoded sum.
         noise = self.draw(facts.sum_bound, facts.count, seeds.private)
         return replace(total, change=total.change + noise), memory
 
@@ -98,6 +99,7 @@ class LocalNoise(_Noise):
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
         """Return the update with noise."""
+        # The bound before the stage: what is hidden is the update as it comes.
         noise = self.draw(facts.bound, facts.count, seeds.private)
         return update.with_values(update.values + noise.astype(np.float32))
 

@@ -153,6 +153,7 @@ class PlainStage:
     @property
     def leaves_sums(self) -> bool:
         """Whether it does nothing to a sum."""
+        # A subclass that overrides it may do anything to sums.
         return type(self).on_sum is PlainStage.on_sum
 
     def start(self) -> Memory:

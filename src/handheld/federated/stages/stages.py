@@ -74,6 +74,7 @@ class StageChain:
 
     def figures(self, memory: Sequence[Memory]) -> dict[str, float]:
         """Return the length at which updates are clipped, and the longest that one device adds."""
+        # Public: they come of sums, which noise hides where there is any.
         figures = {}
         for stage, kept in zip(self.stages, memory, strict=True):
             if isinstance(stage, Clip):
@@ -143,6 +144,7 @@ class StageChain:
 
 def promise(stages: Sequence[Stage]) -> bool:
     """Return whether one of some stages adds noise."""
+    # Noise of multiplier 0 is none: plans are tried so.
     noises = (CentralNoise, LocalNoise, TreeNoise)
     return any(isinstance(stage, noises) and stage.multiplier > 0 for stage in stages)
 

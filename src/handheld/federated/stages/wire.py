@@ -67,6 +67,7 @@ class Structured(PlainStage):
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
+        # The same that the device learned in: both come of one seed.
         subspace = self.structure.subspace(facts.shapes, seeds.subspace)
         coordinates = subspace.coordinates(update.values)
         content = self.then.encode(coordinates, seeds.private)

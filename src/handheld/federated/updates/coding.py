@@ -71,7 +71,9 @@ def compressed(content: bytes) -> bytes:
     table = np.concatenate([present, _two_bytes(shares[counts > 0])])
     length = len(content).to_bytes(4, "little")
     whole = b"".join([_CODED, length, table.tobytes(), coded[:used].tobytes()])
-    return whole if used and len(whole) <= len(content) else _PLAIN + content
+    if used and len(whole) <= len(content):
+        return whole
+    return _PLAIN + content
 
 
 def expanded(content: bytes, limit: int) -> bytes:

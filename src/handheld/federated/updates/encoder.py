@@ -93,6 +93,7 @@ def checked(x: Floats) -> Floats:
 
 def expect(content: bytes, size: int) -> None:
     """Raise :class:`InputError` unless an encoded update has so many bytes."""
+    # Whoever sends another length means another plan, or harm.
     if len(content) != size:
         raise InputError(f"expected an update of {size:,} bytes, got {len(content):,}")
 

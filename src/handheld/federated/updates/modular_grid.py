@@ -109,6 +109,7 @@ class Modular:
         bound = (self.longest(count) / _FLOAT32 / float(step)) ** 2
         numbers = np.empty(len(rotated), np.uint32)
         for attempt in range(_ATTEMPTS):
+            # Another seed each time: the same one would round the same.
             seed = seed_of(own_seed, _ROUNDING, attempt)
             _kernels.round_to_grid(rotated, step, self.highest, seed, numbers)
             signed = numbers.view(np.int32).astype(np.float64)
@@ -135,6 +136,7 @@ class Modular:
                 f" got {list(total.shape)} {total.dtype}"
             )
         signed = total.astype(np.int64)
+        # The upper half of the modulus stands for numbers below zero.
         signed[signed >= 1 << self.width - 1] -= 1 << self.width
         numbers = (signed * float(self._step(size))).astype(np.float32)
         return mixed_back(numbers, count, common_seed)

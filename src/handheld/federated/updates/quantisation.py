@@ -14,6 +14,7 @@ from handheld.federated.updates import _kernels
 from handheld.federated.updates.encoder import Floats, checked, expect, seed_of
 from handheld.federated.updates.rotation import blocks, filled, rotated, rotated_back
 
+# Levels are float32: a wider range has no step.
 _WIDEST = float(np.finfo(np.float32).max)
 _ROUNDING = 1  # use of a seed, apart from that of the rotation
 

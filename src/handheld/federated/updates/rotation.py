@@ -90,6 +90,7 @@ def mixed(x: Floats, seed: int) -> Floats:
     are as many as ``blocks`` says.
     """
     once = _joined(rotated(x, seed))
+    # As many as blocks: each gets as much of every other.
     hands = max(1, len(blocks(len(x))))
     dealt = np.concatenate([once[hand::hands] for hand in range(hands)])
     return _joined(rotated(dealt, int(seed_of(seed, _AGAIN))))

@@ -158,6 +158,7 @@ def with_feedback(
     Returns:
         What travels, and what is left out now.
     """
+    # What was left out is owed: sent a round later it is not lost.
     complete = checked(x) + left_out
     content = encoder.encode(complete, seed)
     return content, complete - encoder.decode(content, len(complete), seed)
