@@ -203,6 +203,7 @@ def _from_factory(name: str, folder: Path) -> _Population:
     targets = users.examples.targets
     if targets.dtype.kind == "f":
         return _Population(users, test, math.prod(targets.shape[1:]))
+    # -1, which asks for nothing, is no class.
     label = int(targets.max(initial=0))
     if label >= _MOST_CLASSES:
         raise InputError(

@@ -57,6 +57,7 @@ class FSVRG:
             share = count / len(problem.data)
             steps = self._descended(problem, device, weights, gradient, (seed, number))
             change[touched] += share * steps
+            # A weight that no example of a device touches goes along the whole gradient alone.
             alone = share * rate * _geometric_sum(1 - rate * problem.l2, count)
             held[touched] += alone
             everywhere += alone

@@ -59,12 +59,14 @@ class Logistic:
     def devices(self) -> tuple[SparseDevice, ...]:
         """What each device holds."""
         users = range(len(self.partition))
+        # One without examples would divide by zero.
         rows_of_users = (self.data.subset(self.partition.of(user)) for user in users)
         return tuple(_device(rows) for rows in rows_of_users if len(rows))
 
     @cached_property
     def holders(self) -> NDArray[np.int64]:
         """(features,) on how many devices each occurs."""
+        # Counted once: the partition does not change.
         holders = np.zeros(self.data.features, np.int64)
         for device in self.devices:
             holders[device.touched] += 1
@@ -107,6 +109,7 @@ class Logistic:
             MissingDependencyError: the extra ``train`` is not installed.
         """
         try:
+            # Imported here: only comparisons need it.
             from scipy.optimize import minimize
         except ImportError as error:
             raise MissingDependencyError(

@@ -49,6 +49,7 @@ class SparseFedAvg:
         """
         change = np.zeros_like(weights)
         for number, device in enumerate(problem.devices):
+            # By round and device: no other device changes its order.
             rng = np.random.default_rng((seed, number))
             count = len(device.rows)
             change[device.touched] += count * self._descended(problem, device, weights, seed, rng)
@@ -68,6 +69,7 @@ class SparseFedAvg:
         touched = device.touched
         count = len(device.rows)
         rate = self.rate * self.fade / (self.fade + number)
+        # Rounded up, and cut to the steps below.
         passes = -(-self.steps // count)
         order = np.concatenate([rng.permutation(count) for _ in range(passes)])
         # A weight is drawn to zero as strongly as all devices that hold it would: see the class.

@@ -49,6 +49,7 @@ class DeviceConditions:
         unmet = []
         for name in ("idle", "charging", "unmetered"):
             is_so: bool | None = getattr(situation, name)
+            # What is not known may be a phone in its user's hand.
             if getattr(self, name) and is_so is not True:
                 unmet.append(f"not known to be {name}" if is_so is None else f"not {name}")
         return tuple(unmet)

@@ -126,10 +126,12 @@ class ClientDevice:
         """
         self._require_task(task)
         may_go_on = self._may_go_on()
+        # Before anything is read: a device in use is left alone at once.
         if not may_go_on():
             return LearningOutcome(None, 0.0, may_go_on.stopped)
         examples = self.store.examples()
         model = self._model()
+        # Known only now: which buffers move is seen on the device's own examples.
         statistics = len(model.layout.statistics)
         if task.state.statistics.shape != (statistics,):
             raise InputError(
@@ -206,6 +208,7 @@ class ClientDevice:
 
         Without the shared model's statistics (m,) those of the module are taken.
         """
+        # A copy of its own, so that learning does not change what serves.
         served = copied(self._original).eval()
         set_weights(served, weights)
         personal = load(self._personal_path, weights)

@@ -84,6 +84,7 @@ def evaluate_examples(
     """
     if not len(examples):
         raise InputError("expected an example or more to evaluate on, got none")
+    # Once: no batch changes them.
     model.begin_evaluation(weights, statistics)
     scores = []
     with torch.no_grad():
@@ -133,6 +134,7 @@ class PerUser:
     def spread(self, name: str) -> dict[str, float]:
         """Return a figure's ``mean``, ``std``, ``p10``, ``median`` and ``p90`` over devices."""
         values = self.figures[name]
+        # Percentiles: a mean over devices hides those that a model serves badly.
         low, median, high = np.percentile(values, [10, 50, 90])
         return {
             "mean": float(values.mean()),

@@ -40,6 +40,7 @@ class ClientWork:
     steps: int | None = None
 
     def __post_init__(self) -> None:
+        # Bounds that NaN fails too.
         if not 0 < self.epochs < np.inf:
             raise InputError(f"work: expected epochs above 0, got {self.epochs}")
         if not 0 < self.rate < np.inf:
@@ -54,6 +55,7 @@ class ClientWork:
     @property
     def is_one_step(self) -> bool:
         """Whether no device goes more than one step in a round, however many examples it has."""
+        # One example is the fewest that a device with any has: then one pass is one step.
         return self.steps == 1 or (self.batch is None and self.steps_of(1) == 1)
 
     def steps_of(self, examples: int) -> int:
@@ -61,6 +63,7 @@ class ClientWork:
         if examples == 0:
             return 0
         batches = -(-examples // self._batch(examples))
+        # A device with examples learns from some, however few epochs there are.
         steps = max(1, round(self.epochs * batches))
         if self.steps is None:
             return steps
@@ -76,6 +79,7 @@ class ClientWork:
         batch = self._batch(examples)
         remaining = self.steps_of(examples)
         while remaining > 0:
+            # Anew in each pass: the same order would be learned from as well.
             order = rng.permutation(examples)
             for start in range(0, examples, batch)[:remaining]:
                 yield order[start : start + batch]
@@ -130,6 +134,7 @@ class ClientTask:
 
     def random(self, user: int, use: int = 0) -> np.random.Generator:
         """Return a device's random numbers of this round, for one of several uses."""
+        # By number and round, not by who learned before: any worker draws the same.
         return np.random.default_rng((self.seed, self.state.round, user, use))
 
     def subspaces(self, users: Sequence[int], shapes: Sequence[Shape]) -> list[Subspace]:
@@ -168,6 +173,7 @@ class Learned:
     @classmethod
     def failed(cls, error: str) -> Self:
         """Return what a device answers that could not learn."""
+        # Weight 0, so that nobody counts it by mistake.
         return cls(np.empty(0, np.float32), 0.0, 0.0, 0.0, error=error)
 
 
@@ -230,6 +236,7 @@ def check(learner: PopulationLearner, work: ClientWork) -> None:
 
     Raises :class:`InputError`.
     """
+    # Optional, so that a learner of the user's own is short.
     checks: Callable[[], None] | None = getattr(learner, "check", None)
     if checks is not None:
         checks()

@@ -37,6 +37,7 @@ class RandomMask:
 
     def subspace(self, shapes: Sequence[Shape], seed: int) -> "MaskedSubspace":
         """Return the weights that are changed."""
+        # All arrays are one vector: a mask knows nothing of layers.
         count = sum(map(_size, shapes))
         return MaskedSubspace(count, positions(count, self.share, seed))
 
@@ -131,6 +132,7 @@ class LowRankMatrix:
         """Return what tells the nearest array to one of these numbers."""
         if self.basis is None:
             return array
+        # A product with orthonormal columns is the projection on them.
         return (self.basis.T @ _upright(array.view(self.shape[0], -1))).flatten()
 
     def expand(self, factor: torch.Tensor) -> torch.Tensor:

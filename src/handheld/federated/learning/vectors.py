@@ -37,8 +37,10 @@ class Vector:
     def __init__(self, module: nn.Module):
         self.shapes: dict[str, torch.Size] = {}
         for name, parameter in module.named_parameters():
+            # Lazy layers have shapes after their first batch.
             if isinstance(parameter, nn.UninitializedParameter):
                 raise InputError(f"{name} has no shape yet: run the module on a batch before")
+            # Frozen: all devices have it, and it never travels.
             if not parameter.requires_grad:
                 continue
             if parameter.dtype != torch.float32:
@@ -66,6 +68,7 @@ class Vector:
 
     def views(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the weights that lie in a vector (n,), by name, without a copy."""
+        # In the order of named_parameters, which is that of the module's code.
         views: dict[str, torch.Tensor] = {}
         start = 0
         for name, shape in self.shapes.items():
@@ -79,6 +82,7 @@ class Vector:
         gradient_views = self.views(gradients)
         for name, parameter in module.named_parameters():
             if name in weight_views:
+                # Views: a step along the vector is a step of all arrays at once, without copies.
                 parameter.data = weight_views[name]
                 parameter.grad = gradient_views[name]
 
@@ -119,6 +123,7 @@ class Statistics:
             raise InputError(f"expected {len(self)} statistics, got {list(values.shape)}")
         if not self.shapes:
             return
+        # By name: a module may have replaced a buffer by another tensor.
         buffers = dict(module.named_buffers())
         start = 0
         for name, shape in self.shapes.items():
@@ -282,6 +287,7 @@ def _differ(before: torch.Tensor, after: torch.Tensor | None) -> bool:
     """Whether a buffer moved; one of another shape is a cache of the module's."""
     if after is None or before.shape != after.shape:
         return False
+    # What is no number differs from itself, and did not move for that.
     both_nan = (before != before) & (after != after)
     return not bool(((before == after) | both_nan).all())
 

@@ -133,12 +133,14 @@ def _progress(rows: Rows) -> Iterator[Figure]:
     values = [row.get(metric, math.nan) for row in rows]
     for across, positions in costs:
         points = _finite(zip(positions, values, strict=True))
+        # Nothing is drawn against what never grew, such as time without slow devices.
         if points and points[-1][0] > 0:
             yield _figure({name: points}, f"{name} against {across.title}", across, up)
 
 
 def _metric(rows: Rows) -> str:
     """Return by which figure a run is shown: the first that there is."""
+    # What says most to a reader comes first.
     for metric in ("test_accuracy", "loss"):
         if any(metric in row for row in rows):
             return metric
@@ -169,6 +171,7 @@ def _losses(rows: Rows) -> list[Figure]:
 def _devices(rows: Rows) -> list[Figure]:
     """Draw how many devices of each round answered, and how many did not, or in vain."""
     names = {"answered": "answered", "left": "gone", "too late": "late", "not taken": "rejected"}
+    # Lines along zero would say nothing.
     counted = {name: key for name, key in names.items() if any(row.get(key, 0) > 0 for row in rows)}
     curves = {name: _by_round(rows, key) for name, key in counted.items()}
     return _against_rounds(curves, "devices against round", "devices")
@@ -249,6 +252,7 @@ def settings(plan: Plan) -> list[tuple[str, str]]:
     lines = []
     for entry in fields(plan):
         value = getattr(plan, entry.name)
+        # One level deep: stages and encoders say what they are by themselves.
         inner = fields(value) if is_dataclass(value) else ()
         if inner:
             lines.append((entry.name, type(value).__name__))

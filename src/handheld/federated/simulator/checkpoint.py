@@ -141,6 +141,7 @@ def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint |
     for about, arrays in _whole(folder):
         # Through JSON, as the kept one went: tuples become lists.
         now: Plain = json.loads(json.dumps(identity))
+        # The first one: it says enough, and others often follow from it.
         if difference := next(differences(about["identity"], now), ""):
             raise InputError(
                 f"{folder} holds a run of another plan, data or model ({difference}): "
@@ -186,6 +187,7 @@ def _noise(about: Mapping[str, Any]) -> KeptNoise | None:
 
 def _whole(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
     """Yield what the checkpoints of a folder hold that are whole, the newest first."""
+    # A crash while the newest was written costs one round's time, not the run.
     for path in (folder / _NEWEST, folder / _BEFORE):
         try:
             yield _read(path)
@@ -207,6 +209,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 def _checkpoint_of(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Checkpoint:
     states: dict[int, Floats] = {}
     if "users" in arrays:
+        # One array of all states: a file with an entry for each device is slow to read.
         states = dict(zip(arrays["users"].tolist(), arrays["own"], strict=True))
     versions = {
         int(version): _state_of(arrays, int(version), _version_prefix(version))

@@ -99,6 +99,7 @@ class Plan:
         for name in ("rounds", "cohort", "eval_every"):
             _require_whole(name, getattr(self, name), minimum=1)
         _require_whole("seed", self.seed, minimum=0)
+        # Not "below 1": NaN is refused so, too.
         if not self.max_weight >= 1:
             raise InputError(f"max_weight: expected 1 or more, got {self.max_weight}")
         if self.sampling not in ("fixed", "poisson"):
@@ -107,10 +108,12 @@ class Plan:
             raise InputError(f"delta: expected a number in (0, 1), got {self.delta}")
 
     def _require_algorithm(self) -> None:
+        # Corrections are sums too, which one broken device could set.
         if self.robust is not None and self.algorithm.corrects:
             raise InputError(
                 "a robust mean sees updates only, but this algorithm's devices send more"
             )
+        # More steps than one would be federated averaging under another name.
         if isinstance(self.algorithm, FedSGD) and not self.work.is_one_step:
             work = self.work
             name = type(self.algorithm).__name__
@@ -273,6 +276,8 @@ class Plan:
         require_target(target)
         kept = None if out is None else kept_noise(Path(out))
         if out is not None and kept is not None:
+            # Noise that was added stays added: a kept run's promise is by the multiplier it began
+            # with.
             going_on = self._with_multiplier(noise, kept.multiplier)
             going_on._require_epsilon(target, population, Path(out), kept)
             return going_on
@@ -301,6 +306,7 @@ class Plan:
         return self.delta
 
     def _with_multiplier(self, noise: CentralNoise, multiplier: float) -> "Plan":
+        # Told by identity: two stages may be equal.
         changed = replace(noise, multiplier=multiplier)
         stages = [changed if stage is noise else stage for stage in self.stages]
         return replace(self, stages=tuple(stages))
@@ -312,6 +318,7 @@ class Plan:
         promised = epsilon_after(rounds)
         if promised <= target * _SAME:
             return
+        # Epsilon rises with the rounds, so that bisection finds the last one that is low enough.
         affordable = bisect_right(range(1, rounds), target * _SAME, key=epsilon_after)
         advice = ""
         if affordable >= kept.rounds:

@@ -87,6 +87,7 @@ def simulate(
     """
     refuse_in_a_started_process(workers)
     with naming_own_code():
+        # Whatever the user's classes raise here is named, before anything is written.
         setup = _setup(plan, learner)
         identity = identity_of(plan, learner) if out else {}
     with _Keeper(None if out is None else Path(out), identity) as keeper:
@@ -189,6 +190,7 @@ class _Loop:
                 then, rejected = one_more(self.setup, machines, self.now)
             self.rejected |= rejected
             if problem := problem_of(plan, then.rows, rejected):
+                # What came of this round is told, and not kept: it was of no use.
                 raise StoppedRunError(problem, self._run_of(then))
             self.now = then
             if self.progress is not None:

@@ -23,6 +23,7 @@ class _Noise(PlainStage):
     multiplier: float
 
     def __post_init__(self) -> None:
+        # 0 is no noise, to see what it costs.
         if not 0 <= self.multiplier < math.inf:
             raise InputError(f"expected a noise multiplier of 0 or more, got {self.multiplier}")
 
@@ -139,6 +140,7 @@ class TreeNoise(_Noise):
 
         Raises :class:`InputError` where updates may be of any length, or the bound changes.
         """
+        # Noise of earlier rounds was scaled to another bound otherwise.
         return super().after(facts, memory).require("tree noise", steady=True)
 
     def on_sum(

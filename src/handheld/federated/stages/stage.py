@@ -14,6 +14,7 @@ from handheld.errors import InputError
 from handheld.federated.algorithms import Total
 from handheld.federated.learning.learner import Shape
 
+# Arrays alone, so that a checkpoint can hold it without pickling.
 Memory = Mapping[str, NDArray[Any]]
 """What a stage keeps from round to round, on the server; devices get ``Stage.public`` of it."""
 
@@ -53,6 +54,7 @@ class UpdateFacts:
     def require(self, stage: str, **expected: bool) -> "UpdateFacts":
         """Raise :class:`InputError` unless facts are as a stage expects them."""
         for name, value in expected.items():
+            # One error for each fact that is not so, in the words of what would go wrong.
             if getattr(self, name) != value:
                 raise InputError(f"{stage}: {_WHY[name, value]}")
         return self
@@ -91,6 +93,7 @@ class Update:
     @classmethod
     def of(cls, change: NDArray[np.float32]) -> "Update":
         """Return a change as it is, in 32 bits a number."""
+        # Float32: what is not compressed travels so.
         return cls(change, 4 * len(change))
 
     def with_values(self, values: NDArray[Any], size: int | None = None) -> "Update":
@@ -147,6 +150,7 @@ class Stage(Protocol):
         """
 
 
+# A class, not a protocol: user's stages take what stays from it.
 class PlainStage:
     """A stage that keeps nothing and leaves sums as they are, for others to build on."""
 

@@ -42,6 +42,7 @@ def flip(x: Any, seed: Any, factor: Any, out: Any) -> None:
     (n,), n a multiple of 64.
     """
     for word in range(len(x) // 64):
+        # A hash gives 64 signs at once.
         bits = _hash(seed, word)
         for bit in range(64):
             sign = np.float32(np.int64((bits >> np.uint64(bit)) & _ONE) * -2 + 1)
@@ -67,6 +68,7 @@ def _columns(x: Any) -> None:
     """Transform each column, two stages at once."""
     rows, width = x.shape
     half = 1
+    # Two stages in one pass: each number is read and written half as often.
     while 4 * half <= rows:
         for first in range(0, rows, 4 * half):
             for row in range(first, first + half):
@@ -85,6 +87,7 @@ def _columns(x: Any) -> None:
 @kernel()
 def _transpose(x: Any, out: Any) -> None:
     rows, width = x.shape
+    # Tiles of 16 by 16, whose rows and columns stay in the nearest cache together.
     for top in range(0, rows, 16):
         for first in range(0, width, 16):
             for row in range(top, min(top + 16, rows)):
@@ -135,6 +138,7 @@ def distances(x: Any) -> Any:
     apart = np.zeros((count, count))
     for start in range(0, x.shape[1], _PIECE):
         end = min(start + _PIECE, x.shape[1])
+        # Half of them: the others are the same.
         for one in range(count):
             for other in range(one):
                 total = 0.0
@@ -168,6 +172,7 @@ def nearest_of_few(x: Any, unit: Any, borders: Any, centres: Any, codes: Any) ->
         for i in range(len(piece)):
             values[i] = centres[0]
             counts[i] = 0
+        # Borders outside and numbers inside: the inner loop has no branch, and is vectorised.
         for border in range(len(borders)):
             limit = borders[border] * unit
             step = centres[border + 1] - centres[border]
@@ -201,6 +206,7 @@ def nearest_of_many(x: Any, unit: Any, borders: Any, centres: Any, codes: Any, g
         for i in range(len(piece)):
             value = piece[i] / unit
             cell = int(min(max((value - low) * scale, np.float32(0)), np.float32(len(guesses) - 1)))
+            # Nearly always right; the loops below cost nothing then.
             level = guesses[cell]
             while level <= last and value > borders[level]:
                 level += 1
@@ -220,6 +226,7 @@ def round_randomly(x: Any, low: Any, step: Any, levels: int, seed: Any, codes: A
     """
     for i in range(len(x)):
         value = (x[i] - low) / step + _uniform(seed, i)
+        # Rounding in float32 may pass either end.
         codes[i] = min(max(int(value), 0), levels - 1)
 
 
@@ -300,6 +307,7 @@ def read_gaps(content: Any, low: int, limit: int, positions: Any) -> bool:
             gap += 1 << low
             bit += 1
         bit += 1
+        # Damaged bytes may say anything: they are read to their end, and no further.
         if bit + low > end:
             return False
         for n in range(low):
@@ -323,12 +331,14 @@ def encode_bytes(values: Any, shares: Any, bits: int, out: Any) -> int:
         starts[value + 1] = starts[value] + shares[value]
     state = np.uint64(_LOWEST)
     end = len(out)
+    # Backwards: the decoder reads first what was written last.
     for number in range(len(values) - 1, -1, -1):
         share = np.uint64(shares[values[number]])
         while state >= (np.uint64(_LOWEST >> bits) << np.uint64(8)) * share:
             end -= 1
             out[end] = state & np.uint64(255)
             state >>= np.uint64(8)
+        # No fewer bytes than before: not worth going on.
         if len(out) - end >= len(values):
             return 0
         state = (
@@ -357,6 +367,7 @@ def decode_bytes(content: Any, shares: Any, bits: int, out: Any) -> bool:
     for value in range(256):
         starts[value + 1] = starts[value] + shares[value]
         symbols[starts[value] : starts[value + 1]] = value
+    # The state with which the coder ended comes first.
     if len(content) < 4:
         return False
     state = np.uint64(0)
@@ -376,6 +387,7 @@ def decode_bytes(content: Any, shares: Any, bits: int, out: Any) -> bool:
             state = state << np.uint64(8) | np.uint64(content[read])
             read += 1
         out[number] = value
+    # Only what the coder wrote ends in the state in which it began.
     return read == len(content) and state == np.uint64(_LOWEST)
 
 
@@ -387,4 +399,5 @@ def round_to_grid(x: Any, step: Any, highest: int, seed: Any, out: Any) -> None:
     """
     for i in range(len(x)):
         value = np.floor(x[i] / step + _uniform(seed, i))
+        # By way of int64: what C makes of a float below zero as uint32 depends on the machine.
         out[i] = np.uint32(np.int64(min(max(value, np.float32(-highest)), np.float32(highest))))

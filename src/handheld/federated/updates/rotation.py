@@ -46,6 +46,7 @@ def filled(x: Floats) -> Iterator[Floats]:
     """Yield the blocks of a vector, the last one filled up with zeros."""
     sizes = blocks(len(x))
     for block, size in zip(_cut(x, sizes), sizes, strict=True):
+        # Only the last block lacks numbers; others are not copied.
         missing = size - len(block)
         yield np.append(block, np.zeros(missing, np.float32)) if missing else block
 

@@ -127,6 +127,7 @@ class Largest:
 
         Golomb, 1966.
         """
+        # Gaps of share p have a median of log(2) / p.
         return max(0, round(math.log2(math.log(2) / self.share)))
 
 
