@@ -30,4 +30,4 @@ __all__ = [
     "PersonalModel",
     "Personalisation",
     "personalise",
-]  # fmt: skip
+]
