@@ -113,7 +113,7 @@ def jobs_of(
         factor: by which each change is multiplied.
     """
     plan = setup.plan
-    examples = setup.learner.examples[users]
+    examples = setup.examples[users]
     # The longest first, so that no worker begins one when the others are done.
     ranked: list[int] = users[np.argsort(-examples, kind="stable")].tolist()
     # Nothing is weighed where all devices count alike.

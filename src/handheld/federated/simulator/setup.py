@@ -1,8 +1,10 @@
 """What stays the same in all rounds of a run."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.federated.algorithms import ServerState
 from handheld.federated.learning.learner import ClientTask, PopulationLearner
@@ -35,10 +37,16 @@ class RunSetup:
     stages: StageChain
     upload: int
 
+    @cached_property
+    def examples(self) -> NDArray[np.int64]:
+        """(users,) how many examples each device has."""
+        # Asked for once: a learner may count them anew each time, and each device of a round asks.
+        return self.learner.examples
+
     @property
     def population(self) -> int:
         """Devices in all."""
-        return len(self.learner.examples)
+        return len(self.examples)
 
     def task(self, state: ServerState) -> tuple[ClientTask, int]:
         """Return what devices get of a state, and in how many bytes."""
@@ -57,7 +65,7 @@ class RunSetup:
     def seconds(self, user: int, payload: Payload) -> float:
         """Return how long a device takes for a round."""
         plan = self.plan
-        examples = plan.work.examples_seen(int(self.learner.examples[user]))
+        examples = plan.work.examples_seen(int(self.examples[user]))
         return plan.devices.seconds(user, examples, payload, plan.seed)
 
 
