@@ -53,7 +53,7 @@ STRUCTURES = {"random_mask": subspaces.RandomMask, "low_rank": subspaces.LowRank
 
 
 @dataclass(frozen=True)
-class Choice:
+class TableChoice:
     """What a table may name.
 
     Attributes:
@@ -73,17 +73,17 @@ class Choice:
 
 
 # What each must have: an own class that lacks it is refused before the first round.
-ALGORITHM = Choice(ALGORITHMS, ("corrects", "init", "adjust", "keep", "apply"))
-ROBUST_MEAN = Choice(ROBUST, ("mean",))
-STAGE = Choice(STAGES, ("start", "after", "on_update", "on_sum"))
-ENCODER = Choice(ENCODERS, ("unbiased", "encode", "decode"))
-STRUCTURE = Choice(STRUCTURES, ("subspace",))
-LEARNER = Choice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
+ALGORITHM = TableChoice(ALGORITHMS, ("corrects", "init", "adjust", "keep", "apply"))
+ROBUST_MEAN = TableChoice(ROBUST, ("mean",))
+STAGE = TableChoice(STAGES, ("start", "after", "on_update", "on_sum"))
+ENCODER = TableChoice(ENCODERS, ("unbiased", "encode", "decode"))
+STRUCTURE = TableChoice(STRUCTURES, ("subspace",))
+LEARNER = TableChoice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
 # Fields of stages and encoders that are tables themselves.
 _INNER = {"encoder": ENCODER, "then": ENCODER, "structure": STRUCTURE}
 
 
-def named(choice: Choice, table: Any, entry: str, *, folder: Path) -> Any:
+def named(choice: TableChoice, table: Any, entry: str, *, folder: Path) -> Any:
     """Build what a table names, such as ``{name = "eden", bits = 2}``.
 
     Encoders and structures in it are tables likewise.

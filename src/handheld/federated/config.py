@@ -38,7 +38,7 @@ from typing import Any
 from handheld.config import from_table
 from handheld.errors import InputError
 from handheld.federated import choices
-from handheld.federated.choices import Choice
+from handheld.federated.choices import TableChoice
 from handheld.federated.learning import ClientWork, PopulationLearner
 from handheld.federated.population import NetworkConfig, UserDataConfig, learner_of
 from handheld.federated.simulator import Devices, Plan
@@ -158,7 +158,7 @@ def _plan(table: dict[str, Any], folder: Path) -> Plan:
     return plan
 
 
-def _optional(choice: Choice, table: dict[str, Any], entry: str, folder: Path) -> Any:
+def _optional(choice: TableChoice, table: dict[str, Any], entry: str, folder: Path) -> Any:
     """Return what a table within the configuration names; None without such a table."""
     if entry not in table:
         return None
