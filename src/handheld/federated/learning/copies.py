@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.own_code import said
+from handheld.federated.user_code import said
 
 
 def copied(module: nn.Module) -> nn.Module:
@@ -19,19 +19,24 @@ def copied(module: nn.Module) -> nn.Module:
     Raises:
         InputError: a module that cannot be copied; it says why.
     """
-    computed = {
-        id(value): value.detach().clone()
-        for layer in module.modules()
-        if layer._forward_pre_hooks
-        for value in vars(layer).values()
-        if isinstance(value, torch.Tensor) and not value.is_leaf
-    }
+    computed: dict[int, torch.Tensor] = {}
+    for layer in module.modules():
+        if layer._forward_pre_hooks:
+            computed |= _computed(layer)
     try:
+        # A memo of deepcopy's: what is in it is taken as copied.
         return deepcopy(module, computed)
     except MemoryError:
         raise
     except Exception as error:  # of torch, or of whatever a user's module keeps
         raise InputError(
-            f"the module cannot be copied ({said(error)}): compute tensors that come of its weights in forward,"
-            " and keep nothing in it that deepcopy refuses, such as locks and files"
+            f"the module cannot be copied ({said(error)}): compute tensors that come of its weights"
+            " in forward, and keep nothing in it that deepcopy refuses, such as locks and files"
         ) from error
+
+
+def _computed(layer: nn.Module) -> dict[int, torch.Tensor]:
+    """Return copies of what a layer's hooks computed, by the identity of each."""
+    # Hooks write plain attributes, beside the parameters they come of.
+    tensors = [value for value in vars(layer).values() if isinstance(value, torch.Tensor)]
+    return {id(value): value.detach().clone() for value in tensors if not value.is_leaf}

@@ -11,7 +11,7 @@ from handheld.errors import InputError
 from handheld.federated.learning.copies import copied
 from handheld.training.runs import ABOUT, Plain, array_digest, canonical, name_of
 
-_ANSWERS = 16
+_ANSWERS = 16  # outputs that tell two functions apart
 
 
 def structure(module: nn.Module) -> Plain:
@@ -31,22 +31,23 @@ def contents(module: nn.Module, inputs: torch.Tensor | None) -> Plain:
         module: with its first weights.
         inputs: (batch, ...) to answer; None: there are none.
     """
+    # By content: another file with the same weights is the same network.
     held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     tensors = {name: array_digest(_array(value)) for name, value in held.items()}
     return {"tensors": tensors, "answers": {ABOUT: _answers(module, inputs)}}
 
 
 def _module(module: nn.Module) -> Plain:
-    told: dict[str, Any] = {"class": name_of(type(module)), "made": module.extra_repr()}
+    options: dict[str, Any] = {"class": name_of(type(module)), "made": module.extra_repr()}
     for name, value in sorted(vars(module).items()):
         # What torch keeps begins with an underscore; "training" depends on who ran the module last.
         if name.startswith("_") or name == "training":
             continue
         try:
-            told[name] = canonical(value, name)
+            options[name] = canonical(value, name)
         except InputError:
-            told[name] = name_of(type(value))
-    return told
+            options[name] = name_of(type(value))
+    return options
 
 
 def _answers(module: nn.Module, inputs: torch.Tensor | None) -> list[float]:
@@ -54,11 +55,14 @@ def _answers(module: nn.Module, inputs: torch.Tensor | None) -> list[float]:
         return []
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
+            # Any seed, the same each time, for modules that draw.
             torch.default_generator.manual_seed(0)
             outputs = copied(module).eval()(inputs)
     except Exception:  # whatever a user's module raises: learning says so
         return []
-    return _numbers(outputs) if isinstance(outputs, torch.Tensor) else []
+    if isinstance(outputs, torch.Tensor):
+        return _numbers(outputs)
+    return []
 
 
 def _numbers(outputs: torch.Tensor) -> list[float]:
@@ -68,4 +72,6 @@ def _numbers(outputs: torch.Tensor) -> list[float]:
 def _array(value: torch.Tensor) -> NDArray[Any]:
     """Return a tensor's bytes as numbers: numpy has no type for some."""
     flat = value.detach().contiguous().flatten()
-    return flat.view(torch.uint8).numpy() if flat.numel() else np.empty(0, np.uint8)
+    if flat.numel():
+        return flat.view(torch.uint8).numpy()
+    return np.empty(0, np.uint8)

@@ -8,25 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import Algorithm, State
+from handheld.federated.algorithms import Algorithm, ServerState
 from handheld.federated.updates.encoder import seed_of
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Shape = tuple[int, ...]
 
-_SUBSPACE = 17
+_SUBSPACE = 17  # use of the run's seed, apart from all others of this room
 
 
 @dataclass(frozen=True)
-class Work:
+class ClientWork:
     """Stochastic gradient descent on a device's own examples.
 
     Attributes:
         epochs: passes over them, above 0 (E in the paper).
         batch: examples of a step; None for all at once (B).
         rate: of each step, above 0.
-        decay: by which the rate is multiplied after each round, above 0 and at most 1.
+        decay: by which the rate is multiplied after each round, in (0, 1].
         steps: the most that a device goes in a round.
 
     Raises:
@@ -40,45 +40,62 @@ class Work:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        if not (0 < self.epochs < np.inf and 0 < self.rate < np.inf and 0 < self.decay <= 1):
-            raise InputError(
-                f"expected epochs and a rate above 0, and a decay of 0 to 1, 0 excluded, got {self}"
-            )
-        if (self.batch is not None and self.batch < 1) or (
-            self.steps is not None and self.steps < 1
-        ):
-            raise InputError(f"expected batches and steps of 1 or more, got {self}")
+        # Bounds that NaN fails too.
+        if not 0 < self.epochs < np.inf:
+            raise InputError(f"work: expected epochs above 0, got {self.epochs}")
+        if not 0 < self.rate < np.inf:
+            raise InputError(f"work: expected a rate above 0, got {self.rate}")
+        if not 0 < self.decay <= 1:
+            raise InputError(f"work: expected a decay in (0, 1], got {self.decay}")
+        for name in ("batch", "steps"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise InputError(f"work: expected {name} of 1 or more, got {count}")
 
     @property
     def is_one_step(self) -> bool:
         """Whether no device goes more than one step in a round, however many examples it has."""
+        # One example is the fewest that a device with any has: then one pass is one step.
         return self.steps == 1 or (self.batch is None and self.steps_of(1) == 1)
 
     def steps_of(self, examples: int) -> int:
         """Return how many steps a device with so many examples goes."""
-        steps = (
-            max(1, round(self.epochs * -(-examples // self._batch(examples)))) if examples else 0
-        )
-        return steps if self.steps is None else min(steps, self.steps)
+        if examples == 0:
+            return 0
+        batches = -(-examples // self._batch(examples))
+        # A device with examples learns from some, however few epochs there are.
+        steps = max(1, round(self.epochs * batches))
+        if self.steps is None:
+            return steps
+        return min(steps, self.steps)
+
+    def examples_seen(self, examples: int) -> float:
+        """Return how many examples a device with so many goes through, each as often as it does."""
+        batch = examples if self.batch is None else min(self.batch, examples)
+        return float(self.steps_of(examples) * batch)
 
     def batches(self, examples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """Yield which examples each step takes, in a new order in each pass."""
-        left = self.steps_of(examples)
-        while left > 0:
+        batch = self._batch(examples)
+        remaining = self.steps_of(examples)
+        while remaining > 0:
+            # Anew in each pass: the same order would be learned from as well.
             order = rng.permutation(examples)
-            for start in range(0, examples, self._batch(examples))[:left]:
-                yield order[start : start + self._batch(examples)]
-                left -= 1
+            for start in range(0, examples, batch)[:remaining]:
+                yield order[start : start + batch]
+                remaining -= 1
 
     def _batch(self, examples: int) -> int:
-        return max(1, examples) if self.batch is None else self.batch
+        if self.batch is None:
+            return max(1, examples)
+        return self.batch
 
 
 class Subspace(Protocol):
     """Vectors that a few coordinates tell."""
 
     def coordinates(self, x: Floats) -> Floats:
-        """Return (dimensions,) the coordinates of the vector in it that is nearest to ``x`` (n,)."""
+        """Return (dimensions,) the coordinates of the vector that is nearest to ``x`` (n,)."""
 
     def expand(self, coordinates: Floats) -> Floats:
         """Return (n,) the vector."""
@@ -92,7 +109,7 @@ class Structure(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class ClientTask:
     """What a server asks of devices in a round.
 
     Attributes:
@@ -104,9 +121,9 @@ class Task:
         structure: where each device's change may lie; None: anywhere.
     """
 
-    state: State
+    state: ServerState
     algorithm: Algorithm
-    work: Work
+    work: ClientWork
     seed: int = 0
     structure: Structure | None = None
 
@@ -117,19 +134,19 @@ class Task:
 
     def random(self, user: int, use: int = 0) -> np.random.Generator:
         """Return a device's random numbers of this round, for one of several uses."""
+        # By number and round, not by who learned before: any worker draws the same.
         return np.random.default_rng((self.seed, self.state.round, user, use))
 
     def subspaces(self, users: Sequence[int], shapes: Sequence[Shape]) -> list[Subspace]:
         """Return where each of some devices learns; nothing where they learn anywhere."""
         structure = self.structure
-        return (
-            [structure.subspace(shapes, self.subspace_seed(user)) for user in users]
-            if structure
-            else []
-        )
+        if structure is None:
+            return []
+        return [structure.subspace(shapes, self.subspace_seed(user)) for user in users]
 
     def subspace_seed(self, user: int) -> int:
         """Return the seed of the subspace in which a device learns in this round."""
+        # One more than the number: seeds take no -1, which is the server's.
         return int(seed_of(self.seed, _SUBSPACE, self.state.round, user + 1))
 
 
@@ -156,10 +173,11 @@ class Learned:
     @classmethod
     def failed(cls, error: str) -> Self:
         """Return what a device answers that could not learn."""
+        # Weight 0, so that nobody counts it by mistake.
         return cls(np.empty(0, np.float32), 0.0, 0.0, 0.0, error=error)
 
 
-class Learner(Protocol):
+class PopulationLearner(Protocol):
     """A population of devices, each with its examples and a model that they share.
 
     Four methods more are asked where a learner has them: ``statistics()`` gives (m,) float64 that
@@ -179,40 +197,49 @@ class Learner(Protocol):
 
     @property
     def at_once(self) -> int:
-        """Devices that learn in one go; it does not depend on the machine, so that results do not."""
+        """Devices that learn in one go.
+
+        It does not depend on the machine, so that results do not.
+        """
 
     def start(self) -> Floats:
         """Return (n,) the weights before the first round."""
 
     def learn(
-        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+        self, task: ClientTask, users: Sequence[int], states: Sequence[Floats | None]
     ) -> Sequence[Learned]:
         """Let devices learn.
 
         Args:
             task: of this round.
             users: their numbers, at most ``at_once``.
-            own: each one's state, as the algorithm keeps it; None where it keeps none.
+            states: each one's, as the algorithm keeps it; None where it keeps none.
         """
 
-    def evaluate(self, state: State) -> Mapping[str, float]:
+    def evaluate(self, state: ServerState) -> Mapping[str, float]:
         """Return how good a model is on examples that no device has, such as its ``loss``.
 
         A ``loss`` that is no finite number ends the run.
         """
 
 
-def statistics_of(learner: Learner) -> Doubles:
+def statistics_of(learner: PopulationLearner) -> Doubles:
     """Return (m,) the statistics before the first round, if a learner has any."""
     statistics: Callable[[], Doubles] | None = getattr(learner, "statistics", None)
-    return np.empty(0) if statistics is None else statistics()
+    if statistics is None:
+        return np.empty(0)
+    return statistics()
 
 
-def check(learner: Learner, work: Work) -> None:
-    """Let a learner say what is wrong with it, or with the work, if it can. Raises :class:`InputError`."""
+def check(learner: PopulationLearner, work: ClientWork) -> None:
+    """Let a learner say what is wrong with it, or with the work, if it can.
+
+    Raises :class:`InputError`.
+    """
+    # Optional, so that a learner of the user's own is short.
     checks: Callable[[], None] | None = getattr(learner, "check", None)
     if checks is not None:
         checks()
-    checks_work: Callable[[Work], None] | None = getattr(learner, "check_work", None)
+    checks_work: Callable[[ClientWork], None] | None = getattr(learner, "check_work", None)
     if checks_work is not None:
         checks_work(work)

@@ -20,8 +20,9 @@ _DEEPEST = 4  # values within values that are compared; beyond, they count as th
 class PlainState:
     """Plain attributes that change while a module runs, and what they were before.
 
-    One module learns for one device after another. A mean or a counter that it keeps for itself, and not as a buffer, would
-    bring what one device had to the next: results would depend on who learned where, and noise would not hide it.
+    One module learns for one device after another. A mean or a counter that it keeps for itself,
+    and not as a buffer, would bring what one device had to the next: results would depend on who
+    learned where, and noise would not hide it.
     """
 
     def __init__(self, before: Mapping[tuple[str, str], Any]) -> None:
@@ -29,7 +30,10 @@ class PlainState:
 
     @classmethod
     def of(cls, module: nn.Module, forward: Callable[[nn.Module], None]) -> Self:
-        """Find out what changes when a copy of a module runs; nothing, where it raises: who tries it next says so."""
+        """Find out what changes when a copy of a module runs.
+
+        Nothing, where it raises: who tries it next says so.
+        """
         tried = copied(module).train()
         before = _attributes(tried, copy=True)
         try:
@@ -37,11 +41,11 @@ class PlainState:
         except Exception:
             return cls({})
         after = _attributes(tried, copy=False)
-        changed = {
-            key: before.get(key, _ABSENT)
-            for key in {**before, **after}
-            if not _same(before.get(key, _ABSENT), after.get(key, _ABSENT), 0)
-        }
+        changed = {}
+        for key in before | after:
+            old = before.get(key, _ABSENT)
+            if not _same(old, after.get(key, _ABSENT), 0):
+                changed[key] = old
         return cls(changed)
 
     def __bool__(self) -> bool:
@@ -51,9 +55,8 @@ class PlainState:
         """Give a module's attributes the values that they had before anybody learned."""
         modules = dict(module.named_modules()) if self._before else {}
         for (name, attribute), value in self._before.items():
-            attributes = modules[
-                name
-            ].__dict__  # past torch's own way to set them, which looks for weights
+            # Past torch's own way to set them, which looks for weights.
+            attributes = modules[name].__dict__
             if value is _ABSENT:
                 attributes.pop(attribute, None)
             else:
@@ -79,23 +82,33 @@ def _same(one: Any, other: Any, depth: int) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, torch.Tensor):
-        return (
-            one.shape == other.shape and one.dtype == other.dtype and bool(torch.equal(one, other))
-        )
-    if isinstance(one, np.ndarray):
-        return bool(np.array_equal(one, other))
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(
-            _same(a, b, depth + 1) for a, b in zip(one, other, strict=True)
-        )
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(
-            _same(value, other[key], depth + 1) for key, value in one.items()
-        )
+    if isinstance(one, torch.Tensor | np.ndarray):
+        return _same_numbers(one, other)
+    if isinstance(one, list | tuple | dict):
+        return _same_items(one, other, depth)
+    # Objects that say nothing of when they are alike are compared by what they hold.
     if "__eq__" not in vars(type(one)):
         return _same(getattr(one, "__dict__", {}), getattr(other, "__dict__", {}), depth + 1)
     try:
         return bool(one == other)
     except Exception:  # a comparison that has no answer
         return False
+
+
+def _same_numbers(one: Any, other: Any) -> bool:
+    """Whether two tensors, or two arrays, hold the same."""
+    if isinstance(one, np.ndarray):
+        return bool(np.array_equal(one, other))
+    # Torch compares numbers of two types.
+    return one.dtype == other.dtype and bool(torch.equal(one, other))
+
+
+def _same_items(one: Any, other: Any, depth: int) -> bool:
+    """Whether two lists, tuples or dictionaries of one type hold the same."""
+    if len(one) != len(other):
+        return False
+    if isinstance(one, dict):
+        if one.keys() != other.keys():
+            return False
+        return all(_same(value, other[key], depth + 1) for key, value in one.items())
+    return all(_same(a, b, depth + 1) for a, b in zip(one, other, strict=True))

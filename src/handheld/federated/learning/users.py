@@ -29,34 +29,45 @@ class Examples:
     targets: NDArray[Any]
 
     def __post_init__(self) -> None:
+        # Numbers that do not fit would be an error of torch's, of one device in some round.
         if len(self.inputs) != len(self.targets):
             raise InputError(
-                f"{len(self.inputs)} inputs, but {len(self.targets)} targets: each example needs both"
+                f"{len(self.inputs)} inputs, but {len(self.targets)} targets:"
+                " each example needs both"
             )
         for name, array in (("inputs", self.inputs), ("targets", self.targets)):
-            if array.dtype.kind not in "biuf":
-                raise InputError(f"{name} hold {array.dtype}, expected numbers")
-            if array.dtype.kind == "u" and array.max(initial=0) > np.iinfo(np.int64).max:
-                raise InputError(
-                    f"{name} hold {array.max()}, more than int64 does, which modules are given: number them from 0"
-                )
-            if array.dtype.kind == "f":
-                _require_finite(name, array)
+            _require_numbers(name, array)
 
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def of(self, places: NDArray[np.int64]) -> "Examples":
+    def of(self, rows: NDArray[np.int64]) -> "Examples":
         """Return some of them."""
-        return Examples(self.inputs[places], self.targets[places])
+        return Examples(self.inputs[rows], self.targets[rows])
+
+
+def _require_numbers(name: str, array: NDArray[Any]) -> None:
+    # Yes or no, whole, without a sign, with a point: numpy's letters.
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name} hold {array.dtype}, expected numbers")
+    if array.dtype.kind == "u" and array.max(initial=0) > np.iinfo(np.int64).max:
+        raise InputError(
+            f"{name} hold {array.max()}, more than int64 does, which modules are given:"
+            " number them from 0"
+        )
+    if array.dtype.kind == "f":
+        _require_finite(name, array)
 
 
 def _require_finite(name: str, array: NDArray[Any]) -> None:
-    if not np.isfinite(array).all():
-        rows = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+    is_finite = np.isfinite(array)
+    if not is_finite.all():
+        rows = np.flatnonzero(~is_finite.reshape(len(array), -1).all(axis=1))
         raise InputError(
-            f"{name} hold values that are not finite, in {len(rows):,} of {len(array):,} examples, first {rows[0]}"
+            f"{name} hold values that are not finite, in {len(rows):,} of {len(array):,} examples,"
+            f" first {rows[0]}"
         )
+    # Float64 is narrowed for modules.
     largest = float(max(array.max(initial=0), -array.min(initial=0)))
     if largest > float(np.finfo(np.float32).max):
         raise InputError(f"{name} hold {largest:g}, more than float32 does: scale them")

@@ -1,13 +1,12 @@
 """What a torch module holds, as four things: weights, frozen weights, statistics and constants.
 
 Weights are what training moves along gradients; they alone are clipped, compressed and noised.
-Statistics are what a forward
-pass in training moves, such as the running means of batch normalisation: they are averaged apart.
-    Frozen weights and constant
-buffers never move, so they never travel after the start.
+Statistics are what a forward pass in training moves, such as the running means of batch
+normalisation: they are averaged apart. Frozen weights and constant buffers never move, so they
+never travel after the start.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,8 +37,10 @@ class Vector:
     def __init__(self, module: nn.Module):
         self.shapes: dict[str, torch.Size] = {}
         for name, parameter in module.named_parameters():
+            # Lazy layers have shapes after their first batch.
             if isinstance(parameter, nn.UninitializedParameter):
                 raise InputError(f"{name} has no shape yet: run the module on a batch before")
+            # Frozen: all devices have it, and it never travels.
             if not parameter.requires_grad:
                 continue
             if parameter.dtype != torch.float32:
@@ -67,6 +68,7 @@ class Vector:
 
     def views(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the weights that lie in a vector (n,), by name, without a copy."""
+        # In the order of named_parameters, which is that of the module's code.
         views: dict[str, torch.Tensor] = {}
         start = 0
         for name, shape in self.shapes.items():
@@ -80,6 +82,7 @@ class Vector:
         gradient_views = self.views(gradients)
         for name, parameter in module.named_parameters():
             if name in weight_views:
+                # Views: a step along the vector is a step of all arrays at once, without copies.
                 parameter.data = weight_views[name]
                 parameter.grad = gradient_views[name]
 
@@ -120,11 +123,12 @@ class Statistics:
             raise InputError(f"expected {len(self)} statistics, got {list(values.shape)}")
         if not self.shapes:
             return
+        # By name: a module may have replaced a buffer by another tensor.
         buffers = dict(module.named_buffers())
         start = 0
         for name, shape in self.shapes.items():
-            part = torch.from_numpy(values[start : start + shape.numel()].reshape(shape))
-            buffers[name].copy_(_rounded(part, buffers[name].dtype))
+            array = torch.from_numpy(values[start : start + shape.numel()].reshape(shape))
+            buffers[name].copy_(_rounded(array, buffers[name].dtype))
             start += shape.numel()
 
 
@@ -147,7 +151,8 @@ class Constants:
             return
         for name, buffer in module.named_buffers():
             first = self._first.get(name)
-            if first is None or first.shape != buffer.shape:  # a cache that grows with its inputs
+            # A cache that grows with its inputs is no constant.
+            if first is None or first.shape != buffer.shape:
                 continue
             seen, version = self._seen.get(name, (None, 0))
             # A tensor counts its writes: cheaper than to compare large masks for each device.
@@ -162,7 +167,7 @@ class Constants:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ModuleLayout:
     """The four things that a module holds; frozen weights are the parameters in none of these.
 
     Attributes:
@@ -231,12 +236,11 @@ class Layout:
 
 def load(module: nn.Module, weights: NDArray[np.float32], vector: Vector | None = None) -> None:
     """Give a module the weights of a vector. Raises :class:`InputError` for another length."""
-    vector = Vector(module) if vector is None else vector
+    if vector is None:
+        vector = Vector(module)
     if weights.shape != (len(vector),):
         raise InputError(f"expected ({len(vector)},) weights, got {list(weights.shape)}")
-    values: Mapping[str, torch.Tensor] = vector.views(
-        torch.from_numpy(np.array(weights, np.float32))
-    )
+    values = vector.views(torch.from_numpy(np.array(weights, np.float32)))
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if name in values:
@@ -247,24 +251,26 @@ def _statistics_of(
     module: nn.Module, forward: Callable[[nn.Module], object] | None, fixed: bool
 ) -> set[str]:
     """Return names of the buffers that training moves."""
-    if not any(True for _ in module.buffers()):
+    buffers = [name for name, _ in module.named_buffers()]
+    if not buffers:
         return set()
     copy = copied(module).train()
-    norms = [(name, layer) for name, layer in copy.named_modules() if isinstance(layer, _NormBase)]
-    of_norms = {
-        f"{name}.{buffer}".lstrip(".")
-        for name, layer in norms
-        for buffer, _ in layer.named_buffers()
-    }
-    names: set[str] = set()
-    for name, layer in norms:
-        # A layer that its owner keeps in evaluation mode, or whose momentum is 0, never moves its
-        # means.
-        if layer.training and layer.momentum != 0 and not fixed:
-            names |= {f"{name}.{buffer}".lstrip(".") for buffer, _ in layer.named_buffers()}
-    if forward is not None and any(name not in of_norms for name, _ in copy.named_buffers()):
-        names |= _moved(copy, forward) - of_norms
-    return {name for name, _ in module.named_buffers() if name in names}
+    of_norms: set[str] = set()
+    moving: set[str] = set()
+    for prefix, layer in copy.named_modules():
+        if isinstance(layer, _NormBase):
+            names = {f"{prefix}.{name}".lstrip(".") for name, _ in layer.named_buffers()}
+            of_norms |= names
+            moving |= names if _learns_means(layer) and not fixed else set()
+    if forward is not None and not of_norms.issuperset(buffers):
+        # Of layers that are not torch's only a forward pass tells.
+        moving |= _moved(copy, forward) - of_norms
+    return moving.intersection(buffers)
+
+
+def _learns_means(layer: _NormBase) -> bool:
+    # One that its owner keeps in evaluation mode, or whose momentum is 0, never moves its means.
+    return layer.training and layer.momentum != 0
 
 
 def _moved(module: nn.Module, forward: Callable[[nn.Module], object]) -> set[str]:
@@ -281,6 +287,7 @@ def _differ(before: torch.Tensor, after: torch.Tensor | None) -> bool:
     """Whether a buffer moved; one of another shape is a cache of the module's."""
     if after is None or before.shape != after.shape:
         return False
+    # What is no number differs from itself, and did not move for that.
     both_nan = (before != before) & (after != after)
     return not bool(((before == after) | both_nan).all())
 
@@ -292,4 +299,5 @@ def _norms(module: nn.Module) -> list[_NormBase]:
 def _rounded(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if dtype.is_floating_point:
         return values.to(dtype)
-    return values.round().to(dtype)  # a mean of counters; ties go to the even one, everywhere alike
+    # A mean of counters; ties go to the even one, everywhere alike.
+    return values.round().to(dtype)

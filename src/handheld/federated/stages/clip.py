@@ -1,4 +1,7 @@
-"""Updates that are no longer than a length: no device moves the model far, and noise can hide what one did."""
+"""Updates that are no longer than a length.
+
+No device moves the model far, and noise can hide what one did.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,13 +11,15 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
-from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
+from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 from handheld.federated.updates import _kernels
 
 
 @dataclass(frozen=True)
-class Clip(Plain):
-    """Shortens what is longer than ``length``, keeping its direction (McMahan et al., arXiv 1710.06963).
+class Clip(PlainStage):
+    """Shortens what is longer than ``length``, keeping its direction.
+
+    McMahan et al., arXiv 1710.06963.
 
     Raises:
         InputError: a length that is not above 0.
@@ -25,18 +30,20 @@ class Clip(Plain):
     def __post_init__(self) -> None:
         _require_length(self.length)
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
-        facts.require("clip", whole=False)
+        facts.require("clip", modular=False)
         return replace(facts, bound=self.length, steady=True)
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the update, no longer than ``length``."""
         return update.with_values(shortened(update.values, self.length)[0])
 
 
 @dataclass(frozen=True)
-class AdaptiveClip(Plain):
+class AdaptiveClip(PlainStage):
     """Clips at a length that follows how long updates are.
 
     After Andrew et al. (NeurIPS 2021, arXiv 1905.03871, algorithm 1). Each update tells, in one
@@ -53,7 +60,7 @@ class AdaptiveClip(Plain):
 
     Attributes:
         length: before the first round.
-        quantile: share of the updates that the length should leave as they are, 0 to 1.
+        quantile: share of the updates that the length should leave as they are, in [0, 1].
         rate: how fast the length follows (geometrically); 0.2 in the paper.
         mark: size of that number, in lengths, above 0. Left out, it is what makes sigma_b the
             paper's clients / 20, but never above 1, where the noise of updates grows by an eighth:
@@ -71,7 +78,7 @@ class AdaptiveClip(Plain):
     def __post_init__(self) -> None:
         _require_length(self.length)
         if not 0 <= self.quantile <= 1:
-            raise InputError(f"adaptive clip: expected a quantile of 0 to 1, got {self.quantile}")
+            raise InputError(f"adaptive clip: expected a quantile in [0, 1], got {self.quantile}")
         if not 0 < self.rate < math.inf:
             raise InputError(f"adaptive clip: expected a rate above 0, got {self.rate}")
         if self.mark is not None and not 0 < self.mark < math.inf:
@@ -81,13 +88,15 @@ class AdaptiveClip(Plain):
         """Return the length."""
         return {"length": np.array(self.length)}
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
-        facts.require("adaptive clip", whole=False, single=True, equal=True)
+        facts.require("adaptive clip", modular=False, single=True, equal=True)
         bound = float(memory["length"]) * math.hypot(1, self._mark(facts) / 2)
         return replace(facts, bound=bound, steady=False, count=facts.count + 1, shapes=())
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the clipped update, and one number more."""
         length = float(memory["length"])
         values, was_short = shortened(update.values, length)
@@ -95,16 +104,16 @@ class AdaptiveClip(Plain):
         return update.with_values(np.append(values, mark), update.size + 4)
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum without that number, and the length of the next round."""
         length = float(memory["length"])
         short = total.change[-1] / (self._mark(facts) * length) / total.weight + 0.5
-        wanted = math.log(length) - self.rate * (short - self.quantile)
-        new = math.exp(min(max(wanted, math.log(_SHORTEST)), math.log(_LONGEST)))
+        logarithm = math.log(length) - self.rate * (short - self.quantile)
+        new = math.exp(min(max(logarithm, math.log(_SHORTEST)), math.log(_LONGEST)))
         return replace(total, change=total.change[:-1]), {"length": np.array(new)}
 
-    def _mark(self, facts: Facts) -> float:
+    def _mark(self, facts: UpdateFacts) -> float:
         """Return the size of the mark: twice ``half``, with (2 sigma_b / z)^2 = 1 + 1 / half^2."""
         if self.mark is not None:
             return self.mark
@@ -117,14 +126,12 @@ class AdaptiveClip(Plain):
 
 _MARK = 0.2  # where nothing says how noisy the count will be: bounds grow by half a per cent
 _LARGEST_HALF = 0.5  # the noise of updates grows by sqrt(1 + 0.5^2), 12 %
-_SMALLEST_HALF = (
-    0.01  # below, float32 and the steps of whole numbers would drown the mark for nothing: 0.005 %
-)
+# Below, float32 and the steps of whole numbers would drown the mark for nothing: 0.005 %.
+_SMALLEST_HALF = 0.01
 _SHORTEST = 1e-30  # float32 squares of shorter updates are 0, of longer ones infinite
 _LONGEST = 1e15
-_COUNTABLE = (
-    1e-25  # sums of squares in float32 below may have lost numbers that were too small to square
-)
+_COUNTABLE = 1e-25  # below, sums of squares in float32 may have lost what was too small to square
+_A_LITTLE_LESS = 1 - 1e-6
 _SURE = 1 - 1e-4  # sums of squares in float32, in any order, err by less
 
 
@@ -136,7 +143,8 @@ def shortened(x: NDArray[np.float32], length: float) -> tuple[NDArray[np.float32
     exact = float(np.linalg.norm(x.astype(np.float64)))
     if exact <= length:
         return x, True
-    return (x * (length / exact * (1 - 1e-6))).astype(np.float32), False
+    # A little shorter: float32 rounds each number, up as often as down.
+    return (x * (length / exact * _A_LITTLE_LESS)).astype(np.float32), False
 
 
 def _require_length(length: float) -> None:

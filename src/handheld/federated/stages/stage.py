@@ -1,4 +1,7 @@
-"""What happens to an update on its way into the sum, and to the sum on its way into the model: the seam."""
+"""What happens to an update on its way into the sum, and to the sum on its way into the model.
+
+This is the seam between them.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +14,13 @@ from handheld.errors import InputError
 from handheld.federated.algorithms import Total
 from handheld.federated.learning.learner import Shape
 
+# Arrays alone, so that a checkpoint can hold it without pickling.
 Memory = Mapping[str, NDArray[Any]]
 """What a stage keeps from round to round, on the server; devices get ``Stage.public`` of it."""
 
 
 @dataclass(frozen=True)
-class Facts:
+class UpdateFacts:
     """What is known of an update at a place on its way.
 
     Attributes:
@@ -27,8 +31,9 @@ class Facts:
         steady: whether that length is the same in all rounds.
         equal: whether each device counts as much as any other.
         single: whether an update is all that a device sends.
-        whole: whether it is of whole numbers that add up modulo a power of two.
-        shapes: of the arrays that lie one after another in it; none where it is something else by now.
+        modular: whether it is of whole numbers that add up modulo a power of two.
+        shapes: of the arrays that lie one after another in it; none where it is something else by
+            now.
         clients: devices that are expected to answer in a round; 0 if nobody knows.
         multiplier: of all noise that the server adds to sums, in bounds.
         sum_bound: where sums are changed, the bound after all stages: what noise on a sum has to
@@ -40,35 +45,36 @@ class Facts:
     steady: bool = False
     equal: bool = False
     single: bool = True
-    whole: bool = False
+    modular: bool = False
     shapes: Sequence[Shape] = ()
     clients: float = 0.0
     multiplier: float = 0.0
     sum_bound: float | None = None
 
-    def require(self, stage: str, **wanted: bool) -> "Facts":
-        """Raise :class:`InputError` unless facts are as a stage wants them."""
-        for name, value in wanted.items():
+    def require(self, stage: str, **expected: bool) -> "UpdateFacts":
+        """Raise :class:`InputError` unless facts are as a stage expects them."""
+        for name, value in expected.items():
+            # One error for each fact that is not so, in the words of what would go wrong.
             if getattr(self, name) != value:
                 raise InputError(f"{stage}: {_WHY[name, value]}")
         return self
 
 
+# What is said where a fact is not as a stage expects it.
 _WHY = {
-    (
-        "steady",
-        True,
-    ): "the length that bounds updates changes from round to round, as the noise of a sum over rounds may not",
-    (
-        "equal",
-        True,
-    ): "devices must count alike, or one with many examples counts more than was promised: weigh uniformly",
-    (
-        "single",
-        True,
-    ): "the algorithm's devices send more than an update, which would travel without it",
-    ("whole", False): "updates are whole numbers here, which only add up: let it come before",
-    ("whole", True): "expected updates of whole numbers: let what makes them whole come before",
+    ("steady", True): (
+        "the length that bounds updates changes from round to round, as the noise of a sum over"
+        " rounds may not"
+    ),
+    ("equal", True): (
+        "devices must count alike, or one with many examples counts more than was promised: weigh"
+        " uniformly"
+    ),
+    ("single", True): (
+        "the algorithm's devices send more than an update, which would travel without it"
+    ),
+    ("modular", False): ("updates are whole numbers here, which only add up: let it come before"),
+    ("modular", True): ("expected updates of whole numbers: let what makes them whole come before"),
 }
 
 
@@ -87,25 +93,28 @@ class Update:
     @classmethod
     def of(cls, change: NDArray[np.float32]) -> "Update":
         """Return a change as it is, in 32 bits a number."""
+        # Float32: what is not compressed travels so.
         return cls(change, 4 * len(change))
 
     def with_values(self, values: NDArray[Any], size: int | None = None) -> "Update":
         """Return an update of other values."""
-        return replace(self, values=values, size=self.size if size is None else size)
+        if size is None:
+            size = self.size
+        return replace(self, values=values, size=size)
 
 
 @dataclass(frozen=True)
-class Seeds:
+class StageSeeds:
     """Of a round's random numbers.
 
     Attributes:
         common: what all devices and the server know.
-        own: what is a device's, or the server's, alone.
+        private: what is a device's, or the server's, alone.
         subspace: of where a device learns.
     """
 
     common: int
-    own: int
+    private: int
     subspace: int = 0
 
 
@@ -116,16 +125,24 @@ class Stage(Protocol):
         """Return what is kept before the first round."""
 
     def public(self, memory: Memory) -> Memory:
-        """Return what devices get of it: all that their stages need, and no secret of the server."""
+        """Return what devices get of it.
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
-        """Return what is known of updates after this stage. Raises :class:`InputError` where the stage makes no sense."""
+        All that their stages need, and no secret of the server.
+        """
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
+        """Return what is known of updates after this stage.
+
+        Raises :class:`InputError` where the stage makes no sense.
+        """
+
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return what becomes of one update; facts are those before the stage."""
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return what becomes of a round's sum, and what is kept now.
 
@@ -133,13 +150,15 @@ class Stage(Protocol):
         """
 
 
-class Plain:
+# A class, not a protocol: user's stages take what stays from it.
+class PlainStage:
     """A stage that keeps nothing and leaves sums as they are, for others to build on."""
 
     @property
     def leaves_sums(self) -> bool:
         """Whether it does nothing to a sum."""
-        return type(self).on_sum is Plain.on_sum
+        # A subclass that overrides it may do anything to sums.
+        return type(self).on_sum is PlainStage.on_sum
 
     def start(self) -> Memory:
         """Return nothing."""
@@ -149,12 +168,14 @@ class Plain:
         """Return all of it."""
         return memory
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the update."""
         return update
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum."""
         return total, memory

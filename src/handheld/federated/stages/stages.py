@@ -1,4 +1,4 @@
-"""Several stages, one after another: from a device's change to what travels, and from the sum back."""
+"""Several stages, one after another: from a change to what travels, and from the sum back."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from handheld.federated.algorithms import Algorithm, Total
 from handheld.federated.learning.learner import Shape
 from handheld.federated.stages.clip import AdaptiveClip, Clip
 from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
-from handheld.federated.stages.stage import Facts, Memory, Seeds, Stage, Update
+from handheld.federated.stages.stage import Memory, Stage, StageSeeds, Update, UpdateFacts
 from handheld.federated.stages.wire import WholeNumbers
 from handheld.federated.updates.encoder import seed_of
 
 
 @dataclass(frozen=True)
-class Stages:
+class StageChain:
     """The way of an update: stages in order on the device, in reverse order on the sum.
 
     What is known of updates is worked out forwards through all stages. Noise on a sum is scaled to
@@ -57,9 +57,9 @@ class Stages:
         """Return what devices get of what stages keep."""
         return tuple(stage.public(kept) for stage, kept in zip(self.stages, memory, strict=True))
 
-    def facts(self, memory: Sequence[Memory]) -> tuple[Facts, ...]:
+    def facts(self, memory: Sequence[Memory]) -> tuple[UpdateFacts, ...]:
         """Return what is known before each stage, and at last."""
-        known = Facts(
+        known = UpdateFacts(
             sum(map(math.prod, self.shapes)),
             equal=self.equal,
             single=not self.algorithm.corrects,
@@ -74,6 +74,7 @@ class Stages:
 
     def figures(self, memory: Sequence[Memory]) -> dict[str, float]:
         """Return the length at which updates are clipped, and the longest that one device adds."""
+        # Public: they come of sums, which noise hides where there is any.
         figures = {}
         for stage, kept in zip(self.stages, memory, strict=True):
             if isinstance(stage, Clip):
@@ -86,21 +87,26 @@ class Stages:
         return figures
 
     def on_update(
-        self, update: Update, facts: Sequence[Facts], memory: Sequence[Memory], seeds: Seeds
+        self,
+        update: Update,
+        facts: Sequence[UpdateFacts],
+        memory: Sequence[Memory],
+        seeds: StageSeeds,
     ) -> Update:
         """Return what travels."""
-        for number, (stage, known, kept) in enumerate(
-            zip(self.stages, facts, memory, strict=False)
-        ):
+        # Of facts there is one more: what is known at last.
+        steps = zip(self.stages, facts, memory, strict=False)
+        for number, (stage, known, kept) in enumerate(steps):
             update = stage.on_update(update, known, kept, _for_stage(seeds, number))
         return update
 
     def on_sum(
-        self, total: Total, memory: Sequence[Memory], seeds: Seeds
+        self, total: Total, memory: Sequence[Memory], seeds: StageSeeds
     ) -> tuple[Total, tuple[Memory, ...]]:
         """Return the sum of changes, and what stages keep now."""
         kept = list(memory)
         facts = self.facts(memory)
+        # What was done last to updates is undone first.
         for number in reversed(range(len(self.stages))):
             known = replace(facts[number], sum_bound=facts[-1].bound)
             total, kept[number] = self.stages[number].on_sum(
@@ -113,7 +119,7 @@ class Stages:
         noises = [stage for stage in self.stages if isinstance(stage, CentralNoise | TreeNoise)]
         return math.hypot(*(noise.multiplier for noise in noises))
 
-    def _require_hidden(self, number: int, facts: Sequence[Facts]) -> None:
+    def _require_hidden(self, number: int, facts: Sequence[UpdateFacts]) -> None:
         """Raise :class:`InputError` unless a stage's noise hides all that a device adds."""
         noise = _name(self.stages[number])
         for later, known in zip(self.stages[number + 1 :], facts[number + 2 :], strict=True):
@@ -124,8 +130,8 @@ class Stages:
                 )
             if not _only_decodes(later):
                 raise InputError(
-                    f"{noise}: {_name(later)} after it works on sums before they have noise, and what"
-                    " it reads there would not be hidden: let it come before"
+                    f"{noise}: {_name(later)} after it works on sums before they have noise, and"
+                    " what it reads there would not be hidden: let it come before"
                 )
             if known.bound is None:
                 raise InputError(
@@ -138,12 +144,13 @@ class Stages:
 
 def promise(stages: Sequence[Stage]) -> bool:
     """Return whether one of some stages adds noise."""
+    # Noise of multiplier 0 is none: plans are tried so.
     noises = (CentralNoise, LocalNoise, TreeNoise)
     return any(isinstance(stage, noises) and stage.multiplier > 0 for stage in stages)
 
 
 def _only_decodes(stage: Stage) -> bool:
-    """Whether all that a stage does to a sum is to leave it, or to undo what it did to updates, or to add noise."""
+    """Whether a stage leaves a sum, or undoes what it did to updates, or adds noise."""
     return isinstance(stage, WholeNumbers | CentralNoise | TreeNoise) or getattr(
         stage, "leaves_sums", False
     )
@@ -153,6 +160,7 @@ def _name(stage: Stage) -> str:
     return type(stage).__name__
 
 
-def _for_stage(seeds: Seeds, number: int) -> Seeds:
+def _for_stage(seeds: StageSeeds, number: int) -> StageSeeds:
     common = int(seed_of(seeds.common, number))
-    return replace(seeds, common=common, own=int(seed_of(seeds.own, number)))
+    private = int(seed_of(seeds.private, number))
+    return replace(seeds, common=common, private=private)

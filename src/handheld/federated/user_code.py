@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from handheld.errors import HandheldError, TrainingError
 
+# Characters: a few lines of a terminal.
 _LONGEST = 200
 # What own classes are made of: an error within these is named by who called them.
 _LIBRARIES = frozenset(
@@ -15,15 +16,23 @@ _LIBRARIES = frozenset(
 
 def said(error: BaseException) -> str:
     """Return what an error says, in one line."""
+    # The first line alone: torch's errors go on for pages.
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - 3]}..."
 
 
 def raised(error: BaseException) -> str:
-    """Return what an error says and, if a user's own code raised it, which: ``own:Fading.apply raises KeyError: 3``."""
+    """Return what an error says and, if a user's own code raised it, which.
+
+    ``own:Fading.apply raises KeyError: 3``.
+    """
     name = _raiser(error)
-    return f"{name} raises {said(error)}" if name else said(error)
+    if not name:
+        return said(error)
+    return f"{name} raises {said(error)}"
 
 
 @contextmanager
@@ -46,7 +55,7 @@ def naming_own_code() -> Iterator[None]:
 
 
 def _raiser(error: BaseException) -> str:
-    """Return the first function on the way to an error that is no library's, as ``module:Class.method``."""
+    """Return the first function towards an error that is no library's, ``module:Class.method``."""
     trace = error.__traceback__
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__", ""))
