@@ -1,7 +1,9 @@
-"""A Ray cluster to run on: found, or started on this machine and stopped again. What runs there is for the rooms to say.
+"""A Ray cluster to run on: found, or started on this machine and stopped again.
 
-A cluster runs what its drivers tell it: whoever may connect to one owns its machines. All of them need the same version of
-this package.
+What runs there is for the rooms to say.
+
+A cluster runs what its drivers tell it: whoever may connect to one owns its machines. All of them
+need the same version of this package.
 """
 
 import logging
@@ -27,11 +29,12 @@ _TOKEN = secrets.token_hex(
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
-    """Connect to a cluster, or start one on this machine that leaves nothing behind; give Ray's module.
+    """Connect to a cluster, or start one on this machine that leaves nothing behind; give Ray's
+    module.
 
     Args:
-        address: of the cluster, such as ``10.0.0.1:6379``; without one a cluster on this machine is started and stopped. In a
-            process that is connected already, that connection is used.
+        address: of the cluster, such as ``10.0.0.1:6379``; without one a cluster on this machine is
+            started and stopped. In a process that is connected already, that connection is used.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -84,7 +87,8 @@ def _start(ray: Any, options: Mapping[str, Any]) -> None:
 def _guarded() -> Iterator[None]:
     """Let only this process and those it starts into a cluster, and these import what this one can.
 
-    Ray sets the mode itself, unless it is set, once there is a token; without one it would put one into the user's home.
+    Ray sets the mode itself, unless it is set, once there is a token; without one it would put one
+    into the user's home.
     """
     names = ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE", "PYTHONPATH")
     before = {name: os.environ[name] for name in names if name in os.environ}
@@ -99,7 +103,10 @@ def _guarded() -> Iterator[None]:
 
 
 def ray_module() -> Any:
-    """Return Ray's module, connected or not. Raises :class:`MissingDependencyError` where it is not installed."""
+    """Return Ray's module, connected or not.
+
+    Raises :class:`MissingDependencyError` where it is not installed.
+    """
     os.environ.setdefault(
         "RAY_USAGE_STATS_ENABLED", "0"
     )  # it would call home; read when it is imported and started

@@ -1,4 +1,6 @@
-"""What configurations of all rooms share: tables that become values, files and functions that they name."""
+"""What configurations of all rooms share: tables that become values, files and functions that they
+name.
+"""
 
 import importlib
 import os
@@ -12,9 +14,11 @@ from handheld.errors import InputError
 
 
 def factory(name: str, folder: Path) -> Callable[..., Any]:
-    """Import a function by ``package.module:function``; modules are also looked for in a folder, after all others.
+    """Import a function by ``package.module:function``; modules are also looked for in a folder,
+    after all others.
 
-    The folder stays on the module search path, for the processes that a run starts. Raises :class:`InputError`.
+    The folder stays on the module search path, for the processes that a run starts. Raises
+    :class:`InputError`.
     """
     module, _, attribute = name.partition(":")
     if (place := str(folder.resolve())) not in sys.path:
@@ -35,7 +39,9 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
 
 
 def find(path: str, folder: Path) -> Path:
-    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or from the working folder."""
+    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or
+    from the working folder.
+    """
     data = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
     for place in (folder / path, data / path, Path(path)):
         if place.exists():
@@ -46,7 +52,10 @@ def find(path: str, folder: Path) -> Path:
 
 
 def from_table(kind: type[Any], table: Any, where: str, **fixed: Any) -> Any:
-    """Build a dataclass from a table of a configuration. Raises :class:`InputError` for entries that it does not have."""
+    """Build a dataclass from a table of a configuration.
+
+    Raises :class:`InputError` for entries that it does not have.
+    """
     if not isinstance(table, dict):
         raise InputError(f"{where}: expected a table, got {table!r}")
     hints, known = get_type_hints(kind), {f.name for f in fields(kind)} - fixed.keys()

@@ -1,4 +1,6 @@
-"""Files and folders that appear whole or not at all; what is no regular file (a device, a pipe) is written into."""
+"""Files and folders that appear whole or not at all; what is no regular file (a device, a pipe) is
+written into.
+"""
 
 import errno
 import io
@@ -37,20 +39,24 @@ _OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
 def atomic_path(
     path: str | os.PathLike[str], *, mode: int | None = None, durable: bool = True
 ) -> Iterator[Path]:
-    """Give a temporary path with the same suffix, which becomes ``path`` at the end, and is removed on an error.
+    """Give a temporary path with the same suffix, which becomes ``path`` at the end, and is removed
+    on an error.
 
-    A link is followed, and a file that is there keeps its mode and owner. What is no regular file (a device, a pipe,
-    ``/dev/stdout``) is not replaced: at the end all is written into it. What a killed process left beside ``path`` is removed.
+    A link is followed, and a file that is there keeps its mode and owner. What is no regular file
+    (a device, a pipe, ``/dev/stdout``) is not replaced: at the end all is written into it. What a
+    killed process left beside ``path`` is removed.
 
     Args:
         path: to be written; folders are made.
-        mode: permissions of the file, such as 0o600 for what is private; by default those of the file that is there, or
-            the usual ones.
-        durable: the content is on the disk before the name leads to it, so that a power cut leaves the old file or the
-            new one, never an empty one. It takes some milliseconds; False for what may be lost.
+        mode: permissions of the file, such as 0o600 for what is private; by default those of the
+            file that is there, or the usual ones.
+        durable: the content is on the disk before the name leads to it, so that a power cut leaves
+            the old file or the new one, never an empty one. It takes some milliseconds; False for
+            what may be lost.
 
     Raises:
-        FileError: the folder or the file cannot be written, or the disk is full; what was there before is kept.
+        FileError: the folder or the file cannot be written, or the disk is full; what was there
+            before is kept.
     """
     if is_special(path):
         with _written_into(Path(path)) as temporary:
@@ -77,7 +83,8 @@ def atomic_path(
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give an empty folder for its owner alone, which becomes ``path`` at the end, and is removed on an error.
+    """Give an empty folder for its owner alone, which becomes ``path`` at the end, and is removed
+    on an error.
 
     Args:
         path: not there, or an empty folder; folders above it are made.
@@ -103,7 +110,8 @@ def ensure_writable(path: str | os.PathLike[str]) -> None:
     """Say before an hour's work that its result could not be written.
 
     Raises:
-        FileError: it is a folder, or no file may be made where it is to be. A disk may still fill up meanwhile.
+        FileError: it is a folder, or no file may be made where it is to be. A disk may still fill
+            up meanwhile.
     """
     if str(path) == STANDARD_OUTPUT or is_special(path):
         return
@@ -116,8 +124,8 @@ def ensure_writable(path: str | os.PathLike[str]) -> None:
 def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a file for lines of UTF-8 text that are seen as they come where somebody reads them.
 
-    ``-`` is standard output. There, and in what is no regular file, each line is written at once; a regular file appears at
-    the end, whole, as with :func:`atomic_path`.
+    ``-`` is standard output. There, and in what is no regular file, each line is written at once; a
+    regular file appears at the end, whole, as with :func:`atomic_path`.
     """
     if str(path) == STANDARD_OUTPUT:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -142,7 +150,10 @@ def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
-    """Return the file that a path leads to. Raises :class:`FileError` where that is a folder, or a link in a circle."""
+    """Return the file that a path leads to.
+
+    Raises :class:`FileError` where that is a folder, or a link in a circle.
+    """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise FileError(f"{path}: cannot be written: it is a folder")
@@ -152,7 +163,9 @@ def _target(path: str | os.PathLike[str]) -> Path:
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:
-    """Whether a path names something that must be written into rather than replaced: a device, a pipe, an open file."""
+    """Whether a path names something that must be written into rather than replaced: a device, a
+    pipe, an open file.
+    """
     if _OPEN_FILES.fullmatch(os.path.abspath(path)):
         return True
     try:
@@ -164,7 +177,10 @@ def is_special(path: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost. In threads they never come anyway."""
+    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost.
+
+    In threads they never come anyway.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -228,7 +244,9 @@ def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Pat
 
 
 def _settle(temporary: Path, target: Path, mode: int | None) -> None:
-    """Give the temporary file the mode and owner that the target shall have, and put it in the target's place."""
+    """Give the temporary file the mode and owner that the target shall have, and put it in the
+    target's place.
+    """
     with suppress(FileNotFoundError):
         before = target.stat()
         temporary.chmod(stat.S_IMODE(before.st_mode))
@@ -241,7 +259,9 @@ def _settle(temporary: Path, target: Path, mode: int | None) -> None:
 
 
 def _flush_file(path: Path) -> None:
-    """Wait until a file's content is on the disk: most file systems may otherwise write its new name first."""
+    """Wait until a file's content is on the disk: most file systems may otherwise write its new
+    name first.
+    """
     file = os.open(path, os.O_RDWR)  # not for reading alone, which Windows does not flush
     try:
         os.fsync(file)

@@ -1,4 +1,7 @@
-"""The command line: one thin file a command. Each command imports its rooms when it runs, so that ``--help`` is quick."""
+"""The command line: one thin file a command.
+
+Each command imports its rooms when it runs, so that ``--help`` is quick.
+"""
 
 import io
 import os
@@ -17,8 +20,9 @@ _AGAIN_S = 0.05  # until an interrupt that was dropped comes again
 def main() -> None:
     """Run the command line.
 
-    Exit status: 0 done, 1 an error that a person caused (one line says which), 2 a wrong call, 130 interrupted. A polite end
-    (SIGTERM, as from ``timeout`` or ``docker stop``) is an interrupt too: what was done is kept, temporary files are removed.
+    Exit status: 0 done, 1 an error that a person caused (one line says which), 2 a wrong call, 130
+    interrupted. A polite end (SIGTERM, as from ``timeout`` or ``docker stop``) is an interrupt too:
+    what was done is kept, temporary files are removed.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -66,10 +70,11 @@ def main() -> None:
 
 @contextmanager
 def _stopping_politely(stops: list[int]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM interrupt what runs, and note which came; who was told to ignore them still does.
+    """Let Ctrl-C and SIGTERM interrupt what runs, and note which came; who was told to ignore them
+    still does.
 
-    Python drops what is raised in a callback of its collector, or of a C library, which is where some libraries spend much
-    of their time: the interrupt comes again then.
+    Python drops what is raised in a callback of its collector, or of a C library, which is where
+    some libraries spend much of their time: the interrupt comes again then.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -107,7 +112,9 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
 
 
 def _open_closed_streams() -> None:
-    """Open what is closed of standard input, output and error: the next file would else become one, and be written over."""
+    """Open what is closed of standard input, output and error: the next file would else become one,
+    and be written over.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

@@ -10,7 +10,9 @@ _SECONDS = 30.0  # between two lines of a log: an hour's work is a page
 
 @contextmanager
 def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
-    """Show a bar for each stage; on a console that is no terminal a line now and then, and at each stage's end."""
+    """Show a bar for each stage; on a console that is no terminal a line now and then, and at each
+    stage's end.
+    """
     if not console.is_terminal:
         yield _Log(console, time.monotonic)
         return

@@ -1,4 +1,6 @@
-"""What commands say: results on standard output, as words or as JSON, and all else on standard error."""
+"""What commands say: results on standard output, as words or as JSON, and all else on standard
+error.
+"""
 
 import json as coded
 import math
@@ -33,7 +35,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def shown(text: str, *, lines: bool = True) -> str:
-    """Return a text as a terminal may show it: what a stranger's file names must not move the cursor or colour what follows.
+    """Return a text as a terminal may show it: what a stranger's file names must not move the
+    cursor or colour what follows.
 
     Args:
         text: of any letters.
@@ -55,7 +58,8 @@ class Output:
         console: on standard error, for progress.
 
     Raises:
-        FileError: one of the files could not be written, which is known before the work for it begins.
+        FileError: one of the files could not be written, which is known before the work for it
+            begins.
     """
 
     def __init__(
@@ -96,7 +100,8 @@ class Output:
         """Say in a line what Ctrl-C or a polite end leaves, and end with status 130.
 
         Args:
-            kept: file or folder from which the same command goes on, if it is there; None where a command keeps nothing.
+            kept: file or folder from which the same command goes on, if it is there; None where a
+                command keeps nothing.
         """
         try:
             yield
@@ -115,7 +120,8 @@ class Output:
 
         Args:
             words: lines of text.
-            values: the same as dictionaries, lists, texts and numbers, of numpy too; what is not finite becomes null.
+            values: the same as dictionaries, lists, texts and numbers, of numpy too; what is not
+                finite becomes null.
         """
         if words and not self.is_json:
             typer.echo(shown(words))

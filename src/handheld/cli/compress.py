@@ -159,7 +159,9 @@ def serve(
         float, typer.Option(help="Days until the files of an ended job are removed.")
     ] = 7,
 ) -> None:
-    """Make families from what others upload, in pages and over HTTP; Ctrl-C stops it, and its jobs go on next time."""
+    """Make families from what others upload, in pages and over HTTP; Ctrl-C stops it, and its jobs
+    go on next time.
+    """
     from handheld.compress.serving import CompressLimits, job_kind
     from handheld.errors import MissingDependencyError
     from handheld.service import Limits

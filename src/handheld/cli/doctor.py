@@ -24,7 +24,9 @@ def doctor(json: Json = None, quiet: Quiet = False) -> None:
 def check_parts(
     find: Callable[[str], object | None] = importlib.util.find_spec,
 ) -> list[tuple[str, bool, str]]:
-    """Return (room, whether it can run, versions or what to install) for each room, without importing anything heavy."""
+    """Return (room, whether it can run, versions or what to install) for each room, without
+    importing anything heavy.
+    """
     rows = []
     for room in ROOMS:
         name = f"{room.name}: {room.line}"

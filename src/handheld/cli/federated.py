@@ -65,7 +65,10 @@ def simulate(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Let a population of devices learn, in this machine. Ctrl-C stops it; the same command goes on where it was."""
+    """Let a population of devices learn, in this machine.
+
+    Ctrl-C stops it; the same command goes on where it was.
+    """
     from dataclasses import replace
 
     from handheld.cli._bars import stage_bars
@@ -152,7 +155,9 @@ def simulate(
 
 
 def _figures(row: Mapping[str, float]) -> str:
-    """Return the newest figures in few letters: a bar and its times leave some forty of eighty columns."""
+    """Return the newest figures in few letters: a bar and its times leave some forty of eighty
+    columns.
+    """
     told = []
     for name, short in (
         ("loss", "loss"),

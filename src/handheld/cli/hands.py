@@ -68,7 +68,10 @@ def track(
     ] = 30.0,
     quiet: Quiet = False,
 ) -> None:
-    """Track hands through a video, from a camera, or through a folder of pictures. Ctrl-C ends it and keeps what was done."""
+    """Track hands through a video, from a camera, or through a folder of pictures.
+
+    Ctrl-C ends it and keeps what was done.
+    """
     from handheld.errors import InputError
     from handheld.files import STANDARD_OUTPUT
     from handheld.hands import HandTracker
@@ -130,7 +133,10 @@ def detect(
     threads: Threads = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Find hands in pictures; writes one JSON object a picture. A picture that cannot be read is named and skipped."""
+    """Find hands in pictures; writes one JSON object a picture.
+
+    A picture that cannot be read is named and skipped.
+    """
     import json as coded
 
     from handheld.errors import MediaError
@@ -181,7 +187,9 @@ def synth(
     people: Annotated[int, typer.Option(min=1, help="Persons whose hands there are.")] = 256,
     quiet: Quiet = False,
 ) -> None:
-    """Render pictures of hands with exact labels, from the meshes in HANDHELD_DATA. A run that was ended goes on."""
+    """Render pictures of hands with exact labels, from the meshes in HANDHELD_DATA. A run that was
+    ended goes on.
+    """
     from handheld.cli._bars import stage_bars
     from handheld.hands.training.render.recipe import RenderRecipe
     from handheld.hands.training.render.studio import CropOptions, SceneOptions
@@ -203,7 +211,9 @@ def synth(
 
 
 def _names_of_outputs(images: list[Path]) -> list[str]:
-    """Return a name for each annotated picture: stems, with a number where several pictures have the same one."""
+    """Return a name for each annotated picture: stems, with a number where several pictures have
+    the same one.
+    """
     used: set[str] = set()
     names = []
     for path in images:

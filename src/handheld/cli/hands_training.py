@@ -36,7 +36,10 @@ def landmarks(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train the landmark network, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
+    """Train the landmark network, on the GPU if there is one.
+
+    Ctrl-C stops it; the same command goes on.
+    """
     from handheld.hands.training.config import read_config
     from handheld.hands.training.landmark.trainee import LandmarkConfig
     from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
@@ -61,7 +64,10 @@ def palm(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train the palm detector, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
+    """Train the palm detector, on the GPU if there is one.
+
+    Ctrl-C stops it; the same command goes on.
+    """
     from handheld.hands.training.config import read_config
     from handheld.hands.training.palm.trainee import PalmConfig
     from handheld.hands.training.palm.training import export_palms, train_palms
@@ -96,7 +102,10 @@ def pseudo_label(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Label the hands of photos by a teacher, with how far it agrees with itself. Can be stopped and goes on."""
+    """Label the hands of photos by a teacher, with how far it agrees with itself.
+
+    Can be stopped and goes on.
+    """
     from handheld.hands import load_pack
     from handheld.hands.training.config import ExampleConfig
     from handheld.hands.training.examples.labelling import Teacher

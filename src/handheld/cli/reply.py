@@ -59,7 +59,9 @@ def chat(
     personal: Personal = None,
     why: Annotated[bool, typer.Option(help="Print what speaks for each reply.")] = False,
 ) -> None:
-    """Chat in the terminal: write what the other one says, then pick a reply by its number, or write your own."""
+    """Chat in the terminal: write what the other one says, then pick a reply by its number, or
+    write your own.
+    """
     from handheld.reply import Message
 
     replier = _open(bundle, personal)

@@ -76,7 +76,10 @@ def train(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a classifier that keeps a size. Ctrl-C stops it; the same command goes on where it was."""
+    """Train a classifier that keeps a size.
+
+    Ctrl-C stops it; the same command goes on where it was.
+    """
     import shutil
     from dataclasses import asdict, replace
 
@@ -183,7 +186,10 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Label each line of standard input: label TAB probability TAB text. A line without text has the label ?."""
+    """Label each line of standard input: label TAB probability TAB text.
+
+    A line without text has the label ?.
+    """
     import json as coded
     from contextlib import nullcontext
 
@@ -218,7 +224,10 @@ def predict(
 
 
 def _line(content: bytes, number: int) -> str:
-    """Return a line as text. Raises :class:`InputError` for bytes that are none, as training does."""
+    """Return a line as text.
+
+    Raises :class:`InputError` for bytes that are none, as training does.
+    """
     from handheld.errors import InputError
 
     try:
@@ -249,8 +258,10 @@ class _Columns(NamedTuple):
 
 
 def _set_apart(known: "Dataset", seed: int, output: Output) -> tuple["Dataset", "Dataset"]:
-    """Return texts to learn from, and a tenth of each label's to validate by. Raises
-    :class:`InputError` where no label has two texts."""
+    """Return texts to learn from, and a tenth of each label's to validate by.
+
+    Raises :class:`InputError` where no label has two texts.
+    """
     from handheld.errors import InputError
 
     learned, apart = known.split(0.1, seed=seed, keep_single=True)
@@ -299,7 +310,10 @@ def _read(
 
 
 def _tell_unknown(data: "Dataset", known: tuple[str, ...], path: Path, output: Output) -> None:
-    """Say which labels the model does not know. Raises :class:`InputError` if it knows none of them."""
+    """Say which labels the model does not know.
+
+    Raises :class:`InputError` if it knows none of them.
+    """
     from handheld.errors import InputError
 
     unknown = data.classes[len(known) :]
@@ -350,7 +364,9 @@ def _fit_line(fit: "FitFigures") -> str:
 
 
 def _trainers(names: list[str], classes: int) -> tuple[Any, ...]:
-    """Return names of trainers, and what factories make of the number of classes; modules here are found too."""
+    """Return names of trainers, and what factories make of the number of classes; modules here are
+    found too.
+    """
     from handheld.config import factory
 
     return tuple(factory(name, Path())(classes) if ":" in name else name for name in names)

@@ -24,7 +24,8 @@ _MOST = np.iinfo(np.int32).max
 
 
 class Flat(torch.nn.Module):
-    """A module that takes tensors one by one and gives a tuple of tensors, whatever structure its own are in.
+    """A module that takes tensors one by one and gives a tuple of tensors, whatever structure its
+    own are in.
 
     Args:
         module: to wrap.
@@ -52,7 +53,9 @@ def _array(part: Any) -> Array:
 
 
 class _Rows(torch.nn.Linear):
-    """A dense layer that reads inputs of more than three axes as rows; of others the converter makes what it then refuses."""
+    """A dense layer that reads inputs of more than three axes as rows; of others the converter
+    makes what it then refuses.
+    """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
         """Return what the layer gives."""
@@ -107,7 +110,8 @@ def as_inputs(example: Any, names: tuple[str, ...] = ()) -> tuple[Array, ...]:
 
 
 def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
-    """Return the float32 ``.tflite`` file of a module, pictures channels last, tensors named after the module's layers.
+    """Return the float32 ``.tflite`` file of a module, pictures channels last, tensors named after
+    the module's layers.
 
     Raises :class:`CompileError`.
     """
@@ -137,7 +141,10 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
 
 
 def call(module: torch.nn.Module, inputs: tuple[Array, ...], names: tuple[str, ...] = ()) -> Any:
-    """Return what a module gives, in its own structure. Raises :class:`CompileError` if it raises."""
+    """Return what a module gives, in its own structure.
+
+    Raises :class:`CompileError` if it raises.
+    """
     tensors = tuple(torch.from_numpy(np.array(array)) for array in inputs)
     try:
         with torch.inference_mode():
@@ -149,7 +156,10 @@ def call(module: torch.nn.Module, inputs: tuple[Array, ...], names: tuple[str, .
 
 
 def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Return what a module gives, as arrays. Raises :class:`CompileError` if it raises, or gives no tensors."""
+    """Return what a module gives, as arrays.
+
+    Raises :class:`CompileError` if it raises, or gives no tensors.
+    """
     result = call(module, inputs)
     results = tree_leaves(result)
     if other := [
@@ -172,7 +182,9 @@ def is_flat(result: Any) -> bool:
 
 
 def output_names(result: Any) -> tuple[str, ...]:
-    """Return what a module calls its outputs, ``boxes`` or ``hidden.0``; () where it gave them without names of their own."""
+    """Return what a module calls its outputs, ``boxes`` or ``hidden.0``; () where it gave them
+    without names of their own.
+    """
     if not isinstance(result, Mapping):
         return ()
     names = [
@@ -206,7 +218,9 @@ def _check_type(module: torch.nn.Module, inputs: tuple[Array, ...]) -> None:
 
 
 def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
-    """Return the exported program, to name layers by; most modules that cannot become a file fail here."""
+    """Return the exported program, to name layers by; most modules that cannot become a file fail
+    here.
+    """
     try:
         with quiet():
             return torch.export.export(module, tensors)

@@ -1,9 +1,10 @@
 """Which layer of a torch module each tensor of its converted file belongs to.
 
-The converter names a tensor after all the layers that were fused into its operator, each as a path of classes and
-attributes, ``package.Net/package.Block_0/torch.nn.modules.conv.Conv2d_conv;``, with ``;;`` between them, up to a kilobyte a
-tensor. A path lacks the containers that are not called (``ModuleList``), so it may stand for several layers: the exported
-program says for which, in order of execution.
+The converter names a tensor after all the layers that were fused into its operator, each as a path
+of classes and attributes, ``package.Net/package.Block_0/torch.nn.modules.conv.Conv2d_conv;``, with
+``;;`` between them, up to a kilobyte a tensor. A path lacks the containers that are not called
+(``ModuleList``), so it may stand for several layers: the exported program says for which, in order
+of execution.
 """
 
 import math
@@ -24,7 +25,8 @@ class Layers:
     """Layers of an exported module.
 
     Attributes:
-        paths: dotted names, in order of execution, by the converter's path; the module itself by its class.
+        paths: dotted names, in order of execution, by the converter's path; the module itself by
+            its class.
         weighted: names of those that own parameters.
     """
 
@@ -32,7 +34,9 @@ class Layers:
     weighted: frozenset[str]
 
     def of(self, tensor: Any, *, weights: bool) -> _Layers:
-        """Return the layer of a tensor: of those fused into it the last with weights, or the outermost; () if unknown."""
+        """Return the layer of a tensor: of those fused into it the last with weights, or the
+        outermost; () if unknown.
+        """
         name = tensor.name.decode()
         if ";" not in name:  # a constant that layers share, named by the converter itself
             return ()
@@ -47,7 +51,8 @@ def layers_of(module: "torch.nn.Module", exported: Any, prefix: str) -> Layers:
 
     Args:
         module: whose layers they are.
-        exported: the program of the module, or of one that wraps it: what the converter is given, since it names after that.
+        exported: the program of the module, or of one that wraps it: what the converter is given,
+            since it names after that.
         prefix: of the names of the module's layers in the program, ``wrapped.`` or nothing.
     """
     paths: dict[str, _Layers] = {}
@@ -74,7 +79,9 @@ def _class_name(kind: Any) -> str:
 
 
 def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
-    """Return the layer's name for each tensor of a converted graph that has one; for several possible ones, all with ``|``."""
+    """Return the layer's name for each tensor of a converted graph that has one; for several
+    possible ones, all with ``|``.
+    """
     computed = {int(i) for node in graph.operators for i in node.outputs}
     found = {
         i: layers.of(tensor, weights=i not in computed) for i, tensor in enumerate(graph.tensors)
@@ -100,7 +107,9 @@ def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
 
 
 def largest_constant(node: Any, graph: Any) -> int | None:
-    """Return the weights that an operator reads, where it reads any; its bias may be shared with other layers' operators."""
+    """Return the weights that an operator reads, where it reads any; its bias may be shared with
+    other layers' operators.
+    """
     computed = {int(i) for other in graph.operators for i in other.outputs}
     constants = [
         int(i)
@@ -111,7 +120,9 @@ def largest_constant(node: Any, graph: Any) -> int | None:
 
 
 def _told_apart(kinds: list[tuple[bool, _Layers]]) -> list[str]:
-    """Operators of layers that share a path, as many as there are layers, are theirs in order of execution; "" for others."""
+    """Operators of layers that share a path, as many as there are layers, are theirs in order of
+    execution; "" for others.
+    """
     counts = Counter(kinds)
     turns = {kind: iter(kind[1]) for kind in counts if counts[kind] == len(kind[1])}
     return [
@@ -121,7 +132,9 @@ def _told_apart(kinds: list[tuple[bool, _Layers]]) -> list[str]:
 
 
 def _by_neighbours(graph: Any, told: list[str], kinds: list[_Layers]) -> list[str]:
-    """What is not told apart, such as the padding before a convolution, is of the layer that reads it or that it reads."""
+    """What is not told apart, such as the padding before a convolution, is of the layer that reads
+    it or that it reads.
+    """
     maker = {int(i): told[n] for n, node in enumerate(graph.operators) for i in node.outputs}
     reader = {int(i): told[n] for n, node in enumerate(graph.operators) for i in node.inputs}
     found = []

@@ -24,10 +24,12 @@ def quantise(
     samples: Sequence[tuple[Array, ...]] = (),
     keep_float: Collection[str] = (),
 ) -> bytes:
-    """Return a float32 file with float16 weights, int8 weights, or int8 weights and activations calibrated on samples.
+    """Return a float32 file with float16 weights, int8 weights, or int8 weights and activations
+    calibrated on samples.
 
-    Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-    arXiv 1712.05877: weights by channel and symmetric, activations by tensor and asymmetric.
+    Jacob et al., "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference", arXiv 1712.05877: weights by channel and symmetric,
+    activations by tensor and asymmetric.
 
     Args:
         content: a file whose tensors are named after layers, as ``convert`` makes it.
@@ -82,7 +84,8 @@ def _keep(maker: Any, kept: Sequence[str]) -> None:
 
 
 def _int8() -> Any:
-    """Everything in integers; of tables, whose kernel gives float32, the rows, with a scale for each.
+    """Everything in integers; of tables, whose kernel gives float32, the rows, with a scale for
+    each.
 
     A dense layer has the same scales, so a table that is a layer's weights too is stored once.
     """
@@ -103,12 +106,15 @@ def _int8() -> Any:
 
 
 def _int8_weights(tables: int | None, content: bytes) -> Any:
-    """Convolutions and matrix products in integers, quantising each activation as it comes; the rest in float32.
+    """Convolutions and matrix products in integers, quantising each activation as it comes; the
+    rest in float32.
 
-    With ``tables`` embeddings have so many bits; one that is a dense layer's weights too is stored once, as that layer has it.
+    With ``tables`` embeddings have so many bits; one that is a dense layer's weights too is stored
+    once, as that layer has it.
 
-    LiteRT 2.3 runs ``residual`` networks of ``handheld.compress`` 2.2 to 3.3 times as fast so as with weights made float
-    again first, but a depthwise convolution three times as slowly: it has no fast kernel for that.
+    LiteRT 2.3 runs ``residual`` networks of ``handheld.compress`` 2.2 to 3.3 times as fast so as
+    with weights made float again first, but a depthwise convolution three times as slowly: it has
+    no fast kernel for that.
     """
     from ai_edge_quantizer import qtyping, recipe_manager
 
@@ -135,7 +141,9 @@ def _int8_weights(tables: int | None, content: bytes) -> Any:
 
 
 def _scopes(content: bytes, layers: Collection[str]) -> Iterator[str]:
-    """Patterns of the quantiser's names for the operators of layers: the names of their outputs, each with a semicolon."""
+    """Patterns of the quantiser's names for the operators of layers: the names of their outputs,
+    each with a semicolon.
+    """
     missing = set(layers)
     for graph in unpack(content).subgraphs:
         for node in graph.operators:
@@ -159,7 +167,8 @@ def _scope(node: Any, graph: Any) -> str:
 
 
 def _lookups_in_layers(content: bytes) -> Iterator[str]:
-    """Patterns of the operators that look rows up in a table which is a dense layer's weights too."""
+    """Patterns of the operators that look rows up in a table which is a dense layer's weights too.
+    """
     model = unpack(content)
     for graph in model.subgraphs:
         weights = {kind: _constants(model, graph, kind) for kind in (_DENSE, _LOOKUP)}
@@ -191,8 +200,8 @@ def _holders(tensor: str, layers: Collection[str]) -> set[str]:
 def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]) -> Any:
     """Return the range of each tensor over all samples.
 
-    The quantiser's own default is a moving average of each sample's least and greatest value: of a tensor of one number, a
-    score say, these are the same, and its range would shrink to a point.
+    The quantiser's own default is a moving average of each sample's least and greatest value: of a
+    tensor of one number, a score say, these are the same, and its range would shrink to a point.
     """
     from ai_edge_quantizer import calibrator, recipe_manager
 
@@ -224,7 +233,9 @@ def _widened(seen: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, An
 
 
 def _opened(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give what is always 0, such as a number less itself, a range: from none follows a scale that no kernel can take."""
+    """Give what is always 0, such as a number less itself, a range: from none follows a scale that
+    no kernel can take.
+    """
     if (
         not found
         or max(np.abs(found["min"]).max(initial=0.0), np.abs(found["max"]).max(initial=0.0))
@@ -256,5 +267,6 @@ def _ask_for_float16(maker: Any) -> None:
 
 
 def to_device(array: Array) -> Array:
-    """Return a picture (batch, channels, height, width) channels last, and anything else as it is."""
+    """Return a picture (batch, channels, height, width) channels last, and anything else as it is.
+    """
     return np.ascontiguousarray(np.moveaxis(array, 1, -1)) if array.ndim == 4 else array

@@ -1,4 +1,6 @@
-"""The one file that rewrites a converted file's FlatBuffer: its tensors' names, notes that nobody reads, where weights lie."""
+"""The one file that rewrites a converted file's FlatBuffer: its tensors' names, notes that nobody
+reads, where weights lie.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +12,9 @@ _ALIGN = 16  # of buffers, by the schema; the Python builder knows it not
 
 
 def unpack(content: bytes) -> Any:
-    """Return a file as a tree of the schema's objects, all weights in it, wherever the file has them."""
+    """Return a file as a tree of the schema's objects, all weights in it, wherever the file has
+    them.
+    """
     try:
         from ai_edge_quantizer.utils.tfl_flatbuffer_utils import flatbuffer_utils
     except ImportError as error:
@@ -36,7 +40,9 @@ def pack(model: Any) -> bytes:
 
 
 def with_weights_inside(content: bytes) -> bytes:
-    """Move weights that the quantiser wrote behind the model into it, as every older reader of the format expects them."""
+    """Move weights that the quantiser wrote behind the model into it, as every older reader of the
+    format expects them.
+    """
     return pack(unpack(content))
 
 
@@ -45,8 +51,8 @@ def renamed(content: bytes, names: Callable[[Any], Mapping[int, str]]) -> bytes:
 
     Args:
         content: a model file.
-        names: the wanted names of a graph's tensors, by index; may repeat. What goes in and out of a graph keeps its name,
-            since callers may know it.
+        names: the wanted names of a graph's tensors, by index; may repeat. What goes in and out of
+            a graph keeps its name, since callers may know it.
     """
     model = unpack(content)
     fixed = [{int(i) for i in (*graph.inputs, *graph.outputs)} for graph in model.subgraphs]
@@ -68,7 +74,9 @@ def renamed(content: bytes, names: Callable[[Any], Mapping[int, str]]) -> bytes:
 
 
 def with_signature(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """Give inputs and outputs the names that a module has for them, in the file's one signature; none: as they are."""
+    """Give inputs and outputs the names that a module has for them, in the file's one signature;
+    none: as they are.
+    """
     model = unpack(content)
     (signature,) = model.signatureDefs
     graph = model.subgraphs[signature.subgraphIndex]
@@ -78,7 +86,9 @@ def with_signature(content: bytes, inputs: Sequence[str], outputs: Sequence[str]
 
 
 def _name(entries: Sequence[Any], places: Sequence[int], names: Sequence[str]) -> None:
-    """Name the entries of a signature by the tensors that they are of; two of one tensor in their order."""
+    """Name the entries of a signature by the tensors that they are of; two of one tensor in their
+    order.
+    """
     if not names:
         return
     left = list(zip(map(int, places), names, strict=True))

@@ -40,7 +40,9 @@ TOLERANCE: dict[Precision, float] = {
     "int4_tables": 0.25,
     "int8": 0.25,
 }
-"""Largest accepted root-mean-square difference between file and module, over the spread of the module's outputs."""
+"""Largest accepted root-mean-square difference between file and module, over the spread of the
+module's outputs.
+"""
 
 _FLOOR = {"float32": 1e-3}
 _ROUNDED_FLOOR = 0.05  # of an output's size: rounding to 8 bits alone moves what hardly varies by a tenth of that
@@ -58,9 +60,10 @@ class Compiled:
 
     Attributes:
         content: the ``.tflite`` file.
-        precision: of its weights and, for int8, activations; layers that were kept in float32 apart.
-        difference: root-mean-square difference to the module, over the spread of the module's output over all inputs that they
-            were compared on; the worst of all outputs and inputs.
+        precision: of its weights and, for int8, activations; layers that were kept in float32
+            apart.
+        difference: root-mean-square difference to the module, over the spread of the module's
+            output over all inputs that they were compared on; the worst of all outputs and inputs.
         path: where it was written, if it was.
     """
 
@@ -87,34 +90,40 @@ def to_tflite(
     checks: Sequence[Any] = (),
     tolerance: float | None = None,
 ) -> Compiled:
-    """Compile a module in evaluation mode into a ``.tflite`` file, and verify the file against the module.
+    """Compile a module in evaluation mode into a ``.tflite`` file, and verify the file against the
+    module.
 
-    Pictures, inputs and outputs of four dimensions, are (batch, channels, height, width) for the module and
-    (batch, height, width, channels) in the file, the order in which devices keep them and in which kernels are fastest.
+    Pictures, inputs and outputs of four dimensions, are (batch, channels, height, width) for the
+    module and (batch, height, width, channels) in the file, the order in which devices keep them
+    and in which kernels are fastest.
 
     Args:
-        module: not changed. What it returns in nested tuples or dictionaries, the file gives one after the other. The names of
-            a dictionary's entries, such as ``boxes`` or ``hidden.0``, are in the file's signature, for ``Model.run_named``; so
-            are those of inputs that are given by name.
-        example: a tensor or array, a tuple of them, or a dictionary of them by the names of the module's arguments; its shapes
-            become the file's.
-        metadata: stored in the file as its card, for ``Model.card``: labels, preprocessing, licence, training record, accuracy.
+        module: not changed. What it returns in nested tuples or dictionaries, the file gives one
+            after the other. The names of a dictionary's entries, such as ``boxes`` or ``hidden.0``,
+            are in the file's signature, for ``Model.run_named``; so are those of inputs that are
+            given by name.
+        example: a tensor or array, a tuple of them, or a dictionary of them by the names of the
+            module's arguments; its shapes become the file's.
+        metadata: stored in the file as its card, for ``Model.card``: labels, preprocessing,
+            licence, training record, accuracy.
         out: where to write the file; it appears whole, and only if it agrees with the module.
-        precision: float32; float16 (weights, half the size); int8_weights (weights by channel, a quarter of the size,
-            activations stay float32); int8_tables and int4_tables (likewise, and embeddings in so many bits with one scale for
-            each table: train them on that grid); or int8 (activations too, calibrated: the fastest).
+        precision: float32; float16 (weights, half the size); int8_weights (weights by channel, a
+            quarter of the size, activations stay float32); int8_tables and int4_tables (likewise,
+            and embeddings in so many bits with one scale for each table: train them on that grid);
+            or int8 (activations too, calibrated: the fastest).
         calibration: inputs like ``example`` from the training data, for int8; a hundred are plenty.
-        keep_float: layers that stay in float32, as ``module.named_modules()`` calls them, with all that they hold: those that
-            suffer most from int8, often the first and the last.
-        checks: further inputs on which file and module must agree, beside random ones. For int8, which knows no range but
-            that of its calibration, they take the place of random ones.
+        keep_float: layers that stay in float32, as ``module.named_modules()`` calls them, with all
+            that they hold: those that suffer most from int8, often the first and the last.
+        checks: further inputs on which file and module must agree, beside random ones. For int8,
+            which knows no range but that of its calibration, they take the place of random ones.
         tolerance: replaces that of :data:`TOLERANCE`.
 
     Raises:
-        CompileError: the module cannot be exported, uses an operator that the format lacks (names the layer), gives values
-            that are not finite, or the file does not agree with it.
+        CompileError: the module cannot be exported, uses an operator that the format lacks (names
+            the layer), gives values that are not finite, or the file does not agree with it.
         FileError: ``out`` cannot be written.
-        InputError: int8 without calibration, an input that is not like the example, or a layer to keep that there is not.
+        InputError: int8 without calibration, an input that is not like the example, or a layer to
+            keep that there is not.
         MissingDependencyError: the extra ``train`` is not installed.
     """
     if precision not in TOLERANCE:
@@ -173,7 +182,9 @@ def _check_names(module: "torch.nn.Module", names: Collection[str]) -> None:
 
 
 def _in_order(network: "torch.nn.Module") -> "torch.nn.Module":
-    """Lay out weights in the order of their axes: of others, such as channels last, the converter mixes some up."""
+    """Lay out weights in the order of their axes: of others, such as channels last, the converter
+    mixes some up.
+    """
     for tensor in (*network.parameters(), *network.buffers()):
         tensor.data = tensor.data.contiguous()
     return network

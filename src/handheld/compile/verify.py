@@ -18,8 +18,8 @@ class Difference(NamedTuple):
     """How far a file is from its module.
 
     Attributes:
-        size: root-mean-square difference of an output to the module's, over the spread of that output over all inputs; the
-            largest of all outputs and inputs.
+        size: root-mean-square difference of an output to the module's, over the spread of that
+            output over all inputs; the largest of all outputs and inputs.
         output: which output that is of.
     """
 
@@ -39,7 +39,8 @@ def difference(
 
     Args:
         module: in evaluation mode.
-        content: the ``.tflite`` file; integer inputs and outputs are scaled by its own quantisation.
+        content: the ``.tflite`` file; integer inputs and outputs are scaled by its own
+            quantisation.
         tests: inputs as the module takes them, one or more.
         floor: an output that hardly varies is judged by this share of its largest value instead.
     """
@@ -87,7 +88,9 @@ def _of_output(
 
 
 def random_like(inputs: tuple[Array, ...], seed: int) -> tuple[Array, ...]:
-    """Return inputs of the same shapes: normal with the mean and spread of each, or, for integers, drawn from its values."""
+    """Return inputs of the same shapes: normal with the mean and spread of each, or, for integers,
+    drawn from its values.
+    """
     rng = np.random.default_rng(seed)
     return tuple(_random_like(array, rng) for array in inputs)
 

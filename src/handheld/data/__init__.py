@@ -1,8 +1,9 @@
-"""Labelled data and its splits: folders of pictures by class, ``.npz`` arrays, tables of texts, Hugging Face data sets on disk.
+"""Labelled data and its splits: folders of pictures by class, ``.npz`` arrays, tables of texts,
+Hugging Face data sets on disk.
 
-``load`` reads any of them into ``Splits`` of ``Dataset``, ``read_table`` one table of texts, and ``from_pairs`` what a program
-holds, such as a torch ``Dataset``; what cannot be read is named, left out and counted. Nothing is unpickled or
-fetched. ``users`` deals examples out to users.
+``load`` reads any of them into ``Splits`` of ``Dataset``, ``read_table`` one table of texts, and
+``from_pairs`` what a program holds, such as a torch ``Dataset``; what cannot be read is named, left
+out and counted. Nothing is unpickled or fetched. ``users`` deals examples out to users.
 """
 
 from handheld.data._tables import read_table

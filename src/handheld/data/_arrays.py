@@ -21,7 +21,9 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def read_npz(path: Path, reading: Reading) -> RawSplits:
-    """Read ``x_train``, ``y_train`` and so on; classes are named by an array ``classes``, else by the numbers that occur."""
+    """Read ``x_train``, ``y_train`` and so on; classes are named by an array ``classes``, else by
+    the numbers that occur.
+    """
     reading.require(str(path), "arrays", "channels", "white")
     try:
         arrays = read_archive(path, most=sys.maxsize)  # a user's own data may be as large as memory
@@ -97,7 +99,9 @@ def _classes(
 
 
 def _inputs(arrays: Arrays, reading: Reading, path: Path) -> Arrays:
-    """Return pictures as (n, height, width, channels) uint8; numbers that are no pictures as they are."""
+    """Return pictures as (n, height, width, channels) uint8; numbers that are no pictures as they
+    are.
+    """
     for split, array in arrays.items():
         if array.ndim > _MOST_AXES:
             raise InputError(
@@ -124,7 +128,9 @@ def _inputs(arrays: Arrays, reading: Reading, path: Path) -> Arrays:
 
 
 def _are_pictures(array: NDArray[Any], reading: Reading) -> bool:
-    """Four axes are those of pictures; three may be rows of measurements too, unless they have the type of pixels."""
+    """Four axes are those of pictures; three may be rows of measurements too, unless they have the
+    type of pixels.
+    """
     if array.dtype.kind not in "buif":
         return False
     return array.ndim == 4 or (

@@ -1,4 +1,6 @@
-"""What a caller gives, looked at before anything is read by it: each error names the argument that is wrong."""
+"""What a caller gives, looked at before anything is read by it: each error names the argument that
+is wrong.
+"""
 
 import os
 from collections.abc import Sequence
@@ -46,7 +48,9 @@ def require_flag(name: str, value: Any) -> None:
 
 
 def require_names(name: str, values: Any) -> None:
-    """Raise :class:`InputError` unless an argument is a list of texts; a text alone would be read letter by letter."""
+    """Raise :class:`InputError` unless an argument is a list of texts; a text alone would be read
+    letter by letter.
+    """
     if isinstance(values, str):
         raise InputError(
             f"{name}: expected a list of names, got the text {values!r}: give [{values!r}]"

@@ -1,5 +1,6 @@
 """Which columns of a table hold the labels and the texts: by the names that data sets use, or as
-somebody says."""
+somebody says.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ JOINED = (
 ID_NAMES = frozenset(
     {"id", "ids", "idx", "index", "guid", "uuid", "uid", "row_id", "text_id", "sentence_id"}
 )
-"""Names of columns that only say which row it is; they are a text where somebody names them, and never otherwise."""
+"""Names of columns that only say which row it is; they are a text where somebody names them, and
+never otherwise.
+"""
 
 HOW = (
     "name them: label_column and text_columns, on the command line --label-column NAME --text-column NAME "

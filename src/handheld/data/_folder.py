@@ -61,7 +61,9 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _are_splits(folders: Sequence[Path]) -> bool:
-    """Whether folders are splits: all have the name of one, or some, whose pictures lie in folders of classes."""
+    """Whether folders are splits: all have the name of one, or some, whose pictures lie in folders
+    of classes.
+    """
     named = [folder for folder in folders if split_of(folder.name) is not None]
     if len(named) == len(folders):
         return True
@@ -72,7 +74,9 @@ def _are_splits(folders: Sequence[Path]) -> bool:
 def _pictures(
     folder: Path, classes: tuple[str, ...], unread: list[Skipped]
 ) -> Iterator[tuple[str, bytes, int]]:
-    """Yield (name, content, label); what has the name of a picture and cannot be read is added to ``unread``."""
+    """Yield (name, content, label); what has the name of a picture and cannot be read is added to
+    ``unread``.
+    """
     for label, name in enumerate(classes):
         for path in sorted((folder / name).rglob("*")):
             reason = _reason_against(path)
@@ -89,7 +93,9 @@ def _pictures(
 
 
 def _reason_against(path: Path) -> str:
-    """Return why something is not looked into; an empty text for a file, a folder, or what nobody takes for a picture."""
+    """Return why something is not looked into; an empty text for a file, a folder, or what nobody
+    takes for a picture.
+    """
     if path.is_symlink() and path.is_dir():
         return "is a link to a folder, and such are not followed"
     if not _has_name(path) or path.is_file() or path.is_dir():

@@ -1,7 +1,8 @@
-"""Folders that Hugging Face's ``save_to_disk`` wrote: Arrow files and two JSON files; the one file that imports pyarrow.
+"""Folders that Hugging Face's ``save_to_disk`` wrote: Arrow files and two JSON files; the one file
+that imports pyarrow.
 
-Which columns hold labels and texts is found as in any other table (:mod:`handheld.data._columns`), but for what their types
-say: ``ClassLabel`` is a label, ``Image`` a picture.
+Which columns hold labels and texts is found as in any other table (:mod:`handheld.data._columns`),
+but for what their types say: ``ClassLabel`` is a label, ``Image`` a picture.
 """
 
 import json
@@ -32,7 +33,8 @@ class _Column:
     Attributes:
         name: as it stands there.
         type: Arrow's name of it, for messages.
-        holds: "text", "number", "flag" (true or false), "picture", or "" for what is neither input nor label.
+        holds: "text", "number", "flag" (true or false), "picture", or "" for what is neither input
+            nor label.
         classes: names of its numbers; None where they are no class labels.
     """
 
@@ -121,7 +123,9 @@ def _chosen(
 
 
 def _check_said(columns: Sequence[_Column], reading: Reading, where: str) -> None:
-    """Raise :class:`InputError` for a column that was named and is not there, or cannot be what it was named for."""
+    """Raise :class:`InputError` for a column that was named and is not there, or cannot be what it
+    was named for.
+    """
     by_name = {column.name: column for column in columns}
     for name in filter(None, (reading.label_column, *reading.text_columns)):
         if name not in by_name:
@@ -348,7 +352,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _entry(path: Path, key: str, kind: type[Any]) -> Any:
-    """Return an entry of a file, an empty one where there is none. Raises :class:`InputError` for one of another kind."""
+    """Return an entry of a file, an empty one where there is none.
+
+    Raises :class:`InputError` for one of another kind.
+    """
     value = _json(path).get(key)
     if value is None:
         return kind()

@@ -15,13 +15,15 @@ _MOST = 100_000  # classes without names
 def numbered(
     labels: Mapping[str, Labels],
 ) -> tuple[tuple[str, ...], dict[str, Labels], tuple[str, ...]]:
-    """Name classes by the numbers that some example has; a class without any would be an output that nothing teaches.
+    """Name classes by the numbers that some example has; a class without any would be an output
+    that nothing teaches.
 
     Args:
         labels: split -> (n,) numbers of 0 or more.
 
     Returns:
-        The names, each split's labels as places among them, and a note where numbers in between are left out.
+        The names, each split's labels as places among them, and a note where numbers in between are
+        left out.
 
     Raises:
         InputError: numbers below 0, or too large ones.

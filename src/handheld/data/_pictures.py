@@ -28,8 +28,8 @@ def decode(
     Args:
         examples: (name, encoded picture, label).
         classes: names of the labels.
-        reading: which size they are brought to; without one they must be of one size, but for a few, which are left out.
-            And whether they become grey, one channel.
+        reading: which size they are brought to; without one they must be of one size, but for a
+            few, which are left out. And whether they become grey, one channel.
 
     Raises:
         InputError: pictures of several sizes, and none to bring them to.
@@ -87,7 +87,8 @@ def _odd(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[in
 
 
 def notes_of(parts: Iterable[Dataset], reading: Reading) -> tuple[str, ...]:
-    """Return what to say of pictures: that none of them has a colour, which three channels are for."""
+    """Return what to say of pictures: that none of them has a colour, which three channels are for.
+    """
     pictures = [np.asarray(part.inputs) for part in parts]
     count = sum(map(len, pictures))
     if not count:

@@ -1,4 +1,7 @@
-"""Arrays as pictures: which axis has the channels, and which number is white. What could be read in two ways is refused."""
+"""Arrays as pictures: which axis has the channels, and which number is white.
+
+What could be read in two ways is refused.
+"""
 
 from typing import Any
 
@@ -54,10 +57,12 @@ def channels_last(
 
 
 def white_of(kind: np.dtype[Any], low: float, high: float, where: str) -> float:
-    """Return which number is white in pictures whose numbers are of a type and reach from ``low`` to ``high``.
+    """Return which number is white in pictures whose numbers are of a type and reach from ``low``
+    to ``high``.
 
     Raises:
-        InputError: none or several could be; pictures are dark where none comes near the half of what would be white.
+        InputError: none or several could be; pictures are dark where none comes near the half of
+            what would be white.
     """
     whites = _WHITES.get(kind.kind, ())
     for white in whites:
@@ -73,7 +78,10 @@ def white_of(kind: np.dtype[Any], low: float, high: float, where: str) -> float:
 
 
 def to_bytes(pictures: NDArray[np.generic], white: float, where: str) -> NDArray[np.uint8]:
-    """Return numbers of 0 to ``white`` as uint8. Raises :class:`InputError` for numbers that are not among them."""
+    """Return numbers of 0 to ``white`` as uint8.
+
+    Raises :class:`InputError` for numbers that are not among them.
+    """
     if white == 255 and pictures.dtype == np.uint8:
         return pictures.astype(np.uint8, copy=False)
     low, high = bounds(pictures)

@@ -35,7 +35,8 @@ class Reading:
     Attributes:
         size: (height, width) to bring pictures of files to.
         grey: whether pictures of files become grey, one channel.
-        channels: which axis of an array's pictures has the channels, "first" or "last"; None: seen by their numbers.
+        channels: which axis of an array's pictures has the channels, "first" or "last"; None: seen
+            by their numbers.
         white: the number that is white in arrays; None: seen by their type and largest number.
         label_column, text_columns: of tables and saved data sets; see ``read_table``.
     """
@@ -59,7 +60,9 @@ class Reading:
             raise InputError(f"white: expected a number above 0, got {self.white!r}")
 
     def require(self, where: str, kind: str, *known: str) -> None:
-        """Raise :class:`InputError` for an option that was given and means nothing for this kind of data."""
+        """Raise :class:`InputError` for an option that was given and means nothing for this kind of
+        data.
+        """
         for field in fields(self):
             if getattr(self, field.name) != field.default and field.name not in known:
                 raise InputError(f"{where}: {field.name} says nothing of {kind}: leave it out")

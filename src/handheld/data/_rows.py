@@ -1,5 +1,5 @@
-"""The rows of a file of texts, whatever its form: quoted CSV, TSV, JSON lines, fastText's; plain
-or packed by gzip.
+"""The rows of a file of texts, whatever its form: quoted CSV, TSV, JSON lines, fastText's; plain or
+packed by gzip.
 
 Nothing is half read: what is not understood is refused, with its line.
 """
@@ -59,8 +59,10 @@ def suffix_of(path: Path) -> str:
 
 
 def read_rows(path: Path) -> Table:
-    """Return the rows of a file. Raises :class:`InputError` for what cannot be read, with its
-    line."""
+    """Return the rows of a file.
+
+    Raises :class:`InputError` for what cannot be read, with its line.
+    """
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
         raise InputError(
@@ -108,8 +110,10 @@ def content_of(path: Path) -> bytes:
 
 
 def text_of(content: bytes, where: str) -> str:
-    """Return bytes as text: UTF-8, or UTF-16 with its mark. Raises :class:`InputError` for
-    anything else."""
+    """Return bytes as text: UTF-8, or UTF-16 with its mark.
+
+    Raises :class:`InputError` for anything else.
+    """
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
@@ -127,8 +131,9 @@ def text_of(content: bytes, where: str) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """Return lines that end in LF, CRLF, or throughout in CR; other separators of Unicode belong
-    to texts."""
+    """Return lines that end in LF, CRLF, or throughout in CR; other separators of Unicode belong to
+    texts.
+    """
     if "\n" not in text:
         return text.split("\r")
     lines = text.split("\n")
@@ -152,7 +157,8 @@ def _quoted_rows(text: str, path: Path) -> Iterator[Row]:
 
 
 def _delimiter(text: str) -> str:
-    """Return what stands between fields: a comma, or what divides the first line where no comma does.
+    """Return what stands between fields: a comma, or what divides the first line where no comma
+    does.
 
     Spreadsheets write semicolons where commas are decimal points.
     """

@@ -1,4 +1,6 @@
-"""Names of splits, as data sets have them: one table for folders, tables, arrays and saved data sets."""
+"""Names of splits, as data sets have them: one table for folders, tables, arrays and saved data
+sets.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar

@@ -73,7 +73,9 @@ def read_table(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Let Python's collector of cycles rest: rows have none, and it would look through all of them again and again."""
+    """Let Python's collector of cycles rest: rows have none, and it would look through all of them
+    again and again.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -152,7 +154,8 @@ def _columns(table: Table, wanted: Wanted, path: Path, *, doubt: bool) -> Column
 
 def _doubt(rows: Sequence[Row], path: Path) -> None:
     """Refuse two nameless columns of which the second, not the first, looks like the labels; or a
-    header that is not known."""
+    header that is not known.
+    """
     pairs = [
         (row.fields[0], row.fields[1]) for row in rows if len(row.fields) >= 2 and row.fields[0]
     ]

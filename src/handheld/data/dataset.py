@@ -81,7 +81,9 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Sha256 of examples, labels and classes, in hexadecimal: the same data gives the same one everywhere."""
+        """Sha256 of examples, labels and classes, in hexadecimal: the same data gives the same one
+        everywhere.
+        """
         hasher = hashlib.sha256("\0".join(self.classes).encode())
         hasher.update(self.labels.astype("<i8").tobytes())
         if isinstance(self.inputs, np.ndarray):
@@ -92,7 +94,9 @@ class Dataset:
         return hasher.hexdigest()
 
     def shared(self, other: "Dataset") -> int:
-        """Return how many of these examples have an input that another data set has too, bit for bit."""
+        """Return how many of these examples have an input that another data set has too, bit for
+        bit.
+        """
         known = set(_keys(other.inputs))
         return sum(key in known for key in _keys(self.inputs))
 
@@ -109,10 +113,11 @@ class Dataset:
     def split(
         self, fraction: float, *, seed: int, keep_single: bool = False
     ) -> tuple["Dataset", "Dataset"]:
-        """Return the rest and a random part that holds ``fraction`` of each class, one example of each at least.
+        """Return the rest and a random part that holds ``fraction`` of each class, one example of
+        each at least.
 
-        The same seed gives the same split on every machine. The only example of a class is refused with an
-        :class:`InputError`, or with ``keep_single`` belongs to the rest.
+        The same seed gives the same split on every machine. The only example of a class is refused
+        with an :class:`InputError`, or with ``keep_single`` belongs to the rest.
         """
         require_share("fraction", fraction)
         require_whole("seed", seed, least=0)
@@ -144,7 +149,8 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Data to train on, to choose by, and to report on; with what was left out while reading, and what to know of it.
+    """Data to train on, to choose by, and to report on; with what was left out while reading, and
+    what to know of it.
 
     Attributes:
         train, valid, test: the splits.
@@ -184,7 +190,8 @@ class Splits:
         test: float,
         seed: int,
     ) -> "Splits":
-        """Return the parts named train, valid and test; fractions of each class are set apart for those that are missing.
+        """Return the parts named train, valid and test; fractions of each class are set apart for
+        those that are missing.
 
         Examples that two of them share are noted.
         """
@@ -220,7 +227,9 @@ def _require_finite(inputs: NDArray[Any]) -> None:
 
 
 def _check_form(name: str, part: Dataset, train: Dataset) -> None:
-    """Raise :class:`InputError` for a split whose examples have another shape than those to learn from."""
+    """Raise :class:`InputError` for a split whose examples have another shape than those to learn
+    from.
+    """
     here = _form_of(part)
     there = _form_of(train)
     if here == there:
@@ -240,7 +249,9 @@ def _form_of(part: Dataset) -> str:
 
 
 def overlap_note(train: Dataset, other: Dataset, name: str, beside: str = "training") -> str:
-    """Return a sentence on the examples of a split that are in another too; an empty text where there are none."""
+    """Return a sentence on the examples of a split that are in another too; an empty text where
+    there are none.
+    """
     shared = other.shared(train)
     if not shared:
         return ""

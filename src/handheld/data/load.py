@@ -42,13 +42,14 @@ def load(
     a saved data set    a folder that Hugging Face's ``save_to_disk`` wrote, with a column of pictures or texts
     ==================  ===========================================================================================
 
-    A split may be called train or training; valid, val, validation, dev, development, eval or evaluation; test or testing.
-    What has the name of no split is told in ``Splits.skipped``.
+    A split may be called train or training; valid, val, validation, dev, development, eval or
+    evaluation; test or testing. What has the name of no split is told in ``Splits.skipped``.
 
-    Pictures become (height, width, channels) uint8. Those of files have three channels, are turned upright, and laid on white
-    where they are see-through. Arrays of three or four axes have 1 or 3 channels, last or first; numbers of 0 to 1, 0 to 255,
-    or 0 to 65535 are brought to 0 to 255, where no other reading is possible. An array of two axes, or of three with
-    fractions, is kept as it is.
+    Pictures become (height, width, channels) uint8. Those of files have three channels, are turned
+    upright, and laid on white where they are see-through. Arrays of three or four axes have 1 or 3
+    channels, last or first; numbers of 0 to 1, 0 to 255, or 0 to 65535 are brought to 0 to 255,
+    where no other reading is possible. An array of two axes, or of three with fractions, is kept as
+    it is.
 
     Args:
         path: what to read.
@@ -56,15 +57,16 @@ def load(
         valid, test: fraction of each class to set apart where the data has no such split itself.
         seed: of that division.
         grey: whether pictures of files become grey, (height, width, 1).
-        channels: "first" or "last", where the channels of an array's pictures are; needed where both could be.
+        channels: "first" or "last", where the channels of an array's pictures are; needed where
+            both could be.
         white: the number that is white in an array's pictures; needed where that cannot be known.
-        label_column, text_columns: names of the columns of a table or a saved data set, where their usual names do not say
-            it; see :func:`read_table`.
+        label_column, text_columns: names of the columns of a table or a saved data set, where their
+            usual names do not say it; see :func:`read_table`.
 
     Raises:
-        InputError: nothing there, of no known form, labels that do not match, one class only, an empty split, pictures or
-            columns that could be read in several ways, an option that says nothing of this form of data; it says what was
-            left out and why.
+        InputError: nothing there, of no known form, labels that do not match, one class only, an
+            empty split, pictures or columns that could be read in several ways, an option that says
+            nothing of this form of data; it says what was left out and why.
     """
     path = path_of(path)
     require_names("text_columns", text_columns)
@@ -93,7 +95,9 @@ def load(
 
 
 def _as_text(words: str) -> str:
-    """Return words that can be written anywhere: a file's name may be no UTF-8, and a run that names it fail at its end."""
+    """Return words that can be written anywhere: a file's name may be no UTF-8, and a run that
+    names it fail at its end.
+    """
     return words.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -122,7 +126,10 @@ def _read(path: Path, reading: Reading) -> RawSplits:
 
 
 def _named_tables(folder: Path, tables: Sequence[Path], reading: Reading) -> RawSplits:
-    """Read the tables of a folder by their split. Raises :class:`InputError` for two of one split."""
+    """Read the tables of a folder by their split.
+
+    Raises :class:`InputError` for two of one split.
+    """
     paths, unknown = by_split(
         [(table.name, table) for table in tables], str(folder), are_files=True
     )

@@ -1,4 +1,6 @@
-"""Data that a program holds already: pairs of an example and its label, as a torch ``Dataset`` gives them."""
+"""Data that a program holds already: pairs of an example and its label, as a torch ``Dataset``
+gives them.
+"""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -36,24 +38,29 @@ def from_pairs(
     channels: str | None = None,
     white: float | None = None,
 ) -> Splits:
-    """Read labelled data from a torch ``Dataset``, a list of pairs, or anything else with a length and pairs by number.
+    """Read labelled data from a torch ``Dataset``, a list of pairs, or anything else with a length
+    and pairs by number.
 
-    A picture is an image of Pillow's, an array (height, width), (height, width, channels) or (channels, height, width), or a
-    torch tensor (channels, height, width); uint8, or numbers of 0 to 1, 255 or 65535 where no other reading is possible. There
-    are 1 or 3 channels; what is see-through in an image of Pillow's is laid on white. It is read once, so leave random changes
+    A picture is an image of Pillow's, an array (height, width), (height, width, channels) or
+    (channels, height, width), or a torch tensor (channels, height, width); uint8, or numbers of 0
+    to 1, 255 or 65535 where no other reading is possible. There are 1 or 3 channels; what is
+    see-through in an image of Pillow's is laid on white. It is read once, so leave random changes
     out: ``compress`` makes its own.
 
     Args:
         train: (picture or text, label) pairs to learn from.
-        valid, test: pairs to choose by and to report on, or the fraction of each class of ``train`` to set apart.
-        classes: names of the labels; those that ``train.classes`` lists, or else the numbers that occur.
+        valid, test: pairs to choose by and to report on, or the fraction of each class of ``train``
+            to set apart.
+        classes: names of the labels; those that ``train.classes`` lists, or else the numbers that
+            occur.
         seed: of that division.
         channels: "first" or "last", where the channels of arrays are; needed where both could be.
         white: the number that is white in arrays; needed where that cannot be known.
 
     Raises:
-        InputError: pictures of different sizes, of values that are none of a picture or that could be read in several ways,
-            labels that are no class, an empty split. A single pair that cannot be read is left out and named in ``skipped``.
+        InputError: pictures of different sizes, of values that are none of a picture or that could
+            be read in several ways, labels that are no class, an empty split. A single pair that
+            cannot be read is left out and named in ``skipped``.
     """
     given: dict[str, Any] = {"train": train, "valid": valid, "test": test}
     fractions = {
@@ -99,7 +106,10 @@ def _require_pairs(name: str, pairs: Any) -> None:
 
 
 def _class_names(classes: Any) -> tuple[str, ...]:
-    """Return names of classes, whatever list they are in. Raises :class:`InputError` for what is no list."""
+    """Return names of classes, whatever list they are in.
+
+    Raises :class:`InputError` for what is no list.
+    """
     if classes is None:
         return ()
     if isinstance(classes, str) or not hasattr(classes, "__len__"):
@@ -136,7 +146,9 @@ class _Reader:
         self._unknown: list[tuple[str, NDArray[Any]]] = []  # pictures whose white is not known yet
 
     def read(self, name: str, pairs: Pairs) -> tuple[list[Any], list[int]]:
-        """Return examples and labels; pictures as (height, width, channels), uint8 but for those whose white is not known."""
+        """Return examples and labels; pictures as (height, width, channels), uint8 but for those
+        whose white is not known.
+        """
         examples: list[Any] = []
         labels: list[int] = []
         for index in range(len(pairs)):
@@ -159,7 +171,10 @@ class _Reader:
         return examples, labels
 
     def scaled(self, examples: list[Any]) -> list[Any]:
-        """Return examples of which all pictures are uint8. Raises :class:`InputError` where it is not known what is white."""
+        """Return examples of which all pictures are uint8.
+
+        Raises :class:`InputError` where it is not known what is white.
+        """
         if not self._unknown:
             return examples
         where, first = self._unknown[0]
@@ -176,7 +191,10 @@ class _Reader:
         ]
 
     def _picture(self, example: Any, where: str) -> NDArray[Any]:
-        """Read one picture. Raises ``ValueError`` if this one is broken, :class:`InputError` if all are."""
+        """Read one picture.
+
+        Raises ``ValueError`` if this one is broken, :class:`InputError` if all are.
+        """
         if (
             hasattr(example, "getpixel")
             and example.mode not in ("I", "F")

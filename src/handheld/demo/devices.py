@@ -33,7 +33,10 @@ Rows = Sequence[Mapping[str, float]]
 
 
 def learn(console: Console) -> Markup:
-    """Train with whole updates and with updates of two bits, and return the page's section. Needs ``federated``'s extras."""
+    """Train with whole updates and with updates of two bits, and return the page's section.
+
+    Needs ``federated``'s extras.
+    """
     from handheld.federated.stages import Compressed
     from handheld.federated.updates import Eden
 

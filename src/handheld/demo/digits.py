@@ -15,7 +15,9 @@ _TARGETS = ("8x smaller", "20x smaller", "40x smaller, plain")
 
 
 def digits() -> Splits:
-    """Return the 1,797 handwritten digits that scikit-learn brings, 8 x 8 pixels (Alpaydin and Kaynak, 1998)."""
+    """Return the 1,797 handwritten digits that scikit-learn brings, 8 x 8 pixels (Alpaydin and
+    Kaynak, 1998).
+    """
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -26,7 +28,10 @@ def digits() -> Splits:
 
 
 def shrink(out: Path, console: Console, epochs: float) -> Markup:
-    """Make a family into a folder ``digits``, and return the page's section. Needs the extra ``train``."""
+    """Make a family into a folder ``digits``, and return the page's section.
+
+    Needs the extra ``train``.
+    """
     from handheld.compress import Augmentation, Schedule, Settings, Teacher, compress
     from handheld.compress.report import report_section
 

@@ -19,7 +19,9 @@ _MAX_FRAMES = 400
 
 
 def choose_clip(given: str | None, data: str | None) -> Path:
-    """Return the clip to show: the one given, else a real one of the data folder, else the one that ships."""
+    """Return the clip to show: the one given, else a real one of the data folder, else the one that
+    ships.
+    """
     if given:
         return Path(given)
     if data and (Path(data) / _REAL_CLIP).is_file():
@@ -28,7 +30,9 @@ def choose_clip(given: str | None, data: str | None) -> Path:
 
 
 def track(clip: Path, out: Path, console: Console) -> Markup:
-    """Track a clip; write the animation and the JSON lines into a folder, and return the page's section."""
+    """Track a clip; write the animation and the JSON lines into a folder, and return the page's
+    section.
+    """
     console.print("fetching the hand models (once) ...")
     fetch(MEDIAPIPE_HANDS)
     reader = open_video(clip)

@@ -1,4 +1,5 @@
-"""Labels of ten handwritten digits spread to all others, along edges between those that look alike."""
+"""Labels of ten handwritten digits spread to all others, along edges between those that look alike.
+"""
 
 import time
 
@@ -17,7 +18,10 @@ _HEAD = ("labelled", "others", "right, spread", "right, nearest labelled")
 
 
 def spread(console: Console) -> Markup:
-    """Spread the labels of a few digits over all, and return the page's section. Needs the extra ``graphs``."""
+    """Spread the labels of a few digits over all, and return the page's section.
+
+    Needs the extra ``graphs``.
+    """
     from handheld.projection import Signs
 
     data = digits()

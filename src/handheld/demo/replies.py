@@ -1,4 +1,6 @@
-"""Suggested replies to a few messages, before and after one of them was answered in the user's own words."""
+"""Suggested replies to a few messages, before and after one of them was answered in the user's own
+words.
+"""
 
 import time
 

@@ -1,4 +1,6 @@
-"""A classifier of what is said to a lamp, a clock and a radio, trained on the spot from thirty sentences."""
+"""A classifier of what is said to a lamp, a clock and a radio, trained on the spot from thirty
+sentences.
+"""
 
 import time
 from pathlib import Path

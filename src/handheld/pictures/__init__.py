@@ -1,7 +1,8 @@
 """Encoded pictures as arrays: formats, depth, colour, orientation, sizes.
 
-Every room that takes pictures from outside reads them here, so that all know the same formats and refuse the same things.
-Pillow, which decodes them, is imported when it is first needed, in ``handheld.pictures.pillow`` alone.
+Every room that takes pictures from outside reads them here, so that all know the same formats and
+refuse the same things. Pillow, which decodes them, is imported when it is first needed, in
+``handheld.pictures.pillow`` alone.
 """
 
 from typing import TYPE_CHECKING, Any

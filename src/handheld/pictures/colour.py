@@ -1,4 +1,6 @@
-"""The one form of picture that the package speaks, (height, width, 3) uint8 RGB, and how arrays of other forms become it."""
+"""The one form of picture that the package speaks, (height, width, 3) uint8 RGB, and how arrays of
+other forms become it.
+"""
 
 import os
 from typing import Any
@@ -19,8 +21,8 @@ def as_rgb(array: Any) -> Picture:
     What is see-through is laid on white, as :func:`handheld.pictures.decode` does.
 
     Args:
-        array: uint8 in [0, 255], uint16 in [0, 65535], bool, or float in [0, 1], of shape (h, w), (h, w, 1), (h, w, 3) or
-            (h, w, 4), the last being alpha; or a picture of Pillow.
+        array: uint8 in [0, 255], uint16 in [0, 65535], bool, or float in [0, 1], of shape (h, w),
+            (h, w, 1), (h, w, 3) or (h, w, 4), the last being alpha; or a picture of Pillow.
 
     Raises:
         InputError: any other type or shape, an empty picture, floats outside [0, 1] or NaN.

@@ -15,7 +15,8 @@ _PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 
 
 def of_image(image: Any, name: str = "picture") -> NDArray[np.uint8]:
-    """Return a picture of Pillow's as :func:`decode` does, but one without colours as (height, width, 1), and not turned.
+    """Return a picture of Pillow's as :func:`decode` does, but one without colours as (height,
+    width, 1), and not turned.
 
     Raises:
         MediaError: numbers of no known range, or a mode that cannot be read.
@@ -25,7 +26,10 @@ def of_image(image: Any, name: str = "picture") -> NDArray[np.uint8]:
 
 
 def to_rgb(image: Any, name: str = "picture") -> Picture:
-    """Return a picture of Pillow's as :func:`decode` does, but not turned. Raises as :func:`of_image`."""
+    """Return a picture of Pillow's as :func:`decode` does, but not turned.
+
+    Raises as :func:`of_image`.
+    """
     mode = image.mode
     if mode == "I" or mode in _DEEP:
         return _grey(_of_whole_numbers(np.asarray(image), name))
@@ -39,12 +43,15 @@ def to_rgb(image: Any, name: str = "picture") -> Picture:
 
 
 def to_grey(picture: Picture) -> NDArray[np.uint8]:
-    """Return (height, width, 1) brightness, as :data:`handheld.pictures.LUMA` weighs colours; of a grey picture its own."""
+    """Return (height, width, 1) brightness, as :data:`handheld.pictures.LUMA` weighs colours; of a
+    grey picture its own.
+    """
     return np.array(Image.fromarray(picture).convert("L"))[:, :, None]
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Return a picture of another (height, width), bilinearly sampled over what each pixel covers."""
+    """Return a picture of another (height, width), bilinearly sampled over what each pixel covers.
+    """
     height, width = size
     if picture.shape[:2] == size:
         return picture
@@ -52,7 +59,9 @@ def resize(picture: Picture, size: tuple[int, int]) -> Picture:
 
 
 def _on_white(picture: Any) -> Any:
-    """Return RGB as a page shows it: the colours of what is see-through are whatever some program left there."""
+    """Return RGB as a page shows it: the colours of what is see-through are whatever some program
+    left there.
+    """
     layer = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 

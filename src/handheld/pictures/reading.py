@@ -29,25 +29,29 @@ class TimedPicture(NamedTuple):
 
 
 def decode(content: bytes, name: str = "picture") -> Picture:
-    """Return an encoded picture as (height, width, 3) uint8 RGB, turned upright as its EXIF orientation says.
+    """Return an encoded picture as (height, width, 3) uint8 RGB, turned upright as its EXIF
+    orientation says.
 
-    16-bit numbers are scaled to 8, and so are fractions in [0, 1]; what is see-through is laid on white. Of an animation it
-    is the first picture.
+    16-bit numbers are scaled to 8, and so are fractions in [0, 1]; what is see-through is laid on
+    white. Of an animation it is the first picture.
 
     Args:
         content: of a file in one of ``FORMATS``.
         name: for messages.
 
     Raises:
-        MediaError: no picture, one of another format, a truncated one, one of more than ``MAX_PIXELS``, or one whose numbers
-            have no known range; the message says which.
+        MediaError: no picture, one of another format, a truncated one, one of more than
+            ``MAX_PIXELS``, or one whose numbers have no known range; the message says which.
     """
     with _opened(io.BytesIO(content), name) as opened:
         return to_rgb(_loaded(opened, name), name)
 
 
 def decode_animation(content: bytes, name: str = "animation") -> Iterator[TimedPicture]:
-    """Yield the pictures of an animated file (WebP, GIF, APNG), or the only one of any other. Raises as :func:`decode`."""
+    """Yield the pictures of an animated file (WebP, GIF, APNG), or the only one of any other.
+
+    Raises as :func:`decode`.
+    """
     with _opened(io.BytesIO(content), name) as opened:
         try:
             for picture in ImageSequence.Iterator(opened):
@@ -60,7 +64,8 @@ def decode_animation(content: bytes, name: str = "animation") -> Iterator[TimedP
 
 
 def size_of(path: str | os.PathLike[str], name: str = "") -> tuple[int, int]:
-    """Return (height, width) of a picture file from its first bytes, before a turn that its header may ask for.
+    """Return (height, width) of a picture file from its first bytes, before a turn that its header
+    may ask for.
 
     Args:
         path: of the file.

@@ -49,7 +49,10 @@ class Recall:
 
 
 def training_page(made: "TextModel", model: Path) -> Path:
-    """Write the report of a training beside the model and return its path. Raises :class:`FileError`."""
+    """Write the report of a training beside the model and return its path.
+
+    Raises :class:`FileError`.
+    """
     about = {
         "bytes": f"{len(made.content):,}",
         **{key: made.card[key] for key in ("made_by", "training", "text")},
@@ -67,7 +70,10 @@ def training_page(made: "TextModel", model: Path) -> Path:
 def evaluation_page(
     judged: TextJudgement, model: Path, texts: Path, out: Path | None = None
 ) -> Path:
-    """Write the report of an evaluation, beside the model if ``out`` does not say where. Raises :class:`FileError`."""
+    """Write the report of an evaluation, beside the model if ``out`` does not say where.
+
+    Raises :class:`FileError`.
+    """
     about = {
         "model": str(model),
         "bytes": f"{model.stat().st_size:,}",
@@ -120,7 +126,9 @@ def mistakes(judged: TextJudgement) -> list[Mistake]:
 
 
 def _worst(judged: TextJudgement) -> tuple[Sequence[str], Confusion]:
-    """Return the labels of the pairs that are confused most, and the part of the confusion that is theirs."""
+    """Return the labels of the pairs that are confused most, and the part of the confusion that is
+    theirs.
+    """
     table, names = judged.confusion, judged.data.known.classes
     pairs = [
         (-count, i, j)

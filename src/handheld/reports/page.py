@@ -31,7 +31,8 @@ class Figure(NamedTuple):
 
 @cache
 def templates(package: str) -> Environment:
-    """Return the templates of a package and those that all pages share: ``page.html``, its style sheets, and ``parts.html``.
+    """Return the templates of a package and those that all pages share: ``page.html``, its style
+    sheets, and ``parts.html``.
 
     What they print is escaped; filters write numbers.
     """

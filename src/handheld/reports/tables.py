@@ -24,7 +24,8 @@ def html_table(
 
 
 def html_section(title: str, *parts: str) -> Markup:
-    """Return a section of a page: its title, then parts; what is no ``Markup`` becomes a paragraph."""
+    """Return a section of a page: its title, then parts; what is no ``Markup`` becomes a paragraph.
+    """
     made: Markup = _parts().section(
         title, [one if isinstance(one, Markup) else _paragraph(one) for one in parts]
     )
@@ -40,7 +41,8 @@ def html_figure(figure: Figure) -> Markup:
 def markdown_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()
 ) -> str:
-    """Return a table in Markdown, aligned for a terminal as well; what Markdown would take for its own is escaped.
+    """Return a table in Markdown, aligned for a terminal as well; what Markdown would take for its
+    own is escaped.
 
     >>> print(markdown_table(["name", "bytes"], [["a*b", "12"]], numbers={1}), end="")
     | name | bytes |

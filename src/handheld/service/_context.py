@@ -16,7 +16,10 @@ from handheld.service.jobs.worker import Worker
 
 @dataclass(kw_only=True)
 class Context:
-    """The parts of a running service. ``uploads`` counts those under way; ``stopping`` lets go of pages that follow a job."""
+    """The parts of a running service.
+
+    ``uploads`` counts those under way; ``stopping`` lets go of pages that follow a job.
+    """
 
     kinds: Mapping[str, JobKind]
     queue: JobQueue

@@ -17,7 +17,10 @@ _PAUSES_PER_COMMENT = 40
 
 
 async def events(context: Context, job_id: str) -> AsyncIterator[str]:
-    """Give an event for each change of a job, until it has ended. Everything is in the database, so any server can."""
+    """Give an event for each change of a job, until it has ended.
+
+    Everything is in the database, so any server can.
+    """
     told, quiet = "", 0
     while not context.stopping.is_set():
         job = await run_in_threadpool(context.find, job_id)

@@ -23,7 +23,10 @@ _TOKEN_SECONDS = 30.0  # in which the token must come
 
 
 async def submit(request: Request, context: Context) -> str:
-    """Read a form, check it and queue its job; return the job's id. Whatever goes wrong, no file remains."""
+    """Read a form, check it and queue its job; return the job's id.
+
+    Whatever goes wrong, no file remains.
+    """
     job_id = new_id()
     stream = request.stream()
     slot = _Slot(context)
@@ -46,7 +49,10 @@ async def submit(request: Request, context: Context) -> str:
 
 
 class _Slot:
-    """One of so many uploads at once. It is taken when the sender has shown the token: strangers must not fill all of them."""
+    """One of so many uploads at once.
+
+    It is taken when the sender has shown the token: strangers must not fill all of them.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -138,7 +144,9 @@ def _explain(error: BaseException) -> BaseException:
 
 
 async def _drain(stream: AsyncIterator[bytes]) -> None:
-    """Read on for a while without keeping anything: a browser shows no answer that comes before it has sent everything."""
+    """Read on for a while without keeping anything: a browser shows no answer that comes before it
+    has sent everything.
+    """
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):
         async with asyncio.timeout(_DRAIN_SECONDS):
             async for _ in stream:

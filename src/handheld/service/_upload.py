@@ -38,7 +38,8 @@ async def receive_form(
         folder: for the files.
         kind: which fields there may be.
         max_bytes: of the body.
-        token: what a field of that name must say before the first file, None if the request is known to be allowed.
+        token: what a field of that name must say before the first file, None if the request is
+            known to be allowed.
         on_allowed: called once, before the first file is written; what it raises ends the upload.
 
     Raises:

@@ -1,4 +1,7 @@
-"""SQL state: SQLite in a file for one machine, PostgreSQL by URL for several. The one file that knows their differences."""
+"""SQL state: SQLite in a file for one machine, PostgreSQL by URL for several.
+
+The one file that knows their differences.
+"""
 
 import os
 import sqlite3
@@ -22,10 +25,11 @@ _LOCK = 0x68616E64  # any number that is ours: 'hand'
 class Database:
     """A database with some tables, made on first use.
 
-    ``url`` is a path of an SQLite file, or a URL such as ``postgresql://user@host/name``. A transaction of ``read`` sees one
-    state; ``write`` commits at its end or, on an exception, not at all; ``exclusive`` also keeps every other exclusive
-    transaction of any server waiting, for decisions that rest on what is counted in several rows.
-    Raises :class:`ServiceError` if the database cannot be opened.
+    ``url`` is a path of an SQLite file, or a URL such as ``postgresql://user@host/name``. A
+    transaction of ``read`` sees one state; ``write`` commits at its end or, on an exception, not at
+    all; ``exclusive`` also keeps every other exclusive transaction of any server waiting, for
+    decisions that rest on what is counted in several rows. Raises :class:`ServiceError` if the
+    database cannot be opened.
     """
 
     def __init__(self, url: str | Path, tables: sql.MetaData) -> None:
@@ -61,7 +65,10 @@ class Database:
 
     @contextmanager
     def exclusive(self) -> Iterator[sql.Connection]:
-        """Give a connection to write with, while no other is exclusive. On SQLite every writer is."""
+        """Give a connection to write with, while no other is exclusive.
+
+        On SQLite every writer is.
+        """
         with self.write() as connection:
             if not self.is_sqlite:
                 connection.execute(sql.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

@@ -1,4 +1,6 @@
-"""What stands before every answer: requests from other sites are refused, and browsers are told what a page may do."""
+"""What stands before every answer: requests from other sites are refused, and browsers are told
+what a page may do.
+"""
 
 import ipaddress
 import socket
@@ -35,11 +37,13 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
-    """ASGI middleware: checks Host and Origin, and adds the headers of safety to what has none of its own.
+    """ASGI middleware: checks Host and Origin, and adds the headers of safety to what has none of
+    its own.
 
-    A Host that is an address is fine; one that is a name must be this machine's, ``localhost``, or one of ``hosts``: else a
-    stranger's name that leads here would make a browser take the stranger's pages for ours (DNS rebinding). A request that
-    changes something must come from our own pages, or from no page at all, as a script's does.
+    A Host that is an address is fine; one that is a name must be this machine's, ``localhost``, or
+    one of ``hosts``: else a stranger's name that leads here would make a browser take the
+    stranger's pages for ours (DNS rebinding). A request that changes something must come from our
+    own pages, or from no page at all, as a script's does.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = ()) -> None:

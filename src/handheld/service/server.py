@@ -74,13 +74,13 @@ def serve(
 ) -> None:
     """Answer requests and run jobs until the process is told to end (SIGINT, SIGTERM).
 
-    ``folder`` keeps the jobs' files, and the database unless ``database`` is the path of another SQLite file or a
-    ``postgresql://`` URL. Servers that share a database must share the folder. Jobs that were running when a server ended,
-    however it ended, go on in the same folder when one runs again. ``token`` is what a submitter must know; ``hosts`` are the
-    names under which the server is reached, beside ``localhost`` and addresses. A proxy before it, which TLS needs, must pass
-    Host on.
-    ``on_start`` is called with the address; port 0 takes a free one.
-    Raises :class:`ServiceError` if the folder, the database or the port cannot be used.
+    ``folder`` keeps the jobs' files, and the database unless ``database`` is the path of another
+    SQLite file or a ``postgresql://`` URL. Servers that share a database must share the folder.
+    Jobs that were running when a server ended, however it ended, go on in the same folder when one
+    runs again. ``token`` is what a submitter must know; ``hosts`` are the names under which the
+    server is reached, beside ``localhost`` and addresses. A proxy before it, which TLS needs, must
+    pass Host on. ``on_start`` is called with the address; port 0 takes a free one. Raises
+    :class:`ServiceError` if the folder, the database or the port cannot be used.
     """
     from handheld.service.jobs._strays import adopting_orphans
 
@@ -107,9 +107,11 @@ def run_app(
     on_start: Callable[[str], None] | None = None,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run an application until the process is told to end (SIGINT, SIGTERM), which ``on_end`` hears of first.
+    """Run an application until the process is told to end (SIGINT, SIGTERM), which ``on_end`` hears
+    of first.
 
-    ``on_start`` is called with the address; port 0 takes a free one. Raises :class:`ServiceError` if the port cannot be used.
+    ``on_start`` is called with the address; port 0 takes a free one. Raises :class:`ServiceError`
+    if the port cannot be used.
     """
     try:
         import uvicorn
@@ -142,7 +144,9 @@ def run_app(
 
 
 def _impatient_protocol() -> Any:
-    """Return uvicorn's protocol, which waits for ever for a request, made to close connections that do not send one."""
+    """Return uvicorn's protocol, which waits for ever for a request, made to close connections that
+    do not send one.
+    """
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
     protocol: Any = AutoHTTPProtocol

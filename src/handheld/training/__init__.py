@@ -1,6 +1,8 @@
-"""What every room that trains shares: one loop that can be stopped anywhere and goes on, its state on disk, distillation.
+"""What every room that trains shares: one loop that can be stopped anywhere and goes on, its state
+on disk, distillation.
 
-It needs the extra ``train``, but for ``runs``: folders, clocks and records of runs, which need no torch.
+It needs the extra ``train``, but for ``runs``: folders, clocks and records of runs, which need no
+torch.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -42,9 +42,11 @@ class Distillation:
 def student_loss(
     logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None, how: Distillation
 ) -> torch.Tensor:
-    """Return the loss of (n, classes) logits (Hinton et al., "Distilling the Knowledge in a Neural Network", arXiv 1503.02531).
+    """Return the loss of (n, classes) logits (Hinton et al., "Distilling the Knowledge in a Neural
+    Network", arXiv 1503.02531).
 
-    The teacher's part is scaled by the temperature's square, so that its gradients do not shrink with it.
+    The teacher's part is scaled by the temperature's square, so that its gradients do not shrink
+    with it.
     """
     weights = torch.tensor(how.class_weights, device=logits.device) if how.class_weights else None
     hard = functional.cross_entropy(logits, labels, weights, label_smoothing=how.smoothing)

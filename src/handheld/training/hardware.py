@@ -17,7 +17,8 @@ def device_of(network: nn.Module) -> torch.device:
 
 
 def autocast(where: torch.device) -> AbstractContextManager[None]:
-    """Compute in bfloat16 where the hardware multiplies it: accelerators, and CPUs with AVX-512 BF16 (2 to 3 times faster).
+    """Compute in bfloat16 where the hardware multiplies it: accelerators, and CPUs with AVX-512
+    BF16 (2 to 3 times faster).
 
     On other CPUs bfloat16 is emulated, and ten times slower than float32.
     """

@@ -28,12 +28,14 @@ class Schedule:
     Attributes:
         epochs: passes over the data; parts of one are allowed.
         batch: examples in a step.
-        rate: highest learning rate; it rises over the first part of the run and falls to nothing (Smith, arXiv 1708.07120).
+        rate: highest learning rate; it rises over the first part of the run and falls to nothing
+            (Smith, arXiv 1708.07120).
         rise: that part.
         momentum: of Nesterov's kind.
         decay: weight decay of convolutions and linear layers.
         clip: largest length of all gradients together; 0: any.
-        optimiser: ``sgd``, or ``adam`` (Loshchilov and Hutter, arXiv 1711.05101), for tables of which a step touches few rows.
+        optimiser: ``sgd``, or ``adam`` (Loshchilov and Hutter, arXiv 1711.05101), for tables of
+            which a step touches few rows.
     """
 
     epochs: float
@@ -86,7 +88,8 @@ def fit(
         seed: of whatever is random inside the network.
         after: called after each step, to put constraints on weights.
         clock: seconds, to decide when to save.
-        writes: whether it is this process that writes the file; of several that train together one does, and all go on from it.
+        writes: whether it is this process that writes the file; of several that train together one
+            does, and all go on from it.
 
     Returns:
         The running mean of the loss, at a hundred steps or fewer.

@@ -31,7 +31,10 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote, without running anything in it. Raises :class:`InputError` for a damaged file."""
+    """Read what :func:`save_state` wrote, without running anything in it.
+
+    Raises :class:`InputError` for a damaged file.
+    """
     try:
         require_file(path)
     except OSError as error:

@@ -1,4 +1,6 @@
-"""Texts of many users as letters: who says what in plays, or one file for each user; and windows of letters to learn from."""
+"""Texts of many users as letters: who says what in plays, or one file for each user; and windows of
+letters to learn from.
+"""
 
 import os
 import re
@@ -42,7 +44,8 @@ class Windows:
 
 
 def plays(path: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Read what each role says, line by line, from plays in which a speaker's name stands before a tab.
+    """Read what each role says, line by line, from plays in which a speaker's name stands before a
+    tab.
 
     Stage directions in brackets are left out, and all that stands before the first act.
 
@@ -67,7 +70,10 @@ def plays(path: str | os.PathLike[str]) -> dict[str, list[str]]:
 
 
 def one_each(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Read texts of users, a ``.txt`` file for each. Raises :class:`InputError` where there are none."""
+    """Read texts of users, a ``.txt`` file for each.
+
+    Raises :class:`InputError` where there are none.
+    """
     found = {name: text.splitlines() for name, text in _files(Path(folder))}
     if not found:
         raise InputError(f"{os.fspath(folder)}: no .txt files, one for each user")
@@ -113,7 +119,9 @@ def numbers(text: str) -> NDArray[np.int64]:
 
 
 def _windows(text: str, length: int) -> NDArray[np.int64]:
-    """Return (n, length + 1) numbers of letters, -1 after the end; windows share one letter with the next."""
+    """Return (n, length + 1) numbers of letters, -1 after the end; windows share one letter with
+    the next.
+    """
     found = numbers(text)
     count = max(0, -(-(len(found) - 1) // length))
     padded = np.full(count * length + 1, -1, np.int64)

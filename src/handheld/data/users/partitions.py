@@ -1,4 +1,5 @@
-"""Examples dealt out to users, as they are on devices: by whose they are, or unevenly on purpose."""
+"""Examples dealt out to users, as they are on devices: by whose they are, or unevenly on purpose.
+"""
 
 import heapq
 from collections.abc import Hashable, Sequence
@@ -17,7 +18,9 @@ _MOST_COUNTS = 1 << 28  # 2 GB: users times classes
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Which examples are whose. Of all users the numbers are kept in two arrays, whatever their number.
+    """Which examples are whose.
+
+    Of all users the numbers are kept in two arrays, whatever their number.
 
     Attributes:
         places: (n,) int64 numbers of examples, one user's after another's; each at most once.
@@ -59,7 +62,8 @@ class Partition:
 
         Args:
             labels: (n,) of all examples, of any whole type, 0 to ``classes`` - 1.
-            classes: how many; of labels with large gaps take ``np.unique(labels, return_inverse=True)``.
+            classes: how many; of labels with large gaps take
+                ``np.unique(labels, return_inverse=True)``.
 
         Raises:
             InputError: another label, or more than 2^28 counts.
@@ -80,7 +84,10 @@ class Partition:
 
 
 def evenly(count: int, users: int, *, seed: int) -> Partition:
-    """Deal ``count`` examples out at random, to each user as many, or one more. Raises :class:`InputError` for too few."""
+    """Deal ``count`` examples out at random, to each user as many, or one more.
+
+    Raises :class:`InputError` for too few.
+    """
     _require(count, users)
     return of_parts(np.array_split(_rng(seed).permutation(count), users))
 
@@ -109,7 +116,8 @@ def by_user(owners: Sequence[Hashable]) -> Partition:
 
 
 def by_shards(labels: NDArray[np.int64], users: int, *, each: int = 2, seed: int) -> Partition:
-    """Sort examples by label, cut them into shards, and give each user some (McMahan et al., arXiv 1602.05629).
+    """Sort examples by label, cut them into shards, and give each user some (McMahan et al., arXiv
+    1602.05629).
 
     Args:
         labels: (n,) of the examples.
@@ -178,7 +186,8 @@ def by_dirichlet_shares(
         users: how many.
         alpha: above 0: of 100 users are alike, of 0.1 most know one or two classes.
         seed: of the draw.
-        least: examples that each user has; where the draw gives fewer, some of the richest users' are taken.
+        least: examples that each user has; where the draw gives fewer, some of the richest users'
+            are taken.
 
     Raises:
         InputError: fewer examples than users need, or an alpha that is not above 0.
@@ -199,7 +208,8 @@ def by_dirichlet_shares(
 
 
 def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Partition:
-    """Let few users have many examples: sizes fall like a user's rank to the power of ``-skew``, and each has one at least.
+    """Let few users have many examples: sizes fall like a user's rank to the power of ``-skew``,
+    and each has one at least.
 
     Raises:
         InputError: fewer examples than users, or a skew below 0.

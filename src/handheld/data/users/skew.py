@@ -18,7 +18,8 @@ class Skew:
         fewest, median, most: examples of a user.
         richest: share of all examples that the richest tenth of the users has.
         classes: mean number of classes that a user knows; None where examples have none.
-        distance: mean total variation between a user's classes and all users', 0 (alike) to 1; None where there are none.
+        distance: mean total variation between a user's classes and all users', 0 (alike) to 1; None
+            where there are none.
     """
 
     users: int

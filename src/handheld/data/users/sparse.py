@@ -1,4 +1,6 @@
-"""Examples of which few features are there: from LIBSVM files, or drawn like clicks on advertisements."""
+"""Examples of which few features are there: from LIBSVM files, or drawn like clicks on
+advertisements.
+"""
 
 import gzip
 import os
@@ -59,7 +61,8 @@ def read_libsvm(
         The examples; and the lines that could not be read, by number.
 
     Raises:
-        InputError: no such file, no examples, or labels of other than two kinds; the larger becomes 1, the other -1.
+        InputError: no such file, no examples, or labels of other than two kinds; the larger becomes
+            1, the other -1.
     """
     path = path_of(path)
     if features is not None:
@@ -121,8 +124,9 @@ def clicks(
 ) -> tuple[Sparse, NDArray[np.int64], NDArray[np.float32]]:
     """Draw a click-through task: who clicks what, with features and users that fall by power laws.
 
-    An example has a feature that is always there, and ``shown - 1`` others: half of them are drawn from all, by a power law;
-    the rest from the few that this user meets again and again. Whether it is clicked follows a logistic model.
+    An example has a feature that is always there, and ``shown - 1`` others: half of them are drawn
+    from all, by a power law; the rest from the few that this user meets again and again. Whether it
+    is clicked follows a logistic model.
 
     Args:
         users: how many.

@@ -20,7 +20,9 @@ _BAR = Markup(
 
 
 class ChartBar(NamedTuple):
-    """A value of 0 or more, what a pointer over it is told, and whether it is one of those that stand out."""
+    """A value of 0 or more, what a pointer over it is told, and whether it is one of those that
+    stand out.
+    """
 
     value: float
     words: str
@@ -29,7 +31,9 @@ class ChartBar(NamedTuple):
 
 @dataclass(frozen=True)
 class HeatRow:
-    """A row of cells below the bars, one a bar: its name, shares in [0, 1], and what a pointer over each is told."""
+    """A row of cells below the bars, one a bar: its name, shares in [0, 1], and what a pointer over
+    each is told.
+    """
 
     name: str
     shares: Sequence[float]

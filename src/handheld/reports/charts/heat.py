@@ -38,7 +38,9 @@ class ConfusedPair:
 
 
 def heat_cells(confusion: Confusion) -> list[list[HeatCell]]:
-    """Return rows of cells: right answers coloured by their share of the row, wrong ones by theirs over the worst share."""
+    """Return rows of cells: right answers coloured by their share of the row, wrong ones by theirs
+    over the worst share.
+    """
     shares = [[count / max(1, sum(row)) for count in row] for row in confusion]
     worst = (
         max(
@@ -72,7 +74,9 @@ def worst_pairs(confusion: Confusion, classes: tuple[str, ...]) -> list[Confused
 
 
 def colours(theme: str) -> dict[str, tuple[RGB, RGB]]:
-    """Return the background and the text colour of each class of cells in the light or the dark theme."""
+    """Return the background and the text colour of each class of cells in the light or the dark
+    theme.
+    """
     found = {}
     for kind in ("right", "wrong"):
         for level in range(LEVELS + 1):

@@ -55,7 +55,8 @@ def place_labels(
     taken: Sequence[Box] = (),
     lines: Sequence[Box] = (),
 ) -> list[PlacedLabel]:
-    """Put a text near each point: one after another, each where it covers least of what is there already.
+    """Put a text near each point: one after another, each where it covers least of what is there
+    already.
 
     Args:
         points: pixels.

@@ -13,7 +13,9 @@ ROW = 14  # pixels of a row of texts above a chart
 
 @dataclass(frozen=True)
 class Ceiling:
-    """A limit of what is across a picture: its pixel, its text, and the row above the picture that the text is in."""
+    """A limit of what is across a picture: its pixel, its text, and the row above the picture that
+    the text is in.
+    """
 
     at: float
     text: str
@@ -24,7 +26,8 @@ class Ceiling:
 def arrange(marks: Iterable[tuple[float, str, bool]]) -> list[Ceiling]:
     """Give each (pixel, text, met) a row above the picture.
 
-    A text stands left of its line, so only what is left of it can be in its way: it goes above all that is.
+    A text stands left of its line, so only what is left of it can be in its way: it goes above all
+    that is.
     """
     found: list[Ceiling] = []
     for at, text, met in sorted(marks):

@@ -19,7 +19,9 @@ _BOTTOM = 42
 _NAME_LETTERS = 22  # pixels of the chart's width for each letter of a name that is shown
 
 Mark = Literal["reference", "best", "beaten"]
-"""A diamond for what others are set beside, a full circle for the best of them, an empty one for the rest."""
+"""A diamond for what others are set beside, a full circle for the best of them, an empty one for
+the rest.
+"""
 
 
 @dataclass(frozen=True)

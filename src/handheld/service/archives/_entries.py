@@ -1,4 +1,6 @@
-"""What every archive goes through: names are judged and bytes are counted before they reach the disk."""
+"""What every archive goes through: names are judged and bytes are counted before they reach the
+disk.
+"""
 
 import re
 import unicodedata
@@ -72,7 +74,10 @@ class Unpacking:
             raise self.reject(f"expected at most {self.max_files} files and folders, got more")
 
     def _parts(self, name: str) -> list[str]:
-        """Split a name into its parts. Raises :class:`ArchiveError` for one that could lead elsewhere."""
+        """Split a name into its parts.
+
+        Raises :class:`ArchiveError` for one that could lead elsewhere.
+        """
         if name.startswith("/") or _DRIVE.match(name):
             raise self.reject("expected a relative name, got an absolute one", name)
         parts = name.split("/")

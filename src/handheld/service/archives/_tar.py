@@ -1,6 +1,7 @@
 """TAR archives, plain or compressed, read as a stream.
 
-The headers are read here rather than by ``tarfile``, which takes long names and sparse maps of any size into memory.
+The headers are read here rather than by ``tarfile``, which takes long names and sparse maps of any
+size into memory.
 """
 
 import gzip

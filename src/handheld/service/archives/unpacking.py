@@ -20,13 +20,15 @@ def unpack(
     max_bytes: int,
     max_files: int,
 ) -> Path:
-    """Extract a .zip, .tar, .tar.gz or .tar.xz into a new folder, whole or not at all, and return the folder.
+    """Extract a .zip, .tar, .tar.gz or .tar.xz into a new folder, whole or not at all, and return
+    the folder.
 
-    The kind is told by content, not by name. ``max_bytes`` bounds the bytes really written, ``max_files`` the files and
-    folders, whatever the headers say. Only plain files and folders are taken: no links, devices, sparse or encrypted members;
-    names are relative, of printable characters, without ``..``, and none comes twice. Modes, owners and times are not kept.
-    Raises :class:`ArchiveError`, after which nothing remains, :class:`InputError` if ``folder`` exists and is not empty, and
-    :class:`FileError` if it cannot be written.
+    The kind is told by content, not by name. ``max_bytes`` bounds the bytes really written,
+    ``max_files`` the files and folders, whatever the headers say. Only plain files and folders are
+    taken: no links, devices, sparse or encrypted members; names are relative, of printable
+    characters, without ``..``, and none comes twice. Modes, owners and times are not kept. Raises
+    :class:`ArchiveError`, after which nothing remains, :class:`InputError` if ``folder`` exists and
+    is not empty, and :class:`FileError` if it cannot be written.
     """
     source, target = Path(archive), Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):

@@ -9,7 +9,10 @@ _CHUNK = 1 << 16
 
 
 class _Sink(io.RawIOBase):
-    """Keeps what was written since it was last taken. That it cannot seek makes zipfile write sizes after the content."""
+    """Keeps what was written since it was last taken.
+
+    That it cannot seek makes zipfile write sizes after the content.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -27,7 +30,9 @@ class _Sink(io.RawIOBase):
 
 
 def stream_zip(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
-    """Give the bytes of an archive of some files, by their names in it, holding one piece in memory at a time."""
+    """Give the bytes of an archive of some files, by their names in it, holding one piece in memory
+    at a time.
+    """
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in files:

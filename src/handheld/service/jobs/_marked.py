@@ -1,7 +1,9 @@
-"""Processes found by a mark in their environment, which children inherit: those of a job, wherever they went.
+"""Processes found by a mark in their environment, which children inherit: those of a job, wherever
+they went.
 
-The job's keeper ends what the job started, but runs as the same user, so the job can end its keeper. What then remains is found
-here, on Linux; what threw its environment away too, by ``_strays``.
+The job's keeper ends what the job started, but runs as the same user, so the job can end its
+keeper. What then remains is found here, on Linux; what threw its environment away too, by
+``_strays``.
 """
 
 import contextlib
@@ -16,7 +18,9 @@ _MOST_ROUNDS = 100  # against processes that start others as fast as they are en
 
 
 def marked(mark: str) -> Iterator[Path]:
-    """Yield the folders in ``/proc`` of the processes whose environment, at their start, held ``mark``."""
+    """Yield the folders in ``/proc`` of the processes whose environment, at their start, held
+    ``mark``.
+    """
     processes = Path("/proc")
     if not (processes / "self/environ").exists():  # no Linux
         return
@@ -42,14 +46,18 @@ def end_marked(mark: str) -> None:
 
 
 class Use(NamedTuple):
-    """What the processes with a mark use: how many there are, and the bytes of the files without a name that they hold open."""
+    """What the processes with a mark use: how many there are, and the bytes of the files without a
+    name that they hold open.
+    """
 
     processes: int = 0
     unlinked_bytes: int = 0
 
 
 def use_of(mark: str, root: Path) -> Use:
-    """Return what the processes with a mark use; of files those on the disk that ``root`` lies on, each once."""
+    """Return what the processes with a mark use; of files those on the disk that ``root`` lies on,
+    each once.
+    """
     disk = root.stat().st_dev
     sizes: dict[int, int] = {}
     folders = list(

@@ -1,8 +1,9 @@
 """A job's process, seen from the server.
 
-What runs is a small keeper (``child``), which runs the job in a process below it. Closing the keeper's standard input, as the
-death of this server does too, makes it end every process that the job started, wherever these went. What is left where a job
-ended its keeper is found by a mark in the environment.
+What runs is a small keeper (``child``), which runs the job in a process below it. Closing the
+keeper's standard input, as the death of this server does too, makes it end every process that the
+job started, wherever these went. What is left where a job ended its keeper is found by a mark in
+the environment.
 """
 
 import contextlib
@@ -38,7 +39,9 @@ _ENVIRONMENT = (
     "VIRTUAL_ENV",
 )
 _PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "HANDHELD_CACHE", "HANDHELD_DATA")
-"""What a job's process gets of the server's environment: it parses strangers' files and must not know the server's secrets."""
+"""What a job's process gets of the server's environment: it parses strangers' files and must not
+know the server's secrets.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,10 @@ class Progress:
 
 
 class JobProcess:
-    """A running job. ``poll`` takes in its reports; after it has ``ended``, ``error`` is None if the job was done."""
+    """A running job.
+
+    ``poll`` takes in its reports; after it has ``ended``, ``error`` is None if the job was done.
+    """
 
     def __init__(
         self, entry: str, folder: Path, spec: Spec, *, limits: Limits, progress: Progress
@@ -130,7 +136,9 @@ class JobProcess:
         return self._process.pid
 
     def use(self) -> Use:
-        """Return how many processes the job has, and what their files without a name take on its disk."""
+        """Return how many processes the job has, and what their files without a name take on its
+        disk.
+        """
         return use_of(self._mark, self._folder)
 
     def _read(self) -> None:

@@ -12,7 +12,9 @@ _PAUSES = 20  # how much longer it is not measured than measuring took
 
 @dataclass
 class Running:
-    """Times are those of the worker's timer; ``verdict`` is how the job ended, with the error, until that is stored."""
+    """Times are those of the worker's timer; ``verdict`` is how the job ended, with the error,
+    until that is stored.
+    """
 
     job: Job
     process: JobProcess
@@ -25,7 +27,8 @@ class Running:
     has_made_room: bool = False  # whether what it worked with was removed from a full disk
 
     def measure(self, folders: Folders, timer: Callable[[], float]) -> None:
-        """Measure the job's folder and count its processes, unless that took long and was not long ago.
+        """Measure the job's folder and count its processes, unless that took long and was not long
+        ago.
 
         There may be 100,000 files in it.
         """

@@ -41,7 +41,10 @@ columns = [column for column in jobs.c if column.name != "heartbeat"]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A job as it was when it was read. Times are seconds since the epoch; ``ahead`` counts the jobs before it in the queue."""
+    """A job as it was when it was read.
+
+    Times are seconds since the epoch; ``ahead`` counts the jobs before it in the queue.
+    """
 
     key: str
     kind: str

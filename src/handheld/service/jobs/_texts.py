@@ -1,4 +1,6 @@
-"""Texts of strangers on their way into a database: of any length and content before, storable after."""
+"""Texts of strangers on their way into a database: of any length and content before, storable
+after.
+"""
 
 import re
 
@@ -10,7 +12,9 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
-    """Return a text that every database takes: cut where it is too long, with U+FFFD for what cannot be stored."""
+    """Return a text that every database takes: cut where it is too long, with U+FFFD for what
+    cannot be stored.
+    """
     if len(text) > LONGEST_TEXT:
         text = text[: LONGEST_TEXT - 1] + "…"
     return _UNSTORABLE.sub("\ufffd", text)

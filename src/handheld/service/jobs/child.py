@@ -1,9 +1,11 @@
-"""The processes of one job: ``python -m handheld.service.jobs.child``, started by the server, and the job's own below it.
+"""The processes of one job: ``python -m handheld.service.jobs.child``, started by the server, and
+the job's own below it.
 
-It reads ``{"entry", "folder", "spec", "memory_bytes", "tasks"}`` as one line on standard input, which then stays open for as
-long as the server lives. The job writes a JSON line for each report, and for its end, to what was its standard output. The
-first process is the job's keeper: once the job has ended, or the server is gone, it ends every process that the job started,
-also those that left its session or whose parents have died, and then ends as the job did.
+It reads ``{"entry", "folder", "spec", "memory_bytes", "tasks"}`` as one line on standard input,
+which then stays open for as long as the server lives. The job writes a JSON line for each report,
+and for its end, to what was its standard output. The first process is the job's keeper: once the
+job has ended, or the server is gone, it ends every process that the job started, also those that
+left its session or whose parents have died, and then ends as the job did.
 """
 
 import contextlib
@@ -27,11 +29,16 @@ _PAUSE_SECONDS = 0.1
 _NICENESS = 5  # so that the server answers, and the keeper ends a job, beside hundreds of processes that compute
 _SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _CHILDREN = Path("/proc/thread-self/children")
-"""Linux's list of a process's children. Elsewhere the server ends those in the job's own session."""
+"""Linux's list of a process's children.
+
+Elsewhere the server ends those in the job's own session.
+"""
 
 
 def main() -> None:
-    """Keep the job, and end as it did: with status 0 if it was done, 1 if it failed and said why, or by a signal."""
+    """Keep the job, and end as it did: with status 0 if it was done, 1 if it failed and said why,
+    or by a signal.
+    """
     order = json.loads(sys.stdin.buffer.readline())
     adopt_orphans()  # those of the job become children of this process, not of the system's first
     job = os.fork()
@@ -109,7 +116,9 @@ def _channel(folder: Path) -> Callable[[dict[str, Any]], None]:
 
 
 def _wait(job: int) -> int | None:
-    """Return how the job ended, or None at the end of standard input, which comes when the server is gone, however it went."""
+    """Return how the job ended, or None at the end of standard input, which comes when the server
+    is gone, however it went.
+    """
     while True:
         # Orphans that ended too: each keeps its number until it is waited for, and the machine has 32,768 of them or so.
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -158,7 +167,9 @@ def _limit_memory(limit: int | None) -> None:
 
 
 def _limit_tasks(more: int) -> None:
-    """Let the user's processes and threads become so many more than all that run now; Linux does not count those of root."""
+    """Let the user's processes and threads become so many more than all that run now; Linux does
+    not count those of root.
+    """
     with contextlib.suppress(OSError, ValueError):  # no Linux, or fewer are allowed already
         import resource
 
@@ -168,7 +179,9 @@ def _limit_tasks(more: int) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Any:
-    """Wait until no other process works in the folder: one whose server died may take a moment to die too."""
+    """Wait until no other process works in the folder: one whose server died may take a moment to
+    die too.
+    """
     import fcntl  # not at the top: elsewhere than on Unix this room can then be imported at least
 
     with (folder / "lock").open("wb") as file:

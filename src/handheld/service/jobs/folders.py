@@ -1,4 +1,7 @@
-"""The folders of jobs. The name of a job's folder is the hash of its id, so that a listing of the disk gives no access."""
+"""The folders of jobs.
+
+The name of a job's folder is the hash of its id, so that a listing of the disk gives no access.
+"""
 
 import hashlib
 import os
@@ -30,8 +33,8 @@ def new_id() -> str:
 def key_of(job_id: str) -> str:
     """Return the key under which a job is stored.
 
-    Only this hash of the id is kept and compared, so neither a copy of the database nor the time that a look-up takes
-    tells anything about an id.
+    Only this hash of the id is kept and compared, so neither a copy of the database nor the time
+    that a look-up takes tells anything about an id.
     """
     if not _ID.fullmatch(job_id):
         raise InputError("expected the id of a job, got something else")
@@ -40,7 +43,9 @@ def key_of(job_id: str) -> str:
 
 @dataclass(frozen=True)
 class ResultFile:
-    """A file that may be downloaded: its name below ``result``, with slashes, and its size in bytes."""
+    """A file that may be downloaded: its name below ``result``, with slashes, and its size in
+    bytes.
+    """
 
     name: str
     bytes: int
@@ -78,7 +83,9 @@ class Folders:
         shutil.rmtree(self.of(key), ignore_errors=True)
 
     def make_room(self, key: str, *, everything: bool) -> None:
-        """Remove what a job that has ended worked with, and with ``everything`` its results and its log too."""
+        """Remove what a job that has ended worked with, and with ``everything`` its results and its
+        log too.
+        """
         folder = self.of(key)
         shutil.rmtree(folder / "work", ignore_errors=True)
         if everything:
@@ -86,12 +93,16 @@ class Folders:
             (folder / "log.txt").unlink(missing_ok=True)
 
     def is_nearly_full(self) -> bool:
-        """Whether so little of the disk is free that the server's own state could soon not be written any more."""
+        """Whether so little of the disk is free that the server's own state could soon not be
+        written any more.
+        """
         disk = shutil.disk_usage(self.root)
         return disk.free < min(_RESERVE_BYTES, disk.total * _RESERVE_SHARE)
 
     def bytes_of(self, key: str) -> int:
-        """Return the bytes that a job's files take on the disk, which is less than they say where they have holes."""
+        """Return the bytes that a job's files take on the disk, which is less than they say where
+        they have holes.
+        """
         return sum(
             min(info.st_size, max(_SMALL, _BLOCK * info.st_blocks))
             for _, info in _walked(self.of(key))
@@ -105,7 +116,10 @@ class Folders:
         return tuple(sorted(_files(folder), key=lambda file: file.name))
 
     def result(self, key: str, name: str) -> Path:
-        """Return the path of a file to download. Raises :class:`InputError` for a name that is none of the job's results."""
+        """Return the path of a file to download.
+
+        Raises :class:`InputError` for a name that is none of the job's results.
+        """
         folder = self.of(key).resolve() / "result"
         parts = name.split("/")
         if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in parts):
@@ -119,7 +133,10 @@ class Folders:
     def remove_orphans(
         self, known: set[str], *, older_than: float, now: float | None = None
     ) -> None:
-        """Remove folders that belong to no job: what an upload left whose server died. Seconds since the epoch."""
+        """Remove folders that belong to no job: what an upload left whose server died.
+
+        Seconds since the epoch.
+        """
         limit = (time.time() if now is None else now) - older_than
         for folder in (self.root / "jobs").iterdir():
             try:
@@ -151,7 +168,9 @@ def _files(folder: Path) -> Iterator[ResultFile]:
 
 
 def _walked(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Walk the plain files of a folder, which a job may be changing meanwhile, however deep: by descriptors, not by paths."""
+    """Walk the plain files of a folder, which a job may be changing meanwhile, however deep: by
+    descriptors, not by paths.
+    """
     try:
         levels = os.fwalk(folder)
         for parent, _, names, descriptor in levels:

@@ -22,9 +22,10 @@ def _accept(_upload: Path, spec: Spec) -> Spec:
 class Field:
     """One field of a form.
 
-    ``name`` is its key in the spec; ``accept`` are the file name endings of a file field (lower case, such as ``.tar.gz``);
-    ``minimum`` and ``maximum`` bound a number; ``choices`` are the values of a choice. A file arrives as
-    ``upload/NAME + ending``, never under the name that its sender gave it.
+    ``name`` is its key in the spec; ``accept`` are the file name endings of a file field (lower
+    case, such as ``.tar.gz``); ``minimum`` and ``maximum`` bound a number; ``choices`` are the
+    values of a choice. A file arrives as ``upload/NAME + ending``, never under the name that its
+    sender gave it.
     """
 
     name: str
@@ -47,7 +48,10 @@ class Field:
             raise InputError(f"field {self.name!r}: a choice needs choices")
 
     def parse(self, text: str) -> Any:
-        """Return what a person entered as a value, None for nothing. Raises :class:`InputError` naming the field."""
+        """Return what a person entered as a value, None for nothing.
+
+        Raises :class:`InputError` naming the field.
+        """
         if self.type == "flag":
             return text.lower() in ("on", "true", "1", "yes")
         if len(text) > _TEXT_LENGTH:
@@ -65,7 +69,10 @@ class Field:
         return self._number(text) if self.type == "number" else text
 
     def file_name(self, sent: str) -> str:
-        """Return the name under which a file is kept. Raises :class:`InputError` for an ending that is not accepted."""
+        """Return the name under which a file is kept.
+
+        Raises :class:`InputError` for an ending that is not accepted.
+        """
         endings = [ending for ending in self.accept if sent.lower().endswith(ending)]
         if self.accept and not endings:
             raise InputError(
@@ -94,11 +101,13 @@ class Field:
 class JobKind:
     """A kind of job that people may submit.
 
-    ``entry`` is ``package.module:function``, called in a process of its own as ``function(folder, spec, report)``: it reads
-    ``folder/upload``, works in ``folder/work``, writes what may be downloaded into ``folder/result``, and calls
-    ``report(fraction, message)`` now and then. It may be killed at any moment and called again with the same folder, so it
-    must go on from what it finds in ``work``. ``check(upload, spec)`` runs in the server before a job is queued, must be quick,
-    must not open an archive, and returns the spec or raises :class:`InputError`; the entry checks the rest.
+    ``entry`` is ``package.module:function``, called in a process of its own as
+    ``function(folder, spec, report)``: it reads ``folder/upload``, works in ``folder/work``, writes
+    what may be downloaded into ``folder/result``, and calls ``report(fraction, message)`` now and
+    then. It may be killed at any moment and called again with the same folder, so it must go on
+    from what it finds in ``work``. ``check(upload, spec)`` runs in the server before a job is
+    queued, must be quick, must not open an archive, and returns the spec or raises
+    :class:`InputError`; the entry checks the rest.
     """
 
     name: str
@@ -127,7 +136,8 @@ class JobKind:
         )
 
     def parse(self, values: Mapping[str, str], files: Mapping[str, str]) -> Spec:
-        """Return the spec of a job: the values entered, and for each file its name in ``upload``."""
+        """Return the spec of a job: the values entered, and for each file its name in ``upload``.
+        """
         spec: Spec = {}
         for field in self.fields:
             if field.type != "file":

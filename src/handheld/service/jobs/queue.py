@@ -22,8 +22,9 @@ __all__ = ["Job", "JobQueue", "metadata"]
 class JobQueue:
     """Jobs waiting, running and finished.
 
-    A server claims a job as ``owner`` and then says with ``beat`` that it lives; one that is silent for longer than the lease
-    loses its jobs to whoever calls ``reclaim``. Every change by an owner holds only while the job is still its own.
+    A server claims a job as ``owner`` and then says with ``beat`` that it lives; one that is silent
+    for longer than the lease loses its jobs to whoever calls ``reclaim``. Every change by an owner
+    holds only while the job is still its own.
     """
 
     def __init__(
@@ -32,7 +33,10 @@ class JobQueue:
         self.limits, self._database, self._clock = limits, database, clock
 
     def room(self) -> int:
-        """Return how many bytes may still be stored. Raises :class:`BusyError` when the queue or the disk is full."""
+        """Return how many bytes may still be stored.
+
+        Raises :class:`BusyError` when the queue or the disk is full.
+        """
         with self._database.read() as connection:
             return self._room(connection)
 
@@ -68,7 +72,10 @@ class JobQueue:
             return job if job.state != "queued" else job.at(self._ahead(connection, job))
 
     def claim(self, owner: str, kinds: Collection[str]) -> Job | None:
-        """Take the oldest waiting job of some kinds, or None. No two owners ever get the same one."""
+        """Take the oldest waiting job of some kinds, or None.
+
+        No two owners ever get the same one.
+        """
         waiting = (jobs.c.state == "queued") & jobs.c.kind.in_(kinds)
         oldest = sql.select(jobs.c.key).where(waiting).order_by(jobs.c.created, jobs.c.key).limit(1)
         now = self._clock()
@@ -93,7 +100,9 @@ class JobQueue:
             return as_job(connection.execute(taken.values(**run)).first())
 
     def beat(self, job: Job, *, fraction: float, message: str, size: int) -> Job | None:
-        """Say that a job runs, and how far it is; return it as it is now, or None if it is the owner's no more."""
+        """Say that a job runs, and how far it is; return it as it is now, or None if it is the
+        owner's no more.
+        """
         values = {
             "fraction": fraction,
             "message": storable(message),
@@ -108,7 +117,9 @@ class JobQueue:
     def finish(
         self, job: Job, state: str, *, error: str | None = None, message: str = "", size: int = 0
     ) -> bool:
-        """Record how a job ended (done, failed, cancelled); return False if it is the owner's no more."""
+        """Record how a job ended (done, failed, cancelled); return False if it is the owner's no
+        more.
+        """
         texts = {"error": error and storable(error), "message": storable(message)}
         values = {"state": state, "bytes": size} | texts | self._end()
         if state == "done":
@@ -123,7 +134,10 @@ class JobQueue:
             connection.execute(_owned(job).values(**values))
 
     def cancel(self, key: str, *, remove: bool = False) -> None:
-        """Cancel a job, and remove it once it has ended if wanted. A finished job stays as it is, but for that."""
+        """Cancel a job, and remove it once it has ended if wanted.
+
+        A finished job stays as it is, but for that.
+        """
         mine, expires = jobs.c.key == key, {"expires": self._clock()} if remove else {}
         with self._database.write() as connection:
             connection.execute(
@@ -140,7 +154,9 @@ class JobQueue:
                 connection.execute(sql.update(jobs).where(mine).values(**expires))
 
     def reclaim(self) -> None:
-        """Put jobs whose server went silent back into the queue, or end those that did so too often."""
+        """Put jobs whose server went silent back into the queue, or end those that did so too
+        often.
+        """
         silent = (jobs.c.state == "running") & (
             jobs.c.heartbeat < self._clock() - self.limits.lease_seconds
         )

@@ -1,4 +1,5 @@
-"""What runs the jobs of one server process: a thread that starts, watches and ends their processes."""
+"""What runs the jobs of one server process: a thread that starts, watches and ends their processes.
+"""
 
 import logging
 import os
@@ -32,15 +33,17 @@ _AWAY = (SQLAlchemyError, HandheldError, OSError)
 
 
 def end_process() -> None:
-    """Ask this process to end, so that whoever supervises it starts it anew: a server that runs no job must not look well."""
+    """Ask this process to end, so that whoever supervises it starts it anew: a server that runs no
+    job must not look well.
+    """
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Worker:
     """Runs the jobs of some kinds from a queue, as many at once as the limits say.
 
-    ``start`` and ``stop`` run it in a thread; ``tick`` is one round of it. A job with which something goes wrong that is not
-    the database's or the disk's doing fails alone.
+    ``start`` and ``stop`` run it in a thread; ``tick`` is one round of it. A job with which
+    something goes wrong that is not the database's or the disk's doing fails alone.
 
     Args:
         queue: where jobs come from.
@@ -82,7 +85,9 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the processes of all running jobs and put these back into the queue, to go on later; wait for the thread."""
+        """End the processes of all running jobs and put these back into the queue, to go on later;
+        wait for the thread.
+        """
         self._stopping.set()
         self._wake.set()
         self._thread.join()

@@ -26,7 +26,8 @@ class StageClock:
     Args:
         progress: told of each stage.
         clock: seconds, rising.
-        kept: file in which the seconds outlive the process, so that those of a run that went on are of all its starts.
+        kept: file in which the seconds outlive the process, so that those of a run that went on are
+            of all its starts.
     """
 
     def __init__(
@@ -90,7 +91,9 @@ class StageClock:
 
 
 def _read(path: Path) -> dict[str, float]:
-    """Return the seconds of earlier starts; none if the file is not there, or is damaged: nothing depends on them."""
+    """Return the seconds of earlier starts; none if the file is not there, or is damaged: nothing
+    depends on them.
+    """
     try:
         found = json.loads(path.read_text("utf-8"))
         seconds = {str(stage): float(spent) for stage, spent in found.items()}

@@ -1,4 +1,5 @@
-"""The folder of a run: one run at a time, its plan, and the state from which a killed run goes on."""
+"""The folder of a run: one run at a time, its plan, and the state from which a killed run goes on.
+"""
 
 import json
 import os
@@ -73,7 +74,8 @@ def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterato
         plan: what the run will do, in JSON; a state of another plan is not gone on from.
 
     Raises:
-        InputError: another run uses the folder, it holds the run of another plan or files of no run, or it cannot be written.
+        InputError: another run uses the folder, it holds the run of another plan or files of no
+            run, or it cannot be written.
     """
     run = RunFolder(Path(folder))
     with locked(run.folder, "run/lock"):
@@ -82,7 +84,9 @@ def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterato
 
 
 def _claim(run: RunFolder, plan: dict[str, object]) -> None:
-    """Write the plan, or check that the folder's is the same; a folder without one must be empty, since files are replaced."""
+    """Write the plan, or check that the folder's is the same; a folder without one must be empty,
+    since files are replaced.
+    """
     for kept in run.state.iterdir():
         try:
             require_file(kept)

@@ -76,7 +76,9 @@ def array_digest(array: NDArray[Any]) -> str:
 
 
 def values_digest(*values: object) -> str:
-    """Return 16 hexadecimal digits that stand for values, by their ``repr``: numbers, texts, and dataclasses of them."""
+    """Return 16 hexadecimal digits that stand for values, by their ``repr``: numbers, texts, and
+    dataclasses of them.
+    """
     return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -15,7 +15,9 @@ def made_by(command: str) -> str:
 
 
 def provenance(*distributions: str) -> dict[str, Any]:
-    """Return when and where a run ends: ``created`` (UTC), ``machine``, and ``versions`` of ours and of ``distributions``."""
+    """Return when and where a run ends: ``created`` (UTC), ``machine``, and ``versions`` of ours
+    and of ``distributions``.
+    """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
