@@ -6,9 +6,9 @@ Hugging Face data sets on disk.
 out and counted. Nothing is unpickled or fetched. ``users`` deals examples out to users.
 """
 
+from handheld.data._loader import load
 from handheld.data._tables import read_table
 from handheld.data.dataset import Dataset, Skipped, Splits
-from handheld.data.load import load
 from handheld.data.pairs import from_pairs
 from handheld.data.users.partitions import Partition
 
