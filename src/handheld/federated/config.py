@@ -287,7 +287,9 @@ class Config:
         )  # devices validate nothing
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), count, seed=seed),
-            "shards": lambda: partitions.by_shards(labels, count, each=given.each, seed=seed),
+            "shards": lambda: partitions.by_shards(
+                labels, count, shards_per_user=given.each, seed=seed
+            ),
             "dirichlet": lambda: partitions.by_dirichlet(
                 labels, count, alpha=given.alpha, seed=seed
             ),

@@ -204,7 +204,7 @@ class ModuleLearner:
             "data": {
                 "inputs": self.users.examples.inputs,
                 "targets": self.users.examples.targets,
-                "users": array_digest(dealt.offsets) + array_digest(dealt.places),
+                "users": array_digest(dealt.offsets) + array_digest(dealt.indices),
             },
             "test": test,
             "network": {"structure": self._structure, "holds": contents(self.fresh(), inputs)},
@@ -327,7 +327,7 @@ class ModuleLearner:
 
     def _batches(self) -> list[NDArray[np.int64]]:
         """Return examples of the first, middle and last devices: one alone may be odd."""
-        places = self.users.partition.places
+        places = self.users.partition.indices
         starts = (0, len(places) // 2, max(0, len(places) - _SAMPLE))
         return [places[start : start + _SAMPLE] for start in starts if len(places)]
 

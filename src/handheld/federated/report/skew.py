@@ -19,8 +19,8 @@ def facts(partition: Partition, labels: NDArray[np.int64] | None) -> list[tuple[
     said = [
         ("users with examples", f"{found.users:,}"),
         ("examples", f"{found.examples:,}"),
-        ("of a user", f"{found.fewest:,} to {found.most:,}, median {found.median:,.0f}"),
-        ("the richest tenth has", f"{found.richest:.0%}"),
+        ("of a user", f"{found.smallest:,} to {found.largest:,}, median {found.median:,.0f}"),
+        ("the richest tenth has", f"{found.top_tenth:.0%}"),
     ]
     if found.classes is not None and found.distance is not None:
         said += [
