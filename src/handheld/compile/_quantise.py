@@ -167,8 +167,7 @@ def _scope(node: Any, graph: Any) -> str:
 
 
 def _lookups_in_layers(content: bytes) -> Iterator[str]:
-    """Patterns of the operators that look rows up in a table which is a dense layer's weights too.
-    """
+    """Yield patterns of operators that look up rows of a table which is a layer's weights too."""
     model = unpack(content)
     for graph in model.subgraphs:
         weights = {kind: _constants(model, graph, kind) for kind in (_DENSE, _LOOKUP)}
@@ -267,6 +266,5 @@ def _ask_for_float16(maker: Any) -> None:
 
 
 def to_device(array: Array) -> Array:
-    """Return a picture (batch, channels, height, width) channels last, and anything else as it is.
-    """
+    """Return a picture (batch, channels, height, width) channels last, anything else as it is."""
     return np.ascontiguousarray(np.moveaxis(array, 1, -1)) if array.ndim == 4 else array

@@ -1,5 +1,4 @@
-"""Labels of ten handwritten digits spread to all others, along edges between those that look alike.
-"""
+"""Labels of ten handwritten digits spread to all others, along edges between similar ones."""
 
 import time
 

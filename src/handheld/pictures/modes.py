@@ -50,8 +50,7 @@ def to_grey(picture: Picture) -> NDArray[np.uint8]:
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Return a picture of another (height, width), bilinearly sampled over what each pixel covers.
-    """
+    """Return a picture of another (height, width), bilinearly sampled over each pixel's area."""
     height, width = size
     if picture.shape[:2] == size:
         return picture

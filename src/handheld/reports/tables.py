@@ -24,8 +24,7 @@ def html_table(
 
 
 def html_section(title: str, *parts: str) -> Markup:
-    """Return a section of a page: its title, then parts; what is no ``Markup`` becomes a paragraph.
-    """
+    """Return a section of a page: its title, then parts; a plain text becomes a paragraph."""
     made: Markup = _parts().section(
         title, [one if isinstance(one, Markup) else _paragraph(one) for one in parts]
     )

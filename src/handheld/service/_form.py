@@ -42,8 +42,7 @@ class Form:
 
 
 def is_token(given: str | None, token: str | None) -> bool:
-    """Whether a token, if one is wanted, is the right one; takes the same time whatever is given.
-    """
+    """Whether a token, if one is wanted, is right; takes the same time whatever is given."""
     return token is None or hmac.compare_digest((given or "").encode(), token.encode())
 
 

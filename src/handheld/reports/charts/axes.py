@@ -37,8 +37,7 @@ class Axis:
         log: bool = False,
         room: float = 0.08,
     ) -> "Axis":
-        """Return an axis that holds all values, with some room at both ends (a share of the range).
-        """
+        """Return an axis that holds all values, with room at both ends (a share of the range)."""
         known = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [
             1.0
         ]
@@ -135,8 +134,7 @@ def grid(across: Scale, up: Scale) -> Markup:
 
 
 def svg(title: str, description: str, width: int, height: int, parts: Sequence[Markup]) -> Markup:
-    """Return a picture of its parts; the title and the description are what a screen reader says.
-    """
+    """Return a picture of its parts; title and description are what a screen reader says."""
     opening = Markup(
         '<svg class="picture" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
     )

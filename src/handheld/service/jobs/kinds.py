@@ -136,8 +136,7 @@ class JobKind:
         )
 
     def parse(self, values: Mapping[str, str], files: Mapping[str, str]) -> Spec:
-        """Return the spec of a job: the values entered, and for each file its name in ``upload``.
-        """
+        """Return a job's spec: the values entered, and for each file its name in ``upload``."""
         spec: Spec = {}
         for field in self.fields:
             if field.type != "file":

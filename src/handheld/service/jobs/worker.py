@@ -1,5 +1,4 @@
-"""What runs the jobs of one server process: a thread that starts, watches and ends their processes.
-"""
+"""What runs the jobs of a server process: a thread that starts, watches and ends processes."""
 
 import logging
 import os

@@ -1,5 +1,4 @@
-"""The folder of a run: one run at a time, its plan, and the state from which a killed run goes on.
-"""
+"""The folder of a run: one run at a time, its plan, and the state to go on from after a kill."""
 
 import json
 import os
