@@ -1,5 +1,4 @@
-"""What every room that trains shares: one loop that can be stopped anywhere and goes on, its state
-on disk, distillation.
+"""What every room that trains shares: a loop that can be stopped and goes on, and distillation.
 
 It needs the extra ``train``, but for ``runs``: folders, clocks and records of runs, which need no
 torch.
@@ -21,7 +20,9 @@ _MODULES = {
     "loop": ("Report", "Schedule", "fit"),
     "state": ("load_state", "save_state"),
 }
-_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+_HOME: dict[str, str] = {}
+for _module, _names in _MODULES.items():
+    _HOME |= dict.fromkeys(_names, f"{__name__}.{_module}")
 
 __all__ = [
     "Distillation",

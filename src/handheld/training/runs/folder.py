@@ -41,6 +41,10 @@ def locked(folder: Path, lock: str) -> Iterator[None]:
         held.release()
 
 
+_LASTING = ("lock", "plan.json", "candidates.json")
+"""Files of a state that stay when the run is over: who opens the folder again looks at them."""
+
+
 class RunFolder:
     """Where a run keeps what it needs to go on.
 
@@ -60,7 +64,7 @@ class RunFolder:
     def clear(self) -> None:
         """Drop the state of a run that is over."""
         for path in self.state.glob("*"):
-            if path.name not in ("lock", "plan.json", "candidates.json") and path.is_file():
+            if path.name not in _LASTING and path.is_file():
                 path.unlink()
 
 
@@ -83,9 +87,7 @@ def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterato
 
 
 def _claim(run: RunFolder, plan: dict[str, object]) -> None:
-    """Write the plan, or check that the folder's is the same; a folder without one must be empty,
-    since files are replaced.
-    """
+    """Write the plan, or check that the folder's is the same."""
     for kept in run.state.iterdir():
         try:
             require_file(kept)
@@ -94,36 +96,47 @@ def _claim(run: RunFolder, plan: dict[str, object]) -> None:
     path = run.file("plan.json")
     text = json.dumps(plan, indent=1, sort_keys=True, default=str)
     if path.exists():
-        if (before := path.read_text("utf-8", errors="replace")) != text:
-            changed = _changed(before, plan)
-            raise InputError(
-                f"{run.folder} holds a run with other settings ({changed}): name another folder, or delete that one"
-            )
+        _check_plan(run, path.read_text("utf-8", errors="replace"), text)
         return
-    if others := sorted(
-        one.name
-        for one in run.folder.iterdir()
-        if one != run.state and not one.name.startswith(".")
-    ):
+    # Files are replaced, so those of others must not be there.
+    if others := sorted(filter(_is_visible, _names_beside(run))):
         raise InputError(
-            f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there"
+            f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, "
+            "or is not there"
         )
     with atomic_path(path) as temporary:
         temporary.write_text(text)
 
 
-def _changed(before: str, plan: dict[str, object]) -> str:
+def _names_beside(run: RunFolder) -> Iterator[str]:
+    """Yield the names of what a folder holds besides the run's state."""
+    for path in run.folder.iterdir():
+        if path != run.state:
+            yield path.name
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".")
+
+
+def _check_plan(run: RunFolder, before: str, now: str) -> None:
+    if before == now:
+        return
+    raise InputError(
+        f"{run.folder} holds a run with other settings ({_changed(before, now)}): name another "
+        "folder, or delete that one"
+    )
+
+
+def _changed(before: str, now: str) -> str:
+    """Return which entries differ between two plans in JSON."""
+    new = json.loads(now)
     try:
         old = json.loads(before)
-        new = json.loads(json.dumps(plan, default=str))
-        return (
-            ", ".join(
-                sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-            )
-            or "its plan"
-        )
+        changed = [key for key in old.keys() | new.keys() if old.get(key) != new.get(key)]
     except (ValueError, AttributeError):
         return "its plan cannot be read"
+    return ", ".join(sorted(changed)) or "its plan"
 
 
 def read_kept(path: Path) -> Any:
@@ -137,5 +150,6 @@ def read_kept(path: Path) -> Any:
 def damaged(path: Path, error: Exception) -> InputError:
     """Return what to say of a file from which a run cannot go on."""
     return InputError(
-        f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again ({error})"
+        f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again "
+        f"({error})"
     )
