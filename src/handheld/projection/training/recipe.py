@@ -41,7 +41,7 @@ _CHECKS = 16  # texts on which file and network must agree
 
 
 def _schedule(epochs: int) -> Schedule:
-    return Schedule(epochs, batch=128, rate=0.01, rise=0.1, decay=0.05, optimiser="adam")
+    return Schedule(epochs, batch=128, rate=0.01, warmup=0.1, decay=0.05, optimiser="adam")
 
 
 def _weights() -> Weights:

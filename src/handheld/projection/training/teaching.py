@@ -25,7 +25,7 @@ from handheld.projection.training.trainers import TRAINERS
 from handheld.training import Report, Schedule
 
 # Clipped, since gradients of a recurrent network may be large.
-SCHEDULE = Schedule(12, batch=64, rate=0.002, rise=0.1, decay=0.01, clip=1.0, optimiser="adam")
+SCHEDULE = Schedule(12, batch=64, rate=0.002, warmup=0.1, decay=0.01, clip=1.0, optimiser="adam")
 """Of trainer networks."""
 
 TABLES: Mapping[str, Features] = {

@@ -33,7 +33,7 @@ from handheld.untrusted import read_json
 TAUGHT = "taught.npz"
 """File in a run's folder that keeps what a teacher said."""
 
-_SCHEDULE = Schedule(2, batch=32, rate=6e-5, rise=0.1, decay=0.01, optimiser="adam")
+_SCHEDULE = Schedule(2, batch=32, rate=6e-5, warmup=0.1, decay=0.01, optimiser="adam")
 _QUIET = 0.5  # sentences of small talk beside each hand-written message
 _BATCH = 64
 _SCALE = (
