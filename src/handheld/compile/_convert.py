@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handheld.compile._inputs import Array
 from handheld.compile._names import layers_of, tensor_names
 from handheld.compile._quiet import quiet
 from handheld.compile._rewrite import renamed
-from handheld.errors import CompileError, InputError, MissingDependencyError
+from handheld.errors import CompileError, MissingDependencyError
 
 try:
     import torch
@@ -18,116 +18,73 @@ try:
 except ImportError as error:
     raise MissingDependencyError("torch", "torch", "compiling a network") from error
 
-Array = NDArray[Any]
+# How torch and the converter call an operator that has no counterpart in the format.
+_MISSING_OPERATOR = re.compile(r"(?:Lowering not found: |torch\.ops\.)(\w+\.\w+)")
 
-_MOST = np.iinfo(np.int32).max
 
-
-class Flat(torch.nn.Module):
-    """A module that takes tensors one by one and gives a tuple of tensors, whatever structure its
-    own are in.
+class FlatModule(torch.nn.Module):
+    """A module that takes tensors one by one and gives a tuple of tensors.
 
     Args:
-        module: to wrap.
-        names: of its arguments where it takes them by name; else they go by place.
+        module: to wrap, whose inputs and outputs may be in any structure.
+        names: of its arguments where it takes them by name; else they go by position.
     """
 
     def __init__(self, module: torch.nn.Module, names: tuple[str, ...] = ()):
         super().__init__()
-        self.module, self._names = module, names
+        self.module = module
+        self._names = names
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the tensors of what the module gives, in its own order."""
-        given = _by_name(self.module, self._names, inputs)
-        return tuple(leaf for leaf in tree_leaves(given) if leaf is not None)
+        result = _call_by_name(self.module, self._names, inputs)
+        return tuple(leaf for leaf in tree_leaves(result) if leaf is not None)
 
 
-def _array(part: Any) -> Array:
-    if not isinstance(part, torch.Tensor):
-        return np.asarray(part)
-    if part.dtype == torch.bfloat16:
-        raise InputError("expected a tensor that a file can hold, got bfloat16: give it as float32")
-    dense = part.detach().cpu() if part.layout == torch.strided else part.detach().cpu().to_dense()
-    array: Array = dense.numpy()
-    return array
+class _RowsLinear(torch.nn.Linear):
+    """A dense layer that reads inputs of more than three axes as rows.
 
-
-class _Rows(torch.nn.Linear):
-    """A dense layer that reads inputs of more than three axes as rows; of others the converter
-    makes what it then refuses.
+    Of others the converter makes what it then refuses.
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
         """Return what the layer gives."""
         if input.dim() <= 3:
             return super().forward(input)
-        return super().forward(input.flatten(0, -2)).reshape(*input.shape[:-1], self.out_features)
+        rows = super().forward(input.flatten(0, -2))
+        return rows.reshape(*input.shape[:-1], self.out_features)
 
 
 def by_rows(network: torch.nn.Module) -> torch.nn.Module:
     """Let the dense layers of a network, changed in place, read rows."""
     for layer in network.modules():
+        # Another class and not another layer: names and hooks stay as they are.
         if type(layer) is torch.nn.Linear:
-            layer.__class__ = _Rows
+            layer.__class__ = _RowsLinear
     return network
 
 
-def names_of(example: Any) -> tuple[str, ...]:
-    """Return the names of a module's arguments, where an example gives them by name."""
-    return tuple(example) if isinstance(example, Mapping) else ()
-
-
-def as_inputs(example: Any, names: tuple[str, ...] = ()) -> tuple[Array, ...]:
-    """Return a module's inputs as arrays, in the layout of the module.
-
-    Args:
-        example: a tensor or array, or several in a tuple or by name.
-        names: of the arguments, in their order; empty: as the example has them.
-
-    Raises:
-        InputError: something is no array of finite numbers, or the names are others.
-    """
-    if names and set(names) != set(names_of(example)):
-        given = ", ".join(map(repr, names_of(example))) or "inputs without names"
-        raise InputError(
-            f"expected inputs by the example's names, {', '.join(map(repr, names))}, got {given}"
-        )
-    by_name = (
-        tuple(example[name] for name in names or names_of(example)) if names_of(example) else None
-    )
-    parts = by_name or (example if isinstance(example, (tuple, list)) else (example,))
-    arrays = tuple(map(_array, parts))
-    for array in arrays:
-        if array.dtype.kind not in "fiub" or not array.size:
-            raise InputError(f"expected tensors of numbers, got {array.dtype} {list(array.shape)}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise InputError("an input holds values that are not finite")
-        if array.dtype == np.int64 and not -_MOST <= array.min() <= array.max() <= _MOST:
-            raise InputError(
-                f"expected whole numbers of at most {_MOST:,}, for 32 bits, got {array.min():,} to {array.max():,}"
-            )
-    return arrays
-
-
 def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
-    """Return the float32 ``.tflite`` file of a module, pictures channels last, tensors named after
-    the module's layers.
+    """Return the float32 ``.tflite`` file of a module.
+
+    Pictures are channels last in it, and tensors are named after the module's layers.
 
     Raises :class:`CompileError`.
     """
     _check_type(module, inputs)
     outputs = run(module, inputs)
-    if bad := [
-        position for position, output in enumerate(outputs) if not np.isfinite(output).all()
-    ]:
-        raise CompileError(
-            f"output {bad[0]} of the module is not finite on the example: are its weights?"
-        )
+    for number, output in enumerate(outputs):
+        if not np.isfinite(output).all():
+            raise CompileError(
+                f"output {number} of the module is not finite on the example: are its weights?"
+            )
     converter = _converter()
     network = _channels_last(converter, module, inputs, outputs)
-    prefix = ("wrapped." if network is not module else "") + (
-        "module." if isinstance(module, Flat) else ""
-    )
+    prefix = "" if network is module else "wrapped."
+    layers_owner = module
+    if isinstance(module, FlatModule):
+        prefix += "module."
+        layers_owner = module.module
     tensors = tuple(_to_last(torch.from_numpy(np.array(array))) for array in inputs)
     exported = _export(network, tensors)
     with quiet():
@@ -136,7 +93,7 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
         except Exception as error:
             raise CompileError(_explain(error, exported, prefix)) from error
         content = bytes(model.model_content())
-    layers = layers_of(module.module if isinstance(module, Flat) else module, exported, prefix)
+    layers = layers_of(layers_owner, exported, prefix)
     return renamed(content, lambda graph: tensor_names(graph, layers))
 
 
@@ -145,10 +102,11 @@ def call(module: torch.nn.Module, inputs: tuple[Array, ...], names: tuple[str, .
 
     Raises :class:`CompileError` if it raises.
     """
+    # Copies: a module may write into its inputs.
     tensors = tuple(torch.from_numpy(np.array(array)) for array in inputs)
     try:
         with torch.inference_mode():
-            return _by_name(module, names, tensors)
+            return _call_by_name(module, names, tensors)
     except Exception as error:
         raise CompileError(
             f"the module fails on its inputs: {type(error).__name__}: {error}"
@@ -161,74 +119,83 @@ def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]
     Raises :class:`CompileError` if it raises, or gives no tensors.
     """
     result = call(module, inputs)
-    results = tree_leaves(result)
-    if other := [
-        type(part).__name__ for part in results if not isinstance(part, torch.Tensor | None)
-    ]:
-        raise CompileError(
-            f"expected a module that returns tensors, alone or in tuples and dictionaries, got {other[0]}"
-        )
-    if all(part is None for part in results):
+    leaves = [leaf for leaf in tree_leaves(result) if leaf is not None]
+    for leaf in leaves:
+        if not isinstance(leaf, torch.Tensor):
+            raise CompileError(
+                "expected a module that returns tensors, alone or in tuples and dictionaries, "
+                f"got {type(leaf).__name__}"
+            )
+    if not leaves:
         raise CompileError(
             f"expected a module that returns tensors, got {type(result).__name__} without any"
         )
-    return tuple(part.numpy() for part in results if part is not None)
+    return tuple(leaf.numpy() for leaf in leaves)
 
 
 def is_flat(result: Any) -> bool:
     """Whether a module gave a tensor or a plain tuple of them."""
-    parts = result if type(result) in (tuple, list) else (result,)
-    return all(isinstance(part, torch.Tensor) for part in parts)
+    values = result if type(result) in (tuple, list) else (result,)
+    return all(isinstance(value, torch.Tensor) for value in values)
 
 
 def output_names(result: Any) -> tuple[str, ...]:
-    """Return what a module calls its outputs, ``boxes`` or ``hidden.0``; () where it gave them
-    without names of their own.
+    """Return what a module calls its outputs, ``boxes`` or ``hidden.0``.
+
+    It is () where it gave them without names of their own.
     """
     if not isinstance(result, Mapping):
         return ()
-    names = [
-        ".".join(map(_said, path))
-        for path, leaf in tree_leaves_with_path(result)
-        if leaf is not None
-    ]
+    names = []
+    for path, leaf in tree_leaves_with_path(result):
+        if leaf is not None:
+            names.append(".".join(map(_key_name, path)))
     return tuple(names) if len(set(names)) == len(names) else ()
 
 
-def _said(key: Any) -> str:
-    """Return a step of a path: a dictionary's key, a place, or a field's name."""
+def _key_name(key: Any) -> str:
+    """Return a step of a path: a dictionary's key, a position, or a field's name."""
     return next(str(getattr(key, name)) for name in ("key", "idx", "name") if hasattr(key, name))
 
 
-def _by_name(
+def _call_by_name(
     module: torch.nn.Module, names: tuple[str, ...], inputs: tuple[torch.Tensor, ...]
 ) -> Any:
-    return module(**dict(zip(names, inputs, strict=True))) if names else module(*inputs)
+    if not names:
+        return module(*inputs)
+    return module(**dict(zip(names, inputs, strict=True)))
 
 
 def _check_type(module: torch.nn.Module, inputs: tuple[Array, ...]) -> None:
-    doubles = [
-        name for name, tensor in module.state_dict().items() if tensor.dtype == torch.float64
-    ]
-    if doubles or any(array.dtype == np.float64 for array in inputs):
-        what = f"{doubles[0].removeprefix('module.')!r}" if doubles else "an input"
+    state = module.state_dict()
+    doubles = [name for name, tensor in state.items() if tensor.dtype == torch.float64]
+    culprits = [repr(name.removeprefix("module.")) for name in doubles]
+    if any(array.dtype == np.float64 for array in inputs):
+        culprits.append("an input")
+    if culprits:
         raise CompileError(
-            f"{what} is float64, in which devices do not compute: compile module.float(), with float32 inputs"
+            f"{culprits[0]} is float64, in which devices do not compute: compile module.float(), "
+            "with float32 inputs"
         )
 
 
 def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
-    """Return the exported program, to name layers by; most modules that cannot become a file fail
-    here.
+    """Return the exported program, to name layers by.
+
+    Most modules that cannot become a file fail here.
     """
     try:
         with quiet():
             return torch.export.export(module, tensors)
     except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CompileError(
-            f"the module cannot be exported as a graph of operators: {first}"
+            f"the module cannot be exported as a graph of operators: {_first_line(error)}"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _converter() -> Any:
@@ -245,8 +212,8 @@ def _converter() -> Any:
 def _channels_last(
     converter: Any, module: torch.nn.Module, inputs: tuple[Array, ...], outputs: tuple[Array, ...]
 ) -> torch.nn.Module:
-    pictures_in = [position for position, array in enumerate(inputs) if array.ndim == 4]
-    pictures_out = [position for position, array in enumerate(outputs) if array.ndim == 4]
+    pictures_in = [number for number, array in enumerate(inputs) if array.ndim == 4]
+    pictures_out = [number for number, array in enumerate(outputs) if array.ndim == 4]
     if not pictures_in and not pictures_out:
         return module
     network: torch.nn.Module = converter.to_channel_last_io(
@@ -261,18 +228,26 @@ def _to_last(tensor: torch.Tensor) -> torch.Tensor:
 
 def _explain(error: Exception, exported: Any, prefix: str) -> str:
     """Say which layer uses the operator that the format lacks."""
-    text = str(error)
-    found = re.search(r"(?:Lowering not found: |torch\.ops\.)(\w+\.\w+)", text)
-    if found is None:
-        first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-        return f"the module cannot be converted: {first}"
-    operator = found.group(1)
+    missing = _MISSING_OPERATOR.search(str(error))
+    if missing is None:
+        return f"the module cannot be converted: {_first_line(error)}"
+    operator = missing.group(1)
+    user = _user_of(operator, exported, prefix)
+    return (
+        f"{user} uses the operator {operator}, which the device format lacks; replace it by others"
+    )
+
+
+def _user_of(operator: str, exported: Any, prefix: str) -> str:
+    """Return the layer that uses an operator, with its class."""
+    # Decomposed, as the converter sees it: the operator may be one of several of a layer's.
     program = exported.run_decompositions()
     for node in program.graph.nodes:
-        if operator in str(node.target) and (stack := node.meta.get("nn_module_stack")):
-            path, kind = list(stack.values())[-1]
+        stack = node.meta.get("nn_module_stack")
+        if operator in str(node.target) and stack:
+            path, layer_type = list(stack.values())[-1]
             attribute = f"{path}.".rpartition("L['self'].")[2]
             name = attribute.removeprefix(prefix).removesuffix(".") or "the module itself"
-            layer = f"layer {name!r} ({getattr(kind, '__name__', str(kind).rpartition('.')[2])})"
-            return f"{layer} uses the operator {operator}, which the device format lacks; replace it by others"
-    return f"the module uses the operator {operator}, which the device format lacks; replace it by others"
+            class_name = getattr(layer_type, "__name__", str(layer_type).rpartition(".")[2])
+            return f"layer {name!r} ({class_name})"
+    return "the module"

@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from handheld.compile._convert import Array
-from handheld.compile._names import largest_constant
+from handheld.compile._graph import GraphOperator, operators_of
+from handheld.compile._inputs import Array, to_device
 from handheld.compile._quiet import quiet
 from handheld.compile._rewrite import unpack, with_weights_inside
 from handheld.engine import Model
 from handheld.errors import CompileError, InputError, MissingDependencyError
 
-_SIGNATURE = "serving_default"
-_LOOKUP, _DENSE = 7, 9  # EMBEDDING_LOOKUP and FULLY_CONNECTED in the schema's table of operators
-_NOTHING = 1e-6  # a difference of equal numbers, as floats have it
+_SIGNATURE = "serving_default"  # as the converter calls the one that it writes
+_LOOKUP = 7  # EMBEDDING_LOOKUP in the schema's table of operators
+_DENSE = 9  # FULLY_CONNECTED
+_TABLE_BITS = {"int8_tables": 8, "int4_tables": 4}
+_ZERO = 1e-6  # a difference of equal numbers, as floats have it
 
 
 def quantise(
@@ -24,10 +26,10 @@ def quantise(
     samples: Sequence[tuple[Array, ...]] = (),
     keep_float: Collection[str] = (),
 ) -> bytes:
-    """Return a float32 file with float16 weights, int8 weights, or int8 weights and activations
-    calibrated on samples.
+    """Return a float32 file in a smaller precision.
 
-    Jacob et al., "Quantization and Training of Neural Networks for Efficient
+    It has float16 weights, int8 weights, or int8 weights and activations calibrated on samples, as
+    in Jacob et al., "Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference", arXiv 1712.05877: weights by channel and symmetric,
     activations by tensor and asymmetric.
 
@@ -51,11 +53,12 @@ def quantise(
     with quiet():
         try:
             maker = quantizer.Quantizer(bytearray(content))
-            _ask(maker, precision, content)
-            _keep(maker, kept)
-            result = maker.quantize(
-                _calibrated(maker, content, samples) if precision == "int8" else None
-            )
+            _set_recipe(maker, precision, content)
+            _keep_float(maker, kept)
+            ranges = None
+            if precision == "int8":
+                ranges = _calibrated(maker, content, samples)
+            result = maker.quantize(ranges)
         except Exception as error:
             raise CompileError(
                 f"the file cannot be quantised to {precision}: {type(error).__name__}: {error}"
@@ -63,31 +66,31 @@ def quantise(
     return with_weights_inside(bytes(result.quantized_model))
 
 
-def _ask(maker: Any, precision: str, content: bytes) -> None:
+def _set_recipe(maker: Any, precision: str, content: bytes) -> None:
     if precision == "float16":
         _ask_for_float16(maker)
     elif precision == "int8":
         maker.load_quantization_recipe(_int8())
     else:
-        tables = {"int8_tables": 8, "int4_tables": 4}.get(precision)
-        maker.load_quantization_recipe(_int8_weights(tables, content))
+        table_bits = _TABLE_BITS.get(precision)
+        maker.load_quantization_recipe(_int8_weights(table_bits, content))
 
 
-def _keep(maker: Any, kept: Sequence[str]) -> None:
+def _keep_float(maker: Any, scopes: Sequence[str]) -> None:
     """Leave operators in float32, by the patterns of their names."""
     from ai_edge_quantizer import qtyping
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-    for scope in kept:
-        every = qtyping.TFLOperationName.ALL_SUPPORTED
+    every = qtyping.TFLOperationName.ALL_SUPPORTED
+    for scope in scopes:
         maker.update_quantization_recipe(scope, every, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 
 def _int8() -> Any:
-    """Everything in integers; of tables, whose kernel gives float32, the rows, with a scale for
-    each.
+    """Return the recipe for everything in integers.
 
-    A dense layer has the same scales, so a table that is a layer's weights too is stored once.
+    Of tables, whose kernel gives float32, the rows are, with a scale for each. A dense layer has
+    the same scales, so a table that is a layer's weights too is stored once.
     """
     from ai_edge_quantizer import qtyping, recipe_manager
 
@@ -96,21 +99,15 @@ def _int8() -> Any:
     manager.add_static_config(
         regex=".*", operation_name=names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8
     )
-    manager.add_dynamic_config(
-        regex=".*",
-        operation_name=names.EMBEDDING_LOOKUP,
-        num_bits=8,
-        granularity=qtyping.QuantGranularity.CHANNELWISE,
-    )
+    _add_lookups(manager, ".*", 8, by_row=True)
     return manager.get_quantization_recipe()
 
 
-def _int8_weights(tables: int | None, content: bytes) -> Any:
-    """Convolutions and matrix products in integers, quantising each activation as it comes; the
-    rest in float32.
+def _int8_weights(table_bits: int | None, content: bytes) -> Any:
+    """Return the recipe for convolutions and matrix products in integers, the rest in float32.
 
-    With ``tables`` embeddings have so many bits; one that is a dense layer's weights too is stored
-    once, as that layer has it.
+    Each activation is quantised as it comes. With ``table_bits`` embeddings have so many bits; one
+    that is a dense layer's weights too is stored once, as that layer has it.
 
     LiteRT 2.3 runs ``residual`` networks of ``handheld.compress`` 2.2 to 3.3 times as fast so as
     with weights made float again first, but a depthwise convolution three times as slowly: it has
@@ -123,77 +120,91 @@ def _int8_weights(tables: int | None, content: bytes) -> Any:
     manager.add_weight_only_config(regex=".*", operation_name=names.ALL_SUPPORTED, num_bits=8)
     for operation in (names.CONV_2D, names.FULLY_CONNECTED):
         manager.add_dynamic_config(regex=".*", operation_name=operation, num_bits=8)
-    if tables:  # by tensor: a scale for each row would be larger than a narrow row itself
-        manager.add_dynamic_config(
-            regex=".*",
-            operation_name=names.EMBEDDING_LOOKUP,
-            num_bits=tables,
-            granularity=qtyping.QuantGranularity.TENSORWISE,
-        )
-        for scope in _lookups_in_layers(content):  # last, as later entries count
-            manager.add_dynamic_config(
-                regex=scope,
-                operation_name=names.EMBEDDING_LOOKUP,
-                num_bits=8,
-                granularity=qtyping.QuantGranularity.CHANNELWISE,
-            )
+    if table_bits:
+        # A scale for each row would be larger than a narrow row itself.
+        _add_lookups(manager, ".*", table_bits, by_row=False)
+        # Last, as later entries count.
+        for scope in _lookups_in_layers(content):
+            _add_lookups(manager, scope, 8, by_row=True)
     return manager.get_quantization_recipe()
 
 
+def _add_lookups(manager: Any, scope: str, bits: int, *, by_row: bool) -> None:
+    """Let tables have so many bits, with a scale for each row or one for all."""
+    from ai_edge_quantizer import qtyping
+
+    granularity = qtyping.QuantGranularity
+    manager.add_dynamic_config(
+        regex=scope,
+        operation_name=qtyping.TFLOperationName.EMBEDDING_LOOKUP,
+        num_bits=bits,
+        granularity=granularity.CHANNELWISE if by_row else granularity.TENSORWISE,
+    )
+
+
 def _scopes(content: bytes, layers: Collection[str]) -> Iterator[str]:
-    """Patterns of the quantiser's names for the operators of layers: the names of their outputs,
-    each with a semicolon.
+    """Yield patterns of the quantiser's names for the operators of layers.
+
+    These are the names of their outputs, each with a semicolon.
     """
     missing = set(layers)
     for graph in unpack(content).subgraphs:
-        for node in graph.operators:
-            own = [i for i in (largest_constant(node, graph), *node.outputs) if i is not None]
-            if kept := {
-                layer for i in own for layer in _holders(graph.tensors[i].name.decode(), layers)
-            }:
-                missing -= kept
-                yield _scope(node, graph)
+        for operator in operators_of(graph):
+            holders = _holders_of(operator, graph, layers)
+            if holders:
+                missing -= holders
+                yield _scope(operator, graph)
     if missing:
         raise InputError(
-            f"keep_float: {', '.join(sorted(missing))} has no operator of its own in the file: it computes nothing, cannot be"
-            " told from a layer of like name, or was fused into the layer before it; name that one"
+            f"keep_float: {', '.join(sorted(missing))} has no operator of its own in the file: it "
+            "computes nothing, cannot be told from a layer of like name, or was fused into the "
+            "layer before it; name that one"
         )
 
 
-def _scope(node: Any, graph: Any) -> str:
+def _scope(operator: GraphOperator, graph: Any) -> str:
     """Return the pattern of the quantiser's name for an operator."""
-    outputs = "".join(f"{graph.tensors[i].name.decode()};" for i in node.outputs)
-    return f"^{re.escape(outputs)}$"
+    names = [f"{graph.tensors[index].name.decode()};" for index in operator.outputs]
+    return f"^{re.escape(''.join(names))}$"
 
 
 def _lookups_in_layers(content: bytes) -> Iterator[str]:
     """Yield patterns of operators that look up rows of a table which is a layer's weights too."""
     model = unpack(content)
     for graph in model.subgraphs:
-        weights = {kind: _constants(model, graph, kind) for kind in (_DENSE, _LOOKUP)}
-        dense = {tensor for _, tensor in weights[_DENSE]}
-        for node, tensor in weights[_LOOKUP]:
-            if tensor in dense:
-                yield _scope(node, graph)
+        dense = {operator.weights for operator in _operators_of_code(model, graph, _DENSE)}
+        for operator in _operators_of_code(model, graph, _LOOKUP):
+            if operator.weights in dense:
+                yield _scope(operator, graph)
 
 
-def _constants(model: Any, graph: Any, kind: int) -> list[tuple[Any, int | None]]:
-    """Return the operators of a kind, each with the constant that it reads."""
-    nodes = [
-        node
-        for node in graph.operators
-        if model.operatorCodes[node.opcodeIndex].builtinCode == kind
-    ]
-    return [(node, largest_constant(node, graph)) for node in nodes]
+def _operators_of_code(model: Any, graph: Any, code: int) -> Iterator[GraphOperator]:
+    """Yield the operators of a graph that do one thing, by the schema's number of it."""
+    for node, operator in zip(graph.operators, operators_of(graph), strict=True):
+        if model.operatorCodes[node.opcodeIndex].builtinCode == code:
+            yield operator
+
+
+def _holders_of(operator: GraphOperator, graph: Any, layers: Collection[str]) -> set[str]:
+    """Return those of the layers that an operator is of or in, by its weights and its outputs."""
+    tensors = list(operator.outputs)
+    if operator.weights is not None:
+        tensors.append(operator.weights)
+    holders: set[str] = set()
+    for index in tensors:
+        holders |= _holders(graph.tensors[index].name.decode(), layers)
+    return holders
 
 
 def _holders(tensor: str, layers: Collection[str]) -> set[str]:
-    """Those of the layers that a tensor is of or in, if every layer that it may be of is in one."""
-    possible = re.sub(r":\d+$", "", tensor).split("|")
-    holders = [
-        {layer for layer in layers if f"{name}.".startswith(f"{layer}.")} for name in possible
-    ]
-    return set().union(*holders) if all(holders) else set()
+    """Return the layers that hold a tensor; none unless all that it may be of are in one."""
+    holders: set[str] = set()
+    for name in re.sub(r":\d+$", "", tensor).split("|"):
+        holding = {layer for layer in layers if f"{name}.".startswith(f"{layer}.")}
+        if not holding:
+            return set()
+        holders |= holding
+    return holders
 
 
 def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]) -> Any:
@@ -205,46 +216,44 @@ def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]
     from ai_edge_quantizer import calibrator, recipe_manager
 
     with Model.load(content) as model:
-        names = [
-            info.name.removeprefix(f"{_SIGNATURE}_").partition(":")[0] for info in model.inputs
+        infos = model.inputs
+    names = [info.name.removeprefix(f"{_SIGNATURE}_").partition(":")[0] for info in infos]
+    feeds = []
+    for sample in samples:
+        arrays = [
+            to_device(array).astype(info.dtype) for array, info in zip(sample, infos, strict=True)
         ]
-        types = [info.dtype for info in model.inputs]
-    feeds = [
-        {
-            name: array.astype(kind)
-            for name, kind, array in zip(names, types, map(to_device, sample), strict=True)
-        }
-        for sample in samples
-    ]
+        feeds.append(dict(zip(names, arrays, strict=True)))
     recipe = recipe_manager.RecipeManager()
     recipe.load_quantization_recipe(maker.get_quantization_recipe())
-    ranges = calibrator.Calibrator(content, num_threads=1, qsv_update_func=_widened)
-    ranges.calibrate({_SIGNATURE: feeds}, recipe)
-    return {name: _opened(found) for name, found in ranges.get_model_qsvs().items()}
+    calibration = calibrator.Calibrator(content, num_threads=1, qsv_update_func=_widened)
+    calibration.calibrate({_SIGNATURE: feeds}, recipe)
+    ranges = calibration.get_model_qsvs()
+    return {name: _with_width(bounds) for name, bounds in ranges.items()}
 
 
 def _widened(seen: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (
-        {"min": np.minimum(seen["min"], new["min"]), "max": np.maximum(seen["max"], new["max"])}
-        if seen
-        else new
-    )
+    """Return the range that holds both; the quantiser begins with an empty one."""
+    if not seen:
+        return new
+    return {"min": np.minimum(seen["min"], new["min"]), "max": np.maximum(seen["max"], new["max"])}
 
 
-def _opened(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give what is always 0, such as a number less itself, a range: from none follows a scale that
-    no kernel can take.
+def _with_width(bounds: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give what is always 0, such as a number less itself, a range.
+
+    From none follows a scale that no kernel can take.
     """
-    if (
-        not found
-        or max(np.abs(found["min"]).max(initial=0.0), np.abs(found["max"]).max(initial=0.0))
-        > _NOTHING
-    ):
-        return found
+    if not bounds:
+        return bounds
+    low = np.abs(bounds["min"]).max(initial=0.0)
+    high = np.abs(bounds["max"]).max(initial=0.0)
+    if max(low, high) > _ZERO:
+        return bounds
     return {
-        **found,
-        "min": np.full_like(found["min"], -1.0),
-        "max": np.full_like(found["max"], 1.0),
+        **bounds,
+        "min": np.full_like(bounds["min"], -1.0),
+        "max": np.full_like(bounds["max"], 1.0),
     }
 
 
@@ -263,8 +272,3 @@ def _ask_for_float16(maker: Any) -> None:
         ),
         algorithm_key=AlgorithmName.FLOAT_CASTING,
     )
-
-
-def to_device(array: Array) -> Array:
-    """Return a picture (batch, channels, height, width) channels last, anything else as it is."""
-    return np.ascontiguousarray(np.moveaxis(array, 1, -1)) if array.ndim == 4 else array

@@ -1,20 +1,24 @@
-"""The one file that rewrites a converted file's FlatBuffer: its tensors' names, notes that nobody
-reads, where weights lie.
+"""The one file that rewrites a converted file's FlatBuffer.
+
+It changes tensors' names, drops notes that nobody reads, and says where weights lie.
 """
 
+import itertools
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from handheld.errors import MissingDependencyError
 
+# What the converter notes for itself, which no runtime reads.
 _UNREAD = (b"keep_stablehlo_constant", b"debug_metadata")
-_ALIGN = 16  # of buffers, by the schema; the Python builder knows it not
+
+_ALIGNMENT = 16  # of buffers, by the schema; the Python builder does not know it
+_IDENTIFIER = b"TFL3"  # of the format, by the schema
 
 
 def unpack(content: bytes) -> Any:
-    """Return a file as a tree of the schema's objects, all weights in it, wherever the file has
-    them.
-    """
+    """Return a file as a tree of the schema's objects, with all weights in it."""
     try:
         from ai_edge_quantizer.utils.tfl_flatbuffer_utils import flatbuffer_utils
     except ImportError as error:
@@ -28,20 +32,21 @@ def pack(model: Any) -> bytes:
     """Return the file of a tree, its buffers aligned as the schema wants them."""
     import flatbuffers
 
+    # flatbuffers has no types, so its classes are Any.
     class Builder(flatbuffers.Builder):  # type: ignore[misc]
         def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
-            return super().StartVector(
-                size, count, _ALIGN if size == 1 and count >= _ALIGN else alignment
-            )
+            is_buffer = size == 1 and count >= _ALIGNMENT
+            return super().StartVector(size, count, _ALIGNMENT if is_buffer else alignment)
 
-    builder = Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
+    builder = Builder(1024)  # bytes to begin with; it grows
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
 
 
 def with_weights_inside(content: bytes) -> bytes:
-    """Move weights that the quantiser wrote behind the model into it, as every older reader of the
-    format expects them.
+    """Move weights that the quantiser wrote behind the model into it.
+
+    There every older reader of the format expects them.
     """
     return pack(unpack(content))
 
@@ -51,31 +56,32 @@ def renamed(content: bytes, names: Callable[[Any], Mapping[int, str]]) -> bytes:
 
     Args:
         content: a model file.
-        names: the wanted names of a graph's tensors, by index; may repeat. What goes in and out of
+        names: gives the names of a graph's tensors, by index; may repeat. What goes in and out of
             a graph keeps its name, since callers may know it.
     """
     model = unpack(content)
-    fixed = [{int(i) for i in (*graph.inputs, *graph.outputs)} for graph in model.subgraphs]
-    used = {
-        graph.tensors[i].name
-        for graph, ends in zip(model.subgraphs, fixed, strict=True)
-        for i in ends
-    }
-    for graph, ends in zip(model.subgraphs, fixed, strict=True):
+    ends = [set(map(int, (*graph.inputs, *graph.outputs))) for graph in model.subgraphs]
+    used: set[bytes] = set()
+    for graph, fixed in zip(model.subgraphs, ends, strict=True):
+        used.update(graph.tensors[index].name for index in fixed)
+    for graph, fixed in zip(model.subgraphs, ends, strict=True):
         wanted = names(graph)
-        for i, tensor in enumerate(graph.tensors):
-            if i not in ends:
-                tensor.name = _unused(
-                    wanted[i].encode() if i in wanted else tensor.name or b"tensor", used
-                )
-                used.add(tensor.name)
+        for index, tensor in enumerate(graph.tensors):
+            if index in fixed:
+                continue
+            name = tensor.name or b"tensor"
+            if index in wanted:
+                name = wanted[index].encode()
+            tensor.name = _unused(name, used)
+            used.add(tensor.name)
     _drop_notes(model)
     return pack(model)
 
 
 def with_signature(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """Give inputs and outputs the names that a module has for them, in the file's one signature;
-    none: as they are.
+    """Give inputs and outputs the names that a module has for them, in the file's one signature.
+
+    Where there are no names they stay as they are.
     """
     model = unpack(content)
     (signature,) = model.signatureDefs
@@ -85,25 +91,25 @@ def with_signature(content: bytes, inputs: Sequence[str], outputs: Sequence[str]
     return pack(model)
 
 
-def _name(entries: Sequence[Any], places: Sequence[int], names: Sequence[str]) -> None:
-    """Name the entries of a signature by the tensors that they are of; two of one tensor in their
-    order.
-    """
+def _name(entries: Sequence[Any], tensors: Sequence[int], names: Sequence[str]) -> None:
+    """Name the entries of a signature by the tensors that they are of."""
     if not names:
         return
-    left = list(zip(map(int, places), names, strict=True))
+    # One tensor may be two outputs, whose names go in their order.
+    names_of: dict[int, deque[str]] = {}
+    for tensor, name in zip(map(int, tensors), names, strict=True):
+        names_of.setdefault(tensor, deque()).append(name)
     for entry in entries:
-        pair = next(pair for pair in left if pair[0] == int(entry.tensorIndex))
-        left.remove(pair)
-        entry.name = pair[1].encode()
+        entry.name = names_of[int(entry.tensorIndex)].popleft().encode()
 
 
 def _unused(name: bytes, used: set[bytes]) -> bytes:
-    found, count = name, 0
-    while found in used:
-        count += 1
-        found = b"%s:%d" % (name, count)
-    return found
+    """Return a name, with a number behind it where it is used already."""
+    numbers = itertools.count(1)
+    unique = name
+    while unique in used:
+        unique = b"%s:%d" % (name, next(numbers))
+    return unique
 
 
 def _drop_notes(model: Any) -> None:

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from handheld.compile._convert import Array, run
-from handheld.compile._quantise import to_device
+from handheld.compile._convert import run
+from handheld.compile._inputs import Array, to_device
 from handheld.engine import Model
 from handheld.errors import CompileError, ModelError
 
 if TYPE_CHECKING:
     import torch
+
+_MIN_SPREAD = 1e-6  # of outputs that are always 0, by which nothing can be divided
 
 
 class Difference(NamedTuple):
@@ -44,25 +46,33 @@ def difference(
         tests: inputs as the module takes them, one or more.
         floor: an output that hardly varies is judged by this share of its largest value instead.
     """
-    expected = [[to_device(output) for output in run(module, inputs)] for inputs in tests]
-    given = []
+    expected = [list(map(to_device, run(module, inputs))) for inputs in tests]
+    actual = _run_file(content, tests)
+    expected_shapes = [output.shape for output in expected[0]]
+    shapes = [output.shape for output in actual[0]]
+    if shapes != expected_shapes:
+        raise CompileError(f"the file gives shapes {shapes}, the module {expected_shapes}")
+    differences = []
+    for number in range(len(expected[0])):
+        ours = [outputs[number] for outputs in actual]
+        theirs = [outputs[number] for outputs in expected]
+        differences.append(Difference(_relative_error(ours, theirs, floor), number))
+    # What is not a number is the worst of all, and compares with nothing.
+    return max(differences, key=lambda difference: (np.isnan(difference.size), difference.size))
+
+
+def _run_file(content: bytes, tests: Sequence[tuple[Array, ...]]) -> list[list[Array]]:
+    """Return the outputs of a file for each input, as real numbers."""
+    outputs = []
     with _opened(content) as model:
         for inputs in tests:
-            fed = [
+            stored = [
                 info.to_stored(to_device(array))
                 for array, info in zip(inputs, model.inputs, strict=True)
             ]
-            given.append(
-                [
-                    info.to_real(array)
-                    for array, info in zip(model.run(*fed), model.outputs, strict=True)
-                ]
-            )
-    if [output.shape for output in given[0]] != [output.shape for output in expected[0]]:
-        shapes = [[output.shape for output in one[0]] for one in (given, expected)]
-        raise CompileError(f"the file gives shapes {shapes[0]}, the module {shapes[1]}")
-    found = [_of_output(number, given, expected, floor) for number in range(len(expected[0]))]
-    return max(found, key=lambda one: (np.isnan(one.size), one.size))
+            results = zip(model.run(*stored), model.outputs, strict=True)
+            outputs.append([info.to_real(array) for array, info in results])
+    return outputs
 
 
 def _opened(content: bytes) -> Model:
@@ -74,22 +84,24 @@ def _opened(content: bytes) -> Model:
         ) from error
 
 
-def _of_output(
-    number: int, given: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]], floor: float
-) -> Difference:
-    pairs = [
-        (there[number].astype(np.float64), here[number].astype(np.float64))
-        for there, here in zip(given, expected, strict=True)
-    ]
-    real = np.concatenate([here.ravel() for _, here in pairs])
-    spread = max(float(real.std()), floor * float(np.abs(real).max(initial=0.0)), 1e-6)
-    worst = max(float(np.sqrt(np.mean((there - here) ** 2))) for there, here in pairs)
-    return Difference(worst / spread, number)
+def _relative_error(actual: Sequence[Array], expected: Sequence[Array], floor: float) -> float:
+    """Return the largest error of an output for any of the inputs, over its spread over all."""
+    values = np.concatenate([array.ravel() for array in expected]).astype(np.float64)
+    size = float(np.abs(values).max(initial=0.0))
+    spread = max(float(values.std()), floor * size, _MIN_SPREAD)
+    errors = []
+    for ours, theirs in zip(actual, expected, strict=True):
+        # In 64 bits, in which large numbers have a square.
+        error = ours.astype(np.float64) - theirs.astype(np.float64)
+        errors.append(float(np.sqrt(np.mean(error**2))))
+    return max(errors) / spread
 
 
 def random_like(inputs: tuple[Array, ...], seed: int) -> tuple[Array, ...]:
-    """Return inputs of the same shapes: normal with the mean and spread of each, or, for integers,
-    drawn from its values.
+    """Return inputs of the same shapes.
+
+    They are normal with the mean and spread of each, or, for integers, drawn from its values. The
+    same seed gives the same ones.
     """
     rng = np.random.default_rng(seed)
     return tuple(_random_like(array, rng) for array in inputs)
@@ -100,5 +112,5 @@ def _random_like(array: Array, rng: np.random.Generator) -> Array:
         return np.asarray(rng.choice(array.ravel(), array.shape)).astype(array.dtype)
     wide = array.astype(np.float64)  # in which large numbers have a square
     drawn = wide.mean() + (wide.std() or 1.0) * rng.standard_normal(array.shape)
-    most = np.finfo(array.dtype).max
-    return np.asarray(drawn.clip(-most, most)).astype(array.dtype)
+    largest = np.finfo(array.dtype).max
+    return np.asarray(drawn.clip(-largest, largest)).astype(array.dtype)
