@@ -20,8 +20,8 @@ from handheld.untrusted import require_file
 
 _GZIP = b"\x1f\x8b"
 
-# The click-through task is made to look like logs of advertisements: few users, and few features,
-# make up most of the examples. Nothing was fitted; results on it say how a method scales.
+# The click-through task is made up: as in logs of advertisements, few users and few features are
+# in most of the examples.
 _USER_EXPONENT = 0.7  # a user's examples fall like its rank to the power of -0.7
 _WEIGHT_SPREAD = 0.7  # of the true weights, a normal distribution's
 _BIAS = -1.5  # weight of the feature that is always there: clicks are rare
