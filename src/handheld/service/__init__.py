@@ -10,8 +10,8 @@ stands before every answer. All but ``JobKind``, ``Limits`` and ``unpack`` need 
 """
 
 from handheld.service.archives import unpack
-from handheld.service.jobs.kinds import Field, JobKind
+from handheld.service.jobs.kinds import FormField, JobKind
 from handheld.service.jobs.limits import Limits
 from handheld.service.server import create_app, run_app, serve
 
-__all__ = ["Field", "JobKind", "Limits", "create_app", "run_app", "serve", "unpack"]
+__all__ = ["FormField", "JobKind", "Limits", "create_app", "run_app", "serve", "unpack"]

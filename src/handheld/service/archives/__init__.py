@@ -2,7 +2,7 @@
 sent while they are made.
 """
 
-from handheld.service.archives.unpacking import unpack
+from handheld.service.archives._unpacker import unpack
 from handheld.service.archives.zipstream import stream_zip
 
 __all__ = ["stream_zip", "unpack"]

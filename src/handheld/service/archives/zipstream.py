@@ -15,18 +15,20 @@ class _Sink(io.RawIOBase):
     """
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._written: list[bytes] = []
 
     def writable(self) -> bool:
         return True
 
+    # The base class takes any buffer; zipfile writes bytes.
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._parts.append(bytes(data))
+        self._written.append(bytes(data))
         return len(data)
 
     def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
+        written = b"".join(self._written)
+        self._written = []
+        return written
 
 
 def stream_zip(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ processes that run them.
 do not.
 """
 
-from handheld.service.jobs.kinds import Field, JobKind
+from handheld.service.jobs.kinds import FormField, JobKind
 from handheld.service.jobs.limits import Limits
 
-__all__ = ["Field", "JobKind", "Limits"]
+__all__ = ["FormField", "JobKind", "Limits"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _GET_CHILD_SUBREAPER = 37
-_MOST_ROUNDS = 1000  # against processes that start others as fast as they are ended
+_MAX_ROUNDS = 1000  # against processes that start others as fast as they are ended
 
 
 def adopt_orphans() -> None:
@@ -49,7 +49,7 @@ def end_strays(keepers: Collection[int]) -> None:
     """
     if not adopts():
         return
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         strays = [child for child in _children() if child not in keepers and _is_elsewhere(child)]
         if not strays:
             return

@@ -7,7 +7,8 @@ import re
 LONGEST_TEXT = 4000
 """Letters of a job's message or error that are kept: what a page can show."""
 
-# PostgreSQL takes no NUL, and neither database takes half of a surrogate pair, which a file name can bring.
+# PostgreSQL takes no NUL, and neither database takes half of a surrogate pair, which the name of a
+# file can bring.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 

@@ -26,7 +26,9 @@ from handheld.service.jobs._strays import adopt_orphans, prctl
 from handheld.service.jobs._texts import storable
 
 _PAUSE_SECONDS = 0.1
-_NICENESS = 5  # so that the server answers, and the keeper ends a job, beside hundreds of processes that compute
+
+# So that the server answers, and the keeper ends a job, beside hundreds of processes that compute.
+_NICENESS = 5
 _SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _CHILDREN = Path("/proc/thread-self/children")
 """Linux's list of a process's children.
@@ -67,7 +69,8 @@ def _work(order: dict[str, Any]) -> None:
         error = _run(order, say)
     say({"error": error} if error is not None else {"done": True})
     sys.stdout.flush()
-    # The work is done: a thread that the job left behind, or a library's exit handler that hangs, changes nothing.
+    # The work is done: a thread that the job left behind, or a library's exit handler that hangs,
+    # changes nothing.
     os._exit(0 if error is None else 1)
 
 
@@ -76,28 +79,31 @@ def _run(order: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> str | 
     try:
         module, _, name = order["entry"].partition(":")
         function = getattr(importlib.import_module(module), name)
-        function(
-            Path(order["folder"]),
-            order["spec"],
-            lambda f, m: say({"fraction": float(f), "message": storable(str(m))}),
-        )
+        function(Path(order["folder"]), order["spec"], _report_to(say))
     except HandheldError as error:
         traceback.print_exc()
         return storable(str(error))
     except MemoryError:
         traceback.print_exc()
         limit = order["memory_bytes"]
-        return (
-            "the job ran out of memory"
-            + (f" (it may use {limit >> 20} MiB)" if limit else "")
-            + "; try it with less data"
-        )
+        allowed = f" (it may use {limit >> 20} MiB)" if limit else ""
+        return f"the job ran out of memory{allowed}; try it with less data"
     except BaseException as error:
         traceback.print_exc()
         return storable(
-            f"the job failed with an error that it does not explain: {type(error).__name__}: {error}"
+            "the job failed with an error that it does not explain: "
+            f"{type(error).__name__}: {error}"
         )
     return None
+
+
+def _report_to(say: Callable[[dict[str, Any]], None]) -> Callable[[float, str], None]:
+    """Return what a job calls to report, as a message to the server."""
+
+    def report(fraction: float, message: str) -> None:
+        say({"fraction": float(fraction), "message": storable(str(message))})
+
+    return report
 
 
 def _channel(folder: Path) -> Callable[[dict[str, Any]], None]:
@@ -120,7 +126,8 @@ def _wait(job: int) -> int | None:
     is gone, however it went.
     """
     while True:
-        # Orphans that ended too: each keeps its number until it is waited for, and the machine has 32,768 of them or so.
+        # Orphans that ended too: each keeps its number until it is waited for, and the machine has
+        # 32,768 of them or so.
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             if ended[0] == job:
                 return ended[1]
@@ -148,17 +155,14 @@ def _die_by(number: int) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(number, signal.SIG_DFL) if number not in (
-        signal.SIGKILL,
-        signal.SIGSTOP,
-    ) else None
+    if number not in (signal.SIGKILL, signal.SIGSTOP):  # which cannot be set
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
 def _limit_memory(limit: int | None) -> None:
-    with contextlib.suppress(
-        OSError
-    ):  # where the machine runs out of memory, let it end this process and not the server
+    # Where the machine runs out of memory, let it end this process and not the server.
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     if limit is not None:
         import resource

@@ -18,11 +18,14 @@ from handheld.errors import InputError, ServiceError
 
 _ID = re.compile(r"[A-Za-z0-9_-]{32}")
 _KEY = re.compile(r"[0-9a-f]{64}")
-_PARTS = ("upload", "work", "result")
+_SUBFOLDERS = ("upload", "work", "result")
 _BLOCK = 512  # bytes in which st_blocks counts, whatever the file system's own are
 _SMALL = 4096  # bytes that may take no block of their own
+
+# What stays free for the server's own state, its database and log: so many bytes, or such a share
+# of a small disk.
 _RESERVE_BYTES = 100_000_000
-_RESERVE_SHARE = 0.02  # of a small disk
+_RESERVE_SHARE = 0.02
 
 
 def new_id() -> str:
@@ -61,7 +64,8 @@ class Folders:
             (self.root / "jobs").mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise ServiceError(
-                f"{self.root}: cannot be made: {error.strerror}; give a folder that can be written to"
+                f"{self.root}: cannot be made: {error.strerror}; "
+                "give a folder that can be written to"
             ) from error
 
     def of(self, key: str) -> Path:
@@ -74,8 +78,8 @@ class Folders:
         """Make the folder of a new job, with its parts, and return it."""
         folder = self.of(key)
         folder.mkdir(mode=0o700)
-        for part in _PARTS:
-            (folder / part).mkdir()
+        for name in _SUBFOLDERS:
+            (folder / name).mkdir()
         return folder
 
     def remove(self, key: str) -> None:
@@ -103,10 +107,10 @@ class Folders:
         """Return the bytes that a job's files take on the disk, which is less than they say where
         they have holes.
         """
-        return sum(
-            min(info.st_size, max(_SMALL, _BLOCK * info.st_blocks))
-            for _, info in _walked(self.of(key))
-        )
+        total = 0
+        for _, info in _walked(self.of(key)):
+            total += min(info.st_size, max(_SMALL, _BLOCK * info.st_blocks))
+        return total
 
     def results(self, key: str) -> tuple[ResultFile, ...]:
         """Return what a job offers for download, by name; links are left out."""
@@ -121,10 +125,10 @@ class Folders:
         Raises :class:`InputError` for a name that is none of the job's results.
         """
         folder = self.of(key).resolve() / "result"
-        parts = name.split("/")
-        if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in parts):
+        steps = name.split("/")
+        if "\0" in name or "\\" in name or not {"", ".", ".."}.isdisjoint(steps):
             raise InputError(f"expected the name of a result, got {name[:80]!r}")
-        path = folder.joinpath(*parts)
+        path = folder.joinpath(*steps)
         # A link, wherever in the path it is, makes these differ.
         if path.resolve() != path or not path.is_file():
             raise InputError(f"this job has no result {name[:80]!r}")
@@ -139,12 +143,10 @@ class Folders:
         """
         limit = (time.time() if now is None else now) - older_than
         for folder in (self.root / "jobs").iterdir():
+            if folder.name in known or not _KEY.fullmatch(folder.name):
+                continue
             try:
-                if (
-                    _KEY.fullmatch(folder.name)
-                    and folder.name not in known
-                    and folder.stat().st_mtime < limit
-                ):
+                if folder.stat().st_mtime < limit:
                     shutil.rmtree(folder, ignore_errors=True)
             except FileNotFoundError:  # another server did it
                 continue

@@ -1,5 +1,6 @@
 """A kind of job: the seam between this room and those that have work to do."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from handheld.errors import InputError
 Spec = dict[str, Any]
 Report = Callable[[float, str], None]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_TEXT_LENGTH = 10_000
+_MAX_TEXT = 10_000  # characters: a long letter
 
 
 def _accept(_upload: Path, spec: Spec) -> Spec:
@@ -19,7 +20,7 @@ def _accept(_upload: Path, spec: Spec) -> Spec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class FormField:
     """One field of a form.
 
     ``name`` is its key in the spec; ``accept`` are the file name endings of a file field (lower
@@ -42,7 +43,8 @@ class Field:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name in ("kind", "token"):
             raise InputError(
-                f"field {self.name!r}: expected a name of a-z, 0-9 and _ that is neither 'kind' nor 'token'"
+                f"field {self.name!r}: expected a name of a-z, 0-9 and _ that is neither 'kind' "
+                "nor 'token'"
             )
         if self.type == "choice" and not self.choices:
             raise InputError(f"field {self.name!r}: a choice needs choices")
@@ -54,9 +56,9 @@ class Field:
         """
         if self.type == "flag":
             return text.lower() in ("on", "true", "1", "yes")
-        if len(text) > _TEXT_LENGTH:
+        if len(text) > _MAX_TEXT:
             raise InputError(
-                f"{self.label}: expected at most {_TEXT_LENGTH} characters, got {len(text)}"
+                f"{self.label}: expected at most {_MAX_TEXT} characters, got {len(text)}"
             )
         if not text.strip():
             if self.required:
@@ -76,7 +78,8 @@ class Field:
         endings = [ending for ending in self.accept if sent.lower().endswith(ending)]
         if self.accept and not endings:
             raise InputError(
-                f"{self.label}: expected a file called *{', *'.join(self.accept)}, got {sent[-80:]!r}"
+                f"{self.label}: expected a file called *{', *'.join(self.accept)}, "
+                f"got {sent[-80:]!r}"
             )
         return self.name + max(endings, key=len, default="")
 
@@ -85,14 +88,13 @@ class Field:
             value = float(text)
         except ValueError:
             raise InputError(f"{self.label}: expected a number, got {text[:80]!r}") from None
-        low, high = self.minimum, self.maximum
-        # Written so that a NaN, which compares false, is outside.
-        if not (
-            value >= (float("-inf") if low is None else low)
-            and value <= (float("inf") if high is None else high)
-        ):
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        # A NaN, which compares false, is outside.
+        if not low <= value <= high:
             raise InputError(
-                f"{self.label}: expected a number from {low} to {high}, got {text[:80]}"
+                f"{self.label}: expected a number from {self.minimum} to {self.maximum}, "
+                f"got {text[:80]}"
             )
         return value
 
@@ -113,7 +115,7 @@ class JobKind:
     name: str
     title: str
     entry: str
-    fields: Sequence[Field] = ()
+    fields: Sequence[FormField] = ()
     description: str = ""
     check: Callable[[Path, Spec], Spec] = _accept
 
@@ -123,16 +125,18 @@ class JobKind:
         module, colon, function = self.entry.partition(":")
         if not (module and colon and function.isidentifier()):
             raise InputError(
-                f"kind {self.name!r}: expected an entry such as 'package.module:function', got {self.entry!r}"
+                f"kind {self.name!r}: expected an entry such as 'package.module:function', "
+                f"got {self.entry!r}"
             )
 
-    def field(self, name: str) -> Field:
+    def field(self, name: str) -> FormField:
         """Return a field by name. Raises :class:`InputError` if the form has none of that name."""
         for field in self.fields:
             if field.name == name:
                 return field
         raise InputError(
-            f"{self.title}: expected the fields {', '.join(f.name for f in self.fields)}, got {name[:80]!r}"
+            f"{self.title}: expected the fields {', '.join(field.name for field in self.fields)}, "
+            f"got {name[:80]!r}"
         )
 
     def parse(self, values: Mapping[str, str], files: Mapping[str, str]) -> Spec:

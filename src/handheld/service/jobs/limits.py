@@ -20,8 +20,10 @@ class Limits:
     it.
 
     Examples:
-        ``Limits()``                                      one job at a time, uploads of 2 GB, a day for each job.
-        ``Limits(running=4, memory_bytes=8 * 1024**3)``   four jobs, each of at most 8 GiB of address space.
+        ``Limits()``
+            one job at a time, uploads of 2 GB, a day for each job.
+        ``Limits(running=4, memory_bytes=8 * 1024**3)``
+            four jobs, each of at most 8 GiB of address space.
     """
 
     running: int = 1
