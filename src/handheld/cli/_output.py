@@ -31,19 +31,24 @@ INTERRUPTED = 130
 
 STOPPED = "stopped"
 
+_PIPE_WIDTH = 200  # columns, as many as the longest table needs
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def shown(text: str, *, lines: bool = True) -> str:
-    """Return a text as a terminal may show it: what a stranger's file names must not move the
-    cursor or colour what follows.
+    """Return a text as a terminal may show it.
+
+    A stranger's file names must not move the cursor or colour what follows.
 
     Args:
         text: of any letters.
         lines: whether tabs and ends of lines stay as they are.
     """
     text = _CONTROLS.sub(lambda letter: f"\\x{ord(letter[0]):02x}", text)
-    return text if lines else text.replace("\n", "\\n").replace("\t", "\\t")
+    if lines:
+        return text
+    return text.replace("\n", "\\n").replace("\t", "\\t")
 
 
 class Output:
@@ -106,13 +111,10 @@ class Output:
         try:
             yield
         except KeyboardInterrupt:
-            goes_on = kept is not None and kept.exists()
-            left = (
-                f"the same command goes on from what {kept} keeps"
-                if goes_on
-                else "nothing was written"
-            )
-            self.say(f"stopped; {left}")
+            outcome = "nothing was written"
+            if kept is not None and kept.exists():
+                outcome = f"the same command goes on from what {kept} keeps"
+            self.say(f"stopped; {outcome}")
             raise typer.Exit(INTERRUPTED) from None
 
     def result(self, words: str, values: Any) -> None:
@@ -134,7 +136,7 @@ class Output:
         from handheld.files import atomic_path
 
         with atomic_path(self._json) as temporary:
-            # names that are no text are escaped, as JSON writes them
+            # Names that are no text are escaped, as JSON writes them.
             temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
@@ -149,7 +151,7 @@ def table_of(head: list[str], rows: list[list[str]]) -> str:
     table = Table(*head)
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
     with console.capture() as captured:
         console.print(table)
     return captured.get().rstrip("\n")
@@ -165,4 +167,6 @@ def _plain(value: Any) -> Any:
         return _plain(value.tolist())
     if isinstance(value, Path):
         return str(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

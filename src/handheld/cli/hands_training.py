@@ -51,7 +51,8 @@ def landmarks(
             done = export_landmarks(settings, run, progress=progress)
         else:
             done = train_landmarks(settings, run, minutes=minutes, progress=progress)
-    words = f"error on the test split {done.scores.mean:.3f} of palm length, median {done.scores.median:.3f}"
+    scores = done.scores
+    words = f"error on the test split {scores.mean:.3f} of palm length, median {scores.median:.3f}"
     _tell(output, words, done.scores, [*done.export.files.values(), done.card])
 
 
@@ -79,7 +80,10 @@ def palm(
             done = export_palms(settings, run, progress=progress)
         else:
             done = train_palms(settings, run, minutes=minutes, progress=progress)
-    words = f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}"
+    words = (
+        f"average precision on the test split {done.scores.ap50:.3f}, "
+        f"recall {done.scores.recall:.3f}"
+    )
     _tell(output, words, done.scores, [*done.export.files.values(), done.card])
 
 
@@ -146,7 +150,8 @@ def pack(
 
     output = Output(json=json, quiet=quiet)
     assemble_pack(palm, landmarks, out, precision=precision)
-    made = load_pack(out)
-    for model in (made.open_palm(), made.open_landmark()):
+    # Opened once: a pack that cannot be used is told now.
+    loaded = load_pack(out)
+    for model in (loaded.open_palm(), loaded.open_landmark()):
         model.close()
     output.result(f"wrote {out}", {"pack": str(out), "precision": precision})

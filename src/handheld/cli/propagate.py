@@ -56,8 +56,8 @@ def propagate(
     from handheld.propagation import propagate as spread
 
     output = Output(json=json, quiet=quiet, out=out)
-    joined = Graph.read(graph, _weights(relation), directed=directed)
-    given_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
+    edges = Graph.read(graph, _weights(relation), directed=directed)
+    seed_labels, names = read_seeds(seeds, edges.nodes, edges.ids)
     columns = (
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
@@ -68,18 +68,30 @@ def propagate(
         Progress(*columns, console=output.console, refresh_per_second=2) as bars,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in one line with the rest
+        # Said below, in one line with the rest.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         task = bars.add_task("sweeps", total=None, text="")
+
+        def show(sweep: int, _: int, residual: float) -> None:
+            bars.update(task, text=f"{sweep}: at most {residual:.2g} from the solution")
+
         labels = spread(
-            joined, given_labels, classes=len(names), kept=kept, prior=prior, sweeps=sweeps,
-            tolerance=tolerance, synchronous=not asynchronous, threads=threads, engine=engine,
-            address=address, workers=workers,
-            report=lambda sweep, _, residual: bars.update(
-                task, text=f"{sweep}: at most {residual:.2g} from the solution"
-            ),
-        )  # fmt: skip
-    write_labels(out, labels, names, joined.ids)
-    output.result("\n".join(_lines(labels)), _values(joined, labels))
+            edges,
+            seed_labels,
+            classes=len(names),
+            kept=kept,
+            prior=prior,
+            sweeps=sweeps,
+            tolerance=tolerance,
+            synchronous=not asynchronous,
+            threads=threads,
+            engine=engine,
+            address=address,
+            workers=workers,
+            report=show,
+        )
+    write_labels(out, labels, names, edges.ids)
+    output.result("\n".join(_lines(labels)), _values(edges, labels))
     if not labels.converged:
         output.warn("sweeps ran out before labels were still; raise --sweeps or --prior")
     output.say(f"wrote {out}")
@@ -105,7 +117,7 @@ def _values(graph: "Graph", labels: "PropagatedLabels") -> dict[str, object]:
         "sweeps": labels.sweeps,
         "reached": labels.reached,
         "unreached": labels.unreached,
-        # no number in JSON is infinite: before the first sweep there is none
+        # No number in JSON is infinite: before the first sweep there is none.
         "residual": labels.residual if labels.sweeps else 0.0,
     }
 
