@@ -15,16 +15,15 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 from handheld.errors import InputError, MissingDependencyError
 
-_CONNECT_SECONDS = 10.0
-_TOKEN = secrets.token_hex(
-    32
-)  # one for the life of this process: Ray keeps the first that it reads
+_CONNECT_SECONDS = 10.0  # enough for a network far away
+
+# One for the life of this process: Ray keeps the first that it reads.
+_TOKEN = secrets.token_hex(32)
 
 
 @contextmanager
@@ -44,26 +43,27 @@ def connected(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    options: dict[str, Any] = {
-        "address": address or "local",
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-    }
-    folder = (
-        None if address else Path(tempfile.mkdtemp(prefix="ray-"))
-    )  # short: sockets lie in it, and their paths are limited
-    if folder is not None:
-        options |= {"include_dashboard": False, "_temp_dir": str(folder)}
+    if address:
+        with _started(ray, {"address": address}):
+            yield ray
+        return
+    # A short name: sockets lie in the folder, and their paths are limited.
+    folder = tempfile.mkdtemp(prefix="ray-")
+    options = {"address": "local", "include_dashboard": False, "_temp_dir": folder}
     try:
-        with _guarded() if folder is not None else nullcontext():
-            try:
-                _start(ray, options)
-                yield ray
-            finally:
-                ray.shutdown()
+        with _guarded(), _started(ray, options):
+            yield ray
     finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _started(ray: Any, options: Mapping[str, Any]) -> Iterator[None]:
+    try:
+        _start(ray, {"log_to_driver": False, "logging_level": logging.ERROR, **options})
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _start(ray: Any, options: Mapping[str, Any]) -> None:
@@ -72,7 +72,8 @@ def _start(ray: Any, options: Mapping[str, Any]) -> None:
         if port.isdigit():  # Ray itself tries for minutes
             socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
         with warnings.catch_warnings():
-            # Compiling has loaded JAX, which warns of forks; what Ray forks becomes another program at once.
+            # Compiling has loaded JAX, which warns of forks; what Ray forks becomes another program
+            # at once.
             warnings.filterwarnings(
                 "ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning
             )
@@ -107,9 +108,8 @@ def ray_module() -> Any:
 
     Raises :class:`MissingDependencyError` where it is not installed.
     """
-    os.environ.setdefault(
-        "RAY_USAGE_STATS_ENABLED", "0"
-    )  # it would call home; read when it is imported and started
+    # It would call home; read when it is imported and started.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -122,4 +122,7 @@ def ray_module() -> Any:
 def saying_most(text: str) -> str:
     """Return the line that says most: of a module that a machine lacks, or else the first."""
     lines = text.strip().splitlines() or [""]
-    return next((line.strip() for line in lines if "No module named" in line), lines[0])
+    for line in lines:
+        if "No module named" in line:
+            return line.strip()
+    return lines[0]

@@ -1,5 +1,6 @@
-"""Files and folders that appear whole or not at all; what is no regular file (a device, a pipe) is
-written into.
+"""Files and folders that appear whole or not at all.
+
+What is no regular file (a device, a pipe) is written into.
 """
 
 import errno
@@ -28,10 +29,20 @@ STANDARD_OUTPUT = "-"
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-_MODE = 0o666  # less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all threads
-_UNSAYABLE = "backslashreplace"  # of a file's name that is no text: \\udcff, which JSON reads as the name that it was
-_STEM = 100  # letters of a name that a temporary name begins with: file systems end at 255 bytes
-_LOOK_AT = 1000  # entries of a folder that are looked through for what killed processes left: not all of a hundred thousand
+
+# Less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all
+# threads.
+_MODE = 0o666
+
+# Of a file's name that is no text: \\udcff, which JSON reads as the name that it was.
+_UNSAYABLE = "backslashreplace"
+
+# Letters of a name that a temporary name begins with: file systems end at 255 bytes.
+_MAX_STEM = 100
+
+# Entries of a folder that are looked through for what killed processes left: not all of a hundred
+# thousand.
+_MAX_ENTRIES = 1000
 _OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
 
 
@@ -95,7 +106,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:_STEM]}.", dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:_MAX_STEM]}.", dir=target.parent))
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error}") from error
     try:
@@ -129,24 +140,22 @@ def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """
     if str(path) == STANDARD_OUTPUT:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(
-                line_buffering=True
-            )  # in a pipe it would wait for 8 KB otherwise
+            # In a pipe it would wait for 8 KB otherwise.
+            sys.stdout.reconfigure(line_buffering=True)
         with _explained(path):
             yield sys.stdout
             sys.stdout.flush()
-    elif is_special(path):
-        with (
-            _explained(path),
-            Path(path).open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=1) as lines,
-        ):
+        return
+    if is_special(path):
+        with _explained(path), _open_text(Path(path), buffering=1) as lines:
             yield lines
-    else:
-        with (
-            atomic_path(path) as temporary,
-            temporary.open("w", encoding="utf-8", errors=_UNSAYABLE) as lines,
-        ):
-            yield lines
+        return
+    with atomic_path(path) as temporary, _open_text(temporary) as lines:
+        yield lines
+
+
+def _open_text(path: Path, *, buffering: int = -1) -> IO[str]:
+    return path.open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=buffering)
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
@@ -169,10 +178,10 @@ def is_special(path: str | os.PathLike[str]) -> bool:
     if _OPEN_FILES.fullmatch(os.path.abspath(path)):
         return True
     try:
-        kind = os.stat(path).st_mode
+        mode = os.stat(path).st_mode
     except OSError:
         return False
-    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 @contextmanager
@@ -185,9 +194,9 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     waiting: list[int] = []
-    before = {
-        number: signal.signal(number, lambda got, _: waiting.append(got)) for number in _INTERRUPTS
-    }
+    before = {}
+    for number in _INTERRUPTS:
+        before[number] = signal.signal(number, lambda got, _: waiting.append(got))
     try:
         yield
     finally:
@@ -223,21 +232,16 @@ def _written_into(path: Path) -> Iterator[Path]:
 
 def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Path:
     """Make an empty temporary file beside a target, whose name says which process made it."""
-    temporary = target.with_name(
-        f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
-    )
+    name = f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
+    temporary = target.with_name(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_over(target)
-        before = target.stat().st_mode if target.exists() else _MODE
+        if mode is None:
+            mode = target.stat().st_mode if target.exists() else _MODE
         # Private from the first moment on, not only at the end.
-        os.close(
-            os.open(
-                temporary,
-                os.O_CREAT | os.O_EXCL | os.O_WRONLY,
-                stat.S_IMODE(before if mode is None else mode),
-            )
-        )
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        os.close(os.open(temporary, flags, stat.S_IMODE(mode)))
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error}") from error
     return temporary
@@ -273,7 +277,8 @@ def _flush_folder(folder: Path) -> None:
     """Wait until a folder's names are on the disk."""
     if os.name != "posix":  # elsewhere a folder cannot be opened
         return
-    # Some file systems have no such thing, and some folders may be written but not read: either file is whole there too.
+    # Some file systems have no such thing, and some folders may be written but not read: either
+    # file is whole there too.
     with suppress(OSError):
         opened = os.open(folder, os.O_RDONLY)
         try:
@@ -285,13 +290,13 @@ def _flush_folder(folder: Path) -> None:
 def _prefix(target: Path) -> str:
     # Shared folders: another machine's processes have numbers of their own.
     host = crc32(platform.node().encode()) % 10_000
-    return f".{target.stem[:_STEM]}.{host:04d}-"
+    return f".{target.stem[:_MAX_STEM]}.{host:04d}-"
 
 
 def _remove_left_over(target: Path) -> None:
     """Remove temporary files of this target whose process was killed."""
     prefix = _prefix(target)
-    for entry in islice(os.scandir(target.parent), _LOOK_AT):
+    for entry in islice(os.scandir(target.parent), _MAX_ENTRIES):
         if not (entry.name.startswith(prefix) and entry.name.endswith(target.suffix)):
             continue
         number = re.match(r"(\d+)-[0-9a-f]{8}", entry.name[len(prefix) :])
