@@ -20,7 +20,9 @@ _MODULES = {
     "modes": ("of_image", "resize", "to_grey"),
     "reading": ("TimedPicture", "decode", "decode_animation", "size_of"),
 }
-_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+_HOME: dict[str, str] = {}
+for _module, _names in _MODULES.items():
+    _HOME |= dict.fromkeys(_names, f"{__name__}.{_module}")
 
 __all__ = [
     "FORMATS",

@@ -15,8 +15,9 @@ _PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 
 
 def of_image(image: Any, name: str = "picture") -> NDArray[np.uint8]:
-    """Return a picture of Pillow's as :func:`decode` does, but one without colours as (height,
-    width, 1), and not turned.
+    """Return a picture of Pillow's as :func:`decode` does, but not turned.
+
+    One without colours is (height, width, 1).
 
     Raises:
         MediaError: numbers of no known range, or a mode that cannot be read.
@@ -36,8 +37,11 @@ def to_rgb(image: Any, name: str = "picture") -> Picture:
     if mode == "F":
         return _grey(_of_fractions(np.asarray(image), name))
     try:
-        plain = image.convert(_PREMULTIPLIED[mode]) if mode in _PREMULTIPLIED else image
-        return np.array(_on_white(plain) if plain.has_transparency_data else plain.convert("RGB"))
+        if mode in _PREMULTIPLIED:
+            image = image.convert(_PREMULTIPLIED[mode])
+        if image.has_transparency_data:
+            return np.array(_on_white(image))
+        return np.array(image.convert("RGB"))
     except ValueError as error:
         raise MediaError(f"{name}: pictures of mode {mode} cannot be read: {error}") from error
 
@@ -75,7 +79,8 @@ def _of_whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
         )
     if 0 < high < 2**8:  # these would all be black
         raise MediaError(
-            f"{name}: has 16 bits, of which {low} to {high} need 8 alone, so white is not known: scale it first"
+            f"{name}: has 16 bits, of which {low} to {high} need 8 alone, so white is not known: "
+            "scale it first"
         )
     scaled: NDArray[Any] = values >> 8
     return scaled
