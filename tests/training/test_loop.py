@@ -198,7 +198,12 @@ def test_gradients_are_clipped():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": -1}, {"epochs": 1, "batch": 0}, {"epochs": 1, "rate": 0}, {"epochs": 1, "warmup": 1}],
+    [
+        {"epochs": -1},
+        {"epochs": 1, "batch": 0},
+        {"epochs": 1, "rate": 0},
+        {"epochs": 1, "warmup": 1},
+    ],
 )
 def test_impossible_schedules_are_refused(wrong: dict[str, float]):
     with pytest.raises(InputError, match="expected epochs"):
