@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from handheld.compile._convert import (
+from handheld.compile._converter import (
     FlatModule,
     by_rows,
     call,
@@ -17,10 +17,10 @@ from handheld.compile._convert import (
     is_flat,
     output_names,
 )
+from handheld.compile._flatbuffer import with_signature
 from handheld.compile._inputs import Array, ExampleInputs
-from handheld.compile._quantise import quantise
-from handheld.compile._rewrite import with_signature
-from handheld.compile.verify import Difference, difference, random_like
+from handheld.compile._quantiser import quantise
+from handheld.compile.verification import Difference, difference, random_like
 from handheld.engine import embed
 from handheld.errors import CompileError, InputError
 from handheld.files import atomic_path

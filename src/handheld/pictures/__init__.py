@@ -13,12 +13,12 @@ from handheld.pictures.formats import FORMATS, MAX_PIXELS, SUFFIXES, Picture
 from handheld.pictures.sizes import resample
 
 if TYPE_CHECKING:
+    from handheld.pictures.decoder import TimedPicture, decode, decode_animation, size_of
     from handheld.pictures.modes import of_image, resize, to_grey
-    from handheld.pictures.reading import TimedPicture, decode, decode_animation, size_of
 
 _MODULES = {
     "modes": ("of_image", "resize", "to_grey"),
-    "reading": ("TimedPicture", "decode", "decode_animation", "size_of"),
+    "decoder": ("TimedPicture", "decode", "decode_animation", "size_of"),
 }
 _HOME: dict[str, str] = {}
 for _module, _names in _MODULES.items():

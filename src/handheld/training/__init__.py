@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from handheld._extras import lazily
 
 if TYPE_CHECKING:
-    from handheld.training.distil import Distillation, student_loss
+    from handheld.training.distillation import Distillation, student_loss
     from handheld.training.hardware import autocast, device, device_of
     from handheld.training.loop import Report, Schedule, fit
     from handheld.training.state import load_state, save_state
 
 _MODULES = {
-    "distil": ("Distillation", "student_loss"),
+    "distillation": ("Distillation", "student_loss"),
     "hardware": ("autocast", "device", "device_of"),
     "loop": ("Report", "Schedule", "fit"),
     "state": ("load_state", "save_state"),

@@ -13,7 +13,7 @@ from handheld.errors import InputError, TrainingError
 from handheld.projection.features import Features
 from handheld.projection.inputs import Bits, Rows
 from handheld.projection.training.lessons import TextLesson
-from handheld.projection.training.recipe import LETTERS, NGRAMS, SKIPGRAMS, Recipe
+from handheld.projection.training.recipe import LETTERS, NGRAMS, SKIPGRAMS, ProjectionRecipe
 from handheld.projection.training.text import (
     Curve,
     logits_of,
@@ -101,7 +101,7 @@ def teach(
         TrainingError: the network gives something else, or the loss is no longer a number.
     """
     if isinstance(trainer, str) and trainer in TABLES:
-        recipe = Recipe(features=TABLES[trainer])
+        recipe = ProjectionRecipe(features=TABLES[trainer])
         reader = Rows(recipe.features, _ROWS)
         table, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
         return TaughtTrainer(table, reader, curve)

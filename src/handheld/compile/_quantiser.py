@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from handheld.compile._flatbuffer import unpack, with_weights_inside
 from handheld.compile._graph import GraphOperator, operators_of
 from handheld.compile._inputs import Array, to_device
-from handheld.compile._quiet import quiet
-from handheld.compile._rewrite import unpack, with_weights_inside
+from handheld.compile._silence import quiet
 from handheld.engine import Model
 from handheld.errors import CompileError, InputError, MissingDependencyError
 

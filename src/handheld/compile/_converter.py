@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from handheld.compile._flatbuffer import renamed
 from handheld.compile._inputs import Array
 from handheld.compile._names import layers_of, tensor_names
-from handheld.compile._quiet import quiet
-from handheld.compile._rewrite import renamed
+from handheld.compile._silence import quiet
 from handheld.errors import CompileError, MissingDependencyError
 
 try:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from handheld.compile._convert import run
+from handheld.compile._converter import run
 from handheld.compile._inputs import Array, to_device
 from handheld.engine import Model
 from handheld.errors import CompileError, ModelError
