@@ -45,6 +45,7 @@ def read_npz(path: Path, options: LoadOptions) -> RawSplits:
     """
     options.require(str(path), "arrays", "channels", "white")
     archive = _read_archive(path)
+    # The file may call a split val or dev; its arrays keep that name.
     suffixes, unknown = by_split([(name, name) for name in archive.suffixes], str(path))
     if not suffixes:
         raise archive.error(
@@ -54,6 +55,7 @@ def read_npz(path: Path, options: LoadOptions) -> RawSplits:
     labels = {split: _labels(archive, suffix) for split, suffix in suffixes.items()}
     inputs = {split: archive.arrays[f"x_{suffix}"] for split, suffix in suffixes.items()}
     classes, labels, notes = _classes(archive, labels)
+    # All splits together: which number is white is seen by the largest of all.
     inputs = _inputs(inputs, options, archive)
     data = {}
     for split in suffixes:
@@ -69,10 +71,12 @@ def _read_archive(path: Path) -> _Archive:
         # A user's own data may be as large as memory.
         arrays = read_arrays(path, most=sys.maxsize)
         for name, array in arrays.items():
+            # Complex numbers, dates and objects mean nothing to a network.
             if array.dtype.kind not in "biufUS":
                 raise ValueError(f"{name!r} holds {array.dtype}, neither numbers nor texts")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as arrays: {error}") from error
+    # Where nobody has divided the data.
     if "x" in arrays and "y" in arrays:
         arrays |= {"x_train": arrays["x"], "y_train": arrays["y"]}
     return _Archive(path, arrays)
@@ -95,7 +99,7 @@ def _labels(archive: _Archive, suffix: str) -> Labels:
             f"expected y_{suffix} of shape (n,) and whole numbers, "
             f"got {labels.dtype} {list(labels.shape)}"
         )
-    # Of unsigned 64 bits, which would become negative.
+    # Those of unsigned 64 bits would become negative.
     if labels.size and labels.max() > np.iinfo(np.int64).max:
         raise archive.error(f"labels run up to {labels.max()}, expected numbers of classes")
     return labels.astype(np.int64)
@@ -181,6 +185,8 @@ def _white(arrays: list[NDArray[Any]], location: str) -> float:
     if all(array.dtype == np.uint8 for array in arrays):
         return 255
     lows, highs = zip(*map(bounds, arrays), strict=True)
+    # One split of bytes beside one of fractions was saved by different programs: each alone would
+    # be read well, and the network would see two scales.
     types = sorted(set(map(_type_name, arrays)))
     if len(types) > 1:
         raise InputError(

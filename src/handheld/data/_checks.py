@@ -24,6 +24,7 @@ def path_of(path: Any) -> Path:
 
 def require_whole(name: str, value: Any, *, minimum: int) -> None:
     """Raise :class:`InputError` unless an argument is a whole number of ``minimum`` or more."""
+    # Integral: numpy's whole numbers are no int. True is one, and nobody means it so.
     is_integer = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_integer or value < minimum:
         raise InputError(f"{name}: expected a whole number of {minimum} or more, got {value!r}")

@@ -227,6 +227,7 @@ def _texts_beside(label: int, header: _Header) -> tuple[int, ...]:
     """Return the columns of the texts where that of the labels is known."""
     if pair := header.joined_without(header.names[label]):
         return header.indices_of(pair)
+    # Without numbers of rows, "id,text,label" has one column left.
     others = [
         index for index, name in enumerate(header.names) if index != label and name not in ID_NAMES
     ]
@@ -236,6 +237,7 @@ def _texts_beside(label: int, header: _Header) -> tuple[int, ...]:
 def _only(header: _Header, indices: Sequence[int], known: frozenset[str], role: str) -> int:
     """Return the one column whose name is known, or else the only column there is."""
     named = [index for index in indices if header.names[index] in known]
+    # A name that is known is worth more than being the only one.
     for candidates in (named, indices):
         if len(candidates) == 1:
             return candidates[0]

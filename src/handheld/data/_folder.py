@@ -18,6 +18,7 @@ def read_folder(path: Path, options: LoadOptions) -> RawSplits:
 
     options.require(str(path), "a folder of pictures by class", "size", "grey")
     splits, skipped = _splits_of(path)
+    # Told before anything is read: who laid pictures beside the folders meant them to count.
     for folder in splits.values():
         skipped += _loose_pictures(folder)
     classes = _classes_of(splits, path)
@@ -55,6 +56,7 @@ def _classes_of(splits: Mapping[str, Path], path: Path) -> tuple[str, ...]:
         raise InputError(
             f"{path}: expected a folder for each class in {', '.join(map(str, splits.values()))}"
         )
+    # An empty folder would be a class that nothing teaches, and an output that is never right.
     with_pictures = [folder for folder in folders if any(map(_is_picture, folder.rglob("*")))]
     return tuple(folder.name for folder in with_pictures or folders)
 
@@ -70,6 +72,7 @@ def _strangers(folder: Path, classes: Sequence[str], *, is_train: bool) -> list[
 
 def _folders(path: Path) -> list[Path]:
     folders = [folder for folder in path.iterdir() if folder.is_dir()]
+    # Hidden ones are programs' own: .git, .ipynb_checkpoints.
     return sorted(folder for folder in folders if not folder.name.startswith("."))
 
 
@@ -79,6 +82,7 @@ def _are_splits(folders: Sequence[Path]) -> bool:
     They are where all have the name of one; or some have, one of them train's, and their pictures
     lie in folders of classes.
     """
+    # A class may be called "test" too.
     named = [folder for folder in folders if split_of(folder.name) is not None]
     if len(named) == len(folders):
         return True
@@ -98,11 +102,13 @@ def _pictures(
     What has the name of a picture and cannot be read is added to ``unread``.
     """
     for label, name in enumerate(classes):
+        # Sorted: the order of a folder differs between disks, and a seed must give one split.
         for path in sorted((folder / name).rglob("*")):
             if reason := _reason_against(path):
                 unread.append(Skipped(str(path), reason))
             elif _is_picture(path):
                 try:
+                    # Once more, just before: a pipe in its place would be waited for.
                     require_file(path)
                     content = path.read_bytes()
                 except OSError as error:

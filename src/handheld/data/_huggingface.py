@@ -24,6 +24,8 @@ _PICTURE_NAMES = frozenset({"image", "img", "picture", "photo", "pixel_values"})
 _NO_LABEL = -1  # what the library writes for it beside class labels
 
 Classes = tuple[str, ...]
+Rows = Sequence[tuple[Any, ...]]
+"""What stands in the columns of the label and of the inputs, row by row."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def _read_split(
 ) -> tuple[Dataset, list[Skipped]]:
     """Read one split; ``classes`` are those that the training split has."""
     table = _table(folder)
-    label, inputs = _chosen(_columns(table, folder), options, str(folder))
+    columns = _columns(table, folder)
+    label, inputs = _chosen(columns, options, str(folder))
     values = [table.column(column.name).to_pylist() for column in (label, *inputs)]
     rows = list(zip(*values, strict=True))
     labels = _labels(rows, label, classes)
@@ -154,6 +157,7 @@ def _check_said(columns: Sequence[_Column], options: LoadOptions, location: str)
 
 def _likely(columns: Sequence[_Column]) -> Sequence[_Column]:
     """Return the columns that are marked as class labels, or else those with the name of labels."""
+    # Who marks a column as class labels means it; of several such, names decide.
     marked = [column for column in columns if column.classes is not None]
     named = [column for column in marked or columns if plain(column.name) in LABEL_NAMES]
     return named or marked
@@ -210,7 +214,7 @@ class _Labels:
         return f"label {value!r} is not among the classes"
 
 
-def _labels(rows: Sequence[tuple[Any, ...]], label: _Column, classes: Classes | None) -> _Labels:
+def _labels(rows: Rows, label: _Column, classes: Classes | None) -> _Labels:
     if label.classes is not None:
         return _Labels(label.classes, {number: number for number in range(len(label.classes))})
     values = sorted({row[0] for row in rows if row[0] is not None})
@@ -228,9 +232,7 @@ def _as_name(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value).strip()
 
 
-def _texts(
-    rows: Sequence[tuple[Any, ...]], labels: _Labels, folder: Path
-) -> tuple[Dataset, list[Skipped]]:
+def _texts(rows: Rows, labels: _Labels, folder: Path) -> tuple[Dataset, list[Skipped]]:
     skipped: list[Skipped] = []
     texts: list[str] = []
     indices: list[int] = []
@@ -253,7 +255,7 @@ def _joined(columns: Sequence[str | None]) -> str:
 
 
 def _pictures(
-    rows: Sequence[tuple[Any, ...]],
+    rows: Rows,
     labels: _Labels,
     column: _Column,
     options: LoadOptions,
@@ -270,6 +272,7 @@ def _pictures(
         else:
             encoded.append((name, picture["bytes"], labels.indices[label]))
     paths = [picture["path"] for _, picture in rows if picture and picture.get("path")]
+    # Pictures by reference are on the disk of whoever saved them.
     if not encoded and paths:
         raise InputError(
             f"{folder}: column {column.name!r} holds paths only, such as {paths[0]}, and not the "
@@ -303,6 +306,7 @@ def _columns(table: Any, folder: Path) -> list[_Column]:
 def _column(name: str, arrow_type: Any, feature: Any, location: str) -> _Column:
     from pyarrow import types
 
+    # Texts that repeat are stored once, with numbers that point at them.
     if types.is_dictionary(arrow_type):
         arrow_type = arrow_type.value_type
     if types.is_struct(arrow_type) and any(map(_is_content, arrow_type)):
@@ -355,6 +359,7 @@ def _table(folder: Path) -> Any:
             raise InputError(f"{file}: cannot be read: {error}") from error
     if not tables:
         raise InputError(f"{folder}: state.json names no files")
+    # Several files: the library cuts a large split at 500 MB.
     try:
         return arrow.concat_tables(tables)
     except arrow.ArrowInvalid as error:

@@ -78,6 +78,7 @@ def load(
     require_fraction("test", test)
     require_whole("seed", seed, minimum=0)
     data, skipped, notes = _read(path, options)
+    # Here, for all forms: names come from disks, reasons quote them.
     skipped = tuple(Skipped(_as_text(name), _as_text(reason)) for name, reason in skipped)
     _require_examples(path, data, skipped)
     try:
@@ -144,6 +145,7 @@ def _named_tables(folder: Path, tables: Sequence[Path], options: LoadOptions) ->
     data, skipped, notes = _tables(paths, options)
     strangers = []
     for name, reason in unknown:
+        # A readme.txt beside the tables is nobody's data, and says nothing.
         if suffix_of(Path(name)) in _ALWAYS_TABLES:
             strangers.append(Skipped(str(folder / name), reason))
     return RawSplits(data, (*strangers, *skipped), notes)

@@ -37,6 +37,8 @@ def numbered(
     >>> notes
     ('no example has label 0 or 3: the classes are the 3 numbers that are there',)
     """
+    # Classes of all splits: one that train alone lacks is told by ``Splits``. The empty array is
+    # for data without any split.
     numbers = np.concatenate([*labels.values(), np.zeros(0, np.int64)])
     present = np.unique(numbers)
     _check_range(present)

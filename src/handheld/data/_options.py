@@ -8,6 +8,7 @@ from handheld.data._checks import is_real, require_flag, require_names, require_
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
+# What ``channels`` may be.
 FIRST = "first"
 LAST = "last"
 
@@ -69,6 +70,7 @@ class LoadOptions:
             known: options that mean something for it.
         """
         for field in fields(self):
+            # Not "is not None": some defaults are False or empty.
             is_set = getattr(self, field.name) != field.default
             if is_set and field.name not in known:
                 raise InputError(f"{location}: {field.name} says nothing of {form}: leave it out")

@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handheld.data._options import LoadOptions
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError, MediaError
+from handheld.pictures import Picture, resize, to_grey
 from handheld.pictures import decode as decode_picture
-from handheld.pictures import resize, to_grey
 
 SAY_SIZE = "give size=(height, width), in a configuration size = [height, width] under [data]"
 
@@ -36,7 +35,7 @@ def decode(
     Raises:
         InputError: pictures of several sizes, and none to bring them to.
     """
-    pictures: list[NDArray[np.uint8]] = []
+    pictures: list[Picture] = []
     labels: list[int] = []
     names: list[str] = []
     skipped = []
@@ -53,20 +52,22 @@ def decode(
             _odd_sizes(pictures, names)
     odd = _odd_sizes(pictures, names)
     skipped += [Skipped(names[index], reason) for index, reason in odd.items()]
-    kept = [index for index in range(len(pictures)) if index not in odd]
-    chosen = np.array([labels[index] for index in kept], dtype=np.int64)
-    stacked = _stacked([pictures[index] for index in kept], options)
-    return Dataset(stacked, chosen, classes), skipped
+    # From the last on, so that the others keep their numbers.
+    for index in sorted(odd, reverse=True):
+        del pictures[index]
+        del labels[index]
+    return Dataset(_stacked(pictures, options), np.array(labels, np.int64), classes), skipped
 
 
-def _decoded(content: bytes, name: str, options: LoadOptions) -> NDArray[np.uint8]:
+def _decoded(content: bytes, name: str, options: LoadOptions) -> Picture:
     picture = decode_picture(content, name)
+    # Smaller first: to make a large picture grey takes longer.
     if options.size is not None:
         picture = resize(picture, options.size)
     return to_grey(picture) if options.grey else picture
 
 
-def _stacked(pictures: Sequence[NDArray[np.uint8]], options: LoadOptions) -> NDArray[np.uint8]:
+def _stacked(pictures: Sequence[Picture], options: LoadOptions) -> Picture:
     """Return one array, which has four axes for no pictures too."""
     if pictures:
         return np.stack(pictures)
@@ -74,7 +75,7 @@ def _stacked(pictures: Sequence[NDArray[np.uint8]], options: LoadOptions) -> NDA
     return np.zeros((0, *(options.size or (1, 1)), channels), np.uint8)
 
 
-def _odd_sizes(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[int, str]:
+def _odd_sizes(pictures: Sequence[Picture], names: Sequence[str]) -> dict[int, str]:
     """Return which pictures are of another size than nearly all, and why that leaves them out.
 
     Raises:
@@ -117,5 +118,5 @@ def notes_of(splits: Iterable[Dataset], options: LoadOptions) -> tuple[str, ...]
     return tuple(notes)
 
 
-def _is_grey(pictures: NDArray[np.uint8]) -> bool:
+def _is_grey(pictures: Picture) -> bool:
     return all((picture[:, :, :1] == picture).all() for picture in pictures)

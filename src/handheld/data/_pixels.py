@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from handheld.data._options import FIRST
 from handheld.errors import InputError
 
-COUNTS = (1, 3)
-_ALPHA = 4
+COUNTS = (1, 3)  # grey, or red, green and blue
+_ALPHA = 4  # channels of what has alpha too, which is refused by name
 _PLAUSIBLE = (*COUNTS, _ALPHA)
 _WHITES = {"f": (1, 255), "u": (255, 65535), "i": (255, 65535), "b": (1,)}
 """Kind of a numpy type -> what white is where pictures are kept so."""
@@ -80,6 +80,7 @@ def white_of(dtype: np.dtype[Any], low: float, high: float, location: str) -> fl
             what would be white.
     """
     whites = _WHITES.get(dtype.kind, ())
+    # From the smallest on: what fits into 0 to 1 fits into 0 to 255 too.
     for white in whites:
         # Fractions may be dark all the same: taken for bytes they would all be black.
         is_bright = white / 2 < high or white == 1
@@ -105,6 +106,7 @@ def to_bytes(pictures: NDArray[np.generic], white: float, location: str) -> NDAr
             f"{location}: values of {low:.4g} to {high:.4g}; expected 0 to {white:g}, "
             "which is white"
         )
+    # In 32 bits: float16 has no number for 65535, and 64 bits take twice the memory.
     scaled = pictures.astype(np.float32) * np.float32(255 / white)
     rounded: NDArray[np.uint8] = np.rint(scaled).astype(np.uint8)
     return rounded

@@ -92,6 +92,7 @@ def read_rows(path: Path) -> TextTable:
     if suffix == ".json":
         return _json_table(_json_list(text, path), path)
     lines = lines_of(text)
+    # fastText's own files are called .txt, but people name them otherwise too.
     if _first_line(lines).startswith(FASTTEXT):
         return TextTable(list(_fasttext_rows(lines, path)), names=("label", "text"))
     if suffix == ".txt":
@@ -101,6 +102,7 @@ def read_rows(path: Path) -> TextTable:
         )
     if suffix == ".csv":
         return TextTable(list(_quoted_rows(text, path)))
+    # Not by csv: in the sets that are shared as .tsv a quotation mark is a letter like any other.
     rows = [TableRow(number, tuple(line.split("\t"))) for number, line in enumerate(lines, 1)]
     return TextTable(rows, may_hold_tabs=True)
 
@@ -146,6 +148,7 @@ def text_of(content: bytes, location: str) -> str:
             f"{location}, line {line}: cannot be read as {encoding.upper()}: byte {error.start}: "
             f"{error.reason}; save it as UTF-8"
         ) from error
+    # UTF-16 without a mark is valid UTF-8 as long as its letters are English.
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(
@@ -213,6 +216,7 @@ def _fasttext_rows(lines: Sequence[str], path: Path) -> Iterator[TableRow]:
             raise InputError(
                 f"{path}, line {number}: begins with no {FASTTEXT}, as the lines before do"
             )
+        # A network with one answer cannot learn two.
         if text.lstrip().startswith(FASTTEXT):
             raise InputError(f"{path}, line {number}: has two labels or more, expected one")
         yield TableRow(number, (label.removeprefix(FASTTEXT), text))

@@ -48,6 +48,7 @@ def by_split(
     by_name: dict[str, Item] = {}
     unknown = []
     for name, item in items:
+        # By its first point: "train.tsv.gz" and "valid.part1.csv" are named so too.
         split = split_of(name.partition(".")[0] if are_files else name)
         if split is None:
             expected = ", ".join(SPLITS)

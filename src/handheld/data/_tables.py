@@ -96,6 +96,7 @@ def _read(
     path: Path, classes: tuple[str, ...] | None, said: ColumnNames, *, keep_unknown: bool
 ) -> tuple[Dataset, list[Skipped]]:
     table = read_rows(path)
+    # Blank lines before it would hide a header.
     rows = list(dropwhile(_is_blank, table.rows))
     table = table._replace(rows=rows)
     columns = _columns(table, said, path, doubt=classes is None)
@@ -110,7 +111,9 @@ def _read(
             labels.append(label)
             texts.append(text)
         elif not row.is_blank:  # which nobody would miss
-            skipped.append(Skipped(f"{path}, line {row.line}", _reason_against(label, text)))
+            name = f"{path}, line {row.line}"
+            skipped.append(Skipped(name, _reason_against(label, text)))
+    # Of what was kept: a label whose every text was left out is no class.
     names = _class_names(set(labels), classes)
     return Dataset(tuple(texts), _indices(labels, names), names), skipped
 

@@ -45,6 +45,7 @@ class Dataset:
                 f"{len(self.inputs)} examples, but {len(self.labels)} labels: "
                 "each example needs one"
             )
+        # Here, and not where data is read: whoever builds one by hand is told the same.
         _check_labels(self.labels, len(self.classes))
         _check_classes(self.classes)
         if isinstance(self.inputs, np.ndarray):
@@ -69,6 +70,7 @@ class Dataset:
     def digest(self) -> str:
         """Sha256 of examples, labels and classes, in hexadecimal; the same on every machine."""
         hasher = hashlib.sha256("\0".join(self.classes).encode())
+        # Little-endian, so that machines of the other order give the same.
         hasher.update(self.labels.astype("<i8").tobytes())
         if isinstance(self.inputs, np.ndarray):
             hasher.update(f"{self.inputs.dtype.str}{self.inputs.shape}".encode())
@@ -79,6 +81,7 @@ class Dataset:
 
     def shared(self, other: "Dataset") -> int:
         """Return how many of these examples' inputs another data set has too, bit for bit."""
+        # By digests: pictures of a large set would not fit a second time.
         known = set(_keys(other.inputs))
         return sum(key in known for key in _keys(self.inputs))
 
@@ -216,6 +219,7 @@ def _check_labels(labels: NDArray[Any], classes: int) -> None:
         )
     if not len(labels):
         return
+    # Else a loss would fail on the accelerator, without saying which label it was.
     low = labels.min()
     high = labels.max()
     if low < 0 or high >= classes:

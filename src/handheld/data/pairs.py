@@ -70,7 +70,9 @@ def from_pairs(
     require_whole("seed", seed, minimum=0)
     reader = _PairReader(LoadOptions(channels=channels, white=white))
     examples, labels = reader.read_all(sources)
-    names = _class_names(getattr(train, "classes", None) if classes is None else classes)
+    if classes is None:
+        classes = getattr(train, "classes", None)
+    names = _class_names(classes)
     notes: tuple[str, ...] = ()
     if not names:
         names, labels, notes = numbered(labels)
@@ -157,6 +159,8 @@ class _PairReader:
         """
         examples: list[Any] = []
         labels: list[int] = []
+        # By number: a torch Dataset need not raise IndexError at its end, by which a loop over it
+        # would stop.
         for index in range(len(pairs)):
             location = f"{name} example {index}"
             try:
@@ -213,6 +217,7 @@ class _PairReader:
 
     def _picture(self, example: Any, location: str) -> NDArray[Any]:
         array = _array(example, location)
+        # Two axes are grey: there is nothing that could be the channels.
         if array.ndim == 2:
             array = array[..., None]
         else:

@@ -104,15 +104,20 @@ def windows(
     trains = []
     tests = []
     for user in users:
-        lines = list(texts[user])
-        cut = max(1, round(len(lines) * (1 - test)))
-        trains.append(_windows("\n".join(lines[:cut]) + "\n", length))
-        tests.append(_windows("\n".join(lines[cut:]), length))
+        train_text, test_text = _split_text(texts[user], test)
+        trains.append(_windows(train_text, length))
+        tests.append(_windows(test_text, length))
     ends = np.cumsum([len(train) for train in trains])
     offsets = np.concatenate([[0], ends]).astype(np.int64)
     partition = Partition(np.arange(offsets[-1]), offsets, tuple(users))
     inputs, targets = _inputs_and_targets(np.concatenate(trains))
     return Windows(inputs, targets, partition, *_inputs_and_targets(np.concatenate(tests)))
+
+
+def _split_text(lines: Sequence[str], test: float) -> tuple[str, str]:
+    """Return a user's first lines, one at least, and the others: who speaks goes on."""
+    cut = max(1, round(len(lines) * (1 - test)))
+    return "\n".join(lines[:cut]) + "\n", "\n".join(lines[cut:])
 
 
 def numbers(text: str) -> NDArray[np.int64]:

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from handheld.data._checks import is_real, require_whole
 from handheld.errors import InputError
+
+Indices = NDArray[np.int64]
+"""(n,) numbers of examples, or labels, or counts."""
+
+Floats = NDArray[np.float64]
 
 _MAX_INDEX = np.iinfo(np.int64).max
 _MAX_COUNTS = 1 << 28  # users times classes: 2 GB
@@ -28,8 +34,8 @@ class Partition:
         InputError: numbers that no example has, or offsets that do not rise from 0 to their number.
     """
 
-    indices: NDArray[np.int64]
-    offsets: NDArray[np.int64]
+    indices: Indices
+    offsets: Indices
     names: tuple[Hashable, ...] = ()
 
     def __post_init__(self) -> None:
@@ -47,16 +53,16 @@ class Partition:
         """Return the number of users."""
         return len(self.offsets) - 1
 
-    def of(self, user: int) -> NDArray[np.int64]:
+    def of(self, user: int) -> Indices:
         """Return the numbers of a user's examples."""
         return self.indices[self.offsets[user] : self.offsets[user + 1]]
 
     @property
-    def sizes(self) -> NDArray[np.int64]:
+    def sizes(self) -> Indices:
         """(users,) how many examples each has."""
         return np.diff(self.offsets)
 
-    def counts(self, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    def counts(self, labels: Indices, classes: int) -> Indices:
         """Return (users, classes) how many examples of each class each user has.
 
         Args:
@@ -103,6 +109,7 @@ def by_user(owners: Sequence[Hashable]) -> Partition:
     """
     _require_enough(len(owners), 1)
     for index, owner in enumerate(owners):
+        # NaN alone differs from itself; each would become a user with one example.
         if owner != owner:
             raise InputError(
                 f"owners: example {index} is of {owner}, which is like nobody: name who has it"
@@ -110,6 +117,7 @@ def by_user(owners: Sequence[Hashable]) -> Partition:
     names = sorted(dict.fromkeys(owners), key=_by_text)
     numbers = {name: number for number, name in enumerate(names)}
     users = np.array([numbers[owner] for owner in owners])
+    # Stable: a user's examples stay in the order in which they came.
     order = np.argsort(users, kind="stable")
     sizes = np.bincount(users, minlength=len(names))
     return Partition(order.astype(np.int64), _offsets(sizes), tuple(names))
@@ -120,9 +128,7 @@ def _by_text(owner: Hashable) -> tuple[str, str]:
     return str(owner), type(owner).__name__
 
 
-def by_shards(
-    labels: NDArray[np.int64], users: int, *, shards_per_user: int = 2, seed: int
-) -> Partition:
+def by_shards(labels: Indices, users: int, *, shards_per_user: int = 2, seed: int) -> Partition:
     """Sort examples by label, cut them into shards, and give each user some of these.
 
     After McMahan et al. (arXiv 1602.05629).
@@ -146,7 +152,7 @@ def by_shards(
     return from_indices([np.concatenate([shards[shard] for shard in row]) for row in order])
 
 
-def by_dirichlet(labels: NDArray[np.int64], users: int, *, alpha: float, seed: int) -> Partition:
+def by_dirichlet(labels: Indices, users: int, *, alpha: float, seed: int) -> Partition:
     """Give each user as many examples, of classes mixed by a Dirichlet distribution.
 
     After Hsu et al. (arXiv 1909.06335). Each user draws how it mixes classes, from Dir(alpha p), p
@@ -172,16 +178,21 @@ def by_dirichlet(labels: NDArray[np.int64], users: int, *, alpha: float, seed: i
     indices = []
     for size in _even_sizes(len(labels), users):
         taken = _from_mixture(rng, _dirichlet(rng, prior), remaining, size)
-        # Each class is a stack, taken from its end.
-        tops = remaining
+        indices.append(_from_stacks(stacks, remaining, taken))
         remaining = remaining - taken
-        slices = zip(stacks, remaining, tops, strict=True)
-        indices.append(np.concatenate([stack[start:stop] for stack, start, stop in slices]))
     return from_indices(indices)
 
 
+def _from_stacks(stacks: Sequence[Indices], remaining: Indices, taken: Indices) -> Indices:
+    """Return so many examples of each class from the ends of what remains of them."""
+    pieces = []
+    for stack, stop, count in zip(stacks, remaining, taken, strict=True):
+        pieces.append(stack[stop - count : stop])
+    return np.concatenate(pieces)
+
+
 def by_dirichlet_shares(
-    labels: NDArray[np.int64], users: int, *, alpha: float, seed: int, min_examples: int = 1
+    labels: Indices, users: int, *, alpha: float, seed: int, min_examples: int = 1
 ) -> Partition:
     """Deal each class out by shares that a Dirichlet distribution draws.
 
@@ -205,14 +216,15 @@ def by_dirichlet_shares(
     _require_enough(len(labels), users * max(1, min_examples))
     _require_alpha(alpha)
     rng = _rng(seed)
-    pieces: list[list[NDArray[np.int64]]] = [[] for _ in range(users)]
+    pieces: list[list[Indices]] = [[] for _ in range(users)]
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
         shares = _dirichlet(rng, np.full(users, alpha))
+        # Cut points are rounded, not sizes, so that sizes add up.
         cuts = np.rint(np.cumsum(shares) * len(members)).astype(int)[:-1]
         for user, piece in enumerate(np.split(members, cuts)):
             pieces[user].append(piece)
-    indices = [np.concatenate(user_pieces) for user_pieces in pieces]
+    indices = list(map(np.concatenate, pieces))
     _fill_up(indices, min_examples, rng)
     return from_indices(indices)
 
@@ -245,7 +257,7 @@ def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Part
     return from_indices(np.split(rng.permutation(count), np.cumsum(sizes)[:-1]))
 
 
-def from_indices(indices: Sequence[NDArray[np.int64]]) -> Partition:
+def from_indices(indices: Sequence[Indices]) -> Partition:
     """Give each user the examples of these numbers.
 
     Raises :class:`InputError` for no user, or what is no number of an example.
@@ -258,17 +270,16 @@ def from_indices(indices: Sequence[NDArray[np.int64]]) -> Partition:
     return Partition(np.concatenate(indices).astype(np.int64), _offsets(sizes))
 
 
-def _dirichlet(rng: np.random.Generator, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
+def _dirichlet(rng: Generator, alphas: Floats) -> Floats:
     """Draw from a Dirichlet distribution; where a draw is too small for numbers, one has it all."""
+    # Of small alphas all gammas may be 0, which divided by their sum are no numbers.
     drawn = rng.standard_gamma(alphas)
     if not drawn.sum() > 0:
         drawn[rng.choice(len(alphas), p=alphas / alphas.sum())] = 1
     return np.asarray(drawn / drawn.sum())
 
 
-def _from_mixture(
-    rng: np.random.Generator, mixture: NDArray[np.float64], remaining: NDArray[np.int64], size: int
-) -> NDArray[np.int64]:
+def _from_mixture(rng: Generator, mixture: Floats, remaining: Indices, size: int) -> Indices:
     """Draw how many of each class make up ``size`` examples, of those that remain.
 
     What is drawn of a class beyond its end is drawn again from the others, as if it had been left
@@ -288,7 +299,7 @@ def _even_sizes(count: int, users: int) -> list[int]:
     return [count // users + (user < count % users) for user in range(users)]
 
 
-def _fill_up(indices: list[NDArray[np.int64]], minimum: int, rng: np.random.Generator) -> None:
+def _fill_up(indices: list[Indices], minimum: int, rng: Generator) -> None:
     """Give users with few examples some of the richest users', in place.
 
     A heap keeps sizes in order: with ten thousand users looking for the richest each time would
@@ -299,13 +310,15 @@ def _fill_up(indices: list[NDArray[np.int64]], minimum: int, rng: np.random.Gene
     for user in range(len(indices)):
         while (missing := minimum - len(indices[user])) > 0:
             size, richest = heapq.heappop(heap)
-            if -size != len(indices[richest]):  # an old entry
+            # An old entry: the user has given some since, and has another.
+            if -size != len(indices[richest]):
                 continue
-            taken = rng.permutation(indices[richest])
+            shuffled = rng.permutation(indices[richest])
             # Half of what it can spare, so that no user becomes poor at once.
-            count = min(missing, max(1, (len(taken) - minimum) // 2))
-            indices[user] = np.concatenate([indices[user], taken[:count]])
-            indices[richest] = taken[count:]
+            spare = max(1, (len(shuffled) - minimum) // 2)
+            count = min(missing, spare)
+            indices[user] = np.concatenate([indices[user], shuffled[:count]])
+            indices[richest] = shuffled[count:]
             for changed in (user, richest):
                 heapq.heappush(heap, (-len(indices[changed]), changed))
 
@@ -327,12 +340,12 @@ def _require_indices(name: str, numbers: NDArray[Any]) -> None:
         raise InputError(f"{name}: expected numbers of 0 or more, of examples, got {wrong[0]}")
 
 
-def _rng(seed: int) -> np.random.Generator:
+def _rng(seed: int) -> Generator:
     require_whole("seed", seed, minimum=0)
     return np.random.default_rng(seed)
 
 
-def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _offsets(sizes: Indices) -> Indices:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 

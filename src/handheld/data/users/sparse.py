@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from handheld.data._checks import is_real, path_of, require_whole
 from handheld.data.dataset import Skipped
 from handheld.errors import InputError
 from handheld.untrusted import require_file
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 _GZIP = b"\x1f\x8b"
 
@@ -39,16 +43,16 @@ class Sparse:
         features: how many there are.
     """
 
-    offsets: NDArray[np.int64]
+    offsets: Ints
     columns: NDArray[np.int32]
-    values: NDArray[np.float32]
-    labels: NDArray[np.float32]
+    values: Floats
+    labels: Floats
     features: int
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def subset(self, rows: NDArray[np.int64]) -> "Sparse":
+    def subset(self, rows: Ints) -> "Sparse":
         """Return some of the examples, in the order given."""
         counts = np.diff(self.offsets)[rows]
         offsets = _offsets(counts)
@@ -92,13 +96,17 @@ def read_libsvm(
     names = np.unique(labels)
     if len(names) != 2:
         raise InputError(f"{path}: expected examples of two labels, got {names[:5].tolist()}")
-    columns = np.array(list(chain.from_iterable(line.columns for line in lines)), np.int32)
-    values = np.array(list(chain.from_iterable(line.values for line in lines)), np.float32)
-    offsets = _offsets([len(line.columns) for line in lines])
-    signs = np.where(labels == names[1], 1, -1).astype(np.float32)
+    columns = np.fromiter(chain.from_iterable(line.columns for line in lines), np.int32)
     if features is None:
         features = int(columns.max(initial=-1)) + 1
-    return Sparse(offsets, columns, values, signs, features), skipped
+    data = Sparse(
+        offsets=_offsets([len(line.columns) for line in lines]),
+        columns=columns,
+        values=np.fromiter(chain.from_iterable(line.values for line in lines), np.float32),
+        labels=np.where(labels == names[1], 1, -1).astype(np.float32),
+        features=features,
+    )
+    return data, skipped
 
 
 def _read_lines(path: Path, features: int | None, skipped: list[Skipped]) -> list[_Line]:
@@ -137,19 +145,24 @@ def _parsed(words: Sequence[str], features: int | None) -> _Line:
             raise ValueError(f"expected feature:value, got {word[:40]!r}")
         columns.append(int(column) - 1)
         values.append(float(value))
-    if any(after <= before for before, after in pairwise([-1, *columns])):
+    line = _Line(float(words[0]), columns, values)
+    _check_line(line, features)
+    return line
+
+
+def _check_line(line: _Line, features: int | None) -> None:
+    if any(after <= before for before, after in pairwise([-1, *line.columns])):
         raise ValueError("expected features from 1 on, each larger than the one before")
-    if features is not None and columns and columns[-1] >= features:
-        raise ValueError(f"expected features of at most {features}, got {columns[-1] + 1}")
-    label = float(words[0])
-    if not np.isfinite([label, *values]).all():
+    last = max(line.columns, default=-1)
+    if features is not None and last >= features:
+        raise ValueError(f"expected features of at most {features}, got {last + 1}")
+    if not np.isfinite([line.label, *line.values]).all():
         raise ValueError("expected finite numbers")
-    return _Line(label, columns, values)
 
 
 def clicks(
     users: int, *, features: int, examples: float = 20.0, shown: int = 12, seed: int
-) -> tuple[Sparse, NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[Sparse, Ints, Floats]:
     """Draw a click-through task: who clicks what, with features and users that fall by power laws.
 
     An example has a feature that is always there, and ``shown - 1`` others: half of them are drawn
@@ -184,19 +197,24 @@ def clicks(
     is_new = np.ones(drawn.shape, bool)
     is_new[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
     odds = np.where(is_new, weights[drawn], 0).sum(axis=1)
-    is_clicked = rng.random(len(drawn)) < 1 / (1 + np.exp(-odds))
     columns = drawn[is_new].astype(np.int32)
     data = Sparse(
         offsets=_offsets(is_new.sum(axis=1)),
         columns=columns,
         values=np.ones(len(columns), np.float32),
-        labels=np.where(is_clicked, 1, -1).astype(np.float32),
+        labels=_clicked(rng, odds),
         features=features,
     )
     return data, owners.astype(np.int64), weights
 
 
-def _power_law_counts(rng: np.random.Generator, users: int, mean: float) -> NDArray[np.int64]:
+def _clicked(rng: Generator, odds: NDArray[np.floating]) -> Floats:
+    """Draw labels by a logistic model: 1 where somebody clicks, -1 where not."""
+    is_clicked = rng.random(len(odds)) < 1 / (1 + np.exp(-odds))
+    return np.where(is_clicked, 1, -1).astype(np.float32)
+
+
+def _power_law_counts(rng: Generator, users: int, mean: float) -> Ints:
     """Return (users,) numbers of examples, in random order, one at least."""
     ranks = np.arange(1, users + 1, dtype=float)
     # The sum of rank^-0.7 over n users is about n^0.3 / 0.3: so it becomes n times the mean.
@@ -204,9 +222,7 @@ def _power_law_counts(rng: np.random.Generator, users: int, mean: float) -> NDAr
     return np.maximum(1, rng.permutation(sizes)).astype(int)
 
 
-def _shown_features(
-    rng: np.random.Generator, owners: NDArray[np.int64], users: int, features: int, shown: int
-) -> NDArray[np.int64]:
+def _shown_features(rng: Generator, owners: Ints, users: int, features: int, shown: int) -> Ints:
     """Return (examples, shown) features of each example, sorted, some twice."""
     count = len(owners)
     common = shown // 2
@@ -221,12 +237,10 @@ def _shown_features(
     return drawn
 
 
-def _power_law_features(
-    rng: np.random.Generator, shape: tuple[int, int], features: int
-) -> NDArray[np.int64]:
+def _power_law_features(rng: Generator, shape: tuple[int, int], features: int) -> Ints:
     """Draw features from 1 on, feature k about as often as 1 / k."""
     return np.minimum(features ** rng.random(shape), features - 1).astype(np.int64)
 
 
-def _offsets(counts: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int64]:
+def _offsets(counts: Ints | Sequence[int]) -> Ints:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
