@@ -19,6 +19,7 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
     """
     module, _, attribute = name.partition(":")
     resolved = str(folder.resolve())
+    # Last, so that a file called json.py there is not taken for Python's own.
     if resolved not in sys.path:
         sys.path.append(resolved)
     try:
@@ -42,6 +43,7 @@ def find(path: str, folder: Path) -> Path:
     It begins at the configuration's folder, at ``HANDHELD_DATA``, or at the working folder.
     """
     data = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
+    # From the nearest on: a file beside the configuration is what its writer meant.
     for candidate in (folder / path, data / path, Path(path)):
         if candidate.exists():
             return candidate

@@ -59,6 +59,7 @@ def run(
     output = Output(json=json, quiet=quiet)
     settings = read(config)
     data = settings.load()
+    # Said before the hours that follow: what was left out may be what somebody meant to teach.
     for skipped in data.skipped:
         output.say(f"left out {skipped.name}: {skipped.reason}")
     for note in data.notes:
@@ -218,6 +219,7 @@ def _require_packages() -> None:
     """Raise where jobs could not run: told now, and not by each job."""
     from handheld.errors import MissingDependencyError
 
+    # By looking for them alone: torch takes seconds to import.
     for module, package in _PACKAGES.items():
         if importlib.util.find_spec(module) is None:
             raise MissingDependencyError(package, "train", "making families")

@@ -32,6 +32,7 @@ def check_rooms(
     Nothing heavy is imported for it.
     """
     rows = []
+    # By the table of rooms, which lazy imports and the layer test go by too.
     for room in ROOMS:
         missing = [module for module in room.needs if find(module) is None]
         note = _missing_note(missing) if missing else _versions(room.needs)

@@ -85,6 +85,7 @@ def simulate(
     from handheld.federated.report import require_tensorboard, write_run
 
     output = Output(json=json, quiet=quiet)
+    # Now, and not after the first round.
     if tensorboard:
         require_tensorboard()
     settings = read(config)
@@ -114,6 +115,7 @@ def simulate(
     _tell_rejected(run, output)
     per_device = _evaluated_users(learner, run) if per_user and problem is None else None
     promises = write_run(folder, plan, learner, run, problem=str(problem or ""), users=per_device)
+    # Of a run that a fault stopped the report tells, and the error that is raised below.
     if problem is None:
         _give_results(output, run, per_device, list(map(str, promises)), folder / "report.html")
     output.say(f"wrote {folder / 'report.html'}")
@@ -183,6 +185,7 @@ class _Rounds:
         """Return what is to be called with each round's figures."""
 
         def show(done: int, total: int, row: dict[str, float]) -> None:
+            # Not each round is evaluated: the last known figures stay.
             self._latest.update(row)
             figures = _figures(self._latest)
             bars("rounds", done / total, f"{done:,} of {total:,}  {figures}")

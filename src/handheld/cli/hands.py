@@ -81,6 +81,7 @@ def track(
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
     files = [path for path in (out, json) if path is not None]
+    # Before anything is opened: a video that is written would be empty by then.
     _require_other_files(files, source)
     frames = open_source(source, fps=fps)
     tracker = HandTracker(
@@ -102,7 +103,7 @@ def track(
             jsonl=json,
             every_node=every_node,
             fps=frames.fps,
-            keep=False,
+            keep=False,  # an hour of frames does not fit into memory
             on_frame=lambda recording, _frame, _hands: advance(recording),
         )
     _tell_recording(recording, files, output)
@@ -166,6 +167,7 @@ def detect(
     from handheld.media import read_image, write_image
 
     output = Output(quiet=quiet)
+    # One that cannot be read must not lose the work on a thousand others.
     failed = 0
     names = _names_of_outputs(images)
     tracker = HandTracker(

@@ -33,6 +33,7 @@ def fetch(
     if name not in bundles:
         raise InputError(f"no bundle {name!r}; there are: {', '.join(bundles)}")
     output = Output(json=json, quiet=quiet)
+    # Said first, as a download is silent for some seconds.
     if not store.is_stored(bundles[name]):
         output.say(f"fetching {bundles[name].requirement} ...")
     folder = store.fetch(bundles[name], wheel=from_file)

@@ -129,6 +129,7 @@ def _weights(relations: list[str] | None) -> dict[str, float] | None:
         return None
     weights = {}
     for text in relations:
+        # The last one: a relation's name may have an equals sign in it.
         name, equals, weight = text.rpartition("=")
         try:
             weights[name] = float(weight)

@@ -102,6 +102,7 @@ def train(
     from handheld.projection.training.recipe import recipe_for
 
     output = Output(json=json, quiet=quiet, out=out)
+    # A wrong size is told before the data is read.
     limit = _bytes(max_size)
     columns = _Columns(label_column, tuple(text_column or ()))
     known, held_out = _train_and_valid(texts, valid, columns, seed, output)
@@ -188,6 +189,7 @@ def evaluate(
     output = Output(json=json, quiet=quiet)
     with TextClassifier.open(model) as classifier:
         columns = _Columns(label_column, tuple(text_column or ()))
+        # In the model's order, so that its numbers mean the same; others come behind.
         known = classifier.labels if oos is None else (*classifier.labels, oos)
         data = _read(texts, output, columns, known, keep_unknown=True)
         _tell_unknown(data, known, texts, output)
@@ -226,6 +228,7 @@ def predict(
 
     with_words = not Output(json=json, quiet=quiet).is_json
     lines_file = open_lines(json) if json else nullcontext()
+    # The model first: a wrong path is told before a file is made.
     with TextClassifier.open(model) as classifier, lines_file as lines:
         threshold = classifier.threshold if reject else 0.0
         try:

@@ -78,14 +78,18 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
             raise CompileError(
                 f"output {number} of the module is not finite on the example: are its weights?"
             )
+    # Late: it takes seconds to import, and faults of the module are told before.
     converter = _converter()
     network = _channels_last(converter, module, inputs, outputs)
+    # What stands before a layer's name once the module is inside of others.
     prefix = "" if network is module else "wrapped."
     layers_owner = module
     if isinstance(module, FlatModule):
         prefix += "module."
         layers_owner = module.module
     tensors = tuple(_to_last(torch.from_numpy(np.array(array))) for array in inputs)
+    # Exported here too, though the converter does so itself: layers are named by it, and most
+    # faults of a module show here.
     exported = _export(network, tensors)
     with quiet():
         try:
@@ -150,6 +154,7 @@ def output_names(result: Any) -> tuple[str, ...]:
     for path, leaf in tree_leaves_with_path(result):
         if leaf is not None:
             names.append(".".join(map(_key_name, path)))
+    # Two of one name, as 1 and "1" are, could not be told apart in a file.
     return tuple(names) if len(set(names)) == len(names) else ()
 
 

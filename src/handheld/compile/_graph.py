@@ -29,6 +29,7 @@ def operators_of(graph: Any) -> list[GraphOperator]:
     varying = variables_of(graph)
     operators = []
     for node in graph.operators:
+        # -1 stands for an input that an operator may have and has not, such as a bias.
         inputs = tuple(index for index in map(int, node.inputs) if index >= 0)
         constants = tuple(index for index in inputs if index not in varying)
         weights = max(constants, key=sizes.__getitem__, default=None)

@@ -51,6 +51,7 @@ class ExampleInputs:
                 "expected inputs by the example's names, "
                 f"{', '.join(map(repr, self.names))}, got {got}"
             )
+        # In the example's order: a dictionary may have its entries in another.
         arrays = _arrays(sample, self.names or _names_of(sample))
         expected = list(map(_form, self.arrays))
         forms = list(map(_form, arrays))
@@ -102,6 +103,7 @@ def _check_numbers(array: Array) -> None:
         raise InputError(f"expected tensors of numbers, got {_form(array)}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("an input holds values that are not finite")
+    # torch's indices have 64 bits, those of devices 32.
     if array.dtype != np.int64:
         return
     low = int(array.min())

@@ -75,6 +75,7 @@ def layers_of(module: "torch.nn.Module", exported: Any, prefix: str) -> Layers:
         layer = innermost.removeprefix(prefix).removesuffix(".") or itself
         # A dictionary keeps the order of execution, and each name once.
         paths[path] = tuple(dict.fromkeys((*paths.get(path, ()), layer)))
+    # Of a layer's own: a container would else own all that its layers do.
     weighted = set()
     for name, layer in module.named_modules():
         if any(True for _ in layer.parameters(recurse=False)):
@@ -116,6 +117,7 @@ def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
     operators = operators_of(graph)
     candidates = [_candidates(operator, layers_by_tensor, layers) for operator in operators]
     told_apart = _told_apart(candidates)
+    # First by the tensors alone, then by their operators, which know more.
     names = {index: "|".join(known) for index, known in enumerate(layers_by_tensor) if known}
     layer_names = _by_neighbours(operators, told_apart, candidates)
     for operator, layer, candidate in zip(operators, layer_names, candidates, strict=True):

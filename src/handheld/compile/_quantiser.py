@@ -43,6 +43,7 @@ def quantise(
         InputError: a name in ``keep_float`` has no operator.
         CompileError: the quantiser cannot do it.
     """
+    # Before the quantiser is imported: a wrong name is told at once.
     kept = list(_scopes(content, keep_float)) if keep_float else []
     try:
         from ai_edge_quantizer import quantizer
@@ -54,6 +55,7 @@ def quantise(
         try:
             maker = quantizer.Quantizer(bytearray(content))
             _set_recipe(maker, precision, content)
+            # Behind the recipe, as later entries count.
             _keep_float(maker, kept)
             ranges = None
             if precision == "int8":
@@ -199,6 +201,7 @@ def _holders_of(operator: GraphOperator, graph: Any, layers: Collection[str]) ->
 def _holders(tensor: str, layers: Collection[str]) -> set[str]:
     """Return the layers that hold a tensor; none unless all that it may be of are in one."""
     holders: set[str] = set()
+    # Names end in a number where several tensors are of one layer.
     for name in re.sub(r":\d+$", "", tensor).split("|"):
         holding = {layer for layer in layers if f"{name}.".startswith(f"{layer}.")}
         if not holding:
@@ -217,6 +220,7 @@ def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]
 
     with Model.load(content) as model:
         infos = model.inputs
+    # The quantiser knows inputs by their names in the signature.
     names = [info.name.removeprefix(f"{_SIGNATURE}_").partition(":")[0] for info in infos]
     feeds = []
     for sample in samples:

@@ -142,6 +142,7 @@ def to_tflite(
     if precision != "float32":
         content = quantise(content, precision, samples, keep_float)
     floor = _FLOOR if precision == "float32" else _ROUNDED_FLOOR
+    # Before the card and the names: a file that disagrees is written nowhere.
     worst = difference(network, content, tests, floor)
     _require_agreement(worst, precision, TOLERANCE[precision] if tolerance is None else tolerance)
     if inputs.names or names:
@@ -155,6 +156,7 @@ def _flattened(
     module: "torch.nn.Module", inputs: ExampleInputs
 ) -> tuple["torch.nn.Module", tuple[str, ...]]:
     """Return a copy of a module that takes and gives tensors one by one, and its outputs' names."""
+    # A copy, since it is moved, laid out anew and has its layers' classes changed.
     network = by_rows(_in_order(deepcopy(module).cpu().eval()))
     result = call(network, inputs.arrays, inputs.names)
     if inputs.names or not is_flat(result):
@@ -186,6 +188,7 @@ def _require_agreement(worst: Difference, precision: Precision, tolerance: float
             f"the {precision} file gives numbers that are not finite in output {worst.output}, "
             f"the module's are; nothing was written{hint}"
         )
+    # Written so that a tolerance of NaN accepts nothing.
     if not worst.size <= tolerance:
         raise CompileError(
             f"the {precision} file does not agree with the module: output {worst.output} differs "

@@ -47,6 +47,7 @@ def difference(
         floor: an output that hardly varies is judged by this share of its largest value instead.
     """
     expected = [list(map(to_device, run(module, inputs))) for inputs in tests]
+    # By our own engine: it is what will run the file.
     actual = _run_file(content, tests)
     expected_shapes = [output.shape for output in expected[0]]
     shapes = [output.shape for output in actual[0]]
@@ -111,6 +112,7 @@ def _random_like(array: Array, rng: np.random.Generator) -> Array:
     if array.dtype.kind != "f":
         return np.asarray(rng.choice(array.ravel(), array.shape)).astype(array.dtype)
     wide = array.astype(np.float64)  # in which large numbers have a square
+    # Numbers like the example's: what a network was never meant for may be infinite.
     drawn = wide.mean() + (wide.std() or 1.0) * rng.standard_normal(array.shape)
     largest = np.finfo(array.dtype).max
     return np.asarray(drawn.clip(-largest, largest)).astype(array.dtype)

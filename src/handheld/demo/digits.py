@@ -36,6 +36,7 @@ def shrink(out: Path, console: Console, epochs: float) -> Markup:
     from handheld.compress import Augmentation, Schedule, Settings, Teacher, compress
     from handheld.compress.report import report_section
 
+    # The demo shows a whole run; one that is there would be gone on from.
     shutil.rmtree(out / "digits", ignore_errors=True)
     settings = Settings(
         training=Schedule(epochs, batch=64, rate=0.1),

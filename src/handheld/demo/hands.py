@@ -35,6 +35,7 @@ def track(clip: Path, out: Path, console: Console) -> Markup:
     section.
     """
     console.print("fetching the hand models (once) ...")
+    # Here, so that the time of the first frame is not that of a download.
     fetch(MEDIAPIPE_HANDS)
     reader = open_video(clip)
     frames: list[Frame] = []

@@ -28,6 +28,7 @@ def spread(console: Console) -> Markup:
     pictures = np.concatenate([split.inputs for split in splits])
     labels = np.concatenate([split.labels for split in splits])
     vectors = pictures.reshape(len(pictures), -1).astype(np.float32)
+    # Signs tell directions from the middle of all, which must not lie far away.
     vectors -= vectors.mean(axis=0)
     signs = Signs(functions=_FUNCTIONS, bits=32)
     codes = np.packbits(signs.of_vectors(vectors), axis=1)

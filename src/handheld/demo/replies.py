@@ -27,6 +27,7 @@ _HEAD = ("message", "suggested", "means", "chance that one is sent")
 
 def suggest(console: Console) -> Markup:
     """Suggest replies with the English bundle that is shipped, and return the page's section."""
+    # Without a file: what it learns here is gone at the end.
     replier = Replier.open()
     rows = [_row(said, replier.suggest(said)) for said in _CONVERSATIONS]
     said, answer = _LEARNED

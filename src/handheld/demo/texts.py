@@ -70,6 +70,7 @@ def classify(console: Console) -> Markup:
     from handheld.projection.training.plan import TextModelPlan
     from handheld.projection.training.recipe import recipe_for
 
+    # The seed of which sentences are held out; any other would do.
     train, valid = _sentences().split(0.2, seed=0)
     started = time.perf_counter()
     plan = TextModelPlan(_LIMIT, recipe=recipe_for("picked", _LIMIT, len(_SAID)))

@@ -34,6 +34,7 @@ def as_rgb(array: Any) -> Picture:
         raise InputError(
             f"expected a picture as an array, got {array!r}: read_image reads one from a file"
         )
+    # The usual case first, and without a copy: films are read through here.
     picture = np.asarray(array)
     if _is_rgb(picture):
         return picture

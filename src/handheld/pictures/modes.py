@@ -37,6 +37,7 @@ def to_rgb(image: Any, name: str = "picture") -> Picture:
     if mode == "F":
         return _grey(_of_fractions(np.asarray(image), name))
     try:
+        # Colours that are multiplied by alpha already would be so twice.
         if mode in _PREMULTIPLIED:
             image = image.convert(_PREMULTIPLIED[mode])
         if image.has_transparency_data:

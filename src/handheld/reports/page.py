@@ -41,6 +41,7 @@ def templates(package: str) -> Environment:
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("handheld.reports")]),
         autoescape=select_autoescape(default=True, default_for_string=True),
+        # A misspelt name raises, rather than leave a hole in a page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -73,6 +74,7 @@ def write_page(path: Path, package: str, template: str, values: Mapping[str, Any
     Raises:
         FileError: it cannot be written.
     """
+    # Here, at the end: such letters come from texts and names of strangers, by many ways.
     text = render(package, template, values).translate(_UNSEEN)
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "replace"))

@@ -49,6 +49,7 @@ def markdown_table(
     | ---- | ----: |
     | a\\*b |    12 |
     """
+    # The head is ours.
     escaped = [[_safe(text) for text in row] for row in rows]
     columns = []
     for number, cells in enumerate(zip(head, *escaped, strict=True)):
@@ -73,6 +74,7 @@ def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
     """
     if value is None or value == {}:
         return []
+    # Lists stay together: an entry of one says little alone.
     if not isinstance(value, Mapping):
         return [(name, plain_text(value))]
     pairs = []

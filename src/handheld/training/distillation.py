@@ -56,6 +56,7 @@ def student_loss(
     weights = None
     if distillation.class_weights:
         weights = torch.tensor(distillation.class_weights, device=logits.device)
+    # Of the labels alone; nothing else is computed where there is no teacher.
     hard = functional.cross_entropy(logits, labels, weights, label_smoothing=distillation.smoothing)
     if teacher is None or not distillation.weight:
         return hard
@@ -69,6 +70,7 @@ def student_loss(
 
 def _distances(logits: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return the (n,) divergences of softened answers from the teacher's."""
+    # Logarithms on both sides: probabilities of a sure teacher round to 0.
     divergences = functional.kl_div(
         functional.log_softmax(logits / temperature, dim=1),
         functional.log_softmax(teacher / temperature, dim=1),

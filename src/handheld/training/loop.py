@@ -117,12 +117,14 @@ def fit(
         torch.manual_seed(hash((seed, step)) % 2**63)
         state.optimiser.zero_grad(set_to_none=True)
         loss = take_step(step)
+        # Before the step: the weights that were saved are still good.
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss} in step {step} of {steps}; lower the rate ({schedule.rate}), "
                 "or look for broken data"
             )
         if schedule.clip:
+            # All together, so that their direction stays.
             nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
         state.optimiser.step()
         after()
@@ -185,6 +187,7 @@ class _LoopState:
         Raises :class:`InputError` for one of another run, or a damaged one.
         """
         state = load_state(path)
+        # The rate of a step depends on how many there are, so a longer run is another run.
         if state.get("plan") != self._plan:
             raise InputError(
                 f"{path} holds a run of another schedule or length: delete it to begin again, or "

@@ -157,6 +157,7 @@ def _log_ticks(low: float, high: float, count: int) -> list[float]:
         ticks = list(_within(low, high, factors))
         if len(ticks) <= count:
             return ticks
+    # Of very many decades not even each one.
     return ticks[:: math.ceil(len(ticks) / count)]
 
 

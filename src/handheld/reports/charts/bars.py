@@ -66,6 +66,7 @@ def draw_bars(
         return Markup("")
     values = [bar.value for bar in bars]
     highest = max(values)
+    # From 0 on, or the lengths of bars would not be in the ratio of their values.
     y = Axis(0, highest or 1, _TOP + height, _TOP)
     columns = _columns(len(bars), width, y, up, rows)
     elements = [_TITLE.format(up.title)]
@@ -103,6 +104,7 @@ class _Columns(NamedTuple):
 
 def _columns(count: int, width: int, y: Axis, up: AxisWords, rows: Sequence[HeatRow]) -> _Columns:
     """Return where bars are, right of the numbers and of the rows' names."""
+    # Names stand where the numbers do.
     longest = max((row.name for row in rows), key=len, default="")
     names = Scale(y, lambda _: longest, "", 2)
     left = max(left_margin(Scale(y, up.write, "", 2)), left_margin(names))

@@ -72,6 +72,7 @@ def draw_curves(
     points = list(chain.from_iterable(thinned.values()))
     steps = [step for step, _ in points]
     y = _value_axis([loss for _, loss in points], height, zero=zero)
+    # The axis up first: its numbers say where the one across begins.
     upward = Scale(y, tick_text(up.write), up.title, 6)
     x = Axis(min(*steps, 0), max(steps) or 1, left_margin(upward), width - _RIGHT)
     elements = [grid(Scale(x, tick_text(across.write), across.title, width // 85), upward)]
@@ -86,6 +87,7 @@ def draw_curves(
 
 
 def _value_axis(values: Sequence[float], height: int, *, zero: bool) -> Axis:
+    # A curve that touches 0 has no place on a logarithmic axis.
     is_log = zero and min(values) > 0 and max(values) / min(values) > _DECADES
     if zero and not is_log:
         values = [0, *values]

@@ -44,6 +44,7 @@ def heat_cells(confusion: Confusion) -> list[list[HeatCell]]:
     Right answers are coloured by their share of the row, wrong ones by theirs over the worst share.
     """
     shares = [[count / max(1, sum(row)) for count in row] for row in confusion]
+    # Over the worst: else the mistakes of a good network would all be white.
     worst = max(_wrong_shares(shares), default=0.0) or 1.0
     rows = []
     for true, (counts, row) in enumerate(zip(confusion, shares, strict=True)):
@@ -115,6 +116,7 @@ def _level(share: float) -> int:
 
 
 def _readable(back: RGB) -> RGB:
+    # Black or white: one of them has a contrast of 4.5 or more with every colour.
     return max(((0, 0, 0), (255, 255, 255)), key=lambda text: contrast(back, text))
 
 

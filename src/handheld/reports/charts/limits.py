@@ -41,6 +41,7 @@ def arrange(marks: Iterable[tuple[float, str, bool]]) -> list[Ceiling]:
     that is.
     """
     ceilings: list[Ceiling] = []
+    # From left to right: what is left of a text is placed before it.
     for at, text, met in sorted(marks):
         below = [mark.row for mark in ceilings if mark.at > at - _width(text)]
         ceilings.append(Ceiling(at, text, met, 1 + max(below, default=-1)))

@@ -74,6 +74,7 @@ def front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     [(1, 0.8), (3, 0.9)]
     """
     best: list[tuple[float, float]] = []
+    # Of equal costs the best first, so that the others are beaten by it.
     for cost, share in sorted(points, key=lambda point: (point[0], -point[1])):
         if not best or share > best[-1][1]:
             best.append((cost, share))
@@ -154,6 +155,7 @@ class _Plot:
         x = Axis.around(costs, _LEFT, width - _RIGHT, log=True)
         marks = [(x.at(limit.value), across.write(limit.value), limit.met) for limit in ceilings]
         arranged = arrange(marks)
+        # Texts of limits stand above the chart, and push it down.
         rows = 1 + max((ceiling.row for ceiling in arranged), default=-1)
         y = Axis.around(shares, height - _BOTTOM, _TOP + ROW * rows)
         return cls(x, y, arranged, [(x.at(point.cost), y.at(point.share)) for point in points])

@@ -51,6 +51,7 @@ class StageClock:
     @contextmanager
     def of(self, stage: str) -> Iterator[None]:
         """Time what happens inside."""
+        # What passed between two stages belongs to none.
         self._counted = self.clock()
         self.stage = stage
         self.progress(stage, 0.0, "")
@@ -81,6 +82,7 @@ class StageClock:
 
     def steps(self, step: int, steps: int, loss: float) -> None:
         """Report a step of training."""
+        # Within a stage too, or the hours of one that was killed would be lost.
         if self.stage and self.clock() - self._counted > _SAVE_SECONDS:
             self._count(self.stage)
         done = self._begin + self._length * step / steps

@@ -25,6 +25,7 @@ def locked(folder: Path, lock: str) -> Iterator[None]:
     Raises:
         InputError: another run holds it, or it cannot be written.
     """
+    # The system lets go of it when the process ends, however it ends.
     held = FileLock(folder / lock, blocking=False)
     try:
         (folder / lock).parent.mkdir(parents=True, exist_ok=True)
@@ -88,12 +89,14 @@ def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterato
 
 def _claim(run: RunFolder, plan: dict[str, object]) -> None:
     """Write the plan, or check that the folder's is the same."""
+    # First: a pipe in the place of a file would be waited for.
     for kept in run.state.iterdir():
         try:
             require_file(kept)
         except OSError as error:
             raise damaged(kept, error) from error
     path = run.file("plan.json")
+    # Compared as text: what JSON makes of a plan is what can be read back.
     text = json.dumps(plan, indent=1, sort_keys=True, default=str)
     if path.exists():
         _check_plan(run, path.read_text("utf-8", errors="replace"), text)

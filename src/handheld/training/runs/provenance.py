@@ -23,6 +23,7 @@ def provenance(*distributions: str) -> dict[str, Any]:
     Returns:
         ``created`` (UTC), ``machine`` and ``versions``.
     """
+    # Of what computes the result: another version may give another one.
     versions = {"handheld": handheld.__version__}
     for name in distributions:
         versions[name] = version(name)
