@@ -10,14 +10,16 @@ from handheld.graph import Packet
 from handheld.hands import HandTracker
 from handheld.media import Frame
 
+PACKS = {"full": "mediapipe-full", "lite": "mediapipe-lite", "own": "handheld"}
+
 
 class Handheld:
-    """``HandTracker`` with the options that a user gets, and MediaPipe's model files."""
+    """``HandTracker`` with the options that a user gets."""
 
     def __init__(self, hands: int, pack: str, smoothing: bool) -> None:
         self.detector_runs = 0
         self._index = 0
-        self._tracker = HandTracker(max_hands=hands, pack=f"mediapipe-{pack}", smoothing=smoothing)
+        self._tracker = HandTracker(max_hands=hands, pack=PACKS[pack], smoothing=smoothing)
         self._tracker.observe("palms", self._count)
 
     def _count(self, packet: Packet[Any]) -> None:

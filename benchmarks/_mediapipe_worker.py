@@ -30,7 +30,7 @@ class MediaPipe:
         self._hands = CountedHands(
             static_image_mode=False,
             max_num_hands=hands,
-            model_complexity={"full": 1, "lite": 0}[pack],
+            model_complexity={"full": 1, "lite": 0, "own": 0}[pack],
             min_detection_confidence=0.5,
             min_tracking_confidence=0.5,
         )

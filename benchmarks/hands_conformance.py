@@ -33,7 +33,7 @@ def agreement(frames: list[Frame]) -> dict[str, object]:
     pixels = np.array(json.loads((VIDEO / "asl_hand.full.json").read_text()))
     metres = np.array(json.loads((VIDEO / "asl_hand_3d.full.json").read_text()))
     apart, depth, world = [], [], []
-    with HandTracker(max_hands=1, smoothing=False) as tracker:
+    with HandTracker(pack="mediapipe-full", max_hands=1, smoothing=False) as tracker:
         for frame, there, in_metres in zip(frames, pixels, metres, strict=True):
             (hand,) = tracker.track(frame)
             assert hand.landmarks is not None
@@ -69,7 +69,7 @@ def sensitivity(frames: list[Frame]) -> dict[str, object]:
 
         with (
             patch("handheld.media.warp.crop", moved),
-            HandTracker(max_hands=1, smoothing=False) as tracker,
+            HandTracker(pack="mediapipe-full", max_hands=1, smoothing=False) as tracker,
         ):
             apart = _apart(
                 np.array([tracker.track(frame)[0].landmarks for frame in frames]), pixels
@@ -111,7 +111,7 @@ def identities(frames: list[Frame]) -> dict[str, object]:
     """Two hands: the share of frames in which both are there with the ids that they had most, and swaps."""
     half = frames[0].image.shape[1]
     seen: Counter[tuple[tuple[int, bool], ...]] = Counter()
-    with HandTracker(max_hands=2, smoothing=False) as tracker:
+    with HandTracker(pack="mediapipe-full", max_hands=2, smoothing=False) as tracker:
         for frame in frames:
             both = Frame(
                 np.concatenate([frame.image, frame.image[:, ::-1]], axis=1), frame.t_us, frame.index

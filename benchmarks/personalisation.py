@@ -102,7 +102,7 @@ def cut(deal: Partition) -> tuple[Partition, Partition]:
         at = max(1, round(TESTED * len(own)))
         parts[0].append(own[at:])
         parts[1].append(own[:at])
-    return partitions.from_indices(parts[0]), partitions.of_parts(parts[1])
+    return partitions.from_indices(parts[0]), partitions.from_indices(parts[1])
 
 
 if __name__ == "__main__":

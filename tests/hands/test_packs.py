@@ -73,7 +73,17 @@ def test_no_such_pack(tmp_path):
 def test_a_pack_that_was_not_fetched_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("HANDHELD_CACHE", str(tmp_path))
     with pytest.raises(FetchError, match="handheld models fetch mediapipe-hands"):
-        HandTracker()
+        HandTracker(pack="mediapipe-full")
+
+
+def test_the_pack_that_ships_needs_nothing_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("HANDHELD_CACHE", str(tmp_path))
+    pack = load_pack("handheld")
+    assert pack.name == "handheld"
+    sizes = [file.stat().st_size for file in (pack.palm, pack.landmark)]
+    assert max(sizes) <= 4_000_000
+    assert sum(sizes) <= 6_000_000
+    assert pack.landmark_geometry.confidence
 
 
 def test_models_of_the_wrong_geometry(fixtures):

@@ -61,7 +61,10 @@ def check_isolation() -> tuple[str, bool, str]:
 
 
 def check_models() -> tuple[str, bool, str]:
-    """Return whether the hand models have been fetched, and the command that does it."""
+    """Return whether MediaPipe's hand models have been fetched, and the command that does it.
+
+    Ours are always there.
+    """
     from handheld.engine.store import cache_folder, is_stored
     from handheld.hands import MEDIAPIPE_HANDS
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Track hands and read gestures.", no_args_is_help=True)
 app.add_typer(hands_training.app, name="train")
 app.command("pseudo-label")(hands_training.pseudo_label)
+app.command()(hands_training.mistakes)
 app.command("pack")(hands_training.pack)
 
 MaxHands = Annotated[int, typer.Option(min=1, help="Hands to report at most.")]
@@ -55,14 +56,14 @@ def track(
         bool, typer.Option(help="Put what every node of the graph sent into the JSON lines.")
     ] = False,
     max_hands: MaxHands = 2,
-    pack: Pack = "mediapipe-full",
+    pack: Pack = "handheld",
     gestures: Gestures = "signs",
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,
     smoothing: Annotated[bool, typer.Option(help="Smooth landmarks over time.")] = True,
     redetect_every: Annotated[
         int, typer.Option(min=1, help="While a hand is missing, look in each k-th frame.")
-    ] = 10,
+    ] = 2,
     threads: Threads = 1,
     fps: Annotated[
         float, typer.Option(min=0.1, help="Frames per second of a folder of pictures.")
@@ -148,7 +149,7 @@ def detect(
         ),
     ] = Path("-"),
     max_hands: MaxHands = 2,
-    pack: Pack = "mediapipe-full",
+    pack: Pack = "handheld",
     gestures: Gestures = "signs",
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,

@@ -1,13 +1,15 @@
 """``handheld hands train`` and ``pseudo-label``: hand models of one's own."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from handheld.cli._bars import stage_bars
 from handheld.cli._output import Json, Output, Quiet
+
+if TYPE_CHECKING:
+    from handheld.hands.training.pack import Training
 
 app = typer.Typer(help="Train the networks of a hand pack.", no_args_is_help=True)
 
@@ -53,7 +55,7 @@ def landmarks(
             done = train_landmarks(settings, run, minutes=minutes, progress=progress)
     scores = done.scores
     words = f"error on the test split {scores.mean:.3f} of palm length, median {scores.median:.3f}"
-    _tell(output, words, done.scores, [*done.export.files.values(), done.card])
+    _tell(output, words, done)
 
 
 @app.command()
@@ -84,14 +86,17 @@ def palm(
         f"average precision on the test split {done.scores.ap50:.3f}, "
         f"recall {done.scores.recall:.3f}"
     )
-    _tell(output, words, done.scores, [*done.export.files.values(), done.card])
+    _tell(output, words, done)
 
 
-def _tell(output: Output, words: str, scores: Any, files: list[Path]) -> None:
-    """Give the scores of a network, a dataclass of numbers, and say which files were written."""
-    output.result(words, asdict(scores) | {"files": list(map(str, files))})
+def _tell(output: Output, words: str, done: "Training[Any]") -> None:
+    """Give the scores of a network, and say which files were written and which were not."""
+    files = [*done.export.files.values(), done.card]
+    output.result(words, done.scores.to_json() | {"files": list(map(str, files))})
     for path in files:
         output.say(f"wrote {path}")
+    for reason in sorted(set(done.export.refused.values())):
+        output.say(f"not written: {reason}; --export-only writes it from the weights that are kept")
 
 
 def pseudo_label(
@@ -133,6 +138,49 @@ def pseudo_label(
         label(listed, labeller, out, on_photo=count)
     words = f"{len(listed)} photos, {total} hands labelled now"
     output.result(words, {"photos": len(listed), "hands": total, "labels": str(out)})
+    output.say(f"wrote {out}")
+
+
+def mistakes(
+    out: Annotated[Path, typer.Option(help="JSON lines to write, or to go on with.")],
+    labels: Annotated[Path, typer.Option(help="JSON lines of pseudo-label.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photos and negatives; by default HANDHELD_DATA's."),
+    ] = None,
+    pack: Annotated[str, typer.Option(help="Pack whose mistakes are looked for.")] = "handheld",
+    teacher: Annotated[str, typer.Option(help="Pack that says what is none.")] = "mediapipe-full",
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find what a pack takes for hands though it is none, to train it anew.
+
+    Can be stopped and goes on.
+    """
+    from handheld.hands import load_pack
+    from handheld.hands.training.config import ExampleConfig
+    from handheld.hands.training.examples.labelling import Teacher
+    from handheld.hands.training.examples.mistakes import find_mistakes, read_mistakes
+
+    output = Output(json=json, quiet=quiet, out=out)
+    with (
+        output.stoppable(out),
+        stage_bars(output.console) as progress,
+        Teacher(load_pack(pack)) as pupil,
+        Teacher(load_pack(teacher)) as judge,
+    ):
+        find_mistakes(
+            data or ExampleConfig().folder,
+            labels,
+            pupil,
+            judge,
+            out,
+            on_picture=lambda done, total, _: progress("look", done / total, f"{done} pictures"),
+        )
+    regions = sum(map(len, read_mistakes(out).values()))
+    output.result(
+        f"{regions} regions that are no hands", {"regions": regions, "mistakes": str(out)}
+    )
     output.say(f"wrote {out}")
 
 

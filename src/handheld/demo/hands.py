@@ -8,8 +8,7 @@ from markupsafe import Markup
 from rich.console import Console
 from rich.progress import Progress
 
-from handheld.engine.store import fetch
-from handheld.hands import MEDIAPIPE_HANDS, HandTracker
+from handheld.hands import HandTracker
 from handheld.hands.recording import Recording, annotate, record
 from handheld.hands.report import report_section
 from handheld.media import Frame, open_video, write_animation
@@ -31,12 +30,10 @@ def choose_clip(video: str | None, data: str | None) -> Path:
 
 
 def track(clip: Path, out: Path, console: Console) -> Markup:
-    """Track a clip; write the animation and the JSON lines into a folder, and return the page's
-    section.
+    """Track a clip; write the animation and the JSON lines into a folder.
+
+    Returns the page's section.
     """
-    console.print("fetching the hand models (once) ...")
-    # Here, so that the time of the first frame is not that of a download.
-    fetch(MEDIAPIPE_HANDS)
     reader = open_video(clip)
     frames: list[Frame] = []
     with HandTracker(max_hands=2) as tracker, Progress(console=console) as progress:

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,9 +40,17 @@ MEDIAPIPE_HANDS = Bundle(
 )
 """MediaPipe's hand models, full and lite, out of its own wheel."""
 
+ASSETS = Path(__file__).with_name("assets")
+
 Geometry = TypeVar("Geometry", PalmGeometry, LandmarkGeometry)
 
-_NAMED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
+OURS = "handheld"
+"""The pack that ships with the package; ``assets/handheld/card.md`` says what made it."""
+
+_FETCHED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
+"""Packs out of MediaPipe's wheel, by name."""
+
+_NAMES = (OURS, *_FETCHED)
 
 
 @dataclass(frozen=True)
@@ -88,13 +96,17 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
 
     or, without one, MediaPipe's files under their own names.
 
+    ``handheld`` is the pack that ships; ``mediapipe-full`` and ``mediapipe-lite`` are fetched.
+
     Raises:
         FetchError: a named pack has not been fetched yet; the message is the command that does it.
         ModelError: no such pack, or a folder without one.
     """
     if isinstance(pack, ModelPack):
         return pack
-    if variant := _NAMED.get(str(pack)):
+    if pack == OURS:
+        return replace(_from_toml(ASSETS / OURS), name=OURS)
+    if variant := _FETCHED.get(str(pack)):
         palm, landmark = (
             stored(MEDIAPIPE_HANDS, f"{kind}_{variant}.tflite")
             for kind in ("palm_detection", "hand_landmark")
@@ -104,11 +116,11 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
         folder = Path(pack)
     except TypeError:
         raise ModelError(
-            f"no model pack {pack!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml"
+            f"no model pack {pack!r}: expected {', '.join(_NAMES)} or a folder with a pack.toml"
         ) from None
     if not folder.is_dir():
         raise ModelError(
-            f"no model pack {str(pack)!r}: expected {', '.join(_NAMED)} or a folder with a pack.toml"
+            f"no model pack {str(pack)!r}: expected {', '.join(_NAMES)} or a folder with a pack.toml"
         )
     if (folder / "pack.toml").is_file():
         return _from_toml(folder)

@@ -42,7 +42,7 @@ class HandOptions:
     max_hands: int = 2
     min_palm_score: float = 0.5
     min_hand_score: float = 0.5
-    redetect_every: int = 10
+    redetect_every: int = 2
     mirrored: bool = False
     smoothing: OneEuroOptions | None = OneEuroOptions()  # noqa: RUF009  (frozen)
     palms_only: bool = False

@@ -23,6 +23,7 @@ class ExampleConfig:
         workers: processes that make examples; 0 makes them between the steps.
         pool: rendered crops that are kept, some 60 kB of disk each; more are more different.
         disagreement: largest mean spread of a teacher's answers that is believed, in palm lengths.
+        mistakes: JSON lines of ``handheld hands mistakes``; empty: none.
     """
 
     data: str = ""
@@ -31,12 +32,18 @@ class ExampleConfig:
     workers: int = 1
     pool: int = 40_000
     disagreement: float = 0.12
+    mistakes: str = ""
 
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise InputError(f"examples.workers: expected 0 or more, got {self.workers}")
         if self.pool < 1:
             raise InputError(f"examples.pool: expected 1 or more, got {self.pool}")
+
+    @property
+    def mistakes_file(self) -> Path | None:
+        """Where the mistakes are, if any are named."""
+        return Path(self.mistakes) if self.mistakes else None
 
     @property
     def folder(self) -> Path:

@@ -1,5 +1,6 @@
 """Trained networks become files of a pack, with a card that says what made them."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compile import Compiled, Precision, to_tflite
-from handheld.errors import CompileError, InputError
+from handheld.errors import CompileError, InputError, MissingDependencyError
 from handheld.files import atomic_path
 from handheld.hands.training.blocks import parameters_of, to_unit
 from handheld.hands.training.examples.photos import SHIPPED
@@ -95,6 +96,9 @@ def export(
         path = folder / f"{name}{ending}.tflite"
         try:
             compiled = _compiled(network, calibration, precision, card, path)
+        except MissingDependencyError as error:
+            # A machine that trains need not have the converter: the weights go to one that has it.
+            refused[precision] = str(error)
         except CompileError as error:
             if precision == "float32":
                 raise
@@ -149,7 +153,7 @@ def written(
     calibration: torch.Tensor,
     progress: Progress,
 ) -> Training[Scores]:
-    """Write the files of a trained network, and its card.
+    """Write the scores of a trained network, its files where the converter is installed, and its card.
 
     Args:
         network: in its deployed form, on the CPU.
@@ -160,6 +164,8 @@ def written(
         calibration: (n, side, side, 3) uint8 pictures of the training.
         progress: told how far it is.
     """
+    with atomic_path(folder / "scores.json") as temporary:
+        temporary.write_text(json.dumps(scores.to_json(), indent=1), "utf-8")
     plan = TrainingFolder(folder).read_plan()
     seconds = time.time() - float(plan["started"])
     card = card_of(network, plan, scores.to_json(), title=title, seconds=seconds)

@@ -157,15 +157,9 @@ def _go_on(
     learner = make_learner(trainee, learn)
     watch = _Watch(trainee, learner, learn, folder, progress)
 
-    def take_step(step: int) -> float:
-        learner.network.train()
-        loss = trainee.loss(learner.network, step)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
-
     fit(
         learner,
-        take_step,
+        lambda step: _gradients(trainee, learner, step),
         schedule_of(learn),
         learn.steps,
         save=folder.state,
@@ -227,15 +221,29 @@ def schedule_of(learn: LearnConfig) -> Schedule:
 def _steps_in(minutes: float, trainee: Trainee, learn: LearnConfig, progress: Progress) -> int:
     """Return how many steps fit into a time, by a few steps with weights that are thrown away."""
     learner = make_learner(trainee, learn)
-    started = 0.0
-    for step in range(_WARM_UP + _TRIAL_STEPS):
-        if step == _WARM_UP:
-            started = time.perf_counter()
-        progress("trial", step / (_WARM_UP + _TRIAL_STEPS), "how fast this machine is")
-        trainee.loss(learner.network.train(), step).backward()  # type: ignore[no-untyped-call]
-        learner.network.zero_grad()
-    seconds = (time.perf_counter() - started) / _TRIAL_STEPS
+    moments: list[float] = []
+
+    def after_step(step: int, steps: int, loss: float) -> None:
+        moments.append(time.perf_counter())
+        progress("trial", step / steps, "how fast this machine is")
+
+    fit(
+        learner,
+        lambda step: _gradients(trainee, learner, step),
+        schedule_of(learn),
+        _WARM_UP + _TRIAL_STEPS,
+        report=after_step,
+        after=learner.update,
+    )
+    seconds = (moments[-1] - moments[_WARM_UP - 1]) / _TRIAL_STEPS
     return max(1, int(60 * minutes / seconds))
+
+
+def _gradients(trainee: Trainee, learner: Learner, step: int) -> float:
+    """Compute the gradients of a step, and return its loss."""
+    loss = trainee.loss(learner.network.train(), step)
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+    return float(loss.detach())
 
 
 class _Watch:

@@ -63,6 +63,10 @@ class TeacherHand:
         """The likelier side."""
         return "Right" if self.right >= 0.5 else "Left"
 
+    def tracking_region(self) -> Rect:
+        """Return where tracking would look for this hand in the next frame."""
+        return region_from_landmarks(self.keypoints)
+
     @property
     def disagreement(self) -> float:
         """Mean spread over the keypoints, in palm lengths."""
@@ -115,14 +119,18 @@ class Teacher:
             boxes: (n, 4) of known hands as fractions, each of which is looked at more closely.
         """
         hands: list[TeacherHand] = []
-        for view in _views(image, boxes):
-            for region in self._regions(image, view):
-                hand = self._look_well(image, region)
-                if hand is not None and not any(_is_same(hand, other) for other in hands):
-                    hands.append(hand)
+        for region in self.regions(image, boxes):
+            hand = self._look_well(image, region)
+            if hand is not None and not any(_is_same(hand, other) for other in hands):
+                hands.append(hand)
         return hands
 
-    def _regions(self, image: Image, view: Rect) -> Iterator[Rect]:
+    def regions(self, image: Image, boxes: NDArray[np.float64] | None = None) -> Iterator[Rect]:
+        """Give the regions around all palms that the pack finds, in whole and closer views, as :meth:`label`."""
+        for view in _views(image, boxes):
+            yield from self._regions_in(image, view)
+
+    def _regions_in(self, image: Image, view: Rect) -> Iterator[Rect]:
         raw, logits = run_on_crop(self._palm, image, view, border="black")
         geometry = self._pack.palm_geometry
         palms = decode_palms(
@@ -133,14 +141,14 @@ class Teacher:
 
     def _look_well(self, image: Image, region: Rect) -> TeacherHand | None:
         """Look once to centre the region as tracking does, then several times from there."""
-        first = self._look(image, region)
+        first = self.look(image, region)
         if first.presence < HAND_SCORE:
             return None
-        centred = region_from_landmarks(first.keypoints)
+        centred = first.tracking_region()
         if not 8 < centred.width < 8 * max(image.shape[:2]):
             return None
         looks = [
-            self._look(image, replace(centred, **_turned(centred, turn, scale)))
+            self.look(image, replace(centred, **_turned(centred, turn, scale)))
             for turn, scale in _TURNS
         ]
         looks.append(self._look_mirrored(image, centred))
@@ -148,7 +156,8 @@ class Teacher:
             return None
         return _combined(looks)
 
-    def _look(self, image: Image, region: Rect) -> TeacherHand:
+    def look(self, image: Image, region: Rect) -> TeacherHand:
+        """Return what the landmark model says of one region, however low its presence."""
         raw, presence, handedness, world = run_on_crop(
             self._landmark, image, region, border="replicate"
         )[:4]
@@ -166,7 +175,7 @@ class Teacher:
         width = image.shape[1]
         mirrored = np.ascontiguousarray(image[:, ::-1])
         there = replace(region, x=width - 1 - region.x, angle=-region.angle)
-        look = self._look(mirrored, there)
+        look = self.look(mirrored, there)
         turned_back = look.keypoints.copy()
         turned_back[:, 0] = width - 1 - turned_back[:, 0]
         return replace(

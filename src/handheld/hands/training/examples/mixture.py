@@ -28,6 +28,7 @@ from handheld.hands.training.examples.crops import (
     with_changes,
 )
 from handheld.hands.training.examples.labelling import TeacherHand, read_labels
+from handheld.hands.training.examples.mistakes import read_mistakes
 from handheld.hands.training.examples.photos import (
     SINGLE,
     SPLITS,
@@ -55,6 +56,12 @@ _MARGIN = 16
 RENDERED_JITTER = Jitter(shift=0.02, scale=0.06, turn=0.10)
 """Beside that of the renderer, so that a crop looks different each time."""
 
+_MISTAKEN = 0.5
+"""Share of the crops without a hand that show what a pack took for one, if that is known."""
+
+MISTAKE_JITTER = Jitter(shift=0.08, scale=0.15, turn=0.3)
+"""Wider than a hand's: what is no hand at all stays none however it is cut."""
+
 _MOVED_OFF = 0.3
 """Share of the crops without a hand that are cut beside a hand: half hands, arms, the wrist."""
 
@@ -71,6 +78,20 @@ class PhotoHand(NamedTuple):
     picture: int
     hand: LabelledHand
     group: str
+
+
+class Mistake(NamedTuple):
+    """What a pack took for a hand.
+
+    Attributes:
+        in_photo: whether it is in a photo of the store, or in a picture without hands.
+        picture: position in that store.
+        region: in pixels of the stored picture.
+    """
+
+    in_photo: bool
+    picture: int
+    region: Rect
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +138,7 @@ class PhotoHands:
         hands: those that can be trusted.
         empty_store: of the pictures without any hand.
         empty: their positions.
+        mistakes: what a pack took for hands in either.
     """
 
     photos: list[Photo]
@@ -124,6 +146,7 @@ class PhotoHands:
     hands: dict[Split, list[PhotoHand]]
     empty_store: PixelStore
     empty: dict[Split, list[int]]
+    mistakes: dict[Split, list[Mistake]]
 
     @cached_property
     def single(self) -> dict[Split, list[PhotoHand]]:
@@ -152,7 +175,11 @@ class LabelLimits:
 
 
 def read_photo_hands(
-    data: Path, labels: Path, cache: Path, limits: LabelLimits | None = None
+    data: Path,
+    labels: Path,
+    cache: Path,
+    limits: LabelLimits | None = None,
+    mistakes: Path | None = None,
 ) -> PhotoHands:
     """Read photos, their pseudo-labels and the pictures without hands.
 
@@ -161,6 +188,7 @@ def read_photo_hands(
         labels: JSON lines of ``pseudo_label``.
         cache: folder where decoded pictures are kept.
         limits: on the teacher's answers.
+        mistakes: JSON lines of ``find_mistakes``, if there are any.
 
     Raises:
         InputError: a folder, a photo or the labels are missing or damaged; by name.
@@ -175,7 +203,7 @@ def read_photo_hands(
     for index, photo in enumerate(photos):
         scale = store.scale(index)
         for answer in labelled.get(photo.name, []):
-            hand = _trusted(answer, photo, scale, limits)
+            hand = _trusted(answer, photo, store.shapes[index], scale, limits)
             if hand is not None:
                 hands[photo.split].append(PhotoHand(index, hand, photo.name.partition("/")[0]))
     if not hands["train"]:
@@ -184,9 +212,22 @@ def read_photo_hands(
         )
     empty_store = _open_empty(data, cache)
     empty: dict[Split, list[int]] = {split: [] for split in SPLITS}
+    places = {f"photos/{photo.name}": (True, i, photo.split) for i, photo in enumerate(photos)}
     for index, name in enumerate(empty_store.names):
         empty[split_of(name)].append(index)
-    return PhotoHands(photos, store, hands, empty_store, empty)
+        places[name] = (False, index, split_of(name))
+    wrong: dict[Split, list[Mistake]] = {split: [] for split in SPLITS}
+    for name, regions in (read_mistakes(mistakes) if mistakes else {}).items():
+        if (entry := places.get(name)) is not None:
+            in_photo, index, split = entry
+            scale = (store if in_photo else empty_store).scale(index)
+            wrong[split] += [Mistake(in_photo, index, _scaled(region, scale)) for region in regions]
+    return PhotoHands(photos, store, hands, empty_store, empty, wrong)
+
+
+def _scaled(region: Rect, scale: float) -> Rect:
+    side = region.width * scale
+    return Rect(region.x * scale, region.y * scale, side, side, region.angle)
 
 
 def _open_empty(data: Path, cache: Path) -> PixelStore:
@@ -199,10 +240,21 @@ def _open_empty(data: Path, cache: Path) -> PixelStore:
     return open_store(cache / "empty.pixels", names, lambda i: read_image(paths[i]))
 
 
+_TIPS = (4, 8)
+"""Of thumb and index finger, which ``Photo.tips`` has."""
+
+
 def _trusted(
-    answer: TeacherHand, photo: Photo, scale: float, limits: LabelLimits
+    answer: TeacherHand,
+    photo: Photo,
+    shape: NDArray[np.int64],
+    scale: float,
+    limits: LabelLimits,
 ) -> LabelledHand | None:
-    """Return the teacher's answer as labels in pixels of the stored picture, if it is sure enough of it."""
+    """Return the teacher's answer as labels in pixels of the stored picture, if it is sure enough of it.
+
+    Tips that were set by hand replace the teacher's.
+    """
     keypoints = answer.keypoints * np.float32(scale)
     palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
     if answer.disagreement > limits.disagreement or palm < limits.palm:
@@ -211,6 +263,8 @@ def _trusted(
     if unsure[list(LANDMARK_RULE.subset)].any():
         return None  # it could not be said where to cut
     keypoints[unsure] = np.nan
+    if photo.tips is not None:
+        _set_tips(keypoints, photo.tips, shape, palm)
     certain = max(answer.right, 1 - answer.right) >= limits.certain
     return LabelledHand(
         keypoints=keypoints,
@@ -219,6 +273,22 @@ def _trusted(
         handedness=answer.handedness if certain else None,
         person=photo.person,
     )
+
+
+def _set_tips(
+    keypoints: NDArray[np.float32],
+    tips: NDArray[np.float64],
+    shape: NDArray[np.int64],
+    palm: float,
+) -> None:
+    """Put the tips where a person saw them, in place; far from the teacher's they are of another hand."""
+    height, width = shape
+    # Fractions count from the picture's corner, keypoints from the first pixel's middle.
+    seen = tips * (width, height) - 0.5
+    rows = list(_TIPS)
+    apart = np.linalg.norm(keypoints[rows, :2] - seen, axis=1)
+    if np.nanmin(apart, initial=np.inf) < palm:
+        keypoints[rows, :2] = seen
 
 
 @dataclass(frozen=True)
@@ -233,6 +303,7 @@ class CropMixture:
         batch: crops in a batch.
         arm: "mixed", "real" or "rendered" hands.
         empty: share of crops without a hand.
+        mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is half of the crops without.
         seed: of everything random.
         limits: on the teacher's answers.
         pool: different rendered crops; each takes 60 kB of disk.
@@ -245,6 +316,7 @@ class CropMixture:
     batch: int = 64
     arm: str = "mixed"
     empty: float = 0.15
+    mistakes: Path | None = None
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
     pool: int = 40_000
@@ -270,7 +342,7 @@ class CropMixture:
     @cached_property
     def photos(self) -> PhotoHands:
         """The photos, opened in the process that asks."""
-        return read_photo_hands(self.data, self.labels, self.cache, self.limits)
+        return read_photo_hands(self.data, self.labels, self.cache, self.limits, self.mistakes)
 
     @cached_property
     def rendered(self) -> RenderPool:
@@ -336,6 +408,12 @@ def example_without_hand(
     photos: PhotoHands, split: Split, size: int, rng: np.random.Generator
 ) -> CropExample:
     """Cut something of a split that is no hand, or so little of one that it must not be followed."""
+    mistakes = photos.mistakes[split]
+    if mistakes and rng.random() < _MISTAKEN:
+        mistake = mistakes[int(rng.integers(len(mistakes)))]
+        pixels = (photos.store if mistake.in_photo else photos.empty_store)[mistake.picture]
+        region = MISTAKE_JITTER.applied(mistake.region, rng)
+        return empty_crop(pixels, region, size, rng, group="mistake")
     singles = photos.single[split]
     if singles and rng.random() < _MOVED_OFF:
         entry = singles[int(rng.integers(len(singles)))]

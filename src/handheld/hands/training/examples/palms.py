@@ -22,6 +22,7 @@ from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
 from handheld.hands.training.render.sources import open_sources
 from handheld.hands.training.render.studio import SceneOptions, Studio
+from handheld.media import Rect
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -35,6 +36,9 @@ _MOSAIC_SHARE = 0.25
 
 _SCENE_SIZE = (192, 256)
 """Height and width of rendered scenes, pixels."""
+
+_MIDDLE = 0.5
+"""Share of a region's side that its palm takes, about: regions are 2.6 palms wide."""
 
 _HIDDEN = 0.25
 """Share of a rendered hand's keypoints that must be seen for it to be found; of less nothing is taught."""
@@ -53,6 +57,7 @@ class PalmScene:
         keypoints: (n, 7, 2) fractions.
         ignored: (m, 4) boxes, likewise, in which nothing is taught.
         complete: whether all that is in no box is background.
+        background: (k, 4) boxes that are background in any case.
     """
 
     pixels: NDArray[np.uint8]
@@ -60,6 +65,7 @@ class PalmScene:
     keypoints: Floats
     ignored: Floats
     complete: bool
+    background: Floats = field(default_factory=lambda: np.empty((0, 4), np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +78,7 @@ class PalmPicture:
         ignored: (m, 4) boxes x0, y0, x1, y1 in pixels of hands of which nothing more is known.
         complete: whether there are no other hands.
         group: the set, for reports.
+        background: (k, 4) boxes, likewise, of what a pack took for a hand.
     """
 
     pixels: NDArray[np.uint8]
@@ -79,6 +86,7 @@ class PalmPicture:
     ignored: NDArray[np.float64]
     complete: bool
     group: str = ""
+    background: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
 
 
 def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPicture]]:
@@ -90,6 +98,10 @@ def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPictu
     by_photo: dict[int, list[LabelledHand]] = {}
     for entry in photos.hands[split]:
         by_photo.setdefault(entry.picture, []).append(entry.hand)
+    mistaken: dict[int, list[Rect]] = {}
+    for mistake in photos.mistakes[split]:
+        if mistake.in_photo:
+            mistaken.setdefault(mistake.picture, []).append(mistake.region)
     pictures = []
     for index, hands in sorted(by_photo.items()):
         photo = photos.photos[index]
@@ -102,9 +114,17 @@ def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPictu
             ignored=np.array(unlabelled, np.float64).reshape(-1, 4),
             complete=photo.complete or group in one_hand,
             group=group,
+            background=_boxes_of(mistaken.get(index, [])),
         )
         pictures.append((index, picture))
     return pictures
+
+
+def _boxes_of(regions: Sequence[Rect]) -> NDArray[np.float64]:
+    """Return the upright boxes (n, 4) of the middles of regions, x0, y0, x1, y1."""
+    sides = [(one.x, one.y, _MIDDLE * one.width / 2) for one in regions]
+    rows = [(x - half, y - half, x + half, y + half) for x, y, half in sides]
+    return np.array(rows, np.float64).reshape(-1, 4)
 
 
 def _in_pixels(boxes: NDArray[np.float64] | None, shape: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -143,6 +163,7 @@ class Canvas:
     boxes: list[Floats] = field(default_factory=list)
     keypoints: list[Floats] = field(default_factory=list)
     ignored: list[Floats] = field(default_factory=list)
+    background: list[Floats] = field(default_factory=list)
     complete: bool = True
 
     def lay(
@@ -179,6 +200,8 @@ class Canvas:
             self._add(hand, matrix, area)
         for box in picture.ignored:
             self.ignored.append(self._fractions(_moved_box(box, matrix)))
+        for box in picture.background:
+            self.background.append(self._fractions(_moved_box(box, matrix)))
 
     def _add(
         self, hand: LabelledHand, matrix: NDArray[np.float64], area: tuple[int, int, int, int]
@@ -217,6 +240,7 @@ class Canvas:
             keypoints=np.array(self.keypoints, np.float32).reshape(-1, 7, 2),
             ignored=np.array(self.ignored, np.float32).reshape(-1, 4),
             complete=self.complete,
+            background=np.array(self.background, np.float32).reshape(-1, 4),
         )
 
 
@@ -259,7 +283,7 @@ class PalmMixture:
     """Batches of scenes, by their step; see ``mixture.CropMixture`` for what is the same.
 
     Attributes:
-        data, labels, cache, limits, pool, seed: as there.
+        data, labels, cache, mistakes, limits, pool, seed: as there.
         size: side of a scene, pixels.
         batch: scenes in a batch.
         whole_hands: whether boxes are around hands, not palms.
@@ -269,6 +293,7 @@ class PalmMixture:
     data: Path
     labels: Path
     cache: Path
+    mistakes: Path | None = None
     size: int = 192
     batch: int = 32
     whole_hands: bool = False
@@ -290,7 +315,7 @@ class PalmMixture:
     @cached_property
     def photos(self) -> PhotoHands:
         """The photos, opened in the process that asks."""
-        return read_photo_hands(self.data, self.labels, self.cache, self.limits)
+        return read_photo_hands(self.data, self.labels, self.cache, self.limits, self.mistakes)
 
     @cached_property
     def scenes(self) -> RenderPool:
@@ -415,13 +440,14 @@ def mirrored_scene(scene: PalmScene) -> PalmScene:
     boxes = scene.boxes.copy()
     keypoints = scene.keypoints.copy()
     ignored = scene.ignored.copy()
+    background = scene.background.copy()
     last = (size - 1) / size
     boxes[:, 0] = last - boxes[:, 0]
     keypoints[..., 0] = last - keypoints[..., 0]
     ignored[:, 0] = last - ignored[:, 0]
-    return PalmScene(
-        np.ascontiguousarray(scene.pixels[:, ::-1]), boxes, keypoints, ignored, scene.complete
-    )
+    background[:, 0] = last - background[:, 0]
+    pixels = np.ascontiguousarray(scene.pixels[:, ::-1])
+    return PalmScene(pixels, boxes, keypoints, ignored, scene.complete, background)
 
 
 def letterboxed(picture: PalmPicture, size: int, *, whole_hands: bool) -> PalmScene:

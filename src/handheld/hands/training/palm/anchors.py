@@ -62,6 +62,8 @@ class AnchorGrid:
         values = np.zeros((count, VALUES), np.float32)
         sides = np.ones(count, np.float32)
         nearest = np.full(count, np.inf, np.float32)
+        for box in scene.background * self.size:
+            labels[self._within(box, 0.5)] = 0
         for box in scene.ignored * self.size:
             labels[self._within(box, _SURROUNDINGS)] = -1
         for box, keypoints in zip(
