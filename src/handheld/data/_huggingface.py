@@ -122,9 +122,7 @@ def _label_and_texts(
 ) -> tuple[_Column, Sequence[_Column]]:
     """Return the column of the labels and those of the texts, of columns that may be labels."""
     likely = _likely(columns)
-    label = options.label_column or None
-    if label is None and len(likely) == 1:
-        label = likely[0].name
+    label = options.label_column or _only_name(likely)
     # A number is no text, and a label only where its name or somebody says so.
     names = {label, *(column.name for column in likely)}
     usable = [column for column in columns if column.holds == "text" or column.name in names]
@@ -135,6 +133,10 @@ def _label_and_texts(
             f"{location}: nothing says which of {_described(columns)} are label and text: {HELP}"
         )
     return usable[chosen.label], [usable[index] for index in chosen.texts]
+
+
+def _only_name(columns: Sequence[_Column]) -> str | None:
+    return columns[0].name if len(columns) == 1 else None
 
 
 def _check_said(columns: Sequence[_Column], options: LoadOptions, location: str) -> None:

@@ -102,12 +102,13 @@ def _read(
     columns = _columns(table, said, path, doubt=classes is None)
     if columns.has_header and not table.names:
         rows = rows[1:]
-    known = None if classes is None or keep_unknown else frozenset(classes)
+    known = frozenset(classes or ())
+    takes_all = classes is None or keep_unknown
     labels: list[str] = []
     texts: list[str] = []
     skipped: list[Skipped] = []
     for row, label, text in _fields(rows, columns, table, path):
-        if label and text and (known is None or label in known):
+        if label and text and (takes_all or label in known):
             labels.append(label)
             texts.append(text)
         elif not row.is_blank:  # which nobody would miss

@@ -80,10 +80,15 @@ def draw_curves(
         elements.append(_line(number, name, curve, x, y))
     for words, value in (marks or {}).items():
         elements.append(_MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words))
-    described = [
-        f"{name}: from {curve[0][1]:.3g} to {curve[-1][1]:.3g}" for name, curve in thinned.items()
-    ]
-    return svg(title, "; ".join(described), width, height, elements)
+    return svg(title, _description(thinned), width, height, elements)
+
+
+def _description(curves: Mapping[str, Curve]) -> str:
+    """Return where each curve begins and ends, for who cannot see it."""
+    phrases = []
+    for name, curve in curves.items():
+        phrases.append(f"{name}: from {curve[0][1]:.3g} to {curve[-1][1]:.3g}")
+    return "; ".join(phrases)
 
 
 def _value_axis(values: Sequence[float], height: int, *, zero: bool) -> Axis:

@@ -99,13 +99,18 @@ class Unpacking:
                 'expected a name of printable characters without \\ : * ? " < > |, got another',
                 name,
             )
-        longest = max(len(step.encode()) for step in steps)
-        if longest > _MAX_NAME or len(name.encode()) > _MAX_PATH or len(steps) > _MAX_DEPTH:
+        if len(name.encode()) > _MAX_PATH or _is_too_long(steps):
             raise self.reject(
                 f"expected names of at most {_MAX_NAME} bytes, at most {_MAX_DEPTH} folders deep",
                 name,
             )
         return steps
+
+
+def _is_too_long(steps: list[str]) -> bool:
+    if len(steps) > _MAX_DEPTH:
+        return True
+    return any(len(step.encode()) > _MAX_NAME for step in steps)
 
 
 def _is_plain(step: str) -> bool:
