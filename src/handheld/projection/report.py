@@ -33,7 +33,7 @@ _WIDTH = 528  # pixels of a chart
 
 
 @dataclass(frozen=True)
-class Mistake:
+class TextMistake:
     """A text that was answered wrongly."""
 
     text: str
@@ -103,7 +103,7 @@ def recalls(judged: TextJudgement) -> list[Recall]:
     return sorted(rows, key=lambda row: (row.share, -row.count, row.label))
 
 
-def mistakes(judged: TextJudgement) -> list[Mistake]:
+def mistakes(judged: TextJudgement) -> list[TextMistake]:
     """Return the texts that were answered wrongly, the surest first."""
     known = judged.data.known
     wrong = np.flatnonzero(~judged.right)
@@ -113,7 +113,7 @@ def mistakes(judged: TextJudgement) -> list[Mistake]:
         text = _short(str(known.inputs[number]))
         true = known.classes[known.labels[number]]
         answered = known.classes[judged.answered[number]]
-        rows.append(Mistake(text, true, answered, float(judged.shares[number])))
+        rows.append(TextMistake(text, true, answered, float(judged.shares[number])))
     return rows
 
 
