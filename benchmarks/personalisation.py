@@ -50,10 +50,10 @@ def main() -> None:
     deals = {
         "two classes a user": partitions.by_shards(labels, USERS, seed=0),
         "Dirichlet, 0.1": partitions.by_dirichlet_shares(
-            labels, USERS, alpha=0.1, seed=0, least=LEAST
+            labels, USERS, alpha=0.1, seed=0, min_examples=LEAST
         ),
         "Dirichlet, 1": partitions.by_dirichlet_shares(
-            labels, USERS, alpha=1.0, seed=0, least=LEAST
+            labels, USERS, alpha=1.0, seed=0, min_examples=LEAST
         ),
     }
     rows = [row_of(name, examples, deal, given) for name, deal in deals.items()]
@@ -101,7 +101,7 @@ def cut(deal: Partition) -> tuple[Partition, Partition]:
         at = max(1, round(TESTED * len(own)))
         parts[0].append(own[at:])
         parts[1].append(own[:at])
-    return partitions.of_parts(parts[0]), partitions.of_parts(parts[1])
+    return partitions.from_indices(parts[0]), partitions.from_indices(parts[1])
 
 
 if __name__ == "__main__":

@@ -309,7 +309,7 @@ class Lesson:
 
 
 def schedule(epochs: float) -> Schedule:
-    return Schedule(epochs, batch=BATCH, rate=0.001, rise=0.1, decay=0.01, optimiser="adam")
+    return Schedule(epochs, batch=BATCH, rate=0.001, warmup=0.1, decay=0.01, optimiser="adam")
 
 
 def seeded(make: Any, seed: int) -> Any:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from handheld.config import find
-from handheld.data.users.partitions import of_parts
+from handheld.data.users.partitions import from_indices
 from handheld.federated.learning import Examples, Users
 from handheld.hands.training.render.convention import keypoints_of
 from handheld.hands.training.render.mesh import HandMesh, load_mesh, shaped
@@ -29,7 +29,9 @@ def users() -> tuple[Users, Examples]:
     everybody = [person(mesh, rng) for _ in range(PEOPLE + JUDGES)]
     inputs, targets = (np.concatenate([one[part] for one in everybody]) for part in (0, 1))
     own = PEOPLE * EACH
-    dealt = of_parts([np.arange(number * EACH, (number + 1) * EACH) for number in range(PEOPLE)])
+    dealt = from_indices(
+        [np.arange(number * EACH, (number + 1) * EACH) for number in range(PEOPLE)]
+    )
     return Users(Examples(inputs[:own], targets[:own]), dealt), Examples(
         inputs[own:], targets[own:]
     )

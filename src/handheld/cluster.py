@@ -1,7 +1,9 @@
-"""A Ray cluster to run on: found, or started on this machine and stopped again. What runs there is for the rooms to say.
+"""A Ray cluster to run on: found, or started on this machine and stopped again.
 
-A cluster runs what its drivers tell it: whoever may connect to one owns its machines. All of them need the same version of
-this package.
+What runs there is for the rooms to say.
+
+A cluster runs what its drivers tell it: whoever may connect to one owns its machines. All of them
+need the same version of this package.
 """
 
 import logging
@@ -13,25 +15,25 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 from handheld.errors import InputError, MissingDependencyError
 
-_CONNECT_SECONDS = 10.0
-_TOKEN = secrets.token_hex(
-    32
-)  # one for the life of this process: Ray keeps the first that it reads
+_CONNECT_SECONDS = 10.0  # enough for a network far away
+
+# One for the life of this process: Ray keeps the first that it reads.
+_TOKEN = secrets.token_hex(32)
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
-    """Connect to a cluster, or start one on this machine that leaves nothing behind; give Ray's module.
+    """Connect to a cluster, or start one on this machine that leaves nothing behind; give Ray's
+    module.
 
     Args:
-        address: of the cluster, such as ``10.0.0.1:6379``; without one a cluster on this machine is started and stopped. In a
-            process that is connected already, that connection is used.
+        address: of the cluster, such as ``10.0.0.1:6379``; without one a cluster on this machine is
+            started and stopped. In a process that is connected already, that connection is used.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -41,26 +43,27 @@ def connected(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    options: dict[str, Any] = {
-        "address": address or "local",
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-    }
-    folder = (
-        None if address else Path(tempfile.mkdtemp(prefix="ray-"))
-    )  # short: sockets lie in it, and their paths are limited
-    if folder is not None:
-        options |= {"include_dashboard": False, "_temp_dir": str(folder)}
+    if address:
+        with _started(ray, {"address": address}):
+            yield ray
+        return
+    # A short name: sockets lie in the folder, and their paths are limited.
+    folder = tempfile.mkdtemp(prefix="ray-")
+    options = {"address": "local", "include_dashboard": False, "_temp_dir": folder}
     try:
-        with _guarded() if folder is not None else nullcontext():
-            try:
-                _start(ray, options)
-                yield ray
-            finally:
-                ray.shutdown()
+        with _guarded(), _started(ray, options):
+            yield ray
     finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _started(ray: Any, options: Mapping[str, Any]) -> Iterator[None]:
+    try:
+        _start(ray, {"log_to_driver": False, "logging_level": logging.ERROR, **options})
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _start(ray: Any, options: Mapping[str, Any]) -> None:
@@ -69,7 +72,8 @@ def _start(ray: Any, options: Mapping[str, Any]) -> None:
         if port.isdigit():  # Ray itself tries for minutes
             socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
         with warnings.catch_warnings():
-            # Compiling has loaded JAX, which warns of forks; what Ray forks becomes another program at once.
+            # Compiling has loaded JAX, which warns of forks; what Ray forks becomes another program
+            # at once.
             warnings.filterwarnings(
                 "ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning
             )
@@ -84,7 +88,8 @@ def _start(ray: Any, options: Mapping[str, Any]) -> None:
 def _guarded() -> Iterator[None]:
     """Let only this process and those it starts into a cluster, and these import what this one can.
 
-    Ray sets the mode itself, unless it is set, once there is a token; without one it would put one into the user's home.
+    Ray sets the mode itself, unless it is set, once there is a token; without one it would put one
+    into the user's home.
     """
     names = ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE", "PYTHONPATH")
     before = {name: os.environ[name] for name in names if name in os.environ}
@@ -99,10 +104,12 @@ def _guarded() -> Iterator[None]:
 
 
 def ray_module() -> Any:
-    """Return Ray's module, connected or not. Raises :class:`MissingDependencyError` where it is not installed."""
-    os.environ.setdefault(
-        "RAY_USAGE_STATS_ENABLED", "0"
-    )  # it would call home; read when it is imported and started
+    """Return Ray's module, connected or not.
+
+    Raises :class:`MissingDependencyError` where it is not installed.
+    """
+    # It would call home; read when it is imported and started.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -115,4 +122,7 @@ def ray_module() -> Any:
 def saying_most(text: str) -> str:
     """Return the line that says most: of a module that a machine lacks, or else the first."""
     lines = text.strip().splitlines() or [""]
-    return next((line.strip() for line in lines if "No module named" in line), lines[0])
+    for line in lines:
+        if "No module named" in line:
+            return line.strip()
+    return lines[0]

@@ -1,4 +1,4 @@
-"""What configurations of all rooms share: tables that become values, files and functions that they name."""
+"""What configurations of all rooms share: tables that become values, and what these name."""
 
 import importlib
 import os
@@ -12,15 +12,18 @@ from handheld.errors import InputError
 
 
 def factory(name: str, folder: Path) -> Callable[..., Any]:
-    """Import a function by ``package.module:function``; modules are also looked for in a folder, after all others.
+    """Import a function by ``package.module:function``.
 
-    The folder stays on the module search path, for the processes that a run starts. Raises :class:`InputError`.
+    Modules are also looked for in a folder, after all others. The folder stays on the module search
+    path, for the processes that a run starts. Raises :class:`InputError`.
     """
     module, _, attribute = name.partition(":")
-    if (place := str(folder.resolve())) not in sys.path:
-        sys.path.append(place)
+    resolved = str(folder.resolve())
+    # Last, so that a file called json.py there is not taken for Python's own.
+    if resolved not in sys.path:
+        sys.path.append(resolved)
     try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             f"no factory {name!r} ({error}): expected package.module:function"
@@ -29,63 +32,84 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
         raise InputError(
             f"no factory {name!r} ({type(error).__name__}: {error}): mend the module {module}"
         ) from error
-    if not callable(found):
-        raise InputError(f"{name} is a {type(found).__name__}, expected a function")
-    return found
+    if not callable(function):
+        raise InputError(f"{name} is a {type(function).__name__}, expected a function")
+    return function
 
 
 def find(path: str, folder: Path) -> Path:
-    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or from the working folder."""
+    """Return where a path of a configuration leads.
+
+    It begins at the configuration's folder, at ``HANDHELD_DATA``, or at the working folder.
+    """
     data = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
-    for place in (folder / path, data / path, Path(path)):
-        if place.exists():
-            return place
+    # From the nearest on: a file beside the configuration is what its writer meant.
+    for candidate in (folder / path, data / path, Path(path)):
+        if candidate.exists():
+            return candidate
     raise InputError(
-        f"no {path} in {folder}, nor in HANDHELD_DATA ({data}), nor in the working folder ({Path.cwd()}): name where it is"
+        f"no {path} in {folder}, nor in HANDHELD_DATA ({data}), nor in the working folder "
+        f"({Path.cwd()}): name where it is"
     )
 
 
-def from_table(kind: type[Any], table: Any, where: str, **fixed: Any) -> Any:
-    """Build a dataclass from a table of a configuration. Raises :class:`InputError` for entries that it does not have."""
+def from_table(target: type[Any], table: Any, location: str, **fixed: Any) -> Any:
+    """Build a dataclass from a table of a configuration.
+
+    Args:
+        target: the dataclass; what its fields hold may be dataclasses, tuples, texts and numbers.
+        table: as TOML or JSON have it.
+        location: of messages: the entry that the table is.
+        fixed: values of fields that the table may not say.
+
+    Raises:
+        InputError: entries that it does not have, of other types, or a missing one.
+    """
     if not isinstance(table, dict):
-        raise InputError(f"{where}: expected a table, got {table!r}")
-    hints, known = get_type_hints(kind), {f.name for f in fields(kind)} - fixed.keys()
+        raise InputError(f"{location}: expected a table, got {table!r}")
+    hints = get_type_hints(target)
+    known = {field.name for field in fields(target)} - fixed.keys()
     values = dict(fixed)
     for key, value in table.items():
         if key not in known:
-            raise InputError(f"{where}: no entry {key!r}; expected {', '.join(sorted(known))}")
-        values[key] = _typed(hints[key], value, f"{where}.{key}".lstrip("."))
-    needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
-    if missing := [name for name in needed if name not in values]:
-        raise InputError(f"{where}: entry {missing[0]!r} is missing")
-    return kind(**values)
+            raise InputError(f"{location}: no entry {key!r}; expected {', '.join(sorted(known))}")
+        values[key] = _typed(hints[key], value, f"{location}.{key}".lstrip("."))
+    for field in fields(target):
+        is_needed = field.default is MISSING and field.default_factory is MISSING
+        if is_needed and field.name not in values:
+            raise InputError(f"{location}: entry {field.name!r} is missing")
+    return target(**values)
 
 
-def _typed(wanted: Any, value: Any, where: str) -> Any:
-    if hasattr(wanted, "__dataclass_fields__"):
-        return from_table(wanted, value, where)
-    if get_origin(wanted) is tuple:
-        inner = get_args(wanted)[0]
-        parts = [_number(inner, part) for part in value] if isinstance(value, list) else [None]
-        if not all(isinstance(part, inner) and not isinstance(part, bool) for part in parts):
-            raise InputError(
-                f"{where}: expected a list of {getattr(inner, '__name__', inner)}, got {value!r}"
-            )
-        return tuple(parts)
-    options = get_args(wanted) or (wanted,)
+def _typed(hint: Any, value: Any, location: str) -> Any:
+    """Return a value as a field's type hint says. Raises :class:`InputError`."""
+    if hasattr(hint, "__dataclass_fields__"):
+        return from_table(hint, value, location)
+    if get_origin(hint) is tuple:
+        return _typed_tuple(get_args(hint)[0], value, location)
+    options = get_args(hint) or (hint,)
     if isinstance(value, list):
         for option in options:
             if get_origin(option) is tuple:
-                return _typed(option, value, where)
+                return _typed(option, value, location)
     if float in options:
         value = _number(float, value)
-    if not any(type(value) is option for option in options):
-        raise InputError(
-            f"{where}: expected {' or '.join(option.__name__ for option in options)}, got {value!r}"
-        )
+    # Not isinstance: True is an int, and nobody means it as one.
+    if type(value) not in options:
+        expected = " or ".join(option.__name__ for option in options)
+        raise InputError(f"{location}: expected {expected}, got {value!r}")
     return value
 
 
-def _number(wanted: Any, value: Any) -> Any:
-    """Return a whole number as a float where one is wanted: TOML tells 1 from 1.0."""
-    return float(value) if wanted is float and type(value) is int else value
+def _typed_tuple(inner: Any, value: Any, location: str) -> tuple[Any, ...]:
+    entries = [_number(inner, entry) for entry in value] if isinstance(value, list) else [None]
+    for entry in entries:
+        if isinstance(entry, bool) or not isinstance(entry, inner):
+            name = getattr(inner, "__name__", inner)
+            raise InputError(f"{location}: expected a list of {name}, got {value!r}")
+    return tuple(entries)
+
+
+def _number(hint: Any, value: Any) -> Any:
+    """Return a whole number as a float where one is expected: TOML tells 1 from 1.0."""
+    return float(value) if hint is float and type(value) is int else value

@@ -1,4 +1,7 @@
-"""Files and folders that appear whole or not at all; what is no regular file (a device, a pipe) is written into."""
+"""Files and folders that appear whole or not at all.
+
+What is no regular file (a device, a pipe) is written into.
+"""
 
 import errno
 import io
@@ -26,10 +29,20 @@ STANDARD_OUTPUT = "-"
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-_MODE = 0o666  # less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all threads
-_UNSAYABLE = "backslashreplace"  # of a file's name that is no text: \\udcff, which JSON reads as the name that it was
-_STEM = 100  # letters of a name that a temporary name begins with: file systems end at 255 bytes
-_LOOK_AT = 1000  # entries of a folder that are looked through for what killed processes left: not all of a hundred thousand
+
+# Less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all
+# threads.
+_MODE = 0o666
+
+# Of a file's name that is no text: \\udcff, which JSON reads as the name that it was.
+_UNSAYABLE = "backslashreplace"
+
+# Letters of a name that a temporary name begins with: file systems end at 255 bytes.
+_MAX_STEM = 100
+
+# Entries of a folder that are looked through for what killed processes left: not all of a hundred
+# thousand.
+_MAX_ENTRIES = 1000
 _OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
 
 
@@ -37,20 +50,24 @@ _OPEN_FILES = re.compile(r"/dev/(std(in|out|err)|fd/.*)|/proc/(self|\d+)/fd/.*")
 def atomic_path(
     path: str | os.PathLike[str], *, mode: int | None = None, durable: bool = True
 ) -> Iterator[Path]:
-    """Give a temporary path with the same suffix, which becomes ``path`` at the end, and is removed on an error.
+    """Give a temporary path with the same suffix, which becomes ``path`` at the end, and is removed
+    on an error.
 
-    A link is followed, and a file that is there keeps its mode and owner. What is no regular file (a device, a pipe,
-    ``/dev/stdout``) is not replaced: at the end all is written into it. What a killed process left beside ``path`` is removed.
+    A link is followed, and a file that is there keeps its mode and owner. What is no regular file
+    (a device, a pipe, ``/dev/stdout``) is not replaced: at the end all is written into it. What a
+    killed process left beside ``path`` is removed.
 
     Args:
         path: to be written; folders are made.
-        mode: permissions of the file, such as 0o600 for what is private; by default those of the file that is there, or
-            the usual ones.
-        durable: the content is on the disk before the name leads to it, so that a power cut leaves the old file or the
-            new one, never an empty one. It takes some milliseconds; False for what may be lost.
+        mode: permissions of the file, such as 0o600 for what is private; by default those of the
+            file that is there, or the usual ones.
+        durable: the content is on the disk before the name leads to it, so that a power cut leaves
+            the old file or the new one, never an empty one. It takes some milliseconds; False for
+            what may be lost.
 
     Raises:
-        FileError: the folder or the file cannot be written, or the disk is full; what was there before is kept.
+        FileError: the folder or the file cannot be written, or the disk is full; what was there
+            before is kept.
     """
     if is_special(path):
         with _written_into(Path(path)) as temporary:
@@ -77,7 +94,8 @@ def atomic_path(
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give an empty folder for its owner alone, which becomes ``path`` at the end, and is removed on an error.
+    """Give an empty folder for its owner alone, which becomes ``path`` at the end, and is removed
+    on an error.
 
     Args:
         path: not there, or an empty folder; folders above it are made.
@@ -88,7 +106,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:_STEM]}.", dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:_MAX_STEM]}.", dir=target.parent))
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error}") from error
     try:
@@ -103,7 +121,8 @@ def ensure_writable(path: str | os.PathLike[str]) -> None:
     """Say before an hour's work that its result could not be written.
 
     Raises:
-        FileError: it is a folder, or no file may be made where it is to be. A disk may still fill up meanwhile.
+        FileError: it is a folder, or no file may be made where it is to be. A disk may still fill
+            up meanwhile.
     """
     if str(path) == STANDARD_OUTPUT or is_special(path):
         return
@@ -116,33 +135,34 @@ def ensure_writable(path: str | os.PathLike[str]) -> None:
 def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a file for lines of UTF-8 text that are seen as they come where somebody reads them.
 
-    ``-`` is standard output. There, and in what is no regular file, each line is written at once; a regular file appears at
-    the end, whole, as with :func:`atomic_path`.
+    ``-`` is standard output. There, and in what is no regular file, each line is written at once; a
+    regular file appears at the end, whole, as with :func:`atomic_path`.
     """
     if str(path) == STANDARD_OUTPUT:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(
-                line_buffering=True
-            )  # in a pipe it would wait for 8 KB otherwise
+            # In a pipe it would wait for 8 KB otherwise.
+            sys.stdout.reconfigure(line_buffering=True)
         with _explained(path):
             yield sys.stdout
             sys.stdout.flush()
-    elif is_special(path):
-        with (
-            _explained(path),
-            Path(path).open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=1) as lines,
-        ):
+        return
+    if is_special(path):
+        with _explained(path), _open_text(Path(path), buffering=1) as lines:
             yield lines
-    else:
-        with (
-            atomic_path(path) as temporary,
-            temporary.open("w", encoding="utf-8", errors=_UNSAYABLE) as lines,
-        ):
-            yield lines
+        return
+    with atomic_path(path) as temporary, _open_text(temporary) as lines:
+        yield lines
+
+
+def _open_text(path: Path, *, buffering: int = -1) -> IO[str]:
+    return path.open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=buffering)
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
-    """Return the file that a path leads to. Raises :class:`FileError` where that is a folder, or a link in a circle."""
+    """Return the file that a path leads to.
+
+    Raises :class:`FileError` where that is a folder, or a link in a circle.
+    """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise FileError(f"{path}: cannot be written: it is a folder")
@@ -152,26 +172,31 @@ def _target(path: str | os.PathLike[str]) -> Path:
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:
-    """Whether a path names something that must be written into rather than replaced: a device, a pipe, an open file."""
+    """Whether a path names something that must be written into rather than replaced: a device, a
+    pipe, an open file.
+    """
     if _OPEN_FILES.fullmatch(os.path.abspath(path)):
         return True
     try:
-        kind = os.stat(path).st_mode
+        mode = os.stat(path).st_mode
     except OSError:
         return False
-    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost. In threads they never come anyway."""
+    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost.
+
+    In threads they never come anyway.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     waiting: list[int] = []
-    before = {
-        number: signal.signal(number, lambda got, _: waiting.append(got)) for number in _INTERRUPTS
-    }
+    before = {}
+    for number in _INTERRUPTS:
+        before[number] = signal.signal(number, lambda got, _: waiting.append(got))
     try:
         yield
     finally:
@@ -207,28 +232,25 @@ def _written_into(path: Path) -> Iterator[Path]:
 
 def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Path:
     """Make an empty temporary file beside a target, whose name says which process made it."""
-    temporary = target.with_name(
-        f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
-    )
+    name = f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
+    temporary = target.with_name(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_over(target)
-        before = target.stat().st_mode if target.exists() else _MODE
+        if mode is None:
+            mode = target.stat().st_mode if target.exists() else _MODE
         # Private from the first moment on, not only at the end.
-        os.close(
-            os.open(
-                temporary,
-                os.O_CREAT | os.O_EXCL | os.O_WRONLY,
-                stat.S_IMODE(before if mode is None else mode),
-            )
-        )
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        os.close(os.open(temporary, flags, stat.S_IMODE(mode)))
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error}") from error
     return temporary
 
 
 def _settle(temporary: Path, target: Path, mode: int | None) -> None:
-    """Give the temporary file the mode and owner that the target shall have, and put it in the target's place."""
+    """Give the temporary file the mode and owner that the target shall have, and put it in the
+    target's place.
+    """
     with suppress(FileNotFoundError):
         before = target.stat()
         temporary.chmod(stat.S_IMODE(before.st_mode))
@@ -241,7 +263,9 @@ def _settle(temporary: Path, target: Path, mode: int | None) -> None:
 
 
 def _flush_file(path: Path) -> None:
-    """Wait until a file's content is on the disk: most file systems may otherwise write its new name first."""
+    """Wait until a file's content is on the disk: most file systems may otherwise write its new
+    name first.
+    """
     file = os.open(path, os.O_RDWR)  # not for reading alone, which Windows does not flush
     try:
         os.fsync(file)
@@ -253,7 +277,8 @@ def _flush_folder(folder: Path) -> None:
     """Wait until a folder's names are on the disk."""
     if os.name != "posix":  # elsewhere a folder cannot be opened
         return
-    # Some file systems have no such thing, and some folders may be written but not read: either file is whole there too.
+    # Some file systems have no such thing, and some folders may be written but not read: either
+    # file is whole there too.
     with suppress(OSError):
         opened = os.open(folder, os.O_RDONLY)
         try:
@@ -265,13 +290,13 @@ def _flush_folder(folder: Path) -> None:
 def _prefix(target: Path) -> str:
     # Shared folders: another machine's processes have numbers of their own.
     host = crc32(platform.node().encode()) % 10_000
-    return f".{target.stem[:_STEM]}.{host:04d}-"
+    return f".{target.stem[:_MAX_STEM]}.{host:04d}-"
 
 
 def _remove_left_over(target: Path) -> None:
     """Remove temporary files of this target whose process was killed."""
     prefix = _prefix(target)
-    for entry in islice(os.scandir(target.parent), _LOOK_AT):
+    for entry in islice(os.scandir(target.parent), _MAX_ENTRIES):
         if not (entry.name.startswith(prefix) and entry.name.endswith(target.suffix)):
             continue
         number = re.match(r"(\d+)-[0-9a-f]{8}", entry.name[len(prefix) :])

@@ -9,7 +9,7 @@ import pytest
 
 from handheld._extras import EXTRAS
 from handheld._rooms import ROOMS
-from handheld.cli.doctor import check_isolation, check_parts
+from handheld.cli.doctor import check_isolation, check_rooms
 from handheld.engine import isolation
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))[
@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text
 
 
 def rows(find):
-    return {name.partition(":")[0]: (works, how) for name, works, how in check_parts(find=find)}
+    return {name.partition(":")[0]: (works, how) for name, works, how in check_rooms(find=find)}
 
 
 def test_what_is_missing_is_named_with_the_extra_that_brings_it():

@@ -10,7 +10,7 @@ pytest.importorskip("litert_torch", reason="needs the extra 'train'")
 from ai_edge_litert import schema_py_generated as schema  # noqa: E402
 
 from handheld.compile import to_tflite  # noqa: E402
-from handheld.compile._rewrite import unpack  # noqa: E402
+from handheld.compile._flatbuffer import unpack  # noqa: E402
 from handheld.engine import Model, classify  # noqa: E402
 from handheld.errors import CompileError, InputError  # noqa: E402
 
@@ -252,7 +252,7 @@ def test_a_file_as_the_quantiser_writes_it_opens_and_takes_a_card(monkeypatch):
     """With its weights behind the model, as other people's files have them."""
     net = torch.nn.Sequential(torch.nn.Linear(600, 600))
     inside = to_tflite(net, torch.randn(1, 600), metadata={"a": 1}, precision="int8_weights")
-    monkeypatch.setattr("handheld.compile._quantise.with_weights_inside", lambda content: content)
+    monkeypatch.setattr("handheld.compile._quantiser.with_weights_inside", lambda content: content)
     behind = to_tflite(net, torch.randn(1, 600), metadata={"a": 1}, precision="int8_weights")
     outside = [
         b.size for b in schema.ModelT.InitFromPackedBuf(behind.content, 0).buffers if b.offset > 1

@@ -6,8 +6,8 @@ pytest.importorskip("litert_torch", reason="needs the extra 'train'")
 
 from torch import nn  # noqa: E402
 
-from handheld.compile import _convert  # noqa: E402
-from handheld.compile._rewrite import pack, unpack  # noqa: E402
+from handheld.compile import _converter  # noqa: E402
+from handheld.compile._flatbuffer import pack, unpack  # noqa: E402
 from handheld.engine import Model  # noqa: E402
 
 
@@ -52,9 +52,9 @@ def files():
         net(torch.randn(4, 3, 16, 16))
     inputs = (torch.randn(1, 3, 16, 16).numpy(),)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_convert, "renamed", lambda content, names: content)
-        raw = _convert.convert(net.eval(), inputs)
-    return net, raw, _convert.convert(net, inputs)
+        patch.setattr(_converter, "renamed", lambda content, names: content)
+        raw = _converter.convert(net.eval(), inputs)
+    return net, raw, _converter.convert(net, inputs)
 
 
 def weights(content):
@@ -98,7 +98,7 @@ def test_a_traced_module_calls_no_container():
         (nn.Conv2d(4, 6, 3, 1, 1),),
     )
     net = torch.fx.symbolic_trace(nn.Sequential(*(nn.Sequential(*step) for step in steps)))
-    content = _convert.convert(net, (torch.randn(1, 3, 16, 16).numpy(),))
+    content = _converter.convert(net, (torch.randn(1, 3, 16, 16).numpy(),))
     found = weights(content)
     assert [name.partition(":")[0] for name in found] == ["0.0", "1.0", "2.0"]
     compare(net, found)

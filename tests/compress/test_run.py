@@ -349,7 +349,7 @@ def test_weights_that_are_no_numbers_are_named(splits: Splits, tmp_path: Path):
 
 
 def test_a_rate_that_breaks_the_run_is_named(splits: Splits, tmp_path: Path):
-    wild = replace(SETTINGS, training=Schedule(2, batch=60, rate=1e30, rise=0.0))
+    wild = replace(SETTINGS, training=Schedule(2, batch=60, rate=1e30, warmup=0.0))
     with pytest.raises(TrainingError, match="lower the rate"):
         compress(Teacher(width=4), splits, out=tmp_path, targets=["2x smaller"], settings=wild)
 

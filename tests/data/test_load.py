@@ -468,9 +468,9 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"valid": "0.1"}, "valid: expected a share of 0 to 1, 1 excluded, got '0.1'"),
-        ({"valid": None}, "valid: expected a share of 0 to 1, 1 excluded, got None"),
-        ({"test": 1}, "test: expected a share of 0 to 1, 1 excluded, got 1"),
+        ({"valid": "0.1"}, "valid: expected a fraction in \\[0, 1\\), got '0.1'"),
+        ({"valid": None}, "valid: expected a fraction in \\[0, 1\\), got None"),
+        ({"test": 1}, "test: expected a fraction in \\[0, 1\\), got 1"),
         ({"test": 0}, "expected a fraction above 0: nothing else is set apart"),
         ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
         ({"seed": 0.5}, "seed: expected a whole number of 0 or more, got 0.5"),

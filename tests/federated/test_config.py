@@ -86,7 +86,7 @@ def test_pictures_are_dealt_out(pictures: Path, split: str):
         config(pictures, f'[data]\npath = "pictures.npz"\nusers = 5\nsplit = "{split}"')
     ).learner()
     assert len(learner.examples) == 5
-    assert sorted(learner.users.partition.places) == list(range(160))
+    assert sorted(learner.users.partition.indices) == list(range(160))
     assert learner.users.examples.inputs.shape == (160, 1, 6, 6)
 
 

@@ -45,7 +45,7 @@ def test_reference_of_hsu_each_user_has_as_many_of_classes_by_a_dirichlet_mixtur
     theirs = [largest(hsu(LABELS, 100, alpha, np.random.default_rng(seed))) for seed in range(4)]
     for partition in ours:
         assert partition.sizes.tolist() == [50] * 100
-        assert np.array_equal(np.sort(partition.places), np.arange(5000))
+        assert np.array_equal(np.sort(partition.indices), np.arange(5000))
     found = np.mean([largest(partition.counts(LABELS, 10)) for partition in ours])
     assert found == pytest.approx(np.mean(theirs), abs=0.03)
 
@@ -60,7 +60,9 @@ def test_reference_of_hsu_uneven_classes_and_a_remainder():
 
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 10.0])
 def test_reference_of_yurochkin_each_class_is_shared_out(alpha):
-    ours = [by_dirichlet_shares(LABELS, 50, alpha=alpha, seed=seed, least=0) for seed in range(6)]
+    ours = [
+        by_dirichlet_shares(LABELS, 50, alpha=alpha, seed=seed, min_examples=0) for seed in range(6)
+    ]
     theirs = [yurochkin(LABELS, 50, alpha, np.random.default_rng(seed)) for seed in range(6)]
     spread = [np.std(partition.sizes) for partition in ours]
     assert np.mean(spread) == pytest.approx(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from handheld.service import Field, JobKind, Limits
+from handheld.service import FormField, JobKind, Limits
 
 HERE = Path(__file__).parent
 sys.path.insert(
@@ -20,7 +20,9 @@ sys.path.insert(
 
 from private_postgres import missing, private_postgres  # noqa: E402
 
-TEXT = Field(name="text", label="Text", type="file", accept=(".txt", ".md"), help="A plain text.")
+TEXT = FormField(
+    name="text", label="Text", type="file", accept=(".txt", ".md"), help="A plain text."
+)
 KINDS = {
     kind.name: kind
     for kind in (
@@ -31,7 +33,7 @@ KINDS = {
             entry="job_functions:shout",
             fields=(
                 TEXT,
-                Field(
+                FormField(
                     name="times",
                     label="How often",
                     type="number",
@@ -45,20 +47,20 @@ KINDS = {
             name="count",
             title="Count",
             entry="job_functions:count",
-            fields=(Field(name="go", label="Go", required=False),),
+            fields=(FormField(name="go", label="Go", required=False),),
         ),
         JobKind(name="wait", title="Wait", entry="job_functions:wait"),
         JobKind(
             name="fail",
             title="Fail",
             entry="job_functions:fail",
-            fields=(Field(name="how", label="How"),),
+            fields=(FormField(name="how", label="How"),),
         ),
         JobKind(
             name="escape",
             title="Escape",
             entry="job_functions:escape",
-            fields=(Field(name="go", label="Go", required=False),),
+            fields=(FormField(name="go", label="Go", required=False),),
         ),
         JobKind(name="orphan", title="Orphan", entry="job_functions:orphan"),
         JobKind(name="ghost", title="Ghost", entry="job_functions:ghost"),
@@ -66,20 +68,20 @@ KINDS = {
             name="swarm",
             title="Swarm",
             entry="job_functions:swarm",
-            fields=(Field(name="count", label="How many"),),
+            fields=(FormField(name="count", label="How many"),),
         ),
         JobKind(
             name="fill",
             title="Fill",
             entry="job_functions:fill",
-            fields=(Field(name="name", label="A name", required=False),),
+            fields=(FormField(name="name", label="A name", required=False),),
         ),
         JobKind(name="imports", title="Imports", entry="job_functions:imports"),
         JobKind(
             name="archive",
             title="Archive",
             entry="job_functions:archive",
-            fields=(Field(name="data", label="Data", type="file", accept=(".zip", ".tar.gz")),),
+            fields=(FormField(name="data", label="Data", type="file", accept=(".zip", ".tar.gz")),),
         ),
     )
 }

@@ -9,8 +9,8 @@ from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from handheld.errors import InputError, ServiceError
-from handheld.service import Field, JobKind, create_app, serve
-from handheld.service.jobs._cleaning import clean
+from handheld.service import FormField, JobKind, create_app, serve
+from handheld.service.jobs._cleanup import clean
 from handheld.service.jobs._strays import adopts
 
 PAGE = {"Accept": "text/html,*/*;q=0.8"}
@@ -109,7 +109,7 @@ def test_what_is_shown_cannot_become_markup(open_client, until):
         name="fail",
         title="<b>Fail</b>",
         entry="job_functions:fail",
-        fields=(Field(name="how", label="<i>"),),
+        fields=(FormField(name="how", label="<i>"),),
     )
     client = open_client(kinds_=[kind], title="<script>")
     assert "<script>" not in client.get("/", headers=PAGE).text.replace(

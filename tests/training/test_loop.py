@@ -160,7 +160,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state(tmp_path: Pa
 
 
 def test_the_rate_rises_and_falls():
-    schedule = Schedule(1, rate=1.0, rise=0.25)
+    schedule = Schedule(1, rate=1.0, warmup=0.25)
     rates = [schedule.rate_at(step, 100) for step in range(100)]
     assert max(rates) == pytest.approx(1.0, abs=0.01)
     assert rates.index(max(rates)) in range(20, 30)
@@ -198,7 +198,12 @@ def test_gradients_are_clipped():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": -1}, {"epochs": 1, "batch": 0}, {"epochs": 1, "rate": 0}, {"epochs": 1, "rise": 1}],
+    [
+        {"epochs": -1},
+        {"epochs": 1, "batch": 0},
+        {"epochs": 1, "rate": 0},
+        {"epochs": 1, "warmup": 1},
+    ],
 )
 def test_impossible_schedules_are_refused(wrong: dict[str, float]):
     with pytest.raises(InputError, match="expected epochs"):

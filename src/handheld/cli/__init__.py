@@ -1,4 +1,7 @@
-"""The command line: one thin file a command. Each command imports its rooms when it runs, so that ``--help`` is quick."""
+"""The command line: one thin file a command.
+
+Each command imports its rooms when it runs, so that ``--help`` is quick.
+"""
 
 import io
 import os
@@ -17,45 +20,38 @@ _AGAIN_S = 0.05  # until an interrupt that was dropped comes again
 def main() -> None:
     """Run the command line.
 
-    Exit status: 0 done, 1 an error that a person caused (one line says which), 2 a wrong call, 130 interrupted. A polite end
-    (SIGTERM, as from ``timeout`` or ``docker stop``) is an interrupt too: what was done is kept, temporary files are removed.
+    Exit status: 0 done, 1 an error that a person caused (one line says which), 2 a wrong call, 130
+    interrupted. A polite end (SIGTERM, as from ``timeout`` or ``docker stop``) is an interrupt too:
+    what was done is kept, temporary files are removed.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a terminal that cannot show a letter gets another, and no trace
+            # A terminal that cannot show a letter gets another, and no trace.
+            stream.reconfigure(errors="replace")
     stops: list[int] = []
     try:
         with _stopping_politely(stops):
             from handheld.cli.app import app
 
-            app(
-                prog_name="handheld"
-            )  # also as "python -m handheld", for which completion has no name
+            # Also as "python -m handheld", for which completion has no name.
+            app(prog_name="handheld")
     except HandheldError as error:
-        from rich.console import Console
-
-        from handheld.cli._output import shown
-
-        Console(stderr=True).print(
-            f"[bold red]error:[/] {_escaped(shown(str(error)))}", highlight=False, soft_wrap=True
-        )
+        _complain(str(error))
         sys.exit(1)
-    except (
-        BrokenPipeError
-    ):  # nobody reads on, as behind "| head": no trace, and none at exit when Python flushes
+    # Nobody reads on, as behind "| head": no trace, and none at exit when Python flushes.
+    except BrokenPipeError:
         _write_no_more()
         sys.exit(1)
-    except OSError as error:  # a full disk behind standard output, a folder that may not be read: the machine's, not ours
+    # A full disk behind standard output, a folder that may not be read: the machine's, not ours.
+    except OSError as error:
         _write_no_more()
-        sys.stderr.write(
-            f"error: {error.filename or 'what the command says'}: {error.strerror or error}\n"
-        )
+        subject = error.filename or "what the command says"
+        sys.stderr.write(f"error: {subject}: {error.strerror or error}\n")
         sys.exit(1)
     except (Exception, KeyboardInterrupt):
-        # What was stopped may fail of it: numba loses the interrupt while it compiles, and finds no function afterwards.
+        # What was stopped may fail of it: numba loses the interrupt while it compiles, and finds no
+        # function afterwards.
         if not stops:
             raise
         from handheld.cli._output import INTERRUPTED, STOPPED
@@ -66,10 +62,11 @@ def main() -> None:
 
 @contextmanager
 def _stopping_politely(stops: list[int]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM interrupt what runs, and note which came; who was told to ignore them still does.
+    """Let Ctrl-C and SIGTERM interrupt what runs, and note which came.
 
-    Python drops what is raised in a callback of its collector, or of a C library, which is where some libraries spend much
-    of their time: the interrupt comes again then.
+    Who was told to ignore them still does. Python drops what is raised in a callback of its
+    collector, or of a C library, which is where some libraries spend much of their time: the
+    interrupt comes again then.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -87,18 +84,15 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
     timers: list[threading.Timer] = []
     before = sys.unraisablehook
     sys.unraisablehook = dropped
-    heard = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    ]
-    handlers = {number: signal.signal(number, interrupt) for number in heard}
+    handlers = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            handlers[number] = signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for timer in (
-            timers
-        ):  # first: with the handlers of before, a signal that comes late ends the process
+        # First: with the handlers of before, a signal that comes late ends the process.
+        for timer in timers:
             timer.cancel()
             timer.join()
         sys.unraisablehook = before
@@ -107,7 +101,10 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
 
 
 def _open_closed_streams() -> None:
-    """Open what is closed of standard input, output and error: the next file would else become one, and be written over."""
+    """Open what is closed of standard input, output and error.
+
+    The next file would else become one, and be written over.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -115,7 +112,8 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # which takes the lowest free number
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
-            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115  # for the whole process
+            # For the whole process.
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 
 
@@ -124,7 +122,11 @@ def _write_no_more() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _escaped(text: str) -> str:
+def _complain(message: str) -> None:
+    from rich.console import Console
     from rich.markup import escape
 
-    return escape(text)
+    from handheld.cli._output import shown
+
+    text = f"[bold red]error:[/] {escape(shown(message))}"
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True)

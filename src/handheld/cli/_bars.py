@@ -10,24 +10,16 @@ _SECONDS = 30.0  # between two lines of a log: an hour's work is a page
 
 @contextmanager
 def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
-    """Show a bar for each stage; on a console that is no terminal a line now and then, and at each stage's end."""
+    """Show a bar for each stage.
+
+    On a console that is no terminal it is a line now and then, and at each stage's end.
+    """
     if not console.is_terminal:
         yield _Log(console, time.monotonic)
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-    from rich.table import Column
+    from rich.progress import Progress
 
-    # On 80 columns rich would cut the times to "0:0…": the bar gives way, and then the text.
-    columns = (
-        TextColumn("{task.description}", table_column=Column(min_width=6, no_wrap=True)),
-        BarColumn(bar_width=12, table_column=Column(min_width=4, no_wrap=True)),
-        TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4, no_wrap=True)),
-        TimeRemainingColumn(
-            elapsed_when_finished=True, table_column=Column(min_width=7, no_wrap=True)
-        ),
-        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-    )
-    with Progress(*columns, console=console, refresh_per_second=2) as bars:
+    with Progress(*_columns(), console=console, refresh_per_second=2) as bars:
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: float, text: str) -> None:
@@ -36,6 +28,26 @@ def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
             bars.update(tasks[stage], completed=done, text=text)
 
         yield show
+
+
+def _columns() -> list[Any]:
+    """Return what a bar's line consists of.
+
+    On 80 columns rich would cut the times to "0:0…": the bar gives way, and then the text.
+    """
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    def fixed(min_width: int) -> Column:
+        return Column(min_width=min_width, no_wrap=True)
+
+    return [
+        TextColumn("{task.description}", table_column=fixed(6)),
+        BarColumn(bar_width=12, table_column=fixed(4)),
+        TextColumn("{task.percentage:>3.0f}%", table_column=fixed(4)),
+        TimeRemainingColumn(elapsed_when_finished=True, table_column=fixed(7)),
+        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+    ]
 
 
 class _Log:

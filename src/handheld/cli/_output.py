@@ -1,4 +1,6 @@
-"""What commands say: results on standard output, as words or as JSON, and all else on standard error."""
+"""What commands say: results on standard output, as words or as JSON, and all else on standard
+error.
+"""
 
 import json as coded
 import math
@@ -29,18 +31,24 @@ INTERRUPTED = 130
 
 STOPPED = "stopped"
 
+_PIPE_WIDTH = 200  # columns, as many as the longest table needs
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def shown(text: str, *, lines: bool = True) -> str:
-    """Return a text as a terminal may show it: what a stranger's file names must not move the cursor or colour what follows.
+    """Return a text as a terminal may show it.
+
+    A stranger's file names must not move the cursor or colour what follows.
 
     Args:
         text: of any letters.
         lines: whether tabs and ends of lines stay as they are.
     """
     text = _CONTROLS.sub(lambda letter: f"\\x{ord(letter[0]):02x}", text)
-    return text if lines else text.replace("\n", "\\n").replace("\t", "\\t")
+    if lines:
+        return text
+    return text.replace("\n", "\\n").replace("\t", "\\t")
 
 
 class Output:
@@ -55,7 +63,8 @@ class Output:
         console: on standard error, for progress.
 
     Raises:
-        FileError: one of the files could not be written, which is known before the work for it begins.
+        FileError: one of the files could not be written, which is known before the work for it
+            begins.
     """
 
     def __init__(
@@ -96,18 +105,16 @@ class Output:
         """Say in a line what Ctrl-C or a polite end leaves, and end with status 130.
 
         Args:
-            kept: file or folder from which the same command goes on, if it is there; None where a command keeps nothing.
+            kept: file or folder from which the same command goes on, if it is there; None where a
+                command keeps nothing.
         """
         try:
             yield
         except KeyboardInterrupt:
-            goes_on = kept is not None and kept.exists()
-            left = (
-                f"the same command goes on from what {kept} keeps"
-                if goes_on
-                else "nothing was written"
-            )
-            self.say(f"stopped; {left}")
+            outcome = "nothing was written"
+            if kept is not None and kept.exists():
+                outcome = f"the same command goes on from what {kept} keeps"
+            self.say(f"stopped; {outcome}")
             raise typer.Exit(INTERRUPTED) from None
 
     def result(self, words: str, values: Any) -> None:
@@ -115,7 +122,8 @@ class Output:
 
         Args:
             words: lines of text.
-            values: the same as dictionaries, lists, texts and numbers, of numpy too; what is not finite becomes null.
+            values: the same as dictionaries, lists, texts and numbers, of numpy too; what is not
+                finite becomes null.
         """
         if words and not self.is_json:
             typer.echo(shown(words))
@@ -128,7 +136,7 @@ class Output:
         from handheld.files import atomic_path
 
         with atomic_path(self._json) as temporary:
-            # names that are no text are escaped, as JSON writes them
+            # Names that are no text are escaped, as JSON writes them.
             temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
@@ -143,7 +151,7 @@ def table_of(head: list[str], rows: list[list[str]]) -> str:
     table = Table(*head)
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
     with console.capture() as captured:
         console.print(table)
     return captured.get().rstrip("\n")
@@ -159,4 +167,6 @@ def _plain(value: Any) -> Any:
         return _plain(value.tolist())
     if isinstance(value, Path):
         return str(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

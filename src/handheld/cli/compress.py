@@ -13,6 +13,9 @@ from typer.core import TyperGroup
 from handheld.cli._hosts import LOCAL
 from handheld.cli._output import Json, Output, Quiet
 
+_PACKAGES = {"torch": "torch", "litert_torch": "litert-torch", "PIL": "pillow"}
+"""What making a family needs: module -> package."""
+
 
 class _ConfigOrCommand(TyperGroup):
     """``compress CONFIG.toml`` is short for ``compress run CONFIG.toml``."""
@@ -54,19 +57,28 @@ def run(
     from handheld.compress.run import compress
 
     output = Output(json=json, quiet=quiet)
-    wanted = read(config)
-    data = wanted.load()
+    settings = read(config)
+    data = settings.load()
+    # Said before the hours that follow: what was left out may be what somebody meant to teach.
     for skipped in data.skipped:
         output.say(f"left out {skipped.name}: {skipped.reason}")
     for note in data.notes:
         output.say(f"note: {note}")
-    folder = out or wanted.out
+    folder = out or settings.out
     with output.stoppable(folder), stage_bars(output.console) as progress, _notes(output):
         family = compress(
-            wanted.found_teacher, data, out=folder, targets=wanted.targets, settings=wanted.settings,
-            base=wanted.folder, engine=engine, address=address, progress=progress,
-        )  # fmt: skip
-    output.result(markdown(family), coded.loads((family.folder / "family.json").read_text("utf-8")))
+            settings.found_teacher,
+            data,
+            out=folder,
+            targets=settings.targets,
+            settings=settings.settings,
+            base=settings.folder,
+            engine=engine,
+            address=address,
+            progress=progress,
+        )
+    values = coded.loads((family.folder / "family.json").read_text("utf-8"))
+    output.result(markdown(family), values)
     output.say(f"wrote {family.folder / 'report.html'}")
 
 
@@ -108,12 +120,13 @@ def pick(
     limits = [limit for limit in (max_size, max_latency, min_accuracy) if limit is not None]
     if not limits:
         raise InputError("expected --max-size, --max-latency or --min-accuracy")
-    made = Family.open(family)
-    member = made.pick(Target.of(", ".join(limits)))
-    path = made.copy(member, out or Path(member.file))
+    opened = Family.open(family)
+    member = opened.pick(Target.of(", ".join(limits)))
+    path = opened.copy(member, out or Path(member.file))
     latency = member.latency.median * 1e3
     Output(json=json, quiet=quiet).result(
-        f"{path}: {member.size:,} bytes, {latency:.3g} ms, {member.accuracy:.2%} of the test split right ({member.how})",
+        f"{path}: {member.size:,} bytes, {latency:.3g} ms, "
+        f"{member.accuracy:.2%} of the test split right ({member.how})",
         {
             "file": path,
             "bytes": member.size,
@@ -159,33 +172,54 @@ def serve(
         float, typer.Option(help="Days until the files of an ended job are removed.")
     ] = 7,
 ) -> None:
-    """Make families from what others upload, in pages and over HTTP; Ctrl-C stops it, and its jobs go on next time."""
+    """Make families from what others upload, in pages and over HTTP; Ctrl-C stops it, and its jobs
+    go on next time.
+    """
     from handheld.compress.serving import CompressLimits, job_kind
-    from handheld.errors import MissingDependencyError
     from handheld.service import Limits
     from handheld.service import serve as answer
 
-    for module, package in (
-        ("torch", "torch"),
-        ("litert_torch", "litert-torch"),
-        ("PIL", "pillow"),
-    ):
-        if importlib.util.find_spec(module) is None:  # told now, and not by each job
-            raise MissingDependencyError(package, "train", "making families")
+    _require_packages()
     if token is None and host not in LOCAL:
         typer.echo("without --token, everybody who reaches this address may submit jobs", err=True)
-    gigabyte = 10**9
-    kind = job_kind(
-        CompressLimits(
-            epochs=max_epochs, width=max_width, pictures=max_pictures, side=max_side, classes=max_classes,
-            unpacked_bytes=round(max_unpacked * gigabyte),
-        )
-    )  # fmt: skip
+    compress_limits = CompressLimits(
+        epochs=max_epochs,
+        width=max_width,
+        pictures=max_pictures,
+        side=max_side,
+        classes=max_classes,
+        unpacked_bytes=_bytes(max_unpacked),
+    )
     limits = Limits(
-        running=running, upload_bytes=round(max_upload * gigabyte), seconds=hours * 3600, retention_days=keep_days,
-        memory_bytes=None if max_memory is None else round(max_memory * gigabyte),
-    )  # fmt: skip
+        running=running,
+        upload_bytes=_bytes(max_upload),
+        seconds=hours * 3600,
+        retention_days=keep_days,
+        memory_bytes=None if max_memory is None else _bytes(max_memory),
+    )
     answer(
-        [kind], folder=folder, database=database, host=host, port=port, limits=limits, token=token, hosts=name or (),
-        title="handheld compress", on_start=lambda address: typer.echo(f"listening on {address}"),
-    )  # fmt: skip
+        [job_kind(compress_limits)],
+        folder=folder,
+        database=database,
+        host=host,
+        port=port,
+        limits=limits,
+        token=token,
+        hosts=name or (),
+        title="handheld compress",
+        on_start=lambda address: typer.echo(f"listening on {address}"),
+    )
+
+
+def _bytes(gigabytes: float) -> int:
+    return round(gigabytes * 1e9)
+
+
+def _require_packages() -> None:
+    """Raise where jobs could not run: told now, and not by each job."""
+    from handheld.errors import MissingDependencyError
+
+    # By looking for them alone: torch takes seconds to import.
+    for module, package in _PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            raise MissingDependencyError(package, "train", "making families")

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from handheld._extras import EXTRAS
 from handheld._rooms import ROOMS
@@ -14,30 +14,41 @@ def doctor(json: Json = None, quiet: Quiet = False) -> None:
     """Say which parts can run here, and what to install for the rest."""
     from handheld import __version__
 
-    rows = [*check_parts(), check_isolation(), check_models()]
-    cells = [[part, "yes" if works else "no", how] for part, works, how in rows]
+    checks = [*check_rooms(), check_isolation(), check_models()]
+    cells = []
+    values = []
+    for name, can_run, note in checks:
+        cells.append([name, "yes" if can_run else "no", note])
+        values.append({"part": name, "can_run": can_run, "how": note})
     words = f"handheld {__version__}\n{table_of(['part', 'can run', 'how'], cells)}"
-    parts = [{"part": part, "can_run": works, "how": how} for part, works, how in rows]
-    Output(json=json, quiet=quiet).result(words, {"version": __version__, "parts": parts})
+    Output(json=json, quiet=quiet).result(words, {"version": __version__, "parts": values})
 
 
-def check_parts(
+def check_rooms(
     find: Callable[[str], object | None] = importlib.util.find_spec,
 ) -> list[tuple[str, bool, str]]:
-    """Return (room, whether it can run, versions or what to install) for each room, without importing anything heavy."""
+    """Return (room, whether it can run, versions or what to install) for each room.
+
+    Nothing heavy is imported for it.
+    """
     rows = []
+    # By the table of rooms, which lazy imports and the layer test go by too.
     for room in ROOMS:
-        name = f"{room.name}: {room.line}"
         missing = [module for module in room.needs if find(module) is None]
-        if missing:
-            extras = sorted({EXTRAS[module][1] for module in missing})
-            names = ", ".join(EXTRAS[module][0] for module in missing)
-            rows.append((name, False, f"{advice(*extras)}  (missing: {names})"))
-        else:
-            rows.append(
-                (name, True, ", ".join(_version(EXTRAS[module][0]) for module in room.needs))
-            )
+        note = _missing_note(missing) if missing else _versions(room.needs)
+        rows.append((f"{room.name}: {room.line}", not missing, note))
     return rows
+
+
+def _missing_note(modules: Iterable[str]) -> str:
+    packages = [EXTRAS[module] for module in modules]
+    extras = sorted({extra for _, extra in packages})
+    names = ", ".join(name for name, _ in packages)
+    return f"{advice(*extras)}  (missing: {names})"
+
+
+def _versions(modules: Iterable[str]) -> str:
+    return ", ".join(_version(EXTRAS[module][0]) for module in modules)
 
 
 def check_isolation() -> tuple[str, bool, str]:
@@ -50,17 +61,18 @@ def check_isolation() -> tuple[str, bool, str]:
 
 
 def check_models() -> tuple[str, bool, str]:
-    """Return whether MediaPipe's hand models have been fetched, and the command that does it; ours are always there."""
+    """Return whether MediaPipe's hand models have been fetched, and the command that does it.
+
+    Ours are always there.
+    """
     from handheld.engine.store import cache_folder, is_stored
     from handheld.hands import MEDIAPIPE_HANDS
 
     folder = cache_folder() / MEDIAPIPE_HANDS.name
-    here = is_stored(MEDIAPIPE_HANDS)
-    return (
-        "models: mediapipe-hands",
-        here,
-        str(folder) if here else "handheld models fetch mediapipe-hands",
-    )
+    name = "models: mediapipe-hands"
+    if is_stored(MEDIAPIPE_HANDS):
+        return name, True, str(folder)
+    return name, False, "handheld models fetch mediapipe-hands"
 
 
 def _version(distribution: str) -> str:

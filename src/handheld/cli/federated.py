@@ -1,8 +1,9 @@
 """``handheld federated``: one model over many devices whose data never leaves them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,9 +13,20 @@ from handheld.errors import InputError
 if TYPE_CHECKING:
     from handheld.federated.learning import PopulationLearner
     from handheld.federated.learning.evaluation import PerUser
-    from handheld.federated.simulator import SimulationRun
+    from handheld.federated.report import TensorBoard
+    from handheld.federated.simulator import Plan, SimulationRun, StoppedRunError
+
+    Progress = Callable[[int, int, dict[str, float]], None]
 
 _NAMED = 20  # rejected devices that are named one by one
+
+_SHORT = {
+    "loss": "loss {:.3g}",
+    "test_loss": "test {:.3g}",
+    "test_accuracy": "right {:.1%}",
+    "epsilon": "epsilon {:.3g}",
+}
+"""Figures that a bar shows, in this order, and how."""
 
 app = typer.Typer(
     help="Train one model over many devices whose data never leaves them.", no_args_is_help=True
@@ -65,115 +77,194 @@ def simulate(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Let a population of devices learn, in this machine. Ctrl-C stops it; the same command goes on where it was."""
-    from dataclasses import replace
+    """Let a population of devices learn, in this machine.
 
-    from handheld.cli._bars import stage_bars
+    Ctrl-C stops it; the same command goes on where it was.
+    """
     from handheld.federated.config import read
-    from handheld.federated.report import TensorBoard, require_tensorboard, write_run
+    from handheld.federated.report import require_tensorboard, write_run
+
+    output = Output(json=json, quiet=quiet)
+    # Now, and not after the first round.
+    if tensorboard:
+        require_tensorboard()
+    settings = read(config)
+    folder = out or settings.out
+    learner = settings.learner()
+    plan = _with_options(settings.plan, rounds=rounds, delta=delta)
+    if per_user and plan.promises:
+        raise InputError(
+            "--per-user tells of devices' own examples without noise, which this plan's noise "
+            "promises to hide"
+        )
+    epsilon = settings.target_epsilon if target_epsilon is None else target_epsilon
+    if epsilon is not None:
+        plan = plan.for_epsilon(epsilon, len(learner.examples), out=folder)
+    rounds_shown = _Rounds(folder if tensorboard else None)
+    with closing(rounds_shown):
+        run, problem = _run(
+            plan,
+            learner,
+            folder,
+            rounds_shown,
+            output,
+            workers=workers,
+            backend=backend,
+            address=address,
+        )
+    _tell_rejected(run, output)
+    per_device = _evaluated_users(learner, run) if per_user and problem is None else None
+    promises = write_run(folder, plan, learner, run, problem=str(problem or ""), users=per_device)
+    # Of a run that a fault stopped the report tells, and the error that is raised below.
+    if problem is None:
+        _give_results(output, run, per_device, list(map(str, promises)), folder / "report.html")
+    output.say(f"wrote {folder / 'report.html'}")
+    if problem is not None:
+        raise problem
+
+
+def _run(
+    plan: "Plan",
+    learner: "PopulationLearner",
+    folder: Path,
+    rounds_shown: "_Rounds",
+    output: Output,
+    **options: Any,
+) -> "tuple[SimulationRun, StoppedRunError | None]":
+    """Return what came of a run, and what stopped it before its end, if something did.
+
+    Args:
+        plan, learner: of the run.
+        folder: that it goes on from.
+        rounds_shown: is told of each round.
+        output: for a word where Ctrl-C ends it.
+        options: where devices learn.
+    """
+    from handheld.cli._bars import stage_bars
     from handheld.federated.simulator import StoppedRunError
     from handheld.federated.simulator import simulate as run_plan
 
-    output = Output(json=json, quiet=quiet)
-    if tensorboard:
-        require_tensorboard()
-    wanted = read(config)
-    plan = wanted.plan if rounds is None else replace(wanted.plan, rounds=rounds)
-    plan = plan if delta is None else replace(plan, delta=delta)
-    folder, learner = out or wanted.out, wanted.learner()
-    if per_user and plan.promises:
-        raise InputError(
-            "--per-user tells of devices' own examples without noise, which this plan's noise promises to hide"
-        )
-    target = wanted.target_epsilon if target_epsilon is None else target_epsilon
-    if target is not None:
-        plan = plan.for_epsilon(target, len(learner.examples), out=folder)
-    board: list[TensorBoard] = []
-    last: dict[str, float] = {}
-    problem: StoppedRunError | None = None
     try:
         with stage_bars(output.console) as bars:
-
-            def show(done: int, of: int, row: dict[str, float]) -> None:
-                last.update(row)
-                bars("rounds", done / of, f"{done:,} of {of:,}  {_figures(last)}")
-                if tensorboard:
-                    if not board:
-                        board.append(TensorBoard(folder / "tensorboard", done))
-                    board[0].add(row)
-
-            made = run_plan(
-                plan,
-                learner,
-                out=folder,
-                workers=workers,
-                backend=backend,
-                address=address,
-                progress=show,
-            )
+            progress = rounds_shown.on(bars)
+            return run_plan(plan, learner, out=folder, progress=progress, **options), None
     except KeyboardInterrupt:
-        done = (
-            f"after round {last['round']:,.0f} of {plan.rounds:,}"
-            if last
-            else "before its first new round"
-        )
-        output.say(f"stopped {done}; the same command goes on from there ({folder})")
+        last = rounds_shown.last_of(plan.rounds)
+        output.say(f"stopped {last}; the same command goes on from there ({folder})")
         raise typer.Exit(INTERRUPTED) from None
-    except StoppedRunError as stopped:
-        if stopped.run is None:  # it came from another process, without what came of the run
+    except StoppedRunError as problem:
+        if problem.run is None:  # it came from another process, without what came of the run
             raise
-        problem, made = stopped, stopped.run
-    finally:
-        for each in board:
-            each.close()
-    for user, why in sorted(made.rejected.items())[:_NAMED]:
-        output.say(f"device {user}: update not taken: {why}")
-    if len(made.rejected) > _NAMED:
-        output.say(f"and {len(made.rejected) - _NAMED:,} devices more")
-    own = _own_examples(learner, made) if per_user and problem is None else None
-    promised = write_run(folder, plan, learner, made, problem=str(problem or ""), users=own)
-    if problem is not None:
-        output.say(f"wrote {folder / 'report.html'}")
-        raise problem
-    spreads = {name: own.spread(name) for name in own.figures} if own is not None else {}
-    lines = ["  ".join(f"{name} {value:.6g}" for name, value in made.rows[-1].items())]
+        return problem.run, problem
+
+
+def _with_options(plan: "Plan", *, rounds: int | None, delta: float | None) -> "Plan":
+    """Return a plan with what the command line says in place of the configuration's."""
+    from dataclasses import replace
+
+    if rounds is not None:
+        plan = replace(plan, rounds=rounds)
+    if delta is not None:
+        plan = replace(plan, delta=delta)
+    return plan
+
+
+class _Rounds:
+    """Shows rounds as they end, and writes them for TensorBoard.
+
+    Args:
+        folder: of the run; None: nothing is written for TensorBoard.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._board: TensorBoard | None = None
+        self._latest: dict[str, float] = {}
+
+    def on(self, bars: Callable[[str, float, str], None]) -> "Progress":
+        """Return what is to be called with each round's figures."""
+
+        def show(done: int, total: int, row: dict[str, float]) -> None:
+            # Not each round is evaluated: the last known figures stay.
+            self._latest.update(row)
+            figures = _figures(self._latest)
+            bars("rounds", done / total, f"{done:,} of {total:,}  {figures}")
+            if self._folder is not None:
+                self._write(self._folder, done, row)
+
+        return show
+
+    def _write(self, folder: Path, done: int, row: dict[str, float]) -> None:
+        from handheld.federated.report import TensorBoard
+
+        # Not before the first round, which says where a run goes on.
+        if self._board is None:
+            self._board = TensorBoard(folder / "tensorboard", done)
+        self._board.add(row)
+
+    def last_of(self, rounds: int) -> str:
+        """Return which round was the last."""
+        if not self._latest:
+            return "before its first new round"
+        return f"after round {self._latest['round']:,.0f} of {rounds:,}"
+
+    def close(self) -> None:
+        """End TensorBoard's file."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _tell_rejected(run: "SimulationRun", output: Output) -> None:
+    """Say which devices' updates were not taken."""
+    for user, reason in sorted(run.rejected.items())[:_NAMED]:
+        output.say(f"device {user}: update not taken: {reason}")
+    if len(run.rejected) > _NAMED:
+        output.say(f"and {len(run.rejected) - _NAMED:,} devices more")
+
+
+def _give_results(
+    output: Output,
+    run: "SimulationRun",
+    per_device: "PerUser | None",
+    promises: list[str],
+    report: Path,
+) -> None:
+    spreads = {}
+    if per_device is not None:
+        spreads = {name: per_device.spread(name) for name in per_device.figures}
+    last_round = run.rows[-1]
+    lines = ["  ".join(f"{name} {value:.6g}" for name, value in last_round.items())]
     for name, spread in spreads.items():
-        figures = "  ".join(f"{part} {value:.4g}" for part, value in spread.items())
+        figures = "  ".join(f"{quantile} {value:.4g}" for quantile, value in spread.items())
         lines.append(f"{name} on devices' own examples: {figures}")
-    lines += [f"(epsilon, delta) = {promise}" for promise in promised]
+    lines += [f"(epsilon, delta) = {promise}" for promise in promises]
     values = {
-        "last_round": made.rows[-1],
+        "last_round": last_round,
         "own_examples": spreads,
-        "promises": list(map(str, promised)),
-        "report": folder / "report.html",
+        "promises": promises,
+        "report": report,
     }
     output.result("\n".join(lines), values)
-    output.say(f"wrote {folder / 'report.html'}")
 
 
 def _figures(row: Mapping[str, float]) -> str:
-    """Return the newest figures in few letters: a bar and its times leave some forty of eighty columns."""
-    told = []
-    for name, short in (
-        ("loss", "loss"),
-        ("test_loss", "test"),
-        ("test_accuracy", "right"),
-        ("epsilon", "epsilon"),
-    ):
+    """Return the newest figures in few letters.
+
+    A bar and its times leave some forty of eighty columns.
+    """
+    shown = []
+    for name, text in _SHORT.items():
         if name in row:
-            told.append(
-                f"{short} {row[name]:.1%}"
-                if name == "test_accuracy"
-                else f"{short} {row[name]:.3g}"
-            )
-    return "  ".join(told)
+            shown.append(text.format(row[name]))
+    return "  ".join(shown)
 
 
-def _own_examples(learner: "PopulationLearner", run: "SimulationRun") -> "PerUser":
+def _evaluated_users(learner: "PopulationLearner", run: "SimulationRun") -> "PerUser":
     from handheld.federated.learning.modules import ModuleLearner
 
     if not isinstance(learner, ModuleLearner):
         raise InputError(
-            f"--per-user: {type(learner).__name__} does not evaluate devices' own examples; a torch module does"
+            f"--per-user: {type(learner).__name__} does not evaluate devices' own examples; "
+            "a torch module does"
         )
     return learner.evaluate_users(run.state)

@@ -9,7 +9,7 @@ import typer
 app = typer.Typer(help="Look at graphs.", no_args_is_help=True)
 
 
-class Form(StrEnum):
+class DrawingFormat(StrEnum):
     """What ``draw`` writes."""
 
     both = "both"
@@ -25,7 +25,9 @@ def _graph() -> None:
 @app.command()
 def draw(
     name: Annotated[str, typer.Argument(help="hands, or palms for palm-only mode.")] = "hands",
-    form: Annotated[Form, typer.Option("--format", help="What to print.")] = Form.both,
+    drawing_format: Annotated[
+        DrawingFormat, typer.Option("--format", help="What to print.")
+    ] = DrawingFormat.both,
     out: Annotated[
         Path | None, typer.Option(help="Write to this file (.svg or .mmd) instead.")
     ] = None,
@@ -43,12 +45,13 @@ def draw(
     if out is not None:
         if out.suffix not in (".svg", ".mmd"):
             raise InputError(f"{out}: expected a file that ends in .svg or .mmd")
+        write = to_svg if out.suffix == ".svg" else to_mermaid
         with atomic_path(out) as temporary:
-            temporary.write_text(
-                to_svg(config) if out.suffix == ".svg" else to_mermaid(config), "utf-8"
-            )
+            temporary.write_text(write(config), "utf-8")
         return
-    parts = {Form.mermaid: to_mermaid, Form.svg: to_svg}
-    typer.echo(
-        "\n".join(make(config) for key, make in parts.items() if form in (Form.both, key)), nl=False
-    )
+    drawings = []
+    if drawing_format != DrawingFormat.svg:
+        drawings.append(to_mermaid(config))
+    if drawing_format != DrawingFormat.mermaid:
+        drawings.append(to_svg(config))
+    typer.echo("\n".join(drawings), nl=False)

@@ -39,7 +39,8 @@ def track(
     source: Annotated[
         str,
         typer.Argument(
-            help="Video file or URL, - for one on standard input, folder of pictures, or number of a camera."
+            help="Video file or URL, - for one on standard input, folder of pictures, "
+            "or number of a camera."
         ),
     ],
     out: Annotated[
@@ -69,27 +70,31 @@ def track(
     ] = 30.0,
     quiet: Quiet = False,
 ) -> None:
-    """Track hands through a video, from a camera, or through a folder of pictures. Ctrl-C ends it and keeps what was done."""
+    """Track hands through a video, from a camera, or through a folder of pictures.
+
+    Ctrl-C ends it and keeps what was done.
+    """
     from handheld.errors import InputError
-    from handheld.files import STANDARD_OUTPUT
     from handheld.hands import HandTracker
     from handheld.hands.recording import record
     from handheld.media import FrameSource, open_source
 
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
-    for written in (out, json):
-        if (
-            written is not None
-            and written.is_file()
-            and os.path.realpath(written) == os.path.realpath(source)
-        ):
-            raise InputError(f"{written}: would be written over what is read")
+    files = [path for path in (out, json) if path is not None]
+    # Before anything is opened: a video that is written would be empty by then.
+    _require_other_files(files, source)
     frames = open_source(source, fps=fps)
     tracker = HandTracker(
-        max_hands=max_hands, pack=pack, gestures=gestures, mirrored=mirrored, palms_only=palms_only, smoothing=smoothing,
-        redetect_every=redetect_every, threads=threads,
-    )  # fmt: skip
+        max_hands=max_hands,
+        pack=pack,
+        gestures=gestures,
+        mirrored=mirrored,
+        palms_only=palms_only,
+        smoothing=smoothing,
+        redetect_every=redetect_every,
+        threads=threads,
+    )
     output = Output(quiet=quiet)
     with frames, tracker, _progress(output.console, source, frames.frames) as advance:
         recording = record(
@@ -99,18 +104,38 @@ def track(
             jsonl=json,
             every_node=every_node,
             fps=frames.fps,
-            keep=False,
+            keep=False,  # an hour of frames does not fit into memory
             on_frame=lambda recording, _frame, _hands: advance(recording),
         )
-    latency = f"latency {recording.latency_percentile(50):.1f} ms median, {recording.latency_percentile(95):.1f} ms p95"
-    detector = f"detector ran {len(recording.detector_frames)} times"
-    output.say(f"{recording.frames} frames, {recording.fps:.1f} frames/s, {latency}, {detector}")
-    for written in (out, json):
-        if written is not None and str(written) != STANDARD_OUTPUT:
-            output.say(f"wrote {written}")
+    _tell_recording(recording, files, output)
+    # Of a camera, Ctrl-C is the only end.
     is_camera = isinstance(frames, FrameSource) and frames.live
-    if recording.interrupted and not is_camera:  # of a camera, Ctrl-C is the only end
+    if recording.interrupted and not is_camera:
         raise typer.Exit(INTERRUPTED)
+
+
+def _require_other_files(files: list[Path], source: str) -> None:
+    """Raise :class:`InputError` for a file that is read too."""
+    from handheld.errors import InputError
+
+    for path in files:
+        if path.is_file() and os.path.realpath(path) == os.path.realpath(source):
+            raise InputError(f"{path}: would be written over what is read")
+
+
+def _tell_recording(recording: "Recording", files: list[Path], output: Output) -> None:
+    from handheld.files import STANDARD_OUTPUT
+
+    median = recording.latency_percentile(50)
+    high = recording.latency_percentile(95)
+    output.say(
+        f"{recording.frames} frames, {recording.fps:.1f} frames/s, "
+        f"latency {median:.1f} ms median, {high:.1f} ms p95, "
+        f"detector ran {len(recording.detector_frames)} times"
+    )
+    for path in files:
+        if str(path) != STANDARD_OUTPUT:
+            output.say(f"wrote {path}")
 
 
 @app.command()
@@ -131,7 +156,10 @@ def detect(
     threads: Threads = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Find hands in pictures; writes one JSON object a picture. A picture that cannot be read is named and skipped."""
+    """Find hands in pictures; writes one JSON object a picture.
+
+    A picture that cannot be read is named and skipped.
+    """
     import json as coded
 
     from handheld.errors import MediaError
@@ -140,6 +168,7 @@ def detect(
     from handheld.media import read_image, write_image
 
     output = Output(quiet=quiet)
+    # One that cannot be read must not lose the work on a thousand others.
     failed = 0
     names = _names_of_outputs(images)
     tracker = HandTracker(
@@ -182,7 +211,10 @@ def synth(
     people: Annotated[int, typer.Option(min=1, help="Persons whose hands there are.")] = 256,
     quiet: Quiet = False,
 ) -> None:
-    """Render pictures of hands with exact labels, from the meshes in HANDHELD_DATA. A run that was ended goes on."""
+    """Render pictures of hands with exact labels, from the meshes in HANDHELD_DATA.
+
+    A run that was ended goes on.
+    """
     from handheld.cli._bars import stage_bars
     from handheld.hands.training.render.recipe import RenderRecipe
     from handheld.hands.training.render.studio import CropOptions, SceneOptions
@@ -204,7 +236,10 @@ def synth(
 
 
 def _names_of_outputs(images: list[Path]) -> list[str]:
-    """Return a name for each annotated picture: stems, with a number where several pictures have the same one."""
+    """Return a name for each annotated picture.
+
+    These are stems, with a number where several pictures have the same one.
+    """
     used: set[str] = set()
     names = []
     for path in images:

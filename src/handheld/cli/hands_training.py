@@ -38,7 +38,10 @@ def landmarks(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train the landmark network, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
+    """Train the landmark network, on the GPU if there is one.
+
+    Ctrl-C stops it; the same command goes on.
+    """
     from handheld.hands.training.config import read_config
     from handheld.hands.training.landmark.trainee import LandmarkConfig
     from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
@@ -50,7 +53,8 @@ def landmarks(
             done = export_landmarks(settings, run, progress=progress)
         else:
             done = train_landmarks(settings, run, minutes=minutes, progress=progress)
-    words = f"error on the test split {done.scores.mean:.3f} of palm length, median {done.scores.median:.3f}"
+    scores = done.scores
+    words = f"error on the test split {scores.mean:.3f} of palm length, median {scores.median:.3f}"
     _tell(output, words, done)
 
 
@@ -63,7 +67,10 @@ def palm(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train the palm detector, on the GPU if there is one. Ctrl-C stops it; the same command goes on."""
+    """Train the palm detector, on the GPU if there is one.
+
+    Ctrl-C stops it; the same command goes on.
+    """
     from handheld.hands.training.config import read_config
     from handheld.hands.training.palm.trainee import PalmConfig
     from handheld.hands.training.palm.training import export_palms, train_palms
@@ -75,7 +82,10 @@ def palm(
             done = export_palms(settings, run, progress=progress)
         else:
             done = train_palms(settings, run, minutes=minutes, progress=progress)
-    words = f"average precision on the test split {done.scores.ap50:.3f}, recall {done.scores.recall:.3f}"
+    words = (
+        f"average precision on the test split {done.scores.ap50:.3f}, "
+        f"recall {done.scores.recall:.3f}"
+    )
     _tell(output, words, done)
 
 
@@ -85,8 +95,8 @@ def _tell(output: Output, words: str, done: "Training[Any]") -> None:
     output.result(words, done.scores.to_json() | {"files": list(map(str, files))})
     for path in files:
         output.say(f"wrote {path}")
-    for why in sorted(set(done.export.refused.values())):
-        output.say(f"not written: {why}; --export-only writes it from the weights that are kept")
+    for reason in sorted(set(done.export.refused.values())):
+        output.say(f"not written: {reason}; --export-only writes it from the weights that are kept")
 
 
 def pseudo_label(
@@ -101,7 +111,10 @@ def pseudo_label(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Label the hands of photos by a teacher, with how far it agrees with itself. Can be stopped and goes on."""
+    """Label the hands of photos by a teacher, with how far it agrees with itself.
+
+    Can be stopped and goes on.
+    """
     from handheld.hands import load_pack
     from handheld.hands.training.config import ExampleConfig
     from handheld.hands.training.examples.labelling import Teacher
@@ -140,7 +153,10 @@ def mistakes(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find what a pack takes for hands though it is none, to train it anew. Can be stopped and goes on."""
+    """Find what a pack takes for hands though it is none, to train it anew.
+
+    Can be stopped and goes on.
+    """
     from handheld.hands import load_pack
     from handheld.hands.training.config import ExampleConfig
     from handheld.hands.training.examples.labelling import Teacher
@@ -182,7 +198,8 @@ def pack(
 
     output = Output(json=json, quiet=quiet)
     assemble_pack(palm, landmarks, out, precision=precision)
-    made = load_pack(out)
-    for model in (made.open_palm(), made.open_landmark()):
+    # Opened once: a pack that cannot be used is told now.
+    loaded = load_pack(out)
+    for model in (loaded.open_palm(), loaded.open_landmark()):
         model.close()
     output.result(f"wrote {out}", {"pack": str(out), "precision": precision})

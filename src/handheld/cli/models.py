@@ -33,14 +33,18 @@ def fetch(
     if name not in bundles:
         raise InputError(f"no bundle {name!r}; there are: {', '.join(bundles)}")
     output = Output(json=json, quiet=quiet)
+    # Said first, as a download is silent for some seconds.
     if not store.is_stored(bundles[name]):
         output.say(f"fetching {bundles[name].requirement} ...")
     folder = store.fetch(bundles[name], wheel=from_file)
-    sizes = {folder / file: (folder / file).stat().st_size for file in bundles[name].files}
-    output.result(
-        "\n".join(f"{path}  {size:,} bytes" for path, size in sizes.items()),
-        [{"file": path, "bytes": size} for path, size in sizes.items()],
-    )
+    lines = []
+    values = []
+    for file in bundles[name].files:
+        path = folder / file
+        size = path.stat().st_size
+        lines.append(f"{path}  {size:,} bytes")
+        values.append({"file": path, "bytes": size})
+    output.result("\n".join(lines), values)
 
 
 @app.command("list")
@@ -48,27 +52,15 @@ def list_bundles(json: Json = None, quiet: Quiet = False) -> None:
     """List the bundles that can be fetched, and whether they are here."""
     from handheld.engine import store
 
-    rows = [
-        {
-            "bundle": bundle.name,
-            "from": bundle.requirement,
-            "licence": bundle.licence,
-            "fetched": store.is_stored(bundle),
-        }
-        for bundle in _bundles().values()
-    ]
-    cells = [
-        [
-            str(row["bundle"]),
-            str(row["from"]),
-            str(row["licence"]),
-            "yes" if row["fetched"] else "no",
-        ]
-        for row in rows
-    ]
-    Output(json=json, quiet=quiet).result(
-        table_of(["bundle", "from", "licence", "fetched"], cells), rows
-    )
+    values = []
+    cells = []
+    for bundle in _bundles().values():
+        is_fetched = store.is_stored(bundle)
+        row = {"bundle": bundle.name, "from": bundle.requirement, "licence": bundle.licence}
+        values.append(row | {"fetched": is_fetched})
+        cells.append([*row.values(), "yes" if is_fetched else "no"])
+    table = table_of(["bundle", "from", "licence", "fetched"], cells)
+    Output(json=json, quiet=quiet).result(table, values)
 
 
 def _bundles() -> "dict[str, Bundle]":

@@ -56,8 +56,8 @@ def propagate(
     from handheld.propagation import propagate as spread
 
     output = Output(json=json, quiet=quiet, out=out)
-    joined = WeightedGraph.read(graph, _weights(relation), directed=directed)
-    seed_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
+    edges = WeightedGraph.read(graph, _weights(relation), directed=directed)
+    seed_labels, names = read_seeds(seeds, edges.nodes, edges.ids)
     columns = (
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
@@ -68,10 +68,15 @@ def propagate(
         Progress(*columns, console=output.console, refresh_per_second=2) as bars,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in one line with the rest
+        # Said below, in one line with the rest.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         task = bars.add_task("sweeps", total=None, text="")
+
+        def show(sweep: int, _: int, residual: float) -> None:
+            bars.update(task, text=f"{sweep}: at most {residual:.2g} from the solution")
+
         labels = spread(
-            joined,
+            edges,
             seed_labels,
             classes=len(names),
             max_labels=max_labels,
@@ -83,12 +88,10 @@ def propagate(
             backend=backend,
             address=address,
             workers=workers,
-            report=lambda sweep, _, residual: bars.update(
-                task, text=f"{sweep}: at most {residual:.2g} from the solution"
-            ),
+            report=show,
         )
-    write_labels(out, labels, names, joined.ids)
-    output.result("\n".join(_lines(labels)), _values(joined, labels))
+    write_labels(out, labels, names, edges.ids)
+    output.result("\n".join(_lines(labels)), _values(edges, labels))
     if not labels.converged:
         output.warn("sweeps ran out before labels were still; raise --max-iter or --prior")
     output.say(f"wrote {out}")
@@ -114,7 +117,7 @@ def _values(graph: "WeightedGraph", labels: "PropagatedLabels") -> dict[str, obj
         "sweeps": labels.n_iter,
         "reached": labels.reached,
         "unreached": labels.unreached,
-        # no number in JSON is infinite: before the first sweep there is none
+        # No number in JSON is infinite: before the first sweep there is none.
         "residual": labels.residual if labels.n_iter else 0.0,
     }
 
@@ -126,6 +129,7 @@ def _weights(relations: list[str] | None) -> dict[str, float] | None:
         return None
     weights = {}
     for text in relations:
+        # The last one: a relation's name may have an equals sign in it.
         name, equals, weight = text.rpartition("=")
         try:
             weights[name] = float(weight)

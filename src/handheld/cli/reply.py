@@ -1,5 +1,6 @@
 """``handheld reply``: replies to messages, on the device."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,11 +47,11 @@ def suggest(
     from handheld.reply.conversation import read_message
 
     replier = _open(bundle, personal)
-    found = replier.suggest([read_message(text) for text in messages], n=n, fallback=fallback)
+    suggestions = replier.suggest(list(map(read_message, messages)), n=n, fallback=fallback)
     output = Output(json=json, quiet=quiet)
-    if found.reason:
-        output.say(f"({found.reason})")
-    output.result(_words(found, why=why), asdict(found))
+    if suggestions.reason:
+        output.say(f"({suggestions.reason})")
+    output.result(_words(suggestions, why=why), asdict(suggestions))
 
 
 @app.command()
@@ -59,13 +60,17 @@ def chat(
     personal: Personal = None,
     why: Annotated[bool, typer.Option(help="Print what speaks for each reply.")] = False,
 ) -> None:
-    """Chat in the terminal: write what the other one says, then pick a reply by its number, or write your own."""
+    """Chat in the terminal.
+
+    Write what the other one says, then pick a reply by its number, or write your own.
+    """
     from handheld.reply import Message
 
     replier = _open(bundle, personal)
     said: list[Message] = []
     typer.echo(
-        "What does the other one say? An empty line ends it; /forget forgets what was learned from you.",
+        "What does the other one say? An empty line ends it; /forget forgets what was learned from "
+        "you.",
         err=True,
     )
     while text := _ask("them"):
@@ -73,18 +78,28 @@ def chat(
             replier.forget()
             continue
         said.append(Message(text))
-        found = replier.suggest(said, fallback=True)
-        if found.reason:
-            typer.echo(f"({found.reason})", err=True)
-        if found.replies:
-            typer.echo(_words(found, why=why))
-        if not (answer := _ask("you (a number, or your own words)")):
+        suggestions = replier.suggest(said, fallback=True)
+        _show(suggestions, why=why)
+        answer = _ask("you (a number, or your own words)")
+        if not answer:
             continue
-        picked = int(answer) - 1 if answer.isdigit() else -1
-        answer = found.texts[picked] if 0 <= picked < len(found.texts) else answer
+        answer = _picked(answer, suggestions.texts)
         if not replier.learn(said, answer):
             typer.echo(f"(not remembered: {replier.reason_against(answer)})", err=True)
         said.append(Message(answer, mine=True))
+
+
+def _show(suggestions: "Suggestions", *, why: bool) -> None:
+    if suggestions.reason:
+        typer.echo(f"({suggestions.reason})", err=True)
+    if suggestions.replies:
+        typer.echo(_words(suggestions, why=why))
+
+
+def _picked(answer: str, texts: Sequence[str]) -> str:
+    """Return the reply of a number, or else the answer itself."""
+    number = int(answer) if answer.isdecimal() else 0
+    return texts[number - 1] if 1 <= number <= len(texts) else answer
 
 
 @app.command()
@@ -115,23 +130,28 @@ def train(
     from handheld.reply.training.run import state_of
     from handheld.reply.training.run import train as make
 
-    wanted = read(config)
-    wanted = wanted if out is None else replace(wanted, out=out)
-    output = Output(json=json, quiet=quiet, out=wanted.out)
-    wanted = wanted if base is None else replace(wanted, base=base)
-    wanted = wanted if encoder is None else replace(wanted, encoder=encoder)
-    with output.stoppable(state_of(wanted)), stage_bars(output.console) as progress:
-        bundle, pairs, skipped = make(wanted, progress=progress)
-    for each in skipped:
-        output.say(f"left out {each.name}: {each.reason}")
-    Replier.open(wanted.out)
-    size = wanted.out.stat().st_size
+    settings = read(config)
+    settings = replace(
+        settings,
+        out=out or settings.out,
+        base=base or settings.base,
+        encoder=encoder or settings.encoder,
+    )
+    output = Output(json=json, quiet=quiet, out=settings.out)
+    with output.stoppable(state_of(settings)), stage_bars(output.console) as progress:
+        bundle, pairs, skipped = make(settings, progress=progress)
+    for name, reason in skipped:
+        output.say(f"left out {name}: {reason}")
+    # Opened once: a bundle that cannot be used is told now.
+    Replier.open(settings.out)
+    size = settings.out.stat().st_size
     replies = len(bundle.replies)
     intents = len(bundle.intents)
     output.result(
-        f"{wanted.out}: {size:,} bytes, {replies} replies of {intents} intents, from {len(pairs):,} answers",
+        f"{settings.out}: {size:,} bytes, {replies} replies of {intents} intents, "
+        f"from {len(pairs):,} answers",
         {
-            "file": wanted.out,
+            "file": settings.out,
             "bytes": size,
             "replies": replies,
             "intents": intents,
@@ -166,8 +186,8 @@ def evaluate(
     output = Output(json=json, quiet=quiet)
     replier = Replier.open(bundle)
     read = read_conversations(conversations)
-    for each in read.skipped:
-        output.say(f"left out {each.name}: {each.reason}")
+    for name, reason in read.skipped:
+        output.say(f"left out {name}: {reason}")
     with output.stoppable(), stage_bars(output.console) as progress:
         evaluation = evaluate_replies(
             replier,
@@ -207,7 +227,8 @@ def serve(
 
     if host not in LOCAL:
         typer.echo(
-            "everybody who reaches this address may chat here, and read and change what was learned from you",
+            "everybody who reaches this address may chat here, and read and change what was "
+            "learned from you",
             err=True,
         )
     answer(_open(bundle, personal), personal=personal, host=host, port=port, on_start=typer.echo)
@@ -226,9 +247,11 @@ def _ask(who: str) -> str:
         return ""
 
 
-def _words(found: "Suggestions", *, why: bool) -> str:
+def _words(suggestions: "Suggestions", *, why: bool) -> str:
     lines = []
-    for number, reply in enumerate(found.replies, 1):
-        reasons = f"\t{reply.intent}, {reply.score:.0%}; {' '.join(reply.words)}"
-        lines.append(f"{number}  {reply.text}{reasons if why else ''}")
+    for number, reply in enumerate(suggestions.replies, 1):
+        line = f"{number}  {reply.text}"
+        if why:
+            line += f"\t{reply.intent}, {reply.score:.0%}; {' '.join(reply.words)}"
+        lines.append(line)
     return "\n".join(lines)

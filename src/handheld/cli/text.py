@@ -1,5 +1,6 @@
 """``handheld text``: classifiers of short texts that fit a size."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -10,6 +11,7 @@ from handheld.cli._output import Json, Output, Quiet, shown
 
 if TYPE_CHECKING:
     from handheld.data import Dataset
+    from handheld.projection import TextClassifier
     from handheld.projection.training.plan import FitFigures
 
 app = typer.Typer(help="Train, judge and use classifiers of short texts.", no_args_is_help=True)
@@ -31,13 +33,19 @@ TextColumn = Annotated[
 
 NO_ANSWER = "?"
 
+_VALID_FRACTION = 0.1  # of each label's texts, where none are given to validate by
+_MAX_NAMED = 5  # rows that were left out, or labels that are not known, that are named
+
+_UNITS = {"": 1, "b": 1, "kb": 1_000, "mb": 1_000_000, "kib": 1 << 10, "mib": 1 << 20}
+
 
 @app.command()
 def train(
     texts: Annotated[
         Path,
         typer.Argument(
-            help="Texts to learn from: .tsv (label TAB text), .csv, .jsonl, fastText's .txt; or .gz."
+            help="Texts to learn from: .tsv (label TAB text), .csv, .jsonl, fastText's .txt; "
+            "or .gz."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Where to write the .tflite file.")],
@@ -49,7 +57,8 @@ def train(
     trainer: Annotated[
         list[str] | None,
         typer.Option(
-            help="Network to learn from too: lstm, transformer, convolutional, package.module:factory."
+            help="Network to learn from too: lstm, transformer, convolutional, "
+            "package.module:factory."
         ),
     ] = None,
     joint: Annotated[bool, typer.Option(help="The trainer learns along, and not before.")] = False,
@@ -62,7 +71,8 @@ def train(
     effort: Annotated[
         str,
         typer.Option(
-            help="default, or high: tables learn too, ten times as long, and the better file is kept."
+            help="default, or high: tables learn too, ten times as long, and the better file is "
+            "kept."
         ),
     ] = "default",
     class_weight: Annotated[
@@ -76,12 +86,14 @@ def train(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a classifier that keeps a size. Ctrl-C stops it; the same command goes on where it was."""
+    """Train a classifier that keeps a size.
+
+    Ctrl-C stops it; the same command goes on where it was.
+    """
     import shutil
     from dataclasses import asdict, replace
 
     from handheld.cli._bars import stage_bars
-    from handheld.data.dataset import overlap_note
     from handheld.files import atomic_path
     from handheld.projection.judging import TextData
     from handheld.projection.report import training_page
@@ -90,8 +102,57 @@ def train(
     from handheld.projection.training.recipe import recipe_for
 
     output = Output(json=json, quiet=quiet, out=out)
+    # A wrong size is told before the data is read.
     limit = _bytes(max_size)
     columns = _Columns(label_column, tuple(text_column or ()))
+    known, held_out = _train_and_valid(texts, valid, columns, seed, output)
+    data = TextData.of(known, oos)
+    valid_data = TextData.of(held_out, oos)
+    classes = len(data.known.classes)
+    if joint and reads == "picked":
+        reads = "rows"  # what learns along with a trainer is a network
+    recipe = replace(recipe_for(reads, limit, classes), bits=bits)
+    if joint:
+        recipe = replace(recipe, more=())
+    plan = TextModelPlan(
+        limit,
+        recipe=recipe,
+        trainers=_trainers(trainer or [], classes),
+        joint=joint,
+        licence=licence,
+        seed=seed,
+        class_weight=class_weight,
+        high_effort=_is_high(effort),
+    )
+    state = out.with_name(f".{out.name}.training")
+    with output.stoppable(state), stage_bars(output.console) as progress:
+        model = make_text_model(data, valid_data, plan, state=state, progress=progress)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(model.content)
+    page = training_page(model, out)
+    # Last: a run that is killed before goes on from it.
+    shutil.rmtree(state, ignore_errors=True)
+    output.result(
+        f"{out}: {len(model.content):,} bytes, {_figures(model.valid)}\n{_fit_line(model.fit)}",
+        {
+            "file": out,
+            "bytes": len(model.content),
+            **_values(model.valid),
+            "fit": asdict(model.fit),
+            "report": page,
+        },
+    )
+    for warning in model.fit.warnings:
+        output.say(f"note: {warning}")
+    output.say(f"wrote {page}")
+
+
+def _train_and_valid(
+    texts: Path, valid: Path | None, columns: "_Columns", seed: int, output: Output
+) -> tuple["Dataset", "Dataset"]:
+    """Return texts to learn from and texts to validate by, and say what is odd about them."""
+    from handheld.data.dataset import overlap_note
+
     known = _read(texts, output, columns)
     if valid is None:
         known, held_out = _set_apart(known, seed, output)
@@ -99,41 +160,12 @@ def train(
         held_out = _read(valid, output, columns, known.classes)
     if NO_ANSWER in known.classes:
         output.warn(
-            f"the label {NO_ANSWER!r} is also what predict prints where it has no answer, with a probability of 0: rename it"
+            f"the label {NO_ANSWER!r} is also what predict prints where it has no answer, with a "
+            "probability of 0: rename it"
         )
     if note := overlap_note(known, held_out, "validation"):
         output.say(f"note: {note}")
-    data = TextData.of(known, oos)
-    judged_by = TextData.of(held_out, oos)
-    classes = len(data.known.classes)
-    if joint and reads == "picked":
-        reads = "rows"  # what learns along with a trainer is a network
-    recipe = replace(recipe_for(reads, limit, classes), bits=bits)
-    recipe = replace(recipe, more=()) if joint else recipe
-    plan = TextModelPlan(
-        limit, recipe=recipe, trainers=_trainers(trainer or [], classes), joint=joint, licence=licence, seed=seed,
-        class_weight=class_weight, high_effort=_is_high(effort),
-    )  # fmt: skip
-    state = out.with_name(f".{out.name}.training")
-    with output.stoppable(state), stage_bars(output.console) as progress:
-        made = make_text_model(data, judged_by, plan, state=state, progress=progress)
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(made.content)
-    page = training_page(made, out)
-    shutil.rmtree(state, ignore_errors=True)
-    output.result(
-        f"{out}: {len(made.content):,} bytes, {_figures(made.valid)}\n{_fit_line(made.fit)}",
-        {
-            "file": out,
-            "bytes": len(made.content),
-            **_values(made.valid),
-            "fit": asdict(made.fit),
-            "report": page,
-        },
-    )
-    for warning in made.fit.warnings:
-        output.say(f"note: {warning}")
-    output.say(f"wrote {page}")
+    return known, held_out
 
 
 @app.command()
@@ -157,6 +189,7 @@ def evaluate(
     output = Output(json=json, quiet=quiet)
     with TextClassifier.open(model) as classifier:
         columns = _Columns(label_column, tuple(text_column or ()))
+        # In the model's order, so that its numbers mean the same; others come behind.
         known = classifier.labels if oos is None else (*classifier.labels, oos)
         data = _read(texts, output, columns, known, keep_unknown=True)
         _tell_unknown(data, known, texts, output)
@@ -178,54 +211,83 @@ def predict(
     json: Annotated[
         Path | None,
         typer.Option(
-            help="Write JSON lines, one a text; - writes them to standard output as they come, in place of words."
+            help="Write JSON lines, one a text; - writes them to standard output as they come, "
+            "in place of words."
         ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Label each line of standard input: label TAB probability TAB text. A line without text has the label ?."""
-    import json as coded
+    """Label each line of standard input: label TAB probability TAB text.
+
+    A line without text has the label ?.
+    """
     from contextlib import nullcontext
 
     from handheld.files import open_lines
     from handheld.projection import TextClassifier
 
-    words = not Output(json=json, quiet=quiet).is_json
-    with (
-        TextClassifier.open(model) as classifier,
-        open_lines(json) if json else nullcontext() as lines,
-    ):
-        least = classifier.threshold if reject else 0.0
+    with_words = not Output(json=json, quiet=quiet).is_json
+    lines_file = open_lines(json) if json else nullcontext()
+    # The model first: a wrong path is told before a file is made.
+    with TextClassifier.open(model) as classifier, lines_file as lines:
+        threshold = classifier.threshold if reject else 0.0
         try:
             for number, line in enumerate(sys.stdin.buffer, 1):
-                text = _line(line, number)
-                label, share = (
-                    classifier.classify(text, top=1)[0] if text.strip() else (NO_ANSWER, 0.0)
-                )
-                label = label if share >= least else NO_ANSWER
+                answer = _answer(classifier, _line(line, number), threshold)
                 if lines is not None:
-                    values = {"label": label, "probability": round(float(share), 4), "text": text}
-                    lines.write(coded.dumps(values, ensure_ascii=False) + "\n")
-                if words:
-                    sys.stdout.buffer.write(
-                        f"{shown(label, lines=False)}\t{share:.4f}\t{text}\n".encode(
-                            "utf-8", "replace"
-                        )
-                    )
-                    sys.stdout.buffer.flush()  # so that whoever asks line by line is answered line by line
+                    lines.write(answer.to_json() + "\n")
+                if with_words:
+                    sys.stdout.buffer.write(answer.to_line().encode("utf-8", "replace"))
+                    # So that whoever asks line by line is answered line by line.
+                    sys.stdout.buffer.flush()
         except BrokenPipeError:
             _leave_quietly()
 
 
+class _Answer(NamedTuple):
+    """What ``predict`` says of a text."""
+
+    text: str
+    label: str
+    probability: float
+
+    def to_json(self) -> str:
+        import json
+
+        values = {
+            "label": self.label,
+            "probability": round(float(self.probability), 4),
+            "text": self.text,
+        }
+        return json.dumps(values, ensure_ascii=False)
+
+    def to_line(self) -> str:
+        return f"{shown(self.label, lines=False)}\t{self.probability:.4f}\t{self.text}\n"
+
+
+def _answer(classifier: "TextClassifier", text: str, threshold: float) -> _Answer:
+    """Return the label of a text; none where it is blank, or not as probable as the threshold."""
+    if not text.strip():
+        return _Answer(text, NO_ANSWER, 0.0)
+    label, probability = classifier.classify(text, top=1)[0]
+    if probability < threshold:
+        label = NO_ANSWER
+    return _Answer(text, label, probability)
+
+
 def _line(content: bytes, number: int) -> str:
-    """Return a line as text. Raises :class:`InputError` for bytes that are none, as training does."""
+    """Return a line as text.
+
+    Raises :class:`InputError` for bytes that are none, as training does.
+    """
     from handheld.errors import InputError
 
     try:
         text = content.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"standard input, line {number}: byte {error.start} is no UTF-8 text ({error.reason}): write it as UTF-8"
+            f"standard input, line {number}: byte {error.start} is no UTF-8 text "
+            f"({error.reason}): write it as UTF-8"
         ) from error
     if "\0" in text:
         raise InputError(
@@ -249,18 +311,21 @@ class _Columns(NamedTuple):
 
 
 def _set_apart(known: "Dataset", seed: int, output: Output) -> tuple["Dataset", "Dataset"]:
-    """Return texts to learn from, and a tenth of each label's to validate by. Raises
-    :class:`InputError` where no label has two texts."""
+    """Return texts to learn from, and a tenth of each label's to validate by.
+
+    Raises :class:`InputError` where no label has two texts.
+    """
     from handheld.errors import InputError
 
-    learned, apart = known.split(0.1, seed=seed, keep_single=True)
-    if not len(apart):
+    learned, held_out = known.split(_VALID_FRACTION, seed=seed, keep_single=True)
+    if not len(held_out):
         raise InputError("no label has two texts: expected more, or texts to validate by (--valid)")
     if single := int((known.counts == 1).sum()):
         output.say(
-            f"note: {single} of {len(known.classes)} labels have one text, which is learned and not validated by"
+            f"note: {single} of {len(known.classes)} labels have one text, which is learned and "
+            "not validated by"
         )
-    return learned, apart
+    return learned, held_out
 
 
 def _read(
@@ -283,33 +348,37 @@ def _read(
         keep_unknown=keep_unknown,
     )
     if not len(data):
-        why = (
-            f"; the first of {len(skipped)} that were left out, {skipped[0].name}: {skipped[0].reason}"
-            if skipped
-            else ""
-        )
-        raise InputError(f"{path}: expected lines of label TAB text, got none{why}")
-    for one in skipped[:5]:
-        output.say(f"left out {one.name}: {one.reason}")
-    if len(skipped) > 5:
-        output.say(
-            f"left out {len(skipped) - 5} more, {len(skipped)} of {len(skipped) + len(data)} rows"
-        )
+        reason = ""
+        if skipped:
+            first = f"{skipped[0].name}: {skipped[0].reason}"
+            reason = f"; the first of {len(skipped)} that were left out, {first}"
+        raise InputError(f"{path}: expected lines of label TAB text, got none{reason}")
+    for name, reason in skipped[:_MAX_NAMED]:
+        output.say(f"left out {name}: {reason}")
+    count = len(skipped)
+    if count > _MAX_NAMED:
+        output.say(f"left out {count - _MAX_NAMED} more, {count} of {count + len(data)} rows")
     return data
 
 
 def _tell_unknown(data: "Dataset", known: tuple[str, ...], path: Path, output: Output) -> None:
-    """Say which labels the model does not know. Raises :class:`InputError` if it knows none of them."""
+    """Say which labels the model does not know.
+
+    Raises :class:`InputError` if it knows none of them.
+    """
     from handheld.errors import InputError
 
     unknown = data.classes[len(known) :]
     if not unknown:
         return
     count = int((data.labels >= len(known)).sum())
-    named = ", ".join(map(repr, unknown[:5])) + (" ..." if len(unknown) > 5 else "")
+    named = ", ".join(map(repr, unknown[:_MAX_NAMED]))
+    if len(unknown) > _MAX_NAMED:
+        named += " ..."
     if count == len(data):
         raise InputError(
-            f"{path}: the model knows none of the labels {named}; it knows {', '.join(known[:5])} ..."
+            f"{path}: the model knows none of the labels {named}; "
+            f"it knows {', '.join(known[:_MAX_NAMED])} ..."
         )
     output.say(
         f"{count} texts have labels that the model does not know and count as wrong: {named}"
@@ -318,17 +387,12 @@ def _tell_unknown(data: "Dataset", known: tuple[str, ...], path: Path, output: O
 
 def _bytes(text: str) -> int:
     """Return a size in bytes. Raises :class:`InputError` for anything that is none."""
-    import re
-
     from handheld.errors import InputError
 
-    units = {"": 1, "b": 1, "kb": 1_000, "mb": 1_000_000, "kib": 1 << 10, "mib": 1 << 20}
-    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
-    if (
-        parts is None
-        or parts[2].lower() not in units
-        or not (size := round(float(parts[1]) * units[parts[2].lower()]))
-    ):
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    unit = _UNITS.get(match[2].lower(), 0) if match else 0
+    size = round(float(match[1]) * unit) if match else 0
+    if not size:
         raise InputError(f"--max-size {text!r}: expected bytes, such as 100KB, 1.5MB or 98304")
     return size
 
@@ -342,15 +406,20 @@ def _is_high(effort: str) -> bool:
 
 
 def _fit_line(fit: "FitFigures") -> str:
+    gap = 100 * (fit.train_accuracy - fit.valid_accuracy)
     return (
-        f"of its own texts {fit.train_accuracy:.2%} right (loss {fit.train_loss:.3f}), of the validation texts "
-        f"{fit.valid_accuracy:.2%} (loss {fit.valid_loss:.3f}; {fit.balanced:.2%} in the mean of the labels), a gap of "
-        f"{100 * (fit.train_accuracy - fit.valid_accuracy):.1f} points; the commonest label {fit.majority:.2%}"
+        f"of its own texts {fit.train_accuracy:.2%} right (loss {fit.train_loss:.3f}), "
+        f"of the validation texts {fit.valid_accuracy:.2%} (loss {fit.valid_loss:.3f}; "
+        f"{fit.balanced:.2%} in the mean of the labels), a gap of {gap:.1f} points; "
+        f"the commonest label {fit.majority:.2%}"
     )
 
 
 def _trainers(names: list[str], classes: int) -> tuple[Any, ...]:
-    """Return names of trainers, and what factories make of the number of classes; modules here are found too."""
+    """Return names of trainers, and what factories make of the number of classes.
+
+    Modules in this folder are taken too.
+    """
     from handheld.config import factory
 
     return tuple(factory(name, Path())(classes) if ":" in name else name for name in names)
@@ -358,7 +427,8 @@ def _trainers(names: list[str], classes: int) -> tuple[Any, ...]:
 
 def _figures(judged: Any) -> str:
     text = f"{judged.accuracy:.2%} of {len(judged.data.known):,} texts right"
-    if (scope := judged.scope) is None:
+    scope = judged.scope
+    if scope is None:
         return text
     return (
         f"{text}; out of scope: AUROC {scope.auroc:.4f}, at a probability of {scope.threshold:.3f} "

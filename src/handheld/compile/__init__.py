@@ -1,7 +1,8 @@
 """A torch module becomes a ``.tflite`` file that is verified against it and describes itself.
 
-``to_tflite`` is the whole of it: ``_convert`` (the one file that knows the converter), ``_quantise`` (the one that knows the
-quantiser) and ``verify``. Needs the extra ``train``; nothing here is imported by running a model.
+``to_tflite`` is the whole of it: ``_converter`` (the one file that knows the converter),
+``_quantiser`` (the one that knows the quantiser) and ``verification``. Needs the extra ``train``;
+nothing here is imported by running a model.
 """
 
 from handheld.compile.compiler import Compiled, Precision, to_tflite

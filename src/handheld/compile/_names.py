@@ -1,22 +1,24 @@
 """Which layer of a torch module each tensor of its converted file belongs to.
 
-The converter names a tensor after all the layers that were fused into its operator, each as a path of classes and
-attributes, ``package.Net/package.Block_0/torch.nn.modules.conv.Conv2d_conv;``, with ``;;`` between them, up to a kilobyte a
-tensor. A path lacks the containers that are not called (``ModuleList``), so it may stand for several layers: the exported
-program says for which, in order of execution.
+The converter names a tensor after all the layers that were fused into its operator, each as a path
+of classes and attributes, ``package.Net/package.Block_0/torch.nn.modules.conv.Conv2d_conv;``, with
+``;;`` between them, up to a kilobyte a tensor. A path lacks the containers that are not called
+(``ModuleList``), so it may stand for several layers: the exported program says for which, in order
+of execution.
 """
 
-import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from handheld.compile._graph import GraphOperator, operators_of, variables_of
 
 if TYPE_CHECKING:
     import torch
 
-_Layers = tuple[str, ...]  # dotted names that one of the converter's paths may stand for
+_Names = tuple[str, ...]  # dotted names of layers that one of the converter's paths may stand for
 
 
 @dataclass(frozen=True)
@@ -24,22 +26,33 @@ class Layers:
     """Layers of an exported module.
 
     Attributes:
-        paths: dotted names, in order of execution, by the converter's path; the module itself by its class.
+        paths: dotted names, in order of execution, by the converter's path; the module itself by
+            its class.
         weighted: names of those that own parameters.
     """
 
-    paths: Mapping[str, _Layers]
+    paths: Mapping[str, _Names]
     weighted: frozenset[str]
 
-    def of(self, tensor: Any, *, weights: bool) -> _Layers:
-        """Return the layer of a tensor: of those fused into it the last with weights, or the outermost; () if unknown."""
+    def own_parameters(self, names: _Names) -> bool:
+        """Whether one of some layers owns parameters."""
+        return not self.weighted.isdisjoint(names)
+
+    def of(self, tensor: Any, *, is_constant: bool) -> _Names:
+        """Return the layer of a tensor, or those that it may be; () if unknown.
+
+        Of all that were fused into it, it is the last with weights for a constant, and the
+        outermost for anything else.
+        """
         name = tensor.name.decode()
         if ";" not in name:  # a constant that layers share, named by the converter itself
             return ()
-        parts = (re.sub(r";\d*$", "", part) for part in name.split(";;"))
-        found = [self.paths[part] for part in parts if part in self.paths]
-        weighted = [layers for layers in found if weights and not self.weighted.isdisjoint(layers)]
-        return (weighted[-1:] or found[:1] or [()])[0]
+        paths = [re.sub(r";\d*$", "", path) for path in name.split(";;")]
+        fused = [self.paths[path] for path in paths if path in self.paths]
+        weighted = list(filter(self.own_parameters, fused))
+        if is_constant and weighted:
+            return weighted[-1]
+        return fused[0] if fused else ()
 
 
 def layers_of(module: "torch.nn.Module", exported: Any, prefix: str) -> Layers:
@@ -47,85 +60,129 @@ def layers_of(module: "torch.nn.Module", exported: Any, prefix: str) -> Layers:
 
     Args:
         module: whose layers they are.
-        exported: the program of the module, or of one that wraps it: what the converter is given, since it names after that.
+        exported: the program of the module, or of one that wraps it: what the converter is given,
+            since it names after that.
         prefix: of the names of the module's layers in the program, ``wrapped.`` or nothing.
     """
-    paths: dict[str, _Layers] = {}
+    itself = type(module).__name__
+    paths: dict[str, _Names] = {}
     for node in exported.graph.nodes:
-        if stack := list(node.meta.get("nn_module_stack", {}).values()):
-            path = "/".join(
-                _class_name(kind) + (f"_{name.rpartition('.')[2]}" if name else "")
-                for name, kind in stack
-            )
-            layer = (
-                f"{stack[-1][0]}.".removeprefix(prefix).removesuffix(".") or type(module).__name__
-            )
-            paths[path] = tuple(dict.fromkeys((*paths.get(path, ()), layer)))
-    own = (
-        name or type(module).__name__
-        for name, layer in module.named_modules()
-        if [*layer.parameters(recurse=False)]
-    )
-    return Layers(paths, frozenset(own))
+        stack = list(node.meta.get("nn_module_stack", {}).values())
+        if not stack:
+            continue
+        path = "/".join(_step(name, layer_type) for name, layer_type in stack)
+        innermost = f"{stack[-1][0]}."
+        layer = innermost.removeprefix(prefix).removesuffix(".") or itself
+        # A dictionary keeps the order of execution, and each name once.
+        paths[path] = tuple(dict.fromkeys((*paths.get(path, ()), layer)))
+    # Of a layer's own: a container would else own all that its layers do.
+    weighted = set()
+    for name, layer in module.named_modules():
+        if any(True for _ in layer.parameters(recurse=False)):
+            weighted.add(name or itself)
+    return Layers(paths, frozenset(weighted))
 
 
-def _class_name(kind: Any) -> str:
-    return kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+def _step(name: str, layer_type: Any) -> str:
+    """Return a step of the converter's path: a class, and the attribute that holds the layer."""
+    attribute = f"_{name.rpartition('.')[2]}" if name else ""
+    if not isinstance(layer_type, str):
+        layer_type = f"{layer_type.__module__}.{layer_type.__qualname__}"
+    return f"{layer_type}{attribute}"
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """The layers that an operator may be of.
+
+    Attributes:
+        names: of the layers.
+        by_weights: whether its weights say it, and not its output.
+    """
+
+    names: _Names
+    by_weights: bool
 
 
 def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
-    """Return the layer's name for each tensor of a converted graph that has one; for several possible ones, all with ``|``."""
-    computed = {int(i) for node in graph.operators for i in node.outputs}
-    found = {
-        i: layers.of(tensor, weights=i not in computed) for i, tensor in enumerate(graph.tensors)
-    }
-    weights = [largest_constant(node, graph) for node in graph.operators]
-    own = [i is not None and not layers.weighted.isdisjoint(found[i]) for i in weights]
-    kinds = [
-        found[i if i is not None and mine else int(node.outputs[0])]
-        for i, mine, node in zip(weights, own, graph.operators, strict=True)
+    """Return the layer's name for each tensor of a converted graph that has one.
+
+    A tensor that may be of several layers has all of their names, with ``|`` between them.
+    """
+    variables = variables_of(graph)
+    layers_by_tensor = [
+        layers.of(tensor, is_constant=index not in variables)
+        for index, tensor in enumerate(graph.tensors)
     ]
-    names = {i: "|".join(candidates) for i, candidates in found.items() if candidates}
-    told = _told_apart(list(zip(own, kinds, strict=True)))
-    for node, layer, kind in zip(
-        graph.operators, _by_neighbours(graph, told, kinds), kinds, strict=True
-    ):
-        constants = (
-            int(i)
-            for i in node.inputs
-            if i >= 0 and int(i) not in computed and found[int(i)] == kind
-        )
-        names |= {int(i): layer for i in (*constants, *node.outputs) if layer}
+    operators = operators_of(graph)
+    candidates = [_candidates(operator, layers_by_tensor, layers) for operator in operators]
+    told_apart = _told_apart(candidates)
+    # First by the tensors alone, then by their operators, which know more.
+    names = {index: "|".join(known) for index, known in enumerate(layers_by_tensor) if known}
+    layer_names = _by_neighbours(operators, told_apart, candidates)
+    for operator, layer, candidate in zip(operators, layer_names, candidates, strict=True):
+        if not layer:
+            continue
+        # A bias that layers share keeps the name that the converter gave it.
+        for index in operator.constants:
+            if layers_by_tensor[index] == candidate.names:
+                names[index] = layer
+        names |= dict.fromkeys(operator.outputs, layer)
     return names
 
 
-def largest_constant(node: Any, graph: Any) -> int | None:
-    """Return the weights that an operator reads, where it reads any; its bias may be shared with other layers' operators."""
-    computed = {int(i) for other in graph.operators for i in other.outputs}
-    constants = [
-        int(i)
-        for i in node.inputs
-        if i >= 0 and int(i) not in computed and int(i) not in graph.inputs
-    ]
-    return max(constants, key=lambda i: math.prod(map(int, graph.tensors[i].shape)), default=None)
+def _candidates(
+    operator: GraphOperator, layers_by_tensor: Sequence[_Names], layers: Layers
+) -> _Candidates:
+    """Return the layers that an operator may be of: its weights', or else its output's."""
+    if operator.weights is not None:
+        names = layers_by_tensor[operator.weights]
+        if layers.own_parameters(names):
+            return _Candidates(names, by_weights=True)
+    return _Candidates(layers_by_tensor[operator.outputs[0]], by_weights=False)
 
 
-def _told_apart(kinds: list[tuple[bool, _Layers]]) -> list[str]:
-    """Operators of layers that share a path, as many as there are layers, are theirs in order of execution; "" for others."""
-    counts = Counter(kinds)
-    turns = {kind: iter(kind[1]) for kind in counts if counts[kind] == len(kind[1])}
-    return [
-        next(turns[kind]) if kind in turns else kind[1][0] if len(kind[1]) == 1 else ""
-        for kind in kinds
-    ]
+def _told_apart(candidates: Sequence[_Candidates]) -> list[str]:
+    """Return the layer of each operator where it is known, else an empty text.
+
+    Operators of layers that share a path, as many as there are layers, are theirs in order of
+    execution.
+    """
+    counts = Counter(candidates)
+    in_order = {
+        candidate: iter(candidate.names)
+        for candidate, count in counts.items()
+        if count == len(candidate.names)
+    }
+    names = []
+    for candidate in candidates:
+        name = candidate.names[0] if len(candidate.names) == 1 else ""
+        if candidate in in_order:
+            name = next(in_order[candidate])
+        names.append(name)
+    return names
 
 
-def _by_neighbours(graph: Any, told: list[str], kinds: list[_Layers]) -> list[str]:
-    """What is not told apart, such as the padding before a convolution, is of the layer that reads it or that it reads."""
-    maker = {int(i): told[n] for n, node in enumerate(graph.operators) for i in node.outputs}
-    reader = {int(i): told[n] for n, node in enumerate(graph.operators) for i in node.inputs}
-    found = []
-    for node, layer, kind in zip(graph.operators, told, kinds, strict=True):
-        near = (reader.get(int(node.outputs[0])), *(maker.get(int(i)) for i in node.inputs))
-        found.append(layer or next((name for name in near if name in kind), "|".join(kind)))
-    return found
+def _by_neighbours(
+    operators: Sequence[GraphOperator],
+    told_apart: Sequence[str],
+    candidates: Sequence[_Candidates],
+) -> list[str]:
+    """Return the layer of each operator.
+
+    What is not told apart, such as the padding before a convolution, is of the layer that reads it
+    or that it reads.
+    """
+    makers: dict[int, str] = {}
+    readers: dict[int, str] = {}
+    for operator, name in zip(operators, told_apart, strict=True):
+        makers |= dict.fromkeys(operator.outputs, name)
+        readers |= dict.fromkeys(operator.inputs, name)
+    names = []
+    for operator, name, candidate in zip(operators, told_apart, candidates, strict=True):
+        if not name:
+            neighbours = [readers.get(operator.outputs[0]), *map(makers.get, operator.inputs)]
+            possible = [layer for layer in neighbours if layer in candidate.names]
+            name = possible[0] if possible else "|".join(candidate.names)
+        names.append(name or "")
+    return names

@@ -1,145 +1,200 @@
 """``.npz`` files."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.arrays import read_npz as read_archive
+from handheld.arrays import read_npz as read_arrays
 from handheld.data._numbers import Labels, numbered
+from handheld.data._options import LoadOptions, RawSplits
 from handheld.data._pixels import bounds, channels_last, to_bytes, white_of
-from handheld.data._reading import RawSplits, Reading
 from handheld.data._splits import by_split
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
-_MOST_AXES = 4  # examples, height, width, channels
+_MAX_AXES = 4  # examples, height, width, channels
 
 Arrays = dict[str, NDArray[Any]]
 
 
-def read_npz(path: Path, reading: Reading) -> RawSplits:
-    """Read ``x_train``, ``y_train`` and so on; classes are named by an array ``classes``, else by the numbers that occur."""
-    reading.require(str(path), "arrays", "channels", "white")
-    try:
-        arrays = read_archive(path, most=sys.maxsize)  # a user's own data may be as large as memory
-        odd = [name for name, array in arrays.items() if array.dtype.kind not in "biufUS"]
-        if odd:
-            raise ValueError(f"{odd[0]!r} holds {arrays[odd[0]].dtype}, neither numbers nor texts")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as arrays: {error}") from error
-    if "x" in arrays and "y" in arrays:
-        arrays |= {"x_train": arrays["x"], "y_train": arrays["y"]}
-    named = [name.removeprefix("x_") for name in sorted(arrays) if name.startswith("x_")]
-    splits, unknown = by_split([(name, name) for name in named], str(path))
-    if not splits:
-        raise InputError(
-            f"{path}: expected arrays x_train and y_train, or x and y, got {sorted(arrays)}"
+@dataclass(frozen=True)
+class _Archive:
+    """The arrays of a file."""
+
+    path: Path
+    arrays: Arrays
+
+    @property
+    def suffixes(self) -> list[str]:
+        """What follows ``x_`` in the names of arrays."""
+        return [name.removeprefix("x_") for name in sorted(self.arrays) if name.startswith("x_")]
+
+    def error(self, problem: str) -> InputError:
+        """Return an error that names the file."""
+        return InputError(f"{self.path}: {problem}")
+
+
+def read_npz(path: Path, options: LoadOptions) -> RawSplits:
+    """Read ``x_train``, ``y_train`` and so on.
+
+    Classes are named by an array ``classes``, else by the numbers that occur.
+    """
+    options.require(str(path), "arrays", "channels", "white")
+    archive = _read_archive(path)
+    # The file may call a split val or dev; its arrays keep that name.
+    suffixes, unknown = by_split([(name, name) for name in archive.suffixes], str(path))
+    if not suffixes:
+        raise archive.error(
+            f"expected arrays x_train and y_train, or x and y, got {sorted(archive.arrays)}"
         )
     skipped = tuple(Skipped(f"{path}, x_{name}", reason) for name, reason in unknown)
-    labels = {split: _labels(arrays, name, path) for split, name in splits.items()}
-    classes, labels, notes = _classes(arrays.get("classes"), labels, path)
-    inputs = _inputs({split: arrays[f"x_{name}"] for split, name in splits.items()}, reading, path)
+    labels = {split: _labels(archive, suffix) for split, suffix in suffixes.items()}
+    inputs = {split: archive.arrays[f"x_{suffix}"] for split, suffix in suffixes.items()}
+    classes, labels, notes = _classes(archive, labels)
+    # All splits together: which number is white is seen by the largest of all.
+    inputs = _inputs(inputs, options, archive)
+    data = {}
+    for split in suffixes:
+        try:
+            data[split] = Dataset(inputs[split], labels[split], classes)
+        except InputError as error:
+            raise archive.error(str(error)) from error
+    return RawSplits(data, skipped, notes)
+
+
+def _read_archive(path: Path) -> _Archive:
     try:
-        parts = {split: Dataset(inputs[split], labels[split], classes) for split in splits}
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return RawSplits(parts, skipped, notes)
+        # A user's own data may be as large as memory.
+        arrays = read_arrays(path, most=sys.maxsize)
+        for name, array in arrays.items():
+            # Complex numbers, dates and objects mean nothing to a network.
+            if array.dtype.kind not in "biufUS":
+                raise ValueError(f"{name!r} holds {array.dtype}, neither numbers nor texts")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as arrays: {error}") from error
+    # Where nobody has divided the data.
+    if "x" in arrays and "y" in arrays:
+        arrays |= {"x_train": arrays["x"], "y_train": arrays["y"]}
+    return _Archive(path, arrays)
 
 
-def _labels(arrays: Arrays, split: str, path: Path) -> Labels:
-    if f"y_{split}" not in arrays:
-        raise InputError(f"{path}: x_{split} has no y_{split}")
-    if 0 in arrays[f"x_{split}"].shape[1:] or arrays[f"x_{split}"].ndim == 0:
-        raise InputError(
-            f"{path}: x_{split} has the shape {list(arrays[f'x_{split}'].shape)}: expected (examples, ...)"
+def _labels(archive: _Archive, suffix: str) -> Labels:
+    """Return the (n,) labels of a split."""
+    if f"y_{suffix}" not in archive.arrays:
+        raise archive.error(f"x_{suffix} has no y_{suffix}")
+    inputs = archive.arrays[f"x_{suffix}"]
+    if inputs.ndim == 0 or 0 in inputs.shape[1:]:
+        raise archive.error(
+            f"x_{suffix} has the shape {list(inputs.shape)}: expected (examples, ...)"
         )
-    labels = arrays[f"y_{split}"]
-    if labels.ndim == 2 and labels.shape[1] == 1:
+    labels = archive.arrays[f"y_{suffix}"]
+    if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras saves those of CIFAR
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise InputError(
-            f"{path}: expected y_{split} of shape (n,) and whole numbers, got {labels.dtype} {list(labels.shape)}"
+        raise archive.error(
+            f"expected y_{suffix} of shape (n,) and whole numbers, "
+            f"got {labels.dtype} {list(labels.shape)}"
         )
+    # Those of unsigned 64 bits would become negative.
     if labels.size and labels.max() > np.iinfo(np.int64).max:
-        raise InputError(f"{path}: labels run up to {labels.max()}, expected numbers of classes")
+        raise archive.error(f"labels run up to {labels.max()}, expected numbers of classes")
     return labels.astype(np.int64)
 
 
 def _classes(
-    named: NDArray[Any] | None, labels: dict[str, Labels], path: Path
+    archive: _Archive, labels: dict[str, Labels]
 ) -> tuple[tuple[str, ...], dict[str, Labels], tuple[str, ...]]:
-    """Return the names of the classes, the labels as places among them, and notes."""
-    if named is not None:
-        if named.ndim != 1 or named.dtype.kind not in "US":
-            raise InputError(
-                f"{path}: expected classes to be a list of names, got {named.dtype} {list(named.shape)}"
-            )
-        try:
-            return (
-                tuple(
-                    name.decode() if isinstance(name, bytes) else str(name)
-                    for name in named.tolist()
-                ),
-                labels,
-                (),
-            )
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path}: the name of a class is no UTF-8 ({error}); save classes as texts"
-            ) from error
+    """Return the names of the classes, the labels as indices into them, and notes."""
+    if "classes" in archive.arrays:
+        return _class_names(archive), labels, ()
     try:
         return numbered(labels)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise archive.error(str(error)) from error
 
 
-def _inputs(arrays: Arrays, reading: Reading, path: Path) -> Arrays:
-    """Return pictures as (n, height, width, channels) uint8; numbers that are no pictures as they are."""
+def _class_names(archive: _Archive) -> tuple[str, ...]:
+    names = archive.arrays["classes"]
+    if names.ndim != 1 or names.dtype.kind not in "US":
+        raise archive.error(
+            f"expected classes to be a list of names, got {names.dtype} {list(names.shape)}"
+        )
+    try:
+        return tuple(map(_as_text, names.tolist()))
+    except UnicodeDecodeError as error:
+        raise archive.error(
+            f"the name of a class is no UTF-8 ({error}); save classes as texts"
+        ) from error
+
+
+def _as_text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _inputs(arrays: Arrays, options: LoadOptions, archive: _Archive) -> Arrays:
+    """Return pictures as (n, height, width, channels) uint8; numbers that are none as they are."""
     for split, array in arrays.items():
-        if array.ndim > _MOST_AXES:
-            raise InputError(
-                f"{path}: the {split} examples have {array.ndim - 1} axes, {list(array.shape[1:])}: expected pictures (height, "
-                "width), with channels or without, or rows of numbers; of films take frames"
+        if array.ndim > _MAX_AXES:
+            raise archive.error(
+                f"the {split} examples have {array.ndim - 1} axes, {list(array.shape[1:])}: "
+                "expected pictures (height, width), with channels or without, or rows of numbers; "
+                "of films take frames"
             )
-    if not all(_are_pictures(array, reading) for array in arrays.values()):
-        if reading.white is not None or reading.channels is not None:
-            raise InputError(
-                f"{path}: channels and white are of pictures (n, height, width) or with channels, not of numbers"
-            )
-        return arrays
-    where = f"{path}, x"
-    white = reading.white
+    if all(_are_pictures(array, options) for array in arrays.values()):
+        return _pictures(arrays, options, f"{archive.path}, x")
+    if options.white is not None or options.channels is not None:
+        raise archive.error(
+            "channels and white are of pictures (n, height, width) or with channels, not of numbers"
+        )
+    return arrays
+
+
+def _pictures(arrays: Arrays, options: LoadOptions, location: str) -> Arrays:
+    white = options.white
     if white is None:
-        white = _white(list(arrays.values()), where)
+        white = _white(list(arrays.values()), location)
     pictures = {}
     for split, array in arrays.items():
-        last = (
-            array[..., None] if array.ndim == 3 else channels_last(array, reading.channels, where)
-        )
-        pictures[split] = np.ascontiguousarray(to_bytes(last, white, where))
+        with_channels = array[..., None]
+        if array.ndim == _MAX_AXES:
+            with_channels = channels_last(array, options.channels, location)
+        pictures[split] = np.ascontiguousarray(to_bytes(with_channels, white, location))
     return pictures
 
 
-def _are_pictures(array: NDArray[Any], reading: Reading) -> bool:
-    """Four axes are those of pictures; three may be rows of measurements too, unless they have the type of pixels."""
-    if array.dtype.kind not in "buif":
+def _are_pictures(array: NDArray[Any], options: LoadOptions) -> bool:
+    """Whether an array holds pictures.
+
+    Four axes are those of pictures; three may be rows of measurements too, unless they have the
+    type of pixels.
+    """
+    kind = array.dtype.kind
+    if kind not in "buif":
         return False
-    return array.ndim == 4 or (
-        array.ndim == 3 and (array.dtype.kind != "f" or reading.white is not None)
-    )
+    if array.ndim == 3:
+        return kind != "f" or options.white is not None
+    return array.ndim == 4
 
 
-def _white(arrays: list[NDArray[Any]], where: str) -> float:
+def _white(arrays: list[NDArray[Any]], location: str) -> float:
     """Return what is white in the arrays of all splits together: one may be dark."""
     if all(array.dtype == np.uint8 for array in arrays):
         return 255
-    lows, highs = zip(*(bounds(array) for array in arrays), strict=True)
-    types = {"float" if array.dtype.kind == "f" else str(array.dtype) for array in arrays}
+    lows, highs = zip(*map(bounds, arrays), strict=True)
+    # One split of bytes beside one of fractions was saved by different programs: each alone would
+    # be read well, and the network would see two scales.
+    types = sorted(set(map(_type_name, arrays)))
     if len(types) > 1:
         raise InputError(
-            f"{where}: the splits have different types, {' and '.join(sorted(types))}: save them alike"
+            f"{location}: the splits have different types, {' and '.join(types)}: save them alike"
         )
-    return white_of(arrays[0].dtype, min(lows), max(highs), where)
+    return white_of(arrays[0].dtype, min(lows), max(highs), location)
+
+
+def _type_name(array: NDArray[Any]) -> str:
+    """Return the name of an array's type; all floats count as one."""
+    return "float" if array.dtype.kind == "f" else str(array.dtype)

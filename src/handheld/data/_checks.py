@@ -1,4 +1,4 @@
-"""What a caller gives, looked at before anything is read by it: each error names the argument that is wrong."""
+"""What a caller gives, looked at first: each error names the argument that is wrong."""
 
 import os
 from collections.abc import Sequence
@@ -22,10 +22,12 @@ def path_of(path: Any) -> Path:
     return Path(path)
 
 
-def require_whole(name: str, value: Any, *, least: int) -> None:
-    """Raise :class:`InputError` unless an argument is a whole number of ``least`` or more."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name}: expected a whole number of {least} or more, got {value!r}")
+def require_whole(name: str, value: Any, *, minimum: int) -> None:
+    """Raise :class:`InputError` unless an argument is a whole number of ``minimum`` or more."""
+    # Integral: numpy's whole numbers are no int. True is one, and nobody means it so.
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_integer or value < minimum:
+        raise InputError(f"{name}: expected a whole number of {minimum} or more, got {value!r}")
 
 
 def is_real(value: Any) -> bool:
@@ -33,10 +35,10 @@ def is_real(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def require_share(name: str, value: Any) -> None:
+def require_fraction(name: str, value: Any) -> None:
     """Raise :class:`InputError` unless an argument is a number in [0, 1)."""
     if not is_real(value) or not 0 <= float(value) < 1:
-        raise InputError(f"{name}: expected a share of 0 to 1, 1 excluded, got {value!r}")
+        raise InputError(f"{name}: expected a fraction in [0, 1), got {value!r}")
 
 
 def require_flag(name: str, value: Any) -> None:
@@ -46,12 +48,13 @@ def require_flag(name: str, value: Any) -> None:
 
 
 def require_names(name: str, values: Any) -> None:
-    """Raise :class:`InputError` unless an argument is a list of texts; a text alone would be read letter by letter."""
-    if isinstance(values, str):
+    """Raise :class:`InputError` unless an argument is a list of texts."""
+    if isinstance(values, str):  # a sequence too, which would be read letter by letter
         raise InputError(
             f"{name}: expected a list of names, got the text {values!r}: give [{values!r}]"
         )
-    if not isinstance(values, Sequence) or not all(isinstance(value, str) for value in values):
+    is_list = isinstance(values, Sequence)
+    if not is_list or not all(isinstance(value, str) for value in values):
         raise InputError(f"{name}: expected a list of names, got {values!r}")
 
 

@@ -1,21 +1,66 @@
 """Which columns of a table hold the labels and the texts: by the names that data sets use, or as
-somebody says."""
+somebody says.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from handheld.errors import InputError
 
-LABEL_NAMES = frozenset({
-    "label", "labels", "label_text", "category", "categories", "class", "class_index",
-    "classname", "class_name", "intent", "target", "sentiment", "emotion", "topic", "tag", "v1",
-    "y", "lang", "language", "spam", "polarity"
-})  # fmt: skip
-TEXT_NAMES = frozenset({
-    "text", "texts", "sentence", "utterance", "message", "tweet", "review", "reviews",
-    "content", "comment", "comments", "body", "question", "query", "headline", "document",
-    "description", "sms", "v2", "x", "post", "phrase", "input"
-})  # fmt: skip
+# As public sets of labelled texts have them: class_index is AG News's, v1 and v2 are the SMS spam
+# collection's, intent is that of sets for assistants.
+LABEL_NAMES = frozenset(
+    {
+        "label",
+        "labels",
+        "label_text",
+        "category",
+        "categories",
+        "class",
+        "class_index",
+        "classname",
+        "class_name",
+        "intent",
+        "target",
+        "sentiment",
+        "emotion",
+        "topic",
+        "tag",
+        "v1",
+        "y",
+        "lang",
+        "language",
+        "spam",
+        "polarity",
+    }
+)
+TEXT_NAMES = frozenset(
+    {
+        "text",
+        "texts",
+        "sentence",
+        "utterance",
+        "message",
+        "tweet",
+        "review",
+        "reviews",
+        "content",
+        "comment",
+        "comments",
+        "body",
+        "question",
+        "query",
+        "headline",
+        "document",
+        "description",
+        "sms",
+        "v2",
+        "x",
+        "post",
+        "phrase",
+        "input",
+    }
+)
 JOINED = (
     ("title", "description"),
     ("title", "content"),
@@ -28,17 +73,17 @@ JOINED = (
 ID_NAMES = frozenset(
     {"id", "ids", "idx", "index", "guid", "uuid", "uid", "row_id", "text_id", "sentence_id"}
 )
-"""Names of columns that only say which row it is; they are a text where somebody names them, and never otherwise."""
+"""Names of columns that only say which row it is; a text only where somebody names them."""
 
-HOW = (
-    "name them: label_column and text_columns, on the command line --label-column NAME --text-column NAME "
-    "(numbers from 1 where there is no header)"
+HELP = (
+    "name them: label_column and text_columns, on the command line --label-column NAME "
+    "--text-column NAME (numbers from 1 where there is no header)"
 )
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the columns.
+    """Where the columns are.
 
     Attributes:
         label: of the labels, from 0.
@@ -50,9 +95,14 @@ class Columns:
     texts: tuple[int, ...]
     has_header: bool
 
+    @property
+    def last(self) -> int:
+        """The last of them."""
+        return max(self.label, *self.texts)
+
 
 @dataclass(frozen=True)
-class Wanted:
+class ColumnNames:
     """What a person says of the columns.
 
     Attributes:
@@ -64,106 +114,137 @@ class Wanted:
     texts: tuple[str, ...] = ()
 
 
-def columns_of(first: Sequence[str], wanted: Wanted, where: str) -> Columns | None:
+def columns_of(first_row: Sequence[str], said: ColumnNames, location: str) -> Columns | None:
     """Return the columns by the first row, or None where nothing in it is a name that is known.
 
     Args:
-        first: fields of the first row.
-        wanted: what was said of them.
-        where: of messages.
+        first_row: its fields.
+        said: what a person said of the columns.
+        location: of messages: the file.
 
     Raises:
         InputError: a column that is not there, or names that fit two columns.
     """
-    names = [plain(field) for field in first]
-    if wanted.label is not None or wanted.texts:
-        return _as_said(names, wanted, where)
-    texts = _named_texts(names, where)
-    labels = [
-        place for place, name in enumerate(names) if name in LABEL_NAMES and place not in texts
-    ]
-    if len(labels) > 1 and texts:
-        raise InputError(
-            f"{where}: columns {_listed(names, labels)} could all be the labels: {HOW}"
-        )
+    header = _Header(tuple(map(plain, first_row)), location)
+    if said.label is not None or said.texts:
+        return _said_columns(header, said)
+    return _named_columns(header)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Names of the columns, if they are names, and the file that they are of."""
+
+    names: tuple[str, ...]
+    location: str
+
+    def indices(self, known: frozenset[str]) -> list[int]:
+        """Return the columns that have one of the names."""
+        return [index for index, name in enumerate(self.names) if name in known]
+
+    def joined(self) -> tuple[str, ...] | None:
+        """Return the names of columns that are one text together; None where there are none."""
+        return self.joined_without(None)
+
+    def joined_without(self, label: str | None) -> tuple[str, ...] | None:
+        """Return the same, where none of them is the label."""
+        for pair in JOINED:
+            if set(pair) <= set(self.names) and label not in pair:
+                return pair
+        return None
+
+    def indices_of(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Return the first column of each name; all names are there."""
+        return tuple(map(self.names.index, names))
+
+    def listed(self, indices: Iterable[int]) -> str:
+        """Return the names of columns, for a message."""
+        return ", ".join(repr(self.names[index]) for index in indices)
+
+    def error(self, problem: str) -> InputError:
+        """Return an error that says how to name columns."""
+        return InputError(f"{self.location}: {problem}: {HELP}")
+
+
+def _named_columns(header: _Header) -> Columns | None:
+    """Return the columns whose names are known; None where there are none such."""
+    texts = _named_texts(header)
+    labels = [index for index in header.indices(LABEL_NAMES) if index not in texts]
     if not labels or not texts:
         return None
+    if len(labels) > 1:
+        raise header.error(f"columns {header.listed(labels)} could all be the labels")
     return Columns(labels[0], texts, has_header=True)
 
 
-def _named_texts(names: list[str], where: str) -> tuple[int, ...]:
-    for pair in JOINED:
-        if all(name in names for name in pair):
-            return tuple(names.index(name) for name in pair)
-    texts = [place for place, name in enumerate(names) if name in TEXT_NAMES]
-    has_label = any(name in LABEL_NAMES for name in names)
-    if len(texts) > 1 and has_label:
-        raise InputError(f"{where}: columns {_listed(names, texts)} could all be the texts: {HOW}")
+def _named_texts(header: _Header) -> tuple[int, ...]:
+    if pair := header.joined():
+        return header.indices_of(pair)
+    texts = header.indices(TEXT_NAMES)
+    # Without a label it may be no header at all, but a first row of short texts.
+    if len(texts) > 1 and header.indices(LABEL_NAMES):
+        raise header.error(f"columns {header.listed(texts)} could all be the texts")
     return tuple(texts[:1])
 
 
-def _as_said(names: list[str], wanted: Wanted, where: str) -> Columns:
-    said = [wanted.label, *wanted.texts]
-    by_number = all(name is None or name.isdecimal() for name in said) and not any(
-        name is not None and plain(name) in names for name in said
-    )
-    places = [None if name is None else _place(name, names, by_number, where) for name in said]
-    label, texts = places[0], tuple(place for place in places[1:] if place is not None)
+def _said_columns(header: _Header, said: ColumnNames) -> Columns:
+    """Return the columns that a person names; of labels or texts that are not named, by names."""
+    by_number = _are_numbers(header, said)
+    label = None if said.label is None else _said_index(said.label, header, by_number)
+    texts = tuple(_said_index(name, header, by_number) for name in said.texts)
     if label in texts:
         raise InputError(
-            f"{where}: column {wanted.label!r} is said to be both the labels and a text: name another"
+            f"{header.location}: column {said.label!r} is said to be both the labels and a text: "
+            "name another"
         )
     if label is None:
-        label = _only(
-            names,
-            [place for place in range(len(names)) if place not in texts],
-            LABEL_NAMES,
-            "labels",
-            where,
-        )
-    if not texts:
-        texts = _texts_beside(label, names, where)
-    return Columns(label, texts, has_header=not by_number)
+        others = [index for index in range(len(header.names)) if index not in texts]
+        label = _only(header, others, LABEL_NAMES, "labels")
+    return Columns(label, texts or _texts_beside(label, header), has_header=not by_number)
 
 
-def _texts_beside(label: int, names: list[str], where: str) -> tuple[int, ...]:
+def _are_numbers(header: _Header, said: ColumnNames) -> bool:
+    """Whether columns are said by number: a column may have a number as its name too."""
+    words = [word for word in (said.label, *said.texts) if word is not None]
+    if any(plain(word) in header.names for word in words):
+        return False
+    return all(word.isdecimal() for word in words)
+
+
+def _said_index(name: str, header: _Header, by_number: bool) -> int:
+    count = len(header.names)
+    if not by_number and plain(name) not in header.names:
+        names = ", ".join(map(repr, header.names))
+        raise InputError(f"{header.location}: no column {name!r}; the first row has {names}")
+    if not by_number:
+        return header.names.index(plain(name))
+    if not 1 <= int(name) <= count:
+        raise InputError(f"{header.location}: no column {name}; the first row has {count}")
+    return int(name) - 1
+
+
+def _texts_beside(label: int, header: _Header) -> tuple[int, ...]:
     """Return the columns of the texts where that of the labels is known."""
-    for pair in JOINED:
-        if all(name in names for name in pair) and names[label] not in pair:
-            return tuple(names.index(name) for name in pair)
-    others = [place for place, name in enumerate(names) if place != label and name not in ID_NAMES]
-    return (_only(names, others, TEXT_NAMES, "texts", where),)
+    if pair := header.joined_without(header.names[label]):
+        return header.indices_of(pair)
+    # Without numbers of rows, "id,text,label" has one column left.
+    others = [
+        index for index, name in enumerate(header.names) if index != label and name not in ID_NAMES
+    ]
+    return (_only(header, others, TEXT_NAMES, "texts"),)
 
 
-def _only(names: list[str], places: list[int], known: frozenset[str], what: str, where: str) -> int:
-    """Return the one place whose name is known, or else the only place there is."""
-    candidates = [place for place in places if names[place] in known]
-    if len(candidates) != 1:
-        candidates = places
-    if len(candidates) != 1:
-        could = (
-            f"columns {_listed(names, places)} could be them"
-            if places
-            else "no column is left for them"
-        )
-        raise InputError(f"{where}: nothing says which are the {what}: {could}: {HOW}")
-    return candidates[0]
-
-
-def _place(name: str, names: list[str], by_number: bool, where: str) -> int:
-    if by_number:
-        if not 1 <= int(name) <= len(names):
-            raise InputError(f"{where}: no column {name}; the first row has {len(names)}")
-        return int(name) - 1
-    if plain(name) not in names:
-        raise InputError(
-            f"{where}: no column {name!r}; the first row has {', '.join(map(repr, names))}"
-        )
-    return names.index(plain(name))
-
-
-def _listed(names: list[str], places: Sequence[int]) -> str:
-    return ", ".join(repr(names[place]) for place in places)
+def _only(header: _Header, indices: Sequence[int], known: frozenset[str], role: str) -> int:
+    """Return the one column whose name is known, or else the only column there is."""
+    named = [index for index in indices if header.names[index] in known]
+    # A name that is known is worth more than being the only one.
+    for candidates in (named, indices):
+        if len(candidates) == 1:
+            return candidates[0]
+    problem = "no column is left for them"
+    if indices:
+        problem = f"columns {header.listed(indices)} could be them"
+    raise header.error(f"nothing says which are the {role}: {problem}")
 
 
 def plain(name: str) -> str:

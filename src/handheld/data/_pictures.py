@@ -4,66 +4,78 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from handheld.data._reading import Reading
+from handheld.data._options import LoadOptions
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError, MediaError
+from handheld.pictures import Picture, resize, to_grey
 from handheld.pictures import decode as decode_picture
-from handheld.pictures import resize, to_grey
 
-_ODD = 0.01  # share of pictures of another size that are left out: more are no accident
 SAY_SIZE = "give size=(height, width), in a configuration size = [height, width] under [data]"
+
+_MAX_ODD = 0.01  # share of pictures of another size that are left out: more are no accident
 _DARK = 128  # half of white: among many pictures some number is above it
-_LOOK = (
-    100  # pictures between two looks at their sizes; one odd picture of these is still an accident
-)
+
+# Pictures between two looks at their sizes: one odd picture of these is still an accident, and
+# thousands of large ones are not decoded to be refused at the end.
+_LOOK_EVERY = 100
 
 
 def decode(
-    examples: Iterable[tuple[str, bytes, int]], classes: tuple[str, ...], reading: Reading
+    examples: Iterable[tuple[str, bytes, int]], classes: tuple[str, ...], options: LoadOptions
 ) -> tuple[Dataset, list[Skipped]]:
     """Return pictures as (n, height, width, 3 or 1) uint8; what cannot be decoded is left out.
 
     Args:
         examples: (name, encoded picture, label).
         classes: names of the labels.
-        reading: which size they are brought to; without one they must be of one size, but for a few, which are left out.
-            And whether they become grey, one channel.
+        options: which size they are brought to; without one they must be of one size, but for a
+            few, which are left out. And whether they become grey, one channel.
 
     Raises:
         InputError: pictures of several sizes, and none to bring them to.
     """
-    pictures: list[NDArray[np.uint8]] = []
+    pictures: list[Picture] = []
     labels: list[int] = []
     names: list[str] = []
     skipped = []
     for name, content, label in examples:
         try:
-            picture = decode_picture(content, name)
+            picture = _decoded(content, name, options)
         except MediaError as error:
             skipped.append(Skipped(name, str(error).removeprefix(f"{name}: ")))
             continue
-        if reading.size is not None:
-            picture = resize(picture, reading.size)
-        pictures.append(to_grey(picture) if reading.grey else picture)
+        pictures.append(picture)
         labels.append(label)
         names.append(name)
-        if len(pictures) % _LOOK == 0:
-            _odd(
-                pictures, names
-            )  # thousands of large pictures are not decoded to be refused at the end
-    odd = _odd(pictures, names)
-    skipped += [Skipped(names[place], reason) for place, reason in odd.items()]
-    kept = [place for place in range(len(pictures)) if place not in odd]
-    none = np.zeros((0, *(reading.size or (1, 1)), 1 if reading.grey else 3), np.uint8)
-    stacked = np.stack([pictures[place] for place in kept]) if kept else none
-    return Dataset(
-        stacked, np.array([labels[place] for place in kept], dtype=np.int64), classes
-    ), skipped
+        if len(pictures) % _LOOK_EVERY == 0:
+            _odd_sizes(pictures, names)
+    odd = _odd_sizes(pictures, names)
+    skipped += [Skipped(names[index], reason) for index, reason in odd.items()]
+    # From the last on, so that the others keep their numbers.
+    for index in sorted(odd, reverse=True):
+        del pictures[index]
+        del labels[index]
+    return Dataset(_stacked(pictures, options), np.array(labels, np.int64), classes), skipped
 
 
-def _odd(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[int, str]:
+def _decoded(content: bytes, name: str, options: LoadOptions) -> Picture:
+    picture = decode_picture(content, name)
+    # Smaller first: to make a large picture grey takes longer.
+    if options.size is not None:
+        picture = resize(picture, options.size)
+    return to_grey(picture) if options.grey else picture
+
+
+def _stacked(pictures: Sequence[Picture], options: LoadOptions) -> Picture:
+    """Return one array, which has four axes for no pictures too."""
+    if pictures:
+        return np.stack(pictures)
+    channels = 1 if options.grey else 3
+    return np.zeros((0, *(options.size or (1, 1)), channels), np.uint8)
+
+
+def _odd_sizes(pictures: Sequence[Picture], names: Sequence[str]) -> dict[int, str]:
     """Return which pictures are of another size than nearly all, and why that leaves them out.
 
     Raises:
@@ -72,40 +84,39 @@ def _odd(pictures: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> dict[in
     sizes = Counter(picture.shape for picture in pictures)
     if len(sizes) < 2:
         return {}
-    (common, _), *_ = sizes.most_common(1)
-    reasons = {
-        place: (
-            f"is {picture.shape[0]} x {picture.shape[1]}, most are {common[0]} x {common[1]}: {SAY_SIZE}"
-        )
-        for place, picture in enumerate(pictures)
-        if picture.shape != common
-    }
-    if len(reasons) > _ODD * len(pictures):
-        place, reason = next(iter(reasons.items()))
-        raise InputError(f"{names[place]} {reason}")
+    common = sizes.most_common(1)[0][0]
+    usual = f"{common[0]} x {common[1]}"
+    reasons = {}
+    for index, picture in enumerate(pictures):
+        if picture.shape != common:
+            height, width, _ = picture.shape
+            reasons[index] = f"is {height} x {width}, most are {usual}: {SAY_SIZE}"
+    if len(reasons) > _MAX_ODD * len(pictures):
+        index, reason = next(iter(reasons.items()))
+        raise InputError(f"{names[index]} {reason}")
     return reasons
 
 
-def notes_of(parts: Iterable[Dataset], reading: Reading) -> tuple[str, ...]:
-    """Return what to say of pictures: that none of them has a colour, which three channels are for."""
-    pictures = [np.asarray(part.inputs) for part in parts]
+def notes_of(splits: Iterable[Dataset], options: LoadOptions) -> tuple[str, ...]:
+    """Return what to say of pictures: that they are all dark, or that none of them has a colour."""
+    pictures = [np.asarray(split.inputs) for split in splits]
     count = sum(map(len, pictures))
     if not count:
         return ()
+    notes = []
     brightest = max(int(array.max(initial=0)) for array in pictures)
-    notes = () if brightest >= _DARK else (_dark(brightest, count),)
-    if reading.grey or not all(_is_grey(array) for array in pictures):
-        return notes
-    return (
-        *notes,
-        f"all {count} pictures are grey: grey=True (grey = true under [data]) reads one channel instead of three",
-    )
+    if brightest < _DARK:
+        notes.append(
+            f"the brightest of all {count} pictures has {brightest} of 255: if their numbers have "
+            "10 or 12 bits in files of 16, bring them to 16 first"
+        )
+    if not options.grey and all(map(_is_grey, pictures)):
+        notes.append(
+            f"all {count} pictures are grey: grey=True (grey = true under [data]) reads one "
+            "channel instead of three"
+        )
+    return tuple(notes)
 
 
-def _dark(brightest: int, count: int) -> str:
-    what = f"the brightest of all {count} pictures has {brightest} of 255"
-    return f"{what}: if their numbers have 10 or 12 bits in files of 16, bring them to 16 first"
-
-
-def _is_grey(pictures: NDArray[np.uint8]) -> bool:
+def _is_grey(pictures: Picture) -> bool:
     return all((picture[:, :, :1] == picture).all() for picture in pictures)

@@ -1,5 +1,4 @@
-"""The rows of a file of texts, whatever its form: quoted CSV, TSV, JSON lines, fastText's; plain
-or packed by gzip.
+"""The rows of a file of texts: quoted CSV, TSV, JSON lines, fastText's; plain or packed by gzip.
 
 Nothing is half read: what is not understood is refused, with its line.
 """
@@ -10,7 +9,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +18,14 @@ from handheld.untrusted import read_json, require_file
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
 FASTTEXT = "__label__"
-LARGEST = 1 << 31  # bytes of a file, unpacked
+
+# Bytes of a file, unpacked: some gigabytes of texts are as many as memory takes as Python objects.
+MAX_BYTES = 1 << 31
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One row.
 
     Attributes:
@@ -35,8 +36,24 @@ class Row(NamedTuple):
     line: int
     fields: tuple[str | None, ...]
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing stands in it."""
+        return not any(field and field.strip() for field in self.fields)
 
-class Table(NamedTuple):
+    def at(self, column: int) -> str:
+        """Return what stands in a column, an empty text where nothing does."""
+        if column >= len(self.fields):
+            return ""
+        return (self.fields[column] or "").strip()
+
+    def folded(self, width: int) -> "TableRow":
+        """Return a row of ``width`` fields; the last one has the tabs that divided it."""
+        last = "\t".join(field or "" for field in self.fields[width - 1 :])
+        return self._replace(fields=(*self.fields[: width - 1], last))
+
+
+class TextTable(NamedTuple):
     """The rows of a file.
 
     Attributes:
@@ -45,7 +62,7 @@ class Table(NamedTuple):
         may_hold_tabs: whether a text may go on behind its last separator.
     """
 
-    rows: list[Row]
+    rows: list[TableRow]
     names: tuple[str, ...] = ()
     may_hold_tabs: bool = False
 
@@ -58,13 +75,16 @@ def suffix_of(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def read_rows(path: Path) -> Table:
-    """Return the rows of a file. Raises :class:`InputError` for what cannot be read, with its
-    line."""
+def read_rows(path: Path) -> TextTable:
+    """Return the rows of a file.
+
+    Raises :class:`InputError` for what cannot be read, with its line.
+    """
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
         raise InputError(
-            f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, or in these and .gz, got {suffix or 'none'}"
+            f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, or in these and .gz, "
+            f"got {suffix or 'none'}"
         )
     text = text_of(content_of(path), str(path))
     if suffix in (".jsonl", ".ndjson"):
@@ -72,19 +92,19 @@ def read_rows(path: Path) -> Table:
     if suffix == ".json":
         return _json_table(_json_list(text, path), path)
     lines = lines_of(text)
-    first = next((line for line in lines if line.strip()), "")
-    if first.startswith(FASTTEXT):
-        return Table(list(_fasttext_rows(lines, path)), names=("label", "text"))
+    # fastText's own files are called .txt, but people name them otherwise too.
+    if _first_line(lines).startswith(FASTTEXT):
+        return TextTable(list(_fasttext_rows(lines, path)), names=("label", "text"))
     if suffix == ".txt":
         raise InputError(
-            f"{path}: a .txt file is read as fastText's, whose lines begin with {FASTTEXT}; this one's do not"
+            f"{path}: a .txt file is read as fastText's, whose lines begin with {FASTTEXT}; "
+            "this one's do not"
         )
     if suffix == ".csv":
-        return Table(list(_quoted_rows(text, path)))
-    return Table(
-        [Row(number, tuple(line.split("\t"))) for number, line in enumerate(lines, 1)],
-        may_hold_tabs=True,
-    )
+        return TextTable(list(_quoted_rows(text, path)))
+    # Not by csv: in the sets that are shared as .tsv a quotation mark is a letter like any other.
+    rows = [TableRow(number, tuple(line.split("\t"))) for number, line in enumerate(lines, 1)]
+    return TextTable(rows, may_hold_tabs=True)
 
 
 def content_of(path: Path) -> bytes:
@@ -97,73 +117,97 @@ def content_of(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     if path.suffix.lower() == ".gz":
-        try:
-            with gzip.open(io.BytesIO(content)) as packed:
-                content = packed.read(LARGEST + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: cannot be unpacked by gzip: {error}") from error
-    if len(content) > LARGEST:
-        raise InputError(f"{path}: more than {LARGEST:,} bytes of text, expected at most that many")
+        content = _unpacked(content, path)
+    if len(content) > MAX_BYTES:
+        raise InputError(
+            f"{path}: more than {MAX_BYTES:,} bytes of text, expected at most that many"
+        )
     return content
 
 
-def text_of(content: bytes, where: str) -> str:
-    """Return bytes as text: UTF-8, or UTF-16 with its mark. Raises :class:`InputError` for
-    anything else."""
+def _unpacked(content: bytes, path: Path) -> bytes:
+    """Return what gzip packed, one byte more than is taken at most: no bomb fills the memory."""
+    try:
+        with gzip.open(io.BytesIO(content)) as packed:
+            return packed.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be unpacked by gzip: {error}") from error
+
+
+def text_of(content: bytes, location: str) -> str:
+    """Return bytes as text: UTF-8, or UTF-16 with its mark.
+
+    Raises :class:`InputError` for anything else.
+    """
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{where}, line {line}: cannot be read as {encoding.upper()}: byte {error.start}: {error.reason}; save it as UTF-8"
+            f"{location}, line {line}: cannot be read as {encoding.upper()}: byte {error.start}: "
+            f"{error.reason}; save it as UTF-8"
         ) from error
+    # UTF-16 without a mark is valid UTF-8 as long as its letters are English.
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(
-            f"{where}, line {line}: cannot be read as text: zero bytes, as in UTF-16 without a mark; save it as UTF-8"
+            f"{location}, line {line}: cannot be read as text: zero bytes, as in UTF-16 without "
+            "a mark; save it as UTF-8"
         )
     return text
 
 
 def lines_of(text: str) -> list[str]:
-    """Return lines that end in LF, CRLF, or throughout in CR; other separators of Unicode belong
-    to texts."""
+    """Return lines that end in LF, CRLF, or throughout in CR.
+
+    Other separators of Unicode, at which ``str.splitlines`` cuts, belong to texts.
+    """
     if "\n" not in text:
         return text.split("\r")
     lines = text.split("\n")
-    return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
+    if "\r" not in text:
+        return lines
+    return [line.removesuffix("\r") for line in lines]
 
 
-def _quoted_rows(text: str, path: Path) -> Iterator[Row]:
+def _first_line(lines: Sequence[str]) -> str:
+    """Return the first line that is not blank; an empty one where there is none."""
+    return next(filter(str.strip, lines), "")
+
+
+def _quoted_rows(text: str, path: Path) -> Iterator[TableRow]:
     # The limit is one for the process, and only ever raised: a field may be as long as the file.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
     line = 1
     try:
         for fields in reader:
-            yield Row(line, tuple(fields))
+            yield TableRow(line, tuple(fields))
+            # Where the next row begins; a quoted field may hold ends of lines.
             line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(
-            f"{path}, line {line}: cannot be read as a table: {error}: a field that begins with a quotation "
-            'mark must end with one before the next separator, and marks inside it are doubled, ""'
+            f"{path}, line {line}: cannot be read as a table: {error}: a field that begins with a "
+            "quotation mark must end with one before the next separator, and marks inside it are "
+            'doubled, ""'
         ) from error
 
 
 def _delimiter(text: str) -> str:
-    """Return what stands between fields: a comma, or what divides the first line where no comma does.
+    """Return what stands between fields.
 
-    Spreadsheets write semicolons where commas are decimal points.
+    It is a comma, or what divides the first line where no comma does: spreadsheets write
+    semicolons where commas are decimal points.
     """
-    first = next((line for line in lines_of(text) if line.strip()), "")
+    first = _first_line(lines_of(text))
     for delimiter in ",;\t|":
         if len(next(csv.reader([first], delimiter=delimiter), [])) > 1:
             return delimiter
     return ","
 
 
-def _fasttext_rows(lines: Sequence[str], path: Path) -> Iterator[Row]:
+def _fasttext_rows(lines: Sequence[str], path: Path) -> Iterator[TableRow]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -172,9 +216,10 @@ def _fasttext_rows(lines: Sequence[str], path: Path) -> Iterator[Row]:
             raise InputError(
                 f"{path}, line {number}: begins with no {FASTTEXT}, as the lines before do"
             )
+        # A network with one answer cannot learn two.
         if text.lstrip().startswith(FASTTEXT):
             raise InputError(f"{path}, line {number}: has two labels or more, expected one")
-        yield Row(number, (label.removeprefix(FASTTEXT), text))
+        yield TableRow(number, (label.removeprefix(FASTTEXT), text))
 
 
 def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
@@ -186,18 +231,19 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
                 raise InputError(f"{path}, line {number}: no JSON: {error}") from error
 
 
-def _json_list(text: str, path: Path) -> list[tuple[int, Any]]:
+def _json_list(text: str, path: Path) -> Iterable[tuple[int, Any]]:
     try:
         entries = read_json(text)
     except ValueError as error:
         raise InputError(f"{path}: no JSON: {error}") from error
     if not isinstance(entries, list):
         raise InputError(f"{path}: expected a JSON list of objects, got {type(entries).__name__}")
-    return list(enumerate(entries, 1))
+    return enumerate(entries, 1)
 
 
-def _json_table(entries: Iterator[tuple[int, Any]] | list[tuple[int, Any]], path: Path) -> Table:
-    names: dict[str, int] = {}
+def _json_table(entries: Iterable[tuple[int, Any]], path: Path) -> TextTable:
+    """Return a table whose columns are all names that occur, in the order of their first use."""
+    names: dict[str, None] = {}
     objects: list[tuple[int, dict[str, Any]]] = []
     for number, entry in entries:
         if not isinstance(entry, dict):
@@ -205,12 +251,12 @@ def _json_table(entries: Iterator[tuple[int, Any]] | list[tuple[int, Any]], path
                 f'{path}, line {number}: expected an object such as {{"label": ..., "text": ...}}'
             )
         objects.append((number, entry))
-        for name in entry:
-            names.setdefault(name, len(names))
-    rows = [
-        Row(number, tuple(_field(entry.get(name)) for name in names)) for number, entry in objects
-    ]
-    return Table(rows, names=tuple(names))
+        names |= dict.fromkeys(entry)
+    rows = []
+    for number, entry in objects:
+        values = map(entry.get, names)
+        rows.append(TableRow(number, tuple(map(_field, values))))
+    return TextTable(rows, names=tuple(names))
 
 
 def _field(value: Any) -> str | None:

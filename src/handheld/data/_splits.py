@@ -1,4 +1,4 @@
-"""Names of splits, as data sets have them: one table for folders, tables, arrays and saved data sets."""
+"""Names of splits, as data sets have them: one table for folders, tables, arrays and data sets."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -21,7 +21,9 @@ SPLITS: Mapping[str, str] = {
 }
 """What a split is called, in small letters -> train, valid or test."""
 
-Place = TypeVar("Place")
+_ORDER = ("train", "valid", "test")
+
+Item = TypeVar("Item")
 
 
 def split_of(name: str) -> str | None:
@@ -30,34 +32,35 @@ def split_of(name: str) -> str | None:
 
 
 def by_split(
-    named: Iterable[tuple[str, Place]], where: str, *, are_files: bool = False
-) -> tuple[dict[str, Place], tuple[Skipped, ...]]:
+    items: Iterable[tuple[str, Item]], location: str, *, are_files: bool = False
+) -> tuple[dict[str, Item], tuple[Skipped, ...]]:
     """Sort what has names into splits, train first, and tell what has the name of none.
 
     Args:
-        named: (name, what has it).
-        where: of messages.
+        items: (name, what has it).
+        location: of messages: the file or folder that holds them.
         are_files: whether only what stands before a name's first point counts.
 
     Raises:
         InputError: two names of one split, which nobody said to join.
     """
     names: dict[str, str] = {}
-    places: dict[str, Place] = {}
+    by_name: dict[str, Item] = {}
     unknown = []
-    for name, place in named:
+    for name, item in items:
+        # By its first point: "train.tsv.gz" and "valid.part1.csv" are named so too.
         split = split_of(name.partition(".")[0] if are_files else name)
         if split is None:
-            unknown.append(
-                Skipped(name, f"is the name of no split: expected one of {', '.join(SPLITS)}")
-            )
-            continue
-        if split in names:
+            expected = ", ".join(SPLITS)
+            unknown.append(Skipped(name, f"is the name of no split: expected one of {expected}"))
+        elif split in names:
             raise InputError(
-                f"{where}: {names[split]} and {name} are both the {split} split: join them, or remove one"
+                f"{location}: {names[split]} and {name} are both the {split} split: join them, "
+                "or remove one"
             )
-        names[split] = name
-        places[split] = place
-    return {split: places[split] for split in ("train", "valid", "test") if split in places}, tuple(
-        unknown
-    )
+        else:
+            names[split] = name
+            by_name[split] = item
+    # Train first: it says what the classes are.
+    ordered = {split: by_name[split] for split in _ORDER if split in by_name}
+    return ordered, tuple(unknown)

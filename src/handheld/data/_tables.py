@@ -9,16 +9,22 @@ from itertools import dropwhile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.data._checks import path_of, require_names, require_text
-from handheld.data._columns import HOW, Columns, Wanted, columns_of
-from handheld.data._rows import Row, Table, read_rows
+from handheld.data._columns import HELP, ColumnNames, Columns, columns_of
+from handheld.data._rows import TableRow, TextTable, read_rows
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
-_ENOUGH = 8  # rows from which the order of two nameless columns is doubted, and any label that stands once and first
+# Rows from which the order of two nameless columns is doubted, and any label that stands once and
+# first: in fewer, texts and labels may each occur once by chance.
+_MIN_ROWS_TO_DOUBT = 8
+
+# Share of the rows with a label of their own from which on they are no labels.
+_MAX_DISTINCT = 0.5
+
 _NAME = re.compile(r"[^\W\d][\w-]{0,24}")  # what a column is called, and hardly what a text says
-_MOSTLY = 0.5  # of the rows with a label of their own: then they are no labels
 
 
 def read_table(
@@ -31,12 +37,13 @@ def read_table(
 ) -> tuple[Dataset, list[Skipped]]:
     """Read labelled texts.
 
-    ============================  ================================================================================
+    ============================  ==============================================================
     ``.csv``                      quoted fields, by a header or label first
-    ``.tsv``                      label TAB text, or by a header; fields are not quoted, a text may
-    hold tabs ``.jsonl``, ``.ndjson``       an object a line; ``.json``: a list of objects
+    ``.tsv``                      label TAB text, or by a header; fields are not quoted, a text
+                                  may hold tabs
+    ``.jsonl``, ``.ndjson``       an object a line; ``.json``: a list of objects
     ``.txt``, ``.tsv``, ``.csv``  fastText's lines, ``__label__NAME text``
-    ============================  ================================================================================
+    ============================  ==============================================================
 
     Each also as ``.gz``, in any capitals, with LF, CRLF or CR, in UTF-8 or in UTF-16 with its
     mark. A header is known by its names (label, category, class, intent, sentiment, v1 ...; text,
@@ -65,15 +72,17 @@ def read_table(
     require_names("text_columns", text_columns)
     if classes is not None:
         require_names("classes", classes)
+    said = ColumnNames(label_column, tuple(text_columns))
     with _collector_paused():
-        return _read(
-            path, classes, Wanted(label_column, tuple(text_columns)), keep_unknown=keep_unknown
-        )
+        return _read(path, classes, said, keep_unknown=keep_unknown)
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Let Python's collector of cycles rest: rows have none, and it would look through all of them again and again."""
+    """Let Python's collector of cycles rest.
+
+    Rows have no cycles, and it would look through all of them again and again.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -84,117 +93,136 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _read(
-    path: Path, classes: tuple[str, ...] | None, wanted: Wanted, *, keep_unknown: bool
+    path: Path, classes: tuple[str, ...] | None, said: ColumnNames, *, keep_unknown: bool
 ) -> tuple[Dataset, list[Skipped]]:
     table = read_rows(path)
-    table = table._replace(rows=list(dropwhile(_is_blank, table.rows)))
-    columns = _columns(table, wanted, path, doubt=classes is None)
-    rows = table.rows[1:] if columns.has_header and not table.names else table.rows
+    # Blank lines before it would hide a header.
+    rows = list(dropwhile(_is_blank, table.rows))
+    table = table._replace(rows=rows)
+    columns = _columns(table, said, path, doubt=classes is None)
+    if columns.has_header and not table.names:
+        rows = rows[1:]
+    known = frozenset(classes or ())
+    takes_all = classes is None or keep_unknown
     labels: list[str] = []
     texts: list[str] = []
     skipped: list[Skipped] = []
-    known = None if classes is None or keep_unknown else set(classes)
     for row, label, text in _fields(rows, columns, table, path):
-        if not label or not text:
-            if not _is_blank(row):
-                skipped.append(Skipped(f"{path}, line {row.line}", _lack(label, text)))
-        elif known is not None and label not in known:
-            skipped.append(
-                Skipped(f"{path}, line {row.line}", f"label {label!r} is not among the classes")
-            )
-        else:
+        if label and text and (takes_all or label in known):
             labels.append(label)
             texts.append(text)
-    names = _names(set(labels), classes)
-    number_of = {name: number for number, name in enumerate(names)}
-    numbers = np.fromiter(map(number_of.__getitem__, labels), np.int64, len(labels))
-    return Dataset(tuple(texts), numbers, names), skipped
+        elif not row.is_blank:  # which nobody would miss
+            name = f"{path}, line {row.line}"
+            skipped.append(Skipped(name, _reason_against(label, text)))
+    # Of what was kept: a label whose every text was left out is no class.
+    names = _class_names(set(labels), classes)
+    return Dataset(tuple(texts), _indices(labels, names), names), skipped
 
 
-def _lack(label: str, text: str) -> str:
-    missing = [what for what, value in (("label", label), ("text", text)) if not value]
+def _is_blank(row: TableRow) -> bool:
+    return row.is_blank
+
+
+def _reason_against(label: str, text: str) -> str:
+    """Return why a row is left out."""
+    if label and text:
+        return f"label {label!r} is not among the classes"
+    missing = [word for word, value in (("label", label), ("text", text)) if not value]
     return f"expected a label and a text, got no {' and no '.join(missing)}"
 
 
-def _is_blank(row: Row) -> bool:
-    return not any(field and field.strip() for field in row.fields)
-
-
-def _names(present: set[str], classes: tuple[str, ...] | None) -> tuple[str, ...]:
+def _class_names(present: set[str], classes: tuple[str, ...] | None) -> tuple[str, ...]:
     if classes is None:
         return tuple(sorted(present))
     return (*classes, *sorted(present.difference(classes)))
 
 
-def _columns(table: Table, wanted: Wanted, path: Path, *, doubt: bool) -> Columns:
+def _indices(labels: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
+    index_of = {name: index for index, name in enumerate(names)}
+    return np.fromiter(map(index_of.__getitem__, labels), np.int64, len(labels))
+
+
+def _columns(table: TextTable, said: ColumnNames, path: Path, *, doubt: bool) -> Columns:
+    """Return where label and text are: by names, as somebody says, or else first and second.
+
+    With ``doubt`` nameless columns that look the other way round are refused.
+    """
     if table.names:
-        columns = columns_of(table.names, wanted, str(path))
+        columns = columns_of(table.names, said, str(path))
         if columns is None:
-            raise InputError(
-                f"{path}: nothing says which of {', '.join(map(repr, table.names))} are label and text: {HOW}"
-            )
+            names = ", ".join(map(repr, table.names))
+            raise InputError(f"{path}: nothing says which of {names} are label and text: {HELP}")
         return columns
-    if not table.rows:
-        return Columns(0, (1,), has_header=False)
-    first = table.rows[0]
-    columns = columns_of([field or "" for field in first.fields], wanted, str(path))
-    if columns is not None:
-        return columns
-    widest = 2 if table.may_hold_tabs else max(len(row.fields) for row in table.rows)
-    if widest > 2:
-        raise InputError(
-            f"{path}, line {first.line}: {len(first.fields)} columns, and nothing says which are label and text: {HOW}"
-        )
-    if doubt:
-        _doubt(table.rows, path)
+    if table.rows:
+        first_row = [field or "" for field in table.rows[0].fields]
+        if columns := columns_of(first_row, said, str(path)):
+            return columns
+        _check_nameless(table, path, doubt=doubt)
     return Columns(0, (1,), has_header=False)
 
 
-def _doubt(rows: Sequence[Row], path: Path) -> None:
-    """Refuse two nameless columns of which the second, not the first, looks like the labels; or a
-    header that is not known."""
-    pairs = [
-        (row.fields[0], row.fields[1]) for row in rows if len(row.fields) >= 2 and row.fields[0]
-    ]
-    firsts = [first for first, _ in pairs]
-    seconds = {second for _, second in pairs}
-    is_enough = len(pairs) >= _ENOUGH
-    if is_enough and len(set(firsts)) > max(_MOSTLY * len(pairs), len(seconds)):
-        raise InputError(f"{path}: the second column, not the first, looks like the labels: {HOW}")
-    # In a small table each label may stand once; where all but the first come again, the first is odd there too.
-    others = Counter(firsts[1:])
-    is_odd = bool(others) and firsts[0] not in others and (is_enough or min(others.values()) > 1)
-    if is_odd and all(_NAME.fullmatch(field or "") for field in pairs[0]):
+def _check_nameless(table: TextTable, path: Path, *, doubt: bool) -> None:
+    """Raise :class:`InputError` unless the columns may be label and text."""
+    # Tabs behind the second column may be the text's own.
+    if not table.may_hold_tabs and max(len(row.fields) for row in table.rows) > 2:
+        first = table.rows[0]
         raise InputError(
-            f"{path}, line {rows[0].line}: {firsts[0]!r} is a label of no other line, so this may be a header: {HOW}"
+            f"{path}, line {first.line}: {len(first.fields)} columns, and nothing says which are "
+            f"label and text: {HELP}"
         )
+    if doubt:
+        _doubt(table.rows, path)
+
+
+def _doubt(rows: Sequence[TableRow], path: Path) -> None:
+    """Refuse two nameless columns that seem to be in the other order, or to have a header."""
+    filled = [row for row in rows if len(row.fields) >= 2 and row.fields[0]]
+    firsts = [row.fields[0] for row in filled]
+    seconds = {row.fields[1] for row in filled}
+    are_enough = len(filled) >= _MIN_ROWS_TO_DOUBT
+    if are_enough and len(set(firsts)) > max(_MAX_DISTINCT * len(filled), len(seconds)):
+        raise InputError(f"{path}: the second column, not the first, looks like the labels: {HELP}")
+    if _is_odd(firsts, are_enough) and all(map(_is_name, filled[0].fields[:2])):
+        raise InputError(
+            f"{path}, line {rows[0].line}: {firsts[0]!r} is a label of no other line, so this may "
+            f"be a header: {HELP}"
+        )
+
+
+def _is_odd(labels: Sequence[str | None], are_enough: bool) -> bool:
+    """Whether the first label is none like the others.
+
+    In a small table each label may stand once; where all but the first come again, the first is
+    odd there too.
+    """
+    others = Counter(labels[1:])
+    if not others or labels[0] in others:
+        return False
+    return are_enough or min(others.values()) > 1
+
+
+def _is_name(field: str | None) -> bool:
+    return _NAME.fullmatch(field or "") is not None
 
 
 def _fields(
-    rows: Sequence[Row], columns: Columns, table: Table, path: Path
-) -> Iterator[tuple[Row, str, str]]:
+    rows: Sequence[TableRow], columns: Columns, table: TextTable, path: Path
+) -> Iterator[tuple[TableRow, str, str]]:
     """Yield each row with its label and its text, empty where it has none."""
-    width = (
-        len(table.rows[0].fields)
-        if columns.has_header and table.rows
-        else max(columns.label, *columns.texts) + 1
-    )
-    last = max(columns.label, *columns.texts)
+    width = columns.last + 1
+    if columns.has_header and table.rows:
+        width = len(table.rows[0].fields)
+    is_text_last = columns.texts[-1] == columns.last == width - 1
     for row in rows:
-        fields = row.fields
-        if len(fields) > width and not table.names:
-            if not (table.may_hold_tabs and columns.texts[-1] == last == width - 1):
+        # Rows of JSON name their fields: none is one too many.
+        if len(row.fields) > width and not table.names:
+            if not (table.may_hold_tabs and is_text_last):
                 raise InputError(
-                    f"{path}, line {row.line}: {len(fields)} columns, expected {width}: is a separator inside a text?"
+                    f"{path}, line {row.line}: {len(row.fields)} columns, expected {width}: "
+                    "is a separator inside a text?"
                 )
-            fields = (*fields[: width - 1], "\t".join(field or "" for field in fields[width - 1 :]))
-        texts = [_at(fields, place) for place in columns.texts]
-        yield (
-            row,
-            _at(fields, columns.label),
-            texts[0] if len(texts) == 1 else " ".join(filter(None, texts)),
-        )
-
-
-def _at(fields: Sequence[str | None], place: int) -> str:
-    return (fields[place] or "").strip() if place < len(fields) else ""
+            row = row.folded(width)
+        text = row.at(columns.texts[0])
+        if len(columns.texts) > 1:
+            text = " ".join(filter(None, map(row.at, columns.texts)))
+        yield row, row.at(columns.label), text

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data._checks import require_share, require_whole
+from handheld.data._checks import require_fraction, require_whole
 from handheld.errors import InputError
 from handheld.untrusted import is_whole
 
-_MOSTLY = 0.5  # of the examples with a label of their own: then they are no classes
+# Share of the examples with a label of their own from which on they are no classes: a quantity,
+# such as a price, was taken for one.
+_MAX_DISTINCT = 0.5
 
 
 class Skipped(NamedTuple):
@@ -40,31 +42,16 @@ class Dataset:
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels):
             raise InputError(
-                f"{len(self.inputs)} examples, but {len(self.labels)} labels: each example needs one"
+                f"{len(self.inputs)} examples, but {len(self.labels)} labels: "
+                "each example needs one"
             )
-        if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu":
-            raise InputError(
-                f"expected labels (n,) of whole numbers, got {self.labels.dtype} {list(self.labels.shape)}"
-            )
-        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
-            low, high = self.labels.min(), self.labels.max()
-            raise InputError(
-                f"labels run from {low} to {high}, but there are {len(self.classes)} classes"
-            )
-        for name in self.classes:
-            if not is_whole(name):
-                raise InputError(
-                    f"the name of class {name!r} is no text that UTF-8 can write; rename it"
-                )
-        if twice := [name for name, count in Counter(self.classes).items() if count > 1]:
-            raise InputError(f"two classes have the name {twice[0]!r}: give each a name of its own")
+        # Here, and not where data is read: whoever builds one by hand is told the same.
+        _check_labels(self.labels, len(self.classes))
+        _check_classes(self.classes)
         if isinstance(self.inputs, np.ndarray):
             _require_finite(self.inputs)
-        elif not is_whole("".join(self.inputs)):
-            cut = next(number for number, text in enumerate(self.inputs) if not is_whole(text))
-            raise InputError(
-                f"example {cut} holds half a letter, which no file can take: {self.inputs[cut]!r:.100}; leave it out"
-            )
+        else:
+            _require_whole_texts(self.inputs)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,8 +68,9 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Sha256 of examples, labels and classes, in hexadecimal: the same data gives the same one everywhere."""
+        """Sha256 of examples, labels and classes, in hexadecimal; the same on every machine."""
         hasher = hashlib.sha256("\0".join(self.classes).encode())
+        # Little-endian, so that machines of the other order give the same.
         hasher.update(self.labels.astype("<i8").tobytes())
         if isinstance(self.inputs, np.ndarray):
             hasher.update(f"{self.inputs.dtype.str}{self.inputs.shape}".encode())
@@ -92,59 +80,72 @@ class Dataset:
         return hasher.hexdigest()
 
     def shared(self, other: "Dataset") -> int:
-        """Return how many of these examples have an input that another data set has too, bit for bit."""
+        """Return how many of these examples' inputs another data set has too, bit for bit."""
+        # By digests: pictures of a large set would not fit a second time.
         known = set(_keys(other.inputs))
         return sum(key in known for key in _keys(self.inputs))
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> "Dataset":
         """Return some of the examples, in the order given."""
         chosen = np.asarray(indices, dtype=np.int64)
-        inputs = (
-            self.inputs[chosen]
-            if isinstance(self.inputs, np.ndarray)
-            else tuple(self.inputs[i] for i in chosen)
-        )
-        return Dataset(inputs, self.labels[chosen], self.classes)
+        labels = self.labels[chosen]
+        if isinstance(self.inputs, np.ndarray):
+            return Dataset(self.inputs[chosen], labels, self.classes)
+        texts = tuple(map(self.inputs.__getitem__, chosen))
+        return Dataset(texts, labels, self.classes)
 
     def split(
         self, fraction: float, *, seed: int, keep_single: bool = False
     ) -> tuple["Dataset", "Dataset"]:
-        """Return the rest and a random part that holds ``fraction`` of each class, one example of each at least.
+        """Return all but a random fraction of each class, and that fraction.
 
-        The same seed gives the same split on every machine. The only example of a class is refused with an
-        :class:`InputError`, or with ``keep_single`` belongs to the rest.
+        It has one example of each class at least. The same seed gives the same split on every
+        machine.
+
+        Args:
+            fraction: of each class, in (0, 1).
+            seed: of which examples are drawn.
+            keep_single: whether the only example of a class stays out of the fraction.
+
+        Raises:
+            InputError: a class has a single example, which cannot be divided, and is not to be
+                kept; or another fraction.
         """
-        require_share("fraction", fraction)
-        require_whole("seed", seed, least=0)
+        require_fraction("fraction", fraction)
+        require_whole("seed", seed, minimum=0)
         if fraction == 0:
             raise InputError("expected a fraction above 0: nothing else is set apart")
-        rng, taken = np.random.default_rng(seed), np.zeros(len(self), dtype=bool)
-        alone = np.flatnonzero(self.counts == 1)
-        is_quantity = len(alone) > _MOSTLY * len(self) and all(
-            _is_number(self.classes[label]) for label in alone
-        )
-        if is_quantity and not keep_single:
-            raise InputError(
-                f"{len(alone)} of {len(self)} examples have a label that no other has: expected classes; a quantity is to be "
-                "put into a few ranges first"
-            )
-        for label, count in enumerate(self.counts):
-            if count == 1 and not keep_single:
-                raise InputError(
-                    f"class {self.classes[label]!r} has one example: it cannot be divided; add another, or leave the class out"
-                )
+        if not keep_single:
+            self._require_several()
+        rng = np.random.default_rng(seed)
+        is_drawn = np.zeros(len(self), dtype=bool)
+        # Of each class in turn, also of one without examples: another order is another split.
+        for label, count in enumerate(self.counts.tolist()):
             members = rng.permutation(np.flatnonzero(self.labels == label))
-            taken[
-                members[: min(count - 1, max(1, round(fraction * int(count))))]
-                if count
-                else members
-            ] = True
-        return self.subset(np.flatnonzero(~taken)), self.subset(np.flatnonzero(taken))
+            is_drawn[members[: _drawn_count(count, fraction)]] = True
+        return self.subset(np.flatnonzero(~is_drawn)), self.subset(np.flatnonzero(is_drawn))
+
+    def _require_several(self) -> None:
+        """Raise :class:`InputError` where a class has one example, which cannot be divided."""
+        single = np.flatnonzero(self.counts == 1)
+        if not len(single):
+            return
+        names = [self.classes[label] for label in single]
+        if len(single) > _MAX_DISTINCT * len(self) and all(map(_is_number, names)):
+            raise InputError(
+                f"{len(single)} of {len(self)} examples have a label that no other has: expected "
+                "classes; a quantity is to be put into a few ranges first"
+            )
+        raise InputError(
+            f"class {names[0]!r} has one example: it cannot be divided; add another, or leave the "
+            "class out"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Data to train on, to choose by, and to report on; with what was left out while reading, and what to know of it.
+    """Data to train on, to choose by, and to report on; with what was left out while reading, and
+    what to know of it.
 
     Attributes:
         train, valid, test: the splits.
@@ -159,24 +160,27 @@ class Splits:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, part in (("train", self.train), ("valid", self.valid), ("test", self.test)):
-            if not len(part):
-                raise InputError(f"the {name} split is empty" + _why(self.skipped))
-            if part.classes != self.train.classes:
+        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        for name, split in splits.items():
+            if not len(split):
+                raise InputError(f"the {name} split is empty{_why(self.skipped)}")
+            if split.classes != self.train.classes:
                 raise InputError(
-                    f"the {name} split has classes {list(part.classes)}, train has {list(self.train.classes)}"
+                    f"the {name} split has classes {list(split.classes)}, "
+                    f"train has {list(self.train.classes)}"
                 )
-            _check_form(name, part, self.train)
-        if (present := int((self.train.counts > 0).sum())) < 2:
+            _check_form(name, split, self.train)
+        present = int((self.train.counts > 0).sum())
+        if present < 2:
             raise InputError(
                 f"expected examples of two classes or more to learn from, got {present}"
-                + _why(self.skipped)
+                f"{_why(self.skipped)}"
             )
 
     @classmethod
     def of(
         cls,
-        parts: Mapping[str, Dataset],
+        data: Mapping[str, Dataset],
         skipped: Sequence[Skipped] = (),
         notes: Sequence[str] = (),
         *,
@@ -184,24 +188,79 @@ class Splits:
         test: float,
         seed: int,
     ) -> "Splits":
-        """Return the parts named train, valid and test; fractions of each class are set apart for those that are missing.
+        """Return train, valid and test, of which the latter two are set apart where they lack.
 
         Examples that two of them share are noted.
+
+        Args:
+            data: the splits there are, train among them, by these names.
+            skipped, notes: what was left out, and what to know of the data.
+            valid, test: fractions of each class of train, for those that are missing.
+            seed: of that division.
         """
-        train, held_out = (
-            parts["train"],
-            {name: part for name, part in parts.items() if name != "train"},
-        )
+        splits = dict(data)
+        # Test first: what is reported on does not depend on how much is chosen by.
         for name, fraction in (("test", test), ("valid", valid)):
-            if name not in held_out:
-                train, held_out[name] = train.split(fraction, seed=seed)
-        made = cls(train, held_out["valid"], held_out["test"], tuple(skipped))
-        return replace(made, notes=(*notes, *_overlaps(made)))
+            if name not in splits:
+                splits["train"], splits[name] = splits["train"].split(fraction, seed=seed)
+        divided = cls(splits["train"], splits["valid"], splits["test"], tuple(skipped))
+        return replace(divided, notes=(*notes, *_overlaps(divided)))
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.train.classes
+
+
+def _check_labels(labels: NDArray[Any], classes: int) -> None:
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"expected labels (n,) of whole numbers, got {labels.dtype} {list(labels.shape)}"
+        )
+    if not len(labels):
+        return
+    # Else a loss would fail on the accelerator, without saying which label it was.
+    low = labels.min()
+    high = labels.max()
+    if low < 0 or high >= classes:
+        raise InputError(f"labels run from {low} to {high}, but there are {classes} classes")
+
+
+def _check_classes(classes: Sequence[str]) -> None:
+    for name in classes:
+        if not is_whole(name):
+            raise InputError(
+                f"the name of class {name!r} is no text that UTF-8 can write; rename it"
+            )
+    for name, count in Counter(classes).items():
+        if count > 1:
+            raise InputError(f"two classes have the name {name!r}: give each a name of its own")
+
+
+def _require_finite(inputs: NDArray[Any]) -> None:
+    """Raise :class:`InputError` for the first example that holds no numbers."""
+    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+        is_finite = np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1)
+        first = int(np.flatnonzero(~is_finite)[0])
+        raise InputError(f"example {first} holds values that are not finite")
+
+
+def _require_whole_texts(texts: Sequence[str]) -> None:
+    """Raise :class:`InputError` for the first text that cannot be written."""
+    # All at once, as nearly always they are whole, and a loop takes far longer.
+    if is_whole("".join(texts)):
+        return
+    for number, text in enumerate(texts):
+        if not is_whole(text):
+            raise InputError(
+                f"example {number} holds half a letter, which no file can take: {text!r:.100}; "
+                "leave it out"
+            )
+
+
+def _drawn_count(count: int, fraction: float) -> int:
+    """Return how many of a class are drawn: one at least, and never all."""
+    return max(0, min(count - 1, max(1, round(fraction * count))))
 
 
 def _is_number(name: str) -> bool:
@@ -212,39 +271,45 @@ def _is_number(name: str) -> bool:
     return True
 
 
-def _require_finite(inputs: NDArray[Any]) -> None:
-    """Raise :class:`InputError` for the first example that holds no numbers."""
-    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
-        bad = int(np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))[0])
-        raise InputError(f"example {bad} holds values that are not finite")
-
-
-def _check_form(name: str, part: Dataset, train: Dataset) -> None:
-    """Raise :class:`InputError` for a split whose examples have another shape than those to learn from."""
-    here = _form_of(part)
-    there = _form_of(train)
-    if here == there:
+def _check_form(name: str, split: Dataset, train: Dataset) -> None:
+    """Raise :class:`InputError` for a split whose examples have another shape than train's."""
+    form = _form_of(split)
+    expected = _form_of(train)
+    if form == expected:
         return
-    is_of_pictures = isinstance(train.inputs, np.ndarray) and train.inputs.ndim == 4
     remedy = "make them alike"
-    if is_of_pictures:
-        remedy += "; pictures of files are with size=(height, width) and grey=True, "
-        remedy += "under [data] of a configuration size and grey"
-    raise InputError(f"the {name} examples are {here}, the train examples {there}: {remedy}")
+    if isinstance(train.inputs, np.ndarray) and train.inputs.ndim == 4:
+        remedy += (
+            "; pictures of files are with size=(height, width) and grey=True, "
+            "under [data] of a configuration size and grey"
+        )
+    raise InputError(f"the {name} examples are {form}, the train examples {expected}: {remedy}")
 
 
-def _form_of(part: Dataset) -> str:
-    if not isinstance(part.inputs, np.ndarray):
+def _form_of(data: Dataset) -> str:
+    if not isinstance(data.inputs, np.ndarray):
         return "texts"
-    return " x ".join(map(str, part.inputs.shape[1:])) or "single numbers"
+    return " x ".join(map(str, data.inputs.shape[1:])) or "single numbers"
 
 
 def overlap_note(train: Dataset, other: Dataset, name: str, beside: str = "training") -> str:
-    """Return a sentence on the examples of a split that are in another too; an empty text where there are none."""
+    """Return a sentence on the examples of a split that are in another too.
+
+    It is an empty text where there are none.
+
+    Args:
+        train: the split that is learned from, or chosen by.
+        other: the one that is reported on.
+        name: of ``other``, in the sentence.
+        beside: of ``train``, in the sentence.
+    """
     shared = other.shared(train)
     if not shared:
         return ""
-    return f"{shared:,} of the {len(other):,} {name} examples also in the {beside} split: accuracy on them says little"
+    return (
+        f"{shared:,} of the {len(other):,} {name} examples also in the {beside} split: "
+        "accuracy on them says little"
+    )
 
 
 def _overlaps(splits: Splits) -> list[str]:
@@ -262,12 +327,13 @@ def _keys(inputs: NDArray[Any] | tuple[str, ...]) -> Iterable[Hashable]:
         yield from inputs
         return
     for row in inputs:
+        # 16 bytes: two of a million pictures agree by chance once in 10^26 data sets.
         yield hashlib.blake2b(row.tobytes(), digest_size=16).digest()
 
 
 def _why(skipped: Sequence[Skipped]) -> str:
-    return (
-        f"; {len(skipped)} were left out, the first {skipped[0].name}: {skipped[0].reason}"
-        if skipped
-        else ""
-    )
+    """Return what was left out, for the end of a message."""
+    if not skipped:
+        return ""
+    name, reason = skipped[0]
+    return f"; {len(skipped)} were left out, the first {name}: {reason}"

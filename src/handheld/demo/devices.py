@@ -33,42 +33,47 @@ Rows = Sequence[Mapping[str, float]]
 
 
 def learn(console: Console) -> Markup:
-    """Train with whole updates and with updates of two bits, and return the page's section. Needs ``federated``'s extras."""
+    """Train with whole updates and with updates of two bits, and return the page's section.
+
+    Needs ``federated``'s extras.
+    """
     from handheld.federated.stages import Compressed
     from handheld.federated.updates import Eden
 
     started = time.perf_counter()
+    # The same devices, rounds and seed: the updates' size is all that differs.
     runs = {"whole updates": _run(()), "two bits a weight": _run((Compressed(Eden(bits=2)),))}
     seconds = time.perf_counter() - started
     console.print(
         f"devices: {_DEVICES} devices learned in {_ROUNDS} rounds, twice, {seconds:.1f} s",
         highlight=False,
     )
-    rows = [
-        (name, f"{run[-1]['test_accuracy']:.1%}", f"{_sent(run) / 1e3:,.0f} KB")
-        for name, run in runs.items()
-    ]
+    rows = []
+    for name, run in runs.items():
+        accuracy = run[-1]["test_accuracy"]
+        rows.append((name, f"{accuracy:.1%}", f"{_sent(run) / 1e3:,.0f} KB"))
     about = (
-        f"{_DEVICES} devices, each with digits of two or so kinds; in each of {_ROUNDS} rounds {_COHORT} of them learn, and "
-        "send how their weights changed, not the digits."
+        f"{_DEVICES} devices, each with digits of two or so kinds; in each of {_ROUNDS} rounds "
+        f"{_COHORT} of them learn, and send how their weights changed, not the digits."
     )
-    drawn = html_figure(_losses(runs))
-    return html_section(
-        "Learning across devices", about, html_table(_HEAD, rows, numbers={1, 2}), drawn
-    )
+    table = html_table(_HEAD, rows, numbers={1, 2})
+    return html_section("Learning across devices", about, table, html_figure(_losses(runs)))
 
 
 def _losses(runs: Mapping[str, Rows]) -> Figure:
-    curves = {
-        name: [(row["round"], row["test_loss"]) for row in run if "test_loss" in row]
-        for name, run in runs.items()
-    }
+    curves = {name: _loss_curve(run) for name, run in runs.items()}
     title = "Loss on the test digits"
     across = AxisWords("round", "{:.0f}".format)
-    drawn = in_two_widths(
-        lambda width: draw_curves(curves, title, width=width, height=260, across=across), _WIDTH
-    )
-    return Figure(f"{title}.", drawn, tuple(curves))
+
+    def draw(width: int) -> Markup:
+        return draw_curves(curves, title, width=width, height=260, across=across)
+
+    return Figure(f"{title}.", in_two_widths(draw, _WIDTH), tuple(curves))
+
+
+def _loss_curve(run: Rows) -> list[tuple[float, float]]:
+    """Return (round, loss) of the rounds after which the model was evaluated."""
+    return [(row["round"], row["test_loss"]) for row in run if "test_loss" in row]
 
 
 def _run(stages: "tuple[Stage, ...]") -> Rows:
@@ -80,15 +85,18 @@ def _run(stages: "tuple[Stage, ...]") -> Rows:
 
     data = digits()
     network = make("two_layers", (64,), 10, seed=0)
-    users = Users(
-        Examples(_flat(data.train.inputs), data.train.labels),
-        by_shards(data.train.labels, _DEVICES, seed=0),
+    train = Examples(_flat(data.train.inputs), data.train.labels)
+    test = Examples(_flat(data.test.inputs), data.test.labels)
+    users = Users(train, by_shards(data.train.labels, _DEVICES, seed=0))
+    plan = Plan(
+        rounds=_ROUNDS,
+        cohort=_COHORT,
+        algorithm=FedAvg(),
+        # Those of McMahan et al. (arXiv 1602.05629).
+        work=ClientWork(epochs=5, batch=10),
+        stages=stages,
     )
-    learner = ModuleLearner(network, users, Examples(_flat(data.test.inputs), data.test.labels))
-    work = ClientWork(epochs=5, batch=10)
-    return simulate(
-        Plan(rounds=_ROUNDS, cohort=_COHORT, algorithm=FedAvg(), work=work, stages=stages), learner
-    ).rows
+    return simulate(plan, ModuleLearner(network, users, test)).rows
 
 
 def _flat(pictures: object) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Labels of ten handwritten digits spread to all others, along edges between those that look alike."""
+"""Labels of ten handwritten digits spread to all others, along edges between similar ones."""
 
 import time
 
@@ -7,7 +7,7 @@ from markupsafe import Markup
 from rich.console import Console
 
 from handheld.demo.digits import digits
-from handheld.propagation import SeedLabels, graph_of, propagate
+from handheld.propagation import SeedLabels, WeightedGraph, graph_of, propagate
 from handheld.reports import html_section, html_table
 
 _NEIGHBOURS = 8
@@ -17,33 +17,45 @@ _HEAD = ("labelled", "others", "right, spread", "right, nearest labelled")
 
 
 def spread(console: Console) -> Markup:
-    """Spread the labels of a few digits over all, and return the page's section. Needs the extra ``graphs``."""
+    """Spread the labels of a few digits over all, and return the page's section.
+
+    Needs the extra ``graphs``.
+    """
     from handheld.projection import Signs
 
     data = digits()
-    pictures = np.concatenate([split.inputs for split in (data.train, data.valid, data.test)])
-    labels = np.concatenate([split.labels for split in (data.train, data.valid, data.test)])
+    splits = (data.train, data.valid, data.test)
+    pictures = np.concatenate([split.inputs for split in splits])
+    labels = np.concatenate([split.labels for split in splits])
     vectors = pictures.reshape(len(pictures), -1).astype(np.float32)
+    # Signs tell directions from the middle of all, which must not lie far away.
     vectors -= vectors.mean(axis=0)
-    codes = np.packbits(Signs(functions=_FUNCTIONS, bits=32).of_vectors(vectors), axis=1)
+    signs = Signs(functions=_FUNCTIONS, bits=32)
+    codes = np.packbits(signs.of_vectors(vectors), axis=1)
     started = time.perf_counter()
     graph = graph_of(codes, count=_NEIGHBOURS)
-    rows = []
-    for each in _SEEDS:
-        known = np.concatenate([np.flatnonzero(labels == kind)[:each] for kind in range(10)])
-        found = propagate(graph, SeedLabels.of(known, labels[known])).best
-        others = np.setdiff1d(np.arange(len(labels)), known)
-        nearest = known[_nearest(vectors[others], vectors[known])]
-        right = (found[others] == labels[others]).mean()
-        right_nearest = (labels[nearest] == labels[others]).mean()
-        rows.append((10 * each, len(others), f"{right:.1%}", f"{right_nearest:.1%}"))
+    rows = [_row(graph, vectors, labels, count) for count in _SEEDS]
     seconds = time.perf_counter() - started
     console.print(f"labels: spread over {len(labels)} digits, {seconds:.1f} s", highlight=False)
     about = (
-        f"{len(labels):,} handwritten digits, each joined with the {_NEIGHBOURS} that look most like it by {32 * _FUNCTIONS} "
-        "bits. The labels of a few spread along these edges; beside it, what the nearest labelled digit would say."
+        f"{len(labels):,} handwritten digits, each joined with the {_NEIGHBOURS} that look most "
+        f"like it by {32 * _FUNCTIONS} bits. The labels of a few spread along these edges; beside "
+        "it, what the nearest labelled digit would say."
     )
     return html_section("Labels that spread", about, html_table(_HEAD, rows, numbers=range(4)))
+
+
+def _row(
+    graph: WeightedGraph, vectors: np.ndarray, labels: np.ndarray, count: int
+) -> tuple[int, int, str, str]:
+    """Return how many digits are right, where ``count`` of each kind are labelled."""
+    known = np.concatenate([np.flatnonzero(labels == digit)[:count] for digit in range(10)])
+    others = np.setdiff1d(np.arange(len(labels)), known)
+    answers = propagate(graph, SeedLabels.of(known, labels[known])).best
+    nearest = known[_nearest(vectors[others], vectors[known])]
+    right = (answers[others] == labels[others]).mean()
+    right_nearest = (labels[nearest] == labels[others]).mean()
+    return len(known), len(others), f"{right:.1%}", f"{right_nearest:.1%}"
 
 
 def _nearest(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Suggested replies to a few messages, before and after one of them was answered in the user's own words."""
+"""Suggested replies to a few messages, before and after the user answers one in their own way."""
 
 import time
 
@@ -19,61 +19,63 @@ _CONVERSATIONS = (
     ],
     [Message("grandpa passed away this morning")],
 )
-_OWN = ([Message("what would you like to eat tonight?")], "pancakes, what else")
+_REPEATS = 20  # of the messages, for their time
+
+_LEARNED = ([Message("what would you like to eat tonight?")], "pancakes, what else")
 _HEAD = ("message", "suggested", "means", "chance that one is sent")
 
 
 def suggest(console: Console) -> Markup:
     """Suggest replies with the English bundle that is shipped, and return the page's section."""
+    # Without a file: what it learns here is gone at the end.
     replier = Replier.open()
     rows = [_row(said, replier.suggest(said)) for said in _CONVERSATIONS]
-    said, own = _OWN
+    said, answer = _LEARNED
     rows.append(_row(said, replier.suggest(said)))
-    replier.learn(said, own)
+    replier.learn(said, answer)
     again = [Message("so what would you like to eat?")]
-    rows.append(
-        _row(
-            again,
-            replier.suggest(again),
-            note=f"after the user answered the message above with “{own}”",
-        )
-    )
-    started = time.perf_counter()
-    for conversation in _CONVERSATIONS * 20:
-        replier.suggest(conversation)
-    each = (time.perf_counter() - started) / (20 * len(_CONVERSATIONS))
+    note = f"after the user answered the message above with “{answer}”"
+    rows.append(_row(again, replier.suggest(again), note=note))
+    milliseconds = 1e3 * _seconds_a_message(replier)
     console.print(
-        f"replies: {len(rows)} messages answered, {each * 1e3:.2f} ms each", highlight=False
+        f"replies: {len(rows)} messages answered, {milliseconds:.2f} ms each", highlight=False
     )
     bundle = replier.bundle
     about = (
-        f"{len(bundle.replies)} replies of {len(bundle.intents)} intents, {each * 1e3:.2f} ms a message on one thread; nothing "
-        "leaves the machine."
+        f"{len(bundle.replies)} replies of {len(bundle.intents)} intents, {milliseconds:.2f} ms a "
+        "message on one thread; nothing leaves the machine."
     )
     return html_section("Suggested replies", about, html_table(_HEAD, rows, numbers={3}))
 
 
+def _seconds_a_message(replier: Replier) -> float:
+    started = time.perf_counter()
+    for conversation in _CONVERSATIONS * _REPEATS:
+        replier.suggest(conversation)
+    return (time.perf_counter() - started) / (_REPEATS * len(_CONVERSATIONS))
+
+
 def _row(
-    said: list[Message], found: Suggestions, note: str = ""
+    said: list[Message], suggestions: Suggestions, note: str = ""
 ) -> tuple[Markup, Markup, Markup, str]:
-    lines = [
-        Markup("{}{}").format("me: " if message.mine else "", message.text) for message in said
-    ]
+    lines = []
+    for message in said:
+        speaker = "me: " if message.mine else ""
+        lines.append(Markup("{}{}").format(speaker, message.text))
     if note:
         lines.append(Markup("<small>{}</small>").format(note))
-    replies = (
-        Markup("<br>").join(found.texts)
-        if found.replies
-        else Markup("<em>{}</em>").format(_silence(found.reason))
-    )
-    intents = Markup("<br>").join(reply.intent.replace("_", " ") for reply in found.replies)
-    sure = f"{found.confidence:.0%}" if found.replies else "none"
-    return Markup("<br>").join(lines), replies, intents, sure
+    messages = Markup("<br>").join(lines)
+    if not suggestions.replies:
+        silence = Markup("<em>{}</em>").format(_silence(suggestions.reason))
+        return messages, silence, Markup(""), "none"
+    replies = Markup("<br>").join(suggestions.texts)
+    intents = [reply.intent.replace("_", " ") for reply in suggestions.replies]
+    return messages, replies, Markup("<br>").join(intents), f"{suggestions.confidence:.0%}"
 
 
 def _silence(reason: str) -> str:
     """Return in words why nothing is suggested."""
-    kind, _, topic = reason.partition(": ")
-    if kind == "sensitive":
+    cause, _, topic = reason.partition(": ")
+    if cause == "sensitive":
         return f"nothing: a machine should not answer for you here ({topic.replace('_', ' ')})"
     return f"nothing: {reason}"

@@ -1,4 +1,4 @@
-"""A classifier of what is said to a lamp, a clock and a radio, trained on the spot from thirty sentences."""
+"""A classifier of what is said to a lamp, a clock and a radio, trained from thirty sentences."""
 
 import time
 from pathlib import Path
@@ -12,6 +12,7 @@ from handheld.data import Dataset
 from handheld.reports import html_section, html_table
 
 _LIMIT = 20_000  # bytes
+_HEAD = ("said", "about", "how sure")
 _SAID = {
     "light": """
         turn on the light
@@ -69,29 +70,26 @@ def classify(console: Console) -> Markup:
     from handheld.projection.training.plan import TextModelPlan
     from handheld.projection.training.recipe import recipe_for
 
+    # The seed of which sentences are held out; any other would do.
     train, valid = _sentences().split(0.2, seed=0)
     started = time.perf_counter()
     plan = TextModelPlan(_LIMIT, recipe=recipe_for("picked", _LIMIT, len(_SAID)))
-    made = make_text_model(TextData.of(train), TextData.of(valid), plan)
+    content = make_text_model(TextData.of(train), TextData.of(valid), plan).content
     seconds = time.perf_counter() - started
+    rows = []
     with TemporaryDirectory() as folder:
         path = Path(folder) / "said.tflite"
-        path.write_bytes(made.content)
+        path.write_bytes(content)
         with TextClassifier.open(path) as classifier:
-            answers = [classifier.classify(text, top=1)[0] for text in _ASKED]
-    console.print(
-        f"texts: {len(made.content):,} bytes, trained in {seconds:.1f} s", highlight=False
-    )
+            for text in _ASKED:
+                label, sure = classifier.classify(text, top=1)[0]
+                rows.append((text, label, f"{sure:.0%}"))
+    console.print(f"texts: {len(content):,} bytes, trained in {seconds:.1f} s", highlight=False)
     about = (
-        f"Trained from {len(train)} sentences in {seconds:.1f} s into a file of {len(made.content):,} bytes, then asked what "
-        "it had not seen."
+        f"Trained from {len(train)} sentences in {seconds:.1f} s into a file of {len(content):,} "
+        "bytes, then asked what it had not seen."
     )
-    rows = [
-        (text, label, f"{sure:.0%}") for text, (label, sure) in zip(_ASKED, answers, strict=True)
-    ]
-    return html_section(
-        "Texts that are sorted", about, html_table(("said", "about", "how sure"), rows, numbers={2})
-    )
+    return html_section("Texts that are sorted", about, html_table(_HEAD, rows, numbers={2}))
 
 
 def _sentences() -> Dataset:

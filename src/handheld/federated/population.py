@@ -93,7 +93,7 @@ class UserDataConfig:
         deal = {
             "evenly": lambda: partitions.evenly(len(labels), self.users, seed=seed),
             "shards": lambda: partitions.by_shards(
-                labels, self.users, each=self.shards_per_user, seed=seed
+                labels, self.users, shards_per_user=self.shards_per_user, seed=seed
             ),
             "dirichlet": lambda: partitions.by_dirichlet(
                 labels, self.users, alpha=self.alpha, seed=seed

@@ -1,7 +1,8 @@
 """Encoded pictures as arrays: formats, depth, colour, orientation, sizes.
 
-Every room that takes pictures from outside reads them here, so that all know the same formats and refuse the same things.
-Pillow, which decodes them, is imported when it is first needed, in ``handheld.pictures.pillow`` alone.
+Every room that takes pictures from outside reads them here, so that all know the same formats and
+refuse the same things. Pillow, which decodes them, is imported when it is first needed, in
+``handheld.pictures.pillow`` alone.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,16 @@ from handheld.pictures.formats import FORMATS, MAX_PIXELS, SUFFIXES, Picture
 from handheld.pictures.sizes import resample
 
 if TYPE_CHECKING:
+    from handheld.pictures.decoder import TimedPicture, decode, decode_animation, size_of
     from handheld.pictures.modes import of_image, resize, to_grey
-    from handheld.pictures.reading import TimedPicture, decode, decode_animation, size_of
 
 _MODULES = {
     "modes": ("of_image", "resize", "to_grey"),
-    "reading": ("TimedPicture", "decode", "decode_animation", "size_of"),
+    "decoder": ("TimedPicture", "decode", "decode_animation", "size_of"),
 }
-_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+_HOME: dict[str, str] = {}
+for _module, _names in _MODULES.items():
+    _HOME |= dict.fromkeys(_names, f"{__name__}.{_module}")
 
 __all__ = [
     "FORMATS",

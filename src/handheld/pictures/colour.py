@@ -1,4 +1,7 @@
-"""The one form of picture that the package speaks, (height, width, 3) uint8 RGB, and how arrays of other forms become it."""
+"""The one form of picture that the package speaks, and how arrays of other forms become it.
+
+It is (height, width, 3) uint8 RGB.
+"""
 
 import os
 from typing import Any
@@ -19,8 +22,8 @@ def as_rgb(array: Any) -> Picture:
     What is see-through is laid on white, as :func:`handheld.pictures.decode` does.
 
     Args:
-        array: uint8 in [0, 255], uint16 in [0, 65535], bool, or float in [0, 1], of shape (h, w), (h, w, 1), (h, w, 3) or
-            (h, w, 4), the last being alpha; or a picture of Pillow.
+        array: uint8 in [0, 255], uint16 in [0, 65535], bool, or float in [0, 1], of shape (h, w),
+            (h, w, 1), (h, w, 3) or (h, w, 4), the last being alpha; or a picture of Pillow.
 
     Raises:
         InputError: any other type or shape, an empty picture, floats outside [0, 1] or NaN.
@@ -31,15 +34,16 @@ def as_rgb(array: Any) -> Picture:
         raise InputError(
             f"expected a picture as an array, got {array!r}: read_image reads one from a file"
         )
+    # The usual case first, and without a copy: films are read through here.
     picture = np.asarray(array)
-    is_rgb = picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
-    if is_rgb and picture.size and picture.flags.c_contiguous:
+    if _is_rgb(picture):
         return picture
     if picture.ndim == 2:
         picture = picture[:, :, None]
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
         raise InputError(
-            f"expected a picture of shape (height, width), or with 1, 3 or 4 channels, got shape {np.shape(array)}"
+            "expected a picture of shape (height, width), or with 1, 3 or 4 channels, "
+            f"got shape {np.shape(array)}"
         )
     picture = _as_uint8(picture)
     if picture.shape[2] == 1:
@@ -49,10 +53,16 @@ def as_rgb(array: Any) -> Picture:
     return np.ascontiguousarray(picture)
 
 
+def _is_rgb(picture: NDArray[Any]) -> bool:
+    """Whether nothing is to be done."""
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        return False
+    return picture.size > 0 and picture.flags.c_contiguous
+
+
 def _of_pillow(image: Any) -> Picture:
-    from handheld.pictures.modes import (
-        to_rgb,
-    )  # late: it needs Pillow, which is there where its pictures are
+    # Late: it needs Pillow, which is there where its pictures are.
+    from handheld.pictures.modes import to_rgb
 
     try:
         return to_rgb(image)
@@ -64,23 +74,25 @@ def _on_white(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return (h, w, 4) with alpha of 0 to 255, straight, as what is seen of it on white."""
     alpha = picture[:, :, 3:].astype(np.uint16)
     seen = picture[:, :, :3] * alpha + 255 * (255 - alpha)
+    # Half of 255 more, so that the division rounds.
     return ((seen + 127) // 255).astype(np.uint8)
 
 
 def _as_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    kind = picture.dtype
-    if kind == np.uint8:
+    dtype = picture.dtype
+    if dtype == np.uint8:
         return picture
-    if kind == np.bool_:
+    if dtype == np.bool_:
         return picture.astype(np.uint8) * np.uint8(255)
-    if kind == np.uint16:
+    if dtype == np.uint16:
         return (picture >> 8).astype(np.uint8)
-    if kind.kind == "f":
-        low = float(picture.min())
-        high = float(picture.max())
-        if not (low >= 0.0 and high <= 1.0):  # also false for NaN
-            raise InputError(
-                f"expected a float picture in 0 to 1, got values from {low:g} to {high:g}; divide by 255?"
-            )
-        return np.rint(picture * 255.0).astype(np.uint8)
-    raise InputError(f"expected a picture of uint8, uint16, bool or float, got {kind}")
+    if dtype.kind != "f":
+        raise InputError(f"expected a picture of uint8, uint16, bool or float, got {dtype}")
+    low = float(picture.min())
+    high = float(picture.max())
+    if not (low >= 0.0 and high <= 1.0):  # also false for NaN
+        raise InputError(
+            f"expected a float picture in [0, 1], got values from {low:g} to {high:g}; "
+            "divide by 255?"
+        )
+    return np.rint(picture * 255.0).astype(np.uint8)

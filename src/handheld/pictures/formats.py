@@ -7,7 +7,10 @@ Picture = NDArray[np.uint8]
 """(height, width, 3) uint8, RGB."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "QOI", "TGA")
-"""What is read, as Pillow calls it. EPS is not among them, nor anything else for which Pillow runs other programs."""
+"""What is read, as Pillow calls it.
+
+EPS is not among them, nor anything else for which Pillow runs other programs.
+"""
 
 SUFFIXES = frozenset(
     {
@@ -31,4 +34,7 @@ SUFFIXES = frozenset(
 """Names that pictures of these formats have, in lower case."""
 
 MAX_PIXELS = 128_000_000
-"""Of one picture: more than the 108 megapixels of today's phones. Three bytes each, and as many again while it is turned."""
+"""Of one picture: more than the 108 megapixels of today's phones.
+
+Three bytes each, and as many again while it is turned.
+"""

@@ -15,7 +15,9 @@ _PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 
 
 def of_image(image: Any, name: str = "picture") -> NDArray[np.uint8]:
-    """Return a picture of Pillow's as :func:`decode` does, but one without colours as (height, width, 1), and not turned.
+    """Return a picture of Pillow's as :func:`decode` does, but not turned.
+
+    One without colours is (height, width, 1).
 
     Raises:
         MediaError: numbers of no known range, or a mode that cannot be read.
@@ -25,26 +27,35 @@ def of_image(image: Any, name: str = "picture") -> NDArray[np.uint8]:
 
 
 def to_rgb(image: Any, name: str = "picture") -> Picture:
-    """Return a picture of Pillow's as :func:`decode` does, but not turned. Raises as :func:`of_image`."""
+    """Return a picture of Pillow's as :func:`decode` does, but not turned.
+
+    Raises as :func:`of_image`.
+    """
     mode = image.mode
     if mode == "I" or mode in _DEEP:
         return _grey(_of_whole_numbers(np.asarray(image), name))
     if mode == "F":
         return _grey(_of_fractions(np.asarray(image), name))
     try:
-        plain = image.convert(_PREMULTIPLIED[mode]) if mode in _PREMULTIPLIED else image
-        return np.array(_on_white(plain) if plain.has_transparency_data else plain.convert("RGB"))
+        # Colours that are multiplied by alpha already would be so twice.
+        if mode in _PREMULTIPLIED:
+            image = image.convert(_PREMULTIPLIED[mode])
+        if image.has_transparency_data:
+            return np.array(_on_white(image))
+        return np.array(image.convert("RGB"))
     except ValueError as error:
         raise MediaError(f"{name}: pictures of mode {mode} cannot be read: {error}") from error
 
 
 def to_grey(picture: Picture) -> NDArray[np.uint8]:
-    """Return (height, width, 1) brightness, as :data:`handheld.pictures.LUMA` weighs colours; of a grey picture its own."""
+    """Return (height, width, 1) brightness, as :data:`handheld.pictures.LUMA` weighs colours; of a
+    grey picture its own.
+    """
     return np.array(Image.fromarray(picture).convert("L"))[:, :, None]
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Return a picture of another (height, width), bilinearly sampled over what each pixel covers."""
+    """Return a picture of another (height, width), bilinearly sampled over each pixel's area."""
     height, width = size
     if picture.shape[:2] == size:
         return picture
@@ -52,7 +63,9 @@ def resize(picture: Picture, size: tuple[int, int]) -> Picture:
 
 
 def _on_white(picture: Any) -> Any:
-    """Return RGB as a page shows it: the colours of what is see-through are whatever some program left there."""
+    """Return RGB as a page shows it: the colours of what is see-through are whatever some program
+    left there.
+    """
     layer = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
@@ -67,7 +80,8 @@ def _of_whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
         )
     if 0 < high < 2**8:  # these would all be black
         raise MediaError(
-            f"{name}: has 16 bits, of which {low} to {high} need 8 alone, so white is not known: scale it first"
+            f"{name}: has 16 bits, of which {low} to {high} need 8 alone, so white is not known: "
+            "scale it first"
         )
     scaled: NDArray[Any] = values >> 8
     return scaled

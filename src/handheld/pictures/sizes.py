@@ -12,9 +12,9 @@ def resample(picture: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     height, width = size
     rows = _triangles(picture.shape[0], height)
     columns = _triangles(picture.shape[1], width)
-    result: NDArray[np.float32] = np.tensordot(
-        rows, np.tensordot(picture, columns, axes=(1, 1)), axes=(1, 0)
-    )
+    # One axis after the other: the weights of a triangle are a product.
+    narrowed = np.tensordot(picture, columns, axes=(1, 1))
+    result: NDArray[np.float32] = np.tensordot(rows, narrowed, axes=(1, 0))
     return result.transpose(0, 2, 1)
 
 
@@ -23,5 +23,8 @@ def _triangles(before: int, after: int) -> NDArray[np.float32]:
     scale = before / after
     reach = max(scale, 1.0)
     centres = (np.arange(after) + 0.5) * scale
-    weights = np.clip(1 - np.abs(np.arange(before) + 0.5 - centres[:, None]) / reach, 0, None)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+    distances = np.abs(np.arange(before) + 0.5 - centres[:, None])
+    weights = np.clip(1 - distances / reach, 0, None)
+    # At the edges a part of the triangle lies outside.
+    normalised = weights / weights.sum(axis=1, keepdims=True)
+    return np.asarray(normalised, dtype=np.float32)

@@ -84,11 +84,13 @@ CASE_PAIRS = {
     "\u1fbe": "\u03b9",
 }
 """What version 2 of the folding adds: characters whose lower case is not their folding
-(CaseFolding.txt of Unicode 14, where the folding is one character), and the dotted I of Turkish."""
+(CaseFolding.txt of Unicode 14, where the folding is one character), and the dotted I of Turkish.
+"""
 
 SILENT = "\u0307"
 """Dropped by version 2: the dot above that composes with no letter, as Python's lower case of the
-dotted I has it."""
+dotted I has it.
+"""
 
 Translation = dict[int, str | None]
 """Of code points, as ``str.translate`` takes it; None drops a character."""

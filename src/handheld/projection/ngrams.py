@@ -31,7 +31,8 @@ from handheld.projection.ragged import counts_of, filtered, offsets_of
 
 BASE = np.uint64(0xD1342543DE82EF95)
 """Of the polynomials: odd, so that it has an inverse (a multiplier of Steele and Vigna,
-"Computationally Easy, Spectrally Good Multipliers", arXiv 2001.05304)."""
+"Computationally Easy, Spectrally Good Multipliers", arXiv 2001.05304).
+"""
 
 _INVERSE = np.uint64(pow(int(BASE), -1, 1 << 64))
 WORD_SALT = np.uint64(99)  # keeps a word apart from the n-gram of the same letters

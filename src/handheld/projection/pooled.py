@@ -209,7 +209,8 @@ class PooledReader:
 
 WORTH_COMPILING = 100
 """Texts after which a classifier loads the compiled kernel: half a second once, and 100
-microseconds less for a text alone."""
+microseconds less for a text alone.
+"""
 
 
 @cache

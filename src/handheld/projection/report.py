@@ -1,10 +1,11 @@
 """Reports of ``handheld text``: one file each, which needs no other and no network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup
 
 from handheld import __version__
@@ -23,13 +24,16 @@ from handheld.reports import (
 if TYPE_CHECKING:
     from handheld.projection.training.plan import TextModel
 
-_MOST_WRONG, _LONGEST = 100, 300  # examples, and letters of one
+# More of each nobody reads, and a page of a large test set would be megabytes.
+_MAX_MISTAKES = 100
+_MAX_LETTERS = 300  # of a text
+_MAX_LABELS = 12  # in the confusion that is drawn
+
 _WIDTH = 528  # pixels of a chart
-_WORST = 12  # labels in the confusion that is drawn
 
 
 @dataclass(frozen=True)
-class Mistake:
+class TextMistake:
     """A text that was answered wrongly."""
 
     text: str
@@ -48,95 +52,97 @@ class Recall:
     taken_for: str
 
 
-def training_page(made: "TextModel", model: Path) -> Path:
-    """Write the report of a training beside the model and return its path. Raises :class:`FileError`."""
+def training_page(trained: "TextModel", model: Path) -> Path:
+    """Write the report of a training beside the model and return its path.
+
+    Raises :class:`FileError`.
+    """
+    fit = asdict(trained.fit)
+    del fit["choice"]  # what the table of trials tells
     about = {
-        "bytes": f"{len(made.content):,}",
-        **{key: made.card[key] for key in ("made_by", "training", "text")},
+        "bytes": f"{len(trained.content):,}",
+        "made_by": trained.card["made_by"],
+        "training": trained.card["training"],
+        "text": trained.card["text"],
+        "fit": fit,
     }
-    about |= {"fit": {name: value for name, value in asdict(made.fit).items() if name != "choice"}}
-    return _write(
-        model.with_suffix(".training.html"),
-        f"Training of {model.name}",
-        made.valid,
-        about,
-        made.curves,
-    )
+    page = model.with_suffix(".training.html")
+    return _write(page, f"Training of {model.name}", trained.valid, about, trained.curves)
 
 
 def evaluation_page(
     judged: TextJudgement, model: Path, texts: Path, out: Path | None = None
 ) -> Path:
-    """Write the report of an evaluation, beside the model if ``out`` does not say where. Raises :class:`FileError`."""
+    """Write the report of an evaluation, beside the model if ``out`` does not say where.
+
+    Raises :class:`FileError`.
+    """
     about = {
         "model": str(model),
         "bytes": f"{model.stat().st_size:,}",
         "texts": str(texts),
         "made_by": f"handheld {__version__}",
     }
-    return _write(
-        out or model.with_suffix(".evaluation.html"),
-        f"{model.name} on {texts.name}",
-        judged,
-        about,
-        {},
-    )
+    page = out or model.with_suffix(".evaluation.html")
+    return _write(page, f"{model.name} on {texts.name}", judged, about, {})
 
 
 def recalls(judged: TextJudgement) -> list[Recall]:
     """Return a row for each label that has texts, worst first."""
-    names, rows = judged.data.known.classes, []
-    for number, counts in enumerate(judged.confusion):
-        if total := sum(counts):
-            others = [
-                (count, name)
-                for place, (count, name) in enumerate(zip(counts, names, strict=True))
-                if place != number
-            ]
-            count, name = max(others, default=(0, ""))
-            rows.append(
-                Recall(
-                    names[number],
-                    total,
-                    counts[number] / total,
-                    f"{name} ({count})" if count else "",
-                )
-            )
+    names = judged.data.known.classes
+    rows = []
+    for label, counts in enumerate(judged.confusion):
+        total = sum(counts)
+        if not total:
+            continue
+        others = list(zip(counts, names, strict=True))
+        del others[label]
+        count, name = max(others, default=(0, ""))
+        taken_for = f"{name} ({count})" if count else ""
+        rows.append(Recall(names[label], total, counts[label] / total, taken_for))
     return sorted(rows, key=lambda row: (row.share, -row.count, row.label))
 
 
-def mistakes(judged: TextJudgement) -> list[Mistake]:
+def mistakes(judged: TextJudgement) -> list[TextMistake]:
     """Return the texts that were answered wrongly, the surest first."""
     known = judged.data.known
-    wrong = sorted(
-        (place for place in range(len(known)) if not judged.right[place]),
-        key=lambda place: -judged.shares[place],
-    )
-    return [
-        Mistake(_short(str(known.inputs[place])), known.classes[known.labels[place]], known.classes[judged.answered[place]],
-                float(judged.shares[place]))
-        for place in wrong[:_MOST_WRONG]
-    ]  # fmt: skip
+    wrong = np.flatnonzero(~judged.right)
+    surest = wrong[np.argsort(-judged.shares[wrong], kind="stable")]
+    rows = []
+    for number in surest[:_MAX_MISTAKES]:
+        text = _short(str(known.inputs[number]))
+        true = known.classes[known.labels[number]]
+        answered = known.classes[judged.answered[number]]
+        rows.append(TextMistake(text, true, answered, float(judged.shares[number])))
+    return rows
 
 
 def _worst(judged: TextJudgement) -> tuple[Sequence[str], Confusion]:
-    """Return the labels of the pairs that are confused most, and the part of the confusion that is theirs."""
-    table, names = judged.confusion, judged.data.known.classes
-    pairs = [
-        (-count, i, j)
-        for i, row in enumerate(table)
-        for j, count in enumerate(row)
-        if i != j and count
-    ]
-    both = dict.fromkeys(label for _, *pair in sorted(pairs) for label in pair)
-    chosen = sorted([*both, *(label for label in range(len(names)) if label not in both)][:_WORST])
-    return [names[place] for place in chosen], tuple(
-        tuple(table[i][j] for j in chosen) for i in chosen
-    )
+    """Return the labels that are confused most, and their rows and columns of the confusion."""
+    table = judged.confusion
+    names = judged.data.known.classes
+    # In a dictionary, which keeps the order: first the labels of the worst pairs, then all others.
+    order: dict[int, None] = {}
+    for _, true, answered in sorted(_confused(table)):
+        order |= {true: None, answered: None}
+    order |= dict.fromkeys(range(len(names)))
+    chosen = sorted(list(order)[:_MAX_LABELS])
+    rows = [tuple(table[true][answered] for answered in chosen) for true in chosen]
+    return [names[label] for label in chosen], tuple(rows)
+
+
+def _confused(table: Confusion) -> Iterator[tuple[int, int, int]]:
+    """Yield (-count, true, answered) of each pair that was confused."""
+    for true, row in enumerate(table):
+        for answered, count in enumerate(row):
+            if answered != true and count:
+                yield -count, true, answered
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} letters)"
+    if len(text) <= _MAX_LETTERS:
+        return text
+    return f"{text[:_MAX_LETTERS]} ... ({len(text):,} letters)"
 
 
 def _write(
@@ -144,7 +150,7 @@ def _write(
     title: str,
     judged: TextJudgement,
     about: Mapping[str, Any],
-    learned: Mapping[str, Any],
+    curves: Mapping[str, Any],
 ) -> Path:
     labels, confusion = _worst(judged)
     values = {
@@ -158,13 +164,14 @@ def _write(
         "mistakes": mistakes(judged),
         "wrong": int((~judged.right).sum()),
         "figures": [
-            Figure(f"Loss of {name}.", _loss(name, curve)) for name, curve in learned.items()
+            Figure(f"Loss of {name}.", _loss(name, curve)) for name, curve in curves.items()
         ],
     }
     return write_page(path, "handheld.projection", "text.html", values)
 
 
 def _loss(name: str, curve: Curve) -> Markup:
-    return in_two_widths(
-        lambda width: draw_curves({name: curve}, f"Loss of {name}", width=width, height=260), _WIDTH
-    )
+    def draw(width: int) -> Markup:
+        return draw_curves({name: curve}, f"Loss of {name}", width=width, height=260)
+
+    return in_two_widths(draw, _WIDTH)

@@ -27,7 +27,8 @@ _MAX_LETTERS = 256  # of a word, in version 2
 
 KEPT_LETTERS = 64
 """Letters of a word up to which something of it is cached: so caches are bounded in bytes, whatever
-texts come."""
+texts come.
+"""
 
 _OPENED_WHOLE = {
     "can't": "can not",

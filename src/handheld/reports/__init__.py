@@ -1,7 +1,8 @@
-"""What reports are made of: pages that need no other file and no network, numbers as people read them, tables, charts.
+"""What reports are made of: pages that need no other file and no network, numbers as people read
+them, tables, charts.
 
-Every report of ours is ``page.html`` with blocks filled in, so all look the same; charts are SVG that takes its colours from
-the page.
+Every report of ours is ``page.html`` with blocks filled in, so all look the same; charts are SVG
+that takes its colours from the page.
 """
 
 from handheld.reports.charts.axes import AxisWords

@@ -7,9 +7,11 @@ from collections.abc import Callable
 NONE = "–"  # noqa: RUF001 - a dash where there is no number
 
 
-def ratio(whole: float, part: float) -> float | None:
-    """Return how many times a part goes into a whole; None where that is no number."""
-    return whole / part if part > 0 and math.isfinite(whole / part) else None
+def ratio(value: float, unit: float) -> float | None:
+    """Return how many times a unit goes into a value; None where that is no number."""
+    if unit > 0 and math.isfinite(value / unit):
+        return value / unit
+    return None
 
 
 def size_text(size: float) -> str:
@@ -36,10 +38,12 @@ def seconds_text(seconds: float) -> str:
     >>> seconds_text(0.000171), seconds_text(0.00612), seconds_text(3120)
     ('171 µs', '6.12 ms', '52 min')
     """
-    if seconds >= 60:
-        minutes = round(seconds / 60)
-        return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-    return _scaled(seconds, ((1, "s"), (1e-3, "ms"), (1e-6, "µs")))
+    if seconds < 60:
+        return _scaled(seconds, ((1, "s"), (1e-3, "ms"), (1e-6, "µs")))
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def tick_text(write: Callable[[float], str]) -> Callable[[float], str]:
@@ -68,21 +72,28 @@ def times(factor: float | None) -> str:
     """
     if factor is None:
         return NONE
-    return (
-        f"{factor:,.0f}x"
-        if factor >= 9.95
-        else f"{factor:.1f}x"
-        if factor >= 0.95
-        else f"{factor:.2g}x"
-    )
+    # Bounds are where rounding reaches the next form: 9.96 would be written as 10.0.
+    if factor >= 9.95:
+        return f"{factor:,.0f}x"
+    if factor >= 0.95:
+        return f"{factor:.1f}x"
+    return f"{factor:.2g}x"
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:
+    smallest = units[-1][0]
     for unit, name in units:
-        # 999.6 of a unit would be written as 1000: it is 1.00 of the next
-        if abs(value) >= 0.9995 * unit or unit == units[-1][0]:
+        # 999.6 of a unit would be written as 1000: it is 1.00 of the next.
+        if abs(value) >= 0.9995 * unit or unit == smallest:
             scaled = value / unit
-            whole = abs(scaled) >= 99.95 or (unit == 1 and scaled == int(scaled))
-            digits = 0 if whole else 1 if abs(scaled) >= 9.995 else 2
+            is_count = unit == 1 and scaled == int(scaled)
+            digits = 0 if is_count else _digits(abs(scaled))
             return f"{scaled:.{digits}f} {name}"
     raise AssertionError("there is a last unit")
+
+
+def _digits(value: float) -> int:
+    """Return how many digits behind the point make three in all, once they are rounded."""
+    if value >= 99.95:
+        return 0
+    return 1 if value >= 9.995 else 2

@@ -15,7 +15,9 @@ from handheld.reports.charts.curves import COLOURS
 from handheld.reports.charts.heat import heat_style
 from handheld.reports.numbers import count_text, percent, seconds_text, size_text, times
 
-_NARROW = 352  # pixels of a phone
+_NARROW = 352  # pixels that a phone's page has for a chart
+
+# Controls, but for tab, line feed and carriage return, and what is no character: HTML forbids them.
 _UNSEEN = dict.fromkeys(
     (*range(9), 11, 12, *range(14, 32), *range(127, 160), 0xFFFE, 0xFFFF), "\ufffd"
 )
@@ -31,13 +33,15 @@ class Figure(NamedTuple):
 
 @cache
 def templates(package: str) -> Environment:
-    """Return the templates of a package and those that all pages share: ``page.html``, its style sheets, and ``parts.html``.
+    """Return the templates of a package and those that all pages share.
 
-    What they print is escaped; filters write numbers.
+    These are ``page.html``, its style sheets, and ``parts.html``. What they print is escaped;
+    filters write numbers.
     """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("handheld.reports")]),
         autoescape=select_autoescape(default=True, default_for_string=True),
+        # A misspelt name raises, rather than leave a hole in a page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -49,9 +53,14 @@ def templates(package: str) -> Environment:
         percent=percent,
         times=times,
         count=count_text,
-        link=lambda file: quote(file.encode("utf-8", "replace")),
+        link=_link,
     )
     return environment
+
+
+def _link(file: str) -> str:
+    """Return a file's name as an address; one that is no UTF-8 has no working one."""
+    return quote(file.encode("utf-8", "replace"))
 
 
 def render(package: str, template: str, values: Mapping[str, Any]) -> Markup:
@@ -65,6 +74,7 @@ def write_page(path: Path, package: str, template: str, values: Mapping[str, Any
     Raises:
         FileError: it cannot be written.
     """
+    # Here, at the end: such letters come from texts and names of strangers, by many ways.
     text = render(package, template, values).translate(_UNSEEN)
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "replace"))
@@ -74,9 +84,7 @@ def write_page(path: Path, package: str, template: str, values: Mapping[str, Any
 def in_two_widths(draw: Callable[[int], Markup], width: int) -> Markup:
     """Draw for a wide page and for a phone; the style sheet shows one of the two."""
     wide = draw(width)
-    narrow = draw(_NARROW)
-    return (
-        Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
-        if wide
-        else wide
-    )
+    if not wide:  # there is nothing to draw
+        return wide
+    both = Markup('<div class="wide">{}</div><div class="narrow">{}</div>')
+    return both.format(wide, draw(_NARROW))

@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 from handheld.reports.page import Figure, templates
 
+_MIN_WIDTH = 3  # of a rule, by GitHub's Markdown
+
 
 def html_table(
     head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Collection[int] = ()
@@ -19,44 +21,49 @@ def html_table(
         rows: cells; what is no ``Markup`` is escaped.
         numbers: columns that stand on the right.
     """
-    made: Markup = _parts().table(head, rows, frozenset(numbers))
-    return made
+    table: Markup = _macros().table(head, rows, frozenset(numbers))
+    return table
 
 
-def html_section(title: str, *parts: str) -> Markup:
-    """Return a section of a page: its title, then parts; what is no ``Markup`` becomes a paragraph."""
-    made: Markup = _parts().section(
-        title, [one if isinstance(one, Markup) else _paragraph(one) for one in parts]
-    )
-    return made
+def html_section(title: str, *contents: str) -> Markup:
+    """Return a section of a page: its title, then contents; a plain text becomes a paragraph."""
+    section: Markup = _macros().section(title, list(map(_block, contents)))
+    return section
 
 
 def html_figure(figure: Figure) -> Markup:
     """Return a chart with its caption and the names of its curves."""
-    made: Markup = _parts().figure(figure)
-    return made
+    drawn: Markup = _macros().figure(figure)
+    return drawn
 
 
 def markdown_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()
 ) -> str:
-    """Return a table in Markdown, aligned for a terminal as well; what Markdown would take for its own is escaped.
+    """Return a table in Markdown, aligned for a terminal as well.
+
+    What Markdown would take for its own is escaped.
 
     >>> print(markdown_table(["name", "bytes"], [["a*b", "12"]], numbers={1}), end="")
     | name | bytes |
     | ---- | ----: |
     | a\\*b |    12 |
     """
-    cells = [list(head), *([_safe(text) for text in row] for row in rows)]
-    widths = [max(3, *(len(line[column]) for line in cells)) for column in range(len(head))]
-    rule = [
-        "-" * (width - 1) + ":" if column in numbers else "-" * width
-        for column, width in enumerate(widths)
-    ]
-    lines = [
-        [_aligned(text, widths[i], i in numbers) for i, text in enumerate(line)] for line in cells
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]]) + "\n"
+    # The head is ours.
+    escaped = [[_safe(text) for text in row] for row in rows]
+    columns = []
+    for number, cells in enumerate(zip(head, *escaped, strict=True)):
+        columns.append(_markdown_column(cells, is_number=number in numbers))
+    lines = [f"| {' | '.join(line)} |\n" for line in zip(*columns, strict=True)]
+    return "".join(lines)
+
+
+def _markdown_column(cells: Sequence[str], *, is_number: bool) -> list[str]:
+    """Return the cells of a column as wide as the widest, with the rule below the first."""
+    width = max(_MIN_WIDTH, *map(len, cells))
+    rule = "-" * (width - 1) + ":" if is_number else "-" * width
+    head, *others = [cell.rjust(width) if is_number else cell.ljust(width) for cell in cells]
+    return [head, rule, *others]
 
 
 def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
@@ -67,13 +74,13 @@ def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
     """
     if value is None or value == {}:
         return []
+    # Lists stay together: an entry of one says little alone.
     if not isinstance(value, Mapping):
         return [(name, plain_text(value))]
-    return [
-        pair
-        for key, inner in value.items()
-        for pair in flat(inner, f"{name}.{key}" if name else str(key))
-    ]
+    pairs = []
+    for key, inner in value.items():
+        pairs += flat(inner, f"{name}.{key}" if name else str(key))
+    return pairs
 
 
 def plain_text(value: Any) -> str:
@@ -85,16 +92,12 @@ def plain_text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _parts() -> Any:
+def _macros() -> Any:
     return templates("handheld.reports").get_template("parts.html").module
 
 
-def _paragraph(text: str) -> Markup:
-    return Markup("<p>{}</p>").format(text)
-
-
-def _aligned(text: str, width: int, is_number: bool) -> str:
-    return text.rjust(width) if is_number else text.ljust(width)
+def _block(content: str) -> Markup:
+    return content if isinstance(content, Markup) else Markup("<p>{}</p>").format(content)
 
 
 def _safe(text: str) -> str:

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from handheld.errors import HandheldError, MissingDependencyError
-from handheld.service._answers import Answers
-from handheld.service._context import Context
+from handheld.service._context import ServiceContext
+from handheld.service._endpoints import ServiceEndpoints
 from handheld.service.guard import Guard
 
 try:
@@ -19,9 +19,11 @@ except ImportError as error:
     raise MissingDependencyError("starlette", "server", "a server") from error
 
 
-def make_app(context: Context, *, hosts: tuple[str, ...], close: Callable[[], None]) -> Starlette:
+def make_app(
+    context: ServiceContext, *, hosts: tuple[str, ...], close: Callable[[], None]
+) -> Starlette:
     """Return the application; its lifespan runs the worker, and calls ``close`` at the end."""
-    answers = Answers(context)
+    endpoints = ServiceEndpoints(context)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -32,23 +34,23 @@ def make_app(context: Context, *, hosts: tuple[str, ...], close: Callable[[], No
         close()
 
     routes = [
-        Route("/", answers.index),
-        Route("/new/{kind}", answers.form),
-        Route("/jobs", answers.submit, methods=["POST"]),
-        Route("/jobs/{id}", answers.job),
-        Route("/jobs/{id}", answers.remove, methods=["DELETE"]),
-        Route("/jobs/{id}/cancel", answers.cancel, methods=["POST"]),
-        Route("/jobs/{id}/remove", answers.remove, methods=["POST"]),
-        Route("/jobs/{id}/events", answers.events),
-        Route("/jobs/{id}/result.zip", answers.archive),
-        Route("/jobs/{id}/files/{name:path}", answers.file),
-        Route("/static/{name}", answers.pages.static),
-        Route("/healthz", answers.health),
+        Route("/", endpoints.index),
+        Route("/new/{kind}", endpoints.form),
+        Route("/jobs", endpoints.submit, methods=["POST"]),
+        Route("/jobs/{id}", endpoints.job),
+        Route("/jobs/{id}", endpoints.remove, methods=["DELETE"]),
+        Route("/jobs/{id}/cancel", endpoints.cancel, methods=["POST"]),
+        Route("/jobs/{id}/remove", endpoints.remove, methods=["POST"]),
+        Route("/jobs/{id}/events", endpoints.events),
+        Route("/jobs/{id}/result.zip", endpoints.archive),
+        Route("/jobs/{id}/files/{name:path}", endpoints.file),
+        Route("/static/{name}", endpoints.pages.static),
+        Route("/healthz", endpoints.health),
     ]
     handlers: dict[Any, Any] = {
-        HandheldError: answers.refuse,
-        HTTPException: answers.refuse_http,
-        SQLAlchemyError: answers.wait_for_database,
+        HandheldError: endpoints.refuse,
+        HTTPException: endpoints.refuse_http,
+        SQLAlchemyError: endpoints.wait_for_database,
     }
     guard = Middleware(Guard, hosts=hosts)
     app = Starlette(

@@ -6,33 +6,36 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from handheld.service.jobs._table import Job
+from handheld.service.jobs._table import JobRecord
 from handheld.service.jobs.folders import Folders, key_of
 from handheld.service.jobs.kinds import JobKind
 from handheld.service.jobs.limits import Limits
 from handheld.service.jobs.queue import JobQueue
-from handheld.service.jobs.worker import Worker
+from handheld.service.jobs.worker import JobWorker
 
 
 @dataclass(kw_only=True)
-class Context:
-    """The parts of a running service. ``uploads`` counts those under way; ``stopping`` lets go of pages that follow a job."""
+class ServiceContext:
+    """The parts of a running service.
+
+    ``uploads`` counts those under way; ``stopping`` lets go of pages that follow a job.
+    """
 
     kinds: Mapping[str, JobKind]
     queue: JobQueue
     folders: Folders
-    worker: Worker
+    worker: JobWorker
     limits: Limits
     token: str | None
     title: str
     uploads: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def find(self, job_id: str) -> Job | None:
+    def find(self, job_id: str) -> JobRecord | None:
         """Return the job of an id, or None."""
         return self.queue.get(key_of(job_id))
 
-    def describe(self, job_id: str, job: Job) -> dict[str, Any]:
+    def describe(self, job_id: str, job: JobRecord) -> dict[str, Any]:
         """Return what the holder of an id may know of its job. Times are ISO 8601."""
         return status(job) | {
             "id": job_id,
@@ -41,14 +44,20 @@ class Context:
             "started": _iso(job.started),
             "finished": _iso(job.finished),
             "expires": _iso(job.expires),
-            "files": [
-                {"name": file.name, "bytes": file.bytes, "url": f"/jobs/{job_id}/files/{file.name}"}
-                for file in (self.folders.results(job.key) if job.ended else ())
-            ],
+            "files": self._files(job_id, job),
         }
 
+    def _files(self, job_id: str, job: JobRecord) -> list[dict[str, Any]]:
+        """Return what may be downloaded, which is nothing before the job has ended."""
+        if not job.ended:
+            return []
+        return [
+            {"name": file.name, "bytes": file.bytes, "url": f"/jobs/{job_id}/files/{file.name}"}
+            for file in self.folders.results(job.key)
+        ]
 
-def status(job: Job) -> dict[str, Any]:
+
+def status(job: JobRecord) -> dict[str, Any]:
     """Return what changes while a job runs."""
     state = "cancelling" if job.cancelling and not job.ended else job.state
     return {
@@ -61,8 +70,6 @@ def status(job: Job) -> dict[str, Any]:
 
 
 def _iso(seconds: float | None) -> str | None:
-    return (
-        None
-        if seconds is None
-        else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    )
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.service.archives import stream_zip
-from handheld.service.jobs._table import Job
+from handheld.service.jobs._table import JobRecord
 from handheld.service.jobs.folders import Folders
 
 try:
@@ -21,11 +21,17 @@ VIEWABLE = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
-# A result is shown as a page of nobody: it may run its own scripts, but reaches neither this site nor any other.
+# A result is shown as a page of nobody: it may run its own scripts, but reaches neither this site
+# nor any other.
+_SANDBOX = (
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'none'"
+)
 _ALONE = {
-    "Content-Security-Policy": "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "Cross-Origin-Opener-Policy": "unsafe-none",  # browsers refuse to show a sandboxed page that isolates itself
+    "Content-Security-Policy": _SANDBOX,
+    # Browsers refuse to show a sandboxed page that isolates itself.
+    "Cross-Origin-Opener-Policy": "unsafe-none",
     "Referrer-Policy": "no-referrer",
 }
 
@@ -35,7 +41,7 @@ def can_view(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in VIEWABLE
 
 
-def download(folders: Folders, job: Job, request: Request) -> Response:
+def download(folders: Folders, job: JobRecord, request: Request) -> Response:
     """Answer with one file: as a download, or shown on its own if ``?view`` asks for it."""
     try:
         path = folders.result(job.key, request.path_params["name"])
@@ -46,7 +52,7 @@ def download(folders: Folders, job: Job, request: Request) -> Response:
     return FileResponse(path, media_type="application/octet-stream", filename=path.name)
 
 
-def download_all(folders: Folders, job: Job) -> Response:
+def download_all(folders: Folders, job: JobRecord) -> Response:
     """Answer with all results as one archive, made while it is sent."""
     files = [(file.name, folders.result(job.key, file.name)) for file in folders.results(job.key)]
     headers = {"Content-Disposition": f'attachment; filename="{job.kind}.zip"'}

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 NO_TOKEN = (
-    "expected the token of this server, got none or another; a program sends it as 'Authorization: Bearer TOKEN', a form as "
-    "the field 'token' before its first file"
+    "expected the token of this server, got none or another; a program sends it as "
+    "'Authorization: Bearer TOKEN', a form as the field 'token' before its first file"
 )
-_LONGEST_VALUE = 40_000
+_MAX_VALUE = 40_000  # bytes: 10,000 letters, the most that a field takes, in UTF-8
 
 
 class UploadError(HandheldError):
@@ -33,7 +33,7 @@ class UploadError(HandheldError):
 
 
 @dataclass
-class Form:
+class UploadedForm:
     """What was sent: values by field, and names of files in the folder by field."""
 
     values: dict[str, str] = field(default_factory=dict)
@@ -41,9 +41,9 @@ class Form:
     bytes: int = 0
 
 
-def is_token(given: str | None, token: str | None) -> bool:
-    """Whether a token, if one is wanted, is the right one; takes the same time whatever is given."""
-    return token is None or hmac.compare_digest((given or "").encode(), token.encode())
+def is_token(sent: str | None, token: str | None) -> bool:
+    """Whether a token, if one is needed, is right; takes the same time whatever is sent."""
+    return token is None or hmac.compare_digest((sent or "").encode(), token.encode())
 
 
 class FormReader:
@@ -60,7 +60,7 @@ class FormReader:
         token: str | None,
         on_allowed: Callable[[], None],
     ) -> None:
-        self.form = Form()
+        self.form = UploadedForm()
         self.ended = False
         self._folder = folder
         self._kind = kind
@@ -146,9 +146,9 @@ class FormReader:
             self._file.write(data[start:end])
             return
         self._text += data[start:end]
-        if len(self._text) > _LONGEST_VALUE:
+        if len(self._text) > _MAX_VALUE:
             raise UploadError(
-                413, f"field {self._name!r}: expected at most {_LONGEST_VALUE} bytes, got more"
+                413, f"field {self._name!r}: expected at most {_MAX_VALUE} bytes, got more"
             )
 
     def _part_ends(self) -> None:

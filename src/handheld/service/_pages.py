@@ -50,8 +50,9 @@ class Pages:
         name = request.path_params["name"]
         if name not in self._static:
             return self.problem(request, 404, "there is no such file")
-        kind = _TYPES["." + name.rpartition(".")[2]]
-        return Response(self._static[name], media_type=kind, headers={"Cache-Control": "no-cache"})
+        media_type = _TYPES["." + name.rpartition(".")[2]]
+        headers = {"Cache-Control": "no-cache"}
+        return Response(self._static[name], media_type=media_type, headers=headers)
 
     def problem(
         self, request: Request, status: int, message: str, headers: Mapping[str, str] | None = None
@@ -69,7 +70,8 @@ def size_text(size: int) -> str:
     """Return a number of bytes for people, in units of 1000."""
     if size < 1000:
         return f"{size} bytes"
-    value, unit = float(size), ""
+    value = float(size)
+    unit = ""
     for unit in ("kB", "MB", "GB", "TB"):  # noqa: B007
         value /= 1000
         if value < 999.5:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from handheld.errors import MissingDependencyError
-from handheld.service._form import NO_TOKEN, Form, FormReader, UploadError, is_token
+from handheld.service._form import NO_TOKEN, FormReader, UploadedForm, UploadError, is_token
 from handheld.service.jobs.kinds import JobKind
 
 try:
@@ -29,7 +29,7 @@ async def receive_form(
     max_bytes: int,
     token: str | None,
     on_allowed: Callable[[], None],
-) -> Form:
+) -> UploadedForm:
     """Read a ``multipart/form-data`` body into a folder.
 
     Args:
@@ -38,7 +38,8 @@ async def receive_form(
         folder: for the files.
         kind: which fields there may be.
         max_bytes: of the body.
-        token: what a field of that name must say before the first file, None if the request is known to be allowed.
+        token: what a field of that name must say before the first file, None if the request is
+            known to be allowed.
         on_allowed: called once, before the first file is written; what it raises ends the upload.
 
     Raises:

@@ -1,4 +1,7 @@
-"""SQL state: SQLite in a file for one machine, PostgreSQL by URL for several. The one file that knows their differences."""
+"""SQL state: SQLite in a file for one machine, PostgreSQL by URL for several.
+
+The one file that knows their differences.
+"""
 
 import os
 import sqlite3
@@ -15,17 +18,19 @@ try:
 except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "a server's database") from error
 
-_BUSY_SECONDS, _AGAIN_SECONDS = 30, 0.02
+_BUSY_SECONDS = 30  # that a writer waits for its turn
+_AGAIN_SECONDS = 0.02
 _LOCK = 0x68616E64  # any number that is ours: 'hand'
 
 
 class Database:
     """A database with some tables, made on first use.
 
-    ``url`` is a path of an SQLite file, or a URL such as ``postgresql://user@host/name``. A transaction of ``read`` sees one
-    state; ``write`` commits at its end or, on an exception, not at all; ``exclusive`` also keeps every other exclusive
-    transaction of any server waiting, for decisions that rest on what is counted in several rows.
-    Raises :class:`ServiceError` if the database cannot be opened.
+    ``url`` is a path of an SQLite file, or a URL such as ``postgresql://user@host/name``. A
+    transaction of ``read`` sees one state; ``write`` commits at its end or, on an exception, not at
+    all; ``exclusive`` also keeps every other exclusive transaction of any server waiting, for
+    decisions that rest on what is counted in several rows. Raises :class:`ServiceError` if the
+    database cannot be opened.
     """
 
     def __init__(self, url: str | Path, tables: sql.MetaData) -> None:
@@ -61,7 +66,10 @@ class Database:
 
     @contextmanager
     def exclusive(self) -> Iterator[sql.Connection]:
-        """Give a connection to write with, while no other is exclusive. On SQLite every writer is."""
+        """Give a connection to write with, while no other is exclusive.
+
+        On SQLite every writer is.
+        """
         with self.write() as connection:
             if not self.is_sqlite:
                 connection.execute(sql.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -74,15 +82,7 @@ class Database:
 
 def _open(url: str | Path) -> sql.Engine:
     if isinstance(url, Path) or "://" not in url:
-        path = Path(url).absolute()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Its owner's alone, and so are the files that SQLite puts beside it: it copies the mode.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise ServiceError(f"{path}: the database cannot be made: {error.strerror}") from error
-        address = sql.URL.create("sqlite", database=str(path))
-        return sql.create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+        return _open_sqlite(Path(url).absolute())
     try:
         address = sql.make_url(url)
     except sql.exc.ArgumentError as error:
@@ -93,36 +93,53 @@ def _open(url: str | Path) -> sql.Engine:
         raise ServiceError(
             f"expected a path or a postgresql:// URL, got one of {address.drivername!r}"
         )
+    address = address.set(drivername="postgresql+psycopg")
     try:
-        return sql.create_engine(
-            address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10
-        )
+        # A connection that the other side closed meanwhile is noticed, and replaced.
+        return sql.create_engine(address, pool_pre_ping=True, pool_size=10)
     except ImportError as error:
         raise MissingDependencyError("psycopg", "server", "PostgreSQL") from error
 
 
+def _open_sqlite(path: Path) -> sql.Engine:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Its owner's alone, and so are the files that SQLite puts beside it: it copies the mode.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ServiceError(f"{path}: the database cannot be made: {error.strerror}") from error
+    address = sql.URL.create("sqlite", database=str(path))
+    return sql.create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+
+
 def _prepare(connection: Any, _record: object) -> None:
-    # sqlite3's own transactions begin late, at the first change; with this, ours begin where we say.
+    # sqlite3's own transactions begin late, at the first change; with this, ours begin where we
+    # say.
     connection.isolation_level = None
     cursor = connection.cursor()
-    # The write-ahead log lets pages be read while a job reports; NORMAL loses nothing when the process dies.
-    until = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            break
-        except (
-            sqlite3.OperationalError
-        ) as error:  # another server does so now: for this alone SQLite does not wait itself
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(_AGAIN_SECONDS)
+    _set_write_ahead(cursor)
+    # Loses nothing when the process dies.
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
 
 
+def _set_write_ahead(cursor: Any) -> None:
+    """Keep a write-ahead log, which lets pages be read while a job reports."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # Another server does so now: for this alone SQLite does not wait itself.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+
+
 def _begin(connection: sql.Connection) -> None:
-    # A transaction that begins by reading and then writes cannot wait for its turn: SQLite makes it fail. Take the turn first.
+    # A transaction that begins by reading and then writes cannot wait for its turn: SQLite makes it
+    # fail. Take the turn first.
     reading = connection.get_execution_options().get("reading")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 

@@ -1,4 +1,6 @@
-"""What stands before every answer: requests from other sites are refused, and browsers are told what a page may do."""
+"""What stands before every answer: requests from other sites are refused, and browsers are told
+what a page may do.
+"""
 
 import ipaddress
 import socket
@@ -14,16 +16,17 @@ try:
 except ImportError as error:
     raise MissingDependencyError("starlette", "server", "a server") from error
 
-# Everything comes from this server, no script or style stands in a page, and no other site may frame one.
+# Everything comes from this server, no script or style stands in a page, and no other site may
+# frame one.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
-    # The address of a job is its key, so no other site gets it. Not 'no-referrer': browsers would then send 'Origin: null' with
-    # our own forms, which could not be told from those of others.
+    # The address of a job is its key, so no other site gets it. Not 'no-referrer': browsers would
+    # then send 'Origin: null' with our own forms, which could not be told from those of others.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -35,11 +38,13 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
-    """ASGI middleware: checks Host and Origin, and adds the headers of safety to what has none of its own.
+    """ASGI middleware: checks Host and Origin, and adds the headers of safety to what has none of
+    its own.
 
-    A Host that is an address is fine; one that is a name must be this machine's, ``localhost``, or one of ``hosts``: else a
-    stranger's name that leads here would make a browser take the stranger's pages for ours (DNS rebinding). A request that
-    changes something must come from our own pages, or from no page at all, as a script's does.
+    A Host that is an address is fine; one that is a name must be this machine's, ``localhost``, or
+    one of ``hosts``: else a stranger's name that leads here would make a browser take the
+    stranger's pages for ours (DNS rebinding). A request that changes something must come from our
+    own pages, or from no page at all, as a script's does.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = ()) -> None:
@@ -68,17 +73,18 @@ class Guard:
         if not self._knows(host):
             return (
                 421,
-                f"this server does not answer for {host[:80]!r}; start it with that name among its hosts",
+                f"this server does not answer for {host[:80]!r}; start it with that name among "
+                "its hosts",
             )
         if method in _SAFE_METHODS:
             return None
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if site not in (None, "same-origin", "none") or (
-            origin is not None and _host_of(origin) != host
-        ):
+        origin = headers.get("origin")
+        is_elsewhere = origin is not None and _host_of(origin) != host
+        if is_elsewhere or headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
             return (
                 403,
-                "this request comes from a page of another site, which may not change anything here",
+                "this request comes from a page of another site, which may not change anything "
+                "here",
             )
         return None
 

@@ -13,8 +13,9 @@ from handheld.service.jobs.limits import Limits
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-_CONNECTIONS = 512
-_GOODBYE_SECONDS = 3
+_CONNECTIONS = 512  # half of what a process may open by default
+_GOODBYE_SECONDS = 3  # that answers under way get when the server ends
+_MIN_TOKEN = 8  # characters; a shorter one is guessed
 _HEADER_SECONDS = 30.0  # in which a connection must send the head of its first request
 
 
@@ -30,24 +31,25 @@ def create_app(
 ) -> "Starlette":
     """Return the ASGI application of :func:`serve`, whose lifespan runs the jobs."""
     from handheld.service._app import make_app
-    from handheld.service._context import Context
+    from handheld.service._context import ServiceContext
     from handheld.service.database import Database
     from handheld.service.jobs.folders import Folders
     from handheld.service.jobs.queue import JobQueue, metadata
-    from handheld.service.jobs.worker import Worker
+    from handheld.service.jobs.worker import JobWorker
 
-    by_name = {kind.name: kind for kind in kinds}
+    by_name = {job_kind.name: job_kind for job_kind in kinds}
     if not by_name:
         raise InputError("expected one kind of job or more to serve, got none")
-    if token is not None and len(token) < 8:
+    if token is not None and len(token) < _MIN_TOKEN:
         raise InputError(
-            "expected a token of 8 characters or more; leave it out to let everybody submit"
+            f"expected a token of {_MIN_TOKEN} characters or more; "
+            "leave it out to let everybody submit"
         )
     folders = Folders(folder)
     opened = Database(folders.root / "jobs.sqlite" if database is None else database, metadata)
     queue = JobQueue(opened, limits or Limits())
-    worker = Worker(queue, folders, by_name.values())
-    context = Context(
+    worker = JobWorker(queue, folders, by_name.values())
+    context = ServiceContext(
         kinds=by_name,
         queue=queue,
         folders=folders,
@@ -74,17 +76,18 @@ def serve(
 ) -> None:
     """Answer requests and run jobs until the process is told to end (SIGINT, SIGTERM).
 
-    ``folder`` keeps the jobs' files, and the database unless ``database`` is the path of another SQLite file or a
-    ``postgresql://`` URL. Servers that share a database must share the folder. Jobs that were running when a server ended,
-    however it ended, go on in the same folder when one runs again. ``token`` is what a submitter must know; ``hosts`` are the
-    names under which the server is reached, beside ``localhost`` and addresses. A proxy before it, which TLS needs, must pass
-    Host on.
-    ``on_start`` is called with the address; port 0 takes a free one.
-    Raises :class:`ServiceError` if the folder, the database or the port cannot be used.
+    ``folder`` keeps the jobs' files, and the database unless ``database`` is the path of another
+    SQLite file or a ``postgresql://`` URL. Servers that share a database must share the folder.
+    Jobs that were running when a server ended, however it ended, go on in the same folder when one
+    runs again. ``token`` is what a submitter must know; ``hosts`` are the names under which the
+    server is reached, beside ``localhost`` and addresses. A proxy before it, which TLS needs, must
+    pass Host on. ``on_start`` is called with the address; port 0 takes a free one. Raises
+    :class:`ServiceError` if the folder, the database or the port cannot be used.
     """
     from handheld.service.jobs._strays import adopting_orphans
 
-    # Orphans of jobs that ended their keepers; an application in a process of others must not adopt, it may not end them.
+    # Orphans of jobs that ended their keepers; an application in a process of others must not
+    # adopt, it may not end them.
     with adopting_orphans():
         app = create_app(
             kinds,
@@ -95,7 +98,7 @@ def serve(
             hosts=(*hosts, host),
             title=title,
         )
-        # pages that follow a job would else keep the server from ending
+        # Pages that follow a job would else keep the server from ending.
         run_app(app, host=host, port=port, on_start=on_start, on_end=app.state.context.stopping.set)
 
 
@@ -107,9 +110,11 @@ def run_app(
     on_start: Callable[[str], None] | None = None,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run an application until the process is told to end (SIGINT, SIGTERM), which ``on_end`` hears of first.
+    """Run an application until the process is told to end (SIGINT, SIGTERM), which ``on_end`` hears
+    of first.
 
-    ``on_start`` is called with the address; port 0 takes a free one. Raises :class:`ServiceError` if the port cannot be used.
+    ``on_start`` is called with the address; port 0 takes a free one. Raises :class:`ServiceError`
+    if the port cannot be used.
     """
     try:
         import uvicorn
@@ -142,17 +147,19 @@ def run_app(
 
 
 def _impatient_protocol() -> Any:
-    """Return uvicorn's protocol, which waits for ever for a request, made to close connections that do not send one."""
+    """Return uvicorn's protocol, which waits for ever for a request, made to close connections that
+    do not send one.
+    """
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
     protocol: Any = AutoHTTPProtocol
 
-    class ImpatientProtocol(protocol):  # type: ignore[misc]  # chosen at run time, by what is installed
+    # Chosen at run time, by what is installed, so its type is not known.
+    class ImpatientProtocol(protocol):  # type: ignore[misc]
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._answered: Any = (
-                None  # the last request that had come whole when it was looked last
-            )
+            # The last request that had come whole when it was looked last.
+            self._answered: Any = None
             self.loop.call_later(_HEADER_SECONDS, self._close_if_silent)
 
         def _close_if_silent(self) -> None:

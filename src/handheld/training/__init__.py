@@ -1,6 +1,7 @@
-"""What every room that trains shares: one loop that can be stopped anywhere and goes on, its state on disk, distillation.
+"""What every room that trains shares: a loop that can be stopped and goes on, and distillation.
 
-It needs the extra ``train``, but for ``runs``: folders, clocks and records of runs, which need no torch.
+It needs the extra ``train``, but for ``runs``: folders, clocks and records of runs, which need no
+torch.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -8,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 from handheld._extras import lazily
 
 if TYPE_CHECKING:
-    from handheld.training.distil import Distillation, student_loss
+    from handheld.training.distillation import Distillation, student_loss
     from handheld.training.hardware import autocast, device, device_of
     from handheld.training.loop import Report, Schedule, fit
     from handheld.training.state import load_state, save_state
 
 _MODULES = {
-    "distil": ("Distillation", "student_loss"),
+    "distillation": ("Distillation", "student_loss"),
     "hardware": ("autocast", "device", "device_of"),
     "loop": ("Report", "Schedule", "fit"),
     "state": ("load_state", "save_state"),
 }
-_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+_HOME: dict[str, str] = {}
+for _module, _names in _MODULES.items():
+    _HOME |= dict.fromkeys(_names, f"{__name__}.{_module}")
 
 __all__ = [
     "Distillation",

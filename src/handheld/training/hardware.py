@@ -16,11 +16,12 @@ def device_of(network: nn.Module) -> torch.device:
     return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
 
 
-def autocast(where: torch.device) -> AbstractContextManager[None]:
-    """Compute in bfloat16 where the hardware multiplies it: accelerators, and CPUs with AVX-512 BF16 (2 to 3 times faster).
+def autocast(target: torch.device) -> AbstractContextManager[None]:
+    """Compute in bfloat16 where the hardware multiplies it.
 
-    On other CPUs bfloat16 is emulated, and ten times slower than float32.
+    Accelerators do, and CPUs with AVX-512 BF16, 2 to 3 times faster. On other CPUs bfloat16 is
+    emulated, and ten times slower than float32.
     """
-    if where.type == "cuda" or (where.type == "cpu" and torch.cpu._is_avx512_bf16_supported()):
-        return torch.autocast(where.type, torch.bfloat16)
+    if target.type == "cuda" or (target.type == "cpu" and torch.cpu._is_avx512_bf16_supported()):
+        return torch.autocast(target.type, torch.bfloat16)
     return nullcontext()

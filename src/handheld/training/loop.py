@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,14 @@ from handheld.training.state import load_state, save_state
 Report = Callable[[int, int, float], None]
 """Called with the step, the number of steps and the loss."""
 
-_SAVE_SECONDS = 60.0
-_MEMORY = 0.98  # of the running mean of the loss
+_SAVE_SECONDS = 60.0  # as much work is lost at most when a run is killed
+_MEMORY = 0.98  # of the running mean of the loss: about the last fifty steps
+_CURVE_POINTS = 100  # more cannot be told apart in a chart
+
+# The rate of the first step, as a share of the highest: from 0 the first steps would be lost.
+_FIRST_RATE = 0.05
+
+_ADAM_BETA2 = 0.999  # of the squares of gradients, as in the paper; ``momentum`` is the other beta
 
 
 @dataclass(frozen=True)
@@ -28,27 +34,31 @@ class Schedule:
     Attributes:
         epochs: passes over the data; parts of one are allowed.
         batch: examples in a step.
-        rate: highest learning rate; it rises over the first part of the run and falls to nothing (Smith, arXiv 1708.07120).
-        rise: that part.
+        rate: highest learning rate; it rises during the warmup and falls to nothing
+            (Smith, arXiv 1708.07120).
+        warmup: share of the run, in [0, 1).
         momentum: of Nesterov's kind.
         decay: weight decay of convolutions and linear layers.
         clip: largest length of all gradients together; 0: any.
-        optimiser: ``sgd``, or ``adam`` (Loshchilov and Hutter, arXiv 1711.05101), for tables of which a step touches few rows.
+        optimiser: ``sgd``, or ``adam`` (Loshchilov and Hutter, arXiv 1711.05101), for tables of
+            which a step touches few rows.
     """
 
     epochs: float
     batch: int = 256
     rate: float = 0.2
-    rise: float = 0.2
+    warmup: float = 0.2
     momentum: float = 0.9
     decay: float = 5e-4
     clip: float = 0.0
     optimiser: str = "sgd"
 
     def __post_init__(self) -> None:
-        if not (self.epochs >= 0 and self.batch >= 1 and self.rate > 0 and 0 <= self.rise < 1):
+        is_possible = self.epochs >= 0 and self.batch >= 1 and self.rate > 0
+        if not is_possible or not 0 <= self.warmup < 1:
             raise InputError(
-                f"expected epochs of 0 or more, a batch of 1 or more, a rate above 0 and a rise below 1, got {self}"
+                "expected epochs of 0 or more, a batch of 1 or more, a rate above 0 and a warmup "
+                f"in [0, 1), got {self}"
             )
         if self.optimiser not in ("sgd", "adam"):
             raise InputError(f"no optimiser {self.optimiser!r}: expected sgd or adam")
@@ -56,9 +66,10 @@ class Schedule:
     def rate_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step."""
         done = (step + 1) / (steps + 1)
-        if done < self.rise:
-            return self.rate * (0.05 + 0.95 * done / self.rise)
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (done - self.rise) / (1 - self.rise)))
+        if done < self.warmup:
+            return self.rate * (_FIRST_RATE + (1 - _FIRST_RATE) * done / self.warmup)
+        fallen = (done - self.warmup) / (1 - self.warmup)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * fallen))
 
 
 def fit(
@@ -83,10 +94,11 @@ def fit(
         steps: to take in all.
         save: file to go on from, written each minute and at the end; it holds one state, the last.
         report: called after each step.
-        seed: of whatever is random inside the network.
+        seed: of whatever is random inside the network, such as dropout.
         after: called after each step, to put constraints on weights.
         clock: seconds, to decide when to save.
-        writes: whether it is this process that writes the file; of several that train together one does, and all go on from it.
+        writes: whether it is this process that writes the file; of several that train together one
+            does, and all go on from it.
 
     Returns:
         The running mean of the loss, at a hundred steps or fewer.
@@ -95,99 +107,122 @@ def fit(
         InputError: the file is damaged, or holds a run of another schedule; it stays as it is.
         TrainingError: the loss is no longer a number; the last state that was saved stays.
     """
-    optimiser = _optimiser(network, schedule)
-    start, curve, mean = _resume(save, network, optimiser, schedule, steps)
+    state = _LoopState(network, schedule, steps)
+    if save is not None and os.path.exists(save):
+        state.resume(save)
     saved = clock()
-    for step in range(start, steps):
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.rate_at(step, steps)
+    for step in range(state.done, steps):
+        state.set_rate(schedule.rate_at(step, steps))
+        # A seed for each step: a run that goes on draws what one that never stopped would have.
         torch.manual_seed(hash((seed, step)) % 2**63)
-        optimiser.zero_grad(set_to_none=True)
+        state.optimiser.zero_grad(set_to_none=True)
         loss = take_step(step)
+        # Before the step: the weights that were saved are still good.
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss} in step {step} of {steps}; lower the rate ({schedule.rate}), or look for broken data"
+                f"the loss is {loss} in step {step} of {steps}; lower the rate ({schedule.rate}), "
+                "or look for broken data"
             )
         if schedule.clip:
+            # All together, so that their direction stays.
             nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
-        optimiser.step()
+        state.optimiser.step()
         after()
-        mean = loss if step == 0 else _MEMORY * mean + (1 - _MEMORY) * loss
-        if step % max(1, steps // 100) == 0:
-            curve.append((step, round(mean, 5)))
-        report(step + 1, steps, mean)
-        if save is not None and writes and (step + 1 == steps or clock() - saved > _SAVE_SECONDS):
-            _keep(save, network, optimiser, schedule, steps, step + 1, curve, mean)
+        state.record(step, loss)
+        report(step + 1, steps, state.mean)
+        is_due = step + 1 == steps or clock() - saved > _SAVE_SECONDS
+        if save is not None and writes and is_due:
+            state.save(save)
             saved = clock()
-    return curve
+    return state.curve
+
+
+class _LoopState:
+    """All that changes while a network learns.
+
+    Attributes:
+        done: steps that were taken.
+        mean: running mean of the loss.
+        curve: that mean by step.
+        optimiser: of the network's parameters.
+    """
+
+    def __init__(self, network: nn.Module, schedule: Schedule, steps: int):
+        self.done = 0
+        self.mean = 0.0
+        self.curve: list[tuple[int, float]] = []
+        self.optimiser = _optimiser(network, schedule)
+        self._network = network
+        self._steps = steps
+        self._plan = {**asdict(schedule), "steps": steps}
+
+    def set_rate(self, rate: float) -> None:
+        """Learn by another rate."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def record(self, step: int, loss: float) -> None:
+        """Count a step."""
+        self.done = step + 1
+        self.mean = loss if step == 0 else _MEMORY * self.mean + (1 - _MEMORY) * loss
+        if step % max(1, self._steps // _CURVE_POINTS) == 0:
+            self.curve.append((step, round(self.mean, 5)))
+
+    def save(self, path: Path) -> None:
+        """Write the state; without the optimiser's at the end, which nothing goes on from."""
+        is_over = self.done == self._steps
+        state = {
+            "network": self._network.state_dict(),
+            "optimiser": {} if is_over else self.optimiser.state_dict(),
+            "plan": self._plan,
+            "done": self.done,
+            "curve": self.curve,
+            "mean": self.mean,
+        }
+        save_state(path, state)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a file.
+
+        Raises :class:`InputError` for one of another run, or a damaged one.
+        """
+        state = load_state(path)
+        # The rate of a step depends on how many there are, so a longer run is another run.
+        if state.get("plan") != self._plan:
+            raise InputError(
+                f"{path} holds a run of another schedule or length: delete it to begin again, or "
+                "save elsewhere"
+            )
+        try:
+            self.done = int(state["done"])
+            self.mean = float(state["mean"])
+            self.curve = [(int(step), float(loss)) for step, loss in state["curve"]]
+            self._network.load_state_dict(state["network"])
+            if state["optimiser"]:
+                self.optimiser.load_state_dict(state["optimiser"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"{path} is damaged, or the state of another network: delete it to begin again "
+                f"({error})"
+            ) from error
 
 
 def _optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    """Return the optimiser; its rate, 1 here, is set before each step."""
     groups = _parameters(network, schedule)
     if schedule.optimiser == "adam":
-        return torch.optim.AdamW(groups, lr=1.0, betas=(schedule.momentum, 0.999))
+        return torch.optim.AdamW(groups, lr=1.0, betas=(schedule.momentum, _ADAM_BETA2))
     return torch.optim.SGD(groups, lr=1.0, momentum=schedule.momentum, nesterov=True)
 
 
 def _parameters(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
-    """Weights decay; what scales, shifts and biases does not."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    """Return groups of parameters: weights decay; what scales, shifts and biases does not."""
+    decaying: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            (decaying if parameter.ndim > 1 else others).append(parameter)
     return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": schedule.decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": decaying, "weight_decay": schedule.decay},
+        {"params": others, "weight_decay": 0.0},
     ]
-
-
-def _plan(schedule: Schedule, steps: int) -> dict[str, Any]:
-    return {**asdict(schedule), "steps": steps}
-
-
-def _keep(
-    path: Path,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    schedule: Schedule,
-    steps: int,
-    done: int,
-    curve: list[tuple[int, float]],
-    mean: float,
-) -> None:
-    state = {
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict() if done < steps else {},
-        "plan": _plan(schedule, steps),
-        "done": done,
-        "curve": curve,
-        "mean": mean,
-    }
-    save_state(path, state)
-
-
-def _resume(
-    path: Path | None,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    schedule: Schedule,
-    steps: int,
-) -> tuple[int, list[tuple[int, float]], float]:
-    state: Mapping[str, Any] | None = (
-        load_state(path) if path is not None and os.path.exists(path) else None
-    )
-    if state is None:
-        return 0, [], 0.0
-    if state.get("plan") != _plan(schedule, steps):
-        raise InputError(
-            f"{path} holds a run of another schedule or length: delete it to begin again, or save elsewhere"
-        )
-    try:
-        done = int(state["done"])
-        mean = float(state["mean"])
-        curve = [(int(step), float(loss)) for step, loss in state["curve"]]
-        network.load_state_dict(state["network"])
-        if state["optimiser"]:
-            optimiser.load_state_dict(state["optimiser"])
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            f"{path} is damaged, or the state of another network: delete it to begin again ({error})"
-        ) from error
-    return done, curve, mean

@@ -31,22 +31,26 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote, without running anything in it. Raises :class:`InputError` for a damaged file."""
+    """Read what :func:`save_state` wrote, without running anything in it.
+
+    Raises :class:`InputError` for a damaged file.
+    """
     try:
         require_file(path)
     except OSError as error:
         raise InputError(f"{os.fspath(path)} cannot be read: {error.strerror}") from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        Exception
-    ) as error:  # its own text tells people to read the file without these precautions
-        what = "it is damaged, or holds more than tensors, numbers and texts"
+    # All: torch raises many kinds, and its text tells people to read the file without these
+    # precautions.
+    except Exception as error:
         raise InputError(
-            f"{os.fspath(path)} cannot be read ({what}); if it is a run's own state, delete it"
+            f"{os.fspath(path)} cannot be read (it is damaged, or holds more than tensors, numbers "
+            "and texts); if it is a run's own state, delete it"
         ) from error
     if not isinstance(state, dict):
         raise InputError(
-            f"{os.fspath(path)} holds a {type(state).__name__}, expected a dictionary; delete it to begin again"
+            f"{os.fspath(path)} holds a {type(state).__name__}, expected a dictionary; "
+            "delete it to begin again"
         )
     return state

@@ -84,7 +84,7 @@ def test_letters_that_are_not_known_are_one_letter():
 
 
 @pytest.mark.parametrize(
-    "values", [{"test": 1.0}, {"test": "0.2"}, {"length": 0}, {"length": 1.5}, {"least": "2"}]
+    "values", [{"test": 1.0}, {"test": "0.2"}, {"length": 0}, {"length": 1.5}, {"min_lines": "2"}]
 )
 def test_windows_that_cannot_be(values):
     with pytest.raises(InputError, match=f"{next(iter(values))}: expected a"):

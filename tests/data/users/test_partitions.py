@@ -11,7 +11,7 @@ from handheld.data.users.partitions import (
     by_shards,
     by_user,
     evenly,
-    of_parts,
+    from_indices,
 )
 from handheld.errors import InputError
 
@@ -20,7 +20,7 @@ LABELS = np.random.default_rng(0).integers(0, 10, 6000)
 
 def whole(partition, count):
     return (
-        np.array_equal(np.sort(partition.places), np.arange(count))
+        np.array_equal(np.sort(partition.indices), np.arange(count))
         and partition.offsets[-1] == count
     )
 
@@ -40,7 +40,7 @@ def test_each_example_has_one_user(users, more, seed, evenness, skew):
         evenly(count, users, seed=seed),
         by_shards(labels, users, seed=seed),
         by_dirichlet(labels, users, alpha=evenness, seed=seed),
-        by_dirichlet_shares(labels, users, alpha=evenness, seed=seed, least=2),
+        by_dirichlet_shares(labels, users, alpha=evenness, seed=seed, min_examples=2),
         by_quantity(count, users, skew=skew, seed=seed),
     ):
         assert len(partition) == users
@@ -83,8 +83,8 @@ def test_examples_go_to_whom_they_belong():
 
 def test_the_same_seed_deals_alike():
     one, other, third = (by_dirichlet(LABELS, 30, alpha=0.3, seed=seed) for seed in (4, 4, 5))
-    assert np.array_equal(one.places, other.places)
-    assert not np.array_equal(one.places, third.places)
+    assert np.array_equal(one.indices, other.indices)
+    assert not np.array_equal(one.indices, third.indices)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_the_same_seed_deals_alike():
         lambda: by_shards(LABELS[:5], 3, seed=0),
         lambda: by_dirichlet(LABELS, 10, alpha=0.0, seed=0),
         lambda: by_dirichlet_shares(LABELS, 10, alpha=0.0, seed=0),
-        lambda: by_shards(LABELS, 3, each=0, seed=0),
-        lambda: by_shards(LABELS, 3, each=1.5, seed=0),
+        lambda: by_shards(LABELS, 3, shards_per_user=0, seed=0),
+        lambda: by_shards(LABELS, 3, shards_per_user=1.5, seed=0),
         lambda: by_shards(LABELS, "3", seed=0),
         lambda: by_dirichlet(LABELS, 3, alpha="1", seed=0),
         lambda: by_dirichlet(LABELS, 3, alpha=1, seed=-1),
         lambda: by_dirichlet_shares(LABELS, 3.5, alpha=1, seed=0),
-        lambda: by_dirichlet_shares(LABELS, 3, alpha=1, least="1", seed=0),
+        lambda: by_dirichlet_shares(LABELS, 3, alpha=1, min_examples="1", seed=0),
         lambda: by_quantity(len(LABELS), 3, skew=None, seed=0),
         lambda: evenly(len(LABELS), 3, seed=None),
         lambda: by_quantity(10, 3, skew=-1.0, seed=0),
@@ -121,7 +121,7 @@ def test_a_number_and_its_name_are_two_users():
 
 def test_of_ten_thousand_users_each_gets_enough_from_the_richest():
     labels = np.arange(40_000) % 10
-    partition = by_dirichlet_shares(labels, 10_000, alpha=0.05, seed=0, least=3)
+    partition = by_dirichlet_shares(labels, 10_000, alpha=0.05, seed=0, min_examples=3)
     assert partition.sizes.min() == 3
     assert whole(partition, 40_000)
 
@@ -129,14 +129,17 @@ def test_of_ten_thousand_users_each_gets_enough_from_the_richest():
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        (lambda: of_parts([]), "expected a user or more, got none"),
+        (lambda: from_indices([]), "expected a user or more, got none"),
         (
-            lambda: of_parts([np.array([2**63 + 5], np.uint64)]),
-            "parts: expected numbers of 0 or more.* got 9223372036854775813",
+            lambda: from_indices([np.array([2**63 + 5], np.uint64)]),
+            "indices: expected numbers of 0 or more.* got 9223372036854775813",
         ),
-        (lambda: of_parts([np.array([0]), np.array([-1])]), "parts: .* got -1"),
-        (lambda: of_parts([np.array([0.5])]), r"parts: expected whole numbers .n,., got float64"),
-        (lambda: Partition(np.array([-1]), np.array([0, 1])), "places: .* got -1"),
+        (lambda: from_indices([np.array([0]), np.array([-1])]), "indices: .* got -1"),
+        (
+            lambda: from_indices([np.array([0.5])]),
+            r"indices: expected whole numbers .n,., got float64",
+        ),
+        (lambda: Partition(np.array([-1]), np.array([0, 1])), "indices: .* got -1"),
         (
             lambda: Partition(np.array([1]), np.array([0, 7])),
             r"offsets: expected numbers that rise from 0 to 1.* got .0, 7.",
@@ -162,12 +165,12 @@ def test_owners_above_all_signed_numbers():
     partition = by_user(np.array([2**63 + 5, 7, 2**63 + 5], np.uint64))
     assert [partition.of(user).tolist() for user in range(2)] == [[1], [0, 2]]
     assert (
-        len(of_parts([np.array([], float), np.array([0])])) == 2
+        len(from_indices([np.array([], float), np.array([0])])) == 2
     )  # an empty list has no type of its own
 
 
 def test_labels_of_any_type_are_counted_and_large_ones_refused():
-    partition = of_parts([np.array([0, 1]), np.array([2])])
+    partition = from_indices([np.array([0, 1]), np.array([2])])
     assert partition.counts(np.array([1, 0, 1], np.uint64), 2).tolist() == [[1, 1], [0, 1]]
     for labels, classes, why in (
         (

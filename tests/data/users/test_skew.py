@@ -8,7 +8,7 @@ from handheld.data.users.skew import skew_of
 def test_dealt_out_evenly():
     labels = np.arange(1000) % 4
     found = skew_of(evenly(1000, 10, seed=0), labels)
-    assert (found.users, found.examples, found.fewest, found.most, found.classes) == (
+    assert (found.users, found.examples, found.smallest, found.largest, found.classes) == (
         10,
         1000,
         100,
@@ -16,7 +16,7 @@ def test_dealt_out_evenly():
         4,
     )
     assert found.distance < 0.1
-    assert found.richest == pytest.approx(0.1)
+    assert found.top_tenth == pytest.approx(0.1)
 
 
 def test_shards_know_few_classes():
@@ -27,8 +27,8 @@ def test_shards_know_few_classes():
 
 def test_the_richest_have_most():
     found = skew_of(by_quantity(1000, 20, skew=2.0, seed=0))
-    assert found.richest > 0.6
-    assert found.fewest < found.median < found.most
+    assert found.top_tenth > 0.6
+    assert found.smallest < found.median < found.largest
     assert (found.classes, found.distance) == (None, None)
 
 

@@ -61,7 +61,7 @@ def test_a_device_learns_what_it_would_in_a_simulation(store):
         task(), number=0
     )
     users = Users(store.examples(), evenly(40, 1, seed=0))
-    users.partition.places[:] = np.arange(40)
+    users.partition.indices[:] = np.arange(40)
     expected = ModuleLearner(module(), users, at_once=1).learn(task(), [0], [None])[0]
     assert (outcome.learned.change == expected.change).all()
     assert (outcome.learned.weight, outcome.done, outcome.stopped) == (40, pytest.approx(1), ())

@@ -18,7 +18,7 @@ LABELS = np.arange(200) // 20
 
 
 def test_bars_and_a_row_for_each_class():
-    deal = by_shards(LABELS, 20, each=1, seed=0)
+    deal = by_shards(LABELS, 20, shards_per_user=1, seed=0)
     drawn = str(picture(deal, LABELS, 500))
     assert drawn.count("10 examples</title>") == 20
     assert drawn.count("class 3: 10 of 10</title>") == 2
@@ -34,7 +34,7 @@ def test_nobody():
 
 
 def test_the_page_shows_whose_the_examples_are(tmp_path):
-    deal = by_shards(LABELS, 20, each=1, seed=0)
+    deal = by_shards(LABELS, 20, shards_per_user=1, seed=0)
     users = Users(Examples(np.zeros((200, 2), np.float32), LABELS), deal)
     page = write_report(
         tmp_path / "r.html", "A", Plan(), ROWS, population=20, weights=3, users=users

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from handheld.data.users.partitions import evenly, of_parts
+from handheld.data.users.partitions import evenly, from_indices
 from handheld.errors import HandheldError, InputError
 from handheld.federated.algorithms import FedAdam, Median
 from handheld.federated.learning import ClientWork, Examples, Users
@@ -501,7 +501,7 @@ def test_a_device_that_raises_is_named_and_the_run_goes_on(at_once):
 
 
 def by_user_in_order(count, users):
-    return of_parts(np.array_split(np.arange(count), users))
+    return from_indices(np.array_split(np.arange(count), users))
 
 
 def test_a_batch_of_one_in_a_users_own_layer_is_one_rejected_device():

@@ -13,12 +13,12 @@ from handheld.projection import Features, TextClassifier
 from handheld.projection.judging import TextData
 from handheld.projection.training.making import make_text_model
 from handheld.projection.training.plan import TextModel, TextModelPlan
-from handheld.projection.training.recipe import Recipe
+from handheld.projection.training.recipe import ProjectionRecipe
 
 LABELS = ("colour", "greeting", "number")
 WORDS = (("red", "green", "blue"), ("hello", "hi", "hey"), ("one", "two", "three"))
 STRANGE = ("who won the cup", "what does rain cost", "my dog sleeps", "open the window")
-RECIPE = Recipe(width=8, features=Features(1, 0, (3,)), more=(Features(1, 0),), length=32)
+RECIPE = ProjectionRecipe(width=8, features=Features(1, 0, (3,)), more=(Features(1, 0),), length=32)
 
 
 def texts(count: int, seed: int, labels: tuple[str, ...] = LABELS) -> TextData:
@@ -77,16 +77,18 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(made: TextModel, tmp_p
 
 
 def test_a_file_that_is_too_large_is_made_again(monkeypatch: pytest.MonkeyPatch):
-    recipe = Recipe(width=8, features=Features(1, 0, (3,)), length=32)
+    recipe = ProjectionRecipe(width=8, features=Features(1, 0, (3,)), length=32)
     monkeypatch.setattr(
-        Recipe, "largest", lambda self, size, card, seed, texts: self.reader(3000, seed, texts)
+        ProjectionRecipe,
+        "largest",
+        lambda self, size, card, seed, texts: self.reader(3000, seed, texts),
     )
     found = make_text_model(texts(30, 0), texts(30, 1), TextModelPlan(12_000, recipe=recipe))
     assert 11_000 < len(found.content) <= 12_000
 
 
 def test_a_trainer_learns_along():
-    recipe = Recipe(width=8, features=Features(1, 0, (3,)), length=32)
+    recipe = ProjectionRecipe(width=8, features=Features(1, 0, (3,)), length=32)
     found = make_text_model(
         texts(60, 0),
         texts(30, 1),

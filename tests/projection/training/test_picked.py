@@ -13,7 +13,7 @@ from handheld.projection.training import making
 from handheld.projection.training.making import make_text_model
 from handheld.projection.training.picked import class_weights, steady_temperature
 from handheld.projection.training.plan import FitFigures, TextModelPlan
-from handheld.projection.training.recipe import Recipe
+from handheld.projection.training.recipe import ProjectionRecipe
 
 WORDS = tuple(f"word{number}" for number in range(40))
 
@@ -32,7 +32,7 @@ def noisy(count: int, seed: int, classes: int = 3, noise: float = 0.0) -> TextDa
 
 def made(train: TextData, valid: TextData, size: int = 20_000, **options: object):
     return make_text_model(
-        train, valid, TextModelPlan(size, recipe=Recipe(reads="picked"), **options)
+        train, valid, TextModelPlan(size, recipe=ProjectionRecipe(reads="picked"), **options)
     )  # type: ignore[arg-type]
 
 
@@ -80,7 +80,7 @@ def test_a_size_without_room_is_refused_before_anything_is_learned():
         InputError, match="2000 bytes are too few for 3 labels and their names: expected"
     ):
         make_text_model(
-            noisy(60, 0), noisy(30, 1), TextModelPlan(2_000, recipe=Recipe(reads="picked")),
+            noisy(60, 0), noisy(30, 1), TextModelPlan(2_000, recipe=ProjectionRecipe(reads="picked")),
             progress=lambda stage, done, text: stages.append(stage),
         )  # fmt: skip
     assert not stages

@@ -7,7 +7,7 @@ import torch
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection import Features, TextClassifier
-from handheld.projection.training.recipe import Recipe, compiled, parts_of, recipe_for
+from handheld.projection.training.recipe import ProjectionRecipe, compiled, parts_of, recipe_for
 from handheld.projection.training.text import logits_of
 
 LABELS = [f"label number {number}" for number in range(40)]
@@ -18,13 +18,13 @@ CARD = {"labels": LABELS, "accuracy": {"valid": 0.9137, "examples": 4500}}
 @pytest.mark.parametrize(
     ("recipe", "size"),
     [
-        (Recipe(width=32, hidden=16), 30_000),
-        (Recipe(width=32, bits=8), 30_000),
-        (Recipe(width=32, more=(Features(1, 0),)), 60_000),
+        (ProjectionRecipe(width=32, hidden=16), 30_000),
+        (ProjectionRecipe(width=32, bits=8), 30_000),
+        (ProjectionRecipe(width=32, more=(Features(1, 0),)), 60_000),
         (SIGNS, 40_000),
     ],
 )
-def test_the_largest_file_keeps_the_size_and_uses_it(recipe: Recipe, size: int):
+def test_the_largest_file_keeps_the_size_and_uses_it(recipe: ProjectionRecipe, size: int):
     reader = recipe.largest(size, CARD)
     networks = [recipe.network(part, len(LABELS)).eval() for part in parts_of(reader)]
     with torch.no_grad():
@@ -68,9 +68,9 @@ def test_a_device_reads_as_many_features_as_nearly_all_texts_have():
     lengths = [
         recipe.reader(8, texts=given).length
         for recipe, given in (
-            (Recipe(features=Features(2, 0)), texts),
-            (Recipe(features=Features(2, 0)), texts[:3]),
-            (Recipe(features=Features(2, 0), length=100), texts),
+            (ProjectionRecipe(features=Features(2, 0)), texts),
+            (ProjectionRecipe(features=Features(2, 0)), texts[:3]),
+            (ProjectionRecipe(features=Features(2, 0), length=100), texts),
         )
     ]
     assert most <= lengths[0] < most + 64
@@ -81,7 +81,7 @@ def test_a_size_that_no_network_has_is_refused():
     with pytest.raises(
         InputError, match="3000 bytes are too few for 2 labels and rows of 64 numbers: expected"
     ):
-        Recipe().largest(3000, {"labels": ["yes", "no"]})
+        ProjectionRecipe().largest(3000, {"labels": ["yes", "no"]})
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_a_size_that_no_network_has_is_refused():
 )
 def test_impossible_recipes_are_refused(wrong: dict[str, object]):
     with pytest.raises(InputError):
-        Recipe(features=Features(1, 0), **wrong)  # type: ignore[arg-type]
+        ProjectionRecipe(features=Features(1, 0), **wrong)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import torch
 from handheld.data import Dataset
 from handheld.projection import Features
 from handheld.projection.training.lessons import TextLesson
-from handheld.projection.training.recipe import Recipe
+from handheld.projection.training.recipe import ProjectionRecipe
 from handheld.projection.training.text import logits_of, train_student, train_trainer
 from handheld.projection.training.trainers import Convolutional
 from handheld.training import Schedule
@@ -16,8 +16,10 @@ from handheld.training import Schedule
 LABELS = ("greeting", "number")
 WORDS = {0: ("hello", "hi", "hey", "morning"), 1: ("one", "two", "three", "four")}
 SCHEDULE = Schedule(8, batch=16, rate=0.03, optimiser="adam")
-TABLE = Recipe(features=Features(words=1, skips=0, letters=(3,)), width=8, schedule=SCHEDULE)
-SIGNS = Recipe(
+TABLE = ProjectionRecipe(
+    features=Features(words=1, skips=0, letters=(3,)), width=8, schedule=SCHEDULE
+)
+SIGNS = ProjectionRecipe(
     reads="signs",
     features=TABLE.features,
     width=16,
@@ -38,7 +40,7 @@ def messages(count: int, seed: int) -> Dataset:
 @pytest.mark.parametrize(
     "recipe", [TABLE, replace(TABLE, hidden=6), SIGNS, replace(SIGNS, hidden=8)]
 )
-def test_a_student_learns(recipe: Recipe):
+def test_a_student_learns(recipe: ProjectionRecipe):
     train, test = messages(64, 0), messages(40, 1)
     reader = recipe.reader(256)
     network, curve = train_student(reader, TextLesson.of(train), recipe)

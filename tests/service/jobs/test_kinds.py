@@ -3,20 +3,20 @@ import math
 import pytest
 
 from handheld.errors import InputError
-from handheld.service import Field, JobKind, Limits
+from handheld.service import FormField, JobKind, Limits
 
-NUMBER = Field(name="n", label="Epochs", type="number", minimum=1, maximum=5)
+NUMBER = FormField(name="n", label="Epochs", type="number", minimum=1, maximum=5)
 
 
 @pytest.mark.parametrize(
     ("field", "text", "value"),
     [
         (NUMBER, "3", 3.0),
-        (Field(name="n", label="N", type="number", required=False), " ", None),
-        (Field(name="f", label="F", type="flag"), "on", True),
-        (Field(name="f", label="F", type="flag"), "", False),
-        (Field(name="c", label="C", type="choice", choices=("a", "b")), "b", "b"),
-        (Field(name="t", label="T"), " x ", " x "),
+        (FormField(name="n", label="N", type="number", required=False), " ", None),
+        (FormField(name="f", label="F", type="flag"), "on", True),
+        (FormField(name="f", label="F", type="flag"), "", False),
+        (FormField(name="c", label="C", type="choice", choices=("a", "b")), "b", "b"),
+        (FormField(name="t", label="T"), " x ", " x "),
     ],
 )
 def test_values(field, text, value):
@@ -30,13 +30,13 @@ def test_values(field, text, value):
         (NUMBER, "nan", "from 1 to 5, got nan"),
         (NUMBER, "many", "expected a number, got 'many'"),
         (NUMBER, "", "expected a number, got nothing"),
-        (Field(name="n", label="N", type="number"), str(math.nan), "got nan"),
+        (FormField(name="n", label="N", type="number"), str(math.nan), "got nan"),
         (
-            Field(name="c", label="C", type="choice", choices=("a", "b")),
+            FormField(name="c", label="C", type="choice", choices=("a", "b")),
             "d",
             "one of a, b, got 'd'",
         ),
-        (Field(name="t", label="T"), "x" * 10_001, "at most 10000 characters"),
+        (FormField(name="t", label="T"), "x" * 10_001, "at most 10000 characters"),
     ],
 )
 def test_values_that_are_refused(field, text, message):
@@ -45,9 +45,9 @@ def test_values_that_are_refused(field, text, message):
 
 
 def test_files_are_kept_under_names_of_ours():
-    field = Field(name="data", label="Data", type="file", accept=(".gz", ".tar.gz"))
+    field = FormField(name="data", label="Data", type="file", accept=(".gz", ".tar.gz"))
     assert field.file_name("../../My Photos.TAR.GZ") == "data.tar.gz"
-    assert Field(name="data", label="Data", type="file").file_name("a.sh") == "data"
+    assert FormField(name="data", label="Data", type="file").file_name("a.sh") == "data"
     with pytest.raises(InputError, match=r"called \*.gz, \*.tar.gz, got 'x.exe'"):
         field.file_name("x.exe")
 
@@ -55,9 +55,9 @@ def test_files_are_kept_under_names_of_ours():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Field(name="../x", label="X"), "a name of a-z"),
-        (lambda: Field(name="token", label="X"), "neither 'kind' nor 'token'"),
-        (lambda: Field(name="x", label="X", type="choice"), "needs choices"),
+        (lambda: FormField(name="../x", label="X"), "a name of a-z"),
+        (lambda: FormField(name="token", label="X"), "neither 'kind' nor 'token'"),
+        (lambda: FormField(name="x", label="X", type="choice"), "needs choices"),
         (
             lambda: JobKind(name="x", title="X", entry="os.system"),
             "'package.module:function', got 'os.system'",

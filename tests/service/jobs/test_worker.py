@@ -16,7 +16,7 @@ from handheld.service import JobKind
 from handheld.service.database import Database
 from handheld.service.jobs.folders import Folders, key_of, new_id
 from handheld.service.jobs.queue import JobQueue, metadata
-from handheld.service.jobs.worker import Worker, end_process
+from handheld.service.jobs.worker import JobWorker, end_process
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ class Room:
         self.database = Database(self.tmp_path / "jobs.sqlite", metadata)
         self.queue = JobQueue(self.database, self.fast_limits(**limits))
         self.folders = Folders(self.tmp_path)
-        self.worker = Worker(self.queue, self.folders, self.kinds.values())
+        self.worker = JobWorker(self.queue, self.folders, self.kinds.values())
         return self
 
     def __enter__(self):
@@ -114,7 +114,7 @@ def test_what_a_job_prints_goes_to_its_log(room):
 
 def test_an_entry_that_is_not_there(room):
     with room() as house:
-        house.worker = Worker(
+        house.worker = JobWorker(
             house.queue, house.folders, [JobKind(name="x", title="X", entry="nowhere:at_all")]
         )
         assert "No module named 'nowhere'" in house.end(house.submit("x")).error
@@ -177,7 +177,7 @@ def test_a_job_that_another_server_took_is_let_go(room, until):
             lambda: time.monotonic() > start + 1.1
         )  # longer than the lease, in which this server did nothing
         house.queue.reclaim()
-        house.worker = Worker(house.queue, house.folders, house.kinds.values())
+        house.worker = JobWorker(house.queue, house.folders, house.kinds.values())
         house.worker.tick()
         assert house.queue.get(key).attempts == 2
         pid = (house.folders.of(key) / "work" / "pids").read_text().split()[0]
@@ -218,7 +218,7 @@ def texts_of(room, database_url, how):
     with room() as house:
         house.database = Database(database_url, metadata)
         house.queue = JobQueue(house.database, house.fast_limits())
-        house.worker = Worker(house.queue, house.folders, house.kinds.values())
+        house.worker = JobWorker(house.queue, house.folders, house.kinds.values())
         key = house.submit("fail", how=how)
         job = house.end(key)
         assert house.end(house.submit("fail", how="noise")).state == "done", (
@@ -412,7 +412,7 @@ def test_one_job_that_cannot_be_watched_fails_alone(room, monkeypatch):
 def test_a_worker_that_dies_ends_the_process(room, monkeypatch):
     with room() as house:
         died = threading.Event()
-        worker = Worker(house.queue, house.folders, house.kinds.values(), on_death=died.set)
+        worker = JobWorker(house.queue, house.folders, house.kinds.values(), on_death=died.set)
         monkeypatch.setattr(worker, "tick", lambda: 1 / 0)
         worker.start()
         assert died.wait(30)

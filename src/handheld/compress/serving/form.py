@@ -10,7 +10,7 @@ from handheld.compress.serving.limits import CompressLimits
 from handheld.compress.serving.magic import check_archive, check_model
 from handheld.compress.targets import Target
 from handheld.errors import InputError
-from handheld.service import Field, JobKind
+from handheld.service import FormField, JobKind
 from handheld.service.jobs.kinds import Spec
 
 NETWORKS = (
@@ -36,7 +36,7 @@ SMALLEST_SIDE = 8  # the networks halve a picture three times
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
 
 
-class ModelField(Field):
+class ModelField(FormField):
     """A file field that says why it takes no pickle."""
 
     def file_name(self, sent: str) -> str:
@@ -63,27 +63,27 @@ def job_kind(limits: CompressLimits | None = None) -> JobKind:
     )
 
 
-def _fields(limits: CompressLimits) -> Sequence[Field]:
+def _fields(limits: CompressLimits) -> Sequence[FormField]:
     return (
-        Field(
+        FormField(
             name="data", label="Data", type="file", accept=(".zip", ".tar.gz", ".tgz"),
             help="An archive of pictures in a folder for each class (cat/1.jpg, dog/7.png; or train, valid and test folders of "
             f"such), or with one .npz (x, y); or with one .tsv of texts (label, tab, text). At most {limits.pictures:,} "
             f"pictures or texts, {limits.classes:,} classes, "
             f"{limits.unpacked_bytes / 1e9:.3g} GB unpacked.",
         ),
-        Field(
+        FormField(
             name="targets", label="Targets", default="20x smaller; 94x smaller, 27x faster; 70KB, plain",
             help="One for each model, with ; between them: a size (70KB), a latency on this server (5ms), 94x smaller or 27x "
             "faster than the large network, an accuracy (92%), and what to make (nested, pruned, residual, mobile, plain, "
             "projected; of texts nested or projected). Or only how many models: 6.",
         ),
-        Field(
+        FormField(
             name="network", label="Large network", type="choice", choices=(*NETWORKS, *TEXT_NETWORKS), default=NETWORKS[0],
             help=f"The small ones learn from it. {', '.join(TEXT_NETWORKS).capitalize()} read texts, which have recipes of "
             "their own: of what follows here they take weights and the seed.",
         ),
-        Field(
+        FormField(
             name="width", label="Width", type="number", default=str(min(32, limits.width)), minimum=1, maximum=limits.width,
             help="Channels of the large network's first layer.",
         ),
@@ -92,31 +92,31 @@ def _fields(limits: CompressLimits) -> Sequence[Field]:
             help="Weights of such a network (.safetensors) to begin with, or an .onnx model whose answers all learn from. "
             "Pickles (.pt, .pth, .pkl) are refused.",
         ),
-        Field(name="trained", label="These weights are finished: teach with them, do not train them", type="flag"),
-        Field(
+        FormField(name="trained", label="These weights are finished: teach with them, do not train them", type="flag"),
+        FormField(
             name="epochs", label="Epochs", type="number", default=f"{min(10, limits.epochs):g}", minimum=0.1,
             maximum=limits.epochs, help="Passes over the data.",
         ),
-        Field(
+        FormField(
             name="side", label="Side", type="number", required=False, minimum=SMALLEST_SIDE, maximum=limits.side,
             help="Pixels to bring pictures to; needed where they differ in size.",
         ),
-        Field(
+        FormField(
             name="label_column", label="Column of the labels", required=False,
             help="Of a table of texts whose header has names of its own, or a number from 1 where it has none; "
             "label, category, intent and other usual names are known.",
         ),
-        Field(
+        FormField(
             name="text_columns", label="Columns of the texts", required=False,
             help="Likewise, with ; between several, which are joined.",
         ),
-        Field(name="mirror", label="Learn from mirrored pictures too (not of digits, letters, signs)", type="flag"),
-        Field(name="quick", label="Quick: try one shape for each target", type="flag"),
-        Field(
+        FormField(name="mirror", label="Learn from mirrored pictures too (not of digits, letters, signs)", type="flag"),
+        FormField(name="quick", label="Quick: try one shape for each target", type="flag"),
+        FormField(
             name="techniques", label="Techniques", default=", ".join(TECHNIQUES[:5]), required=False,
             help=f"Some of {', '.join(TECHNIQUES)}.",
         ),
-        Field(
+        FormField(
             name="seed", label="Seed", type="number", default="0", minimum=0, maximum=2**31 - 1,
             help="The same seed gives the same family.",
         ),

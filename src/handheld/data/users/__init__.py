@@ -1,7 +1,8 @@
-"""Whose examples are whose: ways to deal them out, how uneven a deal is, and data sets that have users of their own.
+"""Whose examples are whose: ways to deal them out, how uneven a deal is, and data sets that have
+users of their own.
 
-``partitions`` deals examples out to users, ``skew`` says how unevenly; ``letters`` reads plays, a role of which is a user,
-and ``sparse`` examples of few out of very many features.
+``partitions`` deals examples out to users, ``skew`` says how unevenly; ``letters`` reads plays, a
+role of which is a user, and ``sparse`` examples of few out of very many features.
 """
 
 from handheld.data.users.partitions import Partition

@@ -1,4 +1,6 @@
-"""Texts of many users as letters: who says what in plays, or one file for each user; and windows of letters to learn from."""
+"""Texts of many users as letters: who says what in plays, or one file for each user; and windows
+of letters to learn from.
+"""
 
 import os
 import re
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data._checks import require_share, require_whole
+from handheld.data._checks import require_fraction, require_whole
 from handheld.data.users.partitions import Partition
 from handheld.errors import InputError
 
@@ -19,7 +21,9 @@ ALPHABET = "\n !\"&'(),-.0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmn
 
 _SPEAKER = re.compile(r"([A-Z][A-Za-z' .,&-]*)\t(.*)")
 _HEADING = re.compile(r"(ACT|SCENE|PROLOGUE|EPILOGUE|INDUCTION)\b")
-_MOST_BYTES = 1 << 28
+
+# Bytes of one text in an archive: far above all plays together (5 MB), far below memory.
+_MAX_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,7 @@ class Windows:
 
 
 def plays(path: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Read what each role says, line by line, from plays in which a speaker's name stands before a tab.
+    """Read what each role says, line by line, from plays in which a speaker stands before a tab.
 
     Stage directions in brackets are left out, and all that stands before the first act.
 
@@ -55,56 +59,65 @@ def plays(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     Raises:
         InputError: nothing there, or no play.
     """
-    found: dict[str, list[str]] = {}
-    for name, text in _files(Path(path)):
-        for role, line in _lines(text):
-            found.setdefault(f"{name}/{role}", []).append(line)
-    if not found:
+    lines: dict[str, list[str]] = {}
+    for play, text in _files(Path(path)):
+        for role, line in _spoken_lines(text):
+            lines.setdefault(f"{play}/{role}", []).append(line)
+    if not lines:
         raise InputError(
             f"{os.fspath(path)}: no plays: expected lines such as HAMLET<tab>Words, words, words."
         )
-    return found
+    return lines
 
 
 def one_each(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Read texts of users, a ``.txt`` file for each. Raises :class:`InputError` where there are none."""
-    found = {name: text.splitlines() for name, text in _files(Path(folder))}
-    if not found:
+    """Read texts of users, a ``.txt`` file for each.
+
+    Raises :class:`InputError` where there are none.
+    """
+    lines = {user: text.splitlines() for user, text in _files(Path(folder))}
+    if not lines:
         raise InputError(f"{os.fspath(folder)}: no .txt files, one for each user")
-    return found
+    return lines
 
 
 def windows(
-    texts: Mapping[str, Sequence[str]], *, length: int = 80, test: float = 0.2, least: int = 2
+    texts: Mapping[str, Sequence[str]], *, length: int = 80, test: float = 0.2, min_lines: int = 2
 ) -> Windows:
     """Cut users' lines into windows of letters; each user's last lines are to test on.
 
     Args:
         texts: lines by user.
-        length: letters of a window.
-        test: share of a user's lines.
-        least: lines that a user needs; others are left out, as in arXiv 1602.05629.
+        length: letters of a window; 80 as in LEAF (arXiv 1812.01097).
+        test: fraction of a user's lines.
+        min_lines: that a user needs; others are left out, as in arXiv 1602.05629.
 
     Raises:
-        InputError: nobody has as many lines, or a share that is none.
+        InputError: nobody has as many lines, or a fraction that is none.
     """
-    require_share("test", test)
-    require_whole("length", length, least=1)
-    require_whole("least", least, least=0)
-    kept = {
-        user: list(lines) for user, lines in sorted(texts.items()) if len(lines) >= max(1, least)
-    }
-    if not kept:
-        raise InputError(f"no user has {least} lines or more")
-    trains, tests = [], []
-    for lines in kept.values():
-        cut = max(1, round(len(lines) * (1 - test)))
-        trains.append(_windows("\n".join(lines[:cut]) + "\n", length))
-        tests.append(_windows("\n".join(lines[cut:]), length))
-    offsets = np.concatenate([[0], np.cumsum([len(part) for part in trains])]).astype(np.int64)
-    train, rest = np.concatenate(trains), np.concatenate(tests)
-    partition = Partition(np.arange(len(train)), offsets, tuple(kept))
-    return Windows(*_pairs(train), partition, *_pairs(rest))
+    require_fraction("test", test)
+    require_whole("length", length, minimum=1)
+    require_whole("min_lines", min_lines, minimum=0)
+    users = [user for user, lines in sorted(texts.items()) if len(lines) >= max(1, min_lines)]
+    if not users:
+        raise InputError(f"no user has {min_lines} lines or more")
+    trains = []
+    tests = []
+    for user in users:
+        train_text, test_text = _split_text(texts[user], test)
+        trains.append(_windows(train_text, length))
+        tests.append(_windows(test_text, length))
+    ends = np.cumsum([len(train) for train in trains])
+    offsets = np.concatenate([[0], ends]).astype(np.int64)
+    partition = Partition(np.arange(offsets[-1]), offsets, tuple(users))
+    inputs, targets = _inputs_and_targets(np.concatenate(trains))
+    return Windows(inputs, targets, partition, *_inputs_and_targets(np.concatenate(tests)))
+
+
+def _split_text(lines: Sequence[str], test: float) -> tuple[str, str]:
+    """Return a user's first lines, one at least, and the others: who speaks goes on."""
+    cut = max(1, round(len(lines) * (1 - test)))
+    return "\n".join(lines[:cut]) + "\n", "\n".join(lines[cut:])
 
 
 def numbers(text: str) -> NDArray[np.int64]:
@@ -113,34 +126,50 @@ def numbers(text: str) -> NDArray[np.int64]:
 
 
 def _windows(text: str, length: int) -> NDArray[np.int64]:
-    """Return (n, length + 1) numbers of letters, -1 after the end; windows share one letter with the next."""
-    found = numbers(text)
-    count = max(0, -(-(len(found) - 1) // length))
+    """Return (n, length + 1) numbers of letters, -1 after the end.
+
+    Windows share one letter with the next: the last to predict of one is the first input of the
+    other, so that each letter but the first is predicted once.
+    """
+    letters = numbers(text)
+    count = max(0, -(-(len(letters) - 1) // length))  # rounded up
     padded = np.full(count * length + 1, -1, np.int64)
-    padded[: min(len(found), len(padded))] = found[: len(padded)]
-    return np.asarray(padded[np.arange(count)[:, None] * length + np.arange(length + 1)])
+    padded[: min(len(letters), len(padded))] = letters[: len(padded)]
+    starts = np.arange(count)[:, None] * length
+    return np.asarray(padded[starts + np.arange(length + 1)])
 
 
-def _pairs(found: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    return np.maximum(found[:, :-1], 0).astype(np.int32), np.ascontiguousarray(found[:, 1:])
+def _inputs_and_targets(
+    cut: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    inputs = np.maximum(cut[:, :-1], 0).astype(np.int32)
+    return inputs, np.ascontiguousarray(cut[:, 1:])
 
 
-def _lines(text: str) -> Iterator[tuple[str, str]]:
+def _spoken_lines(text: str) -> Iterator[tuple[str, str]]:
     """Yield who says a line, and the line."""
-    role, aside, begun = None, False, False
+    role: str | None = None
+    has_begun = False
+    in_direction = False
     for line in text.splitlines():
         if _HEADING.match(line):
-            role, begun = None, True
+            role = None
+            has_begun = True
             continue
-        if begins := _SPEAKER.match(line):
-            role, line = begins[1].strip(), begins[2]
+        if speaker := _SPEAKER.match(line):
+            role = speaker[1].strip()
+            line = speaker[2]
         elif not line.startswith("\t"):
-            role = role if not line.strip() else None
+            # A blank line leaves the speaker as it is; any other is nobody's.
+            if line.strip():
+                role = None
             continue
         said = line.strip()
-        direction = aside or said.startswith("[")
-        aside = direction and "]" not in said
-        if begun and role and said and not direction:
+        # Directions may run over several lines, up to their closing bracket.
+        in_direction = in_direction or said.startswith("[")
+        if in_direction:
+            in_direction = "]" not in said
+        elif has_begun and role and said:
             yield role, said
 
 
@@ -152,19 +181,21 @@ def _files(path: Path) -> Iterator[tuple[str, str]]:
         return
     try:
         with tarfile.open(path) as archive:
-            for member in sorted(archive.getmembers(), key=lambda each: each.name):
-                file_object = (
-                    archive.extractfile(member)
-                    if member.isfile() and member.name.endswith(".txt")
-                    else None
-                )
-                if file_object is not None:
-                    if member.size > _MOST_BYTES:
-                        raise InputError(
-                            f"{path}: {member.name} has {member.size:,} bytes, at most {_MOST_BYTES:,} are read"
-                        )
-                    yield Path(member.name).stem, file_object.read().decode("utf-8", "replace")
+            yield from _archived_files(archive, path)
     except (OSError, tarfile.TarError, EOFError) as error:
         raise InputError(
             f"{path} cannot be read as a folder or .tar.gz of texts: {error}"
         ) from error
+
+
+def _archived_files(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, str]]:
+    for member in sorted(archive.getmembers(), key=lambda member: member.name):
+        if not member.name.endswith(".txt"):
+            continue
+        if member.size > _MAX_BYTES:
+            raise InputError(
+                f"{path}: {member.name} has {member.size:,} bytes, at most {_MAX_BYTES:,} are read"
+            )
+        content = archive.extractfile(member) if member.isfile() else None
+        if content is not None:
+            yield Path(member.name).stem, content.read().decode("utf-8", "replace")

@@ -15,18 +15,19 @@ class Skew:
     Attributes:
         users: who have an example or more.
         examples: of all.
-        fewest, median, most: examples of a user.
-        richest: share of all examples that the richest tenth of the users has.
+        smallest, median, largest: examples of a user.
+        top_tenth: share of all examples that the richest tenth of the users has.
         classes: mean number of classes that a user knows; None where examples have none.
-        distance: mean total variation between a user's classes and all users', 0 (alike) to 1; None where there are none.
+        distance: mean total variation between a user's classes and all users', 0 (alike) to 1;
+            None where there are none.
     """
 
     users: int
     examples: int
-    fewest: int
+    smallest: int
     median: float
-    most: int
-    richest: float
+    largest: int
+    top_tenth: float
     classes: float | None = None
     distance: float | None = None
 
@@ -39,23 +40,37 @@ def skew_of(partition: Partition, labels: NDArray[np.int64] | None = None) -> Sk
         labels: (n,) classes of the examples, if they have any.
 
     >>> from handheld.data.users.partitions import by_shards
-    >>> skew_of(by_shards(np.arange(100) // 10, 10, each=1, seed=0), np.arange(100) // 10)
-    Skew(users=10, examples=100, fewest=10, median=10.0, most=10, richest=0.1, classes=1.0, distance=0.9)
+    >>> tens = np.arange(100) // 10
+    >>> skew = skew_of(by_shards(tens, 10, shards_per_user=1, seed=0), tens)
+    >>> skew.smallest, skew.median, skew.largest, skew.top_tenth, skew.classes, skew.distance
+    (10, 10.0, 10, 0.1, 1.0, 0.9)
     """
     sizes = partition.sizes[partition.sizes > 0]
     if not len(sizes):
         return Skew(0, 0, 0, 0.0, 0, 0.0)
-    tenth = np.sort(sizes)[-max(1, len(sizes) // 10) :].sum()
-    known: dict[str, float] = {}
+    tenth = max(1, len(sizes) // 10)
+    classes: float | None = None
+    distance: float | None = None
     if labels is not None:
-        kinds, codes = np.unique(labels, return_inverse=True)  # labels may be any numbers
-        counts = partition.counts(codes, len(kinds))[partition.sizes > 0]
-        apart = np.abs(counts / sizes[:, None] - counts.sum(axis=0) / sizes.sum()).sum(axis=1) / 2
-        known = {
-            "classes": float((counts > 0).sum(axis=1).mean()),
-            "distance": round(float(apart.mean()), 4),
-        }
+        classes, distance = _class_skew(partition, labels)
     return Skew(
-        len(sizes), int(sizes.sum()), int(sizes.min()), float(np.median(sizes)), int(sizes.max()),
-        float(tenth / sizes.sum()), **known,
-    )  # fmt: skip
+        users=len(sizes),
+        examples=int(sizes.sum()),
+        smallest=int(sizes.min()),
+        median=float(np.median(sizes)),
+        largest=int(sizes.max()),
+        top_tenth=float(np.sort(sizes)[-tenth:].sum() / sizes.sum()),
+        classes=classes,
+        distance=distance,
+    )
+
+
+def _class_skew(partition: Partition, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Return how many classes a user knows, and how far these are from all users', on average."""
+    names, codes = np.unique(labels, return_inverse=True)  # labels may be any numbers
+    counts = partition.counts(codes, len(names))[partition.sizes > 0]
+    known = (counts > 0).sum(axis=1)
+    mixtures = counts / counts.sum(axis=1, keepdims=True)
+    common = counts.sum(axis=0) / counts.sum()
+    distances = np.abs(mixtures - common).sum(axis=1) / 2
+    return float(known.mean()), round(float(distances.mean()), 4)

@@ -1,18 +1,34 @@
-"""Examples of which few features are there: from LIBSVM files, or drawn like clicks on advertisements."""
+"""Examples of which few features are there: from LIBSVM files, or drawn like clicks on
+advertisements.
+"""
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from handheld.data._checks import is_real, path_of, require_whole
 from handheld.data.dataset import Skipped
 from handheld.errors import InputError
 from handheld.untrusted import require_file
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+_GZIP = b"\x1f\x8b"
+
+# The click-through task is made up: as in logs of advertisements, few users and few features are
+# in most of the examples.
+_USER_EXPONENT = 0.7  # a user's examples fall like its rank to the power of -0.7
+_WEIGHT_SPREAD = 0.7  # of the true weights, a normal distribution's
+_BIAS = -1.5  # weight of the feature that is always there: clicks are rare
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,102 +43,131 @@ class Sparse:
         features: how many there are.
     """
 
-    offsets: NDArray[np.int64]
+    offsets: Ints
     columns: NDArray[np.int32]
-    values: NDArray[np.float32]
-    labels: NDArray[np.float32]
+    values: Floats
+    labels: Floats
     features: int
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def subset(self, rows: NDArray[np.int64]) -> "Sparse":
+    def subset(self, rows: Ints) -> "Sparse":
         """Return some of the examples, in the order given."""
         counts = np.diff(self.offsets)[rows]
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        places = np.arange(offsets[-1]) + (self.offsets[rows] - offsets[:-1]).repeat(counts)
+        offsets = _offsets(counts)
+        shifts = self.offsets[rows] - offsets[:-1]
+        entries = np.arange(offsets[-1]) + shifts.repeat(counts)
         return Sparse(
-            offsets, self.columns[places], self.values[places], self.labels[rows], self.features
+            offsets, self.columns[entries], self.values[entries], self.labels[rows], self.features
         )
+
+
+class _Line(NamedTuple):
+    """What a line of a file says."""
+
+    label: float
+    columns: list[int]
+    values: list[float]
 
 
 def read_libsvm(
     path: str | os.PathLike[str], *, features: int | None = None
 ) -> tuple[Sparse, list[Skipped]]:
-    """Read lines such as ``-1 3:1 11:0.5``, a label and features from 1 on, or such lines in gzip.
+    """Read lines such as ``-1 3:1 11:0.5``, or such lines in gzip: a label and features from 1 on.
 
     Args:
         path: of the file.
-        features: how many there are; the largest number found if left out.
+        features: how many there are; the largest number in the file if left out.
 
     Returns:
         The examples; and the lines that could not be read, by number.
 
     Raises:
-        InputError: no such file, no examples, or labels of other than two kinds; the larger becomes 1, the other -1.
+        InputError: no such file, no examples, or labels of other than two kinds; the larger becomes
+            1, the other -1.
     """
     path = path_of(path)
     if features is not None:
-        require_whole("features", features, least=1)
-    rows: list[tuple[float, list[int], list[float]]] = []
+        require_whole("features", features, minimum=1)
     skipped: list[Skipped] = []
+    lines = _read_lines(path, features, skipped)
+    labels = np.array([line.label for line in lines])
+    names = np.unique(labels)
+    if len(names) != 2:
+        raise InputError(f"{path}: expected examples of two labels, got {names[:5].tolist()}")
+    columns = np.fromiter(chain.from_iterable(line.columns for line in lines), np.int32)
+    if features is None:
+        features = int(columns.max(initial=-1)) + 1
+    data = Sparse(
+        offsets=_offsets([len(line.columns) for line in lines]),
+        columns=columns,
+        values=np.fromiter(chain.from_iterable(line.values for line in lines), np.float32),
+        labels=np.where(labels == names[1], 1, -1).astype(np.float32),
+        features=features,
+    )
+    return data, skipped
+
+
+def _read_lines(path: Path, features: int | None, skipped: list[Skipped]) -> list[_Line]:
+    """Return the lines of a file; those that cannot be read are added to ``skipped``."""
+    lines: list[_Line] = []
     try:
-        for number, line in enumerate(_lines(path), 1):
-            if not line.partition("#")[0].strip():
+        for number, text in enumerate(_text_lines(path), 1):
+            words = text.partition("#")[0].split()
+            if not words:
                 continue
             try:
-                rows.append(_row(line, features))
+                lines.append(_parsed(words, features))
             except ValueError as error:
                 skipped.append(Skipped(f"{path}:{number}", str(error)))
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    labels = np.array([label for label, _, _ in rows])
-    kinds = np.unique(labels)
-    if len(kinds) != 2:
-        raise InputError(f"{path}: expected examples of two labels, got {kinds[:5].tolist()}")
-    columns = np.array([column for _, some, _ in rows for column in some], np.int32)
-    values = np.array([value for _, _, some in rows for value in some], np.float32)
-    offsets = np.concatenate([[0], np.cumsum([len(some) for _, some, _ in rows])]).astype(np.int64)
-    count = int(columns.max(initial=-1)) + 1 if features is None else features
-    return Sparse(
-        offsets, columns, values, np.where(labels == kinds[1], 1, -1).astype(np.float32), count
-    ), skipped
+    return lines
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _text_lines(path: Path) -> Iterator[str]:
     require_file(path)
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rt", encoding="ascii") if packed else path.open(encoding="ascii") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+    open_text = gzip.open if is_packed else open
+    with open_text(path, "rt", encoding="ascii") as file:
         yield from file
 
 
-def _row(line: str, features: int | None) -> tuple[float, list[int], list[float]]:
-    """Return label, columns and values. Raises ``ValueError`` that says what is wrong."""
-    label, *pairs = line.partition("#")[0].split()
-    columns, values = [], []
-    for pair in pairs:
-        column, mark, value = pair.partition(":")
+def _parsed(words: Sequence[str], features: int | None) -> _Line:
+    """Return what a line says. Raises ``ValueError`` that says what is wrong."""
+    columns = []
+    values = []
+    for word in words[1:]:
+        column, mark, value = word.partition(":")
         if not mark:
-            raise ValueError(f"expected feature:value, got {pair[:40]!r}")
+            raise ValueError(f"expected feature:value, got {word[:40]!r}")
         columns.append(int(column) - 1)
         values.append(float(value))
-    if any(after <= before for before, after in zip([-1, *columns], columns, strict=False)):
+    line = _Line(float(words[0]), columns, values)
+    _check_line(line, features)
+    return line
+
+
+def _check_line(line: _Line, features: int | None) -> None:
+    if any(after <= before for before, after in pairwise([-1, *line.columns])):
         raise ValueError("expected features from 1 on, each larger than the one before")
-    if features is not None and columns and columns[-1] >= features:
-        raise ValueError(f"expected features of at most {features}, got {columns[-1] + 1}")
-    if not np.isfinite([float(label), *values]).all():
+    last = max(line.columns, default=-1)
+    if features is not None and last >= features:
+        raise ValueError(f"expected features of at most {features}, got {last + 1}")
+    if not np.isfinite([line.label, *line.values]).all():
         raise ValueError("expected finite numbers")
-    return float(label), columns, values
 
 
 def clicks(
     users: int, *, features: int, examples: float = 20.0, shown: int = 12, seed: int
-) -> tuple[Sparse, NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[Sparse, Ints, Floats]:
     """Draw a click-through task: who clicks what, with features and users that fall by power laws.
 
-    An example has a feature that is always there, and ``shown - 1`` others: half of them are drawn from all, by a power law;
-    the rest from the few that this user meets again and again. Whether it is clicked follows a logistic model.
+    An example has a feature that is always there, and ``shown - 1`` others: half of them are drawn
+    from all, by a power law; the others from the few that this user meets again and again. Whether
+    it is clicked follows a logistic model.
 
     Args:
         users: how many.
@@ -137,40 +182,65 @@ def clicks(
     Raises:
         InputError: numbers below these.
     """
-    require_whole("users", users, least=1)
-    require_whole("features", features, least=100)
-    require_whole("shown", shown, least=2)
-    require_whole("seed", seed, least=0)
+    require_whole("users", users, minimum=1)
+    require_whole("features", features, minimum=100)
+    require_whole("shown", shown, minimum=2)
+    require_whole("seed", seed, minimum=0)
     if not is_real(examples) or not 1 <= examples < np.inf:
         raise InputError(f"examples: expected a number of 1 or more, got {examples!r}")
     rng = np.random.default_rng(seed)
-    counts = np.maximum(
-        1,
-        rng.permutation(np.arange(1, users + 1, dtype=float) ** -0.7 * examples * 0.3 * users**0.7),
+    owners = np.arange(users).repeat(_power_law_counts(rng, users, examples))
+    weights = (rng.normal(size=features) * _WEIGHT_SPREAD).astype(np.float32)
+    weights[0] = _BIAS
+    drawn = _shown_features(rng, owners, users, features, shown)
+    # Sorted, of equal ones the first counts: a feature is there or not.
+    is_new = np.ones(drawn.shape, bool)
+    is_new[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
+    odds = np.where(is_new, weights[drawn], 0).sum(axis=1)
+    columns = drawn[is_new].astype(np.int32)
+    data = Sparse(
+        offsets=_offsets(is_new.sum(axis=1)),
+        columns=columns,
+        values=np.ones(len(columns), np.float32),
+        labels=_clicked(rng, odds),
+        features=features,
     )
-    owners = np.arange(users).repeat(counts.astype(int))
-    weights = (rng.normal(size=features) * 0.7).astype(np.float32)
-    weights[0] = -1.5
+    return data, owners.astype(np.int64), weights
+
+
+def _clicked(rng: Generator, odds: NDArray[np.floating]) -> Floats:
+    """Draw labels by a logistic model: 1 where somebody clicks, -1 where not."""
+    is_clicked = rng.random(len(odds)) < 1 / (1 + np.exp(-odds))
+    return np.where(is_clicked, 1, -1).astype(np.float32)
+
+
+def _power_law_counts(rng: Generator, users: int, mean: float) -> Ints:
+    """Return (users,) numbers of examples, in random order, one at least."""
+    ranks = np.arange(1, users + 1, dtype=float)
+    # The sum of rank^-0.7 over n users is about n^0.3 / 0.3: so it becomes n times the mean.
+    sizes = ranks**-_USER_EXPONENT * mean * 0.3 * users**_USER_EXPONENT
+    return np.maximum(1, rng.permutation(sizes)).astype(int)
+
+
+def _shown_features(rng: Generator, owners: Ints, users: int, features: int, shown: int) -> Ints:
+    """Return (examples, shown) features of each example, sorted, some twice."""
+    count = len(owners)
     common = shown // 2
-    own = _power(rng, (users, 4 * shown), features)  # what a user meets
-    met = own[owners[:, None], rng.integers(0, own.shape[1], (len(owners), shown - 1 - common))]
-    found = np.concatenate(
-        [np.zeros((len(owners), 1), np.int64), _power(rng, (len(owners), common), features), met],
-        axis=1,
+    habits = _power_law_features(rng, (users, 4 * shown), features)  # what a user meets
+    picks = rng.integers(0, habits.shape[1], (count, shown - 1 - common))
+    usual = habits[owners[:, None], picks]
+    always = np.zeros((count, 1), np.int64)
+    drawn = np.concatenate(
+        [always, _power_law_features(rng, (count, common), features), usual], axis=1
     )
-    found.sort(axis=1)
-    fresh = np.concatenate([np.ones((len(found), 1), bool), found[:, 1:] != found[:, :-1]], axis=1)
-    offsets = np.concatenate([[0], np.cumsum(fresh.sum(axis=1))]).astype(np.int64)
-    odds = np.where(fresh, weights[found], 0).sum(axis=1)
-    labels = np.where(rng.random(len(found)) < 1 / (1 + np.exp(-odds)), 1, -1).astype(np.float32)
-    columns = found[fresh].astype(np.int32)
-    return (
-        Sparse(offsets, columns, np.ones(len(columns), np.float32), labels, features),
-        owners.astype(np.int64),
-        weights,
-    )
+    drawn.sort(axis=1)
+    return drawn
 
 
-def _power(rng: np.random.Generator, shape: tuple[int, int], features: int) -> NDArray[np.int64]:
+def _power_law_features(rng: Generator, shape: tuple[int, int], features: int) -> Ints:
     """Draw features from 1 on, feature k about as often as 1 / k."""
     return np.minimum(features ** rng.random(shape), features - 1).astype(np.int64)
+
+
+def _offsets(counts: Ints | Sequence[int]) -> Ints:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

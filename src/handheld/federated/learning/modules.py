@@ -223,7 +223,7 @@ class ModuleLearner:
             "data": {
                 "inputs": self.users.examples.inputs,
                 "targets": self.users.examples.targets,
-                "users": array_digest(partition.offsets) + array_digest(partition.places),
+                "users": array_digest(partition.offsets) + array_digest(partition.indices),
             },
             "test": test,
             "network": {"structure": self._structure, "holds": contents(self.fresh(), inputs)},
@@ -268,7 +268,7 @@ class ModuleLearner:
 
     def _batches(self) -> list[NDArray[np.int64]]:
         """Return examples of the first, middle and last devices: one alone may be odd."""
-        rows = self.users.partition.places
+        rows = self.users.partition.indices
         if not len(rows):
             return []
         starts = (0, len(rows) // 2, max(0, len(rows) - _SAMPLE))

@@ -89,9 +89,9 @@ class Users:
     partition: Partition
 
     def __post_init__(self) -> None:
-        if self.partition.places.max(initial=-1) >= len(self.examples):
+        if self.partition.indices.max(initial=-1) >= len(self.examples):
             raise InputError(
-                f"{len(self.examples)} examples, but one has number {self.partition.places.max()}"
+                f"{len(self.examples)} examples, but one has number {self.partition.indices.max()}"
             )
 
     def __len__(self) -> int:

@@ -19,8 +19,8 @@ def facts(partition: Partition, labels: NDArray[np.int64] | None) -> list[tuple[
     lines = [
         ("users with examples", f"{skew.users:,}"),
         ("examples", f"{skew.examples:,}"),
-        ("of a user", f"{skew.fewest:,} to {skew.most:,}, median {skew.median:,.0f}"),
-        ("the richest tenth has", f"{skew.richest:.0%}"),
+        ("of a user", f"{skew.smallest:,} to {skew.largest:,}, median {skew.median:,.0f}"),
+        ("the richest tenth has", f"{skew.top_tenth:.0%}"),
     ]
     if skew.classes is not None and skew.distance is not None:
         distance = f"{skew.distance:.2f} (total variation: 0 alike, 1 nothing in common)"

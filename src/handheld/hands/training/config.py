@@ -64,7 +64,7 @@ class LearnConfig:
         decay: weight decay.
         clip: largest length of all gradients together.
         average: of the weights' running mean, by which the network is judged and shipped.
-        rise: share of the run in which the rate rises.
+        warmup: share of the run in which the rate rises.
         threads: of the training process.
         seed: of everything random.
         evaluate_every: steps between two evaluations.
@@ -77,7 +77,7 @@ class LearnConfig:
     decay: float = 0.02
     clip: float = 5.0
     average: float = 0.999
-    rise: float = 0.03
+    warmup: float = 0.03
     threads: int = 1
     seed: int = 0
     evaluate_every: int = 2_000

@@ -211,7 +211,7 @@ def schedule_of(learn: LearnConfig) -> Schedule:
         epochs=1,
         batch=learn.batch,
         rate=learn.rate,
-        rise=learn.rise,
+        warmup=learn.warmup,
         decay=learn.decay,
         clip=learn.clip,
         optimiser="adam",

@@ -23,7 +23,7 @@ from handheld.projection.training.grid import learned, step_of
 from handheld.projection.training.lessons import Tensors, TextLesson
 from handheld.projection.training.net import Joint, Weights
 from handheld.projection.training.picking import GRAPH_BYTES, largest_fitting, levels
-from handheld.projection.training.recipe import LETTERS, NGRAMS, Recipe
+from handheld.projection.training.recipe import LETTERS, NGRAMS, ProjectionRecipe
 from handheld.projection.training.regression import Floats, TextMatrix
 from handheld.projection.training.table import RowTable
 from handheld.projection.training.text import Curve, Inputs, learn, logits_of, train_student
@@ -38,9 +38,10 @@ EPOCHS = 20
 
 TEACHERS = (NGRAMS, LETTERS)
 """What the larger models read; each alone is 1 point better than a regression on Banking77, their
-mean 2."""
+mean 2.
+"""
 
-_TEACHER = Recipe(width=48, hidden=128)  # as large as it likes: it is not shipped
+_TEACHER = ProjectionRecipe(width=48, hidden=128)  # as large as it likes: it is not shipped
 _TEACHER_ROWS = 8192
 _TEACHER_EPOCHS = 10
 # Smoothed labels gained 0.5 points on CLINC150's validation texts, and softer answers lost as much.

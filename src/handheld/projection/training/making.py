@@ -17,8 +17,14 @@ from handheld.projection.scope import threshold_of
 from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.picked import PickedMaker, steady_temperature
 from handheld.projection.training.plan import FitFigures, TextModel, TextModelPlan
-from handheld.projection.training.recipe import Recipe, Trained, compiled, parts_of, recipe_for
-from handheld.projection.training.stages import Stages
+from handheld.projection.training.recipe import (
+    ProjectionRecipe,
+    Trained,
+    compiled,
+    parts_of,
+    recipe_for,
+)
+from handheld.projection.training.stages import TrainingStages
 from handheld.projection.training.teaching import build, mean_of, teach
 from handheld.projection.training.text import Curve, train_student
 from handheld.projection.training.tuning import cross_entropy
@@ -111,10 +117,10 @@ class _Maker:
         return len(self.train.known.classes)
 
     @property
-    def stages(self) -> Stages:
+    def stages(self) -> TrainingStages:
         """The trainings."""
         data = (self.train.known.digest, self.train.outside)
-        return Stages(self.state, self.progress, data)
+        return TrainingStages(self.state, self.progress, data)
 
     def picked(self) -> tuple[TextModel, NDArray[np.float32] | None]:
         """Return a model of picked n-grams, and the answers of all teachers that it learned from.
@@ -286,7 +292,7 @@ class _Maker:
         }
 
 
-def _joint_recipe(recipe: Recipe) -> Recipe:
+def _joint_recipe(recipe: ProjectionRecipe) -> ProjectionRecipe:
     """Return the recipe of a network that a trainer network learns along with."""
     rate = min(recipe.schedule.rate, _JOINT_RATE)
     return replace(recipe, schedule=replace(recipe.schedule, rate=rate, clip=1.0))

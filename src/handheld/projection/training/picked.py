@@ -33,7 +33,7 @@ from handheld.projection.training.regression import (
     inverse_document_frequency,
     mean_of,
 )
-from handheld.projection.training.stages import StageOptions, Stages
+from handheld.projection.training.stages import StageOptions, TrainingStages
 from handheld.projection.training.text import Curve
 from handheld.projection.training.tuning import (
     BAYES_CLASSES,
@@ -134,7 +134,7 @@ class PickedMaker:
         self.plan = plan
         self.answers = answers
         self.progress = progress
-        self.stages = Stages(state, progress, self._data())
+        self.stages = TrainingStages(state, progress, self._data())
         self.ngrams = NGRAM_DEFAULTS
         self.buckets = 1 << self.ngrams.bits
         self.size = plan.max_size - self._card_size(card) - _CARD_ROOM

@@ -31,7 +31,8 @@ TEACHER_SHARE = 0.5
 
 GRAPH_BYTES = 3_800
 """Of a file beside its numbers, buckets and card: tensors, operators and their names (3,564
-measured, and room)."""
+measured, and room).
+"""
 
 # Widest number of a column over its root mean square, tried for the least rounding error.
 _CLIPS = np.linspace(1.5, 6.0, 19)

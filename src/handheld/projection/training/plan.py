@@ -8,7 +8,7 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.projection.judging import TextJudgement
-from handheld.projection.training.recipe import Recipe, Trained
+from handheld.projection.training.recipe import ProjectionRecipe, Trained
 from handheld.projection.training.teaching import NAMES, TABLES
 from handheld.projection.training.text import Curve
 
@@ -102,7 +102,7 @@ class TextModelPlan:
     """
 
     max_size: int
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: ProjectionRecipe = field(default_factory=ProjectionRecipe)
     trainers: tuple[str | nn.Module, ...] = ()
     joint: bool = False
     licence: str = ""

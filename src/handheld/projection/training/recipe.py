@@ -41,7 +41,7 @@ _CHECKS = 16  # texts on which file and network must agree
 
 
 def _schedule(epochs: int) -> Schedule:
-    return Schedule(epochs, batch=128, rate=0.01, rise=0.1, decay=0.05, optimiser="adam")
+    return Schedule(epochs, batch=128, rate=0.01, warmup=0.1, decay=0.05, optimiser="adam")
 
 
 def _weights() -> Weights:
@@ -49,7 +49,7 @@ def _weights() -> Weights:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ProjectionRecipe:
     """How a network for texts is made and trained.
 
     Defaults were chosen on validation splits, for a hundred labels in 100 KB.
@@ -203,7 +203,7 @@ _HIDDEN = 128
 _FILE_SHARES = 3
 
 
-def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
+def recipe_for(reads: str, max_size: int, classes: int) -> ProjectionRecipe:
     """Return the recipe that did best on validation splits.
 
     Args:
@@ -215,12 +215,12 @@ def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
         InputError: what cannot be read.
     """
     if reads == "picked":
-        return Recipe(reads="picked")
+        return ProjectionRecipe(reads="picked")
     if reads == "signs":
         schedule = replace(_schedule(20), rate=0.002)
-        return Recipe(reads="signs", width=256, dropout=0.2, schedule=schedule)
+        return ProjectionRecipe(reads="signs", width=256, dropout=0.2, schedule=schedule)
     if max_size < _TWO_TABLES_SIZE:
-        return Recipe(reads=reads)
+        return ProjectionRecipe(reads=reads)
     if max_size < _THREE_TABLES_SIZE:
         return _several_tables(reads, (LETTERS,), 32, max_size, classes)
     return _several_tables(reads, (LETTERS, SKIPGRAMS), 48, max_size, classes)
@@ -228,12 +228,14 @@ def recipe_for(reads: str, max_size: int, classes: int) -> Recipe:
 
 def _several_tables(
     reads: str, more: tuple[Features, ...], width: int, max_size: int, classes: int
-) -> Recipe:
+) -> ProjectionRecipe:
     layers_size = (1 + len(more)) * _HIDDEN * (width + classes)
     if _FILE_SHARES * layers_size <= max_size:
         schedule = _schedule(30)
-        return Recipe(reads=reads, more=more, width=width, hidden=_HIDDEN, schedule=schedule)
-    return Recipe(reads=reads, more=more, width=width + 16)
+        return ProjectionRecipe(
+            reads=reads, more=more, width=width, hidden=_HIDDEN, schedule=schedule
+        )
+    return ProjectionRecipe(reads=reads, more=more, width=width + 16)
 
 
 def parts_of(reader: Trained) -> tuple[Rows | Bits, ...]:

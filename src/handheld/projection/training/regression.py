@@ -21,11 +21,12 @@ Floats = NDArray[np.float32]
 
 MEMORY = 8
 """Pairs of steps and gradients that L-BFGS keeps (Nocedal and Wright, "Numerical Optimization",
-7.2, advise 3 to 20)."""
+7.2, advise 3 to 20).
+"""
 
 TOLERANCE = 2e-5
-"""Of the loss from step to step, relative: below, validation accuracy no longer moved on six
-sets."""
+"""Of the loss from step to step, relative: below, validation accuracy no longer moved on six sets.
+"""
 
 _MIN_SHARE = 1e-6  # of a class, so that its logarithm is a number
 

@@ -21,7 +21,7 @@ class StageOptions(TypedDict):
 
 
 @dataclass(frozen=True)
-class Stages:
+class TrainingStages:
     """The trainings of one model file.
 
     Attributes:

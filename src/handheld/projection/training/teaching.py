@@ -13,7 +13,7 @@ from handheld.errors import InputError, TrainingError
 from handheld.projection.features import Features
 from handheld.projection.inputs import Bits, Rows
 from handheld.projection.training.lessons import TextLesson
-from handheld.projection.training.recipe import LETTERS, NGRAMS, SKIPGRAMS, Recipe
+from handheld.projection.training.recipe import LETTERS, NGRAMS, SKIPGRAMS, ProjectionRecipe
 from handheld.projection.training.text import (
     Curve,
     logits_of,
@@ -25,7 +25,7 @@ from handheld.projection.training.trainers import TRAINERS
 from handheld.training import Report, Schedule
 
 # Clipped, since gradients of a recurrent network may be large.
-SCHEDULE = Schedule(12, batch=64, rate=0.002, rise=0.1, decay=0.01, clip=1.0, optimiser="adam")
+SCHEDULE = Schedule(12, batch=64, rate=0.002, warmup=0.1, decay=0.01, clip=1.0, optimiser="adam")
 """Of trainer networks."""
 
 TABLES: Mapping[str, Features] = {
@@ -101,7 +101,7 @@ def teach(
         TrainingError: the network gives something else, or the loss is no longer a number.
     """
     if isinstance(trainer, str) and trainer in TABLES:
-        recipe = Recipe(features=TABLES[trainer])
+        recipe = ProjectionRecipe(features=TABLES[trainer])
         reader = Rows(recipe.features, _ROWS)
         table, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
         return TaughtTrainer(table, reader, curve)

@@ -16,7 +16,7 @@ from torch import nn
 from handheld.projection.inputs import Bits, Rows
 from handheld.projection.training.lessons import Tensors, TextLesson, inputs_of, order, rows_of
 from handheld.projection.training.net import Joint, JointBatch, ProjectionStep, Weights
-from handheld.projection.training.recipe import Recipe
+from handheld.projection.training.recipe import ProjectionRecipe
 from handheld.projection.training.table import RowTable
 from handheld.projection.training.trainers import words_as_inputs
 from handheld.training import Report, Schedule, fit
@@ -50,7 +50,7 @@ class Inputs:
 def train_student(
     reader: Rows | Bits,
     lesson: TextLesson,
-    recipe: Recipe,
+    recipe: ProjectionRecipe,
     *,
     trainer: nn.Module | None = None,
     seed: int = 0,

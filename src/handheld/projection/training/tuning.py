@@ -24,19 +24,25 @@ from handheld.projection.training.regression import (
 
 PRIORS = ("uniform", "bayes")
 INVERSE_ALPHAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""1 / (alpha * texts), scikit-learn's ``C``, from strong to weak. Optima on six sets lay between 1
-and 32."""
+"""1 / (alpha * texts), scikit-learn's ``C``, from strong to weak.
+
+Optima on six sets lay between 1 and 32.
+"""
 
 STEPS = 100
 LARGE_CLASSES = 8
 LARGE_INVERSE_ALPHAS = (1.0, 2.0, 4.0, 8.0, 16.0)
 LARGE_STEPS = 60
 """Of L-BFGS for more than eight labels: a step costs as much as there are labels, and each path
-goes on from the last fit."""
+goes on from the last fit.
+"""
 
 BAYES_CLASSES = 32
-"""Labels up to which the log-count ratio is tried. With 64 and 77 it lost 1.1 and 1.3 points to a
-uniform prior on validation texts: a label's few texts tell too little of each n-gram."""
+"""Labels up to which the log-count ratio is tried.
+
+With 64 and 77 it lost 1.1 and 1.3 points to a uniform prior on validation texts: a label's few
+texts tell too little of each n-gram.
+"""
 
 ENOUGH = 2_000
 """Validation texts from which their loss alone decides: its standard error is then 1 % of it."""

@@ -62,15 +62,15 @@ class ConversationSource:
 
 # Adam for all three: rows that few texts have learn little by plain gradients.
 def _first() -> Schedule:
-    return Schedule(2, batch=512, rate=0.002, rise=0.1, decay=0.0, optimiser="adam")
+    return Schedule(2, batch=512, rate=0.002, warmup=0.1, decay=0.0, optimiser="adam")
 
 
 def _second() -> Schedule:
-    return Schedule(4, batch=512, rate=0.002, rise=0.05, decay=0.0, optimiser="adam")
+    return Schedule(4, batch=512, rate=0.002, warmup=0.05, decay=0.0, optimiser="adam")
 
 
 def _detector() -> Schedule:
-    return Schedule(40, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
+    return Schedule(40, batch=128, rate=0.005, warmup=0.05, decay=0.02, optimiser="adam")
 
 
 @dataclass(frozen=True)

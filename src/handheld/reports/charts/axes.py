@@ -1,14 +1,28 @@
 """Axes of a chart: from values to pixels, and where the ticks go."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-_LEAST_MARGIN = 46.0
+_MIN_MARGIN = 46.0  # pixels, so that most charts of a page begin below each other
 _TICK_LETTER = 6.3  # pixels of a digit of 11 pixels, as Chromium and Firefox set it
 _TICK_GAP = 10.0
+_MIN_FACTOR = 1.15  # of room at an end of a logarithmic axis
+
+_ACROSS_LINE = Markup('<path class="grid" d="M{:.1f} {:.1f}H{:.1f}"/>')
+_UP_LINE = Markup('<path class="grid" d="M{:.1f} {:.1f}V{:.1f}"/>')
+_TEXT = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
+_UP_TITLE = Markup('<text class="axis" x="2" y="12">{}</text>')
+_OPENING = Markup(
+    '<svg class="picture" viewBox="0 0 {w} {h}" width="{w}" height="{h}" '
+    'role="img" aria-label="{label}">'
+)
+
+# Values with few digits: multiples of these, of powers of ten.
+_STEPS = (1, 2, 2.5, 5, 10, 20)
+_LOG_FACTORS = ((1, 2, 5), (1, 3), (1,))
 
 
 @dataclass(frozen=True)
@@ -37,14 +51,16 @@ class Axis:
         log: bool = False,
         room: float = 0.08,
     ) -> "Axis":
-        """Return an axis that holds all values, with some room at both ends (a share of the range)."""
-        known = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [
-            1.0
-        ]
-        low, high = min(known), max(known)
+        """Return an axis that holds all values, with room at both ends (a share of the range)."""
+        known = [value for value in values if math.isfinite(value)]
         if log:
-            pad = max((high / low) ** room, 1.15)
-            return cls(low / pad, high * pad, start, end, log=True)
+            known = [value for value in known if value > 0]
+        low = min(known, default=1.0)
+        high = max(known, default=1.0)
+        if log:
+            factor = max((high / low) ** room, _MIN_FACTOR)
+            return cls(low / factor, high * factor, start, end, log=True)
+        # Room too where all values are one, or 0.
         gap = max((high - low) * room, abs(high) * 1e-3, 1e-9)
         return cls(low - gap, high + gap, start, end)
 
@@ -57,13 +73,11 @@ class Axis:
             share = (value - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
 
-    def ticks(self, most: int) -> list[float]:
-        """Return round values within the range, in order; about as many as asked for at most."""
-        return (
-            _log_ticks(self.low, self.high, most)
-            if self.log
-            else _linear_ticks(self.low, self.high, most)
-        )
+    def ticks(self, count: int) -> list[float]:
+        """Return round values within the range, in order; about ``count`` of them at most."""
+        if self.log:
+            return _log_ticks(self.low, self.high, count)
+        return _linear_ticks(self.low, self.high, count)
 
 
 @dataclass(frozen=True)
@@ -87,81 +101,70 @@ class Scale:
 def left_margin(up: Scale) -> float:
     """Return how many pixels the numbers of an axis up need on its left."""
     longest = max((len(up.text(value)) for value in up.axis.ticks(up.ticks)), default=0)
-    return max(_LEAST_MARGIN, _TICK_LETTER * longest + _TICK_GAP)
+    return max(_MIN_MARGIN, _TICK_LETTER * longest + _TICK_GAP)
 
 
 def grid(across: Scale, up: Scale) -> Markup:
     """Draw the lines, numbers and titles of two axes."""
-    x, y = across.axis, up.axis
-    parts = []
+    middle = (across.axis.start + across.axis.end) / 2
+    below = up.axis.start + 34
+    elements = [
+        *_up_ticks(across.axis, up),
+        *_across_ticks(across, up.axis),
+        _TEXT.format("axis", middle, below, "middle", across.title),
+        _UP_TITLE.format(up.title),
+    ]
+    return Markup("\n").join(elements)
+
+
+def _up_ticks(x: Axis, up: Scale) -> Iterator[Markup]:
     for value in up.axis.ticks(up.ticks):
-        where = {
-            "x0": x.start,
-            "x1": x.end,
-            "y": y.at(value),
-            "text": up.text(value),
-            "tx": x.start - 6,
-            "ty": y.at(value) + 4,
-        }
-        parts.append(Markup('<path class="grid" d="M{x0:.1f} {y:.1f}H{x1:.1f}"/>').format(**where))
-        parts.append(
-            Markup(
-                '<text class="tick" x="{tx:.1f}" y="{ty:.1f}" text-anchor="end">{text}</text>'
-            ).format(**where)
-        )
+        y = up.axis.at(value)
+        yield _ACROSS_LINE.format(x.start, y, x.end)
+        yield _TEXT.format("tick", x.start - 6, y + 4, "end", up.text(value))
+
+
+def _across_ticks(across: Scale, y: Axis) -> Iterator[Markup]:
     for value in across.axis.ticks(across.ticks):
-        where = {
-            "x": x.at(value),
-            "y0": y.start,
-            "y1": y.end,
-            "text": across.text(value),
-            "ty": y.start + 16,
-        }
-        parts.append(Markup('<path class="grid" d="M{x:.1f} {y0:.1f}V{y1:.1f}"/>').format(**where))
-        parts.append(
-            Markup(
-                '<text class="tick" x="{x:.1f}" y="{ty:.1f}" text-anchor="middle">{text}</text>'
-            ).format(**where)
-        )
-    middle, below = (x.start + x.end) / 2, y.start + 34
-    parts.append(
-        Markup('<text class="axis" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
-            middle, below, across.title
-        )
-    )
-    parts.append(Markup('<text class="axis" x="2" y="12">{}</text>').format(up.title))
-    return Markup("\n").join(parts)
+        x = across.axis.at(value)
+        yield _UP_LINE.format(x, y.start, y.end)
+        yield _TEXT.format("tick", x, y.start + 16, "middle", across.text(value))
 
 
-def svg(title: str, description: str, width: int, height: int, parts: Sequence[Markup]) -> Markup:
-    """Return a picture of its parts; the title and the description are what a screen reader says."""
-    opening = Markup(
-        '<svg class="picture" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
-    )
-    label = f"{title}. {description}"
-    return (
-        opening.format(w=width, h=height, label=label) + Markup("\n").join(parts) + Markup("</svg>")
-    )
+def svg(
+    title: str, description: str, width: int, height: int, elements: Sequence[Markup]
+) -> Markup:
+    """Return a picture of its elements; title and description are what a screen reader says."""
+    opening = _OPENING.format(w=width, h=height, label=f"{title}. {description}")
+    return opening + Markup("\n").join(elements) + Markup("</svg>")
 
 
-def _linear_ticks(low: float, high: float, most: int) -> list[float]:
-    power = 10.0 ** math.floor(math.log10((high - low) / most))
-    for step in (power, 2 * power, 2.5 * power, 5 * power, 10 * power, 20 * power):
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if last - first < most:
+def _linear_ticks(low: float, high: float, count: int) -> list[float]:
+    power = 10.0 ** math.floor(math.log10((high - low) / count))
+    for factor in _STEPS:
+        step = factor * power
+        # Rounding must lose no tick that lies at an end.
+        first = math.ceil(low / step - 1e-9)
+        last = math.floor(high / step + 1e-9)
+        if last - first < count:
             break
     return [number * step for number in range(first, last + 1)]
 
 
-def _log_ticks(low: float, high: float, most: int) -> list[float]:
-    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
-    for factors in ((1, 2, 5), (1, 3), (1,)):
-        found = [
-            factor * 10.0**power
-            for power in powers
-            for factor in factors
-            if low <= factor * 10.0**power <= high
-        ]
-        if len(found) <= most:
-            return found
-    return found[:: math.ceil(len(found) / most)]
+def _log_ticks(low: float, high: float, count: int) -> list[float]:
+    ticks: list[float] = []
+    for factors in _LOG_FACTORS:
+        ticks = list(_within(low, high, factors))
+        if len(ticks) <= count:
+            return ticks
+    # Of very many decades not even each one.
+    return ticks[:: math.ceil(len(ticks) / count)]
+
+
+def _within(low: float, high: float, factors: Iterable[int]) -> Iterator[float]:
+    """Yield the multiples of powers of ten in a range."""
+    for power in range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1):
+        for factor in factors:
+            value = factor * 10.0**power
+            if low <= value <= high:
+                yield value

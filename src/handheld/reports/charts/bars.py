@@ -1,6 +1,6 @@
 """Bars, one a thing, and rows of shares below them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,13 +14,18 @@ _GAP = 12  # between the bars and the first row of shares
 _ROW = 14
 _PALEST = 0.15  # opacity of the smallest share that is there at all
 _BAR = Markup(
-    '<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" opacity="{opacity:.2f}">'
-    "<title>{words}</title></rect>"
+    '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" opacity="{:.2f}">'
+    "<title>{}</title></rect>"
 )
+_LINE = Markup('<path class="grid" d="M{:.1f} {:.1f}H{}"/>')
+_TICK = Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>')
+_TITLE = Markup('<text class="axis" x="2" y="12">{}</text>')
 
 
 class ChartBar(NamedTuple):
-    """A value of 0 or more, what a pointer over it is told, and whether it is one of those that stand out."""
+    """A value of 0 or more, what a pointer over it is told, and whether it is one of those that
+    stand out.
+    """
 
     value: float
     words: str
@@ -29,7 +34,9 @@ class ChartBar(NamedTuple):
 
 @dataclass(frozen=True)
 class HeatRow:
-    """A row of cells below the bars, one a bar: its name, shares in [0, 1], and what a pointer over each is told."""
+    """A row of cells below the bars, one a bar: its name, shares in [0, 1], and what a pointer over
+    each is told.
+    """
 
     name: str
     shares: Sequence[float]
@@ -57,58 +64,60 @@ def draw_bars(
     """
     if not bars:
         return Markup("")
-    highest = max(bar.value for bar in bars)
+    values = [bar.value for bar in bars]
+    highest = max(values)
+    # From 0 on, or the lengths of bars would not be in the ratio of their values.
     y = Axis(0, highest or 1, _TOP + height, _TOP)
-    left = max(
-        left_margin(Scale(y, up.write, "", 2)),
-        left_margin(Scale(y, lambda _: _longest(rows), "", 2)),
-    )
-    step = (width - left - _RIGHT) / len(bars)
-    parts = [Markup('<text class="axis" x="2" y="12">{}</text>').format(up.title)]
+    columns = _columns(len(bars), width, y, up, rows)
+    elements = [_TITLE.format(up.title)]
     for value in (0.0, highest):
-        parts.append(
-            Markup('<path class="grid" d="M{:.1f} {:.1f}H{}"/>').format(
-                left, y.at(value), width - _RIGHT
-            )
-        )
-        parts.append(_tick(left, y.at(value) + 4, up.write(value)))
+        elements.append(_LINE.format(columns.left, y.at(value), width - _RIGHT))
+        elements.append(_tick(columns.left, y.at(value) + 4, up.write(value)))
     for number, bar in enumerate(bars):
-        tall = max(1.0, y.start - y.at(bar.value))
-        kind = "amount marked" if bar.is_marked else "amount"
-        where = {"x": left + number * step, "y": y.start - tall, "w": _wide(step), "h": tall}
-        parts.append(_BAR.format(kind=kind, **where, opacity=1, words=bar.words))
+        tall = max(1.0, y.start - y.at(bar.value))  # one of 0 is seen, and pointed at, too
+        classes = "amount marked" if bar.is_marked else "amount"
+        x = columns.at(number)
+        elements.append(_BAR.format(classes, x, y.start - tall, columns.width, tall, 1, bar.words))
     top = _TOP + height + _GAP
     for row in rows:
-        parts.append(_tick(left, top + _ROW - 4, row.name))
-        parts += _cells(row, left, step, top)
+        elements.append(_tick(columns.left, top + _ROW - 4, row.name))
+        elements += _cells(row, columns, top)
         top += _ROW
-    low = min(bar.value for bar in bars)
-    return svg(title, f"from {up.write(low)} to {up.write(highest)}", width, top + 4, parts)
+    described = f"from {up.write(min(values))} to {up.write(highest)}"
+    return svg(title, described, width, top + 4, elements)
 
 
-def _cells(row: HeatRow, left: float, step: float, top: float) -> list[Markup]:
-    parts = []
+class _Columns(NamedTuple):
+    """Where bars are: the left end of the first, and how far the next is, in pixels."""
+
+    left: float
+    step: float
+
+    def at(self, number: int) -> float:
+        return self.left + number * self.step
+
+    @property
+    def width(self) -> float:
+        """Of a bar: a pixel less than its step, where there is one to spare."""
+        return self.step - 1 if self.step >= 3 else 0.8 * self.step
+
+
+def _columns(count: int, width: int, y: Axis, up: AxisWords, rows: Sequence[HeatRow]) -> _Columns:
+    """Return where bars are, right of the numbers and of the rows' names."""
+    # Names stand where the numbers do.
+    longest = max((row.name for row in rows), key=len, default="")
+    names = Scale(y, lambda _: longest, "", 2)
+    left = max(left_margin(Scale(y, up.write, "", 2)), left_margin(names))
+    return _Columns(left, (width - left - _RIGHT) / count)
+
+
+def _cells(row: HeatRow, columns: _Columns, top: float) -> Iterator[Markup]:
     for number, (share, words) in enumerate(zip(row.shares, row.words, strict=True)):
         if share > 0:
-            where = {"x": left + number * step, "y": top, "w": _wide(step), "h": _ROW - 1}
-            parts.append(
-                _BAR.format(
-                    kind="amount", **where, opacity=_PALEST + (1 - _PALEST) * share, words=words
-                )
-            )
-    return parts
-
-
-def _wide(step: float) -> float:
-    """Return how wide a bar is: a pixel less than its place, where there is one to spare."""
-    return step - 1 if step >= 3 else 0.8 * step
-
-
-def _longest(rows: Sequence[HeatRow]) -> str:
-    return max((row.name for row in rows), key=len, default="")
+            x = columns.at(number)
+            opacity = _PALEST + (1 - _PALEST) * share
+            yield _BAR.format("amount", x, top, columns.width, _ROW - 1, opacity, words)
 
 
 def _tick(right: float, y: float, text: str) -> Markup:
-    return Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(
-        right - 6, y, text
-    )
+    return _TICK.format(right - 6, y, text)

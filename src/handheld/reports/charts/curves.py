@@ -1,39 +1,42 @@
 """Curves: training, and anything else that goes on along an axis."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from markupsafe import Markup
 
 from handheld.reports.charts.axes import Axis, AxisWords, Scale, grid, left_margin, svg
 from handheld.reports.numbers import count_text, tick_text
 
-MOST_POINTS = 200
+MAX_POINTS = 200  # of a curve: no chart of ours is wide enough to show more
 COLOURS = 6  # of the style sheet: c0 to c5
 _RIGHT = 22
 _TOP = 24
 _BOTTOM = 42
-_DECADES = (
-    30  # times that the largest value is above the smallest, from which on the axis is logarithmic
-)
+
+# Times that the largest value is above the smallest, from which on the axis is logarithmic: less
+# would be told apart on a linear one.
+_DECADES = 30
+_CURVE = Markup('<path class="curve c{} d{}" d="{}"><title>{}</title></path>')
 _MARK = Markup(
     '<path class="curve c1 d1" d="M{x:.1f} {y0:.1f}V{y1:.1f}"><title>{words}</title></path>'
 )
 Curve = Sequence[tuple[float, float]]
 
 
-def thin(curve: Curve, most: int = MOST_POINTS) -> list[tuple[float, float]]:
+def thin(curve: Curve, count: int = MAX_POINTS) -> list[tuple[float, float]]:
     """Return at most so many points, each the mean of neighbours, in the order of their steps.
 
-    >>> thin([(1, 4.0), (2, 2.0), (3, 1.0), (4, 0.0)], most=2)
+    >>> thin([(1, 4.0), (2, 2.0), (3, 1.0), (4, 0.0)], count=2)
     [(1.5, 3.0), (3.5, 0.5)]
     """
     points = sorted((float(step), float(loss)) for step, loss in curve)
-    each = -(-len(points) // most) or 1
-    groups = [points[start : start + each] for start in range(0, len(points), each)]
-    return [
-        (sum(step for step, _ in group) / len(group), sum(loss for _, loss in group) / len(group))
-        for group in groups
-    ]
+    size = -(-len(points) // count) or 1  # rounded up
+    means = []
+    for start in range(0, len(points), size):
+        steps, losses = zip(*points[start : start + size], strict=True)
+        means.append((sum(steps) / len(steps), sum(losses) / len(losses)))
+    return means
 
 
 STEPS = AxisWords("step", count_text)
@@ -64,31 +67,40 @@ def draw_curves(
         marks: values across at which a dashed line stands, by what a pointer over it is told.
     """
     thinned = {name: thin(curve) for name, curve in curves.items() if curve}
-    steps = [step for curve in thinned.values() for step, _ in curve]
-    losses = [loss for curve in thinned.values() for _, loss in curve]
-    if not steps:
+    if not thinned:
         return Markup("")
-    log = zero and min(losses) > 0 and max(losses) / min(losses) > _DECADES
-    y = Axis.around(
-        losses if log or not zero else [0, *losses], height - _BOTTOM, _TOP, log=log, room=0.04
-    )
+    points = list(chain.from_iterable(thinned.values()))
+    steps = [step for step, _ in points]
+    y = _value_axis([loss for _, loss in points], height, zero=zero)
+    # The axis up first: its numbers say where the one across begins.
     upward = Scale(y, tick_text(up.write), up.title, 6)
     x = Axis(min(*steps, 0), max(steps) or 1, left_margin(upward), width - _RIGHT)
-    parts = [grid(Scale(x, tick_text(across.write), across.title, width // 85), upward)]
+    elements = [grid(Scale(x, tick_text(across.write), across.title, width // 85), upward)]
     for number, (name, curve) in enumerate(thinned.items()):
-        path = "M" + "L".join(f"{x.at(step):.1f} {y.at(loss):.1f}" for step, loss in curve)
-        colour = number % COLOURS
-        dash = number // COLOURS % 3
-        parts.append(
-            Markup('<path class="curve c{} d{}" d="{}"><title>{}</title></path>').format(
-                colour, dash, path, name
-            )
-        )
-    parts += [
-        _MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words)
-        for words, value in (marks or {}).items()
-    ]
-    said = "; ".join(
-        f"{name}: from {curve[0][1]:.3g} to {curve[-1][1]:.3g}" for name, curve in thinned.items()
-    )
-    return svg(title, said, width, height, parts)
+        elements.append(_line(number, name, curve, x, y))
+    for words, value in (marks or {}).items():
+        elements.append(_MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words))
+    return svg(title, _description(thinned), width, height, elements)
+
+
+def _description(curves: Mapping[str, Curve]) -> str:
+    """Return where each curve begins and ends, for who cannot see it."""
+    phrases = []
+    for name, curve in curves.items():
+        phrases.append(f"{name}: from {curve[0][1]:.3g} to {curve[-1][1]:.3g}")
+    return "; ".join(phrases)
+
+
+def _value_axis(values: Sequence[float], height: int, *, zero: bool) -> Axis:
+    # A curve that touches 0 has no place on a logarithmic axis.
+    is_log = zero and min(values) > 0 and max(values) / min(values) > _DECADES
+    if zero and not is_log:
+        values = [0, *values]
+    return Axis.around(values, height - _BOTTOM, _TOP, log=is_log, room=0.04)
+
+
+def _line(number: int, name: str, curve: Curve, x: Axis, y: Axis) -> Markup:
+    path = "M" + "L".join(f"{x.at(step):.1f} {y.at(loss):.1f}" for step, loss in curve)
+    colour = number % COLOURS
+    dash = number // COLOURS % 3  # curves of one colour differ in their dashes
+    return _CURVE.format(colour, dash, path, name)

@@ -1,12 +1,25 @@
 """Names beside points, apart from each other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 LETTER = 7.4  # pixels of a bold letter of 12 pixels, a little more than most have
-_HEIGHT, _POINT = 14.0, 7.0
-_WAYS = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
+_HEIGHT = 14.0  # pixels of a line
+_POINT = 7.0  # pixels from a point's middle to its edge
+
+# Where a text goes from its point, right and down: the first is the most usual, and the nearest.
+_DIRECTIONS = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
+_DISTANCES = (0, 14, 28, 44)
+
+# What a text would rather not do, a square pixel of each, by trial: leave the picture, hide
+# something, cross a line.
+_OUTSIDE_COST = 20
+_HIDDEN_COST = 10
+_LINE_COST = 0.7
+
+# Of a text's width what is left of its point, by the direction.
+_LEFT_SHARES = {1: 0.0, 0: 0.5, -1: 1.0}
 _ANCHORS = {1: "start", 0: "middle", -1: "end"}
 
 
@@ -42,9 +55,11 @@ class PlacedLabel:
     far: bool
 
 
-def shorten(text: str, most: int) -> str:
+def shorten(text: str, length: int) -> str:
     """Cut a text that has too many letters, and mark the cut."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+    if len(text) <= length:
+        return text
+    return text[: length - 1].rstrip() + "…"
 
 
 def place_labels(
@@ -55,7 +70,7 @@ def place_labels(
     taken: Sequence[Box] = (),
     lines: Sequence[Box] = (),
 ) -> list[PlacedLabel]:
-    """Put a text near each point: one after another, each where it covers least of what is there already.
+    """Put a text near each point, one after another, where it covers least of what is there.
 
     Args:
         points: pixels.
@@ -64,46 +79,60 @@ def place_labels(
         taken: what else no text should cover.
         lines: what a text may cover if it must.
     """
-    covered = [*taken, *(Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points)]
+    points_covered = [Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points]
+    room = _Room([*taken, *points_covered], lines, bounds)
     labels: dict[int, PlacedLabel] = {}
+    # From left to right, so that the same points always give the same picture.
     for index in sorted(range(len(points)), key=lambda index: points[index]):
-        options = [
-            _label(points[index], texts[index], way, far)
-            for far in (0, 14, 28, 44)
-            for way in _WAYS
-        ]
-        best = min(options, key=lambda option: _cost(option[0], option[1], covered, lines, bounds))[
-            0
-        ]
+        best = min(_options(points[index], texts[index]), key=room.cost).label
         labels[index] = best
-        covered.append(best.box)
+        room.covered.append(best.box)
     return [labels[index] for index in range(len(points))]
 
 
+class _Option(NamedTuple):
+    """A place for a text, and what speaks against it whatever else is there."""
+
+    label: PlacedLabel
+    inconvenience: float
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What is there already."""
+
+    covered: list[Box]
+    lines: Sequence[Box]
+    bounds: Box
+
+    def cost(self, option: _Option) -> float:
+        box = option.label.box
+        outside = box.area - box.overlap(self.bounds)
+        hidden = sum(map(box.overlap, self.covered))
+        crossed = sum(map(box.overlap, self.lines))
+        return (
+            _OUTSIDE_COST * outside
+            + _HIDDEN_COST * hidden
+            + _LINE_COST * crossed
+            + option.inconvenience
+        )
+
+
+def _options(point: tuple[float, float], text: str) -> Iterator[_Option]:
+    for distance in _DISTANCES:
+        for rank, direction in enumerate(_DIRECTIONS):
+            yield _Option(_label(point, text, direction, distance), distance + rank)
+
+
 def _label(
-    point: tuple[float, float], text: str, way: tuple[int, int], far: float
-) -> tuple[PlacedLabel, float]:
-    right, down = way
-    x = point[0] + right * ((9 if not down else 5) + far * (1 if not down else 0.6))
-    y = point[1] + down * (13 + far)
-    wide = LETTER * len(text)
-    left = x - (0 if right > 0 else wide if right < 0 else wide / 2)
-    box = Box(left - 2, y - _HEIGHT / 2, left + wide + 2, y + _HEIGHT / 2)
-    return PlacedLabel(text, x, y + 4, _ANCHORS[right], box, far > 0), far + _WAYS.index(way)
-
-
-def _cost(
-    label: PlacedLabel,
-    inconvenience: float,
-    covered: Sequence[Box],
-    lines: Sequence[Box],
-    bounds: Box,
-) -> float:
-    outside = label.box.area - label.box.overlap(bounds)
-    hidden = sum(label.box.overlap(box) for box in covered)
-    return (
-        20 * outside
-        + 10 * hidden
-        + 0.7 * sum(label.box.overlap(box) for box in lines)
-        + inconvenience
-    )
+    point: tuple[float, float], text: str, direction: tuple[int, int], distance: float
+) -> PlacedLabel:
+    right, down = direction
+    # Above and below a point a text may begin nearer to it.
+    aside = 5 + 0.6 * distance if down else 9 + distance
+    x = point[0] + right * aside
+    y = point[1] + down * (13 + distance)
+    width = LETTER * len(text)
+    left = x - _LEFT_SHARES[right] * width
+    box = Box(left - 2, y - _HEIGHT / 2, left + width + 2, y + _HEIGHT / 2)
+    return PlacedLabel(text, x, y + 4, _ANCHORS[right], box, distance > 0)

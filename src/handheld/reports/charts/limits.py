@@ -9,11 +9,24 @@ from handheld.reports.charts.axes import Axis
 from handheld.reports.charts.labels import LETTER, Box
 
 ROW = 14  # pixels of a row of texts above a chart
+_HALF_POINT = 8  # pixels around a point that a text must not cover
+_SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a text from the right end to the left
+_CEILING = Markup(
+    '<g class="limit {verdict}"><title>asked: at most {text}{note}</title>'
+    '<path d="M{at:.1f} {bottom:.1f}V{top:.1f}"/>'
+    '<text x="{x:.1f}" y="{top:.1f}" text-anchor="end">≤ {text}</text></g>'
+)
+_FLOOR = Markup(
+    '<g class="limit {verdict}"><path d="M{x0:.1f} {at:.1f}H{x1:.1f}"/>'
+    '<text x="{left:.1f}" y="{above:.1f}">{text}</text></g>'
+)
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """A limit of what is across a picture: its pixel, its text, and the row above the picture that the text is in."""
+    """A limit of what is across a picture: its pixel, its text, and the row above the picture that
+    the text is in.
+    """
 
     at: float
     text: str
@@ -24,33 +37,35 @@ class Ceiling:
 def arrange(marks: Iterable[tuple[float, str, bool]]) -> list[Ceiling]:
     """Give each (pixel, text, met) a row above the picture.
 
-    A text stands left of its line, so only what is left of it can be in its way: it goes above all that is.
+    A text stands left of its line, so only what is left of it can be in its way: it goes above all
+    that is.
     """
-    found: list[Ceiling] = []
+    ceilings: list[Ceiling] = []
+    # From left to right: what is left of a text is placed before it.
     for at, text, met in sorted(marks):
-        below = [mark.row for mark in found if mark.at > at - _width(text)]
-        found.append(Ceiling(at, text, met, 1 + max(below, default=-1)))
-    return found
+        below = [mark.row for mark in ceilings if mark.at > at - _width(text)]
+        ceilings.append(Ceiling(at, text, met, 1 + max(below, default=-1)))
+    return ceilings
 
 
 def draw_ceiling(ceiling: Ceiling, y: Axis) -> Markup:
     """Draw a line up to its row above the picture, with its text."""
     top = y.end - 4 - ROW * ceiling.row
-    return Markup(
-        '<g class="limit {kind}"><title>asked: at most {text}{note}</title><path d="M{at:.1f} {bottom:.1f}V{top:.1f}"/>'
-        '<text x="{x:.1f}" y="{top:.1f}" text-anchor="end">≤ {text}</text></g>'
-    ).format(
-        kind="met" if ceiling.met else "missed", text=ceiling.text, note="" if ceiling.met else ", not met", at=ceiling.at,
-        bottom=y.start, top=top, x=ceiling.at - 4,
-    )  # fmt: skip
+    return _CEILING.format(
+        verdict="met" if ceiling.met else "missed",
+        text=ceiling.text,
+        note="" if ceiling.met else ", not met",
+        at=ceiling.at,
+        bottom=y.start,
+        top=top,
+        x=ceiling.at - 4,
+    )
 
 
 def draw_floor(at: float, text: str, box: Box, x: Axis, *, met: bool) -> Markup:
     """Draw a line across the picture, with its text in a box."""
-    return Markup(
-        '<g class="limit {kind}"><path d="M{x0:.1f} {at:.1f}H{x1:.1f}"/><text x="{left:.1f}" y="{above:.1f}">{text}</text></g>'
-    ).format(
-        kind="met" if met else "missed",
+    return _FLOOR.format(
+        verdict="met" if met else "missed",
         x0=x.start,
         x1=x.end,
         at=at,
@@ -62,13 +77,16 @@ def draw_floor(at: float, text: str, box: Box, x: Axis, *, met: bool) -> Markup:
 
 def beside(at: float, text: str, x: Axis, points: Sequence[tuple[float, float]]) -> Box:
     """Return where the text of a line at a height covers no point: as far right as it can be."""
-    wide = _width(text)
-    boxes = [Box(x.end - share * (x.end - x.start - wide) - wide, at - 14, x.end - share * (x.end - x.start - wide), at)
-             for share in (0.0, 0.25, 0.5, 0.75, 1.0)]  # fmt: skip
-    return min(
-        boxes,
-        key=lambda box: sum(box.overlap(Box(px - 8, py - 8, px + 8, py + 8)) for px, py in points),
-    )
+    width = _width(text)
+    boxes = []
+    for shift in _SHIFTS:
+        left = x.end - shift * (x.end - x.start - width) - width
+        boxes.append(Box(left, at - ROW, left + width, at))
+    obstacles = [
+        Box(px - _HALF_POINT, py - _HALF_POINT, px + _HALF_POINT, py + _HALF_POINT)
+        for px, py in points
+    ]
+    return min(boxes, key=lambda box: sum(map(box.overlap, obstacles)))
 
 
 def _width(text: str) -> float:

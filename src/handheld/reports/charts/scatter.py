@@ -18,8 +18,22 @@ _TOP = 26
 _BOTTOM = 42
 _NAME_LETTERS = 22  # pixels of the chart's width for each letter of a name that is shown
 
+_CIRCLE = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="5"/>')
+_DIAMOND = Markup('<path d="M{:.1f} {:.1f}l7 7l-7 7l-7 -7z"/>')
+_STROKE = Markup('<path class="test" d="M{:.1f} {:.1f}h12"/>')
+_POINT = Markup(
+    '<g class="point {mark}"><title>{words}</title>'
+    '<path class="spread" d="M{x0:.1f} {y:.1f}H{x1:.1f}"/>'
+    "{stroke}{shape}</g>"
+)
+_FRONT = Markup('<path class="front" d="{}"/>')
+_LEADER = Markup('<path class="leader" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>')
+_NAME = Markup('<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
+
 Mark = Literal["reference", "best", "beaten"]
-"""A diamond for what others are set beside, a full circle for the best of them, an empty one for the rest."""
+"""A diamond for what others are set beside, a full circle for the best of them, an empty one for
+the rest.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,7 @@ def front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     [(1, 0.8), (3, 0.9)]
     """
     best: list[tuple[float, float]] = []
+    # Of equal costs the best first, so that the others are beaten by it.
     for cost, share in sorted(points, key=lambda point: (point[0], -point[1])):
         if not best or share > best[-1][1]:
             best.append((cost, share))
@@ -91,30 +106,24 @@ def draw_scatter(
     """
     plot = _Plot.of(points, width, height, across, ceilings, floors)
     texts = [f"asked: {percent(floor.value, 1)}" for floor in floors]
-    boxes = [
-        beside(plot.y.at(floor.value), text, plot.x, plot.pixels)
-        for floor, text in zip(floors, texts, strict=True)
-    ]
-    best = [
-        plot.at(cost, share)
-        for cost, share in front((one.cost, one.share) for one in points if one.mark != "reference")
-    ]
+    boxes = []
+    for floor, text in zip(floors, texts, strict=True):
+        boxes.append(beside(plot.y.at(floor.value), text, plot.x, plot.pixels))
+    candidates = [(point.cost, point.share) for point in points if point.mark != "reference"]
+    best = [plot.at(cost, share) for cost, share in front(candidates)]
     names = [shorten(point.name, round(width / _NAME_LETTERS)) for point in points]
     lines = [*plot.lines(floors), *map(plot.bar, points), *_along(best)]
     labels = place_labels(plot.pixels, names, plot.bounds, taken=boxes, lines=lines)
-    parts = [
-        grid(
-            Scale(plot.x, tick_text(across.write), across.title, width // 70),
-            Scale(plot.y, _tick(plot.y), up, 7),
-        )
-    ]
-    parts += [draw_ceiling(ceiling, plot.y) for ceiling in plot.ceilings]
+    cost_scale = Scale(plot.x, tick_text(across.write), across.title, width // 70)
+    elements = [grid(cost_scale, Scale(plot.y, _tick(plot.y), up, 7))]
+    elements += [draw_ceiling(ceiling, plot.y) for ceiling in plot.ceilings]
     for floor, text, box in zip(floors, texts, boxes, strict=True):
-        parts.append(draw_floor(plot.y.at(floor.value), text, box, plot.x, met=floor.met))
-    parts.append(_steps(best))
-    parts += [plot.mark(point) for point in points]
-    parts += [_name(pixel, label) for pixel, label in zip(plot.pixels, labels, strict=True)]
-    return svg(title, "; ".join(point.words for point in points), width, height, parts)
+        elements.append(draw_floor(plot.y.at(floor.value), text, box, plot.x, met=floor.met))
+    # Points after the line, and names last: what comes later covers what was drawn before.
+    elements.append(_steps(best))
+    elements += map(plot.mark, points)
+    elements += map(_name, plot.pixels, labels)
+    return svg(title, "; ".join(point.words for point in points), width, height, elements)
 
 
 @dataclass(frozen=True)
@@ -136,13 +145,17 @@ class _Plot:
         ceilings: Sequence[ChartLimit],
         floors: Sequence[ChartLimit],
     ) -> "_Plot":
-        costs = [point.cost for point in points] + [limit.value for limit in ceilings]
-        shares = [point.share for point in points] + [limit.value for limit in floors]
-        shares += [point.second for point in points if point.second is not None]
+        costs = [point.cost for point in points]
+        costs += [limit.value for limit in ceilings]
+        shares = [limit.value for limit in floors]
+        for point in points:
+            shares.append(point.share)
+            if point.second is not None:
+                shares.append(point.second)
         x = Axis.around(costs, _LEFT, width - _RIGHT, log=True)
-        arranged = arrange(
-            (x.at(limit.value), across.write(limit.value), limit.met) for limit in ceilings
-        )
+        marks = [(x.at(limit.value), across.write(limit.value), limit.met) for limit in ceilings]
+        arranged = arrange(marks)
+        # Texts of limits stand above the chart, and push it down.
         rows = 1 + max((ceiling.row for ceiling in arranged), default=-1)
         y = Axis.around(shares, height - _BOTTOM, _TOP + ROW * rows)
         return cls(x, y, arranged, [(x.at(point.cost), y.at(point.share)) for point in points])
@@ -156,11 +169,12 @@ class _Plot:
 
     def lines(self, floors: Sequence[ChartLimit]) -> list[Box]:
         """Return thin boxes along the limits."""
+        pixels = [ceiling.at for ceiling in self.ceilings]
         heights = [self.y.at(floor.value) for floor in floors]
-        along = [Box(self.x.start, high - 0.5, self.x.end, high + 0.5) for high in heights]
         return [
-            Box(one.at - 0.5, self.y.end, one.at + 0.5, self.y.start) for one in self.ceilings
-        ] + along
+            *(Box(x - 0.5, self.y.end, x + 0.5, self.y.start) for x in pixels),
+            *(Box(self.x.start, y - 0.5, self.x.end, y + 0.5) for y in heights),
+        ]
 
     def bar(self, point: ScatterPoint) -> Box:
         """Return a thin box along the bar of a point's spread."""
@@ -170,25 +184,20 @@ class _Plot:
 
     def mark(self, point: ScatterPoint) -> Markup:
         """Draw a point."""
-        across, high = self.at(point.cost, point.share)
+        x, y = self.at(point.cost, point.share)
         bar = self.bar(point)
-        shape = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="5"/>').format(across, high)
+        shape = _CIRCLE.format(x, y)
         if point.mark == "reference":
-            shape = Markup('<path d="M{:.1f} {:.1f}l7 7l-7 7l-7 -7z"/>').format(across, high - 7)
+            shape = _DIAMOND.format(x, y - 7)
         stroke = Markup("")
         if point.second is not None:
-            stroke = Markup('<path class="test" d="M{:.1f} {:.1f}h12"/>').format(
-                across - 6, self.y.at(point.second)
-            )
-        return Markup(
-            '<g class="point {mark}"><title>{words}</title><path class="spread" d="M{x0:.1f} {y:.1f}H{x1:.1f}"/>'
-            "{stroke}{shape}</g>"
-        ).format(
+            stroke = _STROKE.format(x - 6, self.y.at(point.second))
+        return _POINT.format(
             mark=point.mark,
             words=point.words,
             x0=bar.left,
             x1=bar.right,
-            y=high,
+            y=y,
             stroke=stroke,
             shape=shape,
         )
@@ -197,7 +206,7 @@ class _Plot:
 def _tick(axis: Axis) -> Callable[[float], str]:
     """Return how to write shares, with as many digits as tell ticks apart."""
     reach = axis.high - axis.low
-    digits = sum(reach <= least for least in (0.05, 0.005))
+    digits = (reach <= 0.05) + (reach <= 0.005)
     return lambda share: percent(share, digits)
 
 
@@ -205,8 +214,10 @@ def _steps(best: Sequence[tuple[float, float]]) -> Markup:
     """Draw what is reached at each cost: level until the next point is affordable."""
     if not best:
         return Markup("")
-    path = f"M{best[0][0]:.1f} {best[0][1]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in best[1:])
-    return Markup('<path class="front" d="{}"/>').format(path)
+    path = f"M{best[0][0]:.1f} {best[0][1]:.1f}"
+    for x, y in best[1:]:
+        path += f"H{x:.1f}V{y:.1f}"
+    return _FRONT.format(path)
 
 
 def _along(best: Sequence[tuple[float, float]]) -> list[Box]:
@@ -219,11 +230,5 @@ def _name(point: tuple[float, float], label: PlacedLabel) -> Markup:
     """Write a name, and draw a line to its point where that is far."""
     x = min(max(point[0], label.box.left), label.box.right)
     y = min(max(point[1], label.box.top), label.box.bottom)
-    line = (
-        Markup('<path class="leader" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(*point, x, y)
-        if label.far
-        else Markup("")
-    )
-    return line + Markup(
-        '<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
-    ).format(label.x, label.y, label.anchor, label.text)
+    line = _LEADER.format(*point, x, y) if label.far else Markup("")
+    return line + _NAME.format(label.x, label.y, label.anchor, label.text)

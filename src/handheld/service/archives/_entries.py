@@ -1,4 +1,6 @@
-"""What every archive goes through: names are judged and bytes are counted before they reach the disk."""
+"""What every archive goes through: names are judged and bytes are counted before they reach the
+disk.
+"""
 
 import re
 import unicodedata
@@ -7,9 +9,13 @@ from pathlib import Path
 
 from handheld.errors import ArchiveError
 
-_LONGEST_NAME, _LONGEST_PATH, _DEEPEST = 255, 1024, 32
+_MAX_NAME = 255  # bytes, of a file on the usual file systems
+_MAX_PATH = 1024  # bytes, on macOS the longest that opens
+_MAX_DEPTH = 32
 _DRIVE = re.compile(r"[A-Za-z]:")
-# Characters that mean something to a shell's or another system's file names, where files of a job may be downloaded to.
+
+# Characters that mean something to a shell's or another system's file names, where files of a job
+# may be downloaded to.
 _ODD = frozenset('\\:*?"<>|')
 
 
@@ -17,28 +23,32 @@ class Unpacking:
     """A folder that is being filled from one archive, within limits."""
 
     def __init__(self, folder: Path, archive: str, max_bytes: int, max_files: int) -> None:
-        self.folder, self.archive = folder, archive
-        self.max_bytes, self.max_files = max_bytes, max_files
+        self.folder = folder
+        self.archive = archive
+        self.max_bytes = max_bytes
+        self.max_files = max_files
         self.bytes = 0
         self._seen: set[str] = set()
         self._folders: set[str] = set()
 
     def reject(self, reason: str, name: str | None = None) -> ArchiveError:
         """Return the error to raise: what is wrong, in which member of which archive."""
-        where = f"{self.archive}: member {name[:200]!r}" if name is not None else self.archive
-        return ArchiveError(f"{where}: {reason}; nothing was unpacked")
+        location = self.archive
+        if name is not None:
+            location += f": member {name[:200]!r}"
+        return ArchiveError(f"{location}: {reason}; nothing was unpacked")
 
     def add_folder(self, name: str) -> None:
         """Make a folder; one that is named twice, or was made for a file in it, is fine."""
-        self._make(self._parts(name.rstrip("/")), name)
+        self._make(self._steps(name.rstrip("/")), name)
 
     def add_file(self, name: str, chunks: Iterable[bytes]) -> None:
         """Write a file of the bytes given, stopping as soon as there are too many."""
-        parts = self._parts(name)
-        self._make(parts[:-1], name)
-        self._count("/".join(parts), name)
+        steps = self._steps(name)
+        self._make(steps[:-1], name)
+        self._count("/".join(steps), name)
         try:
-            with self.folder.joinpath(*parts).open("xb") as file:
+            with self.folder.joinpath(*steps).open("xb") as file:
                 for chunk in chunks:
                     self.bytes += len(chunk)
                     if self.bytes > self.max_bytes:
@@ -51,16 +61,17 @@ class Unpacking:
                 "two members have this name, or names that this disk cannot tell apart", name
             ) from error
 
-    def _make(self, parts: list[str], name: str) -> None:
-        for depth in range(1, len(parts) + 1):
-            path = "/".join(parts[:depth])
-            if path not in self._folders:
-                self._count(path, name)
-                self._folders.add(path)
-                try:
-                    self.folder.joinpath(path).mkdir()
-                except (FileExistsError, NotADirectoryError) as error:
-                    raise self.reject("a folder has the name of another member", name) from error
+    def _make(self, steps: list[str], name: str) -> None:
+        for depth in range(1, len(steps) + 1):
+            path = "/".join(steps[:depth])
+            if path in self._folders:
+                continue
+            self._count(path, name)
+            self._folders.add(path)
+            try:
+                self.folder.joinpath(path).mkdir()
+            except (FileExistsError, NotADirectoryError) as error:
+                raise self.reject("a folder has the name of another member", name) from error
 
     def _count(self, path: str, name: str) -> None:
         # Names that differ only in how an accent is coded are one name on some disks.
@@ -71,28 +82,37 @@ class Unpacking:
         if len(self._seen) > self.max_files:
             raise self.reject(f"expected at most {self.max_files} files and folders, got more")
 
-    def _parts(self, name: str) -> list[str]:
-        """Split a name into its parts. Raises :class:`ArchiveError` for one that could lead elsewhere."""
+    def _steps(self, name: str) -> list[str]:
+        """Split a name into folders and file.
+
+        Raises :class:`ArchiveError` for one that could lead elsewhere.
+        """
         if name.startswith("/") or _DRIVE.match(name):
             raise self.reject("expected a relative name, got an absolute one", name)
-        parts = name.split("/")
-        if ".." in parts:
+        steps = name.split("/")
+        if ".." in steps:
             raise self.reject(
                 "expected a name inside the archive, got one that leads out of it ('..')", name
             )
-        if (
-            not name.isprintable()
-            or _ODD & set(name)
-            or any(part in ("", ".") or part != part.strip() for part in parts)
-        ):
+        if not name.isprintable() or _ODD & set(name) or not all(map(_is_plain, steps)):
             raise self.reject(
                 'expected a name of printable characters without \\ : * ? " < > |, got another',
                 name,
             )
-        longest = max(len(part.encode()) for part in parts)
-        if longest > _LONGEST_NAME or len(name.encode()) > _LONGEST_PATH or len(parts) > _DEEPEST:
+        if len(name.encode()) > _MAX_PATH or _is_too_long(steps):
             raise self.reject(
-                f"expected names of at most {_LONGEST_NAME} bytes, at most {_DEEPEST} folders deep",
+                f"expected names of at most {_MAX_NAME} bytes, at most {_MAX_DEPTH} folders deep",
                 name,
             )
-        return parts
+        return steps
+
+
+def _is_too_long(steps: list[str]) -> bool:
+    if len(steps) > _MAX_DEPTH:
+        return True
+    return any(len(step.encode()) > _MAX_NAME for step in steps)
+
+
+def _is_plain(step: str) -> bool:
+    """Whether a step of a path names something; blanks at its ends are lost on some disks."""
+    return step not in ("", ".") and step == step.strip()

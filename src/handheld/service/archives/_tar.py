@@ -1,6 +1,7 @@
 """TAR archives, plain or compressed, read as a stream.
 
-The headers are read here rather than by ``tarfile``, which takes long names and sparse maps of any size into memory.
+The headers are read here rather than by ``tarfile``, which takes long names and sparse maps of any
+size into memory.
 """
 
 import gzip
@@ -17,7 +18,11 @@ from handheld.service.archives._xz import XZReader
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1 << 16
-_LONGEST_HEADER = 1 << 16
+_MAX_HEADER = 1 << 16  # bytes: a path of the longest kind and some records fit many times
+
+# Digits of numbers in a header: as many as a length, and as a size, can need.
+_LENGTH_DIGITS = 7
+_SIZE_DIGITS = 18
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 
 
@@ -47,7 +52,8 @@ def unpack_tar(archive: Path, target: Unpacking) -> None:
 
 class _Tar:
     def __init__(self, stream: IO[bytes], target: Unpacking) -> None:
-        self._stream, self._target = stream, target
+        self._stream = stream
+        self._target = target
         self._name: str | None = None
         self._size: int | None = None
         self._extra = 0
@@ -79,9 +85,9 @@ class _Tar:
     def _header(self, info: tarfile.TarInfo) -> None:
         """Take in what stands before a member whose name or size does not fit its own header."""
         self._extra += 1
-        if not 0 <= info.size <= _LONGEST_HEADER or self._extra > 2 * self._target.max_files + 16:
+        if not 0 <= info.size <= _MAX_HEADER or self._extra > 2 * self._target.max_files + 16:
             raise self._target.reject(
-                f"expected extended headers of at most {_LONGEST_HEADER} bytes, got {info.size}"
+                f"expected extended headers of at most {_MAX_HEADER} bytes, got {info.size}"
             )
         content = b"".join(self._content(info.size))
         if info.type == tarfile.GNUTYPE_LONGNAME:
@@ -92,37 +98,42 @@ class _Tar:
     def _records(self, content: bytes) -> None:
         """Read the records ``length key=value`` of a POSIX header."""
         while content:
-            length = content.partition(b" ")[0]
-            end = int(length) if length.isdigit() and len(length) < 8 else 0
-            key, equals, value = content[len(length) + 1 : end].partition(b"=")
-            if not (len(length) + 3 <= end <= len(content) and equals and value.endswith(b"\n")):
+            digits = content.partition(b" ")[0]
+            is_length = digits.isdigit() and len(digits) <= _LENGTH_DIGITS
+            end = int(digits) if is_length else 0
+            key, equals, value = content[len(digits) + 1 : end].partition(b"=")
+            is_inside = len(digits) + 3 <= end <= len(content)
+            if not (is_inside and equals and value.endswith(b"\n")):
                 raise self._target.reject("expected a TAR archive, got one with a broken header")
-            if key == b"path":
-                self._name = value[:-1].decode()
-            elif key == b"size" and value[:-1].isdigit() and len(value) < 20:
-                self._size = int(value)
-            elif key.startswith(b"GNU.sparse"):
-                raise self._target.reject(
-                    "expected plain files, got a sparse one; pack it again without --sparse"
-                )
+            self._record(key, value[:-1])
             content = content[end:]
 
+    def _record(self, key: bytes, value: bytes) -> None:
+        if key == b"path":
+            self._name = value.decode()
+        elif key == b"size" and value.isdigit() and len(value) <= _SIZE_DIGITS:
+            self._size = int(value)
+        elif key.startswith(b"GNU.sparse"):
+            raise self._target.reject(
+                "expected plain files, got a sparse one; pack it again without --sparse"
+            )
+
     def _content(self, size: int) -> Iterator[bytes]:
-        left = size
-        while left:
-            chunk = self._read(min(left, _CHUNK))
-            left -= len(chunk)
+        remaining = size
+        while remaining:
+            chunk = self._read(min(remaining, _CHUNK))
+            remaining -= len(chunk)
             yield chunk
         self._read(-size % _BLOCK)
 
     def _read(self, size: int) -> bytes:
-        parts = []
+        chunks = []
         while size:
-            part = self._stream.read(size)
-            if not part:
+            chunk = self._stream.read(size)
+            if not chunk:
                 raise self._target.reject(
                     "expected a whole TAR archive, got one that ends in the middle"
                 )
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)

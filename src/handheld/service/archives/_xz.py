@@ -1,4 +1,6 @@
-"""XZ streams within bounded memory: a header may ask for a dictionary of 4 GiB, which ``lzma.open`` would give it."""
+"""XZ streams within bounded memory: a header may ask for a dictionary of 4 GiB, which ``lzma.open``
+would give it.
+"""
 
 import io
 import lzma
@@ -9,7 +11,10 @@ _CHUNK = 1 << 16
 
 
 class XZReader(io.RawIOBase):
-    """The content of an .xz file. ``read`` raises :class:`lzma.LZMAError` for a broken one or one that needs much memory."""
+    """The content of an .xz file.
+
+    ``read`` raises :class:`lzma.LZMAError` for a broken one or one that needs much memory.
+    """
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw

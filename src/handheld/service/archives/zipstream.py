@@ -9,25 +9,32 @@ _CHUNK = 1 << 16
 
 
 class _Sink(io.RawIOBase):
-    """Keeps what was written since it was last taken. That it cannot seek makes zipfile write sizes after the content."""
+    """Keeps what was written since it was last taken.
+
+    That it cannot seek makes zipfile write sizes after the content.
+    """
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._written: list[bytes] = []
 
     def writable(self) -> bool:
         return True
 
+    # The base class takes any buffer; zipfile writes bytes.
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._parts.append(bytes(data))
+        self._written.append(bytes(data))
         return len(data)
 
     def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
+        written = b"".join(self._written)
+        self._written = []
+        return written
 
 
 def stream_zip(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
-    """Give the bytes of an archive of some files, by their names in it, holding one piece in memory at a time."""
+    """Give the bytes of an archive of some files, by their names in it, holding one piece in memory
+    at a time.
+    """
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in files:

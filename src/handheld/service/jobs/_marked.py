@@ -1,7 +1,9 @@
-"""Processes found by a mark in their environment, which children inherit: those of a job, wherever they went.
+"""Processes found by a mark in their environment, which children inherit: those of a job, wherever
+they went.
 
-The job's keeper ends what the job started, but runs as the same user, so the job can end its keeper. What then remains is found
-here, on Linux; what threw its environment away too, by ``_strays``.
+The job's keeper ends what the job started, but runs as the same user, so the job can end its
+keeper. What then remains is found here, on Linux; what threw its environment away too, by
+``_strays``.
 """
 
 import contextlib
@@ -12,49 +14,54 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-_MOST_ROUNDS = 100  # against processes that start others as fast as they are ended
+_MAX_ROUNDS = 100  # against processes that start others as fast as they are ended
 
 
 def marked(mark: str) -> Iterator[Path]:
-    """Yield the folders in ``/proc`` of the processes whose environment, at their start, held ``mark``."""
+    """Yield the folders in ``/proc`` of the processes whose environment, at their start, held
+    ``mark``.
+    """
     processes = Path("/proc")
     if not (processes / "self/environ").exists():  # no Linux
         return
-    wanted = mark.encode()
+    entry = mark.encode()
     for folder in processes.iterdir():
         if not folder.name.isdecimal():
             continue
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+            if entry in (folder / "environ").read_bytes().split(b"\0"):
                 yield folder
 
 
 def end_marked(mark: str) -> None:
     """End the processes with a mark, and those that they start meanwhile."""
-    for _ in range(_MOST_ROUNDS):
-        found = False
+    for _ in range(_MAX_ROUNDS):
+        has_ended_some = False
         for folder in marked(mark):
-            found = True
+            has_ended_some = True
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(folder.name), signal.SIGKILL)
-        if not found:
+        if not has_ended_some:
             return
 
 
 class Use(NamedTuple):
-    """What the processes with a mark use: how many there are, and the bytes of the files without a name that they hold open."""
+    """What the processes with a mark use: how many there are, and the bytes of the files without a
+    name that they hold open.
+    """
 
     processes: int = 0
     unlinked_bytes: int = 0
 
 
 def use_of(mark: str, root: Path) -> Use:
-    """Return what the processes with a mark use; of files those on the disk that ``root`` lies on, each once."""
+    """Return what the processes with a mark use; of files those on the disk that ``root`` lies on,
+    each once.
+    """
     disk = root.stat().st_dev
     sizes: dict[int, int] = {}
-    folders = list(
-        marked(mark)
-    )  # at once: some live for less time than it takes to look through the files of all
+    # At once: some live for less time than it takes to look through the files of all.
+    folders = list(marked(mark))
     for folder in folders:
         with contextlib.suppress(OSError):
             for link in (folder / "fd").iterdir():

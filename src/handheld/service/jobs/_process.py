@@ -1,8 +1,9 @@
 """A job's process, seen from the server.
 
-What runs is a small keeper (``child``), which runs the job in a process below it. Closing the keeper's standard input, as the
-death of this server does too, makes it end every process that the job started, wherever these went. What is left where a job
-ended its keeper is found by a mark in the environment.
+What runs is a small keeper (``child``), which runs the job in a process below it. Closing the
+keeper's standard input, as the death of this server does too, makes it end every process that the
+job started, wherever these went. What is left where a job ended its keeper is found by a mark in
+the environment.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from handheld.service.jobs.kinds import Spec
 from handheld.service.jobs.limits import Limits
 
 _CHUNK = 1 << 16
-_LONGEST_LINE = 1 << 20  # bytes; a report of our own child is far below
+_MAX_LINE = 1 << 20  # bytes; a report of our own child is far below
 _TASKS = 8  # that a process may have on average: libraries start a thread for each core
 _GOODBYE_SECONDS = 5.0  # in which a keeper ends what it keeps
 _STRANGE = "the job's process reports what no job reports"
@@ -38,7 +39,9 @@ _ENVIRONMENT = (
     "VIRTUAL_ENV",
 )
 _PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "HANDHELD_CACHE", "HANDHELD_DATA")
-"""What a job's process gets of the server's environment: it parses strangers' files and must not know the server's secrets."""
+"""What a job's process gets of the server's environment: it parses strangers' files and must not
+know the server's secrets.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,18 @@ class Progress:
 
 
 class JobProcess:
-    """A running job. ``poll`` takes in its reports; after it has ``ended``, ``error`` is None if the job was done."""
+    """A running job.
+
+    ``poll`` takes in its reports; after it has ``ended``, ``error`` is None if the job was done.
+    """
 
     def __init__(
         self, entry: str, folder: Path, spec: Spec, *, limits: Limits, progress: Progress
     ) -> None:
-        # -P: a file called json.py that somebody uploaded must not be imported from the folder that the job works in.
         self._mark = f"HANDHELD_JOB={secrets.token_hex(16)}"
         self._folder = folder
+        # -P: a file called json.py that somebody uploaded must not be imported from the folder that
+        # the job works in.
         command = [sys.executable, "-P", "-m", "handheld.service.jobs.child"]
         self._process = subprocess.Popen(
             command,
@@ -83,17 +90,12 @@ class JobProcess:
 
     def poll(self) -> bool:
         """Take in what the job reported; return whether it has ended."""
-        ended = (
-            self._process.poll() is not None
-        )  # asked first, so that all it said before its end is read below
+        # Asked first, so that all it said before its end is read below.
+        ended = self._process.poll() is not None
         try:
             self._read()
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            RecursionError,
-        ):  # of json, and of what is not shaped as a report
+        # Of json, and of what is not shaped as a report.
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._error = _STRANGE
             ended = True
         if ended:
@@ -130,7 +132,9 @@ class JobProcess:
         return self._process.pid
 
     def use(self) -> Use:
-        """Return how many processes the job has, and what their files without a name take on its disk."""
+        """Return how many processes the job has, and what their files without a name take on its
+        disk.
+        """
         return use_of(self._mark, self._folder)
 
     def _read(self) -> None:
@@ -141,16 +145,15 @@ class JobProcess:
                 *lines, self._buffer = (self._buffer + chunk).split(b"\n")
                 for line in lines:
                     self._take(json.loads(line))
-                if len(self._buffer) > _LONGEST_LINE:
+                if len(self._buffer) > _MAX_LINE:
                     raise ValueError(_STRANGE)
 
     def _take(self, message: dict[str, Any]) -> None:
         if "fraction" in message:
             fraction = float(message["fraction"])
             # A NaN compares false and becomes 0.
-            self.progress = Progress(
-                min(fraction, 1.0) if fraction > 0 else 0.0, str(message["message"])
-            )
+            fraction = min(fraction, 1.0) if fraction > 0 else 0.0
+            self.progress = Progress(fraction, str(message["message"]))
         else:
             self._done = "done" in message
             error = message.get("error")

@@ -1,7 +1,9 @@
-"""Processes that a job left behind although it threw away the mark in its environment and ended its keeper.
+"""Processes that a job left behind although it threw away the mark in its environment and ended its
+keeper.
 
-Linux hands orphans to the nearest ancestor that asked for them: a job's keeper did, and where it is gone, the server did. So
-whatever child of the server is in a session of its own, and is no keeper, once belonged to a job.
+Linux hands orphans to the nearest ancestor that asked for them: a job's keeper did, and where it is
+gone, the server did. So whatever child of the server is in a session of its own, and is no keeper,
+once belonged to a job.
 """
 
 import contextlib
@@ -14,17 +16,22 @@ from pathlib import Path
 
 SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _GET_CHILD_SUBREAPER = 37
-_MOST_ROUNDS = 1000  # against processes that start others as fast as they are ended
+_MAX_ROUNDS = 1000  # against processes that start others as fast as they are ended
 
 
 def adopt_orphans() -> None:
-    """Have the orphans of all descendants become children of this process. A server does so, for it knows its children."""
+    """Have the orphans of all descendants become children of this process.
+
+    A server does so, for it knows its children.
+    """
     prctl(SET_CHILD_SUBREAPER, 1)
 
 
 @contextlib.contextmanager
 def adopting_orphans() -> Iterator[None]:
-    """Adopt for a while: what this process starts afterwards, a database that goes its own way, is no job's."""
+    """Adopt for a while: what this process starts afterwards, a database that goes its own way, is
+    no job's.
+    """
     adopt_orphans()
     try:
         yield
@@ -33,14 +40,16 @@ def adopting_orphans() -> Iterator[None]:
 
 
 def end_strays(keepers: Collection[int]) -> None:
-    """End the orphans that this process adopted, and those that they leave behind. Does nothing where it adopts none.
+    """End the orphans that this process adopted, and those that they leave behind.
+
+    Does nothing where it adopts none.
 
     Args:
         keepers: the ids of the processes that keep jobs which run.
     """
     if not adopts():
         return
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         strays = [child for child in _children() if child not in keepers and _is_elsewhere(child)]
         if not strays:
             return
@@ -75,7 +84,9 @@ def _children() -> Iterator[int]:
 
 
 def _is_elsewhere(child: int) -> bool:
-    """Whether a child is in another session than we are, as what the server starts for itself is not."""
+    """Whether a child is in another session than we are, as what the server starts for itself is
+    not.
+    """
     try:
         return os.getsid(child) != os.getsid(0)
     except ProcessLookupError:

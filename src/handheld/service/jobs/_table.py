@@ -40,8 +40,11 @@ columns = [column for column in jobs.c if column.name != "heartbeat"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """A job as it was when it was read. Times are seconds since the epoch; ``ahead`` counts the jobs before it in the queue."""
+class JobRecord:
+    """A job as it was when it was read.
+
+    Times are seconds since the epoch; ``ahead`` counts the jobs before it in the queue.
+    """
 
     key: str
     kind: str
@@ -65,11 +68,13 @@ class Job:
         """Whether nothing will change any more."""
         return self.state in ENDED
 
-    def at(self, ahead: int) -> "Job":
+    def at(self, ahead: int) -> "JobRecord":
         """Return the job with its place in the queue."""
         return replace(self, ahead=ahead)
 
 
-def as_job(row: sql.Row[Any] | None) -> Job | None:
+def as_job(row: sql.Row[Any] | None) -> JobRecord | None:
     """Return a row of ``columns`` as a job."""
-    return None if row is None else Job(**(dict(row._mapping) | {"spec": json.loads(row.spec)}))
+    return (
+        None if row is None else JobRecord(**(dict(row._mapping) | {"spec": json.loads(row.spec)}))
+    )

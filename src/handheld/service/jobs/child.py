@@ -1,9 +1,11 @@
-"""The processes of one job: ``python -m handheld.service.jobs.child``, started by the server, and the job's own below it.
+"""The processes of one job: ``python -m handheld.service.jobs.child``, started by the server, and
+the job's own below it.
 
-It reads ``{"entry", "folder", "spec", "memory_bytes", "tasks"}`` as one line on standard input, which then stays open for as
-long as the server lives. The job writes a JSON line for each report, and for its end, to what was its standard output. The
-first process is the job's keeper: once the job has ended, or the server is gone, it ends every process that the job started,
-also those that left its session or whose parents have died, and then ends as the job did.
+It reads ``{"entry", "folder", "spec", "memory_bytes", "tasks"}`` as one line on standard input,
+which then stays open for as long as the server lives. The job writes a JSON line for each report,
+and for its end, to what was its standard output. The first process is the job's keeper: once the
+job has ended, or the server is gone, it ends every process that the job started, also those that
+left its session or whose parents have died, and then ends as the job did.
 """
 
 import contextlib
@@ -24,14 +26,21 @@ from handheld.service.jobs._strays import adopt_orphans, prctl
 from handheld.service.jobs._texts import storable
 
 _PAUSE_SECONDS = 0.1
-_NICENESS = 5  # so that the server answers, and the keeper ends a job, beside hundreds of processes that compute
+
+# So that the server answers, and the keeper ends a job, beside hundreds of processes that compute.
+_NICENESS = 5
 _SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _CHILDREN = Path("/proc/thread-self/children")
-"""Linux's list of a process's children. Elsewhere the server ends those in the job's own session."""
+"""Linux's list of a process's children.
+
+Elsewhere the server ends those in the job's own session.
+"""
 
 
 def main() -> None:
-    """Keep the job, and end as it did: with status 0 if it was done, 1 if it failed and said why, or by a signal."""
+    """Keep the job, and end as it did: with status 0 if it was done, 1 if it failed and said why,
+    or by a signal.
+    """
     order = json.loads(sys.stdin.buffer.readline())
     adopt_orphans()  # those of the job become children of this process, not of the system's first
     job = os.fork()
@@ -60,7 +69,8 @@ def _work(order: dict[str, Any]) -> None:
         error = _run(order, say)
     say({"error": error} if error is not None else {"done": True})
     sys.stdout.flush()
-    # The work is done: a thread that the job left behind, or a library's exit handler that hangs, changes nothing.
+    # The work is done: a thread that the job left behind, or a library's exit handler that hangs,
+    # changes nothing.
     os._exit(0 if error is None else 1)
 
 
@@ -69,28 +79,31 @@ def _run(order: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> str | 
     try:
         module, _, name = order["entry"].partition(":")
         function = getattr(importlib.import_module(module), name)
-        function(
-            Path(order["folder"]),
-            order["spec"],
-            lambda f, m: say({"fraction": float(f), "message": storable(str(m))}),
-        )
+        function(Path(order["folder"]), order["spec"], _report_to(say))
     except HandheldError as error:
         traceback.print_exc()
         return storable(str(error))
     except MemoryError:
         traceback.print_exc()
         limit = order["memory_bytes"]
-        return (
-            "the job ran out of memory"
-            + (f" (it may use {limit >> 20} MiB)" if limit else "")
-            + "; try it with less data"
-        )
+        allowed = f" (it may use {limit >> 20} MiB)" if limit else ""
+        return f"the job ran out of memory{allowed}; try it with less data"
     except BaseException as error:
         traceback.print_exc()
         return storable(
-            f"the job failed with an error that it does not explain: {type(error).__name__}: {error}"
+            "the job failed with an error that it does not explain: "
+            f"{type(error).__name__}: {error}"
         )
     return None
+
+
+def _report_to(say: Callable[[dict[str, Any]], None]) -> Callable[[float, str], None]:
+    """Return what a job calls to report, as a message to the server."""
+
+    def report(fraction: float, message: str) -> None:
+        say({"fraction": float(fraction), "message": storable(str(message))})
+
+    return report
 
 
 def _channel(folder: Path) -> Callable[[dict[str, Any]], None]:
@@ -109,9 +122,12 @@ def _channel(folder: Path) -> Callable[[dict[str, Any]], None]:
 
 
 def _wait(job: int) -> int | None:
-    """Return how the job ended, or None at the end of standard input, which comes when the server is gone, however it went."""
+    """Return how the job ended, or None at the end of standard input, which comes when the server
+    is gone, however it went.
+    """
     while True:
-        # Orphans that ended too: each keeps its number until it is waited for, and the machine has 32,768 of them or so.
+        # Orphans that ended too: each keeps its number until it is waited for, and the machine has
+        # 32,768 of them or so.
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             if ended[0] == job:
                 return ended[1]
@@ -139,17 +155,14 @@ def _die_by(number: int) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(number, signal.SIG_DFL) if number not in (
-        signal.SIGKILL,
-        signal.SIGSTOP,
-    ) else None
+    if number not in (signal.SIGKILL, signal.SIGSTOP):  # which cannot be set
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
 def _limit_memory(limit: int | None) -> None:
-    with contextlib.suppress(
-        OSError
-    ):  # where the machine runs out of memory, let it end this process and not the server
+    # Where the machine runs out of memory, let it end this process and not the server.
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     if limit is not None:
         import resource
@@ -158,7 +171,9 @@ def _limit_memory(limit: int | None) -> None:
 
 
 def _limit_tasks(more: int) -> None:
-    """Let the user's processes and threads become so many more than all that run now; Linux does not count those of root."""
+    """Let the user's processes and threads become so many more than all that run now; Linux does
+    not count those of root.
+    """
     with contextlib.suppress(OSError, ValueError):  # no Linux, or fewer are allowed already
         import resource
 
@@ -168,7 +183,9 @@ def _limit_tasks(more: int) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Any:
-    """Wait until no other process works in the folder: one whose server died may take a moment to die too."""
+    """Wait until no other process works in the folder: one whose server died may take a moment to
+    die too.
+    """
     import fcntl  # not at the top: elsewhere than on Unix this room can then be imported at least
 
     with (folder / "lock").open("wb") as file:

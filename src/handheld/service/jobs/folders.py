@@ -1,4 +1,7 @@
-"""The folders of jobs. The name of a job's folder is the hash of its id, so that a listing of the disk gives no access."""
+"""The folders of jobs.
+
+The name of a job's folder is the hash of its id, so that a listing of the disk gives no access.
+"""
 
 import hashlib
 import os
@@ -15,11 +18,14 @@ from handheld.errors import InputError, ServiceError
 
 _ID = re.compile(r"[A-Za-z0-9_-]{32}")
 _KEY = re.compile(r"[0-9a-f]{64}")
-_PARTS = ("upload", "work", "result")
+_SUBFOLDERS = ("upload", "work", "result")
 _BLOCK = 512  # bytes in which st_blocks counts, whatever the file system's own are
 _SMALL = 4096  # bytes that may take no block of their own
+
+# What stays free for the server's own state, its database and log: so many bytes, or such a share
+# of a small disk.
 _RESERVE_BYTES = 100_000_000
-_RESERVE_SHARE = 0.02  # of a small disk
+_RESERVE_SHARE = 0.02
 
 
 def new_id() -> str:
@@ -30,8 +36,8 @@ def new_id() -> str:
 def key_of(job_id: str) -> str:
     """Return the key under which a job is stored.
 
-    Only this hash of the id is kept and compared, so neither a copy of the database nor the time that a look-up takes
-    tells anything about an id.
+    Only this hash of the id is kept and compared, so neither a copy of the database nor the time
+    that a look-up takes tells anything about an id.
     """
     if not _ID.fullmatch(job_id):
         raise InputError("expected the id of a job, got something else")
@@ -40,7 +46,9 @@ def key_of(job_id: str) -> str:
 
 @dataclass(frozen=True)
 class ResultFile:
-    """A file that may be downloaded: its name below ``result``, with slashes, and its size in bytes."""
+    """A file that may be downloaded: its name below ``result``, with slashes, and its size in
+    bytes.
+    """
 
     name: str
     bytes: int
@@ -56,7 +64,8 @@ class Folders:
             (self.root / "jobs").mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise ServiceError(
-                f"{self.root}: cannot be made: {error.strerror}; give a folder that can be written to"
+                f"{self.root}: cannot be made: {error.strerror}; "
+                "give a folder that can be written to"
             ) from error
 
     def of(self, key: str) -> Path:
@@ -69,8 +78,8 @@ class Folders:
         """Make the folder of a new job, with its parts, and return it."""
         folder = self.of(key)
         folder.mkdir(mode=0o700)
-        for part in _PARTS:
-            (folder / part).mkdir()
+        for name in _SUBFOLDERS:
+            (folder / name).mkdir()
         return folder
 
     def remove(self, key: str) -> None:
@@ -78,7 +87,9 @@ class Folders:
         shutil.rmtree(self.of(key), ignore_errors=True)
 
     def make_room(self, key: str, *, everything: bool) -> None:
-        """Remove what a job that has ended worked with, and with ``everything`` its results and its log too."""
+        """Remove what a job that has ended worked with, and with ``everything`` its results and its
+        log too.
+        """
         folder = self.of(key)
         shutil.rmtree(folder / "work", ignore_errors=True)
         if everything:
@@ -86,16 +97,20 @@ class Folders:
             (folder / "log.txt").unlink(missing_ok=True)
 
     def is_nearly_full(self) -> bool:
-        """Whether so little of the disk is free that the server's own state could soon not be written any more."""
+        """Whether so little of the disk is free that the server's own state could soon not be
+        written any more.
+        """
         disk = shutil.disk_usage(self.root)
         return disk.free < min(_RESERVE_BYTES, disk.total * _RESERVE_SHARE)
 
     def bytes_of(self, key: str) -> int:
-        """Return the bytes that a job's files take on the disk, which is less than they say where they have holes."""
-        return sum(
-            min(info.st_size, max(_SMALL, _BLOCK * info.st_blocks))
-            for _, info in _walked(self.of(key))
-        )
+        """Return the bytes that a job's files take on the disk, which is less than they say where
+        they have holes.
+        """
+        total = 0
+        for _, info in _walked(self.of(key)):
+            total += min(info.st_size, max(_SMALL, _BLOCK * info.st_blocks))
+        return total
 
     def results(self, key: str) -> tuple[ResultFile, ...]:
         """Return what a job offers for download, by name; links are left out."""
@@ -105,12 +120,15 @@ class Folders:
         return tuple(sorted(_files(folder), key=lambda file: file.name))
 
     def result(self, key: str, name: str) -> Path:
-        """Return the path of a file to download. Raises :class:`InputError` for a name that is none of the job's results."""
+        """Return the path of a file to download.
+
+        Raises :class:`InputError` for a name that is none of the job's results.
+        """
         folder = self.of(key).resolve() / "result"
-        parts = name.split("/")
-        if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in parts):
+        steps = name.split("/")
+        if "\0" in name or "\\" in name or not {"", ".", ".."}.isdisjoint(steps):
             raise InputError(f"expected the name of a result, got {name[:80]!r}")
-        path = folder.joinpath(*parts)
+        path = folder.joinpath(*steps)
         # A link, wherever in the path it is, makes these differ.
         if path.resolve() != path or not path.is_file():
             raise InputError(f"this job has no result {name[:80]!r}")
@@ -119,15 +137,16 @@ class Folders:
     def remove_orphans(
         self, known: set[str], *, older_than: float, now: float | None = None
     ) -> None:
-        """Remove folders that belong to no job: what an upload left whose server died. Seconds since the epoch."""
+        """Remove folders that belong to no job: what an upload left whose server died.
+
+        Seconds since the epoch.
+        """
         limit = (time.time() if now is None else now) - older_than
         for folder in (self.root / "jobs").iterdir():
+            if folder.name in known or not _KEY.fullmatch(folder.name):
+                continue
             try:
-                if (
-                    _KEY.fullmatch(folder.name)
-                    and folder.name not in known
-                    and folder.stat().st_mtime < limit
-                ):
+                if folder.stat().st_mtime < limit:
                     shutil.rmtree(folder, ignore_errors=True)
             except FileNotFoundError:  # another server did it
                 continue
@@ -151,7 +170,9 @@ def _files(folder: Path) -> Iterator[ResultFile]:
 
 
 def _walked(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Walk the plain files of a folder, which a job may be changing meanwhile, however deep: by descriptors, not by paths."""
+    """Walk the plain files of a folder, which a job may be changing meanwhile, however deep: by
+    descriptors, not by paths.
+    """
     try:
         levels = os.fwalk(folder)
         for parent, _, names, descriptor in levels:

@@ -1,5 +1,6 @@
 """A kind of job: the seam between this room and those that have work to do."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from handheld.errors import InputError
 Spec = dict[str, Any]
 Report = Callable[[float, str], None]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_TEXT_LENGTH = 10_000
+_MAX_TEXT = 10_000  # characters: a long letter
 
 
 def _accept(_upload: Path, spec: Spec) -> Spec:
@@ -19,12 +20,13 @@ def _accept(_upload: Path, spec: Spec) -> Spec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class FormField:
     """One field of a form.
 
-    ``name`` is its key in the spec; ``accept`` are the file name endings of a file field (lower case, such as ``.tar.gz``);
-    ``minimum`` and ``maximum`` bound a number; ``choices`` are the values of a choice. A file arrives as
-    ``upload/NAME + ending``, never under the name that its sender gave it.
+    ``name`` is its key in the spec; ``accept`` are the file name endings of a file field (lower
+    case, such as ``.tar.gz``); ``minimum`` and ``maximum`` bound a number; ``choices`` are the
+    values of a choice. A file arrives as ``upload/NAME + ending``, never under the name that its
+    sender gave it.
     """
 
     name: str
@@ -41,18 +43,22 @@ class Field:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name in ("kind", "token"):
             raise InputError(
-                f"field {self.name!r}: expected a name of a-z, 0-9 and _ that is neither 'kind' nor 'token'"
+                f"field {self.name!r}: expected a name of a-z, 0-9 and _ that is neither 'kind' "
+                "nor 'token'"
             )
         if self.type == "choice" and not self.choices:
             raise InputError(f"field {self.name!r}: a choice needs choices")
 
     def parse(self, text: str) -> Any:
-        """Return what a person entered as a value, None for nothing. Raises :class:`InputError` naming the field."""
+        """Return what a person entered as a value, None for nothing.
+
+        Raises :class:`InputError` naming the field.
+        """
         if self.type == "flag":
             return text.lower() in ("on", "true", "1", "yes")
-        if len(text) > _TEXT_LENGTH:
+        if len(text) > _MAX_TEXT:
             raise InputError(
-                f"{self.label}: expected at most {_TEXT_LENGTH} characters, got {len(text)}"
+                f"{self.label}: expected at most {_MAX_TEXT} characters, got {len(text)}"
             )
         if not text.strip():
             if self.required:
@@ -65,11 +71,15 @@ class Field:
         return self._number(text) if self.type == "number" else text
 
     def file_name(self, sent: str) -> str:
-        """Return the name under which a file is kept. Raises :class:`InputError` for an ending that is not accepted."""
+        """Return the name under which a file is kept.
+
+        Raises :class:`InputError` for an ending that is not accepted.
+        """
         endings = [ending for ending in self.accept if sent.lower().endswith(ending)]
         if self.accept and not endings:
             raise InputError(
-                f"{self.label}: expected a file called *{', *'.join(self.accept)}, got {sent[-80:]!r}"
+                f"{self.label}: expected a file called *{', *'.join(self.accept)}, "
+                f"got {sent[-80:]!r}"
             )
         return self.name + max(endings, key=len, default="")
 
@@ -78,14 +88,13 @@ class Field:
             value = float(text)
         except ValueError:
             raise InputError(f"{self.label}: expected a number, got {text[:80]!r}") from None
-        low, high = self.minimum, self.maximum
-        # Written so that a NaN, which compares false, is outside.
-        if not (
-            value >= (float("-inf") if low is None else low)
-            and value <= (float("inf") if high is None else high)
-        ):
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        # A NaN, which compares false, is outside.
+        if not low <= value <= high:
             raise InputError(
-                f"{self.label}: expected a number from {low} to {high}, got {text[:80]}"
+                f"{self.label}: expected a number from {self.minimum} to {self.maximum}, "
+                f"got {text[:80]}"
             )
         return value
 
@@ -94,17 +103,19 @@ class Field:
 class JobKind:
     """A kind of job that people may submit.
 
-    ``entry`` is ``package.module:function``, called in a process of its own as ``function(folder, spec, report)``: it reads
-    ``folder/upload``, works in ``folder/work``, writes what may be downloaded into ``folder/result``, and calls
-    ``report(fraction, message)`` now and then. It may be killed at any moment and called again with the same folder, so it
-    must go on from what it finds in ``work``. ``check(upload, spec)`` runs in the server before a job is queued, must be quick,
-    must not open an archive, and returns the spec or raises :class:`InputError`; the entry checks the rest.
+    ``entry`` is ``package.module:function``, called in a process of its own as
+    ``function(folder, spec, report)``: it reads ``folder/upload``, works in ``folder/work``, writes
+    what may be downloaded into ``folder/result``, and calls ``report(fraction, message)`` now and
+    then. It may be killed at any moment and called again with the same folder, so it must go on
+    from what it finds in ``work``. ``check(upload, spec)`` runs in the server before a job is
+    queued, must be quick, must not open an archive, and returns the spec or raises
+    :class:`InputError`; the entry checks the rest.
     """
 
     name: str
     title: str
     entry: str
-    fields: Sequence[Field] = ()
+    fields: Sequence[FormField] = ()
     description: str = ""
     check: Callable[[Path, Spec], Spec] = _accept
 
@@ -114,20 +125,22 @@ class JobKind:
         module, colon, function = self.entry.partition(":")
         if not (module and colon and function.isidentifier()):
             raise InputError(
-                f"kind {self.name!r}: expected an entry such as 'package.module:function', got {self.entry!r}"
+                f"kind {self.name!r}: expected an entry such as 'package.module:function', "
+                f"got {self.entry!r}"
             )
 
-    def field(self, name: str) -> Field:
+    def field(self, name: str) -> FormField:
         """Return a field by name. Raises :class:`InputError` if the form has none of that name."""
         for field in self.fields:
             if field.name == name:
                 return field
         raise InputError(
-            f"{self.title}: expected the fields {', '.join(f.name for f in self.fields)}, got {name[:80]!r}"
+            f"{self.title}: expected the fields {', '.join(field.name for field in self.fields)}, "
+            f"got {name[:80]!r}"
         )
 
     def parse(self, values: Mapping[str, str], files: Mapping[str, str]) -> Spec:
-        """Return the spec of a job: the values entered, and for each file its name in ``upload``."""
+        """Return a job's spec: the values entered, and for each file its name in ``upload``."""
         spec: Spec = {}
         for field in self.fields:
             if field.type != "file":

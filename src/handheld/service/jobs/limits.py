@@ -12,14 +12,18 @@ DAY = 86400.0
 class Limits:
     """The limits of a server, each a positive number.
 
-    ``running`` and ``uploads`` count for each server process, the others for all that share a database.
-    ``processes`` are those of one job; it may have eight times as many threads (not counted for root, who may have any number).
-    A job is started again at most ``attempts`` times after its server died under it; each start has ``seconds`` of its own.
-    ``lease_seconds`` is how long a server may be silent before others take its jobs, so clocks of servers must agree within it.
+    ``running`` and ``uploads`` count for each server process, the others for all that share a
+    database. ``processes`` are those of one job; it may have eight times as many threads (not
+    counted for root, who may have any number). A job is started again at most ``attempts`` times
+    after its server died under it; each start has ``seconds`` of its own. ``lease_seconds`` is how
+    long a server may be silent before others take its jobs, so clocks of servers must agree within
+    it.
 
     Examples:
-        ``Limits()``                                      one job at a time, uploads of 2 GB, a day for each job.
-        ``Limits(running=4, memory_bytes=8 * 1024**3)``   four jobs, each of at most 8 GiB of address space.
+        ``Limits()``
+            one job at a time, uploads of 2 GB, a day for each job.
+        ``Limits(running=4, memory_bytes=8 * 1024**3)``
+            four jobs, each of at most 8 GiB of address space.
     """
 
     running: int = 1

@@ -1,5 +1,5 @@
-"""What every long run shares, without torch: its folder with lock and plan, the clock of its stages, what tells one run from
-another, and where a result comes from.
+"""What every long run shares, without torch: its folder with lock and plan, the clock of its
+stages, what tells one run from another, and where a result comes from.
 """
 
 from handheld.training.runs.clock import Progress, StageClock, silent

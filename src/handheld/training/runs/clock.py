@@ -10,7 +10,7 @@ from pathlib import Path
 from handheld.errors import FileError
 from handheld.files import atomic_path
 
-_SAVE_SECONDS = 60.0
+_SAVE_SECONDS = 60.0  # of a stage that takes hours as much is lost when a run is killed
 
 Progress = Callable[[str, float, str], None]
 """Called with a stage's name, the share of it that is done, 0 to 1, and what there is to say."""
@@ -26,7 +26,8 @@ class StageClock:
     Args:
         progress: told of each stage.
         clock: seconds, rising.
-        kept: file in which the seconds outlive the process, so that those of a run that went on are of all its starts.
+        kept: file in which the seconds outlive the process, so that those of a run that went on are
+            of all its starts.
     """
 
     def __init__(
@@ -36,16 +37,23 @@ class StageClock:
         *,
         kept: Path | None = None,
     ):
-        self.progress, self.clock, self.kept = progress, clock, kept
+        self.progress = progress
+        self.clock = clock
+        self.kept = kept
         self.seconds: dict[str, float] = _read(kept) if kept else {}
-        self.stage = self.detail = ""
-        self._begin, self._length = 0.0, 1.0  # of the stage, that steps are counted in
+        self.stage = ""
+        self.detail = ""
+        # The share of the stage that steps are counted in.
+        self._begin = 0.0
+        self._length = 1.0
         self._counted = clock()
 
     @contextmanager
     def of(self, stage: str) -> Iterator[None]:
         """Time what happens inside."""
-        self._counted, self.stage = self.clock(), stage
+        # What passed between two stages belongs to none.
+        self._counted = self.clock()
+        self.stage = stage
         self.progress(stage, 0.0, "")
         try:
             yield
@@ -62,14 +70,19 @@ class StageClock:
             count: of parts.
             detail: what the part is, said with each step.
         """
-        self._begin, self._length, self.detail = number / count, 1 / count, detail
+        self._begin = number / count
+        self._length = 1 / count
+        self.detail = detail
         try:
             yield
         finally:
-            self._begin, self._length, self.detail = 0.0, 1.0, ""
+            self._begin = 0.0
+            self._length = 1.0
+            self.detail = ""
 
     def steps(self, step: int, steps: int, loss: float) -> None:
         """Report a step of training."""
+        # Within a stage too, or the hours of one that was killed would be lost.
         if self.stage and self.clock() - self._counted > _SAVE_SECONDS:
             self._count(self.stage)
         done = self._begin + self._length * step / steps
@@ -90,10 +103,14 @@ class StageClock:
 
 
 def _read(path: Path) -> dict[str, float]:
-    """Return the seconds of earlier starts; none if the file is not there, or is damaged: nothing depends on them."""
+    """Return the seconds of earlier starts.
+
+    None if the file is not there, or is damaged: nothing depends on them.
+    """
     try:
-        found = json.loads(path.read_text("utf-8"))
-        seconds = {str(stage): float(spent) for stage, spent in found.items()}
+        entries = json.loads(path.read_text("utf-8")).items()
+        seconds = {str(stage): float(spent) for stage, spent in entries}
     except (OSError, ValueError, AttributeError, TypeError, ArithmeticError, RecursionError):
         return {}
-    return seconds if all(0 <= spent < math.inf for spent in seconds.values()) else {}
+    are_times = all(0 <= spent < math.inf for spent in seconds.values())
+    return seconds if are_times else {}

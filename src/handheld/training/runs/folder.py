@@ -1,4 +1,4 @@
-"""The folder of a run: one run at a time, its plan, and the state from which a killed run goes on."""
+"""The folder of a run: one run at a time, its plan, and the state to go on from after a kill."""
 
 import json
 import os
@@ -25,6 +25,7 @@ def locked(folder: Path, lock: str) -> Iterator[None]:
     Raises:
         InputError: another run holds it, or it cannot be written.
     """
+    # The system lets go of it when the process ends, however it ends.
     held = FileLock(folder / lock, blocking=False)
     try:
         (folder / lock).parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +40,10 @@ def locked(folder: Path, lock: str) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+_LASTING = ("lock", "plan.json", "candidates.json")
+"""Files of a state that stay when the run is over: who opens the folder again looks at them."""
 
 
 class RunFolder:
@@ -60,7 +65,7 @@ class RunFolder:
     def clear(self) -> None:
         """Drop the state of a run that is over."""
         for path in self.state.glob("*"):
-            if path.name not in ("lock", "plan.json", "candidates.json") and path.is_file():
+            if path.name not in _LASTING and path.is_file():
                 path.unlink()
 
 
@@ -73,7 +78,8 @@ def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterato
         plan: what the run will do, in JSON; a state of another plan is not gone on from.
 
     Raises:
-        InputError: another run uses the folder, it holds the run of another plan or files of no run, or it cannot be written.
+        InputError: another run uses the folder, it holds the run of another plan or files of no
+            run, or it cannot be written.
     """
     run = RunFolder(Path(folder))
     with locked(run.folder, "run/lock"):
@@ -82,45 +88,58 @@ def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterato
 
 
 def _claim(run: RunFolder, plan: dict[str, object]) -> None:
-    """Write the plan, or check that the folder's is the same; a folder without one must be empty, since files are replaced."""
+    """Write the plan, or check that the folder's is the same."""
+    # First: a pipe in the place of a file would be waited for.
     for kept in run.state.iterdir():
         try:
             require_file(kept)
         except OSError as error:
             raise damaged(kept, error) from error
     path = run.file("plan.json")
+    # Compared as text: what JSON makes of a plan is what can be read back.
     text = json.dumps(plan, indent=1, sort_keys=True, default=str)
     if path.exists():
-        if (before := path.read_text("utf-8", errors="replace")) != text:
-            changed = _changed(before, plan)
-            raise InputError(
-                f"{run.folder} holds a run with other settings ({changed}): name another folder, or delete that one"
-            )
+        _check_plan(run, path.read_text("utf-8", errors="replace"), text)
         return
-    if others := sorted(
-        one.name
-        for one in run.folder.iterdir()
-        if one != run.state and not one.name.startswith(".")
-    ):
+    # Files are replaced, so those of others must not be there.
+    if others := sorted(filter(_is_visible, _names_beside(run))):
         raise InputError(
-            f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, or is not there"
+            f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, "
+            "or is not there"
         )
     with atomic_path(path) as temporary:
         temporary.write_text(text)
 
 
-def _changed(before: str, plan: dict[str, object]) -> str:
+def _names_beside(run: RunFolder) -> Iterator[str]:
+    """Yield the names of what a folder holds besides the run's state."""
+    for path in run.folder.iterdir():
+        if path != run.state:
+            yield path.name
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".")
+
+
+def _check_plan(run: RunFolder, before: str, now: str) -> None:
+    if before == now:
+        return
+    raise InputError(
+        f"{run.folder} holds a run with other settings ({_changed(before, now)}): name another "
+        "folder, or delete that one"
+    )
+
+
+def _changed(before: str, now: str) -> str:
+    """Return which entries differ between two plans in JSON."""
+    new = json.loads(now)
     try:
         old = json.loads(before)
-        new = json.loads(json.dumps(plan, default=str))
-        return (
-            ", ".join(
-                sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-            )
-            or "its plan"
-        )
+        changed = [key for key in old.keys() | new.keys() if old.get(key) != new.get(key)]
     except (ValueError, AttributeError):
         return "its plan cannot be read"
+    return ", ".join(sorted(changed)) or "its plan"
 
 
 def read_kept(path: Path) -> Any:
@@ -134,5 +153,6 @@ def read_kept(path: Path) -> Any:
 def damaged(path: Path, error: Exception) -> InputError:
     """Return what to say of a file from which a run cannot go on."""
     return InputError(
-        f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again ({error})"
+        f"{path} is damaged, so the run cannot go on: delete {path.parent.parent} to begin again "
+        f"({error})"
     )

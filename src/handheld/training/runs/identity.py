@@ -26,10 +26,11 @@ ABOUT = "about"
 """Key of numbers that are compared up to rounding: other processors add up in another order."""
 
 _CHUNK = 1 << 22  # bytes that are hashed at a time, so that no array is copied whole
-_TOLERANCE = 1e-3
+_TOLERANCE = 1e-3  # of such numbers: far above rounding, far below what other data gives
+_MAX_SHOWN = 60  # letters of a value in a message
 
 
-def canonical(value: Any, where: str) -> Plain:
+def canonical(value: Any, location: str) -> Plain:
     """Return a value as plain ones that tell it from any other of its kind.
 
     A class of one's own is a dataclass, whose fields but those with ``compare=False`` count, or has
@@ -38,64 +39,79 @@ def canonical(value: Any, where: str) -> Plain:
 
     Args:
         value: of any of these, or a container of them.
-        where: it stands, for the message.
+        location: where it stands, for the message.
 
     Raises:
         InputError: a value that cannot be told from others; it says what to do.
     """
-    plain, result = _plain(value)
-    if plain:
+    is_plain, result = _plain(value)
+    if is_plain:
         return result
     if isinstance(value, np.ndarray):
         return {"array": array_digest(value), "shape": list(value.shape), "dtype": value.dtype.str}
-    if isinstance(value, Mapping):
-        pairs = ((str(key), canonical(one, f"{where}.{key}")) for key, one in value.items())
-        return dict(sorted(pairs))
-    if isinstance(value, list | tuple):
-        return [canonical(one, f"{where}[{number}]") for number, one in enumerate(value)]
-    if isinstance(value, set | frozenset):
-        return sorted((canonical(one, where) for one in value), key=repr)
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        return _container(value, location)
     if isinstance(value, type | BuiltinFunctionType):
         return name_of(value)
     if isinstance(value, FunctionType | MethodType | partial):
-        return _function(value, where)
-    return _instance(value, where)
+        return _function(value, location)
+    return _instance(value, location)
+
+
+def _container(value: Any, location: str) -> Plain:
+    if isinstance(value, Mapping):
+        entries = {}
+        for key, entry in value.items():
+            entries[str(key)] = canonical(entry, f"{location}.{key}")
+        return dict(sorted(entries.items()))
+    if isinstance(value, list | tuple):
+        return [canonical(entry, f"{location}[{index}]") for index, entry in enumerate(value)]
+    # A set has no order of its own, so it gets one.
+    return sorted((canonical(entry, location) for entry in value), key=repr)
 
 
 def array_digest(array: NDArray[Any]) -> str:
     """Return the SHA-256 of an array's numbers, read in chunks: of a memory map too."""
     if array.dtype.hasobject:
         raise InputError(f"expected an array of numbers, got {array.dtype}")
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     rows = array.reshape(1) if array.ndim == 0 else array
     step = max(1, _CHUNK // max(1, rows[:1].nbytes))
     for start in range(0, len(rows), step):
         chunk = np.ascontiguousarray(rows[start : start + step])
-        found.update(chunk.view(np.uint8).reshape(-1).data if chunk.size else b"")
-    return found.hexdigest()
+        if chunk.size:  # of none there are no bytes to look at
+            hasher.update(chunk.view(np.uint8).reshape(-1).data)
+    return hasher.hexdigest()
 
 
 def values_digest(*values: object) -> str:
-    """Return 16 hexadecimal digits that stand for values, by their ``repr``: numbers, texts, and dataclasses of them."""
+    """Return 16 hexadecimal digits that stand for values, by their ``repr``.
+
+    Values are numbers, texts, and dataclasses of them.
+    """
     return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def differences(before: Plain, now: Plain, where: str = "") -> Iterator[str]:
+def differences(before: Plain, now: Plain, location: str = "") -> Iterator[str]:
     """Yield where two values differ, such as ``plan.seed was 0, is 1 now``."""
     if isinstance(before, dict) and isinstance(now, dict):
-        for key in [*before, *(key for key in now if key not in before)]:
-            inner = f"{where}.{key}".lstrip(".")
-            if key == ABOUT and _near(before.get(key), now.get(key)):
-                continue
-            if key not in before or key not in now:
-                yield f"{inner} is there {'now' if key in now else 'no more'}"
-                continue
-            yield from differences(before[key], now[key], inner)
+        yield from _entry_differences(before, now, location)
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for number, (one, other) in enumerate(zip(before, now, strict=True)):
-            yield from differences(one, other, f"{where}[{number}]")
+        for index, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from differences(old, new, f"{location}[{index}]")
     elif before != now:
-        yield f"{where} was {_short(before)}, is {_short(now)} now"
+        yield f"{location} was {_short(before)}, is {_short(now)} now"
+
+
+def _entry_differences(before: dict[str, Any], now: dict[str, Any], location: str) -> Iterator[str]:
+    for key in dict.fromkeys([*before, *now]):
+        inner = f"{location}.{key}".lstrip(".")
+        if key == ABOUT and _near(before.get(key), now.get(key)):
+            continue
+        if key in before and key in now:
+            yield from differences(before[key], now[key], inner)
+        else:
+            yield f"{inner} is there {'now' if key in now else 'no more'}"
 
 
 def name_of(value: Any) -> str:
@@ -127,46 +143,46 @@ def _number(value: float) -> int | float | str:
     return int(value) if value.is_integer() else value
 
 
-def _instance(value: Any, where: str) -> Plain:
-    described: dict[str, Any] = {"class": name_of(type(value))}
+def _instance(value: Any, location: str) -> Plain:
+    class_name = name_of(type(value))
     for method in ("fingerprint", "config"):
-        tell: Callable[[], Any] | None = getattr(value, method, None)
-        if callable(tell):
-            return described | {"values": canonical(tell(), f"{where}.{method}()")}
-    if is_dataclass(value):
-        compared = [one.name for one in fields(value) if one.compare]
-        if hidden := _hidden(value):
-            raise InputError(
-                f"{where}: {name_of(type(value))} has {hidden[0]!r}, which is no field of its dataclass, "
-                "so a kept run could not tell one from another: put @dataclass on the class, "
-                "or give it a method fingerprint()"
-            )
-        values = {name: canonical(getattr(value, name), f"{where}.{name}") for name in compared}
-        return described | {"values": values}
-    raise InputError(
-        f"{where}: a kept run could not tell one {name_of(type(value))} from another: "
-        "make it a dataclass, or give it a method fingerprint() that returns its plain values"
-    )
+        describe: Callable[[], Any] | None = getattr(value, method, None)
+        if callable(describe):
+            values = canonical(describe(), f"{location}.{method}()")
+            return {"class": class_name, "values": values}
+    if not is_dataclass(value):
+        raise InputError(
+            f"{location}: a kept run could not tell one {class_name} from another: make it a "
+            "dataclass, or give it a method fingerprint() that returns its plain values"
+        )
+    if hidden := _hidden(value):
+        raise InputError(
+            f"{location}: {class_name} has {hidden[0]!r}, which is no field of its dataclass, so a "
+            "kept run could not tell one from another: put @dataclass on the class, or give it a "
+            "method fingerprint()"
+        )
+    compared = [field.name for field in fields(value) if field.compare]
+    entries = {name: canonical(getattr(value, name), f"{location}.{name}") for name in compared}
+    return {"class": class_name, "values": entries}
 
 
 def _hidden(value: Any) -> list[str]:
     """Return what an instance holds besides its fields: a subclass left out ``@dataclass``."""
     if "__dataclass_fields__" in vars(type(value)):
         return []
-    known = {one.name for one in fields(value)}
+    known = {field.name for field in fields(value)}
     return sorted(name for name in getattr(value, "__dict__", {}) if name not in known)
 
 
-def _function(value: Any, where: str) -> Plain:
+def _function(value: Any, location: str) -> Plain:
     if isinstance(value, partial):
-        inner = canonical(value.func, where)
         return {
-            "partial": inner,
-            "args": canonical([*value.args], where),
-            "keywords": canonical(value.keywords, where),
+            "partial": canonical(value.func, location),
+            "args": canonical([*value.args], location),
+            "keywords": canonical(value.keywords, location),
         }
     if isinstance(value, MethodType):
-        return {"method": name_of(value), "of": canonical(value.__self__, where)}
+        return {"method": name_of(value), "of": canonical(value.__self__, location)}
     name = name_of(value)
     if "<" not in name:
         return name
@@ -175,19 +191,22 @@ def _function(value: Any, where: str) -> Plain:
     return {
         "function": name,
         "code": hashlib.sha256(repr(_code(value.__code__)).encode()).hexdigest(),
-        "closure": canonical(cells, where),
-        "defaults": canonical([*(value.__defaults__ or ())], where),
+        "closure": canonical(cells, location),
+        "defaults": canonical([*(value.__defaults__ or ())], location),
     }
 
 
 def _code(code: CodeType) -> tuple[Any, ...]:
-    constants = tuple(
-        _code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts
-    )
-    return code.co_code, constants, code.co_names
+    return code.co_code, tuple(map(_constant, code.co_consts)), code.co_names
+
+
+def _constant(value: Any) -> Any:
+    """Return a constant of a function as what stays the same: the repr of code has an address."""
+    return _code(value) if isinstance(value, CodeType) else repr(value)
 
 
 def _near(before: Plain, now: Plain) -> bool:
+    """Whether two lists of numbers are the same up to rounding."""
     if not (isinstance(before, list) and isinstance(now, list) and len(before) == len(now)):
         return before == now
     old = np.array(before, float)
@@ -198,4 +217,4 @@ def _near(before: Plain, now: Plain) -> bool:
 
 def _short(value: Plain) -> str:
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."

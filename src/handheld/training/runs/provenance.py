@@ -15,7 +15,18 @@ def made_by(command: str) -> str:
 
 
 def provenance(*distributions: str) -> dict[str, Any]:
-    """Return when and where a run ends: ``created`` (UTC), ``machine``, and ``versions`` of ours and of ``distributions``."""
+    """Return when and where a run ends.
+
+    Args:
+        distributions: whose versions are told beside ours.
+
+    Returns:
+        ``created`` (UTC), ``machine`` and ``versions``.
+    """
+    # Of what computes the result: another version may give another one.
+    versions = {"handheld": handheld.__version__}
+    for name in distributions:
+        versions[name] = version(name)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
@@ -23,8 +34,5 @@ def provenance(*distributions: str) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "system": platform.system(),
         },
-        "versions": {
-            "handheld": handheld.__version__,
-            **{name: version(name) for name in distributions},
-        },
+        "versions": versions,
     }

@@ -29,30 +29,35 @@ class TimedPicture(NamedTuple):
 
 
 def decode(content: bytes, name: str = "picture") -> Picture:
-    """Return an encoded picture as (height, width, 3) uint8 RGB, turned upright as its EXIF orientation says.
+    """Return an encoded picture as (height, width, 3) uint8 RGB, turned upright as its EXIF
+    orientation says.
 
-    16-bit numbers are scaled to 8, and so are fractions in [0, 1]; what is see-through is laid on white. Of an animation it
-    is the first picture.
+    16-bit numbers are scaled to 8, and so are fractions in [0, 1]; what is see-through is laid on
+    white. Of an animation it is the first picture.
 
     Args:
         content: of a file in one of ``FORMATS``.
         name: for messages.
 
     Raises:
-        MediaError: no picture, one of another format, a truncated one, one of more than ``MAX_PIXELS``, or one whose numbers
-            have no known range; the message says which.
+        MediaError: no picture, one of another format, a truncated one, one of more than
+            ``MAX_PIXELS``, or one whose numbers have no known range; the message says which.
     """
     with _opened(io.BytesIO(content), name) as opened:
         return to_rgb(_loaded(opened, name), name)
 
 
 def decode_animation(content: bytes, name: str = "animation") -> Iterator[TimedPicture]:
-    """Yield the pictures of an animated file (WebP, GIF, APNG), or the only one of any other. Raises as :func:`decode`."""
+    """Yield the pictures of an animated file (WebP, GIF, APNG), or the only one of any other.
+
+    Raises as :func:`decode`.
+    """
     with _opened(io.BytesIO(content), name) as opened:
         try:
             for picture in ImageSequence.Iterator(opened):
                 array = to_rgb(_loaded(picture, name), name)
-                # Known once the pixels are; 100 is what browsers take where a file says 0 or nothing.
+                # Known once the pixels are; 100 is what browsers take where a file says 0 or
+                # nothing.
                 milliseconds = float(picture.info.get("duration") or 100)
                 yield TimedPicture(array, milliseconds / 1000)
         except (*_BROKEN, EOFError) as error:
@@ -60,7 +65,8 @@ def decode_animation(content: bytes, name: str = "animation") -> Iterator[TimedP
 
 
 def size_of(path: str | os.PathLike[str], name: str = "") -> tuple[int, int]:
-    """Return (height, width) of a picture file from its first bytes, before a turn that its header may ask for.
+    """Return (height, width) of a picture file from its first bytes, before a turn that its header
+    may ask for.
 
     Args:
         path: of the file.
@@ -72,9 +78,8 @@ def size_of(path: str | os.PathLike[str], name: str = "") -> tuple[int, int]:
     """
     name = name or os.fspath(path)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", Image.DecompressionBombWarning
-        )  # MAX_PIXELS is the limit here
+        # MAX_PIXELS is the limit here.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
             with Path(path).open("rb") as file, _opened(file, name) as opened:
                 width, height = opened.size
@@ -88,11 +93,10 @@ def _opened(file: BinaryIO, name: str) -> Any:
         opened = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:  # its own text holds an address in memory
         raise MediaError(
-            f"{name}: expected a picture ({', '.join(FORMATS)}), got {_what(file)}"
+            f"{name}: expected a picture ({', '.join(FORMATS)}), got {_described(file)}"
         ) from None
-    except (
-        Image.DecompressionBombError
-    ) as error:  # of twice as many pixels as Pillow warns of, more than MAX_PIXELS
+    # Of twice as many pixels as Pillow warns of, more than MAX_PIXELS.
+    except Image.DecompressionBombError as error:
         raise TooManyPixelsError(f"{name}: cannot be read as a picture: {error}") from error
     except (*_BROKEN, Image.DecompressionBombWarning) as error:
         raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
@@ -114,7 +118,9 @@ def _loaded(picture: Any, name: str) -> Any:
         raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
 
 
-def _what(file: BinaryIO) -> str:
+def _described(file: BinaryIO) -> str:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    return f"{size} bytes that begin with {file.read(8)!r}" if size else "an empty file"
+    if not size:
+        return "an empty file"
+    return f"{size} bytes that begin with {file.read(8)!r}"

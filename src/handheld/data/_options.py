@@ -8,34 +8,37 @@ from handheld.data._checks import is_real, require_flag, require_names, require_
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 
-FIRST, LAST = "first", "last"
-_MOST_PIXELS = (
-    1 << 26
-)  # of a size that is asked for: 8192 x 8192; a slip of the keyboard would fill the memory
+# What ``channels`` may be.
+FIRST = "first"
+LAST = "last"
+
+# 8192 x 8192, of a size that is asked for: a slip of the keyboard would fill the memory.
+_MAX_PIXELS = 1 << 26
 
 
 class RawSplits(NamedTuple):
-    """What was found on disk.
+    """Splits as they lie on disk.
 
     Attributes:
-        parts: split name (train, valid or test) -> data.
+        data: split name (train, valid or test) -> data.
         skipped: what was left out.
         notes: what somebody should know of it.
     """
 
-    parts: Mapping[str, Dataset]
+    data: Mapping[str, Dataset]
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Reading:
+class LoadOptions:
     """Options of ``load``; each counts for some forms of data, and is refused for others.
 
     Attributes:
         size: (height, width) to bring pictures of files to.
         grey: whether pictures of files become grey, one channel.
-        channels: which axis of an array's pictures has the channels, "first" or "last"; None: seen by their numbers.
+        channels: which axis of an array's pictures has the channels, "first" or "last"; None: seen
+            by their numbers.
         white: the number that is white in arrays; None: seen by their type and largest number.
         label_column, text_columns: of tables and saved data sets; see ``read_table``.
     """
@@ -55,22 +58,35 @@ class Reading:
         require_names("text_columns", self.text_columns)
         if self.channels not in (None, FIRST, LAST):
             raise InputError(f"channels: expected {FIRST!r} or {LAST!r}, got {self.channels!r}")
-        if self.white is not None and not (is_real(self.white) and 0 < self.white < float("inf")):
+        if self.white is not None and not _is_positive(self.white):
             raise InputError(f"white: expected a number above 0, got {self.white!r}")
 
-    def require(self, where: str, kind: str, *known: str) -> None:
-        """Raise :class:`InputError` for an option that was given and means nothing for this kind of data."""
+    def require(self, location: str, form: str, *known: str) -> None:
+        """Raise :class:`InputError` for an option that means nothing for this form of data.
+
+        Args:
+            location: of messages: the file or folder.
+            form: of the data, in words.
+            known: options that mean something for it.
+        """
         for field in fields(self):
-            if getattr(self, field.name) != field.default and field.name not in known:
-                raise InputError(f"{where}: {field.name} says nothing of {kind}: leave it out")
+            # Not "is not None": some defaults are False or empty.
+            is_set = getattr(self, field.name) != field.default
+            if is_set and field.name not in known:
+                raise InputError(f"{location}: {field.name} says nothing of {form}: leave it out")
+
+
+def _is_positive(value: Any) -> bool:
+    return is_real(value) and 0 < value < float("inf")
 
 
 def _check_size(size: Any) -> None:
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise InputError(f"size: expected (height, width), got {size!r}")
     for length in size:
-        require_whole("size", length, least=1)
-    if size[0] * size[1] > _MOST_PIXELS:
+        require_whole("size", length, minimum=1)
+    height, width = size
+    if height * width > _MAX_PIXELS:
         raise InputError(
-            f"size: {size[0]:,} x {size[1]:,} is more than {_MOST_PIXELS:,} pixels a picture: give less"
+            f"size: {height:,} x {width:,} is more than {_MAX_PIXELS:,} pixels a picture: give less"
         )

@@ -1,13 +1,13 @@
 """What the application answers at each address."""
 
 from handheld.errors import BusyError, HandheldError, InputError, MissingDependencyError
-from handheld.service._context import Context
+from handheld.service._context import ServiceContext
 from handheld.service._downloads import download, download_all
 from handheld.service._events import events
 from handheld.service._form import UploadError
 from handheld.service._pages import Pages, wants_page
 from handheld.service._submit import submit
-from handheld.service.jobs._table import Job
+from handheld.service.jobs._table import JobRecord
 
 try:
     from sqlalchemy.exc import SQLAlchemyError
@@ -18,18 +18,18 @@ except ImportError as error:
     raise MissingDependencyError("starlette", "server", "a server") from error
 
 
-class Answers:
-    def __init__(self, context: Context) -> None:
+class ServiceEndpoints:
+    """A method for each address, and for each kind of error."""
+
+    def __init__(self, context: ServiceContext) -> None:
         self.context = context
         self.pages = Pages(context.title)
 
     def index(self, _request: Request) -> Response:
         kinds = tuple(self.context.kinds.values())
-        return (
-            self._form(kinds[0].name)
-            if len(kinds) == 1
-            else self.pages.page("index.html", kinds=kinds)
-        )
+        if len(kinds) == 1:
+            return self._form(kinds[0].name)
+        return self.pages.page("index.html", kinds=kinds)
 
     def form(self, request: Request) -> Response:
         return self._form(request.path_params["kind"])
@@ -37,9 +37,11 @@ class Answers:
     def _form(self, name: str) -> Response:
         if name not in self.context.kinds:
             raise HTTPException(404, "there is no such kind of job here")
-        limits, wants_token = self.context.limits, self.context.token is not None
         return self.pages.page(
-            "form.html", kind=self.context.kinds[name], limits=limits, wants_token=wants_token
+            "form.html",
+            kind=self.context.kinds[name],
+            limits=self.context.limits,
+            wants_token=self.context.token is not None,
         )
 
     async def submit(self, request: Request) -> Response:
@@ -54,8 +56,9 @@ class Answers:
         described = self.context.describe(job_id, job)
         if not wants_page(request):
             return JSONResponse(described)
-        kind = self.context.kinds.get(job.kind)
-        title = kind.title if kind else job.kind
+        # A server may have been started again without this kind.
+        job_kind = self.context.kinds.get(job.kind)
+        title = job_kind.title if job_kind else job.kind
         return self.pages.page(
             "job.html", job=job, title=title, address=f"/jobs/{job_id}", **described
         )
@@ -86,22 +89,19 @@ class Answers:
         return download_all(self.context.folders, self._ended(request))
 
     def health(self, _request: Request) -> Response:
-        self.context.queue.get("")
-        healthy = self.context.worker.alive
-        return JSONResponse(
-            {"status": "ok" if healthy else "the worker stands still"}, 200 if healthy else 503
-        )
+        self.context.queue.get("")  # raises where the database does not answer
+        if not self.context.worker.alive:
+            return JSONResponse({"status": "the worker stands still"}, 503)
+        return JSONResponse({"status": "ok"}, 200)
 
     def refuse(self, request: Request, error: HandheldError) -> Response:
         if isinstance(error, BusyError):
             return self.pages.problem(request, 503, str(error), {"Retry-After": "60"})
-        status = (
-            error.status
-            if isinstance(error, UploadError)
-            else 422
-            if isinstance(error, InputError)
-            else 500
-        )
+        status = 500
+        if isinstance(error, UploadError):
+            status = error.status
+        elif isinstance(error, InputError):
+            status = 422
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
         return self.pages.problem(request, status, str(error), headers)
 
@@ -116,7 +116,7 @@ class Answers:
             {"Retry-After": "10"},
         )
 
-    def _find(self, request: Request) -> tuple[str, Job]:
+    def _find(self, request: Request) -> tuple[str, JobRecord]:
         job_id = request.path_params["id"]
         try:
             job = self.context.find(job_id)
@@ -125,11 +125,12 @@ class Answers:
         if job is None:
             raise HTTPException(
                 404,
-                "there is no such job here; it may have been removed after the days that jobs are kept",
+                "there is no such job here; it may have been removed after the days that jobs are "
+                "kept",
             )
         return job_id, job
 
-    def _ended(self, request: Request) -> Job:
+    def _ended(self, request: Request) -> JobRecord:
         job = self._find(request)[1]
         if not job.ended:
             raise HTTPException(409, "this job has not ended; its files can be downloaded then")

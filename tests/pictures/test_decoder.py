@@ -164,7 +164,7 @@ def test_postscript_in_disguise_starts_no_other_program(tmp_path, monkeypatch):
 
 
 def test_more_pixels_than_memory_is_for_are_refused_unread(monkeypatch):
-    monkeypatch.setattr("handheld.pictures.reading.MAX_PIXELS", 11)
+    monkeypatch.setattr("handheld.pictures.decoder.MAX_PIXELS", 11)
     with pytest.raises(TooManyPixelsError, match=r"has 4 x 3 pixels; expected at most 11 in all"):
         decode(DEEP["16-bit PNG"])
     assert MAX_PIXELS >= 108_000_000  # today's phones

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep output, logs and warnings of the code inside to itself, native code's too; what is raised comes through."""
+    """Drop output, logs and warnings of the code inside, native code's too.
+
+    What is raised comes through.
+    """
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -29,7 +32,10 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _native_errors_dropped() -> Iterator[None]:
-    """Point the process's standard error elsewhere: the converter's C++ writes to it whatever Python says."""
+    """Point the process's standard error elsewhere.
+
+    The converter's C++ writes to it whatever Python says.
+    """
     if sys.__stderr__ is not None:
         sys.__stderr__.flush()
     try:

@@ -1,0 +1,258 @@
+"""The one file that knows the converter, litert-torch."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from handheld.compile._flatbuffer import renamed
+from handheld.compile._inputs import Array
+from handheld.compile._names import layers_of, tensor_names
+from handheld.compile._silence import quiet
+from handheld.errors import CompileError, MissingDependencyError
+
+try:
+    import torch
+    from torch.utils._pytree import tree_leaves, tree_leaves_with_path
+except ImportError as error:
+    raise MissingDependencyError("torch", "torch", "compiling a network") from error
+
+# How torch and the converter call an operator that has no counterpart in the format.
+_MISSING_OPERATOR = re.compile(r"(?:Lowering not found: |torch\.ops\.)(\w+\.\w+)")
+
+
+class FlatModule(torch.nn.Module):
+    """A module that takes tensors one by one and gives a tuple of tensors.
+
+    Args:
+        module: to wrap, whose inputs and outputs may be in any structure.
+        names: of its arguments where it takes them by name; else they go by position.
+    """
+
+    def __init__(self, module: torch.nn.Module, names: tuple[str, ...] = ()):
+        super().__init__()
+        self.module = module
+        self._names = names
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the tensors of what the module gives, in its own order."""
+        result = _call_by_name(self.module, self._names, inputs)
+        return tuple(leaf for leaf in tree_leaves(result) if leaf is not None)
+
+
+class _RowsLinear(torch.nn.Linear):
+    """A dense layer that reads inputs of more than three axes as rows.
+
+    Of others the converter makes what it then refuses.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        """Return what the layer gives."""
+        if input.dim() <= 3:
+            return super().forward(input)
+        rows = super().forward(input.flatten(0, -2))
+        return rows.reshape(*input.shape[:-1], self.out_features)
+
+
+def by_rows(network: torch.nn.Module) -> torch.nn.Module:
+    """Let the dense layers of a network, changed in place, read rows."""
+    for layer in network.modules():
+        # Another class and not another layer: names and hooks stay as they are.
+        if type(layer) is torch.nn.Linear:
+            layer.__class__ = _RowsLinear
+    return network
+
+
+def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
+    """Return the float32 ``.tflite`` file of a module.
+
+    Pictures are channels last in it, and tensors are named after the module's layers.
+
+    Raises :class:`CompileError`.
+    """
+    _check_type(module, inputs)
+    outputs = run(module, inputs)
+    for number, output in enumerate(outputs):
+        if not np.isfinite(output).all():
+            raise CompileError(
+                f"output {number} of the module is not finite on the example: are its weights?"
+            )
+    # Late: it takes seconds to import, and faults of the module are told before.
+    converter = _converter()
+    network = _channels_last(converter, module, inputs, outputs)
+    # What stands before a layer's name once the module is inside of others.
+    prefix = "" if network is module else "wrapped."
+    layers_owner = module
+    if isinstance(module, FlatModule):
+        prefix += "module."
+        layers_owner = module.module
+    tensors = tuple(_to_last(torch.from_numpy(np.array(array))) for array in inputs)
+    # Exported here too, though the converter does so itself: layers are named by it, and most
+    # faults of a module show here.
+    exported = _export(network, tensors)
+    with quiet():
+        try:
+            model = converter.convert(network, tensors)
+        except Exception as error:
+            raise CompileError(_explain(error, exported, prefix)) from error
+        content = bytes(model.model_content())
+    layers = layers_of(layers_owner, exported, prefix)
+    return renamed(content, lambda graph: tensor_names(graph, layers))
+
+
+def call(module: torch.nn.Module, inputs: tuple[Array, ...], names: tuple[str, ...] = ()) -> Any:
+    """Return what a module gives, in its own structure.
+
+    Raises :class:`CompileError` if it raises.
+    """
+    # Copies: a module may write into its inputs.
+    tensors = tuple(torch.from_numpy(np.array(array)) for array in inputs)
+    try:
+        with torch.inference_mode():
+            return _call_by_name(module, names, tensors)
+    except Exception as error:
+        raise CompileError(
+            f"the module fails on its inputs: {type(error).__name__}: {error}"
+        ) from error
+
+
+def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return what a module gives, as arrays.
+
+    Raises :class:`CompileError` if it raises, or gives no tensors.
+    """
+    result = call(module, inputs)
+    leaves = [leaf for leaf in tree_leaves(result) if leaf is not None]
+    for leaf in leaves:
+        if not isinstance(leaf, torch.Tensor):
+            raise CompileError(
+                "expected a module that returns tensors, alone or in tuples and dictionaries, "
+                f"got {type(leaf).__name__}"
+            )
+    if not leaves:
+        raise CompileError(
+            f"expected a module that returns tensors, got {type(result).__name__} without any"
+        )
+    return tuple(leaf.numpy() for leaf in leaves)
+
+
+def is_flat(result: Any) -> bool:
+    """Whether a module gave a tensor or a plain tuple of them."""
+    values = result if type(result) in (tuple, list) else (result,)
+    return all(isinstance(value, torch.Tensor) for value in values)
+
+
+def output_names(result: Any) -> tuple[str, ...]:
+    """Return what a module calls its outputs, ``boxes`` or ``hidden.0``.
+
+    It is () where it gave them without names of their own.
+    """
+    if not isinstance(result, Mapping):
+        return ()
+    names = []
+    for path, leaf in tree_leaves_with_path(result):
+        if leaf is not None:
+            names.append(".".join(map(_key_name, path)))
+    # Two of one name, as 1 and "1" are, could not be told apart in a file.
+    return tuple(names) if len(set(names)) == len(names) else ()
+
+
+def _key_name(key: Any) -> str:
+    """Return a step of a path: a dictionary's key, a position, or a field's name."""
+    return next(str(getattr(key, name)) for name in ("key", "idx", "name") if hasattr(key, name))
+
+
+def _call_by_name(
+    module: torch.nn.Module, names: tuple[str, ...], inputs: tuple[torch.Tensor, ...]
+) -> Any:
+    if not names:
+        return module(*inputs)
+    return module(**dict(zip(names, inputs, strict=True)))
+
+
+def _check_type(module: torch.nn.Module, inputs: tuple[Array, ...]) -> None:
+    state = module.state_dict()
+    doubles = [name for name, tensor in state.items() if tensor.dtype == torch.float64]
+    culprits = [repr(name.removeprefix("module.")) for name in doubles]
+    if any(array.dtype == np.float64 for array in inputs):
+        culprits.append("an input")
+    if culprits:
+        raise CompileError(
+            f"{culprits[0]} is float64, in which devices do not compute: compile module.float(), "
+            "with float32 inputs"
+        )
+
+
+def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
+    """Return the exported program, to name layers by.
+
+    Most modules that cannot become a file fail here.
+    """
+    try:
+        with quiet():
+            return torch.export.export(module, tensors)
+    except Exception as error:
+        raise CompileError(
+            f"the module cannot be exported as a graph of operators: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _converter() -> Any:
+    with quiet():
+        try:
+            import litert_torch
+        except ImportError as error:
+            raise MissingDependencyError(
+                "litert-torch", "compile", "compiling a network"
+            ) from error
+    return litert_torch
+
+
+def _channels_last(
+    converter: Any, module: torch.nn.Module, inputs: tuple[Array, ...], outputs: tuple[Array, ...]
+) -> torch.nn.Module:
+    pictures_in = [number for number, array in enumerate(inputs) if array.ndim == 4]
+    pictures_out = [number for number, array in enumerate(outputs) if array.ndim == 4]
+    if not pictures_in and not pictures_out:
+        return module
+    network: torch.nn.Module = converter.to_channel_last_io(
+        module, args=pictures_in, outputs=pictures_out
+    )
+    return network
+
+
+def _to_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.permute(0, 2, 3, 1).contiguous() if tensor.ndim == 4 else tensor
+
+
+def _explain(error: Exception, exported: Any, prefix: str) -> str:
+    """Say which layer uses the operator that the format lacks."""
+    missing = _MISSING_OPERATOR.search(str(error))
+    if missing is None:
+        return f"the module cannot be converted: {_first_line(error)}"
+    operator = missing.group(1)
+    user = _user_of(operator, exported, prefix)
+    return (
+        f"{user} uses the operator {operator}, which the device format lacks; replace it by others"
+    )
+
+
+def _user_of(operator: str, exported: Any, prefix: str) -> str:
+    """Return the layer that uses an operator, with its class."""
+    # Decomposed, as the converter sees it: the operator may be one of several of a layer's.
+    program = exported.run_decompositions()
+    for node in program.graph.nodes:
+        stack = node.meta.get("nn_module_stack")
+        if operator in str(node.target) and stack:
+            path, layer_type = list(stack.values())[-1]
+            attribute = f"{path}.".rpartition("L['self'].")[2]
+            name = attribute.removeprefix(prefix).removesuffix(".") or "the module itself"
+            class_name = getattr(layer_type, "__name__", str(layer_type).rpartition(".")[2])
+            return f"layer {name!r} ({class_name})"
+    return "the module"

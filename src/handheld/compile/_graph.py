@@ -1,0 +1,45 @@
+"""The operators of a converted graph, and the constants that they read."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class GraphOperator:
+    """An operator by the indices of its tensors.
+
+    Attributes:
+        inputs: what it reads; an input that it may have and has not is left out.
+        outputs: what it computes, one or more.
+        constants: of the inputs those that no operator computes and nobody gives.
+        weights: the largest constant, if there is one; a bias is smaller, and may be shared with
+            other layers' operators.
+    """
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    constants: tuple[int, ...]
+    weights: int | None
+
+
+def operators_of(graph: Any) -> list[GraphOperator]:
+    """Return the operators of a graph of the schema, in order of execution."""
+    sizes = [math.prod(map(int, tensor.shape)) for tensor in graph.tensors]
+    varying = variables_of(graph)
+    operators = []
+    for node in graph.operators:
+        # -1 stands for an input that an operator may have and has not, such as a bias.
+        inputs = tuple(index for index in map(int, node.inputs) if index >= 0)
+        constants = tuple(index for index in inputs if index not in varying)
+        weights = max(constants, key=sizes.__getitem__, default=None)
+        operators.append(GraphOperator(inputs, tuple(map(int, node.outputs)), constants, weights))
+    return operators
+
+
+def variables_of(graph: Any) -> set[int]:
+    """Return the tensors of a graph that are given or computed, by index."""
+    variables = set(map(int, graph.inputs))
+    for node in graph.operators:
+        variables.update(map(int, node.outputs))
+    return variables

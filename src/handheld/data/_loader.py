@@ -1,0 +1,166 @@
+"""Labelled data from disk, whatever its form."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from handheld.data._arrays import read_npz
+from handheld.data._checks import path_of, require_fraction, require_names, require_whole
+from handheld.data._folder import read_folder
+from handheld.data._huggingface import is_saved_dataset, read_saved_dataset
+from handheld.data._options import LoadOptions, RawSplits
+from handheld.data._rows import SUFFIXES, suffix_of
+from handheld.data._splits import by_split, split_of
+from handheld.data._tables import read_table
+from handheld.data.dataset import Dataset, Skipped, Splits
+from handheld.errors import InputError
+
+_ALWAYS_TABLES = frozenset(SUFFIXES) - {".txt", ".json"}
+"""Endings of files that are tables whatever they are called; the others may be anybody's notes."""
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    valid: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+    grey: bool = False,
+    channels: str | None = None,
+    white: float | None = None,
+    label_column: str | None = None,
+    text_columns: Sequence[str] = (),
+) -> Splits:
+    """Read labelled data.
+
+    ==================  ===========================================================================
+    a folder            of pictures by class, ``cat/1.jpg``; or ``train``, ``valid`` and ``test``
+                        folders of such
+    ``.npz``            arrays ``x_train``, ``y_train``, and of ``valid`` and ``test`` where there
+                        are; or ``x``, ``y``
+    a table of texts    ``.csv``, ``.tsv``, ``.jsonl``, fastText's ``.txt``, each also ``.gz``: see
+                        :func:`read_table`; also a folder with ``train.tsv``, ``valid.tsv`` ...
+    a saved data set    a folder that Hugging Face's ``save_to_disk`` wrote, with a column of
+                        pictures or texts
+    ==================  ===========================================================================
+
+    A split may be called train or training; valid, val, validation, dev, development, eval or
+    evaluation; test or testing. What has the name of no split is told in ``Splits.skipped``.
+
+    Pictures become (height, width, channels) uint8. Those of files have three channels, are turned
+    upright, and laid on white where they are see-through. Arrays of three or four axes have 1 or 3
+    channels, last or first; numbers of 0 to 1, 0 to 255, or 0 to 65535 are brought to 0 to 255,
+    where no other reading is possible. An array of two axes, or of three with fractions, is kept as
+    it is.
+
+    Args:
+        path: what to read.
+        size: (height, width) to bring pictures from files to; needed where they differ.
+        valid, test: fraction of each class to set apart where the data has no such split itself.
+        seed: of that division.
+        grey: whether pictures of files become grey, (height, width, 1).
+        channels: "first" or "last", where the channels of an array's pictures are; needed where
+            both could be.
+        white: the number that is white in an array's pictures; needed where that cannot be known.
+        label_column, text_columns: names of the columns of a table or a saved data set, where their
+            usual names do not say it; see :func:`read_table`.
+
+    Raises:
+        InputError: nothing there, of no known form, labels that do not match, one class only, an
+            empty split, pictures or columns that could be read in several ways, an option that says
+            nothing of this form of data; it says what was left out and why.
+    """
+    path = path_of(path)
+    require_names("text_columns", text_columns)
+    options = LoadOptions(size, grey, channels, white, label_column, tuple(text_columns))
+    require_fraction("valid", valid)
+    require_fraction("test", test)
+    require_whole("seed", seed, minimum=0)
+    data, skipped, notes = _read(path, options)
+    # Here, for all forms: names come from disks, reasons quote them.
+    skipped = tuple(Skipped(_as_text(name), _as_text(reason)) for name, reason in skipped)
+    _require_examples(path, data, skipped)
+    try:
+        return Splits.of(data, skipped, notes, valid=valid, test=test, seed=seed)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _as_text(words: str) -> str:
+    """Return words that can be written anywhere.
+
+    A file's name may be no UTF-8, and a run that names it would fail at its end.
+    """
+    return words.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _require_examples(path: Path, data: Mapping[str, Dataset], skipped: Sequence[Skipped]) -> None:
+    """Raise :class:`InputError` where there is nothing to train on."""
+    if "train" not in data:
+        splits = ", ".join(data) or "no split"
+        others = f"; {skipped[0].name} {skipped[0].reason}" if skipped else ""
+        raise InputError(f"{path}: holds {splits}, but nothing to train on{others}")
+    if len(data["train"]):
+        return
+    if skipped:
+        first = f"{skipped[0].name}: {skipped[0].reason}"
+        raise InputError(f"{path}: nothing could be read; the first of {len(skipped)}, {first}")
+    raise InputError(f"{path}: holds no examples")
+
+
+def _read(path: Path, options: LoadOptions) -> RawSplits:
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder")
+    if path.is_dir():
+        return _read_any_folder(path, options)
+    if path.suffix.lower() == ".npz":
+        return read_npz(path, options)
+    if suffix_of(path) in SUFFIXES:
+        return _tables({"train": path}, options)
+    expected = ", ".join(SUFFIXES)
+    got = path.suffix or "a file without suffix"
+    raise InputError(f"{path}: expected a folder, .npz or {expected}, got {got}")
+
+
+def _read_any_folder(path: Path, options: LoadOptions) -> RawSplits:
+    """Read a saved data set, tables named after splits, or pictures by class."""
+    if is_saved_dataset(path):
+        return read_saved_dataset(path, options)
+    files = [file for file in sorted(path.iterdir()) if file.is_file()]
+    tables = [file for file in files if suffix_of(file) in SUFFIXES]
+    # Notes and lists of labels lie beside pictures too: a table counts where a split's name has it.
+    if any(split_of(file.name.partition(".")[0]) for file in tables):
+        return _named_tables(path, tables, options)
+    return read_folder(path, options)
+
+
+def _named_tables(folder: Path, tables: Sequence[Path], options: LoadOptions) -> RawSplits:
+    """Read the tables of a folder by their split.
+
+    Raises :class:`InputError` for two of one split.
+    """
+    named = [(table.name, table) for table in tables]
+    paths, unknown = by_split(named, str(folder), are_files=True)
+    data, skipped, notes = _tables(paths, options)
+    strangers = []
+    for name, reason in unknown:
+        # A readme.txt beside the tables is nobody's data, and says nothing.
+        if suffix_of(Path(name)) in _ALWAYS_TABLES:
+            strangers.append(Skipped(str(folder / name), reason))
+    return RawSplits(data, (*strangers, *skipped), notes)
+
+
+def _tables(paths: Mapping[str, Path], options: LoadOptions) -> RawSplits:
+    """Read a table of each split; the first one, train's, says what the classes are."""
+    classes: tuple[str, ...] | None = None
+    data: dict[str, Dataset] = {}
+    skipped: list[Skipped] = []
+    for name, path in paths.items():
+        options.require(str(path), "a table of texts", "label_column", "text_columns")
+        data[name], left_out = read_table(
+            path, classes, label_column=options.label_column, text_columns=options.text_columns
+        )
+        classes = classes or data[name].classes
+        skipped += left_out
+    return RawSplits(data, tuple(skipped))
