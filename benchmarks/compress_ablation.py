@@ -32,13 +32,13 @@ from handheld.compress import Family, Schedule
 from handheld.compress.candidates import Builder, Candidate
 from handheld.compress.config import read
 from handheld.compress.stages import planned
-from handheld.compress.structure import trace
 from handheld.compress.teachers import Teacher, build
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, accuracy, follow
 from handheld.data import Dataset, Splits
+from handheld.networks.structure import trace
 from handheld.training import device
 
 SOURCES = ("labels", "answers")

@@ -19,10 +19,10 @@ from handheld.compress import Family
 from handheld.compress.candidates import Builder
 from handheld.compress.config import read
 from handheld.compress.stages import Run, joint_run, planned
-from handheld.compress.structure import trace
 from handheld.compress.teachers import build
 from handheld.compress.training.joint import time_ratio
 from handheld.compress.training.pictures import Preparation
+from handheld.networks.structure import trace
 from handheld.training.runs import RunFolder, StageClock, silent
 
 

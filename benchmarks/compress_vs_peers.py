@@ -39,8 +39,6 @@ from handheld.compress import Family
 from handheld.compress.config import read
 from handheld.compress.exporting import Exporter
 from handheld.compress.measuring import answers, latencies, stored_inputs
-from handheld.compress.quantisation import Plain, fold
-from handheld.compress.structure import trace
 from handheld.compress.teachers import Teacher, build
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
@@ -48,6 +46,8 @@ from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.training.student import follow
 from handheld.data import Splits
 from handheld.engine import Model
+from handheld.networks.quantisation import Plain, fold
+from handheld.networks.structure import trace
 from handheld.training import Distillation, Schedule
 
 KEPT = (0.22, 0.16, 0.11, 0.075, 0.05)  # of each layer's channels, by torch-pruning

@@ -21,10 +21,10 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from handheld.compile import to_tflite
-from handheld.compress.pruning import choose_units, scores
-from handheld.compress.pruning.cost import cost_of
-from handheld.compress.quantisation import Plain, fold
-from handheld.compress.structure import channels_of, slim, trace
+from handheld.networks.pruning import choose_units, scores
+from handheld.networks.pruning.cost import cost_of
+from handheld.networks.quantisation import Plain, fold
+from handheld.networks.structure import channels_of, slim, trace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "compress" / "structure"))
 

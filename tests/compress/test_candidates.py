@@ -18,9 +18,9 @@ from handheld.compress.candidates import (
 )
 from handheld.compress.family import Latency
 from handheld.compress.measuring import Figures
-from handheld.compress.networks import NETWORKS, PictureShape, make
-from handheld.compress.structure import trace
 from handheld.compress.targets import Target
+from handheld.networks.structure import trace
+from handheld.networks.zoo.pictures import NETWORKS, PictureShape, make
 
 SHAPE = PictureShape(1, 24, 24)
 

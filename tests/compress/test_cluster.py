@@ -17,12 +17,9 @@ from handheld.cluster import connected, ray_module
 from handheld.compress import cluster
 from handheld.compress.candidates import Builder, Candidate
 from handheld.compress.finishing import Finished, Lesson
-from handheld.compress.networks import PictureShape, make
-from handheld.compress.quantisation import fold
 from handheld.compress.run import compress
 from handheld.compress.settings import Settings
 from handheld.compress.stages import finish_members
-from handheld.compress.structure import macs, trace
 from handheld.compress.targets import Target
 from handheld.compress.teachers import Teacher
 from handheld.compress.training.answers import Answers
@@ -30,6 +27,9 @@ from handheld.compress.training.batches import Augmentation, Batches
 from handheld.compress.training.pictures import Preparation
 from handheld.data import Splits
 from handheld.errors import InputError, MissingDependencyError, TrainingError
+from handheld.networks.quantisation import fold
+from handheld.networks.structure import macs, trace
+from handheld.networks.zoo.pictures import PictureShape, make
 from handheld.training import Distillation, Schedule
 from handheld.training.runs import RunFolder, StageClock
 

@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from handheld.compress.networks import PictureShape, make
-from handheld.compress.packing import pack, read_packed, unpack
 from handheld.compress.stages import joint_ratio, planned
-from handheld.compress.structure import module_state, trace
 from handheld.compress.targets import Target
 from handheld.errors import InputError
+from handheld.networks.state import pack, read_packed, unpack
+from handheld.networks.structure import module_state, trace
+from handheld.networks.zoo.pictures import PictureShape, make
 from handheld.training import save_state
 from handheld.training.runs import open_run
 

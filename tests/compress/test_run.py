@@ -93,8 +93,8 @@ def test_layers_add_up_to_the_file(family: Family):
 
 def test_layers_that_stayed_in_float32_have_four_bytes_a_weight():
     from handheld.compress.assembling import _layers
-    from handheld.compress.networks import PictureShape, make
-    from handheld.compress.structure import trace
+    from handheld.networks.structure import trace
+    from handheld.networks.zoo.pictures import PictureShape, make
 
     network = trace(
         make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)
@@ -148,8 +148,8 @@ def test_zeros_make_the_stored_file_smaller(family: Family):
 def test_removing_channels_saves_time_not_only_multiplications():
     """The same complaint, measured: a network with a quarter of the channels, in turns with the whole one."""
     from handheld.compile import to_tflite
-    from handheld.compress.networks import PictureShape, make
-    from handheld.compress.pruning import prune
+    from handheld.networks.pruning import prune
+    from handheld.networks.zoo.pictures import PictureShape, make
 
     example = torch.zeros(2, 1, 24, 24)
     network = make("residual", PictureShape(1, 24, 24), 3, 24, seed=0).eval()
@@ -178,9 +178,9 @@ def test_eight_bits_that_are_slower_are_not_taken_where_speed_is_the_goal(
     """onnxruntime 20052."""
     from handheld.compress import exporting
     from handheld.compress.family import Latency
-    from handheld.compress.networks import PictureShape, make
-    from handheld.compress.structure import trace
     from handheld.compress.training.pictures import Preparation
+    from handheld.networks.structure import trace
+    from handheld.networks.zoo.pictures import PictureShape, make
 
     network = trace(
         make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)

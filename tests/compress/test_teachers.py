@@ -18,7 +18,6 @@ from handheld.compile import to_tflite
 from handheld.compress import Target, compress
 from handheld.compress.candidates import Candidate
 from handheld.compress.family import Family
-from handheld.compress.networks import PictureShape, make
 from handheld.compress.report import markdown
 from handheld.compress.settings import Settings
 from handheld.compress.teacher_file import ReadOnly, TeacherWarning, doubts
@@ -30,6 +29,7 @@ from handheld.compress.training.student import accuracy
 from handheld.data import Splits
 from handheld.engine.onnx import open_onnx
 from handheld.errors import InputError, MissingDependencyError, ModelError
+from handheld.networks.zoo.pictures import PictureShape, make
 from handheld.training import Schedule
 
 SHAPE = PictureShape(1, 12, 12)

@@ -13,14 +13,14 @@ from handheld.compress.exporting import Exported, Exporter
 from handheld.compress.family import Family, Latency, Layer, Member
 from handheld.compress.finishing import Finished
 from handheld.compress.measuring import answers, confusion, latencies
-from handheld.compress.networks import NETWORKS
-from handheld.compress.quantisation import fold
 from handheld.compress.stages import Run, joint_ratio, reshaped
-from handheld.compress.structure import macs, module_state
 from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.teachers import Teacher
 from handheld.data import Splits
 from handheld.files import atomic_path
+from handheld.networks.quantisation import fold
+from handheld.networks.structure import macs, module_state
+from handheld.networks.zoo.pictures import NETWORKS
 from handheld.training.runs import provenance
 
 _ROUNDS, _SECONDS = 100, 0.3  # of each file, at least

@@ -12,9 +12,12 @@ from torch import fx
 
 from handheld.compress.family import Latency
 from handheld.compress.measuring import Figures, Probe
-from handheld.compress.networks import PictureShape, make
-from handheld.compress.pruning import CostKind, Masks, choose_units, ends, scores
-from handheld.compress.structure import (
+from handheld.compress.targets import Target
+from handheld.compress.training.supernet import narrow
+from handheld.engine import compact
+from handheld.errors import CompileError, InputError
+from handheld.networks.pruning import CostKind, Masks, choose_units, ends, scores
+from handheld.networks.structure import (
     Slim,
     channels_of,
     removable_blocks,
@@ -22,10 +25,7 @@ from handheld.compress.structure import (
     trace,
     with_shapes,
 )
-from handheld.compress.targets import Target
-from handheld.compress.training.supernet import narrow
-from handheld.engine import compact
-from handheld.errors import CompileError, InputError
+from handheld.networks.zoo.pictures import PictureShape, make
 
 SHARING = ("nested", "sparse")
 """Kinds of members that share weights with the large network."""

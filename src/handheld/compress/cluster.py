@@ -24,10 +24,10 @@ from torch import fx
 from handheld.cluster import connected, ray_module, saying_most
 from handheld.compress.candidates import Candidate
 from handheld.compress.finishing import Finished, Lesson, finish
-from handheld.compress.packing import read_packed
 from handheld.compress.stages import Engine, Run, kept_member, reshaped
 from handheld.compress.training.failure import Failure
 from handheld.errors import HandheldError, TrainingError
+from handheld.networks.state import read_packed
 from handheld.training import device, save_state
 
 _RETRIES = 3  # of a member whose worker died

@@ -14,12 +14,12 @@ from handheld.compile import Precision, to_tflite
 from handheld.compress.chance import answers_fewer
 from handheld.compress.family import Step
 from handheld.compress.measuring import Figures, answers, latencies
-from handheld.compress.quantisation import Plain, fold, sensitivity
 from handheld.compress.targets import Target
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import samples
 from handheld.data import Dataset
 from handheld.engine import compact, embed
+from handheld.networks.quantisation import Plain, fold, sensitivity
 
 _CALIBRATION = 200
 _CHECKS = 8

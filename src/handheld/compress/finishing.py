@@ -11,15 +11,15 @@ from torch import fx
 
 from handheld.compress.candidates import SHARING, Candidate
 from handheld.compress.family import Step
-from handheld.compress.packing import filled, pack, read_packed, unpack
-from handheld.compress.pruning import Masks, ends, prune
-from handheld.compress.quantisation import fold
 from handheld.compress.settings import Settings
 from handheld.compress.training.answers import Answers
 from handheld.compress.training.batches import Batches
 from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide, Curve, accuracy, follow, learn_int8
 from handheld.data import Dataset
+from handheld.networks.pruning import Masks, ends, prune
+from handheld.networks.quantisation import fold
+from handheld.networks.state import filled, pack, read_packed, unpack
 from handheld.training import (
     Distillation,
     Report,

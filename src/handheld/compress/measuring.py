@@ -12,12 +12,12 @@ from torch import fx
 
 from handheld.compile import Precision, to_tflite
 from handheld.compress.family import Latency
-from handheld.compress.quantisation import Plain, fold
 from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
 from handheld.engine import Model, TensorInfo
 from handheld.engine.measure import measure
+from handheld.networks.quantisation import Plain, fold
 
 _ROUNDS = 40
 _MOST_KEPT = 2**28  # bytes of files that are kept in memory, to be measured again

@@ -17,7 +17,6 @@ from handheld.compress.candidates import Builder, ladder
 from handheld.compress.exporting import Exporter
 from handheld.compress.family import Family
 from handheld.compress.measuring import Probe
-from handheld.compress.quantisation import fold
 from handheld.compress.report import write_report
 from handheld.compress.settings import Settings, TextEpochs, listed
 from handheld.compress.stages import (
@@ -38,6 +37,7 @@ from handheld.compress.training.pictures import Preparation, pixels
 from handheld.compress.training.student import accuracy
 from handheld.data import Splits
 from handheld.errors import InputError
+from handheld.networks.quantisation import fold
 from handheld.training.runs import Progress, StageClock, open_run, silent, values_digest
 
 

@@ -17,9 +17,7 @@ from handheld.compress.candidates import SHARING, Builder, Candidate, require_fo
 from handheld.compress.exporting import Exported, Exporter, FileLimits, FilePurpose
 from handheld.compress.finishing import Finished, Lesson, finish
 from handheld.compress.measuring import Probe
-from handheld.compress.packing import read_packed
 from handheld.compress.settings import Settings
-from handheld.compress.structure import Slim, macs, shape_of, with_shapes
 from handheld.compress.targets import Target
 from handheld.compress.teacher_file import ReadOnly
 from handheld.compress.teachers import Teacher
@@ -34,6 +32,8 @@ from handheld.config import from_table
 from handheld.data import Splits
 from handheld.errors import InputError
 from handheld.files import atomic_path
+from handheld.networks.state import read_packed
+from handheld.networks.structure import Slim, macs, shape_of, with_shapes
 from handheld.training import device, save_state
 from handheld.training.runs import RunFolder, StageClock, damaged, made_by, read_kept
 

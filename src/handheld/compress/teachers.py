@@ -10,11 +10,11 @@ import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
-from handheld.compress.networks import PictureShape, make
-from handheld.compress.structure import shape_of, trace, without_unread
 from handheld.compress.training.features import last_linear
 from handheld.config import factory
 from handheld.errors import InputError, MissingDependencyError
+from handheld.networks.structure import shape_of, trace, without_unread
+from handheld.networks.zoo.pictures import PictureShape, make
 from handheld.training import load_state
 
 

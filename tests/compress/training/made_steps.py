@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from handheld.compress.structure import trace
 from handheld.compress.training import joint
 from handheld.compress.training.batches import Augmentation, Batches
 from handheld.compress.training.joint import JointStep, Sandwich, Together
@@ -18,6 +17,7 @@ from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.student import AtSide
 from handheld.compress.training.supernet import Nested, narrow
 from handheld.data import Dataset
+from handheld.networks.structure import trace
 from handheld.training import Distillation, Schedule
 
 SCHEDULE = Schedule(1, batch=8, rate=0.05)

@@ -6,8 +6,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handheld.compress.networks import PictureShape, make
-from handheld.compress.structure import trace
 from handheld.compress.training.batches import Augmentation, Batches
 from handheld.compress.training.joint import (
     JointStep,
@@ -23,6 +21,8 @@ from handheld.compress.training.pictures import Preparation
 from handheld.compress.training.supernet import Nested, narrow
 from handheld.data import Splits
 from handheld.errors import InputError
+from handheld.networks.structure import trace
+from handheld.networks.zoo.pictures import PictureShape, make
 from handheld.training import Distillation, Schedule, autocast, fit, student_loss
 
 SHAPE = PictureShape(1, 12, 12)

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import fx
 
-from handheld.compress.networks import PictureShape, make
-from handheld.compress.structure import channels_of, trace
 from handheld.compress.training.supernet import Nested, first_units, narrow
 from handheld.errors import InputError
+from handheld.networks.structure import channels_of, trace
+from handheld.networks.zoo.pictures import PictureShape, make
 
 SHAPE = PictureShape(1, 12, 12)
 EXAMPLE = torch.zeros(2, *SHAPE)

@@ -18,7 +18,7 @@ NETWORKS = (
     "mobile",
     "plain",
     "projected",
-)  # those of compress.networks, which imports torch
+)  # those of networks.zoo.pictures, which imports torch
 TEXT_NETWORKS = (
     "lstm",
     "transformer",

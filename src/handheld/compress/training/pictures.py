@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from handheld.compress.networks import PictureShape
 from handheld.data import Dataset
 from handheld.errors import InputError
+from handheld.networks.zoo.pictures import PictureShape
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from handheld.compress.quantisation import fake_quantise, fold, without_fakes
 from handheld.compress.training.answers import Answers, ask
 from handheld.compress.training.batches import Batches
 from handheld.compress.training.features import Features
 from handheld.compress.training.pictures import Preparation, pixels, resized
 from handheld.data import Dataset
+from handheld.networks.quantisation import fake_quantise, fold, without_fakes
 from handheld.training import (
     Distillation,
     Report,

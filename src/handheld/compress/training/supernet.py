@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from torch import fx, nn
 from torch.func import functional_call
 
-from handheld.compress.structure import (
+from handheld.compress.training.pictures import resized
+from handheld.errors import InputError
+from handheld.networks.structure import (
     Channels,
     Slim,
     channels_of,
@@ -25,8 +27,6 @@ from handheld.compress.structure import (
     with_shapes,
     without_blocks,
 )
-from handheld.compress.training.pictures import resized
-from handheld.errors import InputError
 
 _FEWEST = 2  # channels of a group
 
