@@ -29,11 +29,11 @@ from handheld.federated.algorithms import FedAvg, FedSGD
 from handheld.federated.learning import Examples, Users, Work
 from handheld.federated.learning.evaluation import answers
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
 from handheld.federated.simulator.checkpoint import Row
 from handheld.federated.stages import Compressed, Stage
 from handheld.federated.updates import Eden
+from handheld.networks.zoo.federated import make
 from handheld.reports import Curve
 
 COLUMNS = (

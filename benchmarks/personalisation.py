@@ -26,8 +26,8 @@ from handheld.federated.device.personal import luck
 from handheld.federated.learning import Examples, Users, Work
 from handheld.federated.learning.evaluation import answers
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
+from handheld.networks.zoo.federated import make
 
 USERS, LEAST, TESTED = 100, 20, 0.2
 HOW = Personalisation(work=Work(epochs=5, batch=10, rate=0.05))

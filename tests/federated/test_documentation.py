@@ -22,8 +22,8 @@ from handheld.federated.config import (
     Source,
 )
 from handheld.federated.learning import Work
-from handheld.federated.networks import NETWORKS
 from handheld.federated.simulator import Devices
+from handheld.networks.zoo.federated import NETWORKS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "learn-across-devices.md").read_text()
 BLOCKS = [block.partition("```")[0] for block in PAGE.split("```python\n")[1:]]

@@ -52,9 +52,9 @@ from handheld.federated import algorithms, stages, updates
 from handheld.federated.learning import Examples, Learner, Users, Work, structured
 from handheld.federated.learning.descent import cross_entropy
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.networks import make
 from handheld.federated.own_code import said
 from handheld.federated.simulator import Devices, Plan
+from handheld.networks.zoo.federated import make
 from handheld.untrusted import require_file
 
 ALGORITHMS = {
@@ -160,7 +160,7 @@ class Model:
     """What devices learn.
 
     Attributes:
-        network: a name of ``federated.networks``, or ``package.module:factory``, called with the shape of an input and the
+        network: a name of ``networks.zoo.federated``, or ``package.module:factory``, called with the shape of an input and the
             number of classes (of targets that are numbers, how many there are).
         loss: ``package.module:function`` of outputs and targets that returns (batch,) losses; cross entropy if left out.
         metrics: such functions, whose means over the test's examples are figures of rounds, by their names.
