@@ -29,14 +29,14 @@ from rich.progress import Progress
 from torch import nn
 
 from handheld.compress import Family, Schedule
-from handheld.compress.candidates import Builder, Candidate
 from handheld.compress.config import read
-from handheld.compress.stages import planned
-from handheld.compress.teachers import Teacher, build
-from handheld.compress.training.answers import Answers
-from handheld.compress.training.batches import Batches
-from handheld.compress.training.pictures import Preparation
-from handheld.compress.training.student import AtSide, accuracy, follow
+from handheld.compress.pictures.candidates import Builder, Candidate
+from handheld.compress.pictures.preparation import Preparation
+from handheld.compress.pictures.stages import planned
+from handheld.compress.pictures.training.answers import TeacherAnswers
+from handheld.compress.pictures.training.batches import PictureBatches
+from handheld.compress.pictures.training.student import AtSide, accuracy, follow
+from handheld.compress.teacher import TeacherSource, build
 from handheld.data import Dataset, Splits
 from handheld.networks.structure import trace
 from handheld.training import device
@@ -82,9 +82,9 @@ class Ablation:
                 layer.reset_parameters()
         return network
 
-    def batches(self, seed: int, *, views: int) -> Batches:
+    def batches(self, seed: int, *, views: int) -> PictureBatches:
         settings = self.config.settings
-        return Batches(
+        return PictureBatches(
             self.data.train,
             self.preparation,
             self.schedule.batch,
@@ -138,7 +138,7 @@ def prepared(
     weights = str((family.folder / "teacher.safetensors").resolve())
     source = replace(wanted.teacher, checkpoint=weights, trained=True, file=None)
     shape = Preparation.of(data.train).shape
-    teacher = build(Teacher(**vars(source)), shape, len(data.classes), seed=0, folder=Path())
+    teacher = build(TeacherSource(**vars(source)), shape, len(data.classes), seed=0, folder=Path())
     settings = wanted.settings
     # a member learns in each of both parts; alone it gets all of that time at once
     schedule = replace(
@@ -208,7 +208,7 @@ def train(
     answers = None
     if source == "answers":
         batches = ablation.batches(seed, views=settings.views)
-        answers = Answers(ablation.teacher.to(device()), batches, len(ablation.data.classes))
+        answers = TeacherAnswers(ablation.teacher.to(device()), batches, len(ablation.data.classes))
     else:
         batches = ablation.batches(seed, views=0)
         how = replace(how, weight=0.0)

@@ -16,12 +16,12 @@ import torch
 from _report import show, write
 
 from handheld.compress import Family
-from handheld.compress.candidates import Builder
 from handheld.compress.config import read
-from handheld.compress.stages import Run, joint_run, planned
-from handheld.compress.teachers import build
-from handheld.compress.training.joint import time_ratio
-from handheld.compress.training.pictures import Preparation
+from handheld.compress.pictures.candidates import Builder
+from handheld.compress.pictures.preparation import Preparation
+from handheld.compress.pictures.stages import PictureRun, joint_run, planned
+from handheld.compress.pictures.training.joint import time_ratio
+from handheld.compress.teacher import build
 from handheld.networks.structure import trace
 from handheld.training.runs import RunFolder, StageClock, silent
 
@@ -48,7 +48,7 @@ def main() -> None:
     )
     large = trace(network, torch.zeros(2, *preparation.shape))
     builder = Builder(large, preparation.shape, len(data.classes), settings.seed, settings.sparsity)
-    run = Run(
+    run = PictureRun(
         data,
         settings,
         (),

@@ -36,7 +36,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the family, instead of the configuration's.")
     ] = None,
-    engine: Annotated[
+    backend: Annotated[
         str, typer.Option(help="Where members learn: local, or ray, on a cluster.")
     ] = "local",
     address: Annotated[
@@ -64,7 +64,7 @@ def run(
     with output.stoppable(folder), stage_bars(output.console) as progress, _notes(output):
         family = compress(
             wanted.found_teacher, data, out=folder, targets=wanted.targets, settings=wanted.settings,
-            base=wanted.folder, engine=engine, address=address, progress=progress,
+            base=wanted.folder, backend=backend, address=address, progress=progress,
         )  # fmt: skip
     output.result(markdown(family), coded.loads((family.folder / "family.json").read_text("utf-8")))
     output.say(f"wrote {family.folder / 'report.html'}")
@@ -77,7 +77,7 @@ def _notes(output: Output) -> Iterator[None]:
     def show(message: Warning | str, *where: object, **more: object) -> None:
         output.say(f"note: {message}")
 
-    from handheld.compress.teacher_file import TeacherWarning
+    from handheld.compress import TeacherWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", TeacherWarning)

@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handheld.compress.settings import Settings
+from handheld.compress.settings import FamilySettings
 from handheld.compress.targets import Target
-from handheld.compress.teachers import Teacher
+from handheld.compress.teacher import TeacherSource
 from handheld.config import factory, find, from_table
 from handheld.data import Splits, load
 from handheld.errors import InputError
@@ -40,7 +40,7 @@ _OF_PATHS = ("size", "grey", "channels", "white", "label_column", "text_columns"
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where the data is, and how it is read; see ``data.load``.
 
     Attributes:
@@ -80,18 +80,18 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Config:
+class FamilyConfig:
     """A run to be made; the arguments of ``compress``."""
 
     out: Path
-    data: Source
-    teacher: Teacher
+    data: DataSource
+    teacher: TeacherSource
     targets: int | tuple[Target, ...]
-    settings: Settings
+    settings: FamilySettings
     folder: Path
 
     @property
-    def found_teacher(self) -> Teacher:
+    def found_teacher(self) -> TeacherSource:
         """Return the teacher with paths to files that exist. Raises :class:`InputError` for one that does not."""
         paths = (self.teacher.checkpoint, self.teacher.file)
         checkpoint, file = (
@@ -136,7 +136,7 @@ def named(data: Splits, classes: tuple[str, ...]) -> Splits:
     return replace(data, train=train, valid=valid, test=test)
 
 
-def read(path: str | os.PathLike[str]) -> Config:
+def read(path: str | os.PathLike[str]) -> FamilyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
         require_file(path)
@@ -148,12 +148,12 @@ def read(path: str | os.PathLike[str]) -> Config:
         raise InputError(
             f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}"
         )
-    return Config(
+    return FamilyConfig(
         Path(str(table.get("out", "family"))),
-        from_table(Source, table.get("data", {}), "data"),
-        from_table(Teacher, table.get("teacher", {}), "teacher"),
+        from_table(DataSource, table.get("data", {}), "data"),
+        from_table(TeacherSource, table.get("teacher", {}), "teacher"),
         targets(table.get("targets", 6), table.get("devices", {})),
-        from_table(Settings, table.get("settings", {}), "settings"),
+        from_table(FamilySettings, table.get("settings", {}), "settings"),
         Path(path).resolve().parent,
     )
 

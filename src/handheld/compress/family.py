@@ -43,7 +43,7 @@ class Layer(NamedTuple):
     macs: int
 
 
-class Step(NamedTuple):
+class TechniqueStep(NamedTuple):
     """What a technique made of a member: accuracy on the validation split, bytes of its file."""
 
     technique: str
@@ -97,7 +97,7 @@ class Member:
     met: bool = True
     reason: str = ""
     pareto: bool = False
-    steps: tuple[Step, ...] = ()
+    steps: tuple[TechniqueStep, ...] = ()
     layers: tuple[Layer, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     curve: tuple[tuple[int, float], ...] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from handheld.compress.training.batches import Augmentation
+from handheld.compress.pictures.training.batches import Augmentation
 from handheld.errors import InputError
 from handheld.training import Distillation, Schedule
 
@@ -32,7 +32,7 @@ class TextEpochs:
 
 
 @dataclass(frozen=True)
-class Settings:
+class FamilySettings:
     """How a family is made.
 
     Attributes:
@@ -116,7 +116,7 @@ class Settings:
             {"nested": "joint", "pruned": "pruning", "sparse": "sparsity"}.get(kind, "students")
         )
 
-    def weighted(self, counts: Sequence[int]) -> "Settings":
+    def weighted(self, counts: Sequence[int]) -> "FamilySettings":
         """Return settings in which the class weights are numbers, by which members learn.
 
         Args:

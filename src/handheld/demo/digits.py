@@ -27,11 +27,11 @@ def digits() -> Splits:
 
 def shrink(out: Path, console: Console, epochs: float) -> Markup:
     """Make a family into a folder ``digits``, and return the page's section. Needs the extra ``train``."""
-    from handheld.compress import Augmentation, Schedule, Settings, Teacher, compress
+    from handheld.compress import Augmentation, FamilySettings, Schedule, TeacherSource, compress
     from handheld.compress.report import report_section
 
     shutil.rmtree(out / "digits", ignore_errors=True)
-    settings = Settings(
+    settings = FamilySettings(
         training=Schedule(epochs, batch=64, rate=0.1),
         finish=Schedule(epochs, batch=64, rate=0.05),
         quantise=1.0,
@@ -43,7 +43,7 @@ def shrink(out: Path, console: Console, epochs: float) -> Markup:
     with Progress(console=console) as progress:
         task = progress.add_task("digits", total=1.0)
         family = compress(
-            Teacher(network="residual", width=16), digits(), out=out / "digits", targets=_TARGETS, settings=settings,
+            TeacherSource(network="residual", width=16), digits(), out=out / "digits", targets=_TARGETS, settings=settings,
             progress=lambda stage, done, _: progress.update(task, completed=done, description=f"digits: {stage}"),
         )  # fmt: skip
     return report_section(family, "digits/report.html")

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
-from handheld.compress.training.supernet import narrow  # noqa: E402
+from handheld.compress.pictures.training.supernet import narrow  # noqa: E402
 from handheld.errors import CompileError  # noqa: E402
 from handheld.networks.pruning import prune  # noqa: E402
 from handheld.networks.structure import (  # noqa: E402

@@ -14,7 +14,7 @@ from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Layer, Member
 from handheld.compress.report import pareto
 from handheld.compress.report.record import MOST_CLASSES, MOST_SKIPPED, read_record
-from handheld.compress.report.rows import Row, best, half_width, row, rows, summary
+from handheld.compress.report.rows import MemberRow, best, half_width, row, rows, summary
 from handheld.reports import (
     NONE,
     Figure,
@@ -89,7 +89,7 @@ def report_section(family: Family, link: str) -> Markup:
     return render(_PACKAGE, "section.html", values)
 
 
-def _cells(one: Row, *, is_teacher: bool) -> list[str]:
+def _cells(one: MemberRow, *, is_teacher: bool) -> list[str]:
     """Return a row of the section's table."""
     member = one.member
     return [
@@ -136,7 +136,7 @@ def _values(family: Family) -> dict[str, Any]:
     }
 
 
-def _against(family: Family, cost: pareto.Cost) -> Markup:
+def _against(family: Family, cost: pareto.CostAxis) -> Markup:
     return in_two_widths(lambda width: pareto.picture(family, cost, width=width, height=380), _HALF)
 
 

@@ -8,7 +8,7 @@ from handheld.reports import percent, ratio, size_text, times
 
 
 @dataclass(frozen=True)
-class Row:
+class MemberRow:
     """A member and how it compares.
 
     Attributes:
@@ -32,12 +32,12 @@ class Row:
         return "about as fast" if self.faster is None else f"{times(self.faster)} faster"
 
 
-def row(member: Member, teacher: Member) -> Row:
+def row(member: Member, teacher: Member) -> MemberRow:
     """Compare a member with the teacher."""
     differs = member.latency.clearly_below(teacher.latency) or teacher.latency.clearly_below(
         member.latency
     )
-    return Row(
+    return MemberRow(
         member,
         ratio(teacher.size, member.size),
         ratio(teacher.latency.median, member.latency.median)
@@ -48,7 +48,7 @@ def row(member: Member, teacher: Member) -> Row:
     )
 
 
-def rows(family: Family) -> list[Row]:
+def rows(family: Family) -> list[MemberRow]:
     """Compare all with the teacher, the teacher first."""
     beside = [row(member, family.reference) for member in family.beside]
     members = [
@@ -64,7 +64,7 @@ def half_width(family: Family) -> float | None:
     return half_interval(round(family.reference.accuracy * count), count) if count else None
 
 
-def unsteady(one: Row) -> bool:
+def unsteady(one: MemberRow) -> bool:
     """Whether a latency varied so much that its ratio to another, where there is one, says little."""
     latency = one.member.latency
     return one.faster is not None and latency.iqr > latency.median / 2

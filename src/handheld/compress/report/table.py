@@ -1,7 +1,7 @@
 """The family's figures as a table of plain text, in Markdown."""
 
 from handheld.compress.family import Family
-from handheld.compress.report.rows import Row, rows, unsteady
+from handheld.compress.report.rows import MemberRow, rows, unsteady
 from handheld.reports import (
     NONE,
     count_text,
@@ -30,7 +30,7 @@ def markdown(family: Family) -> str:
     return markdown_table(_HEADS, [_cells(one) for one in rows(family)], numbers=_NUMBERS)
 
 
-def _cells(found: Row) -> tuple[str, ...]:
+def _cells(found: MemberRow) -> tuple[str, ...]:
     member = found.member
     met = (
         ""

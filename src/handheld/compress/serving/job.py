@@ -16,9 +16,9 @@ from handheld.service import unpack
 from handheld.service.jobs.kinds import Report, Spec
 
 if TYPE_CHECKING:
-    from handheld.compress.settings import Settings
+    from handheld.compress.settings import FamilySettings
     from handheld.compress.targets import Target
-    from handheld.compress.teachers import Teacher
+    from handheld.compress.teacher import TeacherSource
 
 _VALID = _TEST = 0.1
 _SPLITS = 3  # folders of classes may stand in train, valid and test
@@ -59,11 +59,11 @@ def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
         )
     report(BEFORE, "starting")
     from handheld.compress.run import compress  # takes seconds, which nothing above should wait for
-    from handheld.compress.settings import Settings
+    from handheld.compress.settings import FamilySettings
 
     targets = target_list(spec["targets"])
     if data.train.is_text:
-        settings, parts = Settings(seed=spec["seed"]), texts(_names(targets))
+        settings, parts = FamilySettings(seed=spec["seed"]), texts(_names(targets))
     else:
         settings, parts = settings_of(spec, len(data.train)), PICTURES
     compress(
@@ -74,12 +74,9 @@ def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
 
 def _names(targets: "int | list[Target]") -> list[str]:
     """Return what the stages are called in which members for texts learn."""
-    from handheld.compress.texts.run import KINDS
+    from handheld.compress.texts.maker import ladder, stage_names
 
-    kinds = (
-        ["nested"] * targets if isinstance(targets, int) else [target.kind for target in targets]
-    )
-    return [f"{KINDS.get(kind, kind)}_{number}" for number, kind in enumerate(kinds, 1)]
+    return stage_names(ladder(targets) if isinstance(targets, int) else targets)
 
 
 def _read(folder: Path, spec: Spec, report: Report) -> Splits:
@@ -120,13 +117,13 @@ def _read(folder: Path, spec: Spec, report: Report) -> Splits:
     )
 
 
-def teacher_of(spec: Spec, upload: Path) -> "Teacher":
+def teacher_of(spec: Spec, upload: Path) -> "TeacherSource":
     """Return the large network that a form asked for."""
-    from handheld.compress.teachers import Teacher
+    from handheld.compress.teacher import TeacherSource
 
     path = None if spec["model"] is None else upload / spec["model"]
     onnx = path is not None and path.suffix == ".onnx"
-    return Teacher(
+    return TeacherSource(
         network=spec["network"],
         width=spec["width"],
         checkpoint=str(path) if path and not onnx else None,
@@ -136,17 +133,17 @@ def teacher_of(spec: Spec, upload: Path) -> "Teacher":
     )
 
 
-def settings_of(spec: Spec, examples: int) -> "Settings":
+def settings_of(spec: Spec, examples: int) -> "FamilySettings":
     """Return how to train: with few examples, batches are smaller, and rates with them (Goyal et al., arXiv 1706.02677)."""
-    from handheld.compress.settings import Settings
-    from handheld.compress.training.batches import Augmentation
+    from handheld.compress.pictures.training.batches import Augmentation
+    from handheld.compress.settings import FamilySettings
     from handheld.training import Schedule
 
     batch, largest = _BATCHES
     while batch < largest and 2 * batch * _STEPS_PER_EPOCH <= examples:
         batch *= 2
     epochs = float(spec["epochs"])
-    return Settings(
+    return FamilySettings(
         techniques=tuple(spec["techniques"]),
         training=Schedule(epochs, batch=batch, rate=0.2 * batch / largest),
         finish=Schedule(epochs / 2, batch=batch, rate=0.1 * batch / largest),

@@ -1,17 +1,17 @@
 """Pruning: of whole channels, which makes a network smaller and faster, or of weights, which makes its file compress better."""
 
 from handheld.networks.pruning.choice import choose_units
-from handheld.networks.pruning.cost import Cost, CostKind, cost_of
+from handheld.networks.pruning.cost import CostKind, NetworkCost, cost_of
 from handheld.networks.pruning.importance import Method, scores
 from handheld.networks.pruning.schedule import cubic
 from handheld.networks.pruning.structured import Pruned, prune
 from handheld.networks.pruning.unstructured import Masks, ends
 
 __all__ = [
-    "Cost",
     "CostKind",
     "Masks",
     "Method",
+    "NetworkCost",
     "Pruned",
     "choose_units",
     "cost_of",

@@ -17,7 +17,7 @@ CostKind = Literal["macs", "parameters", "size"]
 
 
 @dataclass(frozen=True, eq=False)
-class Cost:
+class NetworkCost:
     """A sum of products: each layer's cost is so much for each pair of a channel that it makes and one that it reads.
 
     Attributes:
@@ -52,7 +52,7 @@ class Cost:
         return falls
 
 
-def cost_of(network: fx.GraphModule, channels: Channels, of: CostKind) -> Cost:
+def cost_of(network: fx.GraphModule, channels: Channels, of: CostKind) -> NetworkCost:
     """Return the cost of a network.
 
     Args:
@@ -64,7 +64,7 @@ def cost_of(network: fx.GraphModule, channels: Channels, of: CostKind) -> Cost:
     if of not in get_args(CostKind):
         raise InputError(f"no cost {of!r}: expected {', '.join(get_args(CostKind))}")
     terms = {"macs": _macs, "parameters": _parameters, "size": _size}[of](network, channels)
-    return Cost(channels.count, tuple(terms))
+    return NetworkCost(channels.count, tuple(terms))
 
 
 Terms = Iterator[tuple[float, tuple[Ids, ...]]]

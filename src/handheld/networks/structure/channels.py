@@ -23,7 +23,7 @@ from handheld.networks.structure.layers import layer_axes
 from handheld.networks.structure.nodes import shape_of
 from handheld.networks.structure.operators import operator_axes
 from handheld.networks.structure.sizes import reads_number
-from handheld.networks.structure.variables import Axes, Ids, Length, Variables, Walk
+from handheld.networks.structure.variables import Axes, ChannelVariables, Ids, Length, Walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +202,7 @@ def _title(node: fx.Node, layer: nn.Module | None) -> str:
 
 def _groups(made: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group, ...]:
     """Join the layers that share a unit; the first layer of a group is its root, so groups come in the network's order."""
-    layers, first = Variables(), dict[int, int]()
+    layers, first = ChannelVariables(), dict[int, int]()
     places = layers.new(len(made))
     for place, units in enumerate(made.values()):
         others = sorted({first.setdefault(unit, place) for unit in units.tolist()})

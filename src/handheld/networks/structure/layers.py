@@ -4,6 +4,7 @@ import numpy as np
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from handheld.errors import InputError
 from handheld.networks.structure.arranging import (
     Lengths,
     gated,
@@ -226,3 +227,14 @@ def _resize_convolution(layer: Convolution | Transposed) -> None:
         layer.in_channels, layer.out_channels = first, second * layer.groups
     else:
         layer.out_channels, layer.in_channels = first, second * layer.groups
+
+
+def last_linear(network: nn.Module) -> nn.Linear:
+    """Return the layer that gives the logits. Raises :class:`InputError` without a linear layer."""
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        raise InputError(
+            "the network ends in no linear layer, whose inputs are its features: "
+            "expected nn.Linear as its last layer, or features = 0"
+        )
+    return layers[-1]

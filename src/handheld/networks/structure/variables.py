@@ -14,7 +14,7 @@ Axes = tuple[Ids | None, ...]
 """The channels along each axis of a tensor; None: an axis without channels, whose length stays."""
 
 
-class Variables:
+class ChannelVariables:
     """Variables that can be made equal, and reasons why some of them must stay."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Walk:
     """
 
     keys: Mapping[str, str]
-    variables: Variables = field(default_factory=Variables)
+    variables: ChannelVariables = field(default_factory=ChannelVariables)
     known: dict[fx.Node, Axes] = field(default_factory=dict)
     parts: dict[fx.Node, tuple[Axes, ...]] = field(default_factory=dict)
     numbers: set[fx.Node] = field(default_factory=set)

@@ -21,6 +21,16 @@ class PictureShape(NamedTuple):
     height: int
     width: int
 
+    @property
+    def side(self) -> int:
+        """The shorter side."""
+        return min(self.height, self.width)
+
+    def at_side(self, side: int) -> "PictureShape":
+        """Return the shape of the same pictures with another shorter side."""
+        scale = side / self.side
+        return PictureShape(self.channels, round(self.height * scale), round(self.width * scale))
+
 
 _SMALL = 14  # side of the picture that is projected, at most
 
@@ -64,7 +74,7 @@ def convolution(
     return nn.Sequential(*layers, *([nn.ReLU()] if act else []))
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """``x + f(x)``."""
 
     def __init__(self, *layers: nn.Module):
@@ -99,12 +109,12 @@ def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
         _stem(shape, w),
         convolution(w, 2 * w),
         nn.MaxPool2d(2),
-        Residual(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
+        ResidualBlock(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
         convolution(2 * w, 4 * w),
         nn.MaxPool2d(2),
         convolution(4 * w, 8 * w),
         nn.MaxPool2d(2),
-        Residual(convolution(8 * w, 8 * w), convolution(8 * w, 8 * w)),
+        ResidualBlock(convolution(8 * w, 8 * w), convolution(8 * w, 8 * w)),
         *_head(8 * w, classes),
     )
 
@@ -126,7 +136,7 @@ def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
     return nn.Sequential(
         _stem(shape, w),
         convolution(w, 2 * w, stride=2),
-        Residual(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
+        ResidualBlock(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
         convolution(2 * w, 4 * w, stride=2),
         convolution(4 * w, 4 * w),
         *_head(4 * w, classes),
@@ -154,7 +164,7 @@ def _inverted(inputs: int, outputs: int, stride: int) -> nn.Module:
         convolution(middle, middle, 3, stride, groups=middle),
         convolution(middle, outputs, 1, act=False),
     )
-    return Residual(*layers) if stride == 1 and inputs == outputs else nn.Sequential(*layers)
+    return ResidualBlock(*layers) if stride == 1 and inputs == outputs else nn.Sequential(*layers)
 
 
 def _stem(shape: PictureShape, width: int) -> nn.Module:
