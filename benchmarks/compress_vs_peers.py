@@ -46,7 +46,7 @@ from handheld.compress.pictures.training.student import follow
 from handheld.compress.teacher import TeacherSource, build
 from handheld.data import Splits
 from handheld.engine import Model
-from handheld.networks.quantisation import InterpretedGraph, fold
+from handheld.networks.quantisation import FxNet, fold
 from handheld.networks.structure import trace
 from handheld.training import Distillation, Schedule
 
@@ -181,7 +181,7 @@ def quantiser(bench: Bench) -> Iterator[Point]:
             "int8 weights",
             lambda: (
                 to_tflite(
-                    InterpretedGraph(network),
+                    FxNet(network),
                     bench.example[:1],
                     metadata={},
                     precision="int8_weights",
@@ -332,7 +332,7 @@ def nncf(bench: Bench) -> list[dict[str, Any]]:
             place / "nncf.npy",
             bench.preparation.inputs(pixels(bench.data.test)).contiguous().numpy()[:, None],
         )
-        network = InterpretedGraph(fold(trace(bench.teacher, bench.example))).eval()
+        network = FxNet(fold(trace(bench.teacher, bench.example))).eval()
         torch.onnx.export(
             network,
             (bench.example[:1],),

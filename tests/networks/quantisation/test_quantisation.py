@@ -8,7 +8,7 @@ from torch import fx, nn
 
 from handheld.errors import CompileError
 from handheld.networks.quantisation import (
-    InterpretedGraph,
+    FxNet,
     fake_quantise,
     fold,
     sensitivity,
@@ -39,7 +39,7 @@ def test_a_folded_network_computes_the_same_without_normalisation(name: str):
     assert torch.allclose(folded(inputs), network(inputs), atol=1e-5)
     assert not [layer for layer in folded.modules() if isinstance(layer, nn.BatchNorm2d)]
     assert all("." not in layer for layer in layers_of(folded))
-    assert torch.allclose(InterpretedGraph(folded)(inputs), network(inputs), atol=1e-5)
+    assert torch.allclose(FxNet(folded)(inputs), network(inputs), atol=1e-5)
 
 
 def test_weights_that_are_read_elsewhere_stay_as_they_are():
@@ -173,9 +173,7 @@ def test_folds_what_can_be_and_nothing_else(module: nn.Module, left: int):
     network = trace(module.eval(), torch.zeros(2, *SHAPE))
     folded = fold(network)
     torch.testing.assert_close(folded(inputs), module(inputs), atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(
-        InterpretedGraph(folded)(inputs), module(inputs), atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(FxNet(folded)(inputs), module(inputs), atol=1e-4, rtol=1e-4)
     assert (
         sum(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in folded.modules())
         == left

@@ -10,7 +10,7 @@ from twenty import FROM_LIBRARY, NETWORKS, SIDE, made  # noqa: E402
 from handheld.compile import to_tflite  # noqa: E402
 from handheld.engine import Model  # noqa: E402
 from handheld.networks.pruning import choose_units, prune, scores  # noqa: E402
-from handheld.networks.quantisation import InterpretedGraph, fold  # noqa: E402
+from handheld.networks.quantisation import FxNet, fold  # noqa: E402
 from handheld.networks.structure import channels_of, slim, trace  # noqa: E402
 
 
@@ -44,7 +44,7 @@ def test_half_of_a_network_becomes_a_file(name):
         pytest.importorskip("transformers", reason="needs the extra 'compile'")
     small = prune(made(name), torch.randn(2, 3, SIDE, SIDE), keep=0.5).network
     picture = torch.randn(1, 3, SIDE, SIDE)
-    compiled = to_tflite(InterpretedGraph(fold(small)), picture, metadata={})
+    compiled = to_tflite(FxNet(fold(small)), picture, metadata={})
     with Model.load(compiled.content) as model, torch.inference_mode():
         (given,) = model.run(np.ascontiguousarray(picture.permute(0, 2, 3, 1).numpy()))
         (expected,) = torch.utils._pytree.tree_leaves(small(picture))

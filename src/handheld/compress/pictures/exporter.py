@@ -24,7 +24,7 @@ from handheld.compress.pictures.probe import Figures
 from handheld.compress.pictures.training.student import samples
 from handheld.compress.targets import Target
 from handheld.data import Dataset
-from handheld.networks.quantisation import InterpretedGraph, fold, sensitivity
+from handheld.networks.quantisation import FxNet, fold, sensitivity
 
 _CALIBRATION = 200  # pictures: ranges hardly widen with more
 _CHECKS = 8  # pictures on which a file must agree with its network
@@ -145,7 +145,7 @@ class Exporter:
         inputs = samples(self.train, self.preparation, side, _CALIBRATION, self.seed)
         is_int8 = precision == "int8"
         return to_tflite(
-            InterpretedGraph(network),
+            FxNet(network),
             inputs[0],
             metadata=self.card,
             precision=precision,

@@ -11,7 +11,7 @@ from handheld.compress.family import Latency
 from handheld.compress.latency import latencies
 from handheld.compress.pictures.preparation import Preparation, resized
 from handheld.compress.pictures.teacher_file import TeacherFile
-from handheld.networks.quantisation import InterpretedGraph, fold
+from handheld.networks.quantisation import FxNet, fold
 
 _MOST_KEPT = 2**28  # bytes of files that are kept in memory, to be measured again
 _CALIBRATION = 4  # inputs of noise: of an untrained network no ranges are worth more
@@ -77,7 +77,7 @@ class Probe:
             for seed in range(_CALIBRATION)
         ]
         file = to_tflite(
-            InterpretedGraph(fold(network)),
+            FxNet(fold(network)),
             example,
             metadata={},
             precision=self.precision,

@@ -5,7 +5,7 @@ The file itself is written by ``compile.to_tflite``.
 """
 
 from handheld.networks.quantisation.fake import fake_quantise, without_fakes
-from handheld.networks.quantisation.fold import InterpretedGraph, fold
+from handheld.networks.quantisation.fold import FxNet, fold
 from handheld.networks.quantisation.sensitivity import sensitivity
 
-__all__ = ["InterpretedGraph", "fake_quantise", "fold", "sensitivity", "without_fakes"]
+__all__ = ["FxNet", "fake_quantise", "fold", "sensitivity", "without_fakes"]

@@ -148,7 +148,7 @@ def _flatten(network: fx.GraphModule) -> None:
             node.target = name
 
 
-class InterpretedGraph(nn.Module):
+class FxNet(nn.Module):
     """A graph as a module that calls its layers itself, so that whoever exports it sees their names."""
 
     def __init__(self, network: fx.GraphModule):
