@@ -31,12 +31,13 @@ from torch import nn
 from handheld.compress import Family, Schedule
 from handheld.compress.config import read
 from handheld.compress.pictures.candidates import Builder, Candidate
+from handheld.compress.pictures.large_network import build
 from handheld.compress.pictures.preparation import Preparation
-from handheld.compress.pictures.stages import planned
+from handheld.compress.pictures.search import ladder, planned
 from handheld.compress.pictures.training.answers import TeacherAnswers
 from handheld.compress.pictures.training.batches import PictureBatches
-from handheld.compress.pictures.training.student import AtSide, accuracy, follow
-from handheld.compress.teacher import TeacherSource, build
+from handheld.compress.pictures.training.student import AtSide, StudentLesson, accuracy, follow
+from handheld.compress.teacher import TeacherSource
 from handheld.data import Dataset, Splits
 from handheld.networks.structure import trace
 from handheld.training import device
@@ -67,6 +68,14 @@ class Ablation:
     @property
     def preparation(self) -> Preparation:
         return Preparation.of(self.data.train)
+
+    def candidates(self, family: Family) -> tuple[Candidate, ...]:
+        """Return what the family's run found for the targets of its configuration."""
+        targets = self.config.targets
+        if isinstance(targets, int):
+            targets = ladder(targets)
+        path = family.folder / "run" / "candidates.json"
+        return planned(path, targets, self.preparation.side)
 
     def network(self, candidate: Candidate, seed: int) -> nn.Module:
         """Return a member's network with fresh weights."""
@@ -155,7 +164,7 @@ def first(dataset: Dataset, count: int) -> Dataset:
 def compared(
     ablation: Ablation, families: Sequence[Family], sources: Sequence[str], progress: Progress
 ) -> Iterator[dict[str, Any]]:
-    by_name = {one.name: one for one in planned(families[0].folder / "run" / "candidates.json")}
+    by_name = {one.name: one for one in ablation.candidates(families[0])}
     for member in families[0].members:
         candidate = by_name[member.name]
         if candidate.kind == "pruned":
@@ -215,9 +224,7 @@ def train(
     task = progress.add_task(f"{candidate.name}, {source}, seed {seed}", total=None)
     follow(
         network,
-        batches,
-        answers,
-        how,
+        StudentLesson(batches, answers, how),
         ablation.schedule,
         save=save,
         report=lambda step, steps, _: progress.update(task, completed=step, total=steps),

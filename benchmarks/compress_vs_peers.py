@@ -37,13 +37,15 @@ from _report import show, write
 from handheld.compile import to_tflite
 from handheld.compress import Family
 from handheld.compress.config import read
+from handheld.compress.latency import latencies
+from handheld.compress.pictures.evaluation import answers, stored_inputs
 from handheld.compress.pictures.exporter import Exporter
+from handheld.compress.pictures.large_network import build
 from handheld.compress.pictures.preparation import Preparation, pixels
-from handheld.compress.pictures.probe import answers, latencies, stored_inputs
 from handheld.compress.pictures.training.answers import TeacherAnswers
 from handheld.compress.pictures.training.batches import PictureBatches
-from handheld.compress.pictures.training.student import follow
-from handheld.compress.teacher import TeacherSource, build
+from handheld.compress.pictures.training.student import StudentLesson, follow
+from handheld.compress.teacher import TeacherSource
 from handheld.data import Splits
 from handheld.engine import Model
 from handheld.networks.quantisation import FxNet, fold
@@ -246,10 +248,10 @@ def cut_by_torch_pruning(bench: Bench, way: Way, kept: float) -> Point:
         views=views,
         seed=0,
     )
-    lesson = MemberLesson(batches, how=Distillation(weight=0.0, smoothing=0.1))
+    lesson = PeerLesson(batches, how=Distillation(weight=0.0, smoothing=0.1))
     if way.answers:
         known = TeacherAnswers(bench.teacher, batches, len(bench.data.classes), save=place)
-        lesson = MemberLesson(batches, settings.distillation, known)
+        lesson = PeerLesson(batches, settings.distillation, known)
     network = deepcopy(bench.teacher).train()
     prune(bench, network, lesson, way, kept)
     lesson.teach(network, replace(settings.finish, epochs=bench.epochs), save=place / "state.pt")
@@ -270,7 +272,7 @@ def cut_by_torch_pruning(bench: Bench, way: Way, kept: float) -> Point:
 
 
 @dataclass(frozen=True)
-class MemberLesson:
+class PeerLesson:
     """What a pruned network learns from."""
 
     batches: PictureBatches
@@ -278,11 +280,12 @@ class MemberLesson:
     answers: TeacherAnswers | None = None
 
     def teach(self, network: torch.nn.Module, schedule: Schedule, save: Path | None = None) -> None:
-        follow(network, self.batches, self.answers, self.how, schedule, save=save)
+        lesson = StudentLesson(self.batches, self.answers, self.how)
+        follow(network, lesson, schedule, save=save)
 
 
 def prune(
-    bench: Bench, network: torch.nn.Module, lesson: MemberLesson, way: Way, kept: float
+    bench: Bench, network: torch.nn.Module, lesson: PeerLesson, way: Way, kept: float
 ) -> None:
     """Remove channels; a network that was pruned and tuned before is pruned again where it was."""
     pruning = torch_pruning()
