@@ -1,7 +1,8 @@
 """One big model in, a family of small ones out: Learn2Compress.
 
-``compress`` trains members of many sizes jointly with their teacher, lets each learn from its answers, prunes, quantises,
-compiles, measures, and returns a ``Family`` from which ``pick`` chooses. Needs the extra ``train``, but for reading a family.
+``compress`` trains members of many sizes jointly with their teacher, lets each learn from its
+answers, prunes, quantises, compiles, measures, and returns a ``Family`` from which ``pick``
+chooses. Needs the extra ``train``, but for reading a family.
 """
 
 from typing import TYPE_CHECKING, Any

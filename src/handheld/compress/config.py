@@ -45,13 +45,16 @@ class DataSource:
 
     Attributes:
         path: file or folder, relative to the configuration's folder or else to ``HANDHELD_DATA``.
-        factory: instead of it, ``package.module:function`` that returns :class:`handheld.data.Splits`.
+        factory: instead of it, ``package.module:function`` that returns
+            :class:`handheld.data.Splits`.
         size: height and width that pictures of files are brought to.
         grey: whether pictures of files become grey, one channel.
-        channels: "first" or "last", where the channels of an array's pictures are; empty: seen by their numbers.
-        white: the number that is white in an array's pictures; 0: seen by their type and largest number.
-        label_column: name of the labels' column in a table or a saved data set, or its number from 1 where a table has no
-            header; empty: found by its name.
+        channels: "first" or "last", where the channels of an array's pictures are; empty: seen by
+            their numbers.
+        white: the number that is white in an array's pictures; 0: seen by their type and largest
+            number.
+        label_column: name of the labels' column in a table or a saved data set, or its number from
+            1 where a table has no header; empty: found by its name.
         text_columns: likewise of the texts.
         valid: share of the training examples that validate.
         test: share of them that test, where the data has no test split.
@@ -92,7 +95,10 @@ class FamilyConfig:
 
     @property
     def found_teacher(self) -> TeacherSource:
-        """Return the teacher with paths to files that exist. Raises :class:`InputError` for one that does not."""
+        """Return the teacher with paths to files that exist.
+
+        Raises :class:`InputError` for one that does not.
+        """
         paths = (self.teacher.checkpoint, self.teacher.file)
         checkpoint, file = (
             None if path is None else str(find(path, self.folder).resolve()) for path in paths
@@ -127,7 +133,10 @@ class FamilyConfig:
 
 
 def named(data: Splits, classes: tuple[str, ...]) -> Splits:
-    """Return data whose classes have other names. Raises :class:`InputError` for too few or too many names."""
+    """Return data whose classes have other names.
+
+    Raises :class:`InputError` for too few or too many names.
+    """
     if len(classes) != len(data.classes):
         raise InputError(f"data.classes: {len(classes)} names for {len(data.classes)} classes")
     train, valid, test = (

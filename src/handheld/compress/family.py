@@ -19,7 +19,9 @@ FORMAT = 1
 
 
 class Latency(NamedTuple):
-    """Of one example on one thread, in seconds: median, 90th percentile, distance of the quartiles; and samples."""
+    """Of one example on one thread, in seconds: median, 90th percentile, distance of the quartiles;
+    and samples.
+    """
 
     median: float
     p90: float
@@ -27,7 +29,8 @@ class Latency(NamedTuple):
     runs: int
 
     def clearly_below(self, other: "Latency") -> bool:
-        """Whether this is less than another beyond the noise of both: their middle halves do not overlap.
+        """Whether this is less than another beyond the noise of both: their middle halves do not
+        overlap.
 
         >>> Latency(201e-6, 0, 34e-6, 40).clearly_below(Latency(219e-6, 0, 34e-6, 40))
         False
@@ -72,12 +75,14 @@ class Member:
         target: what it was made for; an empty text if for nothing in particular.
         met: whether it reached that.
         reason: why it did not, or an empty text.
-        pareto: whether no member is better in one of size, latency and accuracy (validation) and as good in the others.
+        pareto: whether no member is better in one of size, latency and accuracy (validation) and as
+            good in the others.
         steps: what each technique contributed, in order.
         layers: by size.
         confusion: [true class][answered class] counts on the test split.
         curve: (step, loss) of its last training.
-        kept_float: layers that stayed in float32 where the precision is mixed, the most sensitive first.
+        kept_float: layers that stayed in float32 where the precision is mixed, the most sensitive
+            first.
     """
 
     name: str
@@ -105,13 +110,17 @@ class Member:
 
     @property
     def recall(self) -> tuple[float | None, ...]:
-        """Share of each class's test examples that are answered right; None for a class without any."""
+        """Share of each class's test examples that are answered right; None for a class without
+        any.
+        """
         rows = enumerate(self.confusion)
         return tuple(row[place] / sum(row) if any(row) else None for place, row in rows)
 
     @property
     def balanced(self) -> float | None:
-        """Balanced accuracy: the mean of :attr:`recall`, in which each class counts alike; None without a confusion."""
+        """Balanced accuracy: the mean of :attr:`recall`, in which each class counts alike; None
+        without a confusion.
+        """
         known = [share for share in self.recall if share is not None]
         return sum(known) / len(known) if known else None
 
@@ -165,14 +174,15 @@ class Family:
         curves: (step, loss) of the shared training, by name.
         quantised: the teacher's file in int8, calibrated after training and nothing more: what
             members must beat to be worth their training. None where eight bits were not asked for.
-        teacher_file: a model file that all learned from, where a person brought one: what members are compared with. It stays
-            where it was; the family's folder does not hold it.
+        teacher_file: a model file that all learned from, where a person brought one: what members
+            are compared with. It stays where it was; the family's folder does not hold it.
         record: how it came about, in what JSON can hold. The report shows of it, where present:
-            ``seed``; ``settings`` and ``teacher``, mappings; ``seconds``, stage -> seconds; ``machine`` and ``versions``,
-            texts or mappings; ``notes``, a list of texts that a person should know; ``data``, a mapping: ``counts``, class ->
-            examples; ``skipped``, a list of [name, reason]; ``notes``, texts; ``digest``; ``train``, ``valid`` and ``test``,
-            numbers of examples; ``joint``, a mapping: ``ratio``, the time of a step of joint training over that of a step of
-            the largest member alone.
+            ``seed``; ``settings`` and ``teacher``, mappings; ``seconds``, stage -> seconds;
+            ``machine`` and ``versions``, texts or mappings; ``notes``, a list of texts that a
+            person should know; ``data``, a mapping: ``counts``, class -> examples; ``skipped``, a
+            list of [name, reason]; ``notes``, texts; ``digest``; ``train``, ``valid`` and ``test``,
+            numbers of examples; ``joint``, a mapping: ``ratio``, the time of a step of joint
+            training over that of a step of the largest member alone.
     """
 
     folder: Path
@@ -211,7 +221,9 @@ class Family:
 
     @property
     def reference(self) -> Member:
-        """What members are compared with: the file that a person brought as the teacher, or else the large network."""
+        """What members are compared with: the file that a person brought as the teacher, or else
+        the large network.
+        """
         return self.teacher if self.teacher_file is None else self.teacher_file
 
     @property
@@ -259,7 +271,10 @@ class Family:
         return path
 
     def save(self) -> Path:
-        """Write ``family.json``; the folder itself is not part of it. Raises :class:`InputError` for what JSON cannot hold."""
+        """Write ``family.json``; the folder itself is not part of it.
+
+        Raises :class:`InputError` for what JSON cannot hold.
+        """
         content = {
             "format": FORMAT,
             **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"},
@@ -322,7 +337,9 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _read(kind: Any, value: Any) -> Any:
-    """Return what a type's hints make of a value from JSON; raise ValueError or TypeError for anything else."""
+    """Return what a type's hints make of a value from JSON; raise ValueError or TypeError for
+    anything else.
+    """
     if kind is Any or kind is Path:
         return value
     if kind is float and type(value) is int:

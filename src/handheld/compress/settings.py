@@ -8,7 +8,9 @@ from handheld.errors import InputError
 from handheld.training import Distillation, Schedule
 
 TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "sparsity")
-"""What a run may use: nested members, other networks, channels removed, soft labels, int8, zeros in stored files."""
+"""What a run may use: nested members, other networks, channels removed, soft labels, int8, zeros in
+stored files.
+"""
 
 
 BALANCED = "balanced"
@@ -16,7 +18,8 @@ BALANCED = "balanced"
 
 @dataclass(frozen=True)
 class TextEpochs:
-    """How long members of a family for texts learn, and their teacher; the rest is in the recipes of ``projection``.
+    """How long members of a family for texts learn, and their teacher; the rest is in the recipes
+    of ``projection``.
 
     Attributes:
         teacher: passes over the data; parts of one are allowed.
@@ -37,7 +40,8 @@ class FamilySettings:
 
     Attributes:
         techniques: of :data:`TECHNIQUES`.
-        training: schedule of the joint run, of the large network and all members that learn with it.
+        training: schedule of the joint run, of the large network and all members that learn with
+            it.
         finish: schedule of each member for itself, from the kept answers of the teacher.
         quantise: epochs of the last training, which knows of eight bits; 0: after training only.
         quantise_rate: its highest learning rate.
@@ -45,16 +49,21 @@ class FamilySettings:
         augmentation: how pictures vary.
         budget: share of the large network's time that members may take in the joint run.
         variants: also try nested members with fewer residual blocks, and with smaller pictures.
-        views: variations of each picture for which the teacher's answers are kept while members finish.
-        max_loss: share of validation answers that int8 may cost before sensitive layers stay in float32.
+        views: variations of each picture for which the teacher's answers are kept while members
+            finish.
+        max_loss: share of validation answers that int8 may cost before sensitive layers stay in
+            float32.
         sparsity: share of zeros in the weights of sparse members.
         frozen: share of the joint run in which only the new head of a checkpoint learns.
-        class_weights: how much examples count in training: one number above 0 for each class, or ``balanced``, by which
-            each class counts alike however few examples it has; empty: each example counts alike.
-        texts: epochs, where the data are texts; of all else here these take the seed and the threads.
+        class_weights: how much examples count in training: one number above 0 for each class, or
+            ``balanced``, by which each class counts alike however few examples it has; empty: each
+            example counts alike.
+        texts: epochs, where the data are texts; of all else here these take the seed and the
+            threads.
         seed: of weights, order and variation.
         threads: of this machine's cores that training takes; 0: as many as torch finds.
-        processes: of this machine that share each batch of the joint run: one for each GPU, for a teacher too slow on one.
+        processes: of this machine that share each batch of the joint run: one for each GPU, for a
+            teacher too slow on one.
     """
 
     techniques: tuple[str, ...] = TECHNIQUES
@@ -144,7 +153,10 @@ class FamilySettings:
 
 
 def listed(techniques: Sequence[str]) -> tuple[str, ...]:
-    """Return techniques as a tuple. Raises :class:`InputError` for one text, which would be read letter by letter."""
+    """Return techniques as a tuple.
+
+    Raises :class:`InputError` for one text, which would be read letter by letter.
+    """
     if isinstance(techniques, str) or not isinstance(techniques, Sequence):
         raise InputError(
             f"techniques: expected a list of some of {', '.join(TECHNIQUES)}, got {techniques!r}"

@@ -1,6 +1,7 @@
 """What a person wants of a member: "70KB", "5ms", "94x smaller, 27x faster", "at least 92%".
 
-Figures are compared with those of the finished file, measured on this machine or scaled to a named device.
+Figures are compared with those of the finished file, measured on this machine or scaled to a named
+device.
 """
 
 import re
@@ -45,7 +46,8 @@ class Target:
         smaller: times smaller than the teacher's float32 file, at least.
         faster: times faster than the teacher's float32 file, at least.
         accuracy: on the validation split, at least, 0 to 1.
-        kind: of network to make for it: nested (in the teacher), pruned (from the teacher), or a network's name.
+        kind: of network to make for it: nested (in the teacher), pruned (from the teacher), or a
+            network's name.
         slowdown: latency on the device that is asked for, over that on this machine.
     """
 
@@ -77,12 +79,15 @@ class Target:
 
     @classmethod
     def of(cls, text: str, *, kind: str | None = None, slowdown: float = 1.0) -> "Target":
-        """Read limits separated by commas, and among them a kind and how much slower than this machine the device is.
+        """Read limits separated by commas, and among them a kind and how much slower than this
+        machine the device is.
 
-        What the text does not say is taken from the other arguments. ``Target.of(str(target))`` is ``target``.
+        What the text does not say is taken from the other arguments. ``Target.of(str(target))`` is
+        ``target``.
 
         >>> Target.of("94x smaller, 27x faster, plain")
-        Target(size=None, latency=None, smaller=94.0, faster=27.0, accuracy=None, kind='plain', slowdown=1.0)
+        Target(size=None, latency=None, smaller=94.0, faster=27.0, accuracy=None, kind='plain',
+        slowdown=1.0)
         >>> str(Target.of("70 KB, 5ms, 92%"))
         '70 kB, 5 ms, 92 %, nested'
 

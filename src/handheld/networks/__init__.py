@@ -1,8 +1,8 @@
 """Networks as graphs: a zoo of small ones, and what makes them narrower, shallower and coarser.
 
-``structure`` traces a module and finds which channels belong together, ``pruning`` chooses what stays,
-``quantisation`` rounds while it learns, ``zoo`` has networks by name, ``state`` keeps one as tensors without code.
-None of it knows of families, data sets or servers. Needs the extra ``torch``.
+``structure`` traces a module and finds which channels belong together, ``pruning`` chooses what
+stays, ``quantisation`` rounds while it learns, ``zoo`` has networks by name, ``state`` keeps one as
+tensors without code. None of it knows of families, data sets or servers. Needs the extra ``torch``.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -13,7 +13,8 @@ Figure = Literal["size", "latency", "accuracy"]
 
 @dataclass(frozen=True)
 class Limit:
-    """A value that members were to keep; accuracy is that on the validation split, at least, the others are at most.
+    """A value that members were to keep; accuracy is that on the validation split, at least, the
+    others are at most.
 
     Attributes:
         figure: of what.

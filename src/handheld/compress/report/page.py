@@ -59,8 +59,8 @@ _SECTION_NUMBERS = {4, 5}
 def write_report(family: Family) -> Path:
     """Write ``report.html`` into a family's folder and return its path.
 
-    The page needs no other file and no network. Without scripts everything in it can be read; with them the table sorts and
-    one member is looked at at a time.
+    The page needs no other file and no network. Without scripts everything in it can be read; with
+    them the table sorts and one member is looked at at a time.
 
     Raises:
         FileError: it cannot be written.
@@ -69,7 +69,8 @@ def write_report(family: Family) -> Path:
 
 
 def report_section(family: Family, link: str) -> Markup:
-    """Return an HTML section about a family for another page: one sentence, accuracy against size, and the figures.
+    """Return an HTML section about a family for another page: one sentence, accuracy against size,
+    and the figures.
 
     Args:
         family: to show.
@@ -170,7 +171,9 @@ def _details(family: Family, member: Member) -> dict[str, Any]:
 
 
 def _recall(family: Family, member: Member) -> list[tuple[str, float, float, int]]:
-    """Return name, share answered right, half of its 95 % interval, and test examples, of each class that has some."""
+    """Return name, share answered right, half of its 95 % interval, and test examples, of each
+    class that has some.
+    """
     known = zip(family.classes, member.recall, member.confusion, strict=True)
     return [
         (name, share, half_interval(round(share * sum(row)), sum(row)), sum(row))
@@ -199,7 +202,9 @@ def _largest(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _steps(member: Member) -> list[dict[str, Any]]:
-    """Return each step with its place on a scale that begins and ends at its members' lowest and highest accuracy."""
+    """Return each step with its place on a scale that begins and ends at its members' lowest and
+    highest accuracy.
+    """
     shares = [step.accuracy for step in member.steps]
     low, largest = min(shares, default=0.0), max((step.size for step in member.steps), default=1)
     span = max(shares, default=1.0) - low or 1.0

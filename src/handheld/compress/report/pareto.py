@@ -21,7 +21,9 @@ from handheld.reports import (
 
 @dataclass(frozen=True)
 class CostAxis:
-    """What accuracy is set against: its name, a member's value and the width of its spread, and how it is written."""
+    """What accuracy is set against: its name, a member's value and the width of its spread, and how
+    it is written.
+    """
 
     figure: Figure
     title: str

@@ -13,8 +13,8 @@ class MemberRow:
 
     Attributes:
         member: the teacher, its file in int8, or a member.
-        smaller, faster, fewer: times; of file bytes, median latency, multiply-accumulates; no number of "faster" where the two
-            latencies do not differ beyond their noise.
+        smaller, faster, fewer: times; of file bytes, median latency, multiply-accumulates; no
+            number of "faster" where the two latencies do not differ beyond their noise.
         kept: its accuracy over the teacher's, both on the test split.
         anchor: where the report says more of it; an empty text for what members are set beside.
     """
@@ -59,13 +59,16 @@ def rows(family: Family) -> list[MemberRow]:
 
 
 def half_width(family: Family) -> float | None:
-    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval; None without test examples."""
+    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval; None
+    without test examples.
+    """
     count = sum(map(sum, family.teacher.confusion))
     return half_interval(round(family.reference.accuracy * count), count) if count else None
 
 
 def unsteady(one: MemberRow) -> bool:
-    """Whether a latency varied so much that its ratio to another, where there is one, says little."""
+    """Whether a latency varied so much that its ratio to another, where there is one, says little.
+    """
     latency = one.member.latency
     return one.faster is not None and latency.iqr > latency.median / 2
 
@@ -76,7 +79,9 @@ def best(family: Family) -> Member | None:
 
 
 def summary(family: Family) -> str:
-    """Return one sentence with the smallest and the most accurate member; accuracies are of the test split."""
+    """Return one sentence with the smallest and the most accurate member; accuracies are of the
+    test split.
+    """
     teacher = family.reference
     most = best(family)
     origin = f"a teacher of {size_text(teacher.size)} that answers {percent(teacher.accuracy, 1)} of the test split right"

@@ -22,10 +22,10 @@ _NUMBERS = range(3, 13)  # columns of numbers
 def markdown(family: Family) -> str:
     """Return the table of the teacher and all members, aligned for a terminal as well.
 
-    Accuracies are of the test split: of the file, in which each example counts alike or each class (balanced), and of the same
-    network as a float32 file. A
-    question mark stands beside "faster" where latencies varied by more than half of their median, and a dash in its place where
-    the two latencies do not differ beyond their noise.
+    Accuracies are of the test split: of the file, in which each example counts alike or each class
+    (balanced), and of the same network as a float32 file. A question mark stands beside "faster"
+    where latencies varied by more than half of their median, and a dash in its place where the two
+    latencies do not differ beyond their noise.
     """
     return markdown_table(_HEADS, [_cells(one) for one in rows(family)], numbers=_NUMBERS)
 

@@ -17,7 +17,8 @@ _TEXT_COSTS = 8  # bytes of memory for one of a table's file
 
 
 def find_data(folder: Path) -> Path:
-    """Return the one .npz, .csv or .tsv in a folder, or the folder that holds the classes, which others may stand around.
+    """Return the one .npz, .csv or .tsv in a folder, or the folder that holds the classes, which
+    others may stand around.
 
     What macOS adds to archives is removed. Raises :class:`InputError` for anything else.
     """
@@ -51,7 +52,9 @@ def find_data(folder: Path) -> Path:
 
 
 def check_data(data: Path, side: int | None, limits: CompressLimits) -> None:
-    """Raise :class:`InputError` for data that is more than the limits, or could not be learned from."""
+    """Raise :class:`InputError` for data that is more than the limits, or could not be learned
+    from.
+    """
     if data.is_dir():
         _check_pictures(data, side, limits)
     elif data.suffix == ".npz":
@@ -88,7 +91,9 @@ def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> Non
 
 
 def _sizes(files: list[Path]) -> Iterator[tuple[Path, tuple[int, int]]]:
-    """Give width and height of each picture from its first bytes; what is no picture is left to be named by ``data.load``."""
+    """Give width and height of each picture from its first bytes; what is no picture is left to be
+    named by ``data.load``.
+    """
     for path in files:
         name = f"{path.parent.name}/{path.name}"
         try:
@@ -101,7 +106,9 @@ def _sizes(files: list[Path]) -> Iterator[tuple[Path, tuple[int, int]]]:
 
 
 def _check_arrays(data: Path, side: int | None, limits: CompressLimits) -> None:
-    """An .npz is an archive in the archive, so it is unpacked within limits too; then its arrays say what they are."""
+    """An .npz is an archive in the archive, so it is unpacked within limits too; then its arrays
+    say what they are.
+    """
     folder = data.with_suffix(".arrays")
     shutil.rmtree(folder, ignore_errors=True)
     unpack(data, folder, max_bytes=limits.unpacked_bytes, max_files=_MOST_ARRAYS)

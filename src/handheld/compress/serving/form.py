@@ -1,4 +1,6 @@
-"""The form of a job, and what is said of it at once: whether its values and the kinds of its files are fine."""
+"""The form of a job, and what is said of it at once: whether its values and the kinds of its files
+are fine.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -40,7 +42,10 @@ class ModelField(Field):
     """A file field that says why it takes no pickle."""
 
     def file_name(self, sent: str) -> str:
-        """Return the name under which a file is kept. Raises :class:`InputError` for an ending that is not accepted."""
+        """Return the name under which a file is kept.
+
+        Raises :class:`InputError` for an ending that is not accepted.
+        """
         if sent.lower().endswith(_PICKLES):
             raise InputError(
                 f"{self.label}: {sent[-80:]!r} is a pickle, which can run code where it is opened, so none is read here; "
@@ -124,7 +129,10 @@ def _fields(limits: CompressLimits) -> Sequence[Field]:
 
 
 def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
-    """Return the spec of a job as its process takes it. Raises :class:`InputError` for what could not work."""
+    """Return the spec of a job as its process takes it.
+
+    Raises :class:`InputError` for what could not work.
+    """
     found = dict(spec)
     for name in ("width", "side", "seed"):
         found[name] = _whole(name, spec[name])

@@ -1,4 +1,7 @@
-"""A job, in its own process: from an upload to a family in the job's results. Called again, it goes on where it was."""
+"""A job, in its own process: from an upload to a family in the job's results.
+
+Called again, it goes on where it was.
+"""
 
 import shutil
 from dataclasses import replace
@@ -80,7 +83,9 @@ def _names(targets: "int | list[Target]") -> list[str]:
 
 
 def _read(folder: Path, spec: Spec, report: Report) -> Splits:
-    """Unpack the archive, if it is not yet, and load what is in it; examples left out are named as in the archive."""
+    """Unpack the archive, if it is not yet, and load what is in it; examples left out are named as
+    in the archive.
+    """
     limits, unpacked = CompressLimits(**spec["limits"]), folder / "work" / "data"
     if not unpacked.exists():
         report(0.0, "unpacking")
@@ -134,7 +139,9 @@ def teacher_of(spec: Spec, upload: Path) -> "TeacherSource":
 
 
 def settings_of(spec: Spec, examples: int) -> "FamilySettings":
-    """Return how to train: with few examples, batches are smaller, and rates with them (Goyal et al., arXiv 1706.02677)."""
+    """Return how to train: with few examples, batches are smaller, and rates with them (Goyal et
+    al., arXiv 1706.02677).
+    """
     from handheld.compress.pictures.training.batches import Augmentation
     from handheld.compress.settings import FamilySettings
     from handheld.training import Schedule

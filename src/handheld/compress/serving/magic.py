@@ -1,4 +1,6 @@
-"""What uploaded files are, told by their content and read with bounds; nothing in them is run or unpacked here."""
+"""What uploaded files are, told by their content and read with bounds; nothing in them is run or
+unpacked here.
+"""
 
 import json
 import mmap
@@ -26,7 +28,9 @@ def check_archive(path: Path) -> None:
 
 
 def check_model(path: Path, limits: CompressLimits) -> None:
-    """Raise :class:`InputError` unless a file is what its name says, and of a size that may be read."""
+    """Raise :class:`InputError` unless a file is what its name says, and of a size that may be
+    read.
+    """
     limits.require("Your model, bytes", path.stat().st_size, "model_bytes")
     with path.open("rb") as file:
         head = file.read(4)
@@ -38,7 +42,8 @@ def check_model(path: Path, limits: CompressLimits) -> None:
 
 
 def _check_safetensors(path: Path) -> None:
-    """The header is its length in 8 bytes and JSON: name -> dtype, shape and place of each tensor."""
+    """The header is its length in 8 bytes and JSON: name -> dtype, shape and place of each tensor.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))[0]
@@ -76,7 +81,9 @@ def _lies_inside(entry: Any, size: int) -> bool:
 
 
 def _check_onnx(path: Path) -> None:
-    """A protobuf message with a graph, whose tensors lie in the file: others would be read from paths that it names."""
+    """A protobuf message with a graph, whose tensors lie in the file: others would be read from
+    paths that it names.
+    """
     if not path.stat().st_size:
         raise _broken("an ONNX", "it is empty")
     has_graph = False

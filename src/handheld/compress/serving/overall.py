@@ -23,11 +23,13 @@ def texts(members: Sequence[str]) -> Mapping[str, float]:
 
 
 class Overall:
-    """Turns a run's progress (stage, share of it, text) into a server's (share of all, message); it never goes back.
+    """Turns a run's progress (stage, share of it, text) into a server's (share of all, message); it
+    never goes back.
 
     Args:
         report: called with the share of the job and a message.
-        parts: stage -> its share of the time, in their order; a stage that is not among them moves nothing.
+        parts: stage -> its share of the time, in their order; a stage that is not among them moves
+            nothing.
     """
 
     def __init__(self, report: Callable[[float, str], None], parts: Mapping[str, float]):

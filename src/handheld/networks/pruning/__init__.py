@@ -1,4 +1,6 @@
-"""Pruning: of whole channels, which makes a network smaller and faster, or of weights, which makes its file compress better."""
+"""Pruning: of whole channels, which makes a network smaller and faster, or of weights, which makes
+its file compress better.
+"""
 
 from handheld.networks.pruning.choice import choose_units
 from handheld.networks.pruning.cost import CostKind, NetworkCost, cost_of

@@ -26,20 +26,24 @@ def choose_units(
 ) -> Ids:
     """Choose the units that stay: those that are most important for what they cost.
 
-    Units go in one order over the whole network, least importance per cost first, until the cost is low enough. A smaller
-    ``keep`` gives a subset.
+    Units go in one order over the whole network, least importance per cost first, until the cost is
+    low enough. A smaller ``keep`` gives a subset.
 
     Args:
         network: with shapes.
         channels: of it.
-        importance: (units,) non-negative, as from :func:`handheld.networks.pruning.importance.scores`.
+        importance: (units,) non-negative, as from
+            :func:`handheld.networks.pruning.importance.scores`.
         keep: share in (0, 1] of the cost that may stay.
         of: what costs, see :func:`handheld.networks.pruning.cost.cost_of`.
-        minimum: share in [0, 1] of each group's units that stays in any case; one of each layer always does.
-        round_to: each group keeps a multiple of so many units, or all: runtimes compute channels in fours or eights.
+        minimum: share in [0, 1] of each group's units that stays in any case; one of each layer
+            always does.
+        round_to: each group keeps a multiple of so many units, or all: runtimes compute channels in
+            fours or eights.
 
     Returns:
-        Ids, ascending, for :func:`handheld.networks.structure.slim`. If the goal cannot be met, the fewest possible.
+        Ids, ascending, for :func:`handheld.networks.structure.slim`. If the goal cannot be met, the
+        fewest possible.
 
     Raises:
         InputError: an argument outside its range.
@@ -67,7 +71,9 @@ def choose(
     least: Mapping[str, int],
     round_to: int,
 ) -> Ids:
-    """Choose units as :func:`choose_units` does, with the least number of its group's units that must stay, by layer."""
+    """Choose units as :func:`choose_units` does, with the least number of its group's units that
+    must stay, by layer.
+    """
     _check(channels, importance, keep, round_to)
     cost = cost_of(network, channels, of)
     free = np.concatenate([np.empty(0, np.int64), *(group.units for group in channels.free)])

@@ -18,7 +18,8 @@ CostKind = Literal["macs", "parameters", "size"]
 
 @dataclass(frozen=True, eq=False)
 class NetworkCost:
-    """A sum of products: each layer's cost is so much for each pair of a channel that it makes and one that it reads.
+    """A sum of products: each layer's cost is so much for each pair of a channel that it makes and
+    one that it reads.
 
     Attributes:
         units: number of units of the network.
@@ -58,8 +59,9 @@ def cost_of(network: fx.GraphModule, channels: Channels, of: CostKind) -> Networ
     Args:
         network: with shapes.
         channels: of it.
-        of: ``macs`` of one example, ``parameters``, or ``size``: the numbers in a compiled file, where batch normalisation is
-            folded into the layer before it and each such layer has a bias.
+        of: ``macs`` of one example, ``parameters``, or ``size``: the numbers in a compiled file,
+            where batch normalisation is folded into the layer before it and each such layer has a
+            bias.
     """
     if of not in get_args(CostKind):
         raise InputError(f"no cost {of!r}: expected {', '.join(get_args(CostKind))}")

@@ -33,11 +33,12 @@ def scores(
     Args:
         network: on any device.
         channels: of it.
-        method: ``l2``, the norms of the weights that make a channel, each layer's divided by their mean, summed over the
-            layers of the unit (Li et al., arXiv 1608.08710); ``batch_norm``, the mean size of the unit's normalisation scales
-            (Liu et al., arXiv 1708.06519; a unit that is never normalised is infinitely important); ``taylor``, by how much
-            the loss would change to first order if the unit were zero, (sum of w dL/dw) squared, averaged over the batches
-            (Molchanov et al., arXiv 1906.10771).
+        method: ``l2``, the norms of the weights that make a channel, each layer's divided by their
+            mean, summed over the layers of the unit (Li et al., arXiv 1608.08710); ``batch_norm``,
+            the mean size of the unit's normalisation scales (Liu et al., arXiv 1708.06519; a unit
+            that is never normalised is infinitely important); ``taylor``, by how much the loss
+            would change to first order if the unit were zero, (sum of w dL/dw) squared, averaged
+            over the batches (Molchanov et al., arXiv 1906.10771).
         batches: of inputs and targets, for ``taylor``; on the network's device.
         loss: of outputs and targets, for ``taylor``.
 
@@ -45,7 +46,8 @@ def scores(
         (units,) non-negative, by unit id.
 
     Raises:
-        InputError: a weight or the loss is not a finite number, ``taylor`` without batches, or no such method.
+        InputError: a weight or the loss is not a finite number, ``taylor`` without batches, or no
+            such method.
     """
     check_finite(network)
     if method == "l2":
@@ -60,7 +62,8 @@ def scores(
 
 
 def check_finite(network: nn.Module) -> None:
-    """Raise :class:`InputError` if a parameter or buffer has a value that is not a finite number."""
+    """Raise :class:`InputError` if a parameter or buffer has a value that is not a finite number.
+    """
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise InputError(
@@ -116,7 +119,9 @@ def _normalised(network: fx.GraphModule, channels: Channels) -> dict[str, Ids]:
 
 
 def _taylor(network: fx.GraphModule, channels: Channels, batches: Batches, loss: Loss) -> Scores:
-    """With a gate of 1 after a layer, w dL/dw summed over the channel's weights and bias is dL/dgate."""
+    """With a gate of 1 after a layer, w dL/dw summed over the channel's weights and bias is
+    dL/dgate.
+    """
     weights = {
         name: parameter.detach().requires_grad_() for name, parameter in network.named_parameters()
     }

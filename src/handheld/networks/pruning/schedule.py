@@ -4,9 +4,11 @@ from handheld.errors import InputError
 
 
 def cubic(share: float, step: int, steps: int) -> float:
-    """Return the share to remove up to a step: much at first, when there is most to spare, and ever less.
+    """Return the share to remove up to a step: much at first, when there is most to spare, and ever
+    less.
 
-    Zhu and Gupta, "To prune, or not to prune", arXiv 1710.01878, equation 1, from nothing removed at step 0.
+    Zhu and Gupta, "To prune, or not to prune", arXiv 1710.01878, equation 1, from nothing removed
+    at step 0.
 
     Args:
         share: in [0, 1], removed at the last step.

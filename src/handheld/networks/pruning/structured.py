@@ -47,22 +47,25 @@ def prune(
 ) -> Pruned:
     """Cut a network to a share of its cost, in rounds of scoring, cutting and training.
 
-    A goal that cannot be met is no error: the smallest network that was reached is returned and says so.
+    A goal that cannot be met is no error: the smallest network that was reached is returned and
+    says so.
 
     Args:
         network: not changed; the result is on its device.
         example: (batch, ...) an input.
-        keep: of the network as given; see :func:`handheld.networks.pruning.choice.choose_units`, as for ``of``, ``minimum``
-            and ``round_to``.
+        keep: of the network as given; see :func:`handheld.networks.pruning.choice.choose_units`, as
+            for ``of``, ``minimum`` and ``round_to``.
         of: see there.
-        method: see :func:`handheld.networks.pruning.importance.scores`, as are ``batches`` and ``loss``.
+        method: see :func:`handheld.networks.pruning.importance.scores`, as are ``batches`` and
+            ``loss``.
         batches: an iterable that can be walked once a round.
         loss: see there.
-        steps: rounds; what is removed after each follows :func:`handheld.networks.pruning.schedule.cubic`.
-        fine_tune: trains the network that it is given, in place; called after each round but the last, since the result is
-            the caller's to train.
-        minimum: see there; by default half of the share of channels that an even cut of all layers would keep, since training
-            mends a network whose layers are in proportion.
+        steps: rounds; what is removed after each follows
+            :func:`handheld.networks.pruning.schedule.cubic`.
+        fine_tune: trains the network that it is given, in place; called after each round but the
+            last, since the result is the caller's to train.
+        minimum: see there; by default half of the share of channels that an even cut of all layers
+            would keep, since training mends a network whose layers are in proportion.
         round_to: see there.
 
     Raises:

@@ -1,4 +1,6 @@
-"""Single weights that are set to zero: the file shrinks when it is compressed; the network is as fast as before."""
+"""Single weights that are set to zero: the file shrinks when it is compressed; the network is as
+fast as before.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -26,12 +28,14 @@ Scope = Literal["global", "layer"]
 class Masks:
     """Which weights of a network stay.
 
-    To prune while training, make masks of a growing sparsity (:func:`handheld.networks.pruning.schedule.cubic`) and
-    :meth:`apply` the latest after each step of the optimiser: weights at zero are the smallest, so they stay pruned.
+    To prune while training, make masks of a growing sparsity
+    (:func:`handheld.networks.pruning.schedule.cubic`) and :meth:`apply` the latest after each step
+    of the optimiser: weights at zero are the smallest, so they stay pruned.
 
     Attributes:
         network: whose weights are masked.
-        kept: for each masked weight, by its name, True where it stays; of its shape and on its device.
+        kept: for each masked weight, by its name, True where it stays; of its shape and on its
+            device.
     """
 
     network: nn.Module
@@ -46,16 +50,19 @@ class Masks:
         scope: Scope = "global",
         skip: Collection[str] = (),
     ) -> "Masks":
-        """Mask the smallest weights of the convolutions and dense layers; the network itself is not yet changed.
+        """Mask the smallest weights of the convolutions and dense layers; the network itself is not
+        yet changed.
 
         Args:
             network: any module.
             sparsity: share in [0, 1) of the weights that go; the number is rounded down.
-            scope: ``layer`` ranks each layer's weights alone, ``global`` all together, though each layer keeps its largest.
+            scope: ``layer`` ranks each layer's weights alone, ``global`` all together, though each
+                layer keeps its largest.
             skip: names of layers that stay whole, such as :func:`ends`.
 
         Raises:
-            InputError: an argument outside its range, a name that is no such layer, or weights that are not finite.
+            InputError: an argument outside its range, a name that is no such layer, or weights that
+                are not finite.
         """
         if not 0 <= sparsity < 1 or scope not in ("global", "layer"):
             raise InputError(
@@ -90,7 +97,8 @@ class Masks:
     def n_of_m(
         cls, network: nn.Module, n: int = 2, m: int = 4, *, skip: Collection[str] = ()
     ) -> "Masks":
-        """Keep the ``n`` largest of every ``m`` weights in a row of an output channel; rows of another length stay whole.
+        """Keep the ``n`` largest of every ``m`` weights in a row of an output channel; rows of
+        another length stay whole.
 
         Mishra et al., arXiv 2104.08378, with two of four. Raises :class:`InputError` as :meth:`of`.
         """
@@ -124,7 +132,9 @@ class Masks:
 
 
 def ends(network: nn.Module) -> tuple[str, ...]:
-    """Names of the first and the last layer with weights, which pruning hurts most for the little that they hold."""
+    """Names of the first and the last layer with weights, which pruning hurts most for the little
+    that they hold.
+    """
     names = [name.removesuffix(".weight") for name in _weights(network, ())]
     return tuple(dict.fromkeys([*names[:1], *names[-1:]]))
 

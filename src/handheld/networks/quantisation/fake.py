@@ -1,8 +1,8 @@
 """A network that rounds as its int8 file will, and still has gradients.
 
-Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", arXiv
-1712.05877: weights by output channel and symmetric, activations by tensor and asymmetric, with moving ranges; gradients pass
-through the rounding.
+Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", arXiv 1712.05877: weights by output channel and symmetric, activations by tensor and
+asymmetric, with moving ranges; gradients pass through the rounding.
 """
 
 from collections.abc import Collection

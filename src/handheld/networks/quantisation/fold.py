@@ -15,10 +15,12 @@ _ACCEPTED = 1e-3  # difference of the folded network, over the spread of its ans
 
 
 def fold(network: fx.GraphModule) -> fx.GraphModule:
-    """Return a copy, in evaluation mode, whose batch normalisation is folded into the layers whose only reader it is.
+    """Return a copy, in evaluation mode, whose batch normalisation is folded into the layers whose
+    only reader it is.
 
-    A layer that is called several times is folded if the same normalisation follows each call; what cannot be folded stays.
-    The layers are the graph's own, ``stage.0.conv`` as ``stage_0_conv``: under such names the file and the quantiser know them.
+    A layer that is called several times is folded if the same normalisation follows each call; what
+    cannot be folded stays. The layers are the graph's own, ``stage.0.conv`` as ``stage_0_conv``:
+    under such names the file and the quantiser know them.
 
     Raises:
         CompileError: the copy does not answer as the network does.
@@ -40,7 +42,8 @@ def fold(network: fx.GraphModule) -> fx.GraphModule:
 
 
 class _Pair(NamedTuple):
-    """A layer, its name, the normalisation of all that it gives, and the calls of both, in pairs."""
+    """A layer, its name, the normalisation of all that it gives, and the calls of both, in pairs.
+    """
 
     name: str
     before: nn.Module
@@ -78,7 +81,9 @@ def _pairs(network: fx.GraphModule) -> list[_Pair]:
 
 
 def _read_by_the_graph(network: fx.GraphModule) -> set[int]:
-    """Return tensors, by their ids, that something reads beside the layer that holds them: it would see the folded ones."""
+    """Return tensors, by their ids, that something reads beside the layer that holds them: it would
+    see the folded ones.
+    """
     names = {str(node.target) for node in network.graph.nodes if node.op == "get_attr"}
     return {
         id(tensor)
@@ -149,7 +154,9 @@ def _flatten(network: fx.GraphModule) -> None:
 
 
 class FxNet(nn.Module):
-    """A graph as a module that calls its layers itself, so that whoever exports it sees their names."""
+    """A graph as a module that calls its layers itself, so that whoever exports it sees their
+    names.
+    """
 
     def __init__(self, network: fx.GraphModule):
         super().__init__()

@@ -18,7 +18,8 @@ def sensitivity(network: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> dict
         inputs: batches; the first set ranges.
 
     Returns:
-        For each layer, most sensitive first: the Kullback-Leibler divergence of the answers from the float network's, in nats.
+        For each layer, most sensitive first: the Kullback-Leibler divergence of the answers from
+        the float network's, in nats.
     """
     found: dict[str, float] = {}
     with torch.no_grad():

@@ -1,6 +1,8 @@
-"""The structure of a network: its graph, which channels belong together, narrower and shallower copies.
+"""The structure of a network: its graph, which channels belong together, narrower and shallower
+copies.
 
-``trace`` a module, find its ``channels_of``, cut it with ``slim`` to the units that stay or leave out ``removable_blocks``.
+``trace`` a module, find its ``channels_of``, cut it with ``slim`` to the units that stay or leave
+out ``removable_blocks``.
 """
 
 from handheld.networks.structure.blocks import removable_blocks, without_blocks

@@ -17,9 +17,10 @@ def places_stay(source: Axes) -> bool:
 def reshaped(walk: Walk, source: Axes, before: Lengths, after: Lengths) -> Axes | None:
     """Return the channels after ``x.view``: axes are divided and joined in the order of memory.
 
-    Where a channel axis is divided, its last part is one of channels, and all parts before lose the same: the heads of an
-    attention, the groups of a shuffle; but where numbers without places get some, (n, c h w) to (n, c, h, w), it is the first.
-    Joined axes hold a channel as often as it has places.
+    Where a channel axis is divided, its last part is one of channels, and all parts before lose the
+    same: the heads of an attention, the groups of a shuffle; but where numbers without places get
+    some, (n, c h w) to (n, c, h, w), it is the first. Joined axes hold a channel as often as it has
+    places.
 
     Args:
         walk: written to.
@@ -28,7 +29,8 @@ def reshaped(walk: Walk, source: Axes, before: Lengths, after: Lengths) -> Axes 
         after: lengths of the new axes, of the same product.
 
     Returns:
-        The channels along the new axes; None where channels are mixed with examples, or with other channels.
+        The channels along the new axes; None where channels are mixed with examples, or with other
+        channels.
     """
     found: list[Ids | None] = [None] * len(after)
     if 0 in before:
@@ -71,7 +73,9 @@ def _product(lengths: Lengths, axes: Sequence[int]) -> int:
 
 
 def _divided(walk: Walk, grid: Ids, *, first: bool) -> tuple[int, Ids]:
-    """Return the axis of a grid of channels that is theirs, and the channels along it, made the same along all others."""
+    """Return the axis of a grid of channels that is theirs, and the channels along it, made the
+    same along all others.
+    """
     roots = walk.variables.roots(grid)
     for axis in range(grid.ndim):
         rows = np.moveaxis(roots, axis, 0).reshape(grid.shape[axis], -1)
@@ -101,7 +105,9 @@ def shuffled(walk: Walk, source: Axes, groups: int) -> Axes | None:
 
 
 def unfolded(walk: Walk, source: Axes, factor: int) -> Axes | None:
-    """Return the channels where channels become places, ``factor`` squared of them each: these go together."""
+    """Return the channels where channels become places, ``factor`` squared of them each: these go
+    together.
+    """
     ids = source[1]
     if ids is None or len(source) != 4 or not places_stay(source):
         return source if ids is None else None

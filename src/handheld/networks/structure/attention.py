@@ -1,4 +1,6 @@
-"""``nn.MultiheadAttention`` from layers: what it multiplies with becomes parts of the graph, which may lose channels."""
+"""``nn.MultiheadAttention`` from layers: what it multiplies with becomes parts of the graph, which
+may lose channels.
+"""
 
 from collections.abc import Iterator
 
@@ -15,10 +17,12 @@ _PARTS = ("q_proj", "k_proj", "v_proj")
 def open_attention(module: nn.Module) -> Packed:
     """Let the attention of a module, changed in place, compute by layers of its own.
 
-    Attention with keys of its own beside those of its input, and what somebody derived from it, stays as it is.
+    Attention with keys of its own beside those of its input, and what somebody derived from it,
+    stays as it is.
 
     Returns:
-        Of each parameter that is divided among the layers, those that it consists of, by their names.
+        Of each parameter that is divided among the layers, those that it consists of, by their
+        names.
     """
     packed: dict[str, tuple[str, ...]] = {}
     for name, layer in module.named_modules():
@@ -57,7 +61,9 @@ def _open(layer: nn.MultiheadAttention) -> Iterator[tuple[str, tuple[str, ...]]]
 
 
 class _Attention(nn.MultiheadAttention):
-    """Attention of layers, with the arguments of torch's; only in evaluation, so nothing is dropped."""
+    """Attention of layers, with the arguments of torch's; only in evaluation, so nothing is
+    dropped.
+    """
 
     def forward(
         self,
@@ -70,7 +76,8 @@ class _Attention(nn.MultiheadAttention):
         average_attn_weights: bool = True,
         is_causal: bool = False,  # says of the mask what it shows itself
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return (batch, tokens, channels), or tokens first, and the weights if they are asked for."""
+        """Return (batch, tokens, channels), or tokens first, and the weights if they are asked for.
+        """
         inputs = (
             (query, key, value)
             if self.batch_first

@@ -18,7 +18,10 @@ def removable_blocks(network: fx.GraphModule) -> tuple[str, ...]:
 
 
 def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.GraphModule:
-    """Return a copy in which each block ``x + f(x)`` that is named is ``x``. Raises :class:`InputError` for no such block."""
+    """Return a copy in which each block ``x + f(x)`` that is named is ``x``.
+
+    Raises :class:`InputError` for no such block.
+    """
     there = removable_blocks(network)
     for name in blocks:
         if name not in there:

@@ -1,14 +1,17 @@
 """Which channels of a network belong together: what removing one of them takes with it.
 
-Every channel of every layer's output is a variable. An addition says that its operands' channels are pairwise the same
-variable, a depthwise convolution that its output's are its input's; concatenation, flattening and chunking only arrange
-them. What remains after these unions are the *units*: sets of channels that can only be removed together, through residual,
-depthwise and concatenated paths. Units that the same layers make form a *group*; a network is made narrower by keeping
-fewer units of its groups. An operator that is not known to treat channels one by one pins those it reads.
+Every channel of every layer's output is a variable. An addition says that its operands' channels
+are pairwise the same variable, a depthwise convolution that its output's are its input's;
+concatenation, flattening and chunking only arrange them. What remains after these unions are the
+*units*: sets of channels that can only be removed together, through residual, depthwise and
+concatenated paths. Units that the same layers make form a *group*; a network is made narrower by
+keeping fewer units of its groups. An operator that is not known to treat channels one by one pins
+those it reads.
 
-After Fang et al., "DepGraph: Towards Any Structural Pruning", arXiv 2301.12900, with channels, not layers, as vertices:
-permutations and concatenations need no case of their own. A tensor may have channels along any of its axes: those of tokens
-are the last. Statistics over channels, of layer and group normalisation, are those of the channels that stay.
+After Fang et al., "DepGraph: Towards Any Structural Pruning", arXiv 2301.12900, with channels, not
+layers, as vertices: permutations and concatenations need no case of their own. A tensor may have
+channels along any of its axes: those of tokens are the last. Statistics over channels, of layer and
+group normalisation, are those of the channels that stay.
 """
 
 from collections.abc import Mapping
@@ -47,11 +50,14 @@ class Channels:
 
     Attributes:
         count: number of units; their ids are 0 to count - 1.
-        axes: for each parameter and buffer with channels, the units along its first axes (None: an axis without channels).
+        axes: for each parameter and buffer with channels, the units along its first axes (None: an
+            axis without channels).
         made: for each layer that makes channels, the unit of each of its output channels.
         groups: all groups, in the order in which the network makes them.
-        lengths: numbers of channels among the arguments of nodes, by the node's name; their ids are units.
-        products: for each product of two activations, by its node's name, the units along the axes that are multiplied out.
+        lengths: numbers of channels among the arguments of nodes, by the node's name; their ids are
+            units.
+        products: for each product of two activations, by its node's name, the units along the axes
+            that are multiplied out.
     """
 
     count: int
@@ -68,7 +74,8 @@ class Channels:
 
 
 def channels_of(network: fx.GraphModule) -> Channels:
-    """Find the units and groups of a network from :func:`handheld.networks.structure.trace.trace`."""
+    """Find the units and groups of a network from :func:`handheld.networks.structure.trace.trace`.
+    """
     keys = _keys(network)
     walk, layers = Walk(keys), dict(network.named_modules())
     for node in network.graph.nodes:
@@ -201,7 +208,9 @@ def _title(node: fx.Node, layer: nn.Module | None) -> str:
 
 
 def _groups(made: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group, ...]:
-    """Join the layers that share a unit; the first layer of a group is its root, so groups come in the network's order."""
+    """Join the layers that share a unit; the first layer of a group is its root, so groups come in
+    the network's order.
+    """
     layers, first = ChannelVariables(), dict[int, int]()
     places = layers.new(len(made))
     for place, units in enumerate(made.values()):

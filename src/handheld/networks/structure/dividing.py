@@ -22,7 +22,9 @@ _SIZES = ("chunks", "split_size", "split_sizes", "split_size_or_sections")
 
 
 def parts_of(walk: Walk, node: fx.Node) -> Parts | None:
-    """Return the channels of each of the tensors that one is divided into; None if it is not known how."""
+    """Return the channels of each of the tensors that one is divided into; None if it is not known
+    how.
+    """
     source = source_of(walk, node)
     axis = argument(node, 1 if node.target in _UNBOUND else 2, "dim", 0)
     if source is None or not isinstance(axis, int):

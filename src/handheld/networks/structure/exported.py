@@ -1,7 +1,8 @@
 """Modules whose ``forward`` cannot be followed symbolically, as graphs: through ``torch.export``.
 
-The exported program knows operators alone. Here the operators of each of torch's own layers become a call of that layer
-again, so that batch normalisation has two modes, a layer keeps its name, and one table of layers serves both ways to trace.
+The exported program knows operators alone. Here the operators of each of torch's own layers become
+a call of that layer again, so that batch normalisation has two modes, a layer keeps its name, and
+one table of layers serves both ways to trace.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +19,13 @@ from handheld.networks.structure.layers import kind_of
 
 
 def as_graph(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
-    """Return a module in evaluation mode as a graph of its layers and of operators; outputs of any structure become plain ones.
+    """Return a module in evaluation mode as a graph of its layers and of operators; outputs of any
+    structure become plain ones.
 
     Args:
         module: owned by the caller; the graph calls its layers.
-        example: (batch, ...) its one input. The batch is open, and so are the places of a picture where the module allows it.
+        example: (batch, ...) its one input. The batch is open, and so are the places of a picture
+            where the module allows it.
 
     Raises:
         Exception: whatever ``torch.export`` makes of a module that it cannot follow.
@@ -39,7 +42,9 @@ def as_graph(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 
 @contextmanager
 def _by_layers() -> Iterator[None]:
-    """Let torch's transformers call their layers: where nothing learns they would become one operator."""
+    """Let torch's transformers call their layers: where nothing learns they would become one
+    operator.
+    """
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -90,7 +95,9 @@ class _Rebuilt:
             self._new[node] = self._graph.get_attr(spec.target)
 
     def _own(self, name: str) -> None:
-        """Make a tensor that is a plain attribute a buffer, so that it is saved and moved with the others."""
+        """Make a tensor that is a plain attribute a buffer, so that it is saved and moved with the
+        others.
+        """
         owner, _, attribute = name.rpartition(".")
         holder = self._module.get_submodule(owner)
         tensor = getattr(holder, attribute)
@@ -138,7 +145,8 @@ class _Rebuilt:
 
 
 def _call_of(node: fx.Node) -> tuple[str, str] | None:
-    """Which call of which module a node is part of: the name of the call, and that of the module."""
+    """Which call of which module a node is part of: the name of the call, and that of the module.
+    """
     stack = list(node.meta.get("nn_module_stack", {}).items())
     return (stack[-1][0], stack[-1][1][0]) if stack else None
 
@@ -160,7 +168,9 @@ def _tensor(module: nn.Module, name: str) -> Any:
 
 
 def _plain(output: Any) -> Any:
-    """Return an output as tuples and dictionaries: a library's own class of results is a dictionary by another name."""
+    """Return an output as tuples and dictionaries: a library's own class of results is a dictionary
+    by another name.
+    """
     if isinstance(output, Mapping):
         return {key: _plain(value) for key, value in output.items() if value is not None}
     if isinstance(output, tuple | list):

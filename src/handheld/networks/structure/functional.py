@@ -1,5 +1,6 @@
-"""Functional calls with weights that a module holds itself, as calls of layers: what the rules, the quantiser and reports know
-are layers."""
+"""Functional calls with weights that a module holds itself, as calls of layers: what the rules, the
+quantiser and reports know are layers.
+"""
 
 from typing import Any
 
@@ -23,7 +24,8 @@ _OPTIONS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
 
 def call_layers(network: fx.GraphModule, module: nn.Module) -> fx.GraphModule:
-    """Return a network that calls layers where it called functions with parameters; unread parameters are left out.
+    """Return a network that calls layers where it called functions with parameters; unread
+    parameters are left out.
 
     Args:
         network: of a traced module.
@@ -116,7 +118,9 @@ def _parameter(network: fx.GraphModule, value: Any) -> nn.Parameter | None:
 
 
 def _owner(network: fx.GraphModule, module: nn.Module, weight: fx.Node, layer: Any) -> str:
-    """Take the layer that holds these parameters and computes the same into the network, and return its name; "": none does."""
+    """Take the layer that holds these parameters and computes the same into the network, and return
+    its name; "": none does.
+    """
     name = str(weight.target).rpartition(".")[0]
     owner: Any = module.get_submodule(name)
     if kind_of(owner) is not type(layer) or owner.extra_repr() != layer.extra_repr():

@@ -1,4 +1,6 @@
-"""Operators that write into what they read: made plain where that is safe, so that a graph shows what depends on what."""
+"""Operators that write into what they read: made plain where that is safe, so that a graph shows
+what depends on what.
+"""
 
 import inspect
 import operator
@@ -24,7 +26,8 @@ _VIEWS = spelled(
 
 
 def make_plain(network: fx.GraphModule) -> fx.GraphModule:
-    """Let a network write into nothing that it reads, and return it; whoever read what was written reads the result instead.
+    """Let a network write into nothing that it reads, and return it; whoever read what was written
+    reads the result instead.
 
     What writes into a view of another tensor, or into a tensor that has views, stays as it is.
     """
@@ -42,7 +45,9 @@ def make_plain(network: fx.GraphModule) -> fx.GraphModule:
 
 
 def without_unread(network: fx.GraphModule) -> fx.GraphModule:
-    """Remove what nobody reads from a graph, but not what writes into something else, and return it."""
+    """Remove what nobody reads from a graph, but not what writes into something else, and return
+    it.
+    """
     network.graph.eliminate_dead_code(lambda node: node.is_impure() or is_in_place(network, node))
     network.delete_all_unused_submodules()
     network.recompile()

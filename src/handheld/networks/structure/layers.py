@@ -52,7 +52,8 @@ _METHODS = ("forward", "_conv_forward", "_check_input_dim")
 def kind_of(layer: nn.Module) -> type[nn.Module] | None:
     """Return which of torch's layers a module is, or computes as; None if it is none that is known.
 
-    A subclass computes as its base where it overrides nothing of it. Hooks and parametrisations may do anything.
+    A subclass computes as its base where it overrides nothing of it. Hooks and parametrisations may
+    do anything.
     """
     if layer._forward_hooks or layer._forward_pre_hooks or is_parametrized(layer):
         return None
@@ -78,7 +79,8 @@ def layer_axes(
         after: lengths of the axes of what it gives.
 
     Returns:
-        The channels along each axis; None if the layer is not known to treat its channels one by one.
+        The channels along each axis; None if the layer is not known to treat its channels one by
+        one.
     """
     kind, rank = kind_of(layer), len(source)
     if kind in _EACH_ALONE:

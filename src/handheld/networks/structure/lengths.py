@@ -1,4 +1,6 @@
-"""Numbers of channels that stand among the arguments of nodes, such as those of a literal reshape: they follow the channels."""
+"""Numbers of channels that stand among the arguments of nodes, such as those of a literal reshape:
+they follow the channels.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +12,9 @@ from handheld.networks.structure.channels import Channels
 from handheld.networks.structure.variables import Ids, Length
 
 Lengths = Mapping[str, Sequence[tuple[Sequence[int | str], int]]]
-"""By a node's name, the way to each number among its arguments that follows channels, and the number."""
+"""By a node's name, the way to each number among its arguments that follows channels, and the
+number.
+"""
 
 
 def lengths_after(channels: Channels, gone: Ids) -> Lengths:

@@ -37,7 +37,9 @@ def length(node: fx.Node, axis: int) -> int:
 
 
 def joined(walk: Walk, sources: Sequence[fx.Node], axis: int, wanted: int) -> Ids | None:
-    """The channels along an axis, counted from the last, of tensors that meet there and are broadcast to a length."""
+    """The channels along an axis, counted from the last, of tensors that meet there and are
+    broadcast to a length.
+    """
     here = [source for source in sources if rank_of(source) >= -axis]
     wide = [source for source in here if length(source, axis) == wanted]
     for source in here:
@@ -54,7 +56,9 @@ def joined(walk: Walk, sources: Sequence[fx.Node], axis: int, wanted: int) -> Id
 def all_joined(
     walk: Walk, sources: Sequence[fx.Node], lengths: Sequence[int], *, below: int = 0
 ) -> Axes:
-    """The channels along all axes but the last ``below`` of tensors that are broadcast to some lengths."""
+    """The channels along all axes but the last ``below`` of tensors that are broadcast to some
+    lengths.
+    """
     return tuple(
         joined(walk, sources, axis - len(lengths), lengths[axis])
         for axis in range(len(lengths) - below)

@@ -26,10 +26,11 @@ def argument(node: fx.Node, place: int, name: str, default: Any = None) -> Any:
 
 
 def numbers(node: fx.Node, place: int, name: str) -> tuple[tuple[Any, ...], tuple[int | str, ...]]:
-    """Return numbers that are given as one list or one by one, and the place of the first of them among the arguments.
+    """Return numbers that are given as one list or one by one, and the place of the first of them
+    among the arguments.
 
-    The second is a way as in ``variables.Length``, but for the number's own index: to be added to a list's, or to the last
-    part where they stand one by one.
+    The second is a way as in ``variables.Length``, but for the number's own index: to be added to a
+    list's, or to the last part where they stand one by one.
     """
     if len(node.args) <= place:
         given = node.kwargs.get(name, ())
@@ -41,7 +42,9 @@ def numbers(node: fx.Node, place: int, name: str) -> tuple[tuple[Any, ...], tupl
 
 
 def spelled(*names: str) -> set[Any]:
-    """All ways to call an operation: method, in-place method, function of torch, of its functional module, of an export."""
+    """All ways to call an operation: method, in-place method, function of torch, of its functional
+    module, of an export.
+    """
     spellings = [*names, *(f"{name}_" for name in names)]
     modules = (torch, functional)
     calls = {

@@ -1,4 +1,5 @@
-"""What torch's functions and methods do to channels: one table of rules, and the simplest of them."""
+"""What torch's functions and methods do to channels: one table of rules, and the simplest of them.
+"""
 
 import operator
 from collections.abc import Callable
@@ -20,7 +21,9 @@ CONCATENATIONS = spelled("cat", "concat", "concatenate")
 
 
 def operator_axes(walk: Walk, node: fx.Node) -> Axes | None:
-    """Return the channels along the axes of what an operator gives; None if it is not known to treat them one by one."""
+    """Return the channels along the axes of what an operator gives; None if it is not known to
+    treat them one by one.
+    """
     rule = _RULES.get(node.target)
     return rule(walk, node) if rule else None
 
@@ -32,7 +35,9 @@ def _alone(walk: Walk, node: fx.Node) -> Axes | None:
 
 
 def _of_places(rank: int | None = None) -> Rule:
-    """The rule for what looks at places: behind the channels, which for some are axis 1 at one rank only."""
+    """The rule for what looks at places: behind the channels, which for some are axis 1 at one rank
+    only.
+    """
 
     def rule(walk: Walk, node: fx.Node) -> Axes | None:
         axes = _alone(walk, node)
@@ -46,7 +51,9 @@ def _of_places(rank: int | None = None) -> Rule:
 
 
 def _elementwise(walk: Walk, node: fx.Node) -> Axes | None:
-    """Operands are broadcast, axes counted from the last; where two are of one length, their channels are the same."""
+    """Operands are broadcast, axes counted from the last; where two are of one length, their
+    channels are the same.
+    """
     sources = [source for source in node.all_input_nodes if source in walk.known]
     others = [
         other

@@ -1,4 +1,6 @@
-"""What operators that mix activations do to channels: matrix products, attention, functional normalisation."""
+"""What operators that mix activations do to channels: matrix products, attention, functional
+normalisation.
+"""
 
 from typing import Any
 

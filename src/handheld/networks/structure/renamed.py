@@ -6,7 +6,9 @@ import torch
 from torch import fx
 
 Packed = Mapping[str, tuple[str, ...]]
-"""Name of a parameter of the module -> names of the parameters of the traced network that it consists of, along axis 0."""
+"""Name of a parameter of the module -> names of the parameters of the traced network that it
+consists of, along axis 0.
+"""
 
 _KEY = "packed"
 
@@ -17,7 +19,9 @@ def note_packed(network: fx.GraphModule, packed: Packed) -> None:
 
 
 def module_state(network: fx.GraphModule) -> dict[str, torch.Tensor]:
-    """Return a traced network's state under the names that its module has for it, each tensor in memory of its own."""
+    """Return a traced network's state under the names that its module has for it, each tensor in
+    memory of its own.
+    """
     state = network.state_dict()
     for whole, parts in network.meta.get(_KEY, {}).items():
         if state.keys() >= set(parts):

@@ -15,7 +15,9 @@ TRANSPOSES = spelled("transpose", "swapaxes", "t")
 
 
 def reshape(walk: Walk, node: fx.Node) -> Axes | None:
-    """``x.view``, ``x.flatten``, ``x.unflatten``: lengths that are written out have to follow the channels."""
+    """``x.view``, ``x.flatten``, ``x.unflatten``: lengths that are written out have to follow the
+    channels.
+    """
     source = node.args[0] if node.args else None
     if not isinstance(source, fx.Node) or source not in walk.known:
         return None
@@ -56,7 +58,9 @@ def _is_whole(size: Any) -> bool:
 
 
 def _sizes(node: fx.Node) -> tuple[tuple[Any, ...], tuple[int | str, ...], int]:
-    """The lengths given to a reshape, their place among the arguments, and the first axis that they are of."""
+    """The lengths given to a reshape, their place among the arguments, and the first axis that they
+    are of.
+    """
     if node.target in FLATTENS:
         return (), (), 0
     if node.target in UNFLATTENS:

@@ -1,4 +1,5 @@
-"""Numbers that a network reads from the shapes of its tensors: those that change when channels go."""
+"""Numbers that a network reads from the shapes of its tensors: those that change when channels go.
+"""
 
 import operator
 from typing import Any
@@ -19,7 +20,9 @@ _ARITHMETIC = {
 
 
 def reads_number(walk: Walk, node: fx.Node) -> bool:
-    """Whether a node is a shape, or numbers; which numbers of channels these are computed from is written down."""
+    """Whether a node is a shape, or numbers; which numbers of channels these are computed from is
+    written down.
+    """
     counted = _counted(walk, node)
     if counted is None:
         return False

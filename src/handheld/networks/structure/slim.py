@@ -24,8 +24,8 @@ class Slim:
 
     Attributes:
         network: with weights of its own; its nodes know their shapes.
-        taken: for each of its parameters and buffers that is smaller, the places along each axis of the larger one's, ascending
-            (None: all of them).
+        taken: for each of its parameters and buffers that is smaller, the places along each axis of
+            the larger one's, ascending (None: all of them).
     """
 
     network: fx.GraphModule
@@ -63,7 +63,9 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
 
 
 def needed(channels: Channels) -> Iterator[tuple[str, Ids]]:
-    """Yield units of which one has to stay: those that a layer makes, and those that an axis of a parameter is of, named."""
+    """Yield units of which one has to stay: those that a layer makes, and those that an axis of a
+    parameter is of, named.
+    """
     for layer, units in channels.made.items():
         yield f"layer {layer!r}", units
     for parameter, axes in channels.axes.items():
@@ -97,7 +99,9 @@ def _places(axes: Axes, gone: Ids) -> Places:
 
 
 def _cut(network: nn.Module, taken: Mapping[str, Places]) -> None:
-    """Replace tensors by their chosen places; those that were one tensor under several names stay one."""
+    """Replace tensors by their chosen places; those that were one tensor under several names stay
+    one.
+    """
     old, made, layers = (
         tensors_of(network),
         dict[int, torch.Tensor](),

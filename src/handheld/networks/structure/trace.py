@@ -44,12 +44,12 @@ _COUNTED = (
 def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     """Return a copy of a module as a graph whose nodes know their shapes.
 
-    The copy is on the CPU and in evaluation mode. What ``forward`` does only while training, other than by layers such as
-    :class:`torch.nn.Dropout`, is not in it.
+    The copy is on the CPU and in evaluation mode. What ``forward`` does only while training, other
+    than by layers such as :class:`torch.nn.Dropout`, is not in it.
 
     Args:
-        module: whose ``forward`` takes one tensor and has no branches that depend on values; it may give any structure of
-            tensors, which are tuples and dictionaries in the graph.
+        module: whose ``forward`` takes one tensor and has no branches that depend on values; it may
+            give any structure of tensors, which are tuples and dictionaries in the graph.
         example: (batch, ...) an input of two examples or more.
 
     Raises:
@@ -118,7 +118,10 @@ def _settled(network: fx.GraphModule) -> fx.GraphModule:
 
 
 def with_shapes(network: fx.GraphModule, example: torch.Tensor) -> fx.GraphModule:
-    """Write the shape of each node into the graph, and return it; each layer keeps its mode. Raises :class:`CompileError`."""
+    """Write the shape of each node into the graph, and return it; each layer keeps its mode.
+
+    Raises :class:`CompileError`.
+    """
     device = next((parameter.device for parameter in network.parameters()), example.device)
     try:
         with evaluating(network), torch.inference_mode():
@@ -143,7 +146,10 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 class _Shapes(fx.Interpreter):
-    """Runs a graph and notes what it sees. (torch's own ``ShapeProp`` prints to stderr and hides the error of a layer.)"""
+    """Runs a graph and notes what it sees.
+
+    (torch's own ``ShapeProp`` prints to stderr and hides the error of a layer.)
+    """
 
     def __init__(self, network: fx.GraphModule):
         super().__init__(network)
@@ -167,7 +173,9 @@ def example_of(network: fx.GraphModule) -> torch.Tensor:
 
 
 def macs(network: fx.GraphModule) -> dict[str, int]:
-    """Multiply-accumulate operations for one example: of each layer with weights by its name, of each product by its node's."""
+    """Multiply-accumulate operations for one example: of each layer with weights by its name, of
+    each product by its node's.
+    """
     found: dict[str, int] = {}
     layers = dict(network.named_modules())
     batch = next(
@@ -186,7 +194,9 @@ def macs(network: fx.GraphModule) -> dict[str, int]:
 
 
 def products_of(node: fx.Node) -> tuple[int, ...]:
-    """Multiply-accumulates of each product of activations in a node, for the whole batch; none for most."""
+    """Multiply-accumulates of each product of activations in a node, for the whole batch; none for
+    most.
+    """
     if node.target in _PRODUCTS:
         left = shape_of(argument(node, 0, "input"))
         return () if left is None else ((shape_of(node) or torch.Size()).numel() * left[-1],)

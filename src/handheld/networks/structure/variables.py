@@ -35,7 +35,9 @@ class ChannelVariables:
         return left
 
     def as_many(self, left: Ids, right: Ids) -> None:
-        """Make sure that as many of one array stay as of the other: they are the same in some order, or are made so."""
+        """Make sure that as many of one array stay as of the other: they are the same in some
+        order, or are made so.
+        """
         if not np.array_equal(np.sort(self.roots(left)), np.sort(self.roots(right))):
             self.same(left, right)
 
@@ -51,7 +53,9 @@ class ChannelVariables:
         ).reshape(ids.shape)
 
     def dense(self) -> tuple[Ids, dict[int, str]]:
-        """Return the unit, from 0 without gaps, that each variable belongs to, and the reasons by unit."""
+        """Return the unit, from 0 without gaps, that each variable belongs to, and the reasons by
+        unit.
+        """
         _, units = np.unique(
             [self._root(variable) for variable in range(len(self._parent))], return_inverse=True
         )
@@ -85,7 +89,8 @@ class Walk:
     """What a walk over a graph has found so far.
 
     Attributes:
-        keys: the one name that stands for each parameter and buffer, since several names can share a tensor.
+        keys: the one name that stands for each parameter and buffer, since several names can share
+            a tensor.
         variables: all channels.
         known: the channels along the axes of each node's tensor.
         parts: likewise for the nodes that give several tensors.
@@ -95,7 +100,8 @@ class Walk:
         axes: the channels along the axes of each parameter and buffer.
         makers: layers that make channels, and the channels.
         lengths: numbers of channels among each node's arguments.
-        products: the channels along the axes of each matrix product between activations that cost something.
+        products: the channels along the axes of each matrix product between activations that cost
+            something.
     """
 
     keys: Mapping[str, str]
@@ -111,7 +117,8 @@ class Walk:
     products: dict[fx.Node, tuple[Axes, ...]] = field(default_factory=dict)
 
     def uses(self, name: str, axes: Axes, reason: str = "") -> None:
-        """Say which channels the axes of a parameter are; if it has been used before, they are the same ones.
+        """Say which channels the axes of a parameter are; if it has been used before, they are the
+        same ones.
 
         An axis with channels in one use and without in another stays, because of ``reason``.
         """
@@ -141,7 +148,8 @@ class Walk:
         return np.asarray(first)
 
     def same_axis(self, left: Ids | None, right: Ids | None, reason: str) -> Ids | None:
-        """Make two axes of one length the same; if one of them has no channels, the other's stay."""
+        """Make two axes of one length the same; if one of them has no channels, the other's stay.
+        """
         if left is not None and right is not None:
             return self.variables.same(left, right)
         self.variables.pin(left, reason)

@@ -29,7 +29,8 @@ def linear(shape: Shape, classes: int) -> nn.Module:
 
 
 def convolutional(shape: Shape, classes: int) -> nn.Module:
-    """Return two convolutions of 5 x 5 and a layer of 512: the paper's CNN, 1,663,370 weights for pictures of 28 x 28.
+    """Return two convolutions of 5 x 5 and a layer of 512: the paper's CNN, 1,663,370 weights for
+    pictures of 28 x 28.
 
     Args:
         shape: channels, height and width, the last two 4 or more.
@@ -44,7 +45,8 @@ def small_convolutional(shape: Shape, classes: int) -> nn.Module:
 
 
 class Characters(nn.Module):
-    """The next letter from those before: an embedding, two LSTM layers, and logits at each place (the paper's: 8 and 256 wide).
+    """The next letter from those before: an embedding, two LSTM layers, and logits at each place
+    (the paper's: 8 and 256 wide).
 
     Args:
         letters: that are known.

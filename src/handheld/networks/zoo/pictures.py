@@ -1,8 +1,9 @@
 """Networks for pictures by name: teachers at their full width, students at a part of it.
 
-``residual`` is the small residual network of the DAWNBench entries (He et al., arXiv 1512.03385, cut to nine layers),
-``mobile`` is built of inverted residuals (Sandler et al., arXiv 1801.04381), ``plain`` of strided convolutions. Each halves a
-picture of 64 pixels or more before its first stage, and twice from 128 pixels on. ``projected`` has no convolutions.
+``residual`` is the small residual network of the DAWNBench entries (He et al., arXiv 1512.03385,
+cut to nine layers), ``mobile`` is built of inverted residuals (Sandler et al., arXiv 1801.04381),
+``plain`` of strided convolutions. Each halves a picture of 64 pixels or more before its first
+stage, and twice from 128 pixels on. ``projected`` has no convolutions.
 """
 
 from collections.abc import Callable, Mapping
@@ -88,7 +89,9 @@ class ResidualBlock(nn.Module):
 
 
 class Projection(nn.Module):
-    """Signs of sums along random directions that never learn (Ravi, "ProjectionNet", arXiv 1708.00630)."""
+    """Signs of sums along random directions that never learn (Ravi, "ProjectionNet", arXiv
+    1708.00630).
+    """
 
     def __init__(self, inputs: int, bits: int):
         super().__init__()
@@ -120,7 +123,8 @@ def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 
 def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
-    """Inverted residuals that expand four times, in stages of ``width`` times 1, 2, 3, 4 channels."""
+    """Inverted residuals that expand four times, in stages of ``width`` times 1, 2, 3, 4 channels.
+    """
     layers, inputs = [_stem(shape, width)], width
     for stage, blocks in ((1, 1), (2, 2), (3, 2), (4, 2)):
         for block in range(blocks):
@@ -131,7 +135,9 @@ def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 
 def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
-    """Five strided or residual stages of ``width`` times 1, 2, 2, 4, 4 channels: few layers, without pooling."""
+    """Five strided or residual stages of ``width`` times 1, 2, 2, 4, 4 channels: few layers,
+    without pooling.
+    """
     w = width
     return nn.Sequential(
         _stem(shape, w),
@@ -144,7 +150,9 @@ def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 
 def projected(shape: PictureShape, classes: int, width: int) -> nn.Module:
-    """Signs of ``width`` times 16 random projections of the small picture, then two linear layers: a ProjectionNet."""
+    """Signs of ``width`` times 16 random projections of the small picture, then two linear layers:
+    a ProjectionNet.
+    """
     pool = -(-min(shape.height, shape.width) // _SMALL)
     inputs = shape.channels * (shape.height // pool) * (shape.width // pool)
     return nn.Sequential(
@@ -168,7 +176,9 @@ def _inverted(inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 def _stem(shape: PictureShape, width: int) -> nn.Module:
-    """Return the first layer; of larger pictures it makes small ones, so that all weights fit pictures of any size."""
+    """Return the first layer; of larger pictures it makes small ones, so that all weights fit
+    pictures of any size.
+    """
     side = min(shape.height, shape.width)
     first = convolution(shape.channels, width, stride=2 if side >= 64 else 1)
     return first.append(nn.MaxPool2d(2)) if side >= 128 else first

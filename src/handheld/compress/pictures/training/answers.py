@@ -19,11 +19,13 @@ Network = Callable[[torch.Tensor], torch.Tensor]
 
 
 class TeacherAnswers:
-    """The logits of a teacher for every example in each of its variations; no more of them than fit into 1 GiB.
+    """The logits of a teacher for every example in each of its variations; no more of them than fit
+    into 1 GiB.
 
     Args:
         teacher: gives (n, classes) logits for inputs; not trained any more.
-        batches: whose pictures it is asked; their number of views falls if the answers would not fit.
+        batches: whose pictures it is asked; their number of views falls if the answers would not
+            fit.
         classes: number of the logits.
         save: folder that keeps each view's answers, so that a run that goes on does not ask again.
         report: called with the share that is done, 0 to 1.
@@ -73,7 +75,8 @@ def _read(file: Path, found: NDArray[np.float16]) -> bool:
 
 
 def ask(network: Network, inputs: torch.Tensor) -> NDArray[np.float32]:
-    """Return a network's logits without gradients, as an array; inputs go to where its weights are."""
+    """Return a network's logits without gradients, as an array; inputs go to where its weights are.
+    """
     if isinstance(network, nn.Module):
         inputs = inputs.to(device_of(network))
     with torch.inference_mode(), autocast(inputs.device):

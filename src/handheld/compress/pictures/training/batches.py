@@ -1,4 +1,6 @@
-"""Batches that depend on nothing but the seed and the number of the step, so that a run can go on where it was."""
+"""Batches that depend on nothing but the seed and the number of the step, so that a run can go on
+where it was.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,8 +19,8 @@ class Augmentation:
     """How pictures are varied while training.
 
     Attributes:
-        flip: mirror half of them, left to right: for pictures whose mirror image is of the same class, unlike that
-            of a digit, a letter, an arrow.
+        flip: mirror half of them, left to right: for pictures whose mirror image is of the same
+            class, unlike that of a digit, a letter, an arrow.
         shift: move them by up to so many pixels, the border reflected.
         cutout: side of a square set to the mean (DeVries & Taylor, arXiv 1708.04552); 0: none.
         zoom: smallest part of the side that is enlarged to the whole picture; 1: none.
@@ -44,7 +46,9 @@ class Augmentation:
 
 
 class Batch(NamedTuple):
-    """Inputs (n, channels, height, width) float32, labels (n,), and the places (n,) of the examples in the data set."""
+    """Inputs (n, channels, height, width) float32, labels (n,), and the places (n,) of the examples
+    in the data set.
+    """
 
     inputs: torch.Tensor
     labels: torch.Tensor
@@ -59,7 +63,8 @@ class PictureBatches:
         preparation: of its inputs.
         size: examples in a batch; a data set that is smaller gives smaller ones.
         augmentation: None: pictures as they are.
-        views: variations of a picture that exist; 0: a new one each time. With a few, what a teacher says of them can be kept.
+        views: variations of a picture that exist; 0: a new one each time. With a few, what a
+            teacher says of them can be kept.
         seed: of order and variation.
         device: of the tensors.
     """

@@ -1,12 +1,15 @@
-"""One training run on several processes of this machine, one for each GPU, or a part of the cores each.
+"""One training run on several processes of this machine, one for each GPU, or a part of the cores
+each.
 
-Each process takes its rows of every batch, and gradients are averaged before each step (data parallel training; Li et al.,
-"PyTorch Distributed", arXiv 2006.15704), so that the weights are those of one process up to rounding, and up to batch
-normalisation, whose statistics are those of a process's own rows.
+Each process takes its rows of every batch, and gradients are averaged before each step (data
+parallel training; Li et al., "PyTorch Distributed", arXiv 2006.15704), so that the weights are
+those of one process up to rounding, and up to batch normalisation, whose statistics are those of a
+process's own rows.
 
-The averaging is done by hand. torch's ``DistributedDataParallel`` counts the gradients of one forward call of the module that
-it wraps; here members read slices of the large network's weights outside of such a call, each loss has a backward pass of
-its own into the same gradients, and which members learn changes from step to step.
+The averaging is done by hand. torch's ``DistributedDataParallel`` counts the gradients of one
+forward call of the module that it wraps; here members read slices of the large network's weights
+outside of such a call, each loss has a backward pass of its own into the same gradients, and which
+members learn changes from step to step.
 """
 
 import json
@@ -36,7 +39,9 @@ _POLL = 0.2  # seconds
 
 @dataclass(frozen=True)
 class ProcessWork:
-    """What each process is told; ``content`` holds the step as pickled bytes, since tensors would be shared and not copied."""
+    """What each process is told; ``content`` holds the step as pickled bytes, since tensors would
+    be shared and not copied.
+    """
 
     content: bytes
     schedule: Schedule
@@ -58,12 +63,15 @@ def fit_on(
     report: Report = lambda step, steps, loss: None,
     seed: int = 0,
 ) -> list[tuple[int, float]]:
-    """Train everything in ``step.together`` as :func:`~handheld.training.loop.fit` does, on several processes.
+    """Train everything in ``step.together`` as :func:`~handheld.training.loop.fit` does, on several
+    processes.
 
-    A script that calls this must guard its start with ``if __name__ == "__main__"``, since each process imports it.
+    A script that calls this must guard its start with ``if __name__ == "__main__"``, since each
+    process imports it.
 
     Args:
-        processes: with one, ``fit`` itself is called. The rows that members learn from are those of each process.
+        processes: with one, ``fit`` itself is called. The rows that members learn from are those of
+            each process.
         step: what is done in each step; the weights in it change in place.
         schedule: of the learning rate.
         steps: to take in all.
@@ -76,7 +84,8 @@ def fit_on(
 
     Raises:
         InputError: fewer rows in a batch, or fewer GPUs, than processes.
-        TrainingError: the loss is no longer a number, or a process died; the last state that was saved stays.
+        TrainingError: the loss is no longer a number, or a process died; the last state that was
+            saved stays.
     """
     if processes == 1:
         return fit(step.together, step, schedule, steps, save=save, report=report, seed=seed)
@@ -183,7 +192,9 @@ def _train(rank: int, work: ProcessWork, sender: Connection) -> None:
 
 
 def average(parameters: Sequence[nn.Parameter], loss: float, processes: int) -> float:
-    """Put the mean over all processes into the gradients that there are, the same ones in each; return the mean loss."""
+    """Put the mean over all processes into the gradients that there are, the same ones in each;
+    return the mean loss.
+    """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = torch.cat(
         [torch.tensor([loss], device=device()), *(gradient.flatten() for gradient in gradients)]

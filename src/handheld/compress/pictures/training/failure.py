@@ -1,4 +1,6 @@
-"""An error of this package on its way from another process: its class by name and its text, whatever its arguments were."""
+"""An error of this package on its way from another process: its class by name and its text,
+whatever its arguments were.
+"""
 
 from typing import NamedTuple
 
@@ -18,7 +20,9 @@ class Failure(NamedTuple):
 
     @classmethod
     def of(cls, error: errors.HandheldError) -> "Failure":
-        """Describe an error; a class that is not in ``handheld.errors`` becomes the nearest that is."""
+        """Describe an error; a class that is not in ``handheld.errors`` becomes the nearest that
+        is.
+        """
         kind = next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
         return cls(kind.__name__, str(error))
 

@@ -11,7 +11,8 @@ from handheld.networks.structure.layers import last_linear
 
 
 class FeatureDistance(nn.Module):
-    """Distance of a student's features, mapped linearly, to its teacher's (Romero et al., "FitNets", arXiv 1412.6550).
+    """Distance of a student's features, mapped linearly, to its teacher's (Romero et al.,
+    "FitNets", arXiv 1412.6550).
 
     FeatureDistance are what the last linear layer reads, (n, features), normalised to length 1.
 
@@ -42,7 +43,10 @@ class FeatureDistance(nn.Module):
 
 @contextmanager
 def watched(network: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collect what the last linear layer of a network reads, in each call. Raises :class:`InputError` without such a layer."""
+    """Collect what the last linear layer of a network reads, in each call.
+
+    Raises :class:`InputError` without such a layer.
+    """
     seen: list[torch.Tensor] = []
     handle = last_linear(network).register_forward_pre_hook(
         lambda layer, inputs: seen.append(inputs[0])

@@ -1,8 +1,10 @@
-"""A whole family in one run: each step teaches the large network, and with its soft labels some members.
+"""A whole family in one run: each step teaches the large network, and with its soft labels some
+members.
 
-The sandwich rule (Yu & Huang, "Universally Slimmable Networks", arXiv 1903.05134): the largest and the smallest learn in each
-step, of those between one takes its turn. Members learn from the first part of a batch only, so that all of them together
-cost no more than a given share of the large network's step.
+The sandwich rule (Yu & Huang, "Universally Slimmable Networks", arXiv 1903.05134): the largest and
+the smallest learn in each step, of those between one takes its turn. Members learn from the first
+part of a batch only, so that all of them together cost no more than a given share of the large
+network's step.
 """
 
 import time
@@ -52,7 +54,8 @@ def sandwich(costs: Mapping[str, float], largest: float, batch: int, budget: flo
         costs: of one example, for each member, in the unit of ``largest``.
         largest: cost of one example for the large network.
         batch: examples in a step.
-        budget: share of the large network's cost that all members of a step may take together, above 0.
+        budget: share of the large network's cost that all members of a step may take together,
+            above 0.
 
     Raises:
         InputError: a budget that is not above 0.
@@ -73,8 +76,8 @@ class Together(nn.Module):
     Args:
         large: network that members learn from.
         members: by name.
-        shared: network whose weights nested members are slices of, where the large one must stay as it is; None: the large
-            network, which learns along.
+        shared: network whose weights nested members are slices of, where the large one must stay as
+            it is; None: the large network, which learns along.
     """
 
     def __init__(
@@ -92,7 +95,9 @@ class Together(nn.Module):
 
 
 class BatchSource(Protocol):
-    """Gives the batch of a step: ``PictureBatches``, or the part of it that one of several processes learns from."""
+    """Gives the batch of a step: ``PictureBatches``, or the part of it that one of several
+    processes learns from.
+    """
 
     size: int
 
@@ -102,7 +107,8 @@ class BatchSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class JointStep:
-    """What a joint run does in each step: :func:`joint_step` with its arguments, as a value that another process can be given.
+    """What a joint run does in each step: :func:`joint_step` with its arguments, as a value that
+    another process can be given.
 
     Attributes:
         together: all that learn.
@@ -110,7 +116,8 @@ class JointStep:
         who: learns, and from how many examples.
         how: members learn.
         answerer: a teacher that is only read.
-        head_only: steps at the start in which nothing but the large network's last layer and the members' own learns.
+        head_only: steps at the start in which nothing but the large network's last layer and the
+            members' own learns.
     """
 
     together: Together
@@ -174,7 +181,9 @@ def joint_step(
 
 
 def _weight(member: nn.Module, share: float) -> float:
-    """What a member's loss counts: in shared weights, an example as much as one of the large network's, which are more."""
+    """What a member's loss counts: in shared weights, an example as much as one of the large
+    network's, which are more.
+    """
     return share if isinstance(member, Nested) else 1.0
 
 
@@ -209,11 +218,13 @@ def recalibrate(network: nn.Module, batches: PictureBatches, steps: Sequence[int
 def time_ratio(
     step: JointStep, pairs: int, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Return the time of a joint step over that of a step of the large network alone, nothing being learned.
+    """Return the time of a joint step over that of a step of the large network alone, nothing being
+    learned.
 
     Args:
         step: of the run; its networks are copied.
-        pairs: of steps, one of each kind in turns; the median of each counts, after each member's first turn.
+        pairs: of steps, one of each kind in turns; the median of each counts, after each member's
+            first turn.
         clock: seconds.
     """
     joint, alone = replace(step, together=deepcopy(step.together)), deepcopy(step.together.large)

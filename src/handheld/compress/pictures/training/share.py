@@ -5,7 +5,9 @@ from handheld.compress.pictures.training.joint import BatchSource
 
 
 class Share:
-    """Every n-th row of each batch: the rows of one process. Each batch is made whole, so that its variation stays the same.
+    """Every n-th row of each batch: the rows of one process.
+
+    Each batch is made whole, so that its variation stays the same.
 
     Args:
         batches: of one process alone; rows that cannot be shared out evenly are left out.

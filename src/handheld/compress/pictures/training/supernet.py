@@ -1,9 +1,10 @@
 """Members that share the weights of one large network.
 
-A member is the large network narrowed to the first units of each group, cut to fewer residual blocks, looking at smaller
-pictures. Its convolutions and linear layers are slices of the large network's, so that a step of one teaches all; batch
-normalisation is its own, since the statistics of fewer channels are others (Yu et al., "Slimmable Neural Networks", arXiv
-1812.08928; Cai et al., "Once-for-All", arXiv 1908.09791).
+A member is the large network narrowed to the first units of each group, cut to fewer residual
+blocks, looking at smaller pictures. Its convolutions and linear layers are slices of the large
+network's, so that a step of one teaches all; batch normalisation is its own, since the statistics
+of fewer channels are others (Yu et al., "Slimmable Neural Networks", arXiv 1812.08928; Cai et al.,
+"Once-for-All", arXiv 1908.09791).
 """
 
 from copy import deepcopy
@@ -32,7 +33,8 @@ _FEWEST = 2  # channels of a group
 
 
 class Nested(nn.Module):
-    """A member of a supernet; it owns its batch normalisation and reads all else from the large network.
+    """A member of a supernet; it owns its batch normalisation and reads all else from the large
+    network.
 
     Args:
         large: a network from ``trace`` whose parameters are shared; it is no part of this module.
@@ -106,7 +108,9 @@ def narrow(
 
 
 def first_units(channels: Channels, width: float) -> NDArray[np.int64]:
-    """Return the first units of each group that can lose some; even numbers of them, for the kernels."""
+    """Return the first units of each group that can lose some; even numbers of them, for the
+    kernels.
+    """
     kept = [np.empty(0, np.int64)]
     for group in channels.free:
         count = len(group.units)
