@@ -67,8 +67,7 @@ def half_width(family: Family) -> float | None:
 
 
 def unsteady(one: MemberRow) -> bool:
-    """Whether a latency varied so much that its ratio to another, where there is one, says little.
-    """
+    """Whether a latency varied so much that its ratio to another, where there is one, says little."""
     latency = one.member.latency
     return one.faster is not None and latency.iqr > latency.median / 2
 

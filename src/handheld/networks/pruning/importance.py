@@ -62,8 +62,7 @@ def scores(
 
 
 def check_finite(network: nn.Module) -> None:
-    """Raise :class:`InputError` if a parameter or buffer has a value that is not a finite number.
-    """
+    """Raise :class:`InputError` if a parameter or buffer has a value that is not a finite number."""
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise InputError(

@@ -42,8 +42,7 @@ def fold(network: fx.GraphModule) -> fx.GraphModule:
 
 
 class _Pair(NamedTuple):
-    """A layer, its name, the normalisation of all that it gives, and the calls of both, in pairs.
-    """
+    """A layer, its name, the normalisation of all that it gives, and the calls of both, in pairs."""
 
     name: str
     before: nn.Module

@@ -76,8 +76,7 @@ class _Attention(nn.MultiheadAttention):
         average_attn_weights: bool = True,
         is_causal: bool = False,  # says of the mask what it shows itself
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return (batch, tokens, channels), or tokens first, and the weights if they are asked for.
-        """
+        """Return (batch, tokens, channels), or tokens first, and the weights if they are asked for."""
         inputs = (
             (query, key, value)
             if self.batch_first

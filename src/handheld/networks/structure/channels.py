@@ -74,8 +74,7 @@ class Channels:
 
 
 def channels_of(network: fx.GraphModule) -> Channels:
-    """Find the units and groups of a network from :func:`handheld.networks.structure.trace.trace`.
-    """
+    """Find the units and groups of a network from :func:`handheld.networks.structure.trace.trace`."""
     keys = _keys(network)
     walk, layers = Walk(keys), dict(network.named_modules())
     for node in network.graph.nodes:

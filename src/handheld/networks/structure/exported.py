@@ -145,8 +145,7 @@ class _Rebuilt:
 
 
 def _call_of(node: fx.Node) -> tuple[str, str] | None:
-    """Which call of which module a node is part of: the name of the call, and that of the module.
-    """
+    """Which call of which module a node is part of: the name of the call, and that of the module."""
     stack = list(node.meta.get("nn_module_stack", {}).items())
     return (stack[-1][0], stack[-1][1][0]) if stack else None
 

@@ -1,5 +1,4 @@
-"""What torch's functions and methods do to channels: one table of rules, and the simplest of them.
-"""
+"""What torch's functions and methods do to channels: one table of rules, and the simplest of them."""
 
 import operator
 from collections.abc import Callable

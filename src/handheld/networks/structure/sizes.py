@@ -1,5 +1,4 @@
-"""Numbers that a network reads from the shapes of its tensors: those that change when channels go.
-"""
+"""Numbers that a network reads from the shapes of its tensors: those that change when channels go."""
 
 import operator
 from typing import Any

@@ -148,8 +148,7 @@ class Walk:
         return np.asarray(first)
 
     def same_axis(self, left: Ids | None, right: Ids | None, reason: str) -> Ids | None:
-        """Make two axes of one length the same; if one of them has no channels, the other's stay.
-        """
+        """Make two axes of one length the same; if one of them has no channels, the other's stay."""
         if left is not None and right is not None:
             return self.variables.same(left, right)
         self.variables.pin(left, reason)

@@ -123,8 +123,7 @@ def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 
 def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
-    """Inverted residuals that expand four times, in stages of ``width`` times 1, 2, 3, 4 channels.
-    """
+    """Inverted residuals that expand four times, in stages of ``width`` times 1, 2, 3, 4 channels."""
     layers, inputs = [_stem(shape, width)], width
     for stage, blocks in ((1, 1), (2, 2), (3, 2), (4, 2)):
         for block in range(blocks):

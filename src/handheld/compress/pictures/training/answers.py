@@ -75,8 +75,7 @@ def _read(file: Path, found: NDArray[np.float16]) -> bool:
 
 
 def ask(network: Network, inputs: torch.Tensor) -> NDArray[np.float32]:
-    """Return a network's logits without gradients, as an array; inputs go to where its weights are.
-    """
+    """Return a network's logits without gradients, as an array; inputs go to where its weights are."""
     if isinstance(network, nn.Module):
         inputs = inputs.to(device_of(network))
     with torch.inference_mode(), autocast(inputs.device):
