@@ -38,6 +38,8 @@ from handheld.untrusted import require_file
 _OF_PATHS = ("size", "grey", "channels", "white", "label_column", "text_columns")
 """Entries that a factory does not see."""
 
+_ENTRIES = {"out", "targets", "data", "teacher", "settings", "devices"}
+
 
 @dataclass(frozen=True)
 class DataSource:
@@ -76,10 +78,49 @@ class DataSource:
     def __post_init__(self) -> None:
         if bool(self.path) == bool(self.factory):
             raise InputError("data: expected either a path or a factory")
-        if self.factory and (given := [name for name in _OF_PATHS if getattr(self, name)]):
+        if self.size and len(self.size) != 2:
+            raise InputError(f"data.size: expected height and width, got {list(self.size)}")
+        for name in _OF_PATHS:
+            if self.factory and getattr(self, name):
+                raise InputError(
+                    f"data.{name}: says how a path is read, and here is a factory: "
+                    "let the factory do it"
+                )
+
+    def load(self, folder: Path, seed: int) -> Splits:
+        """Read the data, with the names of classes that are given.
+
+        Args:
+            folder: that paths start from.
+            seed: of the splits.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        splits = self._made(folder) if self.factory else self._read(folder, seed)
+        return named(splits, self.classes) if self.classes else splits
+
+    def _made(self, folder: Path) -> Splits:
+        splits = factory(self.factory, folder)()
+        if not isinstance(splits, Splits):
             raise InputError(
-                f"data.{given[0]}: says how a path is read, and here is a factory: let the factory do it"
+                f"data.factory: {self.factory} gives a {type(splits).__name__}, expected Splits"
             )
+        return splits
+
+    def _read(self, folder: Path, seed: int) -> Splits:
+        return load(
+            find(self.path, folder),
+            size=(self.size[0], self.size[1]) if self.size else None,
+            valid=self.valid,
+            test=self.test,
+            seed=seed,
+            grey=self.grey,
+            channels=self.channels or None,
+            white=self.white or None,
+            label_column=self.label_column or None,
+            text_columns=self.text_columns,
+        )
 
 
 @dataclass(frozen=True)
@@ -95,41 +136,23 @@ class FamilyConfig:
 
     @property
     def found_teacher(self) -> TeacherSource:
-        """Return the teacher with paths to files that exist.
+        """The teacher with paths to files that exist.
 
-        Raises :class:`InputError` for one that does not.
+        Raises:
+            InputError: one does not.
         """
-        paths = (self.teacher.checkpoint, self.teacher.file)
-        checkpoint, file = (
-            None if path is None else str(find(path, self.folder).resolve()) for path in paths
+        return replace(
+            self.teacher,
+            checkpoint=self._found(self.teacher.checkpoint),
+            file=self._found(self.teacher.file),
         )
-        return replace(self.teacher, checkpoint=checkpoint, file=file)
+
+    def _found(self, path: str | None) -> str | None:
+        return None if path is None else str(find(path, self.folder).resolve())
 
     def load(self) -> Splits:
         """Read the data. Raises :class:`InputError`."""
-        size = self.data.size
-        if size and len(size) != 2:
-            raise InputError(f"data.size: expected height and width, got {list(size)}")
-        if self.data.factory:
-            data = factory(self.data.factory, self.folder)()
-            if not isinstance(data, Splits):
-                raise InputError(
-                    f"data.factory: {self.data.factory} gives a {type(data).__name__}, expected Splits"
-                )
-        else:
-            data = load(
-                find(self.data.path, self.folder),
-                size=(size[0], size[1]) if size else None,
-                valid=self.data.valid,
-                test=self.data.test,
-                seed=self.settings.seed,
-                grey=self.data.grey,
-                channels=self.data.channels or None,
-                white=self.data.white or None,
-                label_column=self.data.label_column or None,
-                text_columns=self.data.text_columns,
-            )
-        return named(data, self.data.classes) if self.data.classes else data
+        return self.data.load(self.folder, self.settings.seed)
 
 
 def named(data: Splits, classes: tuple[str, ...]) -> Splits:
@@ -139,10 +162,12 @@ def named(data: Splits, classes: tuple[str, ...]) -> Splits:
     """
     if len(classes) != len(data.classes):
         raise InputError(f"data.classes: {len(classes)} names for {len(data.classes)} classes")
-    train, valid, test = (
-        replace(part, classes=classes) for part in (data.train, data.valid, data.test)
+    return replace(
+        data,
+        train=replace(data.train, classes=classes),
+        valid=replace(data.valid, classes=classes),
+        test=replace(data.test, classes=classes),
     )
-    return replace(data, train=train, valid=valid, test=test)
 
 
 def read(path: str | os.PathLike[str]) -> FamilyConfig:
@@ -152,10 +177,9 @@ def read(path: str | os.PathLike[str]) -> FamilyConfig:
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
-    known = {"out", "targets", "data", "teacher", "settings", "devices"}
-    if unknown := table.keys() - known:
+    for name in sorted(table.keys() - _ENTRIES):
         raise InputError(
-            f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}"
+            f"{os.fspath(path)}: no entry {name!r}; expected {', '.join(sorted(_ENTRIES))}"
         )
     return FamilyConfig(
         Path(str(table.get("out", "family"))),
@@ -167,22 +191,33 @@ def read(path: str | os.PathLike[str]) -> FamilyConfig:
     )
 
 
-def targets(wanted: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]:
-    """Read targets such as "70KB" or "5ms on pixel", or their number."""
-    if isinstance(wanted, int) and not isinstance(wanted, bool):
-        return wanted
-    if not isinstance(wanted, list) or not all(isinstance(text, str) for text in wanted):
+def targets(entry: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]:
+    """Read targets such as "70KB" or "5ms on pixel", or their number.
+
+    Args:
+        entry: of a configuration.
+        devices: by name, latencies there over those on this machine.
+
+    Raises:
+        InputError: it is neither, or names another device.
+    """
+    if isinstance(entry, int) and not isinstance(entry, bool):
+        return entry
+    if not isinstance(entry, list) or not all(isinstance(text, str) for text in entry):
         raise InputError(
-            f"targets: expected a number, or a list of texts such as '70KB', got {wanted!r}"
+            f"targets: expected a number, or a list of texts such as '70KB', got {entry!r}"
         )
-    found = []
-    for text in wanted:
-        limits, _, device = text.partition(" on ")
-        if device and not (
-            device.strip() in devices and isinstance(devices[device.strip()], int | float)
-        ):
-            raise InputError(
-                f"target {text!r}: no device {device.strip()!r}; [devices] has {', '.join(devices) or 'none'}"
-            )
-        found.append(Target.of(limits, slowdown=float(devices[device.strip()]) if device else 1.0))
-    return tuple(found)
+    return tuple(_target(text, devices) for text in entry)
+
+
+def _target(text: str, devices: Mapping[str, Any]) -> Target:
+    limits, _, device = text.partition(" on ")
+    device = device.strip()
+    if not device:
+        return Target.of(limits)
+    slowdown = devices.get(device)
+    if not isinstance(slowdown, int | float):
+        raise InputError(
+            f"target {text!r}: no device {device!r}; [devices] has {', '.join(devices) or 'none'}"
+        )
+    return Target.of(limits, slowdown=float(slowdown))
