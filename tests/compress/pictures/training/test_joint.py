@@ -13,7 +13,6 @@ from handheld.compress.pictures.training.joint import (
     Sandwich,
     Together,
     alone_step,
-    joint_step,
     recalibrate,
     sandwich,
     time_ratio,
@@ -75,7 +74,7 @@ def test_a_joint_step_is_the_large_networks_step_and_the_members(splits: Splits)
     together, batches, who = setup(splits)
     alone, _, _ = setup(splits)
     how = Distillation(weight=0.0)
-    joint = joint_step(together, batches, who, how, 0)
+    joint = JointStep(together, batches, who, how)(0)
     assert joint == pytest.approx(alone_step(alone.large, batches, how, 0), abs=1e-3)
     ours, theirs = (net.large.get_parameter("0.0.weight").grad for net in (together, alone))
     assert torch.allclose(ours[2:], theirs[2:], atol=1e-4)  # channels that no member has
@@ -89,7 +88,7 @@ def test_a_fixed_teacher_learns_nothing(splits: Splits):
     member = deepcopy(together.members["nested"].standalone())
     curve = fit(
         together,
-        lambda step: joint_step(together, batches, who, Distillation(), step),
+        lambda step: JointStep(together, batches, who, Distillation())(step),
         Schedule(1),
         3,
     )
@@ -111,7 +110,7 @@ def test_a_teacher_above_teaches_all(splits: Splits):
         asked.append(len(inputs))
         return torch.zeros(len(inputs), 3)
 
-    joint_step(together, batches, who, Distillation(), 0, above)
+    JointStep(together, batches, who, Distillation(), above)(0)
     assert asked == [60]
 
 
@@ -129,7 +128,7 @@ def test_statistics_are_measured_anew(splits: Splits):
 def test_in_shared_weights_a_members_example_counts_as_one_of_the_large_networks(splits: Splits):
     how, shared = Distillation(weight=1.0), "0.0.weight"
     (together, batches, who), (apart, _, _) = setup(splits), setup(splits)
-    joint_step(together, batches, who, how, 0)
+    JointStep(together, batches, who, how)(0)
     alone_step(apart.large, batches, how, 0)
     added = together.large.get_parameter(shared).grad - apart.large.get_parameter(shared).grad
     (member, _, _), batch = setup(splits), batches.at(0)

@@ -12,8 +12,9 @@ from handheld.compress.pictures.training.batches import Batch, PictureBatches
 from handheld.files import atomic_path
 from handheld.training import autocast, device_of
 
-_CHUNK = 512
+_CHUNK = 512  # pictures that are asked about at once
 _MOST_BYTES = 2**30
+_LOGIT_BYTES = 2  # float16: logits are softened, and need no more digits
 
 Network = Callable[[torch.Tensor], torch.Tensor]
 
@@ -41,17 +42,19 @@ class TeacherAnswers:
         report: Callable[[float], None] = lambda done: None,
     ):
         count = len(batches.pictures)
-        batches.views = max(1, min(batches.views, _MOST_BYTES // (2 * count * classes)))
-        self.batches, self.kept = batches, np.empty((batches.views, count, classes), np.float16)
+        fitting = _MOST_BYTES // (_LOGIT_BYTES * count * classes)
+        batches.views = max(1, min(batches.views, fitting))
+        self.batches = batches
+        self.kept = np.empty((batches.views, count, classes), np.float16)
         for view in range(batches.views):
             file = save / f"answers_{view}.npy" if save else None
-            if file and _read(file, self.kept[view]):
+            if file is not None and _read(file, self.kept[view]):
                 continue
             for start in range(0, count, _CHUNK):
                 places = np.arange(start, min(start + _CHUNK, count))
                 self.kept[view, places] = ask(teacher, batches.view(places, 0, view))
                 report((view + (places[-1] + 1) / count) / batches.views)
-            if file:
+            if file is not None:
                 with atomic_path(file) as temporary:
                     np.save(temporary, self.kept[view], allow_pickle=False)
 
@@ -61,16 +64,16 @@ class TeacherAnswers:
         return torch.from_numpy(kept).to(batch.inputs.device).float()
 
 
-def _read(file: Path, found: NDArray[np.float16]) -> bool:
+def _read(file: Path, out: NDArray[np.float16]) -> bool:
     """Read answers that were kept; return whether there are any, of the same shape."""
     try:
         with file.open("rb") as content:
             kept = np.lib.format.read_array(content, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError):
         return False
-    if kept.shape != found.shape or kept.dtype != found.dtype or not np.isfinite(kept).all():
+    if kept.shape != out.shape or kept.dtype != out.dtype or not np.isfinite(kept).all():
         return False
-    found[:] = kept
+    out[:] = kept
     return True
 
 

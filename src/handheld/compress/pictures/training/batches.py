@@ -13,6 +13,10 @@ from handheld.compress.pictures.preparation import Preparation, pixels
 from handheld.data import Dataset
 from handheld.errors import InputError
 
+_LEAST_ZOOM = 0.1  # of a side: less shows no picture of anything
+_NUMBERS = 8  # at random for each picture; see ``vary``
+_SAMPLED = 17  # every so many pictures: a prime, since classes often take turns
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -34,15 +38,14 @@ class Augmentation:
     colour: float = 0.0
 
     def __post_init__(self) -> None:
-        if (
-            self.shift < 0
-            or self.cutout < 0
-            or not 0.1 <= self.zoom <= 1
-            or not 0 <= self.colour < 1
+        for name, is_right, expected in (
+            ("shift", self.shift >= 0, "0 pixels or more"),
+            ("cutout", self.cutout >= 0, "0 pixels or more"),
+            ("zoom", _LEAST_ZOOM <= self.zoom <= 1, "a part in [0.1, 1]"),
+            ("colour", 0 <= self.colour < 1, "a share in [0, 1)"),
         ):
-            raise InputError(
-                f"expected shift and cutout of 0 or more, zoom of 0.1 to 1 and colour of 0 to 1, got {self}"
-            )
+            if not is_right:
+                raise InputError(f"{name}: expected {expected}, got {getattr(self, name)}")
 
 
 class Batch(NamedTuple):
@@ -80,105 +83,129 @@ class PictureBatches:
         seed: int,
         device: torch.device | str = "cpu",
     ):
-        self.pictures, self.labels = pixels(dataset), dataset.labels
-        self.preparation, self.augmentation, self.views, self.seed, self.device = (
-            preparation,
-            augmentation,
-            views,
-            seed,
-            device,
-        )
+        self.pictures = pixels(dataset)
+        self.labels = dataset.labels
+        self.preparation = preparation
+        self.augmentation = augmentation
+        self.views = views
+        self.seed = seed
+        self.device = device
         self.size = min(size, len(dataset))
         self.per_epoch = len(dataset) // self.size
-        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        # Of the epoch that was asked for last: most steps are in the same one.
+        self._epoch = -1
+        self._order = np.empty(0, np.int64)
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0."""
         epoch, position = divmod(step, self.per_epoch)
-        if self._order[0] != epoch:
-            self._order = (
-                epoch,
-                np.random.default_rng((self.seed, epoch)).permutation(len(self.pictures)),
-            )
-        places = self._order[1][position * self.size : (position + 1) * self.size]
-        return Batch(
-            self.view(places, step, self.view_of(step)), self._tensor(self.labels[places]), places
-        )
+        if self._epoch != epoch:
+            self._epoch = epoch
+            rng = np.random.default_rng((self.seed, epoch))
+            self._order = rng.permutation(len(self.pictures))
+        start = position * self.size
+        places = self._order[start : start + self.size]
+        inputs = self.view(places, step, self.view_of(step))
+        return Batch(inputs, self._tensor(self.labels[places]), places)
 
     def view_of(self, step: int) -> int:
         """Number of the variation that the pictures of a step have; -1 if each is new."""
         return (step // self.per_epoch) % self.views if self.views else -1
 
     def view(self, places: NDArray[np.int64], step: int, view: int) -> torch.Tensor:
-        """Return some pictures in one variation."""
+        """Return some pictures in one variation.
+
+        Args:
+            places: of the pictures in the data set.
+            step: that new variations are of.
+            view: number of the variation; -1: a new one.
+        """
         chosen = self.pictures[places]
         if self.augmentation is not None:
-            random = (
-                _each(places, view, self.seed)
-                if view >= 0
-                else np.random.default_rng((self.seed, 1, step)).random
-            )
-            chosen = vary(chosen, self.augmentation, random((len(places), 8)))
+            # The seeds of both differ in their second number, so that none repeats another.
+            if view >= 0:
+                table = np.random.default_rng((self.seed, 2, view))
+                random = table.random((int(places.max()) + 1, _NUMBERS))[places]
+            else:
+                rng = np.random.default_rng((self.seed, 1, step))
+                random = rng.random((len(places), _NUMBERS))
+            chosen = vary(chosen, self.augmentation, random)
         return self.preparation.inputs(chosen, self.device)
 
     def _tensor(self, array: NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)
 
 
-class _each:  # noqa: N801 - stands where a generator's method `random` does
-    """Numbers of 0 to 1 that depend on example and view alone."""
-
-    def __init__(self, places: NDArray[np.int64], view: int, seed: int):
-        self.places, self.key = places, (seed, 2, view)
-
-    def __call__(self, shape: tuple[int, int]) -> NDArray[np.float64]:
-        table = np.random.default_rng(self.key).random((int(self.places.max()) + 1, shape[1]))
-        return np.asarray(table[self.places])
-
-
 def vary(
-    pictures: NDArray[np.uint8], how: Augmentation, random: NDArray[np.float64]
+    pictures: NDArray[np.uint8], augmentation: Augmentation, random: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Return pictures (n, height, width, channels) varied by (n, 8) numbers of 0 to 1."""
-    count, height, width, channels = pictures.shape
-    rows, columns = (
-        _window(height, how, random[:, 0], random[:, 6]),
-        _window(width, how, random[:, 1], random[:, 6]),
-    )
-    if how.flip:
-        mirrored = random[:, 2] < 0.5
+    """Return pictures that are varied.
+
+    Args:
+        pictures: (n, height, width, channels).
+        augmentation: how.
+        random: (n, 8) numbers in [0, 1).
+    """
+    count, height, width, _ = pictures.shape
+    down, across, mirror, *centre, colours, zoom, brightness = random.T
+    rows = _window(height, augmentation, down, zoom)
+    columns = _window(width, augmentation, across, zoom)
+    if augmentation.flip:
+        mirrored = mirror < 0.5
         columns[mirrored] = columns[mirrored, ::-1]
     varied = pictures[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    if how.cutout:
-        varied[_square(height, width, how.cutout, random[:, 3:5])] = (
-            pictures[::17].mean(axis=(0, 1, 2)).astype(np.uint8)
-        )
-    if how.colour:
-        gain = 1 + how.colour * (
-            2 * np.random.default_rng(int(random[0, 5] * 2**32)).random((count, 1, 1, channels)) - 1
-        )
-        varied = np.clip(
-            varied * (gain * (1 + how.colour * (2 * random[:, 7] - 1))[:, None, None, None]), 0, 255
-        ).astype(np.uint8)
+    if augmentation.cutout:
+        square = _square(height, width, augmentation.cutout, np.stack(centre, axis=1))
+        # Some pictures tell the mean as well as all.
+        varied[square] = pictures[::_SAMPLED].mean(axis=(0, 1, 2)).astype(np.uint8)
+    if augmentation.colour:
+        # One number seeds those of all channels: there are not enough of them in ``random``.
+        rng = np.random.default_rng(int(colours[0] * 2**32))
+        varied = _coloured(varied, augmentation.colour, brightness, rng)
     return np.asarray(varied)
 
 
+def _coloured(
+    pictures: NDArray[np.uint8],
+    change: float,
+    brightness: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """Return pictures of another brightness, (n,) numbers in [0, 1), and of other colours."""
+    count, _, _, channels = pictures.shape
+    by_channel = 1 + change * (2 * rng.random((count, 1, 1, channels)) - 1)
+    by_picture = 1 + change * (2 * brightness - 1)
+    gain = by_channel * by_picture[:, None, None, None]
+    return (pictures * gain).clip(0, 255).astype(np.uint8)
+
+
 def _window(
-    side: int, how: Augmentation, offset: NDArray[np.float64], zoom: NDArray[np.float64]
+    side: int,
+    augmentation: Augmentation,
+    offset: NDArray[np.float64],
+    zoom: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """(n, side) places that each picture is read at along one axis, reflected at the border."""
-    scale = (how.zoom + (1 - how.zoom) * zoom)[:, None]
-    reach = how.shift + side * (1 - scale) / 2
-    centre = (side - 1) / 2 + reach * (2 * offset[:, None] - 1)
-    places = np.rint(centre + scale * (np.arange(side) - (side - 1) / 2)).astype(np.int64)
-    return (
-        (side - 1) - np.abs((side - 1) - np.abs(places) % (2 * side - 2))
-        if side > 1
-        else np.zeros_like(places)
-    )
+    """Return (n, side) places that pictures are read at along one axis, reflected at the border.
+
+    Args:
+        side: pixels along the axis.
+        augmentation: how far to go, and how near.
+        offset: (n,) numbers in [0, 1).
+        zoom: (n,) likewise.
+    """
+    if side == 1:
+        return np.zeros((len(offset), 1), np.int64)
+    scale = (augmentation.zoom + (1 - augmentation.zoom) * zoom)[:, None]
+    reach = augmentation.shift + side * (1 - scale) / 2
+    middle = (side - 1) / 2
+    centre = middle + reach * (2 * offset[:, None] - 1)
+    places = np.rint(centre + scale * (np.arange(side) - middle)).astype(np.int64)
+    last = side - 1
+    return np.asarray(last - np.abs(last - np.abs(places) % (2 * last)))
 
 
 def _square(height: int, width: int, side: int, centre: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return (n, height, width) whether a pixel is in a square around (n, 2) shares of the sides."""
     rows = np.abs(np.arange(height) + 0.5 - centre[:, :1] * height) < side / 2
     columns = np.abs(np.arange(width) + 0.5 - centre[:, 1:] * width) < side / 2
     return np.asarray(rows[:, :, None] & columns[:, None, :])

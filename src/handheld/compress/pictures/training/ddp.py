@@ -34,13 +34,23 @@ from handheld.compress.pictures.training.share import Share
 from handheld.errors import HandheldError, InputError, TrainingError
 from handheld.training import Report, Schedule, device, fit
 
-_POLL = 0.2  # seconds
+_POLL = 0.2  # seconds between two looks at the processes: what a person sees as at once
+_FAILURE = "failure"  # file in which a process says what went wrong
 
 
 @dataclass(frozen=True)
 class ProcessWork:
-    """What each process is told; ``content`` holds the step as pickled bytes, since tensors would
-    be shared and not copied.
+    """What each process is told.
+
+    Attributes:
+        content: the step as pickled bytes, since tensors would be shared and not copied.
+        schedule: of the learning rate.
+        steps: to take in all.
+        processes: that train together.
+        threads: that each of them takes.
+        save: file to go on from.
+        folder: in which they meet, and leave what went wrong.
+        seed: of whatever is random inside the networks.
     """
 
     content: bytes
@@ -90,18 +100,24 @@ def fit_on(
     if processes == 1:
         return fit(step.together, step, schedule, steps, save=save, report=report, seed=seed)
     _check(processes, step.batches.size)
-    where = next(step.together.parameters()).device
+    home = next(step.together.parameters()).device
     with TemporaryDirectory(prefix="handheld-") as temporary:
         kept = save or Path(temporary) / "state.pt"
-        content, threads = pickle.dumps(_on_cpu(step)), max(1, torch.get_num_threads() // processes)
-        _run(
-            ProcessWork(content, schedule, steps, processes, threads, kept, Path(temporary), seed),
-            report,
+        step.together.cpu()
+        work = ProcessWork(
+            pickle.dumps(step),
+            schedule,
+            steps,
+            processes,
+            max(1, torch.get_num_threads() // processes),
+            kept,
+            Path(temporary),
+            seed,
         )
-        step.together.to(where)
-        return fit(
-            step.together, step, schedule, steps, save=kept, seed=seed
-        )  # reads the last state: no step is left
+        _run(work, report)
+        step.together.to(home)
+        # Reads the last state: no step is left.
+        return fit(step.together, step, schedule, steps, save=kept, seed=seed)
 
 
 def _check(processes: int, rows: int) -> None:
@@ -115,14 +131,11 @@ def _check(processes: int, rows: int) -> None:
         raise InputError("this build of torch trains in one process only; set processes = 1")
 
 
-def _on_cpu(step: JointStep) -> JointStep:
-    step.together.cpu()
-    return step
-
-
 def _run(work: ProcessWork, report: Report) -> None:
     receiver, sender = get_context("spawn").Pipe(duplex=False)
-    context: Any = spawn(_train, (work, sender), nprocs=work.processes, join=False, daemon=True)  # type: ignore[no-untyped-call]
+    context: Any = spawn(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        _train, (work, sender), nprocs=work.processes, join=False, daemon=True
+    )
     sender.close()  # so that a process that dies while it writes ends the pipe
     try:
         while not context.join(timeout=_POLL):
@@ -146,29 +159,23 @@ def _pass_on(receiver: Connection, report: Report) -> None:
 
 
 def _explained(error: Exception, work: ProcessWork) -> HandheldError:
-    told = work.folder / "failure"
-    if told.exists():
-        return Failure(*json.loads(told.read_text("utf-8"))).error()
+    failure = work.folder / _FAILURE
+    if failure.exists():
+        return Failure(*json.loads(failure.read_text("utf-8"))).error()
     last = str(error).strip().splitlines()[-1]
     return TrainingError(
-        f"one of {work.processes} processes ended: {last}. The others were stopped; run again to go on from the last state"
+        f"one of {work.processes} processes ended: {last}. "
+        "The others were stopped; run again to go on from the last state"
     )
 
 
 def _train(rank: int, work: ProcessWork, sender: Connection) -> None:
     """Run in each process."""
     torch.set_num_threads(work.threads)
-    gpu = torch.cuda.is_available()
-    if gpu:
-        torch.cuda.set_device(rank)
-    elif sys.platform == "linux":
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # this machine only, whatever its name resolves to
-    meeting = f"file://{work.folder / 'meeting'}"
-    distributed.init_process_group(
-        "nccl" if gpu else "gloo", init_method=meeting, rank=rank, world_size=work.processes
-    )
+    _join_group(rank, work)
     try:
-        # Safe: these are bytes that the process which started this one made in memory; they were in no file and on no network.
+        # Safe: these are bytes that the process which started this one made in memory; they were
+        # in no file and on no network.
         whole: JointStep = pickle.loads(work.content)
         whole.together.to(device())
         step = replace(whole, batches=Share(whole.batches, rank, work.processes))
@@ -177,18 +184,42 @@ def _train(rank: int, work: ProcessWork, sender: Connection) -> None:
         def take_step(number: int) -> float:
             return average(parameters, step(number), work.processes)
 
-        tell: Report = (
-            (lambda *done: sender.send(done)) if rank == 0 else (lambda step, steps, loss: None)
-        )
+        def report(*done: float) -> None:
+            if rank == 0:
+                sender.send(done)
+
         fit(
-            whole.together, take_step, work.schedule, work.steps,
-            save=work.save, writes=rank == 0, report=tell, seed=work.seed,
-        )  # fmt: skip
+            whole.together,
+            take_step,
+            work.schedule,
+            work.steps,
+            save=work.save,
+            writes=rank == 0,
+            report=report,
+            seed=work.seed,
+        )
     except HandheldError as error:
-        (work.folder / "failure").write_text(json.dumps(Failure.of(error)))
+        (work.folder / _FAILURE).write_text(json.dumps(Failure.of(error)))
         raise
     finally:
         distributed.destroy_process_group()
+
+
+def _join_group(rank: int, work: ProcessWork) -> None:
+    """Meet the other processes."""
+    backend = "gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(rank)
+        backend = "nccl"
+    elif sys.platform == "linux":
+        # This machine only, whatever its name resolves to.
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    distributed.init_process_group(
+        backend,
+        init_method=f"file://{work.folder / 'meeting'}",
+        rank=rank,
+        world_size=work.processes,
+    )
 
 
 def average(parameters: Sequence[nn.Parameter], loss: float, processes: int) -> float:
@@ -196,12 +227,12 @@ def average(parameters: Sequence[nn.Parameter], loss: float, processes: int) -> 
     return the mean loss.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = torch.cat(
-        [torch.tensor([loss], device=device()), *(gradient.flatten() for gradient in gradients)]
-    )
+    # One tensor, so that there is one exchange and not one for each layer.
+    first = torch.tensor([loss], device=device())
+    flat = torch.cat([first, *(gradient.flatten() for gradient in gradients)])
     distributed.all_reduce(flat)
     flat /= processes
-    parts = torch.split(flat[1:], [gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))
+    means = torch.split(flat[1:], [gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))
     return float(flat[0])

@@ -11,24 +11,23 @@ class Failure(NamedTuple):
     """What went wrong elsewhere.
 
     Attributes:
-        kind: name of a class in ``handheld.errors``.
+        name: of a class in ``handheld.errors``.
         text: of the error.
     """
 
-    kind: str
+    name: str
     text: str
 
     @classmethod
     def of(cls, error: errors.HandheldError) -> "Failure":
-        """Describe an error; a class that is not in ``handheld.errors`` becomes the nearest that
-        is.
-        """
-        kind = next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
-        return cls(kind.__name__, str(error))
+        """Describe an error; a class that is not in ``handheld.errors`` becomes the nearest."""
+        bases = type(error).__mro__
+        nearest = next(base for base in bases if base.__module__ == errors.__name__)
+        return cls(nearest.__name__, str(error))
 
     def error(self) -> errors.HandheldError:
         """Return the error, to be raised here."""
-        kind = getattr(errors, self.kind)
+        error_class = getattr(errors, self.name)
         # Not by calling the class: some take other arguments than their text.
-        made: errors.HandheldError = kind.__new__(kind, self.text)
-        return made
+        error: errors.HandheldError = error_class.__new__(error_class, self.text)
+        return error

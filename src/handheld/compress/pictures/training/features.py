@@ -14,7 +14,7 @@ class FeatureDistance(nn.Module):
     """Distance of a student's features, mapped linearly, to its teacher's (Romero et al.,
     "FitNets", arXiv 1412.6550).
 
-    FeatureDistance are what the last linear layer reads, (n, features), normalised to length 1.
+    Features are what the last linear layer reads, (n, features), normalised to length 1.
 
     Args:
         student: that learns.
@@ -23,22 +23,21 @@ class FeatureDistance(nn.Module):
 
     def __init__(self, student: nn.Module, teacher: nn.Module):
         super().__init__()
-        self.student, self._teacher = student, [teacher]
+        self.student = student
+        self._teacher = [teacher]  # in a list: not registered, so it is not trained along
         self.adapter = nn.Linear(
             last_linear(student).in_features, last_linear(teacher).in_features, bias=False
         )
 
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the student's logits, and the mean squared distance of the features, 0 to 4."""
-        with watched(self.student) as ours:
+        """Return the student's logits, and the mean squared distance of the features in [0, 4]."""
+        with watched(self.student) as student:
             logits = self.student(inputs)
-        with torch.no_grad(), watched(self._teacher[0]) as theirs:
+        with torch.no_grad(), watched(self._teacher[0]) as teacher:
             self._teacher[0](inputs)
-        mapped = functional.normalize(self.adapter(ours[0]).float(), dim=1)
-        distance = (
-            (mapped - functional.normalize(theirs[0].float(), dim=1)).square().sum(dim=1).mean()
-        )
-        return logits, distance
+        mapped = functional.normalize(self.adapter(student[0]).float(), dim=1)
+        expected = functional.normalize(teacher[0].float(), dim=1)
+        return logits, (mapped - expected).square().sum(dim=1).mean()
 
 
 @contextmanager

@@ -42,9 +42,12 @@ class Sandwich:
 
     def learners(self, step: int) -> tuple[str, ...]:
         """Names of the members that learn in a step."""
-        return tuple(
-            filter(None, (self.always, self.turns[step % len(self.turns)] if self.turns else ""))
-        )
+        names = []
+        if self.always:
+            names.append(self.always)
+        if self.turns:
+            names.append(self.turns[step % len(self.turns)])
+        return tuple(names)
 
 
 def sandwich(costs: Mapping[str, float], largest: float, batch: int, budget: float) -> Sandwich:
@@ -65,8 +68,12 @@ def sandwich(costs: Mapping[str, float], largest: float, batch: int, budget: flo
     if not costs:
         return Sandwich("", (), {})
     smallest, *others = sorted(costs, key=lambda name: (costs[name], name))
-    half = budget * largest * batch / (2 if others else 1)
-    rows = {name: int(min(batch, max(_FEWEST_ROWS, half // cost))) for name, cost in costs.items()}
+    # Two learn in a step, if there are two: the smallest, and another.
+    learners = min(2, len(costs))
+    allowance = budget * largest * batch / learners
+    rows = {
+        name: int(min(batch, max(_FEWEST_ROWS, allowance // cost))) for name, cost in costs.items()
+    }
     return Sandwich(smallest, tuple(reversed(others)), rows)
 
 
@@ -107,8 +114,10 @@ class BatchSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class JointStep:
-    """What a joint run does in each step: :func:`joint_step` with its arguments, as a value that
-    another process can be given.
+    """What a joint run does in each step, as a value that another process can be given.
+
+    Members learn from their teacher: the large network, or the answerer above it, from which the
+    large network learns too.
 
     Attributes:
         together: all that learn.
@@ -128,56 +137,50 @@ class JointStep:
     head_only: int = 0
 
     def __call__(self, step: int) -> float:
-        """Compute the gradients of a step, and return its loss."""
-        loss = joint_step(self.together, self.batches, self.who, self.how, step, self.answerer)
+        """Compute the gradients of a step.
+
+        Args:
+            step: counted from 0.
+
+        Returns:
+            The loss of the large network, or that of the smallest member if the large one is
+            fixed.
+        """
+        together = self.together
+        batch = self.batches.at(step)
+        answers = None if self.answerer is None else self.answerer(batch.inputs)
+        with torch.set_grad_enabled(together.trains_large):
+            with autocast(batch.inputs.device):
+                logits = together.large(batch.inputs).float()
+            loss = student_loss(logits, batch.labels, answers, self.how)
+        if together.trains_large:
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        soft = logits.detach() if answers is None else answers
+        for name in self.who.learners(step):
+            member_loss = self._teach(name, batch, soft)
+            if not together.trains_large and name == self.who.always:
+                loss = member_loss
         if step < self.head_only:
-            head = {id(parameter) for parameter in last_linear(self.together.large).parameters()}
-            for parameter in self.together.large.parameters():
-                if id(parameter) not in head:
-                    parameter.grad = None
+            self._keep_body()
+        return float(loss.detach())
+
+    def _teach(self, name: str, batch: Batch, soft: torch.Tensor) -> torch.Tensor:
+        """Compute the gradients of one member from soft labels; return its loss."""
+        member = self.together.members[name]
+        rows = slice(0, self.who.rows[name])
+        with autocast(batch.inputs.device):
+            logits = member(batch.inputs[rows]).float()
+        loss = student_loss(logits, batch.labels[rows], soft[rows], self.how)
+        weight = _weight(member, len(logits) / len(batch.labels))
+        (loss * weight).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return loss
 
-
-def joint_step(
-    together: Together,
-    batches: BatchSource,
-    who: Sandwich,
-    how: Distillation,
-    step: int,
-    answerer: Callable[[torch.Tensor], torch.Tensor] | None = None,
-) -> float:
-    """Compute the gradients of one step.
-
-    Args:
-        together: all that learn.
-        batches: to learn from.
-        who: learns, and from how many examples.
-        how: members learn from their teacher: the large network, or the answerer above it.
-        step: counted from 0.
-        answerer: a teacher that is only read; the large network learns from it too.
-
-    Returns:
-        The loss of the large network, or that of the smallest member if the large one is fixed.
-    """
-    batch = batches.at(step)
-    above = None if answerer is None else answerer(batch.inputs)
-    context = autocast(batch.inputs.device)
-    with torch.set_grad_enabled(together.trains_large):
-        with context:
-            logits = together.large(batch.inputs).float()
-        loss = student_loss(logits, batch.labels, above, how)
-    if together.trains_large:
-        loss.backward()  # type: ignore[no-untyped-call]
-    soft = logits.detach() if above is None else above
-    for name in who.learners(step):
-        rows = slice(0, who.rows[name])
-        with context:
-            given = together.members[name](batch.inputs[rows]).float()
-        theirs = student_loss(given, batch.labels[rows], soft[rows], how)
-        (theirs * _weight(together.members[name], len(given) / len(logits))).backward()  # type: ignore[no-untyped-call]
-        if not together.trains_large and name == who.always:
-            loss = theirs
-    return float(loss.detach())
+    def _keep_body(self) -> None:
+        """Drop the gradients of all of the large network but its last layer."""
+        head = {id(parameter) for parameter in last_linear(self.together.large).parameters()}
+        for parameter in self.together.large.parameters():
+            if id(parameter) not in head:
+                parameter.grad = None
 
 
 def _weight(member: nn.Module, share: float) -> float:
@@ -193,7 +196,7 @@ def alone_step(network: nn.Module, batches: BatchSource, how: Distillation, step
     with autocast(batch.inputs.device):
         logits = network(batch.inputs)
     loss = student_loss(logits.float(), batch.labels, None, how)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return float(loss.detach())
 
 
@@ -227,7 +230,8 @@ def time_ratio(
             first turn.
         clock: seconds.
     """
-    joint, alone = replace(step, together=deepcopy(step.together)), deepcopy(step.together.large)
+    joint = replace(step, together=deepcopy(step.together))
+    alone = deepcopy(step.together.large)
     times: list[tuple[float, float]] = []
     warm_up = len(step.who.turns) + 1
     for number in range(pairs + warm_up):
@@ -238,5 +242,5 @@ def time_ratio(
         between = clock()
         joint(number)
         times.append((between - started, clock() - between))
-    apart, joined = np.median(np.array(times[warm_up:]), axis=0)
-    return float(joined / apart)
+    alone_median, joint_median = np.median(np.array(times[warm_up:]), axis=0)
+    return float(joint_median / alone_median)

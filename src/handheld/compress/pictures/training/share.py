@@ -16,7 +16,9 @@ class Share:
     """
 
     def __init__(self, batches: BatchSource, rank: int, processes: int):
-        self.batches, self.rank, self.processes = batches, rank, processes
+        self.batches = batches
+        self.rank = rank
+        self.processes = processes
         self.size = batches.size // processes
 
     def at(self, step: int) -> Batch:

@@ -45,24 +45,25 @@ class Nested(nn.Module):
     def __init__(self, large: fx.GraphModule, cut: Slim, side: int):
         super().__init__()
         self._large = [large]  # in a list: not registered, so it is trained and saved once
-        self.small, self.side, self._taken = cut.network, side, cut.taken
-        own = {
-            id(p)
-            for layer in self.small.modules()
-            if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d)
-            for p in layer.parameters()
-        }
+        self.small = cut.network
+        self.side = side
+        self._taken = cut.taken
+        unshared: set[int] = set()
+        for layer in self.small.modules():
+            if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+                unshared.update(map(id, layer.parameters()))
         self._shared = [
-            name for name, parameter in self.small.named_parameters() if id(parameter) not in own
+            name
+            for name, parameter in self.small.named_parameters()
+            if id(parameter) not in unshared
         ]
         for name in self._shared:
             self.small.get_parameter(name).requires_grad_(False)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the logits of (n, channels, height, width) inputs at the data's size."""
-        logits: torch.Tensor = functional_call(
-            self.small, self._slices(), (resized(inputs, self.side),)
-        )
+        sized = resized(inputs, self.side)
+        logits: torch.Tensor = functional_call(self.small, self._slices(), (sized,))
         return logits
 
     def _slices(self) -> dict[str, torch.Tensor]:
@@ -96,30 +97,33 @@ def narrow(
     if not 0 < width <= 1:
         raise InputError(f"expected a width above 0 and up to 1, got {width}")
     names = removable_blocks(network)
-    if blocks is not None and not 0 <= blocks <= len(names):
+    if blocks is None:
+        blocks = len(names)
+    if not 0 <= blocks <= len(names):
         raise InputError(
-            f"expected 0 to {len(names)} residual blocks, got {blocks}: the network has no more that can be left out"
+            f"expected 0 to {len(names)} residual blocks, got {blocks}: "
+            "the network has no more that can be left out"
         )
-    small = with_shapes(
-        without_blocks(network, names[blocks:] if blocks is not None else ()), example
-    )
+    small = with_shapes(without_blocks(network, names[blocks:]), example)
     channels = channels_of(small)
     return slim(small, channels, first_units(channels, width))
 
 
 def first_units(channels: Channels, width: float) -> NDArray[np.int64]:
-    """Return the first units of each group that can lose some; even numbers of them, for the
-    kernels.
+    """Return the first units of each group that can lose some.
+
+    Even numbers of them, for the kernels.
     """
-    kept = [np.empty(0, np.int64)]
+    free: set[int] = set()
+    chosen: set[int] = set()
     for group in channels.free:
-        count = len(group.units)
-        kept.append(group.units[: min(count, max(_FEWEST, 2 * round(width * count / 2)))])
-    chosen, free = (
-        set(np.concatenate(kept).tolist()),
-        {int(unit) for group in channels.free for unit in group.units},
-    )
-    for _, units in needed(channels):  # a part that is split off may lie behind the first
-        if free.issuperset(units.tolist()) and chosen.isdisjoint(units.tolist()):
-            chosen.add(int(units[0]))
+        units = group.units.tolist()
+        count = max(_FEWEST, 2 * round(width * len(units) / 2))
+        free.update(units)
+        chosen.update(units[:count])
+    # A part that is split off may lie behind the first: it keeps one unit, too.
+    for _, units_needed in needed(channels):
+        units = units_needed.tolist()
+        if free.issuperset(units) and chosen.isdisjoint(units):
+            chosen.add(units[0])
     return np.array(sorted(chosen), np.int64)
