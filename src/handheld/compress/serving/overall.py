@@ -39,13 +39,10 @@ class Overall:
 
     def __call__(self, stage: str, done: float, text: str) -> None:
         """Take in what a run says."""
-        inside = min(1.0, done)
-        names = list(self._parts)
-        before = (
-            sum(self._parts[name] for name in names[: names.index(stage)])
-            if stage in self._parts
-            else 0.0
-        )
-        whole = BEFORE + (_AFTER - BEFORE) * (before + inside * self._parts.get(stage, 0.0))
-        self._reached = max(self._reached, whole)
+        done_before = 0.0
+        if stage in self._parts:
+            names = list(self._parts)
+            done_before = sum(self._parts[name] for name in names[: names.index(stage)])
+        share = done_before + min(1.0, done) * self._parts.get(stage, 0.0)
+        self._reached = max(self._reached, BEFORE + (_AFTER - BEFORE) * share)
         self._report(self._reached, f"{stage}: {text}" if text else stage)
