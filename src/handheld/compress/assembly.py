@@ -1,4 +1,4 @@
-"""From drafts to a family: all files written, measured side by side, and judged by their targets."""
+"""From drafts to a family: all files written, measured side by side, and judged."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -269,7 +269,8 @@ class Family:
         path = Path(out) / member.file if Path(out).is_dir() else Path(out)
         if not source.is_file():
             raise ModelError(
-                f"{source} is gone: expected the file of member {member.name!r}; run `handheld compress` again"
+                f"{source} is gone: expected the file of member {member.name!r}; "
+                "run `handheld compress` again"
             )
         with atomic_path(path) as temporary:
             shutil.copyfile(source, temporary)
@@ -292,7 +293,8 @@ class Family:
             text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(
-                f"the family holds what JSON cannot: {error}; expected texts, finite numbers, lists, mappings"
+                f"the family holds what JSON cannot: {error}; "
+                "expected texts, finite numbers, lists, mappings"
             ) from error
         path = self.folder / "family.json"
         with atomic_path(path) as temporary:
@@ -310,13 +312,15 @@ class Family:
             json.dumps(content, allow_nan=False)  # refuses 1e999
             if content.pop("format") != FORMAT:
                 raise ModelError(
-                    f"{path} is of another format, this version reads {FORMAT}; run `handheld compress` again"
+                    f"{path} is of another format, this version reads {FORMAT}; "
+                    "run `handheld compress` again"
                 )
             family: Family = _read(cls, {"folder": Path(folder), **content})
             return family
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelError(
-                f"{folder} holds no family.json: expected the folder of a finished `handheld compress`"
+                f"{folder} holds no family.json: "
+                "expected the folder of a finished `handheld compress`"
             ) from error
         except _DAMAGE as error:
             raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error

@@ -116,7 +116,8 @@ def joint_step_of(
         members[candidate.name] = _learner(shared or run.large, candidate, cut)
         costs[candidate.name] = step_cost(cut.network)
     together = Together(run.large, members, shared=shared).to(device())
-    together.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    # torch's stubs lack the argument.
+    together.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     together.train()
     run.large.train(run.trains_large)
     rows = batches.size // settings.processes

@@ -41,7 +41,8 @@ _COSTS = (
     (pareto.SIZE, "Accuracy against the bytes of the file."),
     (
         pareto.LATENCY,
-        "Accuracy against the median latency; bars, where wider than the point, are the distance of the quartiles.",
+        "Accuracy against the median latency; bars, where wider than the point, "
+        "are the distance of the quartiles.",
     ),
 )
 _SECTION_HEAD = (
@@ -115,16 +116,17 @@ def _verdict(member: Member) -> str:
 
 
 def _values(family: Family) -> dict[str, Any]:
-    script, chosen = _asset("script.js"), best(family)
-    # the page's own script may run and nothing else, whatever a name in the family holds
+    script = _asset("script.js")
+    # The page's own script may run and nothing else, whatever a name in the family holds
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
-        "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        "policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'",
         "script": script,
         "title": _title(family),
         "summary": summary(family),
         "family": family,
-        "chosen": chosen,
+        "chosen": best(family),
         "rows": rows(family),
         "costs": [Figure(caption, _against(family, cost)) for cost, caption in _COSTS],
         "curves": _shared(family),
@@ -194,11 +196,11 @@ def _title(family: Family) -> str:
 
 def _largest(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers that have most of the bytes or of the operations, in their order."""
-    size, macs = sum(layer.size for layer in layers) or 1, sum(layer.macs for layer in layers) or 1
-    ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))[
-        :_MOST_LAYERS
-    ]
-    return [layer for layer in layers if layer in ranked]
+    size = sum(layer.size for layer in layers) or 1
+    macs = sum(layer.macs for layer in layers) or 1
+    ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))
+    largest = ranked[:_MOST_LAYERS]
+    return [layer for layer in layers if layer in largest]
 
 
 def _steps(member: Member) -> list[dict[str, Any]]:
@@ -206,18 +208,23 @@ def _steps(member: Member) -> list[dict[str, Any]]:
     highest accuracy.
     """
     shares = [step.accuracy for step in member.steps]
-    low, largest = min(shares, default=0.0), max((step.size for step in member.steps), default=1)
+    low = min(shares, default=0.0)
     span = max(shares, default=1.0) - low or 1.0
-    return [
-        {
-            "step": step,
-            "place": (step.accuracy - low) / span,
-            "bar": step.size / max(1, largest),
-            "gain": None if before is None else step.accuracy - before.accuracy,
-            "smaller": before and ratio(before.size, step.size),
-        }
-        for before, step in zip((None, *member.steps), member.steps, strict=False)
-    ]
+    largest = max((step.size for step in member.steps), default=1)
+    shown = []
+    before = None
+    for step in member.steps:
+        shown.append(
+            {
+                "step": step,
+                "place": (step.accuracy - low) / span,
+                "bar": step.size / max(1, largest),
+                "gain": None if before is None else step.accuracy - before.accuracy,
+                "smaller": before and ratio(before.size, step.size),
+            }
+        )
+        before = step
+    return shown
 
 
 def _asset(name: str) -> Markup:

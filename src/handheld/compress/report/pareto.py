@@ -69,7 +69,10 @@ def picture(family: Family, cost: CostAxis, *, width: int, height: int) -> Marku
 
 def _point(member: Member, cost: CostAxis, mark: Mark) -> ScatterPoint:
     value = cost.value(member)
-    words = f"{member.name}: {cost.text(value)}, {percent(member.valid)} validation, {percent(member.accuracy)} test"
+    words = (
+        f"{member.name}: {cost.text(value)}, {percent(member.valid)} validation, "
+        f"{percent(member.accuracy)} test"
+    )
     return ScatterPoint(
         member.name,
         value,

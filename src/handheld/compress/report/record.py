@@ -47,7 +47,8 @@ class Shown:
 
 def read_record(record: Mapping[str, Any]) -> Shown:
     """Pick what is known of a record."""
-    data, joint = _mapping(record.get("data")), _mapping(record.get("joint"))
+    data = _mapping(record.get("data"))
+    joint = _mapping(record.get("joint"))
     skipped = data.get("skipped")
     return Shown(
         plain_text(record.get("seed")),

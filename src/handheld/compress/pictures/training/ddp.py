@@ -176,10 +176,10 @@ def _train(rank: int, work: ProcessWork, sender: Connection) -> None:
     try:
         # Safe: these are bytes that the process which started this one made in memory; they were
         # in no file and on no network.
-        whole: JointStep = pickle.loads(work.content)
-        whole.together.to(device())
-        step = replace(whole, batches=Share(whole.batches, rank, work.processes))
-        parameters = list(whole.together.parameters())
+        received: JointStep = pickle.loads(work.content)
+        received.together.to(device())
+        step = replace(received, batches=Share(received.batches, rank, work.processes))
+        parameters = list(received.together.parameters())
 
         def take_step(number: int) -> float:
             return average(parameters, step(number), work.processes)
@@ -189,7 +189,7 @@ def _train(rank: int, work: ProcessWork, sender: Connection) -> None:
                 sender.send(done)
 
         fit(
-            whole.together,
+            received.together,
             take_step,
             work.schedule,
             work.steps,

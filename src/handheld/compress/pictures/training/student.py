@@ -93,7 +93,8 @@ def follow(
         report: called after each step.
         seed: of whatever is random inside the network.
     """
-    network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # torch's stubs lack it
+    # torch's stubs lack the argument.
+    network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     features = _features(network, lesson, seed) if lesson.teaches_features else None
 
     def step(number: int) -> float:
