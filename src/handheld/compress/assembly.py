@@ -14,7 +14,7 @@ from handheld.files import atomic_path
 from handheld.networks.zoo.pictures import NETWORKS
 from handheld.training.runs import provenance
 
-# Of each file, at least: what a family says of its latencies is read for long.
+# Of each file, at least.
 _ROUNDS = 100
 _SECONDS = 0.3
 _CARD_DIGITS = 4  # of an accuracy: one example of ten thousand

@@ -12,7 +12,7 @@ from handheld.compress.family import Latency
 from handheld.engine import Model
 from handheld.engine.measure import measure
 
-_ROUNDS = 40  # enough for a median that moves by less than the quartiles' distance
+_ROUNDS = 40  # of each file, where the caller asks for no more
 
 ModelInputs = Callable[[Model], list[NDArray[Any]]]
 """Gives what a model runs on while it is timed."""
@@ -20,7 +20,7 @@ ModelInputs = Callable[[Model], list[NDArray[Any]]]
 
 def noise(model: Model) -> list[NDArray[Any]]:
     """Return normal noise for each input of a model."""
-    # Always the same, since some kernels are faster on zeros and denormal numbers.
+    # The same in each run, so that all files of a family are timed on the same numbers.
     rng = np.random.default_rng(0)
     return [
         info.to_stored(rng.standard_normal(info.shape).astype(np.float32)) for info in model.inputs
@@ -55,7 +55,7 @@ def latencies(
 
 
 def _core() -> int | None:
-    """Return the core to keep to: the last, since systems put their own work on the first."""
+    """Return the core to keep to; None where a system does not say which there are."""
     if not hasattr(os, "sched_getaffinity"):  # of Linux alone
         return None
     return max(os.sched_getaffinity(0))

@@ -18,7 +18,7 @@ SHARING = ("nested", "sparse")
 """Kinds of members that share weights with the large network."""
 
 LEVELS = 24
-"""Of a knob, to search among: steps of 4 % of the channels, fine enough beside a timing's noise."""
+"""Of a knob, to search among: steps of 4 % of the channels."""
 
 
 @dataclass(frozen=True)

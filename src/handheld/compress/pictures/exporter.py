@@ -26,7 +26,7 @@ from handheld.compress.targets import Target
 from handheld.data import Dataset
 from handheld.networks.quantisation import FxNet, fold, sensitivity
 
-_CALIBRATION = 200  # pictures: ranges hardly widen with more
+_CALIBRATION = 200  # pictures; a hundred are plenty, as ``to_tflite`` says
 _CHECKS = 8  # pictures on which a file must agree with its network
 _RANKED = 128  # pictures that layers are ranked by
 # Difference of int8 outputs: whether eight bits are good enough is judged by the answers.

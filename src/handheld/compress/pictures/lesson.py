@@ -30,10 +30,10 @@ from handheld.networks.state import filled, pack, read_packed, unpack
 from handheld.training import Report, Schedule, device, device_of, save_state, student_loss
 
 _PRUNING_STEPS = 3  # channels go in so many steps: importance changes when others are gone
-_PRUNING_EPOCHS = 0.5  # of training between them, enough for batch normalisation to settle
-_PRUNING_SLOWDOWN = 4  # of the learning rate there: weights are to settle, not to wander
+_PRUNING_EPOCHS = 0.5  # of training between them
+_PRUNING_SLOWDOWN = 4  # of the learning rate there
 _TAYLOR_BATCHES = 20
-_INT8_CLIP = 1.0  # of gradients: those through rounding have rare, large values
+_INT8_CLIP = 1.0  # largest length of all gradients together
 
 
 @dataclass(frozen=True, eq=False)

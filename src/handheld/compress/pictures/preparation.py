@@ -15,11 +15,11 @@ from handheld.errors import InputError
 from handheld.networks.structure import with_shapes
 from handheld.networks.zoo.pictures import PictureShape
 
-_MEASURED = 5000  # pictures, about: the mean of more moves in its fifth digit
+_MEASURED = 5000  # pictures, about, that mean and std are taken of
 _DIGITS = 4  # of mean and std, so that a card says what the file was made with
 _LEAST_STD = 1e-3  # where all pictures are of one colour
 
-# Pictures that are made into inputs at once; as many as fit into a processor's cache and memory.
+# Pictures that are made into inputs at once, so that memory does not grow with the data.
 _CHUNK = 500
 
 

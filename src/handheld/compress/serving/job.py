@@ -163,7 +163,7 @@ def settings_of(spec: Spec, examples: int) -> "FamilySettings":
     batch = _FEWEST_IN_BATCH
     while batch < _MOST_IN_BATCH and 2 * batch * _STEPS_PER_EPOCH <= examples:
         batch *= 2
-    # The rates at the largest batch are those that the recipes were found with.
+    # Rates fall in proportion to the batch.
     slowdown = batch / _MOST_IN_BATCH
     epochs = float(spec["epochs"])
     return FamilySettings(

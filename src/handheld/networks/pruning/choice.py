@@ -11,7 +11,10 @@ from handheld.networks.pruning.importance import Scores
 from handheld.networks.structure import Channels, Group, needed
 from handheld.networks.structure.variables import Ids
 
-ROUNDING = 1e-9  # relative; goals are products of floats
+ROUNDING = 1e-9
+"""Relative; goals are products of floats."""
+
+_NONE = np.empty(0, np.int64)
 
 
 def choose_units(
@@ -76,50 +79,56 @@ def choose(
     """
     _check(channels, importance, keep, round_to)
     cost = cost_of(network, channels, of)
-    free = np.concatenate([np.empty(0, np.int64), *(group.units for group in channels.free)])
+    free = np.concatenate([_NONE, *(group.units for group in channels.free)])
     worth = importance / np.maximum(cost.of_each(), np.finfo(float).tiny)
+    # Of equal worth the first go first, so that the order never depends on the machine.
     order = free[np.lexsort((free, worth[free]))]
     order = order[~np.isin(order, _protected(channels, order, least))]
-    goal, low, high = keep * cost.total * (1 + ROUNDING), 0, len(order)
+    goal = keep * cost.total * (1 + ROUNDING)
+    low = 0
+    high = len(order)
     while low < high:
         middle = (low + high) // 2
-        enough = cost.of(_rounded(channels.free, order[:middle], round_to)) <= goal
-        low, high = (low, middle) if enough else (middle + 1, high)
+        if cost.of(_rounded(channels.free, order[:middle], round_to)) <= goal:
+            high = middle
+        else:
+            low = middle + 1
     return np.setdiff1d(free, _rounded(channels.free, order[:low], round_to))
 
 
 def _check(channels: Channels, importance: Scores, keep: float, round_to: int) -> None:
     if importance.shape != (channels.count,) or not (importance >= 0).all():
         raise InputError(
-            f"expected {channels.count} importances of 0 or more, one for each unit, got shape {importance.shape}"
+            f"expected {channels.count} importances of 0 or more, one for each unit, "
+            f"got shape {importance.shape}"
         )
-    if not (0 < keep <= 1 and round_to >= 1):
-        raise InputError(
-            f"expected keep in (0, 1] and round_to of 1 or more, got {keep} and {round_to}"
-        )
+    if not 0 < keep <= 1:
+        raise InputError(f"expected keep in (0, 1], got {keep}")
+    if round_to < 1:
+        raise InputError(f"expected round_to of 1 or more, got {round_to}")
 
 
 def _protected(channels: Channels, order: Ids, least: Mapping[str, int]) -> Ids:
     """The best units of each group, and the best of all that each layer makes or reads."""
     best_first = order[::-1]
-    kept = [np.empty(0, np.int64)]
+    kept = [_NONE]
     for group in channels.free:
         ranked = best_first[np.isin(best_first, group.units)]
         kept.append(ranked[: least.get(group.layers[0], 0)])
     free = set(order.tolist())
-    kept.extend(
-        best_first[np.isin(best_first, units)][:1]
-        for _, units in needed(channels)
-        if free.issuperset(units.tolist())
-    )
+    for _, units in needed(channels):
+        # Where a unit stays in any case, the layer has one.
+        if free.issuperset(units.tolist()):
+            kept.append(best_first[np.isin(best_first, units)][:1])
     return np.concatenate(kept)
 
 
 def _rounded(groups: tuple[Group, ...], gone: Ids, round_to: int) -> Ids:
     """Give each group back as many of its best units as make the number that stays a multiple."""
-    found = [np.empty(0, np.int64)]
+    leaving = [_NONE]
     for group in groups:
-        mine = gone[np.isin(gone, group.units)]
-        stay = -(-(len(group.units) - len(mine)) // round_to) * round_to
-        found.append(mine[: max(0, len(group.units) - stay)])
-    return np.concatenate(found)
+        of_group = gone[np.isin(gone, group.units)]
+        stay = len(group.units) - len(of_group)
+        rounded = -(-stay // round_to) * round_to
+        leaving.append(of_group[: max(0, len(group.units) - rounded)])
+    return np.concatenate(leaving)

@@ -33,9 +33,10 @@ class NetworkCost:
         """Cost without some units, exactly that of the network after cutting them."""
         stays = np.ones(self.units, bool)
         stays[gone] = False
-        return float(
-            sum(each * np.prod([stays[ids].sum() for ids in axes]) for each, axes in self.terms)
-        )
+        total = 0.0
+        for cost, axes in self.terms:
+            total += cost * float(np.prod([stays[ids].sum() for ids in axes]))
+        return total
 
     @property
     def total(self) -> float:
@@ -45,11 +46,11 @@ class NetworkCost:
     def of_each(self) -> NDArray[np.float64]:
         """(units,) how much the cost falls when this unit alone goes."""
         falls = np.zeros(self.units)
-        for each, axes in self.terms:
-            left = [len(ids) - np.bincount(ids, minlength=self.units) for ids in axes]
-            falls += each * (
-                np.prod([float(len(ids)) for ids in axes]) - np.prod(left, axis=0, dtype=float)
-            )
+        for cost, axes in self.terms:
+            lengths = [float(len(ids)) for ids in axes]
+            # (axes, units) how long each axis is without the unit.
+            without = [len(ids) - np.bincount(ids, minlength=self.units) for ids in axes]
+            falls += cost * (np.prod(lengths) - np.prod(without, axis=0, dtype=float))
         return falls
 
 
@@ -79,9 +80,9 @@ def _macs(network: fx.GraphModule, channels: Channels) -> Terms:
             yield _term(channels.axes.get(f"{name}.weight", ()), operations)
     batch = example_of(network).shape[0]
     for node in network.graph.nodes:
-        found = products_of(node)
-        held = channels.products.get(node.name, ((),) * len(found))
-        for operations, axes in zip(found, held, strict=True):
+        products = products_of(node)
+        axes_of_each = channels.products.get(node.name, ((),) * len(products))
+        for operations, axes in zip(products, axes_of_each, strict=True):
             yield _term(axes, operations / batch)
 
 

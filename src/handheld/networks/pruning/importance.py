@@ -66,29 +66,26 @@ def check_finite(network: nn.Module) -> None:
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise InputError(
-                f"{name!r} has values that are not finite numbers: train the network again with a lower learning rate"
+                f"{name!r} has values that are not finite numbers: "
+                "train the network again with a lower learning rate"
             )
 
 
 def _weight_norms(network: fx.GraphModule, channels: Channels) -> Scores:
-    found = np.zeros(channels.count)
+    total = np.zeros(channels.count)
     for layer, units in channels.made.items():
-        norms = (
-            _rows(network.get_submodule(layer), network.get_parameter(f"{layer}.weight").detach())
-            .norm(dim=1)
-            .double()
-            .cpu()
-            .numpy()
-        )
-        np.add.at(found, units, norms / max(norms.mean(), np.finfo(float).tiny))
-    return found
+        weight = network.get_parameter(f"{layer}.weight").detach()
+        rows = _rows(network.get_submodule(layer), weight)
+        norms = rows.norm(dim=1).double().cpu().numpy()
+        # By each layer's mean, so that layers of larger weights do not count for more.
+        np.add.at(total, units, norms / max(norms.mean(), np.finfo(float).tiny))
+    return total
 
 
 def _rows(layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
     """(channels, ...) the weights, or their gradients, of each channel that a layer makes."""
-    if isinstance(
-        layer, Transposed
-    ):  # (inputs, outputs / groups, ...), each group's inputs one after the other
+    if isinstance(layer, Transposed):
+        # (inputs, outputs / groups, ...), each group's inputs one after the other.
         weight = weight.reshape(layer.groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
     if isinstance(layer, nn.Embedding):
         weight = weight.t()
@@ -96,25 +93,23 @@ def _rows(layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
 
 
 def _scales(network: fx.GraphModule, channels: Channels) -> Scores:
-    sums, counts = np.zeros(channels.count), np.zeros(channels.count)
+    sums = np.zeros(channels.count)
+    counts = np.zeros(channels.count)
     for name, units in _normalised(network, channels).items():
-        np.add.at(
-            sums,
-            units,
-            network.get_parameter(f"{name}.weight").detach().abs().double().cpu().numpy(),
-        )
+        scales = network.get_parameter(f"{name}.weight").detach().abs()
+        np.add.at(sums, units, scales.double().cpu().numpy())
         np.add.at(counts, units, 1.0)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
 
 
 def _normalised(network: fx.GraphModule, channels: Channels) -> dict[str, Ids]:
     """The units of each normalisation that scales its channels."""
-    found: dict[str, Ids] = {}
+    units: dict[str, Ids] = {}
     for name, layer in network.named_modules():
         axes = channels.axes.get(f"{name}.weight")
         if isinstance(layer, Normalisation) and axes is not None and axes[0] is not None:
-            found[name] = axes[0]
-    return found
+            units[name] = axes[0]
+    return units
 
 
 def _taylor(network: fx.GraphModule, channels: Channels, batches: Batches, loss: Loss) -> Scores:
@@ -124,25 +119,33 @@ def _taylor(network: fx.GraphModule, channels: Channels, batches: Batches, loss:
     weights = {
         name: parameter.detach().requires_grad_() for name, parameter in network.named_parameters()
     }
-    total, count = np.zeros(channels.count), 0
+    total = np.zeros(channels.count)
+    count = 0
     with evaluating(network):
         for inputs, targets in batches:
             value = loss(functional_call(network, weights, (inputs,)), targets)
             if value.numel() != 1 or not torch.isfinite(value):
                 raise InputError(
-                    f"expected one finite number as the loss of batch {count}, got {value.detach().tolist()}"
+                    f"expected one finite number as the loss of batch {count}, "
+                    f"got {value.detach().tolist()}"
                 )
-            slopes = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
-            changes = {
-                name: torch.zeros_like(weight) if slope is None else weight.detach() * slope
-                for (name, weight), slope in zip(weights.items(), slopes, strict=True)
-            }
-            total, count = total + _gates(network, channels, changes) ** 2, count + 1
+            total += _gates(network, channels, _changes(weights, value)) ** 2
+            count += 1
     if count == 0:
         raise InputError(
-            "importance 'taylor' got no batches; an iterator that is used up gives none: pass a list or a data loader"
+            "importance 'taylor' got no batches; an iterator that is used up gives none: "
+            "pass a list or a data loader"
         )
     return total / count
+
+
+def _changes(weights: dict[str, torch.Tensor], loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return w dL/dw of each weight; 0 where the loss does not depend on it."""
+    slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+    changes = {}
+    for (name, weight), slope in zip(weights.items(), slopes, strict=True):
+        changes[name] = torch.zeros_like(weight) if slope is None else weight.detach() * slope
+    return changes
 
 
 def _gates(network: fx.GraphModule, channels: Channels, changes: dict[str, torch.Tensor]) -> Scores:
@@ -150,28 +153,21 @@ def _gates(network: fx.GraphModule, channels: Channels, changes: dict[str, torch
 
     A tensor that several layers share is in ``changes`` once, with the slope of all its uses.
     """
-    at_layers, at_norms, normal = (
-        np.zeros(channels.count),
-        np.zeros(channels.count),
-        np.zeros(channels.count, bool),
-    )
-    for layer, units in channels.made.items():
-        if f"{layer}.weight" not in changes:
-            continue
-        _add(
-            at_layers,
-            units,
-            _rows(network.get_submodule(layer), changes[f"{layer}.weight"]).sum(1),
-            changes.get(f"{layer}.bias"),
-        )
+    at_layers = np.zeros(channels.count)
+    at_norms = np.zeros(channels.count)
+    is_normalised = np.zeros(channels.count, bool)
+    for name, units in channels.made.items():
+        if f"{name}.weight" in changes:
+            rows = _rows(network.get_submodule(name), changes[f"{name}.weight"])
+            _add(at_layers, units, rows.sum(1), changes.get(f"{name}.bias"))
     for name, units in _normalised(network, channels).items():
-        if f"{name}.weight" not in changes:
-            continue
-        _add(at_norms, units, changes[f"{name}.weight"], changes.get(f"{name}.bias"))
-        normal[units] = True
-    return np.where(normal, at_norms, at_layers)
+        if f"{name}.weight" in changes:
+            _add(at_norms, units, changes[f"{name}.weight"], changes.get(f"{name}.bias"))
+            is_normalised[units] = True
+    return np.where(is_normalised, at_norms, at_layers)
 
 
-def _add(found: Scores, units: Ids, weights: torch.Tensor, bias: torch.Tensor | None) -> None:
+def _add(total: Scores, units: Ids, weights: torch.Tensor, bias: torch.Tensor | None) -> None:
     both = weights if bias is None else weights + bias
-    np.add.at(found, units, both.double().cpu().numpy())
+    # Not total[units] +=, which would count a unit once where it stands several times.
+    np.add.at(total, units, both.double().cpu().numpy())

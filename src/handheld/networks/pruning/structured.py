@@ -73,41 +73,45 @@ def prune(
         InputError: an argument outside its range, or weights that are not finite.
     """
     _check_rounds(keep, minimum, steps)
-    minimum = keep**0.5 / 2 if minimum is None else minimum
+    if minimum is None:
+        minimum = keep**0.5 / 2
     device = device_of(network)
     now = Slim(trace(network, example).to(device), {})
     channels = channels_of(now.network)
-    start = cost = max(1.0, cost_of(now.network, channels, of).total)
-    least = least_units(channels, minimum)  # of the network as given, not less in each round
+    start = _total(now.network, channels, of)
+    cost = start
+    # Of the network as it was given, not less in each round.
+    least = least_units(channels, minimum)
     for step in range(1, steps + 1):
-        found = scores(now.network, channels, method, batches=batches, loss=loss)
+        importance = scores(now.network, channels, method, batches=batches, loss=loss)
         share = min(1.0, (1 - cubic(1 - keep, step, steps)) * start / cost)
-        kept = choose(now.network, channels, found, share, of, least, round_to)
-        now = _after(now, slim(now.network, channels, kept))
+        units = choose(now.network, channels, importance, share, of, least, round_to)
+        now = _after(now, slim(now.network, channels, units))
         channels = channels_of(now.network)
-        cost = max(
-            1.0, cost_of(now.network, channels, of).total
-        )  # a network of no layers costs nothing
+        cost = _total(now.network, channels, of)
         if fine_tune is not None and step < steps:
             fine_tune(now.network)
-            now.network.to(
-                device
-            )  # training may have moved it; the batches of the next scores are where the network was
-    met = cost <= keep * start * (1 + 2 * ROUNDING)
-    return Pruned(
-        now.network,
-        now.taken,
-        cost / start,
-        met,
-        "" if met else _why(channels, of, cost / start, minimum),
-    )
+            # Training may have moved it; the batches of the next scores are where it was.
+            now.network.to(device)
+    share = cost / start
+    # Twice: the goal and the cost are both products of floats.
+    met = share <= keep * (1 + 2 * ROUNDING)
+    reason = "" if met else _why(channels, of, share, minimum)
+    return Pruned(now.network, now.taken, share, met, reason)
+
+
+def _total(network: fx.GraphModule, channels: Channels, of: CostKind) -> float:
+    """Return what a network costs; one of no layers would cost nothing, and shares divide by it."""
+    return max(1.0, cost_of(network, channels, of).total)
 
 
 def _check_rounds(keep: float, minimum: float | None, steps: int) -> None:
-    if not (0 < keep <= 1 and (minimum is None or 0 <= minimum <= 1) and steps >= 1):
-        raise InputError(
-            f"expected keep in (0, 1], minimum in [0, 1], steps of 1 or more, got {keep}, {minimum}, {steps}"
-        )
+    if not 0 < keep <= 1:
+        raise InputError(f"expected keep in (0, 1], got {keep}")
+    if minimum is not None and not 0 <= minimum <= 1:
+        raise InputError(f"expected minimum in [0, 1], got {minimum}")
+    if steps < 1:
+        raise InputError(f"expected steps of 1 or more, got {steps}")
 
 
 def _after(first: Slim, second: Slim) -> Slim:
@@ -126,14 +130,15 @@ def _of(before: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor
 
 
 def _why(channels: Channels, of: str, share: float, minimum: float) -> str:
-    pinned = "; ".join(
+    reasons = [
         f"layer {group.layers[0]!r} keeps its channels: {group.pinned}"
         for group in channels.groups
         if group.pinned
-    )
+    ]
+    pinned = "; ".join(reasons)
     if not channels.free:
         return f"no layer can lose channels. {pinned}"
     return (
-        f"{share:.1%} of the {of} is the least that can be reached with at least {minimum:.0%} of each free group's channels "
-        f"and one of each layer. {pinned}"
+        f"{share:.1%} of the {of} is the least that can be reached with at least {minimum:.0%} of "
+        f"each free group's channels and one of each layer. {pinned}"
     )

@@ -23,6 +23,8 @@ _LAYERS = (
 )
 Scope = Literal["global", "layer"]
 
+_ROUNDING = 1e-9  # of a product of floats
+
 
 @dataclass(frozen=True, eq=False)
 class Masks:
@@ -64,34 +66,32 @@ class Masks:
             InputError: an argument outside its range, a name that is no such layer, or weights that
                 are not finite.
         """
-        if not 0 <= sparsity < 1 or scope not in ("global", "layer"):
-            raise InputError(
-                f"expected a sparsity in [0, 1) and the scope 'global' or 'layer', got {sparsity} and {scope!r}"
-            )
-        weights = _weights(network, skip)
+        if not 0 <= sparsity < 1:
+            raise InputError(f"expected a sparsity in [0, 1), got {sparsity}")
+        if scope not in ("global", "layer"):
+            raise InputError(f"expected the scope 'global' or 'layer', got {scope!r}")
         sizes = {
-            name: weight.detach().abs().float().contiguous() for name, weight in weights.items()
+            name: weight.detach().abs().float().contiguous()
+            for name, weight in _weights(network, skip).items()
         }
         if scope == "layer":
-            return cls(
-                network,
-                {
-                    name: _largest(size.flatten(), sparsity).view_as(size)
-                    for name, size in sizes.items()
-                },
-            )
+            masks = {
+                name: _largest(size.flatten(), sparsity).view_as(size)
+                for name, size in sizes.items()
+            }
+            return cls(network, masks)
         for size in sizes.values():
+            # Each layer keeps its largest: one without any weight would pass nothing on.
             size.view(-1)[size.argmax()] = torch.inf
-        kept = _largest(
-            torch.cat([torch.empty(0), *(size.flatten().cpu() for size in sizes.values())]),
-            sparsity,
+        all_sizes = torch.cat([torch.empty(0), *(size.flatten().cpu() for size in sizes.values())])
+        kept = torch.split(_largest(all_sizes, sparsity), [size.numel() for size in sizes.values()])
+        return cls(
+            network,
+            {
+                name: mask.view_as(size).to(size.device)
+                for (name, size), mask in zip(sizes.items(), kept, strict=True)
+            },
         )
-        parts = torch.split(kept, [size.numel() for size in sizes.values()])
-        masks = {
-            name: part.view_as(size).to(size.device)
-            for (name, size), part in zip(sizes.items(), parts, strict=True)
-        }
-        return cls(network, masks)
 
     @classmethod
     def n_of_m(
@@ -109,11 +109,8 @@ class Masks:
             if weight[0].numel() % m == 0:
                 sizes = weight.detach().abs().reshape(-1, m)
                 best = sizes.argsort(dim=1, descending=True, stable=True)[:, :n]
-                kept[name] = (
-                    torch.zeros_like(sizes, dtype=torch.bool)
-                    .scatter_(1, best, True)
-                    .view_as(weight)
-                )
+                mask = torch.zeros_like(sizes, dtype=torch.bool).scatter_(1, best, True)
+                kept[name] = mask.view_as(weight)
         return cls(network, kept)
 
     @torch.no_grad()
@@ -121,9 +118,8 @@ class Masks:
         """Set the weights that are gone to zero."""
         for name, kept in self.kept.items():
             weight = self.network.get_parameter(name)
-            weight.masked_fill_(
-                ~kept.to(weight.device), 0.0
-            )  # not a product: that of infinity and 0 is no number
+            # Not a product: that of infinity and 0 is no number.
+            weight.masked_fill_(~kept.to(weight.device), 0.0)
 
     @property
     def sparsity(self) -> dict[str, float]:
@@ -145,20 +141,22 @@ def _weights(network: nn.Module, skip: Collection[str]) -> dict[str, nn.Paramete
     for name in skip:
         if name not in layers:
             raise InputError(
-                f"no convolution or dense layer {name!r} to skip; there are {', '.join(layers) or 'none'}"
+                f"no convolution or dense layer {name!r} to skip; "
+                f"there are {', '.join(layers) or 'none'}"
             )
-    own = dict(network.named_parameters())  # each tensor once, under its first name
-    return {
-        f"{name}.weight": own[f"{name}.weight"]
-        for name in layers
-        if name not in skip and f"{name}.weight" in own
-    }
+    parameters = dict(network.named_parameters())  # each tensor once, under its first name
+    weights = {}
+    for layer in layers:
+        name = f"{layer}.weight"
+        if layer not in skip and name in parameters:
+            weights[name] = parameters[name]
+    return weights
 
 
 def _largest(sizes: torch.Tensor, sparsity: float) -> torch.Tensor:
     """True for all but the smallest; of equal ones, the first go."""
     # A share such as 0.9 of 10 must be 9, which its float is a little below.
-    count = int(sparsity * len(sizes) + 1e-9)
+    count = int(sparsity * len(sizes) + _ROUNDING)
     if count == 0:
         return torch.ones(len(sizes), dtype=torch.bool, device=sizes.device)
     limit = sizes.kthvalue(count).values  # twenty times as fast as sorting ten million weights

@@ -58,7 +58,9 @@ class FakeWeights(nn.Module):
 
     def __init__(self, layer: nn.Module):
         super().__init__()
-        self.layer, self.axis = layer, 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+        self.layer = layer
+        # Of the output channels.
+        self.axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the layer with rounded weights."""

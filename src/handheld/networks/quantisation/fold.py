@@ -11,7 +11,9 @@ from torch.utils._pytree import tree_leaves
 from handheld.errors import CompileError
 from handheld.networks.structure import evaluating, example_of, kind_of, rank_of
 
-_ACCEPTED = 1e-3  # difference of the folded network, over the spread of its answers: rounding alone is a thousandth of it
+# Difference of the folded network, over the spread of its answers: rounding is a thousandth of it.
+_ACCEPTED = 1e-3
+_LEAST_SPREAD = 1e-3  # over the largest answer
 
 
 def fold(network: fx.GraphModule) -> fx.GraphModule:
@@ -60,23 +62,29 @@ def _pairs(network: fx.GraphModule) -> list[_Pair]:
             calls.setdefault(layer, []).append(node)
             names.setdefault(layer, str(node.target))
     read = _read_by_the_graph(network)
-    found = []
-    for norm, after in calls.items():
+    pairs = []
+    for norm, norm_calls in calls.items():
         if not _has_statistics(norm):
             continue
-        both = [(node.all_input_nodes[0], node) for node in after]
-        layers = {
-            network.get_submodule(str(source.target)) if source.op == "call_module" else None
-            for source, _ in both
-        }
-        before = layers.pop()
-        if before is None or layers or len(calls[before]) != len(after):
+        both = [(node.all_input_nodes[0], node) for node in norm_calls]
+        before = _only_layer(network, [source for source, _ in both])
+        if before is None or len(calls[before]) != len(norm_calls):
             continue
         if not read.isdisjoint(map(id, before.parameters())):
             continue
         if all(_can_fold(before, source) for source, _ in both):
-            found.append(_Pair(names[before], before, norm, both))
-    return found
+            pairs.append(_Pair(names[before], before, norm, both))
+    return pairs
+
+
+def _only_layer(network: fx.GraphModule, sources: list[fx.Node]) -> nn.Module | None:
+    """Return the one layer that all nodes call; None if they call several, or none."""
+    layers = set()
+    for source in sources:
+        if source.op != "call_module":
+            return None
+        layers.add(network.get_submodule(str(source.target)))
+    return layers.pop() if len(layers) == 1 else None
 
 
 def _read_by_the_graph(network: fx.GraphModule) -> set[int]:
@@ -92,11 +100,8 @@ def _read_by_the_graph(network: fx.GraphModule) -> set[int]:
 
 
 def _fused(before: Any, norm: Any) -> nn.Module:
-    fused: nn.Module = (
-        fuse_linear_bn_eval(before, norm)
-        if isinstance(before, nn.Linear)
-        else fuse_conv_bn_eval(before, norm)
-    )
+    fuse = fuse_linear_bn_eval if isinstance(before, nn.Linear) else fuse_conv_bn_eval
+    fused: nn.Module = fuse(before, norm)
     return fused
 
 
@@ -110,42 +115,45 @@ def _can_fold(before: nn.Module, source: fx.Node) -> bool:
     if len(source.users) != 1:
         return False
     if kind_of(before) is nn.Linear:
-        return (
-            rank_of(source) == 2
-        )  # of more axes the channels are the last, and it would be the second that is normalised
+        # Of more axes the channels are the last, and it would be the second that is normalised.
+        return rank_of(source) == 2
     return kind_of(before) in (nn.Conv1d, nn.Conv2d)
 
 
 def _compare(folded: fx.GraphModule, network: fx.GraphModule) -> None:
+    """See that a folded network answers as the network does. Raises :class:`CompileError`."""
     example = example_of(network)
     if example.is_floating_point():
-        example = torch.randn(
-            example.shape, generator=torch.Generator().manual_seed(0), dtype=example.dtype
-        )
+        # Always the same noise, so that a network is refused in each run or in none.
+        generator = torch.Generator().manual_seed(0)
+        example = torch.randn(example.shape, generator=generator, dtype=example.dtype)
     device = next((parameter.device for parameter in network.parameters()), example.device)
     with evaluating(network), torch.inference_mode():
-        pairs = zip(
-            *(tree_leaves(one(example.to(device))) for one in (folded, network)), strict=True
+        answers = tree_leaves(folded(example.to(device)))
+        expected = tree_leaves(network(example.to(device)))
+        for answer, right in zip(answers, expected, strict=True):
+            if isinstance(right, torch.Tensor):  # and not a number of channels, say, or nothing
+                _compare_tensors(answer.float(), right.float())
+
+
+def _compare_tensors(answer: torch.Tensor, right: torch.Tensor) -> None:
+    error = (answer - right).square().mean().sqrt()
+    # What hardly varies is judged by a share of its size instead.
+    spread = right.std(correction=0).maximum(_LEAST_SPREAD * right.abs().max())
+    if error > _ACCEPTED * spread:
+        raise CompileError(
+            "with batch normalisation folded the network answers otherwise, by "
+            f"{float(error / spread):.3g} of the spread of its answers: "
+            "this is a fault of handheld; keep the layers that it normalises apart"
         )
-        for given, expected in pairs:
-            if not isinstance(expected, torch.Tensor):  # a number of channels, say, or nothing
-                continue
-            error = (given - expected).float().square().mean().sqrt()
-            spread = expected.float().std(correction=0).maximum(1e-3 * expected.float().abs().max())
-            if error > _ACCEPTED * spread:
-                raise CompileError(
-                    f"with batch normalisation folded the network answers otherwise, by {float(error / spread):.3g} of the "
-                    "spread of its answers: this is a fault of handheld; keep the layers that it normalises apart"
-                )
 
 
 def _flatten(network: fx.GraphModule) -> None:
+    """Put all layers that are called into the network itself, under names without points."""
     for node in network.graph.nodes:
         if node.op == "call_module" and "." in str(node.target):
-            layer, name = (
-                network.get_submodule(str(node.target)),
-                str(node.target).replace(".", "_"),
-            )
+            layer = network.get_submodule(str(node.target))
+            name = str(node.target).replace(".", "_")
             while getattr(network, name, layer) is not layer:
                 name += "_"
             network.add_module(name, layer)
@@ -175,6 +183,6 @@ class FxNet(nn.Module):
 def layers_of(network: fx.GraphModule) -> list[str]:
     """Names of the layers with weights, in the network's order."""
     kinds = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-    found = dict(network.named_modules())
+    layers = dict(network.named_modules())
     names = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
-    return [name for name in dict.fromkeys(names) if isinstance(found[name], kinds)]
+    return [name for name in dict.fromkeys(names) if isinstance(layers[name], kinds)]

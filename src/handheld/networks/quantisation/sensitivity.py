@@ -21,18 +21,24 @@ def sensitivity(network: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> dict
         For each layer, most sensitive first: the Kullback-Leibler divergence of the answers from
         the float network's, in nats.
     """
-    found: dict[str, float] = {}
+    losses: dict[str, float] = {}
     with torch.no_grad():
-        expected = [functional.log_softmax(network.eval()(batch), dim=1) for batch in inputs]
+        expected = [_log_shares(network.eval(), batch) for batch in inputs]
         for name in layers_of(network):
             fake = fake_quantise(network, only=[name])
+            # In training mode the ranges of activations are noted.
             for batch in inputs:
                 fake.train()(batch)
             fake.eval()
-            given = [functional.log_softmax(fake(batch), dim=1) for batch in inputs]
-            total = sum(
-                float(functional.kl_div(ours, truth, log_target=True, reduction="batchmean"))
-                for ours, truth in zip(given, expected, strict=True)
-            )
-            found[name] = max(0.0, total / len(inputs))
-    return dict(sorted(found.items(), key=lambda entry: -entry[1]))
+            total = 0.0
+            for batch, right in zip(inputs, expected, strict=True):
+                answers = _log_shares(fake, batch)
+                total += float(
+                    functional.kl_div(answers, right, log_target=True, reduction="batchmean")
+                )
+            losses[name] = max(0.0, total / len(inputs))
+    return dict(sorted(losses.items(), key=lambda entry: -entry[1]))
+
+
+def _log_shares(network: fx.GraphModule, batch: torch.Tensor) -> torch.Tensor:
+    return functional.log_softmax(network(batch), dim=1)

@@ -62,8 +62,9 @@ class Characters(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (batch, length, letters) logits of (batch, length) letters."""
-        found: torch.Tensor = self.head(self.memory(self.table(x))[0])
-        return found
+        states, _ = self.memory(self.table(x))
+        logits: torch.Tensor = self.head(states)
+        return logits
 
 
 def letters(shape: Shape, classes: int) -> nn.Module:
@@ -99,9 +100,17 @@ def make(name: str, shape: Shape, classes: int, *, seed: int) -> nn.Module:
 
 
 def _convolutional(shape: Shape, classes: int, channels: int, hidden: int) -> nn.Module:
+    # Two poolings halve each side twice.
     last = 2 * channels * (shape[1] // 4) * (shape[2] // 4)
     return nn.Sequential(
-        nn.Conv2d(shape[0], channels, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(channels, 2 * channels, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(last, hidden), nn.ReLU(), nn.Linear(hidden, classes),
-    )  # fmt: skip
+        nn.Conv2d(shape[0], channels, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(channels, 2 * channels, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(last, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, classes),
+    )

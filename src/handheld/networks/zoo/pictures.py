@@ -124,7 +124,8 @@ def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
     """Inverted residuals that expand four times, in stages of ``width`` times 1, 2, 3, 4 channels."""
-    layers, inputs = [_stem(shape, width)], width
+    layers = [_stem(shape, width)]
+    inputs = width
     for stage, blocks in ((1, 1), (2, 2), (3, 2), (4, 2)):
         for block in range(blocks):
             stride = 2 if block == 0 and stage > 1 else 1

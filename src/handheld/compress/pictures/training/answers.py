@@ -14,7 +14,7 @@ from handheld.training import autocast, device_of
 
 _CHUNK = 512  # pictures that are asked about at once
 _MOST_BYTES = 2**30
-_LOGIT_BYTES = 2  # float16: logits are softened, and need no more digits
+_LOGIT_BYTES = 2  # of a float16
 
 Network = Callable[[torch.Tensor], torch.Tensor]
 

@@ -13,9 +13,9 @@ from handheld.compress.pictures.preparation import Preparation, pixels
 from handheld.data import Dataset
 from handheld.errors import InputError
 
-_LEAST_ZOOM = 0.1  # of a side: less shows no picture of anything
+_LEAST_ZOOM = 0.1  # of a side
 _NUMBERS = 8  # at random for each picture; see ``vary``
-_SAMPLED = 17  # every so many pictures: a prime, since classes often take turns
+_SAMPLED = 17  # every so many pictures: a prime, since classes may take turns
 
 
 @dataclass(frozen=True)

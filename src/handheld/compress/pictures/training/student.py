@@ -163,7 +163,7 @@ def learn_int8(
 
     follow(
         AtSide(fake, side),
-        # The features of a network that rounds are no teacher's.
+        # Logits alone: features are followed in the training before this one.
         replace(lesson, teacher=None),
         schedule,
         # bfloat16 would round to a grid of its own, beside that of eight bits.
