@@ -55,9 +55,12 @@ def _blocks(before: Lengths, after: Lengths) -> Iterator[tuple[list[int], list[i
     """Yield the smallest runs of old and of new axes that hold the same number of values."""
     i = j = 0
     while i < len(before) or j < len(after):
-        old, new = [i] if i < len(before) else [], [j] if j < len(after) else []
-        i, j = i + len(old), j + len(new)
-        have, want = _product(before, old), _product(after, new)
+        old = [i] if i < len(before) else []
+        new = [j] if j < len(after) else []
+        i = i + len(old)
+        j = j + len(new)
+        have = _product(before, old)
+        want = _product(after, new)
         while have != want:
             if have < want:
                 old.append(i)

@@ -39,24 +39,21 @@ def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     if node.target not in SUMS or len(node.all_input_nodes) != 2 or "alpha" in node.kwargs:
         return None
     left, right = node.all_input_nodes
+    if shape_of(left) is None or shape_of(left) != shape_of(right):
+        return None
     for source, branch in ((left, right), (right, left)):
-        same = shape_of(source) is not None and shape_of(source) == shape_of(branch)
-        if (
-            same
-            and _reads_only(branch, source)
-            and not any(
-                is_in_place(network, user)
-                for user in (*source.users, *node.users)
-                if user is not node
-            )
-        ):
+        readers = {*source.users, *node.users} - {node}
+        if any(is_in_place(network, reader) for reader in readers):
+            continue
+        if _reads_only(branch, source):
             return source
     return None
 
 
 def _reads_only(branch: fx.Node, source: fx.Node) -> bool:
     """Whether every way back from a branch ends at the source, or at a constant."""
-    waiting, seen = [branch], set[fx.Node]()
+    waiting = [branch]
+    seen: set[fx.Node] = set()
     while waiting:
         node = waiting.pop()
         if node in seen or node is source:

@@ -76,7 +76,8 @@ class Channels:
 def channels_of(network: fx.GraphModule) -> Channels:
     """Find the units and groups of a network from :func:`handheld.networks.structure.trace.trace`."""
     keys = _keys(network)
-    walk, layers = Walk(keys), dict(network.named_modules())
+    walk = Walk(keys)
+    layers = dict(network.named_modules())
     for node in network.graph.nodes:
         _visit(walk, node, layers)
     units, pins = walk.variables.dense()
@@ -87,10 +88,10 @@ def channels_of(network: fx.GraphModule) -> Channels:
     axes = {name: dense(walk.axes[key]) for name, key in keys.items() if key in walk.axes}
     made = {name: units[ids] for name, ids in walk.makers.items()}
     lengths = {
-        node.name: tuple(one._replace(ids=units[one.ids]) for one in found)
-        for node, found in walk.lengths.items()
+        node.name: tuple(length._replace(ids=units[length.ids]) for length in noted)
+        for node, noted in walk.lengths.items()
     }
-    products = {node.name: tuple(map(dense, found)) for node, found in walk.products.items()}
+    products = {node.name: tuple(map(dense, operands)) for node, operands in walk.products.items()}
     return Channels(
         int(units.max(initial=-1)) + 1, axes, made, _groups(made, pins), lengths, products
     )
@@ -120,26 +121,33 @@ def _visit(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
     elif node.op == "output":
         _pin_inputs(walk, node, "it is an output of the network")
     elif not reads_number(walk, node):
-        parts = parts_of(walk, node) if node.target in DIVIDING else None
+        _compute(walk, node, layers)
+
+
+def _compute(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
+    """Say which channels a node's tensors have that are computed from those of others."""
+    if node.target in DIVIDING:
+        parts = parts_of(walk, node)
         if parts is not None:
             walk.parts[node] = parts
             return
-        found = (
-            _layer(walk, node, layers) if node.op == "call_module" else operator_axes(walk, node)
-        )
-        if found is None or not _fits(found, shape_of(node)):
-            _unknown(walk, node, layers)
-        else:
-            walk.known[node] = found
-            _inherit(walk, node)
+    is_layer = node.op == "call_module"
+    axes = _layer(walk, node, layers) if is_layer else operator_axes(walk, node)
+    if axes is None or not _fits(axes, shape_of(node)):
+        _unknown(walk, node, layers)
+        return
+    walk.known[node] = axes
+    _inherit(walk, node)
 
 
 def _constant(walk: Walk, node: fx.Node) -> None:
     """A parameter or buffer: whatever meets it says which of its axes are of channels."""
     name = str(node.target)
+    shape = shape_of(node)
     if name not in walk.keys:
         _stays(walk, node, f"{name!r} is no parameter or buffer")
-    elif (shape := shape_of(node)) is not None:
+    elif shape is not None:
+        # An axis of one is stretched along others: it holds no channels of its own.
         walk.known[node] = tuple(
             walk.variables.new(length) if length > 1 else None for length in shape
         )
@@ -153,16 +161,16 @@ def _fits(axes: Axes, shape: torch.Size | None) -> bool:
 
 
 def _layer(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> Axes | None:
-    name, source = str(node.target), node.args[0] if len(node.args) == 1 else None
-    before, after = shape_of(source) if isinstance(source, fx.Node) else None, shape_of(node)
-    if (
-        not isinstance(source, fx.Node)
-        or source not in walk.known
-        or before is None
-        or after is None
-        or node.kwargs
-    ):
+    if len(node.args) != 1 or node.kwargs:
         return None
+    source = node.args[0]
+    if not isinstance(source, fx.Node) or source not in walk.known:
+        return None
+    before = shape_of(source)
+    after = shape_of(node)
+    if before is None or after is None:
+        return None
+    name = str(node.target)
     return layer_axes(walk, name, layers[name], walk.known[source], tuple(before), tuple(after))
 
 
@@ -179,7 +187,8 @@ def _unknown(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None
 def _stays(walk: Walk, node: fx.Node, reason: str) -> None:
     shape = shape_of(node)
     if shape is not None:
-        walk.known[node], walk.stays[node] = (None,) * len(shape), reason
+        walk.known[node] = (None,) * len(shape)
+        walk.stays[node] = reason
 
 
 def _inherit(walk: Walk, node: fx.Node) -> None:
@@ -196,8 +205,9 @@ def _pin_inputs(walk: Walk, node: fx.Node, reason: str) -> None:
             walk.counts.get(source, ()),
             *walk.parts.get(source, ()),
         ]
-        for ids in (ids for axes in known for ids in axes):
-            walk.variables.pin(ids, reason)
+        for axes in known:
+            for ids in axes:
+                walk.variables.pin(ids, reason)
 
 
 def _title(node: fx.Node, layer: nn.Module | None) -> str:
@@ -210,17 +220,19 @@ def _groups(made: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group, ..
     """Join the layers that share a unit; the first layer of a group is its root, so groups come in
     the network's order.
     """
-    layers, first = ChannelVariables(), dict[int, int]()
-    places = layers.new(len(made))
-    for place, units in enumerate(made.values()):
-        others = sorted({first.setdefault(unit, place) for unit in units.tolist()})
-        layers.same(places[others], np.full(len(others), place))
+    # A union-find again, of layers in place of channels.
+    layers = ChannelVariables()
+    numbers = layers.new(len(made))
+    # Of each unit, the first layer that makes it.
+    first: dict[int, int] = {}
+    for number, units in enumerate(made.values()):
+        others = sorted({first.setdefault(unit, number) for unit in units.tolist()})
+        layers.same(numbers[others], np.full(len(others), number))
     roots, _ = layers.dense()
-    names = [
-        [name for name, root in zip(made, roots, strict=True) if root == group]
-        for group in range(len(set(roots.tolist())))
-    ]
-    return tuple(_group(group, made, pins) for group in names)
+    names: dict[int, list[str]] = {root: [] for root in sorted(set(roots.tolist()))}
+    for name, root in zip(made, roots.tolist(), strict=True):
+        names[root].append(name)
+    return tuple(_group(group, made, pins) for group in names.values())
 
 
 def _group(layers: list[str], made: Mapping[str, Ids], pins: Mapping[int, str]) -> Group:

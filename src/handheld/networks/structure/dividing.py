@@ -29,7 +29,8 @@ def parts_of(walk: Walk, node: fx.Node) -> Parts | None:
     axis = argument(node, 1 if node.target in _UNBOUND else 2, "dim", 0)
     if source is None or not isinstance(axis, int):
         return None
-    axes, axis = walk.known[source], axis % rank_of(source)
+    axes = walk.known[source]
+    axis = axis % rank_of(source)
     if node.target in _UNBOUND:
         return (
             None
@@ -67,27 +68,32 @@ def _lengths(wanted: Any, whole: int, *, is_number: bool) -> list[int] | None:
 
 def concatenate(walk: Walk, node: fx.Node) -> Axes | None:
     """One after the other along one axis; along all others they are the same."""
-    sources, axis, rank = argument(node, 0, "tensors"), argument(node, 1, "dim", 0), rank_of(node)
-    if (
-        not _are_known(walk, sources)
-        or not isinstance(axis, int)
-        or any(rank_of(one) != rank for one in sources)
-    ):
+    sources = argument(node, 0, "tensors")
+    axis = argument(node, 1, "dim", 0)
+    rank = rank_of(node)
+    if not _are_known(walk, sources) or not isinstance(axis, int):
+        return None
+    if any(rank_of(source) != rank for source in sources):
         return None
     axis %= rank
-    along = [walk.known[one][axis] for one in sources]
-    whole: Ids | None = None
-    if any(ids is not None for ids in along):
-        parts = [
-            _kept(walk, one, axis) if ids is None else ids
-            for one, ids in zip(sources, along, strict=True)
-        ]
-        whole = np.concatenate(parts)
+    together = _end_to_end(walk, sources, axis)
     lengths = tuple(shape_of(node) or ())
     return tuple(
-        whole if other == axis else joined(walk, list(sources), other - rank, lengths[other])
+        together if other == axis else joined(walk, list(sources), other - rank, lengths[other])
         for other in range(rank)
     )
+
+
+def _end_to_end(walk: Walk, sources: Sequence[fx.Node], axis: int) -> Ids | None:
+    """The channels of several tensors, one after the other; None if none has any."""
+    along = [walk.known[source][axis] for source in sources]
+    if all(ids is None for ids in along):
+        return None
+    pieces = [
+        _kept(walk, source, axis) if ids is None else ids
+        for source, ids in zip(sources, along, strict=True)
+    ]
+    return np.concatenate(pieces)
 
 
 def _are_known(walk: Walk, sources: Any) -> bool:
@@ -103,24 +109,24 @@ def _kept(walk: Walk, node: fx.Node, axis: int) -> Ids:
 
 def stack(walk: Walk, node: fx.Node) -> Axes | None:
     """Side by side along a new axis."""
-    sources, axis = argument(node, 0, "tensors"), argument(node, 1, "dim", 0)
+    sources = argument(node, 0, "tensors")
+    axis = argument(node, 1, "dim", 0)
     if not _are_known(walk, sources):
         return None
-    found = list(all_joined(walk, list(sources), tuple(shape_of(sources[0]) or ())))
-    found.insert(axis % rank_of(node), None)
-    return tuple(found)
+    axes = list(all_joined(walk, list(sources), tuple(shape_of(sources[0]) or ())))
+    axes.insert(axis % rank_of(node), None)
+    return tuple(axes)
 
 
 def part(walk: Walk, node: fx.Node) -> Axes | None:
     """``aten.slice``: a part of an axis; of an axis of channels, its ends have to follow."""
-    source, axis = source_of(walk, node), argument(node, 1, "dim", 0)
-    start, end, step = (
-        argument(node, 2, "start"),
-        argument(node, 3, "end"),
-        argument(node, 4, "step", 1),
-    )
+    source = source_of(walk, node)
     if source is None:
         return None
+    axis = argument(node, 1, "dim", 0)
+    start = argument(node, 2, "start")
+    end = argument(node, 3, "end")
+    step = argument(node, 4, "step", 1)
     axes = walk.known[source]
     axis %= len(axes)
     ids = axes[axis]
@@ -138,17 +144,20 @@ def part(walk: Walk, node: fx.Node) -> Axes | None:
 
 def select(walk: Walk, node: fx.Node) -> Axes | None:
     """One place of an axis."""
-    source, axis = source_of(walk, node), argument(node, 1, "dim")
+    source = source_of(walk, node)
+    axis = argument(node, 1, "dim")
     if source is None or not isinstance(axis, int):
         return None
-    axes, axis = walk.known[source], axis % rank_of(source)
+    axes = walk.known[source]
+    axis %= rank_of(source)
     walk.variables.pin(axes[axis], f"operator {node.name} takes one of them by its number")
     return (*axes[:axis], *axes[axis + 1 :])
 
 
 def item(walk: Walk, node: fx.Node) -> Axes | None:
     """One of several tensors, or a part of one: ``x[:, :, 0]``."""
-    source, index = node.args[0], argument(node, 1, "index")
+    source = node.args[0]
+    index = argument(node, 1, "index")
     if not isinstance(source, fx.Node):
         return None
     if source in walk.parts:

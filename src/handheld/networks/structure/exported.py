@@ -57,7 +57,9 @@ class _Rebuilt:
     """A graph in the making from an exported program."""
 
     def __init__(self, module: nn.Module, program: torch.export.ExportedProgram):
-        self._module, self._program, self._graph = module, program, fx.Graph()
+        self._module = module
+        self._program = program
+        self._graph = fx.Graph()
         names = {layer: name for name, layer in reversed(list(module.named_modules()))}
         everywhere = module.named_modules(remove_duplicate=False)
         self._layers = {

@@ -119,6 +119,7 @@ def _write_plainly(network: fx.GraphModule, node: fx.Node) -> None:
         network.get_submodule(str(node.target)).inplace = False  # type: ignore[assignment]
     elif bound is not None:
         bound.arguments["inplace"] = False
-        node.args, node.kwargs = bound.args, bound.kwargs
+        node.args = bound.args
+        node.kwargs = bound.kwargs
     else:
         node.target = _plain(network, node)

@@ -82,7 +82,8 @@ def layer_axes(
         The channels along each axis; None if the layer is not known to treat its channels one by
         one.
     """
-    kind, rank = kind_of(layer), len(source)
+    kind = kind_of(layer)
+    rank = len(source)
     if kind in _EACH_ALONE:
         return source
     if kind in _OF_PLACES:
@@ -226,9 +227,11 @@ def _resize_convolution(layer: Convolution | Transposed) -> None:
         )
         layer.out_channels = layer.groups * times
     elif isinstance(layer, Transposed):
-        layer.in_channels, layer.out_channels = first, second * layer.groups
+        layer.in_channels = first
+        layer.out_channels = second * layer.groups
     else:
-        layer.out_channels, layer.in_channels = first, second * layer.groups
+        layer.out_channels = first
+        layer.in_channels = second * layer.groups
 
 
 def last_linear(network: nn.Module) -> nn.Linear:

@@ -66,7 +66,8 @@ def _elementwise(walk: Walk, node: fx.Node) -> Axes | None:
 
 def _reduced(walk: Walk, node: fx.Node) -> Axes | None:
     """What is summed over axes: channels along these stay."""
-    source, axes = source_of(walk, node), argument(node, 1, "dim")
+    source = source_of(walk, node)
+    axes = argument(node, 1, "dim")
     axes = (axes,) if isinstance(axes, int) else axes
     if source is None or not axes or not all(isinstance(axis, int) for axis in axes):
         return None
@@ -83,7 +84,8 @@ def _over(place: int, name: str) -> Rule:
     """The rule for what looks along axes: channels along these stay."""
 
     def rule(walk: Walk, node: fx.Node) -> Axes | None:
-        source, axes = source_of(walk, node), argument(node, place, name)
+        source = source_of(walk, node)
+        axes = argument(node, place, name)
         axes = (axes,) if isinstance(axes, int) else axes
         if source is None or not axes or counts_channels(walk, node):
             return None
@@ -98,7 +100,8 @@ def _over(place: int, name: str) -> Rule:
 
 def _pad(walk: Walk, node: fx.Node) -> Axes | None:
     """Axes without channels only; widths come in pairs, those of the last axis first."""
-    source, widths = source_of(walk, node), argument(node, 1, "pad")
+    source = source_of(walk, node)
+    widths = argument(node, 1, "pad")
     if source is None or not isinstance(widths, tuple | list):
         return None
     axes = walk.known[source]
@@ -111,12 +114,14 @@ def _pad(walk: Walk, node: fx.Node) -> Axes | None:
 
 
 def _glu(walk: Walk, node: fx.Node) -> Axes | None:
-    source, axis = source_of(walk, node), argument(node, 1, "dim", -1)
+    source = source_of(walk, node)
+    axis = argument(node, 1, "dim", -1)
     return None if source is None else gated(walk, walk.known[source], axis)
 
 
 def _shuffle(walk: Walk, node: fx.Node) -> Axes | None:
-    source, groups = source_of(walk, node), argument(node, 1, "groups")
+    source = source_of(walk, node)
+    groups = argument(node, 1, "groups")
     return (
         None
         if source is None or not isinstance(groups, int)
@@ -125,7 +130,8 @@ def _shuffle(walk: Walk, node: fx.Node) -> Axes | None:
 
 
 def _pixels(walk: Walk, node: fx.Node) -> Axes | None:
-    source, factor = source_of(walk, node), argument(node, 1, "upscale_factor")
+    source = source_of(walk, node)
+    factor = argument(node, 1, "upscale_factor")
     return (
         None
         if source is None or not isinstance(factor, int)

@@ -47,7 +47,8 @@ def attention(walk: Walk, node: fx.Node) -> Axes | None:
 
 def over_last(walk: Walk, node: fx.Node) -> Axes | None:
     """``layer_norm``: statistics of the channels that stay."""
-    source, shape = node.args[0], argument(node, 1, "normalized_shape")
+    source = node.args[0]
+    shape = argument(node, 1, "normalized_shape")
     if not is_known(walk, source) or not isinstance(shape, tuple | list):
         return None
     assert isinstance(source, fx.Node)
@@ -68,7 +69,8 @@ def over_last(walk: Walk, node: fx.Node) -> Axes | None:
 
 def in_groups(walk: Walk, node: fx.Node) -> Axes | None:
     """``group_norm``: each group loses the same places."""
-    source, groups = node.args[0], argument(node, 1, "num_groups")
+    source = node.args[0]
+    groups = argument(node, 1, "num_groups")
     if not is_known(walk, source) or not isinstance(groups, int):
         return None
     assert isinstance(source, fx.Node)

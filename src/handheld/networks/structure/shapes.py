@@ -22,7 +22,8 @@ def reshape(walk: Walk, node: fx.Node) -> Axes | None:
     if not isinstance(source, fx.Node) or source not in walk.known:
         return None
     sizes, place, first = _sizes(node)
-    old, new = shape_of(source), shape_of(node)
+    old = shape_of(source)
+    new = shape_of(node)
     if (
         old is None
         or new is None
@@ -46,7 +47,8 @@ def reshape(walk: Walk, node: fx.Node) -> Axes | None:
         if len(counted) == 1 and len(counted[0]) == len(ids):
             walk.variables.as_many(ids, counted[0])
             continue
-        # What was computed may hold places too, which are others for another picture: better whatever is left.
+        # What was computed may hold places too, which are others for another picture: better
+        # whatever is left.
         is_rest = isinstance(size, fx.Node) and not has_rest
         has_rest = has_rest or is_rest
         walk.follows(node, _at(place, axis - first), ids, is_rest=is_rest)
@@ -77,7 +79,8 @@ def _at(place: tuple[int | str, ...], number: int) -> tuple[int | str, ...]:
 
 def reshape_as(walk: Walk, node: fx.Node) -> Axes | None:
     """In the shape of another tensor: as many channels stay along each axis as there."""
-    source, other = node.args[0], argument(node, 1, "other")
+    source = node.args[0]
+    other = argument(node, 1, "other")
     if source not in walk.known or other not in walk.known:
         return None
     assert isinstance(source, fx.Node)
@@ -97,7 +100,8 @@ def permute(walk: Walk, node: fx.Node) -> Axes | None:
     source = source_of(walk, node)
     if source is None:
         return None
-    axes, rank = walk.known[source], rank_of(source)
+    axes = walk.known[source]
+    rank = rank_of(source)
     order = list(range(rank))
     if node.target in TRANSPOSES:
         pair = argument(node, 1, "dim0"), argument(node, 2, "dim1")
@@ -114,8 +118,10 @@ def permute(walk: Walk, node: fx.Node) -> Axes | None:
 
 def squeeze(walk: Walk, node: fx.Node) -> Axes | None:
     """Axes of one place go, but not one that holds the only channel."""
-    source, axes = source_of(walk, node), argument(node, 1, "dim")
-    axes = (axes,) if isinstance(axes, int) else axes
+    source = source_of(walk, node)
+    axes = argument(node, 1, "dim")
+    if isinstance(axes, int):
+        axes = (axes,)
     if source is None or not axes:
         return None
     known = walk.known[source]
@@ -127,10 +133,12 @@ def squeeze(walk: Walk, node: fx.Node) -> Axes | None:
 
 def unsqueeze(walk: Walk, node: fx.Node) -> Axes | None:
     """An axis of one place comes."""
-    source, axis = source_of(walk, node), argument(node, 1, "dim")
+    source = source_of(walk, node)
+    axis = argument(node, 1, "dim")
     if source is None or not isinstance(axis, int):
         return None
-    known, axis = walk.known[source], axis % (rank_of(source) + 1)
+    known = walk.known[source]
+    axis %= rank_of(source) + 1
     return (*known[:axis], None, *known[axis:])
 
 
@@ -139,7 +147,8 @@ def expand(walk: Walk, node: fx.Node) -> Axes | None:
     source = source_of(walk, node)
     if source is None or counts_channels(walk, node):
         return None
-    known, added = walk.known[source], rank_of(node) - rank_of(source)
+    known = walk.known[source]
+    added = rank_of(node) - rank_of(source)
     sizes, place = numbers(node, 1, "size")
     found: list[Ids | None] = [None] * added
     for axis, ids in enumerate(known, added):

@@ -6,16 +6,26 @@ from typing import Any
 from torch import fx
 
 from handheld.networks.structure.nodes import argument, spelled
-from handheld.networks.structure.variables import Ids, Walk
+from handheld.networks.structure.variables import Axes, Ids, Walk
 
 _WHOLE = slice(None)
 _RANKS = {"dim", "ndimension"}
 _ATTRIBUTES = {"ndim", "dtype", "device"}
 _SIZE = {"size", *spelled("sym_size")}
 _ARITHMETIC = {
-    operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv, operator.mod, operator.neg, operator.getitem,
-    int, round, max, min,
-}  # fmt: skip
+    operator.add,
+    operator.sub,
+    operator.mul,
+    operator.floordiv,
+    operator.truediv,
+    operator.mod,
+    operator.neg,
+    operator.getitem,
+    int,
+    round,
+    max,
+    min,
+}
 
 
 def reads_number(walk: Walk, node: fx.Node) -> bool:
@@ -37,19 +47,25 @@ def _counted(walk: Walk, node: fx.Node) -> tuple[Ids, ...] | None:
         return ()
     tensor, index = _question(node)
     if tensor is not None and tensor in walk.known:
-        axes = walk.known[tensor]
-        read = (
-            axes[index]
-            if isinstance(index, slice)
-            else (axes[index],)
-            if isinstance(index, int) and axes
-            else axes
-        )
-        return tuple(ids for ids in read if ids is not None)
+        return _along(walk.known[tensor], index)
     sources = node.all_input_nodes
-    if node.target in _ARITHMETIC and sources and all(source in walk.numbers for source in sources):
-        return tuple(ids for source in sources for ids in walk.counts.get(source, ()))
-    return None
+    if node.target not in _ARITHMETIC or not sources:
+        return None
+    if not all(source in walk.numbers for source in sources):
+        return None
+    counted: list[Ids] = []
+    for source in sources:
+        counted += walk.counts.get(source, ())
+    return tuple(counted)
+
+
+def _along(axes: Axes, index: Any) -> tuple[Ids, ...]:
+    """The channels along one axis, or along a slice of them; along all where that is not known."""
+    if isinstance(index, slice):
+        axes = axes[index]
+    elif isinstance(index, int) and axes:
+        axes = (axes[index],)
+    return tuple(ids for ids in axes if ids is not None)
 
 
 def _question(node: fx.Node) -> tuple[fx.Node | None, Any]:
@@ -61,11 +77,11 @@ def _question(node: fx.Node) -> tuple[fx.Node | None, Any]:
         return source, argument(node, 1, "dim", _WHOLE)
     if node.target is getattr:
         return (source, _WHOLE) if node.args[1] == "shape" else (None, None)
-    tensor, index = (
-        _question(source) if source.target in _SIZE or source.target is getattr else (None, None)
-    )
-    return (
-        (tensor, argument(node, 1, "index"))
-        if index == _WHOLE and node.op == "call_function"
-        else (None, None)
-    )
+    if node.op != "call_function":
+        return None, None
+    # An entry of a shape that another node reads whole.
+    if source.target in _SIZE or source.target is getattr:
+        tensor, index = _question(source)
+        if index == _WHOLE:
+            return tensor, argument(node, 1, "index")
+    return None, None

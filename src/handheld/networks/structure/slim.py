@@ -47,10 +47,11 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
     """
     free = np.concatenate([np.empty(0, np.int64), *(group.units for group in channels.free)])
     gone = np.setdiff1d(free, kept)
-    for name, held in needed(channels):
-        if np.isin(held, gone).all():
+    for name, units in needed(channels):
+        if np.isin(units, gone).all():
             raise InputError(
-                f"{name} would lose all of its {len(held)} channels; keep one of its units at least"
+                f"{name} would lose all of its {len(units)} channels; "
+                "keep one of its units at least"
             )
     small = deepcopy(network)
     places = {name: _places(axes, gone) for name, axes in channels.axes.items()}
@@ -77,45 +78,47 @@ def needed(channels: Channels) -> Iterator[tuple[str, Ids]]:
 def take(tensor: torch.Tensor, places: Places) -> torch.Tensor:
     """Return the chosen places of a tensor along its first axes; gradients reach the tensor."""
     for axis, chosen in enumerate(places):
-        if chosen is not None:
-            # A view where one will do: a member of a family then shares the memory of the largest.
-            prefix = len(chosen) > 0 and int(chosen[-1]) == len(chosen) - 1
-            tensor = (
-                tensor.narrow(axis, 0, len(chosen))
-                if prefix
-                else tensor.index_select(axis, chosen.to(tensor.device))
-            )
+        if chosen is None:
+            continue
+        # A view where one will do: a member of a family then shares the memory of the largest.
+        is_prefix = len(chosen) > 0 and int(chosen[-1]) == len(chosen) - 1
+        if is_prefix:
+            tensor = tensor.narrow(axis, 0, len(chosen))
+            continue
+        tensor = tensor.index_select(axis, chosen.to(tensor.device))
     return tensor
 
 
 def _places(axes: Axes, gone: Ids) -> Places:
-    found: list[torch.Tensor | None] = []
-    for ids in axes:
-        stays = None if ids is None else ~np.isin(ids, gone)
-        found.append(
-            None if stays is None or stays.all() else torch.from_numpy(np.flatnonzero(stays))
-        )
-    return tuple(found)
+    return tuple(_chosen(ids, gone) for ids in axes)
+
+
+def _chosen(ids: Ids | None, gone: Ids) -> torch.Tensor | None:
+    """Return the places of an axis that stay; None for all of them."""
+    if ids is None:
+        return None
+    stays = ~np.isin(ids, gone)
+    return None if stays.all() else torch.from_numpy(np.flatnonzero(stays))
 
 
 def _cut(network: nn.Module, taken: Mapping[str, Places]) -> None:
-    """Replace tensors by their chosen places; those that were one tensor under several names stay
-    one.
+    """Replace tensors by their chosen places.
+
+    Those that were one tensor under several names stay one.
     """
-    old, made, layers = (
-        tensors_of(network),
-        dict[int, torch.Tensor](),
-        dict(network.named_modules(remove_duplicate=False)),
-    )
+    old = tensors_of(network)
+    layers = dict(network.named_modules(remove_duplicate=False))
+    new: dict[int, torch.Tensor] = {}
+    changed: dict[int, nn.Module] = {}
     for name, places in taken.items():
         tensor = old[name]
-        if id(tensor) not in made:
-            made[id(tensor)] = _like(tensor, take(tensor.detach(), places).clone())
+        if id(tensor) not in new:
+            new[id(tensor)] = _like(tensor, take(tensor.detach(), places).clone())
         owner, _, attribute = name.rpartition(".")
-        setattr(layers[owner], attribute, made[id(tensor)])
-    for layer in {
-        id(layers[name.rpartition(".")[0]]): layers[name.rpartition(".")[0]] for name in taken
-    }.values():
+        layer = layers[owner]
+        setattr(layer, attribute, new[id(tensor)])
+        changed[id(layer)] = layer
+    for layer in changed.values():
         resize(layer)
 
 

@@ -229,7 +229,8 @@ def _of_attention(node: fx.Node, layer: nn.MultiheadAttention) -> int:
     width = layer.embed_dim
     into = (query.numel() + key.numel() + value.numel()) * width
     batch = query[0 if layer.batch_first else 1] if len(query) > 2 else 1
-    tokens, others = query[:-1].numel() // batch, key[:-1].numel() // batch
+    tokens = query[:-1].numel() // batch
+    others = key[:-1].numel() // batch
     return int(into + query[:-1].numel() * width**2 + 2 * batch * tokens * others * width)
 
 
