@@ -123,9 +123,11 @@ def test_infinite_weights_that_come_while_training_are_masked():
 
 
 def test_errors():
-    for wrong in ({"sparsity": 1.0}, {"sparsity": -0.1}, {"sparsity": 0.5, "scope": "all"}):
-        with pytest.raises(InputError, match=r"sparsity in \[0, 1\) and the scope"):
-            Masks.of(two(), **wrong)
+    for sparsity in (1.0, -0.1):
+        with pytest.raises(InputError, match=rf"sparsity in \[0, 1\), got {sparsity}"):
+            Masks.of(two(), sparsity)
+    with pytest.raises(InputError, match="the scope 'global' or 'layer', got 'all'"):
+        Masks.of(two(), 0.5, scope="all")
     with pytest.raises(
         InputError, match="no convolution or dense layer '1' to skip; there are 0, 2"
     ):
